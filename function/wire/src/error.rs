@@ -1,0 +1,49 @@
+//! Why a message was refused.
+
+use thiserror::Error;
+
+use crate::limits;
+
+/// Why a body cannot be accepted. Each Display is one plain sentence, fit to be sent to the caller.
+#[derive(Debug, Error)]
+pub enum MessageError {
+    /// The body is not JSON, or a field has a type that it cannot have.
+    #[error("The body is not a valid message: {0}.")]
+    Malformed(serde_json::Error),
+    /// The body is JSON, but not an object.
+    #[error("The body must be a JSON object such as {{\"device\":\"dl-home\"}}, or empty.")]
+    NotAnObject,
+    /// The body is longer than [`limits::BODY_BYTES`].
+    #[error("The body is longer than {} bytes.", limits::BODY_BYTES)]
+    TooLong,
+    /// The report holds more incidents than [`limits::INCIDENTS`].
+    #[error("The report holds {0} incidents; at most {most} are accepted at once.", most = limits::INCIDENTS)]
+    TooManyIncidents(usize),
+    /// An incident has more segments than [`limits::SEGMENTS`].
+    #[error("Incident {id} has {count} segments; at most {most} are accepted.", most = limits::SEGMENTS)]
+    TooManySegments {
+        /// The incident's id.
+        id: uuid::Uuid,
+        /// How many segments it has.
+        count: usize,
+    },
+    /// An incident or one of its segments ends before it starts.
+    #[error("Incident {id} ends before it starts.")]
+    EndsBeforeStart {
+        /// The incident's id.
+        id: uuid::Uuid,
+    },
+    /// An incident claims more downtime than it lasted.
+    #[error("Incident {id} has more downtime than it lasted.")]
+    DowntimeTooLong {
+        /// The incident's id.
+        id: uuid::Uuid,
+    },
+}
+
+// Not `#[from]`: the sentence goes to the caller whole, so the reason is part of it and no source remains.
+impl From<serde_json::Error> for MessageError {
+    fn from(reason: serde_json::Error) -> Self {
+        Self::Malformed(reason)
+    }
+}

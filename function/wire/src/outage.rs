@@ -1,0 +1,137 @@
+//! `POST /api/outages`: what the agent recorded, handed over when the line is back.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    error::MessageError,
+    heartbeat::{JournalHead, require_object},
+    lenient, limits, text,
+};
+
+/// A batch of closed incidents and gaps of one device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutageReport {
+    /// The device's name as written, at most 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Where the agent's record stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalHead>,
+    /// At most 100 closed incidents or gaps.
+    #[serde(default)]
+    pub incidents: Vec<Incident>,
+}
+
+/// A closed incident, or a gap: a time that nobody watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Identifies the incident for ever; sending it again is harmless.
+    pub id: Uuid,
+    /// Whether something failed or nobody watched.
+    pub kind: IncidentKind,
+    /// What failed, such as `isp` or `dns`; of a gap, why nobody watched. At most 64 characters.
+    pub cause: String,
+    /// Whose part failed: `yours`, `provider` or `other`. At most 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<String>,
+    /// The address family that was affected, `ipv4` or `ipv6`; absent when both were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended, never before it began.
+    pub ended: Timestamp,
+    /// How many seconds of it the internet was down; 0 for gaps.
+    #[serde(default, deserialize_with = "lenient::whole_seconds")]
+    pub downtime_s: u64,
+    /// What failed from when to when, at most 20 segments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segment>,
+}
+
+/// Whether something failed or nobody watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IncidentKind {
+    /// Something failed.
+    Incident,
+    /// Nobody watched: neither up nor down.
+    Gap,
+}
+
+/// A part of an incident that had one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// What failed; `up` for the good times of an unstable line. At most 64 characters.
+    pub cause: String,
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ended, never before it began.
+    pub to: Timestamp,
+}
+
+/// The answer to a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// How many incidents were taken, those included that were sent before.
+    pub accepted: usize,
+}
+
+impl OutageReport {
+    /// Reads and checks a body.
+    ///
+    /// # Errors
+    /// Any [`MessageError`]: a report with one bad incident is refused whole, so that the agent
+    /// never believes something handed over that was not.
+    pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
+        if body.len() > limits::BODY_BYTES {
+            return Err(MessageError::TooLong);
+        }
+        require_object(body)?;
+        let report: Self = serde_json::from_slice(body)?;
+        if report.incidents.len() > limits::INCIDENTS {
+            return Err(MessageError::TooManyIncidents(report.incidents.len()));
+        }
+        report.incidents.iter().try_for_each(Incident::check)?;
+        Ok(Self {
+            device: text::present(report.device.as_deref(), limits::DEVICE_CHARACTERS),
+            journal: report.journal.map(JournalHead::cleaned),
+            incidents: report.incidents.into_iter().map(Incident::cleaned).collect(),
+        })
+    }
+}
+
+impl Incident {
+    fn check(&self) -> Result<(), MessageError> {
+        let id = self.id;
+        if self.segments.len() > limits::SEGMENTS {
+            return Err(MessageError::TooManySegments { id, count: self.segments.len() });
+        }
+        if self.ended < self.started || self.segments.iter().any(|part| part.to < part.from) {
+            return Err(MessageError::EndsBeforeStart { id });
+        }
+        // Seconds are rounded by whoever counted them.
+        let lasted = self.ended.duration_since(self.started).as_secs().unsigned_abs() + 1;
+        if self.downtime_s > lasted {
+            return Err(MessageError::DowntimeTooLong { id });
+        }
+        Ok(())
+    }
+
+    fn cleaned(self) -> Self {
+        let token = |token: &str| text::clean(token, limits::TOKEN_CHARACTERS);
+        Self {
+            cause: token(&self.cause),
+            party: self.party.as_deref().map(token),
+            scope: self.scope.as_deref().map(token),
+            segments: self
+                .segments
+                .into_iter()
+                .map(|part| Segment { cause: token(&part.cause), ..part })
+                .collect(),
+            ..self
+        }
+    }
+}
