@@ -1,0 +1,3 @@
+//! The program `ispmon-agent`; everything is in the library.
+
+fn main() {}
