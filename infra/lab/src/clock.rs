@@ -1,0 +1,210 @@
+//! The story's clock: the only module of the lab that reads a clock.
+//!
+//! The lab plays a cloud whose rules think in minutes. So that nobody has to wait for minutes, its
+//! time may run up to sixty times as fast as real time: at [`Scale::FASTEST`] one real second stands
+//! for one minute of the story. At [`Scale::REAL`] story time *is* wall-clock time.
+
+#![allow(clippy::disallowed_methods, reason = "this is the module that reads the clocks")]
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+/// The longest sleep in one piece while story time is wall-clock time.
+///
+/// Timers do not count the time that a machine is suspended, and the wall clock may be set: a long
+/// wait therefore looks at the clock again this often.
+const LONGEST_NAP: Duration = Duration::from_secs(5);
+
+/// How many story seconds pass in one real second, 1 to 60.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale(u32);
+
+/// A scale outside 1 to 60, or no number at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a scale of `{given}` is not possible: give a whole number from 1 (real time) to 60 (a second stands for a minute)"
+)]
+pub struct ScaleError {
+    given: String,
+}
+
+impl Scale {
+    /// Story time is real time.
+    pub const REAL: Self = Self(1);
+    /// One real second stands for one minute.
+    pub const FASTEST: Self = Self(60);
+
+    /// A scale of `factor` story seconds a real second; [`ScaleError`] outside 1 to 60.
+    pub fn new(factor: u32) -> Result<Self, ScaleError> {
+        if (Self::REAL.0..=Self::FASTEST.0).contains(&factor) {
+            Ok(Self(factor))
+        } else {
+            Err(ScaleError { given: factor.to_string() })
+        }
+    }
+
+    /// The factor itself, 1 to 60.
+    pub const fn factor(self) -> u32 {
+        self.0
+    }
+
+    /// The story time that passes in a real time.
+    pub fn to_story(self, real: Duration) -> SignedDuration {
+        SignedDuration::try_from(real.saturating_mul(self.0)).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// The real time that a story time takes; zero for a negative one.
+    pub fn to_real(self, story: SignedDuration) -> Duration {
+        Duration::try_from(story).unwrap_or(Duration::ZERO) / self.0
+    }
+}
+
+impl FromStr for Scale {
+    type Err = ScaleError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let factor = text.trim().parse().map_err(|_| ScaleError { given: text.to_owned() })?;
+        Self::new(factor)
+    }
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// A clock that starts at an epoch of the story and runs at a scale.
+///
+/// Copies tell the same time. Within a tokio runtime whose time is paused the clock of a story that
+/// is faster than real time stands still and is advanced with it.
+#[derive(Clone, Copy, Debug)]
+pub struct StoryClock {
+    scale: Scale,
+    epoch: Timestamp,
+    started: Instant,
+}
+
+impl StoryClock {
+    /// Starts a clock which reads the real wall-clock time now and runs `scale` times as fast.
+    pub fn start(scale: Scale) -> Self {
+        Self::start_at(scale, Timestamp::now())
+    }
+
+    /// Starts a clock that reads `epoch` now; at [`Scale::REAL`] the epoch is the real time whatever is given.
+    pub fn start_at(scale: Scale, epoch: Timestamp) -> Self {
+        let epoch = if scale == Scale::REAL { Timestamp::now() } else { epoch };
+        Self { scale, epoch, started: Instant::now() }
+    }
+
+    /// The story time now.
+    pub fn now(&self) -> Timestamp {
+        if self.scale == Scale::REAL { Timestamp::now() } else { self.at(self.real_elapsed()) }
+    }
+
+    /// The real time since the start.
+    pub fn real_elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The story time since the start.
+    pub fn story_elapsed(&self) -> SignedDuration {
+        self.now().duration_since(self.epoch)
+    }
+
+    /// The story time at which the clock started.
+    pub const fn epoch(&self) -> Timestamp {
+        self.epoch
+    }
+
+    /// How fast the story runs.
+    pub const fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// The story time when `real` has passed since the start; the last representable time when that lies beyond it.
+    pub fn at(&self, real: Duration) -> Timestamp {
+        self.epoch.saturating_add(self.scale.to_story(real)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The real time from the start until the story reaches `story`; zero for a time before the start.
+    pub fn real_until(&self, story: Timestamp) -> Duration {
+        self.scale.to_real(story.duration_since(self.epoch))
+    }
+
+    /// Sleeps until the story reaches `story`; returns at once when it already has.
+    pub async fn sleep_until(&self, story: Timestamp) {
+        loop {
+            let remaining = self.scale.to_real(story.duration_since(self.now()));
+            if remaining.is_zero() {
+                return;
+            }
+            let nap =
+                if self.scale == Scale::REAL { remaining.min(LONGEST_NAP) } else { remaining };
+            tokio::time::sleep(nap).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().expect("a valid time")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_real_second_is_a_story_minute_at_the_fastest_scale() {
+        let clock = StoryClock::start_at(Scale::FASTEST, epoch());
+        tokio::time::advance(Duration::from_millis(7_500)).await;
+        assert_eq!(clock.now().to_string(), "2026-03-01T12:07:30Z");
+        assert_eq!(clock.story_elapsed(), SignedDuration::from_secs(450));
+        assert_eq!(clock.real_elapsed(), Duration::from_millis(7_500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sleep_ends_when_the_story_is_there_and_not_before() {
+        let clock = StoryClock::start_at(Scale::FASTEST, epoch());
+        let five_minutes = epoch() + SignedDuration::from_mins(5);
+        clock.sleep_until(five_minutes).await;
+        assert!(clock.now() >= five_minutes);
+        // Tokio's timers have a resolution of one millisecond.
+        assert!(clock.real_elapsed() <= Duration::from_millis(5_002), "{:?}", clock.real_elapsed());
+        let before = clock.real_elapsed();
+        clock.sleep_until(epoch()).await;
+        assert_eq!(clock.real_elapsed(), before);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn positions_convert_both_ways() {
+        let clock = StoryClock::start_at(Scale::new(30).expect("within range"), epoch());
+        let at = clock.at(Duration::from_secs(4));
+        assert_eq!(at, epoch() + SignedDuration::from_mins(2));
+        assert_eq!(clock.real_until(at), Duration::from_secs(4));
+        assert_eq!(clock.real_until(epoch() - SignedDuration::from_mins(1)), Duration::ZERO);
+    }
+
+    #[test]
+    fn real_time_ignores_the_epoch() {
+        let clock = StoryClock::start_at(Scale::REAL, epoch());
+        assert!(clock.epoch() > epoch());
+        assert!(clock.now() >= clock.epoch());
+    }
+
+    #[test]
+    fn scales_outside_the_range_are_refused_with_the_range() {
+        for given in ["0", "61", "-1", "fast", "1.5"] {
+            let error = given.parse::<Scale>().expect_err(given).to_string();
+            assert!(
+                error.contains(&format!("`{given}`"))
+                    && error.contains("from 1 ")
+                    && error.contains("to 60"),
+                "{error}"
+            );
+        }
+        assert_eq!("60".parse(), Ok(Scale::FASTEST));
+    }
+}
