@@ -14,7 +14,7 @@ pub fn now() -> Timestamp {
 /// The time since the machine booted, including the time that it slept; it never jumps.
 ///
 /// Differences of it are durations to show to people. Linux calls this clock `CLOCK_BOOTTIME`; on
-/// macOS it is `CLOCK_MONOTONIC`, which there goes on while the machine sleeps (clock_gettime(3)).
+/// macOS it is `CLOCK_MONOTONIC`, which there goes on while the machine sleeps (`clock_gettime(3)`).
 pub fn boot_time() -> Duration {
     #[cfg(target_os = "linux")]
     const CLOCK: ClockId = ClockId::Boottime;

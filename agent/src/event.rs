@@ -1,0 +1,312 @@
+//! Everything that the agent logs: one event per notable thing, with its level and its sentence.
+//!
+//! The log is quiet while nothing changes. A change of state is at `info`, or at `warn` when somebody
+//! may want to act; what happens at every heartbeat is at `debug`.
+
+use std::{error::Error, fmt, net::IpAddr, time::Duration};
+
+use tracing::Level;
+
+use crate::duration::Readable;
+
+/// A notable thing that happened. Its Display is a sentence for people.
+pub enum Event<'a> {
+    /// The agent runs and reports to the cloud.
+    Started {
+        /// The device's name.
+        device: &'a str,
+        /// Where heartbeats go, without secrets.
+        url: &'a dyn fmt::Display,
+        /// The time between two heartbeats.
+        interval: Duration,
+    },
+    /// The agent runs, but there is no URL that it could report to.
+    StartedLocally {
+        /// The device's name.
+        device: &'a str,
+    },
+    /// Something in the configuration is worth a second look.
+    Advice {
+        /// The sentence.
+        advice: &'a dyn fmt::Display,
+    },
+    /// Heartbeats cannot say whether agent or machine was restarted.
+    BootUnknown {
+        /// The reason.
+        error: &'a dyn Error,
+    },
+    /// The first heartbeat of this configuration was delivered.
+    FirstDelivered {
+        /// Where to, without secrets.
+        url: &'a dyn fmt::Display,
+        /// The address that the cloud saw, when it said so.
+        client_address: Option<IpAddr>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// One more heartbeat was delivered.
+    Delivered {
+        /// How long it took.
+        took: Duration,
+    },
+    /// A heartbeat failed in a way in which none did since the last success.
+    Failed {
+        /// The sentence of the outcome.
+        outcome: &'a dyn fmt::Display,
+        /// What the user can do.
+        advice: Option<&'a str>,
+        /// The time until the next try.
+        wait: Duration,
+    },
+    /// A heartbeat failed as one before.
+    FailedAgain {
+        /// The sentence of the outcome.
+        outcome: &'a dyn fmt::Display,
+        /// How many failed since the last success.
+        failures: u64,
+        /// The time until the next try.
+        wait: Duration,
+    },
+    /// A heartbeat was delivered after failures.
+    DeliveredAgain {
+        /// How many failed in between.
+        failures: u64,
+        /// The time since the first of them failed.
+        after: Duration,
+    },
+    /// No alert rule watches a device of this name.
+    NotExpected {
+        /// The device's name.
+        device: &'a str,
+    },
+    /// An alert rule watches it after all.
+    ExpectedAfterAll {
+        /// The device's name.
+        device: &'a str,
+    },
+    /// A new configuration is in use.
+    Reloaded,
+    /// The configuration was read again and says what it said before.
+    ReloadedUnchanged,
+    /// A new configuration is not valid; one of these for each reason.
+    ReloadRefused {
+        /// The reason.
+        problem: &'a dyn fmt::Display,
+    },
+    /// The old configuration stays, because of the reasons that were just logged.
+    ReloadKeptOld,
+    /// The agent was asked to leave.
+    Stopping {
+        /// The name of the signal.
+        signal: &'a str,
+    },
+    /// The cloud knows that the coming silence is intended.
+    SilenceAnnounced {
+        /// The device's name.
+        device: &'a str,
+        /// How long it may be silent without alarm.
+        quiet: Duration,
+    },
+    /// The cloud knows that the agent stops, but no silence was granted to it.
+    StopAnnounced,
+    /// The cloud could not be told.
+    SilenceNotAnnounced {
+        /// The sentence of the outcome.
+        outcome: &'a dyn fmt::Display,
+    },
+    /// Log lines were lost.
+    LinesDropped {
+        /// How many.
+        count: u64,
+    },
+    /// The program has a defect.
+    Panicked {
+        /// Message and place.
+        what: &'a str,
+    },
+}
+
+impl Event<'_> {
+    /// How severe it is: `info` when all is well, `warn` when it may need somebody, `error` when
+    /// what was asked for is not done.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Started { .. }
+            | Self::StartedLocally { .. }
+            | Self::FirstDelivered { .. }
+            | Self::DeliveredAgain { .. }
+            | Self::ExpectedAfterAll { .. }
+            | Self::Reloaded
+            | Self::ReloadedUnchanged
+            | Self::Stopping { .. }
+            | Self::SilenceAnnounced { .. }
+            | Self::StopAnnounced => Level::INFO,
+            Self::Advice { .. }
+            | Self::BootUnknown { .. }
+            | Self::Failed { .. }
+            | Self::NotExpected { .. }
+            | Self::SilenceNotAnnounced { .. }
+            | Self::LinesDropped { .. } => Level::WARN,
+            Self::ReloadRefused { .. } | Self::ReloadKeptOld | Self::Panicked { .. } => {
+                Level::ERROR
+            }
+            Self::Delivered { .. } | Self::FailedAgain { .. } => Level::DEBUG,
+        }
+    }
+
+    /// The name of this kind of event, for programs that read the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::StartedLocally { .. } => "started_locally",
+            Self::Advice { .. } => "advice",
+            Self::BootUnknown { .. } => "boot_unknown",
+            Self::FirstDelivered { .. } => "first_delivered",
+            Self::Delivered { .. } => "delivered",
+            Self::Failed { .. } => "failed",
+            Self::FailedAgain { .. } => "failed_again",
+            Self::DeliveredAgain { .. } => "delivered_again",
+            Self::NotExpected { .. } => "not_expected",
+            Self::ExpectedAfterAll { .. } => "expected_after_all",
+            Self::Reloaded => "reloaded",
+            Self::ReloadedUnchanged => "reloaded_unchanged",
+            Self::ReloadRefused { .. } => "reload_refused",
+            Self::ReloadKeptOld => "reload_kept_old",
+            Self::Stopping { .. } => "stopping",
+            Self::SilenceAnnounced { .. } => "silence_announced",
+            Self::StopAnnounced => "stop_announced",
+            Self::SilenceNotAnnounced { .. } => "silence_not_announced",
+            Self::LinesDropped { .. } => "lines_dropped",
+            Self::Panicked { .. } => "panicked",
+        }
+    }
+
+    /// Logs it.
+    pub fn emit(&self) {
+        let kind = self.kind();
+        match self.level() {
+            Level::ERROR => tracing::error!(kind, "{self}"),
+            Level::WARN => tracing::warn!(kind, "{self}"),
+            Level::INFO => tracing::info!(kind, "{self}"),
+            Level::DEBUG => tracing::debug!(kind, "{self}"),
+            Level::TRACE => tracing::trace!(kind, "{self}"),
+        }
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { device, url, interval } => write!(
+                formatter,
+                "ispmon-agent {} sends a heartbeat for {device} to {url} every {}.",
+                env!("CARGO_PKG_VERSION"),
+                Readable(*interval)
+            ),
+            Self::StartedLocally { device } => write!(
+                formatter,
+                "ispmon-agent {} runs on {device} without telling anybody: no heartbeat URL is set, so no \
+                 mail will come when the connection fails. Set `heartbeat.url` to change that.",
+                env!("CARGO_PKG_VERSION")
+            ),
+            Self::Advice { advice } => advice.fmt(formatter),
+            Self::BootUnknown { error } => {
+                write!(formatter, "Heartbeats go out without the boot's id: {}.", Chain(*error))
+            }
+            Self::FirstDelivered { url, client_address, took } => {
+                write!(formatter, "The first heartbeat reached {url} in {}", Readable(*took))?;
+                match client_address {
+                    Some(address) => write!(formatter, "; the cloud saw it come from {address}."),
+                    None => formatter.write_str("."),
+                }
+            }
+            Self::Delivered { took } => write!(formatter, "Heartbeat delivered in {}.", Readable(*took)),
+            Self::Failed { outcome, advice, wait } => {
+                write!(formatter, "{outcome}")?;
+                if let Some(advice) = advice {
+                    write!(formatter, " {advice}")?;
+                }
+                write!(
+                    formatter,
+                    " The next try is in {}; more of the same are not logged at this level.",
+                    Readable(*wait)
+                )
+            }
+            Self::FailedAgain { outcome, failures, wait } => write!(
+                formatter,
+                "{outcome} That is failure {failures} in a row; the next try is in {}.",
+                Readable(*wait)
+            ),
+            Self::DeliveredAgain { failures, after } => {
+                let attempts = Count(*failures, "failed attempt");
+                write!(formatter, "Heartbeats work again after {attempts} in {}.", Readable(*after))
+            }
+            Self::NotExpected { device } => write!(
+                formatter,
+                "The cloud does not expect a device named {device}, so no mail would come if it fell silent. \
+                 Correct `device`, or add this name to the devices that the cloud was deployed with."
+            ),
+            Self::ExpectedAfterAll { device } => {
+                write!(formatter, "The cloud expects a device named {device} now.")
+            }
+            Self::Reloaded => formatter.write_str("The new configuration is in use."),
+            Self::ReloadedUnchanged => {
+                formatter.write_str("The configuration was read again; nothing in it has changed.")
+            }
+            Self::ReloadRefused { problem } => write!(formatter, "The new configuration is not valid: {problem}"),
+            Self::ReloadKeptOld => formatter.write_str("The agent goes on with the old configuration."),
+            Self::Stopping { signal } => write!(formatter, "{signal}: the agent stops."),
+            Self::SilenceAnnounced { device, quiet } => write!(
+                formatter,
+                "The cloud knows that {device} stops, and raises no alarm for {}.",
+                Readable(*quiet)
+            ),
+            Self::StopAnnounced => formatter.write_str(
+                "The cloud knows of this stop, but raises the alarm as usual: `heartbeat.quiet_after_stop` is 0.",
+            ),
+            Self::SilenceNotAnnounced { outcome } => write!(
+                formatter,
+                "The cloud could not be told of this stop, so the alarm will come: {outcome}"
+            ),
+            Self::LinesDropped { count } => {
+                write!(formatter, "{} dropped here, because nobody read them.", Were(*count, "log line"))
+            }
+            Self::Panicked { what } => {
+                write!(formatter, "This is a defect of ispmon-agent {}: {what}", env!("CARGO_PKG_VERSION"))
+            }
+        }
+    }
+}
+
+/// An error and everything that caused it, in one phrase.
+pub struct Chain<'a>(pub &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(formatter, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// A number with its noun.
+struct Count(u64, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// A number with its noun and verb.
+struct Were(u64, &'static str);
+
+impl fmt::Display for Were {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", Count(self.0, self.1), if self.0 == 1 { "was" } else { "were" })
+    }
+}

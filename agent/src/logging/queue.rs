@@ -1,0 +1,174 @@
+//! The bounded queue between those who log and the thread that writes.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::line::Line;
+
+/// What the writing thread takes from the queue.
+#[derive(Debug, PartialEq)]
+pub(super) enum Entry {
+    /// One line to write.
+    Line(Line),
+    /// So many lines were dropped at this point.
+    Dropped(u64),
+}
+
+/// Lines in their order; one that finds the queue full is dropped and counted.
+pub(super) struct Queue {
+    capacity: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    /// Lines that were dropped behind the last entry.
+    dropped: u64,
+    /// The writer has taken an entry and not come back for the next one.
+    writing: bool,
+    closed: bool,
+}
+
+impl State {
+    fn is_written(&self) -> bool {
+        self.entries.is_empty() && self.dropped == 0 && !self.writing
+    }
+}
+
+impl Queue {
+    /// Makes an empty queue for at most `capacity` entries.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Adds a line, or counts it as dropped. Never waits for the writer.
+    pub(super) fn push(&self, line: Line) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        // The note about dropped lines needs room too, so that each stands where it belongs.
+        let needed = 1 + usize::from(state.dropped > 0);
+        if state.entries.len() + needed > self.capacity {
+            state.dropped += 1;
+            return;
+        }
+        if let Some(note) = take_dropped(&mut state) {
+            state.entries.push_back(note);
+        }
+        state.entries.push_back(Entry::Line(line));
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next entry; `None` when the queue is closed and everything was taken.
+    ///
+    /// The next call says that the entry of the one before is written.
+    pub(super) fn next(&self) -> Option<Entry> {
+        let mut state = self.lock();
+        state.writing = false;
+        self.changed.notify_all();
+        loop {
+            if let Some(entry) = state.entries.pop_front().or_else(|| take_dropped(&mut state)) {
+                state.writing = true;
+                return Some(entry);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes no more lines.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until every line is written, but not longer than `limit`; returns whether they are.
+    pub(super) fn wait_until_written(&self, limit: Duration) -> bool {
+        self.changed
+            .wait_timeout_while(self.lock(), limit, |state| !state.is_written())
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .is_written()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn take_dropped(state: &mut State) -> Option<Entry> {
+    match std::mem::take(&mut state.dropped) {
+        0 => None,
+        dropped => Some(Entry::Dropped(dropped)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tracing::Level;
+
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line { at: Timestamp::UNIX_EPOCH, level: Level::INFO, text: text.to_owned() }
+    }
+
+    #[test]
+    fn lines_leave_in_the_order_in_which_they_came() {
+        let queue = Queue::new(10);
+        queue.push(line("one"));
+        queue.push(line("two"));
+        queue.close();
+        assert_eq!(queue.next(), Some(Entry::Line(line("one"))));
+        assert_eq!(queue.next(), Some(Entry::Line(line("two"))));
+        assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_where_it_would_have_stood() {
+        let queue = Queue::new(2);
+        for text in ["one", "two", "lost", "lost"] {
+            queue.push(line(text));
+        }
+        assert_eq!(queue.next(), Some(Entry::Line(line("one"))));
+        queue.push(line("lost, because the note and the line need two places"));
+        assert_eq!(queue.next(), Some(Entry::Line(line("two"))));
+        queue.push(line("three"));
+        queue.close();
+        assert_eq!(queue.next(), Some(Entry::Dropped(3)));
+        assert_eq!(queue.next(), Some(Entry::Line(line("three"))));
+        assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn dropped_lines_are_reported_even_when_none_follows() {
+        let queue = Queue::new(1);
+        queue.push(line("one"));
+        queue.push(line("lost"));
+        assert_eq!(queue.next(), Some(Entry::Line(line("one"))));
+        assert_eq!(queue.next(), Some(Entry::Dropped(1)));
+    }
+
+    #[test]
+    fn an_entry_counts_as_written_when_its_writer_returns() {
+        let queue = Queue::new(1);
+        assert!(queue.wait_until_written(Duration::ZERO));
+        queue.push(line("one"));
+        assert!(!queue.wait_until_written(Duration::ZERO));
+        queue.next();
+        assert!(!queue.wait_until_written(Duration::from_millis(1)));
+        queue.close();
+        assert_eq!(queue.next(), None);
+        assert!(queue.wait_until_written(Duration::ZERO));
+    }
+}

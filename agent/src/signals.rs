@@ -1,0 +1,83 @@
+//! Signals from the service manager and from people.
+//!
+//! `SIGTERM` and `SIGINT` ask the agent to leave, `SIGHUP` to read its configuration again. They are
+//! taken by a thread of their own. Once asked to leave, the agent is ended by the operating system's
+//! default action when a second `SIGTERM` or `SIGINT` comes, or [`LEAVE_LIMIT`] later, so that nothing
+//! that hangs can keep it.
+
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
+    iterator::Signals,
+    low_level,
+};
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+/// How long the agent may take to leave.
+pub const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Leave within [`LEAVE_LIMIT`]; carries the signal's name.
+    Stop(&'static str),
+    /// Read the configuration again.
+    Reload,
+}
+
+/// Why signals cannot be taken.
+#[derive(Debug, Error)]
+pub enum SignalError {
+    /// The operating system refused a handler.
+    #[error("the handlers for SIGTERM, SIGINT and SIGHUP cannot be installed")]
+    Install(#[source] io::Error),
+    /// The thread that takes signals cannot be started.
+    #[error("the thread that takes signals cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// Takes signals from now on and hands them over in their order.
+///
+/// # Errors
+/// [`SignalError`] in all its cases.
+pub fn listen() -> Result<mpsc::UnboundedReceiver<Request>, SignalError> {
+    let leaving = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        // In this order, so that the first signal finds the flag unset and sets it for the second.
+        flag::register_conditional_default(signal, Arc::clone(&leaving))
+            .and_then(|_| flag::register(signal, Arc::clone(&leaving)))
+            .map_err(SignalError::Install)?;
+    }
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError::Install)?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let forward = move || {
+        for signal in signals.forever() {
+            let request = match signal {
+                SIGHUP => Request::Reload,
+                SIGINT => Request::Stop("SIGINT"),
+                _ => Request::Stop("SIGTERM"),
+            };
+            if sender.send(request).is_err() {
+                return;
+            }
+            if matches!(request, Request::Stop(_)) {
+                thread::sleep(LEAVE_LIMIT);
+                // The process is gone by now unless something hangs; this ends it as the signal would.
+                let _ = low_level::emulate_default_handler(signal);
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(forward)
+        .map_err(SignalError::Thread)?;
+    Ok(receiver)
+}
