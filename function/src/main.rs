@@ -1,3 +1,7 @@
-//! Placeholder.
+//! The custom handler's binary; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ispmon_function::main()
+}

@@ -1,0 +1,111 @@
+//! What is said to the client.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use ispmon_wire::{
+    Accepted, CLIENT_ADDRESS_HEADER, EXPECTED_HEADER, MessageError, OUTAGES_PATH, PING_PATH,
+};
+
+use crate::body::BodyError;
+
+/// An answer to the Functions host.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CLIENT_ADDRESS: HeaderName = HeaderName::from_static(CLIENT_ADDRESS_HEADER);
+const EXPECTED: HeaderName = HeaderName::from_static(EXPECTED_HEADER);
+
+/// To the host's question whether the handler is ready.
+pub(crate) fn ready() -> Answer {
+    answer(StatusCode::OK, TEXT, Bytes::from_static(b"ready"))
+}
+
+/// To a heartbeat whose line has been written.
+pub(crate) fn heartbeat(address: Option<IpAddr>, expected: Option<bool>) -> Answer {
+    let mut answer = answer(StatusCode::OK, TEXT, Bytes::from_static(b"ok"));
+    let headers: &mut HeaderMap = answer.headers_mut();
+    if let Some(value) = address.and_then(|address| HeaderValue::try_from(address.to_string()).ok())
+    {
+        headers.insert(CLIENT_ADDRESS, value);
+    }
+    if let Some(expected) = expected {
+        headers.insert(EXPECTED, HeaderValue::from_static(if expected { "yes" } else { "no" }));
+    }
+    answer
+}
+
+/// To a report of which every line has been written.
+pub(crate) fn accepted(incidents: usize) -> Answer {
+    // A struct of one number always becomes JSON.
+    let body = serde_json::to_vec(&Accepted { accepted: incidents }).unwrap_or_default();
+    answer(StatusCode::OK, JSON, body.into())
+}
+
+/// To a path that nothing listens on.
+pub(crate) fn not_found() -> Answer {
+    refusal(
+        StatusCode::NOT_FOUND,
+        format!("There is nothing here; heartbeats go to {PING_PATH}, outages to {OUTAGES_PATH}."),
+    )
+}
+
+/// To a method that the path does not have; `allowed` is the value of the header `Allow`.
+pub(crate) fn wrong_method(allowed: &'static str) -> Answer {
+    let mut answer =
+        refusal(StatusCode::METHOD_NOT_ALLOWED, format!("The method must be one of: {allowed}."));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+/// To a message that cannot be understood or is too large.
+pub(crate) fn bad_message(error: &MessageError) -> Answer {
+    let status = match error {
+        MessageError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    refusal(status, error.to_string())
+}
+
+/// To a body that was not read to its end. The connection ends, because the rest is still to come.
+pub(crate) fn bad_body(error: &BodyError) -> Answer {
+    let (status, sentence) = match error {
+        BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, MessageError::TooLong.to_string()),
+        BodyError::Late(limit) => (
+            StatusCode::REQUEST_TIMEOUT,
+            format!("The body did not arrive within {} seconds.", limit.as_secs()),
+        ),
+        BodyError::Broken => {
+            (StatusCode::BAD_REQUEST, "The body ends too early or is not well-formed.".to_owned())
+        }
+    };
+    let mut answer = refusal(status, sentence);
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// To a message that was understood but whose line could not be written.
+pub(crate) fn not_written() -> Answer {
+    refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The message could not be written down in time; try again later.".to_owned(),
+    )
+}
+
+fn refusal(status: StatusCode, mut sentence: String) -> Answer {
+    sentence.push('\n');
+    answer(status, TEXT, sentence.into())
+}
+
+fn answer(status: StatusCode, kind: HeaderValue, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
+}

@@ -1,0 +1,61 @@
+//! What a client may cost, in time and memory.
+
+use std::time::Duration;
+
+/// What a client may cost, in time and memory. Tests shorten the times; the binary uses the defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many connections may be open at once, 1 or more.
+    ///
+    /// The only client is the Functions host, whose pool opens one connection for each request in
+    /// flight; a device has one in flight, so 256 carry more devices than a deployment may have (an
+    /// alert rule's text holds about 250). Each connection costs at most some 25 kB.
+    pub connections: usize,
+    /// How long a connection must have been idle before a new one may take its place.
+    ///
+    /// Long enough for a client that has just connected to send its request, short enough for a
+    /// flood of 10,000 idle connections to pass within two seconds.
+    pub grace: Duration,
+    /// How long a connection may stay open between requests.
+    ///
+    /// Longer than the minute after which .NET's `SocketsHttpHandler`, the host's client, closes an
+    /// idle connection itself (`PooledConnectionIdleTimeout`): the host never sends a request into a
+    /// connection that is being closed here.
+    pub idle: Duration,
+    /// How long a request's head may take from its first byte on. The host sends it at once.
+    pub head: Duration,
+    /// How long a request's body may take. The host may stream it from a slow line, but a body is
+    /// at most 64 KiB, and the agent gives up after 30 s.
+    pub body: Duration,
+    /// How long an answer may wait for a client that does not read. An answer is a few hundred
+    /// bytes and fits into any socket buffer, so only a client that has piled up requests waits.
+    pub answer: Duration,
+    /// How long a connection that is being closed is read on, so that a client which is still
+    /// sending reads its answer instead of "connection reset".
+    pub linger: Duration,
+    /// How long a request waits for its line to be written when the host does not read stdout, well
+    /// below the 30 s after which the agent gives up.
+    pub line: Duration,
+    /// How many bytes of lines may wait for a host that does not read stdout. A line has some 300
+    /// bytes, at most 32,768.
+    pub waiting_bytes: usize,
+    /// How long accepting pauses when the system has no descriptor or memory for a connection.
+    pub pause: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            grace: Duration::from_millis(50),
+            idle: Duration::from_secs(90),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(15),
+            answer: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
+            line: Duration::from_secs(5),
+            waiting_bytes: 256 * 1024,
+            pause: Duration::from_millis(100),
+        }
+    }
+}

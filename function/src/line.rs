@@ -1,0 +1,137 @@
+//! The lines on stdout: one event, one line, ASCII JSON.
+//!
+//! Every character beyond ASCII is written as `\uXXXX`. So no separator that some reader takes for
+//! the end of a line (U+0085, U+2028, U+2029) can occur, and it does not matter in which encoding the
+//! host decodes what it reads.
+
+use std::{
+    io::{self, Write},
+    net::IpAddr,
+};
+
+use ispmon_wire::{AgentInfo, Device, Heartbeat, Incident, JournalHead, LinkQuality, State};
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+/// The longest line, in characters: what Application Insights keeps of one message (measured with
+/// Functions host 4.1037).
+pub const LONGEST: usize = 32_768;
+
+/// One event as a line of ASCII JSON that ends with a line feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line(Vec<u8>);
+
+impl Line {
+    /// The line, its line feed included.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn of(event: &impl Serialize) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        // Neither can fail: these types hold no map with odd keys, and memory takes every write.
+        let _ = event.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Ascii));
+        bytes.push(b'\n');
+        Self(bytes)
+    }
+}
+
+/// The line of a heartbeat, which begins with `{"event":"heartbeat"`. Absent fields are left out,
+/// because every byte is stored and paid for twice.
+pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat) -> Line {
+    let agent = heartbeat.agent.as_ref();
+    let text = |of: fn(&AgentInfo) -> &str| agent.map(of).filter(|text| !text.is_empty());
+    Line::of(&HeartbeatEvent {
+        event: "heartbeat",
+        device: device.as_str(),
+        note: heartbeat.note.as_deref(),
+        ip: address,
+        seq: agent.map(|agent| agent.seq),
+        state: agent.map(|agent| agent.state),
+        quiet_s: agent.map(|agent| agent.quiet_s),
+        version: text(|agent| &agent.version),
+        boot: text(|agent| &agent.boot),
+        journal: heartbeat.journal.as_ref(),
+        link: heartbeat.link.as_ref(),
+    })
+}
+
+/// The line of a handed-over incident, which begins with `{"event":"outage"`.
+///
+/// `journal` says where the agent's record stood when it handed over.
+pub fn outage(device: &Device, incident: &Incident, journal: Option<&JournalHead>) -> Line {
+    Line::of(&OutageEvent { event: "outage", device: device.as_str(), incident, journal })
+}
+
+/// The line of something that went wrong in the handler itself, cut to [`LONGEST`].
+pub fn failure(message: &str) -> Line {
+    // A character becomes twelve at most.
+    let most = LONGEST / 12 - 100;
+    let message: String = message.chars().take(most).collect();
+    Line::of(&FailureEvent { event: "failure", message: &message })
+}
+
+#[derive(Serialize)]
+struct HeartbeatEvent<'a> {
+    event: &'static str,
+    device: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quiet_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'a JournalHead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a LinkQuality>,
+}
+
+#[derive(Serialize)]
+struct OutageEvent<'a> {
+    event: &'static str,
+    device: &'a str,
+    #[serde(flatten)]
+    incident: &'a Incident,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'a JournalHead>,
+}
+
+#[derive(Serialize)]
+struct FailureEvent<'a> {
+    event: &'static str,
+    message: &'a str,
+}
+
+/// Writes compact JSON in which everything beyond ASCII is escaped.
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(|character: char| !matches!(character, ' '..='~')) {
+            let (plain, other) = rest.split_at(at);
+            writer.write_all(plain.as_bytes())?;
+            let mut characters = other.chars();
+            if let Some(character) = characters.next() {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+            rest = characters.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}

@@ -1,0 +1,31 @@
+//! `/api/outages`: each handed-over incident becomes a line.
+
+use hyper::{Request, body::Incoming};
+use ispmon_wire::OutageReport;
+
+use crate::{
+    answer::{self, Answer},
+    line, ping,
+    routes::Handler,
+};
+
+/// Answers a report once every line has been written.
+///
+/// A report that is refused halfway is sent again whole; queries keep the first row of each id.
+pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let report = match handler.bodies.read(body, OutageReport::parse).await {
+        Err(error) => return answer::bad_body(&error),
+        Ok(Err(error)) => return answer::bad_message(&error),
+        Ok(Ok(report)) => report,
+    };
+    let device = ping::device(report.device.as_deref(), &head.headers);
+    for (number, incident) in report.incidents.iter().enumerate() {
+        // The journal's head covers the whole report; one line carries it.
+        let journal = report.journal.as_ref().filter(|_| number == 0);
+        if handler.lines.write(line::outage(&device, incident, journal)).await.is_err() {
+            return answer::not_written();
+        }
+    }
+    answer::accepted(report.incidents.len())
+}

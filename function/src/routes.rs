@@ -1,0 +1,85 @@
+//! Which endpoint a request is for.
+
+use std::sync::Arc;
+
+use hyper::{Method, Request, body::Incoming};
+use ispmon_wire::{OUTAGES_PATH, PING_PATH};
+
+use crate::{
+    Limits, LineWriter, Settings,
+    answer::{self, Answer},
+    body::BodyReader,
+    outages, ping,
+};
+
+/// What the endpoints share.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    pub(crate) settings: Settings,
+    pub(crate) bodies: BodyReader,
+    pub(crate) lines: LineWriter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Ready,
+    Ping,
+    Outages,
+}
+
+impl Handler {
+    pub(crate) fn new(settings: Settings, limits: &Limits, lines: LineWriter) -> Arc<Self> {
+        Arc::new(Self { settings, bodies: BodyReader::new(limits.body), lines })
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let Some(endpoint) = Endpoint::of(request.uri().path()) else {
+            return answer::not_found();
+        };
+        if !endpoint.methods().contains(request.method()) {
+            return answer::wrong_method(endpoint.allowed());
+        }
+        match endpoint {
+            Endpoint::Ready => answer::ready(),
+            Endpoint::Ping => ping::answer(self, request).await,
+            Endpoint::Outages => outages::answer(self, request).await,
+        }
+    }
+}
+
+impl Endpoint {
+    /// Finds the endpoint of a path.
+    ///
+    /// The Functions host matches routes in any case and with a trailing slash, and passes both on as
+    /// the client typed them (measured with Functions host 4.1037).
+    fn of(path: &str) -> Option<Self> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path.is_empty() {
+            Some(Self::Ready)
+        } else if path.eq_ignore_ascii_case(PING_PATH) {
+            Some(Self::Ping)
+        } else if path.eq_ignore_ascii_case(OUTAGES_PATH) {
+            Some(Self::Outages)
+        } else {
+            None
+        }
+    }
+
+    fn methods(self) -> &'static [Method] {
+        match self {
+            Self::Ready => &[Method::GET, Method::HEAD],
+            Self::Ping => &[Method::GET, Method::HEAD, Method::POST],
+            Self::Outages => &[Method::POST],
+        }
+    }
+
+    /// The value of the header `Allow`.
+    fn allowed(self) -> &'static str {
+        match self {
+            Self::Ready => "GET, HEAD",
+            Self::Ping => "GET, HEAD, POST",
+            Self::Outages => "POST",
+        }
+    }
+}

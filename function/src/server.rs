@@ -1,0 +1,67 @@
+//! Accepting connections, within bounds.
+
+mod connection;
+mod seats;
+
+use std::{io, sync::Arc};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+
+use crate::{Limits, LineWriter, Settings, StdoutError, routes::Handler};
+use seats::Seats;
+
+/// Serves until stdout takes no more lines, which is the only way to end.
+///
+/// Call it inside a runtime; each connection becomes a task of it.
+pub async fn serve(
+    listener: TcpListener,
+    settings: Settings,
+    limits: Limits,
+    lines: LineWriter,
+) -> StdoutError {
+    let handler = Handler::new(settings, &limits, lines.clone());
+    tokio::select! {
+        error = lines.broken() => error,
+        never = accept(&listener, &handler, limits) => match never {},
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    handler: &Arc<Handler>,
+    limits: Limits,
+) -> std::convert::Infallible {
+    let seats = Arc::new(Seats::default());
+    loop {
+        seats.make_room(&limits).await;
+        match listener.accept().await {
+            Ok((stream, _)) => open(stream, handler, &seats, limits),
+            // The client has gone again; the next one waits already.
+            Err(error) if is_about_the_client(&error) => {}
+            // No descriptor or memory is left: trying again at once would only burn processor time.
+            Err(_) => {
+                seats.evict_longest_idle(limits.grace);
+                sleep(limits.pause).await;
+            }
+        }
+    }
+}
+
+fn open(stream: TcpStream, handler: &Arc<Handler>, seats: &Arc<Seats>, limits: Limits) {
+    // Answers are one write each; without the option the system may still hold one back.
+    let _ = stream.set_nodelay(true);
+    let seat = Seats::take(seats);
+    tokio::spawn(connection::run(stream, Arc::clone(handler), seat, limits));
+}
+
+fn is_about_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,156 @@
+//! One connection: HTTP/1.1 until the client leaves, is too slow, or has to make room.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, sleep_until},
+};
+
+use super::seats::{Occupant, Phase, Seat};
+use crate::{Limits, routes::Handler};
+
+/// The largest head, and hyper's buffer, in bytes. The host's own headers take up to 2 kB.
+const BUFFER: usize = 16 * 1024;
+/// How much is read and thrown away of a request that was answered before its end, in bytes.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Serves one connection to its end.
+pub(super) async fn run(stream: TcpStream, handler: Arc<Handler>, seat: Seat, limits: Limits) {
+    let occupant = Arc::clone(seat.occupant());
+    let service = service_fn(|request: Request<Incoming>| {
+        let (handler, occupant) = (Arc::clone(&handler), Arc::clone(&occupant));
+        async move {
+            occupant.enter(Phase::Handling);
+            let answer = handler.answer(request).await;
+            occupant.enter(Phase::Answering(Instant::now()));
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let io = TokioIo::new(Watched { stream, occupant: Arc::clone(&occupant), left: LINGER_BYTES });
+    tokio::select! {
+        // A client's mistake has been answered, and is nobody else's business.
+        _ = http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service) => {}
+        () = overdue(&occupant, &limits) => {}
+        () = seat.evicted() => {}
+    }
+}
+
+/// Returns when the connection has taken too long over what it does.
+async fn overdue(occupant: &Occupant, limits: &Limits) {
+    loop {
+        let now = Instant::now();
+        let deadline = match occupant.phase() {
+            Phase::Idle(since) => since + limits.idle,
+            Phase::Head(since) => since + limits.head,
+            Phase::Answering(since) => since + limits.answer,
+            Phase::Closing(since) => since + limits.linger,
+            // Body and line have limits of their own.
+            Phase::Handling => now + limits.body,
+        };
+        if deadline <= now {
+            return;
+        }
+        // The phase may change meanwhile; none may end sooner than the shortest limit.
+        let shortest = limits.head.min(limits.idle).min(limits.answer).min(limits.linger);
+        sleep_until(deadline.min(now + shortest)).await;
+    }
+}
+
+/// A stream that notes when a request begins and when an answer has left.
+#[derive(Debug)]
+struct Watched {
+    stream: TcpStream,
+    occupant: Arc<Occupant>,
+    /// How much may still be read and thrown away at the end, in bytes.
+    left: usize,
+}
+
+impl Watched {
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        match (result, self.occupant.phase()) {
+            (Poll::Ready(Ok(_)), Phase::Answering(_)) => {
+                self.occupant.enter(Phase::Idle(Instant::now()));
+            }
+            (Poll::Pending, Phase::Idle(_)) => {
+                self.occupant.enter(Phase::Answering(Instant::now()));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before
+            && let Phase::Idle(_) = self.occupant.phase()
+        {
+            self.occupant.enter(Phase::Head(Instant::now()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    /// Closes so that the client can read its answer first: a close while bytes wait unread makes
+    /// the system send a reset, which destroys an answer on its way.
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !matches!(self.occupant.phase(), Phase::Closing(_)) {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.occupant.enter(Phase::Closing(Instant::now()));
+        }
+        let mut waste = [0; 4096];
+        while self.left > 0 {
+            let mut buffer = ReadBuf::new(&mut waste);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                break;
+            }
+            self.left = self.left.saturating_sub(buffer.filled().len());
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,63 @@
+//! What the environment says.
+
+use std::{collections::HashSet, ffi::OsString};
+
+use ispmon_wire::Device;
+use thiserror::Error;
+
+/// The variable in which the Functions host names the port, 1 to 65,535.
+pub(crate) const PORT_VARIABLE: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+/// The app setting with the names of the monitored devices, separated by commas.
+pub(crate) const EXPECTED_VARIABLE: &str = "EXPECTED_DEVICES";
+
+/// What the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The port to listen on, chosen by the Functions host.
+    pub port: u16,
+    /// The devices that alert rules watch; `None` when nobody has said which.
+    pub expected: Option<HashSet<Device>>,
+}
+
+/// Why the environment cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SettingsError {
+    /// The port is not set: the handler was started by something else than the Functions host.
+    #[error(
+        "{PORT_VARIABLE} is not set; the Functions host sets it, by hand use a port from 1 to 65535"
+    )]
+    NoPort,
+    /// The port is not a number from 1 to 65,535.
+    #[error("{PORT_VARIABLE} is {0:?}; it must be a port from 1 to 65535")]
+    BadPort(OsString),
+    /// The list of devices is not text.
+    #[error(
+        "{EXPECTED_VARIABLE} is {0:?}; it must be UTF-8 text, device names separated by commas"
+    )]
+    BadExpected(OsString),
+}
+
+impl Settings {
+    /// Reads the settings through `variable`, which returns an environment variable's value.
+    ///
+    /// A list of devices that names none counts as not set.
+    pub fn from_environment(
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, SettingsError> {
+        let port = variable(PORT_VARIABLE).ok_or(SettingsError::NoPort)?;
+        let port = match port.to_str().and_then(|text| text.trim().parse().ok()) {
+            Some(port) if port != 0 => port,
+            _ => return Err(SettingsError::BadPort(port)),
+        };
+        let expected = variable(EXPECTED_VARIABLE)
+            .map(|names| names.into_string().map_err(SettingsError::BadExpected))
+            .transpose()?
+            .map(|names| devices(&names))
+            .filter(|devices| !devices.is_empty());
+        Ok(Self { port, expected })
+    }
+}
+
+fn devices(names: &str) -> HashSet<Device> {
+    names.split(',').filter(|name| !name.trim().is_empty()).map(Device::from).collect()
+}
