@@ -2,14 +2,18 @@
 
 use thiserror::Error;
 
-use crate::limits;
+use crate::{limits, text};
+
+/// The longest reason that a sentence repeats, in characters: it may quote the body.
+const REASON_CHARACTERS: usize = 200;
 
 /// Why a body cannot be accepted. Each Display is one plain sentence, fit to be sent to the caller.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MessageError {
-    /// The body is not JSON, or a field has a type that it cannot have.
+    /// The body is not JSON, or a field has a type that it cannot have: the parser's reason, on one
+    /// line and cut to 200 characters.
     #[error("The body is not a valid message: {0}.")]
-    Malformed(serde_json::Error),
+    Malformed(String),
     /// The body is JSON, but not an object.
     #[error("The body must be a JSON object such as {{\"device\":\"dl-home\"}}, or empty.")]
     NotAnObject,
@@ -41,9 +45,9 @@ pub enum MessageError {
     },
 }
 
-// Not `#[from]`: the sentence goes to the caller whole, so the reason is part of it and no source remains.
+// The sentence goes to the caller whole, so the reason is a part of it and no source remains.
 impl From<serde_json::Error> for MessageError {
     fn from(reason: serde_json::Error) -> Self {
-        Self::Malformed(reason)
+        Self::Malformed(text::clean(&reason.to_string(), REASON_CHARACTERS))
     }
 }

@@ -34,6 +34,7 @@ pub struct AgentInfo {
     /// The operating system's id of this boot.
     pub boot: String,
     /// How many heartbeats this process has tried to send, this one included.
+    #[serde(deserialize_with = "lenient::count")]
     pub seq: u64,
     /// What the agent is doing, or about to do.
     pub state: State,
@@ -81,6 +82,7 @@ impl State {
 #[serde(default)]
 pub struct JournalHead {
     /// The record's sequence number.
+    #[serde(deserialize_with = "lenient::count")]
     pub seq: u64,
     /// The record's SHA-256 hash, 64 hexadecimal digits.
     pub head: String,
@@ -91,28 +93,33 @@ pub struct JournalHead {
 #[serde(default)]
 pub struct LinkQuality {
     /// How many scheduled probes were sent.
+    #[serde(deserialize_with = "lenient::count")]
     pub probes: u64,
     /// How many of them were not answered within a second.
+    #[serde(deserialize_with = "lenient::count")]
     pub lost: u64,
     /// How long the others took; absent when none was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<RoundTrip>,
 }
 
-/// Round-trip times in milliseconds.
+/// Round-trip times in milliseconds, 0 or more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RoundTrip {
     /// The median.
+    #[serde(deserialize_with = "lenient::milliseconds")]
     pub p50: f64,
     /// The 95th percentile.
+    #[serde(deserialize_with = "lenient::milliseconds")]
     pub p95: f64,
 }
 
 impl Heartbeat {
     /// Reads a body. An empty one is a heartbeat that says nothing about itself.
     ///
-    /// Texts are cleaned of control characters and cut to their [`limits`], numbers are bounded.
+    /// Texts are cleaned of control characters and cut to their [`limits`]; a number that is out of its
+    /// range becomes the nearest that is in it.
     ///
     /// # Errors
     /// [`MessageError::TooLong`], [`MessageError::NotAnObject`] or [`MessageError::Malformed`].

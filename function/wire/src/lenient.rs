@@ -1,20 +1,54 @@
-//! Deserialisers that prefer a bounded value to a refusal: a heartbeat with an odd number is still a heartbeat.
+//! Deserialisers that prefer a bounded value to a refusal: a heartbeat with an odd number is still a
+//! heartbeat.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 
 use crate::limits;
 
-/// Reads any number, or null, as seconds between 0 and [`limits::QUIET_SECONDS`].
+/// Reads any number, or null, as seconds from 0 to [`limits::QUIET_SECONDS`].
 pub(crate) fn quiet_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    // A cast from f64 saturates, and NaN becomes 0.
-    Ok((seconds(deserializer)? as u32).min(limits::QUIET_SECONDS))
+    // Bounded first, so the cast loses nothing.
+    Ok(count(deserializer)?.min(limits::QUIET_SECONDS.into()) as u32)
 }
 
-/// Reads any number, or null, as whole seconds, never below 0.
-pub(crate) fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    Ok(seconds(deserializer)? as u64)
+/// Reads any number, or null, as a whole number that is not below 0.
+pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    deserializer.deserialize_any(Count)
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or_default())
+/// Reads any number, or null, as milliseconds that are not below 0.
+pub(crate) fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or_default().max(0.0))
+}
+
+struct Count;
+
+impl Visitor<'_> for Count {
+    type Value = u64;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+        Ok(number)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<u64, E> {
+        Ok(number.try_into().unwrap_or_default())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<u64, E> {
+        // The cast saturates: what is below 0 becomes 0.
+        Ok(number as u64)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<u64, E> {
+        Ok(0)
+    }
 }

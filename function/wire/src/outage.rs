@@ -44,7 +44,7 @@ pub struct Incident {
     /// When it ended, never before it began.
     pub ended: Timestamp,
     /// How many seconds of it the internet was down; 0 for gaps.
-    #[serde(default, deserialize_with = "lenient::whole_seconds")]
+    #[serde(default, deserialize_with = "lenient::count")]
     pub downtime_s: u64,
     /// What failed from when to when, at most 20 segments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,6 +59,9 @@ pub enum IncidentKind {
     Incident,
     /// Nobody watched: neither up nor down.
     Gap,
+    /// Something that a newer agent knows and this version does not.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A part of an incident that had one cause.
@@ -83,7 +86,7 @@ impl OutageReport {
     /// Reads and checks a body.
     ///
     /// # Errors
-    /// Any [`MessageError`]: a report with one bad incident is refused whole, so that the agent
+    /// Any [`MessageError`]. A report with one bad incident is refused whole, so that the agent
     /// never believes something handed over that was not.
     pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
         if body.len() > limits::BODY_BYTES {
