@@ -1,0 +1,71 @@
+//! The mails that Azure would send, written as `.eml` files.
+//!
+//! A mail is a function of its [`Notification`]: what Azure's mail would not show, such as the rows
+//! of the query, is not in here either. Stateful rules' mails show no result rows at all (azure-docs
+//! #79559), so everything worth saying is a dimension, the measured value, or in the subject.
+
+mod body;
+mod folder;
+mod schema;
+mod subject;
+
+use jiff::Timestamp;
+use mail_builder::MessageBuilder;
+
+use crate::rules::{MonitorCondition, Notification};
+pub use folder::{MailError, MailFolder};
+
+/// Whom the mails come from; one of the senders that Azure documents for action groups.
+const SENDER: (&str, &str) = ("Microsoft Azure", "azure-noreply@microsoft.com");
+
+/// One mail, ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// The receivers of the rule's action groups.
+    pub to: Vec<String>,
+    /// One line.
+    pub subject: String,
+    /// Plain text, lines ending in `\n`.
+    pub body: String,
+    /// When it is sent, in story time.
+    pub sent: Timestamp,
+    /// The name of the rule that sends it.
+    pub rule: String,
+    /// Whether it tells that an alert fired or that it resolved.
+    pub condition: MonitorCondition,
+    id: String,
+}
+
+impl Mail {
+    /// The mail about a notification.
+    pub fn about(notification: &Notification) -> Self {
+        let alert = schema::alert_id(notification);
+        let document = schema::document(notification);
+        Self {
+            to: notification.rule.receivers.clone(),
+            subject: subject::render(notification, &document),
+            body: body::render(notification),
+            sent: notification.evaluated,
+            rule: notification.rule.name.clone(),
+            condition: notification.condition,
+            id: format!("{alert}.{}@azure.example", notification.condition.as_str().to_lowercase()),
+        }
+    }
+
+    /// The mail as an RFC 5322 message.
+    pub fn to_eml(&self) -> String {
+        let to: Vec<&str> = self.to.iter().map(String::as_str).collect();
+        MessageBuilder::new()
+            .message_id(self.id.as_str())
+            .date(self.sent.as_second())
+            .from(SENDER)
+            .to(to)
+            .subject(self.subject.as_str())
+            .text_body(self.body.as_str())
+            .write_to_string()
+            .expect("writing to memory cannot fail")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The text of a mail, in the rows that Azure's mail about a log alert has.
+
+use jiff::Timestamp;
+
+use super::{schema, subject};
+use crate::rules::{MonitorCondition, Notification};
+
+/// The width of the column of names.
+const NAMES: usize = 28;
+
+/// The parts of an Azure resource id that a mail shows.
+pub(super) struct ResourceId<'id> {
+    pub(super) subscription: &'id str,
+    pub(super) group: &'id str,
+    /// Provider and type in lower case, such as `microsoft.insights/components`.
+    pub(super) resource_type: String,
+    pub(super) name: &'id str,
+}
+
+impl<'id> ResourceId<'id> {
+    /// Takes an id apart; parts that it does not have are empty.
+    pub(super) fn new(id: &'id str) -> Self {
+        let parts: Vec<&str> = id.split('/').collect();
+        let after = |name: &str| {
+            let position = parts.iter().position(|part| part.eq_ignore_ascii_case(name));
+            position.and_then(|position| parts.get(position + 1).copied()).unwrap_or_default()
+        };
+        let resource_type = match parts.as_slice() {
+            [.., provider, kind, _] => format!("{provider}/{kind}").to_lowercase(),
+            _ => String::new(),
+        };
+        Self {
+            subscription: after("subscriptions"),
+            group: after("resourceGroups"),
+            resource_type,
+            name: parts.last().copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// The whole text.
+pub(super) fn render(notification: &Notification) -> String {
+    let Notification { rule, condition, dimensions, value, fired, evaluated } = notification;
+    let scope = ResourceId::new(&rule.scope);
+    let mut rows = Rows::default();
+    rows.heading(&subject::azures_own(notification));
+    rows.row("Alert name", &rule.name);
+    rows.row("Severity", &format!("Sev{}", rule.severity));
+    rows.row("Monitor condition", condition.as_str());
+    rows.row("Affected resource", scope.name);
+    rows.row("Resource type", &scope.resource_type);
+    rows.row("Resource group", scope.group);
+    rows.row("Subscription", scope.subscription);
+    rows.row("Description", &rule.description);
+    rows.row("Monitoring service", "Log Alerts V2");
+    rows.row("Signal type", "Log");
+    rows.row("Fired time", &time(*fired));
+    if *condition == MonitorCondition::Resolved {
+        rows.row("Resolved time", &time(*evaluated));
+    }
+    rows.row("Alert ID", &schema::alert_id(notification).to_string());
+    rows.row("Alert rule ID", &rule.id);
+    rows.heading("Alert condition");
+    for (name, value) in dimensions {
+        rows.row(&format!("Dimension {name}"), value);
+    }
+    if let Some(value) = value {
+        rows.row("Metric value", &value.to_string());
+    }
+    rows.row("Metric measure column", rule.condition.measure.as_deref().unwrap_or_default());
+    rows.row("Time aggregation", rule.condition.aggregation.as_str());
+    rows.row("Operator", rule.condition.operator.as_str());
+    rows.row("Threshold", &rule.condition.threshold.to_string());
+    rows.row("Number of violations", &rule.condition.failing.minimum().to_string());
+    rows.row("Number of examined periods", &rule.condition.failing.evaluations().to_string());
+    rows.0
+}
+
+/// A time as Azure's mails write it.
+fn time(at: Timestamp) -> String {
+    at.strftime("%B %-d, %Y %-H:%M UTC").to_string()
+}
+
+/// Lines of a name and a value under headings.
+#[derive(Default)]
+struct Rows(String);
+
+impl Rows {
+    fn heading(&mut self, text: &str) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        self.0.push_str(text);
+        self.0.push_str("\n\n");
+    }
+
+    /// A row; one without a value is left out.
+    fn row(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            let row = format!("{name:<NAMES$}{value}").replace(char::is_control, " ");
+            self.0.push_str(row.trim_end());
+            self.0.push('\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_ids_come_apart() {
+        let id =
+            "/subscriptions/sub/resourceGroups/home/providers/Microsoft.Insights/components/app";
+        let parts = ResourceId::new(id);
+        assert_eq!(
+            (parts.subscription, parts.group, parts.resource_type.as_str(), parts.name),
+            ("sub", "home", "microsoft.insights/components", "app")
+        );
+        let parts = ResourceId::new("app");
+        assert_eq!((parts.subscription, parts.resource_type.as_str(), parts.name), ("", "", "app"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The folder that stands for the owner's inbox.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::Mail;
+use crate::rules::MonitorCondition;
+
+/// A folder that mails are written to, one file each.
+///
+/// A reader never sees half a mail: a file is written under a hidden name and then renamed.
+#[derive(Debug)]
+pub struct MailFolder {
+    path: PathBuf,
+}
+
+/// A mail could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// The folder cannot be made.
+    #[error("cannot make the mail folder `{}`", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the mail `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl MailFolder {
+    /// Opens a folder, making it where it does not exist.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, MailError> {
+        let path = path.into();
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(Self { path }),
+            Err(source) => Err(MailError::Folder { path, source }),
+        }
+    }
+
+    /// Where the mails are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a mail and returns its file, whose name begins with the time and so sorts by it.
+    ///
+    /// Mails of the same rule and second are numbered; no mail ever replaces another.
+    pub fn deliver(&self, mail: &Mail) -> Result<PathBuf, MailError> {
+        let mut number = 1;
+        loop {
+            let path = self.path.join(file_name(mail, number));
+            match self.write_new(&path, mail) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(source) => return Err(MailError::Write { path, source }),
+            }
+        }
+    }
+
+    fn write_new(&self, path: &Path, mail: &Mail) -> io::Result<()> {
+        let mut file =
+            tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(&self.path)?;
+        file.write_all(mail.to_eml().as_bytes())?;
+        file.persist_noclobber(path)?;
+        Ok(())
+    }
+}
+
+/// Such as `20260301T121500Z-1-fired-ispmon-device-silent.eml`.
+fn file_name(mail: &Mail, number: u32) -> String {
+    let condition = match mail.condition {
+        MonitorCondition::Fired => "fired",
+        MonitorCondition::Resolved => "resolved",
+    };
+    let rule: String = mail
+        .rule
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
+    format!("{}-{number}-{condition}-{rule}.eml", mail.sent.strftime("%Y%m%dT%H%M%SZ"))
+}

@@ -1,0 +1,296 @@
+//! What a deployed rule says: its settings, read from the evaluated deployment.
+//!
+//! `bicep snapshot` evaluates the whole deployment offline into the resources that Azure would get.
+//! The lab reads its rules from that file and from nowhere else, so what is tried here is what is
+//! deployed. A setting that the lab does not understand is an error, never a guess: a rule that runs
+//! differently here and there would prove nothing.
+
+mod document;
+
+use jiff::{SignedDuration, SpanRelativeTo, fmt::temporal::SpanParser};
+
+use super::{
+    condition::{Aggregation, Condition},
+    failing::{FailingPeriods, FailingPeriodsError},
+    resolve::{self, ResolveError},
+};
+use document::{ActionGroup, Resource, ScheduledQueryRule, Snapshot};
+
+const RULE_TYPE: &str = "Microsoft.Insights/scheduledQueryRules";
+const ACTION_GROUP_TYPE: &str = "Microsoft.Insights/actionGroups";
+
+/// The settings of one rule, checked, with the defaults of the resource provider filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSettings {
+    /// The resource id of the rule.
+    pub id: String,
+    /// The name of the rule.
+    pub name: String,
+    /// What the rule's author wrote about it; empty when nothing was.
+    pub description: String,
+    /// 0 (critical) to 4 (verbose).
+    pub severity: u8,
+    /// The resource that the rule watches, and which its mails call the affected resource.
+    pub scope: String,
+    /// The query text as deployed.
+    pub query: String,
+    /// When the rows of the query make an alert.
+    pub condition: Condition,
+    /// The time between two evaluations.
+    pub frequency: SignedDuration,
+    /// How far back from an evaluation the query sees, at most 48 hours.
+    pub range: SignedDuration,
+    /// Whether an alert lasts until its condition has gone, or every evaluation stands alone.
+    pub memory: Memory,
+    /// The mails' subject, with `${data…}` paths into the common alert schema; `None` means Azure's own.
+    pub subject: Option<String>,
+    /// The mail addresses of all action groups of the rule, in their order, each once.
+    pub receivers: Vec<String>,
+}
+
+/// What a rule remembers from one evaluation to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// `autoMitigate: true`: an alert fires once and resolves after so many healthy evaluations in a row.
+    Stateful {
+        /// See [`resolve::healthy_evaluations`].
+        healthy_evaluations: u32,
+    },
+    /// `autoMitigate: false`: an alert fires at each evaluation that meets the condition, and never resolves.
+    Stateless,
+}
+
+/// Why the rules could not be read from the evaluated deployment.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file is not what `bicep snapshot` writes.
+    #[error("the evaluated deployment is no JSON document of `bicep snapshot`; make it anew")]
+    Document(#[source] serde_json::Error),
+    /// There is nothing to evaluate.
+    #[error("the evaluated deployment holds no enabled resource of type `{RULE_TYPE}`")]
+    NoRules,
+    /// One rule cannot be played.
+    #[error("the rule `{rule}` of the evaluated deployment cannot be played")]
+    Rule {
+        /// The name of the rule.
+        rule: String,
+        /// Why.
+        #[source]
+        source: RuleError,
+    },
+    /// An action group is not in the expected shape.
+    #[error("the action group `{group}` of the evaluated deployment cannot be read")]
+    ActionGroup {
+        /// The name of the action group.
+        group: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Why one rule cannot be played as Azure would run it.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// A property is missing or has another type or value than the resource provider accepts.
+    #[error("its properties are not those of a log alert")]
+    Shape(#[source] serde_json::Error),
+    /// A property has a value that the lab does not play.
+    #[error("its `{property}` is `{value}`, but the lab plays only {played}")]
+    NotPlayed {
+        /// The path of the property below `properties`.
+        property: &'static str,
+        /// Its value.
+        value: String,
+        /// What the lab plays instead.
+        played: &'static str,
+    },
+    /// A duration that is not ISO 8601 or not positive.
+    #[error("its `{property}` is `{value}`, which is no positive ISO 8601 duration such as PT5M")]
+    Duration {
+        /// The name of the property.
+        property: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A query may not see that far, or not as far as the rule needs.
+    #[error(
+        "its query would see {range:#} back, but that must be at least {window:#} (the window) and at most 48 h"
+    )]
+    Range {
+        /// How far the query would see.
+        range: SignedDuration,
+        /// The windows that it must cover.
+        window: SignedDuration,
+    },
+    /// An evaluation would leave times that no evaluation looks at.
+    #[error("it is evaluated every {frequency:#} but its windows cover only {window:#}")]
+    Frequency {
+        /// The time between two evaluations.
+        frequency: SignedDuration,
+        /// The time that the windows of one evaluation cover.
+        window: SignedDuration,
+    },
+    /// An aggregation needs a measure, or must not have one.
+    #[error(
+        "its aggregation and its `metricMeasureColumn` do not go together: every aggregation but Count needs one, Count has none"
+    )]
+    Measure,
+    /// Impossible failing periods.
+    #[error("its failing periods are not possible")]
+    FailingPeriods(#[source] FailingPeriodsError),
+    /// A stateful rule that would never resolve.
+    #[error("it is stateful, but would never resolve")]
+    Resolve(#[source] ResolveError),
+    /// An action group that the deployment does not hold.
+    #[error("its action group `{0}` is not part of the evaluated deployment")]
+    UnknownActionGroup(String),
+}
+
+/// Reads all enabled rules from the text of a `bicep snapshot`, in the file's order.
+pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, SettingsError> {
+    let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(SettingsError::Document)?;
+    let groups = action_groups(&snapshot.predicted_resources)?;
+    let mut rules = Vec::new();
+    for resource in snapshot.predicted_resources.iter().filter(|each| each.is(RULE_TYPE)) {
+        let settings = rule(resource, &groups)
+            .map_err(|source| SettingsError::Rule { rule: resource.name.clone(), source })?;
+        rules.extend(settings);
+    }
+    if rules.is_empty() { Err(SettingsError::NoRules) } else { Ok(rules) }
+}
+
+fn action_groups(resources: &[Resource]) -> Result<Vec<(&str, ActionGroup)>, SettingsError> {
+    resources
+        .iter()
+        .filter(|resource| resource.is(ACTION_GROUP_TYPE))
+        .map(|resource| {
+            let group = resource.properties_as().map_err(|source| SettingsError::ActionGroup {
+                group: resource.name.clone(),
+                source,
+            })?;
+            Ok((resource.id.as_str(), group))
+        })
+        .collect()
+}
+
+/// One rule, or `None` when it is disabled.
+fn rule(
+    resource: &Resource,
+    groups: &[(&str, ActionGroup)],
+) -> Result<Option<RuleSettings>, RuleError> {
+    let properties: ScheduledQueryRule = resource.properties_as().map_err(RuleError::Shape)?;
+    if !properties.enabled {
+        return Ok(None);
+    }
+    let kind = resource.kind.as_deref().unwrap_or("LogAlert");
+    if kind != "LogAlert" {
+        return Err(not_played("kind", kind, "`LogAlert`"));
+    }
+    if let Some(mute) = &properties.mute_actions_duration {
+        return Err(not_played("muteActionsDuration", mute, "rules without it"));
+    }
+    let [criterion] = properties.criteria.all_of.as_slice() else {
+        let count = properties.criteria.all_of.len().to_string();
+        return Err(not_played("criteria.allOf", &count, "exactly one criterion"));
+    };
+    let [scope] = properties.scopes.as_slice() else {
+        let count = properties.scopes.len().to_string();
+        return Err(not_played("scopes", &count, "exactly one resource"));
+    };
+    if criterion.criterion_type != "StaticThresholdCriterion" {
+        let kind = &criterion.criterion_type;
+        return Err(not_played("criterionType", kind, "`StaticThresholdCriterion`"));
+    }
+    if (criterion.time_aggregation == Aggregation::Count)
+        == criterion.metric_measure_column.is_some()
+    {
+        return Err(RuleError::Measure);
+    }
+
+    let frequency = duration("evaluationFrequency", &properties.evaluation_frequency)?;
+    let window = duration("windowSize", &properties.window_size)?;
+    let failing = FailingPeriods::new(
+        criterion.failing_periods.number_of_evaluation_periods,
+        criterion.failing_periods.min_failing_periods_to_alert,
+    )
+    .map_err(RuleError::FailingPeriods)?;
+    if failing.evaluations() > 1 && frequency != window {
+        let value = failing.evaluations().to_string();
+        let played = "1 where the frequency differs from the window, as a period is a window";
+        return Err(not_played("numberOfEvaluationPeriods", &value, played));
+    }
+    let windows = window * i32::from(failing.evaluations());
+    if frequency > windows {
+        return Err(RuleError::Frequency { frequency, window: windows });
+    }
+    let range = match &properties.override_query_time_range {
+        Some(text) => duration("overrideQueryTimeRange", text)?,
+        None => windows,
+    };
+    if range < windows || range > SignedDuration::from_hours(48) {
+        return Err(RuleError::Range { range, window: windows });
+    }
+    let memory = if properties.auto_mitigate {
+        let healthy_evaluations =
+            resolve::healthy_evaluations(frequency).map_err(RuleError::Resolve)?;
+        Memory::Stateful { healthy_evaluations }
+    } else {
+        Memory::Stateless
+    };
+
+    Ok(Some(RuleSettings {
+        id: resource.id.clone(),
+        name: resource.name.clone(),
+        description: properties.description,
+        severity: properties.severity,
+        scope: scope.clone(),
+        query: criterion.query.clone(),
+        condition: Condition {
+            aggregation: criterion.time_aggregation,
+            measure: criterion.metric_measure_column.clone(),
+            operator: criterion.operator,
+            threshold: criterion.threshold,
+            dimensions: criterion.dimensions.clone(),
+            failing,
+        },
+        frequency,
+        range,
+        memory,
+        subject: properties.actions.action_properties.email_subject,
+        receivers: receivers(&properties.actions.action_groups, groups)?,
+    }))
+}
+
+/// The addresses of `ids`' groups; a disabled group notifies nobody.
+fn receivers(ids: &[String], groups: &[(&str, ActionGroup)]) -> Result<Vec<String>, RuleError> {
+    let mut receivers = Vec::new();
+    for id in ids {
+        let (_, group) = groups
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(id))
+            .ok_or_else(|| RuleError::UnknownActionGroup(id.clone()))?;
+        for receiver in group.email_receivers.iter().filter(|_| group.enabled) {
+            if !receivers.contains(&receiver.email_address) {
+                receivers.push(receiver.email_address.clone());
+            }
+        }
+    }
+    Ok(receivers)
+}
+
+fn duration(property: &'static str, value: &str) -> Result<SignedDuration, RuleError> {
+    SpanParser::new()
+        .parse_span(value)
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .filter(SignedDuration::is_positive)
+        .ok_or_else(|| RuleError::Duration { property, value: value.to_owned() })
+}
+
+fn not_played(property: &'static str, value: &str, played: &'static str) -> RuleError {
+    RuleError::NotPlayed { property, value: value.to_owned(), played }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Stateless rules: every evaluation that meets the condition is an alert of its own.
+//!
+//! The documentation does not give the cadence of repeated log alerts; one notification at each
+//! evaluation that meets the condition is its plain reading (Microsoft Learn, "Types of Azure Monitor
+//! alerts": a stateless alert fires each time the condition is met, even if it fired before).
+
+use std::collections::BTreeMap;
+
+use super::{
+    condition::{Dimensions, Measurement},
+    failing::{FailingPeriods, RecentPeriods},
+};
+
+/// The recent evaluations of one stateless rule; with single periods there is nothing to remember.
+#[derive(Clone, Debug)]
+pub struct StatelessRule {
+    failing: FailingPeriods,
+    recent: BTreeMap<Dimensions, RecentPeriods>,
+}
+
+impl StatelessRule {
+    /// A rule that was never evaluated.
+    pub const fn new(failing: FailingPeriods) -> Self {
+        Self { failing, recent: BTreeMap::new() }
+    }
+
+    /// Takes in one evaluation and returns the combinations that fire, in order.
+    ///
+    /// A combination that is not measured does not meet the condition.
+    pub fn observe(&mut self, measured: &BTreeMap<Dimensions, Measurement>) -> Vec<Dimensions> {
+        for dimensions in measured.keys() {
+            self.recent
+                .entry(dimensions.clone())
+                .or_insert_with(|| RecentPeriods::new(self.failing));
+        }
+        let mut fired = Vec::new();
+        self.recent.retain(|dimensions, recent| {
+            let met = measured.get(dimensions).is_some_and(|measurement| measurement.met);
+            if recent.observe(met) {
+                fired.push(dimensions.clone());
+            }
+            !recent.is_clear()
+        });
+        fired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn measured(met: Option<bool>) -> BTreeMap<Dimensions, Measurement> {
+        met.map(|met| (vec![], Measurement { value: 1.0, met })).into_iter().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn there_are_as_many_notifications_as_true_evaluations(
+            history in prop::collection::vec(prop::option::of(any::<bool>()), 0..200),
+        ) {
+            let mut rule = StatelessRule::new(FailingPeriods::SINGLE);
+            for met in &history {
+                let fired = rule.observe(&measured(*met)).len();
+                prop_assert_eq!(fired, usize::from(*met == Some(true)));
+            }
+        }
+    }
+
+    #[test]
+    fn failing_periods_hold_here_too() {
+        let mut rule = StatelessRule::new(FailingPeriods::new(2, 2).expect("possible"));
+        let fired = [true, true, false, true].map(|met| rule.observe(&measured(Some(met))).len());
+        assert_eq!(fired, [0, 1, 0, 0]);
+    }
+}
