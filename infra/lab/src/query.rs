@@ -1,0 +1,203 @@
+//! The queries of the alert rules, in Rust.
+//!
+//! A query is recognised by its text: it must be one of the templates in `infra/queries` with values
+//! at the placeholders, to the letter. So the lab can never play another query than the one that gets
+//! deployed. That the Rust and the Kusto text yield the same rows is shown by
+//! `infra/queries/compare.py`, on the timelines that [`crate::timelines`] makes up.
+//!
+//! - [`silence`] reads the heartbeats: since when is a device silent?
+//! - [`device_silent`] and [`device_silent_reminder`] are one query each.
+//! - [`template`] reads parameters from a query's text, and writes them into it.
+
+pub mod device_silent;
+pub mod device_silent_reminder;
+pub mod silence;
+pub mod template;
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+pub use device_silent::DeviceSilent;
+pub use device_silent_reminder::DeviceSilentReminder;
+
+/// One row of the table `traces`: a line that the function wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// When the line was written.
+    pub timestamp: Timestamp,
+    /// The line.
+    pub message: String,
+}
+
+/// One row of a query's result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The columns by which a rule splits its alerts: name and value.
+    pub dimensions: Vec<(String, String)>,
+    /// The measured column, in the unit of the query.
+    pub value: f64,
+}
+
+/// A query with its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// How long every expected device has been silent.
+    DeviceSilent(DeviceSilent),
+    /// All silent devices, when a reminder is due.
+    DeviceSilentReminder(DeviceSilentReminder),
+}
+
+/// Why the text of a query is not understood.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum QueryError {
+    /// The text is no template with values at its placeholders.
+    #[error(
+        "the query is most like {template}, but where that has {expected:?} the query has {found:?}"
+    )]
+    Different {
+        /// The file name of the template that the text follows longest.
+        template: &'static str,
+        /// What the template has where the text departs from it.
+        expected: String,
+        /// What the text has there.
+        found: String,
+    },
+    /// A parameter that the template uses more than once has two values.
+    #[error("the parameter {name} of {template} is both {first:?} and {second:?}")]
+    Contradiction {
+        /// The file name of the template.
+        template: &'static str,
+        /// The placeholder.
+        name: String,
+        /// Its value where it comes first.
+        first: String,
+        /// Another value.
+        second: String,
+    },
+    /// A parameter has a value that it cannot have.
+    #[error("the parameter {name} of {template} is {value:?}; it must be {allowed}")]
+    Value {
+        /// The file name of the template.
+        template: &'static str,
+        /// The placeholder.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+}
+
+impl Query {
+    /// Recognises a query by its text, as it stands in an alert rule.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let silent = match device_silent::TEMPLATE.capture(text) {
+            Ok(captures) => return DeviceSilent::from_captures(&captures).map(Self::DeviceSilent),
+            Err(difference) => difference,
+        };
+        let reminder = match device_silent_reminder::TEMPLATE.capture(text) {
+            Ok(captures) => {
+                return DeviceSilentReminder::from_captures(&captures)
+                    .map(Self::DeviceSilentReminder);
+            }
+            Err(difference) => difference,
+        };
+        Err(if reminder.offset < silent.offset { silent } else { reminder }.error)
+    }
+
+    /// The text of the query, as it stands in an alert rule.
+    pub fn text(&self) -> String {
+        match self {
+            Self::DeviceSilent(query) => query.text(),
+            Self::DeviceSilentReminder(query) => query.text(),
+        }
+    }
+
+    /// The same query for other devices.
+    #[must_use]
+    pub fn with_devices(&self, devices: &[String]) -> Self {
+        let devices = devices.to_vec();
+        match self {
+            Self::DeviceSilent(_) => Self::DeviceSilent(DeviceSilent { devices }),
+            Self::DeviceSilentReminder(query) => {
+                Self::DeviceSilentReminder(DeviceSilentReminder { devices, ..query.clone() })
+            }
+        }
+    }
+
+    /// The rows that the query yields at `now` for the rows of the table that can be seen by then.
+    pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
+        match self {
+            Self::DeviceSilent(query) => query.evaluate(now, rows),
+            Self::DeviceSilentReminder(query) => query.evaluate(now, rows),
+        }
+    }
+
+    /// The name of the column that becomes [`Row::value`].
+    pub fn measured_column(&self) -> &'static str {
+        match self {
+            Self::DeviceSilent(_) => device_silent::MEASURED_COLUMN,
+            Self::DeviceSilentReminder(_) => device_silent_reminder::MEASURED_COLUMN,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn reminder() -> DeviceSilentReminder {
+        DeviceSilentReminder {
+            devices: devices(&["it's", r"back\slash", "', '"]),
+            silence_minutes: 6.5,
+            frequency_minutes: 5,
+            marks: vec![10, 60],
+            daily_hour: 8,
+        }
+    }
+
+    #[test]
+    fn a_query_is_read_back_from_its_own_text() {
+        let silent = Query::DeviceSilent(DeviceSilent { devices: reminder().devices });
+        assert_eq!(Query::parse(&silent.text()), Ok(silent));
+        let reminder = Query::DeviceSilentReminder(reminder());
+        assert_eq!(Query::parse(&reminder.text()), Ok(reminder));
+    }
+
+    #[test]
+    fn a_query_that_is_no_template_is_an_error_that_says_where() {
+        let text = Query::DeviceSilentReminder(reminder()).text();
+        let error = Query::parse(&text.replace("== 'heartbeat'", "== 'beat'")).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "heartbeat'\n| extend name = tolower(trim(" the query has "beat'\n| extend name = tolower(trim(@'\\s+""#);
+        let error = Query::parse(&text.replace("due > 0", "due >= 0")).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has " 0\n| project devices = strcat_array(text" the query has "= 0\n| project devices = strcat_array(tex""#);
+        let error = Query::parse(&format!("{text};")).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "" the query has ";""#);
+        let error = Query::parse(&text[..text.len() - 1]).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "s" the query has """#);
+    }
+
+    #[test]
+    fn a_parameter_out_of_range_is_an_error_that_names_it() {
+        let text = Query::DeviceSilentReminder(reminder()).text();
+        let error = Query::parse(&text.replace("tolong('8')", "tolong('24')")).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the parameter DAILY_HOUR of device-silent-reminder.kql is "24"; it must be an hour from 0 to 23"#);
+        let error = Query::parse(&text.replace("[10, 60]", "['x']")).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the parameter MARKS of device-silent-reminder.kql is "x"; it must be a list of whole numbers"#);
+        let error = Query::parse(&text.replacen("todouble('5')", "todouble('10')", 1)).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the parameter FREQUENCY_MINUTES of device-silent-reminder.kql is both "10" and "5""#);
+        let error = Query::parse(device_silent_reminder::TEMPLATE.text.trim()).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the parameter SILENCE_MINUTES of device-silent-reminder.kql is "SILENCE_MINUTES"; it must be a number of minutes"#);
+    }
+
+    #[test]
+    fn other_devices_change_nothing_else() {
+        let one = Query::DeviceSilentReminder(reminder()).with_devices(&devices(&["one"]));
+        let expected = DeviceSilentReminder { devices: devices(&["one"]), ..reminder() };
+        assert_eq!(one, Query::DeviceSilentReminder(expected));
+    }
+}

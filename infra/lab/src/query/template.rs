@@ -1,0 +1,234 @@
+//! Query text with placeholders: quoted words in capitals, such as `'DEVICES'`.
+//!
+//! A placeholder stands for a list of literals, separated by commas: strings in single quotes, in
+//! which a backslash and a quote are escaped by a backslash, or whole numbers.
+
+use std::collections::BTreeMap;
+
+use super::QueryError;
+
+/// How much of a text an error shows.
+const SHOWN_CHARACTERS: usize = 40;
+
+/// A file of `infra/queries`.
+#[derive(Debug)]
+pub struct Template {
+    /// The name of the file.
+    pub name: &'static str,
+    /// What it holds.
+    pub text: &'static str,
+    /// The words that are placeholders.
+    pub placeholders: &'static [&'static str],
+}
+
+/// A literal at a placeholder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// A string, without its quotes and escapes.
+    Text(String),
+    /// A whole number.
+    Number(u64),
+}
+
+/// Where a text departs from a template.
+#[derive(Debug)]
+pub struct Difference {
+    /// How many bytes of the text follow the template.
+    pub offset: usize,
+    /// What to tell about it.
+    pub error: QueryError,
+}
+
+/// The literals at the placeholders of a query.
+#[derive(Debug)]
+pub struct Captures {
+    template: &'static str,
+    values: BTreeMap<&'static str, Vec<Literal>>,
+}
+
+enum Piece {
+    Exact(&'static str),
+    Placeholder(&'static str),
+}
+
+impl Template {
+    /// Reads the literals at the placeholders of `text`, which must be equal to the template elsewhere.
+    pub fn capture(&self, text: &str) -> Result<Captures, Difference> {
+        let mut rest = text;
+        let mut captures = Captures { template: self.name, values: BTreeMap::new() };
+        for piece in self.pieces() {
+            match piece {
+                Piece::Exact(expected) => {
+                    let common = common_prefix(expected, rest);
+                    rest = &rest[common..];
+                    if common < expected.len() {
+                        return Err(self.difference(text, rest, &expected[common..]));
+                    }
+                }
+                Piece::Placeholder(name) => {
+                    let Some((literals, after)) = literals(rest) else {
+                        return Err(self.difference(text, rest, &format!("'{name}'")));
+                    };
+                    rest = after;
+                    captures
+                        .insert(name, literals)
+                        .map_err(|error| Difference { offset: text.len() - rest.len(), error })?;
+                }
+            }
+        }
+        if rest.is_empty() { Ok(captures) } else { Err(self.difference(text, rest, "")) }
+    }
+
+    /// The template with these literals at its placeholders.
+    ///
+    /// # Panics
+    ///
+    /// When a placeholder of the template has no value.
+    pub fn fill(&self, values: &[(&str, String)]) -> String {
+        let value = |name| {
+            let value = values.iter().find(|(candidate, _)| *candidate == name);
+            &value.unwrap_or_else(|| panic!("{} needs a value for {name}", self.name)).1
+        };
+        self.pieces()
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Exact(exact) => exact,
+                Piece::Placeholder(name) => value(name).as_str(),
+            })
+            .collect()
+    }
+
+    fn pieces(&self) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut rest = self.text.trim();
+        while let Some((at, name)) = self
+            .placeholders
+            .iter()
+            .filter_map(|&name| Some((rest.find(&format!("'{name}'"))?, name)))
+            .min()
+        {
+            pieces.push(Piece::Exact(&rest[..at]));
+            pieces.push(Piece::Placeholder(name));
+            rest = &rest[at + name.len() + 2..];
+        }
+        pieces.push(Piece::Exact(rest));
+        pieces
+    }
+
+    fn difference(&self, text: &str, rest: &str, expected: &str) -> Difference {
+        let shown = |part: &str| part.chars().take(SHOWN_CHARACTERS).collect();
+        let (expected, found) = (shown(expected), shown(rest));
+        let error = QueryError::Different { template: self.name, expected, found };
+        Difference { offset: text.len() - rest.len(), error }
+    }
+}
+
+impl Captures {
+    /// The texts at a placeholder, one or more.
+    pub fn texts(&self, name: &'static str) -> Result<Vec<String>, QueryError> {
+        let text = |literal: &Literal| match literal {
+            Literal::Text(text) => Some(text.clone()),
+            Literal::Number(_) => None,
+        };
+        let texts: Option<Vec<_>> = self.literals(name).iter().map(text).collect();
+        texts.ok_or_else(|| self.value_error(name, "a list of texts"))
+    }
+
+    /// The numbers at a placeholder, one or more.
+    pub fn numbers(&self, name: &'static str) -> Result<Vec<u64>, QueryError> {
+        let number = |literal: &Literal| match literal {
+            Literal::Number(number) => Some(*number),
+            Literal::Text(_) => None,
+        };
+        let numbers: Option<Vec<_>> = self.literals(name).iter().map(number).collect();
+        numbers.ok_or_else(|| self.value_error(name, "a list of whole numbers"))
+    }
+
+    /// The one text at a placeholder, as the value that `parse` makes of it.
+    pub fn one<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+        allowed: &'static str,
+    ) -> Result<T, QueryError> {
+        match self.literals(name) {
+            [Literal::Text(text)] => parse(text),
+            _ => None,
+        }
+        .ok_or_else(|| self.value_error(name, allowed))
+    }
+
+    fn literals(&self, name: &str) -> &[Literal] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn insert(&mut self, name: &'static str, literals: Vec<Literal>) -> Result<(), QueryError> {
+        match self.values.get(name) {
+            Some(first) if *first != literals => Err(QueryError::Contradiction {
+                template: self.template,
+                name: name.to_owned(),
+                first: list(first),
+                second: list(&literals),
+            }),
+            _ => {
+                self.values.insert(name, literals);
+                Ok(())
+            }
+        }
+    }
+
+    fn value_error(&self, name: &'static str, allowed: &'static str) -> QueryError {
+        let value = list(self.literals(name));
+        QueryError::Value { template: self.template, name, value, allowed }
+    }
+}
+
+/// A text as a string literal of the Kusto query language.
+pub fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+fn list(literals: &[Literal]) -> String {
+    let show = |literal: &Literal| match literal {
+        Literal::Text(text) => text.clone(),
+        Literal::Number(number) => number.to_string(),
+    };
+    literals.iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+/// How many bytes two texts have in common at their beginnings, in whole characters.
+fn common_prefix(one: &str, other: &str) -> usize {
+    let pairs = one.chars().zip(other.chars());
+    pairs.take_while(|(one, other)| one == other).map(|(character, _)| character.len_utf8()).sum()
+}
+
+/// The literals at the beginning of a text, and what follows them.
+fn literals(text: &str) -> Option<(Vec<Literal>, &str)> {
+    let (first, mut rest) = literal(text)?;
+    let mut literals = vec![first];
+    while let Some(next) = rest.strip_prefix(", ") {
+        let (literal, after) = literal(next)?;
+        literals.push(literal);
+        rest = after;
+    }
+    Some((literals, rest))
+}
+
+fn literal(text: &str) -> Option<(Literal, &str)> {
+    let Some(mut rest) = text.strip_prefix('\'') else {
+        let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+        return Some((Literal::Number(text[..end].parse().ok()?), &text[end..]));
+    };
+    let mut value = String::new();
+    loop {
+        let end = rest.find(['\'', '\\'])?;
+        value.push_str(&rest[..end]);
+        let special = &rest[end..];
+        if let Some(after) = special.strip_prefix('\'') {
+            return Some((Literal::Text(value), after));
+        }
+        let escaped = special[1..].chars().next().filter(|next| matches!(next, '\'' | '\\'))?;
+        value.push(escaped);
+        rest = &special[2..];
+    }
+}

@@ -1,0 +1,309 @@
+//! Made-up histories of heartbeats, and what the queries yield for them.
+//!
+//! They are data for a comparison: `infra/queries/compare.py` runs the text of each query on the same
+//! rows and wants the same result. So they hold whatever could tell two implementations apart, and
+//! times at which a result is about to change.
+
+use std::io::{self, Write};
+
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::query::{DeviceSilent, DeviceSilentReminder, Query, Row, Trace, silence};
+
+/// Names that devices have here. Whatever a name holds must not change the meaning of a query.
+const DEVICES: [&str; 12] = [
+    "dl-home",
+    "Office",
+    "raspberry pi 4",
+    " padded ",
+    "it's",
+    r"back\slash\'",
+    "DEVICES",
+    "x', 'y",
+    "Büro-ÄÖÜ",
+    "ΣΟΦΟΣ",
+    "5",
+    "🏠",
+];
+
+/// Lines that are not heartbeats of an expected device, though some look like it.
+const FOREIGN_LINES: [&str; 16] = [
+    "",
+    "listening on 127.0.0.1:7071",
+    "heartbeat",
+    "\"heartbeat\"",
+    "null",
+    "5",
+    "[{\"event\":\"heartbeat\",\"device\":\"dl-home\",\"quiet_s\":0}]",
+    "{\"event\":\"heartbeat\",\"device\":\"dl-home\",\"quiet_s\":0",
+    "{\"event\":\"heartbeat\",\"quiet_s\":0}",
+    "{\"event\":\"heartbeat\",\"device\":null,\"quiet_s\":0}",
+    "{\"event\":\"heartbeat\",\"device\":{\"name\":\"dl-home\"},\"quiet_s\":0}",
+    "{\"event\":\"heartbeats\",\"device\":\"dl-home\",\"quiet_s\":0}",
+    "{\"event\":\"Heartbeat\",\"device\":\"dl-home\",\"quiet_s\":0}",
+    "{\"event\":\"outage\",\"device\":\"dl-home\",\"id\":\"0198\",\"note\":\"heartbeat\"}",
+    "{\"device\":\"dl-home\",\"quiet_s\":0}",
+    "{\"event\":\"heartbeat\",\"device\":\"stranger\",\"quiet_s\":86400}",
+];
+
+/// How many times each timeline is looked at.
+const LOOKS: usize = 4;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A row of the table, and when a query can see it.
+#[derive(Clone, Debug)]
+struct Arrival {
+    trace: Trace,
+    visible: Timestamp,
+}
+
+/// One query on one timeline at one time, and its result.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    rule: &'static str,
+    query: String,
+    now: Timestamp,
+    rows: Vec<(Timestamp, String)>,
+    expected: Vec<Map<String, Value>>,
+}
+
+/// Writes comparisons for `count` timelines as JSON, one a line; the same for the same seed.
+///
+/// Each line holds `rule`, `query` (its text), `now`, `rows` (time and message of each) and `expected`
+/// (the rows of the result, in any order).
+pub fn write(seed: u64, count: usize, mut out: impl Write) -> io::Result<()> {
+    let mut random = Rng::with_seed(seed);
+    for _ in 0..count {
+        for comparison in timeline(&mut random) {
+            serde_json::to_writer(&mut out, &comparison)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()
+}
+
+fn timeline(random: &mut Rng) -> Vec<Comparison> {
+    let base = start(random);
+    let devices = some_devices(random);
+    let silent = Query::DeviceSilent(DeviceSilent { devices: devices.clone() });
+    let settings = reminder(random, devices);
+    let mut arrivals = Vec::new();
+    let mut changes = vec![base];
+    for device in &settings.devices {
+        life(random, device, base, &mut arrivals, &mut changes);
+    }
+    foreign_lines(random, base, &mut arrivals);
+    random.shuffle(&mut arrivals);
+
+    let mut comparisons = Vec::new();
+    for _ in 0..LOOKS {
+        let now = look(random, base, &settings, &changes);
+        let rows: Vec<_> = arrivals
+            .iter()
+            .filter(|arrival| arrival.visible <= now)
+            .map(|arrival| arrival.trace.clone())
+            .collect();
+        let reminder = Query::DeviceSilentReminder(settings.clone());
+        for (rule, query) in [("device-silent", &silent), ("device-silent-reminder", &reminder)] {
+            let expected = query.evaluate(now, &rows).into_iter();
+            comparisons.push(Comparison {
+                rule,
+                query: query.text(),
+                now,
+                rows: rows.iter().map(|row| (row.timestamp, row.message.clone())).collect(),
+                expected: expected.map(|row| columns(query, row)).collect(),
+            });
+        }
+    }
+    comparisons
+}
+
+fn columns(query: &Query, row: Row) -> Map<String, Value> {
+    let dimensions = row.dimensions.into_iter().map(|(name, value)| (name, Value::from(value)));
+    dimensions.chain([(query.measured_column().to_owned(), Value::from(row.value))]).collect()
+}
+
+/// Any whole minute of a year.
+fn start(random: &mut Rng) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_mins(29_500_000 + random.i64(0..525_600))
+}
+
+fn some_devices(random: &mut Rng) -> Vec<String> {
+    let mut devices = DEVICES.map(str::to_owned).to_vec();
+    random.shuffle(&mut devices);
+    devices.truncate(random.usize(1..=4));
+    devices
+}
+
+fn reminder(random: &mut Rng, devices: Vec<String>) -> DeviceSilentReminder {
+    let marks = match random.u8(0..3) {
+        0 => (2..=12).map(|step| step * 5).chain((2..=24).map(|hour| hour * 60)).collect(),
+        1 => vec![60],
+        _ => (0..random.usize(1..6)).map(|_| random.u64(6..=1_440)).collect(),
+    };
+    DeviceSilentReminder {
+        devices,
+        silence_minutes: choice(random, &[5.0, 5.5, 6.5, 10.0, 30.0]),
+        frequency_minutes: choice(random, &[5, 10, 15]),
+        marks,
+        daily_hour: random.u32(0..24),
+    }
+}
+
+/// The heartbeats of one device in the last three days, and the times at which its silence changes.
+fn life(
+    random: &mut Rng,
+    device: &str,
+    base: Timestamp,
+    arrivals: &mut Vec<Arrival>,
+    changes: &mut Vec<Timestamp>,
+) {
+    if random.u8(0..8) == 0 {
+        return;
+    }
+    let end = base - silence_before(random);
+    let mut at = end - SignedDuration::from_mins(random.i64(0..2_000));
+    let pace = random.i64(1..120);
+    while at < end {
+        arrivals.push(heartbeat(random, device, at, false));
+        at += MINUTE * random.i32(1..=2 * pace as i32);
+    }
+    let announces = random.u8(0..3) == 0;
+    arrivals.push(heartbeat(random, device, end, announces));
+    if random.u8(0..6) == 0 {
+        // Two heartbeats with one time, of which one announces a silence.
+        let announces = random.bool();
+        arrivals.push(heartbeat(random, device, end, announces));
+    }
+    let last = arrivals.last().map(|arrival| arrival.trace.message.clone()).unwrap_or_default();
+    let quiet_seconds = serde_json::from_str::<Value>(&last)
+        .ok()
+        .and_then(|line| line["quiet_s"].as_f64())
+        .filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    changes.push(end);
+    changes.push(end + SignedDuration::from_secs_f64(quiet_seconds.unwrap_or_default()));
+}
+
+/// From a moment to three days, often a whole number of minutes.
+fn silence_before(random: &mut Rng) -> SignedDuration {
+    let longest = choice(random, &[10, 70, 1_500, 2_880, 4_320]);
+    let whole = MINUTE * random.i32(0..=longest);
+    match random.u8(0..3) {
+        0 => whole,
+        1 => whole + SignedDuration::from_micros(random.i64(0..60_000_000)),
+        // The clock of the machine that wrote the line may be ahead.
+        _ => whole - SignedDuration::from_secs(random.i64(0..30)),
+    }
+}
+
+fn heartbeat(random: &mut Rng, device: &str, at: Timestamp, announces: bool) -> Arrival {
+    let mut line = json!({"event": "heartbeat", "device": spelling(random, device), "note": "it's \"quoted\""});
+    let quiet = if announces { Some(announced(random)) } else { unannounced(random) };
+    if let Some(quiet) = quiet {
+        line["quiet_s"] = quiet;
+    }
+    // A name that is a number may come as one.
+    if device == "5" && random.bool() {
+        line["device"] = json!(5);
+    }
+    arrival(random, at, line.to_string())
+}
+
+fn announced(random: &mut Rng) -> Value {
+    match random.u8(0..8) {
+        0 => json!(1_800),
+        1 => json!(43_200),
+        2 => json!(86_400),
+        3 => json!(random.u32(1..600)),
+        4 => json!(f64::from(random.u32(1..4_000)) / 4.0),
+        5 => json!(random.u32(1..3_600).to_string()),
+        6 => json!(1e12),
+        _ => json!(random.u32(1..86_400)),
+    }
+}
+
+fn unannounced(random: &mut Rng) -> Option<Value> {
+    match random.u8(0..16) {
+        0 => None,
+        1 => Some(Value::Null),
+        2 => Some(json!("soon")),
+        3 => Some(json!(-600)),
+        4 => Some(json!(-0.5)),
+        5 => Some(json!([600])),
+        6 => Some(json!({"quiet_s": 600})),
+        7 => Some(json!("")),
+        _ => Some(json!(0)),
+    }
+}
+
+/// The name as another spelling of the same device.
+fn spelling(random: &mut Rng, device: &str) -> String {
+    let cased = match random.u8(0..3) {
+        0 => device.to_owned(),
+        1 => device.chars().flat_map(char::to_uppercase).collect(),
+        _ => device.chars().flat_map(char::to_lowercase).collect(),
+    };
+    let pad = ["", "", " ", "  ", "\t"];
+    format!("{}{cased}{}", choice(random, &pad), choice(random, &pad))
+}
+
+fn foreign_lines(random: &mut Rng, base: Timestamp, arrivals: &mut Vec<Arrival>) {
+    for _ in 0..random.usize(0..12) {
+        let line = choice(random, &FOREIGN_LINES).to_owned();
+        let at = base - SignedDuration::from_secs(random.i64(0..7_200));
+        arrivals.push(arrival(random, at, line));
+    }
+}
+
+/// A line that can be queried at once, or seconds later, or far too late.
+fn arrival(random: &mut Rng, timestamp: Timestamp, message: String) -> Arrival {
+    let delay = match random.u8(0..10) {
+        0..7 => SignedDuration::ZERO,
+        7 | 8 => SignedDuration::from_secs(random.i64(1..203)),
+        _ => SignedDuration::from_mins(random.i64(3..90)),
+    };
+    Arrival { trace: Trace { timestamp, message }, visible: timestamp + delay }
+}
+
+/// A time at which a result is likely to change, or shortly before or after it, or any time.
+fn look(
+    random: &mut Rng,
+    base: Timestamp,
+    reminder: &DeviceSilentReminder,
+    changes: &[Timestamp],
+) -> Timestamp {
+    let frequency = SignedDuration::from_mins(reminder.frequency_minutes.into());
+    let change = choice(random, changes);
+    let exact = match random.u8(0..8) {
+        0 => base,
+        1 => base + SignedDuration::from_secs(random.i64(0..86_400)),
+        2 => change + SignedDuration::from_secs_f64(reminder.silence_minutes * 60.0),
+        3 => change + silence::RANGE,
+        4 => {
+            let midnight = base.as_second().div_euclid(86_400) * 86_400;
+            let daily = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(midnight);
+            daily + SignedDuration::from_hours(reminder.daily_hour.into()) + DAY * random.i32(0..2)
+        }
+        5 => {
+            change
+                + SignedDuration::from_mins(choice(random, &reminder.marks).cast_signed())
+                + frequency
+        }
+        _ => change + SignedDuration::from_mins(choice(random, &reminder.marks).cast_signed()),
+    };
+    match random.u8(0..4) {
+        0 => exact,
+        1 => exact + SignedDuration::from_micros(random.i64(-2..=2)),
+        2 => exact + SignedDuration::from_secs(random.i64(-61..=61)),
+        _ => exact + frequency * random.i32(-1..=1),
+    }
+}
+
+fn choice<T: Clone>(random: &mut Rng, values: &[T]) -> T {
+    values[random.usize(..values.len())].clone()
+}
