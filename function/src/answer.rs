@@ -77,10 +77,9 @@ pub(crate) fn bad_message(error: &MessageError) -> Answer {
 pub(crate) fn bad_body(error: &BodyError) -> Answer {
     let (status, sentence) = match error {
         BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, MessageError::TooLong.to_string()),
-        BodyError::Late(limit) => (
-            StatusCode::REQUEST_TIMEOUT,
-            format!("The body did not arrive within {} seconds.", limit.as_secs()),
-        ),
+        BodyError::Late(limit) => {
+            (StatusCode::REQUEST_TIMEOUT, format!("The body did not arrive within {limit:?}."))
+        }
         BodyError::Broken => {
             (StatusCode::BAD_REQUEST, "The body ends too early or is not well-formed.".to_owned())
         }

@@ -16,6 +16,10 @@ pub struct Limits {
     /// Long enough for a client that has just connected to send its request, short enough for a
     /// flood of 10,000 idle connections to pass within two seconds.
     pub grace: Duration,
+    /// How long a request must have been in the works before it may have to make room, when every
+    /// connection has one. Only a body that does not arrive or a host that does not read stdout
+    /// takes this long; the host's question whether the handler is ready must still get through.
+    pub busy_grace: Duration,
     /// How long a connection may stay open between requests.
     ///
     /// Longer than the minute after which .NET's `SocketsHttpHandler`, the host's client, closes an
@@ -48,6 +52,7 @@ impl Default for Limits {
         Self {
             connections: 256,
             grace: Duration::from_millis(50),
+            busy_grace: Duration::from_secs(1),
             idle: Duration::from_secs(90),
             head: Duration::from_secs(10),
             body: Duration::from_secs(15),

@@ -19,13 +19,15 @@ pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Ans
         Ok(Err(error)) => return answer::bad_message(&error),
         Ok(Ok(report)) => report,
     };
-    let device = ping::device(report.device.as_deref(), &head.headers);
-    for (number, incident) in report.incidents.iter().enumerate() {
-        // The journal's head covers the whole report; one line carries it.
-        let journal = report.journal.as_ref().filter(|_| number == 0);
-        if handler.lines.write(line::outage(&device, incident, journal)).await.is_err() {
-            return answer::not_written();
-        }
+    let OutageReport { device, mut journal, incidents } = report;
+    let device = ping::device(device.as_deref(), &head.headers);
+    let count = incidents.len();
+    // The journal's head covers the whole report; the first line carries it.
+    let lines = incidents
+        .into_iter()
+        .map(move |incident| line::outage(&device, &incident, journal.take().as_ref()));
+    if handler.lines.write(lines).await.is_err() {
+        return answer::not_written();
     }
-    answer::accepted(report.incidents.len())
+    answer::accepted(count)
 }

@@ -25,7 +25,7 @@ pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Ans
         // A value that is not text is as good as garbage, but keeps its place.
         head.headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().unwrap_or_default()),
     );
-    if handler.lines.write(line::heartbeat(&device, address, &heartbeat)).await.is_err() {
+    if handler.lines.write([line::heartbeat(&device, address, &heartbeat)]).await.is_err() {
         return answer::not_written();
     }
     let expected = handler.settings.expected.as_ref().map(|devices| devices.contains(&device));

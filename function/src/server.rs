@@ -43,7 +43,7 @@ async fn accept(
             Err(error) if is_about_the_client(&error) => {}
             // No descriptor or memory is left: trying again at once would only burn processor time.
             Err(_) => {
-                seats.evict_longest_idle(limits.grace);
+                seats.evict_one(&limits);
                 sleep(limits.pause).await;
             }
         }

@@ -105,18 +105,23 @@ impl LineWriter {
         })))
     }
 
-    /// Writes one line and returns when it has been written completely.
+    /// Writes lines and returns when the last one has been written completely, within
+    /// [`Limits::line`] for all of them.
     ///
-    /// After an error nothing of the line has been or will be written, with one exception: of a
-    /// line that is [late](StdoutError::Late) when the pipe has taken its beginning, the rest
-    /// follows when the pipe takes more. The same holds when the returned future is dropped.
-    pub async fn write(&self, line: Line) -> Result<(), StdoutError> {
-        let Some(done) = self.write_or_queue(line)? else { return Ok(()) };
-        match timeout(self.0.patience, done).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.0.error()),
-            Err(_) => Err(StdoutError::Late(self.0.patience)),
-        }
+    /// After an error nothing more of the lines will be written, with one exception: of a line whose
+    /// beginning the pipe has taken, the rest follows when the pipe takes more. The same holds when
+    /// the returned future is dropped.
+    pub async fn write(&self, lines: impl IntoIterator<Item = Line>) -> Result<(), StdoutError> {
+        let patience = self.0.patience;
+        let write = async {
+            for line in lines {
+                if let Some(done) = self.write_or_queue(line)? {
+                    done.await.map_err(|_| self.0.error())?;
+                }
+            }
+            Ok(())
+        };
+        timeout(patience, write).await.unwrap_or(Err(StdoutError::Late(patience)))
     }
 
     /// Returns when stdout takes nothing any more.

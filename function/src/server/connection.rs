@@ -30,7 +30,7 @@ pub(super) async fn run(stream: TcpStream, handler: Arc<Handler>, seat: Seat, li
     let service = service_fn(|request: Request<Incoming>| {
         let (handler, occupant) = (Arc::clone(&handler), Arc::clone(&occupant));
         async move {
-            occupant.enter(Phase::Handling);
+            occupant.enter(Phase::Handling(Instant::now()));
             let answer = handler.answer(request).await;
             occupant.enter(Phase::Answering(Instant::now()));
             Ok::<_, Infallible>(answer)
@@ -38,6 +38,8 @@ pub(super) async fn run(stream: TcpStream, handler: Arc<Handler>, seat: Seat, li
     });
     let io = TokioIo::new(Watched { stream, occupant: Arc::clone(&occupant), left: LINGER_BYTES });
     tokio::select! {
+        // In this order, and not at random, which would cost time with every request.
+        biased;
         // A client's mistake has been answered, and is nobody else's business.
         _ = http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service) => {}
         () = overdue(&occupant, &limits) => {}
@@ -55,7 +57,7 @@ async fn overdue(occupant: &Occupant, limits: &Limits) {
             Phase::Answering(since) => since + limits.answer,
             Phase::Closing(since) => since + limits.linger,
             // Body and line have limits of their own.
-            Phase::Handling => now + limits.body,
+            Phase::Handling(_) => now + limits.body,
         };
         if deadline <= now {
             return;

@@ -1,9 +1,6 @@
 //! Who is connected, and who makes room for a new connection.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::{
     sync::Notify,
@@ -19,12 +16,23 @@ pub(super) enum Phase {
     Idle(Instant),
     /// It reads a request's head, whose first byte came then.
     Head(Instant),
-    /// Its request is being handled.
-    Handling,
+    /// Its request, whose head had come then, is being handled.
+    Handling(Instant),
     /// It writes an answer that the client has not taken yet.
     Answering(Instant),
     /// It has said all and lets the client read it.
     Closing(Instant),
+}
+
+impl Phase {
+    /// The lower, the sooner it has to make room: whether a request is in the works, and since when
+    /// the phase lasts.
+    fn rank(self) -> (bool, Instant) {
+        match self {
+            Self::Idle(since) | Self::Head(since) | Self::Closing(since) => (false, since),
+            Self::Handling(since) | Self::Answering(since) => (true, since),
+        }
+    }
 }
 
 /// All open connections.
@@ -60,11 +68,11 @@ impl Seats {
     }
 
     /// Returns when there is a free place. When there is none, the connection that has waited
-    /// longest for a request has to go, once it has waited for [`Limits::grace`].
+    /// longest for its client has to go, as soon as it has waited long enough.
     pub(super) async fn make_room(&self, limits: &Limits) {
         while self.taken().len() >= limits.connections {
-            self.evict_longest_idle(limits.grace);
-            // The evicted one leaves when its task runs; without one, idling may become long enough.
+            self.evict_one(limits);
+            // The evicted one leaves when its task runs; if there was none, one may be ripe soon.
             tokio::select! {
                 () = self.left.notified() => {}
                 () = sleep(limits.grace) => {}
@@ -72,23 +80,16 @@ impl Seats {
         }
     }
 
-    /// Ends the connection that has waited longest for a request, when that is longer than `grace`.
-    pub(super) fn evict_longest_idle(&self, grace: Duration) {
-        let now = Instant::now();
+    /// Ends one connection: of those without a request the one that has been so longest, else the
+    /// one whose request has been in the works longest. None is ended within its grace.
+    pub(super) fn evict_one(&self, limits: &Limits) {
         let taken = self.taken();
-        let longest = taken
-            .iter()
-            .filter_map(|occupant| match occupant.phase() {
-                Phase::Idle(since) | Phase::Head(since) | Phase::Closing(since) => {
-                    Some((since, occupant))
-                }
-                Phase::Handling | Phase::Answering(_) => None,
-            })
-            .min_by_key(|(since, _)| *since);
-        if let Some((since, occupant)) = longest
-            && now.saturating_duration_since(since) >= grace
-        {
-            occupant.evicted.notify_one();
+        let next = taken.iter().map(|occupant| (occupant.phase().rank(), occupant));
+        if let Some(((busy, since), occupant)) = next.min_by_key(|(rank, _)| *rank) {
+            let grace = if busy { limits.busy_grace } else { limits.grace };
+            if Instant::now().saturating_duration_since(since) >= grace {
+                occupant.evicted.notify_one();
+            }
         }
     }
 
