@@ -2,16 +2,35 @@
 //!
 //! It sends heartbeats to a function in the cloud, and the cloud mails the owner when they stop.
 //!
+//! - [`cli`] understands the command line, [`command`] does what it asks for.
+//! - [`config`] makes settings from the file, the environment and the flags.
+//! - [`service`] is the running agent: it sends heartbeats and obeys signals.
+//! - [`heartbeat`] is one heartbeat and when the next one goes: client, failures, pacing, back-off.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
-//! - [`clock`] is the only part that reads a clock, [`duration`] shows durations.
-//! - [`exit`] names the exit codes.
+//! - [`clock`] is the only part that reads a clock, [`duration`] shows durations, [`exit`] names the
+//!   exit codes.
 
+use std::{ffi::OsString, process::ExitCode};
+
+pub mod cli;
 pub mod clock;
+pub mod command;
+pub mod config;
 pub mod duration;
 pub mod event;
 pub mod exit;
+pub mod heartbeat;
 pub mod logging;
 pub mod runtime;
+pub mod service;
 pub mod signals;
+
+/// The whole program: does what the command line asks for. `arguments` begin with the program's name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match cli::parse(arguments) {
+        Ok(invocation) => command::execute(&invocation).into(),
+        Err(error) => cli::answer(&error).into(),
+    }
+}

@@ -1,0 +1,157 @@
+//! The configuration: from all its sources to checked settings, or to every problem at once.
+//!
+//! Sources, each overriding the one before: the defaults in the [`table`], the configuration file
+//! (or the `.env` of the current folder where no file exists), variables, flags. Nothing here reads
+//! the process's own environment, folder or user: [`Sources`] carries them in, so that a reload
+//! starts from the same ones, and a test from its own.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
+
+mod check;
+mod dotenv;
+mod duration;
+mod environment;
+mod file;
+mod host_name;
+mod key;
+mod layer;
+mod merge;
+mod origin;
+mod problem;
+mod regular_file;
+pub mod sample;
+pub mod settings;
+mod suggestion;
+pub mod table;
+mod url;
+
+pub use file::default_paths;
+pub use host_name::of_this_machine as host_name;
+pub use origin::Origin;
+pub use problem::{ConfigError, Problem};
+pub use settings::{
+    FunctionKey, HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings,
+    Settings,
+};
+
+use crate::cli::{Flags, Invocation};
+use layer::Layer;
+use problem::Problems;
+
+/// Everything that settings are read from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The file that `--config` names, which must exist then.
+    pub config_file: Option<PathBuf>,
+    /// Where a file is looked for when none is named; the first that exists is used.
+    pub default_files: Vec<PathBuf>,
+    /// The flags of the command line.
+    pub flags: Flags,
+    /// The variables of the environment.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// The current folder, where `.env` is looked for and where relative paths start.
+    pub folder: PathBuf,
+    /// The effective id of the user that the agent runs as.
+    pub user: u32,
+    /// The name of this machine.
+    pub host_name: String,
+}
+
+impl Sources {
+    /// The sources of this process: what the command line gives, and the process's own environment.
+    ///
+    /// # Errors
+    /// The current folder is not known, because it was deleted or may not be entered.
+    pub fn of_this_process(invocation: &Invocation) -> io::Result<Self> {
+        Ok(Self {
+            config_file: invocation.config_file.clone(),
+            default_files: default_paths(),
+            flags: invocation.flags.clone(),
+            environment: std::env::vars_os().collect(),
+            folder: std::env::current_dir()?,
+            user: rustix::process::geteuid().as_raw(),
+            host_name: host_name(),
+        })
+    }
+}
+
+/// A configuration without a problem.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The checked settings.
+    pub settings: Settings,
+    /// What the user should know although nothing is wrong: one sentence each, without a secret.
+    pub warnings: Vec<String>,
+    /// Every setting as it came out, in the order of the table, the function key last.
+    pub effective: Vec<Effective>,
+    /// The configuration file that was read, if any.
+    pub file: Option<PathBuf>,
+}
+
+/// One setting as it came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// Its key, or `function key`.
+    pub key: &'static str,
+    /// Its value as it may be shown: secrets are masked. Nothing when it is not set.
+    pub value: Option<String>,
+    /// Where the value came from.
+    pub source: String,
+}
+
+/// Reads and checks the whole configuration. A reload calls this again with the same sources.
+///
+/// # Errors
+/// All problems that there are, none of them with a secret.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let mut problems = Problems::default();
+    let mut warnings = Vec::new();
+    let named = sources.config_file.as_deref().map(|path| sources.folder.join(path));
+    let (mut path, mut is_public) = (None, false);
+    let base = match file::read(named.as_deref(), &sources.default_files, &mut problems) {
+        Some(file) => {
+            (path, is_public) = (Some(file.path), file.is_public);
+            Some(file.layer)
+        }
+        None => dotenv::read(&sources.folder, sources.user, &mut problems, &mut warnings),
+    };
+    let layers = [
+        Some(Layer::defaults()),
+        base,
+        Some(environment::layer(&sources.environment, &mut problems)),
+        Some(flags(&sources.flags)),
+    ];
+    let given = merge::merge(layers.into_iter().flatten().collect(), &mut problems);
+    let mut check = check::Check { given, problems: &mut problems, warnings: &mut warnings };
+    let (settings, effective) = check.settings(sources, path.as_deref().filter(|_| is_public));
+    problems.finish()?;
+    Ok(Loaded { settings, warnings, effective, file: path })
+}
+
+fn flags(flags: &Flags) -> Layer {
+    let mut layer = Layer::new("flags", Origin::Default);
+    for (flag, value) in flags.given() {
+        let setting = table::SETTINGS.iter().find(|setting| setting.flag == Some(flag));
+        if let Some(setting) = setting {
+            layer.set(setting.key, value.to_owned(), Origin::Flag(flag));
+        }
+    }
+    layer
+}
+
+/// A path that a source names: one that begins with `./` or `../` starts at the source's folder.
+fn located(path: &str, origin: &Origin, folder: &Path) -> PathBuf {
+    let base = match origin {
+        Origin::File { path, .. } | Origin::DotEnv { path, .. } => {
+            path.parent().map_or_else(|| folder.to_owned(), |parent| folder.join(parent))
+        }
+        _ => folder.to_owned(),
+    };
+    // Joining keeps the dots, and a message reads better without the first.
+    base.join(path.strip_prefix("./").unwrap_or(path))
+}

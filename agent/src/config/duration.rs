@@ -1,0 +1,99 @@
+//! Durations as people write and read them.
+
+use std::time::Duration;
+
+use jiff::fmt::friendly::{SpanParser, SpanPrinter};
+
+/// Reads `60s`, `30 min`, `1h 30m`, or a plain number of seconds such as `60` and `1.5`.
+///
+/// Nothing is returned for any other text, and for what no [`Duration`] can hold.
+pub(super) fn parse(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if is_plain_number(text) {
+        return Duration::try_from_secs_f64(text.parse().ok()?).ok();
+    }
+    SpanParser::new().parse_unsigned_duration(text).ok()
+}
+
+/// Writes a duration as short as it can be, and so that [`parse`] reads it: `1min`, `1h 30min`.
+pub(super) fn show(duration: Duration) -> String {
+    let text = SpanPrinter::new().unsigned_duration_to_string(&duration);
+    // The printer's "m" makes people think of metres and months.
+    let units = text.split(' ').map(|part| match part.strip_suffix('m') {
+        Some(minutes) => format!("{minutes}min"),
+        None => part.to_owned(),
+    });
+    units.collect::<Vec<_>>().join(" ")
+}
+
+/// A number without sign and exponent, which stands for seconds.
+pub(super) fn is_plain_number(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn people_write_durations_in_many_ways() {
+        for (text, seconds) in [
+            ("60", 60.0),
+            ("60s", 60.0),
+            (" 60 s ", 60.0),
+            ("60 sec", 60.0),
+            ("60 seconds", 60.0),
+            ("1.5", 1.5),
+            ("100ms", 0.1),
+            ("30min", 1800.0),
+            ("30 min", 1800.0),
+            ("30m", 1800.0),
+            ("12 h", 43200.0),
+            ("12 hours", 43200.0),
+            ("1h30m", 5400.0),
+            ("1 h 30 min", 5400.0),
+            ("0", 0.0),
+            ("0s", 0.0),
+        ] {
+            assert_eq!(parse(text), Some(Duration::from_secs_f64(seconds)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_durations() {
+        for text in [
+            "",
+            " ",
+            "soon",
+            "-5",
+            "-5s",
+            "5s ago",
+            "1e3",
+            "inf",
+            "nan",
+            "60 parsecs",
+            "1.2.3",
+            ".",
+            "99999999999999999999999",
+            "٦٠",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in any::<String>()) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn what_is_shown_reads_the_same(milliseconds in 0_u64..100_000_000) {
+            let duration = Duration::from_millis(milliseconds);
+            prop_assert_eq!(parse(&show(duration)), Some(duration));
+        }
+    }
+}

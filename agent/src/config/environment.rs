@@ -1,0 +1,106 @@
+//! Settings from variables, of the environment and of `.env` alike.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+};
+
+use super::{
+    layer::Layer,
+    origin::Origin,
+    problem::Problems,
+    suggestion,
+    table::{SETTINGS, VARIABLE_PREFIX},
+};
+
+/// One variable: its text, or nothing when it is not UTF-8, and its place.
+pub(super) struct Variable {
+    pub(super) text: Option<String>,
+    pub(super) origin: Origin,
+}
+
+/// Reads the settings among the variables of the environment.
+pub(super) fn layer(environment: &BTreeMap<OsString, OsString>, problems: &mut Problems) -> Layer {
+    let variables = environment.iter().filter_map(|(name, value)| {
+        let name = name.to_str().filter(|name| is_ours(name))?;
+        let text = value.to_str().map(str::to_owned);
+        Some((name.to_owned(), Variable { text, origin: Origin::Variable(name.to_owned()) }))
+    });
+    let whole = Origin::Variable(format!("{VARIABLE_PREFIX}…"));
+    fill(Layer::new("environment", whole), variables.collect(), problems)
+}
+
+/// Whether a variable is one that the agent listens to, or has to complain about.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.starts_with(VARIABLE_PREFIX)
+        || SETTINGS.iter().any(|setting| setting.old_variable == Some(name))
+}
+
+/// Takes the variables that set something; an empty one counts as not set.
+pub(super) fn fill(
+    mut layer: Layer,
+    mut variables: BTreeMap<String, Variable>,
+    problems: &mut Problems,
+) -> Layer {
+    variables
+        .retain(|_, variable| variable.text.as_ref().is_none_or(|text| !text.trim().is_empty()));
+    for setting in SETTINGS {
+        let new = variables.remove(&setting.variable());
+        let old = setting.old_variable.and_then(|name| variables.remove(name));
+        if let (Some(new), Some(old)) = (&new, &old)
+            && new.text != old.text
+        {
+            problems.add(
+                &new.origin,
+                format!(
+                    "{} has another value here than in {}; remove one of the two, {} is the old \
+                     name",
+                    setting.key,
+                    old.origin,
+                    setting.old_variable.unwrap_or_default(),
+                ),
+            );
+        }
+        let Some(variable) = new.or(old) else { continue };
+        match variable.text {
+            Some(text) => layer.set(setting.key, text, variable.origin),
+            None => problems.add(
+                &variable.origin,
+                format!(
+                    "the value of {} is not UTF-8 text; it takes {}",
+                    setting.key, setting.kind
+                ),
+            ),
+        }
+    }
+    for (name, variable) in variables {
+        problems.add(&variable.origin, unknown(&name));
+    }
+    layer
+}
+
+fn unknown(name: &str) -> String {
+    if is_key(name) {
+        return "there is no such setting: a function key never stands in a variable, but in a file \
+                of its own that heartbeat.key_file names"
+            .to_owned();
+    }
+    let known: Vec<String> = SETTINGS.iter().map(super::table::Setting::variable).collect();
+    let advice = suggestion::nearest(name, known.iter().map(String::as_str)).map_or_else(
+        || "`ispmon-agent config` lists all settings".to_owned(),
+        |near| format!("did you mean {near}?"),
+    );
+    format!("there is no such setting; {advice}")
+}
+
+fn is_key(name: &str) -> bool {
+    ["_KEY", "_FUNCTION_KEY", "_TOKEN", "_SECRET"].iter().any(|end| name.ends_with(end))
+}
+
+/// The path of the folder with systemd's credentials for this service.
+pub(super) fn credentials_folder(environment: &BTreeMap<OsString, OsString>) -> Option<&OsStr> {
+    environment
+        .get(OsStr::new("CREDENTIALS_DIRECTORY"))
+        .map(OsString::as_os_str)
+        .filter(|folder| !folder.is_empty())
+}

@@ -1,0 +1,152 @@
+//! The configuration file: TOML, at exactly one path.
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use figment::value::{Dict, Value};
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    layer::Layer,
+    origin::Origin,
+    problem::Problems,
+    regular_file::{ReadError, RegularFile},
+};
+
+/// The most bytes that a configuration file may have. The sample, with all its comments, has a
+/// twentieth of that.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// Where the configuration file is looked for when `--config` does not name it: the system's
+/// folder, then those of Homebrew on Apple silicon and on Intel.
+pub fn default_paths() -> Vec<PathBuf> {
+    let mut paths = vec![PathBuf::from("/etc/ispmon/agent.toml")];
+    if cfg!(target_os = "macos") {
+        paths.push(PathBuf::from("/opt/homebrew/etc/ispmon/agent.toml"));
+        paths.push(PathBuf::from("/usr/local/etc/ispmon/agent.toml"));
+    }
+    paths
+}
+
+/// A configuration file that was found.
+pub(super) struct ConfigFile {
+    pub(super) path: PathBuf,
+    pub(super) layer: Layer,
+    /// Whether every user of the machine can read it.
+    pub(super) is_public: bool,
+}
+
+/// Reads the file at `named`, which must exist, or else the first of `defaults` that does.
+pub(super) fn read(
+    named: Option<&Path>,
+    defaults: &[PathBuf],
+    problems: &mut Problems,
+) -> Option<ConfigFile> {
+    let candidates = named.map_or_else(|| defaults.to_vec(), |path| vec![path.to_owned()]);
+    for path in candidates {
+        match RegularFile::open(&path) {
+            Ok(file) => return Some(content(path, file, problems)),
+            Err(error) if error.is_absent() && named.is_none() => {}
+            // A file that is there but cannot be read was meant to be obeyed.
+            Err(error) => {
+                problems.add(&whole(&path), cannot_be_read(&error));
+                return Some(ConfigFile { layer: empty(&path), path, is_public: false });
+            }
+        }
+    }
+    None
+}
+
+fn cannot_be_read(error: &ReadError) -> String {
+    format!("the configuration file cannot be used: {}", error.reason())
+}
+
+fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> ConfigFile {
+    let is_public = file.metadata.mode() & 0o004 != 0;
+    let mut layer = empty(&path);
+    match file.read(MOST_BYTES) {
+        Ok(text) => fill(&mut layer, &path, &text, problems),
+        Err(error) => problems.add(&whole(&path), cannot_be_read(&error)),
+    }
+    ConfigFile { path, layer, is_public }
+}
+
+fn empty(path: &Path) -> Layer {
+    Layer::new("file", whole(path))
+}
+
+fn whole(path: &Path) -> Origin {
+    Origin::File { path: path.to_owned(), line: None }
+}
+
+fn fill(layer: &mut Layer, path: &Path, text: &str, problems: &mut Problems) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let line = error.span().map(|span| line_of(text, span.start));
+        // The message describes the grammar and never quotes the line, which may hold a secret.
+        let message = error.message().trim().replace('\n', ", ");
+        problems.add(
+            &Origin::File { path: path.to_owned(), line },
+            format!("not valid TOML: {message}"),
+        );
+    }
+    if !errors.is_empty() {
+        return;
+    }
+    let mut reader = Reader { layer, path, text, keys: Vec::new() };
+    let values = reader.section(table.get_ref());
+    for (key, value) in values {
+        layer.set_at(key, value);
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+struct Reader<'a> {
+    layer: &'a mut Layer,
+    path: &'a Path,
+    text: &'a str,
+    /// The keys from the root to where the reader is.
+    keys: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn section(&mut self, table: &DeTable<'_>) -> Dict {
+        let mut values = Dict::new();
+        for (key, value) in table {
+            let line = line_of(self.text, key.span().start);
+            let key = key.get_ref().as_ref().to_owned();
+            self.keys.push(key.clone());
+            self.layer.note(
+                self.keys.clone(),
+                Origin::File { path: self.path.to_owned(), line: Some(line) },
+            );
+            let value = self.value(value.get_ref());
+            self.keys.pop();
+            values.insert(key, value);
+        }
+        values
+    }
+
+    /// Numbers and dates become the text that they were written as: a setting that takes a text
+    /// takes a number, and durations are read from text anyway.
+    fn value(&mut self, value: &DeValue<'_>) -> Value {
+        match value {
+            DeValue::String(text) => text.as_ref().into(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().into(),
+            DeValue::Integer(number) => {
+                let decimal = i128::from_str_radix(number.as_str(), number.radix());
+                decimal.map_or_else(|_| number.to_string(), |number| number.to_string()).into()
+            }
+            DeValue::Float(number) => number.as_str().into(),
+            DeValue::Datetime(date) => date.to_string().into(),
+            DeValue::Boolean(value) => (*value).into(),
+            DeValue::Array(_) => Value::from(Vec::<Value>::new()),
+            DeValue::Table(table) => self.section(table).into(),
+        }
+    }
+}

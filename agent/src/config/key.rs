@@ -1,0 +1,71 @@
+//! The function key: a file of its own, or a credential from systemd.
+
+use std::{os::unix::fs::MetadataExt, path::Path};
+
+use super::{
+    regular_file::{ReadError, RegularFile},
+    settings::FunctionKey,
+};
+
+/// The most bytes of a file with a key. The keys that Azure makes have 56 characters, and people
+/// may set longer ones of their own.
+const MOST_BYTES: u64 = 4096;
+
+/// The name of systemd's credential, as in `LoadCredential=heartbeat-key:/etc/ispmon/heartbeat.key`.
+const CREDENTIAL: &str = "heartbeat-key";
+
+/// Why a key is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeyError {
+    /// The file cannot be read.
+    #[error("cannot be used: {}", .0.reason())]
+    Unreadable(ReadError),
+    /// Other users can read or replace the key.
+    #[error(
+        "is open to other users (its mode is {mode:o}); make it private with: chmod 600 {path}"
+    )]
+    Open { mode: u32, path: String },
+    /// It holds what no request header can carry, or more than one word.
+    #[error(
+        "holds more than a key: only letters, digits and marks without spaces, on one line, make \
+         a key"
+    )]
+    BadCharacter,
+}
+
+/// Reads the key file. An empty one means that there is no key.
+pub(super) fn read_file(path: &Path) -> Result<Option<FunctionKey>, KeyError> {
+    let file = RegularFile::open(path).map_err(KeyError::Unreadable)?;
+    let mode = file.metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Open { mode, path: path.display().to_string() });
+    }
+    key(file)
+}
+
+/// Reads the credential that systemd laid into this folder, if there is one.
+///
+/// Its mode is not looked at: systemd grants the service access by an access control list, which
+/// shows as a group that can read, and protects the folder instead (systemd.exec(5), Credentials).
+pub(super) fn read_credential(
+    folder: &Path,
+) -> Option<(std::path::PathBuf, Result<Option<FunctionKey>, KeyError>)> {
+    let path = folder.join(CREDENTIAL);
+    match RegularFile::open(&path) {
+        Ok(file) => Some((path, key(file))),
+        Err(error) if error.is_absent() => None,
+        Err(error) => Some((path, Err(KeyError::Unreadable(error)))),
+    }
+}
+
+fn key(file: RegularFile) -> Result<Option<FunctionKey>, KeyError> {
+    let text = file.read(MOST_BYTES).map_err(KeyError::Unreadable)?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(KeyError::BadCharacter);
+    }
+    Ok(Some(FunctionKey::new(text.to_owned())))
+}

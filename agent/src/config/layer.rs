@@ -1,0 +1,97 @@
+//! One source of settings, as figment merges it.
+
+use std::collections::BTreeMap;
+
+use figment::{
+    Metadata, Profile, Provider,
+    value::{Dict, Map, Value},
+};
+
+use super::{origin::Origin, table::SETTINGS};
+
+/// The values of one source and the place of each.
+#[derive(Debug)]
+pub(super) struct Layer {
+    name: &'static str,
+    /// The place of what has none of its own.
+    whole: Origin,
+    values: Dict,
+    places: BTreeMap<Vec<String>, Origin>,
+}
+
+impl Layer {
+    /// An empty layer. The name tells the layers of one configuration apart.
+    pub(super) fn new(name: &'static str, whole: Origin) -> Self {
+        Self { name, whole, values: Dict::new(), places: BTreeMap::new() }
+    }
+
+    /// The layer of the defaults in the table of settings.
+    pub(super) fn defaults() -> Self {
+        let mut layer = Self::new("defaults", Origin::Default);
+        for setting in SETTINGS {
+            layer.set(setting.key, setting.default.to_owned(), Origin::Default);
+        }
+        layer
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// All values, as they are nested.
+    pub(super) fn values(&self) -> &Dict {
+        &self.values
+    }
+
+    /// Takes a value or section of the root away.
+    pub(super) fn remove(&mut self, key: &str) {
+        self.values.remove(key);
+    }
+
+    /// Sets a setting by its dotted key.
+    pub(super) fn set(&mut self, key: &str, value: String, origin: Origin) {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        insert(&mut self.values, &path, value.into());
+        self.places.insert(path, origin);
+    }
+
+    /// Sets a value as it stands in a file, where anything may stand at any key.
+    pub(super) fn set_at(&mut self, key: String, value: Value) {
+        self.values.insert(key, value);
+    }
+
+    /// Notes the place of a key.
+    pub(super) fn note(&mut self, path: Vec<String>, origin: Origin) {
+        self.places.insert(path, origin);
+    }
+
+    /// The place of a key.
+    pub(super) fn origin(&self, path: &[String]) -> &Origin {
+        self.places.get(path).unwrap_or(&self.whole)
+    }
+}
+
+fn insert(values: &mut Dict, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [last] => {
+            values.insert(last.clone(), value);
+        }
+        [section, rest @ ..] => {
+            let entry = values.entry(section.clone()).or_insert_with(|| Dict::new().into());
+            if let Value::Dict(_, inner) = entry {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+impl Provider for &Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}

@@ -1,0 +1,78 @@
+//! What is wrong with a configuration, all of it at once.
+
+use std::fmt;
+
+use super::origin::Origin;
+
+/// Everything that is wrong with a configuration: one line a problem, each with its place, its
+/// value (never a secret) and what would be right. The program ends with exit code 78.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// The problems, in the order of precedence and lines of their places.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            problem.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    origin: Origin,
+    sentence: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.origin, self.sentence)
+    }
+}
+
+/// The problems that were found so far.
+#[derive(Debug, Default)]
+pub(super) struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub(super) fn add(&mut self, origin: &Origin, sentence: impl fmt::Display) {
+        self.0.push(Problem { origin: origin.clone(), sentence: sentence.to_string() });
+    }
+
+    /// Passes when there is no problem.
+    pub(super) fn finish(mut self) -> Result<(), ConfigError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        self.0.sort();
+        self.0.dedup();
+        Err(ConfigError { problems: self.0 })
+    }
+}
+
+/// A value as a message shows it: quoted, on one line, of bounded length. An address in the wrong
+/// place may be a secret and is left out.
+pub(super) fn quoted(value: &str) -> String {
+    const MOST: usize = 60;
+    if value.contains("://") {
+        return "an address (not shown, it may be a secret)".to_owned();
+    }
+    if value.chars().count() <= MOST {
+        return format!("{value:?}");
+    }
+    let start: String = value.chars().take(MOST).collect();
+    format!("{start:?} and so on")
+}

@@ -1,0 +1,207 @@
+//! The one table of settings: merging, checking, `config`, the sample file and the documentation
+//! all follow it.
+
+use std::{fmt, time::Duration};
+
+use super::duration;
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its key in the configuration file, with the section before a dot.
+    pub key: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its default, as it would be written; empty when it is not set.
+    pub default: &'static str,
+    /// The variable that it had before there were `ISPMON_…` variables, which keeps working.
+    pub old_variable: Option<&'static str>,
+    /// The flag that overrides it.
+    pub flag: Option<&'static str>,
+    /// What it is for, in lines for the sample file.
+    pub description: &'static str,
+}
+
+/// What a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A text of at most this many characters, none of them a control character.
+    Text(usize),
+    /// The address of an HTTP server.
+    Url,
+    /// A path of a file.
+    Path,
+    /// One of these words, in upper or lower case.
+    Choice(&'static [&'static str]),
+    /// A duration between these two, both included.
+    Duration(Duration, Duration),
+}
+
+/// Lists all settings, in the order in which they are shown.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "device",
+        kind: Kind::Text(ispmon_wire::limits::DEVICE_CHARACTERS),
+        default: "",
+        old_variable: Some("HEARTBEAT_DEVICE"),
+        flag: Some("--device"),
+        description: "\
+The name of this device in mails and reports. When not set, the name of this machine up to its
+first dot. Write it as in the list of expected devices in the cloud; upper and lower case are
+the same.",
+    },
+    Setting {
+        key: "heartbeat.kind",
+        kind: Kind::Choice(&["ispmon", "plain"]),
+        default: "ispmon",
+        old_variable: None,
+        flag: None,
+        description: "\
+What answers the heartbeats: \"ispmon\" is this project's own function; \"plain\" is any
+dead-man's switch that is called by its URL (healthchecks.io, an Uptime Kuma push monitor, a
+script of your own), where every answer of 200 to 299 counts as success.",
+    },
+    Setting {
+        key: "heartbeat.url",
+        kind: Kind::Url,
+        default: "",
+        old_variable: Some("HEARTBEAT_URL"),
+        flag: Some("--url"),
+        description: "\
+Where heartbeats go, such as \"https://YOUR-APP.azurewebsites.net/api/ping\". When not set, the
+agent watches locally and sends nothing. The function key does not belong here (no \"?code=\").
+With kind \"plain\" the URL is a secret and is never shown beyond its host.",
+    },
+    Setting {
+        key: "heartbeat.method",
+        kind: Kind::Choice(&["GET", "POST"]),
+        default: "GET",
+        old_variable: None,
+        flag: None,
+        description: "\
+The method of a plain heartbeat. Heartbeats of kind \"ispmon\" are always POST.",
+    },
+    Setting {
+        key: "heartbeat.key_file",
+        kind: Kind::Path,
+        default: "",
+        old_variable: None,
+        flag: None,
+        description: "\
+The file that holds the function key and nothing else, readable by its owner only (chmod 600).
+A path that begins with \"./\" starts at the folder of the file that names it. When not set,
+systemd's credential \"heartbeat-key\" is used if there is one. An empty file means no key.",
+    },
+    Setting {
+        key: "heartbeat.interval",
+        kind: Kind::Duration(Duration::from_secs(1), Duration::from_hours(1)),
+        default: "60s",
+        old_variable: Some("HEARTBEAT_INTERVAL"),
+        flag: Some("--interval"),
+        description: "\
+The time between two heartbeats; each is moved at random by up to 10 % either way. The alert
+rules in the cloud take 5 minutes of silence for an outage.",
+    },
+    Setting {
+        key: "heartbeat.timeout",
+        kind: Kind::Duration(Duration::from_millis(100), Duration::from_mins(5)),
+        default: "30s",
+        old_variable: None,
+        flag: None,
+        description: "\
+How long one heartbeat may take in all. A function that has slept takes up to 10 s to wake.",
+    },
+    Setting {
+        key: "heartbeat.backoff_base",
+        kind: Kind::Duration(Duration::from_millis(10), Duration::from_mins(1)),
+        default: "1s",
+        old_variable: None,
+        flag: None,
+        description: "\
+After a heartbeat that did not get through, the next one waits for a random time: at first at
+most this long, then at most twice as long, and so on up to backoff_cap.",
+    },
+    Setting {
+        key: "heartbeat.backoff_cap",
+        kind: Kind::Duration(Duration::from_millis(10), Duration::from_mins(10)),
+        default: "30s",
+        old_variable: None,
+        flag: None,
+        description: "\
+The longest such wait. It is never longer than the interval.",
+    },
+    Setting {
+        key: "heartbeat.quiet_after_stop",
+        kind: Kind::Duration(
+            Duration::ZERO,
+            Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64),
+        ),
+        default: "30min",
+        old_variable: None,
+        flag: None,
+        description: "\
+How long this device may stay silent without alarm after it was stopped on purpose: long enough
+for a reboot or an upgrade. \"0s\" alarms as if the device had lost its connection.",
+    },
+    Setting {
+        key: "log.level",
+        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        default: "info",
+        old_variable: None,
+        flag: Some("--verbose"),
+        description: "\
+The least severe messages that are logged; --verbose stands for \"debug\".",
+    },
+];
+
+impl Setting {
+    /// The setting of a key.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The variable of the environment that overrides the setting: `ISPMON_HEARTBEAT_URL` for
+    /// `heartbeat.url`.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// Whether an empty value is the same as none.
+    pub fn is_optional(&self) -> bool {
+        self.default.is_empty()
+    }
+}
+
+/// The beginning of the names of all our variables.
+pub const VARIABLE_PREFIX: &str = "ISPMON_";
+
+impl fmt::Display for Kind {
+    /// Describes what the setting takes, as in "it takes …".
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(most) => write!(formatter, "a text of 1 to {most} characters"),
+            Self::Url => formatter.write_str("an address that begins with https:// or http://"),
+            Self::Path => formatter.write_str(
+                "the path of a file, beginning with \"/\", or with \"./\" to start at the folder \
+                 of the file that names it",
+            ),
+            Self::Choice(words) => {
+                for (index, word) in words.iter().enumerate() {
+                    let separator = match index {
+                        0 => "",
+                        _ if index + 1 == words.len() => " or ",
+                        _ => ", ",
+                    };
+                    write!(formatter, "{separator}\"{word}\"")?;
+                }
+                Ok(())
+            }
+            Self::Duration(least, most) => write!(
+                formatter,
+                "a duration from {} to {}",
+                duration::show(*least),
+                duration::show(*most)
+            ),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Which addresses heartbeats may go to.
+//!
+//! No message here repeats an address: it may hold a secret, above all where it is wrong.
+
+use reqwest::Url;
+
+/// Why an address is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UrlError {
+    /// It cannot be parsed.
+    #[error(
+        "is not a complete address; it takes one like https://YOUR-APP.azurewebsites.net/api/ping"
+    )]
+    Malformed,
+    /// It holds a line break, a tab or another control character, which URL parsers drop silently.
+    #[error("holds a control character; write it on one line, without tabs")]
+    ControlCharacter,
+    /// It is neither `http` nor `https`.
+    #[error("does not begin with https:// or http://, and nothing else is supported")]
+    Scheme,
+    /// It holds a user name or password.
+    #[error(
+        "holds a user name or password before the host; leave out what stands before the \"@\""
+    )]
+    UserInfo,
+    /// It holds a fragment, which no server ever sees.
+    #[error("holds a \"#\" and a text behind it, which is never sent; leave that out")]
+    Fragment,
+    /// It holds a function key.
+    #[error(
+        "holds a function key (\"code=\" in its query), and addresses end up in logs; leave out \
+         the query, write what follows \"code=\" to a file, make it private with chmod 600, and \
+         name the file in heartbeat.key_file"
+    )]
+    KeyInQuery,
+}
+
+/// Reads an address and refuses those that no heartbeat may go to.
+pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
+    let text = text.trim();
+    if text.chars().any(char::is_control) {
+        return Err(UrlError::ControlCharacter);
+    }
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(_) if !text.contains("://") => return Err(UrlError::Scheme),
+        Err(_) => return Err(UrlError::Malformed),
+    };
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err(UrlError::Scheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlError::UserInfo);
+    }
+    if url.fragment().is_some() {
+        return Err(UrlError::Fragment);
+    }
+    if url.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case("code")) {
+        return Err(UrlError::KeyInQuery);
+    }
+    Ok(url)
+}
+
+/// Whether what is sent to an address can be read on the way: it is plain `http`, and leaves this
+/// machine.
+pub(super) fn is_overheard(url: &Url) -> bool {
+    url.scheme() == "http" && !is_loopback(url)
+}
+
+/// Whether an address leads to this machine itself.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<std::net::IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.trim_end_matches('.') == "localhost",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn addresses_of_servers_are_taken() {
+        for text in [
+            "https://app.azurewebsites.net/api/ping",
+            " https://app.azurewebsites.net/api/ping ",
+            "HTTPS://APP.EXAMPLE:8443",
+            "http://127.0.0.1:7071/api/ping",
+            "http://[::1]:7071/api/ping",
+            "https://a.example/push/abc?status=up&msg=OK&decode=1",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_addresses_are_refused_with_the_reason() {
+        for (text, reason) in [
+            ("app.azurewebsites.net/api/ping", UrlError::Scheme),
+            ("localhost:7071/api/ping", UrlError::Scheme),
+            ("ftp://a.example/", UrlError::Scheme),
+            ("file:///etc/passwd", UrlError::Scheme),
+            ("https://", UrlError::Malformed),
+            ("https://a b.example/", UrlError::Malformed),
+            ("https://a.example:99999/", UrlError::Malformed),
+            ("https://a.example/\nx", UrlError::ControlCharacter),
+            ("https://user@a.example/", UrlError::UserInfo),
+            ("https://user:word@a.example/", UrlError::UserInfo),
+            ("https://:word@a.example/", UrlError::UserInfo),
+            ("https://a.example/#part", UrlError::Fragment),
+            ("https://a.example/api/ping?code=abc", UrlError::KeyInQuery),
+            ("https://a.example/api/ping?x=y&Code=abc", UrlError::KeyInQuery),
+            ("https://a.example/api/ping?c%6Fde=abc", UrlError::KeyInQuery),
+            ("https://a.example/api/ping?code", UrlError::KeyInQuery),
+        ] {
+            assert_eq!(parse(text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (text, is_loopback_address) in [
+            ("http://localhost:7071/", true),
+            ("http://LOCALHOST/", true),
+            ("http://localhost./", true),
+            ("http://127.0.0.1/", true),
+            ("http://127.9.9.9/", true),
+            ("http://2130706433/", true),
+            ("http://[::1]/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("http://127.0.0.1.example/", false),
+            ("http://localhost.example/", false),
+            ("http://10.0.0.1/", false),
+            ("http://0.0.0.0/", false),
+            ("http://[fe80::1]/", false),
+        ] {
+            let url = parse(text).expect("it is an address");
+            assert_eq!(is_loopback(&url), is_loopback_address, "{text}");
+            assert_eq!(is_overheard(&url), !is_loopback_address, "{text}");
+        }
+        let secure = parse("https://a.example/").expect("it is an address");
+        assert!(!is_overheard(&secure));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in any::<String>()) {
+            let _ = parse(&text).map(|url| is_overheard(&url));
+        }
+    }
+}
