@@ -53,8 +53,9 @@ impl Mail {
     }
 
     /// The mail as an RFC 5322 message.
-    pub fn to_eml(&self) -> String {
+    pub fn to_eml(&self) -> Vec<u8> {
         let to: Vec<&str> = self.to.iter().map(String::as_str).collect();
+        let mut message = Vec::new();
         MessageBuilder::new()
             .message_id(self.id.as_str())
             .date(self.sent.as_second())
@@ -62,8 +63,8 @@ impl Mail {
             .to(to)
             .subject(self.subject.as_str())
             .text_body(self.body.as_str())
-            .write_to_string()
-            .expect("writing to memory cannot fail")
+            .serialize(&mut message);
+        message
     }
 }
 

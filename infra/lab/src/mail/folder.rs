@@ -73,7 +73,7 @@ impl MailFolder {
     fn write_new(&self, path: &Path, mail: &Mail) -> io::Result<()> {
         let mut file =
             tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(&self.path)?;
-        file.write_all(mail.to_eml().as_bytes())?;
+        file.write_all(&mail.to_eml())?;
         file.persist_noclobber(path)?;
         Ok(())
     }

@@ -72,7 +72,8 @@ fn reminder() -> Notification {
 
 /// The message with bare line ends, as a snapshot can hold it.
 fn eml(notification: &Notification) -> String {
-    Mail::about(notification).to_eml().replace("\r\n", "\n")
+    let message = Mail::about(notification).to_eml();
+    String::from_utf8(message).expect("plain text").replace("\r\n", "\n")
 }
 
 #[test]
@@ -245,8 +246,8 @@ fn a_device_name_cannot_add_a_header_or_a_line() {
     let mut notification = silent(MonitorCondition::Fired, "2026-03-01T12:15:00Z", Some(8.5));
     notification.dimensions[0].1 = "x\r\nBcc: all@example.org\r\n\r\nhello".to_owned();
     let mail = Mail::about(&notification);
-    let head = mail.to_eml();
-    let (head, _) = head.split_once("\r\n\r\n").expect("a head and a body");
+    let message = String::from_utf8(mail.to_eml()).expect("plain text");
+    let (head, _) = message.split_once("\r\n\r\n").expect("a head and a body");
     assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{head}");
     assert!(!mail.body.lines().any(|line| line.starts_with("Bcc")), "{}", mail.body);
 }
@@ -273,7 +274,7 @@ fn mails_sort_by_time_and_never_replace_each_other() {
             "20260301T122000Z-1-fired-home-device-silent-reminder.eml",
         ]
     );
-    let written = fs::read_to_string(folder.path().join(&names[2])).expect("readable");
+    let written = fs::read(folder.path().join(&names[2])).expect("readable");
     assert_eq!(written, reminder.to_eml());
 }
 

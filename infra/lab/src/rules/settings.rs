@@ -198,8 +198,8 @@ fn rule(
         let count = properties.scopes.len().to_string();
         return Err(not_played("scopes", &count, "exactly one resource"));
     };
-    if criterion.criterion_type != "StaticThresholdCriterion" {
-        let kind = &criterion.criterion_type;
+    if criterion.of_type != "StaticThresholdCriterion" {
+        let kind = &criterion.of_type;
         return Err(not_played("criterionType", kind, "`StaticThresholdCriterion`"));
     }
     if (criterion.time_aggregation == Aggregation::Count)

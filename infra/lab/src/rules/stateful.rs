@@ -125,7 +125,8 @@ mod tests {
 
     /// The time of the evaluation with this number.
     fn at(evaluation: usize) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(5 * evaluation as i64)
+        let evaluation = i32::try_from(evaluation).expect("a short history");
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(5) * evaluation
     }
 
     fn changes(alert: &mut StatefulAlert, history: &[bool]) -> Vec<Option<Change>> {

@@ -21,7 +21,7 @@ pub(super) struct Snapshot {
 pub(super) struct Resource {
     pub(super) id: String,
     #[serde(rename = "type")]
-    kind_of_resource: String,
+    of_type: String,
     pub(super) name: String,
     pub(super) kind: Option<String>,
     #[serde(default)]
@@ -31,7 +31,7 @@ pub(super) struct Resource {
 impl Resource {
     /// Whether the resource has this type; Azure's resource types do not mind case.
     pub(super) fn is(&self, resource_type: &str) -> bool {
-        self.kind_of_resource.eq_ignore_ascii_case(resource_type)
+        self.of_type.eq_ignore_ascii_case(resource_type)
     }
 
     pub(super) fn properties_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
@@ -70,8 +70,8 @@ pub(super) struct Criteria {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Criterion {
-    #[serde(default = "static_threshold")]
-    pub(super) criterion_type: String,
+    #[serde(rename = "criterionType", default = "static_threshold")]
+    pub(super) of_type: String,
     pub(super) query: String,
     pub(super) time_aggregation: Aggregation,
     pub(super) metric_measure_column: Option<String>,
