@@ -1,0 +1,68 @@
+//! Heartbeats: what is sent, when, over which connection, and what came of it.
+//!
+//! - [`beat`] is the loop: send, judge, wait, for ever.
+//! - [`HeartbeatClient`] sends one heartbeat and turns whatever happens into an [`Outcome`].
+//! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a line that is down.
+//! - [`Failure`] and [`FailureKind`] say in words and in kind why a heartbeat was not answered.
+//! - [`Resolver`] looks names up on a thread of its own, because a look-up can hang.
+//!
+//! A failed heartbeat is a value like any other, never an error: it is what this program is there to notice.
+
+mod backoff;
+mod client;
+mod failure;
+mod message;
+mod outcome;
+mod pacing;
+mod progress;
+mod proxy;
+mod resolver;
+mod retry_after;
+mod tls;
+
+use std::{convert::Infallible, time::Duration};
+
+use ispmon_wire::State;
+use tokio::{sync::Notify, time::Instant};
+
+pub use backoff::Backoff;
+pub use client::{ClientError, HeartbeatClient};
+pub use failure::{Failure, FailureKind};
+pub use outcome::Outcome;
+pub use pacing::Pacing;
+pub use proxy::ProxyError;
+pub use resolver::{ResolveError, Resolver};
+
+/// Sends heartbeats for ever: the first at once, each later one when `pacing` says so.
+///
+/// After each of them `observe` is told what came of it, and how long it is until the next try. Ask
+/// the client to [hurry](HeartbeatClient::line_returned) when the line is known to be back.
+pub async fn beat(
+    client: &HeartbeatClient,
+    pacing: Pacing,
+    observe: impl FnMut(&Outcome, Duration),
+) -> Infallible {
+    let heartbeat = || client.send(State::Running, Duration::ZERO, client.timeout());
+    repeat(heartbeat, client.returned(), pacing, observe).await
+}
+
+async fn repeat(
+    send: impl AsyncFn() -> Outcome,
+    returned: &Notify,
+    mut pacing: Pacing,
+    mut observe: impl FnMut(&Outcome, Duration),
+) -> Infallible {
+    loop {
+        let started = Instant::now();
+        let outcome = send().await;
+        let wait = pacing.after(&outcome, started, Instant::now());
+        observe(&outcome, wait);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = returned.notified() => tokio::time::sleep(pacing.line_returned()).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

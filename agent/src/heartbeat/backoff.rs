@@ -1,0 +1,176 @@
+//! Exponential back-off with full jitter, for tries that fail without an answer.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+/// The waits between tries that fail.
+///
+/// Each wait is a random part of a bound, which starts at `base` and doubles with every failure up to
+/// `cap`. Full jitter, from nothing to the bound, spreads many callers best (Marc Brooker, "Exponential
+/// Backoff And Jitter", AWS Architecture Blog, 2015).
+///
+/// One success does not make a line good: on one that comes and goes, the bound would never grow. So
+/// the bound starts anew only with a success that comes at least `cap` after the first of an unbroken
+/// run of successes: by then the line has worked for longer than the longest wait would have been.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    base: Duration,
+    cap: Duration,
+    failures: u32,
+    good_since: Option<Instant>,
+}
+
+impl Backoff {
+    /// Creates a back-off whose bound grows from `base` to `cap`; a base above the cap counts as the cap.
+    pub fn new(base: Duration, cap: Duration) -> Self {
+        Self { base, cap, failures: 0, good_since: None }
+    }
+
+    /// Notes a failure and returns the wait until the next try: less than [`Self::bound`] was.
+    pub fn failed(&mut self, random: &mut Rng) -> Duration {
+        let wait = self.bound().mul_f64(random.f64());
+        self.failures = self.failures.saturating_add(1);
+        self.good_since = None;
+        wait
+    }
+
+    /// Notes a success at the time `now`, which resets the bound when success has lasted.
+    pub fn succeeded(&mut self, now: Instant) {
+        let since = *self.good_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= self.cap {
+            self.failures = 0;
+        }
+    }
+
+    /// Notes that a run of successes has ended without a failure of the line.
+    pub fn interrupted(&mut self) {
+        self.good_since = None;
+    }
+
+    /// Starts anew at the base, because the line is known to be back.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+        self.good_since = None;
+    }
+
+    /// The upper bound of the next wait.
+    pub fn bound(&self) -> Duration {
+        let factor = 2_u32.checked_pow(self.failures).unwrap_or(u32::MAX);
+        self.base.saturating_mul(factor).min(self.cap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn after(failures: u32, base: Duration, cap: Duration) -> Backoff {
+        let mut backoff = Backoff::new(base, cap);
+        let mut random = Rng::with_seed(0);
+        for _ in 0..failures {
+            backoff.failed(&mut random);
+        }
+        backoff
+    }
+
+    #[test]
+    fn the_bound_doubles_up_to_the_cap() {
+        let bounds = [0, 1, 2, 3, 4, 5, 6, 100, 10_000]
+            .map(|failures| after(failures, SECOND, 30 * SECOND).bound().as_secs());
+        assert_eq!(bounds, [1, 2, 4, 8, 16, 30, 30, 30, 30]);
+    }
+
+    #[test]
+    fn waits_are_spread_over_the_whole_bound_also_when_it_is_a_whole_second() {
+        for bound in [SECOND, 4 * SECOND, Duration::from_millis(100)] {
+            let mut random = Rng::with_seed(7);
+            let mut tenths = [0_u32; 10];
+            for _ in 0..10_000 {
+                let wait = Backoff::new(bound, bound).failed(&mut random);
+                tenths[(wait.as_secs_f64() / bound.as_secs_f64() * 10.0) as usize] += 1;
+            }
+            assert!(tenths.iter().all(|count| (800..1_200).contains(count)), "{tenths:?}");
+        }
+    }
+
+    #[test]
+    fn one_success_does_not_reset() {
+        let start = Instant::now();
+        let mut backoff = after(5, SECOND, 30 * SECOND);
+        backoff.succeeded(start);
+        backoff.failed(&mut Rng::with_seed(0));
+        backoff.succeeded(start + 60 * SECOND);
+        assert_eq!(backoff.bound(), 30 * SECOND, "a failure came between the two successes");
+    }
+
+    #[test]
+    fn an_interrupted_run_starts_anew() {
+        let start = Instant::now();
+        let mut backoff = after(5, SECOND, 30 * SECOND);
+        backoff.succeeded(start);
+        backoff.interrupted();
+        backoff.succeeded(start + 60 * SECOND);
+        assert_eq!(backoff.bound(), 30 * SECOND);
+        backoff.succeeded(start + 90 * SECOND);
+        assert_eq!(backoff.bound(), SECOND);
+    }
+
+    #[test]
+    fn a_returned_line_resets_at_once() {
+        let mut backoff = after(5, SECOND, 30 * SECOND);
+        backoff.reset();
+        assert_eq!(backoff.bound(), SECOND);
+    }
+
+    proptest! {
+        #[test]
+        fn each_wait_stays_below_its_bound_and_the_bound_never_shrinks_while_tries_fail(
+            base in 0_u64..=u64::MAX,
+            cap in 0_u64..=u64::MAX,
+            failures in 1_u32..200,
+            seed: u64,
+        ) {
+            let mut backoff = Backoff::new(Duration::from_nanos(base), Duration::from_nanos(cap));
+            let mut random = Rng::with_seed(seed);
+            for _ in 0..failures {
+                let bound = backoff.bound();
+                prop_assert!(bound <= Duration::from_nanos(cap));
+                prop_assert!(backoff.failed(&mut random) <= bound);
+                prop_assert!(backoff.bound() >= bound);
+            }
+        }
+
+        #[test]
+        fn durations_beyond_all_reason_do_not_overflow(failures in 0_u32..100, seed: u64) {
+            let mut backoff = Backoff::new(Duration::MAX, Duration::MAX / 2);
+            let mut random = Rng::with_seed(seed);
+            for _ in 0..failures {
+                prop_assert!(backoff.failed(&mut random) <= Duration::MAX / 2);
+            }
+        }
+
+        #[test]
+        fn success_resets_exactly_when_it_has_lasted_for_the_cap(
+            gaps in prop::collection::vec(0_u64..20, 1..20),
+        ) {
+            let cap = 30 * SECOND;
+            let start = Instant::now();
+            let mut backoff = after(5, SECOND, cap);
+            let mut now = start;
+            backoff.succeeded(now);
+            for gap in gaps {
+                now += Duration::from_secs(gap);
+                backoff.succeeded(now);
+                let lasted = now - start >= cap;
+                prop_assert_eq!(backoff.bound(), if lasted { SECOND } else { cap });
+            }
+        }
+    }
+}

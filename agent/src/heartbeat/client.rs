@@ -1,0 +1,321 @@
+//! The client that sends heartbeats, one connection each.
+
+use std::{env, fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use ispmon_wire::{CLIENT_ADDRESS_HEADER, EXPECTED_HEADER, FUNCTION_KEY_HEADER, State};
+use reqwest::{
+    Client, Method, Request, Response, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{
+        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER,
+    },
+    redirect,
+};
+use rustls::ClientConfig;
+use thiserror::Error;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    failure::{Failure, Peers},
+    message::Messages,
+    outcome::Outcome,
+    progress::{self, NoteConnected, Phase, Progress},
+    proxy::{self, Proxy, ProxyError},
+    resolver::Resolver,
+    retry_after,
+    tls::{self, Roots},
+};
+use crate::{
+    clock,
+    config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings},
+};
+
+const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
+/// How much of an answer's body is read. The status decides; reading a short body to its end is only polite.
+const BODY_BYTES: usize = 4 * 1024;
+/// How long the rest of an answer is waited for once its status is known.
+const BODY_LIMIT: Duration = Duration::from_secs(2);
+/// The longest limit of one heartbeat, so that no deadline overflows.
+const LONGEST_LIMIT: Duration = Duration::from_hours(24);
+
+/// Sends heartbeats to one address, as long as one configuration is in force.
+///
+/// It keeps one HTTP client, which knows the trusted roots and can resume TLS sessions, one thread for name
+/// look-ups, and the sequence number. Every heartbeat makes a new connection: one that was kept would
+/// prove little, and after a sleep or a change of address it would hang.
+#[derive(Debug)]
+pub struct HeartbeatClient {
+    client: Client,
+    kind: HeartbeatKind,
+    method: Method,
+    url: Url,
+    key: Option<HeaderValue>,
+    timeout: Duration,
+    peers: Peers,
+    messages: Messages,
+    returned: Notify,
+}
+
+impl HeartbeatClient {
+    /// Prepares heartbeats for `device`, sent since `boot`, by the settings and the environment's proxy.
+    ///
+    /// Nothing is sent yet. On Linux the trusted roots are read, once.
+    ///
+    /// # Errors
+    /// Every [`ClientError`].
+    pub fn new(
+        settings: &HeartbeatSettings,
+        device: &str,
+        boot: &str,
+    ) -> Result<Self, ClientError> {
+        let url = settings.url.as_ref().ok_or(ClientError::NoUrl)?.expose();
+        // A value that is not text is no address either, and is refused as such.
+        let variable =
+            |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let proxy = proxy::choose(url, variable)?;
+        let encrypted = url.scheme() == "https" || proxy.as_ref().is_some_and(Proxy::is_encrypted);
+        let roots = if encrypted { Roots::Platform } else { Roots::Nobody };
+        let tls = tls::configuration(roots).map_err(ClientError::Tls)?;
+        Self::assemble(settings, device, boot, proxy.as_ref(), tls, Resolver::new())
+    }
+
+    /// Puts the client together from parts that a test can replace.
+    pub(super) fn assemble(
+        settings: &HeartbeatSettings,
+        device: &str,
+        boot: &str,
+        proxy: Option<&Proxy>,
+        tls: ClientConfig,
+        resolver: Resolver,
+    ) -> Result<Self, ClientError> {
+        let url = settings.url.as_ref().ok_or(ClientError::NoUrl)?.expose().clone();
+        let key = match settings.kind {
+            HeartbeatKind::Ispmon => settings.key.as_ref(),
+            // Nobody but the function has a use for the key.
+            HeartbeatKind::Plain => None,
+        };
+        let key = key.map(|key| sensitive(key.expose())).transpose()?;
+        let method = match (settings.kind, settings.method) {
+            (HeartbeatKind::Plain, HeartbeatMethod::Get) => Method::GET,
+            (HeartbeatKind::Ispmon, _) | (HeartbeatKind::Plain, HeartbeatMethod::Post) => {
+                Method::POST
+            }
+        };
+        Ok(Self {
+            client: http_client(proxy, tls, resolver).map_err(ClientError::Http)?,
+            kind: settings.kind,
+            method,
+            key,
+            timeout: settings.timeout,
+            peers: Peers { server: host_and_port(&url), proxy: proxy.map(Proxy::to_string) },
+            messages: Messages::new(device, boot),
+            returned: Notify::new(),
+            url,
+        })
+    }
+
+    /// Sends one heartbeat and waits for its answer, `limit` at most (a day at most).
+    ///
+    /// `state` and `quiet`, the silence that is announced, are told to ispmon's function only; a plain heartbeat
+    /// has no words for them.
+    pub async fn send(&self, state: State, quiet: Duration, limit: Duration) -> Outcome {
+        let started = Instant::now();
+        let took = || Instant::now().saturating_duration_since(started);
+        let deadline = started + limit.min(LONGEST_LIMIT);
+        let progress = Progress::new(deadline);
+        let exchange = progress.follow(self.client.execute(self.request(state, quiet)));
+        match timeout_at(deadline, exchange).await {
+            Ok(Ok(answer)) => {
+                let outcome = judge(&answer, self.kind, took());
+                read_to_end(answer, deadline).await;
+                outcome
+            }
+            Ok(Err(error)) => {
+                Outcome::Failed(Failure::from_error(&error, progress.phase(), &self.peers, took()))
+            }
+            Err(_) => Outcome::Failed(Failure::timed_out(progress.phase(), &self.peers, took())),
+        }
+    }
+
+    /// Goes on counting heartbeats behind `last`, the number of another client of this process.
+    #[must_use]
+    pub fn counting_from(mut self, last: u64) -> Self {
+        self.messages.count_from(last);
+        self
+    }
+
+    /// The number of the newest heartbeat, 0 before the first.
+    pub fn sequence(&self) -> u64 {
+        self.messages.last()
+    }
+
+    /// How long one heartbeat may take by the settings.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Says that the line is known to be back, so that [`beat`](super::beat) sends the next heartbeat within seconds.
+    pub fn line_returned(&self) {
+        self.returned.notify_one();
+    }
+
+    pub(super) fn returned(&self) -> &Notify {
+        &self.returned
+    }
+
+    fn request(&self, state: State, quiet: Duration) -> Request {
+        let mut request = Request::new(self.method.clone(), self.url.clone());
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        // A body that is a whole has a Content-Length: the Functions host fails on chunked ones, and
+        // many servers on a POST without either.
+        match self.kind {
+            HeartbeatKind::Ispmon => {
+                let message = self.messages.next(state, quiet);
+                // Texts and numbers can always be written.
+                let json = serde_json::to_vec(&message).unwrap_or_default();
+                *request.body_mut() = Some(json.into());
+                let content_type = HeaderValue::from_static("application/json");
+                request.headers_mut().insert(CONTENT_TYPE, content_type);
+            }
+            HeartbeatKind::Plain if self.method == Method::POST => {
+                request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
+            HeartbeatKind::Plain => {}
+        }
+        if let Some(key) = &self.key {
+            let name = HeaderName::from_static(FUNCTION_KEY_HEADER);
+            request.headers_mut().insert(name, key.clone());
+        }
+        request
+    }
+}
+
+fn http_client(
+    proxy: Option<&Proxy>,
+    tls: ClientConfig,
+    resolver: Resolver,
+) -> reqwest::Result<Client> {
+    // The client would honour the environment too, in its own way.
+    let builder = Client::builder().no_proxy();
+    let builder = match proxy {
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.expose())?),
+        None => builder,
+    };
+    let builder = builder
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(LookUps(Arc::new(resolver)))
+        .connector_layer(NoteConnected)
+        .pool_max_idle_per_host(0)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .user_agent(USER_AGENT);
+    // One limit for everything, which knows the phase; the system's would end the attempt to connect first.
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(None);
+    builder.build()
+}
+
+fn judge(answer: &Response, kind: HeartbeatKind, took: Duration) -> Outcome {
+    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let date = header(DATE.as_str()).and_then(retry_after::date);
+    let status = answer.status();
+    if !status.is_success() {
+        // The other side's date is measured by its own clock, whatever ours says.
+        let now = date.unwrap_or_else(clock::now);
+        let retry_after = header(RETRY_AFTER.as_str());
+        return Outcome::Refused {
+            status: status.as_u16(),
+            retry_after: retry_after.and_then(|value| retry_after::retry_after(value, now)),
+            took,
+        };
+    }
+    let header = |name| header(name).filter(|_| kind == HeartbeatKind::Ispmon);
+    Outcome::Delivered {
+        client_address: header(CLIENT_ADDRESS_HEADER).and_then(|value| value.trim().parse().ok()),
+        expected: match header(EXPECTED_HEADER).map(str::trim) {
+            Some("yes") => Some(true),
+            Some("no") => Some(false),
+            _ => None,
+        },
+        date,
+        took,
+    }
+}
+
+/// Reads what is left of a short answer, so that the connection ends in order.
+async fn read_to_end(mut answer: Response, deadline: Instant) {
+    let reading = async {
+        let mut rest = BODY_BYTES;
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            rest = rest.saturating_sub(chunk.len());
+            if rest == 0 {
+                break;
+            }
+        }
+    };
+    // Its status is known, so nothing that happens here matters.
+    let _ = timeout_at(deadline, timeout(BODY_LIMIT, reading)).await;
+}
+
+fn sensitive(key: &str) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::from_str(key).map_err(|_| ClientError::Key)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default();
+    port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Gives the HTTP client addresses from the thread for look-ups.
+struct LookUps(Arc<Resolver>);
+
+impl Resolve for LookUps {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = Arc::clone(&self.0);
+        Box::pin(async move {
+            progress::reached(Phase::Resolving);
+            let deadline = progress::deadline().unwrap_or_else(|| Instant::now() + LONGEST_LIMIT);
+            let addresses: Vec<IpAddr> = resolver.resolve(name.as_str(), deadline).await?;
+            progress::reached(Phase::Connecting);
+            Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
+        })
+    }
+}
+
+impl fmt::Debug for LookUps {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("LookUps")
+    }
+}
+
+/// Why no heartbeat can be sent at all.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// There is no address to send to.
+    #[error("no heartbeat can be sent, because `heartbeat.url` is not set")]
+    NoUrl,
+    /// The function key holds a character that a header cannot carry.
+    #[error("the function key holds a line break or another character that no key has")]
+    Key,
+    /// The environment names a proxy that cannot be used.
+    #[error("no heartbeat can be sent through the proxy")]
+    Proxy(#[from] ProxyError),
+    /// There are no trusted roots to check a server's certificate by.
+    #[error(
+        "the certificates that this system trusts cannot be read; install them (package ca-certificates) \
+         or name a file of them in SSL_CERT_FILE"
+    )]
+    Tls(#[source] rustls::Error),
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made")]
+    Http(#[source] reqwest::Error),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! What goes over the wire, and what is made of the answers, with real sockets.
+
+use std::io::Write;
+
+use rustls::HandshakeKind::{Full, Resumed};
+
+use super::*;
+use crate::{
+    config::settings::{FunctionKey, HeartbeatUrl},
+    heartbeat::tests::{
+        certificates::Authority,
+        client,
+        server::{OK, PATIENCE, Server, repeat, swallow},
+        settings,
+    },
+};
+
+async fn send(client: &HeartbeatClient) -> Outcome {
+    client.send(State::Running, Duration::ZERO, PATIENCE).await
+}
+
+fn with_key(url: &str) -> HeartbeatSettings {
+    HeartbeatSettings { key: Some(FunctionKey::new("k3y".to_owned())), ..settings(url) }
+}
+
+fn plain(url: &str, method: HeartbeatMethod) -> HeartbeatSettings {
+    HeartbeatSettings {
+        kind: HeartbeatKind::Plain,
+        method,
+        url: Some(HeartbeatUrl::new(url.parse().expect("a URL"), true)),
+        ..with_key(url)
+    }
+}
+
+/// The request with its headers in alphabetical order, without what differs from run to run.
+fn normal(request: &str, server: &Server) -> String {
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head");
+    let mut lines: Vec<&str> = head.split("\r\n").collect();
+    lines[1..].sort_unstable();
+    format!("{}\n\n{body}", lines.join("\n"))
+        .replace(&format!("content-length: {}\n", body.len()), "content-length: OF THE BODY\n")
+        .replace(&server.port().to_string(), "PORT")
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION")
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_one_post_with_its_length_and_key() {
+    let server = Server::answering(OK);
+    let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
+    let outcome = client.send(State::Stopping, Duration::from_mins(30), PATIENCE).await;
+    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+    let request = normal(&server.requests()[0], &server);
+    insta::assert_snapshot!(request, @r#"
+    POST /api/ping HTTP/1.1
+    accept: */*
+    connection: close
+    content-length: OF THE BODY
+    content-type: application/json
+    host: 127.0.0.1:PORT
+    user-agent: ispmon-agent/VERSION
+    x-functions-key: k3y
+
+    {"device":"dl-home","agent":{"version":"VERSION","boot":"b00t","seq":1,"state":"stopping","quiet_s":1800}}
+    "#);
+}
+
+#[tokio::test]
+async fn a_plain_heartbeat_calls_the_url_and_says_nothing_else() {
+    let server = Server::answering(OK);
+    let url = server.url("/ping/s3cret?x=1");
+    for method in [HeartbeatMethod::Get, HeartbeatMethod::Post] {
+        let outcome = send(&client(&plain(&url, method), Roots::Nobody, None)).await;
+        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+    }
+    let requests = server.requests();
+    insta::assert_snapshot!(normal(&requests[0], &server), @"
+    GET /ping/s3cret?x=1 HTTP/1.1
+    accept: */*
+    connection: close
+    host: 127.0.0.1:PORT
+    user-agent: ispmon-agent/VERSION
+    ");
+    insta::assert_snapshot!(normal(&requests[1], &server), @"
+    POST /ping/s3cret?x=1 HTTP/1.1
+    accept: */*
+    connection: close
+    content-length: OF THE BODY
+    host: 127.0.0.1:PORT
+    user-agent: ispmon-agent/VERSION
+    ");
+}
+
+#[tokio::test]
+async fn the_path_of_a_plain_heartbeat_is_in_no_sentence() {
+    for answer in ["HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "garbage\r\n\r\n", ""] {
+        let server = Server::answering(answer);
+        let client =
+            client(&plain(&server.url("/s3cret"), HeartbeatMethod::Get), Roots::Nobody, None);
+        let outcome = send(&client).await;
+        assert!(!outcome.to_string().contains("s3cret"), "{outcome}");
+        assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_heartbeat_makes_a_connection_of_its_own() {
+    let server = Server::with(|connection, _| {
+        connection.write_all(OK.as_bytes())?;
+        // The server would keep the connection for the next request.
+        swallow(connection)
+    });
+    let client = client(&settings(&server.url("/")), Roots::Nobody, None);
+    for _ in 0..3 {
+        assert!(matches!(send(&client).await, Outcome::Delivered { .. }));
+    }
+    assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test]
+async fn the_answers_headers_are_understood() {
+    let server = Server::answering(
+        "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-ispmon-client-ip: 2001:db8::7\r\n\
+         x-ispmon-expected: no\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let Outcome::Delivered { client_address, expected, date, .. } =
+        send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await
+    else {
+        panic!("a 200")
+    };
+    assert_eq!(client_address, "2001:db8::7".parse().ok());
+    assert_eq!(expected, Some(false));
+    assert_eq!(date.map(jiff::Timestamp::as_second), Some(784_111_777));
+}
+
+#[tokio::test]
+async fn a_plain_heartbeat_believes_no_such_headers() {
+    let server = Server::answering(
+        "HTTP/1.1 204 No Content\r\nx-ispmon-client-ip: 192.0.2.1\r\nx-ispmon-expected: no\r\n\r\n",
+    );
+    let client = client(&plain(&server.url("/"), HeartbeatMethod::Get), Roots::Nobody, None);
+    let Outcome::Delivered { client_address, expected, .. } = send(&client).await else {
+        panic!("a 204")
+    };
+    assert_eq!((client_address, expected), (None, None));
+}
+
+#[tokio::test]
+async fn every_other_status_is_a_refusal_and_redirects_are_not_followed() {
+    let target = Server::answering(OK);
+    for (line, wanted) in [
+        (format!("302 Found\r\nLocation: {}", target.url("/")), (302, None)),
+        (format!("307 Temporary Redirect\r\nLocation: {}", target.url("/")), (307, None)),
+        ("401 Unauthorized".to_owned(), (401, None)),
+        ("429 Too Many Requests\r\nRetry-After: 120".to_owned(), (429, Some(120))),
+        (
+            "503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Retry-After: Sun, 06 Nov 1994 08:51:37 GMT"
+                .to_owned(),
+            (503, Some(120)),
+        ),
+        ("500 Internal Server Error".to_owned(), (500, None)),
+    ] {
+        let server = Server::answering(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n"));
+        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
+        let Outcome::Refused { status, retry_after, .. } = outcome else { panic!("{outcome}") };
+        assert_eq!((status, retry_after.map(|wait| wait.as_secs())), wanted);
+    }
+    assert_eq!(target.connections(), 0);
+}
+
+#[tokio::test]
+async fn the_status_decides_whatever_becomes_of_the_body() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let endless = Server::with(move |connection, _| {
+        connection.write_all(head.as_bytes())?;
+        repeat(connection, b"400\r\n0123456789abcdef0123456789abcdef\r\n")
+    });
+    let torn = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nok");
+    let silent = Server::with(move |connection, _| {
+        connection.write_all(head.as_bytes())?;
+        swallow(connection)
+    });
+    for server in [endless, torn, silent] {
+        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
+        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_goes_by_tls_to_a_server_that_is_vouched_for_and_resumes_its_session() {
+    let authority = Authority::new("A");
+    let resumed = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&resumed);
+    let configuration = authority.server("localhost", 2000..2100);
+    // Blocking streams of rustls do not show their connection through a trait, so this server speaks TLS by hand.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(3) {
+            let connection = rustls::ServerConnection::new(Arc::clone(&configuration));
+            let connection = connection.expect("a connection");
+            let mut stream = rustls::StreamOwned::new(connection, stream.expect("a stream"));
+            let mut request = Vec::new();
+            while !request.ends_with(b"}}") {
+                let mut byte = [0];
+                std::io::Read::read_exact(&mut stream, &mut byte).expect("a request");
+                request.push(byte[0]);
+            }
+            stream.write_all(OK.as_bytes()).expect("an answer");
+            noted.lock().expect("not poisoned").push(stream.conn.handshake_kind());
+        }
+    });
+    let settings = settings(&format!("https://localhost:{port}/api/ping"));
+    let client = client(&settings, Roots::Only(vec![authority.root()]), None);
+    for _ in 0..3 {
+        let outcome = send(&client).await;
+        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+    }
+    assert_eq!(*resumed.lock().expect("not poisoned"), [Some(Full), Some(Resumed), Some(Resumed)]);
+}
+
+#[tokio::test]
+async fn a_heartbeat_goes_by_tls_through_a_proxy() {
+    let authority = Authority::new("A");
+    let target = Server::with_tls(authority.server("func.example", 2000..2100), |connection, _| {
+        connection.write_all(OK.as_bytes())
+    });
+    let port = target.port();
+    // A proxy that takes every host for the target.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let proxy_port = listener.local_addr().expect("its address").port();
+    let serve = async {
+        let (mut client, _) = listener.accept().await.expect("a connection");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(tokio::io::AsyncReadExt::read_u8(&mut client).await.expect("a head"));
+        }
+        let mut upstream =
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the target");
+        let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut client, established).await.expect("an answer");
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+        String::from_utf8(head).expect("text")
+    };
+    let settings = with_key("https://func.example/api/ping");
+    let url = settings.url.as_ref().expect("a URL").expose();
+    let variable = |name: &str| {
+        (name == "HTTPS_PROXY").then(|| format!("http://me:p%40ss@127.0.0.1:{proxy_port}"))
+    };
+    let proxy = proxy::choose(url, variable).expect("a proxy").expect("for this URL");
+    let client = client(&settings, Roots::Only(vec![authority.root()]), Some(&proxy));
+    let (outcome, head) = tokio::join!(send(&client), serve);
+    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+    let head = head.to_lowercase();
+    assert!(head.starts_with("connect func.example:443 http/1.1\r\n"), "{head}");
+    assert!(head.contains("proxy-authorization: basic bwu6cebzcw=="), "me:p@ss, {head}");
+    assert!(!head.contains("k3y"), "the proxy never sees the key: {head}");
+    assert!(target.requests()[0].contains("x-functions-key: k3y"));
+}
+
+#[tokio::test]
+async fn sequence_numbers_count_tries() {
+    let server = Server::with(|connection, count| match count {
+        0 => Ok(()),
+        _ => connection.write_all(OK.as_bytes()),
+    });
+    let client = client(&settings(&server.url("/")), Roots::Nobody, None);
+    assert!(matches!(send(&client).await, Outcome::Failed(_)));
+    assert!(matches!(send(&client).await, Outcome::Delivered { .. }));
+    assert!(server.requests()[1].contains("\"seq\":2"));
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
+    let key = Some(FunctionKey::new("s3cret\n".to_owned()));
+    let settings = HeartbeatSettings { key, ..settings("http://127.0.0.1/") };
+    let error = HeartbeatClient::new(&settings, "dl-home", "").expect_err("no header");
+    assert!(matches!(error, ClientError::Key));
+    assert!(!format!("{error} {error:?}").contains("s3cret"));
+}
+
+#[test]
+fn without_a_url_there_is_no_client() {
+    let settings = HeartbeatSettings { url: None, ..settings("http://127.0.0.1/") };
+    assert!(matches!(HeartbeatClient::new(&settings, "", ""), Err(ClientError::NoUrl)));
+}
+
+#[test]
+fn nothing_that_is_printed_shows_the_key() {
+    let client = client(&with_key("http://127.0.0.1/"), Roots::Nobody, None);
+    assert!(!format!("{client:?}").contains("k3y"));
+}

@@ -1,0 +1,384 @@
+//! Why a heartbeat was not answered: one table from the errors of all layers to kinds and sentences.
+
+use std::{error::Error, fmt, io, time::Duration};
+
+use jiff::Timestamp;
+use rustls::{CertificateError, pki_types::UnixTime};
+
+use super::{progress::Phase, resolver::ResolveError};
+use crate::duration::Readable;
+
+/// A heartbeat that was not answered. Its Display is a sentence for people, without any secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// The time from the first look-up to the failure.
+    pub took: Duration,
+    reason: String,
+}
+
+/// The kinds of failure, in the order in which a heartbeat can meet them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// No name server answered in time.
+    ResolveTimeout,
+    /// The host's name does not exist, or has no address.
+    NameUnknown,
+    /// The name could not be looked up for another reason.
+    ResolveFailed,
+    /// Something at the address refused the connection, or a router did in its name.
+    ConnectRefused,
+    /// There is no route to the network.
+    NetworkUnreachable,
+    /// A router knows no way to the host.
+    HostUnreachable,
+    /// Nothing answered the attempt to connect.
+    ConnectTimeout,
+    /// This device itself forbids the connection: a firewall or a sandbox.
+    ConnectForbidden,
+    /// No connection could be made for another reason.
+    ConnectFailed,
+    /// The proxy was reached and would not connect further.
+    ProxyRefused,
+    /// The TLS handshake was not finished in time.
+    TlsTimeout,
+    /// Nobody whom this system trusts vouches for the server's certificate.
+    TlsUntrusted,
+    /// The server's certificate has expired.
+    TlsExpired,
+    /// The server's certificate is not valid yet; mostly the clock of this device is wrong.
+    TlsNotYetValid,
+    /// The server's certificate is for another host.
+    TlsWrongName,
+    /// The server's certificate cannot be accepted for another reason.
+    TlsCertificate,
+    /// The TLS handshake failed for another reason.
+    TlsHandshake,
+    /// The connection ended before the answer was complete.
+    ConnectionClosed,
+    /// The request went out, and no answer came in time.
+    AnswerTimeout,
+    /// What came back is not HTTP, or more of it than an answer's head may hold.
+    AnswerMalformed,
+    /// Anything else.
+    Other,
+}
+
+/// Whom a heartbeat has to do with, as sentences name them.
+#[derive(Clone, Debug)]
+pub(super) struct Peers {
+    /// Host and port of the other side.
+    pub(super) server: String,
+    /// The proxy's address without credentials, when there is one.
+    pub(super) proxy: Option<String>,
+}
+
+impl Peers {
+    /// Who is being connected to.
+    fn nearest(&self) -> String {
+        self.proxy
+            .as_ref()
+            .map_or_else(|| self.server.clone(), |proxy| format!("the proxy {proxy}"))
+    }
+}
+
+impl Failure {
+    /// The failure of a heartbeat that ran out of time in `phase`.
+    pub(super) fn timed_out(phase: Phase, peers: &Peers, took: Duration) -> Self {
+        let limit = Readable(took);
+        let (nearest, server) = (peers.nearest(), &peers.server);
+        let (kind, reason) = match phase {
+            Phase::Resolving => (
+                FailureKind::ResolveTimeout,
+                format!(
+                    "the name of {nearest} was not found within {limit}, because no name server answered"
+                ),
+            ),
+            Phase::Connecting => (
+                FailureKind::ConnectTimeout,
+                format!("{nearest} did not answer the attempt to connect within {limit}"),
+            ),
+            Phase::Securing => (
+                FailureKind::TlsTimeout,
+                format!(
+                    "{server} accepted the connection but did not finish the TLS handshake within {limit}"
+                ),
+            ),
+            Phase::Asking => (
+                FailureKind::AnswerTimeout,
+                format!("{server} accepted the connection but did not answer within {limit}"),
+            ),
+        };
+        Self { kind, took, reason }
+    }
+
+    /// The failure behind an error of the HTTP client, which stopped in `phase`.
+    pub(super) fn from_error(
+        error: &(dyn Error + 'static),
+        phase: Phase,
+        peers: &Peers,
+        took: Duration,
+    ) -> Self {
+        // The innermost one knows most.
+        let causes: Vec<_> = causes(error).collect();
+        let (kind, reason) = causes
+            .iter()
+            .rev()
+            .find_map(|cause| classify(*cause, phase, peers))
+            .unwrap_or_else(|| (FailureKind::Other, innermost(error)));
+        Self { kind, took, reason }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Heartbeat failed after {}: {}.", Readable(self.took), self.reason)
+    }
+}
+
+/// An error and everything that caused it, also what an [`io::Error`] wraps without calling it its source.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause: &&'a (dyn Error + 'static)| {
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|inner| inner as &'a (dyn Error + 'static)).or_else(|| cause.source())
+    })
+}
+
+/// The text of the first cause. Errors further out may show the URL.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    causes(error)
+        .last()
+        .filter(|cause| !cause.is::<reqwest::Error>())
+        .map_or_else(|| "the HTTP client gave no reason".to_owned(), ToString::to_string)
+}
+
+/// The table: what one cause means, when it is one that says something.
+fn classify(
+    cause: &(dyn Error + 'static),
+    phase: Phase,
+    peers: &Peers,
+) -> Option<(FailureKind, String)> {
+    if let Some(error) = cause.downcast_ref::<ResolveError>() {
+        return Some((resolve_kind(error), error.to_string()));
+    }
+    if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+        return Some(tls(error, &peers.server));
+    }
+    if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+        return http(error, &peers.server);
+    }
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return Some(transport(error, phase, peers));
+    }
+    proxy(&cause.to_string(), &peers.nearest())
+}
+
+fn resolve_kind(error: &ResolveError) -> FailureKind {
+    match error {
+        ResolveError::TimedOut { .. } => FailureKind::ResolveTimeout,
+        ResolveError::Unknown { .. } => FailureKind::NameUnknown,
+        ResolveError::Temporary { .. }
+        | ResolveError::Failed { .. }
+        | ResolveError::Hanging { .. } => FailureKind::ResolveFailed,
+    }
+}
+
+fn transport(error: &io::Error, phase: Phase, peers: &Peers) -> (FailureKind, String) {
+    use io::ErrorKind;
+
+    let (nearest, server) = (peers.nearest(), &peers.server);
+    let kind = error.kind();
+    let closed = matches!(
+        kind,
+        ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::NotConnected
+    );
+    match (phase, kind) {
+        (
+            _,
+            ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable,
+        ) => (FailureKind::NetworkUnreachable, format!("this device has no route to {nearest}")),
+        (_, ErrorKind::HostUnreachable) => {
+            (FailureKind::HostUnreachable, format!("the network has no way to {nearest}"))
+        }
+        (Phase::Resolving | Phase::Connecting, ErrorKind::ConnectionRefused) => {
+            (FailureKind::ConnectRefused, format!("{nearest} refused the connection"))
+        }
+        (Phase::Resolving | Phase::Connecting, ErrorKind::TimedOut) => (
+            FailureKind::ConnectTimeout,
+            format!("{nearest} did not answer the attempt to connect"),
+        ),
+        (Phase::Resolving | Phase::Connecting, ErrorKind::PermissionDenied) => (
+            FailureKind::ConnectForbidden,
+            format!("this device does not permit a connection to {nearest}"),
+        ),
+        (Phase::Resolving | Phase::Connecting, _) => (
+            FailureKind::ConnectFailed,
+            format!("no connection to {nearest} could be made ({error})"),
+        ),
+        (Phase::Securing, _) if closed => (
+            FailureKind::TlsHandshake,
+            format!("{server} closed the connection in the middle of the TLS handshake"),
+        ),
+        (Phase::Asking, ErrorKind::TimedOut) => (
+            FailureKind::AnswerTimeout,
+            format!("{server} fell silent before its answer was complete"),
+        ),
+        (Phase::Asking, _) if closed => (
+            FailureKind::ConnectionClosed,
+            format!("{server} closed the connection before its answer was complete"),
+        ),
+        _ => (FailureKind::Other, format!("the connection to {server} failed ({error})")),
+    }
+}
+
+fn http(error: &hyper::Error, server: &str) -> Option<(FailureKind, String)> {
+    if error.is_parse_too_large() {
+        let reason = format!("the head of the answer from {server} is too long");
+        return Some((FailureKind::AnswerMalformed, reason));
+    }
+    if error.is_parse() {
+        let reason = format!("what {server} answered is not HTTP");
+        return Some((FailureKind::AnswerMalformed, reason));
+    }
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        let reason = format!("{server} closed the connection before its answer was complete");
+        return Some((FailureKind::ConnectionClosed, reason));
+    }
+    None
+}
+
+/// The HTTP client does not make the types of these errors known, only what they say.
+fn proxy(text: &str, proxy: &str) -> Option<(FailureKind, String)> {
+    if let Some(reason) = text.strip_prefix("tunnel error: ") {
+        return match reason {
+            "proxy authorization required" => Some((
+                FailureKind::ProxyRefused,
+                format!(
+                    "{proxy} asks for a user name and a password, or does not accept the given ones"
+                ),
+            )),
+            "unsuccessful" | "proxy response headers too long" | "unexpected end of file" => {
+                Some((
+                    FailureKind::ProxyRefused,
+                    format!("{proxy} was reached but would not connect further"),
+                ))
+            }
+            // The cause comes behind it.
+            _ => None,
+        };
+    }
+    match text.strip_prefix("SOCKS error: ")? {
+        "failed to create underlying connection" => {
+            Some((FailureKind::ConnectFailed, format!("no connection to {proxy} could be made")))
+        }
+        reason => Some((
+            FailureKind::ProxyRefused,
+            format!("{proxy} was reached but would not connect further ({reason})"),
+        )),
+    }
+}
+
+fn tls(error: &rustls::Error, server: &str) -> (FailureKind, String) {
+    match error {
+        rustls::Error::InvalidCertificate(problem) => certificate(problem, server),
+        rustls::Error::InvalidMessage(_) => {
+            (FailureKind::TlsHandshake, format!("what {server} answered is not TLS"))
+        }
+        rustls::Error::AlertReceived(alert) => {
+            (FailureKind::TlsHandshake, format!("{server} refused the TLS handshake ({alert:?})"))
+        }
+        error => {
+            (FailureKind::TlsHandshake, format!("the TLS handshake with {server} failed ({error})"))
+        }
+    }
+}
+
+fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String) {
+    use CertificateError as Problem;
+
+    match problem {
+        // The second is a certificate in the name of a trusted signer that it never signed.
+        Problem::UnknownIssuer | Problem::BadSignature => (
+            FailureKind::TlsUntrusted,
+            format!("the certificate of {server} is not signed by anybody whom this system trusts"),
+        ),
+        Problem::Expired => {
+            (FailureKind::TlsExpired, format!("the certificate of {server} has expired"))
+        }
+        Problem::ExpiredContext { time, not_after } => (
+            FailureKind::TlsExpired,
+            format!(
+                "the certificate of {server} expired on {} (it is {} by the clock of this device)",
+                Moment(*not_after),
+                Moment(*time)
+            ),
+        ),
+        Problem::NotValidYet => {
+            (FailureKind::TlsNotYetValid, format!("the certificate of {server} is not valid yet"))
+        }
+        Problem::NotValidYetContext { time, not_before } => (
+            FailureKind::TlsNotYetValid,
+            format!(
+                "the certificate of {server} is not valid before {} (it is {} by the clock of this device)",
+                Moment(*not_before),
+                Moment(*time)
+            ),
+        ),
+        Problem::NotValidForName => {
+            (FailureKind::TlsWrongName, format!("the certificate of {server} is for another host"))
+        }
+        Problem::NotValidForNameContext { presented, .. } => (
+            FailureKind::TlsWrongName,
+            format!("the certificate of {server} is for another host{}", Names(presented)),
+        ),
+        problem => (
+            FailureKind::TlsCertificate,
+            format!("the certificate of {server} cannot be accepted ({problem})"),
+        ),
+    }
+}
+
+/// A time of a certificate, such as `2026-01-31 12:00:00 UTC`.
+struct Moment(UnixTime);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX);
+        match Timestamp::from_second(seconds) {
+            Ok(time) => write!(formatter, "{}", time.strftime("%Y-%m-%d %H:%M:%S UTC")),
+            Err(_) => write!(formatter, "{seconds} s after 1970"),
+        }
+    }
+}
+
+/// The hosts that a certificate is for. A stranger wrote them, so there are bounds.
+struct Names<'a>(&'a [String]);
+
+impl Names<'_> {
+    const MOST: usize = 3;
+    const CHARACTERS: usize = 80;
+}
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().take(Self::MOST).map(|name| {
+            // `DnsName("example.net")` is how rustls lists a name.
+            let name = name.split('"').nth(1).unwrap_or(name);
+            name.chars().filter(|character| !character.is_control()).take(Self::CHARACTERS)
+        });
+        let shown: Vec<String> = shown.map(Iterator::collect).collect();
+        match (shown.is_empty(), self.0.len() > Self::MOST) {
+            (true, _) => Ok(()),
+            (false, false) => write!(formatter, ": {}", shown.join(", ")),
+            (false, true) => write!(formatter, ": {} and others", shown.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

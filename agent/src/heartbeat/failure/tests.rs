@@ -1,0 +1,374 @@
+//! The table, case by case: real sockets, real certificates, and the errors that no test can provoke.
+
+use std::io::Write;
+
+use rustls::pki_types::CertificateDer;
+
+use super::*;
+use crate::heartbeat::{
+    Outcome,
+    proxy::{self, Proxy},
+    resolver::Resolver,
+    tests::{
+        certificates::Authority,
+        client,
+        server::{Server, repeat, swallow},
+        settings,
+    },
+    tls::Roots,
+};
+
+/// Long enough for anything that happens at all on loopback.
+const AMPLE: Duration = Duration::from_mins(1);
+/// What is waited for in vain.
+const SHORT: Duration = Duration::from_millis(300);
+
+async fn fail(url: &str, roots: Roots, proxy: Option<&Proxy>, limit: Duration) -> Failure {
+    let client = client(&settings(url), roots, proxy);
+    match client.send(ispmon_wire::State::Running, Duration::ZERO, limit).await {
+        Outcome::Failed(failure) => failure,
+        outcome => panic!("{outcome}"),
+    }
+}
+
+async fn fail_plainly(server: &Server, limit: Duration) -> Failure {
+    fail(&server.url("/api/ping"), Roots::Nobody, None, limit).await
+}
+
+async fn fail_tls(server: &Server, roots: Vec<CertificateDer<'static>>) -> Failure {
+    fail(&format!("https://localhost:{}/", server.port()), Roots::Only(roots), None, AMPLE).await
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// The reason without the port, which differs from run to run.
+fn reason(failure: &Failure, port: u16) -> String {
+    failure.reason.replace(&port.to_string(), "PORT")
+}
+
+#[tokio::test]
+async fn a_refused_connection() {
+    let port = free_port();
+    let failure = fail(&format!("http://127.0.0.1:{port}/"), Roots::Nobody, None, AMPLE).await;
+    assert_eq!(failure.kind, FailureKind::ConnectRefused);
+    insta::assert_snapshot!(reason(&failure, port), @"127.0.0.1:PORT refused the connection");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers() {
+    let server = Server::silent();
+    let failure = fail_plainly(&server, SHORT).await;
+    assert_eq!(failure.kind, FailureKind::AnswerTimeout);
+    assert!(
+        reason(&failure, server.port())
+            .starts_with("127.0.0.1:PORT accepted the connection but did not answer within")
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_never_finishes_the_handshake() {
+    // Its end of the conversation is plain text, and it waits for a line break that never comes.
+    let server = Server::silent();
+    let url = format!("https://localhost:{}/", server.port());
+    let failure = fail(&url, Roots::Nobody, None, SHORT).await;
+    assert_eq!(failure.kind, FailureKind::TlsTimeout);
+    assert!(failure.reason.contains("did not finish the TLS handshake"), "{}", failure.reason);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_never_answered() {
+    // A listener whose backlog is full ignores further attempts on Linux; elsewhere it may refuse.
+    if !cfg!(target_os = "linux") {
+        println!("SKIPPED: only Linux ignores connections to a full backlog");
+        return;
+    }
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let listener = socket.listen(1).expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    let mut held = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(SHORT, tokio::net::TcpStream::connect(address)).await
+    {
+        held.push(stream);
+        assert!(held.len() < 100, "the backlog fills up");
+    }
+    let failure = fail(&format!("http://{address}/"), Roots::Nobody, None, SHORT).await;
+    assert_eq!(failure.kind, FailureKind::ConnectTimeout);
+    assert!(
+        failure.reason.contains("did not answer the attempt to connect within"),
+        "{}",
+        failure.reason
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found() {
+    let case = async |error: fn(String) -> ResolveError| {
+        let look_up = move |name: &str| Err(error(name.to_owned()));
+        let tls = crate::heartbeat::tls::configuration(Roots::Nobody).expect("a configuration");
+        let client = crate::heartbeat::HeartbeatClient::assemble(
+            &settings("http://func.example/api/ping"),
+            "dl-home",
+            "",
+            None,
+            tls,
+            Resolver::with(look_up, AMPLE),
+        );
+        let client = client.expect("a client");
+        match client.send(ispmon_wire::State::Running, Duration::ZERO, AMPLE).await {
+            Outcome::Failed(failure) => failure,
+            outcome => panic!("{outcome}"),
+        }
+    };
+    let unknown = case(|name| ResolveError::Unknown { name }).await;
+    assert_eq!(unknown.kind, FailureKind::NameUnknown);
+    insta::assert_snapshot!(unknown.reason, @"the name func.example does not exist");
+
+    let temporary = case(|name| ResolveError::Temporary { name, reason: "try again".into() }).await;
+    assert_eq!(temporary.kind, FailureKind::ResolveFailed);
+    insta::assert_snapshot!(temporary.reason, @"the name func.example cannot be looked up now (try again)");
+}
+
+#[tokio::test]
+async fn a_look_up_that_hangs() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let look_up = move |name: &str| {
+        let _ = held.lock().expect("not poisoned").recv();
+        Err(ResolveError::Unknown { name: name.to_owned() })
+    };
+    let tls = crate::heartbeat::tls::configuration(Roots::Nobody).expect("a configuration");
+    let client = crate::heartbeat::HeartbeatClient::assemble(
+        &settings("https://func.example/api/ping"),
+        "dl-home",
+        "",
+        None,
+        tls,
+        Resolver::with(look_up, AMPLE),
+    );
+    let outcome =
+        client.expect("a client").send(ispmon_wire::State::Running, Duration::ZERO, SHORT).await;
+    let Outcome::Failed(failure) = outcome else { panic!("{outcome}") };
+    assert_eq!(failure.kind, FailureKind::ResolveTimeout);
+    assert!(failure.reason.starts_with("the name"), "{}", failure.reason);
+    assert!(failure.reason.contains("func.example"), "{}", failure.reason);
+    drop(release);
+}
+
+#[tokio::test]
+async fn an_untrusted_certificate() {
+    let server =
+        Server::with_tls(Authority::new("A").server("localhost", 2000..2100), |connection, _| {
+            swallow(connection)
+        });
+    // The last one has a trusted name, but another key.
+    for roots in [vec![], vec![Authority::new("B").root()], vec![Authority::new("A").root()]] {
+        let failure = fail_tls(&server, roots).await;
+        assert_eq!(failure.kind, FailureKind::TlsUntrusted);
+        assert_eq!(
+            reason(&failure, server.port()),
+            "the certificate of localhost:PORT is not signed by anybody whom this system trusts"
+        );
+    }
+}
+
+#[tokio::test]
+async fn certificates_of_the_wrong_time_or_name() {
+    let authority = Authority::new("A");
+    for (name, years, kind, words) in [
+        (
+            "localhost",
+            2000..2001,
+            FailureKind::TlsExpired,
+            "expired on 2001-01-01 00:00:00 UTC (it is 20",
+        ),
+        (
+            "localhost",
+            2100..2101,
+            FailureKind::TlsNotYetValid,
+            "is not valid before 2100-01-01 00:00:00 UTC (it is 20",
+        ),
+        (
+            "portal.example",
+            2000..2100,
+            FailureKind::TlsWrongName,
+            "is for another host: portal.example",
+        ),
+    ] {
+        let server =
+            Server::with_tls(authority.server(name, years), |connection, _| swallow(connection));
+        let failure = fail_tls(&server, vec![authority.root()]).await;
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(failure.reason.contains(words), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    let serve = async {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut stream = stream.into_std().expect("a socket");
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        std::future::pending::<()>().await;
+    };
+    let url = format!("https://localhost:{port}/");
+    tokio::select! {
+        failure = fail(&url, Roots::Nobody, None, AMPLE) => {
+            assert_eq!(failure.kind, FailureKind::TlsHandshake);
+            insta::assert_snapshot!(reason(&failure, port), @"what localhost:PORT answered is not TLS");
+        }
+        () = serve => {}
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_in_the_handshake() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    let serve = async {
+        loop {
+            drop(listener.accept().await.expect("a connection"));
+        }
+    };
+    let url = format!("https://localhost:{port}/");
+    tokio::select! {
+        failure = fail(&url, Roots::Nobody, None, AMPLE) => {
+            assert_eq!(failure.kind, FailureKind::TlsHandshake, "{failure}");
+            insta::assert_snapshot!(reason(&failure, port), @"localhost:PORT closed the connection in the middle of the TLS handshake");
+        }
+        () = serve => {}
+    }
+}
+
+#[tokio::test]
+async fn answers_that_end_early_or_are_none() {
+    for (answer, kind, words) in [
+        ("", FailureKind::ConnectionClosed, "closed the connection before its answer was complete"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Le",
+            FailureKind::ConnectionClosed,
+            "closed the connection before its answer was complete",
+        ),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", FailureKind::AnswerMalformed, "is not HTTP"),
+        ("HTTP/1.1 2000 OK\r\n\r\n", FailureKind::AnswerMalformed, "is not HTTP"),
+    ] {
+        let server = Server::answering(answer);
+        let failure = fail_plainly(&server, AMPLE).await;
+        assert_eq!(failure.kind, kind, "{answer:?}: {failure}");
+        assert!(failure.reason.contains(words), "{answer:?}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_without_an_end() {
+    let server = Server::with(|connection, _| {
+        connection.write_all(b"HTTP/1.1 200 OK\r\n")?;
+        repeat(connection, b"x-more: and more\r\n")
+    });
+    let failure = fail_plainly(&server, AMPLE).await;
+    assert_eq!(failure.kind, FailureKind::AnswerMalformed, "{failure}");
+}
+
+fn proxy_at(port: u16, credentials: &str) -> Proxy {
+    let target = "https://func.example/api/ping".parse().expect("a URL");
+    let address = format!("http://{credentials}127.0.0.1:{port}");
+    let variable = |name: &str| (name == "https_proxy").then(|| address.clone());
+    proxy::choose(&target, variable).expect("a proxy").expect("for this target")
+}
+
+#[tokio::test]
+async fn proxies_that_refuse() {
+    for (answer, words) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            "asks for a user name and a password",
+        ),
+        (
+            "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+            "was reached but would not connect further",
+        ),
+        ("", "was reached but would not connect further"),
+    ] {
+        let server = Server::answering(answer);
+        let proxy = proxy_at(server.port(), "me:secret@");
+        let failure =
+            fail("https://func.example/api/ping", Roots::Nobody, Some(&proxy), AMPLE).await;
+        assert_eq!(failure.kind, FailureKind::ProxyRefused, "{failure}");
+        assert!(failure.reason.contains(words), "{failure}");
+        assert!(failure.reason.starts_with("the proxy http://127.0.0.1:"), "{failure}");
+        assert!(!failure.to_string().contains("secret"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there() {
+    let port = free_port();
+    let proxy = proxy_at(port, "");
+    let failure = fail("https://func.example/", Roots::Nobody, Some(&proxy), AMPLE).await;
+    assert_eq!(failure.kind, FailureKind::ConnectRefused);
+    insta::assert_snapshot!(reason(&failure, port), @"the proxy http://127.0.0.1:PORT refused the connection");
+}
+
+#[test]
+fn errors_of_the_system_in_each_phase() {
+    use io::ErrorKind;
+
+    let peers = Peers { server: "func.example:443".to_owned(), proxy: None };
+    for (phase, error, kind) in [
+        (Phase::Connecting, ErrorKind::NetworkUnreachable, FailureKind::NetworkUnreachable),
+        (Phase::Connecting, ErrorKind::AddrNotAvailable, FailureKind::NetworkUnreachable),
+        (Phase::Connecting, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
+        (Phase::Asking, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
+        (Phase::Connecting, ErrorKind::TimedOut, FailureKind::ConnectTimeout),
+        (Phase::Connecting, ErrorKind::PermissionDenied, FailureKind::ConnectForbidden),
+        (Phase::Connecting, ErrorKind::Other, FailureKind::ConnectFailed),
+        (Phase::Connecting, ErrorKind::ConnectionReset, FailureKind::ConnectFailed),
+        (Phase::Securing, ErrorKind::ConnectionReset, FailureKind::TlsHandshake),
+        (Phase::Asking, ErrorKind::ConnectionReset, FailureKind::ConnectionClosed),
+        (Phase::Asking, ErrorKind::TimedOut, FailureKind::AnswerTimeout),
+        (Phase::Asking, ErrorKind::Other, FailureKind::Other),
+    ] {
+        let failure = Failure::from_error(&io::Error::from(error), phase, &peers, Duration::ZERO);
+        assert_eq!(failure.kind, kind, "{phase:?} {error:?}");
+        assert!(failure.reason.contains("func.example:443"), "{failure}");
+    }
+}
+
+#[test]
+fn the_errno_of_the_system_tells_unreachable_networks_and_hosts_apart() {
+    use rustix::io::Errno;
+
+    let peers = Peers { server: "func.example:443".to_owned(), proxy: None };
+    let failure = |errno: Errno| {
+        let error = io::Error::from_raw_os_error(errno.raw_os_error());
+        Failure::from_error(&error, Phase::Connecting, &peers, Duration::from_millis(20))
+            .to_string()
+    };
+    insta::assert_snapshot!(failure(Errno::NETUNREACH), @"Heartbeat failed after 20 ms: this device has no route to func.example:443.");
+    insta::assert_snapshot!(failure(Errno::HOSTUNREACH), @"Heartbeat failed after 20 ms: the network has no way to func.example:443.");
+    insta::assert_snapshot!(failure(Errno::PERM), @"Heartbeat failed after 20 ms: this device does not permit a connection to func.example:443.");
+}
+
+#[test]
+fn an_error_inside_an_error_of_the_system_is_found() {
+    let inner = rustls::Error::InvalidCertificate(CertificateError::Expired);
+    let error = io::Error::new(io::ErrorKind::InvalidData, inner);
+    let peers = Peers { server: "func.example:443".to_owned(), proxy: None };
+    let failure = Failure::from_error(&error, Phase::Securing, &peers, Duration::ZERO);
+    assert_eq!(failure.kind, FailureKind::TlsExpired);
+}
+
+#[test]
+fn names_of_a_strange_certificate_are_bounded() {
+    let names = ["DnsName(\"a\\nb\")", "DnsName(\"c\")", "IpAddress(192.0.2.1)", "DnsName(\"d\")"]
+        .map(str::to_owned);
+    insta::assert_snapshot!(Names(&names), @r": a\nb, c, IpAddress(192.0.2.1) and others");
+    assert!(Names(&["x".repeat(10_000)]).to_string().len() < 100);
+}

@@ -1,0 +1,81 @@
+//! What a heartbeat says.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use ispmon_wire::{AgentInfo, Heartbeat, State, limits};
+
+/// Writes the heartbeats of one process, each with the next sequence number, beginning at 1.
+#[derive(Debug)]
+pub(super) struct Messages {
+    device: String,
+    boot: String,
+    sequence: AtomicU64,
+}
+
+impl Messages {
+    pub(super) fn new(device: &str, boot: &str) -> Self {
+        Self { device: device.to_owned(), boot: boot.to_owned(), sequence: AtomicU64::new(0) }
+    }
+
+    /// Goes on counting behind `last`.
+    pub(super) fn count_from(&mut self, last: u64) {
+        self.sequence = AtomicU64::new(last);
+    }
+
+    /// The number of the newest heartbeat, 0 before the first.
+    pub(super) fn last(&self) -> u64 {
+        self.sequence.load(Ordering::Relaxed)
+    }
+
+    /// The next heartbeat; `quiet` is cut to whole seconds and to what the wire can say, a day.
+    pub(super) fn next(&self, state: State, quiet: Duration) -> Heartbeat {
+        let quiet_s = u32::try_from(quiet.as_secs()).unwrap_or(u32::MAX).min(limits::QUIET_SECONDS);
+        Heartbeat {
+            device: Some(self.device.clone()),
+            agent: Some(AgentInfo {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                boot: self.boot.clone(),
+                seq: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+                state,
+                quiet_s,
+            }),
+            ..Heartbeat::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_heartbeat_has_the_next_number_and_says_what_it_was_told() {
+        let messages = Messages::new("dl-home", "b00t");
+        messages.next(State::Running, Duration::ZERO);
+        let second = messages.next(State::Stopping, Duration::from_millis(1_800_900));
+        let json = serde_json::to_value(&second).expect("a heartbeat is JSON");
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "device": "dl-home",
+                "agent": {
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "boot": "b00t",
+                    "seq": 2,
+                    "state": "stopping",
+                    "quiet_s": 1_800,
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn silence_is_announced_for_a_day_at_most() {
+        let messages = Messages::new("dl-home", "");
+        let heartbeat = messages.next(State::Paused, Duration::MAX);
+        assert_eq!(heartbeat.agent.map(|agent| agent.quiet_s), Some(86_400));
+    }
+}

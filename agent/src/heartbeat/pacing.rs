@@ -1,0 +1,187 @@
+//! When the next heartbeat goes.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use super::{backoff::Backoff, outcome::Outcome};
+use crate::config::settings::HeartbeatSettings;
+
+/// How far a heartbeat is moved from its place, as a part of the interval, either way.
+const JITTER: f64 = 0.1;
+/// The longest time for which another side's `Retry-After` is obeyed. Whoever asks for more is more
+/// likely wrong than busy, and a device that is silent for hours raises a false alarm.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// The time over which the devices of one town spread their first heartbeats when its line returns.
+const RETURN_SPREAD: Duration = Duration::from_secs(3);
+
+/// Decides how long to wait after each heartbeat. A value with a random source of its own: equal
+/// seeds and equal outcomes give equal waits.
+///
+/// 1. The second heartbeat comes at a random part of the interval after the first, so that devices which
+///    started together (a power cut ended) do not stay together.
+/// 2. After a delivered heartbeat the next one starts one interval after that one started, moved by up
+///    to 10 % either way.
+/// 3. After one that failed without an answer, [`Backoff`] decides; it never waits longer than the interval.
+/// 4. After an answer that was a refusal, at least one interval passes, and as much more as the answer
+///    asked for, up to an hour; up to 10 % is added so that those who were refused together do not return together.
+#[derive(Clone, Debug)]
+pub struct Pacing {
+    interval: Duration,
+    backoff: Backoff,
+    random: Rng,
+    begun: bool,
+}
+
+impl Pacing {
+    /// Creates the pacing of one run from interval, back-off base and back-off cap.
+    pub fn new(settings: &HeartbeatSettings) -> Self {
+        Self::with_seed(settings, fastrand::u64(..))
+    }
+
+    /// The same with a seed that decides all its randomness.
+    pub fn with_seed(settings: &HeartbeatSettings, seed: u64) -> Self {
+        let cap = settings.backoff_cap.min(settings.interval);
+        Self {
+            interval: settings.interval,
+            backoff: Backoff::new(settings.backoff_base, cap),
+            random: Rng::with_seed(seed),
+            begun: false,
+        }
+    }
+
+    /// The wait from `now` until the next try, after a heartbeat that started at `sent` came to `outcome`.
+    pub fn after(&mut self, outcome: &Outcome, sent: Instant, now: Instant) -> Duration {
+        let first = !std::mem::replace(&mut self.begun, true);
+        match outcome {
+            Outcome::Delivered { .. } => {
+                self.backoff.succeeded(now);
+                let gap = if first {
+                    self.interval.mul_f64(self.random.f64())
+                } else {
+                    self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64())
+                };
+                gap.saturating_sub(now.saturating_duration_since(sent))
+            }
+            Outcome::Refused { retry_after, .. } => {
+                self.backoff.interrupted();
+                let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+                self.interval.max(asked).mul_f64(1.0 + JITTER * self.random.f64())
+            }
+            Outcome::Failed(_) => self.backoff.failed(&mut self.random),
+        }
+    }
+
+    /// The wait until the next try when the line is known to be back: a few seconds at most, and the
+    /// back-off starts anew.
+    pub fn line_returned(&mut self) -> Duration {
+        self.backoff.reset();
+        RETURN_SPREAD.min(self.interval).mul_f64(self.random.f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::heartbeat::tests::{delivered, failed, refused, settings};
+
+    const INTERVAL: Duration = Duration::from_mins(1);
+
+    fn pacing(seed: u64) -> Pacing {
+        Pacing::with_seed(&settings("http://127.0.0.1/"), seed)
+    }
+
+    /// A pacing behind its first heartbeat.
+    fn begun(seed: u64) -> Pacing {
+        let mut pacing = pacing(seed);
+        let now = Instant::now();
+        pacing.after(&delivered(), now, now);
+        pacing
+    }
+
+    #[test]
+    fn the_phase_is_spread_over_the_whole_interval() {
+        let now = Instant::now();
+        let mut sixths = [0_u32; 6];
+        for seed in 0..6_000 {
+            let wait = pacing(seed).after(&delivered(), now, now);
+            sixths[(wait.as_secs() / 10) as usize] += 1;
+        }
+        assert!(sixths.iter().all(|count| (800..1_200).contains(count)), "{sixths:?}");
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_waits() {
+        let now = Instant::now();
+        let mut one = pacing(3);
+        let mut other = pacing(3);
+        for outcome in [delivered(), failed(), refused(503, None), failed(), delivered()] {
+            assert_eq!(one.after(&outcome, now, now), other.after(&outcome, now, now));
+        }
+    }
+
+    #[test]
+    fn a_line_that_returned_is_used_within_three_seconds_and_no_two_devices_at_once() {
+        let mut waits: Vec<Duration> = (0..100).map(|seed| begun(seed).line_returned()).collect();
+        assert!(waits.iter().all(|wait| *wait < Duration::from_secs(3)), "{waits:?}");
+        waits.sort();
+        waits.dedup();
+        assert_eq!(waits.len(), 100);
+    }
+
+    proptest! {
+        #[test]
+        fn a_delivered_heartbeat_is_followed_after_one_interval_give_or_take_a_tenth(
+            seed: u64,
+            took_ms in 0_u64..40_000,
+        ) {
+            let sent = Instant::now();
+            let took = Duration::from_millis(took_ms);
+            let wait = begun(seed).after(&delivered(), sent, sent + took);
+            prop_assert!(took + wait >= INTERVAL.mul_f64(0.9));
+            prop_assert!(took + wait <= INTERVAL.mul_f64(1.1));
+        }
+
+        #[test]
+        fn an_answer_slower_than_the_interval_is_followed_at_once(seed: u64, took_s in 67_u64..1_000) {
+            let sent = Instant::now();
+            let wait = begun(seed).after(&delivered(), sent, sent + Duration::from_secs(took_s));
+            prop_assert_eq!(wait, Duration::ZERO);
+        }
+
+        #[test]
+        fn a_refusal_is_followed_no_sooner_than_asked_and_within_bounds(
+            seed: u64,
+            asked_s in prop::option::of(0_u64..=u64::MAX),
+        ) {
+            let asked = asked_s.map(Duration::from_secs);
+            let now = Instant::now();
+            let wait = begun(seed).after(&refused(429, asked), now, now);
+            let least = asked.unwrap_or_default().clamp(INTERVAL, LONGEST_RETRY_AFTER);
+            prop_assert!(wait >= least && wait <= least.mul_f64(1.1), "{wait:?}");
+        }
+
+        #[test]
+        fn no_failure_is_followed_later_than_the_cap(seed: u64, failures in 1_usize..50) {
+            let mut pacing = pacing(seed);
+            let now = Instant::now();
+            for _ in 0..failures {
+                prop_assert!(pacing.after(&failed(), now, now) < Duration::from_secs(30));
+            }
+        }
+
+        #[test]
+        fn the_cap_is_never_above_the_interval(seed: u64, interval_ms in 1_u64..60_000) {
+            let interval = Duration::from_millis(interval_ms);
+            let settings = HeartbeatSettings { interval, ..settings("http://127.0.0.1/") };
+            let mut pacing = Pacing::with_seed(&settings, seed);
+            let now = Instant::now();
+            for _ in 0..20 {
+                prop_assert!(pacing.after(&failed(), now, now) <= interval);
+            }
+        }
+    }
+}

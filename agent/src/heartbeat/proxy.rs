@@ -1,0 +1,269 @@
+//! Which proxy a heartbeat goes through, by the variables that curl and most other programs honour.
+
+use std::fmt;
+
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::Url;
+use thiserror::Error;
+
+use super::resolver::is_local_name;
+
+/// The port of a proxy whose address names none (curl(1), `--proxy`).
+const DEFAULT_PORT: u16 = 1080;
+/// The same for a proxy that is spoken to by TLS.
+const DEFAULT_TLS_PORT: u16 = 443;
+
+/// A proxy. Its Display never shows the credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proxy {
+    scheme: String,
+    credentials: Option<String>,
+    host: String,
+    port: u16,
+}
+
+impl Proxy {
+    /// The whole address, for the HTTP client only.
+    pub(super) fn expose(&self) -> String {
+        let Self { scheme, host, port, .. } = self;
+        let credentials = self.credentials.as_ref();
+        let credentials = credentials.map(|credentials| format!("{credentials}@"));
+        format!("{scheme}://{}{host}:{port}", credentials.unwrap_or_default())
+    }
+
+    /// Whether the connection to the proxy itself is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.scheme == "https"
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+/// Chooses the proxy for `target` by the environment, as curl does (curl(1), "Environment"):
+///
+/// 1. Loopback is always reached directly.
+/// 2. `http_proxy` counts for `http://`, in lower case only (a web server gives its scripts any request
+///    header `Proxy` as `HTTP_PROXY`); `https_proxy`, else `HTTPS_PROXY`, for `https://`; `all_proxy`, else
+///    `ALL_PROXY`, for what these leave open. An empty variable counts as unset.
+/// 3. `no_proxy`, else `NO_PROXY`, lists hosts that are reached directly: names with all below them, with or
+///    without a leading dot, addresses, networks such as `10.0.0.0/8`, or `*` for everything.
+///
+/// # Errors
+/// The variable that counts holds no address of a proxy, or of one whose protocol is not spoken.
+pub(super) fn choose(
+    target: &Url,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Proxy>, ProxyError> {
+    let own: &[&'static str] = match target.scheme() {
+        "http" => &["http_proxy"],
+        _ => &["https_proxy", "HTTPS_PROXY"],
+    };
+    let first = |names: &[&'static str]| {
+        names.iter().find_map(|name| {
+            let value = variable(name).filter(|value| !value.is_empty())?;
+            Some((*name, value))
+        })
+    };
+    let Some((name, value)) = first(own).or_else(|| first(&["all_proxy", "ALL_PROXY"])) else {
+        return Ok(None);
+    };
+    if is_loopback(target) {
+        return Ok(None);
+    }
+    let direct = first(&["no_proxy", "NO_PROXY"]).map(|(_, list)| list).unwrap_or_default();
+    if is_listed(target, &direct) {
+        return Ok(None);
+    }
+    parse(name, &value).map(Some)
+}
+
+fn is_loopback(target: &Url) -> bool {
+    let Some(host) = target.host_str() else { return false };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+    address.map_or_else(
+        |_| is_local_name(host),
+        |address: std::net::IpAddr| address.to_canonical().is_loopback(),
+    )
+}
+
+/// Whether the list of direct hosts names the target.
+fn is_listed(target: &Url, list: &str) -> bool {
+    // The matcher says whether it would use a proxy, so it needs one; commas alone separate its list.
+    let list = list.split_whitespace().collect::<Vec<_>>().join(",");
+    let matcher = Matcher::builder().all("http://proxy.invalid").no(list).build();
+    let host = target.host_str().unwrap_or_default().trim_end_matches('.');
+    let uri = format!("{}://{host}/", target.scheme()).parse::<Uri>();
+    uri.is_ok_and(|uri| matcher.intercept(&uri).is_none())
+}
+
+fn parse(variable: &'static str, value: &str) -> Result<Proxy, ProxyError> {
+    let unreadable = || ProxyError::Unreadable { variable };
+    let with_scheme =
+        if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    let uri: Uri = with_scheme.parse().map_err(|_| unreadable())?;
+    let scheme = uri.scheme_str().ok_or_else(unreadable)?.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") {
+        return Err(ProxyError::UnknownProtocol { variable, scheme });
+    }
+    let authority = uri.authority().ok_or_else(unreadable)?;
+    if authority.host().is_empty() {
+        return Err(unreadable());
+    }
+    let port = if scheme == "https" { DEFAULT_TLS_PORT } else { DEFAULT_PORT };
+    let credentials = authority.as_str().rsplit_once('@').map(|(credentials, _)| credentials);
+    Ok(Proxy {
+        scheme,
+        credentials: credentials.map(str::to_owned),
+        host: authority.host().to_owned(),
+        port: authority.port_u16().unwrap_or(port),
+    })
+}
+
+/// Why the environment's proxy cannot be used. The value is not shown: it may hold a password.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum ProxyError {
+    /// The value is not an address.
+    #[error(
+        "the environment variable {variable} does not hold an address such as http://proxy.example:3128"
+    )]
+    Unreadable {
+        /// The variable's name.
+        variable: &'static str,
+    },
+    /// The address asks for a protocol that is not spoken.
+    #[error(
+        "the environment variable {variable} asks for a proxy that speaks {scheme}; \
+         known are http, https, socks4, socks4a, socks5 and socks5h"
+    )]
+    UnknownProtocol {
+        /// The variable's name.
+        variable: &'static str,
+        /// The address's scheme.
+        scheme: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn chosen(target: &str, environment: &[(&str, &str)]) -> Result<Option<String>, ProxyError> {
+        let target = Url::parse(target).expect("a URL");
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Ok(choose(&target, variable)?.map(|proxy| proxy.expose()))
+    }
+
+    fn proxy_of(target: &str, environment: &[(&str, &str)]) -> Option<String> {
+        chosen(target, environment).expect("a readable environment")
+    }
+
+    #[test]
+    fn each_scheme_has_its_variables_and_lower_case_comes_first() {
+        let both = [("https_proxy", "http://lower:1"), ("HTTPS_PROXY", "http://upper:2")];
+        assert_eq!(proxy_of("https://example.net/", &both).as_deref(), Some("http://lower:1"));
+        assert_eq!(proxy_of("https://example.net/", &both[1..]).as_deref(), Some("http://upper:2"));
+        assert_eq!(proxy_of("http://example.net/", &both), None);
+
+        let plain = [("http_proxy", "http://plain:3")];
+        assert_eq!(proxy_of("http://example.net/", &plain).as_deref(), Some("http://plain:3"));
+        assert_eq!(proxy_of("http://example.net/", &[("HTTP_PROXY", "http://script:4")]), None);
+    }
+
+    #[test]
+    fn the_variable_for_all_fills_gaps_and_empty_ones_are_gaps() {
+        let environment =
+            [("https_proxy", ""), ("ALL_PROXY", "http://all:5"), ("http_proxy", "http://plain:3")];
+        assert_eq!(proxy_of("https://example.net/", &environment).as_deref(), Some("http://all:5"));
+        assert_eq!(
+            proxy_of("http://example.net/", &environment).as_deref(),
+            Some("http://plain:3")
+        );
+        assert_eq!(proxy_of("https://example.net/", &[]), None);
+    }
+
+    #[test]
+    fn loopback_is_always_direct() {
+        for host in
+            ["localhost", "a.localhost", "127.0.0.1", "127.8.8.8", "[::1]", "[::ffff:127.0.0.1]"]
+        {
+            let target = format!("https://{host}/");
+            assert_eq!(proxy_of(&target, &[("all_proxy", "http://proxy:1")]), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn listed_hosts_are_direct() {
+        for (list, host, direct) in [
+            ("*", "example.net", true),
+            ("example.net", "example.net", true),
+            ("example.net", "EXAMPLE.net.", true),
+            ("example.net", "www.example.net", true),
+            ("example.net", "badexample.net", false),
+            (".example.net", "www.example.net", true),
+            ("other.net, example.net", "www.example.net", true),
+            ("other.net example.net", "www.example.net", true),
+            ("net", "example.net", true),
+            ("www.example.net", "example.net", false),
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.0/24", "192.0.2.77", true),
+            ("192.0.2.0/24", "192.0.3.77", false),
+            ("2001:db8::/32", "[2001:db8::1]", true),
+            ("", "example.net", false),
+        ] {
+            let environment = [("https_proxy", "http://proxy:1"), ("no_proxy", list)];
+            let proxy = proxy_of(&format!("https://{host}/"), &environment);
+            assert_eq!(proxy.is_none(), direct, "{list:?} {host:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_completed_as_curl_completes_them() {
+        for (value, complete) in [
+            ("proxy.lan", "http://proxy.lan:1080"),
+            ("proxy.lan:80", "http://proxy.lan:80"),
+            ("http://proxy.lan/", "http://proxy.lan:1080"),
+            ("https://proxy.lan", "https://proxy.lan:443"),
+            ("SOCKS5H://proxy.lan", "socks5h://proxy.lan:1080"),
+            ("http://me:p%40ss@proxy.lan:3128", "http://me:p%40ss@proxy.lan:3128"),
+            ("http://[2001:db8::1]:3128", "http://[2001:db8::1]:3128"),
+        ] {
+            let proxy = proxy_of("https://example.net/", &[("https_proxy", value)]);
+            assert_eq!(proxy.as_deref(), Some(complete), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_proxy_is_refused_without_showing_it() {
+        let refused = |value| {
+            chosen("https://example.net/", &[("HTTPS_PROXY", value)])
+                .expect_err("no proxy")
+                .to_string()
+        };
+        insta::assert_snapshot!(refused("http://user:secret@"), @"the environment variable HTTPS_PROXY does not hold an address such as http://proxy.example:3128");
+        insta::assert_snapshot!(refused("ftp://user:secret@proxy.lan"), @"the environment variable HTTPS_PROXY asks for a proxy that speaks ftp; known are http, https, socks4, socks4a, socks5 and socks5h");
+    }
+
+    #[test]
+    fn credentials_are_never_shown() {
+        let proxy = parse("https_proxy", "http://me:secret@proxy.lan:3128").expect("a proxy");
+        assert_eq!(proxy.to_string(), "http://proxy.lan:3128");
+    }
+
+    proptest! {
+        #[test]
+        fn no_environment_makes_it_panic(proxy: String, list: String) {
+            let environment = [("https_proxy", proxy.as_str()), ("no_proxy", list.as_str())];
+            let _ = chosen("https://www.example.net/", &environment);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The answer's headers that speak of time: `Date` and `Retry-After` (RFC 9110, sections 6.6.1 and 10.2.3).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// Reads a `Date`. All three formats of RFC 9110 are understood; anything else counts as absent.
+pub(super) fn date(value: &str) -> Option<Timestamp> {
+    Timestamp::try_from(httpdate::parse_http_date(value.trim()).ok()?).ok()
+}
+
+/// Reads a `Retry-After`: seconds, or a date that is compared with `now`. One that has passed means no
+/// wait; what cannot be understood counts as absent; more seconds than a duration holds are its maximum.
+///
+/// `now` should be the time of the clock that wrote the header, which the answer's `Date` tells.
+pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let wait = now.duration_until(date(value)?);
+    Some(Duration::try_from(wait).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn now() -> Timestamp {
+        date(NOW).expect("a date")
+    }
+
+    #[test]
+    fn seconds_and_all_formats_of_a_date_are_understood() {
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 120 ", Some(120)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:51:37 GMT", Some(120)),
+            ("Sunday, 06-Nov-94 08:51:37 GMT", Some(120)),
+            ("Sun Nov  6 08:51:37 1994", Some(120)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(retry_after(value, now()), seconds.map(Duration::from_secs), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_read_to_the_second() {
+        assert_eq!(date(NOW).map(Timestamp::as_second), Some(784_111_777));
+        assert_eq!(date("yesterday"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            retry_after(&text, now());
+            date(&text);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The loop on paused time, and what the tests of its parts share.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use super::{
+    failure::Peers,
+    progress::Phase,
+    proxy::Proxy,
+    tls::{self, Roots},
+    *,
+};
+use crate::config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl};
+
+#[path = "../../tests/common/certificates.rs"]
+pub(super) mod certificates;
+#[path = "../../tests/common/server.rs"]
+pub(super) mod server;
+
+/// Settings as they are by default, with a URL.
+pub(super) fn settings(url: &str) -> HeartbeatSettings {
+    HeartbeatSettings {
+        kind: HeartbeatKind::Ispmon,
+        url: Some(HeartbeatUrl::new(url.parse().expect("a URL"), false)),
+        method: HeartbeatMethod::Get,
+        key: None,
+        key_file: None,
+        interval: Duration::from_mins(1),
+        timeout: Duration::from_secs(30),
+        backoff_base: Duration::from_secs(1),
+        backoff_cap: Duration::from_secs(30),
+        quiet_after_stop: Duration::from_mins(30),
+    }
+}
+
+/// A client with these settings, roots and proxy, whatever the environment says.
+pub(super) fn client(
+    settings: &HeartbeatSettings,
+    roots: Roots,
+    proxy: Option<&Proxy>,
+) -> HeartbeatClient {
+    let tls = tls::configuration(roots).expect("a TLS configuration");
+    HeartbeatClient::assemble(settings, "dl-home", "b00t", proxy, tls, Resolver::new())
+        .expect("a client")
+}
+
+pub(super) fn delivered() -> Outcome {
+    Outcome::Delivered { client_address: None, expected: None, date: None, took: Duration::ZERO }
+}
+
+pub(super) fn refused(status: u16, retry_after: Option<Duration>) -> Outcome {
+    Outcome::Refused { status, retry_after, took: Duration::ZERO }
+}
+
+pub(super) fn failed() -> Outcome {
+    let peers = Peers { server: "example.net:443".to_owned(), proxy: None };
+    Outcome::Failed(Failure::timed_out(Phase::Connecting, &peers, Duration::from_secs(30)))
+}
+
+/// Runs the loop over `outcomes`, the last of which repeats, until `until`, and returns the seconds at which it sent.
+async fn sent_at(outcomes: Vec<Outcome>, seed: u64, until: Duration) -> Vec<f64> {
+    let started = Instant::now();
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let heartbeat = async || {
+        let mut sent = sent.borrow_mut();
+        sent.push((Instant::now() - started).as_secs_f64());
+        outcomes[(sent.len() - 1).min(outcomes.len() - 1)].clone()
+    };
+    let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), seed);
+    let returned = Notify::new();
+    let beats = repeat(heartbeat, &returned, pacing, |_, _| {});
+    assert!(tokio::time::timeout(until, beats).await.is_err(), "the loop never ends");
+    sent.take()
+}
+
+fn gaps(times: &[f64]) -> Vec<f64> {
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+#[tokio::test(start_paused = true)]
+async fn the_first_heartbeat_goes_at_once_and_the_others_keep_their_interval() {
+    for seed in 0..20 {
+        let times = sent_at(vec![delivered()], seed, HOUR).await;
+        assert!(times[0] < 0.01);
+        let gaps = gaps(&times);
+        assert!(gaps[0] <= 60.1, "the phase is a part of the interval: {gaps:?}");
+        assert!(gaps[1..].iter().all(|gap| (53.9..66.1).contains(gap)), "{gaps:?}");
+        assert!(gaps[1..].iter().any(|gap| *gap < 59.0), "some come early: {gaps:?}");
+        assert!(gaps[1..].iter().any(|gap| *gap > 61.0), "some come late: {gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_retried_after_growing_waits_that_stay_below_the_cap() {
+    let mut first = Vec::new();
+    for seed in 0..50 {
+        let gaps = gaps(&sent_at(vec![failed()], seed, HOUR).await);
+        for (count, gap) in gaps.iter().enumerate() {
+            let bound = 2_f64.powi(i32::try_from(count).expect("few gaps")).min(30.0);
+            // A timer wakes up to a millisecond late.
+            assert!(*gap <= bound + 0.002, "gap {count} is {gap}");
+        }
+        assert!(gaps.iter().any(|gap| *gap > 20.0), "{gaps:?}");
+        first.push(gaps[0]);
+    }
+    assert!(first.iter().any(|gap| *gap < 0.3) && first.iter().any(|gap| *gap > 0.7), "{first:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_success_between_failures_does_not_reset_the_back_off() {
+    let mut outcomes = vec![failed(); 6];
+    outcomes.push(delivered());
+    outcomes.push(failed());
+    let mut later = Vec::new();
+    for seed in 0..50 {
+        later.push(gaps(&sent_at(outcomes.clone(), seed, HOUR).await)[7]);
+    }
+    assert!(later.iter().any(|gap| *gap > 2.0), "the bound is still 30 s: {later:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn success_that_lasts_resets_the_back_off() {
+    let mut outcomes = vec![failed(); 6];
+    outcomes.extend(vec![delivered(); 3]);
+    outcomes.push(failed());
+    for seed in 0..50 {
+        let gap = gaps(&sent_at(outcomes.clone(), seed, HOUR).await)[9];
+        assert!(gap <= 1.002, "the bound is 1 s again: {gap}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_retried_after_an_interval_or_as_much_later_as_it_asks() {
+    for (asked, least) in
+        [(None, 60.0), (Some(5), 60.0), (Some(300), 300.0), (Some(86_400), 3_600.0)]
+    {
+        for seed in 0..20 {
+            let answer = refused(429, asked.map(Duration::from_secs));
+            let gaps = gaps(&sent_at(vec![answer], seed, 3 * HOUR).await);
+            assert!(
+                gaps.iter().all(|gap| *gap >= least && *gap <= least * 1.1 + 0.002),
+                "{gaps:?}"
+            );
+            assert!(gaps.len() >= 2);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_returned_is_used_within_seconds() {
+    let started = Instant::now();
+    let sent = RefCell::new(Vec::new());
+    let heartbeat = async || {
+        sent.borrow_mut().push(Instant::now() - started);
+        refused(503, Some(HOUR))
+    };
+    let returned = Arc::new(Notify::new());
+    let notice = Arc::clone(&returned);
+    let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), 1);
+    let beats = repeat(heartbeat, &returned, pacing, |_, _| {});
+    let news = async {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        notice.notify_one();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    };
+    tokio::select! {
+        never = beats => match never {},
+        () = news => {}
+    }
+    let sent = sent.take();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent[1] >= Duration::from_mins(10), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_observer_hears_the_wait_that_then_passes() {
+    let started = Instant::now();
+    let observed = RefCell::new(Vec::new());
+    let heartbeat = async || delivered();
+    let returned = Notify::new();
+    let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), 5);
+    let beats = repeat(heartbeat, &returned, pacing, |outcome, wait| {
+        assert_eq!(*outcome, delivered());
+        observed.borrow_mut().push((Instant::now() - started, wait));
+    });
+    assert!(tokio::time::timeout(HOUR, beats).await.is_err());
+    let observed = observed.into_inner();
+    assert!(observed.len() > 50);
+    for pair in observed.windows(2) {
+        let passed = pair[1].0.saturating_sub(pair[0].0);
+        assert!(passed >= pair[0].1 && passed <= pair[0].1 + Duration::from_millis(2), "{pair:?}");
+    }
+}
