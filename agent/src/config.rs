@@ -43,8 +43,9 @@ use crate::cli::{Flags, Invocation};
 use layer::Layer;
 use problem::Problems;
 
-/// Everything that settings are read from.
-#[derive(Clone, Debug)]
+/// Everything that settings are read from. It cannot be printed: the variables of the environment
+/// hold secrets, of others if not ours.
+#[derive(Clone)]
 pub struct Sources {
     /// The file that `--config` names, which must exist then.
     pub config_file: Option<PathBuf>,
@@ -89,7 +90,7 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Every setting as it came out, in the order of the table, the function key last.
     pub effective: Vec<Effective>,
-    /// The configuration file that was read, if any.
+    /// The configuration file that was read, or the `.env` in its place, if there is any.
     pub file: Option<PathBuf>,
 }
 
@@ -112,13 +113,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
     let mut warnings = Vec::new();
     let named = sources.config_file.as_deref().map(|path| sources.folder.join(path));
-    let (mut path, mut is_public) = (None, false);
-    let base = match file::read(named.as_deref(), &sources.default_files, &mut problems) {
-        Some(file) => {
-            (path, is_public) = (Some(file.path), file.is_public);
-            Some(file.layer)
-        }
-        None => dotenv::read(&sources.folder, sources.user, &mut problems, &mut warnings),
+    let base = file::read(named.as_deref(), &sources.default_files, &mut problems).or_else(|| {
+        dotenv::read(&sources.folder, sources.user, &mut problems, &mut warnings)
+    });
+    let (base, file, is_public) = match base {
+        Some(base) => (Some(base.layer), Some(base.path), base.is_public),
+        None => (None, None, false),
     };
     let layers = [
         Some(Layer::defaults()),
@@ -128,9 +128,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     ];
     let given = merge::merge(layers.into_iter().flatten().collect(), &mut problems);
     let mut check = check::Check { given, problems: &mut problems, warnings: &mut warnings };
-    let (settings, effective) = check.settings(sources, path.as_deref().filter(|_| is_public));
+    let (settings, effective) = check.settings(sources, file.as_deref().filter(|_| is_public));
     problems.finish()?;
-    Ok(Loaded { settings, warnings, effective, file: path })
+    Ok(Loaded { settings, warnings, effective, file })
 }
 
 fn flags(flags: &Flags) -> Layer {

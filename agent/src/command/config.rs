@@ -30,9 +30,10 @@ pub fn write_settings(loaded: &Loaded, output: &mut impl Write) -> io::Result<()
         let (key, value) = (setting.key, shown(setting));
         writeln!(output, "{key:key_width$}  {value:value_width$}  {}", setting.source)?;
     }
-    match &loaded.file {
-        Some(path) => writeln!(output, "\nThe configuration file is {}.", path.display())?,
-        None => writeln!(output, "\nThere is no configuration file.")?,
-    }
+    let read = match &loaded.file {
+        Some(path) => format!("Read from {}, variables and flags.", path.display()),
+        None => "There is no configuration file: read from variables and flags.".to_owned(),
+    };
+    writeln!(output, "\n{read}")?;
     output.flush()
 }

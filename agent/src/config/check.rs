@@ -2,19 +2,18 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use reqwest::Url;
+mod effective;
+mod endpoint;
 
 use super::{
-    Effective, Sources, duration, host_name, key, located,
+    Effective, Sources, duration, host_name,
     merge::Given,
     origin::Origin,
     problem::{Problems, quoted},
     settings::{
-        FunctionKey, HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings,
-        Settings,
+        HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings, Settings,
     },
-    table::{Kind, SETTINGS, Setting},
-    url,
+    table::{Kind, Setting},
 };
 
 /// The merged texts, and what is found while they are checked.
@@ -22,12 +21,6 @@ pub(super) struct Check<'a> {
     pub(super) given: BTreeMap<&'static str, Given>,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: &'a mut Vec<String>,
-}
-
-/// A key together with where it was read from.
-struct FoundKey {
-    key: FunctionKey,
-    origin: Origin,
 }
 
 impl Check<'_> {
@@ -154,126 +147,6 @@ impl Check<'_> {
         (name, Origin::HostName)
     }
 
-    fn url(&mut self) -> Option<Url> {
-        let given = self.text("heartbeat.url")?;
-        match url::parse(&given.text) {
-            Ok(url) => Some(url),
-            Err(error) => {
-                self.problems.add(&given.origin, format!("heartbeat.url {error}"));
-                None
-            }
-        }
-    }
-
-    fn key_file(&mut self, sources: &Sources) -> Option<std::path::PathBuf> {
-        let given = self.text("heartbeat.key_file")?;
-        let is_path = ["/", "./", "../"].iter().any(|start| given.text.starts_with(start));
-        // What does not look like a path may be the key itself, which must not be shown.
-        if !is_path || given.text.ends_with('=') || given.text.chars().any(char::is_control) {
-            let sentence = format!(
-                "heartbeat.key_file is not a path (not shown, it may be a key); it takes {}",
-                Kind::Path
-            );
-            self.problems.add(&given.origin, sentence);
-            return None;
-        }
-        Some(located(&given.text, &given.origin, &sources.folder))
-    }
-
-    fn key(
-        &mut self,
-        kind: HeartbeatKind,
-        url: Option<&Url>,
-        key_file: Option<&Path>,
-        sources: &Sources,
-    ) -> Option<FoundKey> {
-        let key_file_origin = self.text("heartbeat.key_file").map(|given| given.origin);
-        if kind == HeartbeatKind::Plain {
-            if key_file.is_some() {
-                self.warnings.push(
-                    "heartbeat.key_file has no effect: a plain heartbeat carries no function key."
-                        .to_owned(),
-                );
-            }
-            return None;
-        }
-        let url_is_from_dotenv = url.is_some()
-            && self.text("heartbeat.url").is_some_and(|given| is_dotenv(&given.origin));
-        let (key, origin) = if let Some(setting) = key_file_origin {
-            // A wrong path is a problem already, and nothing else may stand in for it.
-            let path = key_file?;
-            if url_is_from_dotenv && !is_dotenv(&setting) {
-                self.ignore_key(&setting);
-                return None;
-            }
-            let key = key::read_file(path).map_err(|error| {
-                let sentence = format!("the key file {} {error}", path.display());
-                self.problems.add(&setting, sentence);
-            });
-            (key.ok()?, Origin::File { path: path.to_owned(), line: None })
-        } else {
-            let folder = super::environment::credentials_folder(&sources.environment)?;
-            let (path, key) = key::read_credential(&sources.folder.join(folder))?;
-            let origin = Origin::Credential(path);
-            let key = key.map_err(|error| {
-                self.problems.add(&origin, format!("the function key {error}"));
-            });
-            let key = key.ok()?;
-            if url_is_from_dotenv && key.is_some() {
-                self.ignore_key(&origin);
-                return None;
-            }
-            (key, origin)
-        };
-        key.map(|key| FoundKey { key, origin })
-    }
-
-    fn ignore_key(&mut self, origin: &Origin) {
-        self.warnings.push(format!(
-            "The function key ({origin}) is not used, because heartbeat.url comes from .env: a key \
-             goes only to an address that is set where the key is. Set both in the configuration \
-             file."
-        ));
-    }
-
-    /// Judges the address together with what is sent there.
-    fn judge_address(
-        &mut self,
-        kind: HeartbeatKind,
-        url: &Url,
-        key: Option<&FoundKey>,
-        public_file: Option<&Path>,
-    ) {
-        let Some(Given { origin, .. }) = self.text("heartbeat.url") else { return };
-        match (kind, key) {
-            (HeartbeatKind::Ispmon, Some(_)) if url::is_overheard(url) => self.problems.add(
-                &origin,
-                "heartbeat.url begins with http://, and the function key could be read on its way; \
-                 use https://, plain http is for this machine itself only",
-            ),
-            (HeartbeatKind::Ispmon, None) if !url::is_loopback(url) => self.warnings.push(
-                "There is no function key, so the function will refuse the heartbeats; write its \
-                 key to a file of its own and name that in heartbeat.key_file."
-                    .to_owned(),
-            ),
-            (HeartbeatKind::Plain, _) if matches!(origin, Origin::Flag(_)) => self.warnings.push(
-                "The URL of a plain heartbeat is a secret, and every user of this machine can see \
-                 --url in its list of processes; set heartbeat.url in the configuration file."
-                    .to_owned(),
-            ),
-            (HeartbeatKind::Plain, _) if matches!(origin, Origin::File { .. }) => {
-                if let Some(path) = public_file {
-                    self.warnings.push(format!(
-                        "The URL of a plain heartbeat is a secret, and every user of this machine \
-                         can read {0}; take that away with: chmod o-r {0}",
-                        path.display()
-                    ));
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// Base and cap of the back-off, neither longer than the interval.
     fn backoff(&mut self, interval: Duration) -> (Duration, Duration) {
         let (base_key, cap_key) = ("heartbeat.backoff_base", "heartbeat.backoff_cap");
@@ -294,71 +167,4 @@ impl Check<'_> {
         let cap = cap.min(interval);
         (base.min(cap), cap)
     }
-
-    /// The settings as they may be shown.
-    fn effective(
-        &self,
-        settings: &Settings,
-        device_origin: &Origin,
-        key: Option<&FoundKey>,
-    ) -> Vec<Effective> {
-        let mut effective: Vec<Effective> = SETTINGS
-            .iter()
-            .map(|setting| {
-                let given = self.text(setting.key);
-                let origin = given.as_ref().map_or(&Origin::Default, |given| &given.origin);
-                let mut source = origin.to_string();
-                let value = match setting.key {
-                    "device" => {
-                        source = device_origin.to_string();
-                        Some(settings.device.clone())
-                    }
-                    "heartbeat.url" => settings.heartbeat.url.as_ref().map(ToString::to_string),
-                    "heartbeat.key_file" => {
-                        settings.heartbeat.key_file.as_ref().map(|path| path.display().to_string())
-                    }
-                    "heartbeat.backoff_base" => {
-                        limited(given.as_ref(), settings.heartbeat.backoff_base, &mut source)
-                    }
-                    "heartbeat.backoff_cap" => {
-                        limited(given.as_ref(), settings.heartbeat.backoff_cap, &mut source)
-                    }
-                    _ => given.map(|given| shown(&given.text, setting.kind)),
-                };
-                Effective { key: setting.key, value, source }
-            })
-            .collect();
-        effective.push(Effective {
-            key: "function key",
-            value: key.map(|_| "set, not shown".to_owned()),
-            source: key.map_or(Origin::Default, |found| found.origin.clone()).to_string(),
-        });
-        effective
-    }
-}
-
-/// A duration that the interval may have shortened.
-fn limited(given: Option<&Given>, used: Duration, source: &mut String) -> Option<String> {
-    let text = &given?.text;
-    if duration::parse(text) == Some(used) {
-        return Some(shown(text, Kind::Duration(used, used)));
-    }
-    *source = format!("heartbeat.interval, which limits {text} ({source})");
-    Some(duration::show(used))
-}
-
-/// A checked text as it may be shown, with the unit that it left out.
-fn shown(text: &str, kind: Kind) -> String {
-    match kind {
-        Kind::Duration(..) if duration::is_plain_number(text) => format!("{text}s"),
-        Kind::Choice(words) => {
-            let word = words.iter().find(|word| word.eq_ignore_ascii_case(text));
-            word.map_or_else(|| text.to_owned(), |word| (*word).to_owned())
-        }
-        _ => text.to_owned(),
-    }
-}
-
-fn is_dotenv(origin: &Origin) -> bool {
-    matches!(origin, Origin::DotEnv { .. })
 }

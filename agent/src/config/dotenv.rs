@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
 use super::{
     environment::{self, Variable},
-    layer::Layer,
+    layer::{FileLayer, Layer},
     origin::Origin,
     problem::Problems,
     regular_file::{ReadError, RegularFile},
@@ -15,9 +15,6 @@ use super::{
 
 /// The most bytes that a `.env` may have.
 const MOST_BYTES: u64 = 64 * 1024;
-
-/// The name of the layer, by which its values are recognised after merging.
-pub(super) const LAYER: &str = ".env";
 
 /// Reads the `.env` of a folder, if there is one that belongs to the user with this id.
 ///
@@ -28,7 +25,7 @@ pub(super) fn read(
     user: u32,
     problems: &mut Problems,
     warnings: &mut Vec<String>,
-) -> Option<Layer> {
+) -> Option<FileLayer> {
     let path = folder.join(".env");
     let mut ignore = |reason: String| {
         warnings.push(format!("{} is ignored: {reason}.", path.display()));
@@ -36,9 +33,8 @@ pub(super) fn read(
     };
     let file = match RegularFile::open(&path) {
         Ok(file) => file,
-        Err(error) if error.is_absent() => return None,
         // A folder of this name is a Python environment and no attempt to configure anything.
-        Err(ReadError::NotRegular) => return None,
+        Err(ReadError::Absent | ReadError::NotRegular) => return None,
         Err(error) => return ignore(error.reason()),
     };
     let owner = file.metadata.uid();
@@ -54,8 +50,12 @@ pub(super) fn read(
             path.display()
         ));
     }
+    let is_public = file.is_public();
     match file.read(MOST_BYTES) {
-        Ok(text) => Some(layer(&path, &text, problems)),
+        Ok(text) => {
+            let layer = layer(&path, &text, problems);
+            Some(FileLayer { path, layer, is_public })
+        }
         Err(error) => ignore(error.reason()),
     }
 }
@@ -81,7 +81,7 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
         }
     }
     let whole = Origin::File { path: path.to_owned(), line: None };
-    environment::fill(Layer::new(LAYER, whole), variables, problems)
+    environment::fill(Layer::new(".env", whole), variables, problems)
 }
 
 /// Why the value of a line cannot be read.

@@ -1,15 +1,12 @@
 //! The configuration file: TOML, at exactly one path.
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    layer::Layer,
+    layer::{FileLayer, Layer},
     origin::Origin,
     problem::Problems,
     regular_file::{ReadError, RegularFile},
@@ -30,29 +27,21 @@ pub fn default_paths() -> Vec<PathBuf> {
     paths
 }
 
-/// A configuration file that was found.
-pub(super) struct ConfigFile {
-    pub(super) path: PathBuf,
-    pub(super) layer: Layer,
-    /// Whether every user of the machine can read it.
-    pub(super) is_public: bool,
-}
-
 /// Reads the file at `named`, which must exist, or else the first of `defaults` that does.
 pub(super) fn read(
     named: Option<&Path>,
     defaults: &[PathBuf],
     problems: &mut Problems,
-) -> Option<ConfigFile> {
+) -> Option<FileLayer> {
     let candidates = named.map_or_else(|| defaults.to_vec(), |path| vec![path.to_owned()]);
     for path in candidates {
         match RegularFile::open(&path) {
             Ok(file) => return Some(content(path, file, problems)),
-            Err(error) if error.is_absent() && named.is_none() => {}
+            Err(ReadError::Absent) if named.is_none() => {}
             // A file that is there but cannot be read was meant to be obeyed.
             Err(error) => {
                 problems.add(&whole(&path), cannot_be_read(&error));
-                return Some(ConfigFile { layer: empty(&path), path, is_public: false });
+                return Some(FileLayer { layer: empty(&path), path, is_public: false });
             }
         }
     }
@@ -63,14 +52,14 @@ fn cannot_be_read(error: &ReadError) -> String {
     format!("the configuration file cannot be used: {}", error.reason())
 }
 
-fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> ConfigFile {
-    let is_public = file.metadata.mode() & 0o004 != 0;
+fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> FileLayer {
+    let is_public = file.is_public();
     let mut layer = empty(&path);
     match file.read(MOST_BYTES) {
         Ok(text) => fill(&mut layer, &path, &text, problems),
         Err(error) => problems.add(&whole(&path), cannot_be_read(&error)),
     }
-    ConfigFile { path, layer, is_public }
+    FileLayer { path, layer, is_public }
 }
 
 fn empty(path: &Path) -> Layer {

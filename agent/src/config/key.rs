@@ -1,6 +1,9 @@
 //! The function key: a file of its own, or a credential from systemd.
 
-use std::{os::unix::fs::MetadataExt, path::Path};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     regular_file::{ReadError, RegularFile},
@@ -49,11 +52,11 @@ pub(super) fn read_file(path: &Path) -> Result<Option<FunctionKey>, KeyError> {
 /// shows as a group that can read, and protects the folder instead (systemd.exec(5), Credentials).
 pub(super) fn read_credential(
     folder: &Path,
-) -> Option<(std::path::PathBuf, Result<Option<FunctionKey>, KeyError>)> {
+) -> Option<(PathBuf, Result<Option<FunctionKey>, KeyError>)> {
     let path = folder.join(CREDENTIAL);
     match RegularFile::open(&path) {
         Ok(file) => Some((path, key(file))),
-        Err(error) if error.is_absent() => None,
+        Err(ReadError::Absent) => None,
         Err(error) => Some((path, Err(KeyError::Unreadable(error)))),
     }
 }

@@ -1,6 +1,6 @@
 //! One source of settings, as figment merges it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use figment::{
     Metadata, Profile, Provider,
@@ -9,8 +9,15 @@ use figment::{
 
 use super::{origin::Origin, table::SETTINGS};
 
+/// A file that settings were read from.
+pub(super) struct FileLayer {
+    pub(super) path: PathBuf,
+    pub(super) layer: Layer,
+    /// Whether every user of the machine can read it.
+    pub(super) is_public: bool,
+}
+
 /// The values of one source and the place of each.
-#[derive(Debug)]
 pub(super) struct Layer {
     name: &'static str,
     /// The place of what has none of its own.

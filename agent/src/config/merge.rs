@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The text of one setting and its place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Given {
     pub(super) text: String,
     pub(super) origin: Origin,
@@ -139,7 +139,8 @@ fn unknown(path: &[String]) -> String {
              heartbeat.key_file names"
         );
     }
-    let known = SETTINGS.iter().map(|setting| setting.key).chain(sections());
+    let known = SETTINGS.iter().map(|setting| setting.key);
+    let known = known.chain(sections().filter(|_| path.len() == 1));
     suggestion::nearest(&path.join("."), known).map_or_else(
         || format!("there is no setting {shown}; `ispmon-agent config --sample` explains all"),
         |near| format!("there is no setting {shown}; did you mean {near}?"),

@@ -3,6 +3,7 @@
 use std::{
     fs::{File, Metadata},
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
@@ -11,13 +12,15 @@ use rustix::fs::{Mode, OFlags};
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
-    /// The operating system refuses.
-    #[error("it cannot be {operation}")]
-    Io {
-        operation: &'static str,
-        #[source]
-        source: io::Error,
-    },
+    /// There is no such file.
+    #[error("it does not exist")]
+    Absent,
+    /// The user that the agent runs as may not read it.
+    #[error("the user that the agent runs as may not read it")]
+    Forbidden,
+    /// The operating system refuses for another reason.
+    #[error("it cannot be read")]
+    Io(#[source] io::Error),
     /// It is a folder, a device, a socket or a pipe.
     #[error("it is not a regular file")]
     NotRegular,
@@ -30,17 +33,21 @@ pub(super) enum ReadError {
 }
 
 impl ReadError {
-    /// Whether there is no such file.
-    pub(super) fn is_absent(&self) -> bool {
-        matches!(self, Self::Io { operation: "opened", source }
-            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
-    }
-
     /// The whole of the reason, the operating system's own included.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Io { source, .. } => format!("{self} ({source})"),
+            Self::Io(source) => format!("{self} ({source})"),
             _ => self.to_string(),
+        }
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent,
+            io::ErrorKind::PermissionDenied => Self::Forbidden,
+            _ => Self::Io(error),
         }
     }
 }
@@ -56,25 +63,24 @@ impl RegularFile {
     /// Opens a file without waiting for the other end of a pipe.
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::from(
-            rustix::fs::open(path, flags, Mode::empty())
-                .map_err(|error| ReadError::Io { operation: "opened", source: error.into() })?,
-        );
-        let metadata =
-            file.metadata().map_err(|source| ReadError::Io { operation: "examined", source })?;
+        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
+        let file = File::from(file);
+        let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(ReadError::NotRegular);
         }
         Ok(Self { file, metadata })
     }
 
+    /// Whether every user of the machine can read it.
+    pub(super) fn is_public(&self) -> bool {
+        self.metadata.mode() & 0o004 != 0
+    }
+
     /// Reads the whole of a text of at most `most` bytes.
     pub(super) fn read(self, most: u64) -> Result<String, ReadError> {
         let mut bytes = Vec::new();
-        self.file
-            .take(most + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|source| ReadError::Io { operation: "read", source })?;
+        self.file.take(most + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
             return Err(ReadError::TooLong(most));
         }

@@ -3,8 +3,7 @@
 /// The least likeness, from 0 to 1, that is worth a suggestion.
 const LEAST_LIKENESS: f64 = 0.8;
 
-/// The known name that is most like a wrong one, if any is. Names with sections are compared as a
-/// whole and by their last part, because a forgotten section is a common mistake.
+/// The known name that is most like a wrong one, if any is.
 pub(super) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -14,19 +13,27 @@ pub(super) fn nearest<'a>(
         return None;
     }
     let wrong = wrong.to_lowercase();
-    let likeness = |name: &str| {
-        let name = name.to_lowercase();
-        let whole = strsim::jaro_winkler(&wrong, &name);
-        let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-        // A match of the last parts counts a little less than one of the whole.
-        whole.max(strsim::jaro_winkler(&last(&wrong), &last(&name)) * 0.95)
-    };
     known
         .into_iter()
-        .map(|name| (likeness(name), name))
+        .map(|name| (likeness(&wrong, &name.to_lowercase()), name))
         .filter(|(likeness, _)| *likeness >= LEAST_LIKENESS)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, name)| name)
+}
+
+/// How like two names are, from 0 to 1. A section that both have makes them no more alike; one
+/// that was forgotten or mistaken makes them only a little less alike.
+fn likeness(one: &str, other: &str) -> f64 {
+    let parts = |name: &str| {
+        let (section, last) = name.rsplit_once('.').unwrap_or(("", name));
+        (section.to_owned(), last.to_owned())
+    };
+    let ((one_section, one_last), (other_section, other_last)) = (parts(one), parts(other));
+    let last = strsim::jaro_winkler(&one_last, &other_last);
+    if one_section == other_section {
+        return last;
+    }
+    strsim::jaro_winkler(one, other).max(last * 0.95)
 }
 
 #[cfg(test)]
@@ -55,7 +62,7 @@ mod tests {
 
     #[test]
     fn far_off_names_get_no_suggestion() {
-        for wrong in ["", "x", "smtp_server", "colour"] {
+        for wrong in ["", "x", "smtp_server", "colour", "log.file", "heartbeat.retries"] {
             assert_eq!(nearest(wrong, KNOWN), None, "{wrong}");
         }
     }

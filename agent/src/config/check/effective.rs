@@ -1,0 +1,80 @@
+//! The settings as `ispmon-agent config` shows them.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        Effective, duration,
+        merge::Given,
+        origin::Origin,
+        settings::Settings,
+        table::{Kind, SETTINGS},
+    },
+    Check,
+    endpoint::FoundKey,
+};
+
+impl Check<'_> {
+    /// The settings as they may be shown.
+    pub(super) fn effective(
+        &self,
+        settings: &Settings,
+        device_origin: &Origin,
+        key: Option<&FoundKey>,
+    ) -> Vec<Effective> {
+        let mut effective: Vec<Effective> = SETTINGS
+            .iter()
+            .map(|setting| {
+                let given = self.text(setting.key);
+                let origin = given.as_ref().map_or(&Origin::Default, |given| &given.origin);
+                let mut source = origin.to_string();
+                let value = match setting.key {
+                    "device" => {
+                        source = device_origin.to_string();
+                        Some(settings.device.clone())
+                    }
+                    "heartbeat.url" => settings.heartbeat.url.as_ref().map(ToString::to_string),
+                    "heartbeat.key_file" => {
+                        settings.heartbeat.key_file.as_ref().map(|path| path.display().to_string())
+                    }
+                    "heartbeat.backoff_base" => {
+                        limited(given.as_ref(), settings.heartbeat.backoff_base, &mut source)
+                    }
+                    "heartbeat.backoff_cap" => {
+                        limited(given.as_ref(), settings.heartbeat.backoff_cap, &mut source)
+                    }
+                    _ => given.map(|given| shown(&given.text, setting.kind)),
+                };
+                Effective { key: setting.key, value, source }
+            })
+            .collect();
+        effective.push(Effective {
+            key: "function key",
+            value: key.map(|_| "set, not shown".to_owned()),
+            source: key.map_or(Origin::Default, |found| found.origin.clone()).to_string(),
+        });
+        effective
+    }
+}
+
+/// A duration that the interval may have shortened.
+fn limited(given: Option<&Given>, used: Duration, source: &mut String) -> Option<String> {
+    let text = &given?.text;
+    if duration::parse(text) == Some(used) {
+        return Some(shown(text, Kind::Duration(used, used)));
+    }
+    *source = format!("heartbeat.interval, which limits {text} ({source})");
+    Some(duration::show(used))
+}
+
+/// A checked text as it may be shown, with the unit that it left out.
+fn shown(text: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Duration(..) if duration::is_plain_number(text) => format!("{text}s"),
+        Kind::Choice(words) => {
+            let word = words.iter().find(|word| word.eq_ignore_ascii_case(text));
+            word.map_or_else(|| text.to_owned(), |word| (*word).to_owned())
+        }
+        _ => text.to_owned(),
+    }
+}

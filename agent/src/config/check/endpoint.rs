@@ -1,0 +1,153 @@
+//! Where heartbeats go and the key that goes with them: what is right alone can be wrong together.
+
+use std::path::{Path, PathBuf};
+
+use reqwest::Url;
+
+use super::{
+    super::{
+        Sources, environment,
+        key::{self, KeyError},
+        located,
+        merge::Given,
+        origin::Origin,
+        settings::{FunctionKey, HeartbeatKind},
+        table::Kind,
+        url,
+    },
+    Check,
+};
+
+/// A key together with where it was read from.
+pub(super) struct FoundKey {
+    pub(super) key: FunctionKey,
+    pub(super) origin: Origin,
+}
+
+impl Check<'_> {
+    pub(super) fn url(&mut self) -> Option<Url> {
+        let given = self.text("heartbeat.url")?;
+        match url::parse(&given.text) {
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.problems.add(&given.origin, format!("heartbeat.url {error}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn key_file(&mut self, sources: &Sources) -> Option<PathBuf> {
+        let given = self.text("heartbeat.key_file")?;
+        let is_path = ["/", "./", "../"].iter().any(|start| given.text.starts_with(start));
+        // What does not look like a path may be the key itself, which must not be shown.
+        if !is_path || given.text.ends_with('=') || given.text.chars().any(char::is_control) {
+            let sentence = format!(
+                "heartbeat.key_file is not a path (not shown, it may be a key); it takes {}",
+                Kind::Path
+            );
+            self.problems.add(&given.origin, sentence);
+            return None;
+        }
+        Some(located(&given.text, &given.origin, &sources.folder))
+    }
+
+    pub(super) fn key(
+        &mut self,
+        kind: HeartbeatKind,
+        url: Option<&Url>,
+        key_file: Option<&Path>,
+        sources: &Sources,
+    ) -> Option<FoundKey> {
+        if kind == HeartbeatKind::Plain {
+            if key_file.is_some() {
+                self.warnings.push(
+                    "heartbeat.key_file has no effect: a plain heartbeat carries no function key."
+                        .to_owned(),
+                );
+            }
+            return None;
+        }
+        let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
+        let (named_at, origin, key) = if let Some(named_at) = named_at {
+            // A wrong path is a problem already, and nothing else may stand in for it.
+            let path = key_file?;
+            let key = key::read_file(path)
+                .map_err(|error| format!("the key file {} {error}", path.display()));
+            (named_at, Origin::File { path: path.to_owned(), line: None }, key)
+        } else if let Some((path, key)) = credential(sources) {
+            let key = key.map_err(|error| format!("the function key {error}"));
+            (Origin::Credential(path.clone()), Origin::Credential(path), key)
+        } else {
+            (Origin::Default, Origin::Default, Ok(None))
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(sentence) => {
+                self.problems.add(&named_at, sentence);
+                return None;
+            }
+        };
+        let url_is_from_dotenv =
+            self.text("heartbeat.url").is_some_and(|given| is_dotenv(&given.origin));
+        if key.is_some() && url_is_from_dotenv && !is_dotenv(&named_at) {
+            self.warnings.push(format!(
+                "The function key ({named_at}) is not used, because heartbeat.url comes from .env: \
+                 a key goes only to an address that is set where the key is. Set both in the \
+                 configuration file."
+            ));
+            return None;
+        }
+        if key.is_none() && url.is_some_and(|url| !url::is_loopback(url)) {
+            self.warnings.push(
+                "There is no function key, so the function will refuse the heartbeats; write its \
+                 key to a file of its own and name that in heartbeat.key_file."
+                    .to_owned(),
+            );
+        }
+        key.map(|key| FoundKey { key, origin })
+    }
+
+    /// Judges the address together with what is sent there.
+    pub(super) fn judge_address(
+        &mut self,
+        kind: HeartbeatKind,
+        url: &Url,
+        key: Option<&FoundKey>,
+        public_file: Option<&Path>,
+    ) {
+        let Some(Given { origin, .. }) = self.text("heartbeat.url") else { return };
+        match (kind, key) {
+            (HeartbeatKind::Ispmon, Some(_)) if url::is_overheard(url) => self.problems.add(
+                &origin,
+                "heartbeat.url begins with http://, and the function key could be read on its way; \
+                 use https://, plain http is for this machine itself only",
+            ),
+            (HeartbeatKind::Plain, _) if matches!(origin, Origin::Flag(_)) => self.warnings.push(
+                "The URL of a plain heartbeat is a secret, and every user of this machine can see \
+                 --url in its list of processes; set heartbeat.url in the configuration file."
+                    .to_owned(),
+            ),
+            (HeartbeatKind::Plain, _)
+                if matches!(origin, Origin::File { .. }) || is_dotenv(&origin) =>
+            {
+                if let Some(path) = public_file {
+                    self.warnings.push(format!(
+                        "The URL of a plain heartbeat is a secret, and every user of this machine \
+                         can read {0}; take that away with: chmod o-r {0}",
+                        path.display()
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn credential(sources: &Sources) -> Option<(PathBuf, Result<Option<FunctionKey>, KeyError>)> {
+    let folder = environment::credentials_folder(&sources.environment)?;
+    key::read_credential(&sources.folder.join(folder))
+}
+
+fn is_dotenv(origin: &Origin) -> bool {
+    matches!(origin, Origin::DotEnv { .. })
+}
