@@ -1,0 +1,254 @@
+//! A stand-in for the Azure Functions host: it starts a custom handler from an app folder, forwards
+//! HTTP requests to it and turns what it writes into telemetry.
+//!
+//! It behaves like Functions host 4.1037 with forwarding, down to the bytes of a request; tests hold it
+//! against recordings of that host. What is known of its rules only from its source says so.
+//!
+//! - [`app`] reads `host.json` and the functions.
+//! - [`routes`] finds the function of a request, [`keys`] says who may call it.
+//! - [`forward`] is what a request looks like on the other side; [`exchange`] carries it there.
+//! - [`handler`] is the process, [`restart`] what follows when it ends.
+//! - [`console`] and [`report`] make telemetry of lines and invocations, [`log_level`] decides what is kept.
+
+pub mod app;
+pub mod console;
+pub mod exchange;
+pub mod forward;
+pub mod handler;
+pub mod identity;
+pub mod keys;
+pub mod log_level;
+pub mod report;
+pub mod restart;
+pub mod routes;
+mod server;
+mod supervisor;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::Method;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    clock::StoryClock,
+    telemetry::item::{Item, Severity},
+};
+use app::{App, AppError};
+use identity::Identity;
+use keys::Keys;
+use restart::{Consequence, Ending};
+use supervisor::HandlerState;
+
+/// Hears what happens, at once and in order; must not block.
+pub type Observer = Arc<dyn Fn(HostEvent) + Send + Sync>;
+
+/// What a host is to be.
+#[derive(Clone)]
+pub struct HostSettings {
+    /// The app folder, with `host.json` and a folder for each function.
+    pub app: PathBuf,
+    /// Where clients connect; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Who may call.
+    pub keys: Keys,
+    /// The app settings: the handler's environment, beside what the host itself adds.
+    pub app_settings: BTreeMap<String, String>,
+    /// Whether the caller's address is appended to `X-Forwarded-For`, as Azure's front end does.
+    pub front_end: bool,
+    /// Dates the telemetry.
+    pub clock: StoryClock,
+    /// Hears what happens.
+    pub observer: Observer,
+}
+
+/// What happens in a host.
+#[derive(Clone, Debug)]
+pub enum HostEvent {
+    /// The handler's process was started.
+    HandlerStarted {
+        /// Its process id.
+        process: u32,
+    },
+    /// The handler's process could not be started; the host stops.
+    CannotStart {
+        /// The program.
+        executable: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The handler answers.
+    HandlerReady {
+        /// The time since it was started.
+        took: Duration,
+    },
+    /// The handler ended by itself.
+    HandlerEnded {
+        /// How.
+        ending: Ending,
+        /// What follows.
+        consequence: Consequence,
+        /// The last three error lines that it wrote, oldest first.
+        last_words: Vec<String>,
+    },
+    /// A function was invoked.
+    Invoked {
+        /// Its name.
+        function: String,
+        /// The request's method.
+        method: Method,
+        /// The status that the client got.
+        status: u16,
+        /// Whether the handler answered.
+        success: bool,
+        /// The time between request and answer.
+        took: Duration,
+    },
+    /// A request was answered without invoking a function: 401 or 404.
+    Rejected {
+        /// The request's method.
+        method: Method,
+        /// Its path, without the query: a key may stand there.
+        path: String,
+        /// The status that the client got.
+        status: u16,
+        /// Who sent it.
+        caller: SocketAddr,
+    },
+    /// An item went to Application Insights.
+    Telemetry(Box<Item>),
+    /// The host has stopped, and the handler is dead.
+    Stopped,
+}
+
+/// Why a host cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The app folder cannot be played.
+    #[error("cannot use the function app")]
+    App(#[from] AppError),
+    /// The host cannot listen.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no port for the handler.
+    #[error("cannot find a free port for the handler")]
+    Port(#[source] io::Error),
+}
+
+/// A running host; dropping it kills the handler and ends every connection.
+#[derive(Debug)]
+pub struct Host {
+    address: SocketAddr,
+    stopping: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+/// What the parts of a host share.
+pub(crate) struct Shared {
+    app: App,
+    keys: Keys,
+    app_settings: BTreeMap<String, String>,
+    front_end: bool,
+    clock: StoryClock,
+    observer: Observer,
+    identity: Identity,
+    port: u16,
+    state: watch::Sender<HandlerState>,
+    in_flight: watch::Sender<usize>,
+}
+
+impl Host {
+    /// Reads the app, listens, and starts the handler; requests are held until it is ready.
+    pub async fn start(settings: HostSettings) -> Result<Self, HostError> {
+        let app = App::read(&settings.app, &settings.app_settings)?;
+        let unheard = |source| HostError::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(unheard)?;
+        let address = listener.local_addr().map_err(unheard)?;
+        let shared = Arc::new(Shared {
+            app,
+            keys: settings.keys,
+            app_settings: settings.app_settings,
+            front_end: settings.front_end,
+            clock: settings.clock,
+            observer: settings.observer,
+            identity: Identity::new(),
+            port: free_port().await.map_err(HostError::Port)?,
+            state: watch::Sender::new(HandlerState::Starting),
+            in_flight: watch::Sender::new(0),
+        });
+        let stopping = watch::Sender::new(false);
+        let running = tokio::spawn(run(shared, listener, stopping.subscribe()));
+        Ok(Self { address, stopping, running })
+    }
+
+    /// The address that clients connect to.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the host has stopped by itself, because its handler failed three times.
+    pub async fn stopped(&mut self) {
+        // It is not waited for twice: afterwards it stays finished.
+        if !self.running.is_finished() {
+            let _ = (&mut self.running).await;
+        }
+    }
+
+    /// Stops as the host does: takes no more requests, finishes those in flight, kills the handler.
+    pub async fn stop(mut self) {
+        self.stopping.send_replace(true);
+        self.stopped().await;
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+impl Shared {
+    fn tell(&self, event: HostEvent) {
+        (self.observer)(event);
+    }
+
+    /// Sends an item unless `host.json` says that its level is not kept.
+    fn record(&self, category: &str, severity: Severity, item: Item) {
+        if self.app.log_levels.keeps(category, severity) {
+            self.tell(HostEvent::Telemetry(Box::new(item)));
+        }
+    }
+}
+
+async fn run(shared: Arc<Shared>, listener: TcpListener, stopping: watch::Receiver<bool>) {
+    let kill = watch::Sender::new(false);
+    let mut server = std::pin::pin!(server::serve(Arc::clone(&shared), listener, stopping));
+    let mut supervisor =
+        std::pin::pin!(supervisor::supervise(Arc::clone(&shared), kill.subscribe()));
+    tokio::select! {
+        () = &mut supervisor => server.await,
+        () = &mut server => {
+            kill.send_replace(true);
+            supervisor.await;
+        }
+    }
+    shared.tell(HostEvent::Stopped);
+}
+
+/// A port that nobody uses; the handler listens there after every restart.
+async fn free_port() -> io::Result<u16> {
+    let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    Ok(probe.local_addr()?.port())
+}

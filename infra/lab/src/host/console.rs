@@ -1,0 +1,201 @@
+//! What the handler writes: lines of stdout and stderr become traces.
+//!
+//! Source: Azure Functions host, `WorkerProcess.cs`; measured with Functions host 4.1037: one trace a
+//! line, without an operation, its time that of the reading.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+
+use super::identity::Identity;
+use crate::telemetry::item::{
+    Data, Item, MESSAGE_UNITS, Message, PROPERTY_UNITS, Severity, Table, Tags, cut,
+};
+
+/// The category of what a handler writes.
+pub const CATEGORY: &str = "Host.Function.Console";
+/// Lines that begin so go to the platform's own log.
+const PLATFORM: &str = "LanguageWorkerConsoleLog";
+/// More bytes of a line than can ever be kept are not collected.
+const LINE_BYTES: usize = MESSAGE_UNITS * 4;
+/// How many lines of stderr the host quotes when the handler ends.
+const LAST_WORDS: usize = 3;
+
+/// Which of its two outputs the handler wrote to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The severity of a line: stderr is an error unless it says "warn".
+pub fn severity(output: Output, line: &str) -> Severity {
+    match output {
+        Output::Stdout => Severity::Information,
+        Output::Stderr if line.to_ascii_lowercase().contains("warn") => Severity::Warning,
+        Output::Stderr => Severity::Error,
+    }
+}
+
+/// The trace of a line that was read at `time`; `None` for the platform's own lines.
+pub fn trace(output: Output, line: &str, time: Timestamp, host: &Identity) -> Option<Item> {
+    if line.starts_with(PLATFORM) {
+        return None;
+    }
+    let severity = severity(output, line);
+    let property =
+        |name: &str, value: &str| (name.to_owned(), cut(value, PROPERTY_UNITS).to_owned());
+    Some(Item {
+        name: Table::AppTraces,
+        time,
+        tags: Tags { location: "0.0.0.0".to_owned(), ..host.tags() },
+        data: Data::MessageData(Message {
+            ver: 2,
+            message: cut(line, MESSAGE_UNITS).to_owned(),
+            severity,
+            properties: BTreeMap::from([
+                property("ProcessId", &host.process.to_string()),
+                property("HostInstanceId", &host.instance),
+                // The host logs the line as if it were a template.
+                property("prop__{OriginalFormat}", line),
+                property("LogLevel", severity.name()),
+                property("Category", CATEGORY),
+            ]),
+        }),
+    })
+}
+
+/// The lines of an output; memory stays bounded whatever is written.
+#[derive(Debug)]
+pub struct Lines<R> {
+    from: R,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    /// Reads lines from `from`.
+    pub const fn new(from: R) -> Self {
+        Self { from }
+    }
+
+    /// The next line without its end, in UTF-8; what comes behind 128 KiB of it is lost.
+    /// `None` at the end and when reading fails.
+    pub async fn next(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        let mut any = false;
+        loop {
+            let chunk = self.from.fill_buf().await.ok()?;
+            if chunk.is_empty() {
+                break;
+            }
+            any = true;
+            let end = chunk.iter().position(|byte| *byte == b'\n');
+            let part = &chunk[..end.unwrap_or(chunk.len())];
+            let room = LINE_BYTES.saturating_sub(line.len());
+            line.extend_from_slice(&part[..part.len().min(room)]);
+            let used = part.len() + usize::from(end.is_some());
+            self.from.consume(used);
+            if end.is_some() {
+                break;
+            }
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        any.then(|| String::from_utf8_lossy(&line).into_owned())
+    }
+}
+
+/// The last lines of stderr.
+#[derive(Clone, Debug, Default)]
+pub struct LastWords(VecDeque<String>);
+
+impl LastWords {
+    /// Remembers a line.
+    pub fn push(&mut self, line: &str) {
+        if self.0.len() == LAST_WORDS {
+            self.0.pop_front();
+        }
+        self.0.push_back(cut(line, 1_000).to_owned());
+    }
+
+    /// Remembers the lines of another.
+    pub fn extend(&mut self, other: Self) {
+        for line in other.0 {
+            self.push(&line);
+        }
+    }
+
+    /// The lines, oldest first, and forgets them.
+    pub fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.0).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lines(text: &[u8]) -> Vec<String> {
+        // A small buffer, so that lines span several reads.
+        let mut lines = Lines::new(tokio::io::BufReader::with_capacity(3, text));
+        let mut read = Vec::new();
+        while let Some(line) = lines.next().await {
+            read.push(line);
+        }
+        read
+    }
+
+    #[tokio::test]
+    async fn lines_end_with_a_newline_or_the_output() {
+        assert_eq!(lines(b"first\r\n\nlast").await, ["first", "", "last"]);
+        assert_eq!(lines(b"a\nb\n").await, ["a", "b"]);
+        assert_eq!(lines(b"").await, [""; 0]);
+        assert_eq!(lines(b"\xff\n").await, ["\u{fffd}"]);
+        assert_eq!(lines("ä\u{2028}b\n".as_bytes()).await, ["ä\u{2028}b"]);
+    }
+
+    #[tokio::test]
+    async fn an_endless_line_is_not_collected() {
+        let mut text = vec![b'x'; 10 * LINE_BYTES];
+        text.extend(b"\nnext\n");
+        let read = lines(&text).await;
+        assert_eq!(read[0].len(), LINE_BYTES);
+        assert_eq!(read[1], "next");
+    }
+
+    #[test]
+    fn stderr_is_an_error_unless_it_warns() {
+        assert_eq!(severity(Output::Stdout, "error"), Severity::Information);
+        assert_eq!(severity(Output::Stderr, "anything"), Severity::Error);
+        assert_eq!(severity(Output::Stderr, "[WARNING] thing"), Severity::Warning);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_to_what_is_kept() {
+        let line = "ä".repeat(MESSAGE_UNITS + 1);
+        let item = trace(Output::Stdout, &line, Timestamp::UNIX_EPOCH, &Identity::new());
+        let Some(Item { data: Data::MessageData(message), .. }) = item else { panic!("{item:?}") };
+        assert_eq!(message.message.chars().count(), MESSAGE_UNITS);
+        let copy = &message.properties["prop__{OriginalFormat}"];
+        assert_eq!(copy.chars().count(), PROPERTY_UNITS);
+    }
+
+    #[test]
+    fn the_platforms_own_lines_are_no_traces() {
+        let line = "LanguageWorkerConsoleLog[info] started";
+        assert_eq!(trace(Output::Stdout, line, Timestamp::UNIX_EPOCH, &Identity::new()), None);
+    }
+
+    #[test]
+    fn only_the_last_words_are_kept() {
+        let mut words = LastWords::default();
+        for line in ["1", "2", "3", "4"] {
+            words.push(line);
+        }
+        assert_eq!(words.take(), ["2", "3", "4"]);
+        assert_eq!(words.take(), [""; 0]);
+    }
+}

@@ -1,0 +1,255 @@
+//! The head of a request as the handler receives it, and that of the answer as the client gets it.
+//!
+//! Measured with Functions host 4.1037 forwarding; where its own rule follows from .NET's `HttpClient`
+//! the comment says so.
+
+use std::net::SocketAddr;
+
+use form_urlencoded::parse;
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderName, HeaderValue},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+/// The version that the stand-in claims: that of the host whose behaviour was recorded.
+pub const HOST_VERSION: &str = "4.1037.0.0";
+
+const INVOCATION_ID: HeaderName = HeaderName::from_static("x-azure-functions-invocationid");
+const VERSION: HeaderName = HeaderName::from_static("x-azure-functions-hostversion");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const REQUEST_CONTEXT: HeaderName = HeaderName::from_static("request-context");
+
+/// What .NET counts as headers of a body (`HttpContentHeaders`); the host passes on two of them only.
+/// That `Content-Encoding` is lost was measured, the others follow.
+const LOST: [HeaderName; 9] = [
+    header::ALLOW,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    HeaderName::from_static("content-md5"),
+    header::CONTENT_RANGE,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+];
+
+/// Answer headers that belong to the connection to the handler.
+const OF_THE_CONNECTION: [HeaderName; 5] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::TRANSFER_ENCODING,
+    header::TRAILER,
+    header::UPGRADE,
+];
+
+/// What stays as it is in a rebuilt query: unreserved characters, and the comma between joined values.
+const QUERY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',');
+
+/// What the host adds to a request.
+#[derive(Clone, Debug)]
+pub struct Invocation<'a> {
+    /// The id of the invocation.
+    pub id: &'a str,
+    /// `traceparent` of the host's own activity; a client's own stays.
+    pub trace_parent: &'a str,
+    /// The caller's address, when a front end reports it.
+    pub caller: Option<SocketAddr>,
+}
+
+/// The headers that the handler receives.
+pub fn to_handler(client: &HeaderMap, invocation: &Invocation<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(client.keys_len() + 5);
+    for name in client.keys() {
+        // The body was read before it is forwarded, so there is nothing to ask for.
+        if LOST.contains(name) || *name == header::EXPECT {
+            continue;
+        }
+        let separator = match *name {
+            header::USER_AGENT => " ",
+            header::COOKIE => "; ",
+            _ => ", ",
+        };
+        if let Some(joined) = join(client.get_all(name).iter(), separator) {
+            headers.insert(name, joined);
+        }
+    }
+    append(&mut headers, &INVOCATION_ID, invocation.id, ", ");
+    append(&mut headers, &VERSION, HOST_VERSION, ", ");
+    append(&mut headers, &header::USER_AGENT, &format!("Azure-Functions-Host/{HOST_VERSION}"), " ");
+    if let Some(caller) = invocation.caller {
+        append(&mut headers, &FORWARDED_FOR, &caller.to_string(), ", ");
+    }
+    if !headers.contains_key(&TRACE_PARENT) {
+        append(&mut headers, &TRACE_PARENT, invocation.trace_parent, ", ");
+    }
+    headers
+}
+
+/// The headers of an answer as the client gets them, apart from its length.
+pub fn to_client(handler: &HeaderMap) -> HeaderMap {
+    let mut headers = handler.clone();
+    for name in &OF_THE_CONNECTION {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// Adds what the host's own web server puts on every answer.
+pub fn sign(headers: &mut HeaderMap, close: bool) {
+    headers.entry(header::SERVER).or_insert(HeaderValue::from_static("Kestrel"));
+    headers.insert(REQUEST_CONTEXT, HeaderValue::from_static("appId="));
+    if close {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Whether the client wants its connection closed.
+pub fn wants_close(client: &HeaderMap) -> bool {
+    client.get_all(header::CONNECTION).iter().any(|value| {
+        let options = value.as_bytes().split(|byte| *byte == b',');
+        options.into_iter().any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    })
+}
+
+/// The query as the host rebuilds it: values of the same name joined by commas, at the place of the first.
+///
+/// Names are compared without regard to case, as ASP.NET Core does. That a comma stays a comma was
+/// measured; how other special characters are encoded is an assumption.
+pub fn rebuild_query(query: &str) -> String {
+    let mut values: Vec<(String, String)> = Vec::new();
+    for (name, value) in parse(query.as_bytes()) {
+        match values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            Some((_, joined)) => {
+                joined.push(',');
+                joined.push_str(&value);
+            }
+            None => values.push((name.into_owned(), value.into_owned())),
+        }
+    }
+    let encode = |text: &str| percent_encode(text.as_bytes(), QUERY).to_string();
+    let pairs = values.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// The key in a query, if any.
+pub fn code(query: &str) -> Option<String> {
+    parse(query.as_bytes())
+        .find(|(name, _)| name.eq_ignore_ascii_case("code"))
+        .map(|(_, value)| value.into_owned())
+}
+
+fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>, separator: &str) -> Option<HeaderValue> {
+    let values: Vec<&[u8]> = values.map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&values.join(separator.as_bytes())).ok()
+}
+
+/// Adds a value behind a client's own.
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: &str, separator: &str) {
+    let own = HeaderValue::from_str(value).ok();
+    if let Some(joined) = join(headers.get_all(name).iter().chain(&own), separator) {
+        headers.insert(name, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(given: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        given.iter().map(pair).collect()
+    }
+
+    fn received(given: &[(&'static str, &'static str)], caller: Option<&str>) -> Vec<String> {
+        let invocation = Invocation {
+            id: "real",
+            trace_parent: "00-trace-span-00",
+            caller: caller.map(|address| address.parse().expect("an address")),
+        };
+        let headers = to_handler(&headers(given), &invocation);
+        let line = |(name, value): (&HeaderName, &HeaderValue)| {
+            format!("{name}: {}", value.to_str().expect("text"))
+        };
+        let mut lines: Vec<String> = headers.iter().map(line).collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn the_host_joins_appends_and_loses_headers() {
+        let client = [
+            ("host", "example.test"),
+            ("x-azure-functions-invocationid", "evil"),
+            ("x-twice", "1"),
+            ("x-twice", "2"),
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("user-agent", "curl/8"),
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("content-language", "en"),
+            ("content-length", "5"),
+            ("connection", "close"),
+            ("expect", "100-continue"),
+        ];
+        insta::assert_snapshot!(received(&client, None).join("\n"), @r"
+        connection: close
+        content-length: 5
+        content-type: application/json
+        cookie: a=1; b=2
+        host: example.test
+        traceparent: 00-trace-span-00
+        user-agent: curl/8 Azure-Functions-Host/4.1037.0.0
+        x-azure-functions-hostversion: 4.1037.0.0
+        x-azure-functions-invocationid: evil, real
+        x-twice: 1, 2
+        ");
+    }
+
+    #[test]
+    fn the_front_end_appends_the_callers_address() {
+        let claim = ("x-forwarded-for", "10.0.0.1");
+        let with = |given: &[_], caller| {
+            let lines = received(given, Some(caller));
+            lines.into_iter().find(|line| line.starts_with("x-forwarded-for")).expect("the header")
+        };
+        assert_eq!(with(&[], "192.0.2.1:5"), "x-forwarded-for: 192.0.2.1:5");
+        assert_eq!(with(&[claim], "[::1]:5"), "x-forwarded-for: 10.0.0.1, [::1]:5");
+    }
+
+    #[test]
+    fn a_clients_own_trace_stays() {
+        let lines = received(&[("traceparent", "00-own-own-01")], None);
+        assert!(lines.contains(&"traceparent: 00-own-own-01".to_owned()), "{lines:?}");
+    }
+
+    #[test]
+    fn queries_are_rebuilt() {
+        for (query, expected) in [
+            ("code=hostkey&x=1&x=2", "code=hostkey&x=1,2"),
+            ("x=1&y=2&X=3", "x=1,3&y=2"),
+            ("a&b=", "a=&b="),
+            ("q=a%26b+c%20d", "q=a%26b%20c%20d"),
+            ("ü=1", "%C3%BC=1"),
+            ("", ""),
+        ] {
+            assert_eq!(rebuild_query(query), expected, "{query}");
+        }
+        assert_eq!(code("a=1&CODE=k%2B1"), Some("k+1".to_owned()));
+        assert_eq!(code("a=1"), None);
+    }
+
+    #[test]
+    fn closing_is_asked_for_in_any_case_and_in_lists() {
+        for (value, expected) in
+            [("close", true), ("Close", true), ("te, close", true), ("keep-alive", false)]
+        {
+            assert_eq!(wants_close(&headers(&[("connection", value)])), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What the host says about itself in its telemetry.
+
+use uuid::Uuid;
+
+use super::forward::HOST_VERSION;
+use crate::telemetry::item::Tags;
+
+/// One running host.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The id of this run.
+    pub instance: String,
+    /// The process that the host runs in.
+    pub process: u32,
+}
+
+impl Identity {
+    /// A new identity for a host that runs in this process.
+    pub fn new() -> Self {
+        Self { instance: Uuid::new_v4().to_string(), process: std::process::id() }
+    }
+
+    /// The tags that every item carries.
+    pub fn tags(&self) -> Tags {
+        Tags {
+            role_instance: "ispmon-lab".to_owned(),
+            sdk_version: format!("azurefunctions: {HOST_VERSION}"),
+            ..Tags::default()
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,120 @@
+//! Which telemetry `host.json` keeps: `logging.logLevel`.
+
+use std::collections::BTreeMap;
+
+use crate::telemetry::item::Severity;
+
+/// The least severe level that is kept, by category.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLevels {
+    default: Least,
+    categories: BTreeMap<String, Least>,
+}
+
+/// The least severe level that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Least {
+    /// This one.
+    Is(Severity),
+    /// Nothing is kept.
+    None,
+}
+
+/// A level that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the level of `{category}` is `{given}`; it must be Trace, Debug, Information, Warning, Error, Critical or None"
+)]
+pub struct LevelError {
+    category: String,
+    given: String,
+}
+
+impl LogLevels {
+    /// Reads the levels of `host.json`; without any, everything from Information on is kept.
+    pub fn parse(levels: &BTreeMap<String, String>) -> Result<Self, LevelError> {
+        let mut parsed =
+            Self { default: Least::Is(Severity::Information), categories: BTreeMap::new() };
+        for (category, given) in levels {
+            let least = least(given)
+                .ok_or_else(|| LevelError { category: category.clone(), given: given.clone() })?;
+            if category.eq_ignore_ascii_case("default") {
+                parsed.default = least;
+            } else {
+                parsed.categories.insert(category.clone(), least);
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Whether an item of this category and severity is kept: the longest category that begins its
+    /// name decides, as in .NET's logging.
+    pub fn keeps(&self, category: &str, severity: Severity) -> bool {
+        let begins = |name: &str| {
+            category.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name))
+        };
+        let least = self
+            .categories
+            .iter()
+            .filter(|(name, _)| begins(name))
+            .max_by_key(|(name, _)| name.len())
+            .map_or(self.default, |(_, least)| *least);
+        match least {
+            Least::Is(least) => severity >= least,
+            Least::None => false,
+        }
+    }
+}
+
+fn least(given: &str) -> Option<Least> {
+    Some(match given.to_ascii_lowercase().as_str() {
+        "trace" | "debug" => Least::Is(Severity::Verbose),
+        "information" => Least::Is(Severity::Information),
+        "warning" => Least::Is(Severity::Warning),
+        "error" => Least::Is(Severity::Error),
+        "critical" => Least::Is(Severity::Critical),
+        "none" => Least::None,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn levels(given: &[(&str, &str)]) -> Result<LogLevels, LevelError> {
+        let given = given.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned()));
+        LogLevels::parse(&given.collect())
+    }
+
+    #[test]
+    fn the_longest_category_decides() {
+        let levels = levels(&[
+            ("default", "Warning"),
+            ("Host", "Error"),
+            ("Host.Results", "information"),
+            ("Host.Aggregator", "None"),
+        ])
+        .expect("levels");
+        assert!(levels.keeps("Host.Results", Severity::Information));
+        assert!(!levels.keeps("Host.Results", Severity::Verbose));
+        assert!(!levels.keeps("Host.Function.Console", Severity::Warning));
+        assert!(levels.keeps("Host.Function.Console", Severity::Error));
+        assert!(!levels.keeps("Host.Aggregator", Severity::Critical));
+        assert!(levels.keeps("Function.Ping", Severity::Warning));
+        assert!(!levels.keeps("Function.Ping", Severity::Information));
+    }
+
+    #[test]
+    fn without_levels_information_is_kept() {
+        let levels = levels(&[]).expect("levels");
+        assert!(levels.keeps("Host.Results", Severity::Information));
+        assert!(!levels.keeps("Host.Results", Severity::Verbose));
+    }
+
+    #[test]
+    fn an_unknown_level_is_refused_by_name() {
+        let error = levels(&[("Host.Results", "loud")]).expect_err("no level").to_string();
+        assert!(error.contains("`Host.Results`") && error.contains("`loud`"), "{error}");
+    }
+}

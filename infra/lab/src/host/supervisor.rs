@@ -1,0 +1,140 @@
+//! Keeps the handler running, as the Functions host does.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, BufReader},
+    sync::watch,
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{
+    HostEvent, Shared,
+    console::{self, LastWords, Lines, Output},
+    handler::Handler,
+    restart::{Consequence, Ending, Errors},
+};
+use crate::telemetry::item::Severity;
+
+/// How long the host waits for the rest of what an ended handler wrote: a child of its own may hold
+/// the outputs open.
+const REST_OF_OUTPUT: Duration = Duration::from_secs(1);
+
+/// Where the handler is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HandlerState {
+    /// Not ready yet: requests wait.
+    Starting,
+    /// It answers; each start has its own number.
+    Ready(u64),
+    /// It exited with 0 and is never started again: requests fail.
+    Gone,
+    /// The host has stopped.
+    Stopped,
+}
+
+/// Runs handlers until the host gives up or `kill` becomes true; then the last one is dead.
+pub(super) async fn supervise(shared: Arc<Shared>, mut kill: watch::Receiver<bool>) {
+    let mut errors = Errors::default();
+    let mut number = 0;
+    loop {
+        number += 1;
+        shared.state.send_replace(HandlerState::Starting);
+        let mut run = match Run::start(&shared) {
+            Ok(run) => run,
+            Err(source) => {
+                let executable = shared.app.executable.clone();
+                shared.tell(HostEvent::CannotStart { executable, reason: source.to_string() });
+                break;
+            }
+        };
+        let ending = tokio::select! {
+            ending = run.live(&shared, number) => ending,
+            () = told(&mut kill) => {
+                run.handler.kill().await;
+                run.finish().await;
+                break;
+            }
+        };
+        shared.state.send_replace(HandlerState::Starting);
+        let last_words = run.finish().await;
+        let consequence = errors.consequence(ending, Instant::now());
+        shared.tell(HostEvent::HandlerEnded { ending, consequence, last_words });
+        match consequence {
+            Consequence::Restart => {}
+            Consequence::Stop => break,
+            Consequence::Nothing => {
+                shared.state.send_replace(HandlerState::Gone);
+                told(&mut kill).await;
+                break;
+            }
+        }
+    }
+    shared.state.send_replace(HandlerState::Stopped);
+}
+
+/// Waits until a switch is on; a switch that nobody can turn on any more counts as on.
+pub(super) async fn told(switch: &mut watch::Receiver<bool>) {
+    let _ = switch.wait_for(|on| *on).await;
+}
+
+/// One handler and the readers of its outputs.
+struct Run {
+    handler: Handler,
+    readers: JoinSet<LastWords>,
+    started: Instant,
+}
+
+impl Run {
+    fn start(shared: &Arc<Shared>) -> std::io::Result<Self> {
+        let started = Instant::now();
+        let mut handler = Handler::start(&shared.app, &shared.app_settings, shared.port)?;
+        let mut readers = JoinSet::new();
+        if let Some((stdout, stderr)) = handler.outputs() {
+            readers.spawn(read(stdout, Output::Stdout, Arc::clone(shared)));
+            readers.spawn(read(stderr, Output::Stderr, Arc::clone(shared)));
+        }
+        shared.tell(HostEvent::HandlerStarted { process: handler.id().unwrap_or_default() });
+        Ok(Self { handler, readers, started })
+    }
+
+    async fn live(&mut self, shared: &Shared, number: u64) -> Ending {
+        if let Err(ending) = self.handler.ready(shared.app.initialization_timeout).await {
+            return ending;
+        }
+        shared.tell(HostEvent::HandlerReady { took: self.started.elapsed() });
+        shared.state.send_replace(HandlerState::Ready(number));
+        self.handler.ended().await
+    }
+
+    /// Reads what is left in the outputs and returns the last lines of stderr.
+    async fn finish(mut self) -> Vec<String> {
+        let mut last_words = LastWords::default();
+        let rest = async {
+            while let Some(read) = self.readers.join_next().await {
+                if let Ok(words) = read {
+                    last_words.extend(words);
+                }
+            }
+        };
+        // What is not there by then is lost.
+        let _ = tokio::time::timeout(REST_OF_OUTPUT, rest).await;
+        last_words.take()
+    }
+}
+
+async fn read(from: impl AsyncRead + Unpin, output: Output, shared: Arc<Shared>) -> LastWords {
+    let mut lines = Lines::new(BufReader::new(from));
+    let mut last_words = LastWords::default();
+    while let Some(line) = lines.next().await {
+        if output == Output::Stderr && console::severity(output, &line) == Severity::Error {
+            last_words.push(&line);
+        }
+        let trace = console::trace(output, &line, shared.clock.now(), &shared.identity);
+        if let Some(trace) = trace {
+            shared.record(console::CATEGORY, console::severity(output, &line), trace);
+        }
+    }
+    last_words
+}

@@ -1,0 +1,3 @@
+//! The program `ispmon-lab`; everything is in the library.
+
+fn main() {}

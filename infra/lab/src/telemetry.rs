@@ -1,0 +1,13 @@
+//! What reaches Application Insights, and when a query sees it.
+//!
+//! - [`item`] is the shape of one item, as the Functions host sends it.
+//! - [`delay`] is the time between an event and the moment at which a query can see it.
+//! - [`store`] keeps the items of the last 48 hours.
+
+pub mod delay;
+pub mod item;
+pub mod store;
+
+pub use delay::IngestionDelay;
+pub use item::Item;
+pub use store::Store;

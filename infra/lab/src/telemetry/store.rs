@@ -1,0 +1,267 @@
+//! The telemetry of the last 48 hours, as queries see it.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Number, Value};
+
+use super::{
+    IngestionDelay,
+    item::{Data, Item},
+};
+use crate::{clock::Scale, query::Trace};
+
+/// How far back a rule's query can look at most: two days, whatever the query asks for.
+///
+/// Source: "the query only scans up to two days", Azure Monitor, log search alert rules.
+pub const RETENTION: SignedDuration = SignedDuration::from_hours(48);
+
+/// The most memory that the texts of stored items take, in bytes; the oldest give way first.
+const CAPACITY: usize = 64 * 1024 * 1024;
+
+/// What an item costs beside its text, in bytes, generously.
+const OVERHEAD: usize = 96;
+
+/// Requests and traces, each visible from the end of its ingestion delay on.
+///
+/// Times are story times. What the function says about the length of a silence is said in real
+/// seconds, because the agent runs in real time; it becomes story time when it is stored.
+#[derive(Debug)]
+pub struct Store {
+    scale: Scale,
+    delay: IngestionDelay,
+    random: fastrand::Rng,
+    traces: Shelf<Trace>,
+    requests: Shelf<RequestRow>,
+}
+
+/// A row of `requests`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRow {
+    /// When the request began.
+    pub timestamp: Timestamp,
+    /// The name of the function.
+    pub name: String,
+    /// Whether the host could invoke the function.
+    pub success: bool,
+    /// The HTTP status.
+    pub result_code: String,
+}
+
+impl Store {
+    /// An empty store for a story at `scale`, whose delays follow `delay`; `seed` decides the tail.
+    pub fn new(scale: Scale, delay: IngestionDelay, seed: u64) -> Self {
+        Self {
+            scale,
+            delay,
+            random: fastrand::Rng::with_seed(seed),
+            traces: Shelf::default(),
+            requests: Shelf::default(),
+        }
+    }
+
+    /// Takes an item in.
+    pub fn ingest(&mut self, item: Item) {
+        let visible =
+            item.time.saturating_add(self.delay.sample(&mut self.random)).unwrap_or(Timestamp::MAX);
+        let timestamp = item.time;
+        match item.data {
+            Data::MessageData(message) => {
+                let message = to_story(message.message, self.scale);
+                let bytes = message.len();
+                self.traces.put(timestamp, visible, bytes, Trace { timestamp, message });
+            }
+            Data::RequestData(request) => {
+                let bytes = request.name.len();
+                let row = RequestRow {
+                    timestamp,
+                    name: request.name,
+                    success: request.success,
+                    result_code: request.response_code,
+                };
+                self.requests.put(timestamp, visible, bytes, row);
+            }
+        }
+    }
+
+    /// The traces that a query sees at `now`.
+    pub fn traces_at(&self, now: Timestamp) -> Vec<Trace> {
+        self.traces.at(now)
+    }
+
+    /// The requests that a query sees at `now`.
+    pub fn requests_at(&self, now: Timestamp) -> Vec<RequestRow> {
+        self.requests.at(now)
+    }
+}
+
+/// A heartbeat's line with its announced silence in story seconds; any other line as it is.
+fn to_story(line: String, scale: Scale) -> String {
+    if scale == Scale::REAL {
+        return line;
+    }
+    let Ok(Value::Object(mut event)) = serde_json::from_str(&line) else { return line };
+    if event.get("event").and_then(Value::as_str) != Some("heartbeat") {
+        return line;
+    }
+    let Some(quiet) = event.get("quiet_s").and_then(Value::as_f64) else { return line };
+    let Some(scaled) = Number::from_f64(quiet * f64::from(scale.factor())) else { return line };
+    event.insert("quiet_s".to_owned(), Value::Number(scaled));
+    Value::Object(event).to_string()
+}
+
+/// Rows in the order of their arrival, of limited age and size.
+#[derive(Debug)]
+struct Shelf<T> {
+    rows: VecDeque<Stored<T>>,
+    bytes: usize,
+    newest: Timestamp,
+}
+
+#[derive(Debug)]
+struct Stored<T> {
+    time: Timestamp,
+    visible: Timestamp,
+    bytes: usize,
+    row: T,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self { rows: VecDeque::new(), bytes: 0, newest: Timestamp::MIN }
+    }
+}
+
+impl<T: Clone> Shelf<T> {
+    fn put(&mut self, time: Timestamp, visible: Timestamp, bytes: usize, row: T) {
+        let bytes = bytes + OVERHEAD;
+        self.rows.push_back(Stored { time, visible, bytes, row });
+        self.bytes += bytes;
+        self.newest = self.newest.max(time);
+        let oldest = self.newest.saturating_sub(RETENTION).unwrap_or(Timestamp::MIN);
+        while let Some(first) = self.rows.front()
+            && (first.time < oldest || self.bytes > CAPACITY)
+        {
+            self.bytes -= first.bytes;
+            self.rows.pop_front();
+        }
+    }
+
+    fn at(&self, now: Timestamp) -> Vec<T> {
+        let oldest = now.saturating_sub(RETENTION).unwrap_or(Timestamp::MIN);
+        let seen = |stored: &&Stored<T>| {
+            stored.visible <= now && stored.time <= now && stored.time > oldest
+        };
+        self.rows.iter().filter(seen).map(|stored| stored.row.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::telemetry::item::{Message, Request, Severity, Table, Tags};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
+    }
+
+    fn trace(seconds: i64, message: &str) -> Item {
+        Item {
+            name: Table::AppTraces,
+            time: at(seconds),
+            tags: Tags::default(),
+            data: Data::MessageData(Message {
+                ver: 2,
+                message: message.to_owned(),
+                severity: Severity::Information,
+                properties: BTreeMap::new(),
+            }),
+        }
+    }
+
+    fn messages(store: &Store, seconds: i64) -> Vec<String> {
+        store.traces_at(at(seconds)).into_iter().map(|trace| trace.message).collect()
+    }
+
+    #[test]
+    fn an_item_is_visible_from_the_end_of_its_delay_on_and_for_two_days() {
+        let delay = IngestionDelay::fixed(SignedDuration::from_secs(30));
+        let mut store = Store::new(Scale::REAL, delay, 1);
+        store.ingest(trace(0, "a"));
+        store.ingest(trace(60, "b"));
+        assert!(messages(&store, 29).is_empty());
+        assert_eq!(messages(&store, 30), ["a"]);
+        assert_eq!(messages(&store, 90), ["a", "b"]);
+        let two_days = 48 * 3600;
+        assert_eq!(messages(&store, two_days), ["b"]);
+        assert!(messages(&store, two_days + 60).is_empty());
+    }
+
+    #[test]
+    fn what_no_query_can_see_any_more_is_forgotten() {
+        let mut store = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
+        for minute in 0..10_000 {
+            store.ingest(trace(minute * 60, "beat"));
+        }
+        // The last item and everything that is not older than 48 hours before it.
+        assert_eq!(store.traces.rows.len(), 48 * 60 + 1);
+        assert_eq!(store.traces.bytes, store.traces.rows.len() * ("beat".len() + OVERHEAD));
+    }
+
+    #[test]
+    fn a_flood_pushes_the_oldest_out_instead_of_growing() {
+        let mut store = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
+        let long = "x".repeat(32_768);
+        for second in 0..3_000 {
+            store.ingest(trace(second, &long));
+        }
+        assert!(store.traces.bytes <= CAPACITY);
+        assert_eq!(store.traces.rows.back().map(|last| last.time), Some(at(2_999)));
+    }
+
+    #[test]
+    fn announced_silence_becomes_story_time() {
+        let mut store = Store::new(Scale::FASTEST, IngestionDelay::NONE, 1);
+        store.ingest(trace(0, r#"{"event":"heartbeat","device":"a","quiet_s":30}"#));
+        store.ingest(trace(1, r#"{"event":"outage","quiet_s":30}"#));
+        store.ingest(trace(2, "quiet_s 30"));
+        let messages = messages(&store, 3);
+        let beat: Value = serde_json::from_str(&messages[0]).expect("JSON");
+        assert_eq!(beat["quiet_s"].as_f64(), Some(1800.0));
+        assert_eq!(beat["device"], "a");
+        assert!(messages[0].contains(r#""event":"heartbeat""#), "{}", messages[0]);
+        assert_eq!(messages[1..], [r#"{"event":"outage","quiet_s":30}"#, "quiet_s 30"]);
+        let mut real = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
+        let line = r#"{"event":"heartbeat","quiet_s":30}"#;
+        real.ingest(trace(0, line));
+        assert_eq!(self::messages(&real, 1), [line]);
+    }
+
+    #[test]
+    fn requests_have_their_own_table() {
+        let mut store = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
+        let mut item = trace(0, "");
+        item.name = Table::AppRequests;
+        item.data = Data::RequestData(Request {
+            ver: 2,
+            id: "bf506421314e44b3".to_owned(),
+            name: "Ping".to_owned(),
+            duration: "00:00:00.1428565".to_owned(),
+            success: true,
+            response_code: "200".to_owned(),
+            url: "http://localhost/api/ping".to_owned(),
+            properties: BTreeMap::new(),
+        });
+        store.ingest(item);
+        assert!(store.traces_at(at(1)).is_empty());
+        let row = RequestRow {
+            timestamp: at(0),
+            name: "Ping".to_owned(),
+            success: true,
+            result_code: "200".to_owned(),
+        };
+        assert_eq!(store.requests_at(at(1)), [row]);
+    }
+}
