@@ -85,10 +85,11 @@ fn unknown(name: &str) -> String {
                 of its own that heartbeat.key_file names"
             .to_owned();
     }
-    let known: Vec<String> = SETTINGS.iter().map(super::table::Setting::variable).collect();
-    let advice = suggestion::nearest(name, known.iter().map(String::as_str)).map_or_else(
-        || "`ispmon-agent config` lists all settings".to_owned(),
-        |near| format!("did you mean {near}?"),
+    let bare = |name: &str| name.trim_start_matches(VARIABLE_PREFIX).to_owned();
+    let known: Vec<String> = SETTINGS.iter().map(|setting| bare(&setting.variable())).collect();
+    let advice = suggestion::nearest(&bare(name), known.iter().map(String::as_str)).map_or_else(
+        || "`ispmon-agent config --sample` names all variables".to_owned(),
+        |near| format!("did you mean {VARIABLE_PREFIX}{near}?"),
     );
     format!("there is no such setting; {advice}")
 }

@@ -31,6 +31,7 @@ path = \"/x\"
     place.variable("ISPMON_LOG_LEVEL", "loud");
     place.variable("ISPMON_HEARTBEAT_KEY", "AAAA");
     place.variable("ISPMON_HEARTBEET_URL", "https://a.example/");
+    place.variable("ISPMON_X", "1");
     place.variable("HEARTBEAT_TOKEN", "none of ours");
     place.sources.flags.interval = Some("often".to_owned());
     place.sources.flags.device = Some("x".repeat(101));
@@ -48,6 +49,7 @@ path = \"/x\"
     variable ISPMON_HEARTBEAT_KEY: there is no such setting: a function key never stands in a variable, but in a file of its own that heartbeat.key_file names
     variable ISPMON_HEARTBEET_URL: there is no such setting; did you mean ISPMON_HEARTBEAT_URL?
     variable ISPMON_LOG_LEVEL: log.level is "loud", which is none of the words that it can be; it takes "error", "warn", "info", "debug" or "trace"
+    variable ISPMON_X: there is no such setting; `ispmon-agent config --sample` names all variables
     flag --device: device is "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" and so on, which is too long; it takes a text of 1 to 100 characters
     flag --interval: heartbeat.interval is "often", which is no duration such as "90s", "5 min" or a number of seconds; it takes a duration from 1s to 1h
     "#);
