@@ -125,7 +125,7 @@ fn an_empty_or_absent_credential_means_no_key() {
     let folder = place.folder().join("credentials").display().to_string();
     place.variable("CREDENTIALS_DIRECTORY", &folder);
     assert_eq!(key(&place), None);
-    place.write("credentials/heartbeat-key", "", 0o400);
+    place.write("credentials/heartbeat-key", "", 0o600);
     assert_eq!(key(&place), None);
     assert_eq!(place.warnings(), "");
     place.write("credentials/heartbeat-key", "a key", 0o400);
