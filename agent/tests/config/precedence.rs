@@ -13,11 +13,11 @@ fn nothing_at_all_is_a_valid_configuration() {
     assert_eq!(heartbeat.kind, HeartbeatKind::Ispmon);
     assert_eq!(heartbeat.method, HeartbeatMethod::Get);
     assert_eq!((heartbeat.url.clone(), heartbeat.key.clone()), (None, None));
-    assert_eq!(heartbeat.interval, Duration::from_secs(60));
+    assert_eq!(heartbeat.interval, Duration::from_mins(1));
     assert_eq!(heartbeat.timeout, Duration::from_secs(30));
     assert_eq!(heartbeat.backoff_base, Duration::from_secs(1));
     assert_eq!(heartbeat.backoff_cap, Duration::from_secs(30));
-    assert_eq!(heartbeat.quiet_after_stop, Duration::from_secs(1800));
+    assert_eq!(heartbeat.quiet_after_stop, Duration::from_mins(30));
     assert_eq!(loaded.settings.log.level, tracing::Level::INFO);
     assert_eq!(loaded.warnings, Vec::<String>::new());
     assert_eq!(loaded.file, None);
@@ -105,7 +105,7 @@ fn an_empty_variable_counts_as_not_set() {
     place.variable("ISPMON_HEARTBEAT_INTERVAL", "").variable("ISPMON_NO_SUCH_THING", "");
     let settings = place.loaded().settings;
     assert_eq!(settings.device, "office");
-    assert_eq!(settings.heartbeat.interval, Duration::from_secs(60));
+    assert_eq!(settings.heartbeat.interval, Duration::from_mins(1));
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn almost_toml() -> impl Strategy<Value = String> {
         any::<String>().prop_map(|text| format!("{text:?}")),
     ];
     proptest::collection::vec((key, value), 0..6).prop_map(|lines| {
-        lines.into_iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+        lines.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("\n")
     })
 }
 
