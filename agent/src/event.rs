@@ -7,7 +7,7 @@ use std::{error::Error, fmt, net::IpAddr, time::Duration};
 
 use tracing::Level;
 
-use crate::duration::Readable;
+use crate::{duration::Readable, heartbeat::Outcome};
 
 /// A notable thing that happened. Its Display is a sentence for people.
 pub enum Event<'a> {
@@ -46,22 +46,20 @@ pub enum Event<'a> {
     },
     /// One more heartbeat was delivered.
     Delivered {
-        /// How long it took.
-        took: Duration,
+        /// What came of it.
+        outcome: &'a Outcome,
     },
     /// A heartbeat failed in a way in which none did since the last success.
     Failed {
-        /// The sentence of the outcome.
-        outcome: &'a dyn fmt::Display,
-        /// What the user can do.
-        advice: Option<&'a str>,
+        /// What came of it.
+        outcome: &'a Outcome,
         /// The time until the next try.
         wait: Duration,
     },
     /// A heartbeat failed as one before.
     FailedAgain {
-        /// The sentence of the outcome.
-        outcome: &'a dyn fmt::Display,
+        /// What came of it.
+        outcome: &'a Outcome,
         /// How many failed since the last success.
         failures: u64,
         /// The time until the next try.
@@ -111,8 +109,8 @@ pub enum Event<'a> {
     StopAnnounced,
     /// The cloud could not be told.
     SilenceNotAnnounced {
-        /// The sentence of the outcome.
-        outcome: &'a dyn fmt::Display,
+        /// What came of it.
+        outcome: &'a Outcome,
     },
     /// Log lines were lost.
     LinesDropped {
@@ -205,7 +203,7 @@ impl fmt::Display for Event<'_> {
             ),
             Self::StartedLocally { device } => write!(
                 formatter,
-                "ispmon-agent {} runs on {device} without telling anybody: no heartbeat URL is set, so no \
+                "ispmon-agent {} watches {device} without telling anybody: no heartbeat URL is set, so no \
                  mail will come when the connection fails. Set `heartbeat.url` to change that.",
                 env!("CARGO_PKG_VERSION")
             ),
@@ -220,15 +218,15 @@ impl fmt::Display for Event<'_> {
                     None => formatter.write_str("."),
                 }
             }
-            Self::Delivered { took } => write!(formatter, "Heartbeat delivered in {}.", Readable(*took)),
-            Self::Failed { outcome, advice, wait } => {
+            Self::Delivered { outcome } => outcome.fmt(formatter),
+            Self::Failed { outcome, wait } => {
                 write!(formatter, "{outcome}")?;
-                if let Some(advice) = advice {
+                if let Some(advice) = outcome.advice() {
                     write!(formatter, " {advice}")?;
                 }
                 write!(
                     formatter,
-                    " The next try is in {}; more of the same are not logged at this level.",
+                    " The next try is in {}; further failures of this kind are logged at level debug only.",
                     Readable(*wait)
                 )
             }
@@ -266,10 +264,10 @@ impl fmt::Display for Event<'_> {
             ),
             Self::SilenceNotAnnounced { outcome } => write!(
                 formatter,
-                "The cloud could not be told of this stop, so the alarm will come: {outcome}"
+                "The cloud could not be told of this stop, so it raises the alarm if this lasts: {outcome}"
             ),
             Self::LinesDropped { count } => {
-                write!(formatter, "{} dropped here, because nobody read them.", Were(*count, "log line"))
+                write!(formatter, "{} dropped here: nobody read the log fast enough.", Were(*count, "log line"))
             }
             Self::Panicked { what } => {
                 write!(formatter, "This is a defect of ispmon-agent {}: {what}", env!("CARGO_PKG_VERSION"))
@@ -308,5 +306,88 @@ struct Were(u64, &'static str);
 impl fmt::Display for Were {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", Count(self.0, self.1), if self.0 == 1 { "was" } else { "were" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the id of this boot cannot be read")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn each_event_is_a_sentence_with_its_level() {
+        let url = "https://ispmon.example/api/ping";
+        let device = "dl-home";
+        let outcome = &Outcome::Refused { status: 401, retry_after: None, took: Duration::ZERO };
+        let unavailable =
+            &Outcome::Refused { status: 503, retry_after: None, took: Duration::ZERO };
+        let delivered = &Outcome::Delivered {
+            client_address: None,
+            expected: Some(true),
+            date: None,
+            took: Duration::from_millis(132),
+        };
+        let wait = Duration::from_secs(62);
+        let took = Duration::from_millis(132);
+        let client_address = "203.0.113.7".parse().ok();
+        let events = [
+            Event::Started { device, url: &url, interval: Duration::from_mins(1) },
+            Event::StartedLocally { device },
+            Event::Advice { advice: &"The device is named after its operating system." },
+            Event::BootUnknown { error: &Outer(std::io::Error::other("no such file")) },
+            Event::FirstDelivered { url: &url, client_address, took },
+            Event::FirstDelivered { url: &url, client_address: None, took },
+            Event::Delivered { outcome: delivered },
+            Event::Failed { outcome, wait },
+            Event::Failed { outcome: unavailable, wait },
+            Event::FailedAgain { outcome, failures: 2, wait },
+            Event::DeliveredAgain { failures: 1, after: wait },
+            Event::NotExpected { device },
+            Event::ExpectedAfterAll { device },
+            Event::Reloaded,
+            Event::ReloadedUnchanged,
+            Event::ReloadRefused { problem: &"agent.toml, line 3: heartbeat.interval is \"1ms\"" },
+            Event::ReloadKeptOld,
+            Event::Stopping { signal: "SIGTERM" },
+            Event::SilenceAnnounced { device, quiet: Duration::from_mins(30) },
+            Event::StopAnnounced,
+            Event::SilenceNotAnnounced { outcome },
+            Event::LinesDropped { count: 1 },
+            Event::LinesDropped { count: 12 },
+            Event::Panicked { what: "panicked at src/x.rs:1:1:\nindex out of bounds" },
+        ];
+        let lines = events.iter().map(|event| format!("{} {event}", event.level()));
+        let text =
+            lines.collect::<Vec<_>>().join("\n").replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        insta::assert_snapshot!(text, @r#"
+        INFO ispmon-agent VERSION sends a heartbeat for dl-home to https://ispmon.example/api/ping every 1 min.
+        INFO ispmon-agent VERSION watches dl-home without telling anybody: no heartbeat URL is set, so no mail will come when the connection fails. Set `heartbeat.url` to change that.
+        WARN The device is named after its operating system.
+        WARN Heartbeats go out without the boot's id: the id of this boot cannot be read: no such file.
+        INFO The first heartbeat reached https://ispmon.example/api/ping in 132 ms; the cloud saw it come from 203.0.113.7.
+        INFO The first heartbeat reached https://ispmon.example/api/ping in 132 ms.
+        DEBUG Heartbeat delivered in 132 ms.
+        WARN Heartbeat refused: the answer was 401 Unauthorized. Check the function key, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too. The next try is in 1 min 2 s; further failures of this kind are logged at level debug only.
+        WARN Heartbeat refused: the answer was 503 Service Unavailable. The next try is in 1 min 2 s; further failures of this kind are logged at level debug only.
+        DEBUG Heartbeat refused: the answer was 401 Unauthorized. That is failure 2 in a row; the next try is in 1 min 2 s.
+        INFO Heartbeats work again after 1 failed attempt in 1 min 2 s.
+        WARN The cloud does not expect a device named dl-home, so no mail would come if it fell silent. Correct `device`, or add this name to the devices that the cloud was deployed with.
+        INFO The cloud expects a device named dl-home now.
+        INFO The new configuration is in use.
+        INFO The configuration was read again; nothing in it has changed.
+        ERROR The new configuration is not valid: agent.toml, line 3: heartbeat.interval is "1ms"
+        ERROR The agent goes on with the old configuration.
+        INFO SIGTERM: the agent stops.
+        INFO The cloud knows that dl-home stops, and raises no alarm for 30 min.
+        INFO The cloud knows of this stop, but raises the alarm as usual: `heartbeat.quiet_after_stop` is 0.
+        WARN The cloud could not be told of this stop, so it raises the alarm if this lasts: Heartbeat refused: the answer was 401 Unauthorized.
+        WARN 1 log line was dropped here: nobody read the log fast enough.
+        WARN 12 log lines were dropped here: nobody read the log fast enough.
+        ERROR This is a defect of ispmon-agent VERSION: panicked at src/x.rs:1:1:
+        index out of bounds
+        "#);
     }
 }

@@ -52,7 +52,7 @@ pub enum LoggingError {
     StartedTwice(#[source] SetGlobalDefaultError),
 }
 
-/// The running log of this process.
+/// The running log of this process. Dropped, it writes what it still can.
 pub struct Logging {
     queue: Arc<Queue>,
     level: reload::Handle<LevelFilter, Registry>,
@@ -89,9 +89,11 @@ impl Logging {
         // It fails only when the subscriber is gone, and then there is nothing to filter.
         let _ = self.level.reload(LevelFilter::from_level(level));
     }
+}
 
-    /// Ends the log: lines that are not written within [`FLUSH_LIMIT`] are lost.
-    pub fn finish(self) {
+/// Ends the log: lines that are not written within [`FLUSH_LIMIT`] are lost.
+impl Drop for Logging {
+    fn drop(&mut self) {
         self.queue.close();
         self.queue.wait_until_written(FLUSH_LIMIT);
     }

@@ -1,3 +1,7 @@
 //! The program `ispmon-agent`; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ispmon_agent::main(std::env::args_os())
+}

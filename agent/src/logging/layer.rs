@@ -36,11 +36,8 @@ impl<S: Subscriber> Layer<S> for QueueLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut sentence = Sentence::default();
         event.record(&mut sentence);
-        self.queue.push(Line {
-            at: clock::now(),
-            level: *event.metadata().level(),
-            text: sentence.message + &sentence.fields,
-        });
+        let text = sentence.message + &sentence.fields;
+        self.queue.push(Line::new(clock::now(), *event.metadata().level(), text));
     }
 }
 

@@ -50,6 +50,15 @@ impl Style {
 }
 
 impl Line {
+    /// A line of an event's text, which is cut when it is very long.
+    pub(super) fn new(at: Timestamp, level: Level, mut text: String) -> Self {
+        if text.len() > TEXT_BYTES {
+            text.truncate(text.floor_char_boundary(TEXT_BYTES));
+            text.push('…');
+        }
+        Self { at, level, text }
+    }
+
     /// The line as it is written, with its newline.
     pub(super) fn render(&self, style: Style, zone: &TimeZone) -> String {
         let at = self.at.to_zoned_datetime(zone.clone());
@@ -82,14 +91,10 @@ fn colour(level: Level) -> &'static str {
 }
 
 /// The text on one line, without what a terminal would obey: control characters and those that
-/// break a line or change the direction of writing are written as escapes. A long text is cut.
+/// break a line or change the direction of writing are written as escapes.
 fn neutral(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for character in text.chars() {
-        if result.len() >= TEXT_BYTES {
-            result.push('…');
-            break;
-        }
         if character.is_control() || changes_layout(character) {
             // Writing to a String cannot fail.
             let _ = write!(result, "{}", character.escape_default());
@@ -112,7 +117,7 @@ mod tests {
 
     fn line(level: Level, text: &str) -> Line {
         let at = "2026-03-29T02:10:07.9+01:00".parse().expect("a time");
-        Line { at, level, text: text.to_owned() }
+        Line::new(at, level, text.to_owned())
     }
 
     fn zone() -> TimeZone {
@@ -146,8 +151,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_at_a_character() {
-        let text = neutral(&"ä".repeat(TEXT_BYTES));
-        assert!(text.len() <= TEXT_BYTES + '…'.len_utf8());
+        let Line { text, .. } = line(Level::INFO, &format!("a{}", "ä".repeat(TEXT_BYTES)));
+        assert!(text.len() <= TEXT_BYTES + '…'.len_utf8(), "{}", text.len());
         assert!(text.ends_with("ä…"));
     }
 

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Line {
-        Line { at: Timestamp::UNIX_EPOCH, level: Level::INFO, text: text.to_owned() }
+        Line::new(Timestamp::UNIX_EPOCH, Level::INFO, text.to_owned())
     }
 
     #[test]

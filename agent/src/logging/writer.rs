@@ -26,7 +26,7 @@ pub(super) fn run(queue: &Queue, mut output: File, style: Style) {
             Entry::Line(line) => line,
             Entry::Dropped(count) => {
                 let event = Event::LinesDropped { count };
-                Line { at: clock::now(), level: event.level(), text: event.to_string() }
+                Line::new(clock::now(), event.level(), event.to_string())
             }
         };
         let text = line.render(style, &clock::local_zone());

@@ -1,0 +1,95 @@
+//! The commands, one module each, and how they speak: results on standard output, everything else on
+//! standard error.
+
+pub mod config;
+pub mod ping;
+pub mod run;
+
+use std::{
+    fmt,
+    io::{self, ErrorKind, StdoutLock, Write},
+};
+
+use crate::{
+    cli::{self, Action, Invocation},
+    config::{ConfigError, Loaded, Sources, load},
+    event::Chain,
+    exit::Exit,
+    heartbeat::ClientError,
+};
+
+/// Does what the command line asks for.
+pub fn execute(invocation: &Invocation) -> Exit {
+    if invocation.daemon {
+        complain(cli::DAEMON_NOTE);
+    }
+    if invocation.action == (Action::Config { sample: true }) {
+        return print(config::write_sample);
+    }
+    let sources = match Sources::of_this_process(invocation) {
+        Ok(sources) => sources,
+        Err(error) => {
+            return fail(format_args!("the current folder is not known: {error}"));
+        }
+    };
+    let loaded = match load(&sources) {
+        Ok(loaded) => loaded,
+        Err(error) => return refuse(&error),
+    };
+    match invocation.action {
+        Action::Run => run::run(loaded, sources),
+        Action::Ping => ping::ping(&loaded),
+        Action::Config { .. } => {
+            warn(&loaded);
+            print(|output| config::write_settings(&loaded, output))
+        }
+    }
+}
+
+/// Says what is wrong with the configuration, one line a problem.
+fn refuse(error: &ConfigError) -> Exit {
+    for problem in error.problems() {
+        complain(problem);
+    }
+    Exit::Configuration
+}
+
+fn warn(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        complain(format_args!("warning: {warning}"));
+    }
+}
+
+/// Says why the command did not work.
+fn fail(reason: impl fmt::Display) -> Exit {
+    complain(reason);
+    Exit::Failure
+}
+
+/// Says why the command did not work, with all that caused it.
+fn fail_because(error: &dyn std::error::Error) -> Exit {
+    fail(format_args!("{}.", Chain(error)))
+}
+
+/// Says why no heartbeat can be sent. What the user has set is a question of configuration.
+fn fail_without_client(error: &ClientError) -> Exit {
+    let exit = fail_because(error);
+    match error {
+        ClientError::NoUrl | ClientError::Key | ClientError::Proxy(_) => Exit::Configuration,
+        ClientError::Tls(_) | ClientError::Http(_) => exit,
+    }
+}
+
+fn complain(text: impl fmt::Display) {
+    // There is no other place where it could be said that nobody listens.
+    let _ = writeln!(io::stderr(), "ispmon-agent: {text}");
+}
+
+/// Writes a result to standard output. A reader that has seen enough (`… | head`) is no failure.
+fn print(write: impl FnOnce(&mut StdoutLock<'static>) -> io::Result<()>) -> Exit {
+    match write(&mut io::stdout().lock()) {
+        Ok(()) => Exit::Success,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Success,
+        Err(error) => fail(format_args!("standard output cannot be written: {error}")),
+    }
+}

@@ -1,0 +1,59 @@
+//! `ispmon-agent ping`: one heartbeat, and what the cloud saw of it.
+
+use std::{io::Write, time::Duration};
+
+use ispmon_wire::State;
+
+use super::{complain, fail, fail_because, fail_without_client, print, warn};
+use crate::{
+    clock,
+    config::{HeartbeatUrl, Loaded, Settings},
+    duration::Readable,
+    exit::Exit,
+    heartbeat::{HeartbeatClient, Outcome},
+    runtime,
+};
+
+/// Sends one heartbeat and waits for its answer; succeeds when the other side accepted it.
+pub fn ping(loaded: &Loaded) -> Exit {
+    let Settings { device, heartbeat, .. } = &loaded.settings;
+    warn(loaded);
+    let Some(url) = &heartbeat.url else {
+        complain("there is nowhere to send a heartbeat to: set `heartbeat.url`, or give --url.");
+        return Exit::Configuration;
+    };
+    // One heartbeat can do without the boot's id; nobody compares it with another one.
+    let boot = clock::boot_id().unwrap_or_default();
+    let client = match HeartbeatClient::new(heartbeat, device, &boot) {
+        Ok(client) => client,
+        Err(error) => return fail_without_client(&error),
+    };
+    let send = client.send(State::Running, Duration::ZERO, heartbeat.timeout);
+    match runtime::run(send) {
+        Ok(outcome) => report(device, url, &outcome),
+        Err(error) => fail_because(&error),
+    }
+}
+
+fn report(device: &str, url: &HeartbeatUrl, outcome: &Outcome) -> Exit {
+    match (outcome, outcome.advice()) {
+        (Outcome::Delivered { client_address, expected, took, .. }, _) => print(|output| {
+            write!(output, "The heartbeat of {device} reached {url} in {}.", Readable(*took))?;
+            if let Some(address) = client_address {
+                write!(output, " The cloud saw that it came from {address}.")?;
+            }
+            match expected {
+                Some(true) => writeln!(output, " An alert rule expects this device."),
+                Some(false) => writeln!(
+                    output,
+                    " No alert rule expects a device of this name, so no mail would come if it fell \
+                     silent: correct `device`, or add this name to the devices that the cloud was \
+                     deployed with."
+                ),
+                None => writeln!(output),
+            }
+        }),
+        (_, Some(advice)) => fail(format_args!("{outcome} {advice}")),
+        (_, None) => fail(outcome),
+    }
+}

@@ -1,0 +1,218 @@
+//! What is worth saying about an outcome, given those before it.
+
+use std::time::Duration;
+
+use crate::{
+    config::settings::HeartbeatUrl,
+    event::Event,
+    heartbeat::{FailureKind, Outcome},
+};
+
+/// Turns outcomes into events, so that the log is quiet while nothing changes.
+///
+/// 1. The first heartbeat that is delivered is told, and so is the first one after failures.
+/// 2. A failure is told when none of its kind was since the last success: a line that is down for a
+///    night, failing in two ways by turns, is two lines.
+/// 3. Whether the cloud expects this device is told when the answer is no, and when it is yes again.
+#[derive(Debug)]
+pub(super) struct Observer {
+    device: String,
+    url: HeartbeatUrl,
+    delivered: bool,
+    streak: Option<Streak>,
+    unexpected: bool,
+}
+
+/// Failures with no success in between.
+#[derive(Debug)]
+struct Streak {
+    failures: u64,
+    since: Duration,
+    kinds: Vec<Kind>,
+}
+
+/// Failures of one kind look alike to the reader of a log.
+#[derive(Debug, PartialEq)]
+enum Kind {
+    Refused(u16),
+    Failed(FailureKind),
+}
+
+impl Observer {
+    /// An observer of heartbeats that go to `url` for `device`.
+    pub(super) fn new(device: &str, url: HeartbeatUrl) -> Self {
+        Self { device: device.to_owned(), url, delivered: false, streak: None, unexpected: false }
+    }
+
+    /// The events of an outcome at `now` (since boot), `wait` before the next try.
+    pub(super) fn observe<'a>(
+        &'a mut self,
+        outcome: &'a Outcome,
+        wait: Duration,
+        now: Duration,
+    ) -> Vec<Event<'a>> {
+        match outcome {
+            Outcome::Delivered { client_address, expected, took, .. } => {
+                let mut events = Vec::new();
+                let first = !std::mem::replace(&mut self.delivered, true);
+                match self.streak.take() {
+                    Some(Streak { failures, since, .. }) => {
+                        events.push(Event::DeliveredAgain {
+                            failures,
+                            after: now.saturating_sub(since),
+                        });
+                    }
+                    None if !first => events.push(Event::Delivered { outcome }),
+                    None => {}
+                }
+                if first {
+                    let (client_address, took) = (*client_address, *took);
+                    events.push(Event::FirstDelivered { url: &self.url, client_address, took });
+                }
+                if let Some(expected) = *expected
+                    && self.unexpected == expected
+                {
+                    self.unexpected = !expected;
+                    let device = &self.device;
+                    events.push(if expected {
+                        Event::ExpectedAfterAll { device }
+                    } else {
+                        Event::NotExpected { device }
+                    });
+                }
+                events
+            }
+            Outcome::Refused { status, .. } => {
+                vec![self.failed(outcome, Kind::Refused(*status), wait, now)]
+            }
+            Outcome::Failed(failure) => {
+                vec![self.failed(outcome, Kind::Failed(failure.kind), wait, now)]
+            }
+        }
+    }
+
+    fn failed<'a>(
+        &mut self,
+        outcome: &'a Outcome,
+        kind: Kind,
+        wait: Duration,
+        now: Duration,
+    ) -> Event<'a> {
+        let streak =
+            self.streak.get_or_insert(Streak { failures: 0, since: now, kinds: Vec::new() });
+        streak.failures += 1;
+        if streak.kinds.contains(&kind) {
+            return Event::FailedAgain { outcome, failures: streak.failures, wait };
+        }
+        streak.kinds.push(kind);
+        Event::Failed { outcome, wait }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(2);
+
+    fn observer() -> Observer {
+        let url = "https://ispmon.example/api/ping".parse().expect("a URL");
+        Observer::new("dl-home", HeartbeatUrl::new(url, false))
+    }
+
+    fn delivered(expected: Option<bool>) -> Outcome {
+        let took = Duration::from_millis(132);
+        Outcome::Delivered { client_address: None, expected, date: None, took }
+    }
+
+    fn refused(status: u16) -> Outcome {
+        Outcome::Refused { status, retry_after: None, took: Duration::ZERO }
+    }
+
+    /// The kinds of the events, one observation a second.
+    fn kinds(outcomes: &[Outcome]) -> Vec<Vec<&'static str>> {
+        let mut observer = observer();
+        let mut now = Duration::from_secs(1_000);
+        let mut observe = |outcome| {
+            now += Duration::from_secs(1);
+            observer.observe(outcome, WAIT, now).iter().map(Event::kind).collect()
+        };
+        outcomes.iter().map(&mut observe).collect()
+    }
+
+    #[test]
+    fn only_the_first_delivery_is_news() {
+        assert_eq!(
+            kinds(&[delivered(None), delivered(None), delivered(None)]),
+            [["first_delivered"], ["delivered"], ["delivered"]]
+        );
+    }
+
+    #[test]
+    fn each_kind_of_failure_is_news_once_until_a_success() {
+        assert_eq!(
+            kinds(&[
+                delivered(None),
+                refused(401),
+                refused(401),
+                refused(503),
+                refused(401),
+                refused(503),
+                delivered(None),
+                refused(401),
+            ]),
+            [
+                ["first_delivered"],
+                ["failed"],
+                ["failed_again"],
+                ["failed"],
+                ["failed_again"],
+                ["failed_again"],
+                ["delivered_again"],
+                ["failed"],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_first_delivery_after_failures_is_both() {
+        assert_eq!(
+            kinds(&[refused(401), delivered(None)]),
+            [vec!["failed"], vec!["delivered_again", "first_delivered"]]
+        );
+    }
+
+    #[test]
+    fn a_device_that_nobody_expects_is_told_once_and_so_is_that_somebody_does() {
+        assert_eq!(
+            kinds(&[
+                delivered(Some(false)),
+                delivered(Some(false)),
+                delivered(None),
+                delivered(Some(true)),
+                delivered(Some(true)),
+                delivered(Some(false)),
+            ]),
+            [
+                vec!["first_delivered", "not_expected"],
+                vec!["delivered"],
+                vec!["delivered"],
+                vec!["delivered", "expected_after_all"],
+                vec!["delivered"],
+                vec!["delivered", "not_expected"],
+            ]
+        );
+    }
+
+    #[test]
+    fn the_end_of_failures_says_how_many_and_how_long() {
+        let mut observer = observer();
+        for (second, outcome) in [(100, refused(500)), (160, refused(500)), (220, refused(500))] {
+            observer.observe(&outcome, WAIT, Duration::from_secs(second));
+        }
+        let outcome = delivered(None);
+        let events = observer.observe(&outcome, WAIT, Duration::from_secs(283));
+        insta::assert_snapshot!(events[0], @"Heartbeats work again after 3 failed attempts in 3 min 3 s.");
+        insta::assert_snapshot!(events[1], @"The first heartbeat reached https://ispmon.example/api/ping in 132 ms.");
+    }
+}

@@ -1,0 +1,119 @@
+//! Reading the configuration again while everything else goes on.
+
+use std::{future, io, sync::Arc, thread};
+
+use tokio::sync::oneshot;
+
+use crate::config::{ConfigError, Loaded};
+
+/// Reads the configuration as at the start: the same places, the same flags.
+pub type Load = dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync;
+
+/// Reads the configuration on a thread of its own, for its file may be on a disk that hangs.
+///
+/// One reading at a time: a request that comes meanwhile causes one more afterwards, so that what
+/// was written before the last request is always read.
+pub(super) struct Reloader {
+    load: Arc<Load>,
+    running: Option<oneshot::Receiver<Result<Loaded, ConfigError>>>,
+    again: bool,
+}
+
+impl Reloader {
+    pub(super) fn new(load: Arc<Load>) -> Self {
+        Self { load, running: None, again: false }
+    }
+
+    /// Starts to read, now or when the reading that is under way has finished.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn request(&mut self) -> io::Result<()> {
+        if self.running.is_some() {
+            self.again = true;
+            return Ok(());
+        }
+        let (sender, receiver) = oneshot::channel();
+        let load = Arc::clone(&self.load);
+        thread::Builder::new()
+            .name("reload".to_owned())
+            // Nobody waits for the result when the agent leaves.
+            .spawn(move || drop(sender.send(load())))?;
+        self.running = Some(receiver);
+        Ok(())
+    }
+
+    /// Waits for the result of a reading, for ever when there is none under way. May be dropped and
+    /// called again.
+    pub(super) async fn finished(&mut self) -> Result<Loaded, ConfigError> {
+        loop {
+            let Some(running) = &mut self.running else { return future::pending().await };
+            let result = running.await;
+            self.running = None;
+            let superseded = std::mem::take(&mut self.again);
+            if superseded && self.request().is_ok() {
+                continue;
+            }
+            // A reader that panicked has no result; the panic is in the log.
+            if let Ok(result) = result {
+                return result;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicU64, Ordering},
+            mpsc,
+        },
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::config::{self, Sources};
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn loaded(device: &str) -> Loaded {
+        let sources = Sources {
+            config_file: None,
+            default_files: Vec::new(),
+            flags: crate::cli::Flags { device: Some(device.to_owned()), ..Default::default() },
+            environment: std::collections::BTreeMap::new(),
+            folder: "/nonexistent".into(),
+            user: 0,
+            host_name: "host".to_owned(),
+        };
+        config::load(&sources).expect("it is valid")
+    }
+
+    #[tokio::test]
+    async fn a_request_during_a_reading_causes_one_more_and_only_its_result_counts() {
+        let (started_sender, started) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let readings = AtomicU64::new(0);
+        let mut reloader = Reloader::new(Arc::new(move || {
+            let number = readings.fetch_add(1, Ordering::Relaxed) + 1;
+            let _ = started_sender.send(number);
+            let _ = gate.lock().map(|gate| gate.recv_timeout(PATIENCE));
+            Ok(loaded(&format!("device-{number}")))
+        }));
+        reloader.request().expect("a thread");
+        assert_eq!(started.recv_timeout(PATIENCE), Ok(1));
+        for _ in 0..3 {
+            reloader.request().expect("nothing to do yet");
+        }
+        go.send(()).expect("the first reading waits");
+        go.send(()).expect("the second one will");
+        let settings = reloader.finished().await.expect("it is valid").settings;
+        assert_eq!(settings.device, "device-2");
+        assert_eq!(started.recv_timeout(PATIENCE), Ok(2));
+        assert!(reloader.running.is_none());
+        assert_eq!(started.try_recv(), Err(mpsc::TryRecvError::Empty));
+    }
+}

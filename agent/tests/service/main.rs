@@ -1,0 +1,9 @@
+//! The agent as a service: the real program, its signals, its log and a server that it reports to.
+
+mod agent;
+mod log;
+mod reload;
+mod server;
+mod silent_resolver;
+mod start;
+mod stop;

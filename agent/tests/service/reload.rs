@@ -1,0 +1,129 @@
+//! Reading the configuration again on SIGHUP.
+
+use ispmon_wire::State;
+use rustix::process::Signal;
+
+use crate::{
+    agent::{Agent, Folder},
+    server::{OK, Server},
+};
+
+#[test]
+fn a_good_file_changes_device_and_address_and_the_count_goes_on() {
+    let (old, new) = (Server::start(OK), Server::start(OK));
+    let folder = Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", old.url()));
+    let mut agent = folder.run();
+    let before = old.heartbeat();
+    agent.logged("The first heartbeat reached");
+    folder.configure(&format!("device = 'dl-attic'\n[heartbeat]\nurl = '{}'\n", new.url()));
+    agent.signal(Signal::HUP);
+    agent.logged("The new configuration is in use.");
+    let after = new.heartbeat();
+    assert_eq!(after.device(), Some("dl-attic"));
+    let (before, after) = (before.agent.expect("agent"), after.agent.expect("agent"));
+    assert_eq!(after.seq, before.seq + 1);
+    assert_eq!(after.boot, before.boot);
+}
+
+#[test]
+fn a_good_file_changes_the_interval() {
+    let server = Server::start(OK);
+    let configuration = |interval: &str| {
+        format!(
+            "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '{interval}'\n",
+            server.url()
+        )
+    };
+    let folder = Folder::with(&configuration("1h"));
+    let mut agent = folder.run();
+    server.heartbeat();
+    agent.logged("The first heartbeat reached");
+    folder.configure(&configuration("1s"));
+    agent.signal(Signal::HUP);
+    // At one heartbeat an hour these would not come while the test is patient.
+    for _ in 0..3 {
+        server.heartbeat();
+    }
+}
+
+#[test]
+fn a_bad_file_keeps_the_old_configuration_and_every_problem_is_logged() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&format!(
+        "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1s'\n",
+        server.url()
+    ));
+    let mut agent = folder.run();
+    server.heartbeat();
+    folder.configure("[heartbeat]\ninterval = '1ms'\ntimeot = '5s'\n[log]\nlevel = 'loud'\n");
+    agent.signal(Signal::HUP);
+    agent.logged("The agent goes on with the old configuration.");
+    let _ = server.pending();
+    for _ in 0..2 {
+        assert_eq!(server.heartbeat().device(), Some("dl-home"));
+    }
+    agent.signal(Signal::TERM);
+    let (status, log) = agent.end();
+    assert!(status.success(), "{status}");
+    let problems = log.lines().filter(|line| line.contains("The new configuration is not valid: "));
+    assert_eq!(problems.count(), 3, "{log}");
+    for key in ["heartbeat.interval", "heartbeat.timeot", "log.level"] {
+        assert!(log.contains(key), "{key} in:\n{log}");
+    }
+}
+
+/// The heartbeat that announces the stop is the second one: no other went out before its time.
+fn assert_rhythm_kept(agent: Agent, server: &Server) {
+    agent.signal(Signal::TERM);
+    let last = server.heartbeat().agent.expect("agent");
+    assert_eq!((last.seq, last.state), (2, State::Stopping));
+    assert!(agent.end().0.success());
+}
+
+#[test]
+fn a_file_that_does_not_differ_changes_nothing() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&format!(
+        "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1h'\n",
+        server.url()
+    ));
+    let mut agent = folder.run();
+    server.heartbeat();
+    agent.logged("The first heartbeat reached");
+    agent.signal(Signal::HUP);
+    agent.logged("nothing in it has changed");
+    assert_rhythm_kept(agent, &server);
+}
+
+#[test]
+fn the_level_of_the_log_changes_and_heartbeats_keep_their_rhythm() {
+    let server = Server::start(OK);
+    let configuration = |level: &str| {
+        format!(
+            "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1h'\n[log]\nlevel = '{level}'\n",
+            server.url()
+        )
+    };
+    let folder = Folder::with(&configuration("error"));
+    let mut agent = folder.run();
+    server.heartbeat();
+    folder.configure(&configuration("info"));
+    agent.signal(Signal::HUP);
+    agent.logged("The new configuration is in use.");
+    assert_rhythm_kept(agent, &server);
+}
+
+#[test]
+fn requests_that_pile_up_end_with_what_was_written_last() {
+    let server = Server::start(OK);
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let mut agent = folder.run();
+    agent.logged("The first heartbeat reached");
+    for number in 0..20 {
+        folder
+            .configure(&format!("device = 'dl-{number}'\n[heartbeat]\nurl = '{}'\n", server.url()));
+        agent.signal(Signal::HUP);
+    }
+    while server.heartbeat().device() != Some("dl-19") {}
+}

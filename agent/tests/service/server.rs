@@ -1,0 +1,125 @@
+//! A server on loopback that agents report to.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+};
+
+use ispmon_wire::{Heartbeat, State};
+
+use crate::agent::PATIENCE;
+
+/// What the server does with a request once it has read it.
+#[derive(Clone, Copy)]
+pub(crate) enum Behaviour {
+    /// Sends this answer, all of it.
+    Answer(&'static str),
+    /// Says nothing and keeps the connection open.
+    Hang,
+    /// Closes the connection.
+    Close,
+}
+
+/// The answer of the function to a device that it knows.
+pub(crate) const OK: Behaviour = Behaviour::Answer(
+    "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nconnection: close\r\n\
+     x-ispmon-client-ip: 203.0.113.7\r\nx-ispmon-expected: yes\r\n\r\nok",
+);
+
+/// The answer of the function to a device that no rule watches.
+pub(crate) const NOT_EXPECTED: Behaviour = Behaviour::Answer(
+    "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\nx-ispmon-expected: no\r\n\r\nok",
+);
+
+/// The answer of the Functions host to a wrong key.
+pub(crate) const UNAUTHORIZED: Behaviour = Behaviour::Answer(
+    "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+);
+
+/// A server that hands over the heartbeats that it gets.
+pub(crate) struct Server {
+    address: SocketAddr,
+    heartbeats: Receiver<Heartbeat>,
+}
+
+impl Server {
+    /// Listens on a free port of loopback, for as long as the test runs.
+    pub(crate) fn start(behaviour: Behaviour) -> Self {
+        Self::start_with(move |_| behaviour)
+    }
+
+    /// Listens too, and behaves as `choose` says for each heartbeat.
+    pub(crate) fn start_with(
+        choose: impl Fn(&Heartbeat) -> Behaviour + Send + Clone + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it has an address");
+        let (sender, heartbeats) = mpsc::channel();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (sender, choose) = (sender.clone(), choose.clone());
+                thread::spawn(move || serve(stream, &sender, choose));
+            }
+        });
+        Self { address, heartbeats }
+    }
+
+    /// Where heartbeats go.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/api/ping", self.address)
+    }
+
+    /// Waits for the next heartbeat.
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        self.heartbeats.recv_timeout(PATIENCE).expect("a heartbeat")
+    }
+
+    /// Waits for the next heartbeat of this state.
+    pub(crate) fn heartbeat_that_is(&self, state: State) -> Heartbeat {
+        loop {
+            let heartbeat = self.heartbeat();
+            if heartbeat.agent.as_ref().is_some_and(|agent| agent.state == state) {
+                return heartbeat;
+            }
+        }
+    }
+
+    /// The heartbeats that have come and were not asked for yet.
+    pub(crate) fn pending(&self) -> Vec<Heartbeat> {
+        self.heartbeats.try_iter().collect()
+    }
+}
+
+fn serve(stream: TcpStream, sender: &Sender<Heartbeat>, choose: impl Fn(&Heartbeat) -> Behaviour) {
+    let mut reader = BufReader::new(stream);
+    let Some(heartbeat) = read(&mut reader) else { return };
+    let behaviour = choose(&heartbeat);
+    if sender.send(heartbeat).is_err() {
+        return;
+    }
+    match behaviour {
+        // The agent may be gone when it is answered.
+        Behaviour::Answer(answer) => drop(reader.get_mut().write_all(answer.as_bytes())),
+        // Until the agent closes it.
+        Behaviour::Hang => drop(reader.read_to_end(&mut Vec::new())),
+        Behaviour::Close => {}
+    }
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Heartbeat> {
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 2 {
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Heartbeat::parse(&body).ok()
+}

@@ -1,0 +1,143 @@
+//! Leaving on SIGTERM and SIGINT.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+
+use ispmon_wire::{Heartbeat, State};
+use rustix::process::Signal;
+
+use crate::{
+    agent::{Agent, Folder},
+    server::{Behaviour, OK, Server},
+    silent_resolver,
+};
+
+/// What the agent promises is two seconds; the rest is for a machine that is busy with other tests.
+/// Whatever hangs in these tests hangs for 30 seconds and more.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2 + 8);
+
+#[allow(clippy::disallowed_methods, reason = "the time of another process is measured")]
+fn leave(agent: Agent, signal: Signal) -> (ExitStatus, String) {
+    let start = Instant::now();
+    agent.signal(signal);
+    let (status, log) = agent.end();
+    let took = start.elapsed();
+    assert!(took < LEAVE_LIMIT, "it took {took:?} to leave; the log:\n{log}");
+    (status, log)
+}
+
+#[test]
+fn a_clean_stop_announces_its_silence() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&format!(
+        "device = 'dl-home'\n[heartbeat]\nurl = '{}'\nquiet_after_stop = '20min'\n",
+        server.url()
+    ));
+    let mut agent = folder.run();
+    let first = server.heartbeat();
+    agent.logged("The first heartbeat reached");
+    let (status, log) = leave(agent, Signal::TERM);
+    let last = server.heartbeat();
+    assert_eq!(first.agent.as_ref().expect("agent").state, State::Running);
+    let (first, last) = (first.agent.expect("agent"), last.agent.expect("agent"));
+    assert_eq!((last.state, last.quiet_s), (State::Stopping, 1_200));
+    assert_eq!(last.seq, first.seq + 1);
+    assert_eq!(last.boot, first.boot);
+    assert!(status.success(), "{status}");
+    assert!(log.contains("SIGTERM: the agent stops."), "{log}");
+    assert!(log.contains("dl-home stops, and raises no alarm for 20 min."), "{log}");
+}
+
+#[test]
+fn a_stop_without_quiet_time_is_announced_as_such() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&format!(
+        "device = 'dl-home'\n[heartbeat]\nurl = '{}'\nquiet_after_stop = '0s'\n",
+        server.url()
+    ));
+    let agent = folder.run();
+    server.heartbeat();
+    let (status, log) = leave(agent, Signal::INT);
+    let last = server.heartbeat_that_is(State::Stopping);
+    assert_eq!(last.agent.expect("agent").quiet_s, 0);
+    assert!(status.success(), "{status}");
+    assert!(log.contains("SIGINT: the agent stops."), "{log}");
+    assert!(log.contains("raises the alarm as usual"), "{log}");
+}
+
+#[test]
+fn a_plain_heartbeat_announces_nothing() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&format!(
+        "device = 'dl-home'\n[heartbeat]\nkind = 'plain'\nurl = '{}'\n",
+        server.url()
+    ));
+    let mut agent = folder.run();
+    agent.logged("The first heartbeat reached");
+    assert_eq!(server.heartbeat(), Heartbeat::default(), "it has no body");
+    let (status, log) = leave(agent, Signal::TERM);
+    assert!(status.success(), "{status}");
+    assert!(server.pending().is_empty(), "one more would have been a sign of life");
+    assert!(!log.contains("cloud"), "{log}");
+}
+
+/// The orderly way out was taken to its end, or the limit was enforced.
+fn assert_left(status: ExitStatus, signal: Signal) {
+    assert!(status.success() || status.signal() == Some(signal.as_raw()), "{status}");
+}
+
+fn leaves_while_the_server_hangs(signal: Signal) {
+    let server = Server::start(Behaviour::Hang);
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let agent = folder.run();
+    server.heartbeat();
+    let (status, log) = leave(agent, signal);
+    assert_left(status, signal);
+    assert_eq!(
+        server.heartbeat().agent.expect("agent").state,
+        State::Stopping,
+        "the stop was announced although the heartbeat before hung"
+    );
+    assert!(log.contains("could not be told of this stop"), "{log}");
+}
+
+#[test]
+fn sigterm_leaves_while_the_server_hangs() {
+    leaves_while_the_server_hangs(Signal::TERM);
+}
+
+#[test]
+fn sigint_leaves_while_the_server_hangs() {
+    leaves_while_the_server_hangs(Signal::INT);
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let server = Server::start(Behaviour::Hang);
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let mut agent = folder.run();
+    server.heartbeat();
+    agent.signal(Signal::TERM);
+    agent.logged("SIGTERM: the agent stops.");
+    let (status, log) = leave(agent, Signal::INT);
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}; the log:\n{log}");
+}
+
+#[test]
+fn signals_leave_while_a_name_look_up_hangs() {
+    let folder =
+        Folder::with("device = 'dl-home'\n[heartbeat]\nurl = 'https://ispmon.example/api/ping'\n");
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut command = folder.command(["run"]);
+        let Some(agent) = silent_resolver::spawn(&folder, &mut command) else { return };
+        silent_resolver::wait_for_look_up(&agent);
+        let (status, log) = leave(agent, signal);
+        assert_left(status, signal);
+        assert!(log.contains("could not be told of this stop"), "{log}");
+    }
+}
