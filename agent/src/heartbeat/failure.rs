@@ -86,28 +86,28 @@ impl Peers {
 impl Failure {
     /// The failure of a heartbeat that ran out of time in `phase`.
     pub(super) fn timed_out(phase: Phase, peers: &Peers, took: Duration) -> Self {
-        let limit = Readable(took);
         let (nearest, server) = (peers.nearest(), &peers.server);
         let (kind, reason) = match phase {
             Phase::Resolving => (
                 FailureKind::ResolveTimeout,
                 format!(
-                    "the name of {nearest} was not found within {limit}, because no name server answered"
+                    "the name of {nearest} cannot be looked up, because no name server answers"
                 ),
             ),
+            Phase::Connecting if peers.proxy.is_some() => {
+                (FailureKind::ConnectTimeout, format!("{nearest} did not make a connection"))
+            }
             Phase::Connecting => (
                 FailureKind::ConnectTimeout,
-                format!("{nearest} did not answer the attempt to connect within {limit}"),
+                format!("{nearest} did not answer the attempt to connect"),
             ),
             Phase::Securing => (
                 FailureKind::TlsTimeout,
-                format!(
-                    "{server} accepted the connection but did not finish the TLS handshake within {limit}"
-                ),
+                format!("{server} accepted the connection but did not finish the TLS handshake"),
             ),
             Phase::Asking => (
                 FailureKind::AnswerTimeout,
-                format!("{server} accepted the connection but did not answer within {limit}"),
+                format!("{server} accepted the connection but did not answer"),
             ),
         };
         Self { kind, took, reason }

@@ -96,8 +96,7 @@ impl Resolver {
         if let Some(addresses) = without_look_up(name) {
             return Ok(addresses);
         }
-        let asked = Instant::now();
-        let answer = self.ask(name, asked)?;
+        let answer = self.ask(name, Instant::now())?;
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(answer)) => answer,
             // Only a resolver that is gone drops its callers.
@@ -105,10 +104,7 @@ impl Resolver {
                 name: name.to_owned(),
                 reason: "the look-up ended without a result".to_owned(),
             }),
-            Err(_) => Err(ResolveError::TimedOut {
-                name: name.to_owned(),
-                waited: Instant::now().saturating_duration_since(asked),
-            }),
+            Err(_) => Err(ResolveError::TimedOut { name: name.to_owned() }),
         }
     }
 
@@ -268,12 +264,10 @@ pub(super) fn is_local_name(name: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ResolveError {
     /// The look-up takes longer than its caller can wait.
-    #[error("the name {name} was not found within {}, because no name server answered", Readable(*waited))]
+    #[error("the name {name} cannot be looked up, because no name server answers")]
     TimedOut {
         /// The name.
         name: String,
-        /// How long the caller waited.
-        waited: Duration,
     },
     /// The name does not exist, or it has no address.
     #[error("the name {name} does not exist")]

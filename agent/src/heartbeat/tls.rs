@@ -15,8 +15,9 @@ use rustls_platform_verifier::Verifier;
 
 use super::progress::{self, Phase};
 
-/// How many servers are remembered for resumption: the other side, a proxy, and room to spare.
-const REMEMBERED_SERVERS: usize = 4;
+/// How many sessions are remembered for resumption. rustls counts eight for each server, and there are two at most: the
+/// other side and a proxy.
+const REMEMBERED_SESSIONS: usize = 16;
 
 /// Who may vouch for a server.
 pub(super) enum Roots {
@@ -53,7 +54,7 @@ pub(super) fn configuration(roots: Roots) -> Result<ClientConfig, rustls::Error>
     };
     let mut configuration = builder.with_no_client_auth();
     configuration.resumption = Resumption::store(Arc::new(Sessions {
-        memory: ClientSessionMemoryCache::new(REMEMBERED_SERVERS),
+        memory: ClientSessionMemoryCache::new(REMEMBERED_SESSIONS),
     }));
     Ok(configuration)
 }

@@ -63,10 +63,7 @@ async fn a_server_that_never_answers() {
     let server = Server::silent();
     let failure = fail_plainly(&server, SHORT).await;
     assert_eq!(failure.kind, FailureKind::AnswerTimeout);
-    assert!(
-        reason(&failure, server.port())
-            .starts_with("127.0.0.1:PORT accepted the connection but did not answer within")
-    );
+    insta::assert_snapshot!(reason(&failure, server.port()), @"127.0.0.1:PORT accepted the connection but did not answer");
 }
 
 #[tokio::test]
@@ -99,11 +96,7 @@ async fn a_connection_that_is_never_answered() {
     }
     let failure = fail(&format!("http://{address}/"), Roots::Nobody, None, SHORT).await;
     assert_eq!(failure.kind, FailureKind::ConnectTimeout);
-    assert!(
-        failure.reason.contains("did not answer the attempt to connect within"),
-        "{}",
-        failure.reason
-    );
+    assert!(failure.reason.contains("did not answer the attempt to connect"), "{}", failure.reason);
 }
 
 #[tokio::test]
@@ -155,8 +148,7 @@ async fn a_look_up_that_hangs() {
         client.expect("a client").send(ispmon_wire::State::Running, Duration::ZERO, SHORT).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome}") };
     assert_eq!(failure.kind, FailureKind::ResolveTimeout);
-    assert!(failure.reason.starts_with("the name"), "{}", failure.reason);
-    assert!(failure.reason.contains("func.example"), "{}", failure.reason);
+    insta::assert_snapshot!(failure.reason, @"the name func.example cannot be looked up, because no name server answers");
     drop(release);
 }
 

@@ -1,0 +1,130 @@
+//! Answers of all kinds, and none.
+
+use std::{
+    net::TcpListener,
+    sync::{Mutex, mpsc::channel},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    agent::{Agent, Folder},
+    ping::{Pinged, ping},
+    server::{OK, PATIENCE, Server, repeat},
+};
+
+/// Pings a server that gives this answer, and checks that it does not count.
+fn refused(answer: &str) -> Pinged {
+    let server = Server::answering(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"));
+    let pinged = ping(&server.url("/api/ping"), &[]);
+    assert_eq!(pinged.code, Some(1), "{pinged:?}");
+    assert_eq!(server.requests().len(), 1, "there is one try");
+    pinged
+}
+
+#[test]
+fn an_accepted_heartbeat_carries_the_key_and_ends_with_0() {
+    let server = Server::answering(OK);
+    let pinged = ping(&server.url("/api/ping"), &[]);
+    assert_eq!(pinged.code, Some(0), "{pinged:?}");
+    let request = &server.requests()[0];
+    assert!(request.starts_with("POST /api/ping HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("x-functions-key: k3y\r\n"), "{request}");
+    assert!(request.contains("\"device\":\"dl-home\""), "{request}");
+}
+
+#[test]
+fn refusals_are_told_with_their_status_and_what_to_do() {
+    let unauthorized = refused("401 Unauthorized").errors;
+    assert!(unauthorized.contains("the answer was 401 Unauthorized."), "{unauthorized}");
+    assert!(unauthorized.contains("Check the function key"), "{unauthorized}");
+    let busy = refused("429 Too Many Requests\r\nRetry-After: 90").errors;
+    assert!(busy.contains("429 Too Many Requests, to be tried again in 1 min 30 s."), "{busy}");
+    let broken = refused("500 Internal Server Error").errors;
+    assert!(broken.contains("the answer was 500 Internal Server Error."), "{broken}");
+}
+
+#[test]
+fn a_redirect_is_a_refusal() {
+    let target = Server::answering(OK);
+    let errors = refused(&format!("302 Found\r\nLocation: {}", target.url("/"))).errors;
+    assert!(
+        errors.contains("302 Found") && errors.contains("Redirects are not followed"),
+        "{errors}"
+    );
+    assert_eq!(target.connections(), 0);
+}
+
+#[test]
+fn a_refused_connection_is_told_as_such() {
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("its address")
+    };
+    let pinged = ping(&format!("http://{address}/api/ping"), &[]);
+    assert_eq!(pinged.code, Some(1));
+    assert!(pinged.errors.contains(&format!("{address} refused the connection.")), "{pinged:?}");
+}
+
+#[test]
+fn a_server_that_hangs_is_left_when_the_time_is_over() {
+    let server = Server::silent();
+    let pinged = ping(&server.url("/"), &[("ISPMON_HEARTBEAT_TIMEOUT", "300ms")]);
+    assert_eq!(pinged.code, Some(1));
+    let told = "accepted the connection but did not answer.";
+    assert!(pinged.errors.contains(told), "{pinged:?}");
+}
+
+#[test]
+fn an_endless_body_does_not_matter() {
+    let server = Server::with(|connection, _| {
+        connection.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        repeat(connection, b"10\r\n0123456789abcdef\r\n")
+    });
+    assert_eq!(ping(&server.url("/"), &[]).code, Some(0));
+}
+
+#[test]
+fn what_is_not_http_is_told_as_such() {
+    let server = Server::answering("SSH-2.0-OpenSSH_9.6\r\n\r\n");
+    let pinged = ping(&server.url("/"), &[]);
+    assert_eq!(pinged.code, Some(1));
+    assert!(pinged.errors.contains("is not HTTP."), "{pinged:?}");
+}
+
+#[test]
+fn a_running_agent_waits_as_long_as_a_refusal_asks() {
+    let (sender, times) = channel();
+    let sender = Mutex::new(sender);
+    let server = Server::with(move |connection, _| {
+        let _ = sender.lock().expect("not poisoned").send(Instant::now());
+        let answer =
+            b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n";
+        connection.write_all(answer)
+    });
+    let folder = Folder::with(&format!(
+        "device = \"dl-home\"\n[heartbeat]\nurl = \"{}\"\ninterval = \"1s\"\nbackoff_base = \"10ms\"\n",
+        server.url("/")
+    ));
+    let _agent = folder.run();
+    let [first, second] =
+        [(); 2].map(|()| times.recv_timeout(PATIENCE).expect("the agent tries again"));
+    assert!(second - first >= Duration::from_secs(3), "{:?}", second - first);
+}
+
+#[test]
+fn a_running_agent_tries_again_soon_after_a_failure_and_says_when_it_works_again() {
+    let server = Server::with(|connection, count| match count {
+        0..3 => Ok(()),
+        _ => connection.write_all(OK.as_bytes()),
+    });
+    let folder = Folder::with(&format!(
+        "device = \"dl-home\"\n[heartbeat]\nurl = \"{}\"\ninterval = \"1h\"\nbackoff_base = \"10ms\"\n\
+         backoff_cap = \"20ms\"\n",
+        server.url("/")
+    ));
+    let mut agent: Agent = folder.run();
+    agent.logged("closed the connection before its answer was complete.");
+    agent.logged("Heartbeats work again after 3 failed attempts");
+}
