@@ -26,7 +26,7 @@ pub struct HeartbeatSettings {
     pub key: Option<FunctionKey>,
     /// Where the key was read from.
     pub key_file: Option<PathBuf>,
-    /// The time between two heartbeats, 1 s to 1 h; each is moved by up to 10 % either way.
+    /// The time between two heartbeats, 10 ms to 1 h; each is moved by up to 10 % either way.
     pub interval: Duration,
     /// How long one heartbeat may take in all, 100 ms to 5 min.
     pub timeout: Duration,

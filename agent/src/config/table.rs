@@ -94,13 +94,14 @@ systemd's credential \"heartbeat-key\" is used if there is one. An empty file me
     },
     Setting {
         key: "heartbeat.interval",
-        kind: Kind::Duration(Duration::from_secs(1), Duration::from_hours(1)),
+        kind: Kind::Duration(Duration::from_millis(10), Duration::from_hours(1)),
         default: "60s",
         old_variable: Some("HEARTBEAT_INTERVAL"),
         flag: Some("--interval"),
         description: "\
 The time between two heartbeats; each is moved at random by up to 10 % either way. The alert
-rules in the cloud take 5 minutes of silence for an outage.",
+rules in the cloud take 5 minutes of silence for an outage. Less than a few seconds is for tests
+with a server of your own.",
     },
     Setting {
         key: "heartbeat.timeout",

@@ -107,7 +107,7 @@ SOMETHING=$(reboot)
     );
     insta::assert_snapshot!(place.problems(), @r#"
     [folder]/.env, line 1 (ISPMON_DEVICE): device has another value here than in [folder]/.env, line 2 (HEARTBEAT_DEVICE); remove one of the two, HEARTBEAT_DEVICE is the old name
-    [folder]/.env, line 3 (HEARTBEAT_INTERVAL): heartbeat.interval is "never", which is no duration such as "90s", "5 min" or a number of seconds; it takes a duration from 1s to 1h
+    [folder]/.env, line 3 (HEARTBEAT_INTERVAL): heartbeat.interval is "never", which is no duration such as "90s", "5 min" or a number of seconds; it takes a duration from 10ms to 1h
     [folder]/.env, line 4 (ISPMON_LOG_LEVEL): the quote is never closed; close it on the same line
     [folder]/.env, line 5 (ISPMON_HEARTBEAT_TIMEOUT): the value has a "$" or "`", and this file is read without being executed; write out what is meant, or put it between single quotes
     [folder]/.env, line 6 (ISPMON_HEARTBEAT_INTERVALL): there is no such setting; did you mean ISPMON_HEARTBEAT_INTERVAL?

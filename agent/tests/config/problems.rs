@@ -51,7 +51,7 @@ path = \"/x\"
     variable ISPMON_LOG_LEVEL: log.level is "loud", which is none of the words that it can be; it takes "error", "warn", "info", "debug" or "trace"
     variable ISPMON_X: there is no such setting; `ispmon-agent config --sample` names all variables
     flag --device: device is "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" and so on, which is too long; it takes a text of 1 to 100 characters
-    flag --interval: heartbeat.interval is "often", which is no duration such as "90s", "5 min" or a number of seconds; it takes a duration from 1s to 1h
+    flag --interval: heartbeat.interval is "often", which is no duration such as "90s", "5 min" or a number of seconds; it takes a duration from 10ms to 1h
     "#);
 }
 

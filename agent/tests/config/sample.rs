@@ -40,3 +40,31 @@ fn the_sample_sets_every_setting() {
         SETTINGS.iter().map(|setting| setting.key.rsplit('.').next().unwrap_or_default()).collect();
     assert_eq!(names, expected);
 }
+
+#[test]
+fn the_readme_lists_every_setting_with_its_default_and_its_names() {
+    let readme = include_str!("../../../README.md");
+    let listed: Vec<String> = readme
+        .lines()
+        .filter(|line| {
+            SETTINGS.iter().any(|setting| line.starts_with(&format!("| `{}` |", setting.key)))
+        })
+        .map(|line| line.rsplit_once(" | ").map_or(line, |(before, _)| before).to_owned())
+        .collect();
+    let known = SETTINGS.iter().map(|setting| {
+        let names = [
+            Some(setting.variable()),
+            setting.old_variable.map(str::to_owned),
+            setting.flag.map(str::to_owned),
+        ];
+        let names: Vec<String> =
+            names.into_iter().flatten().map(|name| format!("`{name}`")).collect();
+        let default = if setting.default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}` ", setting.default)
+        };
+        format!("| `{}` | {default}| {}", setting.key, names.join(", "))
+    });
+    assert_eq!(listed, known.collect::<Vec<_>>());
+}
