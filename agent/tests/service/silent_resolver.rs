@@ -1,7 +1,7 @@
 //! A world in which every name look-up hangs: the only name server never answers.
 
 use std::{
-    fs,
+    env, fs,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -57,6 +57,8 @@ fn enter(folder: &Folder, command: &Command) -> Result<Command, String> {
     );
     world.args(["--mount", "--net", "sh", "-c", &set_up]).arg(resolv_conf);
     world.arg(command.get_program()).args(command.get_args());
+    // Nothing of this process' environment but the way to the tools: a proxy would be looked up instead.
+    world.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
     world.current_dir(folder.path()).stdin(Stdio::null());
     world.stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(world)

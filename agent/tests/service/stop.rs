@@ -10,7 +10,7 @@ use ispmon_wire::{Heartbeat, State};
 use rustix::process::Signal;
 
 use crate::{
-    agent::{Agent, Folder},
+    agent::{Agent, Folder, PATIENCE},
     server::{Behaviour, OK, Server},
     silent_resolver,
 };
@@ -139,5 +139,40 @@ fn signals_leave_while_a_name_look_up_hangs() {
         let (status, log) = leave(agent, signal);
         assert_left(status, signal);
         assert!(log.contains("could not be told of this stop"), "{log}");
+    }
+}
+
+/// The trusted roots are read from a pipe here, which nobody writes to.
+#[cfg(target_os = "linux")]
+#[test]
+fn whatever_hangs_the_limit_holds() {
+    let folder =
+        Folder::with("device = 'dl-home'\n[heartbeat]\nurl = 'https://127.0.0.1:1/api/ping'\n");
+    let pipe = folder.path().join("roots");
+    match std::process::Command::new("mkfifo").arg(&pipe).status() {
+        Ok(status) if status.success() => {}
+        problem => return println!("SKIPPED: mkfifo does not work here: {problem:?}"),
+    }
+    let agent = Agent::spawn(folder.command(["run"]).env("SSL_CERT_FILE", &pipe));
+    let _writer = writer_once_there_is_a_reader(&pipe);
+    let (status, log) = leave(agent, Signal::TERM);
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}; the log:\n{log}");
+}
+
+/// The end of a named pipe for writing, which without waiting can be had when the other one is open.
+#[cfg(target_os = "linux")]
+fn writer_once_there_is_a_reader(pipe: &std::path::Path) -> std::fs::File {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    const PAUSE: Duration = Duration::from_millis(10);
+    let without_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut left = PATIENCE;
+    loop {
+        match std::fs::File::options().write(true).custom_flags(without_waiting).open(pipe) {
+            Ok(writer) => return writer,
+            Err(error) => assert!(!left.is_zero(), "nobody reads the pipe: {error}"),
+        }
+        std::thread::sleep(PAUSE);
+        left = left.saturating_sub(PAUSE);
     }
 }
