@@ -13,9 +13,9 @@ use tokio::{
 
 /// A body up to this size, in bytes, is read at once; every heartbeat of the agent is smaller.
 const SMALL: usize = 4 * 1024;
-/// How many larger bodies are held at once. More wait for their turn, so that many connections
-/// together cannot hold much more memory than 16 times 64 KiB.
-const LARGE_AT_ONCE: usize = 16;
+/// How many larger bodies are held at once. More wait for their turn, so that all connections
+/// together hold little more memory than these, 64 KiB each.
+const LARGE_AT_ONCE: usize = 8;
 
 /// Why a body was not read to its end.
 #[derive(Debug)]

@@ -27,17 +27,22 @@ mod stdout;
 
 use std::{
     convert::Infallible,
+    io,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
 };
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 pub use failure::{Failure, install_panic_hook};
 pub use limits::Limits;
 pub use server::serve;
 pub use settings::{Settings, SettingsError};
 pub use stdout::{LineWriter, StdoutError};
+
+/// How many connections may wait to be accepted; the system may allow fewer. A client beyond them
+/// would wait a second before it tries again.
+const BACKLOG: u32 = 1024;
 
 /// Runs the handler until something ends it; that something is always reported as a failure.
 ///
@@ -64,7 +69,14 @@ async fn listen(settings: Settings) -> Result<Infallible, Failure> {
     let limits = Limits::default();
     let lines = LineWriter::stdout(&limits)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })?;
+    let listener = bind(address).map_err(|source| Failure::Listen { address, source })?;
     Err(serve(listener, settings, limits, lines).await.into())
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // A handler that is started in place of a killed one gets the same port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -8,8 +8,9 @@ pub struct Limits {
     /// How many connections may be open at once, 1 or more.
     ///
     /// The only client is the Functions host, whose pool opens one connection for each request in
-    /// flight; a device has one in flight, so 256 carry more devices than a deployment may have (an
-    /// alert rule's text holds about 250). Each connection costs at most some 25 kB.
+    /// flight. A request takes about a millisecond, and a deployment has at most some 250 devices (an
+    /// alert rule's text holds no more), so even a whole town that comes back at once needs far
+    /// fewer. A connection that has served a request costs some 12 kB, a silent one 1 kB.
     pub connections: usize,
     /// How long a connection must have been idle before a new one may take its place.
     ///
@@ -43,14 +44,12 @@ pub struct Limits {
     /// How many bytes of lines may wait for a host that does not read stdout. A line has some 300
     /// bytes, at most 32,768.
     pub waiting_bytes: usize,
-    /// How long accepting pauses when the system has no descriptor or memory for a connection.
-    pub pause: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 256,
+            connections: 128,
             grace: Duration::from_millis(50),
             busy_grace: Duration::from_secs(1),
             idle: Duration::from_secs(90),
@@ -60,7 +59,6 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             line: Duration::from_secs(5),
             waiting_bytes: 256 * 1024,
-            pause: Duration::from_millis(100),
         }
     }
 }

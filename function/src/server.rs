@@ -5,10 +5,7 @@ mod seats;
 
 use std::{io, sync::Arc};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::sleep,
-};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Limits, LineWriter, Settings, StdoutError, routes::Handler};
 use seats::Seats;
@@ -36,16 +33,15 @@ async fn accept(
 ) -> std::convert::Infallible {
     let seats = Arc::new(Seats::default());
     loop {
-        seats.make_room(&limits).await;
         match listener.accept().await {
-            Ok((stream, _)) => open(stream, handler, &seats, limits),
+            Ok((stream, _)) => {
+                seats.make_room(&limits).await;
+                open(stream, handler, &seats, limits);
+            }
             // The client has gone again; the next one waits already.
             Err(error) if is_about_the_client(&error) => {}
             // No descriptor or memory is left: trying again at once would only burn processor time.
-            Err(_) => {
-                seats.evict_one(&limits);
-                sleep(limits.pause).await;
-            }
+            Err(_) => seats.let_one_leave(&limits).await,
         }
     }
 }

@@ -10,10 +10,7 @@ use std::{
     fs::File,
     io::{self, Write},
     os::{fd::AsFd, unix::fs::FileTypeExt},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,9 +22,6 @@ use tokio::{
 };
 
 use crate::{Limits, line::Line};
-
-/// Whether the last thing on stdout is the beginning of a line.
-static MID_LINE: AtomicBool = AtomicBool::new(false);
 
 /// Why a line was not written.
 #[derive(Debug, Error)]
@@ -171,12 +165,7 @@ impl Shared {
             return Err(StdoutError::Write(kind.into()));
         }
         match self.sink.write(bytes) {
-            Ok(written) => {
-                if written > 0 {
-                    MID_LINE.store(written < bytes.len(), Ordering::Relaxed);
-                }
-                Ok(written)
-            }
+            Ok(written) => Ok(written),
             Err(source) => {
                 queue.error = Some(source.kind());
                 self.broken.notify_one();
@@ -261,8 +250,5 @@ async fn pump(shared: Arc<Shared>) {
 pub(crate) fn write_last(line: &Line) {
     let mut stdout = io::stdout().lock();
     // What cannot be said on stdout can be said nowhere.
-    if MID_LINE.load(Ordering::Relaxed) {
-        let _ = stdout.write_all(b"\n");
-    }
     let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
 }

@@ -26,7 +26,26 @@ const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Serves one connection to its end.
 pub(super) async fn run(stream: TcpStream, handler: Arc<Handler>, seat: Seat, limits: Limits) {
-    let occupant = Arc::clone(seat.occupant());
+    let occupant = seat.occupant();
+    tokio::select! {
+        // In this order, and not at random, which would cost time with every request.
+        biased;
+        () = serve(stream, handler, Arc::clone(occupant)) => {}
+        () = overdue(occupant, &limits) => {}
+        () = seat.evicted() => {}
+    }
+}
+
+async fn serve(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>) {
+    // A client that says nothing costs no more than its descriptor and a small task: buffers come
+    // with the first byte.
+    if stream.peek(&mut [0]).await.is_ok_and(|first| first > 0) {
+        Box::pin(speak(stream, handler, occupant)).await;
+    }
+}
+
+/// Speaks HTTP/1.1 until one side closes.
+async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>) {
     let service = service_fn(|request: Request<Incoming>| {
         let (handler, occupant) = (Arc::clone(&handler), Arc::clone(&occupant));
         async move {
@@ -37,14 +56,8 @@ pub(super) async fn run(stream: TcpStream, handler: Arc<Handler>, seat: Seat, li
         }
     });
     let io = TokioIo::new(Watched { stream, occupant: Arc::clone(&occupant), left: LINGER_BYTES });
-    tokio::select! {
-        // In this order, and not at random, which would cost time with every request.
-        biased;
-        // A client's mistake has been answered, and is nobody else's business.
-        _ = http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service) => {}
-        () = overdue(&occupant, &limits) => {}
-        () = seat.evicted() => {}
-    }
+    // A client's mistake has been answered, and is nobody else's business.
+    let _ = http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service).await;
 }
 
 /// Returns when the connection has taken too long over what it does.

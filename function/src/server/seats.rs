@@ -71,18 +71,22 @@ impl Seats {
     /// longest for its client has to go, as soon as it has waited long enough.
     pub(super) async fn make_room(&self, limits: &Limits) {
         while self.taken().len() >= limits.connections {
-            self.evict_one(limits);
-            // The evicted one leaves when its task runs; if there was none, one may be ripe soon.
-            tokio::select! {
-                () = self.left.notified() => {}
-                () = sleep(limits.grace) => {}
-            }
+            self.let_one_leave(limits).await;
+        }
+    }
+
+    /// Ends a connection if one may be ended now, and waits until one has gone or may be ended.
+    pub(super) async fn let_one_leave(&self, limits: &Limits) {
+        self.evict_one(limits);
+        tokio::select! {
+            () = self.left.notified() => {}
+            () = sleep(limits.grace) => {}
         }
     }
 
     /// Ends one connection: of those without a request the one that has been so longest, else the
     /// one whose request has been in the works longest. None is ended within its grace.
-    pub(super) fn evict_one(&self, limits: &Limits) {
+    fn evict_one(&self, limits: &Limits) {
         let taken = self.taken();
         let next = taken.iter().map(|occupant| (occupant.phase().rank(), occupant));
         if let Some(((busy, since), occupant)) = next.min_by_key(|(rank, _)| *rank) {

@@ -1,0 +1,245 @@
+//! Stdout is slow, blocked, gone or a file; lines stay whole and an answer never promises too much.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::Read,
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use ispmon_function::Limits;
+use serde_json::{Value, json};
+
+use crate::support::{
+    PATIENCE,
+    http::{Client, bare, once, post},
+    in_process::InProcess,
+    process::{BINARY, Process, free_port},
+};
+
+/// Limits under which a request gives up soon on a host that does not read.
+fn impatient() -> Limits {
+    Limits { line: Duration::from_millis(50), ..Limits::default() }
+}
+
+fn note(number: usize, length: usize) -> Vec<u8> {
+    let note = "\u{fc}\u{2028}".repeat(length / 2);
+    post("/api/ping", json!({"device": number.to_string(), "note": note}).to_string())
+}
+
+/// The devices of all lines, each of which must be whole.
+fn devices(stdout: &str) -> Vec<String> {
+    assert!(stdout.is_empty() || stdout.ends_with('\n'), "a torn last line");
+    let device = |line| {
+        let line: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        line["device"].as_str().expect("a device").to_owned()
+    };
+    stdout.lines().map(device).collect()
+}
+
+#[test]
+fn a_host_that_does_not_read_gets_503_and_later_whole_lines() {
+    let (function, mut stdout) = InProcess::start(impatient());
+    let mut client = function.connect();
+    let (mut accepted, mut refused) = (Vec::new(), 0);
+    for number in 0..10_000 {
+        let answer = client.exchange(&note(number, 500));
+        if answer.status == 200 {
+            accepted.push(number.to_string());
+        } else {
+            assert_eq!(answer.status, 503);
+            assert_eq!(
+                answer.body,
+                "The message could not be written down in time; try again later.\n"
+            );
+            refused += 1;
+            if refused == 5 {
+                break;
+            }
+        }
+        // The host's question is answered all the same.
+        assert_eq!(client.exchange(&bare("GET", "/")).status, 200);
+    }
+    assert_eq!(refused, 5, "a pipe takes less than 10,000 lines");
+    // The host reads again: from then on everything is accepted, and nothing is torn.
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).expect("text");
+        text
+    });
+    loop {
+        let answer = client.exchange(&note(99_999, 2));
+        if answer.status == 200 {
+            break;
+        }
+        assert_eq!(answer.status, 503);
+    }
+    drop(function);
+    let lines = devices(&reader.join().expect("the reader"));
+    // Each accepted heartbeat has exactly one line, in order; of the refused ones at most the first,
+    // whose beginning had been written, is there too.
+    assert_eq!(lines[..accepted.len()], accepted);
+    assert_eq!(lines.last().map(String::as_str), Some("99999"));
+    let extra: HashSet<&String> = lines[accepted.len()..].iter().collect();
+    assert!(extra.len() <= 2, "{extra:?}");
+}
+
+#[test]
+fn a_slow_reader_gets_every_line_whole() {
+    let limits = Limits { line: PATIENCE, ..Limits::default() };
+    let (function, mut stdout) = InProcess::start(limits);
+    let port = function.port;
+    let reader = thread::spawn(move || {
+        let (mut text, mut piece) = (Vec::new(), [0; 777]);
+        loop {
+            match stdout.read(&mut piece).expect("stdout") {
+                0 => break,
+                read => text.extend_from_slice(&piece[..read]),
+            }
+            // So that the writer meets a full pipe again and again.
+            thread::yield_now();
+        }
+        String::from_utf8(text).expect("text")
+    });
+    let clients: Vec<_> = (0..8_usize)
+        .map(|first| {
+            thread::spawn(move || {
+                let mut client = Client::connect(port);
+                for number in 0..100 {
+                    let answer = client.exchange(&note(first * 100 + number, 1 + number * 5));
+                    assert_eq!(answer.status, 200);
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().expect("every heartbeat accepted");
+    }
+    drop(function);
+    let lines = devices(&reader.join().expect("the reader"));
+    assert_eq!(lines.len(), 800);
+    assert_eq!(lines.iter().collect::<HashSet<_>>().len(), 800);
+}
+
+#[test]
+fn what_waits_for_a_blocked_host_is_bounded() {
+    let limits = Limits { line: PATIENCE, waiting_bytes: 20_000, ..Limits::default() };
+    let (function, stdout) = InProcess::start(limits);
+    let mut waiting = Vec::new();
+    for number in 0..10_000 {
+        let mut client = function.connect();
+        client.send(&note(number, 500)).expect("a request sent");
+        // A readiness answer shows that what came before has been looked at.
+        assert_eq!(once(function.port, &bare("GET", "/")).status, 200);
+        if !client.has_answer() {
+            waiting.push(client);
+        } else if client.receive().status == 503 {
+            // At once, although each might wait for a minute.
+            break;
+        }
+    }
+    // Each line has more than 3,000 bytes.
+    assert!((1..=7).contains(&waiting.len()), "{} lines wait", waiting.len());
+    drop(stdout);
+    drop(waiting);
+}
+
+#[test]
+fn a_client_that_leaves_while_it_waits_leaves_nothing_behind() {
+    let limits = Limits { line: PATIENCE, ..Limits::default() };
+    let (function, mut stdout) = InProcess::start(limits);
+    let mut count = 0;
+    // Fill the pipe: the first request that does not come back waits.
+    let waits = loop {
+        let mut client = function.connect();
+        client.send(&note(count, 500)).expect("a request sent");
+        for _ in 0..5 {
+            assert_eq!(once(function.port, &bare("GET", "/")).status, 200);
+        }
+        if !client.has_answer() {
+            break client;
+        }
+        count += 1;
+    };
+    drop(waits);
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).expect("text");
+        text
+    });
+    assert_eq!(once(function.port, &note(99_999, 2)).status, 200);
+    drop(function);
+    let lines = devices(&reader.join().expect("the reader"));
+    assert!(lines.len() <= count + 2, "{} lines of {count} heartbeats", lines.len());
+    assert_eq!(lines.last().map(String::as_str), Some("99999"));
+}
+
+#[test]
+fn a_report_that_is_larger_than_the_pipe_becomes_whole_lines() {
+    let mut function = Process::start_with(&[]);
+    let mut stdout = function.take_stdout();
+    let incident = |number: u32| {
+        json!({
+            "id": format!("0190163d-8694-739b-aea5-{number:012}"), "kind": "incident",
+            "cause": "\u{2028}".repeat(64), "party": "\u{2028}".repeat(64),
+            "started": "2026-11-23T02:10:07Z", "ended": "2026-11-23T02:30:10Z",
+        })
+    };
+    let incidents: Vec<Value> = (0..100).map(incident).collect();
+    let body = json!({"device": "\u{fc}".repeat(100), "incidents": incidents}).to_string();
+    let port = function.port;
+    let client = thread::spawn(move || once(port, &post("/api/outages", body)));
+    let mut text = Vec::new();
+    let mut piece = [0; 1000];
+    let mut lines = 0;
+    while lines < 100 {
+        let read = stdout.read(&mut piece).expect("stdout");
+        lines += piece[..read].split(|byte| *byte == b'\n').count() - 1;
+        text.extend_from_slice(&piece[..read]);
+    }
+    let answer = client.join().expect("the client");
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"accepted":100}"#));
+    assert_eq!(devices(&String::from_utf8(text).expect("text")).len(), 100);
+    function.end();
+}
+
+#[test]
+fn without_a_reader_the_handler_ends_so_that_the_host_starts_another() {
+    let mut function = Process::start_with(&[]);
+    drop(function.take_stdout());
+    // The answer may or may not come before the end; it must not be a success.
+    let mut client = function.connect();
+    client.send(&bare("GET", "/api/ping")).expect("a request sent");
+    if let Ok(answer) = client.try_receive(true) {
+        assert_eq!(answer.status, 503);
+    }
+    let (status, _, errors) = function.wait();
+    assert_eq!((status.code(), errors.as_str()), (Some(1), ""));
+}
+
+#[test]
+fn the_library_says_why_it_ends() {
+    let (function, stdout) = InProcess::start(Limits::default());
+    drop(stdout);
+    let mut client = function.connect();
+    client.send(&bare("GET", "/api/ping")).expect("a request sent");
+    assert_eq!(function.wait().to_string(), "cannot write to stdout");
+}
+
+#[test]
+fn stdout_may_be_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lines");
+    let function = (0..20)
+        .find_map(|_| {
+            let file = File::create(&path).expect("a file");
+            Process::start_on(free_port(), Command::new(BINARY).env_clear(), file.into())
+        })
+        .expect("the handler becomes ready");
+    assert_eq!(once(function.port, &note(7, 10)).status, 200);
+    function.end();
+    assert_eq!(devices(&fs::read_to_string(&path).expect("text")), ["7"]);
+}

@@ -1,0 +1,68 @@
+//! The handler in a thread of the test, with limits that the test chooses.
+
+use std::{
+    fs::File,
+    io::{PipeReader, pipe},
+    net::Ipv4Addr,
+    os::fd::OwnedFd,
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use ispmon_function::{Limits, LineWriter, Settings, StdoutError, serve};
+use tokio::{net::TcpListener, runtime, sync::oneshot};
+
+use super::http::Client;
+
+/// A running handler, stopped when dropped.
+pub(crate) struct InProcess {
+    pub(crate) port: u16,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Option<StdoutError>>>,
+}
+
+impl InProcess {
+    /// Starts the handler; the reader is the other end of its stdout.
+    pub(crate) fn start(limits: Limits) -> (Self, PipeReader) {
+        let (reader, writer) = pipe().expect("a pipe");
+        let (stop, stopped) = oneshot::channel();
+        let (port_sender, port) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let lines = LineWriter::to(File::from(OwnedFd::from(writer)), &limits);
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+                let port = listener.local_addr().expect("an address").port();
+                port_sender.send(port).expect("the test waits");
+                let settings = Settings { port, expected: None };
+                tokio::select! {
+                    error = serve(listener, settings, limits, lines.expect("a writer")) => Some(error),
+                    _ = stopped => None,
+                }
+            })
+        });
+        let port = port.recv().expect("a port");
+        (Self { port, stop: Some(stop), thread: Some(thread) }, reader)
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.port)
+    }
+
+    /// Waits until the handler has ended by itself and returns why.
+    pub(crate) fn wait(mut self) -> StdoutError {
+        let thread = self.thread.take().expect("a thread");
+        thread.join().expect("no panic").expect("it ended by itself")
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the handler must not pass unseen, but one panic is enough.
+            let ended = thread.join();
+            assert!(thread::panicking() || ended.is_ok(), "the handler panicked");
+        }
+    }
+}

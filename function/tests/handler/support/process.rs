@@ -1,0 +1,243 @@
+//! The handler as a process, started as the Functions host starts it.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::process::ExitStatusExt,
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    PATIENCE,
+    http::{Client, bare},
+};
+
+/// The handler's binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ispmon-function");
+
+/// A running handler, killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) port: u16,
+    stdout: Option<ChildStdout>,
+    lines: Option<Receiver<String>>,
+}
+
+impl Process {
+    /// Starts the handler and reads its stdout as the host does.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[]).reading()
+    }
+
+    /// Starts the handler with more environment variables; nobody reads its stdout yet.
+    pub(crate) fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::start_command(|| {
+            let mut command = Command::new(BINARY);
+            command.env_clear().envs(variables.iter().copied());
+            command
+        })
+    }
+
+    /// Starts a command that becomes the handler and waits until it is ready.
+    pub(crate) fn start_command(command: impl Fn() -> Command) -> Self {
+        // Between choosing a port and listening on it, somebody else may take it.
+        (0..20)
+            .find_map(|_| Self::start_on(free_port(), &mut command(), Stdio::piped()))
+            .expect("the handler becomes ready")
+    }
+
+    /// Starts a command that becomes the handler on a port; `None` when it ends instead.
+    pub(crate) fn start_on(port: u16, command: &mut Command, stdout: Stdio) -> Option<Self> {
+        let mut child = command
+            .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the handler starts");
+        let stdout = child.stdout.take();
+        let mut process = Self { child, port, stdout, lines: None };
+        process.wait_until_ready().then_some(process)
+    }
+
+    /// Reads stdout from now on.
+    pub(crate) fn reading(mut self) -> Self {
+        let stdout = self.stdout.take().expect("nobody reads yet");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n') {
+                let line = String::from_utf8(line.expect("a line")).expect("a line of text");
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        self.lines = Some(lines);
+        self
+    }
+
+    /// The handler's stdout, for a test that reads it itself.
+    pub(crate) fn take_stdout(&mut self) -> ChildStdout {
+        self.stdout.take().expect("nobody reads yet")
+    }
+
+    /// The next line on stdout.
+    pub(crate) fn line(&self) -> Value {
+        let line = self.lines().recv_timeout(PATIENCE).expect("a line");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// Asserts that nothing was written that has not been taken by [`Self::line`].
+    ///
+    /// A heartbeat is sent as a mark: lines are in order, so what comes before its line is all.
+    pub(crate) fn assert_no_more_lines(&self) {
+        let answer =
+            super::http::once(self.port, &super::http::post("/api/ping", r#"{"device":"mark"}"#));
+        assert_eq!(answer.status, 200);
+        assert_eq!(self.line(), serde_json::json!({"event": "heartbeat", "device": "mark"}));
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.port)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("an id");
+        kill_process(id, signal).expect("a signal sent");
+    }
+
+    /// Waits for the end and returns the status, the rest of stdout and all of stderr.
+    pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>, String) {
+        let status = wait(&mut self.child);
+        let mut rest = Vec::new();
+        if self.lines.is_some() {
+            loop {
+                match self.lines().recv_timeout(PATIENCE) {
+                    Ok(line) => rest.push(line),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Timeout) => panic!("stdout stays open"),
+                }
+            }
+        }
+        let mut errors = String::new();
+        let stderr = self.child.stderr.as_mut().expect("a pipe");
+        stderr.read_to_string(&mut errors).expect("text on stderr");
+        (status, rest, errors)
+    }
+
+    /// Kills the handler as the host does at its end, and checks that it had lived until then and
+    /// had written nothing to stderr.
+    pub(crate) fn end(mut self) {
+        assert_eq!(self.child.try_wait().expect("a status"), None, "the handler has ended");
+        self.signal(Signal::KILL);
+        let (status, _, errors) = self.wait();
+        assert_eq!((status.signal(), errors.as_str()), (Some(9), ""));
+    }
+
+    /// Resident memory in bytes; `None` where the system does not tell.
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    }
+
+    fn lines(&self) -> &Receiver<String> {
+        self.lines.as_ref().expect("stdout is read")
+    }
+
+    fn wait_until_ready(&mut self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if self.child.try_wait().expect("a status").is_some() {
+                return false;
+            }
+            if let Ok(mut client) = Client::try_connect(self.port) {
+                return client.exchange(&bare("GET", "/")).status == 200;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asserts that resident memory has grown by less than 2 MiB.
+#[track_caller]
+pub(crate) fn assert_flat(before: Option<u64>, after: Option<u64>) {
+    let (Some(before), Some(after)) = (before, after) else {
+        println!("SKIPPED: this system does not tell a process's resident memory");
+        return;
+    };
+    println!("resident memory: {before} bytes before, {after} bytes after");
+    assert!(after.saturating_sub(before) < 2 * 1024 * 1024, "{before} to {after}");
+}
+
+/// Runs the handler until it ends by itself; returns its status, stdout and stderr.
+pub(crate) fn run<'a>(
+    variables: impl IntoIterator<Item = (&'a str, OsString)>,
+) -> (ExitStatus, String, String) {
+    run_command(Command::new(BINARY).env_clear().envs(variables))
+}
+
+/// Runs a command until it ends by itself; returns its status, stdout and stderr.
+pub(crate) fn run_command(command: &mut Command) -> (ExitStatus, String, String) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let status = wait(&mut child);
+    let text = |pipe: Option<&mut dyn Read>| {
+        let mut text = String::new();
+        pipe.expect("a pipe").read_to_string(&mut text).expect("text");
+        text
+    };
+    let stdout = text(child.stdout.as_mut().map(|pipe| pipe as &mut dyn Read));
+    (status, stdout, text(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read)))
+}
+
+/// A port on loopback that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// The variables of a start on a port, as a list for [`run`].
+pub(crate) fn port_variable(port: impl AsRef<OsStr>) -> [(&'static str, OsString); 1] {
+    [("FUNCTIONS_CUSTOMHANDLER_PORT", port.as_ref().to_owned())]
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().expect("a status") {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    // Ends it, so that no test leaves a process behind.
+    let _ = child.kill();
+    let _ = child.wait();
+    panic!("the handler does not end");
+}
