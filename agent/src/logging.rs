@@ -1,6 +1,6 @@
 //! What the agent says about itself, without ever waiting for whoever reads it.
 //!
-//! An event becomes a line in a bounded [`queue`], and one thread of its own writes the lines. A
+//! An event becomes a line in a bounded queue, and one thread of its own writes the lines. A
 //! pipe that nobody empties or a stopped terminal therefore blocks that thread and nothing else:
 //! when the queue is full, lines are dropped and counted, and the count is logged as soon as there
 //! is room again. At the end the agent waits [`FLUSH_LIMIT`] for the lines that remain, no longer.

@@ -10,7 +10,7 @@ use ispmon_wire::{Heartbeat, State};
 use rustix::process::Signal;
 
 use crate::{
-    agent::{Agent, Folder, PATIENCE},
+    agent::{Agent, Folder},
     server::{Behaviour, OK, Server},
     silent_resolver,
 };
@@ -166,7 +166,7 @@ fn writer_once_there_is_a_reader(pipe: &std::path::Path) -> std::fs::File {
 
     const PAUSE: Duration = Duration::from_millis(10);
     let without_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut left = PATIENCE;
+    let mut left = crate::agent::PATIENCE;
     loop {
         match std::fs::File::options().write(true).custom_flags(without_waiting).open(pipe) {
             Ok(writer) => return writer,
