@@ -300,6 +300,41 @@ async fn proxies_that_refuse() {
 }
 
 #[tokio::test]
+async fn a_socks_proxy_that_refuses_or_is_not_there() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    let address = format!("socks5h://127.0.0.1:{port}");
+    let target = "https://func.example/api/ping";
+    let proxy = proxy::choose(&target.parse().expect("a URL"), |name| {
+        (name == "ALL_PROXY").then(|| address.clone())
+    });
+    let proxy = proxy.expect("a proxy").expect("for this target");
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        // RFC 1928: version, one method, "no authentication"; then the request for a name and port.
+        let mut greeting = [0; 3];
+        stream.read_exact(&mut greeting).await.expect("a greeting");
+        assert_eq!(greeting, [5, 1, 0]);
+        stream.write_all(&[5, 0]).await.expect("a method");
+        let mut request = [0; 4 + 1 + 12 + 2];
+        stream.read_exact(&mut request).await.expect("a request");
+        assert_eq!(&request[5..17], b"func.example", "the proxy looks the name up");
+        // Connection refused, from nowhere in particular.
+        stream.write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]).await.expect("an answer");
+        drop(listener);
+    };
+    let (failure, ()) = tokio::join!(fail(target, Roots::Nobody, Some(&proxy), AMPLE), serve);
+    assert_eq!(failure.kind, FailureKind::ProxyRefused);
+    insta::assert_snapshot!(reason(&failure, port), @"the proxy socks5h://127.0.0.1:PORT was reached but would not connect further (connection refused)");
+
+    let failure = fail(target, Roots::Nobody, Some(&proxy), AMPLE).await;
+    assert_eq!(failure.kind, FailureKind::ConnectFailed);
+    insta::assert_snapshot!(reason(&failure, port), @"no connection to the proxy socks5h://127.0.0.1:PORT could be made");
+}
+
+#[tokio::test]
 async fn a_proxy_that_is_not_there() {
     let port = free_port();
     let proxy = proxy_at(port, "");
