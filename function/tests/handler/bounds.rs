@@ -90,6 +90,23 @@ fn a_client_that_never_reads_is_dropped() {
     }
 }
 
+/// Without reading on, the system would send a reset, which fails the client's sending and may
+/// destroy the answer.
+#[test]
+fn a_client_that_still_sends_is_not_reset() {
+    let function = start(Limits { linger: PATIENCE, ..Limits::default() });
+    for (path, status) in [("/api/ping", 413), ("/api/outages", 413), ("/api/nothing", 404)] {
+        let mut client = function.connect();
+        let request = post(path, vec![b' '; 500_000]);
+        let (first, rest) = request.split_at(100_000);
+        assert_eq!(client.exchange(first).status, status);
+        for piece in rest.chunks(1_000) {
+            client.send(piece).expect("the rest sent");
+        }
+        client.wait_for_end();
+    }
+}
+
 #[test]
 fn a_client_that_is_told_to_close_and_does_not_is_dropped() {
     let function =

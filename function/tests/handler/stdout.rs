@@ -3,14 +3,17 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::Read,
+    io::{Read, pipe},
+    os::fd::OwnedFd,
     process::Command,
     thread,
     time::Duration,
 };
 
-use ispmon_function::Limits;
+use ispmon_function::{Limits, LineWriter, line};
+use ispmon_wire::{Device, Heartbeat};
 use serde_json::{Value, json};
+use tokio::{runtime, task::JoinSet};
 
 use crate::support::{
     PATIENCE,
@@ -122,6 +125,47 @@ fn a_slow_reader_gets_every_line_whole() {
     let lines = devices(&reader.join().expect("the reader"));
     assert_eq!(lines.len(), 800);
     assert_eq!(lines.iter().collect::<HashSet<_>>().len(), 800);
+}
+
+/// Tasks that always have something to write meet a pipe that is full most of the time, with lines
+/// so long that it takes them in parts.
+#[test]
+fn no_line_overtakes_the_rest_of_another() {
+    let (mut stdout, writer) = pipe().expect("a pipe");
+    let reader = thread::spawn(move || {
+        let (mut text, mut piece) = (Vec::new(), [0; 1_234]);
+        loop {
+            match stdout.read(&mut piece).expect("stdout") {
+                0 => break,
+                read => text.extend_from_slice(&piece[..read]),
+            }
+        }
+        String::from_utf8(text).expect("text")
+    });
+    // The runtime looks for room in the pipe after each step, so the others often run before the one
+    // that has to finish a line.
+    let runtime = runtime::Builder::new_current_thread().enable_all().event_interval(1).build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async {
+        let limits = Limits { line: PATIENCE, waiting_bytes: usize::MAX, ..Limits::default() };
+        let lines = LineWriter::to(File::from(OwnedFd::from(writer)), &limits).expect("a writer");
+        let mut tasks = JoinSet::new();
+        for task in 0..20 {
+            let lines = lines.clone();
+            tasks.spawn(async move {
+                let device = Device::from(task.to_string().as_str());
+                for number in 0..100 {
+                    let note = Some("\u{10ffff}".repeat(450 + number % 50));
+                    let heartbeat = Heartbeat { note, ..Heartbeat::default() };
+                    let line = line::heartbeat(&device, None, &heartbeat);
+                    lines.write([line]).await.expect("a line written");
+                }
+            });
+        }
+        tasks.join_all().await;
+    });
+    drop(runtime);
+    assert_eq!(devices(&reader.join().expect("the reader")).len(), 2_000);
 }
 
 #[test]
