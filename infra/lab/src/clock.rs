@@ -93,6 +93,15 @@ impl StoryClock {
         Self::start_at(scale, Timestamp::now())
     }
 
+    /// Starts a clock which reads the last full hour of the real wall-clock time now.
+    ///
+    /// So the minutes of a short story are those that a mail's time of day shows.
+    pub fn start_on_the_hour(scale: Scale) -> Self {
+        let now = Timestamp::now();
+        let hour = now.as_second().rem_euclid(3600);
+        Self::start_at(scale, Timestamp::from_second(now.as_second() - hour).unwrap_or(now))
+    }
+
     /// Starts a clock that reads `epoch` now; at [`Scale::REAL`] the epoch is the real time whatever is given.
     pub fn start_at(scale: Scale, epoch: Timestamp) -> Self {
         let epoch = if scale == Scale::REAL { Timestamp::now() } else { epoch };
@@ -185,6 +194,12 @@ mod tests {
         assert_eq!(at, epoch() + SignedDuration::from_mins(2));
         assert_eq!(clock.real_until(at), Duration::from_secs(4));
         assert_eq!(clock.real_until(epoch() - SignedDuration::from_mins(1)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_story_may_begin_on_the_hour() {
+        let epoch = StoryClock::start_on_the_hour(Scale::FASTEST).epoch();
+        assert_eq!((epoch.as_second() % 3600, epoch.subsec_nanosecond()), (0, 0));
     }
 
     #[test]

@@ -1,0 +1,167 @@
+//! The demo: the whole story in three quarters of a minute, told and checked.
+//!
+//! A real agent sends heartbeats to the real function behind the stand-in for the Functions host; the
+//! line between them is cut; the alert mail and a reminder arrive; the line returns; the resolved mail
+//! arrives. One real second stands for one minute of the story. Everything happens on loopback and in
+//! a temporary folder, which is gone afterwards.
+//!
+//! - [`story`] checks that every step happens in its order and in time; it is a pure machine.
+//! - [`director`] makes things happen and tells the story what did.
+//! - [`agent`] is the agent's process, [`narrator`] prints.
+
+pub mod agent;
+pub mod director;
+pub mod narrator;
+pub mod story;
+
+use std::{
+    env,
+    error::Error as _,
+    fmt::Write as _,
+    fs,
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{
+    clock::{Scale, StoryClock},
+    cloud::{Cloud, CloudError, CloudSettings},
+    host::keys::Keys,
+    line::{Line, LineError},
+    telemetry::IngestionDelay,
+};
+use agent::{Agent, AgentError, AgentSettings};
+use director::{Director, Failure, Interruptions};
+use narrator::Narrator;
+
+/// The device that the story is about.
+const DEVICE: &str = "dl-home";
+/// What every item takes until it can be queried, in story time: Azure's average.
+///
+/// Source: "average latency … less than 10 seconds", Microsoft Learn, "Log data ingestion time in
+/// Azure Monitor".
+const DELAY: SignedDuration = SignedDuration::from_secs(10);
+/// Longer than the demo: the agent's clean stop at the end must raise nothing.
+const QUIET_AFTER_STOP: Duration = Duration::from_mins(1);
+/// Any free port of this machine alone.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Why the demo failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// There is no place for its files.
+    #[error("cannot make a temporary folder")]
+    Folder(#[source] io::Error),
+    /// The lab starts agent and function from its own executable.
+    #[error("cannot find the lab's own executable")]
+    Executable(#[source] io::Error),
+    /// Tokio's runtime could not be made.
+    #[error("cannot start the demo's event loop")]
+    Runtime(#[source] io::Error),
+    /// The cloud did not start.
+    #[error("cannot start the cloud")]
+    Cloud(#[from] CloudError),
+    /// There is no line between agent and cloud.
+    #[error("cannot lay the line between agent and cloud")]
+    Line(#[from] LineError),
+    /// The agent did not start.
+    #[error("cannot start the agent")]
+    Agent(#[from] AgentError),
+    /// The story was not told to its end.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// Runs the demo and prints it; the exit code is 0 only if every step happened in its order.
+pub fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime
+        .map_err(DemoError::Runtime)
+        .and_then(|runtime| runtime.block_on(run(&mut io::stdout().lock())));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("The demo has failed: {}.", sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and its causes, without a full stop.
+fn sentence(error: &DemoError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text.trim_end_matches('.').to_owned()
+}
+
+/// Runs the demo and writes its story to `output`.
+///
+/// # Errors
+/// [`DemoError`] says what could not be started, or how the story went wrong.
+pub async fn run(output: &mut impl Write) -> Result<(), DemoError> {
+    let mut interruptions = Interruptions::listen()?;
+    // It outlives everything that uses it.
+    let home = TempDir::with_prefix("ispmon-demo-").map_err(DemoError::Folder)?;
+    let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
+    let narrator = Narrator::new(output, clock);
+    let mut director = tokio::select! {
+        by = interruptions.next() => return Err(Failure::Interrupted(by).into()),
+        director = set_up(&home, clock, narrator) => director?,
+    };
+    let result = director.direct(&mut interruptions).await;
+    tokio::select! {
+        _ = interruptions.next() => {}
+        () = director.leave() => {}
+    }
+    Ok(result?)
+}
+
+/// Starts the cloud, the line and the agent.
+async fn set_up<W: Write>(
+    home: &TempDir,
+    clock: StoryClock,
+    mut narrator: Narrator<W>,
+) -> Result<Director<W>, DemoError> {
+    let executable = env::current_exe().map_err(DemoError::Executable)?;
+    let key = Uuid::new_v4().to_string();
+    let cloud = Cloud::start(CloudSettings {
+        listen: LOOPBACK,
+        keys: Keys::host(&key),
+        devices: vec![DEVICE.to_owned()],
+        mail_folder: home.path().join("mail"),
+        executable: executable.clone(),
+        delay: IngestionDelay::fixed(DELAY),
+        seed: 0,
+        clock,
+    })
+    .await?;
+    let line = Line::lay(LOOPBACK, cloud.address())?;
+    let agent = Agent::start(&AgentSettings {
+        executable,
+        folder: agent_folder(home)?,
+        device: DEVICE.to_owned(),
+        cloud: line.address(),
+        key,
+        quiet_after_stop: QUIET_AFTER_STOP,
+    })?;
+    narrator.opening(DEVICE);
+    Ok(Director::new(cloud, line, agent, DEVICE, clock, narrator))
+}
+
+fn agent_folder(home: &TempDir) -> Result<PathBuf, DemoError> {
+    let folder = home.path().join("agent");
+    fs::create_dir(&folder).map_err(DemoError::Folder)?;
+    Ok(folder)
+}

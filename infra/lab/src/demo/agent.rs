@@ -1,0 +1,244 @@
+//! The device's side: a real agent as a process of its own, with settings that fit the story's clock.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
+};
+
+use crate::role;
+
+/// What the agent is told.
+#[derive(Clone, Debug)]
+pub struct AgentSettings {
+    /// The executable that becomes the agent when it is started under the agent's name.
+    pub executable: PathBuf,
+    /// An existing folder for the agent's files, its own.
+    pub folder: PathBuf,
+    /// The device's name.
+    pub device: String,
+    /// Where the cloud is.
+    pub cloud: SocketAddr,
+    /// The function key.
+    pub key: String,
+    /// How long the device may be silent after a clean stop, in real time.
+    pub quiet_after_stop: Duration,
+}
+
+/// A running agent, which is killed when it is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    /// `None` when the agent has closed it.
+    log: Option<Lines<BufReader<ChildStderr>>>,
+}
+
+/// What an agent does.
+#[derive(Debug)]
+pub enum AgentEvent {
+    /// It logged something.
+    Said(LogLine),
+    /// It ended, and everything that it logged was returned before.
+    Ended(io::Result<ExitStatus>),
+}
+
+/// One line of the agent's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// `ERROR`, `WARN`, `INFO` or `DEBUG`.
+    pub level: String,
+    /// The sentence.
+    pub sentence: String,
+}
+
+/// The agent could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// One of its files could not be written.
+    #[error("cannot write the agent's file `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The process could not be started.
+    #[error("cannot start the agent `{}`", path.display())]
+    Start {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl AgentSettings {
+    /// The configuration file: one real second stands for one minute, so everything that is a minute
+    /// by default is a second here, and so on. The timeout is twice as long as its share, because a
+    /// machine that is busy does not get faster with the clock.
+    fn configuration(&self, key_file: &Path) -> String {
+        format!(
+            "device = {}\n\n\
+             [heartbeat]\n\
+             url = {}\n\
+             key_file = {}\n\
+             interval = \"1s\"\n\
+             timeout = \"1s\"\n\
+             backoff_base = \"20ms\"\n\
+             backoff_cap = \"500ms\"\n\
+             quiet_after_stop = \"{}ms\"\n",
+            toml_text(&self.device),
+            toml_text(&format!("http://{}/api/ping", self.cloud)),
+            toml_text(&key_file.display().to_string()),
+            self.quiet_after_stop.as_millis(),
+        )
+    }
+}
+
+/// A basic string of TOML; JSON's escapes are a subset of TOML's.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+impl Agent {
+    /// Writes the agent's files and starts it, with an environment that holds nothing: variables
+    /// such as a proxy must not lead it elsewhere.
+    pub fn start(settings: &AgentSettings) -> Result<Self, AgentError> {
+        let folder = &settings.folder;
+        let key_file = folder.join("heartbeat.key");
+        write(&key_file, 0o600, &settings.key)?;
+        let configuration = folder.join("agent.toml");
+        write(&configuration, 0o644, &settings.configuration(&key_file))?;
+        let program = folder.join(role::AGENT);
+        link(&settings.executable, &program)
+            .map_err(|source| AgentError::File { path: program.clone(), source })?;
+        let failed = |source| AgentError::Start { path: program.clone(), source };
+        let mut child = Command::new(&program)
+            .args(["run", "--config"])
+            .arg(&configuration)
+            .current_dir(folder)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Ctrl-C in a terminal is for the lab, which ends its agent itself.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let log = child.stderr.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
+        Ok(Self { child, log: Some(BufReader::new(log).lines()) })
+    }
+
+    /// The process id, unless the agent has ended and that is known.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// What the agent does next. Cancelling loses nothing.
+    pub async fn next(&mut self) -> AgentEvent {
+        if let Some(log) = &mut self.log {
+            // Text that is no UTF-8 would not be from the agent: as good as the end.
+            if let Ok(Some(line)) = log.next_line().await {
+                return AgentEvent::Said(LogLine::read(&line));
+            }
+            self.log = None;
+        }
+        AgentEvent::Ended(self.child.wait().await)
+    }
+
+    /// Asks the agent to stop, as a service manager does: SIGTERM. Without effect once it has ended.
+    pub fn ask_to_stop(&self) {
+        let process = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        if let Some(process) = process {
+            // It fails only for a process that has just ended.
+            let _ = kill_process(process, Signal::TERM);
+        }
+    }
+}
+
+impl LogLine {
+    /// Takes a line apart: time, level, sentence. One of another shape is all sentence.
+    fn read(line: &str) -> Self {
+        let mut parts = line.splitn(3, ' ').skip(1);
+        match (parts.next(), parts.next()) {
+            (Some(level @ ("ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE")), Some(sentence)) => {
+                Self { level: level.to_owned(), sentence: sentence.trim_start().to_owned() }
+            }
+            _ => Self { level: String::new(), sentence: line.to_owned() },
+        }
+    }
+}
+
+fn write(path: &Path, mode: u32, text: &str) -> Result<(), AgentError> {
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| AgentError::File { path: path.to_owned(), source })
+}
+
+/// Links `name` to `executable`; a link from an earlier start is fine.
+fn link(executable: &Path, name: &Path) -> io::Result<()> {
+    match symlink(executable, name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_come_apart() {
+        for (line, level, sentence) in [
+            ("2026-03-01T12:00:00+00:00 WARN  No answer. Wait.", "WARN", "No answer. Wait."),
+            ("2026-03-01T12:00:00+00:00 ERROR Broken.", "ERROR", "Broken."),
+            ("thread 'main' panicked at x", "", "thread 'main' panicked at x"),
+            ("", "", ""),
+        ] {
+            let expected = LogLine { level: level.to_owned(), sentence: sentence.to_owned() };
+            assert_eq!(LogLine::read(line), expected);
+        }
+    }
+
+    #[test]
+    fn the_configuration_is_a_story_minute_to_the_second() {
+        let settings = AgentSettings {
+            executable: PathBuf::from("/lab"),
+            folder: PathBuf::from("/folder"),
+            device: "dl-\"home\"".to_owned(),
+            cloud: ([127, 0, 0, 1], 7071).into(),
+            key: "secret".to_owned(),
+            quiet_after_stop: Duration::from_secs(8),
+        };
+        insta::assert_snapshot!(settings.configuration(Path::new("/folder/key")), @r#"
+        device = "dl-\"home\""
+
+        [heartbeat]
+        url = "http://127.0.0.1:7071/api/ping"
+        key_file = "/folder/key"
+        interval = "1s"
+        timeout = "1s"
+        backoff_base = "20ms"
+        backoff_cap = "500ms"
+        quiet_after_stop = "8000ms"
+        "#);
+    }
+}

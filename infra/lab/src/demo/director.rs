@@ -1,0 +1,330 @@
+//! Who makes the story happen: cuts the line and restores it, and tells the story what happened.
+
+use std::{
+    fmt, future,
+    io::{self, Write},
+    process::ExitStatus,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{
+    agent::{Agent, AgentEvent, LogLine},
+    narrator::{Completed, Narrator},
+    story::{Broken, Happened, MailKind, MailSent, Step, Story, What},
+};
+use crate::{
+    clock::StoryClock,
+    cloud::{Cloud, CloudEvent},
+    host::restart::Ending,
+    line::{Line, LineError},
+    mail::MailError,
+    rules::{MonitorCondition, Notification, settings::Memory},
+};
+
+/// When the line is cut, from the start of the story: late enough for a rhythm of heartbeats, and so
+/// that the silence is found early by the evaluations that come every five minutes.
+const CUT_AFTER: SignedDuration = SignedDuration::from_millis(6 * 60_000 + 30_000);
+/// How long after the reminder the line is restored.
+const RESTORE_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
+/// Why the story was not told to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A step was missing, late, doubled or wrong.
+    #[error("the story went wrong. {0}")]
+    Story(#[from] Broken),
+    /// The agent ended.
+    #[error("the agent has ended in the middle of the story: {0}")]
+    AgentEnded(ExitStatus),
+    /// Nobody knows what became of the agent.
+    #[error("the agent was lost in the middle of the story")]
+    AgentLost(#[source] io::Error),
+    /// The function ended, whatever the host did then.
+    #[error("the function has ended in the middle of the story: it {ending}{}", Words(last_words))]
+    FunctionEnded {
+        /// How.
+        ending: Ending,
+        /// The last error lines that it wrote.
+        last_words: Vec<String>,
+    },
+    /// The host has stopped.
+    #[error("the stand-in for the Functions host has stopped in the middle of the story: {reason}")]
+    HostStopped {
+        /// Why.
+        reason: String,
+    },
+    /// The host did not let a request through to the function.
+    #[error("the stand-in for the Functions host answered {method} {path} with {status}")]
+    Rejected {
+        /// The request's method.
+        method: String,
+        /// The request's path.
+        path: String,
+        /// The answer's status.
+        status: u16,
+    },
+    /// A mail could not be written.
+    #[error("a mail could not be sent")]
+    Mail(#[source] MailError),
+    /// The line could not be cut.
+    #[error("the line could not be cut")]
+    Line(#[from] LineError),
+    /// The user asked for an end.
+    #[error("stopped by {0} before the end of the story")]
+    Interrupted(&'static str),
+    /// The system gives no notice of signals.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// What a process said at last, as the end of a sentence.
+struct Words<'words>(&'words [String]);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(formatter, "; its last words: {}", self.0.join(" / "))
+        }
+    }
+}
+
+/// Everything that plays a part, and the story that it makes.
+#[derive(Debug)]
+pub struct Director<W> {
+    clock: StoryClock,
+    cloud: Cloud,
+    line: Line,
+    agent: Agent,
+    story: Story,
+    narrator: Narrator<W>,
+    completed: Vec<Completed>,
+    heartbeats: Vec<Timestamp>,
+}
+
+/// SIGINT and SIGTERM, listened to.
+#[derive(Debug)]
+pub struct Interruptions {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+/// What the director does next by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cue {
+    Cut,
+    Restore,
+    End,
+}
+
+impl Interruptions {
+    /// Listens from now on; the signals' default effect is gone for good.
+    pub fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::Signals);
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one of them, and names it.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+impl<W: Write> Director<W> {
+    /// A director for a story that has just begun.
+    pub fn new(
+        cloud: Cloud,
+        line: Line,
+        agent: Agent,
+        device: &str,
+        clock: StoryClock,
+        narrator: Narrator<W>,
+    ) -> Self {
+        let story = Story::new(device, clock.epoch());
+        let (completed, heartbeats) = (Vec::new(), Vec::new());
+        Self { clock, cloud, line, agent, story, narrator, completed, heartbeats }
+    }
+
+    /// Directs until the story is complete or broken, and sums up either way.
+    pub async fn direct(&mut self, interruptions: &mut Interruptions) -> Result<(), Failure> {
+        let result = self.play(interruptions).await;
+        self.narrator.summary(&self.completed);
+        result
+    }
+
+    /// Stops the agent, then the cloud.
+    pub async fn leave(mut self) {
+        self.agent.ask_to_stop();
+        while !matches!(self.agent.next().await, AgentEvent::Ended(_)) {}
+        self.cloud.stop().await;
+    }
+
+    async fn play(&mut self, interruptions: &mut Interruptions) -> Result<(), Failure> {
+        while self.story.next().is_some() {
+            let cue = self.cue();
+            let deadline = self.story.deadline();
+            let clock = self.clock;
+            tokio::select! {
+                biased;
+                by = interruptions.next() => return Err(Failure::Interrupted(by)),
+                event = self.cloud.next_event() => self.cloud_did(event)?,
+                event = self.agent.next() => self.agent_did(event)?,
+                cue = reached(clock, cue) => self.act(cue).await?,
+                () = clock.sleep_until(deadline) => return Err(self.story.overdue().into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be done next and when.
+    fn cue(&self) -> Option<(Timestamp, Cue)> {
+        let after = |wait| {
+            let last = self.completed.last().map_or(self.clock.epoch(), |(_, at)| *at);
+            last.saturating_add(wait).unwrap_or(Timestamp::MAX)
+        };
+        match self.story.next()? {
+            Step::LineCut => {
+                let cut = self.clock.epoch().saturating_add(CUT_AFTER).unwrap_or(Timestamp::MAX);
+                Some((cut, Cue::Cut))
+            }
+            Step::LineRestored => Some((after(RESTORE_AFTER), Cue::Restore)),
+            Step::Quiet => self.story.quiet_until().map(|until| (until, Cue::End)),
+            _ => None,
+        }
+    }
+
+    async fn act(&mut self, cue: Cue) -> Result<(), Failure> {
+        match cue {
+            Cue::Cut => {
+                self.line.cut().await?;
+                let at = self.clock.now();
+                self.narrator.tell(at, "LINE     The line between agent and cloud is cut.");
+                self.happened(at, What::LineCut)
+            }
+            Cue::Restore => {
+                let at = self.clock.now();
+                self.line.restore();
+                self.narrator.tell(at, "LINE     The line is restored.");
+                self.happened(at, What::LineRestored)
+            }
+            Cue::End => {
+                let at = self.clock.now();
+                self.narrator.tell(at, "cloud    another evaluation has passed without a mail");
+                self.happened(at, What::Over)
+            }
+        }
+    }
+
+    fn cloud_did(&mut self, event: CloudEvent) -> Result<(), Failure> {
+        match event {
+            CloudEvent::HeartbeatVisible(heartbeat) => self.heartbeat(heartbeat.written),
+            CloudEvent::Mail { notification, mail, file } => {
+                self.narrator.mail(&mail, &file);
+                let at = self.clock.now().max(mail.sent);
+                self.happened(at, What::Mail(MailSent::of(&notification)))
+            }
+            CloudEvent::FunctionReady { took } => {
+                let text = format!(
+                    "cloud    the function answers {} ms after its start",
+                    took.as_millis()
+                );
+                self.narrator.tell(self.clock.now(), text);
+                Ok(())
+            }
+            CloudEvent::FunctionEnded { ending, last_words, .. } => {
+                Err(Failure::FunctionEnded { ending, last_words })
+            }
+            CloudEvent::HostStopped { reason } => Err(Failure::HostStopped { reason }),
+            CloudEvent::MailLost(error) => Err(Failure::Mail(error)),
+            CloudEvent::Rejected { method, path, status, .. } => {
+                Err(Failure::Rejected { method: method.to_string(), path, status })
+            }
+            // The story is about what can be queried, not about what is on its way.
+            CloudEvent::Invoked { .. }
+            | CloudEvent::HeartbeatWritten(_)
+            | CloudEvent::Line { .. }
+            | CloudEvent::Evaluated { .. } => Ok(()),
+        }
+    }
+
+    fn heartbeat(&mut self, written: Timestamp) -> Result<(), Failure> {
+        let number = self.heartbeats.len() + 1;
+        let gap = self.heartbeats.last().map(|last| written.duration_since(*last).as_secs());
+        self.heartbeats.push(written);
+        let at = self.clock.now();
+        match (gap, self.story.next()) {
+            (None, _) => {
+                self.narrator.tell(at, format_args!("cloud    heartbeat {number} can be queried"))
+            }
+            // A rhythm that has been shown need not be shown for ever.
+            (_, Some(Step::ResolvedMail | Step::Quiet)) => {}
+            (Some(gap), _) => {
+                let text = format!("cloud    heartbeat {number}, {gap} s after the one before");
+                self.narrator.tell(at, text);
+            }
+        }
+        self.happened(at, What::Heartbeat { written })
+    }
+
+    /// Tells the story what happened, and notes the step that it completes.
+    fn happened(&mut self, at: Timestamp, what: What) -> Result<(), Failure> {
+        if let Some(step) = self.story.tell(&Happened { at, what })? {
+            self.completed.push((step, at));
+        }
+        Ok(())
+    }
+
+    fn agent_did(&mut self, event: AgentEvent) -> Result<(), Failure> {
+        let LogLine { level, sentence } = match event {
+            AgentEvent::Said(line) => line,
+            AgentEvent::Ended(Ok(status)) => return Err(Failure::AgentEnded(status)),
+            AgentEvent::Ended(Err(error)) => return Err(Failure::AgentLost(error)),
+        };
+        let at = self.clock.now();
+        self.narrator.tell(at, format_args!("agent    {sentence}"));
+        if level == "WARN" && self.story.next() == Some(Step::AgentNotices) {
+            self.happened(at, What::AgentNoticed { sentence })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Waits until it is time for a cue; for ever without one.
+async fn reached(clock: StoryClock, cue: Option<(Timestamp, Cue)>) -> Cue {
+    match cue {
+        Some((at, cue)) => {
+            clock.sleep_until(at).await;
+            cue
+        }
+        None => future::pending().await,
+    }
+}
+
+impl MailSent {
+    /// What the story has to know of a notification.
+    fn of(notification: &Notification) -> Self {
+        let kind = match (notification.condition, notification.rule.memory) {
+            (MonitorCondition::Resolved, _) => MailKind::Resolved,
+            (MonitorCondition::Fired, Memory::Stateful { .. }) => MailKind::Alert,
+            (MonitorCondition::Fired, Memory::Stateless) => MailKind::Reminder,
+        };
+        let about: Vec<&str> =
+            notification.dimensions.iter().map(|(_, value)| value.as_str()).collect();
+        Self {
+            kind,
+            about: about.join(", "),
+            silent_minutes: notification.value.unwrap_or_default(),
+            evaluated: notification.evaluated,
+        }
+    }
+}

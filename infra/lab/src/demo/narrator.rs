@@ -1,0 +1,174 @@
+//! How the story is told: one line for each thing that happens, with the times of both clocks.
+
+use std::{fmt::Display, io::Write, path::Path};
+
+use jiff::Timestamp;
+
+use super::story::Step;
+use crate::{clock::StoryClock, mail::Mail};
+
+/// The rows of a mail's body that the demo shows; the file holds all of them.
+const SHOWN_ROWS: [&str; 7] = [
+    "Alert name",
+    "Severity",
+    "Monitor condition",
+    "Fired time",
+    "Resolved time",
+    "Dimension",
+    "Metric value",
+];
+
+/// Writes the story down.
+///
+/// Whether anybody reads it changes nothing: failures to write are ignored.
+#[derive(Debug)]
+pub struct Narrator<W> {
+    output: W,
+    clock: StoryClock,
+}
+
+/// A completed step and when that was.
+pub type Completed = (Step, Timestamp);
+
+impl<W: Write> Narrator<W> {
+    /// A narrator for a story that runs by `clock`.
+    pub const fn new(output: W, clock: StoryClock) -> Self {
+        Self { output, clock }
+    }
+
+    /// A line without a time.
+    pub fn say(&mut self, text: impl Display) {
+        // See the type's documentation.
+        let _ = writeln!(self.output, "{text}");
+    }
+
+    /// What happened at a story time.
+    pub fn tell(&mut self, at: Timestamp, text: impl Display) {
+        let times = self.times(at);
+        self.say(format_args!("{times}   {text}"));
+    }
+
+    /// What is going to be seen, and the heads of the columns that [`Self::tell`] writes.
+    pub fn opening(&mut self, device: &str) {
+        self.say(format_args!(
+            "The agent on {device} sends heartbeats to the function in the cloud, where alert rules wait for\n\
+             them. The line between the two is going to be cut, and to come back.\n\
+             \n\
+             Agent and function are real processes; the cloud around the function is played on this machine.\n\
+             One second of the demo stands for one minute of the story. The agent lives in the demo's time:\n\
+             when it says 1 s, that stands for a minute.\n"
+        ));
+        self.say("    demo       story");
+    }
+
+    /// A mail, with what matters in it.
+    pub fn mail(&mut self, mail: &Mail, file: &Path) {
+        self.tell(mail.sent, format_args!("MAIL     {}", mail.subject));
+        let to = mail.to.join(", ");
+        for row in std::iter::once(format!("{:<28}{to}", "To")).chain(shown_rows(&mail.body)) {
+            self.say(format_args!("{:23}│ {row}", ""));
+        }
+        let file = file.file_name().unwrap_or_default().display();
+        self.say(format_args!("{:23}└ {file}", ""));
+    }
+
+    /// What became of every step, and the last word if all is well.
+    pub fn summary(&mut self, completed: &[Completed]) {
+        self.say("");
+        self.say("    demo       story        step");
+        for step in Step::ALL {
+            match completed.iter().find(|(done, _)| *done == step) {
+                Some((_, at)) => self.tell(*at, format_args!("ok   {step}")),
+                None => self.say(format_args!("       –           –   --   {step}")),
+            }
+        }
+        self.say("");
+        if let Some((Step::Quiet, at)) = completed.last() {
+            let real = self.clock.real_until(*at).as_secs_f64();
+            let minutes = at.duration_since(self.clock.epoch()).as_mins();
+            let all = "Every step happened, in its order and in time";
+            self.say(format_args!("{all}: {minutes} minutes of the story in {real:.1} s."));
+        }
+    }
+
+    /// Real seconds and story minutes since the start.
+    fn times(&self, at: Timestamp) -> String {
+        let real = self.clock.real_until(at).as_secs_f64();
+        let story = at.duration_since(self.clock.epoch()).as_secs_f64() / 60.0;
+        format!("{real:6.1} s  {story:6.1} min")
+    }
+}
+
+/// The rows of a mail's body that are worth showing, in its order.
+fn shown_rows(body: &str) -> impl Iterator<Item = String> {
+    body.lines()
+        .filter(|row| SHOWN_ROWS.iter().any(|name| row.starts_with(name)))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::clock::Scale;
+
+    fn told(tell: impl FnOnce(&mut Narrator<&mut Vec<u8>>, Timestamp)) -> String {
+        let mut output = Vec::new();
+        let epoch = "2026-03-01T12:00:00Z".parse().expect("a valid time");
+        let clock = StoryClock::start_at(Scale::FASTEST, epoch);
+        tell(&mut Narrator::new(&mut output, clock), epoch);
+        String::from_utf8(output).expect("plain text")
+    }
+
+    fn minutes(minutes: i64) -> SignedDuration {
+        SignedDuration::from_mins(minutes)
+    }
+
+    #[test]
+    fn a_line_has_the_times_of_both_clocks() {
+        let text = told(|narrator, epoch| {
+            narrator.tell(epoch + SignedDuration::from_secs(450), "LINE     It is cut.");
+        });
+        assert_eq!(text, "   7.5 s     7.5 min   LINE     It is cut.\n");
+    }
+
+    #[test]
+    fn the_summary_of_a_story_that_broke_off_shows_what_is_missing() {
+        let text = told(|narrator, epoch| {
+            narrator.summary(&[
+                (Step::FirstHeartbeat, epoch + minutes(1)),
+                (Step::RegularHeartbeats, epoch + minutes(5)),
+                (Step::LineCut, epoch + minutes(7)),
+            ]);
+        });
+        insta::assert_snapshot!(text, @r"
+
+         demo       story        step
+        1.0 s     1.0 min   ok   the first heartbeat can be queried
+        5.0 s     5.0 min   ok   heartbeats come regularly
+        7.0 s     7.0 min   ok   the line is cut
+            –           –   --   the agent notices
+            –           –   --   the alert mail, after 5 to 10 minutes of silence
+            –           –   --   the reminder, at the mark of 10 or 15 minutes
+            –           –   --   the line is restored
+            –           –   --   a heartbeat comes through within seconds
+            –           –   --   the resolved mail, after three healthy evaluations
+            –           –   --   no further mail
+        ");
+    }
+
+    #[test]
+    fn the_summary_of_a_whole_story_ends_with_its_length() {
+        let text = told(|narrator, epoch| {
+            let completed: Vec<Completed> =
+                Step::ALL.iter().zip(1..).map(|(step, at)| (*step, epoch + minutes(at))).collect();
+            narrator.summary(&completed);
+        });
+        let last = text.lines().last();
+        let expected =
+            "Every step happened, in its order and in time: 10 minutes of the story in 10.0 s.";
+        assert_eq!(last, Some(expected));
+        assert!(!text.contains("--"), "{text}");
+    }
+}

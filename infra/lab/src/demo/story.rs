@@ -1,0 +1,297 @@
+//! The story that the demo must tell, checked step by step.
+//!
+//! A [`Story`] is told what happens and when, and says which step that completes, or how it breaks
+//! the story. It does nothing itself, reads no clock and prints nothing. All times are story times.
+
+mod broken;
+mod step;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use broken::Broken;
+pub use step::Step;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen in a story.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A heartbeat of the device can be queried.
+    Heartbeat {
+        /// When the function wrote its line.
+        written: Timestamp,
+    },
+    /// The line between agent and cloud is cut.
+    LineCut,
+    /// The agent logged that a heartbeat failed.
+    AgentNoticed {
+        /// Its own sentence.
+        sentence: String,
+    },
+    /// A mail was sent.
+    Mail(MailSent),
+    /// The line between agent and cloud is whole again.
+    LineRestored,
+    /// Nothing more is to be waited for.
+    Over,
+}
+
+/// What the story has to know about a mail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MailSent {
+    /// Which of the expected mails it is.
+    pub kind: MailKind,
+    /// The dimension values, which name the device.
+    pub about: String,
+    /// The minutes of silence that the mail shows.
+    pub silent_minutes: f64,
+    /// The evaluation that sent it.
+    pub evaluated: Timestamp,
+}
+
+/// The kinds of mail that the story knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailKind {
+    /// A device is silent.
+    Alert,
+    /// It still is.
+    Reminder,
+    /// It is back.
+    Resolved,
+}
+
+/// The fewest heartbeats that show a rhythm.
+const RHYTHM: usize = 5;
+/// The longest time between two heartbeats while the line works: one may be lost, two may not.
+const LONGEST_GAP: SignedDuration = SignedDuration::from_mins(3);
+/// The first heartbeat must be there before the rules are first evaluated.
+const FIRST_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+/// A heartbeat fails within an interval and its timeout.
+const NOTICED_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+/// Silence of 5 minutes is found by the next of the evaluations that come every 5 minutes.
+const ALERT_AFTER: (SignedDuration, SignedDuration) = minutes(5, 10);
+/// The marks at 10 and 15 minutes, each found by the next evaluation.
+const REMINDER_AFTER: (SignedDuration, SignedDuration) = minutes(10, 20);
+/// One timeout and one back-off; on the real clock, seconds.
+const RETURNS_WITHIN: SignedDuration = SignedDuration::from_mins(3);
+/// Three healthy evaluations, the first of them within 5 minutes; one more when ingestion is late.
+const RESOLVED_AFTER: (SignedDuration, SignedDuration) = minutes(10, 20);
+/// Until the next evaluation has certainly passed.
+const QUIET_FOR: SignedDuration = SignedDuration::from_millis(5 * 60_000 + 30_000);
+/// How late the lab itself may be.
+const SLACK: SignedDuration = SignedDuration::from_mins(1);
+/// How far the minutes in a mail may be from those counted here, in minutes.
+const SAME_MINUTES: f64 = 0.1;
+
+const fn minutes(from: i64, until: i64) -> (SignedDuration, SignedDuration) {
+    (SignedDuration::from_mins(from), SignedDuration::from_mins(until))
+}
+
+/// A story as far as it has been told.
+#[derive(Clone, Debug)]
+pub struct Story {
+    device: String,
+    next: Option<Step>,
+    beats: Vec<Timestamp>,
+    /// When the step before the next was completed.
+    since: Timestamp,
+    cut: Option<Timestamp>,
+    restored: Option<Timestamp>,
+    returned: Option<Timestamp>,
+}
+
+impl Story {
+    /// A story about `device` that begins at `start`.
+    pub fn new(device: &str, start: Timestamp) -> Self {
+        Self {
+            device: device.to_owned(),
+            next: Some(Step::FIRST),
+            beats: Vec::new(),
+            since: start,
+            cut: None,
+            restored: None,
+            returned: None,
+        }
+    }
+
+    /// The step that is waited for; `None` when the story is complete.
+    pub const fn next(&self) -> Option<Step> {
+        self.next
+    }
+
+    /// Takes in what happened, and says which step that completes, if any.
+    ///
+    /// # Errors
+    /// [`Broken`] when it should not have happened, or not yet, or not so.
+    pub fn tell(&mut self, happened: &Happened) -> Result<Option<Step>, Broken> {
+        if happened.at > self.deadline() {
+            return Err(self.overdue());
+        }
+        let completed = match &happened.what {
+            What::Heartbeat { written } => self.heartbeat(*written)?,
+            What::LineCut => self.reach(Step::LineCut, "The line was cut")?,
+            What::AgentNoticed { .. } => self.is_next(Step::AgentNotices),
+            What::Mail(mail) => self.mail(mail)?,
+            What::LineRestored => self.reach(Step::LineRestored, "The line was restored")?,
+            What::Over => self.over(happened.at)?,
+        };
+        match completed {
+            Some(Step::LineCut) => self.cut = Some(happened.at),
+            Some(Step::LineRestored) => self.restored = Some(happened.at),
+            _ => {}
+        }
+        if let Some(step) = completed {
+            self.since = happened.at;
+            self.next = step.next();
+        }
+        Ok(completed)
+    }
+
+    /// By when the next step must be completed, or the line's next heartbeat be there.
+    pub fn deadline(&self) -> Timestamp {
+        let after = |from: Timestamp, wait: SignedDuration| {
+            from.saturating_add(wait).unwrap_or(Timestamp::MAX)
+        };
+        let last_beat = self.beats.last().copied().unwrap_or(self.since);
+        let step = match self.next {
+            Some(Step::FirstHeartbeat) => after(self.since, FIRST_WITHIN),
+            // When to cut and to restore is for whoever tells the story.
+            None | Some(Step::RegularHeartbeats | Step::LineCut | Step::LineRestored) => {
+                Timestamp::MAX
+            }
+            Some(Step::AgentNotices) => after(self.since, NOTICED_WITHIN),
+            Some(Step::AlertMail) => after(last_beat, ALERT_AFTER.1 + SLACK),
+            Some(Step::ReminderMail) => after(last_beat, REMINDER_AFTER.1 + SLACK),
+            Some(Step::HeartbeatReturns) => after(self.since, RETURNS_WITHIN),
+            Some(Step::ResolvedMail) => {
+                after(self.returned.unwrap_or(last_beat), RESOLVED_AFTER.1 + SLACK)
+            }
+            Some(Step::Quiet) => after(self.since, QUIET_FOR + SLACK),
+        };
+        let line_works = !self.beats.is_empty() && (self.cut.is_none() || self.returned.is_some());
+        if line_works && self.next.is_some() {
+            step.min(after(last_beat, LONGEST_GAP))
+        } else {
+            step
+        }
+    }
+
+    /// What is wrong when the deadline has passed.
+    pub fn overdue(&self) -> Broken {
+        let gap = self.beats.last().copied().filter(|last| {
+            last.saturating_add(LONGEST_GAP).is_ok_and(|latest| latest == self.deadline())
+        });
+        match (gap, self.next) {
+            (Some(last), _) => Broken::HeartbeatsStopped { last },
+            (None, Some(step)) => Broken::Missing { step, deadline: self.deadline() },
+            (None, None) => Broken::AfterTheEnd,
+        }
+    }
+
+    /// Until when it must stay quiet before the story may end; `None` before the last step.
+    pub fn quiet_until(&self) -> Option<Timestamp> {
+        (self.next == Some(Step::Quiet))
+            .then(|| self.since.saturating_add(QUIET_FOR).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Completes `step` if it is the next.
+    fn is_next(&self, step: Step) -> Option<Step> {
+        (self.next == Some(step)).then_some(step)
+    }
+
+    /// Completes `step`, which must be the next.
+    fn reach(&self, step: Step, what: &'static str) -> Result<Option<Step>, Broken> {
+        match self.next {
+            Some(next) if next == step => Ok(Some(step)),
+            Some(next) => Err(Broken::OutOfOrder { what: what.to_owned(), instead_of: next }),
+            None => Err(Broken::AfterTheEnd),
+        }
+    }
+
+    fn over(&self, at: Timestamp) -> Result<Option<Step>, Broken> {
+        let completed = self.reach(Step::Quiet, "The story ended")?;
+        match self.quiet_until() {
+            Some(until) if at < until => Err(Broken::TooShort { until }),
+            _ => Ok(completed),
+        }
+    }
+
+    fn heartbeat(&mut self, written: Timestamp) -> Result<Option<Step>, Broken> {
+        if let (Some(cut), None) = (self.cut, self.restored)
+            && written > cut
+        {
+            return Err(Broken::ThroughTheCut { written });
+        }
+        // Ingestion may swap neighbours; the rhythm is that of the times at which they were written.
+        let place = self.beats.partition_point(|beat| *beat <= written);
+        self.beats.insert(place, written);
+        Ok(match self.next {
+            Some(Step::FirstHeartbeat) => Some(Step::FirstHeartbeat),
+            Some(Step::RegularHeartbeats) if self.beats.len() >= RHYTHM => {
+                Some(Step::RegularHeartbeats)
+            }
+            Some(Step::HeartbeatReturns) if self.restored.is_some_and(|at| written >= at) => {
+                self.returned = Some(written);
+                Some(Step::HeartbeatReturns)
+            }
+            _ => None,
+        })
+    }
+
+    fn mail(&self, mail: &MailSent) -> Result<Option<Step>, Broken> {
+        let step = mail.kind.step();
+        let completed = self.reach(step, mail.kind.what())?;
+        if !mail.about.contains(&self.device) {
+            return Err(Broken::OtherDevice { step, about: mail.about.clone() });
+        }
+        let last_beat = self.beats.iter().rev().find(|beat| **beat <= mail.evaluated);
+        let silent =
+            last_beat.map_or(SignedDuration::MAX, |beat| mail.evaluated.duration_since(*beat));
+        let (measured, (from, until)) = match mail.kind {
+            MailKind::Alert => (silent, ALERT_AFTER),
+            MailKind::Reminder => (silent, REMINDER_AFTER),
+            MailKind::Resolved => {
+                let returned = self.returned.unwrap_or(mail.evaluated);
+                (mail.evaluated.duration_since(returned), RESOLVED_AFTER)
+            }
+        };
+        if measured < from || measured > until {
+            return Err(Broken::WrongTime { step, after: measured, from, until });
+        }
+        let counted = silent.as_secs_f64() / 60.0;
+        // Of a silence that is over the mail shows the last measurement, whose rows may be late.
+        let differs = (mail.silent_minutes - counted).abs() > SAME_MINUTES;
+        if mail.kind != MailKind::Resolved && differs {
+            return Err(Broken::WrongMinutes { step, shown: mail.silent_minutes, counted });
+        }
+        Ok(completed)
+    }
+}
+
+impl MailKind {
+    const fn step(self) -> Step {
+        match self {
+            Self::Alert => Step::AlertMail,
+            Self::Reminder => Step::ReminderMail,
+            Self::Resolved => Step::ResolvedMail,
+        }
+    }
+
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Alert => "An alert mail was sent",
+            Self::Reminder => "A reminder was sent",
+            Self::Resolved => "A resolved mail was sent",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

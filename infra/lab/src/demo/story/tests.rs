@@ -1,0 +1,254 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn minute(minutes: f64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs_f64(minutes * 60.0)
+}
+
+fn at(minutes: f64, what: What) -> Happened {
+    Happened { at: minute(minutes), what }
+}
+
+/// A heartbeat that can be queried a tenth of a minute after it was written.
+fn beat(written: f64) -> Happened {
+    at(written + 0.1, What::Heartbeat { written: minute(written) })
+}
+
+fn mail(kind: MailKind, evaluated: f64, silent_minutes: f64) -> Happened {
+    let about = "dl-home".to_owned();
+    let evaluated = minute(evaluated);
+    let mail = MailSent { kind, about, silent_minutes, evaluated };
+    Happened { at: evaluated + SignedDuration::from_secs(1), what: What::Mail(mail) }
+}
+
+fn noticed(minutes: f64) -> Happened {
+    at(minutes, What::AgentNoticed { sentence: "No answer.".to_owned() })
+}
+
+/// The positions of what matters in [`right`].
+const CUT: usize = 6;
+const NOTICED: usize = 7;
+const ALERT: usize = 8;
+const REMINDER: usize = 9;
+const RESTORED: usize = 10;
+const BACK: usize = 11;
+
+/// A story that is right in every way.
+fn right() -> Vec<Happened> {
+    let mut story: Vec<Happened> = (0..6).map(|index| beat(f64::from(index) + 0.5)).collect();
+    story.extend([
+        at(6.5, What::LineCut),
+        noticed(7.6),
+        mail(MailKind::Alert, 15.0, 9.5),
+        mail(MailKind::Reminder, 20.0, 14.5),
+        at(20.5, What::LineRestored),
+    ]);
+    story.extend((21..35).map(|minute| beat(f64::from(minute))));
+    story.push(mail(MailKind::Resolved, 35.0, 0.9));
+    story.extend((35..41).map(|minute| beat(f64::from(minute))));
+    story.push(at(40.6, What::Over));
+    story.sort_by_key(|happened| happened.at);
+    story
+}
+
+/// The steps that are completed, or what breaks the story. Time goes on to `end` at the last.
+fn tell(happened: &[Happened], end: f64) -> Result<Vec<Step>, Broken> {
+    let mut story = Story::new("dl-home", minute(0.0));
+    let mut steps = Vec::new();
+    for each in happened {
+        steps.extend(story.tell(each)?);
+    }
+    if minute(end) > story.deadline() { Err(story.overdue()) } else { Ok(steps) }
+}
+
+fn position(happened: &[Happened], kind: MailKind) -> usize {
+    happened
+        .iter()
+        .position(|each| matches!(&each.what, What::Mail(mail) if mail.kind == kind))
+        .expect("such a mail")
+}
+
+#[test]
+fn a_right_story_completes_every_step_in_order() {
+    assert_eq!(tell(&right(), 60.0), Ok(Step::ALL.to_vec()));
+}
+
+#[test]
+fn each_missing_step_is_noticed() {
+    let resolved = position(&right(), MailKind::Resolved);
+    for (missing, step) in [
+        (NOTICED, Step::AgentNotices),
+        (ALERT, Step::AlertMail),
+        (REMINDER, Step::ReminderMail),
+        (resolved, Step::ResolvedMail),
+    ] {
+        let mut happened = right();
+        happened.remove(missing);
+        match tell(&happened, 60.0).expect_err("a step is missing") {
+            Broken::Missing { step: found, .. } => assert_eq!(found, step),
+            Broken::OutOfOrder { instead_of, .. } => assert_eq!(instead_of, step),
+            other => panic!("{step} is missing, but: {other}"),
+        }
+    }
+    for (missing, end) in [(CUT, NOTICED), (RESTORED, BACK)] {
+        let mut happened = right();
+        happened.remove(missing);
+        assert!(tell(&happened, 60.0).is_err(), "without {:?}", right()[missing]);
+        assert!(tell(&right()[..end], 60.0).is_err(), "nothing after {:?}", right()[missing]);
+    }
+}
+
+#[test]
+fn a_story_that_stops_anywhere_is_overdue_unless_the_teller_is_to_act() {
+    let happened = right();
+    for length in 0..happened.len() {
+        let told = tell(&happened[..length], 120.0);
+        let teller_is_to_act = length == RESTORED;
+        assert_eq!(told.is_ok(), teller_is_to_act, "after {length} happenings");
+    }
+}
+
+#[test]
+fn each_mail_that_comes_twice_breaks_the_story() {
+    for kind in [MailKind::Alert, MailKind::Reminder, MailKind::Resolved] {
+        let mut happened = right();
+        let twice = position(&happened, kind);
+        happened.insert(twice, happened[twice].clone());
+        let error = tell(&happened, 60.0).expect_err("twice");
+        assert!(matches!(error, Broken::OutOfOrder { .. }), "{error}");
+    }
+}
+
+#[test]
+fn no_mail_may_follow_the_resolved_one() {
+    let silent = [
+        mail(MailKind::Alert, 40.0, 6.0),
+        mail(MailKind::Reminder, 40.0, 12.0),
+        mail(MailKind::Resolved, 40.0, 0.5),
+    ];
+    for extra in silent {
+        let mut happened = right();
+        happened.insert(happened.len() - 1, extra);
+        let error = tell(&happened, 60.0).expect_err("one mail too many").to_string();
+        assert!(error.ends_with("what should have happened next is: no further mail."), "{error}");
+    }
+}
+
+#[test]
+fn a_story_must_not_end_before_another_mail_could_have_come() {
+    let mut happened = right();
+    happened.pop();
+    happened.retain(|each| each.at < minute(39.0));
+    happened.push(at(39.0, What::Over));
+    let error = tell(&happened, 39.0).expect_err("too short");
+    assert!(matches!(error, Broken::TooShort { .. }), "{error}");
+}
+
+#[test]
+fn neighbours_that_change_places_break_the_story() {
+    for (first, second) in [(CUT, NOTICED), (ALERT, REMINDER), (REMINDER, RESTORED)] {
+        let mut happened = right();
+        let (earlier, later) = (happened[first].what.clone(), happened[second].what.clone());
+        happened[first].what = later;
+        happened[second].what = earlier;
+        assert!(tell(&happened, 60.0).is_err(), "{first} and {second}");
+    }
+}
+
+#[test]
+fn mails_at_the_wrong_time_break_the_story() {
+    for (kind, evaluated, silent, complaint) in [
+        (MailKind::Alert, 10.0, 4.5, "4.5 min after the last change, not 5 to 10 min"),
+        (MailKind::Alert, 16.0, 10.5, "10.5 min after the last change, not 5 to 10 min"),
+        (MailKind::Reminder, 15.2, 9.7, "9.7 min after the last change, not 10 to 20 min"),
+        (MailKind::Resolved, 30.0, 0.9, "9.0 min after the last change, not 10 to 20 min"),
+    ] {
+        let mut happened = right();
+        let place = position(&happened, kind);
+        happened[place] = mail(kind, evaluated, silent);
+        happened.sort_by_key(|each| each.at);
+        let error = tell(&happened, 60.0).expect_err(complaint).to_string();
+        assert!(error.contains(complaint), "{error}");
+    }
+}
+
+#[test]
+fn mails_that_say_something_else_break_the_story() {
+    for kind in [MailKind::Alert, MailKind::Reminder, MailKind::Resolved] {
+        let mut happened = right();
+        let place = position(&happened, kind);
+        let What::Mail(mail) = &mut happened[place].what else { unreachable!("a mail") };
+        mail.about = "office".to_owned();
+        let error = tell(&happened, 60.0).expect_err("another device").to_string();
+        assert!(error.contains("`office`"), "{error}");
+    }
+    let mut happened = right();
+    happened[ALERT] = mail(MailKind::Alert, 15.0, 5.0);
+    let error = tell(&happened, 60.0).expect_err("other minutes").to_string();
+    assert!(error.contains("shows 5.0 minutes of silence, but there were 9.5"), "{error}");
+}
+
+#[test]
+fn a_heartbeat_through_the_cut_line_breaks_the_story() {
+    let mut happened = right();
+    happened.insert(ALERT, beat(8.0));
+    let error = tell(&happened, 60.0).expect_err("the line was not cut");
+    assert_eq!(error, Broken::ThroughTheCut { written: minute(8.0) });
+}
+
+#[test]
+fn a_heartbeat_that_was_on_its_way_when_the_line_was_cut_is_welcome() {
+    let mut happened = right();
+    happened.insert(NOTICED, at(6.6, What::Heartbeat { written: minute(6.4) }));
+    happened[ALERT + 1] = mail(MailKind::Alert, 15.0, 8.6);
+    happened[REMINDER + 1] = mail(MailKind::Reminder, 20.0, 13.6);
+    assert_eq!(tell(&happened, 60.0), Ok(Step::ALL.to_vec()));
+}
+
+#[test]
+fn heartbeats_that_stop_while_the_line_works_break_the_story() {
+    let error = tell(&right()[..3], 10.0).expect_err("no more heartbeats");
+    assert_eq!(error, Broken::HeartbeatsStopped { last: minute(2.5) });
+    let mut happened = right();
+    happened.retain(|each| match each.what {
+        What::Heartbeat { written } => written < minute(24.0),
+        _ => true,
+    });
+    let error = tell(&happened, 60.0).expect_err("no more heartbeats");
+    assert_eq!(error, Broken::HeartbeatsStopped { last: minute(23.0) });
+}
+
+#[test]
+fn a_heartbeat_that_returns_late_breaks_the_story() {
+    let mut happened = right();
+    happened.retain(|each| match each.what {
+        What::Heartbeat { written } => !(minute(20.0)..minute(24.0)).contains(&written),
+        _ => true,
+    });
+    let error = tell(&happened, 60.0).expect_err("late");
+    assert!(matches!(error, Broken::Missing { step: Step::HeartbeatReturns, .. }), "{error}");
+}
+
+proptest! {
+    /// Leaving anything out but a single heartbeat of the rhythm, and moving anything by many
+    /// minutes, never lets a story pass with other steps than all of them in order.
+    #[test]
+    fn whatever_is_told_a_complete_story_has_every_step_in_order(
+        order in Just(right()).prop_shuffle(),
+        length in 0_usize..40,
+    ) {
+        let mut story = Story::new("dl-home", minute(0.0));
+        let mut steps = Vec::new();
+        for happened in order.iter().take(length) {
+            match story.tell(happened) {
+                Ok(step) => steps.extend(step),
+                Err(error) => {
+                    prop_assert!(error.to_string().ends_with('.'), "{}", error);
+                    break;
+                }
+            }
+        }
+        prop_assert_eq!(&steps[..], &Step::ALL[..steps.len()]);
+    }
+}
