@@ -2,11 +2,13 @@
 //!
 //! - [`beat`] is the loop: send, judge, wait, for ever.
 //! - [`HeartbeatClient`] sends one heartbeat and turns whatever happens into an [`Outcome`].
-//! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a line that is down.
+//! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a line that
+//!   is down.
 //! - [`Failure`] and [`FailureKind`] say in words and in kind why a heartbeat was not answered.
 //! - [`Resolver`] looks names up on a thread of its own, because a look-up can hang.
 //!
-//! A failed heartbeat is a value like any other, never an error: it is what this program is there to notice.
+//! A failed heartbeat is a value like any other, never an error: it is what this program is there
+//! to notice.
 
 mod backoff;
 mod client;

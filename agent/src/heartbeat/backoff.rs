@@ -7,13 +7,14 @@ use tokio::time::Instant;
 
 /// The waits between tries that fail.
 ///
-/// Each wait is a random part of a bound, which starts at `base` and doubles with every failure up to
-/// `cap`. Full jitter, from nothing to the bound, spreads many callers best (Marc Brooker, "Exponential
-/// Backoff And Jitter", AWS Architecture Blog, 2015).
+/// Each wait is a random part of a bound, which starts at `base` and doubles with every failure up
+/// to `cap`. Full jitter, from nothing to the bound, spreads many callers best (Marc Brooker,
+/// "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 ///
-/// One success does not make a line good: on one that comes and goes, the bound would never grow. So
-/// the bound starts anew only with a success that comes at least `cap` after the first of an unbroken
-/// run of successes: by then the line has worked for longer than the longest wait would have been.
+/// One success does not make a line good: on one that comes and goes, the bound would never grow.
+/// So the bound starts anew only with a success that comes at least `cap` after the first of an
+/// unbroken run of successes: by then the line has worked for longer than the longest wait would
+/// have been.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     base: Duration,
@@ -23,7 +24,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Creates a back-off whose bound grows from `base` to `cap`; a base above the cap counts as the cap.
+    /// Creates a back-off whose bound grows from `base` to `cap`; a base above the cap counts as
+    /// the cap.
     pub fn new(base: Duration, cap: Duration) -> Self {
         Self { base, cap, failures: 0, good_since: None }
     }

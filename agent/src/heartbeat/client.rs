@@ -34,7 +34,8 @@ use crate::{
 };
 
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
-/// How much of an answer's body is read. The status decides; reading a short body to its end is only polite.
+/// How much of an answer's body is read. The status decides; reading a short body to its end is
+/// only polite.
 const BODY_BYTES: usize = 4 * 1024;
 /// How long the rest of an answer is waited for once its status is known.
 const BODY_LIMIT: Duration = Duration::from_secs(2);
@@ -43,9 +44,9 @@ const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
 /// Sends heartbeats to one address, as long as one configuration is in force.
 ///
-/// It keeps one HTTP client, which knows the trusted roots and can resume TLS sessions, one thread for name
-/// look-ups, and the sequence number. Every heartbeat makes a new connection: one that was kept would
-/// prove little, and after a sleep or a change of address it would hang.
+/// It keeps one HTTP client, which knows the trusted roots and can resume TLS sessions, one thread
+/// for name look-ups, and the sequence number. Every heartbeat makes a new connection: one that was
+/// kept would prove little, and after a sleep or a change of address it would hang.
 #[derive(Debug)]
 pub struct HeartbeatClient {
     client: Client,
@@ -60,7 +61,8 @@ pub struct HeartbeatClient {
 }
 
 impl HeartbeatClient {
-    /// Prepares heartbeats for `device`, sent since `boot`, by the settings and the environment's proxy.
+    /// Prepares heartbeats for `device`, sent since `boot`, by the settings and the environment's
+    /// proxy.
     ///
     /// Nothing is sent yet. On Linux the trusted roots are read, once.
     ///
@@ -119,8 +121,8 @@ impl HeartbeatClient {
 
     /// Sends one heartbeat and waits for its answer, `limit` at most (a day at most).
     ///
-    /// `state` and `quiet`, the silence that is announced, are told to ispmon's function only; a plain heartbeat
-    /// has no words for them.
+    /// `state` and `quiet`, the silence that is announced, are told to ispmon's function only; a
+    /// plain heartbeat has no words for them.
     pub async fn send(&self, state: State, quiet: Duration, limit: Duration) -> Outcome {
         let started = Instant::now();
         let took = || Instant::now().saturating_duration_since(started);
@@ -157,7 +159,8 @@ impl HeartbeatClient {
         self.timeout
     }
 
-    /// Says that the line is known to be back, so that [`beat`](super::beat) sends the next heartbeat within seconds.
+    /// Says that the line is known to be back, so that [`beat`](super::beat) sends the next
+    /// heartbeat within seconds.
     pub fn line_returned(&self) {
         self.returned.notify_one();
     }
@@ -169,8 +172,8 @@ impl HeartbeatClient {
     fn request(&self, state: State, quiet: Duration) -> Request {
         let mut request = Request::new(self.method.clone(), self.url.clone());
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        // A body that is a whole has a Content-Length: the Functions host fails on chunked ones, and
-        // many servers on a POST without either.
+        // A body that is a whole has a Content-Length: the Functions host fails on chunked ones,
+        // and many servers on a POST without either.
         match self.kind {
             HeartbeatKind::Ispmon => {
                 let message = self.messages.next(state, quiet);
@@ -212,7 +215,8 @@ fn http_client(
         .http1_only()
         .redirect(redirect::Policy::none())
         .user_agent(USER_AGENT);
-    // One limit for everything, which knows the phase; the system's would end the attempt to connect first.
+    // One limit for everything, which knows the phase; the system's would end the attempt to
+    // connect first.
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(None);
     builder.build()

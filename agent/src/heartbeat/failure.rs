@@ -1,4 +1,5 @@
-//! Why a heartbeat was not answered: one table from the errors of all layers to kinds and sentences.
+//! Why a heartbeat was not answered: one table from the errors of all layers to kinds and
+//! sentences.
 
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -137,7 +138,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error and everything that caused it, also what an [`io::Error`] wraps without calling it its source.
+/// An error and everything that caused it, also what an [`io::Error`] wraps without calling it its
+/// source.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&cause: &&'a (dyn Error + 'static)| {
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -22,7 +22,8 @@ pub enum Outcome {
         /// The time from the first look-up to the answer's head.
         took: Duration,
     },
-    /// The other side answered, but with another status: the line works, the heartbeat does not count.
+    /// The other side answered, but with another status: the line works, the heartbeat does not
+    /// count.
     Refused {
         /// The status of the answer.
         status: u16,
@@ -36,19 +37,23 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What the person who reads the sentence can do about it, as a sentence, when there is such a thing.
+    /// What the person who reads the sentence can do about it, as a sentence, when there is such a
+    /// thing.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Delivered { .. } => None,
             Self::Refused { status, .. } => match status {
                 300..=399 => Some(
-                    "Redirects are not followed: set `heartbeat.url` to the final address, or sign in if this network has a login page.",
+                    "Redirects are not followed: set `heartbeat.url` to the final address, or \
+                     sign in if this network has a login page.",
                 ),
                 401 | 403 => Some(
-                    "Check the function key, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too.",
+                    "Check the function key, or the whole URL if it is a plain heartbeat. An app \
+                     that is just starting may answer so too.",
                 ),
                 404 | 405 => Some(
-                    "Check the path of `heartbeat.url`. An app that is just starting may answer so too.",
+                    "Check the path of `heartbeat.url`. An app that is just starting may answer \
+                     so too.",
                 ),
                 _ => None,
             },
@@ -62,10 +67,12 @@ impl Outcome {
                     Some("Check the clock of this device.")
                 }
                 FailureKind::TlsUntrusted => Some(
-                    "Either something on this network reads encrypted traffic, or this system's list of trusted roots lacks one.",
+                    "Either something on this network reads encrypted traffic, or this system's \
+                     list of trusted roots lacks one.",
                 ),
                 FailureKind::TlsWrongName => Some(
-                    "Check the host name in `heartbeat.url`; a login page of this network may answer in its place.",
+                    "Check the host name in `heartbeat.url`; a login page of this network may \
+                     answer in its place.",
                 ),
                 _ => None,
             },

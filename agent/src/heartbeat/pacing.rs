@@ -19,13 +19,15 @@ const RETURN_SPREAD: Duration = Duration::from_secs(3);
 /// Decides how long to wait after each heartbeat. A value with a random source of its own: equal
 /// seeds and equal outcomes give equal waits.
 ///
-/// 1. The second heartbeat comes at a random part of the interval after the first, so that devices which
-///    started together (a power cut ended) do not stay together.
-/// 2. After a delivered heartbeat the next one starts one interval after that one started, moved by up
-///    to 10 % either way.
-/// 3. After one that failed without an answer, [`Backoff`] decides; it never waits longer than the interval.
-/// 4. After an answer that was a refusal, at least one interval passes, and as much more as the answer
-///    asked for, up to an hour; up to 10 % is added so that those who were refused together do not return together.
+/// 1. The second heartbeat comes at a random part of the interval after the first, so that devices
+///    which started together (a power cut ended) do not stay together.
+/// 2. After a delivered heartbeat the next one starts one interval after that one started, moved by
+///    up to 10 % either way.
+/// 3. After one that failed without an answer, [`Backoff`] decides; it never waits longer than the
+///    interval.
+/// 4. After an answer that was a refusal, at least one interval passes, and as much more as the
+///    answer asked for, up to an hour; up to 10 % is added so that those who were refused together
+///    do not return together.
 #[derive(Clone, Debug)]
 pub struct Pacing {
     interval: Duration,
@@ -51,7 +53,8 @@ impl Pacing {
         }
     }
 
-    /// The wait from `now` until the next try, after a heartbeat that started at `sent` came to `outcome`.
+    /// The wait from `now` until the next try, after a heartbeat that started at `sent` came to
+    /// `outcome`.
     pub fn after(&mut self, outcome: &Outcome, sent: Instant, now: Instant) -> Duration {
         let first = !std::mem::replace(&mut self.begun, true);
         match outcome {
@@ -73,8 +76,8 @@ impl Pacing {
         }
     }
 
-    /// The wait until the next try when the line is known to be back: a few seconds at most, and the
-    /// back-off starts anew.
+    /// The wait until the next try when the line is known to be back: a few seconds at most, and
+    /// the back-off starts anew.
     pub fn line_returned(&mut self) -> Duration {
         self.backoff.reset();
         RETURN_SPREAD.min(self.interval).mul_f64(self.random.f64())

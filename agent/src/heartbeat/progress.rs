@@ -1,7 +1,7 @@
 //! How far one heartbeat has come: the HTTP client says only that it took too long, not what did.
 //!
-//! Each heartbeat runs in a task-local scope with its [`Progress`]. The hooks that the client offers
-//! (name resolver, TLS session store, connector layer) note there what they see begin.
+//! Each heartbeat runs in a task-local scope with its [`Progress`]. The hooks that the client
+//! offers (name resolver, TLS session store, connector layer) note there what they see begin.
 
 use std::{
     future::Future,

@@ -47,11 +47,12 @@ impl fmt::Display for Proxy {
 /// Chooses the proxy for `target` by the environment, as curl does (curl(1), "Environment"):
 ///
 /// 1. Loopback is always reached directly.
-/// 2. `http_proxy` counts for `http://`, in lower case only (a web server gives its scripts any request
-///    header `Proxy` as `HTTP_PROXY`); `https_proxy`, else `HTTPS_PROXY`, for `https://`; `all_proxy`, else
-///    `ALL_PROXY`, for what these leave open. An empty variable counts as unset.
-/// 3. `no_proxy`, else `NO_PROXY`, lists hosts that are reached directly: names with all below them, with or
-///    without a leading dot, addresses, networks such as `10.0.0.0/8`, or `*` for everything.
+/// 2. `http_proxy` counts for `http://`, in lower case only (a web server gives its scripts any
+///    request header `Proxy` as `HTTP_PROXY`); `https_proxy`, else `HTTPS_PROXY`, for `https://`;
+///    `all_proxy`, else `ALL_PROXY`, for what these leave open. An empty variable counts as unset.
+/// 3. `no_proxy`, else `NO_PROXY`, lists hosts that are reached directly: names with all below
+///    them, with or without a leading dot, addresses, networks such as `10.0.0.0/8`, or `*` for
+///    everything.
 ///
 /// # Errors
 /// The variable that counts holds no address of a proxy, or of one whose protocol is not spoken.
@@ -93,7 +94,8 @@ fn is_loopback(target: &Url) -> bool {
 
 /// Whether the list of direct hosts names the target.
 fn is_listed(target: &Url, list: &str) -> bool {
-    // The matcher says whether it would use a proxy, so it needs one; commas alone separate its list.
+    // The matcher says whether it would use a proxy, so it needs one; commas alone separate its
+    // list.
     let list = list.split_whitespace().collect::<Vec<_>>().join(",");
     let matcher = Matcher::builder().all("http://proxy.invalid").no(list).build();
     let host = target.host_str().unwrap_or_default().trim_end_matches('.');

@@ -1,17 +1,19 @@
 //! Name look-ups by the operating system, on a thread that nobody waits for.
 //!
 //! `getaddrinfo` cannot be interrupted, and it may hang exactly when the line does. On an async
-//! runtime's blocking pool a few hanging look-ups would starve everything else in the pool and hold up the end of
-//! the process. Here they have one thread of their own, which the process leaves behind when it ends.
+//! runtime's blocking pool a few hanging look-ups would starve everything else in the pool and hold
+//! up the end of the process. Here they have one thread of their own, which the process leaves
+//! behind when it ends.
 //!
 //! 1. One look-up runs at a time; others wait in order.
 //! 2. Whoever asks for a name that is being looked up, or waits for that, shares the answer.
 //! 3. Each caller has a deadline of its own. A look-up that nobody waits for any more is skipped.
 //! 4. A look-up that has run for 30 s is given up with its thread: the next caller, whatever the
-//!    name, gets a fresh thread. With three such threads still hanging, callers fail at once
-//!    with [`ResolveError::Hanging`] until one of them comes back.
+//!    name, gets a fresh thread. With three such threads still hanging, callers fail at once with
+//!    [`ResolveError::Hanging`] until one of them comes back.
 //!
-//! Addresses and the names of this machine itself (RFC 6761, section 6.3) need no look-up and never get here.
+//! Addresses and the names of this machine itself (RFC 6761, section 6.3) need no look-up and never
+//! get here.
 
 use std::{
     collections::VecDeque,
@@ -88,10 +90,12 @@ impl Resolver {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Returns the addresses of a host, at least one, in the order in which the system prefers them.
+    /// Returns the addresses of a host, at least one, in the order in which the system prefers
+    /// them.
     ///
     /// # Errors
-    /// Every [`ResolveError`]; [`ResolveError::TimedOut`] at `deadline`, while the look-up itself goes on.
+    /// Every [`ResolveError`]; [`ResolveError::TimedOut`] at `deadline`, while the look-up itself
+    /// goes on.
     pub async fn resolve(&self, name: &str, deadline: Instant) -> Answer {
         if let Some(addresses) = without_look_up(name) {
             return Ok(addresses);

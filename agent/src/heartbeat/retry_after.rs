@@ -1,4 +1,5 @@
-//! The answer's headers that speak of time: `Date` and `Retry-After` (RFC 9110, sections 6.6.1 and 10.2.3).
+//! The answer's headers that speak of time: `Date` and `Retry-After` (RFC 9110, sections 6.6.1 and
+//! 10.2.3).
 
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ pub(super) fn date(value: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(value.trim()).ok()?).ok()
 }
 
-/// Reads a `Retry-After`: seconds, or a date that is compared with `now`. One that has passed means no
-/// wait; what cannot be understood counts as absent; more seconds than a duration holds are its maximum.
+/// Reads a `Retry-After`: seconds, or a date that is compared with `now`. One that has passed means
+/// no wait; what cannot be understood counts as absent; more seconds than a duration holds are its
+/// maximum.
 ///
 /// `now` should be the time of the clock that wrote the header, which the answer's `Date` tells.
 pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {

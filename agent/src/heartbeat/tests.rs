@@ -56,7 +56,8 @@ pub(super) fn failed() -> Outcome {
     Outcome::Failed(Failure::timed_out(Phase::Connecting, &peers, Duration::from_secs(30)))
 }
 
-/// Runs the loop over `outcomes`, the last of which repeats, until `until`, and returns the seconds at which it sent.
+/// Runs the loop over `outcomes`, the last of which repeats, until `until`, and returns the seconds
+/// at which it sent.
 async fn sent_at(outcomes: Vec<Outcome>, seed: u64, until: Duration) -> Vec<f64> {
     let started = Instant::now();
     let sent = Rc::new(RefCell::new(Vec::new()));

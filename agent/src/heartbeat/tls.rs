@@ -15,16 +15,18 @@ use rustls_platform_verifier::Verifier;
 
 use super::progress::{self, Phase};
 
-/// How many sessions are remembered for resumption. rustls counts eight for each server, and there are two at most: the
-/// other side and a proxy.
+/// How many sessions are remembered for resumption. rustls counts eight for each server, and there
+/// are two at most: the other side and a proxy.
 const REMEMBERED_SESSIONS: usize = 16;
 
 /// Who may vouch for a server.
 pub(super) enum Roots {
-    /// The roots that the operating system trusts. On Linux they are read once, from `SSL_CERT_FILE` or
-    /// `SSL_CERT_DIR` where those are set; on macOS the system judges every certificate itself.
+    /// The roots that the operating system trusts. On Linux they are read once, from
+    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` where those are set; on macOS the system judges every
+    /// certificate itself.
     Platform,
-    /// Nobody: no connection of this client is encrypted. A system without any roots can do that too.
+    /// Nobody: no connection of this client is encrypted. A system without any roots can do that
+    /// too.
     Nobody,
     /// Only these, for tests.
     #[cfg_attr(not(test), expect(dead_code, reason = "tests have roots of their own"))]
@@ -59,7 +61,8 @@ pub(super) fn configuration(roots: Roots) -> Result<ClientConfig, rustls::Error>
     Ok(configuration)
 }
 
-/// Remembers sessions, and notes when a handshake begins: rustls asks for its hint before the first message.
+/// Remembers sessions, and notes when a handshake begins: rustls asks for its hint before the first
+/// message.
 #[derive(Debug)]
 struct Sessions {
     memory: ClientSessionMemoryCache,

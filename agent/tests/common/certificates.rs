@@ -40,7 +40,8 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A server's configuration with a certificate for `name`, valid from the first day of one year to that of another.
+    /// A server's configuration with a certificate for `name`, valid from the first day of one year
+    /// to that of another.
     pub(crate) fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
         let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
         parameters.not_before = date_time_ymd(years.start, 1, 1);

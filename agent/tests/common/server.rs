@@ -45,7 +45,8 @@ impl Server {
         Self::with(move |connection, _| connection.write_all(answer.as_bytes()))
     }
 
-    /// Reads each request, then lets `serve` do what it wants; its second argument counts requests from 0.
+    /// Reads each request, then lets `serve` do what it wants; its second argument counts requests
+    /// from 0.
     pub(crate) fn with(
         serve: impl Fn(&mut dyn Connection, usize) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {

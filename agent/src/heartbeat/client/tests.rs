@@ -192,7 +192,8 @@ async fn a_heartbeat_goes_by_tls_to_a_server_that_is_vouched_for_and_resumes_its
     let resumed = Arc::new(std::sync::Mutex::new(Vec::new()));
     let noted = Arc::clone(&resumed);
     let configuration = authority.server("localhost", 2000..2100);
-    // Blocking streams of rustls do not show their connection through a trait, so this server speaks TLS by hand.
+    // Blocking streams of rustls do not show their connection through a trait, so this server
+    // speaks TLS by hand.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
     std::thread::spawn(move || {

@@ -1,4 +1,5 @@
-//! The table, case by case: real sockets, real certificates, and the errors that no test can provoke.
+//! The table, case by case: real sockets, real certificates, and the errors that no test can
+//! provoke.
 
 use std::io::Write;
 

@@ -18,7 +18,8 @@ fn address(last: u8) -> Vec<IpAddr> {
     vec![Ipv4Addr::new(192, 0, 2, last).into()]
 }
 
-/// Look-ups that stop until they are released: the test hears each begin, and lets go of a name for good.
+/// Look-ups that stop until they are released: the test hears each begin, and lets go of a name for
+/// good.
 struct Held {
     begun: Receiver<String>,
     released: Arc<(Mutex<HashMap<String, Answer>>, Condvar)>,
