@@ -53,7 +53,6 @@ const FOREIGN_LINES: [&str; 16] = [
 const LOOKS: usize = 4;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A row of the table, and when a query can see it.
 #[derive(Clone, Debug)]
@@ -95,7 +94,8 @@ fn timeline(random: &mut Rng) -> Vec<Comparison> {
     let mut arrivals = Vec::new();
     let mut changes = vec![base];
     for device in &settings.devices {
-        life(random, device, base, &mut arrivals, &mut changes);
+        let end = last_heartbeat(random, base, settings.daily_hour);
+        life(random, device, end, &mut arrivals, &mut changes);
     }
     foreign_lines(random, base, &mut arrivals);
     random.shuffle(&mut arrivals);
@@ -155,22 +155,36 @@ fn reminder(random: &mut Rng, devices: Vec<String>) -> DeviceSilentReminder {
     }
 }
 
-/// The heartbeats of one device in the last three days, and the times at which its silence changes.
+/// When a device sends its last heartbeat: up to three days ago, or about the daily hour of a day.
+fn last_heartbeat(random: &mut Rng, base: Timestamp, daily_hour: u32) -> Timestamp {
+    if random.u8(0..4) > 0 {
+        return base - silence_before(random);
+    }
+    let off = match random.u8(0..4) {
+        0 => SignedDuration::ZERO,
+        1 => SignedDuration::from_micros(random.i64(-1..=1)),
+        2 => SignedDuration::from_secs(random.i64(-7_200..=7_200)),
+        _ => SignedDuration::from_secs(random.i64(-1_200..=1_200)),
+    };
+    daily(base, random.i64(-2..=0), daily_hour) + off
+}
+
+/// The heartbeats of one device until `end`, and the times at which its silence changes.
 fn life(
     random: &mut Rng,
     device: &str,
-    base: Timestamp,
+    end: Timestamp,
     arrivals: &mut Vec<Arrival>,
     changes: &mut Vec<Timestamp>,
 ) {
     if random.u8(0..8) == 0 {
         return;
     }
-    let end = base - silence_before(random);
     let mut at = end - SignedDuration::from_mins(random.i64(0..2_000));
     let pace = random.i64(1..120);
     while at < end {
-        arrivals.push(heartbeat(random, device, at, false));
+        let announces = random.u8(0..12) == 0;
+        arrivals.push(heartbeat(random, device, at, announces));
         at += MINUTE * random.i32(1..=2 * pace as i32);
     }
     let announces = random.u8(0..3) == 0;
@@ -196,7 +210,6 @@ fn silence_before(random: &mut Rng) -> SignedDuration {
     match random.u8(0..3) {
         0 => whole,
         1 => whole + SignedDuration::from_micros(random.i64(0..60_000_000)),
-        // The clock of the machine that wrote the line may be ahead.
         _ => whole - SignedDuration::from_secs(random.i64(0..30)),
     }
 }
@@ -260,10 +273,12 @@ fn foreign_lines(random: &mut Rng, base: Timestamp, arrivals: &mut Vec<Arrival>)
     }
 }
 
-/// A line that can be queried at once, or seconds later, or far too late.
+/// A line that can be queried at once, or seconds later, or far too late, or before its own time.
 fn arrival(random: &mut Rng, timestamp: Timestamp, message: String) -> Arrival {
     let delay = match random.u8(0..10) {
-        0..7 => SignedDuration::ZERO,
+        0..6 => SignedDuration::ZERO,
+        // The clock of the machine that wrote the line is ahead.
+        6 => SignedDuration::from_secs(random.i64(-30..0)),
         7 | 8 => SignedDuration::from_secs(random.i64(1..203)),
         _ => SignedDuration::from_mins(random.i64(3..90)),
     };
@@ -279,29 +294,38 @@ fn look(
 ) -> Timestamp {
     let frequency = SignedDuration::from_mins(reminder.frequency_minutes.into());
     let change = choice(random, changes);
-    let exact = match random.u8(0..8) {
+    let mark = SignedDuration::from_mins(choice(random, &reminder.marks).cast_signed());
+    let exact = match random.u8(0..10) {
         0 => base,
         1 => base + SignedDuration::from_secs(random.i64(0..86_400)),
         2 => change + SignedDuration::from_secs_f64(reminder.silence_minutes * 60.0),
         3 => change + silence::RANGE,
-        4 => {
-            let midnight = base.as_second().div_euclid(86_400) * 86_400;
-            let daily = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(midnight);
-            daily + SignedDuration::from_hours(reminder.daily_hour.into()) + DAY * random.i32(0..2)
+        4 | 5 => {
+            let late = SignedDuration::from_secs(random.i64(0..1_200));
+            daily(base, random.i64(-1..=1), reminder.daily_hour) + late
         }
-        5 => {
-            change
-                + SignedDuration::from_mins(choice(random, &reminder.marks).cast_signed())
-                + frequency
-        }
-        _ => change + SignedDuration::from_mins(choice(random, &reminder.marks).cast_signed()),
+        6 => change + mark,
+        _ => change + mark + SignedDuration::from_secs(random.i64(0..=2 * frequency.as_secs())),
     };
     match random.u8(0..4) {
         0 => exact,
         1 => exact + SignedDuration::from_micros(random.i64(-2..=2)),
         2 => exact + SignedDuration::from_secs(random.i64(-61..=61)),
-        _ => exact + frequency * random.i32(-1..=1),
+        _ => step_border(exact, frequency) + SignedDuration::from_micros(random.i64(-1..=1)),
     }
+}
+
+/// The daily hour of the day that is `days` after that of `base`.
+fn daily(base: Timestamp, days: i64, hour: u32) -> Timestamp {
+    let days = base.as_second().div_euclid(86_400) + days;
+    Timestamp::UNIX_EPOCH + SignedDuration::from_hours(days * 24 + i64::from(hour))
+}
+
+/// The next time that begins a step of the reminder's evaluations.
+fn step_border(at: Timestamp, frequency: SignedDuration) -> Timestamp {
+    let step = frequency.as_secs();
+    let next = (at.as_second() + 60).div_euclid(step) * step + step;
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(next - 60)
 }
 
 fn choice<T: Clone>(random: &mut Rng, values: &[T]) -> T {

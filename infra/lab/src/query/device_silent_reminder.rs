@@ -39,7 +39,7 @@ pub struct DeviceSilentReminder {
     pub devices: Vec<String>,
     /// The minutes of silence from which a device counts as silent.
     pub silence_minutes: f64,
-    /// The minutes from one evaluation to the next: a divisor of 1,440.
+    /// The minutes from one evaluation to the next: a divisor of 60.
     pub frequency_minutes: u32,
     /// The minutes of silence at which a reminder is due.
     pub marks: Vec<u64>,
@@ -67,9 +67,7 @@ impl DeviceSilentReminder {
     pub(super) fn from_captures(captures: &Captures) -> Result<Self, QueryError> {
         let positive = |text: &str| text.parse().ok().filter(|minutes| *minutes > 0.0);
         let divisor = |text: &str| {
-            text.parse()
-                .ok()
-                .filter(|minutes| (1..=1_440).contains(minutes) && 1_440 % minutes == 0)
+            text.parse().ok().filter(|minutes| (1..=60).contains(minutes) && 60 % minutes == 0)
         };
         let hour = |text: &str| text.parse().ok().filter(|hour| *hour < 24);
         Ok(Self {
@@ -78,7 +76,7 @@ impl DeviceSilentReminder {
             frequency_minutes: captures.one(
                 "FREQUENCY_MINUTES",
                 divisor,
-                "a number of minutes that divides a day",
+                "a number of minutes that divides an hour",
             )?,
             marks: captures.numbers("MARKS")?,
             daily_hour: captures.one("DAILY_HOUR", hour, "an hour from 0 to 23")?,
@@ -138,9 +136,8 @@ impl DeviceSilentReminder {
         let reached = minutes(since, step.at);
         let mark_reached =
             |&mark: &u64| reached >= mark as f64 && reached < mark as f64 + frequency;
-        let since_daily =
-            (step.minute_of_day - 60 * i64::from(self.daily_hour)).rem_euclid(DAY_MINUTES) as f64;
-        let daily = since_daily < frequency && reached - since_daily > DAY_MINUTES as f64;
+        let daily = step.minute_of_day == 60 * i64::from(self.daily_hour);
+        let daily = daily && reached > DAY_MINUTES as f64;
         daily || self.marks.iter().any(mark_reached)
     }
 }
@@ -237,8 +234,8 @@ mod tests {
             let start = at("2026-03-01T00:00:00Z");
             let last = start + SignedDuration::from_secs(last_seconds);
             let step = SignedDuration::from_mins(frequency.into());
-            let evaluations: Vec<_> = jitter.iter().enumerate()
-                .map(|(index, &jitter)| start + step * (index as i32) + SignedDuration::from_secs(jitter))
+            let evaluations: Vec<_> = (0..).zip(&jitter)
+                .map(|(index, &jitter)| start + step * index + SignedDuration::from_secs(jitter))
                 .collect();
             for mark in [20, 60, 300, 1_440] {
                 let query = DeviceSilentReminder { marks: vec![mark], ..reminder(&["dl-home"], frequency) };

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Compares the lab's queries with the Kusto text that gets deployed, row by row.
+
+    ispmon-lab timelines --seed 1 --count 200 | infra/queries/compare.py
+    infra/queries/compare.py --extract FOLDER
+
+The first form runs the text of each query, with DuckDB, on the rows of each timeline and wants the
+rows that the lab's native implementation gave. It needs `pip install 'duckdb-kql[duckdb]'`. Each line
+of the input is a JSON object: `rule`, `query`, `now`, `rows` ([time, message] each) and `expected`.
+
+The second form writes the query of every rule in infra/main.snapshot.json to a file of its own, for
+tools that check Kusto text.
+"""
+
+import argparse
+import concurrent.futures
+import datetime
+import functools
+import json
+import math
+import pathlib
+import sys
+
+TOLERANCE = 1e-6
+EPOCH = datetime.datetime(1970, 1, 1)
+SNAPSHOT = pathlib.Path(__file__).resolve().parent.parent / "main.snapshot.json"
+
+
+@functools.lru_cache(maxsize=8)
+def translate(query):
+    """The SQL of a query, and the name of its parameter that stands for now()."""
+    # Imported here, because only this form of the command needs it.
+    import duckdb_kql
+
+    sql = duckdb_kql.to_sql(query, schema={"traces": ["timestamp", "message"]}, query_now=EPOCH)
+    (now,) = sql.parameters
+    return str(sql), now
+
+
+@functools.cache
+def connect():
+    """A database of this process, with times in UTC."""
+    import duckdb_kql
+
+    connection = duckdb_kql.connect()
+    connection.execute("SET threads TO 1")
+    return connection
+
+
+def run(comparison):
+    """The result of a query: its rows, each a dictionary."""
+    connection = connect()
+    connection.execute("CREATE OR REPLACE TABLE traces (timestamp TIMESTAMP, message VARCHAR)")
+    if comparison["rows"]:
+        times, messages = zip(*comparison["rows"])
+        connection.execute(
+            "INSERT INTO traces SELECT unnest(?), unnest(?)",
+            [[moment(time) for time in times], list(messages)],
+        )
+    sql, now = translate(comparison["query"])
+    result = connection.execute(sql, {now: moment(comparison["now"])})
+    columns = [column[0] for column in result.description]
+    return [dict(zip(columns, row)) for row in result.fetchall()]
+
+
+def moment(text):
+    """A time in UTC, without its zone."""
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def same(found, expected):
+    """Whether two values are equal: numbers to one in a million, everything else exactly."""
+    numbers = all(isinstance(value, (int, float)) for value in (found, expected))
+    if numbers:
+        return math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=1e-9)
+    return type(found) is type(expected) and found == expected
+
+
+def same_rows(found, expected):
+    """Whether two results hold the same rows, in whatever order."""
+    if len(found) != len(expected):
+        return False
+    pairs = zip(sorted(found, key=identity), sorted(expected, key=identity))
+    return all(
+        one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+        for one, other in pairs
+    )
+
+
+def identity(row):
+    """The texts of a row: no two rows of a result have the same."""
+    return sorted((name, value) for name, value in row.items() if isinstance(value, str))
+
+
+def check(line):
+    """What is wrong with one comparison, or None; and whether it expects rows."""
+    comparison = json.loads(line)
+    try:
+        found = run(comparison)
+    except Exception as problem:  # Whatever it is, the timeline that caused it must be shown.
+        return describe(comparison, f"the query failed: {problem}"), comparison
+    if same_rows(found, comparison["expected"]):
+        return None, comparison
+    return describe(comparison, f"Kusto text:\n{rows_text(found)}"), comparison
+
+
+def describe(comparison, problem):
+    """A difference, with everything that is needed to look into it."""
+    traces = "\n".join(f"  {time} {message}" for time, message in sorted(comparison["rows"]))
+    return (
+        f"{comparison['rule']} differs at {comparison['now']}\n"
+        f"query:\n{comparison['query']}\n"
+        f"rows of traces:\n{traces}\n"
+        f"native:\n{rows_text(comparison['expected'])}\n"
+        f"{problem}"
+    )
+
+
+def rows_text(rows):
+    return "\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in rows) or "  no rows"
+
+
+def compare(lines):
+    """Compares all timelines, prints a summary, and returns the exit status."""
+    counts = {}
+    differences = 0
+    with concurrent.futures.ProcessPoolExecutor() as pool:
+        for difference, comparison in pool.map(check, lines, chunksize=16):
+            total, with_rows = counts.get(comparison["rule"], (0, 0))
+            found_rows = bool(comparison["expected"])
+            counts[comparison["rule"]] = (total + 1, with_rows + found_rows)
+            if difference:
+                differences += 1
+                print(difference, file=sys.stderr)
+    if not counts or not all(with_rows for _, with_rows in counts.values()):
+        print("FAILED: there is nothing to compare.", file=sys.stderr)
+        return 1
+    summary = ", ".join(
+        f"{rule}: {total} results, {with_rows} of them with rows"
+        for rule, (total, with_rows) in sorted(counts.items())
+    )
+    print(f"{'FAILED' if differences else 'PASSED'}: {summary}, {differences} differences.")
+    return 1 if differences else 0
+
+
+def extract(folder):
+    """Writes the query of every rule of the snapshot to FOLDER, and prints the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    resources = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["predictedResources"]
+    for resource in resources:
+        if resource["type"] == "Microsoft.Insights/scheduledQueryRules":
+            path = folder / f"{resource['name']}.kql"
+            condition = resource["properties"]["criteria"]["allOf"][0]
+            path.write_text(condition["query"], encoding="utf-8")
+            print(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--extract",
+        metavar="FOLDER",
+        type=pathlib.Path,
+        help="write the queries of infra/main.snapshot.json to files instead",
+    )
+    arguments = parser.parse_args()
+    if arguments.extract:
+        extract(arguments.extract)
+        return 0
+    return compare(sys.stdin)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
