@@ -3,17 +3,27 @@
 //! It plays the Functions host to the real function, stores the telemetry, evaluates the alert rules of
 //! the deployment and writes the mails that they would send.
 //!
+//! - [`demo`] tells the whole story in a minute; [`up`] runs the same services in real time.
+//! - [`cloud`] is all of them together.
 //! - [`host`] starts the function and forwards requests to it, as the Functions host does.
 //! - [`telemetry`] is what reaches Application Insights, and when it can be queried.
 //! - [`line`] is a connection that can be cut.
 //! - [`rules`] are the alert rules, on virtual time.
 //! - [`mail`] is what the rules send.
+//! - [`query`] holds the rules' queries, and [`timelines`] what they are compared on.
+//! - [`cli`] understands the command line; [`role`] makes the lab play function and agent, too.
 //! - [`clock`] is the only part that reads a clock.
 
+pub mod cli;
 pub mod clock;
+pub mod cloud;
+pub mod demo;
 pub mod host;
 pub mod line;
 pub mod mail;
 pub mod query;
+pub mod role;
 pub mod rules;
 pub mod telemetry;
+pub mod timelines;
+pub mod up;

@@ -1,3 +1,7 @@
 //! The program `ispmon-lab`; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ispmon_lab::role::dispatch(std::env::args_os())
+}

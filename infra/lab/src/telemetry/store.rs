@@ -60,8 +60,8 @@ impl Store {
         }
     }
 
-    /// Takes an item in.
-    pub fn ingest(&mut self, item: Item) {
+    /// Takes an item in, and returns when queries begin to see it.
+    pub fn ingest(&mut self, item: Item) -> Timestamp {
         let visible =
             item.time.saturating_add(self.delay.sample(&mut self.random)).unwrap_or(Timestamp::MAX);
         let timestamp = item.time;
@@ -82,6 +82,7 @@ impl Store {
                 self.requests.put(timestamp, visible, bytes, row);
             }
         }
+        visible
     }
 
     /// The traces that a query sees at `now`.

@@ -1,0 +1,68 @@
+//! Evaluates the rules when they are due, and sends their mails.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{event::CloudEvent, ingestion::Ingestion};
+use crate::{
+    clock::StoryClock,
+    mail::{Mail, MailFolder},
+    rules::RuleEngine,
+};
+
+/// The rules at work.
+#[derive(Debug)]
+pub(super) struct Evaluation {
+    clock: StoryClock,
+    engine: RuleEngine,
+    mails: MailFolder,
+    ingestion: Arc<Ingestion>,
+}
+
+impl Evaluation {
+    /// Evaluates what has been ingested.
+    pub(super) const fn new(
+        clock: StoryClock,
+        engine: RuleEngine,
+        mails: MailFolder,
+        ingestion: Arc<Ingestion>,
+    ) -> Self {
+        Self { clock, engine, mails, ingestion }
+    }
+
+    /// Works for ever.
+    pub(super) async fn run(mut self) {
+        loop {
+            let now = self.clock.now();
+            // First what can be seen, then who looks.
+            let visible = self.ingestion.announce(now);
+            if self.engine.next_evaluation().is_some_and(|due| due <= now) {
+                self.evaluate(now);
+            }
+            let next = self.engine.next_evaluation().into_iter().chain(visible).min();
+            tokio::select! {
+                () = self.clock.sleep_until(next.unwrap_or(Timestamp::MAX)) => {}
+                () = self.ingestion.arrival() => {}
+            }
+        }
+    }
+
+    fn evaluate(&mut self, now: Timestamp) {
+        let rows = self.ingestion.traces_at(now);
+        let notifications = self.engine.evaluate(now, &rows);
+        let mails = notifications.len();
+        for notification in notifications {
+            let mail = Mail::about(&notification);
+            let event = match self.mails.deliver(&mail) {
+                Ok(file) => {
+                    let (notification, mail) = (Box::new(notification), Box::new(mail));
+                    CloudEvent::Mail { notification, mail, file }
+                }
+                Err(error) => CloudEvent::MailLost(error),
+            };
+            self.ingestion.tell(event);
+        }
+        self.ingestion.tell(CloudEvent::Evaluated { at: now, mails });
+    }
+}

@@ -1,0 +1,156 @@
+//! What a cloud tells.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use hyper::Method;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use crate::{
+    clock::Scale,
+    host::restart::{Consequence, Ending},
+    mail::{Mail, MailError},
+    rules::Notification,
+    telemetry::item::Severity,
+};
+
+/// Something that happened in the cloud; times are story times.
+#[derive(Debug)]
+pub enum CloudEvent {
+    /// The function has started and answers.
+    FunctionReady {
+        /// The real time that this took.
+        took: Duration,
+    },
+    /// The function has ended by itself.
+    FunctionEnded {
+        /// How.
+        ending: Ending,
+        /// What the host does about it.
+        consequence: Consequence,
+        /// The last error lines that it wrote, oldest first.
+        last_words: Vec<String>,
+    },
+    /// The host has stopped: it takes no more requests.
+    HostStopped {
+        /// Why, as a sentence without its full stop.
+        reason: String,
+    },
+    /// A function was invoked.
+    Invoked {
+        /// Its name.
+        function: String,
+        /// The request's method.
+        method: Method,
+        /// The status that the client got.
+        status: u16,
+        /// The real time between request and answer.
+        took: Duration,
+    },
+    /// A request was answered without asking the function.
+    Rejected {
+        /// The request's method.
+        method: Method,
+        /// Its path, without the query.
+        path: String,
+        /// The status that the client got: 401 or 404.
+        status: u16,
+        /// Who sent it.
+        caller: SocketAddr,
+    },
+    /// The function wrote the line of a heartbeat.
+    HeartbeatWritten(Heartbeat),
+    /// A heartbeat can be queried from now on.
+    HeartbeatVisible(Heartbeat),
+    /// The function wrote another line.
+    Line {
+        /// How severe it is.
+        severity: Severity,
+        /// The line.
+        text: String,
+    },
+    /// The rules that were due have been evaluated.
+    Evaluated {
+        /// When.
+        at: Timestamp,
+        /// How many mails went out.
+        mails: usize,
+    },
+    /// A mail was sent.
+    Mail {
+        /// What it is about.
+        notification: Box<Notification>,
+        /// The mail.
+        mail: Box<Mail>,
+        /// Where it was written.
+        file: PathBuf,
+    },
+    /// A mail could not be written.
+    MailLost(MailError),
+}
+
+/// A heartbeat as the rules see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The device as it is written.
+    pub device: String,
+    /// What the device said.
+    pub note: Option<String>,
+    /// The agent's state, such as `running` or `stopping`.
+    pub state: Option<String>,
+    /// For how long the device may be silent without alarm, in story time.
+    pub quiet: SignedDuration,
+    /// The address that the cloud saw it come from.
+    pub client_address: Option<String>,
+    /// When the function wrote it.
+    pub written: Timestamp,
+}
+
+impl Heartbeat {
+    /// Reads the line of a heartbeat that was written at `written`; `None` for any other line.
+    pub fn read(line: &str, written: Timestamp, scale: Scale) -> Option<Self> {
+        let line: Line = serde_json::from_str(line).ok()?;
+        (line.event == "heartbeat").then(|| Self {
+            device: line.device,
+            note: line.note,
+            state: line.state,
+            quiet: scale.to_story(Duration::from_secs(line.quiet_s.into())),
+            client_address: line.ip,
+            written,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    event: String,
+    device: String,
+    note: Option<String>,
+    state: Option<String>,
+    #[serde(default)]
+    quiet_s: u32,
+    ip: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeats_line_is_read_in_story_time() {
+        let written = Timestamp::UNIX_EPOCH;
+        let line = r#"{"event":"heartbeat","device":"dl-home","ip":"192.0.2.1","state":"stopping","quiet_s":30}"#;
+        let expected = Heartbeat {
+            device: "dl-home".to_owned(),
+            note: None,
+            state: Some("stopping".to_owned()),
+            quiet: SignedDuration::from_mins(30),
+            client_address: Some("192.0.2.1".to_owned()),
+            written,
+        };
+        assert_eq!(Heartbeat::read(line, written, Scale::FASTEST), Some(expected));
+        for other in [r#"{"event":"outage","device":"dl-home"}"#, "{}", "text", ""] {
+            assert_eq!(Heartbeat::read(other, written, Scale::REAL), None, "{other}");
+        }
+    }
+}

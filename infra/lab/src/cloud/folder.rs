@@ -1,0 +1,42 @@
+//! The app folder: what gets deployed, with the lab itself in the place of the function's binary.
+
+use std::{
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use super::CloudError;
+use crate::role;
+
+/// The files that get deployed, by their path in the app folder.
+const FILES: [(&str, &str); 3] = [
+    ("host.json", include_str!("../../../../function/host.json")),
+    ("Ping/function.json", include_str!("../../../../function/Ping/function.json")),
+    ("Outages/function.json", include_str!("../../../../function/Outages/function.json")),
+];
+
+/// Makes a temporary app folder in which `executable` is the function.
+pub(super) fn create(executable: &Path) -> Result<TempDir, CloudError> {
+    let fail = |path: &Path| {
+        let path = path.to_path_buf();
+        |source: io::Error| CloudError::Folder { path, source }
+    };
+    let parent = std::env::temp_dir();
+    let folder = tempfile::Builder::new()
+        .prefix("ispmon-lab-")
+        .tempdir_in(&parent)
+        .map_err(fail(&parent))?;
+    for (name, content) in FILES {
+        let path: PathBuf = folder.path().join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(fail(parent))?;
+        }
+        fs::write(&path, content).map_err(fail(&path))?;
+    }
+    let link = folder.path().join(role::FUNCTION);
+    symlink(executable, &link).map_err(fail(&link))?;
+    Ok(folder)
+}

@@ -1,0 +1,134 @@
+//! Takes in what the host tells: telemetry into the store, everything else on to whoever listens.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc::UnboundedSender};
+
+use super::event::{CloudEvent, Heartbeat};
+use crate::{
+    clock::Scale,
+    host::{HostEvent, restart::Consequence},
+    query::Trace,
+    telemetry::{
+        Store,
+        item::{Data, Item},
+    },
+};
+
+/// Everything that has arrived.
+#[derive(Debug)]
+pub(super) struct Ingestion {
+    arrived: Mutex<Arrived>,
+    arrivals: Notify,
+    scale: Scale,
+    events: UnboundedSender<CloudEvent>,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    store: Store,
+    /// Heartbeats that no query sees yet, by the time at which one will and their number.
+    invisible: BTreeMap<(Timestamp, u64), Heartbeat>,
+    number: u64,
+    /// Why the host will stop, as far as is known.
+    reason: Option<String>,
+}
+
+impl Ingestion {
+    /// Takes into `store`, and tells `events`.
+    pub(super) fn new(store: Store, scale: Scale, events: UnboundedSender<CloudEvent>) -> Self {
+        let arrived = Arrived { store, invisible: BTreeMap::new(), number: 0, reason: None };
+        Self { arrived: Mutex::new(arrived), arrivals: Notify::new(), scale, events }
+    }
+
+    /// Takes in what the host tells.
+    pub(super) fn take(&self, event: HostEvent) {
+        match event {
+            HostEvent::Telemetry(item) => self.ingest(*item),
+            HostEvent::HandlerStarted { .. } => {}
+            HostEvent::HandlerReady { took } => self.tell(CloudEvent::FunctionReady { took }),
+            HostEvent::CannotStart { executable, reason } => {
+                let path = executable.display();
+                self.lock().reason =
+                    Some(format!("the function `{path}` cannot be started: {reason}"));
+            }
+            HostEvent::HandlerEnded { ending, consequence, last_words } => {
+                if consequence == Consequence::Stop {
+                    self.lock().reason =
+                        Some(format!("the function failed for the third time: it {ending}"));
+                }
+                self.tell(CloudEvent::FunctionEnded { ending, consequence, last_words });
+            }
+            HostEvent::Invoked { function, method, status, took, .. } => {
+                self.tell(CloudEvent::Invoked { function, method, status, took });
+            }
+            HostEvent::Rejected { method, path, status, caller } => {
+                self.tell(CloudEvent::Rejected { method, path, status, caller });
+            }
+            HostEvent::Stopped => {
+                let reason = self.lock().reason.take();
+                let reason = reason.unwrap_or_else(|| "it was asked to".to_owned());
+                self.tell(CloudEvent::HostStopped { reason });
+            }
+        }
+    }
+
+    /// Tells whoever listens; nobody has to.
+    pub(super) fn tell(&self, event: CloudEvent) {
+        // Nobody listens any more when the cloud is being stopped.
+        let _ = self.events.send(event);
+    }
+
+    /// What a query sees at `now`.
+    pub(super) fn traces_at(&self, now: Timestamp) -> Vec<Trace> {
+        self.lock().store.traces_at(now)
+    }
+
+    /// Tells of the heartbeats that have become visible, and returns when the next one will.
+    pub(super) fn announce(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut arrived = self.lock();
+        while let Some(first) = arrived.invisible.first_entry() {
+            let visible = first.key().0;
+            if visible > now {
+                return Some(visible);
+            }
+            self.tell(CloudEvent::HeartbeatVisible(first.remove()));
+        }
+        None
+    }
+
+    /// Waits for the next arrival.
+    pub(super) async fn arrival(&self) {
+        self.arrivals.notified().await;
+    }
+
+    fn ingest(&self, item: Item) {
+        let time = item.time;
+        let line = match &item.data {
+            Data::MessageData(message) => Some((message.severity, message.message.clone())),
+            Data::RequestData(_) => None,
+        };
+        let mut arrived = self.lock();
+        let visible = arrived.store.ingest(item);
+        let Some((severity, text)) = line else { return };
+        match Heartbeat::read(&text, time, self.scale) {
+            Some(heartbeat) => {
+                arrived.number += 1;
+                let number = arrived.number;
+                arrived.invisible.insert((visible, number), heartbeat.clone());
+                drop(arrived);
+                self.tell(CloudEvent::HeartbeatWritten(heartbeat));
+                self.arrivals.notify_one();
+            }
+            None => self.tell(CloudEvent::Line { severity, text }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arrived> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

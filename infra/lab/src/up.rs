@@ -1,0 +1,186 @@
+//! `ispmon-lab up`: the cloud side in real time, for trying the real agent, curl or another client.
+//!
+//! - [`key`] decides which function key clients need.
+//! - [`guide`] says what to try, [`report`] tells what happens.
+
+pub mod guide;
+pub mod key;
+pub mod report;
+
+use std::{
+    env,
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    clock::{Scale, StoryClock},
+    cloud::{Cloud, CloudError, CloudEvent, CloudSettings},
+    host::keys::Keys,
+    telemetry::IngestionDelay,
+};
+use guide::Guide;
+use key::{Key, KeyError};
+
+/// The device that the rules watch when none is given.
+const DEVICE: &str = "dl-home";
+
+/// What `up` may be told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7071")]
+    listen: SocketAddr,
+
+    /// The folder that mails are written to
+    #[arg(long, value_name = "FOLDER", default_value = "mails")]
+    mail_dir: PathBuf,
+
+    /// A device that the rules watch; may be given several times [default: dl-home]
+    #[arg(long = "device", value_name = "NAME", value_parser = device)]
+    devices: Vec<String>,
+
+    /// The function key; other users can see it in the list of processes
+    #[arg(long, value_name = "KEY", value_parser = key::check, conflicts_with = "key_file")]
+    key: Option<String>,
+
+    /// A file that holds the function key
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+
+    /// Seconds until the rules see a heartbeat, or `azure` for delays as there
+    #[arg(long, value_name = "DELAY", default_value = "azure")]
+    ingestion_delay: IngestionDelay,
+}
+
+/// Why `up` ends without having been asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// There is no usable key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The lab does not know its own program, which is also the function.
+    #[error("cannot find this program itself, to start the function from it")]
+    Executable(#[source] io::Error),
+    /// The cloud cannot start.
+    #[error("cannot start the cloud")]
+    Cloud(#[from] CloudError),
+    /// There is no runtime.
+    #[error("cannot prepare to run")]
+    Runtime(#[source] io::Error),
+    /// Nobody reads what is told.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// The host has given up.
+    #[error("the Functions host has stopped: {0}")]
+    HostStopped(String),
+}
+
+/// Runs until SIGINT, SIGTERM or SIGHUP, and prints what happens; failures go to standard error.
+pub fn main(arguments: &Arguments) -> ExitCode {
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            crate::cli::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), UpError> {
+    let key = Key::choose(arguments.key.as_deref(), arguments.key_file.as_deref())?;
+    let executable = env::current_exe().map_err(UpError::Executable)?;
+    let devices = if arguments.devices.is_empty() {
+        vec![DEVICE.to_owned()]
+    } else {
+        arguments.devices.clone()
+    };
+    let settings = CloudSettings {
+        listen: arguments.listen,
+        keys: Keys::host(key.expose()),
+        devices: devices.clone(),
+        mail_folder: arguments.mail_dir.clone(),
+        executable,
+        delay: arguments.ingestion_delay,
+        seed: fastrand::u64(..),
+        clock: StoryClock::start(Scale::REAL),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(UpError::Runtime)?;
+    runtime.block_on(async {
+        let mut stop = Stop::listen().map_err(UpError::Runtime)?;
+        let clock = settings.clock;
+        let mut cloud = Cloud::start(settings).await?;
+        let guide = Guide {
+            address: cloud.address(),
+            key: &key,
+            devices: &devices,
+            mail_folder: &arguments.mail_dir,
+        };
+        print(guide)?;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = stop.asked() => break Ok(()),
+                event = cloud.next_event() => {
+                    if let Some(text) = report::line(clock.now(), &event)
+                        && let Err(error) = print(text)
+                    {
+                        break Err(error);
+                    }
+                    if let CloudEvent::HostStopped { reason } = event {
+                        break Err(UpError::HostStopped(reason));
+                    }
+                }
+            }
+        };
+        cloud.stop().await;
+        ended
+    })
+}
+
+/// A line that is there at once, also in a pipe.
+fn print(text: impl std::fmt::Display) -> Result<(), UpError> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{text}").and_then(|()| output.flush()).map_err(UpError::Output)
+}
+
+/// A device name that can stand in a list of the app settings.
+fn device(given: &str) -> Result<String, String> {
+    let name = given.trim();
+    if name.is_empty() || name.contains(',') || name.chars().any(char::is_control) {
+        return Err("a device name is not empty and contains no comma".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+/// The signals that end `up`.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

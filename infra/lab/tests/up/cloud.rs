@@ -1,0 +1,207 @@
+//! A running `ispmon-lab up` and what it prints.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+
+use crate::http::Connection;
+
+/// The function key of these tests.
+pub(crate) const KEY: &str = "a-key-for-tests";
+/// Bounds a hang of a test, nothing else.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A running lab; whatever becomes of the test, nothing of it stays.
+pub(crate) struct Cloud {
+    child: Option<Child>,
+    printed: Arc<Printed>,
+    address: SocketAddr,
+    temporary: Option<TempDir>,
+    home: Option<TempDir>,
+}
+
+/// What a lab left behind.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stderr: String,
+    /// The folder that it had for temporary files.
+    pub(crate) temporary: TempDir,
+    /// The folder that it ran in.
+    pub(crate) home: TempDir,
+}
+
+#[derive(Default)]
+struct Printed {
+    lines: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+fn command(home: &Path, temporary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ispmon-lab"));
+    command.arg("up").args(arguments).current_dir(home).env("TMPDIR", temporary);
+    command.env_remove("ISPMON_LAB_KEY");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a lab that is to fail at its start.
+pub(crate) fn fail(arguments: &[&str]) -> Ended {
+    let home = tempfile::tempdir().expect("a folder");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let output = command(home.path(), temporary.path(), arguments).output().expect("it starts");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    Ended { status: output.status, stderr, temporary, home }
+}
+
+impl Cloud {
+    /// Starts a lab with [`KEY`].
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        fs::write(home.path().join("key"), KEY).expect("a file");
+        Self::launch(home, &[arguments, &["--key-file", "key"]].concat())
+    }
+
+    pub(crate) fn start_without_key() -> Self {
+        Self::launch(tempfile::tempdir().expect("a folder"), &[])
+    }
+
+    fn launch(home: TempDir, arguments: &[&str]) -> Self {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
+        let mut child =
+            command(home.path(), temporary.path(), &arguments).spawn().expect("it starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let printed = Arc::new(Printed::default());
+        let reader = Arc::clone(&printed);
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                reader.lines.lock().expect("no panic").push(line);
+                reader.more.notify_all();
+            }
+        });
+        let any = ([127, 0, 0, 1], 0).into();
+        let mut cloud = Self {
+            child: Some(child),
+            printed,
+            address: any,
+            temporary: Some(temporary),
+            home: Some(home),
+        };
+        let line = cloud.wait_for("heartbeats ");
+        let (_, rest) = line.split_once("http://").expect("a URL");
+        cloud.address = rest.trim_end_matches("/api/ping").parse().expect("an address");
+        cloud
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/api/ping", self.address)
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// Waits until a line contains `text`, and returns it.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
+        let lines = self.printed.lines.lock().expect("no panic");
+        let (lines, _) =
+            self.printed.more.wait_timeout_while(lines, DEADLINE, missing).expect("no panic");
+        let found = lines.iter().find(|line| line.contains(text)).cloned();
+        found.unwrap_or_else(|| panic!("no line contains {text:?}:\n{}", lines.join("\n")))
+    }
+
+    /// How many lines contain `text` so far.
+    pub(crate) fn lines_with(&self, text: &str) -> usize {
+        let lines = self.printed.lines.lock().expect("no panic");
+        lines.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// What is printed before anything happens.
+    pub(crate) fn guide(&self) -> String {
+        self.wait_for("Times are UTC");
+        self.printed.lines.lock().expect("no panic").join("\n")
+    }
+
+    fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// The function's process, where there is a /proc to find it in.
+    pub(crate) fn function(&self) -> Option<Pid> {
+        children(self.id()).into_iter().next()
+    }
+
+    /// The function's resident memory in kB.
+    pub(crate) fn function_memory(&self) -> Option<u64> {
+        let process = self.function()?.as_raw_nonzero();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(mut self, signal: Signal) -> Ended {
+        let mut child = self.child.take().expect("it runs");
+        send(child.id(), signal);
+        let mut stderr = String::new();
+        let mut pipe = child.stderr.take().expect("piped");
+        pipe.read_to_string(&mut stderr).expect("text");
+        let status = child.wait().expect("it ends");
+        let (temporary, home) = (self.temporary.take(), self.home.take());
+        Ended { status, stderr, temporary: temporary.expect("kept"), home: home.expect("kept") }
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // Its children are found before it dies: afterwards nobody knows whose they were.
+        let children = children(child.id());
+        let _ = child.kill();
+        let _ = child.wait();
+        for process in children {
+            let _ = kill_process(process, Signal::KILL);
+        }
+    }
+}
+
+fn send(id: u32, signal: Signal) {
+    let process = Pid::from_raw(id.cast_signed()).expect("a process id");
+    kill_process(process, signal).expect("it runs");
+}
+
+pub(crate) fn is_gone(process: Pid) -> bool {
+    test_kill_process(process).is_err()
+}
+
+/// The processes that `parent` has started, as far as /proc tells.
+fn children(parent: u32) -> Vec<Pid> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|id| parent_of(*id) == Some(parent))
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
+/// The second field behind the program's name in `stat` is the parent (proc(5)).
+fn parent_of(id: i32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
+}
