@@ -11,7 +11,7 @@
 //!
 //! * [`Settings`] is what the environment says, [`Limits`] what a client may cost.
 //! * [`serve`] accepts connections; `routes` tells the endpoints apart.
-//! * [`line`] makes lines of events, [`LineWriter`] writes them.
+//! * [`mod@line`] makes lines of events, [`LineWriter`] writes them.
 
 mod answer;
 mod body;

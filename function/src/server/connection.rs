@@ -28,7 +28,8 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(super) async fn run(stream: TcpStream, handler: Arc<Handler>, seat: Seat, limits: Limits) {
     let occupant = seat.occupant();
     tokio::select! {
-        // In this order, and not at random, which would cost time with every request.
+        // In this order: what has come in time is served, and choosing at random would cost time
+        // with every request.
         biased;
         () = serve(stream, handler, Arc::clone(occupant)) => {}
         () = overdue(occupant, &limits) => {}
@@ -69,8 +70,8 @@ async fn overdue(occupant: &Occupant, limits: &Limits) {
             Phase::Head(since) => since + limits.head,
             Phase::Answering(since) => since + limits.answer,
             Phase::Closing(since) => since + limits.linger,
-            // Body and line have limits of their own.
-            Phase::Handling(_) => now + limits.body,
+            // Body and line have limits of their own, and the evicted one goes anyway.
+            Phase::Handling(_) | Phase::Evicted => now + limits.body,
         };
         if deadline <= now {
             return;
@@ -113,7 +114,7 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before
-            && let Phase::Idle(_) = self.occupant.phase()
+            && let Phase::Idle(_) | Phase::Evicted = self.occupant.phase()
         {
             self.occupant.enter(Phase::Head(Instant::now()));
         }

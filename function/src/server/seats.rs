@@ -22,15 +22,18 @@ pub(super) enum Phase {
     Answering(Instant),
     /// It has said all and lets the client read it.
     Closing(Instant),
+    /// It has to make room, unless a request turns out to have come in time.
+    Evicted,
 }
 
 impl Phase {
     /// The lower, the sooner it has to make room: whether a request is in the works, and since when
     /// the phase lasts.
-    fn rank(self) -> (bool, Instant) {
+    fn rank(self) -> Option<(bool, Instant)> {
         match self {
-            Self::Idle(since) | Self::Head(since) | Self::Closing(since) => (false, since),
-            Self::Handling(since) | Self::Answering(since) => (true, since),
+            Self::Idle(since) | Self::Head(since) | Self::Closing(since) => Some((false, since)),
+            Self::Handling(since) | Self::Answering(since) => Some((true, since)),
+            Self::Evicted => None,
         }
     }
 }
@@ -88,10 +91,14 @@ impl Seats {
     /// one whose request has been in the works longest. None is ended within its grace.
     fn evict_one(&self, limits: &Limits) {
         let taken = self.taken();
-        let next = taken.iter().map(|occupant| (occupant.phase().rank(), occupant));
-        if let Some(((busy, since), occupant)) = next.min_by_key(|(rank, _)| *rank) {
+        let next = taken
+            .iter()
+            .filter_map(|occupant| Some((occupant.phase().rank()?, occupant)))
+            .min_by_key(|(rank, _)| *rank);
+        if let Some(((busy, since), occupant)) = next {
             let grace = if busy { limits.busy_grace } else { limits.grace };
             if Instant::now().saturating_duration_since(since) >= grace {
+                occupant.enter(Phase::Evicted);
                 occupant.evicted.notify_one();
             }
         }
@@ -122,7 +129,12 @@ impl Seat {
 
     /// Returns when this connection has to make room.
     pub(super) async fn evicted(&self) {
-        self.occupant.evicted.notified().await;
+        loop {
+            self.occupant.evicted.notified().await;
+            if self.occupant.phase() == Phase::Evicted {
+                return;
+            }
+        }
     }
 }
 
