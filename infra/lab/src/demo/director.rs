@@ -263,7 +263,8 @@ impl<W: Write> Director<W> {
         let at = self.clock.now();
         match (gap, self.story.next()) {
             (None, _) => {
-                self.narrator.tell(at, format_args!("cloud    heartbeat {number} can be queried"))
+                let text = format!("cloud    heartbeat {number} can be queried");
+                self.narrator.tell(at, text);
             }
             // A rhythm that has been shown need not be shown for ever.
             (_, Some(Step::ResolvedMail | Step::Quiet)) => {}
