@@ -11,6 +11,7 @@ use std::{fs, process::Command};
 
 use cloud::{Cloud, KEY};
 use http::{Answer, Connection};
+use rustix::process::{Signal, kill_process};
 
 const BODY: &str = r#"{"device":"dl-home","note":"test ping"}"#;
 
@@ -128,9 +129,12 @@ fn outages_are_taken() {
 #[test]
 fn python_clients_get_ok() {
     let cloud = Cloud::start(&[]);
-    for (library, session) in
-        [("requests", "requests.Session()"), ("httpx", "httpx.Client(trust_env=False)")]
-    {
+    // A proxy of the environment must not capture what stays on this machine.
+    let clients = [
+        ("requests", "session = requests.Session(); session.trust_env = False", "data"),
+        ("httpx", "session = httpx.Client(trust_env=False)", "content"),
+    ];
+    for (library, session, raw) in clients {
         let probe = run(Command::new("python3").args(["-c", &format!("import {library}")]));
         if !probe.is_some_and(|output| output.status.success()) {
             println!("SKIPPED: Python cannot import {library}");
@@ -140,8 +144,7 @@ fn python_clients_get_ok() {
             r#"
 import os, {library}
 url, headers = os.environ["URL"], {{"x-functions-key": os.environ["KEY"]}}
-session = {session}
-session.trust_env = False
+{session}
 answers = [
     session.post(url, json={{"device": "python", "note": "{library}"}}, headers=headers),
     session.post(url, headers=headers),
@@ -151,7 +154,7 @@ answers = [
 ]
 assert [(answer.status_code, answer.text) for answer in answers] == [(200, "ok")] * 5, answers
 assert session.head(url, headers=headers).status_code == 200
-assert session.post(url, headers=headers, content=b"{{" ).status_code == 400 if "{library}" == "httpx" else session.post(url, headers=headers, data=b"{{").status_code == 400
+assert session.post(url, headers=headers, {raw}=b"{{").status_code == 400
 assert session.get(url).status_code == 401
 "#
         );
@@ -188,7 +191,7 @@ fn ten_thousand_random_requests_leave_it_alive_and_its_memory_flat() {
 
 #[test]
 fn a_stop_is_clean_and_leaves_nothing_but_mails() {
-    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let cloud = Cloud::start(&[]);
         cloud.wait_for("The function is ready");
         let function = cloud.function();
@@ -202,6 +205,23 @@ fn a_stop_is_clean_and_leaves_nothing_but_mails() {
         assert!(left.is_empty(), "{left:?}");
         assert!(ended.home.path().join("mails").is_dir());
     }
+}
+
+#[test]
+fn it_ends_with_its_reason_when_the_function_fails_for_the_third_time() {
+    let cloud = Cloud::start(&[]);
+    for round in 1..=3 {
+        cloud.wait_for_lines("The function is ready", round);
+        let Some(function) = cloud.function() else {
+            println!("SKIPPED: the function is found in /proc, which this system does not have");
+            return;
+        };
+        kill_process(function, Signal::KILL).expect("it runs");
+    }
+    let ended = cloud.wait();
+    assert_eq!(ended.status.code(), Some(1));
+    let reason = "the function failed for the third time: it was ended by signal 9";
+    assert!(ended.stderr.contains(reason), "{}", ended.stderr);
 }
 
 #[test]

@@ -362,6 +362,8 @@ enum Direction {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const HOST: &str = include_str!("../../../../function/host.json");
@@ -410,15 +412,31 @@ mod tests {
 
     #[test]
     fn every_refusal_names_the_file_the_setting_and_the_value() {
-        let host = |handler: &str| format!(r#"{{"version":"2.0","customHandler":{handler}}}"#);
-        let handler = r#"{"description":{"defaultExecutablePath":"handler"},"enableForwardingHttpRequest":true"#;
+        let host = |path: &str, value: serde_json::Value| {
+            let mut host: serde_json::Value = serde_json::from_str(&host_json()).expect("JSON");
+            *host.pointer_mut(path).expect(path) = value;
+            host.to_string()
+        };
+        let handler = |extra: serde_json::Value| {
+            let mut handler = json!({
+                "description": { "defaultExecutablePath": "handler" },
+                "enableForwardingHttpRequest": true,
+            });
+            handler
+                .as_object_mut()
+                .expect("an object")
+                .extend(extra.as_object().expect("an object").clone());
+            host("/customHandler", handler)
+        };
+        let path = "/customHandler/description/defaultExecutablePath";
+        let description = json!({ "defaultExecutablePath": "handler", "workingDirectory": "gone" });
         let cases = [
-            (r#"{"version":"1.0","customHandler":{"description":{"defaultExecutablePath":"handler"}}}"#.to_owned(), "version is `1.0`"),
-            (host(r#"{"description":{"defaultExecutablePath":"handler"}}"#), "only forwards"),
-            (host(&handler.replace("handler\"", "other\"").replace('+', "")).replace("true", "true}"), "`other`"),
-            (host(&(handler.replace("\"handler\"", "\"../handler\"") + "}")), "`../handler`"),
-            (host(&(handler.to_owned() + r#","initializationTimeout":"30"}"#)), "`30`"),
-            (host(&handler.replace("\"}", "\",\"workingDirectory\":\"gone\"}")) .replace("true", "true}"), "`gone`"),
+            (host("/version", json!("1.0")), "version is `1.0`"),
+            (host("/customHandler/enableForwardingHttpRequest", json!(false)), "only forwards"),
+            (host(path, json!("other")), "`other`"),
+            (host(path, json!("../handler")), "`../handler`"),
+            (handler(json!({ "initializationTimeout": "30" })), "`30`"),
+            (handler(json!({ "description": description })), "`gone`"),
             (r#"{"version":"2.0"}"#.to_owned(), "customHandler"),
             ("{".to_owned(), "host.json"),
         ];

@@ -102,14 +102,13 @@ async fn converse(
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     // Whatever goes wrong on a connection concerns its client only, which sees it.
-    let ended = tokio::select! {
-        ended = &mut connection => ended.is_ok(),
+    tokio::select! {
+        _ = &mut connection => {}
         () = told(&mut end) => {
             connection.as_mut().graceful_shutdown();
-            connection.await.is_ok()
+            let _ = connection.await;
         }
-    };
-    let _ = ended;
+    }
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>, caller: SocketAddr) -> Answer {

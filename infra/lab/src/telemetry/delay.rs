@@ -73,7 +73,8 @@ mod tests {
         let mut delays: Vec<_> =
             (0..100_000).map(|_| IngestionDelay::AZURE.sample(&mut random)).collect();
         delays.sort();
-        assert_eq!(delays[99_000].as_secs_f64().round(), 49.0);
+        let of_hundred_99 = delays[99_000].as_secs_f64();
+        assert!((48.0..50.0).contains(&of_hundred_99), "{of_hundred_99} s");
         assert!(delays[0] >= SignedDuration::ZERO);
         assert!(delays[99_999] <= SignedDuration::from_secs(203));
     }

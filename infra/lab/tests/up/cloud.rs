@@ -117,12 +117,20 @@ impl Cloud {
 
     /// Waits until a line contains `text`, and returns it.
     pub(crate) fn wait_for(&self, text: &str) -> String {
-        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
+        self.wait_for_lines(text, 1)
+    }
+
+    /// Waits until `count` lines contain `text`, and returns the last of them.
+    pub(crate) fn wait_for_lines(&self, text: &str, count: usize) -> String {
+        let find = |lines: &[String]| {
+            lines.iter().filter(|line| line.contains(text)).nth(count - 1).cloned()
+        };
         let lines = self.printed.lines.lock().expect("no panic");
-        let (lines, _) =
-            self.printed.more.wait_timeout_while(lines, DEADLINE, missing).expect("no panic");
-        let found = lines.iter().find(|line| line.contains(text)).cloned();
-        found.unwrap_or_else(|| panic!("no line contains {text:?}:\n{}", lines.join("\n")))
+        let waited =
+            self.printed.more.wait_timeout_while(lines, DEADLINE, |lines| find(lines).is_none());
+        let (lines, _) = waited.expect("no panic");
+        find(&lines)
+            .unwrap_or_else(|| panic!("no {count} lines contain {text:?}:\n{}", lines.join("\n")))
     }
 
     /// How many lines contain `text` so far.
@@ -155,9 +163,14 @@ impl Cloud {
     }
 
     /// Sends a signal and waits for the end.
-    pub(crate) fn end(mut self, signal: Signal) -> Ended {
+    pub(crate) fn end(self, signal: Signal) -> Ended {
+        send(self.id(), signal);
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self) -> Ended {
         let mut child = self.child.take().expect("it runs");
-        send(child.id(), signal);
         let mut stderr = String::new();
         let mut pipe = child.stderr.take().expect("piped");
         pipe.read_to_string(&mut stderr).expect("text");
