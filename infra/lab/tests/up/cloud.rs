@@ -183,7 +183,16 @@ impl Cloud {
 impl Drop for Cloud {
     fn drop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        // Its children are found before it dies: afterwards nobody knows whose they were.
+        // A lab that is asked to stop takes its function with it, however early that is.
+        if let Some(process) = Pid::from_raw(child.id().cast_signed()) {
+            let _ = kill_process(process, Signal::TERM);
+        }
+        for _ in 0..3_000 {
+            if let Ok(Some(_)) = child.try_wait() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
         let children = children(child.id());
         let _ = child.kill();
         let _ = child.wait();
