@@ -151,7 +151,8 @@ fn reminder(random: &mut Rng, devices: Vec<String>) -> DeviceSilentReminder {
         silence_minutes: choice(random, &[5.0, 5.5, 6.5, 10.0, 30.0]),
         frequency_minutes: choice(random, &[5, 10, 15]),
         marks,
-        daily_hour: random.u32(0..24),
+        // At midnight, a step of the reminder's evaluations lies on two days.
+        daily_hour: if random.u8(0..4) == 0 { 0 } else { random.u32(0..24) },
     }
 }
 
@@ -160,10 +161,10 @@ fn last_heartbeat(random: &mut Rng, base: Timestamp, daily_hour: u32) -> Timesta
     if random.u8(0..4) > 0 {
         return base - silence_before(random);
     }
-    let off = match random.u8(0..4) {
-        0 => SignedDuration::ZERO,
-        1 => SignedDuration::from_micros(random.i64(-1..=1)),
-        2 => SignedDuration::from_secs(random.i64(-7_200..=7_200)),
+    let off = match random.u8(0..6) {
+        0..3 => SignedDuration::ZERO,
+        3 => SignedDuration::from_micros(random.i64(-1..=1)),
+        4 => SignedDuration::from_secs(random.i64(-7_200..=7_200)),
         _ => SignedDuration::from_secs(random.i64(-1_200..=1_200)),
     };
     daily(base, random.i64(-2..=0), daily_hour) + off
@@ -295,16 +296,18 @@ fn look(
     let frequency = SignedDuration::from_mins(reminder.frequency_minutes.into());
     let change = choice(random, changes);
     let mark = SignedDuration::from_mins(choice(random, &reminder.marks).cast_signed());
-    let exact = match random.u8(0..10) {
+    let exact = match random.u8(0..11) {
         0 => base,
         1 => base + SignedDuration::from_secs(random.i64(0..86_400)),
         2 => change + SignedDuration::from_secs_f64(reminder.silence_minutes * 60.0),
         3 => change + silence::RANGE,
         4 | 5 => {
-            let late = SignedDuration::from_secs(random.i64(0..1_200));
+            let latest = choice(random, &[0, 1_200]);
+            let late = SignedDuration::from_secs(random.i64(-60..=latest));
             daily(base, random.i64(-1..=1), reminder.daily_hour) + late
         }
         6 => change + mark,
+        7 => change + SignedDuration::from_hours(24),
         _ => change + mark + SignedDuration::from_secs(random.i64(0..=2 * frequency.as_secs())),
     };
     match random.u8(0..4) {

@@ -245,6 +245,28 @@ mod tests {
             }
         }
 
+        /// Evaluations up to 50 seconds early or 3 minutes late.
+        #[test]
+        fn the_daily_reminder_is_due_once_a_day_also_at_midnight(
+            frequency in prop::sample::select(vec![5_u32, 10, 15]),
+            daily_hour in prop::sample::select(vec![0_u32, 1, 8, 23]),
+            jitter in prop::collection::vec(-50_i64..180, 3 * 24 * 12),
+        ) {
+            let start = at("2026-03-01T12:00:00Z");
+            let step = SignedDuration::from_mins(frequency.into());
+            let query = DeviceSilentReminder { daily_hour, ..reminder(&["dl-home"], frequency) };
+            let steps = 3 * 24 * 60 / frequency as usize;
+            let due: Vec<_> = (0..).zip(&jitter[..steps])
+                .map(|(index, &jitter)| start + step * index + SignedDuration::from_secs(jitter))
+                .filter(|&now| !query.evaluate(now, &[]).is_empty())
+                .collect();
+            prop_assert_eq!(due.len(), 3);
+            for now in due {
+                let hour = (now + EARLY).as_second().rem_euclid(86_400) / 3_600;
+                prop_assert_eq!(hour, i64::from(daily_hour));
+            }
+        }
+
         /// Whatever the evaluations' phase, and the mark, a device below the threshold is not named.
         #[test]
         fn a_device_below_the_threshold_is_never_named(now_seconds in 0_i64..86_400, silent in 0_i64..300, quiet_s in 0_u32..86_400) {
