@@ -3,12 +3,13 @@
 //! The host reads stdout through a pipe. When it stops reading, a plain write would block the whole
 //! process, readiness answers included; so a pipe is written without blocking. What does not fit
 //! waits here, in order and bounded, and is finished when the pipe takes more. Usually everything
-//! fits, and a line costs one system call.
+//! fits, and the lines of all requests that were ready at once go out in one system call: waking
+//! the reader for each of them would cost more than all else that a heartbeat takes.
 
 use std::{
     collections::VecDeque,
     fs::File,
-    io::{self, Write},
+    io::{self, IoSlice, Write},
     os::{fd::AsFd, unix::fs::FileTypeExt},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,6 +23,9 @@ use tokio::{
 };
 
 use crate::{Limits, line::Line};
+
+/// How many lines one system call takes at most.
+const LINES_PER_WRITE: usize = 64;
 
 /// Why a line was not written.
 #[derive(Debug, Error)]
@@ -109,9 +113,7 @@ impl LineWriter {
         let patience = self.0.patience;
         let write = async {
             for line in lines {
-                if let Some(done) = self.write_or_queue(line)? {
-                    done.await.map_err(|_| self.0.error())?;
-                }
+                self.queue(line)?.await.map_err(|_| self.0.error())?;
             }
             Ok(())
         };
@@ -124,29 +126,25 @@ impl LineWriter {
         self.0.error()
     }
 
-    fn write_or_queue(&self, line: Line) -> Result<Option<oneshot::Receiver<()>>, StdoutError> {
+    fn queue(&self, line: Line) -> Result<oneshot::Receiver<()>, StdoutError> {
         let mut queue = self.0.queue();
         queue.drop_abandoned();
-        let written = if queue.lines.is_empty() {
-            self.0.try_write(&mut queue, line.as_bytes())?
-        } else {
-            0
-        };
-        let rest = line.as_bytes().len() - written;
-        if rest == 0 {
-            return Ok(None);
+        if let Some(kind) = queue.error {
+            return Err(StdoutError::Write(kind.into()));
         }
-        if written == 0 && queue.bytes + rest > self.0.most_bytes {
+        let length = line.as_bytes().len();
+        if queue.bytes + length > self.0.most_bytes {
             return Err(StdoutError::Full(queue.bytes));
         }
         let (done, receiver) = oneshot::channel();
-        queue.bytes += line.as_bytes().len();
-        queue.lines.push_back(Waiting { line, written, done });
+        queue.bytes += length;
+        queue.lines.push_back(Waiting { line, written: 0, done });
         if !queue.pumped {
             queue.pumped = true;
+            // Its turn comes after the requests that are ready now, so their lines go out together.
             tokio::spawn(pump(Arc::clone(&self.0)));
         }
-        Ok(Some(receiver))
+        Ok(receiver)
     }
 }
 
@@ -159,42 +157,21 @@ impl Shared {
         StdoutError::Write(self.queue().error.unwrap_or(io::ErrorKind::Other).into())
     }
 
-    /// Returns how much of `bytes`, the rest of a line, the sink has taken; 0 when it is full.
-    fn try_write(&self, queue: &mut Queue, bytes: &[u8]) -> Result<usize, StdoutError> {
-        if let Some(kind) = queue.error {
-            return Err(StdoutError::Write(kind.into()));
-        }
-        match self.sink.write(bytes) {
-            Ok(written) => Ok(written),
-            Err(source) => {
-                queue.error = Some(source.kind());
-                self.broken.notify_one();
-                Err(StdoutError::Write(source))
-            }
-        }
-    }
-
     /// Writes what the sink takes and tells whether nothing waits any more.
     fn drain(&self) -> bool {
         let mut queue = self.queue();
-        loop {
-            queue.drop_abandoned();
-            let Some(mut first) = queue.lines.pop_front() else { break };
-            let length = first.line.as_bytes().len();
-            let rest = &first.line.as_bytes()[first.written..];
-            let Ok(written) = self.try_write(&mut queue, rest) else {
-                // Dropping the senders tells the waiting writers.
-                queue.lines.clear();
-                break;
-            };
-            first.written += written;
-            if first.written < length {
-                queue.lines.push_front(first);
-                return false;
+        queue.drop_abandoned();
+        while !queue.lines.is_empty() {
+            match self.sink.write(&queue.lines) {
+                Ok(0) => return false,
+                Ok(written) => queue.wrote(written),
+                Err(error) => {
+                    queue.error = Some(error.kind());
+                    // Dropping the senders tells the waiting writers.
+                    queue.lines.clear();
+                    self.broken.notify_one();
+                }
             }
-            queue.bytes -= length;
-            // A writer that has gone away needs no word.
-            let _ = first.done.send(());
         }
         queue.bytes = 0;
         queue.pumped = false;
@@ -214,16 +191,46 @@ impl Queue {
             keep
         });
     }
+
+    /// Notes that the sink has taken the next `count` bytes, and tells the writers of whole lines.
+    fn wrote(&mut self, mut count: usize) {
+        while let Some(mut first) = self.lines.pop_front() {
+            let length = first.line.as_bytes().len();
+            let taken = count.min(length - first.written);
+            first.written += taken;
+            count -= taken;
+            if first.written < length {
+                self.lines.push_front(first);
+                break;
+            }
+            self.bytes -= length;
+            // A writer that has gone away needs no word.
+            let _ = first.done.send(());
+        }
+    }
+}
+
+impl Waiting {
+    fn rest(&self) -> &[u8] {
+        &self.line.as_bytes()[self.written..]
+    }
 }
 
 impl Sink {
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// Returns how many bytes of the lines the sink has taken; 0 when it is full.
+    fn write(&self, lines: &VecDeque<Waiting>) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); LINES_PER_WRITE];
+        let mut count = 0;
+        for (slice, waiting) in slices.iter_mut().zip(lines) {
+            *slice = IoSlice::new(waiting.rest());
+            count += 1;
+        }
         match self {
-            Self::Pipe(pipe) => match pipe.try_write(bytes) {
+            Self::Pipe(pipe) => match pipe.try_write_vectored(&slices[..count]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
                 other => other,
             },
-            Self::Other(file) => (&*file).write_all(bytes).map(|()| bytes.len()),
+            Self::Other(file) => (&*file).write_vectored(&slices[..count]),
         }
     }
 
@@ -238,11 +245,11 @@ impl Sink {
 /// Finishes what waits, as the reader makes room, and ends when nothing waits.
 async fn pump(shared: Arc<Shared>) {
     loop {
-        // An error of the pipe shows again, with its reason, in the write.
-        let _ = shared.sink.writable().await;
         if shared.drain() {
             break;
         }
+        // An error of the pipe shows again, with its reason, in the write.
+        let _ = shared.sink.writable().await;
     }
 }
 

@@ -185,6 +185,8 @@ fn what_waits_for_a_blocked_host_is_bounded() {
             break;
         }
     }
+    // Those whose answer was on its way do not wait.
+    waiting.retain_mut(|client| !client.has_answer());
     // Each line has more than 3,000 bytes.
     assert!((1..=7).contains(&waiting.len()), "{} lines wait", waiting.len());
     drop(stdout);

@@ -7,7 +7,10 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     os::unix::process::ExitStatusExt,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{
+        atomic::{AtomicU16, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -217,10 +220,19 @@ pub(crate) fn run_command(command: &mut Command) -> (ExitStatus, String, String)
     (status, stdout, text(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read)))
 }
 
-/// A port on loopback that nobody listens on.
+/// A port on loopback that nobody listens on, and that no other test of this process is given.
+///
+/// It lies below the ports that systems give to outgoing connections, so none of these takes it
+/// before the handler does.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = std::process::id() as u16 % 10_000;
+    loop {
+        let port = 10_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The variables of a start on a port, as a list for [`run`].
