@@ -113,9 +113,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
     let mut warnings = Vec::new();
     let named = sources.config_file.as_deref().map(|path| sources.folder.join(path));
-    let base = file::read(named.as_deref(), &sources.default_files, &mut problems).or_else(|| {
-        dotenv::read(&sources.folder, sources.user, &mut problems, &mut warnings)
-    });
+    let base = file::read(named.as_deref(), &sources.default_files, &mut problems)
+        .or_else(|| dotenv::read(&sources.folder, sources.user, &mut problems, &mut warnings));
     let (base, file, is_public) = match base {
         Some(base) => (Some(base.layer), Some(base.path), base.is_public),
         None => (None, None, false),

@@ -247,8 +247,20 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, stopping: watch::Receiv
     shared.tell(HostEvent::Stopped);
 }
 
+/// How many ports are tried before the system's choice is taken.
+const PORTS_TRIED: usize = 100;
+
 /// A port that nobody uses; the handler listens there after every restart.
+///
+/// It lies below the ports that systems give to outgoing connections: one of those could be taken
+/// by a connection before the handler listens, or while it restarts.
 async fn free_port() -> io::Result<u16> {
+    for _ in 0..PORTS_TRIED {
+        let port = fastrand::u16(10_000..30_000);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+            return Ok(port);
+        }
+    }
     let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     Ok(probe.local_addr()?.port())
 }

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const DEVICE: &str = "dl-home";
 const KEY: &str = "the-key-of-dl-home";
 /// Everything here takes less than a minute; longer than this it hangs.
-const HANG: Duration = Duration::from_secs(120);
+const HANG: Duration = Duration::from_mins(2);
 
 /// A cloud, a device that may run or not, and what has happened so far.
 struct Stage {

@@ -30,7 +30,7 @@ const HEARTBEATS: u64 = 10_000;
 /// Measures and prints everything about the agent.
 pub(crate) async fn print(binary: &Path) {
     println!("\nagent");
-    let size = fs::metadata(binary).unwrap().len() as f64 / 1048576.0;
+    let size = fs::metadata(binary).unwrap().len() as f64 / 1_048_576.0;
     row("binary", format!("{size:.2} MB"), "at most 6 MB");
 
     let folder = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ struct Received {
 
 impl Received {
     async fn reach(&self, wanted: u64) {
-        let deadline = Instant::now() + Duration::from_secs(1200);
+        let deadline = Instant::now() + Duration::from_mins(20);
         while self.count.load(Ordering::Relaxed) < wanted {
             tokio::time::timeout_at(deadline, self.changed.notified())
                 .await

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Read as _,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::{Command, Stdio},
@@ -10,7 +9,11 @@ use std::{
 };
 
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpStream, unix::pipe},
+    time::Instant,
+};
 
 use crate::{
     load::{self, BARE_SERVER},
@@ -25,7 +28,11 @@ const FLOOD: usize = 10_000;
 /// Measures and prints everything about the function.
 pub(crate) async fn print(binary: &Path) {
     println!("\nfunction");
-    row("binary", format!("{:.2} MB", fs::metadata(binary).unwrap().len() as f64 / 1048576.0), "");
+    row(
+        "binary",
+        format!("{:.2} MB", fs::metadata(binary).unwrap().len() as f64 / 1_048_576.0),
+        "",
+    );
     starts(binary).await;
     speed(binary).await;
     flood(binary).await;
@@ -38,11 +45,12 @@ fn free_port() -> SocketAddr {
 fn start(command: &mut Command, server: SocketAddr) -> Process {
     command.env_clear().env("FUNCTIONS_CUSTOMHANDLER_PORT", server.port().to_string());
     let mut process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
-    // The host reads every line; a thread does so here.
-    if let Some(mut lines) = process.stdout() {
-        std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
-            while lines.read(&mut buffer).is_ok_and(|read| read > 0) {}
+    // The host reads every line, on the loop that also speaks HTTP.
+    if let Some(lines) = process.stdout() {
+        let mut lines = pipe::Receiver::from_owned_fd(lines.into()).expect("stdout is a pipe");
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 65_536];
+            while lines.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
         });
     }
     process
