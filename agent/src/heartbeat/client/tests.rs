@@ -207,8 +207,9 @@ async fn a_heartbeat_goes_by_tls_to_a_server_that_is_vouched_for_and_resumes_its
                 std::io::Read::read_exact(&mut stream, &mut byte).expect("a request");
                 request.push(byte[0]);
             }
-            stream.write_all(OK.as_bytes()).expect("an answer");
+            // Noted before the answer, behind which the test looks.
             noted.lock().expect("not poisoned").push(stream.conn.handshake_kind());
+            stream.write_all(OK.as_bytes()).expect("an answer");
         }
     });
     let settings = settings(&format!("https://localhost:{port}/api/ping"));
