@@ -248,7 +248,7 @@ fn write_app(app: &Path, initialization: &str) {
         "customHandler": {
             "description": {
                 "defaultExecutablePath": "handler",
-                "arguments": ["--ignored", "--exact", "handler", "--nocapture"],
+                "arguments": ["--exact", "handler", "--nocapture"],
             },
             "enableForwardingHttpRequest": true,
             "initializationTimeout": initialization,
