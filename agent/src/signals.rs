@@ -2,19 +2,14 @@
 //!
 //! `SIGTERM` and `SIGINT` ask the agent to leave, `SIGHUP` to read its configuration again. They are
 //! taken by a thread of their own. Once asked to leave, the agent is ended by the operating system's
-//! default action when a second `SIGTERM` or `SIGINT` comes, or [`LEAVE_LIMIT`] later, so that nothing
-//! that hangs can keep it.
+//! default action [`LEAVE_LIMIT`] later, so that nothing that hangs can keep it. More signals change
+//! nothing about that: timeout(1), for one, sends each signal twice, to its child and to the group of
+//! processes, and a second one must not keep the first from announcing the silence to come.
 
-use std::{
-    io,
-    sync::{Arc, atomic::AtomicBool},
-    thread,
-    time::Duration,
-};
+use std::{io, thread, time::Duration};
 
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
-    flag,
     iterator::Signals,
     low_level,
 };
@@ -49,13 +44,6 @@ pub enum SignalError {
 /// # Errors
 /// [`SignalError`] in all its cases.
 pub fn listen() -> Result<mpsc::UnboundedReceiver<Request>, SignalError> {
-    let leaving = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        // In this order, so that the first signal finds the flag unset and sets it for the second.
-        flag::register_conditional_default(signal, Arc::clone(&leaving))
-            .and_then(|_| flag::register(signal, Arc::clone(&leaving)))
-            .map_err(SignalError::Install)?;
-    }
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError::Install)?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let forward = move || {

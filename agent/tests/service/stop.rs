@@ -116,16 +116,20 @@ fn sigint_leaves_while_the_server_hangs() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_does_not_keep_the_agent_from_announcing_its_silence() {
     let server = Server::start(Behaviour::Hang);
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
-    let mut agent = folder.run();
-    server.heartbeat();
-    agent.signal(Signal::TERM);
-    agent.logged("SIGTERM: the agent stops.");
-    let (status, log) = leave(agent, Signal::INT);
-    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}; the log:\n{log}");
+    for second in [Signal::TERM, Signal::INT] {
+        let mut agent = folder.run();
+        server.heartbeat();
+        agent.signal(Signal::TERM);
+        agent.logged("SIGTERM: the agent stops.");
+        let (status, log) = leave(agent, second);
+        assert_left(status, Signal::TERM);
+        assert_eq!(server.heartbeat().agent.expect("agent").state, State::Stopping);
+        assert!(log.contains("could not be told of this stop"), "{log}");
+    }
 }
 
 #[test]
