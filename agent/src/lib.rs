@@ -9,8 +9,8 @@
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
-//! - [`clock`] is the only part that reads a clock, [`duration`] shows durations, [`exit`] names the
-//!   exit codes.
+//! - [`clock`] is the only part that reads a clock, [`duration`] shows durations, [`loopback`] knows
+//!   what leads to this machine itself, [`exit`] names the exit codes.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -23,6 +23,7 @@ pub mod event;
 pub mod exit;
 pub mod heartbeat;
 pub mod logging;
+pub mod loopback;
 pub mod runtime;
 pub mod service;
 pub mod signals;

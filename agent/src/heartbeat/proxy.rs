@@ -7,15 +7,15 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 use thiserror::Error;
 
-use super::resolver::is_local_name;
+use crate::loopback::is_loopback;
 
 /// The port of a proxy whose address names none (curl(1), `--proxy`).
 const DEFAULT_PORT: u16 = 1080;
 /// The same for a proxy that is spoken to by TLS.
 const DEFAULT_TLS_PORT: u16 = 443;
 
-/// A proxy. Its Display never shows the credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A proxy. Neither its Display nor its Debug shows the credentials.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
     scheme: String,
     credentials: Option<String>,
@@ -35,6 +35,12 @@ impl Proxy {
     /// Whether the connection to the proxy itself is encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
         self.scheme == "https"
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Proxy({self})")
     }
 }
 
@@ -81,15 +87,6 @@ pub(super) fn choose(
         return Ok(None);
     }
     parse(name, &value).map(Some)
-}
-
-fn is_loopback(target: &Url) -> bool {
-    let Some(host) = target.host_str() else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-    address.map_or_else(
-        |_| is_local_name(host),
-        |address: std::net::IpAddr| address.to_canonical().is_loopback(),
-    )
 }
 
 /// Whether the list of direct hosts names the target.
@@ -259,6 +256,7 @@ mod tests {
     fn credentials_are_never_shown() {
         let proxy = parse("https_proxy", "http://me:secret@proxy.lan:3128").expect("a proxy");
         assert_eq!(proxy.to_string(), "http://proxy.lan:3128");
+        assert_eq!(format!("{proxy:?}"), "Proxy(http://proxy.lan:3128)");
     }
 
     proptest! {

@@ -26,7 +26,7 @@ use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType, getaddrinfo};
 use thiserror::Error;
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::duration::Readable;
+use crate::{duration::Readable, loopback::is_local_name};
 
 /// After this time a look-up is given up. The C library itself would by its defaults have asked
 /// three servers twice for 5 s each (resolv.conf(5)); what hangs longer hangs elsewhere.
@@ -255,13 +255,6 @@ fn without_look_up(name: &str) -> Option<Vec<IpAddr>> {
         return Some(vec![address]);
     }
     is_local_name(name).then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
-}
-
-/// Whether a name means this machine itself, whatever any name server says.
-pub(super) fn is_local_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let last = name.rsplit('.').next().unwrap_or(name);
-    last.eq_ignore_ascii_case("localhost")
 }
 
 /// Why a name has no address now.

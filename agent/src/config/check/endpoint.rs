@@ -17,6 +17,7 @@ use super::{
     },
     Check,
 };
+use crate::loopback::is_loopback;
 
 /// A key together with where it was read from.
 pub(super) struct FoundKey {
@@ -97,7 +98,7 @@ impl Check<'_> {
             ));
             return None;
         }
-        if key.is_none() && url.is_some_and(|url| !url::is_loopback(url)) {
+        if key.is_none() && url.is_some_and(|url| !is_loopback(url)) {
             self.warnings.push(
                 "There is no function key, so the function will refuse the heartbeats; write its \
                  key to a file of its own and name that in heartbeat.key_file."
