@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings},
+    config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
 };
 
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
@@ -52,7 +52,7 @@ pub struct HeartbeatClient {
     client: Client,
     kind: HeartbeatKind,
     method: Method,
-    url: Url,
+    url: HeartbeatUrl,
     key: Option<HeaderValue>,
     timeout: Duration,
     peers: Peers,
@@ -93,7 +93,7 @@ impl HeartbeatClient {
         tls: ClientConfig,
         resolver: Resolver,
     ) -> Result<Self, ClientError> {
-        let url = settings.url.as_ref().ok_or(ClientError::NoUrl)?.expose().clone();
+        let url = settings.url.clone().ok_or(ClientError::NoUrl)?;
         let key = match settings.kind {
             HeartbeatKind::Ispmon => settings.key.as_ref(),
             // Nobody but the function has a use for the key.
@@ -112,7 +112,10 @@ impl HeartbeatClient {
             method,
             key,
             timeout: settings.timeout,
-            peers: Peers { server: host_and_port(&url), proxy: proxy.map(Proxy::to_string) },
+            peers: Peers {
+                server: host_and_port(url.expose()),
+                proxy: proxy.map(Proxy::to_string),
+            },
             messages: Messages::new(device, boot),
             returned: Notify::new(),
             url,
@@ -170,7 +173,7 @@ impl HeartbeatClient {
     }
 
     fn request(&self, state: State, quiet: Duration) -> Request {
-        let mut request = Request::new(self.method.clone(), self.url.clone());
+        let mut request = Request::new(self.method.clone(), self.url.expose().clone());
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         // A body that is a whole has a Content-Length: the Functions host fails on chunked ones,
         // and many servers on a POST without either.

@@ -6,7 +6,7 @@ use rustls::HandshakeKind::{Full, Resumed};
 
 use super::*;
 use crate::{
-    config::settings::{FunctionKey, HeartbeatUrl},
+    config::settings::FunctionKey,
     heartbeat::tests::{
         certificates::Authority,
         client,
@@ -99,6 +99,18 @@ async fn the_path_of_a_plain_heartbeat_is_in_no_sentence() {
         let outcome = send(&client).await;
         assert!(!outcome.to_string().contains("s3cret"), "{outcome}");
         assert!(!format!("{outcome:?}").contains("s3cret"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_client_can_be_printed_without_a_secret() {
+    let proxy = |name: &str| (name == "http_proxy").then(|| "http://me:s3cret@proxy".to_owned());
+    let settings = plain("http://hc.example/s3cret?token=s3cret", HeartbeatMethod::Get);
+    let url = settings.url.as_ref().expect("a URL").expose();
+    let proxy = proxy::choose(url, proxy).expect("a readable address").expect("a proxy");
+    for settings in [settings, with_key("http://func.example/")] {
+        let printed = format!("{:?}", client(&settings, Roots::Nobody, Some(&proxy)));
+        assert!(!printed.contains("s3cret") && !printed.contains("k3y"), "{printed}");
     }
 }
 
