@@ -86,7 +86,7 @@ pub enum Event<'a> {
     Reloaded,
     /// The configuration was read again and says what it said before.
     ReloadedUnchanged,
-    /// A new configuration is not valid; one of these for each reason.
+    /// A new configuration is not used; one of these for each reason.
     ReloadRefused {
         /// The reason.
         problem: &'a dyn fmt::Display,
@@ -251,7 +251,7 @@ impl fmt::Display for Event<'_> {
             Self::ReloadedUnchanged => {
                 formatter.write_str("The configuration was read again; nothing in it has changed.")
             }
-            Self::ReloadRefused { problem } => write!(formatter, "The new configuration is not valid: {problem}"),
+            Self::ReloadRefused { problem } => write!(formatter, "The new configuration is refused: {problem}"),
             Self::ReloadKeptOld => formatter.write_str("The agent goes on with the old configuration."),
             Self::Stopping { signal } => write!(formatter, "{signal}: the agent stops."),
             Self::SilenceAnnounced { device, quiet } => write!(
@@ -378,7 +378,7 @@ mod tests {
         INFO The cloud expects a device named dl-home now.
         INFO The new configuration is in use.
         INFO The configuration was read again; nothing in it has changed.
-        ERROR The new configuration is not valid: agent.toml, line 3: heartbeat.interval is "1ms"
+        ERROR The new configuration is refused: agent.toml, line 3: heartbeat.interval is "1ms"
         ERROR The agent goes on with the old configuration.
         INFO SIGTERM: the agent stops.
         INFO The cloud knows that dl-home stops, and raises no alarm for 30 min.

@@ -133,7 +133,7 @@ impl Service {
                     Request::Stop(signal) => return Next::Leave(signal),
                     Request::Reload => {
                         if let Err(error) = reloader.request() {
-                            keep_old([error]);
+                            keep_old([Chain(&error)]);
                         }
                         continue;
                     }

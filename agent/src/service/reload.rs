@@ -2,12 +2,18 @@
 
 use std::{future, io, sync::Arc, thread};
 
+use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::config::{ConfigError, Loaded};
 
 /// Reads the configuration as at the start: the same places, the same flags.
 pub type Load = dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync;
+
+/// The thread that reads the configuration cannot be started.
+#[derive(Debug, Error)]
+#[error("the thread that reads the configuration cannot be started")]
+pub(super) struct ReloadError(#[source] io::Error);
 
 /// Reads the configuration on a thread of its own, for its file may be on a disk that hangs.
 ///
@@ -28,7 +34,7 @@ impl Reloader {
     ///
     /// # Errors
     /// No thread can be started.
-    pub(super) fn request(&mut self) -> io::Result<()> {
+    pub(super) fn request(&mut self) -> Result<(), ReloadError> {
         if self.running.is_some() {
             self.again = true;
             return Ok(());
@@ -38,7 +44,8 @@ impl Reloader {
         thread::Builder::new()
             .name("reload".to_owned())
             // Nobody waits for the result when the agent leaves.
-            .spawn(move || drop(sender.send(load())))?;
+            .spawn(move || drop(sender.send(load())))
+            .map_err(ReloadError)?;
         self.running = Some(receiver);
         Ok(())
     }

@@ -65,7 +65,7 @@ fn a_bad_file_keeps_the_old_configuration_and_every_problem_is_logged() {
     agent.signal(Signal::TERM);
     let (status, log) = agent.end();
     assert!(status.success(), "{status}");
-    let problems = log.lines().filter(|line| line.contains("The new configuration is not valid: "));
+    let problems = log.lines().filter(|line| line.contains("The new configuration is refused: "));
     assert_eq!(problems.count(), 3, "{log}");
     for key in ["heartbeat.interval", "heartbeat.timeot", "log.level"] {
         assert!(log.contains(key), "{key} in:\n{log}");
