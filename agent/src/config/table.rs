@@ -142,7 +142,8 @@ The longest such wait. It is never longer than the interval.",
         flag: None,
         description: "\
 How long this device may stay silent without alarm after it was stopped on purpose: long enough
-for a reboot or an upgrade. \"0s\" alarms as if the device had lost its connection.",
+for a reboot or an upgrade. \"0s\" alarms as if the device had lost its connection. It has
+no effect on plain heartbeats, which cannot announce anything.",
     },
     Setting {
         key: "log.level",
