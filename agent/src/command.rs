@@ -29,7 +29,9 @@ pub fn execute(invocation: &Invocation) -> Exit {
     let sources = match Sources::of_this_process(invocation) {
         Ok(sources) => sources,
         Err(error) => {
-            return fail(format_args!("the current folder is not known: {error}"));
+            return fail(format_args!(
+                "the current folder cannot be used: {error}; start again in another one."
+            ));
         }
     };
     let loaded = match load(&sources) {

@@ -115,6 +115,19 @@ fn a_missing_file_ends_with_78_and_wrong_usage_with_64() {
 }
 
 #[test]
+fn a_current_folder_that_was_deleted_is_told_with_the_remedy() {
+    let place = Place::new();
+    let mut command = Command::new("/bin/sh");
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" config";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_ispmon-agent")]);
+    command.current_dir(place.folder());
+    let (code, output, errors) = run(command);
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(errors.contains("the current folder cannot be used: "), "{errors}");
+    assert!(errors.trim_end().ends_with("; start again in another one."), "{errors}");
+}
+
+#[test]
 fn a_dotenv_of_ones_own_is_read() {
     if is_configured() {
         println!("SKIPPED: this machine has a configuration file of its own");
