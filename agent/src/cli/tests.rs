@@ -1,0 +1,270 @@
+use super::*;
+
+fn read(line: &str) -> Result<Invocation, clap::Error> {
+    parse(line.split_whitespace().map(OsString::from))
+}
+
+fn understood(line: &str) -> Invocation {
+    read(line).unwrap_or_else(|error| panic!("{line} is understood: {error}"))
+}
+
+fn refused(line: &str) -> String {
+    let error = read(line).expect_err("it is refused");
+    assert_eq!(answer(&error), Exit::Usage, "{line}");
+    error.to_string()
+}
+
+#[test]
+fn clap_finds_no_fault_with_the_definition() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn without_a_command_the_agent_runs() {
+    let plain = understood("ispmon-agent");
+    assert_eq!(plain.action, Action::Run);
+    assert_eq!(plain, understood("ispmon-agent run"));
+    assert_eq!(plain.flags, Flags::default());
+}
+
+#[test]
+fn the_old_flags_work_with_and_without_run() {
+    let flags = "--url https://a.example/api/ping --device dl-home --interval 60 --verbose";
+    let old = understood(&format!("ispmon-agent {flags}"));
+    assert_eq!(old.action, Action::Run);
+    assert_eq!(
+        old.flags.given(),
+        [
+            ("--url", "https://a.example/api/ping"),
+            ("--device", "dl-home"),
+            ("--interval", "60"),
+            ("--verbose", "debug"),
+        ]
+    );
+    assert_eq!(old, understood(&format!("ispmon-agent run {flags}")));
+    assert_eq!(old, understood(&format!("ispmon-agent {flags} run")));
+}
+
+#[test]
+fn once_is_ping() {
+    for line in ["--once", "run --once", "--once run", "ping", "--once ping"] {
+        assert_eq!(understood(&format!("ispmon-agent {line}")).action, Action::Ping, "{line}");
+    }
+}
+
+#[test]
+fn daemon_is_accepted_and_remembered() {
+    for line in ["--daemon", "run --daemon", "--daemon run", "--daemon --interval 60"] {
+        let invocation = understood(&format!("ispmon-agent {line}"));
+        assert_eq!((invocation.action, invocation.daemon), (Action::Run, true), "{line}");
+    }
+    assert!(!understood("ispmon-agent run").daemon);
+}
+
+#[test]
+fn every_command_takes_the_file_and_the_settings() {
+    for command in ["run", "ping", "config"] {
+        let after = format!("ispmon-agent {command} --config /x/agent.toml --device dl-home");
+        let before = format!("ispmon-agent --config /x/agent.toml --device dl-home {command}");
+        let invocation = understood(&after);
+        assert_eq!(invocation, understood(&before));
+        assert_eq!(invocation.config_file, Some(PathBuf::from("/x/agent.toml")));
+        assert_eq!(invocation.flags.device.as_deref(), Some("dl-home"));
+    }
+}
+
+#[test]
+fn wrong_usage_is_explained() {
+    insta::assert_snapshot!(refused("ispmon-agent --intervall 60"), @r"
+    error: unexpected argument '--intervall' found
+
+      tip: a similar argument exists: '--interval'
+
+    Usage: ispmon-agent --interval <TIME>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent start"), @r"
+    error: unrecognized subcommand 'start'
+
+    Usage: ispmon-agent [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent config --once"), @r"
+    error: unexpected argument '--once' found
+
+    Usage: ispmon-agent config [OPTIONS]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent --daemon config"), @r"
+    error: the argument '--daemon' cannot be used with 'config'
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent --url="), @r"
+    error: a value is required for '--url <URL>' but none was supplied
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent --key secret"), @r"
+    error: unexpected argument '--key' found
+
+    Usage: ispmon-agent [OPTIONS] [COMMAND]
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for line in ["--help", "-h", "--version", "help", "run --help", "help ping"] {
+        let error = read(&format!("ispmon-agent {line}")).expect_err("it ends the program");
+        assert_eq!(answer(&error), Exit::Success, "{line}");
+    }
+}
+
+fn help(line: &str) -> String {
+    read(line).expect_err("help ends the program").to_string()
+}
+
+#[test]
+fn the_help_explains_itself() {
+    insta::assert_snapshot!(help("ispmon-agent --help"), @r"
+    Sends heartbeats, so that you get a mail when your internet connection dies.
+
+    ispmon-agent runs on a device at home and sends a heartbeat to the cloud every minute. When the
+    heartbeats stop, alert rules in the cloud mail you, although your own connection is down.
+    Without a command it does what `run` does.
+
+    Usage: ispmon-agent [OPTIONS] [COMMAND]
+
+    Commands:
+      run     Send heartbeats until stopped: the service itself, also in a terminal
+      ping    Send one heartbeat and say what came of it
+      config  Show every setting, its value and where it came from
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+          --once
+              Send one heartbeat and end, as `ping` does
+
+          --daemon
+              Accepted for old scripts, without effect: the service manager does that now
+
+          --config <FILE>
+              The configuration file [default: /etc/ispmon/agent.toml]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Settings:
+          --url <URL>
+              Where heartbeats go [setting heartbeat.url]
+
+          --device <NAME>
+              The name of this device [setting device]
+
+          --interval <TIME>
+              The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+
+      -v, --verbose
+              Say more about what happens [setting log.level, to debug]
+
+    Settings come from, each overriding the one before: defaults, the configuration file, variables
+    (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is /etc/ispmon/agent.toml or Homebrew's
+    etc/ispmon/agent.toml; where there is none, a .env of yours in the current folder is read.
+    `ispmon-agent config --sample` explains all settings, `ispmon-agent config` shows those in force.
+    The function key is never given here: it stands in the file that heartbeat.key_file names.
+
+    Exit codes: 0 it worked, 1 it did not, 64 wrong usage, 78 wrong configuration.
+    ");
+    insta::assert_snapshot!(help("ispmon-agent -h"), @r"
+    Sends heartbeats, so that you get a mail when your internet connection dies.
+
+    Usage: ispmon-agent [OPTIONS] [COMMAND]
+
+    Commands:
+      run     Send heartbeats until stopped: the service itself, also in a terminal
+      ping    Send one heartbeat and say what came of it
+      config  Show every setting, its value and where it came from
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+          --once           Send one heartbeat and end, as `ping` does
+          --daemon         Accepted for old scripts, without effect: the service manager does that now
+          --config <FILE>  The configuration file [default: /etc/ispmon/agent.toml]
+      -h, --help           Print help (see more with '--help')
+      -V, --version        Print version
+
+    Settings:
+          --url <URL>        Where heartbeats go [setting heartbeat.url]
+          --device <NAME>    The name of this device [setting device]
+          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+      -v, --verbose          Say more about what happens [setting log.level, to debug]
+
+    Settings come from, each overriding the one before: defaults, the configuration file, variables
+    (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is /etc/ispmon/agent.toml or Homebrew's
+    etc/ispmon/agent.toml; where there is none, a .env of yours in the current folder is read.
+    `ispmon-agent config --sample` explains all settings, `ispmon-agent config` shows those in force.
+    The function key is never given here: it stands in the file that heartbeat.key_file names.
+
+    Exit codes: 0 it worked, 1 it did not, 64 wrong usage, 78 wrong configuration.
+    ");
+}
+
+#[test]
+fn the_help_of_each_command_explains_itself() {
+    insta::assert_snapshot!(help("ispmon-agent run --help"), @r"
+    Send heartbeats until stopped: the service itself, also in a terminal
+
+    Usage: ispmon-agent run [OPTIONS]
+
+    Options:
+          --once           Send one heartbeat and end, as `ping` does
+          --daemon         Accepted for old scripts, without effect: the service manager does that now
+          --config <FILE>  The configuration file [default: /etc/ispmon/agent.toml]
+      -h, --help           Print help
+
+    Settings:
+          --url <URL>        Where heartbeats go [setting heartbeat.url]
+          --device <NAME>    The name of this device [setting device]
+          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+      -v, --verbose          Say more about what happens [setting log.level, to debug]
+    ");
+    insta::assert_snapshot!(help("ispmon-agent ping --help"), @r"
+    Send one heartbeat and say what came of it
+
+    Usage: ispmon-agent ping [OPTIONS]
+
+    Options:
+          --config <FILE>  The configuration file [default: /etc/ispmon/agent.toml]
+      -h, --help           Print help
+
+    Settings:
+          --url <URL>        Where heartbeats go [setting heartbeat.url]
+          --device <NAME>    The name of this device [setting device]
+          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+      -v, --verbose          Say more about what happens [setting log.level, to debug]
+    ");
+    insta::assert_snapshot!(help("ispmon-agent config --help"), @r"
+    Show every setting, its value and where it came from
+
+    Usage: ispmon-agent config [OPTIONS]
+
+    Options:
+          --sample         Print a commented configuration file with all settings at their defaults
+          --config <FILE>  The configuration file [default: /etc/ispmon/agent.toml]
+      -h, --help           Print help
+
+    Settings:
+          --url <URL>        Where heartbeats go [setting heartbeat.url]
+          --device <NAME>    The name of this device [setting device]
+          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+      -v, --verbose          Say more about what happens [setting log.level, to debug]
+    ");
+}
