@@ -46,7 +46,7 @@ param webhookUrl string
 ])
 param silenceMinutes string
 
-@description('Minutes between two evaluations of a rule. More is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end after three evaluations.')
+@description('Minutes between two evaluations of a rule. More is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15).')
 @allowed([
   '5'
   '10'

@@ -160,7 +160,7 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
         actionGroup.id
       ]
       actionProperties: {
-        'Email.Subject': '${prefix}: ${firstDimension} is silent (${monitorCondition})'
+        'Email.Subject': '${prefix}: ${monitorCondition}: silence of ${firstDimension}'
       }
     }
   }

@@ -178,7 +178,7 @@ mod tests {
         let error = Query::parse(&format!("{text};")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "" the query has ";""#);
         let error = Query::parse(&text[..text.len() - 1]).unwrap_err();
-        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "s" the query has """#);
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "0" the query has """#);
     }
 
     #[test]

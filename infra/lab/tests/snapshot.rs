@@ -156,6 +156,8 @@ fn both_rules_mean_the_same_devices_silence_and_frequency() {
         assert_eq!(rule(name)["properties"]["evaluationFrequency"], frequency, "{name}");
     }
     assert!(reminder.silence_minutes >= 5.0);
+    // The queries show whole tenths, so that only such a threshold is reached in time.
+    assert!((reminder.silence_minutes * 10.0).fract().abs() < f64::EPSILON);
     let first_hour = (2..=12).map(|step| step * 5);
     let first_day = (2..=24).map(|hour| hour * 60);
     assert_eq!(reminder.marks, first_hour.chain(first_day).collect::<Vec<_>>());
@@ -177,5 +179,16 @@ fn the_mails_go_to_the_people_and_name_the_devices() {
         let subject = actions["actionProperties"]["Email.Subject"].as_str().unwrap().to_owned();
         let device = "${data.alertContext.condition.allOf[0].dimensions[0].value}";
         assert!(subject.contains(device), "{name}: {subject}");
+    }
+}
+
+#[test]
+fn a_subject_says_whether_the_alert_fired_or_resolved_if_it_can_do_both() {
+    let condition = "${data.essentials.monitorCondition}";
+    for name in RULES {
+        let properties = &rule(name)["properties"];
+        let subject = properties["actions"]["actionProperties"]["Email.Subject"].as_str().unwrap();
+        let both = properties["autoMitigate"] == true;
+        assert_eq!(subject.contains(condition), both, "{name}: {subject}");
     }
 }

@@ -87,8 +87,8 @@ const RESOLVED_AFTER: (SignedDuration, SignedDuration) = minutes(10, 20);
 const QUIET_FOR: SignedDuration = SignedDuration::from_millis(5 * 60_000 + 30_000);
 /// How late the lab itself may be.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
-/// How far the minutes in a mail may be from those counted here, in minutes.
-const SAME_MINUTES: f64 = 0.1;
+/// How far the minutes in a mail may be from those counted here, in minutes: mails show whole tenths.
+const SAME_MINUTES: f64 = 0.15;
 
 const fn minutes(from: i64, until: i64) -> (SignedDuration, SignedDuration) {
     (SignedDuration::from_mins(from), SignedDuration::from_mins(until))

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     QueryError, Row, Trace,
-    silence::{Heartbeats, minutes},
+    silence::{Heartbeats, minutes, tenths},
     template::{Captures, Template, quote},
 };
 
@@ -34,13 +34,13 @@ impl DeviceSilent {
         TEMPLATE.fill(&[("DEVICES", devices_text(&self.devices))])
     }
 
-    /// One row for each expected device: the minutes of its silence, 0 while an announced silence lasts
-    /// and 2,880 when it has sent no heartbeat in 48 hours.
+    /// One row for each expected device: the minutes of its silence in whole tenths, 0 while an
+    /// announced silence lasts and 2,880 when it has sent no heartbeat in 48 hours.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
         let heartbeats = Heartbeats::read(now, rows);
         let row = |device: &String| Row {
             dimensions: vec![("device".to_owned(), device.clone())],
-            value: minutes(heartbeats.silent_since(device), now).max(0.0),
+            value: tenths(minutes(heartbeats.silent_since(device), now).max(0.0)),
         };
         self.devices.iter().map(row).collect()
     }

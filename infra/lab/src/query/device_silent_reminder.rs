@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     QueryError, Row, Trace,
     device_silent::devices_text,
-    silence::{Heartbeats, minutes},
+    silence::{Heartbeats, minutes, tenths},
     template::{Captures, Template, quote},
 };
 
@@ -116,7 +116,7 @@ impl DeviceSilentReminder {
         let devices: Vec<_> = silent.iter().map(Silent::sentence).collect();
         vec![Row {
             dimensions: vec![("devices".to_owned(), devices.join(", "))],
-            value: silent[0].minutes,
+            value: tenths(silent[0].minutes),
         }]
     }
 

@@ -61,6 +61,14 @@ pub fn minutes(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64() / 60.0
 }
 
+/// Minutes as they are shown: in whole tenths.
+///
+/// They are cut off, not rounded: a threshold that is a number of tenths is reached by what is shown
+/// exactly when it is reached by the silence itself.
+pub fn tenths(minutes: f64) -> f64 {
+    (minutes * 10.0).floor() / 10.0
+}
+
 /// The form in which device names are compared.
 fn compared(device: &str) -> String {
     device.trim().chars().flat_map(char::to_lowercase).collect()
@@ -148,6 +156,35 @@ mod tests {
         ] {
             let line = format!(r#"{{"event":"heartbeat","device":"dl-home"{quiet}}}"#);
             check("dl-home", &[(2_000.0, &line)], expected);
+        }
+    }
+
+    #[test]
+    fn shown_minutes_are_tenths_that_read_well() {
+        for (seconds, shown) in [(528.911, "8.8"), (297.6, "4.9"), (299.999_999, "4.9"), (0.0, "0")]
+        {
+            assert_eq!(tenths(seconds / 60.0).to_string(), shown, "{seconds} s");
+        }
+        for tenth in 0..=28_800_i64 {
+            let silence = SignedDuration::from_secs(6 * tenth);
+            let shown = tenths(minutes(now() - silence, now()));
+            assert_eq!(shown.to_string(), (tenth as f64 / 10.0).to_string(), "{silence:#}");
+        }
+    }
+
+    /// Between a threshold and the last moment before it lies a tick of 100 ns, as Kusto counts time.
+    #[test]
+    fn shown_minutes_reach_a_threshold_exactly_when_the_silence_does() {
+        let tick = SignedDuration::from_nanos(100);
+        for tenth in 1..=1_000_i64 {
+            let threshold = tenth as f64 / 10.0;
+            let silence = SignedDuration::from_secs(6 * tenth);
+            for (silence, reached) in
+                [(silence - tick, false), (silence, true), (silence + tick, true)]
+            {
+                let shown = tenths(minutes(now() - silence, now()));
+                assert_eq!(shown >= threshold, reached, "{silence:#}");
+            }
         }
     }
 
