@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, timelines, up};
+use crate::{demo, sentence, timelines, up};
 
 /// The exit code after a command line that makes no sense; `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
@@ -82,14 +82,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 
 /// Prints an error and its causes to standard error, as one line.
 pub fn complain(error: &dyn Error) {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
     // There is nobody to tell when it cannot be printed.
-    let _ = writeln!(io::stderr(), "ispmon-lab: {}", texts.join(": "));
+    let _ = writeln!(io::stderr(), "ispmon-lab: {}", sentence::of(error));
 }
 
 #[cfg(test)]

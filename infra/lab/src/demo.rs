@@ -15,10 +15,7 @@ pub mod narrator;
 pub mod story;
 
 use std::{
-    env,
-    error::Error as _,
-    fmt::Write as _,
-    fs,
+    env, fs,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -35,10 +32,12 @@ use crate::{
     cloud::{Cloud, CloudError, CloudSettings},
     host::keys::Keys,
     line::{Line, LineError},
+    sentence,
+    signals::StopSignals,
     telemetry::IngestionDelay,
 };
 use agent::{Agent, AgentError, AgentSettings};
-use director::{Director, Failure, Interruptions};
+use director::{Director, Failure};
 use narrator::Narrator;
 
 /// The device that the story is about.
@@ -88,22 +87,12 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("The demo has failed: {}.", sentence(&error));
+            // A step's own words may end in a full stop already.
+            let sentence = sentence::of(&error);
+            eprintln!("The demo has failed: {}.", sentence.trim_end_matches('.'));
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error and its causes, without a full stop.
-fn sentence(error: &DemoError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    text.trim_end_matches('.').to_owned()
 }
 
 /// Runs the demo and writes its story to `output`.
@@ -111,18 +100,18 @@ fn sentence(error: &DemoError) -> String {
 /// # Errors
 /// [`DemoError`] says what could not be started, or how the story went wrong.
 pub async fn run(output: &mut impl Write) -> Result<(), DemoError> {
-    let mut interruptions = Interruptions::listen()?;
+    let mut stop = StopSignals::listen().map_err(Failure::Signals)?;
     // It outlives everything that uses it.
     let home = TempDir::with_prefix("ispmon-demo-").map_err(DemoError::Folder)?;
     let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
     let narrator = Narrator::new(output, clock);
     let mut director = tokio::select! {
-        by = interruptions.next() => return Err(Failure::Interrupted(by).into()),
+        by = stop.next() => return Err(Failure::Interrupted(by).into()),
         director = set_up(&home, clock, narrator) => director?,
     };
-    let result = director.direct(&mut interruptions).await;
+    let result = director.direct(&mut stop).await;
     tokio::select! {
-        _ = interruptions.next() => {}
+        _ = stop.next() => {}
         () = director.leave() => {}
     }
     Ok(result?)

@@ -12,6 +12,7 @@
 //! - [`mail`] is what the rules send.
 //! - [`query`] holds the rules' queries, and [`timelines`] what they are compared on.
 //! - [`cli`] understands the command line; [`role`] makes the lab play function and agent, too.
+//! - [`signals`] ask it to stop; [`sentence`] says what went wrong.
 //! - [`clock`] is the only part that reads a clock.
 
 pub mod cli;
@@ -24,6 +25,8 @@ pub mod mail;
 pub mod query;
 pub mod role;
 pub mod rules;
+pub mod sentence;
+pub mod signals;
 pub mod telemetry;
 pub mod timelines;
 pub mod up;

@@ -20,8 +20,27 @@ pub const AGENT: &str = "ispmon-agent";
 pub fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match arguments.first().and_then(|program| Path::new(program).file_name()) {
-        Some(name) if name == OsStr::new(FUNCTION) => ispmon_function::main(),
-        Some(name) if name == OsStr::new(AGENT) => ispmon_agent::main(arguments),
+        Some(name) if name == OsStr::new(FUNCTION) => {
+            end_with_the_lab();
+            ispmon_function::main()
+        }
+        Some(name) if name == OsStr::new(AGENT) => {
+            end_with_the_lab();
+            ispmon_agent::main(arguments)
+        }
         _ => cli::main(arguments),
     }
 }
+
+/// Makes the system kill this process when the lab that started it has been killed and could not end
+/// it itself. Only Linux can; elsewhere a killed lab leaves its function and its agent running.
+#[cfg(target_os = "linux")]
+fn end_with_the_lab() {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+
+    // It fails only for a signal that does not exist.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn end_with_the_lab() {}

@@ -15,12 +15,11 @@ use std::{
     process::ExitCode,
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::{
     clock::{Scale, StoryClock},
     cloud::{Cloud, CloudError, CloudEvent, CloudSettings},
     host::keys::Keys,
+    signals::StopSignals,
     telemetry::IngestionDelay,
 };
 use guide::Guide;
@@ -114,7 +113,7 @@ fn run(arguments: &Arguments) -> Result<(), UpError> {
         .build()
         .map_err(UpError::Runtime)?;
     runtime.block_on(async {
-        let mut stop = Stop::listen().map_err(UpError::Runtime)?;
+        let mut stop = StopSignals::listen().map_err(UpError::Runtime)?;
         let clock = settings.clock;
         let mut cloud = Cloud::start(settings).await?;
         let guide = Guide {
@@ -127,7 +126,7 @@ fn run(arguments: &Arguments) -> Result<(), UpError> {
         let ended = loop {
             tokio::select! {
                 biased;
-                () = stop.asked() => break Ok(()),
+                _ = stop.next() => break Ok(()),
                 event = cloud.next_event() => {
                     if let Some(text) = report::line(clock.now(), &event)
                         && let Err(error) = print(text)
@@ -158,29 +157,4 @@ fn device(given: &str) -> Result<String, String> {
         return Err("a device name is not empty and contains no comma".to_owned());
     }
     Ok(name.to_owned())
-}
-
-/// The signals that end `up`.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     agent::{Agent, AgentEvent, LogLine},
@@ -21,6 +20,7 @@ use crate::{
     line::{Line, LineError},
     mail::MailError,
     rules::{MonitorCondition, Notification, settings::Memory},
+    signals::StopSignals,
 };
 
 /// When the line is cut, from the start of the story: late enough for a rhythm of heartbeats, and so
@@ -105,38 +105,12 @@ pub struct Director<W> {
     heartbeats: Vec<Timestamp>,
 }
 
-/// SIGINT and SIGTERM, listened to.
-#[derive(Debug)]
-pub struct Interruptions {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
 /// What the director does next by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cue {
     Cut,
     Restore,
     End,
-}
-
-impl Interruptions {
-    /// Listens from now on; the signals' default effect is gone for good.
-    pub fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(Failure::Signals);
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for one of them, and names it.
-    pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "Ctrl-C",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
 }
 
 impl<W: Write> Director<W> {
@@ -155,8 +129,8 @@ impl<W: Write> Director<W> {
     }
 
     /// Directs until the story is complete or broken, and sums up either way.
-    pub async fn direct(&mut self, interruptions: &mut Interruptions) -> Result<(), Failure> {
-        let result = self.play(interruptions).await;
+    pub async fn direct(&mut self, stop: &mut StopSignals) -> Result<(), Failure> {
+        let result = self.play(stop).await;
         self.narrator.summary(&self.completed);
         result
     }
@@ -168,14 +142,14 @@ impl<W: Write> Director<W> {
         self.cloud.stop().await;
     }
 
-    async fn play(&mut self, interruptions: &mut Interruptions) -> Result<(), Failure> {
+    async fn play(&mut self, stop: &mut StopSignals) -> Result<(), Failure> {
         while self.story.next().is_some() {
             let cue = self.cue();
             let deadline = self.story.deadline();
             let clock = self.clock;
             tokio::select! {
                 biased;
-                by = interruptions.next() => return Err(Failure::Interrupted(by)),
+                by = stop.next() => return Err(Failure::Interrupted(by)),
                 event = self.cloud.next_event() => self.cloud_did(event)?,
                 event = self.agent.next() => self.agent_did(event)?,
                 cue = reached(clock, cue) => self.act(cue).await?,
@@ -205,9 +179,12 @@ impl<W: Write> Director<W> {
     async fn act(&mut self, cue: Cue) -> Result<(), Failure> {
         match cue {
             Cue::Cut => {
+                let from = self.clock.now();
+                self.narrator.tell(from, "LINE     The line between agent and cloud is being cut.");
                 self.line.cut().await?;
                 let at = self.clock.now();
-                self.narrator.tell(at, "LINE     The line between agent and cloud is cut.");
+                let proof = "LINE     The line is cut: whoever connects waits in vain.";
+                self.narrator.tell(at, proof);
                 self.happened(at, What::LineCut)
             }
             Cue::Restore => {

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tempfile::NamedTempFile;
+
 use super::Mail;
 use crate::rules::MonitorCondition;
 
@@ -29,6 +31,15 @@ pub enum MailError {
         #[source]
         source: io::Error,
     },
+    /// The folder takes no files.
+    #[error("cannot write to the mail folder `{}`", path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The file cannot be written.
     #[error("cannot write the mail `{}`", path.display())]
     Write {
@@ -41,12 +52,16 @@ pub enum MailError {
 }
 
 impl MailFolder {
-    /// Opens a folder, making it where it does not exist.
+    /// Opens a folder, making it where it does not exist; an error when no file can be made in it,
+    /// which nobody should learn from the first mail.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, MailError> {
         let path = path.into();
-        match fs::create_dir_all(&path) {
-            Ok(()) => Ok(Self { path }),
-            Err(source) => Err(MailError::Folder { path, source }),
+        if let Err(source) = fs::create_dir_all(&path) {
+            return Err(MailError::Folder { path, source });
+        }
+        match hidden_file(&path) {
+            Ok(_) => Ok(Self { path }),
+            Err(source) => Err(MailError::NotWritable { path, source }),
         }
     }
 
@@ -71,12 +86,16 @@ impl MailFolder {
     }
 
     fn write_new(&self, path: &Path, mail: &Mail) -> io::Result<()> {
-        let mut file =
-            tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(&self.path)?;
+        let mut file = hidden_file(&self.path)?;
         file.write_all(&mail.to_eml())?;
         file.persist_noclobber(path)?;
         Ok(())
     }
+}
+
+/// A new file that is gone when it is dropped, unless it has got another name by then.
+fn hidden_file(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder)
 }
 
 /// Such as `20260301T121500Z-1-fired-ispmon-device-silent.eml`.

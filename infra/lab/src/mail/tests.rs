@@ -284,3 +284,15 @@ fn a_folder_that_is_a_file_is_an_error_with_its_name() {
     let error = MailFolder::open(temporary.path()).expect_err("not a folder");
     assert!(error.to_string().contains(&temporary.path().display().to_string()), "{error}");
 }
+
+#[test]
+fn a_folder_that_takes_no_files_is_an_error_with_its_name() {
+    // Root may write wherever permissions forbid it, but not there.
+    let folder = std::path::Path::new("/proc/self");
+    if !folder.is_dir() {
+        println!("SKIPPED: this system has no folder that refuses files from everybody");
+        return;
+    }
+    let error = MailFolder::open(folder).expect_err("not writable").to_string();
+    assert_eq!(error, "cannot write to the mail folder `/proc/self`");
+}

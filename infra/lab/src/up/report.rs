@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     cloud::{CloudEvent, Heartbeat},
     host::restart::Consequence,
+    sentence,
     telemetry::item::Severity,
 };
 
@@ -64,8 +65,7 @@ pub fn line(now: Timestamp, event: &CloudEvent) -> Option<String> {
             format!("MAIL  {}  {}", mail.subject, file.display())
         }
         CloudEvent::MailLost(error) => {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-            format!("A mail was lost, {error}{}.", cause.unwrap_or_default())
+            format!("A mail was lost: {}.", sentence::of(error))
         }
     };
     Some(format!("{}  {}", now.strftime("%H:%M:%S"), visible(&text)))
@@ -91,10 +91,10 @@ fn visible(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{io, path::PathBuf, time::Duration};
 
     use super::*;
-    use crate::host::restart::Ending;
+    use crate::{host::restart::Ending, mail::MailError};
 
     fn now() -> Timestamp {
         "2026-03-01T12:05:07Z".parse().expect("a time")
@@ -145,6 +145,10 @@ mod tests {
             },
             CloudEvent::Line { severity: Severity::Error, text: "all is lost".to_owned() },
             CloudEvent::Evaluated { at: now(), mails: 0 },
+            CloudEvent::MailLost(MailError::Write {
+                path: PathBuf::from("mails/1.eml"),
+                source: io::Error::other("no space"),
+            }),
             CloudEvent::FunctionEnded {
                 ending: Ending::Code(1),
                 consequence: Consequence::Restart,
@@ -164,6 +168,7 @@ mod tests {
         12:05:07  PUT /api/ping from 192.0.2.1: 404, no function takes that.
         12:05:07  The function wrote an error: all is lost
         12:05:07  The rules were evaluated: no mail.
+        12:05:07  A mail was lost: cannot write the mail `mails/1.eml`: no space.
         12:05:07  The function exited with code 1; it is started again. It wrote: out of luck
         12:05:07  The Functions host has stopped: the function failed for the third time.
         ");
