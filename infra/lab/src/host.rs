@@ -11,6 +11,7 @@
 //! - [`console`] and [`report`] make telemetry of lines and invocations, [`log_level`] decides what is kept.
 
 pub mod app;
+mod body;
 pub mod console;
 pub mod exchange;
 pub mod forward;

@@ -3,10 +3,10 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::{Body as _, Incoming},
+    body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
     server::conn::http1,
@@ -21,8 +21,8 @@ use tokio::{
 };
 
 use super::{
-    HostEvent, Shared,
-    exchange::{self, BODY_LIMIT, ExchangeError},
+    HostEvent, Shared, body,
+    exchange::{self, ExchangeError},
     forward::{self, Invocation},
     report::{self, Invoked},
     routes::{self, Target},
@@ -151,7 +151,7 @@ async fn invoke(shared: Arc<Shared>, invoked: Invoked, head: Parts, body: Incomi
     let started = Instant::now();
     // Forwarding copies a body by its length: one without is an error of the host.
     let chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
-    let body = if chunked { Ok(Bytes::new()) } else { read(body).await };
+    let body = if chunked { Ok(Bytes::new()) } else { body::read(body).await };
     let body = match body {
         Ok(body) => body,
         Err(status) => return empty(status),
@@ -175,18 +175,6 @@ async fn invoke(shared: Arc<Shared>, invoked: Invoked, head: Parts, body: Incomi
     });
     // It fails only with the runtime.
     invocation.await.unwrap_or_else(|_| empty(StatusCode::INTERNAL_SERVER_ERROR))
-}
-
-/// Reads a body of up to [`BODY_LIMIT`].
-async fn read(body: Incoming) -> Result<Bytes, StatusCode> {
-    if body.size_hint().lower() > BODY_LIMIT as u64 {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(_) => Err(StatusCode::BAD_REQUEST),
-    }
 }
 
 /// Hands the request to the handler; `None` when there is no answer to be had.
