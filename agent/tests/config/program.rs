@@ -1,4 +1,8 @@
-use std::process::{Command, Output};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::{Command, Output},
+};
 
 use crate::place::Place;
 
@@ -130,7 +134,10 @@ fn a_current_folder_that_was_deleted_is_told_with_the_remedy() {
 #[test]
 fn a_dotenv_of_ones_own_is_read() {
     if is_configured() {
-        println!("SKIPPED: this machine has a configuration file of its own");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: this machine has a configuration file of its own\n"),
+        );
         return;
     }
     let place = Place::new();
@@ -143,11 +150,17 @@ fn a_dotenv_of_ones_own_is_read() {
 #[test]
 fn a_foreign_dotenv_is_ignored_with_a_warning() {
     if is_configured() {
-        println!("SKIPPED: this machine has a configuration file of its own");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: this machine has a configuration file of its own\n"),
+        );
         return;
     }
     if !rustix::process::geteuid().is_root() {
-        println!("SKIPPED: only root can give a file to somebody else");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: only root can give a file to somebody else\n"),
+        );
         return;
     }
     let place = Place::new();
@@ -158,6 +171,33 @@ fn a_foreign_dotenv_is_ignored_with_a_warning() {
     assert!(!output.contains("stranger"), "{output}");
     assert!(
         errors.contains(".env is ignored: it belongs to the user with the id 4711"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_key_file_that_the_agent_may_not_read_is_told_from_a_missing_one() {
+    const NOBODY: u32 = 65_534;
+    let place = Place::new();
+    let configuration =
+        "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
+    place.write("agent.toml", configuration, 0o644);
+    place.write("key", "a-key", 0o000);
+    let mut command = agent(&place, &["--config", "agent.toml", "config"]);
+    // Root may read every file, so somebody else runs a copy of the program that everybody can reach.
+    if rustix::process::geteuid().is_root() {
+        let copy = place.folder().join("ispmon-agent");
+        fs::copy(env!("CARGO_BIN_EXE_ispmon-agent"), &copy).expect("a copy of the program");
+        let everybody = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(place.folder(), everybody).expect("a folder for everybody");
+        command = Command::new(copy);
+        command.args(["--config", "agent.toml", "config"]).current_dir(place.folder()).env_clear();
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let (code, output, errors) = run(command);
+    assert_eq!((code, output.as_str()), (Some(78), ""));
+    assert!(
+        errors.contains("cannot be used: the user that the agent runs as may not read it"),
         "{errors}"
     );
 }

@@ -17,7 +17,10 @@ fn ping_tls(
     trusted: &str,
 ) -> Option<Pinged> {
     if !cfg!(target_os = "linux") {
-        println!("SKIPPED: only on Linux does SSL_CERT_FILE name the trusted roots");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: only on Linux does SSL_CERT_FILE name the trusted roots\n"),
+        );
         return None;
     }
     let server = Server::with_tls(issuer.server(name, years), |connection, _| {

@@ -22,7 +22,10 @@ const NAME_SERVER_IN_PROC: &str =
 /// for it, says so and returns `None`.
 pub(crate) fn spawn(folder: &Folder, command: &mut Command) -> Option<Agent> {
     if let Err(reason) = enter(folder, &Command::new("true")).and_then(try_out) {
-        println!("SKIPPED: no namespace in which look-ups hang can be made: {reason}");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: no namespace in which look-ups hang can be made: {reason}\n"),
+        );
         return None;
     }
     Some(Agent::spawn(&mut enter(folder, command).expect("it worked just now")))

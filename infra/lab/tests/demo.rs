@@ -146,8 +146,11 @@ fn program(id: u32) -> Option<String> {
 fn is_linux() -> bool {
     let linux = Path::new("/proc/self/stat").exists();
     if !linux {
-        println!(
-            "SKIPPED: the demo's processes are found in /proc, which this system does not have"
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!(
+                "SKIPPED: the demo's processes are found in /proc, which this system does not have\n"
+            ),
         );
     }
     linux

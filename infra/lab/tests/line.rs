@@ -48,7 +48,10 @@ async fn expect(stream: &mut TcpStream, text: &[u8]) {
 
 async fn a_cut_line_is_silent(any: SocketAddr) {
     let Some(server) = echo_server(any).await else {
-        println!("SKIPPED: this machine has no loopback address {}", any.ip());
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: this machine has no loopback address {}\n", any.ip()),
+        );
         return;
     };
     let mut line = Line::lay(any, server).expect("a line");

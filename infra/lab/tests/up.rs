@@ -25,7 +25,10 @@ fn run(command: &mut Command) -> Option<std::process::Output> {
     match command.output() {
         Ok(output) => Some(output),
         Err(error) => {
-            println!("SKIPPED: {}: {error}", command.get_program().display());
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("SKIPPED: {}: {error}\n", command.get_program().display()),
+            );
             None
         }
     }
@@ -137,7 +140,10 @@ fn python_clients_get_ok() {
     for (library, session, raw) in clients {
         let probe = run(Command::new("python3").args(["-c", &format!("import {library}")]));
         if !probe.is_some_and(|output| output.status.success()) {
-            println!("SKIPPED: Python cannot import {library}");
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("SKIPPED: Python cannot import {library}\n"),
+            );
             continue;
         }
         let script = format!(
@@ -185,7 +191,10 @@ fn ten_thousand_random_requests_leave_it_alive_and_its_memory_flat() {
         // Pages, not objects: an allocator keeps some.
         assert!(after <= before + 1024, "the function grew from {before} kB to {after} kB");
     } else {
-        println!("SKIPPED: memory is read in /proc, which this system does not have");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: memory is read in /proc, which this system does not have\n"),
+        );
     }
 }
 
@@ -213,7 +222,12 @@ fn it_ends_with_its_reason_when_the_function_fails_for_the_third_time() {
     for round in 1..=3 {
         cloud.wait_for_lines("The function is ready", round);
         let Some(function) = cloud.function() else {
-            println!("SKIPPED: the function is found in /proc, which this system does not have");
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!(
+                    "SKIPPED: the function is found in /proc, which this system does not have\n"
+                ),
+            );
             return;
         };
         kill_process(function, Signal::KILL).expect("it runs");

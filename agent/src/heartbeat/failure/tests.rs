@@ -81,7 +81,10 @@ async fn a_server_that_never_finishes_the_handshake() {
 async fn a_connection_that_is_never_answered() {
     // A listener whose backlog is full ignores further attempts on Linux; elsewhere it may refuse.
     if !cfg!(target_os = "linux") {
-        println!("SKIPPED: only Linux ignores connections to a full backlog");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: only Linux ignores connections to a full backlog\n"),
+        );
         return;
     }
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");

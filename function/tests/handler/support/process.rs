@@ -188,7 +188,10 @@ impl Drop for Process {
 #[track_caller]
 pub(crate) fn assert_flat(before: Option<u64>, after: Option<u64>) {
     let (Some(before), Some(after)) = (before, after) else {
-        println!("SKIPPED: this system does not tell a process's resident memory");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: this system does not tell a process's resident memory\n"),
+        );
         return;
     };
     println!("resident memory: {before} bytes before, {after} bytes after");

@@ -290,7 +290,10 @@ fn a_folder_that_takes_no_files_is_an_error_with_its_name() {
     // Root may write wherever permissions forbid it, but not there.
     let folder = std::path::Path::new("/proc/self");
     if !folder.is_dir() {
-        println!("SKIPPED: this system has no folder that refuses files from everybody");
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: this system has no folder that refuses files from everybody\n"),
+        );
         return;
     }
     let error = MailFolder::open(folder).expect_err("not writable").to_string();
