@@ -1,9 +1,13 @@
 //! The only place that reads clocks; everything else takes times as values.
 
+mod stamp;
+
 use std::{fmt, io, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use rustix::time::{ClockId, clock_gettime};
+
+pub use stamp::{BootId, Stamp};
 
 /// The wall clock. It may be wrong, and it may jump.
 #[allow(clippy::disallowed_methods, reason = "this is the clock module")]

@@ -6,6 +6,9 @@
 //! - [`config`] makes settings from the file, the environment and the flags.
 //! - [`service`] is the running agent: it sends heartbeats and obeys signals.
 //! - [`heartbeat`] is one heartbeat and when the next one goes: client, failures, pacing, back-off.
+//! - [`probe`] asks whoever is on the way to the internet, and brings back what came of it.
+//! - [`outage`] is what the agent knows about a failure: its cause, whose it is, from when to when.
+//! - [`journal`] is the durable record of it.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
@@ -22,8 +25,11 @@ pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod heartbeat;
+pub mod journal;
 pub mod logging;
 pub mod loopback;
+pub mod outage;
+pub mod probe;
 pub mod runtime;
 pub mod service;
 pub mod signals;

@@ -1,0 +1,120 @@
+//! When something happened, by a clock that never jumps, and by the one that people read.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The operating system's id of one boot: times of the boot-time clock compare within it only.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct BootId(Uuid);
+
+impl BootId {
+    /// The id of a boot that the system cannot name.
+    pub const UNKNOWN: Self = Self(Uuid::nil());
+}
+
+impl FromStr for BootId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.trim().parse().map(Self)
+    }
+}
+
+impl fmt::Display for BootId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// A moment by both clocks.
+///
+/// `boot_ms` is the truth: differences within one boot are durations. `wall` is what was known then
+/// of the time that people read; it may have been wrong, and whoever shows it uses that boot's latest
+/// known offset instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The boot whose clock `boot_ms` counts.
+    pub boot: BootId,
+    /// Milliseconds since that boot, the time that the machine slept included.
+    pub boot_ms: u64,
+    /// The wall clock, as far as it was known then.
+    pub wall: Timestamp,
+}
+
+impl Stamp {
+    /// The time from `earlier` to this moment, zero when it is later; `None` when another boot lies
+    /// between, because no clock has measured that.
+    pub fn since(&self, earlier: &Self) -> Option<Duration> {
+        (self.boot == earlier.boot)
+            .then(|| Duration::from_millis(self.boot_ms.saturating_sub(earlier.boot_ms)))
+    }
+
+    /// The moment this much later, by both clocks.
+    #[must_use]
+    pub fn later(&self, by: Duration) -> Self {
+        let milliseconds = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.moved(self.boot_ms.saturating_add(milliseconds))
+    }
+
+    /// The moment this much earlier, by both clocks, but not before the boot.
+    #[must_use]
+    pub fn earlier(&self, by: Duration) -> Self {
+        let milliseconds = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.moved(self.boot_ms.saturating_sub(milliseconds))
+    }
+
+    /// The moment of this boot at which its clock showed `boot_ms`.
+    fn moved(&self, boot_ms: u64) -> Self {
+        let wall_of_boot = self.wall.as_millisecond().saturating_sub_unsigned(self.boot_ms);
+        let wall = Timestamp::from_millisecond(wall_of_boot.saturating_add_unsigned(boot_ms))
+            .map(|whole| {
+                let rest = i64::from(self.wall.subsec_nanosecond() % 1_000_000);
+                whole.saturating_add(SignedDuration::from_nanos(rest)).unwrap_or(whole)
+            })
+            .unwrap_or(self.wall);
+        Self { boot: self.boot, boot_ms, wall }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(boot_ms: u64) -> Stamp {
+        let wall = "2026-03-29T00:59:59.250Z".parse().expect("a time");
+        Stamp { boot: BootId::UNKNOWN, boot_ms, wall }
+    }
+
+    #[test]
+    fn both_clocks_move_together() {
+        let later = stamp(1_000).later(Duration::from_millis(1_750));
+        assert_eq!(later.boot_ms, 2_750);
+        assert_eq!(later.wall.to_string(), "2026-03-29T01:00:01Z");
+        assert_eq!(later.earlier(Duration::from_millis(1_750)), stamp(1_000));
+        assert_eq!(stamp(1_000).earlier(Duration::MAX).boot_ms, 0);
+    }
+
+    #[test]
+    fn only_one_boot_measures_a_duration() {
+        let other = Stamp { boot: BootId(Uuid::from_u128(7)), ..stamp(5_000) };
+        assert_eq!(stamp(5_000).since(&stamp(1_000)), Some(Duration::from_secs(4)));
+        assert_eq!(stamp(1_000).since(&stamp(5_000)), Some(Duration::ZERO));
+        assert_eq!(stamp(5_000).since(&other), None);
+    }
+
+    #[test]
+    fn a_stamp_is_json_that_another_program_can_read() {
+        let json = serde_json::to_string(&stamp(12)).expect("it is JSON");
+        assert_eq!(
+            json,
+            r#"{"boot":"00000000-0000-0000-0000-000000000000","boot_ms":12,"wall":"2026-03-29T00:59:59.25Z"}"#
+        );
+        assert_eq!(serde_json::from_str::<Stamp>(&json).expect("and back"), stamp(12));
+    }
+}

@@ -1,0 +1,5 @@
+//! The durable record: what happened, in lines that cannot be changed unnoticed.
+
+mod record;
+
+pub use record::{Digest, Entry, FORMAT, Quantiles, Record, StepSource, Summary};

@@ -1,0 +1,183 @@
+//! One line of the record.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    clock::Stamp,
+    outage::{Gap, Incident},
+};
+
+/// The version of the format that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// A SHA-256 hash in 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The hash that stands before the first record of a chain: 64 zeros.
+    pub fn none() -> Self {
+        Self("0".repeat(64))
+    }
+
+    /// The hash of a line, its line feed not included.
+    pub fn of(line: &[u8]) -> Self {
+        use fmt::Write;
+        let mut text = String::with_capacity(64);
+        for byte in Sha256::digest(line) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// One line of the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number: 1 for the first record of a chain, then one more each.
+    pub seq: u64,
+    /// The hash of the line before it; 64 zeros at the start of a chain.
+    pub prev: Digest,
+    /// When it was written.
+    #[serde(flatten)]
+    pub at: Stamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// The first record of a chain.
+    ChainStarted {
+        /// The version of the format, [`FORMAT`].
+        format: u32,
+        /// The device's name.
+        device: String,
+        /// Why there is a new chain although there was one, as a sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The names of the files that were set aside for it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        set_aside: Vec<String>,
+    },
+    /// The agent has started.
+    AgentStarted {
+        /// Its version.
+        version: String,
+        /// The device's name.
+        device: String,
+    },
+    /// The agent stops in order.
+    AgentStopped {
+        /// What asked it to, such as `SIGTERM`.
+        reason: String,
+    },
+    /// Somebody has paused the agent.
+    Paused {
+        /// When the pause ends by itself.
+        until: Stamp,
+    },
+    /// An incident has opened.
+    IncidentOpened {
+        /// The incident, with its evidence.
+        incident: Incident,
+    },
+    /// An open incident goes on with another cause, or was noted again; without its evidence.
+    IncidentChanged {
+        /// The incident as it is now.
+        incident: Incident,
+    },
+    /// An incident has closed.
+    IncidentClosed {
+        /// The whole incident.
+        incident: Incident,
+    },
+    /// A time that nobody watched is over.
+    Gap {
+        /// The gap.
+        gap: Gap,
+    },
+    /// The wall clock was found to be wrong, or was set.
+    ClockStepped {
+        /// By how much it moved, in milliseconds.
+        by_ms: i64,
+        /// How that is known.
+        source: StepSource,
+    },
+    /// What an hour was like.
+    Hour {
+        /// Its figures.
+        summary: Summary,
+    },
+    /// Something that a newer agent writes and this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a step of the wall clock was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepSource {
+    /// The system's clock moved against the boot-time clock: NTP or a person set it.
+    System,
+    /// The answer to a heartbeat named another time than the system's clock.
+    Heartbeat,
+}
+
+/// What an hour, or the watched part of it, was like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// From when.
+    pub from: Stamp,
+    /// Until when.
+    pub to: Stamp,
+    /// For how long of it the agent watched, in milliseconds.
+    pub observed_ms: u64,
+    /// How many rounds were made on doubt.
+    pub rounds: u32,
+    /// How many of them failed.
+    pub rounds_failed: u32,
+    /// How many scheduled probes were sent.
+    pub probes: u32,
+    /// How many of them were not answered within a second.
+    pub lost: u32,
+    /// How long the others took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<Quantiles>,
+    /// How many heartbeats were delivered.
+    pub beats: u32,
+    /// How many were not.
+    pub beats_failed: u32,
+    /// How many failures were too short to be incidents.
+    pub blips: u32,
+}
+
+/// A distribution of round-trip times, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// The median.
+    pub p50: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The longest.
+    pub max: f64,
+}

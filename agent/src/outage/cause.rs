@@ -1,0 +1,174 @@
+//! What failed, whose it is, and what it concerns.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::probe::Family;
+
+/// What failed. The order is that of the verdict: of two that lasted equally long, the earlier one
+/// names an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// No carrier, no address or no route: the device itself is not connected.
+    Link,
+    /// The router is silent.
+    Gateway,
+    /// A login page answers in the internet's place.
+    CaptivePortal,
+    /// The route leads into a tunnel that is dead, while the line beneath it works.
+    Vpn,
+    /// The router answers, or could not be asked; nothing beyond it does.
+    Isp,
+    /// Names cannot be looked up, or the answers are lies.
+    Dns,
+    /// The clock of this device is so wrong that certificates are not valid.
+    Clock,
+    /// The internet works; the address that heartbeats go to does not.
+    Endpoint,
+    /// The address that heartbeats go to refuses this device for good.
+    Credentials,
+    /// The line works, but badly: loss or slowness. Never downtime.
+    Degraded,
+    /// The line fails and returns again and again.
+    Unstable,
+    /// Nothing failed: the good times of an unstable line.
+    Up,
+}
+
+impl Cause {
+    /// The name in the record, on the wire and in logs, such as `captive_portal`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Gateway => "gateway",
+            Self::CaptivePortal => "captive_portal",
+            Self::Vpn => "vpn",
+            Self::Isp => "isp",
+            Self::Dns => "dns",
+            Self::Clock => "clock",
+            Self::Endpoint => "endpoint",
+            Self::Credentials => "credentials",
+            Self::Degraded => "degraded",
+            Self::Unstable => "unstable",
+            Self::Up => "up",
+        }
+    }
+
+    /// Whether a segment of this cause is time without internet. An unstable line is judged by its
+    /// segments, which have causes of their own.
+    pub fn is_downtime(self) -> bool {
+        match self {
+            Self::Link
+            | Self::Gateway
+            | Self::CaptivePortal
+            | Self::Vpn
+            | Self::Isp
+            | Self::Dns => true,
+            Self::Clock
+            | Self::Endpoint
+            | Self::Credentials
+            | Self::Degraded
+            | Self::Unstable
+            | Self::Up => false,
+        }
+    }
+
+    /// Whose part failed. `None` where the evidence does not tell: a bad line can be bad Wi-Fi as
+    /// well as a bad provider, and an unstable one has the party of its longest cause.
+    ///
+    /// `resolver_is_providers` says whether the resolver in use is run by the provider, or asks the
+    /// provider's in the router's name; else a dead resolver is somebody else's.
+    pub fn party(self, resolver_is_providers: bool) -> Option<Party> {
+        match self {
+            Self::Link | Self::Gateway | Self::Vpn | Self::Clock => Some(Party::Yours),
+            Self::Isp => Some(Party::Provider),
+            Self::Dns if resolver_is_providers => Some(Party::Provider),
+            Self::Dns | Self::CaptivePortal | Self::Endpoint | Self::Credentials => {
+                Some(Party::Other)
+            }
+            Self::Degraded | Self::Unstable | Self::Up => None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Whose part failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// The user's own: device, cable, router, tunnel.
+    Yours,
+    /// The internet provider's.
+    Provider,
+    /// Somebody else's.
+    Other,
+}
+
+impl Party {
+    /// The name in the record, on the wire and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yours => "yours",
+            Self::Provider => "provider",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What an incident concerns. Of the first three at most one is open at a time: a second family that
+/// fails ends the incident of the first and begins one of the whole internet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The internet: every address family that this device has a route for.
+    Internet,
+    /// IPv4 alone, while IPv6 works.
+    Ipv4,
+    /// IPv6 alone, while IPv4 works.
+    Ipv6,
+    /// The way of the heartbeats (`clock`, `endpoint`, `credentials`), while the internet works.
+    Heartbeat,
+    /// How good a working line is (`degraded`).
+    Quality,
+}
+
+impl Scope {
+    /// The name in the record and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Internet => "internet",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Heartbeat => "heartbeat",
+            Self::Quality => "quality",
+        }
+    }
+}
+
+impl From<Family> for Scope {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self::Ipv4,
+            Family::Ipv6 => Self::Ipv6,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

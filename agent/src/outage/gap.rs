@@ -1,0 +1,65 @@
+//! Times that nobody watched.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::IncidentId;
+use crate::clock::Stamp;
+
+/// A time that nobody watched: neither up nor down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Identifies it for ever.
+    pub id: IncidentId,
+    /// Why nobody watched.
+    pub cause: GapCause,
+    /// The last moment that was watched. After a crash or a power cut it is the last one that was
+    /// noted, up to a minute too early.
+    pub started: Stamp,
+    /// The first moment that was watched again.
+    pub ended: Stamp,
+    /// How far `started` may be off, in seconds: 0 for a gap that was announced.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub uncertain_s: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// Why nobody watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// The machine slept.
+    Suspended,
+    /// Somebody paused the agent.
+    Paused,
+    /// The agent was stopped in order.
+    Stopped,
+    /// The agent crashed or was killed: the same boot went on without it.
+    Crashed,
+    /// The machine went down without a stop of the agent: a power cut, a panic, a hard reset.
+    PowerLost,
+}
+
+impl GapCause {
+    /// The name in the record, on the wire and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Suspended => "suspended",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Crashed => "crashed",
+            Self::PowerLost => "power_lost",
+        }
+    }
+}
+
+impl fmt::Display for GapCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,135 @@
+//! One failure, from its start to its end.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Cause, Party, Scope};
+use crate::{clock::Stamp, probe::Family};
+
+/// Identifies an incident or a gap for ever and everywhere: a UUIDv7, so ids sort by their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(pub Uuid);
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// One failure. While it is open, `ended` is `None` and its last segment reaches to the newest
+/// evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Identifies it for ever.
+    pub id: IncidentId,
+    /// What it concerns.
+    pub scope: Scope,
+    /// Its headline: what lasted longest so far. `unstable` for a line that fails again and again.
+    pub cause: Cause,
+    /// Whose part failed, where the evidence tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<Party>,
+    /// When it began: the sending of the first probe that failed.
+    pub started: Stamp,
+    /// The last good answer before it; between this and `started` lies its true start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ok: Option<Stamp>,
+    /// When it ended: the first good answer, or the end of the last watched moment where it ended
+    /// unwatched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Stamp>,
+    /// How long the internet was down in it, in milliseconds: segments of a cause that is downtime,
+    /// gaps excluded.
+    pub downtime_ms: u64,
+    /// How often the line failed in it: 1, more in an unstable one.
+    pub failures: u32,
+    /// What failed from when to when, in order, without holes but for gaps that nobody watched.
+    pub segments: Vec<Segment>,
+    /// Who was asked when it opened, how, and what came back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Observation>,
+}
+
+impl Incident {
+    /// How long the internet was down in it.
+    pub fn downtime(&self) -> Duration {
+        Duration::from_millis(self.downtime_ms)
+    }
+}
+
+/// A part of an incident that had one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// What failed.
+    pub cause: Cause,
+    /// When it began.
+    pub from: Stamp,
+    /// When it ended, in the same boot.
+    pub to: Stamp,
+}
+
+/// One question and its answer: a piece of evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// How was asked.
+    pub probe: ProbeKind,
+    /// Who was asked, such as `1.1.1.1:443` or an interface's name; never a secret.
+    pub target: String,
+    /// By which address family, where one applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+    /// What came back, as one word: `connected`, `refused`, `timeout`, `unreachable`, `no_carrier` …
+    pub answer: String,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// When it was asked.
+    pub at: Stamp,
+}
+
+/// The kinds of question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeKind {
+    /// A TCP connect to an anchor.
+    Tcp,
+    /// A TCP connect to the router.
+    Gateway,
+    /// A look-up by the system's resolver.
+    SystemDns,
+    /// A look-up by a query to one name server.
+    DirectDns,
+    /// A plain HTTP request that only the genuine server answers as expected.
+    Portal,
+    /// The state of interfaces, addresses and routes.
+    Link,
+    /// A connect that is bound to the interface beneath a tunnel.
+    Beneath,
+    /// A heartbeat.
+    Heartbeat,
+}
+
+impl ProbeKind {
+    /// The name in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Gateway => "gateway",
+            Self::SystemDns => "system_dns",
+            Self::DirectDns => "direct_dns",
+            Self::Portal => "portal",
+            Self::Link => "link",
+            Self::Beneath => "beneath",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+impl fmt::Display for ProbeKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,184 @@
+//! What comes back from a probe.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use crate::clock::Stamp;
+
+/// How an attempt to connect ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Connect {
+    /// The handshake was completed. Only this proves that an anchor is alive.
+    Connected,
+    /// A reset came back: from the host itself, or from a router or a portal in its name.
+    Refused,
+    /// The system or a router knows no way (`ENETUNREACH`, `EHOSTUNREACH`).
+    Unreachable,
+    /// Nothing came back in time.
+    TimedOut,
+    /// This device itself forbids it: a firewall or a sandbox (`EPERM`, `EACCES`).
+    Forbidden,
+    /// It failed in another way, for instance because the address went away meanwhile.
+    Failed,
+}
+
+impl Connect {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timeout",
+            Self::Forbidden => "forbidden",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Connect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// One attempt to connect, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Who was called.
+    pub target: SocketAddr,
+    /// When the attempt began.
+    pub sent: Stamp,
+    /// How long it took until it ended.
+    pub took: Duration,
+    /// How it ended.
+    pub end: Connect,
+}
+
+/// How the kernel would send a packet to one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The name of the interface that it would leave by, such as `eth0`.
+    pub interface: String,
+    /// The interface's number.
+    pub index: u32,
+    /// The address that it would leave from, when the kernel names one.
+    pub source: Option<IpAddr>,
+    /// The router that it would be handed to; `None` on a line without one (a tunnel, a modem).
+    pub gateway: Option<IpAddr>,
+    /// Whether the interface is a tunnel (WireGuard, TUN, PPP over a VPN, utun …), which says
+    /// nothing about the line beneath it.
+    pub tunnel: bool,
+}
+
+/// Whether, and how, the device could send to the anchors of one address family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// There is a route.
+    Routed(Route),
+    /// There is no route, although an interface is up and has an address.
+    NoRoute,
+    /// No interface that is up has an address of this family that reaches beyond the link.
+    NoAddress,
+    /// No interface has a carrier: the cable is out, or the Wi-Fi is not associated.
+    NoCarrier,
+}
+
+impl Link {
+    /// The word in the record.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Routed(_) => "routed",
+            Self::NoRoute => "no_route",
+            Self::NoAddress => "no_address",
+            Self::NoCarrier => "no_carrier",
+        }
+    }
+
+    /// The route, when there is one.
+    pub fn route(&self) -> Option<&Route> {
+        match self {
+            Self::Routed(route) => Some(route),
+            _ => None,
+        }
+    }
+}
+
+/// What the router said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gateway {
+    /// It completed or refused a connection, or echoed: it is alive.
+    Alive,
+    /// It did not answer at all.
+    Silent,
+    /// The kernel's neighbour table says that nobody answers at its address any more (`FAILED`).
+    Gone,
+    /// There is none to ask, or the device may not.
+    NotAsked,
+}
+
+impl Gateway {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Silent => "silent",
+            Self::Gone => "gone",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
+/// What name servers said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dns {
+    /// They answered as they should.
+    Answered,
+    /// Nothing came back.
+    Silent,
+    /// They answered, but with a failure (`SERVFAIL`, `REFUSED`), or could not be reached.
+    Failed,
+    /// They gave addresses for a name that cannot exist, or for ours an address that is nobody's:
+    /// the answer is a lie.
+    Lied,
+    /// There is none to ask.
+    NotAsked,
+}
+
+impl Dns {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Silent => "silent",
+            Self::Failed => "failed",
+            Self::Lied => "lied",
+            Self::NotAsked => "not_asked",
+        }
+    }
+}
+
+/// What came back from the plain HTTP request that a login page would intercept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Portal {
+    /// The genuine answer.
+    Genuine,
+    /// Something else answered in its place. Only this means that there is a portal.
+    Intercepted,
+    /// Nothing, or nothing that tells.
+    NoAnswer,
+}
+
+impl Portal {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Genuine => "genuine",
+            Self::Intercepted => "intercepted",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+}
