@@ -58,6 +58,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
     pub interval: Option<String>,
 
+    /// The folder of the record of outages [setting state_dir]
+    #[arg(long, global = true, value_name = "FOLDER", value_parser = NonEmptyStringValueParser::new())]
+    pub state_dir: Option<String>,
+
     /// Say more about what happens [setting log.level, to debug]
     #[arg(short, long, global = true)]
     pub verbose: bool,
@@ -70,6 +74,7 @@ impl Flags {
             ("--url", self.url.as_deref()),
             ("--device", self.device.as_deref()),
             ("--interval", self.interval.as_deref()),
+            ("--state-dir", self.state_dir.as_deref()),
             ("--verbose", self.verbose.then_some("debug")),
         ]
         .into_iter()

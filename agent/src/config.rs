@@ -36,7 +36,7 @@ pub use origin::Origin;
 pub use problem::{ConfigError, Problem};
 pub use settings::{
     FunctionKey, HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings,
-    Settings,
+    ProbeSettings, Settings,
 };
 
 use crate::cli::{Flags, Invocation};

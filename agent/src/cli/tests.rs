@@ -131,7 +131,7 @@ fn help(line: &str) -> String {
 
 #[test]
 fn the_help_explains_itself() {
-    insta::assert_snapshot!(help("ispmon-agent --help"), @r"
+    insta::assert_snapshot!(help("ispmon-agent --help"), @"
     Sends heartbeats, so that you get a mail when your internet connection dies.
 
     ispmon-agent runs on a device at home and sends a heartbeat to the cloud every minute. When the
@@ -172,6 +172,9 @@ fn the_help_explains_itself() {
           --interval <TIME>
               The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
 
+          --state-dir <FOLDER>
+              The folder of the record of outages [setting state_dir]
+
       -v, --verbose
               Say more about what happens [setting log.level, to debug]
 
@@ -183,7 +186,7 @@ fn the_help_explains_itself() {
 
     Exit codes: 0 it worked, 1 it did not, 64 wrong usage, 78 wrong configuration.
     ");
-    insta::assert_snapshot!(help("ispmon-agent -h"), @r"
+    insta::assert_snapshot!(help("ispmon-agent -h"), @"
     Sends heartbeats, so that you get a mail when your internet connection dies.
 
     Usage: ispmon-agent [OPTIONS] [COMMAND]
@@ -202,10 +205,11 @@ fn the_help_explains_itself() {
       -V, --version        Print version
 
     Settings:
-          --url <URL>        Where heartbeats go [setting heartbeat.url]
-          --device <NAME>    The name of this device [setting device]
-          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-      -v, --verbose          Say more about what happens [setting log.level, to debug]
+          --url <URL>           Where heartbeats go [setting heartbeat.url]
+          --device <NAME>       The name of this device [setting device]
+          --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
+      -v, --verbose             Say more about what happens [setting log.level, to debug]
 
     Settings come from, each overriding the one before: defaults, the configuration file, variables
     (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is /etc/ispmon/agent.toml or Homebrew's
@@ -219,7 +223,7 @@ fn the_help_explains_itself() {
 
 #[test]
 fn the_help_of_each_command_explains_itself() {
-    insta::assert_snapshot!(help("ispmon-agent run --help"), @r"
+    insta::assert_snapshot!(help("ispmon-agent run --help"), @"
     Send heartbeats until stopped: the service itself, also in a terminal
 
     Usage: ispmon-agent run [OPTIONS]
@@ -231,12 +235,13 @@ fn the_help_of_each_command_explains_itself() {
       -h, --help           Print help
 
     Settings:
-          --url <URL>        Where heartbeats go [setting heartbeat.url]
-          --device <NAME>    The name of this device [setting device]
-          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-      -v, --verbose          Say more about what happens [setting log.level, to debug]
+          --url <URL>           Where heartbeats go [setting heartbeat.url]
+          --device <NAME>       The name of this device [setting device]
+          --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
+      -v, --verbose             Say more about what happens [setting log.level, to debug]
     ");
-    insta::assert_snapshot!(help("ispmon-agent ping --help"), @r"
+    insta::assert_snapshot!(help("ispmon-agent ping --help"), @"
     Send one heartbeat and say what came of it
 
     Usage: ispmon-agent ping [OPTIONS]
@@ -246,12 +251,13 @@ fn the_help_of_each_command_explains_itself() {
       -h, --help           Print help
 
     Settings:
-          --url <URL>        Where heartbeats go [setting heartbeat.url]
-          --device <NAME>    The name of this device [setting device]
-          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-      -v, --verbose          Say more about what happens [setting log.level, to debug]
+          --url <URL>           Where heartbeats go [setting heartbeat.url]
+          --device <NAME>       The name of this device [setting device]
+          --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
+      -v, --verbose             Say more about what happens [setting log.level, to debug]
     ");
-    insta::assert_snapshot!(help("ispmon-agent config --help"), @r"
+    insta::assert_snapshot!(help("ispmon-agent config --help"), @"
     Show every setting, its value and where it came from
 
     Usage: ispmon-agent config [OPTIONS]
@@ -262,9 +268,10 @@ fn the_help_of_each_command_explains_itself() {
       -h, --help           Print help
 
     Settings:
-          --url <URL>        Where heartbeats go [setting heartbeat.url]
-          --device <NAME>    The name of this device [setting device]
-          --interval <TIME>  The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-      -v, --verbose          Say more about what happens [setting log.level, to debug]
+          --url <URL>           Where heartbeats go [setting heartbeat.url]
+          --device <NAME>       The name of this device [setting device]
+          --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
+          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
+      -v, --verbose             Say more about what happens [setting log.level, to debug]
     ");
 }

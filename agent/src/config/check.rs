@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 mod effective;
 mod endpoint;
+mod probe;
 
 use super::{
     Effective, Sources, duration, host_name,
@@ -52,6 +53,7 @@ impl Check<'_> {
         let (backoff_base, backoff_cap) = self.backoff(interval);
         let settings = Settings {
             device,
+            state_dir: self.path("state_dir", sources),
             heartbeat: HeartbeatSettings {
                 kind,
                 url: url.map(|url| HeartbeatUrl::new(url, kind == HeartbeatKind::Plain)),
@@ -63,7 +65,9 @@ impl Check<'_> {
                 backoff_base,
                 backoff_cap,
                 quiet_after_stop: self.duration("heartbeat.quiet_after_stop"),
+                quiet_after_sleep: self.duration("heartbeat.quiet_after_sleep"),
             },
+            probe: self.probe(),
             log: LogSettings {
                 level: match self.choice("log.level") {
                     "error" => tracing::Level::ERROR,

@@ -134,7 +134,9 @@ impl Reader<'_> {
             DeValue::Float(number) => number.as_str().into(),
             DeValue::Datetime(date) => date.to_string().into(),
             DeValue::Boolean(value) => (*value).into(),
-            DeValue::Array(_) => Value::from(Vec::<Value>::new()),
+            DeValue::Array(values) => {
+                values.iter().map(|value| self.value(value.get_ref())).collect::<Vec<_>>().into()
+            }
             DeValue::Table(table) => self.section(table).into(),
         }
     }

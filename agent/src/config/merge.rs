@@ -86,6 +86,14 @@ impl Walk<'_> {
                 self.given.insert(setting.key, Given { text: text.clone(), origin });
                 return;
             }
+            Value::Array(_, values)
+                if matches!(setting.kind, Kind::Sockets(_))
+                    && values.iter().all(|value| value.as_str().is_some()) =>
+            {
+                let texts: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+                self.given.insert(setting.key, Given { text: texts.join(", "), origin });
+                return;
+            }
             Value::Bool(_, value) => {
                 if *value {
                     "true"
@@ -98,7 +106,7 @@ impl Walk<'_> {
         };
         let quotes = match setting.kind {
             Kind::Text(_) | Kind::Choice(_) => " (between quotes)",
-            Kind::Url | Kind::Path | Kind::Duration(..) => "",
+            _ => "",
         };
         let sentence = format!("{} is {actual}; it takes {}{quotes}", setting.key, setting.kind);
         self.problems.add(&origin, sentence);

@@ -38,7 +38,7 @@ mod tests {
             for line in setting.description.lines() {
                 writeln!(text, "# {line}").expect("a string takes it");
             }
-            if matches!(setting.kind, Kind::Duration(..) | Kind::Choice(_) | Kind::Text(_)) {
+            if !matches!(setting.kind, Kind::Url | Kind::Path) {
                 writeln!(text, "# It takes {}.", setting.kind).expect("a string takes it");
             }
             writeln!(text, "# {}", variables(setting)).expect("a string takes it");

@@ -1,14 +1,23 @@
 //! The effective settings: checked values, ready for use.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// Everything that the agent may be told, after all sources were merged and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The name of this device as mails and reports show it, 1 to 100 characters.
     pub device: String,
+    /// The folder of the record, when one is named.
+    pub state_dir: Option<PathBuf>,
     /// How the device reports that its connection works.
     pub heartbeat: HeartbeatSettings,
+    /// Who is asked whether the line works.
+    pub probe: ProbeSettings,
     /// What the agent says about itself.
     pub log: LogSettings,
 }
@@ -36,6 +45,25 @@ pub struct HeartbeatSettings {
     pub backoff_cap: Duration,
     /// How long a cleanly stopped device may stay silent without alarm, 0 to 24 h.
     pub quiet_after_stop: Duration,
+    /// How long a sleeping device may stay silent without alarm, 0 to 24 h.
+    pub quiet_after_sleep: Duration,
+}
+
+/// Who is asked whether the line works, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// The time between two scheduled probes, 100 ms to 5 min.
+    pub interval: Duration,
+    /// The servers that are probed, in turn; at least one.
+    pub anchors: Vec<SocketAddr>,
+    /// The router; `None` means the kernel's for each anchor.
+    pub gateway: Option<IpAddr>,
+    /// The name server; `None` means the system's.
+    pub resolver: Option<SocketAddr>,
+    /// What is requested to find a login page; `None` asks never.
+    pub portal: Option<reqwest::Url>,
+    /// How long the line may take to come up after a start, 0 to 30 min.
+    pub settle: Duration,
 }
 
 /// The protocol of the other side.

@@ -35,6 +35,14 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A duration between these two, both included.
     Duration(Duration, Duration),
+    /// Addresses with or without a port, at least this many.
+    Sockets(usize),
+    /// The address of a router.
+    Address,
+    /// The address of a name server, with or without a port.
+    Resolver,
+    /// The address of a plain HTTP server, or `off`.
+    Portal,
 }
 
 /// Lists all settings, in the order in which they are shown.
@@ -49,6 +57,18 @@ pub const SETTINGS: &[Setting] = &[
 The name of this device in mails and reports. When not set, the name of this machine up to its
 first dot. Write it as in the list of expected devices in the cloud; upper and lower case are
 the same.",
+    },
+    Setting {
+        key: "state_dir",
+        kind: Kind::Path,
+        default: "",
+        old_variable: None,
+        flag: Some("--state-dir"),
+        description: "\
+The folder of the agent's record of outages. When not set, systemd's state folder; else the
+system's (/var/lib/ispmon, on macOS /usr/local/var/ispmon) for root, and for everybody else a
+folder of their own (~/.local/state/ispmon, on macOS ~/Library/Application Support/ispmon).
+A change takes effect at the next start.",
     },
     Setting {
         key: "heartbeat.kind",
@@ -146,6 +166,84 @@ for a reboot or an upgrade. \"0s\" alarms as if the device had lost its connecti
 no effect on plain heartbeats, which cannot announce anything.",
     },
     Setting {
+        key: "heartbeat.quiet_after_sleep",
+        kind: Kind::Duration(
+            Duration::ZERO,
+            Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64),
+        ),
+        default: "12h",
+        old_variable: None,
+        flag: None,
+        description: "\
+How long this device may stay silent without alarm after it went to sleep, as a laptop with its
+lid closed.",
+    },
+    Setting {
+        key: "probe.interval",
+        kind: Kind::Duration(Duration::from_millis(100), Duration::from_mins(5)),
+        default: "5s",
+        old_variable: None,
+        flag: None,
+        description: "\
+The time between two probes; each asks the next anchor. A probe is a TCP connection that is
+opened and closed again, some 300 bytes. A failed one is looked into at once, so that an outage
+is found within 10 seconds; with \"1s\" within 6.",
+    },
+    Setting {
+        key: "probe.anchors",
+        kind: Kind::Sockets(1),
+        default: "1.1.1.1, 8.8.8.8, 9.9.9.9, 2606:4700:4700::1111, 2001:4860:4860::8888, 2620:fe::fe",
+        old_variable: None,
+        flag: None,
+        description: "\
+Who is probed: servers that are always there, at least three of at least two organisations,
+for each address family that this network may have. The line counts as down only when none of
+them completes a connection. These are the public name servers of Cloudflare, Google and Quad9,
+which are spread over the whole world and made for many more questions than these. The port is
+443 when none is named.",
+    },
+    Setting {
+        key: "probe.gateway",
+        kind: Kind::Address,
+        default: "",
+        old_variable: None,
+        flag: None,
+        description: "\
+The router, which is asked when no anchor answers. When not set, the one that this device sends
+to for the anchors.",
+    },
+    Setting {
+        key: "probe.resolver",
+        kind: Kind::Resolver,
+        default: "",
+        old_variable: None,
+        flag: None,
+        description: "\
+The name server, which is asked when heartbeats fail although anchors answer. When not set, the
+one that this system uses.",
+    },
+    Setting {
+        key: "probe.portal",
+        kind: Kind::Portal,
+        default: "http://connectivitycheck.gstatic.com/generate_204",
+        old_variable: None,
+        flag: None,
+        description: "\
+What is requested to find out whether a login page stands between this device and the internet:
+an address without encryption that answers with status 204 and nothing else. It is asked on
+doubt only; \"off\" never asks.",
+    },
+    Setting {
+        key: "probe.settle",
+        kind: Kind::Duration(Duration::ZERO, Duration::from_mins(30)),
+        default: "60s",
+        old_variable: None,
+        flag: None,
+        description: "\
+How long after a start, a wake-up or a new connection the line may take to come up before it
+counts as down.",
+    },
+    Setting {
         key: "log.level",
         kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
         default: "info",
@@ -184,9 +282,18 @@ impl fmt::Display for Kind {
             Self::Text(most) => write!(formatter, "a text of 1 to {most} characters"),
             Self::Url => formatter.write_str("an address that begins with https:// or http://"),
             Self::Path => formatter.write_str(
-                "the path of a file, beginning with \"/\", or with \"./\" to start at the folder \
+                "a path, beginning with \"/\", or with \"./\" to start at the folder \
                  of the file that names it",
             ),
+            Self::Sockets(least) => write!(
+                formatter,
+                "at least {least} address such as \"1.1.1.1, [fd00::1]:8443\", separated by commas"
+            ),
+            Self::Address => formatter.write_str("an address such as \"192.168.1.1\""),
+            Self::Resolver => {
+                formatter.write_str("an address such as \"192.168.1.1\" or \"[fd00::1]:53\"")
+            }
+            Self::Portal => formatter.write_str("an address that begins with http://, or \"off\""),
             Self::Choice(words) => {
                 for (index, word) in words.iter().enumerate() {
                     let separator = match index {

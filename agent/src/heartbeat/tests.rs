@@ -29,6 +29,7 @@ pub(super) fn settings(url: &str) -> HeartbeatSettings {
         backoff_base: Duration::from_secs(1),
         backoff_cap: Duration::from_secs(30),
         quiet_after_stop: Duration::from_mins(30),
+        quiet_after_sleep: Duration::from_hours(12),
     }
 }
 

@@ -74,7 +74,7 @@ fn a_key_in_the_place_of_its_path_is_not_shown() {
         let place = Place::with_file(format!("{URL}heartbeat.key_file = \"{pasted}\"\n"));
         let problems = place.problems();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(problems, @r#"[folder]/agent.toml, line 2: heartbeat.key_file is not a path (not shown, it may be a key); it takes the path of a file, beginning with "/", or with "./" to start at the folder of the file that names it"#);
+            insta::assert_snapshot!(problems, @r#"[folder]/agent.toml, line 2: heartbeat.key_file is not a path (not shown, it may be a key); it takes a path, beginning with "/", or with "./" to start at the folder of the file that names it"#);
         }
     }
 }

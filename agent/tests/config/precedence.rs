@@ -84,6 +84,11 @@ fn every_setting_has_a_variable() {
             "heartbeat.url" => "http://127.0.0.1:7071/api/ping",
             "heartbeat.method" => "POST",
             "heartbeat.key_file" => "/dev/null/nothing",
+            "state_dir" => "/srv/ispmon",
+            "probe.anchors" => "192.0.2.1, 192.0.2.2, [2001:db8::1]:8443",
+            "probe.gateway" => "192.0.2.254",
+            "probe.resolver" => "[2001:db8::53]:5353",
+            "probe.portal" => "off",
             "log.level" => "warn",
             _ => "2s",
         };

@@ -255,3 +255,33 @@ fn deep_nesting_is_no_danger() {
     let dotted = format!("{}x = 1\n", "heartbeat.".repeat(3_000));
     assert!(Place::with_file(dotted).load().is_err());
 }
+
+#[test]
+fn what_cannot_be_probed_is_refused_part_by_part() {
+    let place = Place::with_file(
+        "\
+[probe]
+anchors = [\"192.0.2.1\", \"one.example\", \"192.0.2.1:443\", \"192.0.2.3:0\"]
+gateway = \"router.example\"
+resolver = \"192.0.2.53:\"
+portal = \"https://portal.example/\"
+settle = \"1h\"
+",
+    );
+    insta::assert_snapshot!(place.problems(), @r#"
+    [folder]/agent.toml, line 2: probe.anchors is "192.0.2.1:443", which is in it twice; it takes at least 1 address such as "1.1.1.1, [fd00::1]:8443", separated by commas
+    [folder]/agent.toml, line 2: probe.anchors is "192.0.2.3:0", which has no port that could be probed; it takes at least 1 address such as "1.1.1.1, [fd00::1]:8443", separated by commas
+    [folder]/agent.toml, line 2: probe.anchors is "one.example", which is no address; it takes at least 1 address such as "1.1.1.1, [fd00::1]:8443", separated by commas
+    [folder]/agent.toml, line 3: probe.gateway is "router.example", which is no address; it takes an address such as "192.168.1.1"
+    [folder]/agent.toml, line 4: probe.resolver is "192.0.2.53:", which is no address; it takes an address such as "192.168.1.1" or "[fd00::1]:53"
+    [folder]/agent.toml, line 5: probe.portal begins with https://, where no login page can answer in its place; it takes an address that begins with http://, or "off"
+    [folder]/agent.toml, line 6: probe.settle is "1h", which is too long; it takes a duration from 0s to 30min
+    "#);
+}
+
+#[test]
+fn few_anchors_of_a_family_are_worth_a_warning() {
+    let place =
+        Place::with_file("[probe]\nanchors = \"192.0.2.1, 192.0.2.2, 192.0.2.3, 2001:db8::1\"\n");
+    insta::assert_snapshot!(place.loaded().warnings.join("\n"), @"probe.anchors has only 1 address of IPv6, so that a server which is down looks like an outage. Name 3 or more, of two organisations at least.");
+}

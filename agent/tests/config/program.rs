@@ -52,6 +52,7 @@ interval = 10
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     insta::assert_snapshot!(columns(&place.anonymous(&output)), @r"
     device  dl-home  [folder]/agent.toml, line 1
+    state_dir  (not set)  default
     heartbeat.kind  ispmon  default
     heartbeat.url  https://dl.example/api/ping  [folder]/agent.toml, line 3
     heartbeat.method  GET  default
@@ -61,6 +62,13 @@ interval = 10
     heartbeat.backoff_base  1s  default
     heartbeat.backoff_cap  10s  heartbeat.interval, which limits 30s (default)
     heartbeat.quiet_after_stop  30min  default
+    heartbeat.quiet_after_sleep  12h  default
+    probe.interval  5s  default
+    probe.anchors  1.1.1.1, 8.8.8.8, 9.9.9.9, 2606:4700:4700::1111, 2001:4860:4860::8888, 2620:fe::fe  default
+    probe.gateway  (not set)  default
+    probe.resolver  (not set)  default
+    probe.portal  http://connectivitycheck.gstatic.com/generate_204  default
+    probe.settle  60s  default
     log.level  debug  flag --verbose
     function key  set, not shown  [folder]/heartbeat.key
 

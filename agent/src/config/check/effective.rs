@@ -37,6 +37,9 @@ impl Check<'_> {
                     "heartbeat.key_file" => {
                         settings.heartbeat.key_file.as_ref().map(|path| path.display().to_string())
                     }
+                    "state_dir" => {
+                        settings.state_dir.as_ref().map(|path| path.display().to_string())
+                    }
                     "heartbeat.backoff_base" => {
                         limited(given.as_ref(), settings.heartbeat.backoff_base, &mut source)
                     }
