@@ -28,6 +28,7 @@ pub mod heartbeat;
 pub mod journal;
 pub mod logging;
 pub mod loopback;
+pub mod monitor;
 pub mod outage;
 pub mod probe;
 pub mod runtime;
