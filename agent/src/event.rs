@@ -328,6 +328,7 @@ mod tests {
             client_address: None,
             expected: Some(true),
             date: None,
+            family: None,
             took: Duration::from_millis(132),
         };
         let wait = Duration::from_secs(62);

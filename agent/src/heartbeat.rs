@@ -30,6 +30,7 @@ use tokio::{sync::Notify, time::Instant};
 pub use backoff::Backoff;
 pub use client::{ClientError, HeartbeatClient};
 pub use failure::{Failure, FailureKind};
+pub use message::{Enclose, Enclosure};
 pub use outcome::Outcome;
 pub use pacing::Pacing;
 pub use proxy::ProxyError;

@@ -2,7 +2,10 @@
 
 use std::{env, fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use ispmon_wire::{CLIENT_ADDRESS_HEADER, EXPECTED_HEADER, FUNCTION_KEY_HEADER, State};
+use ispmon_wire::{
+    CLIENT_ADDRESS_HEADER, EXPECTED_HEADER, FUNCTION_KEY_HEADER, Incident, JournalHead,
+    OutageReport, State,
+};
 use reqwest::{
     Client, Method, Request, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -12,6 +15,7 @@ use reqwest::{
     redirect,
 };
 use rustls::ClientConfig;
+use serde::Serialize;
 use thiserror::Error;
 use tokio::{
     sync::Notify,
@@ -20,7 +24,7 @@ use tokio::{
 
 use super::{
     failure::{Failure, Peers},
-    message::Messages,
+    message::{Enclose, Messages},
     outcome::Outcome,
     progress::{self, NoteConnected, Phase, Progress},
     proxy::{self, Proxy, ProxyError},
@@ -31,6 +35,7 @@ use super::{
 use crate::{
     clock,
     config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
+    probe::Family,
 };
 
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
@@ -127,11 +132,38 @@ impl HeartbeatClient {
     /// `state` and `quiet`, the silence that is announced, are told to ispmon's function only; a
     /// plain heartbeat has no words for them.
     pub async fn send(&self, state: State, quiet: Duration, limit: Duration) -> Outcome {
+        self.exchange(self.request(state, quiet), limit).await
+    }
+
+    /// Hands incidents over and waits for the answer, `limit` at most.
+    ///
+    /// They go to the neighbour of the heartbeats' address: the last part of its path is `outages`
+    /// in place of `ping`. `None` when this client speaks to something that takes none: a plain
+    /// dead-man's switch.
+    pub async fn hand_over(
+        &self,
+        journal: Option<JournalHead>,
+        incidents: Vec<Incident>,
+        limit: Duration,
+    ) -> Option<Outcome> {
+        if self.kind == HeartbeatKind::Plain {
+            return None;
+        }
+        let device = Some(self.messages.device().to_owned());
+        let report = OutageReport { device, journal, incidents };
+        let mut url = self.url.expose().clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().pop().push("outages");
+        }
+        Some(self.exchange(self.post(url, &report), limit).await)
+    }
+
+    async fn exchange(&self, request: Request, limit: Duration) -> Outcome {
         let started = Instant::now();
         let took = || Instant::now().saturating_duration_since(started);
         let deadline = started + limit.min(LONGEST_LIMIT);
         let progress = Progress::new(deadline);
-        let exchange = progress.follow(self.client.execute(self.request(state, quiet)));
+        let exchange = progress.follow(self.client.execute(request));
         match timeout_at(deadline, exchange).await {
             Ok(Ok(answer)) => {
                 let outcome = judge(&answer, self.kind, took());
@@ -149,6 +181,13 @@ impl HeartbeatClient {
     #[must_use]
     pub fn counting_from(mut self, last: u64) -> Self {
         self.messages.count_from(last);
+        self
+    }
+
+    /// Asks `enclose` for what each heartbeat says beside the agent's own state.
+    #[must_use]
+    pub fn enclosing(mut self, enclose: Arc<Enclose>) -> Self {
+        self.messages.enclose(enclose);
         self
     }
 
@@ -173,28 +212,31 @@ impl HeartbeatClient {
     }
 
     fn request(&self, state: State, quiet: Duration) -> Request {
-        let mut request = Request::new(self.method.clone(), self.url.expose().clone());
+        let url = self.url.expose().clone();
+        if self.kind == HeartbeatKind::Ispmon {
+            return self.post(url, &self.messages.next(state, quiet));
+        }
+        let mut request = Request::new(self.method.clone(), url);
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        // A body that is a whole has a Content-Length: the Functions host fails on chunked ones,
-        // and many servers on a POST without either.
-        match self.kind {
-            HeartbeatKind::Ispmon => {
-                let message = self.messages.next(state, quiet);
-                // Texts and numbers can always be written.
-                let json = serde_json::to_vec(&message).unwrap_or_default();
-                *request.body_mut() = Some(json.into());
-                let content_type = HeaderValue::from_static("application/json");
-                request.headers_mut().insert(CONTENT_TYPE, content_type);
-            }
-            HeartbeatKind::Plain if self.method == Method::POST => {
-                request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-            }
-            HeartbeatKind::Plain => {}
+        // Many servers refuse a POST without a length.
+        if self.method == Method::POST {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
+        request
+    }
+
+    /// A message for ispmon's function.
+    fn post(&self, url: Url, message: &impl Serialize) -> Request {
+        let mut request = Request::new(Method::POST, url);
+        let headers = request.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = &self.key {
-            let name = HeaderName::from_static(FUNCTION_KEY_HEADER);
-            request.headers_mut().insert(name, key.clone());
+            headers.insert(HeaderName::from_static(FUNCTION_KEY_HEADER), key.clone());
         }
+        // A body that is a whole has a Content-Length: the Functions host fails on chunked ones.
+        // Texts and numbers can always be written.
+        *request.body_mut() = Some(serde_json::to_vec(message).unwrap_or_default().into());
         request
     }
 }
@@ -248,6 +290,7 @@ fn judge(answer: &Response, kind: HeartbeatKind, took: Duration) -> Outcome {
             _ => None,
         },
         date,
+        family: answer.remote_addr().map(|peer| Family::of(peer.ip())),
         took,
     }
 }

@@ -1,23 +1,60 @@
 //! What a heartbeat says.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use ispmon_wire::{AgentInfo, Heartbeat, State, limits};
+use ispmon_wire::{AgentInfo, Heartbeat, JournalHead, LinkQuality, State, limits};
+
+/// What a heartbeat says beside the agent's own state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Enclosure {
+    /// Where the record stands.
+    pub journal: Option<JournalHead>,
+    /// What the line was like since the last heartbeat.
+    pub link: Option<LinkQuality>,
+}
+
+/// Gives each heartbeat what it says beside the agent's own state, at the moment of sending.
+pub type Enclose = dyn Fn() -> Enclosure + Send + Sync;
 
 /// Writes the heartbeats of one process, each with the next sequence number, beginning at 1.
-#[derive(Debug)]
 pub(super) struct Messages {
     device: String,
     boot: String,
     sequence: AtomicU64,
+    enclose: Arc<Enclose>,
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Messages({})", self.device)
+    }
 }
 
 impl Messages {
     pub(super) fn new(device: &str, boot: &str) -> Self {
-        Self { device: device.to_owned(), boot: boot.to_owned(), sequence: AtomicU64::new(0) }
+        Self {
+            device: device.to_owned(),
+            boot: boot.to_owned(),
+            sequence: AtomicU64::new(0),
+            enclose: Arc::new(Enclosure::default),
+        }
+    }
+
+    /// Asks `enclose` from now on what each heartbeat says beside.
+    pub(super) fn enclose(&mut self, enclose: Arc<Enclose>) {
+        self.enclose = enclose;
+    }
+
+    /// The device's name.
+    pub(super) fn device(&self) -> &str {
+        &self.device
     }
 
     /// Goes on counting behind `last`.
@@ -33,6 +70,7 @@ impl Messages {
     /// The next heartbeat; `quiet` is cut to whole seconds and to what the wire can say, a day.
     pub(super) fn next(&self, state: State, quiet: Duration) -> Heartbeat {
         let quiet_s = u32::try_from(quiet.as_secs()).unwrap_or(u32::MAX).min(limits::QUIET_SECONDS);
+        let Enclosure { journal, link } = (self.enclose)();
         Heartbeat {
             device: Some(self.device.clone()),
             agent: Some(AgentInfo {
@@ -42,7 +80,9 @@ impl Messages {
                 state,
                 quiet_s,
             }),
-            ..Heartbeat::default()
+            journal,
+            link,
+            note: None,
         }
     }
 }
@@ -70,6 +110,24 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn what_is_enclosed_is_asked_for_each_time() {
+        let mut messages = Messages::new("dl-home", "");
+        let count = AtomicU64::new(0);
+        messages.enclose(Arc::new(move || Enclosure {
+            journal: Some(JournalHead {
+                seq: count.fetch_add(1, Ordering::Relaxed),
+                head: "ab".repeat(32),
+            }),
+            link: None,
+        }));
+        let seq = || {
+            let heartbeat = messages.next(State::Running, Duration::ZERO);
+            heartbeat.journal.map(|journal| journal.seq)
+        };
+        assert_eq!([seq(), seq()], [Some(0), Some(1)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 
 use super::failure::{Failure, FailureKind};
-use crate::duration::Readable;
+use crate::{duration::Readable, probe::Family};
 
 /// What came of one heartbeat. Its Display is a sentence for people, without any secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub enum Outcome {
         expected: Option<bool>,
         /// The time of the other side's clock, in whole seconds, when the answer names it.
         date: Option<Timestamp>,
+        /// The address family that it travelled on, when the system says so.
+        family: Option<Family>,
         /// The time from the first look-up to the answer's head.
         took: Duration,
     },
@@ -37,6 +39,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The time from the first look-up to the answer's head, or to the failure.
+    pub fn took(&self) -> Duration {
+        match self {
+            Self::Delivered { took, .. } | Self::Refused { took, .. } => *took,
+            Self::Failed(failure) => failure.took,
+        }
+    }
+
     /// What the person who reads the sentence can do about it, as a sentence, when there is such a
     /// thing.
     pub fn advice(&self) -> Option<&'static str> {
@@ -131,6 +141,7 @@ mod tests {
             client_address: Some("203.0.113.7".parse().expect("an address")),
             expected: None,
             date: None,
+            family: None,
             took: Duration::from_millis(132),
         };
         insta::assert_snapshot!(delivered, @"Heartbeat delivered in 132 ms; the cloud saw it come from 203.0.113.7.");

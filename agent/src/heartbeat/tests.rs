@@ -45,7 +45,13 @@ pub(super) fn client(
 }
 
 pub(super) fn delivered() -> Outcome {
-    Outcome::Delivered { client_address: None, expected: None, date: None, took: Duration::ZERO }
+    Outcome::Delivered {
+        client_address: None,
+        expected: None,
+        date: None,
+        family: None,
+        took: Duration::ZERO,
+    }
 }
 
 pub(super) fn refused(status: u16, retry_after: Option<Duration>) -> Outcome {

@@ -122,7 +122,7 @@ mod tests {
 
     fn delivered(expected: Option<bool>) -> Outcome {
         let took = Duration::from_millis(132);
-        Outcome::Delivered { client_address: None, expected, date: None, took }
+        Outcome::Delivered { client_address: None, expected, date: None, family: None, took }
     }
 
     fn refused(status: u16) -> Outcome {

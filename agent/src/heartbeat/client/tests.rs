@@ -65,6 +65,48 @@ async fn a_heartbeat_is_one_post_with_its_length_and_key() {
 }
 
 #[tokio::test]
+async fn outages_are_handed_over_beside_the_heartbeats() {
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"accepted\":1}");
+    let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
+    let incident = Incident {
+        id: "01936f3e-0000-7000-8000-000000000001".parse().expect("an id"),
+        kind: ispmon_wire::IncidentKind::Incident,
+        cause: "isp".to_owned(),
+        party: Some("provider".to_owned()),
+        scope: None,
+        started: "2026-03-29T02:10:07Z".parse().expect("a time"),
+        ended: "2026-03-29T02:30:10Z".parse().expect("a time"),
+        downtime_s: 1_203,
+        segments: Vec::new(),
+    };
+    let outcome = client.hand_over(None, vec![incident], PATIENCE).await;
+    let family = match outcome.expect("it takes outages") {
+        Outcome::Delivered { family, .. } => family,
+        other => panic!("{other}"),
+    };
+    assert_eq!(family, Some(Family::Ipv4));
+    insta::assert_snapshot!(normal(&server.requests()[0], &server), @r#"
+    POST /api/outages HTTP/1.1
+    accept: */*
+    connection: close
+    content-length: OF THE BODY
+    content-type: application/json
+    host: 127.0.0.1:PORT
+    user-agent: ispmon-agent/VERSION
+    x-functions-key: k3y
+
+    {"device":"dl-home","incidents":[{"id":"01936f3e-0000-7000-8000-000000000001","kind":"incident","cause":"isp","party":"provider","started":"2026-03-29T02:10:07Z","ended":"2026-03-29T02:30:10Z","downtime_s":1203}]}
+    "#);
+}
+
+#[tokio::test]
+async fn a_dead_mans_switch_takes_no_outages() {
+    let server = Server::answering(OK);
+    let client = client(&plain(&server.url("/x"), HeartbeatMethod::Get), Roots::Nobody, None);
+    assert_eq!(client.hand_over(None, Vec::new(), PATIENCE).await, None);
+}
+
+#[tokio::test]
 async fn a_plain_heartbeat_calls_the_url_and_says_nothing_else() {
     let server = Server::answering(OK);
     let url = server.url("/ping/s3cret?x=1");
