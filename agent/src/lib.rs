@@ -30,6 +30,7 @@ pub mod logging;
 pub mod loopback;
 pub mod monitor;
 pub mod outage;
+pub mod outbox;
 pub mod probe;
 pub mod runtime;
 pub mod service;
