@@ -66,6 +66,35 @@ pub enum FailureKind {
     Other,
 }
 
+impl FailureKind {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ResolveTimeout => "resolve_timeout",
+            Self::NameUnknown => "name_unknown",
+            Self::ResolveFailed => "resolve_failed",
+            Self::ConnectRefused => "connect_refused",
+            Self::NetworkUnreachable => "network_unreachable",
+            Self::HostUnreachable => "host_unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectForbidden => "connect_forbidden",
+            Self::ConnectFailed => "connect_failed",
+            Self::ProxyRefused => "proxy_refused",
+            Self::TlsTimeout => "tls_timeout",
+            Self::TlsUntrusted => "tls_untrusted",
+            Self::TlsExpired => "tls_expired",
+            Self::TlsNotYetValid => "tls_not_yet_valid",
+            Self::TlsWrongName => "tls_wrong_name",
+            Self::TlsCertificate => "tls_certificate",
+            Self::TlsHandshake => "tls_handshake",
+            Self::ConnectionClosed => "connection_closed",
+            Self::AnswerTimeout => "answer_timeout",
+            Self::AnswerMalformed => "answer_malformed",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// Whom a heartbeat has to do with, as sentences name them.
 #[derive(Clone, Debug)]
 pub(super) struct Peers {
