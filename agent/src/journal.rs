@@ -2,4 +2,5 @@
 
 mod record;
 
-pub use record::{Digest, Entry, FORMAT, Quantiles, Record, StepSource, Summary};
+pub use crate::clock::StepSource;
+pub use record::{Digest, Entry, FORMAT, Quantiles, Record, Summary};

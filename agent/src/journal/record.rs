@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    clock::Stamp,
+    clock::{Stamp, StepSource},
     outage::{Gap, Incident},
 };
 
@@ -131,16 +131,6 @@ pub enum Entry {
     /// Something that a newer agent writes and this version does not know.
     #[serde(other)]
     Unknown,
-}
-
-/// How a step of the wall clock was noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepSource {
-    /// The system's clock moved against the boot-time clock: NTP or a person set it.
-    System,
-    /// The answer to a heartbeat named another time than the system's clock.
-    Heartbeat,
 }
 
 /// What an hour, or the watched part of it, was like.
