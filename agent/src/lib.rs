@@ -21,6 +21,8 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod control;
+pub mod doctor;
 pub mod duration;
 pub mod event;
 pub mod exit;
@@ -34,6 +36,7 @@ pub mod probe;
 pub mod runtime;
 pub mod service;
 pub mod signals;
+pub mod status;
 
 /// The whole program: does what the command line asks for. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
