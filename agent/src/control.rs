@@ -16,3 +16,6 @@ mod server;
 pub use client::{AskError, ask};
 pub use message::{Answer, LONGEST_PAUSE, Request, SHORTEST_PAUSE};
 pub use server::{BindError, Caller, Reply, Server};
+
+#[cfg(test)]
+mod tests;

@@ -403,6 +403,7 @@ mod tests {
         INFO The cloud knows that dl-home stops, and raises no alarm for 30 min.
         INFO The cloud knows of this stop, but raises the alarm as usual: `heartbeat.quiet_after_stop` is 0.
         WARN The cloud could not be told of this stop, so it raises the alarm if this lasts: Heartbeat refused: the answer was 401 Unauthorized.
+        WARN `ispmon-agent status` shows old things until /run/ispmon/status.json can be written: no space left on device.
         WARN 1 log line was dropped here: nobody read the log fast enough.
         WARN 12 log lines were dropped here: nobody read the log fast enough.
         ERROR This is a defect of ispmon-agent VERSION: panicked at src/x.rs:1:1:

@@ -131,3 +131,84 @@ pub fn find(
     }
     first.ok_or_else(|| trouble.unwrap_or_else(|| ReadError::Absent(folders.to_vec())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::status::text::tests::status;
+
+    fn put(folder: &Path, status: &Status) {
+        let json = serde_json::to_vec(status).expect("it is JSON");
+        fs::write(folder.join(FILE_NAME), json).expect("it is written");
+    }
+
+    #[test]
+    fn a_service_has_a_folder_for_it_and_others_use_that_of_the_record() {
+        let state_dir = Path::new("/home/me/.local/state/ispmon");
+        assert_eq!(folder(Some("/run/ispmon"), state_dir), Path::new("/run/ispmon"));
+        assert_eq!(folder(Some("/run/a:/run/b"), state_dir), Path::new("/run/a"));
+        assert_eq!(folder(Some(""), state_dir), state_dir);
+        assert_eq!(folder(None, state_dir), state_dir);
+        let state_dirs = [state_dir.to_owned(), "/var/lib/ispmon".into(), "/run/ispmon".into()];
+        assert_eq!(
+            folders(None, &state_dirs),
+            ["/run/ispmon", "/home/me/.local/state/ispmon", "/var/lib/ispmon"].map(PathBuf::from)
+        );
+        assert_eq!(
+            folders(Some("/run/test"), &state_dirs[..1]),
+            ["/run/test", "/run/ispmon", "/home/me/.local/state/ispmon"].map(PathBuf::from)
+        );
+    }
+
+    #[test]
+    fn the_agent_that_runs_is_found_behind_one_that_does_not() {
+        let [old, new] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
+        put(old.path(), &Status { pid: 1, ..status() });
+        put(new.path(), &Status { pid: 2, ..status() });
+        let folders = [old.path().to_owned(), new.path().to_owned()];
+        let find = |runs: fn(&Status) -> bool| {
+            find(&folders, None, runs).expect("one is found").status.pid
+        };
+        assert_eq!(find(|status| status.pid == 2), 2);
+        assert_eq!(find(|_| true), 1);
+        assert_eq!(find(|_| false), 1);
+    }
+
+    #[test]
+    fn an_agent_with_another_record_is_another_agent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        put(folder.path(), &status());
+        let folders = [folder.path().to_owned()];
+        let own = status().state_dir;
+        assert!(find(&folders, Some(&own), |_| true).is_ok());
+        let other = find(&folders, Some(Path::new("/elsewhere")), |_| true);
+        assert!(matches!(other, Err(ReadError::Absent(_))), "{other:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_only_when_nothing_else_is_found() {
+        let [torn, good] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
+        fs::write(torn.path().join(FILE_NAME), "{\"version\":").expect("it is written");
+        let torn_alone = find(&[torn.path().to_owned()], None, |_| true);
+        assert!(matches!(torn_alone, Err(ReadError::Garbled(..))), "{torn_alone:?}");
+        put(good.path(), &status());
+        assert!(find(&[torn.path().to_owned(), good.path().to_owned()], None, |_| true).is_ok());
+        let nowhere = find(&["/nonexistent/a".into(), "/nonexistent/b".into()], None, |_| true);
+        let error = nowhere.expect_err("there is none");
+        assert_eq!(
+            error.to_string(),
+            "there is no status file in /nonexistent/a or /nonexistent/b"
+        );
+    }
+
+    #[test]
+    fn a_newer_agents_words_do_not_hide_what_is_known() {
+        let mut json = serde_json::to_value(status()).expect("it is JSON");
+        json["condition"] = "hibernating".into();
+        json["mood"] = "good".into();
+        let status: Status = serde_json::from_value(json).expect("it is a status");
+        assert_eq!(status.condition, crate::status::Condition::Unknown);
+    }
+}

@@ -150,3 +150,98 @@ fn write_new(path: &Path, status: &Status) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(&json)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::status::{place, text::tests::status};
+
+    /// Only ends a test that hangs.
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn numbered(pid: u32) -> Status {
+        Status { pid, ..status() }
+    }
+
+    #[test]
+    fn the_file_is_replaced_as_a_whole_and_everybody_may_read_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let publisher = Publisher::start(folder.path()).expect("a thread");
+        for pid in [1, 2] {
+            publisher.publish(numbered(pid));
+            assert!(publisher.flush(PATIENCE));
+            assert_eq!(place::read(folder.path()).expect("it can be read"), Some(numbered(pid)));
+        }
+        let file = fs::metadata(folder.path().join(FILE_NAME)).expect("it is there");
+        assert_eq!(file.permissions().mode() & 0o777, 0o644);
+        let names: Vec<_> = fs::read_dir(folder.path())
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(names, [FILE_NAME], "nothing else is left behind");
+    }
+
+    #[test]
+    fn a_disk_that_hangs_costs_only_what_was_superseded() {
+        let slot = Arc::new(Slot::default());
+        let (started_sender, started) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let writer = Arc::clone(&slot);
+        let thread = thread::spawn(move || {
+            let write = |status: &Status| {
+                let _ = started_sender.send(status.pid);
+                let _ = gate.recv_timeout(PATIENCE);
+                Ok(())
+            };
+            writer.write_each(write, |error| panic!("{error}"));
+        });
+        let publisher = Publisher { slot };
+        publisher.publish(numbered(1));
+        assert_eq!(started.recv_timeout(PATIENCE), Ok(1));
+        for pid in [2, 3, 4] {
+            publisher.publish(numbered(pid));
+        }
+        assert!(!publisher.flush(Duration::ZERO), "one is being written, one waits");
+        go.send(()).expect("the first is being written");
+        assert_eq!(started.recv_timeout(PATIENCE), Ok(4));
+        go.send(()).expect("the last is being written");
+        assert!(publisher.flush(PATIENCE));
+        drop(publisher);
+        thread.join().expect("the thread ends");
+        assert_eq!(started.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn a_failure_is_told_once_until_there_is_a_success() {
+        let slot = Slot::default();
+        let results = [false, false, true, false];
+        let mut told = Vec::new();
+        let mut number = 0;
+        slot.lock().waiting = Some(Box::new(numbered(0)));
+        slot.write_each(
+            |_| {
+                let is_written = results[number];
+                number += 1;
+                let mut state = slot.lock();
+                if number < results.len() {
+                    state.waiting = Some(Box::new(numbered(0)));
+                }
+                state.closed = number == results.len();
+                if is_written { Ok(()) } else { Err(io::Error::other(number.to_string())) }
+            },
+            |error| told.push(error.to_string()),
+        );
+        assert_eq!(told, ["1", "4"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_a_failure_and_one_that_comes_back_a_success() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gone").join(FILE_NAME);
+        assert!(write(&path, &status()).is_err());
+        fs::create_dir(folder.path().join("gone")).expect("it comes back");
+        write(&path, &status()).expect("it is written");
+    }
+}

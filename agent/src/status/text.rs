@@ -9,6 +9,7 @@ use crate::{
     clock::Stamp,
     duration::Readable,
     outage::{Cause, Party, Scope},
+    probe::Family,
 };
 
 /// From when, in whose time, and how alive the writer is.
@@ -106,7 +107,7 @@ fn headline(status: &Status, view: &View<'_>) -> String {
     }
 }
 
-fn failing_family(status: &Status) -> Option<crate::probe::Family> {
+fn failing_family(status: &Status) -> Option<Family> {
     let down = |family: &&FamilyStatus| family.condition == Condition::Down;
     status.families.iter().find(down).map(|family| family.family)
 }
@@ -175,8 +176,8 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
     )];
     for family in &status.families {
         let name = match family.family {
-            crate::probe::Family::Ipv4 => "IPv4",
-            crate::probe::Family::Ipv6 => "IPv6",
+            Family::Ipv4 => "IPv4",
+            Family::Ipv6 => "IPv6",
         };
         rows.push((name, connection(family, view)));
     }
@@ -229,10 +230,10 @@ fn connection(family: &FamilyStatus, view: &View<'_>) -> String {
             (Some(interface), gateway) => {
                 let _ = write!(text, ", by {interface}");
                 if link.tunnel {
-                    text.push_str(", which is a tunnel");
+                    text.push_str(" (a tunnel)");
                 }
                 if let Some(gateway) = gateway {
-                    let _ = write!(text, ", through {gateway}");
+                    let _ = write!(text, " through {gateway}");
                 }
             }
             (None, _) => text.push_str(match link.state.as_str() {
@@ -254,9 +255,9 @@ fn connection(family: &FamilyStatus, view: &View<'_>) -> String {
 fn line(quality: &Quality) -> String {
     let mut text = String::new();
     if let Some(median) = quality.p50_ms {
-        let _ = write!(text, "{median:.0} ms median");
+        let _ = write!(text, "{median:.0} ms at the median");
         if let Some(p95) = quality.p95_ms {
-            let _ = write!(text, ", {p95:.0} ms at worst in 95 of 100");
+            let _ = write!(text, ", {p95:.0} ms at the 95th percentile");
         }
         text.push_str("; ");
     }
