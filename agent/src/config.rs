@@ -14,7 +14,7 @@ use std::{
 
 mod check;
 mod dotenv;
-mod duration;
+pub(crate) mod duration;
 mod environment;
 mod file;
 mod host_name;
@@ -110,6 +110,19 @@ pub struct Effective {
 /// # Errors
 /// All problems that there are, none of them with a secret.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    read(sources, true)
+}
+
+/// The same for a command that sends nothing: a function key that this user may not read is left out
+/// instead of being a problem, for the key is the service's, and the command works without root.
+///
+/// # Errors
+/// All other problems.
+pub fn load_without_key(sources: &Sources) -> Result<Loaded, ConfigError> {
+    read(sources, false)
+}
+
+fn read(sources: &Sources, is_key_needed: bool) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
     let mut warnings = Vec::new();
     let named = sources.config_file.as_deref().map(|path| sources.folder.join(path));
@@ -126,7 +139,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         Some(flags(&sources.flags)),
     ];
     let given = merge::merge(layers.into_iter().flatten().collect(), &mut problems);
-    let mut check = check::Check { given, problems: &mut problems, warnings: &mut warnings };
+    let mut check =
+        check::Check { given, is_key_needed, problems: &mut problems, warnings: &mut warnings };
     let (settings, effective) = check.settings(sources, file.as_deref().filter(|_| is_public));
     problems.finish()?;
     Ok(Loaded { settings, warnings, effective, file })

@@ -3,7 +3,7 @@
 //! The log is quiet while nothing changes. A change of state is at `info`, or at `warn` when somebody
 //! may want to act; what happens at every heartbeat is at `debug`.
 
-use std::{error::Error, fmt, net::IpAddr, time::Duration};
+use std::{error::Error, fmt, net::IpAddr, path::Path, time::Duration};
 
 use tracing::Level;
 
@@ -112,6 +112,13 @@ pub enum Event<'a> {
         /// What came of it.
         outcome: &'a Outcome,
     },
+    /// The status file could not be written, for the first time or after a success.
+    StatusNotWritten {
+        /// The file.
+        path: &'a Path,
+        /// The reason.
+        error: &'a dyn Error,
+    },
     /// Log lines were lost.
     LinesDropped {
         /// How many.
@@ -144,6 +151,7 @@ impl Event<'_> {
             | Self::Failed { .. }
             | Self::NotExpected { .. }
             | Self::SilenceNotAnnounced { .. }
+            | Self::StatusNotWritten { .. }
             | Self::LinesDropped { .. } => Level::WARN,
             Self::ReloadRefused { .. } | Self::ReloadKeptOld | Self::Panicked { .. } => {
                 Level::ERROR
@@ -174,6 +182,7 @@ impl Event<'_> {
             Self::SilenceAnnounced { .. } => "silence_announced",
             Self::StopAnnounced => "stop_announced",
             Self::SilenceNotAnnounced { .. } => "silence_not_announced",
+            Self::StatusNotWritten { .. } => "status_not_written",
             Self::LinesDropped { .. } => "lines_dropped",
             Self::Panicked { .. } => "panicked",
         }
@@ -266,6 +275,12 @@ impl fmt::Display for Event<'_> {
                 formatter,
                 "The cloud could not be told of this stop, so it raises the alarm if this lasts: {outcome}"
             ),
+            Self::StatusNotWritten { path, error } => write!(
+                formatter,
+                "`ispmon-agent status` shows old things until {} can be written: {}.",
+                path.display(),
+                Chain(*error)
+            ),
             Self::LinesDropped { count } => {
                 write!(formatter, "{} dropped here: nobody read the log fast enough.", Were(*count, "log line"))
             }
@@ -356,6 +371,10 @@ mod tests {
             Event::SilenceAnnounced { device, quiet: Duration::from_mins(30) },
             Event::StopAnnounced,
             Event::SilenceNotAnnounced { outcome },
+            Event::StatusNotWritten {
+                path: Path::new("/run/ispmon/status.json"),
+                error: &std::io::Error::other("no space left on device"),
+            },
             Event::LinesDropped { count: 1 },
             Event::LinesDropped { count: 12 },
             Event::Panicked { what: "panicked at src/x.rs:1:1:\nindex out of bounds" },
@@ -385,6 +404,7 @@ mod tests {
         INFO The cloud knows that dl-home stops, and raises no alarm for 30 min.
         INFO The cloud knows of this stop, but raises the alarm as usual: `heartbeat.quiet_after_stop` is 0.
         WARN The cloud could not be told of this stop, so it raises the alarm if this lasts: Heartbeat refused: the answer was 401 Unauthorized.
+        WARN `ispmon-agent status` shows old things until /run/ispmon/status.json can be written: no space left on device.
         WARN 1 log line was dropped here: nobody read the log fast enough.
         WARN 12 log lines were dropped here: nobody read the log fast enough.
         ERROR This is a defect of ispmon-agent VERSION: panicked at src/x.rs:1:1:

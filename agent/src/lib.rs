@@ -9,6 +9,10 @@
 //! - [`probe`] asks whoever is on the way to the internet, and brings back what came of it.
 //! - [`outage`] is what the agent knows about a failure: its cause, whose it is, from when to when.
 //! - [`journal`] is the durable record of it.
+//! - [`state_dir`] is the folder that the record is kept in.
+//! - [`status`] is what the agent knows at this moment, in a file; [`control`] is how the running agent
+//!   is paused.
+//! - [`doctor`] looks for everything that would keep the agent from its work.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
@@ -21,6 +25,8 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod control;
+pub mod doctor;
 pub mod duration;
 pub mod event;
 pub mod exit;
@@ -35,6 +41,8 @@ pub mod probe;
 pub mod runtime;
 pub mod service;
 pub mod signals;
+pub mod state_dir;
+pub mod status;
 
 /// The whole program: does what the command line asks for. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

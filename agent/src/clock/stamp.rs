@@ -48,6 +48,13 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// This moment; of an unknown boot where the system cannot name it.
+    pub fn now() -> Self {
+        let boot = super::boot_id().ok().and_then(|id| id.parse().ok()).unwrap_or_default();
+        let boot_ms = u64::try_from(super::boot_time().as_millis()).unwrap_or(u64::MAX);
+        Self { boot, boot_ms, wall: super::now() }
+    }
+
     /// The time from `earlier` to this moment, zero when it is later; `None` when another boot lies
     /// between, because no clock has measured that.
     pub fn since(&self, earlier: &Self) -> Option<Duration> {

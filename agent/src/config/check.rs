@@ -20,6 +20,8 @@ use super::{
 /// The merged texts, and what is found while they are checked.
 pub(super) struct Check<'a> {
     pub(super) given: BTreeMap<&'static str, Given>,
+    /// Whether a function key that this user may not read is a problem.
+    pub(super) is_key_needed: bool,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: &'a mut Vec<String>,
 }

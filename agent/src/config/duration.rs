@@ -7,7 +7,7 @@ use jiff::fmt::friendly::{SpanParser, SpanPrinter};
 /// Reads `60s`, `30 min`, `1h 30m`, or a plain number of seconds such as `60` and `1.5`.
 ///
 /// Nothing is returned for any other text, and for what no [`Duration`] can hold.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     if is_plain_number(text) {
         return Duration::try_from_secs_f64(text.parse().ok()?).ok();
@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// Writes a duration as short as it can be, and so that [`parse`] reads it: `1min`, `1h 30min`.
-pub(super) fn show(duration: Duration) -> String {
+pub(crate) fn show(duration: Duration) -> String {
     let text = SpanPrinter::new().unsigned_duration_to_string(&duration);
     // The printer's "m" makes people think of metres and months.
     let units = text.split(' ').map(|part| match part.strip_suffix('m') {

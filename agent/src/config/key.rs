@@ -36,6 +36,13 @@ pub(super) enum KeyError {
     BadCharacter,
 }
 
+impl KeyError {
+    /// Whether there is a key, but not for this user.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Unreadable(ReadError::Forbidden))
+    }
+}
+
 /// Reads the key file. An empty one means that there is no key.
 pub(super) fn read_file(path: &Path) -> Result<Option<FunctionKey>, KeyError> {
     let file = RegularFile::open(path).map_err(KeyError::Unreadable)?;

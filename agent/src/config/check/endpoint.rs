@@ -72,8 +72,11 @@ impl Check<'_> {
         let (named_at, origin, key) = if let Some(named_at) = named_at {
             // A wrong path is a problem already, and nothing else may stand in for it.
             let path = key_file?;
-            let key = key::read_file(path)
-                .map_err(|error| format!("the key file {} {error}", path.display()));
+            let key = key::read_file(path);
+            if !self.is_key_needed && key.as_ref().is_err_and(KeyError::is_forbidden) {
+                return None;
+            }
+            let key = key.map_err(|error| format!("the key file {} {error}", path.display()));
             (named_at, Origin::File { path: path.to_owned(), line: None }, key)
         } else if let Some((path, key)) = credential(sources) {
             let key = key.map_err(|error| format!("the function key {error}"));

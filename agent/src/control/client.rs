@@ -1,0 +1,76 @@
+//! The side of `pause` and `resume`.
+
+use std::{io, path::Path, path::PathBuf, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    time::timeout,
+};
+
+use super::message::{Answer, LINE_BYTES, Request};
+
+/// Why a request got no answer.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// There is no socket, or nobody listens on it.
+    #[error("no agent listens on {}", .0.display())]
+    NotRunning(PathBuf),
+    /// This user may not connect.
+    #[error("you may not use the control socket {}", .0.display())]
+    Forbidden(PathBuf),
+    /// The agent does not answer in time.
+    #[error("the agent does not answer on the control socket {}", .0.display())]
+    NoAnswer(PathBuf),
+    /// It left before it answered.
+    #[error("the agent left without an answer on the control socket {}", .0.display())]
+    Left(PathBuf),
+    /// The exchange failed in another way.
+    #[error("the agent cannot be reached by the control socket {}", .0.display())]
+    Io(PathBuf, #[source] io::Error),
+    /// The answer is none: a newer agent's, or another program's.
+    #[error("the answer on the control socket {} is not understood", .0.display())]
+    Garbled(PathBuf, #[source] serde_json::Error),
+}
+
+/// Asks the agent that listens at `path`, and waits for its answer, `limit` at most.
+///
+/// # Errors
+/// Every [`AskError`].
+pub async fn ask(path: &Path, request: Request, limit: Duration) -> Result<Answer, AskError> {
+    let place = || path.to_owned();
+    let line = match timeout(limit, exchange(path, request)).await {
+        Err(_) => return Err(AskError::NoAnswer(place())),
+        Ok(Err(error)) => {
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::ConnectionRefused => AskError::NotRunning(place()),
+                io::ErrorKind::PermissionDenied => AskError::Forbidden(place()),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                    AskError::Left(place())
+                }
+                // Its queue is full: nobody takes connections from it.
+                io::ErrorKind::WouldBlock => AskError::NoAnswer(place()),
+                _ => AskError::Io(place(), error),
+            });
+        }
+        Ok(Ok(line)) => line,
+    };
+    if line.is_empty() {
+        return Err(AskError::Left(place()));
+    }
+    serde_json::from_slice(&line).map_err(|error| AskError::Garbled(place(), error))
+}
+
+async fn exchange(path: &Path, request: Request) -> io::Result<Vec<u8>> {
+    let mut socket = UnixStream::connect(path).await?;
+    let mut line = serde_json::to_vec(&request)?;
+    line.push(b'\n');
+    socket.write_all(&line).await?;
+    let mut answer = Vec::new();
+    // The agent closes the connection behind its answer.
+    socket.take(LINE_BYTES as u64).read_to_end(&mut answer).await?;
+    Ok(answer)
+}

@@ -1,0 +1,119 @@
+//! The folder of the record: where the agent keeps it, and where others find it.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+};
+
+/// The folder's name in the folders that the system has for such things.
+const NAME: &str = "ispmon";
+/// Where services keep what outlives a boot; the packages and the formula use these.
+const SYSTEM: &[&str] = if cfg!(target_os = "macos") {
+    &["/usr/local/var", "/opt/homebrew/var"]
+} else {
+    &["/var/lib"]
+};
+
+/// The folder that an agent keeps its record in. The first of these that there is:
+///
+/// 1. `setting`, the setting `state_dir`;
+/// 2. the first path of `STATE_DIRECTORY`, which systemd sets (systemd.exec(5));
+/// 3. for root, the system's folder;
+/// 4. `ispmon` in `XDG_STATE_HOME`, or on macOS in the user's Application Support;
+/// 5. the same in its default place, below `HOME`.
+///
+/// Nothing when there is none of them: no setting, no root and no home.
+pub fn of_agent(
+    setting: Option<&Path>,
+    environment: &BTreeMap<OsString, OsString>,
+    is_root: bool,
+) -> Option<PathBuf> {
+    setting
+        .map(Path::to_owned)
+        .or_else(|| of_systemd(environment))
+        .or_else(|| is_root.then(|| Path::new(SYSTEM[0]).join(NAME)))
+        .or_else(|| of_user(environment))
+}
+
+/// The folders in which a reader looks for a record: only the one that `setting` names, or else all
+/// in which an agent may keep it, that of the service before the user's own.
+pub fn of_readers(
+    setting: Option<&Path>,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Vec<PathBuf> {
+    if let Some(setting) = setting {
+        return vec![setting.to_owned()];
+    }
+    let system = SYSTEM.iter().map(|folder| Path::new(folder).join(NAME));
+    of_systemd(environment).into_iter().chain(system).chain(of_user(environment)).collect()
+}
+
+fn of_systemd(environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+    std::env::split_paths(environment.get(OsStr::new("STATE_DIRECTORY"))?)
+        .find(|path| path.is_absolute())
+}
+
+fn of_user(environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+    // A relative path in either variable is to be ignored (XDG Base Directory Specification).
+    let folder = |name: &str| {
+        let path = Path::new(environment.get(OsStr::new(name))?);
+        path.is_absolute().then(|| path.to_owned())
+    };
+    if cfg!(target_os = "macos") {
+        return Some(folder("HOME")?.join("Library/Application Support").join(NAME));
+    }
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+    Some(state.join(NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn agents(variables: &[(&str, &str)], is_root: bool) -> Option<PathBuf> {
+        of_agent(None, &environment(variables), is_root)
+    }
+
+    #[test]
+    fn the_setting_overrides_everything() {
+        let environment = environment(&[("STATE_DIRECTORY", "/var/lib/x"), ("HOME", "/home/me")]);
+        let setting = Path::new("/mnt/usb/ispmon");
+        assert_eq!(of_agent(Some(setting), &environment, true).as_deref(), Some(setting));
+        assert_eq!(of_readers(Some(setting), &environment), [setting]);
+    }
+
+    #[test]
+    fn systemd_names_the_folder_of_its_service() {
+        let variables = [("STATE_DIRECTORY", "/var/lib/ispmon:/var/lib/more"), ("HOME", "/root")];
+        assert_eq!(agents(&variables, true), Some("/var/lib/ispmon".into()));
+        assert_eq!(agents(&variables, false), Some("/var/lib/ispmon".into()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn root_has_the_systems_folder_and_others_have_their_own() {
+        let home = ("HOME", "/home/me");
+        assert_eq!(agents(&[home], true), Some("/var/lib/ispmon".into()));
+        assert_eq!(agents(&[home], false), Some("/home/me/.local/state/ispmon".into()));
+        let state = ("XDG_STATE_HOME", "/home/me/state");
+        assert_eq!(agents(&[home, state], false), Some("/home/me/state/ispmon".into()));
+        let relative = ("XDG_STATE_HOME", "state");
+        assert_eq!(agents(&[home, relative], false), Some("/home/me/.local/state/ispmon".into()));
+        assert_eq!(agents(&[("STATE_DIRECTORY", "")], false), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn readers_look_where_the_service_and_where_the_user_would_write() {
+        assert_eq!(
+            of_readers(None, &environment(&[("HOME", "/home/me")])),
+            ["/var/lib/ispmon", "/home/me/.local/state/ispmon"].map(PathBuf::from)
+        );
+        assert_eq!(of_readers(None, &environment(&[])), [PathBuf::from("/var/lib/ispmon")]);
+    }
+}

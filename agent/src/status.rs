@@ -1,0 +1,21 @@
+//! What the agent knows at this moment, in a file that every user of the machine may read.
+//!
+//! - [`Status`] is the content: one JSON object.
+//! - [`Publisher`] writes it, at each heartbeat and at each change, without ever holding up the agent.
+//! - [`place`] knows where the file stands, and finds it again.
+//! - [`Presence`] tells whether the agent that wrote it still runs: a file outlives its writer.
+//! - [`text`] shows it to people.
+
+mod content;
+pub mod place;
+mod presence;
+mod publisher;
+pub mod text;
+
+pub use content::{
+    ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
+    LinkStatus, OpenIncident, Quality, Status,
+};
+pub use place::{Found, ReadError};
+pub use presence::Presence;
+pub use publisher::{PublishError, Publisher};

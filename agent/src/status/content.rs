@@ -1,0 +1,248 @@
+//! The content of the status file.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Stamp,
+    outage::{Cause, Incident, IncidentId, Party, Scope},
+    probe::{Family, Link},
+};
+
+/// What the agent knows at one moment.
+///
+/// The names are a contract with programs that read the file: fields are added, never renamed, and a
+/// reader ignores those that it does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The agent's version, such as `0.1.0`.
+    pub version: String,
+    /// The device's name.
+    pub device: String,
+    /// The agent's process.
+    pub pid: u32,
+    /// When the agent started.
+    pub started: Stamp,
+    /// When this was written; its boot id is that of the agent's boot.
+    pub written: Stamp,
+    /// How soon the agent writes again at the latest, in milliseconds: after this time without a new
+    /// file it hangs, or is gone.
+    pub fresh_ms: u64,
+    /// The folder of the record, which tells apart the agents of one machine.
+    pub state_dir: PathBuf,
+    /// How the internet is.
+    pub condition: Condition,
+    /// When the pause ends by itself, while the agent is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<Stamp>,
+    /// How the internet is by each address family.
+    #[serde(default)]
+    pub families: Vec<FamilyStatus>,
+    /// What is wrong now.
+    #[serde(default)]
+    pub incidents: Vec<OpenIncident>,
+    /// What became of the heartbeats; nothing when none are sent, because no URL is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<HeartbeatStatus>,
+    /// The address that the cloud saw this device come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wan_address: Option<IpAddr>,
+    /// How many failures since the start were too short to be incidents.
+    #[serde(default)]
+    pub blips: u64,
+    /// How good the line was lately; nothing before the first probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
+    /// Where the record stands.
+    #[serde(default)]
+    pub journal: JournalStatus,
+    /// How many closed incidents and gaps wait to be handed to the cloud.
+    #[serde(default)]
+    pub hand_over_pending: u64,
+    /// What is known about this device's clock.
+    #[serde(default)]
+    pub clock: ClockStatus,
+}
+
+impl Status {
+    /// How soon the agent writes again at the latest.
+    pub fn fresh_for(&self) -> Duration {
+        Duration::from_millis(self.fresh_ms)
+    }
+}
+
+/// How the internet is, as a whole or by one address family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It works.
+    Up,
+    /// A probe or heartbeat has failed, and whether that means anything is being found out.
+    Doubt,
+    /// It does not work.
+    Down,
+    /// This device has no route of this address family, so there is nothing to judge.
+    Unused,
+    /// Somebody paused the agent.
+    Paused,
+    /// The agent has stopped in order.
+    Stopped,
+    /// Not known yet: the agent has just started, or the device has just woken or been connected.
+    /// A newer agent's words are not known to this one either.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// How the internet is by one address family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FamilyStatus {
+    /// The address family.
+    pub family: Family,
+    /// How the internet is by it.
+    pub condition: Condition,
+    /// The last good answer by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ok: Option<Stamp>,
+    /// How this device is connected, as far as it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkStatus>,
+}
+
+/// How this device is connected by one address family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// `routed`, `no_route`, `no_address` or `no_carrier`.
+    pub state: String,
+    /// The interface that packets leave by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// The address that they leave from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    /// The router that they are handed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// Whether the interface is a tunnel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tunnel: bool,
+}
+
+impl From<&Link> for LinkStatus {
+    fn from(link: &Link) -> Self {
+        let route = link.route();
+        Self {
+            state: link.as_str().to_owned(),
+            interface: route.map(|route| route.interface.clone()),
+            source: route.and_then(|route| route.source),
+            gateway: route.and_then(|route| route.gateway),
+            tunnel: route.is_some_and(|route| route.tunnel),
+        }
+    }
+}
+
+/// An incident that is open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenIncident {
+    /// Identifies it.
+    pub id: IncidentId,
+    /// What it concerns.
+    pub scope: Scope,
+    /// What failed for most of it.
+    pub cause: Cause,
+    /// Whose part failed, where the evidence tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<Party>,
+    /// When it began.
+    pub started: Stamp,
+    /// How often the line failed in it: more than once where it is unstable.
+    pub failures: u32,
+    /// Whether its record is on the disk; if not, it waits in memory.
+    pub durable: bool,
+}
+
+impl OpenIncident {
+    /// What the file says of an incident whose record is on the disk, or is not yet.
+    pub fn new(incident: &Incident, durable: bool) -> Self {
+        let Incident { id, scope, cause, party, started, failures, .. } = *incident;
+        Self { id, scope, cause, party, started, failures, durable }
+    }
+}
+
+/// What became of the heartbeats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeartbeatStatus {
+    /// Where they go, without secrets.
+    pub url: String,
+    /// The newest one whose outcome is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastHeartbeat>,
+    /// When one was delivered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_delivered: Option<Stamp>,
+    /// Whether an alert rule in the cloud watches this device, when the cloud said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<bool>,
+}
+
+/// One heartbeat and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastHeartbeat {
+    /// When its outcome was known.
+    pub at: Stamp,
+    /// Whether it was delivered.
+    pub delivered: bool,
+    /// What came of it, as a sentence without secrets.
+    pub sentence: String,
+}
+
+/// How good the line was lately.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Over how many seconds.
+    pub over_s: u64,
+    /// How many scheduled probes were sent.
+    pub probes: u64,
+    /// How many of them were not answered within a second.
+    pub lost: u64,
+    /// The median round-trip time of the others, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<f64>,
+    /// The 95th percentile of it, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ms: Option<f64>,
+}
+
+/// Where the record stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalStatus {
+    /// The number of the newest record on the disk.
+    pub seq: u64,
+    /// The hash of that record, 64 hexadecimal digits; empty when there is none.
+    #[serde(default)]
+    pub head: String,
+    /// How many records wait in memory, because they cannot be written.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Why, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// What is known about this device's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStatus {
+    /// Whether its time can be true: it is not before this program was built, and no answer to a
+    /// heartbeat has contradicted it.
+    pub plausible: bool,
+    /// By how many milliseconds the times that are shown differ from it: above 0 when it is slow.
+    #[serde(default)]
+    pub correction_ms: i64,
+}
+
+impl Default for ClockStatus {
+    fn default() -> Self {
+        Self { plausible: true, correction_ms: 0 }
+    }
+}

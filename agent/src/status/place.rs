@@ -1,0 +1,214 @@
+//! Where the status file stands, and how it is found again.
+//!
+//! A service has a folder for what does not outlive the boot: systemd makes `/run/ispmon` and names
+//! it in `RUNTIME_DIRECTORY`. Elsewhere the file stands in the folder of the record. Whoever reads it
+//! does not know how the agent was started, so both are looked at.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use super::Status;
+
+/// The name of the file in its folder.
+pub const FILE_NAME: &str = "status.json";
+/// The name of the socket beside it, by which the agent is paused.
+pub const SOCKET_NAME: &str = "control.sock";
+/// The folder of the service that the packages install.
+const SERVICE_FOLDER: &str = "/run/ispmon";
+/// The most bytes that a status file may have; one with every field full has a tenth of that.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// The folder that the agent writes its status file to: systemd's runtime folder (the content of
+/// `RUNTIME_DIRECTORY`, of which the first path counts) or else the folder of the record.
+pub fn folder(runtime_directory: Option<&str>, state_dir: &Path) -> PathBuf {
+    first_path(runtime_directory).unwrap_or_else(|| state_dir.to_owned())
+}
+
+fn first_path(runtime_directory: Option<&str>) -> Option<PathBuf> {
+    let first = runtime_directory?.split(':').next()?;
+    (!first.is_empty()).then(|| PathBuf::from(first))
+}
+
+/// The folders in which an agent's status file may stand, the likeliest first.
+///
+/// `state_dirs` are the folders of records that come into question.
+pub fn folders(runtime_directory: Option<&str>, state_dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let runtime = first_path(runtime_directory).into_iter().chain([PathBuf::from(SERVICE_FOLDER)]);
+    let mut folders = Vec::new();
+    for folder in runtime.chain(state_dirs.iter().cloned()) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
+}
+
+/// A status file that could be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The folder in which it stands, beside the control socket.
+    pub folder: PathBuf,
+    /// What it says.
+    pub status: Status,
+}
+
+/// Why no status can be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no status file in any of the folders: no agent runs, or it runs elsewhere.
+    #[error("there is no status file in {}", list(.0))]
+    Absent(Vec<PathBuf>),
+    /// There is one, but it cannot be read.
+    #[error("the status file {} cannot be read", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// There is one, but it holds something else, or was cut short by a power cut.
+    #[error("the status file {} holds no status of this or an older version", .0.display())]
+    Garbled(PathBuf, #[source] serde_json::Error),
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    names.join(" or ")
+}
+
+/// Reads the status file in one folder; nothing when there is none.
+///
+/// # Errors
+/// [`ReadError::Unreadable`] and [`ReadError::Garbled`].
+pub fn read(folder: &Path) -> Result<Option<Status>, ReadError> {
+    let path = folder.join(FILE_NAME);
+    let bytes = match File::open(&path).and_then(content) {
+        Ok(bytes) => bytes,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(ReadError::Unreadable(path, error)),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| ReadError::Garbled(path, error))
+}
+
+fn content(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Finds the status of the agent that keeps its record in `state_dir`, or of any without one.
+///
+/// Of several, the first that `runs` says runs counts, else the first. What cannot be read is told
+/// only when nothing else is found.
+///
+/// # Errors
+/// Every [`ReadError`].
+pub fn find(
+    folders: &[PathBuf],
+    state_dir: Option<&Path>,
+    runs: impl Fn(&Status) -> bool,
+) -> Result<Found, ReadError> {
+    let mut first = None;
+    let mut trouble = None;
+    for folder in folders {
+        match read(folder) {
+            Ok(Some(status)) if state_dir.is_some_and(|wanted| wanted != status.state_dir) => {}
+            Ok(Some(status)) => {
+                let running = runs(&status);
+                let found = Found { folder: folder.clone(), status };
+                if running {
+                    return Ok(found);
+                }
+                first.get_or_insert(found);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                trouble.get_or_insert(error);
+            }
+        }
+    }
+    first.ok_or_else(|| trouble.unwrap_or_else(|| ReadError::Absent(folders.to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::status::text::tests::status;
+
+    fn put(folder: &Path, status: &Status) {
+        let json = serde_json::to_vec(status).expect("it is JSON");
+        fs::write(folder.join(FILE_NAME), json).expect("it is written");
+    }
+
+    #[test]
+    fn a_service_has_a_folder_for_it_and_others_use_that_of_the_record() {
+        let state_dir = Path::new("/home/me/.local/state/ispmon");
+        assert_eq!(folder(Some("/run/ispmon"), state_dir), Path::new("/run/ispmon"));
+        assert_eq!(folder(Some("/run/a:/run/b"), state_dir), Path::new("/run/a"));
+        assert_eq!(folder(Some(""), state_dir), state_dir);
+        assert_eq!(folder(None, state_dir), state_dir);
+        let state_dirs = [state_dir.to_owned(), "/var/lib/ispmon".into(), "/run/ispmon".into()];
+        assert_eq!(
+            folders(None, &state_dirs),
+            ["/run/ispmon", "/home/me/.local/state/ispmon", "/var/lib/ispmon"].map(PathBuf::from)
+        );
+        assert_eq!(
+            folders(Some("/run/test"), &state_dirs[..1]),
+            ["/run/test", "/run/ispmon", "/home/me/.local/state/ispmon"].map(PathBuf::from)
+        );
+    }
+
+    #[test]
+    fn the_agent_that_runs_is_found_behind_one_that_does_not() {
+        let [old, new] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
+        put(old.path(), &Status { pid: 1, ..status() });
+        put(new.path(), &Status { pid: 2, ..status() });
+        let folders = [old.path().to_owned(), new.path().to_owned()];
+        let find = |runs: fn(&Status) -> bool| {
+            find(&folders, None, runs).expect("one is found").status.pid
+        };
+        assert_eq!(find(|status| status.pid == 2), 2);
+        assert_eq!(find(|_| true), 1);
+        assert_eq!(find(|_| false), 1);
+    }
+
+    #[test]
+    fn an_agent_with_another_record_is_another_agent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        put(folder.path(), &status());
+        let folders = [folder.path().to_owned()];
+        let own = status().state_dir;
+        assert!(find(&folders, Some(&own), |_| true).is_ok());
+        let other = find(&folders, Some(Path::new("/elsewhere")), |_| true);
+        assert!(matches!(other, Err(ReadError::Absent(_))), "{other:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_only_when_nothing_else_is_found() {
+        let [torn, good] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
+        fs::write(torn.path().join(FILE_NAME), "{\"version\":").expect("it is written");
+        let torn_alone = find(&[torn.path().to_owned()], None, |_| true);
+        assert!(matches!(torn_alone, Err(ReadError::Garbled(..))), "{torn_alone:?}");
+        put(good.path(), &status());
+        assert!(find(&[torn.path().to_owned(), good.path().to_owned()], None, |_| true).is_ok());
+        let nowhere = find(&["/nonexistent/a".into(), "/nonexistent/b".into()], None, |_| true);
+        let error = nowhere.expect_err("there is none");
+        assert_eq!(
+            error.to_string(),
+            "there is no status file in /nonexistent/a or /nonexistent/b"
+        );
+    }
+
+    #[test]
+    fn a_newer_agents_words_do_not_hide_what_is_known() {
+        let mut json = serde_json::to_value(status()).expect("it is JSON");
+        json["condition"] = "hibernating".into();
+        json["mood"] = "good".into();
+        let status: Status = serde_json::from_value(json).expect("it is a status");
+        assert_eq!(status.condition, crate::status::Condition::Unknown);
+    }
+}

@@ -1,0 +1,247 @@
+//! The thread that writes the status file.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use super::{Status, place::FILE_NAME};
+use crate::event::Event;
+
+/// Writes the newest status to a file, on a thread of its own.
+///
+/// A disk can hang for minutes, and nothing that the agent does may wait for it. There is room for one
+/// status: a newer one takes the place of one that is not yet written, so a slow disk costs nothing
+/// but freshness. The file is replaced as a whole, so a reader sees the one before or the new one.
+/// It is not forced onto the disk: after a power cut another boot has begun, and what it said is of no
+/// use to anybody.
+///
+/// A failure is told once, and again when there is a success in between; monitoring goes on.
+#[derive(Debug)]
+pub struct Publisher {
+    slot: Arc<Slot>,
+}
+
+/// The thread that writes the status file cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread that writes the status file cannot be started")]
+pub struct PublishError(#[source] io::Error);
+
+impl Publisher {
+    /// Starts the thread; it writes to `status.json` in `folder`, which must exist by the first
+    /// [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(folder: &Path) -> Result<Self, PublishError> {
+        let slot = Arc::new(Slot::default());
+        let writer = Arc::clone(&slot);
+        let path = folder.join(FILE_NAME);
+        thread::Builder::new()
+            .name("status".to_owned())
+            .spawn(move || writer.write_each(|status| write(&path, status), tell(&path)))
+            .map_err(PublishError)?;
+        Ok(Self { slot })
+    }
+
+    /// Has a status written as soon as the disk takes it. Never waits.
+    pub fn publish(&self, status: Status) {
+        let mut state = self.slot.lock();
+        state.waiting = Some(Box::new(status));
+        drop(state);
+        self.slot.changed.notify_all();
+    }
+
+    /// Waits until the newest status is written, or the attempt has failed, but not longer than
+    /// `limit`; returns whether that is so.
+    pub fn flush(&self, limit: Duration) -> bool {
+        let busy = |state: &mut State| state.waiting.is_some() || state.writing;
+        let waited = self.slot.changed.wait_timeout_while(self.slot.lock(), limit, busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
+impl Drop for Publisher {
+    /// The thread ends when it has written what waits; nobody waits for it.
+    fn drop(&mut self) {
+        self.slot.lock().closed = true;
+        self.slot.changed.notify_all();
+    }
+}
+
+/// Room for one status.
+#[derive(Debug, Default)]
+struct Slot {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Option<Box<Status>>,
+    writing: bool,
+    closed: bool,
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next status; nothing when there will be none any more.
+    fn next(&self) -> Option<Box<Status>> {
+        let mut state = self.lock();
+        state.writing = false;
+        self.changed.notify_all();
+        let idle = |state: &mut State| state.waiting.is_none() && !state.closed;
+        let mut state =
+            self.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+        let status = state.waiting.take();
+        state.writing = status.is_some();
+        status
+    }
+
+    /// Writes one status after the other, and tells the first failure of each row of them.
+    fn write_each(
+        &self,
+        mut write: impl FnMut(&Status) -> io::Result<()>,
+        mut tell: impl FnMut(&io::Error),
+    ) {
+        let mut failing = false;
+        while let Some(status) = self.next() {
+            let result = write(&status);
+            if let Err(error) = &result
+                && !failing
+            {
+                tell(error);
+            }
+            failing = result.is_err();
+        }
+    }
+}
+
+fn tell(path: &Path) -> impl FnMut(&io::Error) + use<> {
+    let path: PathBuf = path.to_owned();
+    move |error| Event::StatusNotWritten { path: &path, error }.emit()
+}
+
+/// Replaces the file by one that says this.
+fn write(path: &Path, status: &Status) -> io::Result<()> {
+    let new = path.with_extension("json.new");
+    let replaced = write_new(&new, status).and_then(|()| fs::rename(&new, path));
+    if replaced.is_err() {
+        // A half-written file would only puzzle whoever finds it.
+        let _ = fs::remove_file(&new);
+    }
+    replaced
+}
+
+fn write_new(path: &Path, status: &Status) -> io::Result<()> {
+    let mut json = serde_json::to_vec_pretty(status)?;
+    json.push(b'\n');
+    let mut file = File::create(path)?;
+    // Whatever the umask is, `status` works for everybody.
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.write_all(&json)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::status::{place, text::tests::status};
+
+    /// Only ends a test that hangs.
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn numbered(pid: u32) -> Status {
+        Status { pid, ..status() }
+    }
+
+    #[test]
+    fn the_file_is_replaced_as_a_whole_and_everybody_may_read_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let publisher = Publisher::start(folder.path()).expect("a thread");
+        for pid in [1, 2] {
+            publisher.publish(numbered(pid));
+            assert!(publisher.flush(PATIENCE));
+            assert_eq!(place::read(folder.path()).expect("it can be read"), Some(numbered(pid)));
+        }
+        let file = fs::metadata(folder.path().join(FILE_NAME)).expect("it is there");
+        assert_eq!(file.permissions().mode() & 0o777, 0o644);
+        let names: Vec<_> = fs::read_dir(folder.path())
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(names, [FILE_NAME], "nothing else is left behind");
+    }
+
+    #[test]
+    fn a_disk_that_hangs_costs_only_what_was_superseded() {
+        let slot = Arc::new(Slot::default());
+        let (started_sender, started) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let writer = Arc::clone(&slot);
+        let thread = thread::spawn(move || {
+            let write = |status: &Status| {
+                let _ = started_sender.send(status.pid);
+                let _ = gate.recv_timeout(PATIENCE);
+                Ok(())
+            };
+            writer.write_each(write, |error| panic!("{error}"));
+        });
+        let publisher = Publisher { slot };
+        publisher.publish(numbered(1));
+        assert_eq!(started.recv_timeout(PATIENCE), Ok(1));
+        for pid in [2, 3, 4] {
+            publisher.publish(numbered(pid));
+        }
+        assert!(!publisher.flush(Duration::ZERO), "one is being written, one waits");
+        go.send(()).expect("the first is being written");
+        assert_eq!(started.recv_timeout(PATIENCE), Ok(4));
+        go.send(()).expect("the last is being written");
+        assert!(publisher.flush(PATIENCE));
+        drop(publisher);
+        thread.join().expect("the thread ends");
+        assert_eq!(started.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn a_failure_is_told_once_until_there_is_a_success() {
+        let slot = Slot::default();
+        let results = [false, false, true, false];
+        let mut told = Vec::new();
+        let mut number = 0;
+        slot.lock().waiting = Some(Box::new(numbered(0)));
+        slot.write_each(
+            |_| {
+                let is_written = results[number];
+                number += 1;
+                let mut state = slot.lock();
+                if number < results.len() {
+                    state.waiting = Some(Box::new(numbered(0)));
+                }
+                state.closed = number == results.len();
+                if is_written { Ok(()) } else { Err(io::Error::other(number.to_string())) }
+            },
+            |error| told.push(error.to_string()),
+        );
+        assert_eq!(told, ["1", "4"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_a_failure_and_one_that_comes_back_a_success() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gone").join(FILE_NAME);
+        assert!(write(&path, &status()).is_err());
+        fs::create_dir(folder.path().join("gone")).expect("it comes back");
+        write(&path, &status()).expect("it is written");
+    }
+}

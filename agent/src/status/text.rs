@@ -1,0 +1,339 @@
+//! A status as people read it.
+
+use std::{fmt::Write, time::Duration};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{Condition, FamilyStatus, HeartbeatStatus, OpenIncident, Presence, Quality, Status};
+use crate::{
+    clock::Stamp,
+    duration::Readable,
+    outage::{Cause, Party, Scope},
+    probe::Family,
+};
+
+/// From when, in whose time, and how alive the writer is.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    /// The moment of looking.
+    pub now: Stamp,
+    /// The zone in which times are shown.
+    pub zone: &'a TimeZone,
+    /// Whether the agent that wrote the status still runs.
+    pub presence: Presence,
+}
+
+/// What to do about an agent that does not run.
+pub const START_ADVICE: &str = if cfg!(target_os = "macos") {
+    "Start it with: brew services start ispmon-agent (or, in a terminal: ispmon-agent run)."
+} else {
+    "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run)."
+};
+
+/// Writes the whole status, the answer to "is the internet up?" in its first line.
+pub fn render(status: &Status, view: &View<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_all(status, view, &mut text);
+    // What stands in the file may come from outside, and a terminal obeys control characters.
+    text.retain(|character| character == '\n' || !character.is_control());
+    text
+}
+
+fn write_all(status: &Status, view: &View<'_>, text: &mut String) -> std::fmt::Result {
+    let device = &status.device;
+    match absence(status, view) {
+        None => writeln!(text, "{device}: {}", headline(status, view))?,
+        Some(absence) => {
+            let ago = view.ago(&status.written);
+            writeln!(text, "{device}: {absence}\n{START_ADVICE}")?;
+            writeln!(text, "\nWhat it knew last, {} ({ago}):", view.time(&status.written))?;
+            writeln!(text, "{}", headline(status, view))?;
+        }
+    }
+    for incident in &status.incidents {
+        writeln!(text, "{}", describe(incident, view))?;
+    }
+    writeln!(text)?;
+    for (name, value) in rows(status, view) {
+        writeln!(text, "{name:<11} {value}")?;
+    }
+    Ok(())
+}
+
+/// Why nothing that the status says may be taken for the present; nothing when it may.
+fn absence(status: &Status, view: &View<'_>) -> Option<String> {
+    let pid = status.pid;
+    Some(match view.presence {
+        Presence::Running => return None,
+        Presence::Hanging(age) => format!(
+            "the agent hangs: its process {pid} has written nothing for {}. Restart it.",
+            Readable(age)
+        ),
+        Presence::Stopped => "the agent is not running: it was stopped.".to_owned(),
+        Presence::Gone => format!(
+            "the agent is not running: its process {pid} crashed or was killed, without a word."
+        ),
+        Presence::Rebooted => {
+            "the agent is not running: it was not started again with this machine.".to_owned()
+        }
+    })
+}
+
+/// The answer to "is the internet up?".
+fn headline(status: &Status, view: &View<'_>) -> String {
+    match status.condition {
+        Condition::Unknown => "whether the internet works is not known yet.".to_owned(),
+        Condition::Up => match failing_family(status) {
+            Some(family) => format!("the internet works, but not by {family}."),
+            None => "the internet works.".to_owned(),
+        },
+        Condition::Doubt => {
+            "the internet works, or did until a moment ago: a probe has failed, and the agent is \
+             finding out why."
+                .to_owned()
+        }
+        Condition::Down => "THE INTERNET IS DOWN.".to_owned(),
+        Condition::Unused => "this device has no route to the internet.".to_owned(),
+        Condition::Paused => match &status.paused_until {
+            Some(until) => format!(
+                "paused until {}: nothing is watched, and no alarm is raised. End that with: \
+                 ispmon-agent resume",
+                view.time(until)
+            ),
+            None => "paused: nothing is watched, and no alarm is raised.".to_owned(),
+        },
+        Condition::Stopped => "stopped in order.".to_owned(),
+    }
+}
+
+fn failing_family(status: &Status) -> Option<Family> {
+    let down = |family: &&FamilyStatus| family.condition == Condition::Down;
+    status.families.iter().find(down).map(|family| family.family)
+}
+
+/// An open incident, such as "The internet is down since …: the provider …".
+fn describe(incident: &OpenIncident, view: &View<'_>) -> String {
+    let what = match incident.scope {
+        Scope::Internet => "No internet",
+        Scope::Ipv4 => "No internet by IPv4",
+        Scope::Ipv6 => "No internet by IPv6",
+        Scope::Heartbeat => "No heartbeat gets through",
+        Scope::Quality => "A bad line",
+    };
+    let mut text = format!(
+        "{what} since {} ({} so far): {}.",
+        view.time(&incident.started),
+        Readable(view.since(&incident.started)),
+        explain(incident.cause)
+    );
+    if let Some(party) = incident.party {
+        let whose = match party {
+            Party::Yours => " Its place is in your own network.",
+            Party::Provider => " Its place is your provider's network.",
+            Party::Other => " Its place is neither your network nor your provider's.",
+        };
+        text.push_str(whose);
+    }
+    if incident.failures > 1 {
+        let _ = write!(text, " It has failed {} times.", incident.failures);
+    }
+    if !incident.durable {
+        text.push_str(" (not yet durable)");
+    }
+    text
+}
+
+/// What a cause means, as a clause.
+fn explain(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Link => "this device is not connected (no cable or Wi-Fi, no address or no route)",
+        Cause::Gateway => "the router does not answer",
+        Cause::CaptivePortal => "a login page answers in the internet's place",
+        Cause::Vpn => "the tunnel is dead, while the line beneath it works",
+        Cause::Isp => "nothing beyond the router answers",
+        Cause::Dns => "names cannot be looked up",
+        Cause::Clock => "this device's clock is so wrong that certificates are not valid",
+        Cause::Endpoint => "the internet works, but the address that heartbeats go to does not",
+        Cause::Credentials => "the address that heartbeats go to refuses this device",
+        Cause::Degraded => "it loses too much, or is too slow",
+        Cause::Unstable => "the line fails and returns again and again",
+        Cause::Up => "it works at this moment",
+    }
+}
+
+/// The rest, one fact a row.
+fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
+    let mut rows = vec![(
+        "Agent",
+        format!(
+            "{}, process {}, started {} ({})",
+            status.version,
+            status.pid,
+            view.time(&status.started),
+            view.ago(&status.started)
+        ),
+    )];
+    for family in &status.families {
+        let name = match family.family {
+            Family::Ipv4 => "IPv4",
+            Family::Ipv6 => "IPv6",
+        };
+        rows.push((name, connection(family, view)));
+    }
+    if let Some(quality) = &status.quality {
+        rows.push(("Line", line(quality)));
+    }
+    if status.blips > 0 {
+        let blips = match status.blips {
+            1 => "1 failure".to_owned(),
+            more => format!("{more} failures"),
+        };
+        rows.push(("Blips", format!("{blips} too short to be an outage, since the start")));
+    }
+    rows.push(("Heartbeats", heartbeats(status.heartbeat.as_ref(), view)));
+    if let Some(address) = status.wan_address {
+        rows.push(("Address", format!("{address}, as the cloud sees it")));
+    }
+    rows.push(("Record", record(status)));
+    if status.heartbeat.is_some() {
+        let waiting = match status.hand_over_pending {
+            0 => "nothing waits to be handed to the cloud".to_owned(),
+            1 => "1 outage or gap waits to be handed to the cloud".to_owned(),
+            more => format!("{more} outages and gaps wait to be handed to the cloud"),
+        };
+        rows.push(("Hand-over", waiting));
+    }
+    if !status.clock.plausible {
+        rows.push(("Clock", "wrong: its time cannot be true".to_owned()));
+    } else if status.clock.correction_ms.unsigned_abs() >= 1_000 {
+        let by = Readable(Duration::from_millis(status.clock.correction_ms.unsigned_abs()));
+        let way = if status.clock.correction_ms > 0 { "slow" } else { "fast" };
+        rows.push(("Clock", format!("{by} {way}; the times of the record are corrected")));
+    }
+    rows
+}
+
+fn connection(family: &FamilyStatus, view: &View<'_>) -> String {
+    let mut text = match family.condition {
+        Condition::Unknown => "not known yet",
+        Condition::Up => "works",
+        Condition::Doubt => "in doubt",
+        Condition::Down => "DOWN",
+        Condition::Unused => "not used",
+        Condition::Paused => "not watched",
+        Condition::Stopped => "not watched any more",
+    }
+    .to_owned();
+    if let Some(link) = &family.link {
+        match (&link.interface, link.gateway) {
+            (Some(interface), gateway) => {
+                let _ = write!(text, ", by {interface}");
+                if link.tunnel {
+                    text.push_str(" (a tunnel)");
+                }
+                if let Some(gateway) = gateway {
+                    let _ = write!(text, " through {gateway}");
+                }
+            }
+            (None, _) => text.push_str(match link.state.as_str() {
+                "no_route" => ", because there is no route",
+                "no_address" => ", because this device has no address",
+                "no_carrier" => ", because no cable or Wi-Fi is connected",
+                _ => "",
+            }),
+        }
+    }
+    if family.condition == Condition::Down
+        && let Some(last_ok) = &family.last_ok
+    {
+        let _ = write!(text, ", last answer {}", view.ago(last_ok));
+    }
+    text
+}
+
+fn line(quality: &Quality) -> String {
+    let mut text = String::new();
+    if let Some(median) = quality.p50_ms {
+        let _ = write!(text, "{median:.0} ms at the median");
+        if let Some(p95) = quality.p95_ms {
+            let _ = write!(text, ", {p95:.0} ms at the 95th percentile");
+        }
+        text.push_str("; ");
+    }
+    let over = Readable(Duration::from_secs(quality.over_s));
+    let _ = write!(text, "{} of {} probes lost in {over}", quality.lost, quality.probes);
+    text
+}
+
+fn heartbeats(heartbeat: Option<&HeartbeatStatus>, view: &View<'_>) -> String {
+    let Some(heartbeat) = heartbeat else {
+        return "none: no heartbeat.url is set, so no mail will come when the internet fails"
+            .to_owned();
+    };
+    let mut text = match &heartbeat.last {
+        None => format!("none yet to {}", heartbeat.url),
+        Some(last) => format!("{}: {}", view.ago(&last.at), last.sentence),
+    };
+    if heartbeat.last.as_ref().is_some_and(|last| !last.delivered) {
+        match &heartbeat.last_delivered {
+            Some(at) => {
+                let _ = write!(text, " The last one was delivered {}.", view.ago(at));
+            }
+            None => text.push_str(" None was delivered since the start."),
+        }
+    }
+    if heartbeat.expected == Some(false) {
+        text.push_str(" THE CLOUD DOES NOT EXPECT THIS DEVICE, so no mail would come.");
+    }
+    text
+}
+
+fn record(status: &Status) -> String {
+    let journal = &status.journal;
+    let mut text = format!("{} in {}", count(journal.seq, "record"), status.state_dir.display());
+    if journal.waiting > 0 {
+        let _ = write!(text, "; {} not yet durable", count(journal.waiting, "more"));
+    }
+    if let Some(problem) = &journal.problem {
+        let _ = write!(text, ". {problem}");
+    }
+    text
+}
+
+fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 || noun == "more" { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+impl View<'_> {
+    /// The time since a moment: by the boot's clock where one boot saw both, else by the wall clock.
+    fn since(&self, earlier: &Stamp) -> Duration {
+        self.now.since(earlier).unwrap_or_else(|| {
+            let passed = self.now.wall.duration_since(earlier.wall);
+            Duration::try_from(passed).unwrap_or(Duration::ZERO)
+        })
+    }
+
+    fn ago(&self, earlier: &Stamp) -> String {
+        format!("{} ago", Readable(Duration::from_secs(self.since(earlier).as_secs())))
+    }
+
+    /// A moment in the local time with its offset. Within this boot it is counted from now, so that a
+    /// clock that was set in between shows it right.
+    fn time(&self, stamp: &Stamp) -> String {
+        let wall: Timestamp = if stamp.boot == self.now.boot {
+            match stamp.boot_ms.checked_sub(self.now.boot_ms) {
+                Some(ahead) => self.now.later(Duration::from_millis(ahead)).wall,
+                None => self.now.earlier(self.since(stamp)).wall,
+            }
+        } else {
+            stamp.wall
+        };
+        let local = wall.to_zoned_datetime(self.zone.clone());
+        local.strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,299 @@
+use super::*;
+use crate::{
+    outage::IncidentId,
+    probe::Family,
+    status::{ClockStatus, JournalStatus, LastHeartbeat, LinkStatus},
+};
+
+const BOOT: &str = "9d0f1a3c-8a51-4e0b-9a52-1d1b5d1f0001";
+
+/// A moment of the boot that all tests are in, by its clock.
+fn at(seconds: u64) -> Stamp {
+    let wall = "2026-11-24T07:00:00Z".parse::<Timestamp>().expect("a time");
+    let boot = BOOT.parse().expect("a boot id");
+    Stamp { boot, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
+}
+
+/// An agent that has been running for three hours, on a line that works.
+pub(in crate::status) fn status() -> Status {
+    Status {
+        version: "0.1.0".to_owned(),
+        device: "dl-home".to_owned(),
+        pid: 4711,
+        started: at(60),
+        written: at(10_860),
+        fresh_ms: 150_000,
+        state_dir: "/var/lib/ispmon".into(),
+        condition: Condition::Up,
+        paused_until: None,
+        families: vec![
+            FamilyStatus {
+                family: Family::Ipv4,
+                condition: Condition::Up,
+                last_ok: Some(at(10_858)),
+                link: Some(LinkStatus {
+                    state: "routed".to_owned(),
+                    interface: Some("eth0".to_owned()),
+                    source: "192.168.1.20".parse().ok(),
+                    gateway: "192.168.1.1".parse().ok(),
+                    tunnel: false,
+                }),
+            },
+            FamilyStatus {
+                family: Family::Ipv6,
+                condition: Condition::Unused,
+                last_ok: None,
+                link: Some(LinkStatus {
+                    state: "no_address".to_owned(),
+                    interface: None,
+                    source: None,
+                    gateway: None,
+                    tunnel: false,
+                }),
+            },
+        ],
+        incidents: Vec::new(),
+        heartbeat: Some(HeartbeatStatus {
+            url: "https://dl.example/api/ping".to_owned(),
+            last: Some(LastHeartbeat {
+                at: at(10_860),
+                delivered: true,
+                sentence: "Heartbeat delivered in 132 ms.".to_owned(),
+            }),
+            last_delivered: Some(at(10_860)),
+            expected: Some(true),
+        }),
+        wan_address: "203.0.113.7".parse().ok(),
+        blips: 0,
+        quality: Some(Quality {
+            over_s: 300,
+            probes: 60,
+            lost: 0,
+            p50_ms: Some(12.3),
+            p95_ms: Some(22.4),
+        }),
+        journal: JournalStatus { seq: 41, head: "a".repeat(64), waiting: 0, problem: None },
+        hand_over_pending: 0,
+        clock: ClockStatus::default(),
+    }
+}
+
+fn outage() -> Status {
+    let mut status = status();
+    status.condition = Condition::Down;
+    status.families[0].condition = Condition::Down;
+    status.incidents = vec![OpenIncident {
+        id: IncidentId(uuid::Uuid::from_u128(1)),
+        scope: Scope::Internet,
+        cause: Cause::Isp,
+        party: Some(Party::Provider),
+        started: at(10_600),
+        failures: 1,
+        durable: true,
+    }];
+    let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
+    heartbeat.last = Some(LastHeartbeat {
+        at: at(10_850),
+        delivered: false,
+        sentence: "No answer came from dl.example:443 in 30 s.".to_owned(),
+    });
+    heartbeat.last_delivered = Some(at(10_570));
+    status.quality =
+        Some(Quality { over_s: 300, probes: 60, lost: 52, p50_ms: None, p95_ms: None });
+    status
+}
+
+/// The text twelve seconds later, in Berlin.
+fn shown(status: &Status, presence: Presence) -> String {
+    let zone = TimeZone::fixed(jiff::tz::offset(1));
+    let now = status.written.later(Duration::from_secs(12));
+    render(status, &View { now, zone: &zone, presence }).replace(START_ADVICE, "[how to start it]")
+}
+
+#[test]
+fn a_line_that_works_is_told_in_the_first_line() {
+    insta::assert_snapshot!(shown(&status(), Presence::Running), @r"
+    dl-home: the internet works.
+
+    Agent       0.1.0, process 4711, started 2026-11-24 08:01:00+01:00 (3 h ago)
+    IPv4        works, by eth0 through 192.168.1.1
+    IPv6        not used, because this device has no address
+    Line        12 ms at the median, 22 ms at the 95th percentile; 0 of 60 probes lost in 5 min
+    Heartbeats  12 s ago: Heartbeat delivered in 132 ms.
+    Address     203.0.113.7, as the cloud sees it
+    Record      41 records in /var/lib/ispmon
+    Hand-over   nothing waits to be handed to the cloud
+    ");
+}
+
+#[test]
+fn an_outage_is_told_with_its_place_and_time() {
+    insta::assert_snapshot!(shown(&outage(), Presence::Running), @r"
+    dl-home: THE INTERNET IS DOWN.
+    No internet since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): nothing beyond the router answers. Its place is your provider's network.
+
+    Agent       0.1.0, process 4711, started 2026-11-24 08:01:00+01:00 (3 h ago)
+    IPv4        DOWN, by eth0 through 192.168.1.1, last answer 14 s ago
+    IPv6        not used, because this device has no address
+    Line        52 of 60 probes lost in 5 min
+    Heartbeats  22 s ago: No answer came from dl.example:443 in 30 s. The last one was delivered 5 min 2 s ago.
+    Address     203.0.113.7, as the cloud sees it
+    Record      41 records in /var/lib/ispmon
+    Hand-over   nothing waits to be handed to the cloud
+    ");
+}
+
+#[test]
+fn one_family_can_fail_alone() {
+    let mut status = outage();
+    status.condition = Condition::Up;
+    status.families[0].condition = Condition::Up;
+    status.families[1] = FamilyStatus {
+        family: Family::Ipv6,
+        condition: Condition::Down,
+        ..status.families[0].clone()
+    };
+    status.incidents[0].scope = Scope::Ipv6;
+    let text = shown(&status, Presence::Running);
+    let top: Vec<_> = text.lines().take(2).collect();
+    insta::assert_snapshot!(top.join("\n"), @r"
+    dl-home: the internet works, but not by IPv6.
+    No internet by IPv6 since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): nothing beyond the router answers. Its place is your provider's network.
+    ");
+}
+
+#[test]
+fn doubt_pause_and_ignorance_are_no_outages() {
+    let first_line = |condition, paused_until| {
+        let status = Status { condition, paused_until, ..status() };
+        let text = shown(&status, Presence::Running);
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    insta::assert_snapshot!(first_line(Condition::Unknown, None), @"dl-home: whether the internet works is not known yet.");
+    insta::assert_snapshot!(first_line(Condition::Doubt, None), @"dl-home: the internet works, or did until a moment ago: a probe has failed, and the agent is finding out why.");
+    insta::assert_snapshot!(first_line(Condition::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is watched, and no alarm is raised. End that with: ispmon-agent resume");
+}
+
+#[test]
+fn an_agent_that_does_not_run_is_told_before_anything_that_it_knew() {
+    let top = |status: &Status, presence| {
+        let text = shown(status, presence);
+        text.lines().take(5).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(top(&status(), Presence::Gone), @r"
+    dl-home: the agent is not running: its process 4711 crashed or was killed, without a word.
+    [how to start it]
+
+    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago):
+    the internet works.
+    ");
+    insta::assert_snapshot!(top(&outage(), Presence::Rebooted), @r"
+    dl-home: the agent is not running: it was not started again with this machine.
+    [how to start it]
+
+    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago):
+    THE INTERNET IS DOWN.
+    ");
+    let hanging = Presence::Hanging(Duration::from_secs(1_203));
+    insta::assert_snapshot!(top(&status(), hanging), @r"
+    dl-home: the agent hangs: its process 4711 has written nothing for 20 min 3 s. Restart it.
+    [how to start it]
+
+    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago):
+    the internet works.
+    ");
+    let stopped = Status { condition: Condition::Stopped, ..status() };
+    insta::assert_snapshot!(top(&stopped, Presence::Stopped), @r"
+    dl-home: the agent is not running: it was stopped.
+    [how to start it]
+
+    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago):
+    stopped in order.
+    ");
+}
+
+#[test]
+fn what_needs_somebody_stands_in_its_row() {
+    let mut status = status();
+    status.blips = 3;
+    status.hand_over_pending = 2;
+    status.journal.waiting = 4;
+    status.journal.problem = Some("The disk is full.".to_owned());
+    status.clock.correction_ms = 4_200;
+    status.heartbeat.as_mut().expect("there are heartbeats").expected = Some(false);
+    insta::assert_snapshot!(shown(&status, Presence::Running), @r"
+    dl-home: the internet works.
+
+    Agent       0.1.0, process 4711, started 2026-11-24 08:01:00+01:00 (3 h ago)
+    IPv4        works, by eth0 through 192.168.1.1
+    IPv6        not used, because this device has no address
+    Line        12 ms at the median, 22 ms at the 95th percentile; 0 of 60 probes lost in 5 min
+    Blips       3 failures too short to be an outage, since the start
+    Heartbeats  12 s ago: Heartbeat delivered in 132 ms. THE CLOUD DOES NOT EXPECT THIS DEVICE, so no mail would come.
+    Address     203.0.113.7, as the cloud sees it
+    Record      41 records in /var/lib/ispmon; 4 more not yet durable. The disk is full.
+    Hand-over   2 outages and gaps wait to be handed to the cloud
+    Clock       4.2 s slow; the times of the record are corrected
+    ");
+}
+
+#[test]
+fn without_a_url_no_heartbeat_and_no_hand_over_is_missed() {
+    let status = Status { heartbeat: None, ..status() };
+    let text = shown(&status, Presence::Running);
+    let rest: Vec<_> = text.lines().skip(6).collect();
+    insta::assert_snapshot!(rest.join("\n"), @r"
+    Heartbeats  none: no heartbeat.url is set, so no mail will come when the internet fails
+    Address     203.0.113.7, as the cloud sees it
+    Record      41 records in /var/lib/ispmon
+    ");
+}
+
+#[test]
+fn an_unstable_line_that_is_not_on_the_disk_yet_says_both() {
+    let mut status = outage();
+    let incident = &mut status.incidents[0];
+    (incident.cause, incident.failures, incident.durable) = (Cause::Unstable, 14, false);
+    let text = shown(&status, Presence::Running);
+    insta::assert_snapshot!(text.lines().nth(1).unwrap_or_default(), @"No internet since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): the line fails and returns again and again. Its place is your provider's network. It has failed 14 times. (not yet durable)");
+}
+
+#[test]
+fn times_of_this_boot_follow_a_clock_that_was_set() {
+    let status = outage();
+    let zone = TimeZone::UTC;
+    // The clock was an hour slow until just now.
+    let mut now = status.written.later(Duration::from_secs(12));
+    now.wall = "2026-11-24T11:01:12Z".parse().expect("a time");
+    let text = render(&status, &View { now, zone: &zone, presence: Presence::Running });
+    assert!(text.contains("since 2026-11-24 10:56:40+00:00 (4 min 32 s so far)"), "{text}");
+}
+
+#[test]
+fn a_terminal_is_not_told_what_to_do_by_the_file() {
+    let device = "dl\u{1b}[2J-home\u{7}".to_owned();
+    let text = shown(&Status { device, ..status() }, Presence::Running);
+    assert!(text.starts_with("dl[2J-home: "), "{text:?}");
+}
+
+#[test]
+fn every_cause_is_explained_in_its_own_words() {
+    let causes = [
+        Cause::Link,
+        Cause::Gateway,
+        Cause::CaptivePortal,
+        Cause::Vpn,
+        Cause::Isp,
+        Cause::Dns,
+        Cause::Clock,
+        Cause::Endpoint,
+        Cause::Credentials,
+        Cause::Degraded,
+        Cause::Unstable,
+        Cause::Up,
+    ];
+    let mut words: Vec<_> = causes.into_iter().map(explain).collect();
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), causes.len());
+}
