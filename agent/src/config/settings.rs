@@ -60,8 +60,8 @@ pub struct ProbeSettings {
     pub gateway: Option<IpAddr>,
     /// The name server; `None` means the system's.
     pub resolver: Option<SocketAddr>,
-    /// What is requested to find a login page; `None` asks never.
-    pub portal: Option<reqwest::Url>,
+    /// What is requested to find a login page; without any it is never looked for.
+    pub portal: Vec<reqwest::Url>,
     /// How long the line may take to come up after a start, 0 to 30 min.
     pub settle: Duration,
 }

@@ -41,7 +41,7 @@ pub enum Kind {
     Address,
     /// The address of a name server, with or without a port.
     Resolver,
-    /// The address of a plain HTTP server, or `off`.
+    /// Addresses of plain HTTP servers, or `off`.
     Portal,
 }
 
@@ -225,12 +225,12 @@ one that this system uses.",
     Setting {
         key: "probe.portal",
         kind: Kind::Portal,
-        default: "http://connectivitycheck.gstatic.com/generate_204",
+        default: "http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204",
         old_variable: None,
         flag: None,
         description: "\
 What is requested to find out whether a login page stands between this device and the internet:
-an address without encryption that answers with status 204 and nothing else. It is asked on
+addresses without encryption that answer with status 204 and nothing else. They are asked on
 doubt only; \"off\" never asks.",
     },
     Setting {
@@ -293,7 +293,8 @@ impl fmt::Display for Kind {
             Self::Resolver => {
                 formatter.write_str("an address such as \"192.168.1.1\" or \"[fd00::1]:53\"")
             }
-            Self::Portal => formatter.write_str("an address that begins with http://, or \"off\""),
+            Self::Portal => formatter
+                .write_str("addresses that begin with http://, separated by commas, or \"off\""),
             Self::Choice(words) => {
                 for (index, word) in words.iter().enumerate() {
                     let separator = match index {

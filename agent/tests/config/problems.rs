@@ -274,7 +274,7 @@ settle = \"1h\"
     [folder]/agent.toml, line 2: probe.anchors is "one.example", which is no address; it takes at least 1 address such as "1.1.1.1, [fd00::1]:8443", separated by commas
     [folder]/agent.toml, line 3: probe.gateway is "router.example", which is no address; it takes an address such as "192.168.1.1"
     [folder]/agent.toml, line 4: probe.resolver is "192.0.2.53:", which is no address; it takes an address such as "192.168.1.1" or "[fd00::1]:53"
-    [folder]/agent.toml, line 5: probe.portal begins with https://, where no login page can answer in its place; it takes an address that begins with http://, or "off"
+    [folder]/agent.toml, line 5: probe.portal begins with https://, where no login page can answer in its place; it takes addresses that begin with http://, separated by commas, or "off"
     [folder]/agent.toml, line 6: probe.settle is "1h", which is too long; it takes a duration from 0s to 30min
     "#);
 }

@@ -67,7 +67,7 @@ interval = 10
     probe.anchors  1.1.1.1, 8.8.8.8, 9.9.9.9, 2606:4700:4700::1111, 2001:4860:4860::8888, 2620:fe::fe  default
     probe.gateway  (not set)  default
     probe.resolver  (not set)  default
-    probe.portal  http://connectivitycheck.gstatic.com/generate_204  default
+    probe.portal  http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204  default
     probe.settle  60s  default
     log.level  debug  flag --verbose
     function key  set, not shown  [folder]/heartbeat.key

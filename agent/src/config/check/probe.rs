@@ -75,28 +75,28 @@ impl Check<'_> {
         address
     }
 
-    fn portal(&mut self) -> Option<Url> {
+    fn portal(&mut self) -> Vec<Url> {
         let key = "probe.portal";
-        let given = self.text(key)?;
+        let Some(given) = self.text(key) else { return Vec::new() };
         if given.text.eq_ignore_ascii_case("off") {
-            return None;
+            return Vec::new();
         }
-        match url::parse(&given.text) {
-            Ok(url) if url.scheme() == "http" => Some(url),
-            Ok(_) => {
-                let sentence = format!(
-                    "{key} begins with https://, where no login page can answer in its place; it \
-                     takes {}",
-                    Kind::Portal
-                );
-                self.problems.add(&given.origin, sentence);
-                None
-            }
-            Err(error) => {
-                self.problems.add(&given.origin, format!("{key} {error}"));
-                None
+        let mut servers = Vec::new();
+        for text in given.text.split(',') {
+            match url::parse(text) {
+                Ok(url) if url.scheme() == "http" => servers.push(url),
+                Ok(_) => {
+                    let sentence = format!(
+                        "{key} begins with https://, where no login page can answer in its place; \
+                         it takes {}",
+                        Kind::Portal
+                    );
+                    self.problems.add(&given.origin, sentence);
+                }
+                Err(error) => self.problems.add(&given.origin, format!("{key} {error}")),
             }
         }
+        servers
     }
 
     /// The path that a setting names.
