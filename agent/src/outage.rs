@@ -4,16 +4,29 @@
 //! - [`Evidence`] is what the probes, the kernel and the heartbeats have to say.
 //! - [`Incident`] is one failure from its start to its end, cut into [`Segment`]s of one cause each.
 //! - [`Gap`] is a time that nobody watched: neither up nor down.
+//! - [`verdict`] names the cause; [`Machine`] turns evidence into transitions, and says what to ask.
 //! - [`Transition`] is what changes; the journal keeps it before anything else hears of it.
 
+mod beats;
 mod cause;
+mod checks;
 mod evidence;
+mod family;
 mod gap;
 mod incident;
+mod line;
+mod machine;
+mod open;
+mod quality;
 mod transition;
+mod verdict;
 
 pub use cause::{Cause, Party, Scope};
 pub use evidence::{BeatOutcome, Evidence, Round, SettleReason};
+pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Observation, ProbeKind, Segment};
+pub use machine::{FamilyState, Limits, Machine, MachineSettings, Plan, View};
+pub use open::MOST_SEGMENTS;
 pub use transition::Transition;
+pub use verdict::{Facts, HeartbeatFault, joint, verdict};

@@ -97,7 +97,7 @@ pub enum Evidence {
     Watched(Gap),
     /// Whether the clock shows a time that cannot be, one before this program was built.
     ClockImplausible(bool),
-    /// Nothing new, but the time of a deadline has come.
+    /// Nothing new, but the [deadline](super::Machine::deadline) has come.
     Tick,
 }
 

@@ -2,8 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+use fastrand::Rng;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use super::{Cause, Party, Scope};
 use crate::{clock::Stamp, probe::Family};
@@ -12,6 +13,16 @@ use crate::{clock::Stamp, probe::Family};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IncidentId(pub Uuid);
+
+impl IncidentId {
+    /// Makes a new id for something that is noticed at `now`.
+    pub fn new(now: Stamp, random: &mut Rng) -> Self {
+        let milliseconds = u64::try_from(now.wall.as_millisecond()).unwrap_or(0);
+        let mut bytes = [0; 10];
+        random.fill(&mut bytes);
+        Self(Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid())
+    }
+}
 
 impl fmt::Display for IncidentId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,313 @@
+//! An incident that is open: how its segments grow.
+
+use std::collections::BTreeMap;
+
+use super::{Cause, Gap, Incident, IncidentId, Observation, Scope, Segment};
+use crate::clock::Stamp;
+
+/// The most segments that an incident keeps; more are merged, the earliest first.
+pub const MOST_SEGMENTS: usize = 100;
+
+/// An incident that is open. It keeps these promises:
+///
+/// 1. Segments are in order, none overlaps another, and within what was watched there are no holes.
+/// 2. The headline is the cause that lasted longest, ties to the earlier row of the verdict; in an
+///    unstable one it is `unstable`, and the party is that of its longest cause.
+/// 3. `downtime_ms` is exact, also after segments were merged. A merged segment has the cause
+///    `unstable`, which is not downtime by itself; what it held is added apart.
+#[derive(Clone, Debug)]
+pub(super) struct OpenIncident {
+    incident: Incident,
+    unstable: bool,
+    resolver_is_providers: bool,
+    /// What the merged segments held, in milliseconds.
+    merged: BTreeMap<Cause, u64>,
+    /// Set when nobody watched lately: when watching began again.
+    unwatched: Option<Stamp>,
+}
+
+/// What an incident opens with.
+pub(super) struct Opening {
+    pub(super) id: IncidentId,
+    pub(super) scope: Scope,
+    pub(super) cause: Cause,
+    pub(super) unstable: bool,
+    pub(super) resolver_is_providers: bool,
+    pub(super) started: Stamp,
+    pub(super) last_ok: Option<Stamp>,
+    pub(super) evidence: Vec<Observation>,
+}
+
+impl OpenIncident {
+    pub(super) fn open(opening: Opening, now: Stamp) -> Self {
+        let Opening { id, scope, cause, started, last_ok, evidence, .. } = opening;
+        let incident = Incident {
+            id,
+            scope,
+            cause,
+            party: None,
+            started,
+            last_ok,
+            ended: None,
+            downtime_ms: 0,
+            failures: 1,
+            segments: vec![Segment { cause, from: started, to: started }],
+            evidence,
+        };
+        let mut open = Self {
+            incident,
+            unstable: opening.unstable,
+            resolver_is_providers: opening.resolver_is_providers,
+            merged: BTreeMap::new(),
+            unwatched: None,
+        };
+        open.extend(now);
+        open
+    }
+
+    /// An incident that the record left open. Nobody has watched since; `now` somebody does.
+    pub(super) fn recover(incident: Incident, now: Stamp) -> Self {
+        let counted: u64 =
+            incident.segments.iter().filter(|s| s.cause.is_downtime()).map(length).sum();
+        let resolver_is_providers =
+            incident.cause == Cause::Dns && incident.party == Cause::Dns.party(true);
+        let merged_downtime = incident.downtime_ms.saturating_sub(counted);
+        let merged = (merged_downtime > 0)
+            // Which causes these were is not in the record; the party is, and its own cause may
+            // still be seen in a segment.
+            .then(|| {
+                let longest = incident.segments.iter().map(|s| s.cause).find(|c| c.is_downtime());
+                (longest.unwrap_or(Cause::Isp), merged_downtime)
+            })
+            .into_iter()
+            .collect();
+        let unstable = incident.cause == Cause::Unstable;
+        Self { incident, unstable, resolver_is_providers, merged, unwatched: Some(now) }
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.incident.scope
+    }
+
+    pub(super) fn set_scope(&mut self, scope: Scope) {
+        self.incident.scope = scope;
+    }
+
+    pub(super) fn started(&self) -> Stamp {
+        self.incident.started
+    }
+
+    pub(super) fn is_unstable(&self) -> bool {
+        self.unstable
+    }
+
+    /// Whether nobody watched lately, and it is not yet known whether the failure goes on.
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.unwatched.is_some()
+    }
+
+    /// The cause at present.
+    pub(super) fn current_cause(&self) -> Cause {
+        self.incident.segments.last().map_or(self.incident.cause, |segment| segment.cause)
+    }
+
+    pub(super) fn set_resolver_is_providers(&mut self, is_providers: bool) {
+        self.resolver_is_providers = is_providers;
+        self.retitle();
+    }
+
+    /// The present cause has lasted until `now`.
+    pub(super) fn extend(&mut self, now: Stamp) {
+        if self.unwatched.is_none()
+            && let Some(last) = self.incident.segments.last_mut()
+            && last.to.boot == now.boot
+            && last.to.boot_ms < now.boot_ms
+        {
+            last.to = now;
+        }
+        self.retitle();
+    }
+
+    /// The cause is another one since `from`.
+    pub(super) fn change(&mut self, cause: Cause, from: Stamp, now: Stamp) {
+        if self.unwatched.is_some() || cause == self.current_cause() {
+            return self.extend(now);
+        }
+        self.extend(now);
+        let segments = &mut self.incident.segments;
+        let earliest = segments.last().map_or(from, |last| later(last.from, from));
+        let from = if earliest.boot_ms > now.boot_ms { now } else { earliest };
+        if let Some(last) = segments.last_mut() {
+            last.to = from;
+        }
+        // A segment that lasted no time at all is replaced, also when that joins its neighbours.
+        if segments.last().is_some_and(|last| length(last) == 0) {
+            segments.pop();
+        }
+        match segments.last_mut() {
+            Some(last) if last.cause == cause && last.to == from => last.to = now,
+            _ => segments.push(Segment { cause, from, to: now }),
+        }
+        if segments.len() > MOST_SEGMENTS {
+            self.merge_earliest();
+        }
+        self.retitle();
+    }
+
+    /// The line has failed once more.
+    pub(super) fn failed_again(&mut self) {
+        self.incident.failures = self.incident.failures.saturating_add(1);
+    }
+
+    /// Everything from `from` on had this cause, as is known now.
+    pub(super) fn relabel(&mut self, cause: Cause, from: Stamp, now: Stamp) {
+        let first = self.incident.segments.iter().position(|s| s.from.boot_ms >= from.boot_ms);
+        for segment in first.map_or(&mut [][..], |first| &mut self.incident.segments[first..]) {
+            segment.cause = cause;
+        }
+        self.incident.segments.dedup_by(|later, earlier| {
+            let joins = later.cause == earlier.cause && later.from == earlier.to;
+            if joins {
+                earlier.to = later.to;
+            }
+            joins
+        });
+        self.change(cause, from, now);
+    }
+
+    /// Nobody watched for a while: what is known ends where that began.
+    pub(super) fn unwatch(&mut self, gap: &Gap) {
+        let already = self.unwatched.replace(gap.ended).is_some();
+        // Two gaps with nothing learned between them are one; but the gap that follows a recovery
+        // says until when the last run had watched.
+        let segments = &mut self.incident.segments;
+        if let Some(last) = segments.last_mut()
+            && last.to.boot == gap.started.boot
+            && (!already || gap.started.boot_ms > last.to.boot_ms)
+        {
+            if gap.started.boot_ms >= last.from.boot_ms {
+                last.to = gap.started;
+            } else {
+                last.to = last.from;
+            }
+        }
+        self.retitle();
+    }
+
+    /// The failure has outlasted the time that nobody watched.
+    pub(super) fn resume(&mut self, cause: Cause, now: Stamp) {
+        if let Some(from) = self.unwatched.take() {
+            self.incident.segments.push(Segment { cause, from, to: from });
+            if self.incident.segments.len() > MOST_SEGMENTS {
+                self.merge_earliest();
+            }
+            self.extend(now);
+        }
+    }
+
+    /// The incident as it is `now`, for the record and for people.
+    pub(super) fn snapshot(&self, now: Stamp) -> Incident {
+        let mut open = self.clone();
+        open.extend(now);
+        open.incident
+    }
+
+    /// Ends it at `ended`, or where it was last watched.
+    pub(super) fn close(mut self, ended: Stamp) -> Incident {
+        if self.unwatched.is_some() {
+            return self.close_unwatched();
+        }
+        self.extend(ended);
+        self.cut(ended);
+        self.incident
+    }
+
+    /// Ends it where it was last watched and down.
+    pub(super) fn close_unwatched(mut self) -> Incident {
+        let ended = self.incident.segments.last().map_or(self.incident.started, |last| last.to);
+        self.cut(ended);
+        self.incident
+    }
+
+    fn cut(&mut self, ended: Stamp) {
+        let started = self.incident.started;
+        let first_of_boot = |segment: &Segment| {
+            segment.from.boot == ended.boot && segment.from.boot_ms >= ended.boot_ms
+        };
+        while self.incident.segments.len() > 1
+            && self
+                .incident
+                .segments
+                .last()
+                .is_some_and(|last| first_of_boot(last) || last.cause == Cause::Up)
+        {
+            self.incident.segments.pop();
+        }
+        if let Some(last) = self.incident.segments.last_mut() {
+            if last.to.boot == ended.boot && last.to.boot_ms > ended.boot_ms {
+                last.to = if ended.boot_ms < last.from.boot_ms { last.from } else { ended };
+            }
+            self.incident.ended = Some(last.to);
+        } else {
+            self.incident.ended = Some(started);
+        }
+        self.retitle();
+    }
+
+    fn merge_earliest(&mut self) {
+        // A boot has a clock of its own, and a gap was not watched: only what touches is merged.
+        // Where a hundred gaps leave nothing that touches, the earliest segment is dropped.
+        let segments = &mut self.incident.segments;
+        let Some(first) = (1..segments.len()).find(|&i| segments[i - 1].to == segments[i].from)
+        else {
+            let dropped = segments.remove(0);
+            *self.merged.entry(dropped.cause).or_default() += length(&dropped);
+            return;
+        };
+        for segment in [&segments[first - 1], &segments[first]] {
+            if segment.cause != Cause::Unstable {
+                *self.merged.entry(segment.cause).or_default() += length(segment);
+            }
+        }
+        let removed = segments.remove(first);
+        segments[first - 1].cause = Cause::Unstable;
+        segments[first - 1].to = removed.to;
+    }
+
+    /// Brings headline, party and downtime up to date.
+    fn retitle(&mut self) {
+        let mut totals = self.merged.clone();
+        for segment in &self.incident.segments {
+            *totals.entry(segment.cause).or_default() += length(segment);
+        }
+        self.incident.downtime_ms =
+            totals.iter().filter(|(cause, _)| cause.is_downtime()).map(|(_, ms)| ms).sum();
+        // The map goes by the rows of the verdict: of equal ones the first stays.
+        let mut longest = None;
+        for (cause, ms) in totals {
+            let named = !matches!(cause, Cause::Up | Cause::Unstable);
+            if named && longest.is_none_or(|(_, most)| ms > most) {
+                longest = Some((cause, ms));
+            }
+        }
+        if let Some((cause, _)) = longest {
+            self.incident.cause = if self.unstable { Cause::Unstable } else { cause };
+            self.incident.party = cause.party(self.resolver_is_providers);
+        }
+    }
+}
+
+/// How long a segment lasted, in milliseconds.
+fn length(segment: &Segment) -> u64 {
+    segment.to.boot_ms.saturating_sub(segment.from.boot_ms)
+}
+
+/// The later of two moments of one boot.
+pub(super) fn later(one: Stamp, other: Stamp) -> Stamp {
+    if other.boot_ms > one.boot_ms { other } else { one }
+}
+
+/// The earlier of two moments of one boot.
+pub(super) fn earlier(one: Stamp, other: Stamp) -> Stamp {
+    if other.boot_ms < one.boot_ms { other } else { one }
+}
