@@ -1,10 +1,25 @@
 //! Probes: one file per kind of question, and what comes back.
 //!
+//! - [`tcp`] connects to one anchor, [`round`] to all of them at once.
+//! - [`gateway`] asks the router whether it is alive.
+//! - [`dns`] asks name servers, and catches those that lie.
+//! - [`portal`] notices a login page that answers in the internet's place.
+//! - [`link`] knows what the kernel would do with a packet, and when that changes.
+//!
 //! A failed probe is a value like any other, never an error: it is what this program is there to
 //! notice. Every probe is bounded in time, none blocks another, and none needs root.
 
 mod answer;
+pub mod dns;
 mod family;
+pub mod gateway;
+mod interface;
+pub mod link;
+pub mod portal;
+pub mod round;
+pub mod tcp;
 
 pub use answer::{Connect, Connected, Dns, Gateway, Link, Portal, Route};
 pub use family::Family;
+pub use interface::Interface;
+pub use round::Round;

@@ -1,0 +1,274 @@
+//! Do name servers answer, and do they tell the truth?
+//!
+//! Two ways are asked, because they fail apart: the system's look-up ([`ask_system`]), which is what
+//! every program on this device uses, with its caches, stubs and `/etc/hosts`; and one name server
+//! directly ([`ask_directly`]), which tells whether the server or the device's own resolver is dead.
+
+mod message;
+mod servers;
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+    time::{Instant, timeout, timeout_at},
+};
+
+use self::message::{Answer, Query, Received};
+pub use self::servers::{resolver_is_providers, servers};
+use super::{Dns, Family};
+use crate::{
+    clock::Stamp,
+    heartbeat::{ResolveError, Resolver},
+    outage::{Observation, ProbeKind},
+};
+
+/// The name to ask for when nothing else is of interest: one whose disappearance would be noticed
+/// everywhere, below a root zone that every name server knows.
+pub const WELL_KNOWN: &str = "example.com";
+
+/// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).
+const UDP_BYTES: usize = 1_232;
+
+/// Asks one name server for `name` and, at the same time, for a name that cannot exist, for `limit`
+/// at most.
+///
+/// A random name below `.invalid` exists nowhere (RFC 6761, section 6.4), so a server that knows an
+/// address for it lies: a login page's, or one that sells advertisements on misspelt names.
+/// The observation's answer is `answered`, `silent`, `lied`, or the failure: `servfail`, `refused`,
+/// `nxdomain`, `unreachable`, `nonsense`, `failed`.
+pub async fn ask_directly(
+    server: SocketAddr,
+    name: &str,
+    limit: Duration,
+    clock: &impl Fn() -> Stamp,
+) -> (Dns, Observation) {
+    let at = clock();
+    let begun = Instant::now();
+    let nonce = format!("ispmon-{:016x}.invalid", fastrand::u64(..));
+    let deadline = begun + limit;
+    let (real, nonce) =
+        tokio::join!(exchange(server, name, deadline), exchange(server, &nonce, deadline));
+    let (answer, word) = judge(&real, &nonce);
+    let observation = Observation {
+        probe: ProbeKind::DirectDns,
+        target: server.to_string(),
+        family: Some(Family::of(server.ip())),
+        answer: word.to_owned(),
+        ms: u64::try_from(begun.elapsed().as_millis()).ok(),
+        at,
+    };
+    (answer, observation)
+}
+
+/// Looks `name` up as every program on this device would, for `limit` at most.
+///
+/// The look-up runs on the resolver's own thread and goes on when the limit is over.
+pub async fn ask_system(
+    resolver: &Resolver,
+    name: &str,
+    limit: Duration,
+    clock: &impl Fn() -> Stamp,
+) -> (Dns, Observation) {
+    let at = clock();
+    let begun = Instant::now();
+    let (answer, word) = match resolver.resolve(name, begun + limit).await {
+        Ok(addresses) if addresses.iter().copied().any(is_nobodys) => (Dns::Lied, "lied"),
+        Ok(_) => (Dns::Answered, "answered"),
+        Err(ResolveError::TimedOut { .. } | ResolveError::Hanging { .. }) => {
+            (Dns::Silent, "silent")
+        }
+        Err(ResolveError::Unknown { .. }) => (Dns::Failed, "nxdomain"),
+        Err(ResolveError::Temporary { .. }) => (Dns::Failed, "servfail"),
+        Err(ResolveError::Failed { .. }) => (Dns::Failed, "failed"),
+    };
+    let observation = Observation {
+        probe: ProbeKind::SystemDns,
+        target: name.to_owned(),
+        family: None,
+        answer: word.to_owned(),
+        ms: u64::try_from(begun.elapsed().as_millis()).ok(),
+        at,
+    };
+    (answer, observation)
+}
+
+/// What both answers mean together.
+///
+/// 1. Addresses for the name that cannot exist are a lie, and so is an address that is nobody's.
+/// 2. An answer to the real name counts, whatever became of the other question.
+/// 3. A failure is said as such; silence means that neither question was answered.
+fn judge(real: &Result<Answer, Failure>, nonce: &Result<Answer, Failure>) -> (Dns, &'static str) {
+    let knows_nonce = matches!(nonce, Ok(Answer::Addresses(addresses)) if !addresses.is_empty());
+    match real {
+        _ if knows_nonce => (Dns::Lied, "lied"),
+        Ok(Answer::Addresses(addresses)) if addresses.iter().copied().any(is_nobodys) => {
+            (Dns::Lied, "lied")
+        }
+        Ok(Answer::Addresses(_)) => (Dns::Answered, "answered"),
+        Ok(Answer::Failed(word)) => (Dns::Failed, word),
+        Err(Failure::Unreachable) => (Dns::Failed, "unreachable"),
+        Err(Failure::Nonsense) => (Dns::Failed, "nonsense"),
+        Err(Failure::Local) => (Dns::Failed, "failed"),
+        // It is alive and does not know; only loss, or a server further up, can look like this.
+        Err(Failure::Silent) if nonce.is_ok() => (Dns::Failed, "partly_silent"),
+        Err(Failure::Silent) => (Dns::Silent, "silent"),
+    }
+}
+
+/// Whether no host can have an address, so that whoever gives it for a name blocks or lies.
+///
+/// Private and loopback addresses are somebody's: at home, names of one's own have such addresses.
+fn is_nobodys(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            v4.is_unspecified()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || v4 >= Ipv4Addr::new(240, 0, 0, 0)
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unspecified() || v6.is_multicast() || v6.segments()[..2] == DOCUMENTATION
+        }
+    }
+}
+
+/// 2001:db8::/32 (RFC 3849).
+const DOCUMENTATION: [u16; 2] = [0x2001, 0xdb8];
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Silent,
+    Unreachable,
+    /// What came back is no DNS message, or answers another question.
+    Nonsense,
+    Local,
+}
+
+/// Asks by UDP from a port that the system picks at random; the whole again by TCP if the answer was
+/// too large.
+async fn exchange(server: SocketAddr, name: &str, deadline: Instant) -> Result<Answer, Failure> {
+    let Some(query) = Query::new(name, fastrand::u16(..)) else {
+        return Err(Failure::Local);
+    };
+    match by_udp(server, &query, deadline).await? {
+        Received::Truncated => by_tcp(server, &query, deadline).await,
+        Received::Answer(answer) => Ok(answer),
+    }
+}
+
+async fn by_udp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<Received, Failure> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).await.map_err(|_| Failure::Local)?;
+    // From now on only this server's packets come in.
+    socket.connect(server).await.map_err(|error| failure(&error))?;
+    let mut buffer = [0; UDP_BYTES];
+    // A datagram may get lost, which is no verdict: it is sent once more at half-time.
+    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+    for until in [half, deadline] {
+        socket.send(query.bytes()).await.map_err(|error| failure(&error))?;
+        while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
+            let length = received.map_err(|error| failure(&error))?;
+            // What answers another question was forged, or comes late: the right one may follow.
+            if let Some(received) = query.read(&buffer[..length]) {
+                return Ok(received);
+            }
+        }
+    }
+    Err(Failure::Silent)
+}
+
+async fn by_tcp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<Answer, Failure> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(server).await?;
+        // Each message is preceded by its length (RFC 1035, 4.2.2).
+        let mut request = u16::try_from(query.bytes().len()).unwrap_or(0).to_be_bytes().to_vec();
+        request.extend(query.bytes());
+        stream.write_all(&request).await?;
+        let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut answer).await?;
+        Ok::<_, io::Error>(answer)
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    match timeout(left, exchange).await {
+        Err(_) => Err(Failure::Silent),
+        Ok(Err(error)) => Err(failure(&error)),
+        Ok(Ok(answer)) => match query.read(&answer) {
+            None | Some(Received::Truncated) => Err(Failure::Nonsense),
+            Some(Received::Answer(answer)) => Ok(answer),
+        },
+    }
+}
+
+fn failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => Failure::Unreachable,
+        io::ErrorKind::UnexpectedEof => Failure::Nonsense,
+        io::ErrorKind::TimedOut => Failure::Silent,
+        _ => Failure::Local,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lie_outweighs_an_answer_and_an_answer_outweighs_silence() {
+        let truth = || Ok(Answer::Addresses(vec![Ipv4Addr::new(23, 1, 1, 1).into()]));
+        let lie = || Ok(Answer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 1).into()]));
+        let blocked = || Ok(Answer::Addresses(vec![Ipv4Addr::UNSPECIFIED.into()]));
+        let unknown = || Ok(Answer::Failed("nxdomain"));
+        let servfail = || Ok(Answer::Failed("servfail"));
+        let silent = || Err(Failure::Silent);
+        for (real, nonce, expected) in [
+            (truth(), unknown(), (Dns::Answered, "answered")),
+            (truth(), silent(), (Dns::Answered, "answered")),
+            (truth(), Ok(Answer::Addresses(vec![])), (Dns::Answered, "answered")),
+            (Ok(Answer::Addresses(vec![])), unknown(), (Dns::Answered, "answered")),
+            (truth(), lie(), (Dns::Lied, "lied")),
+            (silent(), lie(), (Dns::Lied, "lied")),
+            (blocked(), unknown(), (Dns::Lied, "lied")),
+            (unknown(), unknown(), (Dns::Failed, "nxdomain")),
+            (servfail(), servfail(), (Dns::Failed, "servfail")),
+            (silent(), unknown(), (Dns::Failed, "partly_silent")),
+            (silent(), silent(), (Dns::Silent, "silent")),
+            (Err(Failure::Unreachable), silent(), (Dns::Failed, "unreachable")),
+        ] {
+            assert_eq!(judge(&real, &nonce), expected, "{real:?}, {nonce:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_at_home_are_somebodys() {
+        for (address, expected) in [
+            ("0.0.0.0", true),
+            ("::", true),
+            ("192.0.2.1", true),
+            ("2001:db8::1", true),
+            ("224.0.0.1", true),
+            ("255.255.255.255", true),
+            ("127.0.0.1", false),
+            ("192.168.1.5", false),
+            ("10.0.0.1", false),
+            ("fd00::1", false),
+            ("1.1.1.1", false),
+            ("2606:4700:4700::1111", false),
+        ] {
+            assert_eq!(is_nobodys(address.parse().expect("an address")), expected, "{address}");
+        }
+    }
+}

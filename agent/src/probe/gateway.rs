@@ -1,0 +1,250 @@
+//! Is the router alive?
+//!
+//! It is asked by TCP on the ports that routers have something on, all at once: name service, and
+//! the pages to set them up. A refusal is as good as a handshake, since on the own network nobody
+//! else refuses in a router's name. An ICMP echo goes along where the system lets everybody send one
+//! (macOS; Linux only for the groups in `net.ipv4.ping_group_range`, on Debian nobody).
+//!
+//! Some routers answer none of these. Whoever has never answered could not be asked, which is for
+//! the caller to remember: here it is [`Gateway::Silent`].
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, SocketAddrV6},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Connect, Family, Gateway, Interface, Round,
+    link::{self, Neighbour},
+};
+use crate::{
+    clock::Stamp,
+    outage::{Observation, ProbeKind},
+};
+
+/// DNS, and the pages to set the router up.
+const PORTS: [u16; 3] = [53, 80, 443];
+
+/// Asks the router `gateway` on `interface`, for `limit` at most.
+///
+/// The first sign of life ends it, and the other questions are given up. The observation's answer
+/// is `connected`, `refused` or `echo` from a router that is alive, else `silent`, `gone` or
+/// `not_asked`.
+pub async fn ask(
+    gateway: IpAddr,
+    interface: &Interface,
+    limit: Duration,
+    clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
+) -> (Gateway, Observation) {
+    let at = clock();
+    let begun = Instant::now();
+    let targets = PORTS.map(|port| at_port(gateway, interface, port));
+    let round = Round::start(targets, limit, Some(interface), clock);
+    let (answer, word) = tokio::select! {
+        answer = by_tcp(round, gateway, interface) => answer,
+        () = echo(gateway, interface, begun + limit) => (Gateway::Alive, "echo"),
+    };
+    let observation = Observation {
+        probe: ProbeKind::Gateway,
+        target: shown(gateway, interface),
+        family: Some(Family::of(gateway)),
+        answer: word.to_owned(),
+        ms: u64::try_from(begun.elapsed().as_millis()).ok(),
+        at,
+    };
+    (answer, observation)
+}
+
+async fn by_tcp(
+    mut round: Round,
+    gateway: IpAddr,
+    interface: &Interface,
+) -> (Gateway, &'static str) {
+    let mut ends = Vec::with_capacity(PORTS.len());
+    while let Some(answer) = round.next().await {
+        if matches!(answer.end, Connect::Connected | Connect::Refused) {
+            return (Gateway::Alive, answer.end.as_str());
+        }
+        ends.push(answer.end);
+    }
+    let answer = without_sign(&ends, || link::neighbour(gateway, interface.index));
+    (answer, answer.as_str())
+}
+
+/// What it means that no connect brought a sign of life.
+///
+/// 1. This device forbids to ask, or failed to: nobody was asked.
+/// 2. On macOS "no route to host" is also what an application gets that may not use the local
+///    network ("local network privacy"), so it says nothing.
+/// 3. The neighbour table knows that nobody is there: gone.
+/// 4. Else: silent.
+fn without_sign(ends: &[Connect], neighbour: impl FnOnce() -> Neighbour) -> Gateway {
+    let says_nothing = |end: &Connect| match end {
+        Connect::Forbidden | Connect::Failed => true,
+        Connect::Unreachable => cfg!(target_os = "macos"),
+        Connect::Connected | Connect::Refused | Connect::TimedOut => false,
+    };
+    if ends.iter().all(says_nothing) {
+        Gateway::NotAsked
+    } else if neighbour() == Neighbour::Failed {
+        Gateway::Gone
+    } else {
+        Gateway::Silent
+    }
+}
+
+/// Waits for the answer to an ICMP echo; for ever when none comes, or none can be sent.
+async fn echo(gateway: IpAddr, interface: &Interface, deadline: Instant) {
+    if let Ok(Ok(true)) = timeout_at(deadline, exchange_echo(gateway, interface)).await {
+        return;
+    }
+    std::future::pending().await
+}
+
+async fn exchange_echo(gateway: IpAddr, interface: &Interface) -> io::Result<bool> {
+    let family = Family::of(gateway);
+    let (domain, protocol) = match family {
+        Family::Ipv4 => (Domain::IPV4, Protocol::ICMPV4),
+        Family::Ipv6 => (Domain::IPV6, Protocol::ICMPV6),
+    };
+    let socket = Socket::new(domain, Type::DGRAM, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    interface.bind(&socket, family)?;
+    socket.connect(&at_port(gateway, interface, 0).into())?;
+    let socket = UdpSocket::from_std(socket.into())?;
+    let nonce: [u8; 8] = fastrand::u64(..).to_ne_bytes();
+    socket.send(&echo_request(family, nonce)).await?;
+    let mut buffer = [0; 256];
+    loop {
+        let length = socket.recv(&mut buffer).await?;
+        if is_echo_reply(family, &buffer[..length], nonce) {
+            return Ok(true);
+        }
+    }
+}
+
+/// An echo request (RFC 792, RFC 4443): type, code, checksum, identifier, sequence, the nonce.
+///
+/// Linux writes identifier and checksum itself; macOS writes neither for IPv4.
+fn echo_request(family: Family, nonce: [u8; 8]) -> [u8; 16] {
+    let mut message = [0; 16];
+    message[0] = match family {
+        Family::Ipv4 => 8,
+        Family::Ipv6 => 128,
+    };
+    message[8..].copy_from_slice(&nonce);
+    if family == Family::Ipv4 {
+        let sum: u32 = message
+            .chunks_exact(2)
+            .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+            .sum();
+        // Eight words need one fold, and the fold may carry once more.
+        let folded = (sum & 0xffff) + (sum >> 16);
+        let folded = (folded & 0xffff) + (folded >> 16);
+        message[2..4].copy_from_slice(&(!(folded as u16)).to_be_bytes());
+    }
+    message
+}
+
+/// Whether a message is the reply to the request with this nonce. macOS puts the IP header before
+/// it.
+fn is_echo_reply(family: Family, message: &[u8], nonce: [u8; 8]) -> bool {
+    let header = match message.first() {
+        Some(first) if family == Family::Ipv4 && first >> 4 == 4 => usize::from(first & 0xf) * 4,
+        _ => 0,
+    };
+    let reply_type = match family {
+        Family::Ipv4 => 0,
+        Family::Ipv6 => 129,
+    };
+    message
+        .get(header..)
+        .is_some_and(|icmp| icmp.first() == Some(&reply_type) && icmp.get(8..16) == Some(&nonce))
+}
+
+/// An address of the router; one of its link alone means nothing without the link's number.
+fn at_port(gateway: IpAddr, interface: &Interface, port: u16) -> SocketAddr {
+    match gateway {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            SocketAddrV6::new(v6, port, 0, interface.index).into()
+        }
+        _ => SocketAddr::new(gateway, port),
+    }
+}
+
+fn shown(gateway: IpAddr, interface: &Interface) -> String {
+    match gateway {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => format!("{v6}%{}", interface.name),
+        _ => gateway.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_from_absence_and_from_not_being_allowed_to_ask() {
+        use Connect::{Failed, Forbidden, TimedOut, Unreachable};
+        let unreachable =
+            if cfg!(target_os = "macos") { Gateway::NotAsked } else { Gateway::Silent };
+        for (ends, neighbour, expected) in [
+            ([TimedOut; 3], Neighbour::Known, Gateway::Silent),
+            ([TimedOut; 3], Neighbour::Asked, Gateway::Silent),
+            ([TimedOut; 3], Neighbour::Unknown, Gateway::Silent),
+            ([TimedOut; 3], Neighbour::Failed, Gateway::Gone),
+            ([Forbidden, Forbidden, TimedOut], Neighbour::Failed, Gateway::Gone),
+            ([Unreachable; 3], Neighbour::Asked, unreachable),
+            ([Forbidden, Failed, Forbidden], Neighbour::Failed, Gateway::NotAsked),
+        ] {
+            assert_eq!(without_sign(&ends, || neighbour), expected, "{ends:?}, {neighbour:?}");
+        }
+    }
+
+    #[test]
+    fn an_echo_is_known_by_its_nonce_with_and_without_ip_header() {
+        let nonce = *b"12345678";
+        let mut reply = echo_request(Family::Ipv4, nonce);
+        assert!(!is_echo_reply(Family::Ipv4, &reply, nonce), "the request is no reply");
+        reply[0] = 0;
+        assert!(is_echo_reply(Family::Ipv4, &reply, nonce));
+        assert!(!is_echo_reply(Family::Ipv4, &reply, *b"87654321"));
+        assert!(!is_echo_reply(Family::Ipv4, &reply[..12], nonce), "cut off");
+        let mut with_header = vec![0; 20];
+        with_header[0] = 0x45;
+        with_header.extend(reply);
+        assert!(is_echo_reply(Family::Ipv4, &with_header, nonce));
+        let mut reply = echo_request(Family::Ipv6, nonce);
+        reply[0] = 129;
+        assert!(is_echo_reply(Family::Ipv6, &reply, nonce));
+    }
+
+    #[test]
+    fn the_checksum_of_a_request_makes_its_sum_all_ones() {
+        for nonce in [[0; 8], [0xff; 8], *b"12345678"] {
+            let request = echo_request(Family::Ipv4, nonce);
+            let sum = request.chunks_exact(2).fold(0_u32, |sum, pair| {
+                let sum = sum + u32::from(u16::from_be_bytes([pair[0], pair[1]]));
+                (sum & 0xffff) + (sum >> 16)
+            });
+            assert_eq!(sum, 0xffff, "{nonce:?}");
+        }
+    }
+
+    #[test]
+    fn a_router_that_is_known_by_its_link_is_shown_with_it() {
+        let interface = Interface { name: "eth0".to_owned(), index: 3 };
+        let router: IpAddr = "fe80::1".parse().expect("an address");
+        assert_eq!(shown(router, &interface), "fe80::1%eth0");
+        assert_eq!(at_port(router, &interface, 53).to_string(), "[fe80::1%3]:53");
+        let router: IpAddr = "192.168.1.1".parse().expect("an address");
+        assert_eq!(shown(router, &interface), "192.168.1.1");
+    }
+}

@@ -1,0 +1,111 @@
+//! Why there is no way out, by the state of all interfaces; and which of them could be one.
+
+use crate::probe::{Family, Link};
+
+/// An interface, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) index: u32,
+    pub(super) name: String,
+    /// What made it.
+    pub(super) kind: Kind,
+    /// Whether it is switched on and has a carrier.
+    pub(super) running: bool,
+    /// The bridge, bond or VRF that it is a port of.
+    pub(super) master: Option<u32>,
+    /// The families of which it has an address that reaches beyond the link.
+    pub(super) families: Vec<Family>,
+}
+
+/// What made an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `lo`.
+    Loopback,
+    /// A tunnel (see the parent module).
+    Tunnel,
+    /// A bridge: a line when it has a line among its ports.
+    Bridge,
+    /// An end of a pair, mostly of a container. In the container itself it is the line.
+    Veth,
+    /// Everything else: cards, Wi-Fi, modems, PPP, VLANs, bonds.
+    Line,
+}
+
+impl State {
+    /// Whether a packet that leaves here could get out of this machine by a cable or by radio.
+    ///
+    /// Bridges of nothing but containers and virtual machines (`docker0`) always have a carrier
+    /// while one runs; they would hide that the cable is out.
+    fn could_lead_out(&self, all: &[Self]) -> bool {
+        match self.kind {
+            Kind::Loopback | Kind::Tunnel => false,
+            // A bridge or a bond takes its ports' addresses away; a VRF leaves them.
+            Kind::Line | Kind::Veth => self.master.is_none() || !self.families.is_empty(),
+            Kind::Bridge => {
+                all.iter().any(|port| port.master == Some(self.index) && port.kind == Kind::Line)
+            }
+        }
+    }
+}
+
+/// What is missing, when the kernel knows no way to an anchor of `family`.
+pub(super) fn without_route(all: &[State], family: Family) -> Link {
+    let mut lines =
+        all.iter().filter(|state| state.running && state.could_lead_out(all)).peekable();
+    if lines.peek().is_none() {
+        Link::NoCarrier
+    } else if lines.any(|line| line.families.contains(&family)) {
+        Link::NoRoute
+    } else {
+        Link::NoAddress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(index: u32, kind: Kind, running: bool, families: &[Family]) -> State {
+        let families = families.to_vec();
+        State { index, name: format!("if{index}"), kind, running, master: None, families }
+    }
+
+    fn port(index: u32, kind: Kind, running: bool, master: u32) -> State {
+        State { master: Some(master), ..state(index, kind, running, &[]) }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        use Family::{Ipv4, Ipv6};
+        let loopback = state(1, Kind::Loopback, true, &[]);
+        let docker = [state(7, Kind::Bridge, true, &[Ipv4]), port(8, Kind::Veth, true, 7)];
+        for (what, rest, expected) in [
+            ("nothing but loopback", vec![], Link::NoCarrier),
+            ("cable out", vec![state(2, Kind::Line, false, &[Ipv4])], Link::NoCarrier),
+            ("cable in, no address", vec![state(2, Kind::Line, true, &[])], Link::NoAddress),
+            ("the other family's", vec![state(2, Kind::Line, true, &[Ipv6])], Link::NoAddress),
+            ("an address, no route", vec![state(2, Kind::Line, true, &[Ipv4])], Link::NoRoute),
+            (
+                "cable out, Wi-Fi without an address",
+                vec![state(2, Kind::Line, false, &[Ipv4]), state(3, Kind::Line, true, &[])],
+                Link::NoAddress,
+            ),
+            ("only a tunnel", vec![state(4, Kind::Tunnel, true, &[Ipv4])], Link::NoCarrier),
+            (
+                "cable out, containers run",
+                [&docker[..], &[state(2, Kind::Line, false, &[Ipv4])]].concat(),
+                Link::NoCarrier,
+            ),
+            (
+                "a bridge over the card",
+                vec![state(7, Kind::Bridge, true, &[Ipv4]), port(2, Kind::Line, true, 7)],
+                Link::NoRoute,
+            ),
+            ("in a container", vec![state(2, Kind::Veth, true, &[Ipv4])], Link::NoRoute),
+        ] {
+            let all = [&[loopback.clone()][..], &rest].concat();
+            assert_eq!(without_route(&all, Ipv4), expected, "{what}");
+        }
+    }
+}

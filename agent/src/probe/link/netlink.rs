@@ -1,0 +1,444 @@
+//! Linux: rtnetlink.
+//!
+//! The kernel answers within the call that asks, so a socket that never waits suffices; one is
+//! opened for each question, because a late answer to an earlier question can then not be mistaken
+//! for the answer to this one.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::{fd::OwnedFd, unix::net::UnixDatagram as StdDatagram},
+};
+
+use netlink_packet_core::{
+    NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressMessage, AddressScope},
+    link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
+    route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteType, RouteVia},
+};
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily as SocketFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind,
+        netlink::SocketAddrNetlink, recv, sendto, socket_with,
+    },
+};
+use tokio::net::UnixDatagram;
+
+use super::{
+    Neighbour,
+    judge::{self, Kind, State},
+};
+use crate::probe::{Family, Interface, Link, Route};
+
+/// The kernel splits long answers into pieces of at most this size (`NLMSG_GOODSIZE` and what
+/// libnetlink reads with).
+const BUFFER_BYTES: usize = 32 * 1024;
+/// Links, and the addresses and routes of both families (`RTMGRP_*`, rtnetlink(7)).
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/// One address of each family that nobody has (RFC 5737, RFC 3849).
+const SOMEWHERE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+
+/// The kernel's messages about changes.
+#[derive(Debug)]
+pub(super) struct Events {
+    socket: UnixDatagram,
+}
+
+impl Events {
+    pub(super) fn new() -> io::Result<Self> {
+        // Any socket of datagrams can be waited for as if it were of this type.
+        let socket = StdDatagram::from(open(GROUPS)?);
+        Ok(Self { socket: UnixDatagram::from_std(socket)? })
+    }
+
+    /// Waits for a message. More than the kernel could keep (`ENOBUFS`) is one as well.
+    pub(super) async fn next(&mut self) -> io::Result<()> {
+        // What it says does not matter: whoever is told looks for himself.
+        match self.socket.recv(&mut [0; 16]).await {
+            Err(error) if Errno::from_io_error(&error) != Some(Errno::NOBUFS) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Throws away the messages that have come.
+    pub(super) fn drain(&mut self) {
+        while self.socket.try_recv(&mut [0; 16]).is_ok() {}
+    }
+}
+
+pub(super) fn link_to(anchor: IpAddr) -> io::Result<Link> {
+    let anchor = anchor.to_canonical();
+    let family = Family::of(anchor);
+    let states = interfaces()?;
+    let Some(found) = route(anchor, Look::Use)? else {
+        return Ok(judge::without_route(&states, family));
+    };
+    let Some(state) = states.iter().find(|state| state.index == found.index) else {
+        // It was unplugged between the two questions.
+        return Ok(judge::without_route(&states, family));
+    };
+    let tunnel = state.kind == Kind::Tunnel;
+    if tunnel && lines_beneath(&states, anchor)?.is_empty() {
+        // A tunnel stays up when the cable is pulled from beneath it.
+        let all_lines: Vec<_> =
+            states.into_iter().filter(|state| state.kind != Kind::Tunnel).collect();
+        return Ok(judge::without_route(&all_lines, family));
+    }
+    if !tunnel && !state.running {
+        // The kernel keeps the routes of an interface that has lost its carrier.
+        return Ok(Link::NoCarrier);
+    }
+    if found.source.is_some_and(|source| only_on_the_link(source) && !only_on_the_link(anchor)) {
+        return Ok(Link::NoAddress);
+    }
+    Ok(Link::Routed(Route {
+        interface: state.name.clone(),
+        index: found.index,
+        source: found.source,
+        gateway: found.gateway,
+        tunnel,
+    }))
+}
+
+pub(super) fn neighbour(gateway: IpAddr, index: u32) -> io::Result<Neighbour> {
+    let gateway = gateway.to_canonical();
+    let mut request = NeighbourMessage::default();
+    request.header.family = family_of(gateway);
+    request.header.ifindex = index;
+    let mut found = Neighbour::Unknown;
+    ask(RouteNetlinkMessage::GetNeighbour(request), NLM_F_DUMP, |answer| {
+        let RouteNetlinkMessage::NewNeighbour(entry) = answer else { return };
+        let is_it = entry.header.ifindex == index
+            && entry.attributes.iter().any(|attribute| match attribute {
+                NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => gateway == *v4,
+                NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => gateway == *v6,
+                _ => false,
+            });
+        if is_it {
+            found = match entry.header.state {
+                NeighbourState::Failed => Neighbour::Failed,
+                NeighbourState::Incomplete | NeighbourState::Probe => Neighbour::Asked,
+                NeighbourState::None | NeighbourState::Other(_) => Neighbour::Unknown,
+                _ => Neighbour::Known,
+            };
+        }
+    })?;
+    Ok(found)
+}
+
+pub(super) fn beneath(anchor: IpAddr) -> io::Result<Option<Interface>> {
+    let anchor = anchor.to_canonical();
+    let states = interfaces()?;
+    let mut best: Option<(u32, &State)> = None;
+    for state in states.iter().filter(|state| is_running_line(state)) {
+        let Some(metric) = metric_through(state, anchor)? else { continue };
+        if best.is_none_or(|(lowest, _)| metric < lowest) {
+            best = Some((metric, state));
+        }
+    }
+    Ok(best.map(|(_, state)| Interface { name: state.name.clone(), index: state.index }))
+}
+
+/// The lines that a tunnel could run over: it may carry one family over the other.
+fn lines_beneath<'a>(states: &'a [State], anchor: IpAddr) -> io::Result<Vec<&'a State>> {
+    let mut lines = Vec::new();
+    for state in states.iter().filter(|state| is_running_line(state)) {
+        for address in SOMEWHERE.into_iter().chain([anchor]) {
+            if metric_through(state, address)?.is_some() {
+                lines.push(state);
+                break;
+            }
+        }
+    }
+    Ok(lines)
+}
+
+fn is_running_line(state: &State) -> bool {
+    state.running && !matches!(state.kind, Kind::Loopback | Kind::Tunnel)
+}
+
+/// How much the kernel dislikes the route to `anchor` through one interface; `None` without one.
+fn metric_through(state: &State, anchor: IpAddr) -> io::Result<Option<u32>> {
+    Ok(route(anchor, Look::Through(state.index))?.map(|found| found.metric))
+}
+
+/// How to look for a route.
+#[derive(Clone, Copy)]
+enum Look {
+    /// The one that would be used.
+    Use,
+    /// The entry of the tables that a socket bound to this interface would use. (Asked for its use,
+    /// IPv4 would invent a neighbour on that interface where it knows no route.)
+    Through(u32),
+}
+
+struct Found {
+    index: u32,
+    source: Option<IpAddr>,
+    gateway: Option<IpAddr>,
+    metric: u32,
+}
+
+/// Looks for the route to `anchor`; `None` when there is none.
+fn route(anchor: IpAddr, look: Look) -> io::Result<Option<Found>> {
+    let mut request = RouteMessage::default();
+    request.header.address_family = family_of(anchor);
+    request.header.destination_prefix_length = if anchor.is_ipv4() { 32 } else { 128 };
+    request.attributes.push(RouteAttribute::Destination(match anchor {
+        IpAddr::V4(v4) => RouteAddress::Inet(v4),
+        IpAddr::V6(v6) => RouteAddress::Inet6(v6),
+    }));
+    if let Look::Through(index) = look {
+        request.header.flags |= RouteFlags::FibMatch;
+        request.attributes.push(RouteAttribute::Oif(index));
+    }
+    let mut found = None;
+    let asked = ask(RouteNetlinkMessage::GetRoute(request), 0, |answer| {
+        if let RouteNetlinkMessage::NewRoute(message) = answer {
+            found = read_route(&message);
+        }
+    });
+    match asked {
+        Ok(()) => Ok(found),
+        // "No such process", "invalid" and "not permitted" are what a missing, a "blackhole" and a
+        // "prohibit" route answer with.
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(
+                Errno::NETUNREACH
+                | Errno::HOSTUNREACH
+                | Errno::SRCH
+                | Errno::INVAL
+                | Errno::ACCESS
+                | Errno::NETDOWN
+                | Errno::NODEV,
+            ) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+fn read_route(message: &RouteMessage) -> Option<Found> {
+    // IPv6 answers with such a route instead of an error.
+    if matches!(
+        message.header.kind,
+        RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit | RouteType::Throw
+    ) {
+        return None;
+    }
+    // IPv6's metric when none is given (IP6_RT_PRIO_USER); the kernel always names it.
+    let mut found = Found { index: 0, source: None, gateway: None, metric: 0 };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => found.index = *index,
+            RouteAttribute::Priority(metric) => found.metric = *metric,
+            RouteAttribute::PrefSource(source) => found.source = address(source),
+            RouteAttribute::Gateway(gateway) => found.gateway = address(gateway),
+            RouteAttribute::Via(RouteVia::Inet(gateway)) => found.gateway = Some((*gateway).into()),
+            RouteAttribute::Via(RouteVia::Inet6(gateway)) => {
+                found.gateway = Some((*gateway).into());
+            }
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
+fn address(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some((*v4).into()),
+        RouteAddress::Inet6(v6) => Some((*v6).into()),
+        _ => None,
+    }
+}
+
+/// All interfaces, with the families of their addresses.
+fn interfaces() -> io::Result<Vec<State>> {
+    let mut request = LinkMessage::default();
+    request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let mut states = Vec::new();
+    ask(RouteNetlinkMessage::GetLink(request), NLM_F_DUMP, |answer| {
+        if let RouteNetlinkMessage::NewLink(message) = answer {
+            states.push(read_link(&message));
+        }
+    })?;
+    ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP, |answer| {
+        let RouteNetlinkMessage::NewAddress(message) = answer else { return };
+        let family = match message.header.family {
+            AddressFamily::Inet => Family::Ipv4,
+            AddressFamily::Inet6 => Family::Ipv6,
+            _ => return,
+        };
+        if !matches!(message.header.scope, AddressScope::Universe | AddressScope::Site) {
+            return;
+        }
+        if let Some(state) = states.iter_mut().find(|state| state.index == message.header.index)
+            && !state.families.contains(&family)
+        {
+            state.families.push(family);
+        }
+    })?;
+    Ok(states)
+}
+
+fn read_link(message: &LinkMessage) -> State {
+    let flags = message.header.flags;
+    let mut state = State {
+        index: message.header.index,
+        name: String::new(),
+        kind: Kind::Line,
+        // Up and running: Wi-Fi has a carrier before it is let in, and is "dormant" until then.
+        running: flags.contains(LinkFlags::Up | LinkFlags::Running),
+        master: None,
+        families: Vec::new(),
+    };
+    if flags.contains(LinkFlags::Loopback) {
+        state.kind = Kind::Loopback;
+    }
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => state.name.clone_from(name),
+            LinkAttribute::Controller(master) => state.master = Some(*master),
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    if let LinkInfo::Kind(kind) = info {
+                        state.kind = kind_of(kind);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    state
+}
+
+fn kind_of(kind: &InfoKind) -> Kind {
+    match kind {
+        InfoKind::Tun
+        | InfoKind::Wireguard
+        | InfoKind::IpIp
+        | InfoKind::Ip6Tnl
+        | InfoKind::SitTun
+        | InfoKind::GreTun
+        | InfoKind::GreTun6
+        | InfoKind::GreTap
+        | InfoKind::GreTap6
+        | InfoKind::Vti
+        | InfoKind::Vti6
+        | InfoKind::Xfrm => Kind::Tunnel,
+        InfoKind::Bridge => Kind::Bridge,
+        InfoKind::Veth => Kind::Veth,
+        // OpenVPN's data channel offload, and AmneziaWG.
+        InfoKind::Other(name) if name.starts_with("ovpn") || name == "amneziawg" => Kind::Tunnel,
+        _ => Kind::Line,
+    }
+}
+
+/// Asks the kernel one question and hands over each of its answers.
+///
+/// An answer that cannot be decoded is left out: a newer kernel may say more than is known here.
+fn ask(
+    question: RouteNetlinkMessage,
+    flags: u16,
+    mut answer: impl FnMut(RouteNetlinkMessage),
+) -> io::Result<()> {
+    let socket = open(0)?;
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | flags;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(question));
+    message.finalize();
+    let mut request = vec![0; message.buffer_len()];
+    message.serialize(&mut request);
+    sendto(&socket, &request, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::DONTWAIT)?;
+        let mut rest = &buffer[..length];
+        while !rest.is_empty() {
+            let length =
+                NetlinkBuffer::new_checked(rest).map_err(io::Error::other)?.length() as usize;
+            if let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest) {
+                match message.payload {
+                    NetlinkPayload::Done(_) => return Ok(()),
+                    NetlinkPayload::Error(error) if error.code.is_some() => {
+                        return Err(error.to_io());
+                    }
+                    NetlinkPayload::InnerMessage(inner) => answer(inner),
+                    _ => {}
+                }
+            }
+            // Messages begin at multiples of four bytes.
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+        if flags & NLM_F_DUMP == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn open(groups: u32) -> io::Result<OwnedFd> {
+    let socket = socket_with(
+        SocketFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None, // NETLINK_ROUTE is the protocol with number 0.
+    )?;
+    bind(&socket, &SocketAddrNetlink::new(0, groups))?;
+    Ok(socket)
+}
+
+fn family_of(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+/// Whether an address means something on its own link only (RFC 3927, RFC 4291).
+fn only_on_the_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_reached_by_loopback() {
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let Link::Routed(route) = link_to(loopback).expect("the kernel answers") else {
+            panic!("there is a route to loopback");
+        };
+        assert_eq!((&*route.interface, route.source), ("lo", Some(loopback)));
+        assert_eq!((route.gateway, route.tunnel), (None, false));
+    }
+
+    #[test]
+    fn what_hides_the_line_is_a_tunnel_and_a_modem_is_a_line() {
+        for (kind, expected) in [
+            (InfoKind::Tun, Kind::Tunnel),
+            (InfoKind::Wireguard, Kind::Tunnel),
+            (InfoKind::SitTun, Kind::Tunnel),
+            (InfoKind::Other("ovpn".to_owned()), Kind::Tunnel),
+            (InfoKind::Other("ovpn-dco".to_owned()), Kind::Tunnel),
+            (InfoKind::Other("ppp".to_owned()), Kind::Line),
+            (InfoKind::Wwan, Kind::Line),
+            (InfoKind::Vlan, Kind::Line),
+            (InfoKind::Bond, Kind::Line),
+            (InfoKind::Bridge, Kind::Bridge),
+            (InfoKind::Veth, Kind::Veth),
+        ] {
+            assert_eq!(kind_of(&kind), expected, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! macOS: the routing socket (`route(4)`).
+//!
+//! The messages are laid out as in `<net/route.h>` of macOS: a header of 92 bytes, then one socket
+//! address for each bit that is set in the header's `rtm_addrs`, in the order of the bits, each
+//! padded to four bytes. They are read as bytes, at offsets that are named below.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+#[cfg(target_os = "macos")]
+pub(super) use socket::{Events, beneath, link_to, neighbour};
+
+use crate::probe::{Family, Route};
+
+/// `struct rt_msghdr`: its size and the places of its fields.
+const HEADER_BYTES: usize = 92;
+const VERSION_AT: usize = 2;
+const TYPE_AT: usize = 3;
+const INDEX_AT: usize = 4;
+const FLAGS_AT: usize = 8;
+const ADDRESSES_AT: usize = 12;
+const SEQUENCE_AT: usize = 20;
+const ERROR_AT: usize = 24;
+
+const RTM_VERSION: u8 = 5;
+const RTM_ADD: u8 = 0x1;
+const RTM_DELETE: u8 = 0x2;
+const RTM_CHANGE: u8 = 0x3;
+const RTM_GET: u8 = 0x4;
+const RTM_NEWADDR: u8 = 0xc;
+const RTM_DELADDR: u8 = 0xd;
+const RTM_IFINFO: u8 = 0xe;
+
+const RTF_UP: i32 = 0x1;
+const RTF_GATEWAY: i32 = 0x2;
+const RTF_HOST: i32 = 0x4;
+const RTF_REJECT: i32 = 0x8;
+const RTF_LLINFO: i32 = 0x400;
+const RTF_BLACKHOLE: i32 = 0x1000;
+const RTF_WASCLONED: i32 = 0x20000;
+const RTF_IFSCOPE: i32 = 0x0100_0000;
+
+/// The bits of `rtm_addrs`, which are also the order of the addresses: destination, gateway,
+/// netmask, genmask, interface (name), interface address.
+const RTA_DST: i32 = 0x1;
+const GATEWAY_BIT: u32 = 1;
+const INTERFACE_BIT: u32 = 4;
+const SOURCE_BIT: u32 = 5;
+const RTA_IFP: i32 = 1 << INTERFACE_BIT;
+const RTA_IFA: i32 = 1 << SOURCE_BIT;
+
+/// macOS's numbers of the address families in socket addresses.
+const AF_INET: u8 = 2;
+const AF_LINK: u8 = 18;
+const AF_INET6: u8 = 30;
+
+/// Asks for the route to `anchor`; through the interface with number `scope` alone where one is
+/// given.
+fn question(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
+    let mut message = vec![0; HEADER_BYTES];
+    message[VERSION_AT] = RTM_VERSION;
+    message[TYPE_AT] = RTM_GET;
+    let mut flags = RTF_UP | RTF_GATEWAY | RTF_HOST;
+    if let Some(index) = scope.and_then(|index| u16::try_from(index).ok()) {
+        flags |= RTF_IFSCOPE;
+        put(&mut message, INDEX_AT, &index.to_ne_bytes());
+    }
+    put(&mut message, FLAGS_AT, &flags.to_ne_bytes());
+    put(&mut message, ADDRESSES_AT, &(RTA_DST | RTA_IFP | RTA_IFA).to_ne_bytes());
+    put(&mut message, SEQUENCE_AT, &sequence.to_ne_bytes());
+    match anchor {
+        IpAddr::V4(v4) => {
+            message.extend([16, AF_INET, 0, 0]);
+            message.extend(v4.octets());
+            message.extend([0; 8]);
+        }
+        IpAddr::V6(v6) => {
+            message.extend([28, AF_INET6, 0, 0, 0, 0, 0, 0]);
+            message.extend(v6.octets());
+            message.extend([0; 4]);
+        }
+    }
+    // Where the kernel is to write the name and the address of the interface.
+    message.extend([20, AF_LINK]);
+    message.extend([0; 18]);
+    message.extend([16, AF_INET]);
+    message.extend([0; 14]);
+    let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+    put(&mut message, 0, &length.to_ne_bytes());
+    message
+}
+
+fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
+    message[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+/// What the kernel said to a question.
+#[derive(Debug, PartialEq, Eq)]
+enum Reply {
+    /// This is the route.
+    Found(Route),
+    /// There is none.
+    Nowhere,
+}
+
+/// Reads the reply to the question with this number; `None` for every other message.
+fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
+    let is_it = message.len() >= HEADER_BYTES
+        && message[VERSION_AT] == RTM_VERSION
+        && message[TYPE_AT] == RTM_GET
+        && number(message, SEQUENCE_AT)? == sequence;
+    if !is_it {
+        return None;
+    }
+    let flags = number(message, FLAGS_AT)?;
+    if number(message, ERROR_AT)? != 0 || flags & (RTF_REJECT | RTF_BLACKHOLE) != 0 {
+        return Some(Reply::Nowhere);
+    }
+    let mut route = Route {
+        interface: String::new(),
+        index: u32::from(u16::from_ne_bytes([message[INDEX_AT], message[INDEX_AT + 1]])),
+        source: None,
+        gateway: None,
+        tunnel: false,
+    };
+    let present = number(message, ADDRESSES_AT)?;
+    let mut rest = &message[HEADER_BYTES..];
+    for bit in 0..8 {
+        if present & (1 << bit) == 0 {
+            continue;
+        }
+        let length = usize::from(*rest.first()?);
+        let address = rest.get(..length)?;
+        match bit {
+            GATEWAY_BIT if flags & RTF_GATEWAY != 0 => route.gateway = internet(address),
+            INTERFACE_BIT => route.interface = interface_name(address)?,
+            SOURCE_BIT => route.source = internet(address),
+            _ => {}
+        }
+        // An empty address still takes four bytes.
+        rest = rest.get(length.max(1).next_multiple_of(4)..).unwrap_or_default();
+    }
+    route.tunnel = is_tunnel(&route.interface);
+    Some(Reply::Found(route))
+}
+
+fn number(message: &[u8], at: usize) -> Option<i32> {
+    Some(i32::from_ne_bytes(message.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The address in a `sockaddr_in` or `sockaddr_in6`.
+fn internet(address: &[u8]) -> Option<IpAddr> {
+    match *address.get(1)? {
+        AF_INET => {
+            let octets: [u8; 4] = address.get(4..8)?.try_into().ok()?;
+            Some(Ipv4Addr::from(octets).into())
+        }
+        AF_INET6 => {
+            let mut octets: [u8; 16] = address.get(8..24)?.try_into().ok()?;
+            if octets[0] == 0xfe && octets[1] & 0xc0 == 0x80 {
+                // The kernel keeps the interface's number in the middle of a link-local address.
+                (octets[2], octets[3]) = (0, 0);
+            }
+            Some(Ipv6Addr::from(octets).into())
+        }
+        _ => None,
+    }
+}
+
+/// The name in a `sockaddr_dl`: its length is at 5, the name at 8.
+fn interface_name(address: &[u8]) -> Option<String> {
+    if *address.get(1)? != AF_LINK {
+        return None;
+    }
+    let length = usize::from(*address.get(5)?);
+    Some(String::from_utf8_lossy(address.get(8..8 + length)?).into_owned())
+}
+
+/// macOS names what made an interface; see the parent module for why `ppp` is not among them.
+fn is_tunnel(name: &str) -> bool {
+    let kind = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    matches!(kind, "utun" | "ipsec" | "gif" | "stf" | "tun" | "tap")
+}
+
+/// Whether an interface could lead out by a cable or by radio.
+fn is_line(name: &str) -> bool {
+    let kind = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    matches!(kind, "en" | "ppp" | "pdp_ip" | "bond" | "vlan")
+}
+
+/// Whether a message tells of a change that matters: not the answers to questions, and not what the
+/// kernel notes of every neighbour and host.
+fn tells_of_change(message: &[u8]) -> bool {
+    let noted = message.get(TYPE_AT).copied();
+    match noted {
+        Some(RTM_NEWADDR | RTM_DELADDR | RTM_IFINFO) => true,
+        Some(RTM_ADD | RTM_DELETE | RTM_CHANGE) => {
+            number(message, FLAGS_AT).is_none_or(|flags| flags & (RTF_LLINFO | RTF_WASCLONED) == 0)
+        }
+        _ => false,
+    }
+}
+
+/// The family is asked for in the question; the kernel answers in the same.
+fn is_of(family: Family, route: &Route) -> bool {
+    route.source.is_none_or(|source| Family::of(source) == family)
+}
+
+#[cfg(target_os = "macos")]
+mod socket {
+    use std::{
+        io::{self, Read, Write},
+        net::IpAddr,
+        os::{fd::OwnedFd, unix::net::UnixDatagram as StdDatagram},
+        time::Duration,
+    };
+
+    use rustix::process::getpid;
+    use socket2::{Domain, Socket, Type};
+    use tokio::net::UnixDatagram;
+
+    use super::{super::Neighbour, Reply, is_line, is_of, question, read_reply, tells_of_change};
+    use crate::probe::{Family, Interface, Link};
+
+    /// `PF_ROUTE` of `<sys/socket.h>`.
+    const PF_ROUTE: i32 = 17;
+    /// More than any message about routes takes.
+    const MESSAGE_BYTES: usize = 2_048;
+    /// The kernel answers at once; but its answer also waits behind messages to everybody.
+    const PATIENCE: Duration = Duration::from_millis(100);
+    /// As many interfaces as are looked at for what is beneath a tunnel.
+    const MOST_INTERFACES: u32 = 64;
+
+    /// The kernel's messages about changes.
+    #[derive(Debug)]
+    pub(in super::super) struct Events {
+        socket: UnixDatagram,
+    }
+
+    impl Events {
+        pub(in super::super) fn new() -> io::Result<Self> {
+            let socket = open()?;
+            socket.set_nonblocking(true)?;
+            // Any socket of datagrams can be waited for as if it were of this type.
+            let socket = StdDatagram::from(OwnedFd::from(socket));
+            Ok(Self { socket: UnixDatagram::from_std(socket)? })
+        }
+
+        pub(in super::super) async fn next(&mut self) -> io::Result<()> {
+            let mut message = [0; MESSAGE_BYTES];
+            loop {
+                match self.socket.recv(&mut message).await {
+                    Ok(length) if !tells_of_change(&message[..length]) => {}
+                    Ok(_) => return Ok(()),
+                    // The kernel had more to tell than it could keep.
+                    Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+
+        pub(in super::super) fn drain(&mut self) {
+            while self.socket.try_recv(&mut [0; 16]).is_ok() {}
+        }
+    }
+
+    const NO_BUFFERS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
+
+    pub(in super::super) fn link_to(anchor: IpAddr) -> io::Result<Link> {
+        Ok(match ask(anchor, None)? {
+            Reply::Found(route) if is_of(Family::of(anchor), &route) => Link::Routed(route),
+            Reply::Found(_) | Reply::Nowhere => Link::NoRoute,
+        })
+    }
+
+    // The return type is that of the other systems, which can fail.
+    #[allow(clippy::unnecessary_wraps)]
+    pub(in super::super) fn neighbour(_: IpAddr, _: u32) -> io::Result<Neighbour> {
+        Ok(Neighbour::Unknown)
+    }
+
+    pub(in super::super) fn beneath(anchor: IpAddr) -> io::Result<Option<Interface>> {
+        for index in 1..=MOST_INTERFACES {
+            if let Reply::Found(route) = ask(anchor, Some(index))?
+                && is_line(&route.interface)
+                && route.index == index
+                && route.gateway.is_some()
+            {
+                return Ok(Some(Interface::from(&route)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn ask(anchor: IpAddr, scope: Option<u32>) -> io::Result<Reply> {
+        let mut socket = open()?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        // Everybody who listens gets the answer; the number tells ours from others'.
+        let sequence = getpid().as_raw_nonzero().get() ^ fastrand::i32(..);
+        match socket.write(&question(anchor.to_canonical(), scope, sequence)) {
+            // ESRCH: "not in table".
+            Err(error) if error.raw_os_error() == Some(NOT_IN_TABLE) => return Ok(Reply::Nowhere),
+            Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {
+                return Ok(Reply::Nowhere);
+            }
+            written => written?,
+        };
+        let mut message = [0; MESSAGE_BYTES];
+        loop {
+            let length = socket.read(&mut message)?;
+            if let Some(reply) = read_reply(&message[..length], sequence) {
+                return Ok(reply);
+            }
+        }
+    }
+
+    const NOT_IN_TABLE: i32 = rustix::io::Errno::SRCH.raw_os_error();
+
+    fn open() -> io::Result<Socket> {
+        Socket::new(Domain::from(PF_ROUTE), Type::RAW, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEQUENCE: i32 = 77;
+
+    /// A reply as `route -n get 1.1.1.1` gets it on a Mac at 192.168.1.20 behind 192.168.1.1, with
+    /// the interface en0.
+    fn reply() -> Vec<u8> {
+        let mut message = question("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
+        message.truncate(HEADER_BYTES);
+        put(&mut message, INDEX_AT, &4_u16.to_ne_bytes());
+        put(&mut message, FLAGS_AT, &(RTF_UP | RTF_GATEWAY).to_ne_bytes());
+        put(&mut message, ADDRESSES_AT, &(0x1 | 0x2 | 0x4 | RTA_IFP | RTA_IFA).to_ne_bytes());
+        message.extend([16, AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend([16, AF_INET, 0, 0, 192, 168, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        // The netmask of the default route is empty.
+        message.extend([0, 0, 0, 0]);
+        message
+            .extend([20, AF_LINK, 4, 0, 6, 3, 6, 0, b'e', b'n', b'0', 1, 2, 3, 4, 5, 6, 0, 0, 0]);
+        message.extend([16, AF_INET, 0, 0, 192, 168, 1, 20, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message
+    }
+
+    #[test]
+    fn a_reply_names_interface_source_and_router() {
+        let expected = Route {
+            interface: "en0".to_owned(),
+            index: 4,
+            source: Some("192.168.1.20".parse().expect("an address")),
+            gateway: Some("192.168.1.1".parse().expect("an address")),
+            tunnel: false,
+        };
+        assert_eq!(read_reply(&reply(), SEQUENCE), Some(Reply::Found(expected)));
+        assert_eq!(read_reply(&reply(), SEQUENCE + 1), None, "somebody else's");
+        let mut nowhere = reply();
+        put(&mut nowhere, ERROR_AT, &3_i32.to_ne_bytes());
+        assert_eq!(read_reply(&nowhere, SEQUENCE), Some(Reply::Nowhere));
+        for length in 0..reply().len() {
+            // Whatever is cut off, reading it must not panic.
+            let _ = read_reply(&reply()[..length], SEQUENCE);
+        }
+    }
+
+    #[test]
+    fn a_question_is_as_long_as_it_says() {
+        for anchor in ["1.1.1.1", "2606:4700:4700::1111"] {
+            let message = question(anchor.parse().expect("an address"), Some(5), SEQUENCE);
+            let length = u16::from_ne_bytes([message[0], message[1]]);
+            assert_eq!(usize::from(length), message.len());
+            assert_eq!(message.len() % 4, 0);
+        }
+    }
+
+    #[test]
+    fn names_tell_tunnels_from_lines() {
+        for (name, tunnel, line) in [
+            ("utun3", true, false),
+            ("ipsec0", true, false),
+            ("en0", false, true),
+            ("en11", false, true),
+            ("ppp0", false, true),
+            ("bridge0", false, false),
+            ("awdl0", false, false),
+            ("lo0", false, false),
+        ] {
+            assert_eq!((is_tunnel(name), is_line(name)), (tunnel, line), "{name}");
+        }
+    }
+
+    #[test]
+    fn answers_and_neighbours_are_no_change() {
+        let mut message = reply();
+        assert!(!tells_of_change(&message), "the answer to a question");
+        message[TYPE_AT] = RTM_DELETE;
+        assert!(tells_of_change(&message));
+        put(&mut message, FLAGS_AT, &(RTF_UP | RTF_LLINFO).to_ne_bytes());
+        assert!(!tells_of_change(&message), "a neighbour");
+        message[TYPE_AT] = RTM_IFINFO;
+        assert!(tells_of_change(&message));
+        assert!(is_of(
+            Family::Ipv4,
+            &Route {
+                interface: String::new(),
+                index: 1,
+                source: None,
+                gateway: None,
+                tunnel: false,
+            }
+        ));
+    }
+}

@@ -1,0 +1,237 @@
+//! Does a login page answer in the internet's place?
+//!
+//! A plain HTTP request goes to a server that is known to answer `204 No Content` and nothing else.
+//! A portal cannot let that through: it answers with its own page, or sends the browser there. The
+//! request carries a random number, so that no cache can answer, and follows no redirect, keeps no
+//! connection and uses no proxy.
+//!
+//! Only a complete HTTP answer tells. Refusals, resets and silence are how a dead line looks too, and
+//! never count as a portal; neither do errors of a server or of a proxy on the way (5xx), which
+//! say that somebody could not get through. `511 Network Authentication Required` is the exception:
+//! portals alone say that (RFC 6585).
+//!
+//! The servers are asked by name, although a portal may answer look-ups with its own address: then
+//! its page is what comes back, which is the sign that is looked for. No portal can swallow look-ups
+//! altogether, since a browser could not show its page.
+
+use std::{io, net::SocketAddr, pin::Pin, time::Duration};
+
+use hyper::{
+    Request, Response, StatusCode, Version,
+    body::{Body, Incoming},
+    header,
+};
+use hyper_util::rt::TokioIo;
+use reqwest::Url;
+use tokio::{
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+
+use super::Portal;
+use crate::{
+    clock::Stamp,
+    heartbeat::Resolver,
+    outage::{Observation, ProbeKind},
+};
+
+/// The servers that are asked when none is set: two, of different owners, because one may be
+/// blocked, and because some portals let the best-known one through. Both exist for this purpose
+/// and are asked by hundreds of millions of devices.
+pub const DEFAULT: [&str; 2] =
+    ["http://connectivitycheck.gstatic.com/generate_204", "http://cp.cloudflare.com/generate_204"];
+
+/// How long to wait at most: a portal is on the local network or close to it.
+pub const LIMIT: Duration = Duration::from_secs(3);
+
+/// Asks all servers at once, for `limit` at most, and says what came back.
+///
+/// The first server that was answered for by somebody else decides. The genuine answer counts only
+/// when all have ended without that. The observation names the server that decided, or the first.
+pub async fn ask(
+    servers: &[Url],
+    resolver: &std::sync::Arc<Resolver>,
+    limit: Duration,
+    clock: &impl Fn() -> Stamp,
+) -> (Portal, Observation) {
+    let at = clock();
+    let begun = Instant::now();
+    let mut checks = JoinSet::new();
+    for server in servers {
+        let (server, resolver) = (server.clone(), std::sync::Arc::clone(resolver));
+        checks.spawn(async move {
+            let answer = check(&server, &resolver, begun + limit).await;
+            (answer, server)
+        });
+    }
+    let mut decided = (Portal::NoAnswer, servers.first().cloned());
+    while let Some(ended) = checks.join_next().await {
+        let Ok((answer, server)) = ended else { continue };
+        if answer != Portal::NoAnswer {
+            decided = (answer, Some(server));
+        }
+        if answer == Portal::Intercepted {
+            break;
+        }
+    }
+    let (answer, server) = decided;
+    let observation = Observation {
+        probe: ProbeKind::Portal,
+        target: server.as_ref().and_then(Url::host_str).unwrap_or("nobody").to_owned(),
+        family: None,
+        answer: answer.as_str().to_owned(),
+        ms: u64::try_from(begun.elapsed().as_millis()).ok(),
+        at,
+    };
+    (answer, observation)
+}
+
+async fn check(server: &Url, resolver: &Resolver, deadline: Instant) -> Portal {
+    match timeout_at(deadline, fetch(server, resolver, deadline)).await {
+        Ok(Ok((status, has_body))) => judge(status, has_body),
+        // Whatever went wrong on the way, nobody has answered.
+        Ok(Err(_)) | Err(_) => Portal::NoAnswer,
+    }
+}
+
+/// What an answer means.
+fn judge(status: StatusCode, has_body: bool) -> Portal {
+    match status {
+        StatusCode::NO_CONTENT if !has_body => Portal::Genuine,
+        StatusCode::NETWORK_AUTHENTICATION_REQUIRED => Portal::Intercepted,
+        status if status.is_server_error() => Portal::NoAnswer,
+        _ => Portal::Intercepted,
+    }
+}
+
+async fn fetch(
+    server: &Url,
+    resolver: &Resolver,
+    deadline: Instant,
+) -> io::Result<(StatusCode, bool)> {
+    let host = server.host_str().ok_or(io::ErrorKind::InvalidInput)?;
+    let port = server.port_or_known_default().unwrap_or(80);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let addresses = resolver.resolve(bare, deadline).await.map_err(io::Error::other)?;
+    let stream = connect(addresses.into_iter().map(|ip| SocketAddr::new(ip, port))).await?;
+    let request = request(server, host)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        Ok(describe(response).await)
+    };
+    // The connection works for as long as it is polled, and only then.
+    tokio::pin!(connection, exchange);
+    tokio::select! {
+        biased;
+        answer = &mut exchange => answer,
+        _ = &mut connection => exchange.await,
+    }
+}
+
+/// Connects to the first address that can be reached; each gets all the time that is left, unless
+/// the kernel says at once that it has no way there (IPv6 without a route).
+async fn connect(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for address in addresses.take(MOST_ADDRESSES) {
+        attempts.spawn(TcpStream::connect(address));
+    }
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.map_err(io::Error::other).flatten() {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// As many addresses of one server as are tried at once: usually one of each family.
+const MOST_ADDRESSES: usize = 4;
+
+fn request(server: &Url, host: &str) -> io::Result<Request<String>> {
+    let mut target = server.path().to_owned();
+    target.push('?');
+    if let Some(query) = server.query() {
+        target.push_str(query);
+        target.push('&');
+    }
+    target.push_str(&format!("ispmon={:016x}", fastrand::u64(..)));
+    let host = match server.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    Request::get(target)
+        .version(Version::HTTP_11)
+        .header(header::HOST, host)
+        .header(header::USER_AGENT, concat!("ispmon-agent/", env!("CARGO_PKG_VERSION")))
+        .header(header::CONNECTION, "close")
+        .header(header::CACHE_CONTROL, "no-cache")
+        .body(String::new())
+        .map_err(io::Error::other)
+}
+
+async fn describe(response: Response<Incoming>) -> (StatusCode, bool) {
+    let status = response.status();
+    // By HTTP a 204 ends with its head; a length that it claims to have is not the genuine one's.
+    let claims_length = response
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|length| length.as_bytes() != b"0");
+    let mut body = response.into_body();
+    let has_body = claims_length
+        || !body.is_end_stream()
+            && std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context))
+                .await
+                .is_some();
+    (status, has_body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_somebody_else_would_say_is_a_portal() {
+        for (status, has_body, expected) in [
+            (204, false, Portal::Genuine),
+            (204, true, Portal::Intercepted),
+            (200, true, Portal::Intercepted),
+            (200, false, Portal::Intercepted),
+            (302, false, Portal::Intercepted),
+            (307, true, Portal::Intercepted),
+            (403, true, Portal::Intercepted),
+            (404, true, Portal::Intercepted),
+            (511, true, Portal::Intercepted),
+            (500, true, Portal::NoAnswer),
+            (502, true, Portal::NoAnswer),
+            (503, false, Portal::NoAnswer),
+            (504, true, Portal::NoAnswer),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(judge(status, has_body), expected, "{status}, body: {has_body}");
+        }
+    }
+
+    #[test]
+    fn the_request_is_for_the_url_with_a_nonce_and_as_its_host() {
+        let url: Url = "http://portal.test:8080/check?a=b".parse().expect("a URL");
+        let first = request(&url, "portal.test").expect("a request");
+        let second = request(&url, "portal.test").expect("a request");
+        let target = first.uri().to_string();
+        assert!(target.starts_with("/check?a=b&ispmon="), "{target}");
+        assert_ne!(first.uri(), second.uri());
+        assert_eq!(first.headers()[header::HOST], "portal.test:8080");
+    }
+
+    #[test]
+    fn the_defaults_are_plain_http() {
+        for server in DEFAULT {
+            let url: Url = server.parse().expect("a URL");
+            assert_eq!(url.scheme(), "http", "{server}");
+        }
+    }
+}
