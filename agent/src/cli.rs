@@ -1,6 +1,6 @@
 //! The command line: what the agent is asked to do, and the settings that are given with it.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
     Args, CommandFactory, Parser, Subcommand,
@@ -8,7 +8,11 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::exit::Exit;
+use crate::{
+    config::duration,
+    control::{LONGEST_PAUSE, SHORTEST_PAUSE},
+    exit::Exit,
+};
 
 /// What one start of the program is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,18 @@ pub enum Action {
         /// Whether the sample file is asked for.
         sample: bool,
     },
+    /// Shows what the running agent knows.
+    Status {
+        /// Whether for programs.
+        json: bool,
+    },
+    /// Has the running agent look away.
+    Pause {
+        /// For how long.
+        time: Duration,
+    },
+    /// Has it look again.
+    Resume,
 }
 
 /// What the old flag `--daemon` is answered with.
@@ -132,6 +148,35 @@ enum Command {
         #[arg(long)]
         sample: bool,
     },
+    /// Show how the internet is, and whether the agent runs
+    ///
+    /// Needs no root. Exit code 0 when the agent runs, whatever it says of the internet; 1 when it
+    /// does not, so that what is shown is the past.
+    #[command(verbatim_doc_comment)]
+    Status {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the agent look away for a time, without an alarm
+    ///
+    /// The running agent neither watches nor sends heartbeats until the time is over or `resume` is
+    /// given, also across a restart. The cloud is told, so that no mail comes meanwhile; it comes when
+    /// the time is over and no heartbeat does. Meant for work on the router or a move. The record
+    /// notes the time as not watched.
+    ///
+    /// Open to root and to members of the agent's group (ispmon).
+    #[command(verbatim_doc_comment)]
+    Pause {
+        /// For how long, 1 s to 24 h: 2h, 90min, 45 (seconds)
+        #[arg(value_name = "TIME", value_parser = pause_time)]
+        time: Duration,
+    },
+    /// End a pause before its time is over
+    ///
+    /// Open to root and to members of the agent's group (ispmon).
+    #[command(verbatim_doc_comment)]
+    Resume,
 }
 
 /// Flags of the time before there were commands.
@@ -164,14 +209,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             refuse(old.daemon, "--daemon", "ping")?;
             Action::Ping
         }
-        Some(Command::Config { sample }) => {
-            refuse(old.once, "--once", "config")?;
-            refuse(old.daemon, "--daemon", "config")?;
-            Action::Config { sample }
-        }
+        Some(Command::Config { sample }) => old.refuse("config", Action::Config { sample })?,
+        Some(Command::Status { json }) => old.refuse("status", Action::Status { json })?,
+        Some(Command::Pause { time }) => old.refuse("pause", Action::Pause { time })?,
+        Some(Command::Resume) => old.refuse("resume", Action::Resume)?,
     };
     let action = if old.once && action == Action::Run { Action::Ping } else { action };
     Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon: old.daemon })
+}
+
+impl OldFlags {
+    /// Refuses both beside a command that came after them.
+    fn refuse(self, command: &str, action: Action) -> Result<Action, clap::Error> {
+        refuse(self.once, "--once", command)?;
+        refuse(self.daemon, "--daemon", command)?;
+        Ok(action)
+    }
 }
 
 fn refuse(given: bool, flag: &str, command: &str) -> Result<(), clap::Error> {
@@ -182,6 +235,18 @@ fn refuse(given: bool, flag: &str, command: &str) -> Result<(), clap::Error> {
     error.insert(ContextKind::InvalidArg, ContextValue::String(flag.to_owned()));
     error.insert(ContextKind::PriorArg, ContextValue::String(command.to_owned()));
     Err(error)
+}
+
+/// Reads how long a pause lasts.
+fn pause_time(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Some(time) if time < SHORTEST_PAUSE => Err("a pause lasts 1 s at least".to_owned()),
+        Some(time) if time > LONGEST_PAUSE => {
+            Err("a pause lasts 24 h at most; pause again when that is over".to_owned())
+        }
+        Some(time) => Ok(time),
+        None => Err("it is no duration such as 2h, 90min or a number of seconds".to_owned()),
+    }
 }
 
 /// Prints what clap has to say, help to the standard output and errors to the standard error, and

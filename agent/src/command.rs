@@ -2,8 +2,11 @@
 //! standard error.
 
 pub mod config;
+pub mod pause;
 pub mod ping;
 pub mod run;
+mod running;
+pub mod status;
 
 use std::{
     fmt,
@@ -34,6 +37,13 @@ pub fn execute(invocation: &Invocation) -> Exit {
             ));
         }
     };
+    // These concern the agent that runs already, whatever the configuration says now.
+    match invocation.action {
+        Action::Status { json } => return status::status(&sources, json),
+        Action::Pause { time } => return pause::pause(&sources, time),
+        Action::Resume => return pause::resume(&sources),
+        Action::Run | Action::Ping | Action::Config { .. } => {}
+    }
     let loaded = match load(&sources) {
         Ok(loaded) => loaded,
         Err(error) => return refuse(&error),
@@ -41,7 +51,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
     match invocation.action {
         Action::Run => run::run(loaded, sources),
         Action::Ping => ping::ping(&loaded),
-        Action::Config { .. } => {
+        _ => {
             warn(&loaded);
             print(|output| config::write_settings(&loaded, output))
         }

@@ -74,6 +74,49 @@ fn every_command_takes_the_file_and_the_settings() {
 }
 
 #[test]
+fn a_pause_takes_a_time_that_the_cloud_can_be_told() {
+    let pause = |time| read(&format!("ispmon-agent pause {time}")).map(|read| read.action);
+    for (text, seconds) in [("2h", 7_200), ("90min", 5_400), ("45", 45), ("1s", 1), ("24h", 86_400)]
+    {
+        let time = Duration::from_secs(seconds);
+        assert_eq!(pause(text).expect("it is taken"), Action::Pause { time }, "{text}");
+    }
+    insta::assert_snapshot!(refused("ispmon-agent pause"), @r"
+    error: the following required arguments were not provided:
+      <TIME>
+
+    Usage: ispmon-agent pause <TIME>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent pause 2d"), @r"
+    error: invalid value '2d' for '<TIME>': it is no duration such as 2h, 90min or a number of seconds
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent pause 0.5"), @r"
+    error: invalid value '0.5' for '<TIME>': a pause lasts 1 s at least
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refused("ispmon-agent pause later"), @r"
+    error: invalid value 'later' for '<TIME>': it is no duration such as 2h, 90min or a number of seconds
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn commands_that_came_after_the_old_flags_refuse_them() {
+    for command in ["status", "pause 2h", "resume"] {
+        for flag in ["--once", "--daemon"] {
+            let text = refused(&format!("ispmon-agent {flag} {command}"));
+            assert!(text.contains(&format!("'{flag}' cannot be used with")), "{text}");
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_is_explained() {
     insta::assert_snapshot!(refused("ispmon-agent --intervall 60"), @r"
     error: unexpected argument '--intervall' found
@@ -86,6 +129,8 @@ fn wrong_usage_is_explained() {
     ");
     insta::assert_snapshot!(refused("ispmon-agent start"), @r"
     error: unrecognized subcommand 'start'
+
+      tip: a similar subcommand exists: 'status'
 
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
@@ -144,6 +189,9 @@ fn the_help_explains_itself() {
       run     Send heartbeats until stopped: the service itself, also in a terminal
       ping    Send one heartbeat and say what came of it
       config  Show every setting, its value and where it came from
+      status  Show how the internet is, and whether the agent runs
+      pause   Have the agent look away for a time, without an alarm
+      resume  End a pause before its time is over
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -195,6 +243,9 @@ fn the_help_explains_itself() {
       run     Send heartbeats until stopped: the service itself, also in a terminal
       ping    Send one heartbeat and say what came of it
       config  Show every setting, its value and where it came from
+      status  Show how the internet is, and whether the agent runs
+      pause   Have the agent look away for a time, without an alarm
+      resume  End a pause before its time is over
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -218,6 +269,53 @@ fn the_help_explains_itself() {
     The function key is never given here: it stands in the file that heartbeat.key_file names.
 
     Exit codes: 0 it worked, 1 it did not, 64 wrong usage, 78 wrong configuration.
+    ");
+}
+
+#[test]
+fn the_help_of_commands_for_the_running_agent_says_what_they_do_and_who_may() {
+    let head = |line: &str| {
+        let help = help(line);
+        help.split("\n      --config").next().unwrap_or_default().trim_end().to_owned()
+    };
+    insta::assert_snapshot!(head("ispmon-agent status --help"), @"
+    Show how the internet is, and whether the agent runs
+
+    Needs no root. Exit code 0 when the agent runs, whatever it says of the internet; 1 when it
+    does not, so that what is shown is the past.
+
+    Usage: ispmon-agent status [OPTIONS]
+
+    Options:
+          --json
+              Print JSON for programs
+    ");
+    insta::assert_snapshot!(head("ispmon-agent pause --help"), @"
+    Have the agent look away for a time, without an alarm
+
+    The running agent neither watches nor sends heartbeats until the time is over or `resume` is
+    given, also across a restart. The cloud is told, so that no mail comes meanwhile; it comes when
+    the time is over and no heartbeat does. Meant for work on the router or a move. The record
+    notes the time as not watched.
+
+    Open to root and to members of the agent's group (ispmon).
+
+    Usage: ispmon-agent pause [OPTIONS] <TIME>
+
+    Arguments:
+      <TIME>
+              For how long, 1 s to 24 h: 2h, 90min, 45 (seconds)
+
+    Options:
+    ");
+    insta::assert_snapshot!(head("ispmon-agent resume --help"), @r"
+    End a pause before its time is over
+
+    Open to root and to members of the agent's group (ispmon).
+
+    Usage: ispmon-agent resume [OPTIONS]
+
+    Options:
     ");
 }
 

@@ -48,6 +48,17 @@ impl Presence {
         Self::of(status, &Stamp::now(), is_alive)
     }
 
+    /// The word for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Hanging(_) => "hanging",
+            Self::Stopped => "stopped",
+            Self::Gone => "gone",
+            Self::Rebooted => "rebooted",
+        }
+    }
+
     /// Whether there is an agent that what the status says can be taken from.
     pub fn is_running(self) -> bool {
         self == Self::Running

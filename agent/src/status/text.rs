@@ -67,7 +67,7 @@ fn absence(status: &Status, view: &View<'_>) -> Option<String> {
     Some(match view.presence {
         Presence::Running => return None,
         Presence::Hanging(age) => format!(
-            "the agent hangs: its process {pid} has written nothing for {}. Restart it.",
+            "the agent hangs: its process {pid} has written nothing for {}. Stop it first.",
             Readable(age)
         ),
         Presence::Stopped => "the agent is not running: it was stopped.".to_owned(),
@@ -129,9 +129,9 @@ fn describe(incident: &OpenIncident, view: &View<'_>) -> String {
     );
     if let Some(party) = incident.party {
         let whose = match party {
-            Party::Yours => " Its place is in your own network.",
-            Party::Provider => " Its place is your provider's network.",
-            Party::Other => " Its place is neither your network nor your provider's.",
+            Party::Yours => " That is your own part (device, cable, router, tunnel).",
+            Party::Provider => " That is your provider's part.",
+            Party::Other => " That is neither your part nor your provider's.",
         };
         text.push_str(whose);
     }
@@ -308,20 +308,29 @@ fn count(number: u64, noun: &str) -> String {
 
 impl View<'_> {
     /// The time since a moment: by the boot's clock where one boot saw both, else by the wall clock.
-    fn since(&self, earlier: &Stamp) -> Duration {
+    pub fn since(&self, earlier: &Stamp) -> Duration {
         self.now.since(earlier).unwrap_or_else(|| {
             let passed = self.now.wall.duration_since(earlier.wall);
             Duration::try_from(passed).unwrap_or(Duration::ZERO)
         })
     }
 
-    fn ago(&self, earlier: &Stamp) -> String {
+    /// The time until a moment that lies ahead.
+    pub fn until(&self, later: &Stamp) -> Duration {
+        later.since(&self.now).unwrap_or_else(|| {
+            let ahead = later.wall.duration_since(self.now.wall);
+            Duration::try_from(ahead).unwrap_or(Duration::ZERO)
+        })
+    }
+
+    /// The time since a moment in words, in whole seconds.
+    pub fn ago(&self, earlier: &Stamp) -> String {
         format!("{} ago", Readable(Duration::from_secs(self.since(earlier).as_secs())))
     }
 
     /// A moment in the local time with its offset. Within this boot it is counted from now, so that a
     /// clock that was set in between shows it right.
-    fn time(&self, stamp: &Stamp) -> String {
+    pub fn time(&self, stamp: &Stamp) -> String {
         let wall: Timestamp = if stamp.boot == self.now.boot {
             match stamp.boot_ms.checked_sub(self.now.boot_ms) {
                 Some(ahead) => self.now.later(Duration::from_millis(ahead)).wall,

@@ -128,9 +128,9 @@ fn a_line_that_works_is_told_in_the_first_line() {
 
 #[test]
 fn an_outage_is_told_with_its_place_and_time() {
-    insta::assert_snapshot!(shown(&outage(), Presence::Running), @r"
+    insta::assert_snapshot!(shown(&outage(), Presence::Running), @"
     dl-home: THE INTERNET IS DOWN.
-    No internet since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): nothing beyond the router answers. Its place is your provider's network.
+    No internet since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): nothing beyond the router answers. That is your provider's part.
 
     Agent       0.1.0, process 4711, started 2026-11-24 08:01:00+01:00 (3 h ago)
     IPv4        DOWN, by eth0 through 192.168.1.1, last answer 14 s ago
@@ -156,9 +156,9 @@ fn one_family_can_fail_alone() {
     status.incidents[0].scope = Scope::Ipv6;
     let text = shown(&status, Presence::Running);
     let top: Vec<_> = text.lines().take(2).collect();
-    insta::assert_snapshot!(top.join("\n"), @r"
+    insta::assert_snapshot!(top.join("\n"), @"
     dl-home: the internet works, but not by IPv6.
-    No internet by IPv6 since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): nothing beyond the router answers. Its place is your provider's network.
+    No internet by IPv6 since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): nothing beyond the router answers. That is your provider's part.
     ");
 }
 
@@ -195,8 +195,8 @@ fn an_agent_that_does_not_run_is_told_before_anything_that_it_knew() {
     THE INTERNET IS DOWN.
     ");
     let hanging = Presence::Hanging(Duration::from_secs(1_203));
-    insta::assert_snapshot!(top(&status(), hanging), @r"
-    dl-home: the agent hangs: its process 4711 has written nothing for 20 min 3 s. Restart it.
+    insta::assert_snapshot!(top(&status(), hanging), @"
+    dl-home: the agent hangs: its process 4711 has written nothing for 20 min 3 s. Stop it first.
     [how to start it]
 
     What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago):
@@ -255,7 +255,7 @@ fn an_unstable_line_that_is_not_on_the_disk_yet_says_both() {
     let incident = &mut status.incidents[0];
     (incident.cause, incident.failures, incident.durable) = (Cause::Unstable, 14, false);
     let text = shown(&status, Presence::Running);
-    insta::assert_snapshot!(text.lines().nth(1).unwrap_or_default(), @"No internet since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): the line fails and returns again and again. Its place is your provider's network. It has failed 14 times. (not yet durable)");
+    insta::assert_snapshot!(text.lines().nth(1).unwrap_or_default(), @"No internet since 2026-11-24 10:56:40+01:00 (4 min 32 s so far): the line fails and returns again and again. That is your provider's part. It has failed 14 times. (not yet durable)");
 }
 
 #[test]

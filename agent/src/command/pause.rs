@@ -1,0 +1,97 @@
+//! `ispmon-agent pause` and `resume`: asking the running agent to look away for a time.
+
+use std::{io::Write, time::Duration};
+
+use super::{fail, fail_because, print, running::Places};
+use crate::{
+    clock::{self, Stamp},
+    config::Sources,
+    control::{Answer, AskError, Request, ask},
+    duration::Readable,
+    exit::Exit,
+    runtime,
+    status::text::{START_ADVICE, View},
+};
+
+/// How a user becomes one who may.
+const JOIN_ADVICE: &str = if cfg!(target_os = "macos") {
+    "put sudo before the command."
+} else {
+    "put sudo before the command, or join the group (sudo usermod -aG ispmon $USER) and log in again."
+};
+/// How long the agent may take to answer: it tells the cloud first, with 1.5 s for that.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Has the agent pause for a time; succeeds when it does.
+pub fn pause(sources: &Sources, time: Duration) -> Exit {
+    control(sources, Request::Pause { time })
+}
+
+/// Has the agent go on; succeeds when it does, and when it was not paused.
+pub fn resume(sources: &Sources) -> Exit {
+    control(sources, Request::Resume)
+}
+
+fn control(sources: &Sources, request: Request) -> Exit {
+    let sockets = Places::of(sources).sockets();
+    let asking = async {
+        let mut result = Err(None);
+        for socket in &sockets {
+            result = ask(socket, request, ANSWER_LIMIT).await.map_err(Some);
+            if !matches!(result, Err(Some(AskError::NotRunning(_)))) {
+                break;
+            }
+        }
+        result
+    };
+    match runtime::run(asking) {
+        Ok(Ok(answer)) => report(&answer),
+        Ok(Err(Some(error))) => explain(&error),
+        Ok(Err(None)) => fail(format_args!("the agent is not running. {START_ADVICE}")),
+        Err(error) => fail_because(&error),
+    }
+}
+
+fn report(answer: &Answer) -> Exit {
+    let now = Stamp::now();
+    let zone = clock::local_zone();
+    let view = View { now, zone: &zone, presence: crate::status::Presence::Running };
+    match answer {
+        Answer::Paused { until, again, announced } => print(|output| {
+            let time = Readable(view.until(until));
+            write!(output, "Paused until {} ({time}): nothing is watched", view.time(until))?;
+            output.write_all(match announced {
+                Some(true) => b", and the cloud raises no alarm meanwhile.",
+                Some(false) => {
+                    b". The cloud could not be told, so an alarm may come meanwhile.".as_slice()
+                }
+                None => b".",
+            })?;
+            if *again {
+                write!(output, " It was paused already; now this time counts.")?;
+            }
+            writeln!(output, " To end it sooner: ispmon-agent resume")
+        }),
+        Answer::Resumed { paused } => print(|output| {
+            writeln!(output, "The agent watches again, after {}.", Readable(view.since(paused)))
+        }),
+        Answer::NotPaused => print(|output| writeln!(output, "The agent was not paused.")),
+        Answer::Refused { reason } => fail(reason),
+    }
+}
+
+fn explain(error: &AskError) -> Exit {
+    match error {
+        AskError::NotRunning(_) => {
+            fail(format_args!("the agent is not running: {error}. {START_ADVICE}"))
+        }
+        AskError::Forbidden(_) => fail(format_args!(
+            "{error}: it is open to root and to the agent's own user and group. To do this, {JOIN_ADVICE}"
+        )),
+        AskError::NoAnswer(_) => {
+            fail(format_args!("{error}: it hangs, or is very busy. Try again, or restart it."))
+        }
+        AskError::Left(_) => fail(format_args!("{error}: it may be stopping. Try again.")),
+        AskError::Io(..) | AskError::Garbled(..) => fail_because(error),
+    }
+}

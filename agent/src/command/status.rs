@@ -1,0 +1,71 @@
+//! `ispmon-agent status`: what the agent knows at this moment.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{fail_because, print, running::Places};
+use crate::{
+    clock::{self, Stamp},
+    config::Sources,
+    exit::Exit,
+    status::{
+        Found, Presence, ReadError, Status, place,
+        text::{self, START_ADVICE, View},
+    },
+};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Shown<'a> {
+    /// `running`, `hanging`, `stopped`, `gone`, `rebooted`, or `absent` without a status file.
+    presence: &'a str,
+    /// The status file.
+    file: Option<String>,
+    /// What it says.
+    status: Option<&'a Status>,
+}
+
+/// Shows the status; succeeds when the agent runs.
+pub fn status(sources: &Sources, json: bool) -> Exit {
+    let found = match Places::of(sources).find() {
+        Ok(found) => found,
+        Err(ReadError::Absent(_)) if json => {
+            let shown = Shown { presence: "absent", file: None, status: None };
+
+            return unless_running(false, print_json(&shown));
+        }
+        Err(error @ ReadError::Absent(_)) => {
+            return unless_running(
+                false,
+                print(|output| {
+                    writeln!(output, "The agent is not running: {error}.\n{START_ADVICE}")
+                }),
+            );
+        }
+        Err(error) => return fail_because(&error),
+    };
+    let Found { folder, status } = &found;
+    let presence = Presence::now(status);
+    let printed = if json {
+        let file = folder.join(place::FILE_NAME).display().to_string();
+        let shown = Shown { presence: presence.as_str(), file: Some(file), status: Some(status) };
+        print_json(&shown)
+    } else {
+        let view = View { now: Stamp::now(), zone: &clock::local_zone(), presence };
+        print(|output| output.write_all(text::render(status, &view).as_bytes()))
+    };
+    unless_running(presence.is_running(), printed)
+}
+
+fn print_json(value: &impl Serialize) -> Exit {
+    print(|output| {
+        serde_json::to_writer_pretty(&mut *output, value)?;
+        writeln!(output)
+    })
+}
+
+/// The exit code tells a script whether what was printed is true at this moment.
+fn unless_running(is_running: bool, printed: Exit) -> Exit {
+    if is_running { printed } else { Exit::Failure }
+}

@@ -1,0 +1,5 @@
+//! The commands that concern the running agent, as the real program: what they print, and how they end.
+
+mod pause;
+mod place;
+mod status;
