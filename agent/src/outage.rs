@@ -5,6 +5,7 @@
 //! - [`Incident`] is one failure from its start to its end, cut into [`Segment`]s of one cause each.
 //! - [`Gap`] is a time that nobody watched: neither up nor down.
 //! - [`verdict`] names the cause; [`Machine`] turns evidence into transitions, and says what to ask.
+//! - [`sentence`] says it to people.
 //! - [`Transition`] is what changes; the journal keeps it before anything else hears of it.
 
 mod beats;
@@ -18,6 +19,7 @@ mod line;
 mod machine;
 mod open;
 mod quality;
+pub mod sentence;
 mod transition;
 mod verdict;
 

@@ -199,15 +199,16 @@ impl Quality {
             Some(sample) if figures.loss >= BAD_LOSS => sample.sent,
             _ => self.probes.front().map_or(now, |sample| sample.sent),
         };
-        let answer = match figures.p95_ms {
-            Some(p95) => format!("{:.0}_percent_lost_p95_{p95:.0}_ms", figures.loss * 100.0),
-            None => "100_percent_lost".to_owned(),
-        };
+        let slowness = figures.p95_ms.map(|p95| format!(", p95 {p95:.0} ms")).unwrap_or_default();
         let evidence = vec![Observation {
             probe: ProbeKind::Tcp,
-            target: format!("{}_probes", self.probes.len()),
+            target: format!(
+                "{} probes: {:.0} % lost{slowness}",
+                self.probes.len(),
+                figures.loss * 100.0
+            ),
             family: None,
-            answer,
+            answer: if figures.loss >= BAD_LOSS { "lossy" } else { "slow" }.to_owned(),
             ms: figures.p95_ms.map(|p95| p95 as u64),
             at: now,
         }];

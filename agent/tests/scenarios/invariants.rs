@@ -1,0 +1,154 @@
+//! What must hold at every step, whatever the evidence.
+
+use std::collections::BTreeMap;
+
+use ispmon_agent::{
+    clock::Stamp,
+    outage::{
+        Cause, Evidence, Gap, Incident, IncidentId, MOST_SEGMENTS, Machine, Scope, Transition,
+    },
+};
+
+/// The most pieces of evidence that an opening record may hold.
+const MOST_EVIDENCE: usize = 64;
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Invariants {
+    open: BTreeMap<IncidentId, Incident>,
+    line_closed: Vec<Incident>,
+    gaps: Vec<Gap>,
+    pub(crate) opened: usize,
+    pub(crate) failures: u32,
+}
+
+fn is_line(scope: Scope) -> bool {
+    matches!(scope, Scope::Internet | Scope::Ipv4 | Scope::Ipv6)
+}
+
+/// Whether one moment is before another of the same boot.
+fn is_before(one: Stamp, other: Stamp) -> bool {
+    one.boot == other.boot && one.boot_ms < other.boot_ms
+}
+
+impl Invariants {
+    /// Checks what the machine did with one piece of evidence.
+    pub(crate) fn check(
+        &mut self,
+        machine: &Machine,
+        evidence: &Evidence,
+        transitions: &[Transition],
+        now: Stamp,
+    ) {
+        if let Evidence::Watched(gap) = evidence {
+            self.gaps.push(gap.clone());
+        }
+        for transition in transitions {
+            match transition {
+                Transition::Opened(incident) => self.opened(incident, now),
+                Transition::Changed(incident) | Transition::Progressed(incident) => {
+                    let before = self.open.insert(incident.id, incident.clone());
+                    let before = before.expect("only what is open changes");
+                    assert_eq!(is_line(before.scope), is_line(incident.scope));
+                    self.sound(incident);
+                }
+                Transition::Closed(incident) => self.closed(incident, now),
+                Transition::Watched(_) => {}
+            }
+            let lines = self.open.values().filter(|open| is_line(open.scope)).count();
+            assert!(lines <= 1, "two incidents of the line are open: {:#?}", self.open);
+        }
+        let mut viewed: Vec<_> = machine.view().incidents.iter().map(|open| open.id).collect();
+        viewed.sort();
+        let open: Vec<_> = self.open.keys().copied().collect();
+        assert_eq!(viewed, open, "what is shown is what was told");
+        for incident in machine.view().incidents {
+            self.sound(&incident);
+        }
+        if let Some(deadline) = machine.deadline() {
+            assert!(is_before(now, deadline), "a deadline that is over would never rest");
+        }
+    }
+
+    fn opened(&mut self, incident: &Incident, now: Stamp) {
+        self.opened += 1;
+        assert!(!is_before(now, incident.started), "nothing begins in the future");
+        assert_eq!(incident.ended, None);
+        let same = self.open.values().find(|open| open.scope == incident.scope);
+        assert!(same.is_none(), "an incident of this scope is open already: {same:#?}");
+        if is_line(incident.scope)
+            && let Some(last) = self.line_closed.last()
+        {
+            let ended = last.ended.expect("it is closed");
+            assert!(
+                !is_before(incident.started, ended),
+                "no time belongs to two incidents of the line: {last:#?} {incident:#?}"
+            );
+        }
+        assert!(incident.evidence.len() <= MOST_EVIDENCE, "{:#?}", incident.evidence);
+        self.sound(incident);
+        assert!(self.open.insert(incident.id, incident.clone()).is_none());
+    }
+
+    fn closed(&mut self, incident: &Incident, now: Stamp) {
+        let open = self.open.remove(&incident.id);
+        assert!(open.is_some(), "only what is open closes: {incident:#?}");
+        let ended = incident.ended.expect("what is closed has an end");
+        assert!(!is_before(ended, incident.started), "no duration is negative: {incident:#?}");
+        assert!(!is_before(now, ended), "nothing ends in the future");
+        assert_eq!(incident.segments.last().map(|last| last.to), Some(ended), "{incident:#?}");
+        self.sound(incident);
+        self.failures += incident.failures;
+        if is_line(incident.scope) {
+            self.line_closed.push(incident.clone());
+        }
+    }
+
+    /// What holds for an incident at any time.
+    fn sound(&self, incident: &Incident) {
+        let segments = &incident.segments;
+        assert!(!segments.is_empty() && segments.len() <= MOST_SEGMENTS, "{incident:#?}");
+        assert_eq!(segments[0].from, incident.started, "{incident:#?}");
+        if let Some(last_ok) = incident.last_ok {
+            assert!(!is_before(incident.started, last_ok), "{incident:#?}");
+        }
+        for segment in segments {
+            assert_eq!(segment.from.boot, segment.to.boot, "{incident:#?}");
+            assert!(!is_before(segment.to, segment.from), "{incident:#?}");
+            for gap in &self.gaps {
+                let overlaps =
+                    is_before(segment.from, gap.ended) && is_before(gap.started, segment.to);
+                assert!(
+                    !overlaps || !segment.cause.is_downtime(),
+                    "nobody watched: {gap:#?} {incident:#?}"
+                );
+            }
+        }
+        for pair in segments.windows(2) {
+            let (before, after) = (&pair[0], &pair[1]);
+            assert!(!is_before(after.from, before.to), "no two overlap: {incident:#?}");
+            let hole = before.to != after.from;
+            let unwatched = self
+                .gaps
+                .iter()
+                .any(|gap| !is_before(after.from, gap.ended) && !is_before(gap.started, before.to));
+            assert!(!hole || unwatched, "there is a hole: {incident:#?} {:#?}", self.gaps);
+        }
+        let mut totals: BTreeMap<Cause, u64> = BTreeMap::new();
+        for segment in segments {
+            *totals.entry(segment.cause).or_default() += segment.to.boot_ms - segment.from.boot_ms;
+        }
+        let down: u64 =
+            totals.iter().filter(|(cause, _)| cause.is_downtime()).map(|(_, ms)| ms).sum();
+        let merged = totals.contains_key(&Cause::Unstable);
+        assert!(incident.downtime_ms == down || merged && incident.downtime_ms > down);
+        if !is_line(incident.scope) {
+            assert_eq!(incident.downtime_ms, 0, "{incident:#?}");
+        }
+        if incident.cause != Cause::Unstable && !merged {
+            let longest = totals.values().max().expect("there is a segment");
+            let headline = totals.iter().find(|(_, ms)| *ms == longest).map(|(cause, _)| *cause);
+            assert_eq!(Some(incident.cause), headline, "{incident:#?}");
+        }
+    }
+}

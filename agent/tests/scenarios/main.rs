@@ -1,0 +1,65 @@
+//! The incident machine in stories: each `*.toml` beside this file is one, see `README.md` there.
+
+mod histories;
+mod invariants;
+mod player;
+mod story;
+mod world;
+
+use std::{fs, path::PathBuf};
+
+/// Every story in the folder, by name.
+fn stories() -> Vec<(String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut stories: Vec<_> = fs::read_dir(&folder)
+        .expect("the folder of stories can be read")
+        .map(|entry| entry.expect("its entries can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| {
+            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+            (name, fs::read_to_string(&path).expect("a story can be read"))
+        })
+        .collect();
+    stories.sort();
+    stories
+}
+
+#[test]
+fn every_story_ends_as_told() {
+    let stories = stories();
+    let problems: Vec<_> = stories
+        .iter()
+        .filter_map(|(name, text)| {
+            story::check(text).err().map(|problem| format!("{name}.toml: {problem}"))
+        })
+        .collect();
+    assert!(
+        problems.is_empty(),
+        "{} of {} stories end otherwise:\n\n{}",
+        problems.len(),
+        stories.len(),
+        problems.join("\n\n")
+    );
+}
+
+#[test]
+fn there_are_stories() {
+    assert!(stories().len() >= 25, "only {} stories were found", stories().len());
+}
+
+#[test]
+fn a_misspelt_word_in_a_story_is_refused() {
+    let problem =
+        story::check("story = 'x'\nlasts = '1m'\n[[event]]\nat = '1s'\nancors = 'silent'")
+            .expect_err("there is no such word");
+    assert!(problem.contains("ancors"), "{problem}");
+}
+
+#[test]
+fn a_story_that_expects_something_else_fails() {
+    let quiet = "story = 'nothing happens'\nlasts = '1m'\n";
+    story::check(quiet).expect("nothing happens");
+    let problem = story::check(&format!("{quiet}[[expect]]\nevent = 'opened'\ncause = 'isp'"))
+        .expect_err("nothing happens");
+    assert!(problem.contains("expected more"), "{problem}");
+}

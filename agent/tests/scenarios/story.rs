@@ -1,0 +1,287 @@
+//! The format of a story, and whether it ends as it tells.
+
+use std::{fmt::Write, time::Duration};
+
+use ispmon_agent::outage::{Incident, Limits, MachineSettings, Transition, sentence};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde::Deserialize;
+
+use crate::{
+    player::{self, Outcome, Plot},
+    world::{Change, FamilyName, World},
+};
+
+/// An outage begins at most one probe interval before its first failed probe was sent.
+const START_WITHIN_MS: u64 = 5_000;
+/// An outage is known within this after it has begun.
+const KNOWN_WITHIN_MS: u64 = 10_000;
+/// The end of an outage is known this well.
+const END_WITHIN_MS: u64 = 2_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Story {
+    #[allow(dead_code, reason = "it is for the reader")]
+    story: String,
+    lasts: String,
+    #[serde(default = "begins")]
+    begins: Timestamp,
+    #[serde(default = "zone")]
+    zone: String,
+    #[serde(default = "families")]
+    families: Vec<FamilyName>,
+    #[serde(default)]
+    tunnel: bool,
+    #[serde(default = "yes")]
+    heartbeats: bool,
+    settle: Option<String>,
+    /// The median round-trip time of the last two days, in milliseconds.
+    usual_ms: Option<f64>,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default)]
+    event: Vec<Change>,
+    #[serde(default)]
+    expect: Vec<Expectation>,
+    #[serde(default)]
+    end: End,
+}
+
+fn begins() -> Timestamp {
+    "2026-03-10T01:00:00Z".parse().expect("a time")
+}
+
+fn zone() -> String {
+    "Europe/Berlin".to_owned()
+}
+
+fn families() -> Vec<FamilyName> {
+    vec![FamilyName::Ipv4]
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One transition; what is not named may be anything.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    event: String,
+    cause: Option<String>,
+    scope: Option<String>,
+    party: Option<String>,
+    started: Option<String>,
+    known: Option<String>,
+    ended: Option<String>,
+    downtime: Option<String>,
+    failures: Option<u32>,
+    segments: Option<Vec<String>>,
+    /// A question and its answer that the record must hold, such as `gateway silent`.
+    evidence: Option<String>,
+    sentence: Option<String>,
+}
+
+/// How things stand at the end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    blips: Option<u64>,
+    anchors_blocked: Option<bool>,
+    /// The causes of the incidents that are open.
+    open: Option<Vec<String>>,
+}
+
+/// Plays a story and says how it ended otherwise than told.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    let story: Story = toml::from_str(text).map_err(|error| error.to_string())?;
+    let plot = plot(&story)?;
+    let zone = TimeZone::get(&story.zone).map_err(|error| error.to_string())?;
+    let outcome = player::play(&plot);
+    let result = compare(&story, &outcome, &zone);
+    result.map_err(|problem| format!("{problem}\nWhat happened:\n{}", told(&outcome, &zone)))
+}
+
+fn plot(story: &Story) -> Result<Plot, String> {
+    let mut world = World::good(&story.families, story.tunnel);
+    let mut changes = Vec::new();
+    let mut gap_ends = Vec::new();
+    for change in &story.event {
+        let at = milliseconds(&change.at)?;
+        if at == 0 {
+            world.change(change);
+            continue;
+        }
+        if changes.last().is_some_and(|(before, _)| *before > at) {
+            return Err(format!("the event at {} comes after a later one", change.at));
+        }
+        if change.gap.is_some() != change.until.is_some() {
+            return Err(format!("the gap at {} needs a cause and an `until`", change.at));
+        }
+        gap_ends.push(change.until.as_deref().map(milliseconds).transpose()?);
+        changes.push((at, change.clone()));
+    }
+    let settle = story.settle.as_deref().map_or(Ok(60_000), milliseconds)?;
+    Ok(Plot {
+        begins: story.begins,
+        lasts_ms: milliseconds(&story.lasts)?,
+        world,
+        changes,
+        gap_ends,
+        heartbeats: story.heartbeats,
+        settings: MachineSettings {
+            settle: Duration::from_millis(settle),
+            limits: Limits::default(),
+        },
+        usual_ms: story.usual_ms,
+        seed: story.seed,
+    })
+}
+
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let duration: SignedDuration =
+        text.parse().map_err(|error| format!("{text:?} is no time: {error}"))?;
+    u64::try_from(duration.as_millis()).map_err(|_| format!("{text:?} is negative"))
+}
+
+fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), String> {
+    let began_ms = |at: ispmon_agent::clock::Stamp| {
+        u64::try_from(at.wall.as_millisecond() - story.begins.as_millisecond()).unwrap_or(0)
+    };
+    let mut happened = outcome.transitions.iter();
+    for (index, expected) in story.expect.iter().enumerate() {
+        let number = index + 1;
+        let Some((at, transition)) = happened.next() else {
+            return Err(format!("expected more: nothing came as number {number}"));
+        };
+        let differs = |what: &str, wanted: &str, got: &str| {
+            Err(format!("number {number}: {what} should be {wanted}, and is {got}"))
+        };
+        let (event, incident) = parts(transition);
+        if event != expected.event {
+            return differs("the event", &expected.event, event);
+        }
+        if let Some(wanted) = &expected.sentence {
+            let got = sentence::sentence(transition, zone);
+            if got != *wanted {
+                return differs("the sentence", wanted, &got);
+            }
+        }
+        let Some(incident) = incident else { continue };
+        let downtime = incident.downtime_ms;
+        let texts = [
+            ("the cause", &expected.cause, incident.cause.as_str()),
+            ("the scope", &expected.scope, incident.scope.as_str()),
+            ("the party", &expected.party, incident.party.map_or("none", |party| party.as_str())),
+        ];
+        for (what, wanted, got) in texts {
+            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != got) {
+                return differs(what, wanted, got);
+            }
+        }
+        let ended = incident.ended.map(began_ms).unwrap_or_default();
+        let times = [
+            ("its start", &expected.started, began_ms(incident.started), 0, START_WITHIN_MS),
+            ("its end", &expected.ended, ended, END_WITHIN_MS, END_WITHIN_MS),
+            ("the time it is told", &expected.known, *at, 0, 0),
+            ("its downtime", &expected.downtime, downtime, START_WITHIN_MS, END_WITHIN_MS),
+        ];
+        for (what, wanted, got, before, after) in times {
+            let Some(text) = wanted else { continue };
+            let wanted = milliseconds(text)?;
+            // `known` is the latest moment.
+            let least =
+                if what == "the time it is told" { 0 } else { wanted.saturating_sub(before) };
+            if got < least || got > wanted + after {
+                return differs(what, text, &seconds(got));
+            }
+        }
+        if event == "opened"
+            && expected.known.is_none()
+            && let Some(started) = &expected.started
+            && *at > milliseconds(started)? + KNOWN_WITHIN_MS
+        {
+            return differs("the time it is told", "10 s after its start", &seconds(*at));
+        }
+        if let Some(wanted) = expected.failures.filter(|wanted| *wanted != incident.failures) {
+            return differs("failures", &wanted.to_string(), &incident.failures.to_string());
+        }
+        if let Some(wanted) = &expected.segments {
+            let got: Vec<_> = incident.segments.iter().map(|s| s.cause.to_string()).collect();
+            if got != *wanted {
+                return differs("the causes", &format!("{wanted:?}"), &format!("{got:?}"));
+            }
+        }
+        if let Some(wanted) = &expected.evidence {
+            let seen = |o: &ispmon_agent::outage::Observation| format!("{} {}", o.probe, o.answer);
+            if !incident.evidence.iter().any(|observation| seen(observation) == *wanted) {
+                let all: Vec<_> = incident.evidence.iter().map(seen).collect();
+                return differs("the evidence", wanted, &format!("{all:?}"));
+            }
+        }
+    }
+    if let Some((at, transition)) = happened.next() {
+        let sentence = sentence::sentence(transition, zone);
+        return Err(format!("more happened than expected, at {}: {sentence}", seconds(*at)));
+    }
+    let view = &outcome.view;
+    if let Some(wanted) = story.end.blips.filter(|wanted| *wanted != view.blips) {
+        return Err(format!(
+            "at the end {wanted} blips are expected, and {} were counted",
+            view.blips
+        ));
+    }
+    if story.end.anchors_blocked.is_some_and(|wanted| wanted != view.anchors_blocked) {
+        return Err(format!("at the end anchors_blocked is {}", view.anchors_blocked));
+    }
+    let open: Vec<_> = view.incidents.iter().map(|open| open.cause.to_string()).collect();
+    if story.end.open.as_ref().is_some_and(|wanted| *wanted != open) {
+        return Err(format!("at the end these are open: {open:?}"));
+    }
+    Ok(())
+}
+
+fn parts(transition: &Transition) -> (&'static str, Option<&Incident>) {
+    match transition {
+        Transition::Opened(incident) => ("opened", Some(incident)),
+        Transition::Changed(incident) => ("changed", Some(incident)),
+        Transition::Progressed(incident) => ("progressed", Some(incident)),
+        Transition::Closed(incident) => ("closed", Some(incident)),
+        Transition::Watched(_) => ("watched", None),
+    }
+}
+
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000)
+}
+
+/// What happened, for the one who mends the story or the machine.
+fn told(outcome: &Outcome, zone: &TimeZone) -> String {
+    let mut text = String::new();
+    for (at, transition) in &outcome.transitions {
+        let (event, incident) = parts(transition);
+        let details = incident.map_or_else(String::new, |incident| {
+            let segments: Vec<_> = incident.segments.iter().map(|s| s.cause.as_str()).collect();
+            format!(
+                "[{} {} {:?} down {} ms, {} failures, {segments:?}]",
+                incident.scope,
+                incident.cause,
+                incident.party,
+                incident.downtime_ms,
+                incident.failures
+            )
+        });
+        let _ = writeln!(
+            text,
+            "  {:>10}  {event:<10} {} {details}",
+            seconds(*at),
+            sentence::sentence(transition, zone)
+        );
+    }
+    let _ = write!(
+        text,
+        "  at the end: ipv4 {:?}, ipv6 {:?}, {} blips, anchors blocked: {}",
+        outcome.view.ipv4, outcome.view.ipv6, outcome.view.blips, outcome.view.anchors_blocked
+    );
+    text
+}
