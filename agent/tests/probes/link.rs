@@ -1,0 +1,252 @@
+use std::{net::IpAddr, time::Duration};
+
+use ispmon_agent::probe::{
+    Link, Route,
+    link::{Links, Neighbour, beneath, link_to, neighbour},
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    PATIENCE, SHORT,
+    network::{Host, Network},
+    on,
+};
+
+const ANCHORS: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn links(device: &Host) -> [Link; 2] {
+    device.enter(|| ANCHORS.map(|anchor| link_to(address(anchor))))
+}
+
+fn route(device: &Host, anchor: &str) -> Route {
+    let link = device.enter(|| link_to(address(anchor)));
+    link.route().unwrap_or_else(|| panic!("a route to {anchor}, not {link:?}")).clone()
+}
+
+/// Makes a change, and waits for the kernel's word until both links are as expected.
+fn after(device: &Host, change: impl FnOnce() + Send, expected: &[Link; 2]) {
+    on(device, || async {
+        let mut links = Links::new();
+        assert!(links.is_told(), "the kernel tells of changes");
+        change();
+        let seen = async {
+            loop {
+                links.changed().await;
+                if &ANCHORS.map(|anchor| link_to(address(anchor))) == expected {
+                    return;
+                }
+            }
+        };
+        if timeout(PATIENCE, seen).await.is_err() {
+            panic!("{:?}, not {expected:?}", ANCHORS.map(|anchor| link_to(address(anchor))));
+        }
+    });
+}
+
+#[test]
+fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
+    let Some(network) = Network::build() else { return };
+    let by_default = route(&network.device, ANCHORS[0]);
+    let expected = Route {
+        interface: "eth0".to_owned(),
+        index: by_default.index,
+        source: Some(address("192.168.7.2")),
+        gateway: Some(address("192.168.7.1")),
+        tunnel: false,
+    };
+    assert_eq!(by_default, expected);
+    let expected =
+        Route { source: Some(address("fd00:7::2")), gateway: Some(address("fe80::1")), ..expected };
+    assert_eq!(route(&network.device, ANCHORS[1]), expected);
+    // A neighbour is reached without a router, and another uplink by its own.
+    assert_eq!(route(&network.device, "192.168.7.9").gateway, None);
+    network.device.ip("route add 203.0.113.1 via 192.168.7.77").expect("ip");
+    assert_eq!(route(&network.device, ANCHORS[0]).gateway, Some(address("192.168.7.77")));
+}
+
+#[test]
+fn what_is_missing_is_told_when_it_happens_and_when_it_is_back() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    let whole = links(device);
+    let change = |lines: &'static str| move || device.ip(lines).expect("ip");
+    let [v4, v6] = whole.clone();
+
+    after(device, change("route del default"), &[Link::NoRoute, v6.clone()]);
+    after(device, change("route add default via 192.168.7.1"), &whole);
+    after(device, change("route add blackhole 203.0.113.0/24"), &[Link::NoRoute, v6.clone()]);
+    after(device, change("route del blackhole 203.0.113.0/24"), &whole);
+    after(device, change("route add unreachable fd00:113::/64"), &[v4.clone(), Link::NoRoute]);
+    after(device, change("route del unreachable fd00:113::/64"), &whole);
+    after(device, change("addr del 192.168.7.2/24 dev eth0"), &[Link::NoAddress, v6]);
+    after(
+        device,
+        change("addr add 192.168.7.2/24 dev eth0\nroute add default via 192.168.7.1"),
+        &whole,
+    );
+    after(device, change("addr del fd00:7::2/64 dev eth0"), &[v4, Link::NoAddress]);
+    after(device, change("addr add fd00:7::2/64 dev eth0"), &whole);
+    let router = &network.router;
+    after(
+        device,
+        || router.ip("link set lan down").expect("the cable is pulled"),
+        &[Link::NoCarrier, Link::NoCarrier],
+    );
+}
+
+#[test]
+fn a_container_that_runs_does_not_hide_a_pulled_cable() {
+    let Some(network) = Network::build() else { return };
+    let container = Host::new("container").expect("there is room for one more");
+    network
+        .device
+        .ip(&format!(
+            "link add docker0 type bridge\n\
+             addr add 172.17.0.1/16 dev docker0\n\
+             link set docker0 up\n\
+             link add veth1 type veth peer name veth2\n\
+             link set veth1 master docker0 up\n\
+             link set veth2 netns {}\n\
+             link set eth0 down\n",
+            container.process()
+        ))
+        .expect("ip");
+    container.ip("link set veth2 up").expect("ip");
+    assert_eq!(links(&network.device), [Link::NoCarrier, Link::NoCarrier]);
+}
+
+#[test]
+fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    let below = |expected: Option<&str>| {
+        for anchor in ANCHORS {
+            let route = route(device, anchor);
+            assert!(route.tunnel, "{route:?}");
+            let found = device.enter(|| beneath(&route, address(anchor)));
+            assert_eq!(found.map(|found| found.name).as_deref(), expected, "{anchor}");
+        }
+    };
+    let before = route(device, ANCHORS[0]);
+    assert_eq!(device.enter(|| beneath(&before, address(ANCHORS[0]))), None, "there is no tunnel");
+    device
+        .ip("tuntap add tun0 mode tun\n\
+             link set tun0 up\n\
+             addr add 10.8.0.2/24 dev tun0\n\
+             addr add fd08::2/64 dev tun0\n\
+             route add 0.0.0.0/1 dev tun0\n\
+             route add 128.0.0.0/1 dev tun0\n\
+             route add ::/1 dev tun0\n\
+             route add 8000::/1 dev tun0\n")
+        .expect("ip");
+    below(Some("eth0"));
+    // As wg-quick does it: a table of its own for all that the tunnel itself has not marked.
+    device
+        .ip("route del 0.0.0.0/1 dev tun0\n\
+             route del 128.0.0.0/1 dev tun0\n\
+             route del ::/1 dev tun0\n\
+             route del 8000::/1 dev tun0\n\
+             route add default dev tun0 table 51820\n\
+             route add ::/0 dev tun0 table 51820\n")
+        .expect("ip");
+    let rules = "rule add not fwmark 51820 table 51820\n\
+                 rule add table main suppress_prefixlength 0\n";
+    device.ip(rules).expect("ip");
+    device.ip_v6(rules).expect("ip");
+    below(Some("eth0"));
+    // Of two lines, the one that the kernel prefers.
+    device
+        .ip("link add wlan0 type veth peer name air\n\
+             link set air up\n\
+             link set wlan0 up\n\
+             addr add 192.168.8.2/24 dev wlan0\n\
+             addr add fd00:8::2/64 dev wlan0\n\
+             route add default via 192.168.8.1 metric 600\n\
+             route add default via fd00:8::1 dev wlan0 metric 2000\n")
+        .expect("ip");
+    below(Some("eth0"));
+    network.router.ip("link set lan down").expect("the cable is pulled");
+    on(device, || async {
+        let mut links = Links::new();
+        let moved = async {
+            while !ANCHORS.iter().all(|anchor| {
+                let route = link_to(address(anchor)).route().cloned();
+                let found = route.and_then(|route| beneath(&route, address(anchor)));
+                found.is_some_and(|found| found.name == "wlan0")
+            }) {
+                links.changed().await;
+            }
+        };
+        timeout(PATIENCE, moved).await.expect("the other line is found");
+    });
+    // With nothing beneath it, a tunnel leads nowhere.
+    device.ip("link set wlan0 down").expect("ip");
+    assert_eq!(links(device), [Link::NoCarrier, Link::NoCarrier]);
+}
+
+#[test]
+fn a_change_is_not_lost_when_nobody_waits_just_then() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    on(device, || async {
+        let mut links = Links::new();
+        // The building of the network has its echoes.
+        while timeout(SHORT, links.changed()).await.is_ok() {}
+        device.ip("route add 198.51.100.0/24 via 192.168.7.1").expect("ip");
+        // Given up before the runtime has looked, and again in the middle of the burst.
+        assert!(timeout(Duration::ZERO, links.changed()).await.is_err(), "before");
+        sleep(Duration::from_millis(1)).await;
+        assert!(timeout(Duration::ZERO, links.changed()).await.is_err(), "in the middle");
+        timeout(PATIENCE, links.changed()).await.expect("it is told all the same");
+    });
+}
+
+#[test]
+fn more_changes_than_the_kernel_can_keep_are_a_change() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    on(device, || async {
+        let mut links = Links::new();
+        let add: String = (0..60_000)
+            .map(|n| format!("route add 10.{}.{}.0/24 via 192.168.7.1\n", n / 256, n % 256))
+            .collect();
+        device.ip(&add).expect("ip");
+        timeout(PATIENCE, links.changed()).await.expect("it is told");
+        device.ip("route del default").expect("ip");
+        let seen = async {
+            while link_to(address(ANCHORS[0])) != Link::NoRoute {
+                links.changed().await;
+            }
+        };
+        timeout(PATIENCE, seen).await.expect("and so is what comes later");
+        assert!(links.is_told(), "an overflow is no reason to give the socket up");
+    });
+}
+
+#[test]
+fn the_neighbour_table_is_read() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    let index = route(device, ANCHORS[0]).index;
+    let state = |gateway: &str| device.enter(|| neighbour(address(gateway), index));
+    assert_eq!(state("192.168.7.9"), Neighbour::Unknown);
+    for (kernels, expected) in [
+        ("reachable", Neighbour::Known),
+        ("stale", Neighbour::Known),
+        ("permanent", Neighbour::Known),
+        ("failed", Neighbour::Failed),
+    ] {
+        for gateway in ["192.168.7.9", "fe80::9"] {
+            device
+                .ip(&format!(
+                    "neigh replace {gateway} lladdr 02:00:00:00:00:09 dev eth0 nud {kernels}"
+                ))
+                .expect("ip");
+            assert_eq!(state(gateway), expected, "{gateway} {kernels}");
+        }
+    }
+}

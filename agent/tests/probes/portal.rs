@@ -1,0 +1,127 @@
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use ispmon_agent::{
+    heartbeat::Resolver,
+    outage::Observation,
+    probe::{Portal, portal},
+};
+
+use crate::{PATIENCE, SHORT, clock, network::Network, on};
+
+const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
+const GENUINE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+const LOGIN: &str = "HTTP/1.1 302 Found\r\nLocation: http://192.168.7.1/login\r\n\
+                     Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Gives the same answer to every request, on an address and a port of the internet's, until the
+/// program ends; what it was asked comes out of the receiver.
+fn serve(
+    network: &Network,
+    address: &str,
+    port: u16,
+    answer: &'static str,
+) -> mpsc::Receiver<String> {
+    let listener =
+        network.internet.enter(|| TcpListener::bind((address, port)).expect("a free port"));
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                request.push(byte[0]);
+            }
+            let _ = sender.send(String::from_utf8_lossy(&request).into_owned());
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    receiver
+}
+
+fn ask(network: &Network, urls: &[String], limit: std::time::Duration) -> (Portal, Observation) {
+    let urls: Vec<_> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
+    let resolver = Arc::new(network.device.enter(Resolver::new));
+    on(&network.device, || portal::ask(&urls, &resolver, limit, &clock))
+}
+
+fn url(address: &str, port: u16) -> String {
+    match address.contains(':') {
+        true => format!("http://[{address}]:{port}/generate_204"),
+        false => format!("http://{address}:{port}/generate_204"),
+    }
+}
+
+#[test]
+fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
+    let Some(network) = Network::build() else { return };
+    for (port, (answer, expected)) in (1..).zip([
+        (GENUINE, Portal::Genuine),
+        (LOGIN, Portal::Intercepted),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin", Portal::Intercepted),
+        ("HTTP/1.1 200 OK\r\n\r\nlogin until the end", Portal::Intercepted),
+        ("HTTP/1.0 200 OK\r\n\r\n", Portal::Intercepted),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nlogin", Portal::Intercepted),
+        (
+            "HTTP/1.1 511 Network Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            Portal::Intercepted,
+        ),
+        ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", Portal::NoAnswer),
+        ("\x15\x03\x01\x00\x02\x02\x28", Portal::NoAnswer),
+        ("SSH-2.0-OpenSSH_9.2\r\n", Portal::NoAnswer),
+        ("HTTP/1.1 20", Portal::NoAnswer),
+        ("", Portal::NoAnswer),
+    ]) {
+        for address in SERVER {
+            let _asked = serve(&network, address, port, answer);
+            let (found, observation) = ask(&network, &[url(address, port)], PATIENCE);
+            assert_eq!(found, expected, "{answer:?} from {address}");
+            assert_eq!(observation.answer, expected.as_str());
+        }
+    }
+}
+
+#[test]
+fn the_genuine_server_is_asked_as_a_browser_would_but_with_a_nonce() {
+    let Some(network) = Network::build() else { return };
+    let asked = serve(&network, SERVER[0], 80, GENUINE);
+    let servers = [format!("http://{}/generate_204", SERVER[0])];
+    assert_eq!(ask(&network, &servers, PATIENCE).0, Portal::Genuine);
+    let request = asked.recv().expect("it was asked");
+    assert!(request.starts_with("GET /generate_204?ispmon="), "{request}");
+    assert!(request.contains(&format!("host: {}\r\n", SERVER[0])), "{request}");
+    assert!(!request.to_lowercase().contains("keep-alive"), "{request}");
+}
+
+#[test]
+fn one_server_that_is_intercepted_is_enough() {
+    let Some(network) = Network::build() else { return };
+    let _genuine = serve(&network, SERVER[0], 80, GENUINE);
+    let _login = serve(&network, SERVER[0], 81, LOGIN);
+    let [genuine, login, closed] = [80, 81, 82].map(|port| url(SERVER[0], port));
+    for (servers, expected) in [
+        (vec![genuine.clone(), login.clone()], Portal::Intercepted),
+        (vec![login, closed.clone()], Portal::Intercepted),
+        (vec![closed.clone(), genuine], Portal::Genuine),
+        (vec![closed], Portal::NoAnswer),
+        (vec![], Portal::NoAnswer),
+    ] {
+        assert_eq!(ask(&network, &servers, PATIENCE).0, expected, "{servers:?}");
+    }
+}
+
+#[test]
+fn a_dead_line_is_no_portal() {
+    let Some(network) = Network::build() else { return };
+    let servers = [url(SERVER[0], 80), url(SERVER[1], 80)];
+    for verdict in ["drop", "reject", "meta l4proto tcp reject with tcp reset"] {
+        network.forward(verdict);
+        assert_eq!(ask(&network, &servers, SHORT).0, Portal::NoAnswer, "{verdict}");
+    }
+    network.device.ip("link set eth0 down").expect("ip");
+    assert_eq!(ask(&network, &servers, SHORT).0, Portal::NoAnswer, "no network");
+}
