@@ -51,6 +51,11 @@ pub enum Action {
     },
     /// Has it look again.
     Resume,
+    /// Looks for what keeps the agent from its work.
+    Doctor {
+        /// Whether for programs.
+        json: bool,
+    },
 }
 
 /// What the old flag `--daemon` is answered with.
@@ -177,6 +182,18 @@ enum Command {
     /// Open to root and to members of the agent's group (ispmon).
     #[command(verbatim_doc_comment)]
     Resume,
+    /// Find out what keeps the agent from its work, and what to do about it
+    ///
+    /// Looks at the configuration, the agent, its record, the line and everyone who is asked about it,
+    /// the heartbeats, the clock and the log. Changes nothing, sends no heartbeat, and needs no root.
+    /// Each row is PASS, WARN (it works, but you should know), FAIL, or SKIP (nothing to check, or it
+    /// could not be checked). Exit code 0 when no row is FAIL, else 1.
+    #[command(verbatim_doc_comment)]
+    Doctor {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Flags of the time before there were commands.
@@ -213,6 +230,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         Some(Command::Status { json }) => old.refuse("status", Action::Status { json })?,
         Some(Command::Pause { time }) => old.refuse("pause", Action::Pause { time })?,
         Some(Command::Resume) => old.refuse("resume", Action::Resume)?,
+        Some(Command::Doctor { json }) => old.refuse("doctor", Action::Doctor { json })?,
     };
     let action = if old.once && action == Action::Run { Action::Ping } else { action };
     Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon: old.daemon })

@@ -2,6 +2,7 @@
 //! standard error.
 
 pub mod config;
+pub mod doctor;
 pub mod pause;
 pub mod ping;
 pub mod run;
@@ -42,6 +43,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
         Action::Status { json } => return status::status(&sources, json),
         Action::Pause { time } => return pause::pause(&sources, time),
         Action::Resume => return pause::resume(&sources),
+        Action::Doctor { json } => return doctor::doctor(&sources, json),
         Action::Run | Action::Ping | Action::Config { .. } => {}
     }
     let loaded = match load(&sources) {

@@ -1,1 +1,64 @@
-//! Looks for everything that would keep the agent from doing its work, and says what to do about it.
+//! Looks for everything that would keep the agent from its work, and says what to do about it.
+//!
+//! It is purely diagnostic: nothing is changed and no heartbeat is sent. A heartbeat from here would
+//! tell the cloud that the device is watched, although perhaps no agent runs, and would end a silence
+//! that was announced; and it would go out with this user's environment and without the key, which is
+//! the service's. What the running agent's own heartbeats come to stands in its status.
+//!
+//! One file for each group of checks. Each asks what it needs to know, as an ordinary user, and then
+//! judges the facts by a pure function.
+
+mod agent;
+mod check;
+mod clock;
+mod cloud;
+mod configuration;
+mod line;
+mod logs;
+mod record;
+
+use std::path::PathBuf;
+
+pub use check::{Check, Report, Verdict};
+pub use configuration::Configuration;
+
+use crate::{
+    clock::Stamp,
+    config::Settings,
+    status::{Found, Presence, ReadError},
+};
+
+/// What is known before the first look.
+pub struct Case {
+    /// The configuration as this user finds it.
+    pub configuration: Configuration,
+    /// The status of the agent, and whether it runs.
+    pub agent: Result<(Found, Presence), ReadError>,
+    /// Where the record may be, the likeliest first, when no agent says where it is.
+    pub state_dirs: Vec<PathBuf>,
+    /// This moment.
+    pub now: Stamp,
+}
+
+/// Makes all checks, in their fixed order.
+///
+/// Takes as long as the slowest of the questions to the network, which are asked at the same time: a
+/// few seconds when nobody answers.
+pub async fn examine(case: &Case) -> Report {
+    let settings = case.configuration.settings();
+    let status = case.agent.as_ref().ok().map(|(found, presence)| (&found.status, *presence));
+    let mut report = Report::default();
+    report.extend(configuration::judge(&case.configuration));
+    report.extend(agent::judge(&case.agent, settings, &case.now));
+    report.extend(record::judge(&record::Facts::gather(status, &case.state_dirs)));
+    report.extend(match settings {
+        Some(Settings { probe, heartbeat, .. }) => {
+            line::judge(&line::Facts::gather(probe, heartbeat).await)
+        }
+        None => vec![Check::skip("line", "the configuration does not say whom to ask")],
+    });
+    report.extend(cloud::judge(settings, status, &case.now));
+    report.extend(clock::judge(&clock::Facts::gather(), status));
+    report.extend(logs::judge(logs::Facts::gather()));
+    report
+}

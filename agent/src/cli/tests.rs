@@ -108,7 +108,7 @@ fn a_pause_takes_a_time_that_the_cloud_can_be_told() {
 
 #[test]
 fn commands_that_came_after_the_old_flags_refuse_them() {
-    for command in ["status", "pause 2h", "resume"] {
+    for command in ["status", "pause 2h", "resume", "doctor"] {
         for flag in ["--once", "--daemon"] {
             let text = refused(&format!("ispmon-agent {flag} {command}"));
             assert!(text.contains(&format!("'{flag}' cannot be used with")), "{text}");
@@ -308,6 +308,7 @@ fn the_help_of_commands_for_the_running_agent_says_what_they_do_and_who_may() {
 
     Options:
     ");
+    insta::assert_snapshot!(head("ispmon-agent doctor --help"), @"");
     insta::assert_snapshot!(head("ispmon-agent resume --help"), @r"
     End a pause before its time is over
 

@@ -12,6 +12,7 @@ use crate::{
 pub(super) struct Places {
     folders: Vec<PathBuf>,
     state_dir: Option<PathBuf>,
+    state_dirs: Vec<PathBuf>,
 }
 
 impl Places {
@@ -25,7 +26,7 @@ impl Places {
         let runtime_directory =
             sources.environment.get("RUNTIME_DIRECTORY".as_ref() as &std::ffi::OsStr);
         let runtime_directory = runtime_directory.and_then(|value| value.to_str());
-        Self { folders: place::folders(runtime_directory, &state_dirs), state_dir }
+        Self { folders: place::folders(runtime_directory, &state_dirs), state_dir, state_dirs }
     }
 
     /// The status of the agent, the running one if there are several.
@@ -33,6 +34,19 @@ impl Places {
         place::find(&self.folders, self.state_dir.as_deref(), |status| {
             Presence::now(status).is_running()
         })
+    }
+
+    /// The same, with whether it runs.
+    pub(super) fn find_present(&self) -> Result<(Found, Presence), ReadError> {
+        self.find().map(|found| {
+            let presence = Presence::now(&found.status);
+            (found, presence)
+        })
+    }
+
+    /// The folders in which the record may be.
+    pub(super) fn state_dirs(&self) -> Vec<PathBuf> {
+        self.state_dirs.clone()
     }
 
     /// The sockets by which the agent may be reached, the likeliest first.

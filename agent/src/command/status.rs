@@ -10,7 +10,7 @@ use crate::{
     config::Sources,
     exit::Exit,
     status::{
-        Found, Presence, ReadError, Status, place,
+        Found, ReadError, Status, place,
         text::{self, START_ADVICE, View},
     },
 };
@@ -28,7 +28,7 @@ struct Shown<'a> {
 
 /// Shows the status; succeeds when the agent runs.
 pub fn status(sources: &Sources, json: bool) -> Exit {
-    let found = match Places::of(sources).find() {
+    let (found, presence) = match Places::of(sources).find_present() {
         Ok(found) => found,
         Err(ReadError::Absent(_)) if json => {
             let shown = Shown { presence: "absent", file: None, status: None };
@@ -46,7 +46,6 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         Err(error) => return fail_because(&error),
     };
     let Found { folder, status } = &found;
-    let presence = Presence::now(status);
     let printed = if json {
         let file = folder.join(place::FILE_NAME).display().to_string();
         let shown = Shown { presence: presence.as_str(), file: Some(file), status: Some(status) };

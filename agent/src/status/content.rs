@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Stamp,
+    heartbeat::Outcome,
     outage::{Cause, Incident, IncidentId, Party, Scope},
     probe::{Family, Link},
 };
@@ -195,6 +196,21 @@ pub struct LastHeartbeat {
     pub delivered: bool,
     /// What came of it, as a sentence without secrets.
     pub sentence: String,
+    /// What a person can do about it, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl LastHeartbeat {
+    /// What the file says of a heartbeat whose outcome was known at this moment.
+    pub fn new(at: Stamp, outcome: &Outcome) -> Self {
+        Self {
+            at,
+            delivered: matches!(outcome, Outcome::Delivered { .. }),
+            sentence: outcome.to_string(),
+            advice: outcome.advice().map(str::to_owned),
+        }
+    }
 }
 
 /// How good the line was lately.

@@ -59,6 +59,7 @@ pub(in crate::status) fn status() -> Status {
                 at: at(10_860),
                 delivered: true,
                 sentence: "Heartbeat delivered in 132 ms.".to_owned(),
+                advice: None,
             }),
             last_delivered: Some(at(10_860)),
             expected: Some(true),
@@ -96,6 +97,7 @@ fn outage() -> Status {
         at: at(10_850),
         delivered: false,
         sentence: "No answer came from dl.example:443 in 30 s.".to_owned(),
+        advice: None,
     });
     heartbeat.last_delivered = Some(at(10_570));
     status.quality =

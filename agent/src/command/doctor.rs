@@ -1,0 +1,35 @@
+//! `ispmon-agent doctor`: what keeps the agent from its work.
+
+use std::io::Write;
+
+use super::{fail_because, print, running::Places};
+use crate::{
+    clock::Stamp,
+    config::Sources,
+    doctor::{Case, Configuration, examine},
+    exit::Exit,
+    runtime,
+};
+
+/// Makes all checks and shows them; succeeds when none has failed.
+pub fn doctor(sources: &Sources, json: bool) -> Exit {
+    let places = Places::of(sources);
+    let case = Case {
+        configuration: Configuration::read(sources),
+        agent: places.find_present(),
+        state_dirs: places.state_dirs(),
+        now: Stamp::now(),
+    };
+    let report = match runtime::run(examine(&case)) {
+        Ok(report) => report,
+        Err(error) => return fail_because(&error),
+    };
+    let printed = print(|output| {
+        if json {
+            serde_json::to_writer_pretty(&mut *output, &report)?;
+            return writeln!(output);
+        }
+        write!(output, "{report}")
+    });
+    if report.is_healthy() { printed } else { Exit::Failure }
+}

@@ -1,0 +1,99 @@
+//! Does the agent run, and with the settings that stand in the configuration?
+
+use super::Check;
+use crate::{
+    clock::{self, Stamp},
+    config::Settings,
+    duration::Readable,
+    status::{
+        Condition, Found, Presence, ReadError, Status,
+        text::{START_ADVICE, View},
+    },
+};
+
+const NAME: &str = "agent";
+const SETTINGS: &str = "settings in use";
+
+pub(super) fn judge(
+    agent: &Result<(Found, Presence), ReadError>,
+    settings: Option<&Settings>,
+    now: &Stamp,
+) -> Vec<Check> {
+    let (found, presence) = match agent {
+        Ok((found, presence)) => (found, *presence),
+        Err(error) => {
+            let detail = format!("not running: {}", crate::event::Chain(error));
+            return vec![Check::fail(NAME, detail).action(START_ADVICE)];
+        }
+    };
+    let status = &found.status;
+    let pid = status.pid;
+    let not_running = |why: String| Check::fail(NAME, why).action(START_ADVICE);
+    let row = match presence {
+        Presence::Running => running(status, now),
+        Presence::Hanging(age) => {
+            let age = Readable(age);
+            Check::fail(NAME, format!("process {pid} has written no status for {age}"))
+                .action("Restart it, and look into its log.")
+        }
+        Presence::Stopped => not_running("it was stopped".to_owned()),
+        Presence::Gone => not_running(format!("process {pid} crashed or was killed")),
+        Presence::Rebooted => {
+            Check::fail(NAME, "it was not started again with this machine").action(ENABLE_ADVICE)
+        }
+    };
+    let mut rows = vec![row];
+    if let Some(settings) = settings.filter(|_| presence.is_running()) {
+        rows.push(in_use(status, settings));
+    }
+    rows
+}
+
+const ENABLE_ADVICE: &str = if cfg!(target_os = "macos") {
+    "Have it started at each boot: brew services start ispmon-agent."
+} else {
+    "Have it started at each boot: sudo systemctl enable --now ispmon-agent."
+};
+
+fn running(status: &Status, now: &Stamp) -> Check {
+    let zone = clock::local_zone();
+    let view = View { now: *now, zone: &zone, presence: Presence::Running };
+    let (version, pid) = (&status.version, status.pid);
+    let text = format!("{version} runs as process {pid}, started {}", view.ago(&status.started));
+    match (status.condition, &status.paused_until) {
+        (Condition::Paused, Some(until)) => {
+            Check::warn(NAME, format!("{text}; it is paused until {}", view.time(until)))
+                .action("End the pause: ispmon-agent resume.")
+        }
+        _ => Check::pass(NAME, text),
+    }
+}
+
+/// Whether the agent has read the configuration since it was changed.
+fn in_use(status: &Status, settings: &Settings) -> Check {
+    let url = settings.heartbeat.url.as_ref().map(ToString::to_string);
+    let used = status.heartbeat.as_ref().map(|heartbeat| heartbeat.url.clone());
+    if status.device != settings.device {
+        return differs(format!(
+            "the agent's device is {}, that of the configuration {}",
+            status.device, settings.device
+        ));
+    }
+    if url != used {
+        let none = || "nowhere".to_owned();
+        return differs(format!(
+            "heartbeats go to {}, by the configuration to {}",
+            used.unwrap_or_else(none),
+            url.unwrap_or_else(none)
+        ));
+    }
+    Check::pass(SETTINGS, "device and address are those of the configuration")
+}
+
+fn differs(detail: String) -> Check {
+    Check::warn(SETTINGS, detail).action(if cfg!(target_os = "macos") {
+        "If that is not intended: brew services restart ispmon-agent."
+    } else {
+        "If that is not intended: sudo systemctl reload ispmon-agent."
+    })
+}

@@ -1,0 +1,136 @@
+//! Is the clock right, does something keep it so, and is the time zone known?
+
+use std::{
+    io::Read,
+    path::Path,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use jiff::tz::TimeZone;
+
+use super::Check;
+use crate::{
+    duration::Readable,
+    status::{Presence, Status},
+};
+
+const CLOCK: &str = "clock";
+const SYNCHRONISED: &str = "time service";
+const ZONE: &str = "time zone";
+/// What a clock may differ: the answer's time has whole seconds, and takes a moment to arrive.
+const TOLERANCE: Duration = Duration::from_secs(5);
+/// How long the system may take to say whether it is synchronised.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// What the system says about its time.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// Whether a time service has set the clock; nothing where that cannot be told.
+    synchronised: Option<bool>,
+    /// The name of the time zone.
+    zone: Option<String>,
+}
+
+impl Facts {
+    pub(super) fn gather() -> Self {
+        let zone = TimeZone::try_system().ok();
+        Self {
+            synchronised: synchronised(),
+            zone: zone.map(|zone| zone.iana_name().unwrap_or("as /etc/localtime says").to_owned()),
+        }
+    }
+}
+
+/// Asks systemd, which knows the kernel's own mark whoever sets the clock (timesyncd, chrony, ntpd).
+fn synchronised() -> Option<bool> {
+    if cfg!(target_os = "macos") {
+        return None;
+    }
+    let arguments = ["show", "--property=NTPSynchronized", "--value"];
+    match output("timedatectl", &arguments).as_deref().map(str::trim) {
+        Some("yes") => Some(true),
+        Some("no") => Some(false),
+        // timesyncd leaves this when it has set the clock (systemd-timesyncd.service(8)).
+        _ => Path::new("/run/systemd/timesync/synchronized").exists().then_some(true),
+    }
+}
+
+/// What a program prints, unless it takes too long: the bus that it asks may hang.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut stdout = child.stdout.take()?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        if stdout.read_to_string(&mut text).is_ok() {
+            // The receiver is gone when it took too long.
+            let _ = sender.send(text);
+        }
+    });
+    let text = receiver.recv_timeout(LIMIT).ok();
+    if text.is_none() {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+    text
+}
+
+pub(super) fn judge(facts: &Facts, status: Option<(&Status, Presence)>) -> Vec<Check> {
+    let running = status.filter(|(_, presence)| presence.is_running());
+    vec![clock(running.map(|(status, _)| status)), service(facts.synchronised), zone(facts)]
+}
+
+fn clock(status: Option<&Status>) -> Check {
+    let Some(status) = status else {
+        return Check::skip(CLOCK, "only the answers to the agent's heartbeats tell");
+    };
+    let heard = status.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last_delivered);
+    let correction = status.clock.correction_ms;
+    let off = Duration::from_millis(correction.unsigned_abs());
+    if !status.clock.plausible {
+        Check::fail(CLOCK, "its time cannot be true, so nothing is handed to the cloud")
+            .action("Set it, and have a time service keep it.")
+    } else if off > TOLERANCE {
+        let way = if correction > 0 { "slow" } else { "fast" };
+        Check::warn(CLOCK, format!("it is {} {way}; the record is corrected", Readable(off)))
+            .action("Have a time service keep it.")
+    } else if heard.is_none() {
+        Check::skip(CLOCK, "no answer to a heartbeat has confirmed it yet")
+    } else {
+        Check::pass(CLOCK, "it agrees with the answers to heartbeats")
+    }
+}
+
+fn service(synchronised: Option<bool>) -> Check {
+    match synchronised {
+        Some(true) => Check::pass(SYNCHRONISED, "one keeps the clock right"),
+        Some(false) => Check::warn(SYNCHRONISED, "none has set the clock")
+            .action("Turn one on: sudo timedatectl set-ntp true."),
+        None if cfg!(target_os = "macos") => {
+            Check::skip(SYNCHRONISED, "macOS tells only root; see System Settings, Date & Time")
+        }
+        None => Check::skip(SYNCHRONISED, "this system does not say whether there is one"),
+    }
+}
+
+fn zone(facts: &Facts) -> Check {
+    match &facts.zone {
+        Some(zone) => Check::pass(ZONE, zone),
+        None => Check::warn(ZONE, "none is known, so times are shown in UTC").action(
+            if cfg!(target_os = "macos") {
+                "Set it in System Settings, Date & Time."
+            } else {
+                "Set it, for instance: sudo timedatectl set-timezone Europe/Berlin."
+            },
+        ),
+    }
+}

@@ -1,0 +1,55 @@
+//! Does the system keep its log?
+
+use std::{fs, path::Path};
+
+use super::Check;
+
+const NAME: &str = "system log";
+
+/// Where journald writes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Whether it runs.
+    runs: bool,
+    /// Whether there is a file that it writes in memory (`/run`).
+    in_memory: bool,
+    /// Whether there is one that it writes on the disk.
+    on_disk: bool,
+}
+
+impl Facts {
+    pub(super) fn gather() -> Self {
+        Self {
+            runs: Path::new("/run/systemd/journal/socket").exists(),
+            in_memory: has_open_journal(Path::new("/run/log/journal")),
+            on_disk: has_open_journal(Path::new("/var/log/journal")),
+        }
+    }
+}
+
+/// Whether a folder has a journal that is being written: `system.journal` in the folder of a machine.
+fn has_open_journal(folder: &Path) -> bool {
+    let machines = fs::read_dir(folder).into_iter().flatten().flatten();
+    machines.into_iter().any(|machine| machine.path().join("system.journal").exists())
+}
+
+pub(super) fn judge(facts: Facts) -> Vec<Check> {
+    let check = if cfg!(target_os = "macos") {
+        Check::pass(NAME, "macOS keeps it for some days; the agent's own record lasts")
+    } else if !facts.runs {
+        Check::skip(NAME, "there is no journald here; the agent logs to its standard error")
+    } else if facts.in_memory {
+        // What an earlier setting left on the disk is not written any more.
+        Check::warn(NAME, "journald keeps it in memory only; the agent's own record is what lasts")
+            .action(
+                "Nothing needs to be done. To keep the log too: set Storage=persistent in \
+                 /etc/systemd/journald.conf and restart systemd-journald.",
+            )
+    } else if facts.on_disk {
+        Check::pass(NAME, "journald keeps it on the disk")
+    } else {
+        Check::warn(NAME, "journald keeps nothing; the agent's own record is what lasts")
+            .action("To keep the log too, set Storage=persistent in /etc/systemd/journald.conf.")
+    };
+    vec![check]
+}
