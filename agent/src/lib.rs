@@ -31,6 +31,7 @@ pub mod duration;
 pub mod event;
 pub mod exit;
 pub mod heartbeat;
+pub mod history;
 pub mod journal;
 pub mod logging;
 pub mod loopback;

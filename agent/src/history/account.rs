@@ -1,0 +1,153 @@
+//! Downtime added up over a time: per party, and over what was watched of it.
+
+use std::time::Duration;
+
+use super::{History, Interval, PastIncident, Ratio};
+use crate::outage::{Cause, Party, Scope};
+
+/// Failures added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How long the internet was down.
+    pub downtime: Duration,
+    /// How often.
+    pub count: u32,
+    /// How long at most at a stretch of one failure.
+    pub longest: Duration,
+    /// The failures that are over, and how long they lasted in all.
+    over: u32,
+    over_for: Duration,
+}
+
+impl Figures {
+    fn add(&mut self, downtime: Duration, over: bool) {
+        self.downtime += downtime;
+        self.count += 1;
+        self.longest = self.longest.max(downtime);
+        if over {
+            self.over += 1;
+            self.over_for += downtime;
+        }
+    }
+
+    /// How long it took on average until the internet was back; `None` when nothing failed, or what
+    /// failed is not back yet.
+    pub fn mean_time_to_repair(&self) -> Option<Duration> {
+        self.over_for.checked_div(self.over)
+    }
+}
+
+/// Incidents that are listed but are no downtime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unaccounted {
+    /// Times of a bad line: loss or slowness.
+    pub degraded: u32,
+    /// Times at which heartbeats did not arrive although the internet worked.
+    pub heartbeat: u32,
+}
+
+/// What a time was like, added up.
+///
+/// An incident counts in every time that it touches, with that part of its downtime that lies there:
+/// an outage across the end of a month counts in both months, and their downtimes add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The time, as far as the record reaches.
+    pub period: Interval,
+    /// How much of it was watched.
+    pub observed: Duration,
+    /// Failures of the provider's part.
+    pub provider: Figures,
+    /// Failures of the user's own part.
+    pub yours: Figures,
+    /// Failures of somebody else's part.
+    pub other: Figures,
+    /// All of the three.
+    pub total: Figures,
+    /// Times at which IPv4 alone was down; not part of the others, because most of the internet could
+    /// still be reached.
+    pub ipv4: Figures,
+    /// Times at which IPv6 alone was down; not part of the others for the same reason.
+    pub ipv6: Figures,
+    /// What is no downtime.
+    pub unaccounted: Unaccounted,
+}
+
+impl Account {
+    /// The parties in the order in which they are shown: the provider's first.
+    pub const PARTIES: [Party; 3] = [Party::Provider, Party::Yours, Party::Other];
+
+    /// Adds up what happened in `period`, as far as the record reaches.
+    pub fn of(history: &History, period: Interval) -> Self {
+        let period = history
+            .span
+            .map_or(Interval::new(period.from, period.from), |span| span.within(&period));
+        let mut account = Self {
+            period,
+            observed: Interval::total(&period.without(history.unwatched())),
+            provider: Figures::default(),
+            yours: Figures::default(),
+            other: Figures::default(),
+            total: Figures::default(),
+            ipv4: Figures::default(),
+            ipv6: Figures::default(),
+            unaccounted: Unaccounted::default(),
+        };
+        for incident in history.incidents_in(period) {
+            account.add(history, incident);
+        }
+        account
+    }
+
+    fn add(&mut self, history: &History, incident: &PastIncident) {
+        match (incident.recorded.scope, incident.recorded.cause) {
+            (_, Cause::Degraded) => self.unaccounted.degraded += 1,
+            (Scope::Heartbeat, _) => self.unaccounted.heartbeat += 1,
+            _ => {}
+        }
+        for failure in history.failures(incident) {
+            let inside: Vec<_> =
+                failure.times.iter().map(|time| time.within(&self.period)).collect();
+            let downtime = Interval::total(&inside);
+            if downtime.is_zero() {
+                continue;
+            }
+            let over = failure.over;
+            match incident.recorded.scope {
+                Scope::Ipv4 => self.ipv4.add(downtime, over),
+                Scope::Ipv6 => self.ipv6.add(downtime, over),
+                _ => {
+                    self.party_mut(failure.party).add(downtime, over);
+                    self.total.add(downtime, over);
+                }
+            }
+        }
+    }
+
+    fn party_mut(&mut self, party: Party) -> &mut Figures {
+        match party {
+            Party::Provider => &mut self.provider,
+            Party::Yours => &mut self.yours,
+            Party::Other => &mut self.other,
+        }
+    }
+
+    /// The failures of one party's part.
+    pub fn party(&self, party: Party) -> &Figures {
+        match party {
+            Party::Provider => &self.provider,
+            Party::Yours => &self.yours,
+            Party::Other => &self.other,
+        }
+    }
+
+    /// The share of the watched time without these failures; `None` when nobody watched.
+    pub fn availability(&self, figures: &Figures) -> Option<Ratio> {
+        Ratio::without(figures.downtime, self.observed)
+    }
+
+    /// The share of the time that was watched; `None` when the record has nothing of it.
+    pub fn coverage(&self) -> Option<Ratio> {
+        Ratio::of(self.observed, self.period.duration())
+    }
+}

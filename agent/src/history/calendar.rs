@@ -1,0 +1,49 @@
+//! Days and months of a time zone, which are not all equally long.
+
+use jiff::{Timestamp, ToSpan, ZonedDateTime, civil::Date, tz::TimeZone};
+
+use super::Interval;
+
+/// A day or a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CalendarPart {
+    /// Its first day.
+    pub date: Date,
+    /// From its first moment to the first one of the next: a day has 23 or 25 hours when the clocks
+    /// change.
+    pub time: Interval,
+}
+
+/// The days that have a part in `interval`, whole.
+pub fn days(interval: Interval, zone: &TimeZone) -> Vec<CalendarPart> {
+    parts(interval, zone, |date| date, |date| date.tomorrow())
+}
+
+/// The months that have a part in `interval`, whole.
+pub fn months(interval: Interval, zone: &TimeZone) -> Vec<CalendarPart> {
+    parts(interval, zone, Date::first_of_month, |date| date.checked_add(1.month()))
+}
+
+fn parts(
+    interval: Interval,
+    zone: &TimeZone,
+    first: impl Fn(Date) -> Date,
+    next: impl Fn(Date) -> Result<Date, jiff::Error>,
+) -> Vec<CalendarPart> {
+    let mut parts = Vec::new();
+    let mut date = first(ZonedDateTime::new(interval.from, zone.clone()).date());
+    while let Some(from) = begin(date, zone)
+        && (from < interval.to || parts.is_empty())
+        && let Ok(after) = next(date)
+        && let Some(to) = begin(after, zone)
+    {
+        parts.push(CalendarPart { date, time: Interval::new(from, to) });
+        date = after;
+    }
+    parts
+}
+
+/// The first moment of a day.
+fn begin(date: Date, zone: &TimeZone) -> Option<Timestamp> {
+    date.to_zoned_datetime(zone.clone()).ok().map(|zoned| zoned.timestamp())
+}

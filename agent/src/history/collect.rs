@@ -1,0 +1,263 @@
+//! The whole past, made of the record's lines.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{Failure, HourOfRecord, Interval, PastIncident, Phase, walls::Walls};
+use crate::{
+    clock::Stamp,
+    journal::{Digest, Entry, Record},
+    outage::{Gap, GapCause, Incident, IncidentId},
+};
+
+/// For how long a record may end before `now` although the agent runs: it notes each minute that it
+/// is alive.
+const ALIVE_FOR: Duration = Duration::from_secs(150);
+
+/// The end of the record's chain: whoever knows it can tell whether anything before was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the last record.
+    pub seq: u64,
+    /// The hash of its line.
+    pub hash: Digest,
+}
+
+/// A time that nobody watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwatched {
+    /// Its id; `None` for a time that no record names as a gap, but that lies between two records.
+    pub id: Option<IncidentId>,
+    /// Why nobody watched; `None` where no record says so.
+    pub cause: Option<GapCause>,
+    /// From when to when.
+    pub time: Interval,
+    /// How far its start may be off, in seconds.
+    pub uncertain_s: u32,
+    /// Whether it goes on: the agent does not run.
+    pub open: bool,
+}
+
+/// The past as the record tells it, all times corrected.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The device's name as the newest record has it.
+    pub device: Option<String>,
+    /// From the first record to the last moment that is known of, up to `now` when the agent runs no
+    /// more; `None` when there is no record.
+    pub span: Option<Interval>,
+    /// All incidents in the order of their start.
+    pub incidents: Vec<PastIncident>,
+    /// All gaps in the order of their start.
+    pub gaps: Vec<Unwatched>,
+    /// All hourly summaries in order.
+    pub hours: Vec<HourOfRecord>,
+    /// How many steps of the wall clock there were.
+    pub clock_steps: u32,
+    /// How many records were read.
+    pub records: u64,
+    /// The times of all gaps, in order and without overlap.
+    unwatched: Vec<Interval>,
+}
+
+impl History {
+    /// Makes a history of records, in their order. See [`Collector`].
+    pub fn of(
+        records: impl IntoIterator<Item = Record>,
+        alive: Option<Stamp>,
+        now: Timestamp,
+    ) -> Self {
+        let mut collector = Collector::default();
+        for record in records {
+            collector.add(record);
+        }
+        collector.finish(alive, now)
+    }
+
+    /// When nobody watched, in order and without overlap.
+    pub fn unwatched(&self) -> &[Interval] {
+        &self.unwatched
+    }
+
+    /// The incidents that lie in a time, wholly or in part.
+    pub fn incidents_in(&self, period: Interval) -> impl Iterator<Item = &PastIncident> {
+        self.incidents.iter().filter(move |incident| incident.time.touches(&period))
+    }
+
+    /// The gaps that lie in a time, wholly or in part.
+    pub fn gaps_in(&self, period: Interval) -> impl Iterator<Item = &Unwatched> {
+        self.gaps.iter().filter(move |gap| gap.time.touches(&period))
+    }
+
+    /// The times without internet in an incident.
+    pub fn failures(&self, incident: &PastIncident) -> Vec<Failure> {
+        incident.failures(&self.unwatched)
+    }
+
+    /// How long the internet was down in an incident.
+    pub fn downtime(&self, incident: &PastIncident) -> Duration {
+        incident.downtime(&self.unwatched)
+    }
+}
+
+/// Takes records in their order and makes a [`History`] of them. What it keeps depends on what
+/// happened, not on how many lines tell of it.
+#[derive(Debug, Default)]
+pub struct Collector {
+    walls: Walls,
+    device: Option<String>,
+    incidents: HashMap<IncidentId, (u64, Incident)>,
+    gaps: Vec<Gap>,
+    hours: Vec<crate::journal::Summary>,
+    clock_steps: u32,
+    records: u64,
+    first: Option<Stamp>,
+    last: Option<Stamp>,
+    /// Since when nobody watches, when the record says so and has not taken it back.
+    off: Option<(GapCause, Stamp)>,
+    /// From a stop to the start after it: gaps, should no record name them so.
+    pauses: Vec<(GapCause, Stamp, Stamp)>,
+}
+
+impl Collector {
+    /// Takes the next record.
+    pub fn add(&mut self, record: Record) {
+        self.walls.learn(&record);
+        self.records += 1;
+        self.first.get_or_insert(record.at);
+        self.last = Some(record.at);
+        match record.entry {
+            Entry::ChainStarted { device, .. } => self.device = Some(device),
+            Entry::AgentStarted { device, .. } => {
+                self.device = Some(device);
+                if let Some((cause, since)) = self.off.take() {
+                    self.pauses.push((cause, since, record.at));
+                }
+            }
+            Entry::AgentStopped { .. } => self.off = Some((GapCause::Stopped, record.at)),
+            Entry::Paused { .. } => self.off = Some((GapCause::Paused, record.at)),
+            Entry::IncidentOpened { incident }
+            | Entry::IncidentChanged { incident }
+            | Entry::IncidentClosed { incident } => self.keep(record.seq, incident),
+            Entry::Gap { gap } => {
+                self.off = None;
+                self.gaps.push(gap);
+            }
+            Entry::ClockStepped { .. } => self.clock_steps += 1,
+            Entry::Hour { summary } => self.hours.push(summary),
+            Entry::Unknown => {}
+        }
+    }
+
+    /// Keeps an incident's newest form; what opened it is told only once.
+    fn keep(&mut self, seq: u64, mut incident: Incident) {
+        if let Some((_, known)) = self.incidents.remove(&incident.id)
+            && incident.evidence.is_empty()
+        {
+            incident.evidence = known.evidence;
+        }
+        self.incidents.insert(incident.id, (seq, incident));
+    }
+
+    /// The history of all records so far. `alive` is the last moment at which the agent is known to
+    /// have run; without it that is the last record.
+    pub fn finish(mut self, alive: Option<Stamp>, now: Timestamp) -> History {
+        self.walls.settle();
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            return History::default();
+        };
+        let begin = self.walls.time(&first);
+        let known = alive.map_or(begin, |alive| self.walls.time(&alive));
+        let known = known.max(self.walls.time(&last));
+        let mut gaps: Vec<_> = self.gaps.iter().map(|gap| self.unwatched(gap)).collect();
+        for (cause, from, to) in &self.pauses {
+            let time = Interval::new(self.walls.time(from), self.walls.time(to));
+            if !gaps.iter().any(|gap| gap.time.touches(&time)) {
+                gaps.push(Unwatched {
+                    id: None,
+                    cause: Some(*cause),
+                    time,
+                    uncertain_s: 0,
+                    open: false,
+                });
+            }
+        }
+        // The end of the record is not the end of time: since then nobody has watched.
+        let off = self.off.map(|(cause, since)| (Some(cause), self.walls.time(&since)));
+        let silent = now > known.saturating_add(ALIVE_FOR).unwrap_or(known);
+        let end = if off.is_some() || silent { known.max(now) } else { known };
+        if let Some((cause, since)) = off.or_else(|| silent.then_some((None, known))) {
+            let time = Interval::new(since, end);
+            gaps.push(Unwatched { id: None, cause, time, uncertain_s: 0, open: true });
+        }
+        gaps.sort_by_key(|gap| gap.time.from);
+        let unwatched = Interval::union(gaps.iter().map(|gap| gap.time).collect());
+        let watched_until = match unwatched.last() {
+            Some(gap) if gap.to >= end => gap.from,
+            _ => end,
+        };
+        let incidents = std::mem::take(&mut self.incidents);
+        let mut incidents: Vec<_> = incidents
+            .into_values()
+            .map(|(seq, incident)| self.past(seq, incident, watched_until))
+            .collect();
+        incidents.sort_by_key(|incident| (incident.time.from, incident.recorded.id));
+        let mut hours: Vec<_> = std::mem::take(&mut self.hours)
+            .into_iter()
+            .map(|summary| HourOfRecord { time: self.between(&summary.from, &summary.to), summary })
+            .collect();
+        hours.sort_by_key(|hour| hour.time.from);
+        History {
+            device: self.device,
+            span: Some(Interval::new(begin, end)),
+            incidents,
+            gaps,
+            hours,
+            clock_steps: self.clock_steps,
+            records: self.records,
+            unwatched,
+        }
+    }
+
+    fn between(&self, from: &Stamp, to: &Stamp) -> Interval {
+        Interval::new(self.walls.time(from), self.walls.time(to))
+    }
+
+    fn unwatched(&self, gap: &Gap) -> Unwatched {
+        Unwatched {
+            id: Some(gap.id),
+            cause: Some(gap.cause),
+            time: self.between(&gap.started, &gap.ended),
+            uncertain_s: gap.uncertain_s,
+            open: false,
+        }
+    }
+
+    fn past(&self, seq: u64, recorded: Incident, watched_until: Timestamp) -> PastIncident {
+        let from = self.walls.time(&recorded.started);
+        let to = recorded.ended.as_ref().map_or(watched_until, |ended| self.walls.time(ended));
+        let mut phases: Vec<_> = recorded
+            .segments
+            .iter()
+            .map(|segment| Phase {
+                cause: segment.cause,
+                time: self.between(&segment.from, &segment.to),
+            })
+            .collect();
+        if recorded.ended.is_none()
+            && let Some(last) = phases.last_mut()
+        {
+            last.time.to = last.time.to.max(watched_until);
+        }
+        PastIncident {
+            time: Interval::new(from, to),
+            phases,
+            clock_certain: self.walls.is_certain(recorded.started.boot),
+            last_ok: recorded.last_ok.as_ref().map(|stamp| self.walls.time(stamp)),
+            observed: recorded.evidence.iter().map(|one| self.walls.time(&one.at)).collect(),
+            seq,
+            recorded,
+        }
+    }
+}

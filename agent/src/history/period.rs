@@ -1,0 +1,161 @@
+//! The time that somebody asks about, in the words in which people ask.
+
+use std::{fmt, str::FromStr};
+
+use jiff::{
+    Span, Timestamp, ToSpan, ZonedDateTime,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
+
+use super::Interval;
+
+/// A moment as people write it. What it means depends on `now` and the zone.
+#[derive(Clone, Copy, Debug)]
+pub enum Moment {
+    /// `7d`, `12h`, `90min`, `2w`: that long before now; days and weeks by the calendar.
+    Ago(Span),
+    /// `2026-11-24`: the whole day.
+    Day(Date),
+    /// `2026-11`: the whole month.
+    Month(Date),
+    /// `2026-11-24T18:30`: by the local clock.
+    Local(DateTime),
+    /// `2026-11-24T18:30:00+01:00`: by any clock.
+    Exact(Timestamp),
+    /// `today`.
+    Today,
+    /// `yesterday`.
+    Yesterday,
+}
+
+impl PartialEq for Moment {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+impl Eq for Moment {}
+
+/// A text that is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give a time such as 7d, 12h, yesterday, 2026-11, 2026-11-24 or 2026-11-24T18:30")]
+pub struct MomentError;
+
+impl FromStr for Moment {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, MomentError> {
+        let text = text.trim();
+        match text {
+            "today" => return Ok(Self::Today),
+            "yesterday" => return Ok(Self::Yesterday),
+            _ => {}
+        }
+        if let Some(month) = month(text) {
+            return Ok(Self::Month(month));
+        }
+        if let Some(span) = ago(text) {
+            return Ok(Self::Ago(span));
+        }
+        if text.len() == "2026-11-24".len() {
+            return text.parse().map(Self::Day).map_err(|_| MomentError);
+        }
+        // A text with an offset is also a civil time to the parser, so it is tried first.
+        if let Ok(exact) = text.parse() {
+            return Ok(Self::Exact(exact));
+        }
+        text.parse().map(Self::Local).map_err(|_| MomentError)
+    }
+}
+
+/// `2026-11`.
+fn month(text: &str) -> Option<Date> {
+    let (year, month) = text.split_once('-')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if year.len() != 4 || month.len() != 2 || !digits(year) || !digits(month) {
+        return None;
+    }
+    Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()
+}
+
+/// `7d`.
+fn ago(text: &str) -> Option<Span> {
+    let unit = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let number: i64 = text[..unit].parse().ok()?;
+    let span = Span::new();
+    match text[unit..].trim_start() {
+        "min" => span.try_minutes(number),
+        "h" => span.try_hours(number),
+        "d" => span.try_days(number),
+        "w" => span.try_weeks(number),
+        _ => return None,
+    }
+    .ok()
+}
+
+impl Moment {
+    /// Its first moment.
+    fn begin(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let now = ZonedDateTime::new(now, zone.clone());
+        let moment = match *self {
+            Self::Ago(span) => now.checked_sub(span).ok()?,
+            Self::Day(date) | Self::Month(date) => date.to_zoned_datetime(zone.clone()).ok()?,
+            Self::Local(time) => time.to_zoned_datetime(zone.clone()).ok()?,
+            Self::Exact(time) => return Some(time),
+            Self::Today => now.date().to_zoned_datetime(zone.clone()).ok()?,
+            Self::Yesterday => now.date().yesterday().ok()?.to_zoned_datetime(zone.clone()).ok()?,
+        };
+        Some(moment.timestamp())
+    }
+
+    /// The first moment after it: a day lasts until its end, a time of day is a moment.
+    fn end(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let today = ZonedDateTime::new(now, zone.clone()).date();
+        let after = match *self {
+            Self::Day(date) => date.tomorrow().ok()?,
+            Self::Month(date) => date.checked_add(1.month()).ok()?,
+            Self::Today => today.tomorrow().ok()?,
+            Self::Yesterday => today,
+            _ => return self.begin(now, zone),
+        };
+        Some(after.to_zoned_datetime(zone.clone()).ok()?.timestamp())
+    }
+}
+
+/// The time that somebody asks about; without limits it is the whole record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Period {
+    /// From when on.
+    pub since: Option<Moment>,
+    /// Until when; a day or a month is included.
+    pub until: Option<Moment>,
+}
+
+impl Period {
+    /// One month.
+    pub fn month(month: Moment) -> Self {
+        Self { since: Some(month), until: Some(month) }
+    }
+
+    /// What it means now and here.
+    pub fn resolve(&self, now: Timestamp, zone: &TimeZone) -> Interval {
+        let from = self.since.and_then(|moment| moment.begin(now, zone));
+        let to = self.until.and_then(|moment| moment.end(now, zone));
+        Interval::new(from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ago(span) => write!(formatter, "{span:#} ago"),
+            Self::Day(date) => write!(formatter, "{date}"),
+            Self::Month(date) => write!(formatter, "{}", date.strftime("%Y-%m")),
+            Self::Local(time) => write!(formatter, "{time}"),
+            Self::Exact(time) => write!(formatter, "{time}"),
+            Self::Today => formatter.write_str("today"),
+            Self::Yesterday => formatter.write_str("yesterday"),
+        }
+    }
+}

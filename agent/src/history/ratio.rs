@@ -1,0 +1,66 @@
+//! Shares in per cent that never look better than they are.
+
+use std::{fmt, time::Duration};
+
+/// A part of a whole.
+///
+/// It is shown in per cent with three decimals and *cut off*, never rounded up: a line that failed for
+/// one second in a year was not 100 % available, and 99.9996 % is shown as 99.999 %.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    part_ms: u128,
+    whole_ms: u128,
+}
+
+impl Ratio {
+    /// The share of `part` in `whole`; `None` when there is no whole that could have a share.
+    pub fn of(part: Duration, whole: Duration) -> Option<Self> {
+        let (part_ms, whole_ms) = (part.as_millis(), whole.as_millis());
+        (whole_ms > 0).then_some(Self { part_ms: part_ms.min(whole_ms), whole_ms })
+    }
+
+    /// The share of the rest, when `lost` is taken from `whole`.
+    pub fn without(lost: Duration, whole: Duration) -> Option<Self> {
+        Self::of(whole.saturating_sub(lost), whole)
+    }
+
+    /// Thousandths of a per cent, 0 to 100,000, cut off.
+    pub fn thousandths_of_percent(self) -> u32 {
+        u32::try_from(self.part_ms * 100_000 / self.whole_ms).unwrap_or(100_000)
+    }
+
+    /// The share as a number from 0 to 1, cut off after the fifth decimal, for other programs.
+    pub fn as_number(self) -> f64 {
+        f64::from(self.thousandths_of_percent()) / 100_000.0
+    }
+}
+
+/// `99.999 %`.
+impl fmt::Display for Ratio {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thousandths = self.thousandths_of_percent();
+        formatter.pad(&format!("{}.{:03} %", thousandths / 1_000, thousandths % 1_000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_rounded_up() {
+        let year = Duration::from_hours(8_760);
+        let available = |lost| Ratio::without(lost, year).expect("a share").to_string();
+        assert_eq!(available(Duration::ZERO), "100.000 %");
+        assert_eq!(available(Duration::from_millis(1)), "99.999 %");
+        assert_eq!(available(Duration::from_secs(126)), "99.999 %");
+        assert_eq!(available(Duration::from_hours(10)), "99.885 %");
+        assert_eq!(available(year), "0.000 %");
+        assert_eq!(available(year * 2), "0.000 %");
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_share() {
+        assert_eq!(Ratio::of(Duration::ZERO, Duration::ZERO), None);
+    }
+}
