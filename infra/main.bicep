@@ -64,6 +64,11 @@ param reminderMarks reminderMinute[]
 @maxValue(23)
 param dailyReminderHour int
 
+@description('Minutes of downtime from which an outage is reported when it is over: what failed, whose part it is, from when to when. Each report is charged as one time series of its rule while its query yields it, half an hour.')
+@minValue(1)
+@maxValue(1440)
+param reportMinutes int
+
 // Devices are compared trimmed and in lower case everywhere, so the same name twice is one device.
 var comparedDevices = map(devices, device => toLower(trim(device)))
 var distinctDevices = filter(devices, (device, index) => indexOf(comparedDevices, toLower(trim(device))) == index)
@@ -111,6 +116,7 @@ module alerts 'modules/alerts.bicep' = {
     evaluationMinutes: evaluationMinutes
     reminderMarks: reminderMarks
     dailyReminderHour: dailyReminderHour
+    reportMinutes: reportMinutes
   }
 }
 

@@ -42,6 +42,11 @@ param reminderMarks reminderMinute[]
 @maxValue(23)
 param dailyReminderHour int
 
+@description('Minutes of downtime from which an outage is reported when it is over.')
+@minValue(1)
+@maxValue(1440)
+param reportMinutes int
+
 var evaluationFrequency = 'PT${evaluationMinutes}M'
 
 // String literals of the Kusto query language: a backslash and a quote are escaped by a backslash.
@@ -76,9 +81,30 @@ var deviceSilentReminderQuery = replace(
   join(deviceLiterals, ', ')
 )
 
+var outageReportQuery = replace(
+  trim(loadTextContent('../queries/outage-report.kql')),
+  '\'MINIMUM_MINUTES\'',
+  '\'${reportMinutes}\''
+)
+
+// What an outage report says, one dimension each: a mail shows nothing else of a query's result. In the order
+// of the alphabet, so that a dimension has the same place whether Azure keeps this order or sorts.
+var outageReportDimensions = [
+  'cause'
+  'device'
+  'duration'
+  'end'
+  'id'
+  'start'
+]
+
 // Paths into the common alert schema, which Azure fills in when it writes the mail:
 // https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-customize-email-subject-how-to
 var firstDimension = '\${data.alertContext.condition.allOf[0].dimensions[0].value}'
+var outageCause = firstDimension
+var outageDevice = '\${data.alertContext.condition.allOf[0].dimensions[1].value}'
+var outageDuration = '\${data.alertContext.condition.allOf[0].dimensions[2].value}'
+var outageStart = '\${data.alertContext.condition.allOf[0].dimensions[5].value}'
 var monitorCondition = '\${data.essentials.monitorCondition}'
 
 resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
@@ -222,5 +248,101 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
         'Email.Subject': '${prefix}: still silent: ${firstDimension}'
       }
     }
+  }
+}
+
+resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: '${prefix}-outage-report'
+  location: location
+  kind: 'LogAlert'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identityId}': {}
+    }
+  }
+  properties: {
+    displayName: '${prefix}: outage report'
+    description: 'An outage of ${reportMinutes} minutes or longer is over, and the device has handed over what it recorded: which part failed, whose it is, from when to when, and for how long the internet was down in that time. The times are UTC. Sent once.'
+    severity: 3
+    enabled: true
+    scopes: [
+      componentId
+    ]
+    evaluationFrequency: evaluationFrequency
+    windowSize: evaluationFrequency
+    overrideQueryTimeRange: 'P2D'
+    criteria: {
+      allOf: [
+        {
+          query: outageReportQuery
+          timeAggregation: 'Maximum'
+          metricMeasureColumn: 'downtimeMinutes'
+          operator: 'GreaterThanOrEqual'
+          threshold: reportMinutes
+          dimensions: [
+            for name in outageReportDimensions: {
+              name: name
+              operator: 'Include'
+              values: [
+                '*'
+              ]
+            }
+          ]
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    // The query yields an outage for half an hour, so that a late row is not missed. A stateful rule mails it once
+    // all the same; a stateless one would mail it at each evaluation.
+    autoMitigate: true
+    skipQueryValidation: true
+    actions: {
+      actionGroups: [
+        actionGroup.id
+      ]
+      actionProperties: {
+        'Email.Subject': '${prefix}: outage of ${outageDevice}: ${outageDuration}, ${outageCause}, from ${outageStart}'
+      }
+    }
+  }
+}
+
+// An outage report "resolves" when the query stops yielding it. That is no news.
+resource outageReportResolved 'Microsoft.AlertsManagement/actionRules@2021-08-08' = {
+  name: '${prefix}-outage-report-resolved'
+  location: 'Global'
+  properties: {
+    description: 'Lets the rule ${outageReport.name} send no mail when its alerts resolve.'
+    enabled: true
+    // Covers whatever Azure takes for the target of the alert, the component or its workspace. Were the rule itself
+    // the scope, this would concern alerts about the rule.
+    scopes: [
+      resourceGroup().id
+    ]
+    conditions: [
+      {
+        field: 'AlertRuleId'
+        operator: 'Equals'
+        values: [
+          outageReport.id
+        ]
+      }
+      {
+        field: 'MonitorCondition'
+        operator: 'Equals'
+        values: [
+          'Resolved'
+        ]
+      }
+    ]
+    actions: [
+      {
+        actionType: 'RemoveAllActionGroups'
+      }
+    ]
   }
 }

@@ -6,19 +6,22 @@
 //! `infra/queries/compare.py`, on the timelines that [`crate::timelines`] makes up.
 //!
 //! - [`silence`] reads the heartbeats: since when is a device silent?
-//! - [`device_silent`] and [`device_silent_reminder`] are one query each.
+//! - [`device_silent`], [`device_silent_reminder`] and [`outage_report`] are one query each.
 //! - [`template`] reads parameters from a query's text, and writes them into it.
 
 pub mod device_silent;
 pub mod device_silent_reminder;
+pub mod outage_report;
 pub mod silence;
 pub mod template;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use thiserror::Error;
 
 pub use device_silent::DeviceSilent;
 pub use device_silent_reminder::DeviceSilentReminder;
+pub use outage_report::OutageReport;
 
 /// One row of the table `traces`: a line that the function wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub enum Query {
     DeviceSilent(DeviceSilent),
     /// All silent devices, when a reminder is due.
     DeviceSilentReminder(DeviceSilentReminder),
+    /// Outages that are over.
+    OutageReport(OutageReport),
 }
 
 /// Why the text of a query is not understood.
@@ -102,7 +107,14 @@ impl Query {
             }
             Err(difference) => difference,
         };
-        Err(if reminder.offset < silent.offset { silent } else { reminder }.error)
+        let report = match outage_report::TEMPLATE.capture(text) {
+            Ok(captures) => return OutageReport::from_captures(&captures).map(Self::OutageReport),
+            Err(difference) => difference,
+        };
+        let closest = [report, reminder].into_iter().fold(silent, |closest, other| {
+            if other.offset < closest.offset { closest } else { other }
+        });
+        Err(closest.error)
     }
 
     /// The text of the query, as it stands in an alert rule.
@@ -110,10 +122,11 @@ impl Query {
         match self {
             Self::DeviceSilent(query) => query.text(),
             Self::DeviceSilentReminder(query) => query.text(),
+            Self::OutageReport(query) => query.text(),
         }
     }
 
-    /// The same query for other devices.
+    /// The same query for other devices; one that reports of every device stays as it is.
     #[must_use]
     pub fn with_devices(&self, devices: &[String]) -> Self {
         let devices = devices.to_vec();
@@ -122,6 +135,7 @@ impl Query {
             Self::DeviceSilentReminder(query) => {
                 Self::DeviceSilentReminder(DeviceSilentReminder { devices, ..query.clone() })
             }
+            Self::OutageReport(query) => Self::OutageReport(query.clone()),
         }
     }
 
@@ -130,6 +144,7 @@ impl Query {
         match self {
             Self::DeviceSilent(query) => query.evaluate(now, rows),
             Self::DeviceSilentReminder(query) => query.evaluate(now, rows),
+            Self::OutageReport(query) => query.evaluate(now, rows),
         }
     }
 
@@ -138,7 +153,17 @@ impl Query {
         match self {
             Self::DeviceSilent(_) => device_silent::MEASURED_COLUMN,
             Self::DeviceSilentReminder(_) => device_silent_reminder::MEASURED_COLUMN,
+            Self::OutageReport(_) => outage_report::MEASURED_COLUMN,
         }
+    }
+}
+
+/// A JSON value as `tostring` of the Kusto query language writes it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -166,6 +191,8 @@ mod tests {
         assert_eq!(Query::parse(&silent.text()), Ok(silent));
         let reminder = Query::DeviceSilentReminder(reminder());
         assert_eq!(Query::parse(&reminder.text()), Ok(reminder));
+        let report = Query::OutageReport(OutageReport { minimum_minutes: 12 });
+        assert_eq!(Query::parse(&report.text()), Ok(report));
     }
 
     #[test]
@@ -182,6 +209,13 @@ mod tests {
     }
 
     #[test]
+    fn a_query_is_compared_with_the_template_that_it_follows_longest() {
+        let text = Query::OutageReport(OutageReport { minimum_minutes: 5 }).text();
+        let error = Query::parse(&text.replace("'incident'", "'gap'")).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the query is most like outage-report.kql, but where that has "incident' and failure !in ('endpoint', '" the query has "gap' and failure !in ('endpoint', 'crede""#);
+    }
+
+    #[test]
     fn a_parameter_out_of_range_is_an_error_that_names_it() {
         let text = Query::DeviceSilentReminder(reminder()).text();
         let error = Query::parse(&text.replace("tolong('8')", "tolong('24')")).unwrap_err();
@@ -190,6 +224,9 @@ mod tests {
         insta::assert_snapshot!(error, @r#"the parameter MARKS of device-silent-reminder.kql is "x"; it must be a list of whole numbers"#);
         let error = Query::parse(&text.replacen("todouble('5')", "todouble('10')", 1)).unwrap_err();
         insta::assert_snapshot!(error, @r#"the parameter FREQUENCY_MINUTES of device-silent-reminder.kql is both "10" and "5""#);
+        let text = Query::OutageReport(OutageReport { minimum_minutes: 5 }).text();
+        let error = Query::parse(&text.replace("tolong('5')", "tolong('0')")).unwrap_err();
+        insta::assert_snapshot!(error, @r#"the parameter MINIMUM_MINUTES of outage-report.kql is "0"; it must be a whole number of minutes, 1 or more"#);
         let error = Query::parse(device_silent_reminder::TEMPLATE.text.trim()).unwrap_err();
         insta::assert_snapshot!(error, @r#"the parameter SILENCE_MINUTES of device-silent-reminder.kql is "SILENCE_MINUTES"; it must be a number of minutes"#);
     }

@@ -175,7 +175,7 @@ impl RuleEngine {
     }
 
     /// Evaluates every rule that is due, on the rows that can be queried at `now`, and returns what
-    /// goes out, in the order of the rules.
+    /// goes out, in the order of the rules. What an alert processing rule removes does not go out.
     ///
     /// An evaluation counts as done at the time it was due, however late it is called: marks that
     /// depend on the time must neither be missed nor repeated. Evaluations that were missed
@@ -184,7 +184,8 @@ impl RuleEngine {
         let mut notifications = Vec::new();
         for running in &mut self.rules {
             if let Some(at) = running.take_due(now) {
-                notifications.extend(running.evaluate(at, rows));
+                let told = |each: &Notification| !each.rule.untold.contains(&each.condition);
+                notifications.extend(running.evaluate(at, rows).into_iter().filter(told));
             }
         }
         notifications

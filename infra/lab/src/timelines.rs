@@ -1,8 +1,10 @@
-//! Made-up histories of heartbeats, and what the queries yield for them.
+//! Made-up histories of heartbeats and outages, and what the queries yield for them.
 //!
 //! They are data for a comparison: `infra/queries/compare.py` runs the text of each query on the same
 //! rows and wants the same result. So they hold whatever could tell two implementations apart, and
 //! times at which a result is about to change.
+
+mod outages;
 
 use std::io::{self, Write};
 
@@ -12,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::query::{DeviceSilent, DeviceSilentReminder, Query, Row, Trace, silence};
+use outages::Outages;
 
 /// Names that devices have here. Whatever a name holds must not change the meaning of a query.
 const DEVICES: [&str; 12] = [
@@ -91,36 +94,40 @@ fn timeline(random: &mut Rng) -> Vec<Comparison> {
     let devices = some_devices(random);
     let silent = Query::DeviceSilent(DeviceSilent { devices: devices.clone() });
     let settings = reminder(random, devices);
+    let reminder = Query::DeviceSilentReminder(settings.clone());
     let mut arrivals = Vec::new();
     let mut changes = vec![base];
     for device in &settings.devices {
         let end = last_heartbeat(random, base, settings.daily_hour);
         life(random, device, end, &mut arrivals, &mut changes);
     }
+    let outages = Outages::make(random, base, &settings.devices, &mut arrivals);
+    let report = Query::OutageReport(outages.query().clone());
     foreign_lines(random, base, &mut arrivals);
     random.shuffle(&mut arrivals);
 
     let mut comparisons = Vec::new();
     for _ in 0..LOOKS {
         let now = look(random, base, &settings, &changes);
-        let rows: Vec<_> = arrivals
-            .iter()
-            .filter(|arrival| arrival.visible <= now)
-            .map(|arrival| arrival.trace.clone())
-            .collect();
-        let reminder = Query::DeviceSilentReminder(settings.clone());
-        for (rule, query) in [("device-silent", &silent), ("device-silent-reminder", &reminder)] {
-            let expected = query.evaluate(now, &rows).into_iter();
-            comparisons.push(Comparison {
-                rule,
-                query: query.text(),
-                now,
-                rows: rows.iter().map(|row| (row.timestamp, row.message.clone())).collect(),
-                expected: expected.map(|row| columns(query, row)).collect(),
-            });
-        }
+        comparisons.push(compare("device-silent", &silent, now, &arrivals));
+        comparisons.push(compare("device-silent-reminder", &reminder, now, &arrivals));
+        let now = outages.look(random);
+        comparisons.push(compare("outage-report", &report, now, &arrivals));
     }
     comparisons
+}
+
+fn compare(rule: &'static str, query: &Query, now: Timestamp, arrivals: &[Arrival]) -> Comparison {
+    let seen = arrivals.iter().filter(|arrival| arrival.visible <= now);
+    let rows: Vec<_> = seen.map(|arrival| arrival.trace.clone()).collect();
+    let expected = query.evaluate(now, &rows).into_iter();
+    Comparison {
+        rule,
+        query: query.text(),
+        now,
+        expected: expected.map(|row| columns(query, row)).collect(),
+        rows: rows.into_iter().map(|row| (row.timestamp, row.message)).collect(),
+    }
 }
 
 fn columns(query: &Query, row: Row) -> Map<String, Value> {

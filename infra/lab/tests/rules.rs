@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 const SILENT: &str = "ispmon-device-silent";
 const REMINDER: &str = "ispmon-device-silent-reminder";
+const REPORT: &str = "ispmon-outage-report";
 
 fn start() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("a valid time")
@@ -36,6 +37,31 @@ fn heartbeat(device: &str, at: f64, quiet: u32) -> Trace {
 /// A heartbeat a minute, half a minute past it, in these minutes.
 fn beats(device: &str, minutes: std::ops::Range<u32>) -> Vec<Trace> {
     minutes.map(|minute| heartbeat(device, f64::from(minute) + 0.5, 0)).collect()
+}
+
+/// The line of an outage of ten minutes before the story's minute `at`, as the function logs it.
+fn outage(id: &str, at: f64) -> Trace {
+    let (started, ended) = (minute(at - 10.0), minute(at));
+    let message = format!(
+        r#"{{"event":"outage","device":"dl-home","id":"{id}","kind":"incident","cause":"isp","party":"provider","started":"{started}","ended":"{ended}","downtime_s":600}}"#
+    );
+    Trace { timestamp: minute(at), message }
+}
+
+/// The same line, written again later.
+fn again(trace: &Trace, at: f64) -> Trace {
+    Trace { timestamp: minute(at), message: trace.message.clone() }
+}
+
+/// Only what `REPORT` sends: the story minute and the id of each.
+fn reports(sent: &[Notification]) -> Vec<(i64, &str)> {
+    let sent = sent.iter().filter(|each| each.rule.name == REPORT);
+    sent.map(|each| {
+        let minutes = each.evaluated.duration_since(start()).as_mins();
+        let id = each.dimensions.iter().find(|(name, _)| name == "id").expect("an id");
+        (minutes, id.1.as_str())
+    })
+    .collect()
 }
 
 /// Everything that goes out until the story's minute `until`, where `rows` are queryable at once.
@@ -136,6 +162,74 @@ fn two_devices_are_two_alerts_but_one_reminder() {
 }
 
 #[test]
+fn an_outage_is_reported_once_in_one_mail_that_says_it_all() {
+    let mut rows = beats("dl-home", 0..120);
+    rows.push(outage("a", 21.0));
+    let sent = play(&mut engine(&["dl-home"]), &rows, 120.0);
+    assert_eq!(summary(&sent), [(REPORT, Fired, 25)]);
+    let mail = Mail::about(&sent[0]);
+    insta::assert_snapshot!(mail.subject, @"ispmon: outage of dl-home: 10 min, isp (provider), from 2026-03-01 12:11:00 UTC");
+    let (_, condition) = mail.body.split_once("Alert condition\n\n").expect("the last heading");
+    insta::assert_snapshot!(condition, @r"
+    Dimension cause             isp (provider)
+    Dimension device            dl-home
+    Dimension duration          10 min
+    Dimension end               2026-03-01 12:21:00 UTC
+    Dimension id                a
+    Dimension start             2026-03-01 12:11:00 UTC
+    Metric value                10
+    Metric measure column       downtimeMinutes
+    Time aggregation            Maximum
+    Operator                    GreaterThanOrEqual
+    Threshold                   5
+    Number of violations        1
+    Number of examined periods  1
+    ");
+}
+
+#[test]
+fn an_outage_that_is_handed_over_again_and_again_is_reported_once() {
+    let first = outage("a", 21.0);
+    let mut rows = Vec::new();
+    // Within the batch's retries, while its alert is fired, while it resolves, long after, and when
+    // the first line has almost left the time that a query sees.
+    for at in [21.1, 22.0, 27.0, 48.0, 56.0, 66.0, 500.0, 2_895.0] {
+        rows.push(again(&first, at));
+    }
+    rows.push(first);
+    let sent = play(&mut engine(&["dl-home"]), &rows, 3_000.0);
+    assert_eq!(reports(&sent), [(25, "a")]);
+}
+
+#[test]
+fn a_line_that_can_be_queried_late_is_reported_all_the_same() {
+    for delay in [0.0, 1.0, 3.4, 15.0, 24.0] {
+        let mut engine = engine(&["dl-home"]);
+        let rows = beats("dl-home", 0..120);
+        let late = outage("a", 21.0);
+        let mut sent = Vec::new();
+        while let Some(at) = engine.next_evaluation().filter(|at| *at <= minute(120.0)) {
+            let mut seen: Vec<Trace> =
+                rows.iter().filter(|row| row.timestamp <= at).cloned().collect();
+            if at >= minute(21.0 + delay) {
+                seen.push(late.clone());
+            }
+            sent.extend(engine.evaluate(at, &seen));
+        }
+        assert_eq!(reports(&sent).len(), 1, "{delay} minutes late");
+        assert_eq!(summary(&sent).len(), 1, "nothing else is mailed");
+    }
+}
+
+#[test]
+fn outages_that_are_handed_over_together_are_a_mail_each() {
+    let mut rows = beats("dl-home", 0..60);
+    rows.extend([outage("a", 21.0), outage("b", 21.0), outage("c", 26.0)]);
+    let sent = play(&mut engine(&["dl-home"]), &rows, 60.0);
+    assert_eq!(reports(&sent), [(25, "a"), (25, "b"), (30, "c")]);
+}
+
+#[test]
 fn an_evaluation_that_is_called_late_counts_at_its_time_and_missed_ones_are_skipped() {
     let rows = beats("dl-home", 0..7);
     let mut engine = engine(&["dl-home"]);
@@ -153,8 +247,9 @@ fn the_deployed_rules_remember_as_they_should_and_mail_somebody() {
     let memories: Vec<_> =
         rules.iter().map(|rule| (rule.settings().name.as_str(), rule.settings().memory)).collect();
     let stateful = Memory::Stateful { healthy_evaluations: 3 };
-    assert_eq!(memories, [(SILENT, stateful), (REMINDER, Memory::Stateless)]);
-    for rule in &rules {
+    assert_eq!(memories, [(SILENT, stateful), (REMINDER, Memory::Stateless), (REPORT, stateful)]);
+    for (rule, untold) in rules.iter().zip([&[][..], &[], &[Resolved]]) {
+        assert_eq!(rule.settings().untold, untold);
         assert!(!rule.settings().receivers.is_empty());
         assert_eq!(rule.settings().range, SignedDuration::from_hours(48));
     }
@@ -178,6 +273,10 @@ fn a_snapshot_whose_query_was_changed_is_refused() {
     assert_ne!(snapshot, changed);
     let error = rules::from_snapshot(&changed).expect_err("not what was written natively");
     assert!(error.to_string().contains(SILENT), "{error}");
+    let changed = snapshot.replace("ago(30m)", "ago(31m)");
+    assert_ne!(snapshot, changed);
+    let error = rules::from_snapshot(&changed).expect_err("not what was written natively");
+    assert!(error.to_string().contains(REPORT), "{error}");
     let changed = snapshot.replace(
         r#""metricMeasureColumn": "silentMinutes""#,
         r#""metricMeasureColumn": "minutes""#,
@@ -189,6 +288,30 @@ fn a_snapshot_whose_query_was_changed_is_refused() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However often a device repeats itself within two days: one mail for each outage, with the first
+    /// evaluation that sees it.
+    #[test]
+    fn every_outage_is_one_mail(
+        outages in prop::collection::vec((0.0_f64..2_000.0, prop::collection::vec(0.0_f64..700.0, 0..6)), 1..5)
+    ) {
+        let mut rows = Vec::new();
+        let mut expected = Vec::new();
+        for (number, (at, repeats)) in outages.iter().enumerate() {
+            let id = format!("{number}");
+            let first = outage(&id, *at);
+            rows.extend(repeats.iter().map(|after| again(&first, at + after)));
+            rows.push(first);
+            // An evaluation sees what was written up to its own time.
+            expected.push((((at / 5.0).ceil() as i64 * 5).max(5), id));
+        }
+        let sent = play(&mut engine(&["dl-home"]), &rows, 2_900.0);
+        let mut reported: Vec<_> =
+            reports(&sent).into_iter().map(|(at, id)| (at, id.to_owned())).collect();
+        reported.sort();
+        expected.sort();
+        prop_assert_eq!(reported, expected);
+    }
 
     /// Whatever the beats do: fired and resolved alternate, an alert means 5 to 10 minutes of
     /// silence, and a resolved mail means that nothing was silent in the last three evaluations.

@@ -36,6 +36,7 @@ fn rule(name: &str, memory: Memory, subject: Option<&str>) -> Arc<RuleSettings> 
         memory,
         subject: subject.map(str::to_owned),
         receivers: vec!["owner@example.org".to_owned(), "second@example.org".to_owned()],
+        untold: vec![],
     })
 }
 

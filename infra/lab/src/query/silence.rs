@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::Trace;
+use super::{Trace, text};
 
 /// How far back a query of an alert rule can see:
 /// <https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule>.
@@ -82,15 +82,6 @@ fn heartbeat(line: &str) -> Option<(String, f64)> {
     }
     let announced: f64 = text(&line["quiet_s"]).parse().unwrap_or_default();
     Some((compared(&text(&line["device"])), announced.clamp(0.0, LONGEST_QUIET_SECONDS)))
-}
-
-/// A JSON value as `tostring` of the Kusto query language writes it.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! differently here and there would prove nothing.
 
 mod document;
+mod processing;
 
 use jiff::{SignedDuration, SpanRelativeTo, fmt::temporal::SpanParser};
 
@@ -14,9 +15,13 @@ use super::{
     failing::{FailingPeriods, FailingPeriodsError},
     resolve::{self, ResolveError},
 };
+use crate::rules::MonitorCondition;
 use document::{ActionGroup, Resource, ScheduledQueryRule, Snapshot};
+use processing::ProcessingRule;
+pub use processing::ProcessingRuleError;
 
 const RULE_TYPE: &str = "Microsoft.Insights/scheduledQueryRules";
+const PROCESSING_RULE_TYPE: &str = "Microsoft.AlertsManagement/actionRules";
 const ACTION_GROUP_TYPE: &str = "Microsoft.Insights/actionGroups";
 
 /// The settings of one rule, checked, with the defaults of the resource provider filled in.
@@ -46,6 +51,8 @@ pub struct RuleSettings {
     pub subject: Option<String>,
     /// The mail addresses of all action groups of the rule, in their order, each once.
     pub receivers: Vec<String>,
+    /// The conditions of its alerts that nobody is told of, because of an alert processing rule.
+    pub untold: Vec<MonitorCondition>,
 }
 
 /// What a rule remembers from one evaluation to the next.
@@ -77,6 +84,15 @@ pub enum SettingsError {
         /// Why.
         #[source]
         source: RuleError,
+    },
+    /// One alert processing rule cannot be played.
+    #[error("the alert processing rule `{rule}` of the evaluated deployment cannot be played")]
+    ProcessingRule {
+        /// The name of the processing rule.
+        rule: String,
+        /// Why.
+        #[source]
+        source: ProcessingRuleError,
     },
     /// An action group is not in the expected shape.
     #[error("the action group `{group}` of the evaluated deployment cannot be read")]
@@ -150,14 +166,35 @@ pub enum RuleError {
 /// Reads all enabled rules from the text of a `bicep snapshot`, in the file's order.
 pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, SettingsError> {
     let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(SettingsError::Document)?;
-    let groups = action_groups(&snapshot.predicted_resources)?;
+    let resources = &snapshot.predicted_resources;
+    let groups = action_groups(resources)?;
+    let processing = processing_rules(resources)?;
     let mut rules = Vec::new();
-    for resource in snapshot.predicted_resources.iter().filter(|each| each.is(RULE_TYPE)) {
+    for resource in resources.iter().filter(|each| each.is(RULE_TYPE)) {
         let settings = rule(resource, &groups)
             .map_err(|source| SettingsError::Rule { rule: resource.name.clone(), source })?;
         rules.extend(settings);
     }
+    for rule in &mut rules {
+        rule.untold = processing.iter().flat_map(|each| each.removed(rule)).copied().collect();
+    }
     if rules.is_empty() { Err(SettingsError::NoRules) } else { Ok(rules) }
+}
+
+fn processing_rules(resources: &[Resource]) -> Result<Vec<ProcessingRule>, SettingsError> {
+    let rules = resources.iter().filter(|each| each.is(RULE_TYPE));
+    let ids: Vec<&str> = rules.map(|rule| rule.id.as_str()).collect();
+    resources
+        .iter()
+        .filter(|resource| resource.is(PROCESSING_RULE_TYPE))
+        .filter_map(|resource| {
+            let failed = |source| {
+                let rule = resource.name.clone();
+                SettingsError::ProcessingRule { rule, source }
+            };
+            ProcessingRule::read(resource, &ids).map_err(failed).transpose()
+        })
+        .collect()
 }
 
 fn action_groups(resources: &[Resource]) -> Result<Vec<(&str, ActionGroup)>, SettingsError> {
@@ -259,6 +296,7 @@ fn rule(
         memory,
         subject: properties.actions.action_properties.email_subject,
         receivers: receivers(&properties.actions.action_groups, groups)?,
+        untold: Vec::new(),
     }))
 }
 

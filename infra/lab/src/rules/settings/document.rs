@@ -1,7 +1,8 @@
-//! The shape of an evaluated deployment, as far as rules and action groups go.
+//! The shape of an evaluated deployment, as far as rules, processing rules and action groups go.
 //!
 //! The names are those of the resource provider's API (azure-rest-api-specs,
-//! `scheduledQueryRule_API.json` 2025-01-01-preview; `ActionGroupsApi/models.tsp`).
+//! `scheduledQueryRule_API.json` 2025-01-01-preview; `ActionGroupsApi/models.tsp`; alertsmanagement,
+//! `AlertProcessingRules.json` 2021-08-08).
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -124,6 +125,33 @@ pub(super) struct ActionGroup {
 #[serde(rename_all = "camelCase")]
 pub(super) struct EmailReceiver {
     pub(super) email_address: String,
+}
+
+/// The properties of an alert processing rule.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ActionRule {
+    #[serde(default = "yes")]
+    pub(super) enabled: bool,
+    pub(super) scopes: Vec<String>,
+    #[serde(default)]
+    pub(super) conditions: Vec<Filter>,
+    pub(super) actions: Vec<Action>,
+    pub(super) schedule: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Filter {
+    pub(super) field: String,
+    pub(super) operator: String,
+    pub(super) values: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Action {
+    pub(super) action_type: String,
 }
 
 const fn yes() -> bool {

@@ -1,0 +1,127 @@
+//! Alert processing rules: which notifications of a rule reach no action group.
+//!
+//! An alert that is processed fires and resolves as ever, but nobody is told (Microsoft Learn, "Alert
+//! processing rules"). The lab plays those that always remove all action groups, filtered by alert rule
+//! and by monitor condition; any other is an error.
+
+use super::{RuleSettings, document::ActionRule, document::Resource};
+use crate::rules::MonitorCondition;
+
+/// Why an alert processing rule cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessingRuleError {
+    /// A property is missing or has another type than the resource provider accepts.
+    #[error("its properties are not those of an alert processing rule")]
+    Shape(#[source] serde_json::Error),
+    /// It does something that the lab does not play.
+    #[error("its `{property}` is `{value}`, but the lab plays only {played}")]
+    NotPlayed {
+        /// The path of the property below `properties`.
+        property: &'static str,
+        /// Its value.
+        value: String,
+        /// What the lab plays instead.
+        played: &'static str,
+    },
+    /// It is about an alert rule that is not deployed, so it would do nothing.
+    #[error("its alert rule `{0}` is not part of the evaluated deployment")]
+    UnknownRule(String),
+}
+
+/// A processing rule that keeps notifications from the action groups.
+#[derive(Debug)]
+pub(super) struct ProcessingRule {
+    /// Ids of resources; alerts about them and about what they contain are processed.
+    scopes: Vec<String>,
+    /// The ids of the rules whose alerts are processed; `None` for all.
+    rules: Option<Vec<String>>,
+    /// The conditions whose notifications are removed.
+    removed: Vec<MonitorCondition>,
+}
+
+impl ProcessingRule {
+    /// Reads the rule, or `None` when it is disabled. `deployed` are the ids of all alert rules.
+    pub(super) fn read(
+        resource: &Resource,
+        deployed: &[&str],
+    ) -> Result<Option<Self>, ProcessingRuleError> {
+        let properties: ActionRule =
+            resource.properties_as().map_err(ProcessingRuleError::Shape)?;
+        if !properties.enabled {
+            return Ok(None);
+        }
+        if let Some(schedule) = properties.schedule {
+            let played = "rules that hold at all times";
+            return Err(not_played("schedule", &schedule.to_string(), played));
+        }
+        for action in &properties.actions {
+            if action.action_type != "RemoveAllActionGroups" {
+                let played = "`RemoveAllActionGroups`";
+                return Err(not_played("actions[].actionType", &action.action_type, played));
+            }
+        }
+        let mut rule = Self {
+            scopes: properties.scopes,
+            rules: None,
+            removed: vec![MonitorCondition::Fired, MonitorCondition::Resolved],
+        };
+        for condition in properties.conditions {
+            if condition.operator != "Equals" {
+                let played = "`Equals`";
+                return Err(not_played("conditions[].operator", &condition.operator, played));
+            }
+            match condition.field.as_str() {
+                "AlertRuleId" => rule.rules = Some(known(condition.values, deployed)?),
+                "MonitorCondition" => {
+                    rule.removed = condition
+                        .values
+                        .iter()
+                        .map(|value| monitor_condition(value))
+                        .collect::<Result<_, _>>()?;
+                }
+                field => {
+                    let played = "`AlertRuleId` and `MonitorCondition`";
+                    return Err(not_played("conditions[].field", field, played));
+                }
+            }
+        }
+        Ok(Some(rule))
+    }
+
+    /// The conditions of this rule's alerts that nobody is told of.
+    pub(super) fn removed(&self, rule: &RuleSettings) -> &[MonitorCondition] {
+        let in_scope = self.scopes.iter().any(|scope| contains(scope, &rule.scope));
+        let named = self
+            .rules
+            .as_ref()
+            .is_none_or(|ids| ids.iter().any(|id| id.eq_ignore_ascii_case(&rule.id)));
+        if in_scope && named { &self.removed } else { &[] }
+    }
+}
+
+/// The ids, all of which must be deployed.
+fn known(ids: Vec<String>, deployed: &[&str]) -> Result<Vec<String>, ProcessingRuleError> {
+    let unknown =
+        ids.iter().find(|id| !deployed.iter().any(|deployed| deployed.eq_ignore_ascii_case(id)));
+    match unknown {
+        Some(id) => Err(ProcessingRuleError::UnknownRule(id.clone())),
+        None => Ok(ids),
+    }
+}
+
+fn monitor_condition(value: &str) -> Result<MonitorCondition, ProcessingRuleError> {
+    [MonitorCondition::Fired, MonitorCondition::Resolved]
+        .into_iter()
+        .find(|condition| condition.as_str() == value)
+        .ok_or_else(|| not_played("conditions[].values", value, "`Fired` and `Resolved`"))
+}
+
+/// Whether the resource with the id `inner` is the one with the id `outer`, or lies in it.
+fn contains(outer: &str, inner: &str) -> bool {
+    let (outer, inner) = (outer.to_ascii_lowercase(), inner.to_ascii_lowercase());
+    inner.strip_prefix(&outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn not_played(property: &'static str, value: &str, played: &'static str) -> ProcessingRuleError {
+    ProcessingRuleError::NotPlayed { property, value: value.to_owned(), played }
+}
