@@ -1,0 +1,192 @@
+//! The status: what is known at this moment, put together for the status file.
+
+use std::path::PathBuf;
+
+use super::{Watched, recorder::Recorder, schedule::index};
+use crate::{
+    clock::{Clock, Stamp},
+    heartbeat::Outcome,
+    journal::JournalState,
+    outage::{FamilyState, View},
+    probe::{Family, Link},
+    status::{
+        ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
+        LinkStatus, OpenIncident, Publisher, Status,
+    },
+};
+
+/// How long a status may be old before its reader doubts that the agent still runs: the clocks are
+/// looked at several times as often, and every heartbeat writes it anew.
+const FRESH_INTERVALS: u32 = 3;
+
+/// Puts the status together and has it written.
+#[derive(Debug)]
+pub(super) struct Picture {
+    publisher: Option<Publisher>,
+    status: Status,
+}
+
+impl Picture {
+    pub(super) fn new(
+        watched: &Watched,
+        now: Stamp,
+        state_dir: PathBuf,
+        publisher: Option<Publisher>,
+    ) -> Self {
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: watched.device.clone(),
+            pid: std::process::id(),
+            started: now,
+            written: now,
+            fresh_ms: 0,
+            state_dir,
+            condition: Condition::Unknown,
+            paused_until: None,
+            families: Vec::new(),
+            incidents: Vec::new(),
+            heartbeat: None,
+            wan_address: None,
+            blips: 0,
+            quality: None,
+            journal: JournalStatus::default(),
+            hand_over_pending: 0,
+            clock: ClockStatus::default(),
+        };
+        let mut picture = Self { publisher, status };
+        picture.change(watched);
+        picture
+    }
+
+    /// Takes in new settings.
+    pub(super) fn change(&mut self, watched: &Watched) {
+        let fresh = watched.interval * FRESH_INTERVALS + std::time::Duration::from_mins(1);
+        self.status.fresh_ms = u64::try_from(fresh.as_millis()).unwrap_or(u64::MAX);
+        self.status.device.clone_from(&watched.device);
+        let url = watched.heartbeat.as_ref().map(|(url, _)| url);
+        if self.status.heartbeat.as_ref().map(|heartbeat| &heartbeat.url) != url {
+            self.status.heartbeat = url.map(|url| HeartbeatStatus {
+                url: url.clone(),
+                last: None,
+                last_delivered: None,
+                expected: None,
+            });
+        }
+    }
+
+    /// Takes in what came of a heartbeat.
+    pub(super) fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
+        let Some(heartbeat) = &mut self.status.heartbeat else { return };
+        let delivered = matches!(outcome, Outcome::Delivered { .. });
+        heartbeat.last = Some(LastHeartbeat { at: now, delivered, sentence: outcome.to_string() });
+        if let Outcome::Delivered { client_address, expected, .. } = outcome {
+            heartbeat.last_delivered = Some(now);
+            heartbeat.expected = expected.or(heartbeat.expected);
+            self.status.wan_address = client_address.or(self.status.wan_address);
+        }
+    }
+
+    /// Takes in how much waits to be handed over.
+    pub(super) fn pending(&mut self, count: u64) {
+        self.status.hand_over_pending = count;
+    }
+
+    /// Takes in what the machine knows, and has the whole written.
+    pub(super) fn show(
+        &mut self,
+        view: &View,
+        links: &[Option<Link>; 2],
+        paused_until: Option<Stamp>,
+        recorder: &Recorder,
+        clock: &Clock,
+        now: Stamp,
+    ) {
+        let JournalState { head, waiting, problem, .. } = recorder.journal_state();
+        let head = head.unwrap_or_default();
+        let states = [view.ipv4, view.ipv6];
+        self.status.paused_until = paused_until;
+        self.status.condition =
+            if paused_until.is_some() { Condition::Paused } else { overall(states) };
+        self.status.families = Family::BOTH
+            .into_iter()
+            .map(|family| FamilyStatus {
+                family,
+                condition: condition(states[index(family)]),
+                last_ok: None,
+                link: links[index(family)].as_ref().map(LinkStatus::from),
+            })
+            .collect();
+        self.status.incidents = view
+            .incidents
+            .iter()
+            .map(|incident| OpenIncident::new(incident, recorder.is_durable(incident.id)))
+            .collect();
+        self.status.blips = view.blips;
+        self.status.journal =
+            JournalStatus { seq: head.seq, head: head.head, waiting: waiting as u64, problem };
+        self.status.clock =
+            ClockStatus { plausible: clock.is_plausible(), correction_ms: clock.correction_ms() };
+        self.publish(now);
+    }
+
+    /// Says at last that the agent has stopped in order.
+    pub(super) fn stopped(&mut self, now: Stamp) {
+        self.status.condition = Condition::Stopped;
+        self.publish(now);
+        if let Some(publisher) = &self.publisher {
+            publisher.flush(std::time::Duration::from_millis(100));
+        }
+    }
+
+    fn publish(&mut self, now: Stamp) {
+        self.status.written = now;
+        if let Some(publisher) = &self.publisher {
+            publisher.publish(self.status.clone());
+        }
+    }
+}
+
+fn condition(state: FamilyState) -> Condition {
+    match state {
+        FamilyState::Absent => Condition::Unused,
+        FamilyState::Unknown => Condition::Unknown,
+        FamilyState::Up => Condition::Up,
+        FamilyState::Doubt => Condition::Doubt,
+        FamilyState::Down => Condition::Down,
+    }
+}
+
+/// The whole line is as good as the better of the families that are in use.
+fn overall(states: [FamilyState; 2]) -> Condition {
+    let rank = |state: &FamilyState| match state {
+        FamilyState::Up => 0,
+        FamilyState::Doubt => 1,
+        FamilyState::Unknown => 2,
+        FamilyState::Down => 3,
+        FamilyState::Absent => 4,
+    };
+    let best = states.into_iter().min_by_key(rank).unwrap_or(FamilyState::Unknown);
+    // Where there is no way to send at all, the line is down and not unused.
+    if best == FamilyState::Absent { Condition::Down } else { condition(best) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_as_good_as_its_better_family() {
+        use FamilyState::{Absent, Doubt, Down, Unknown, Up};
+        for (states, expected) in [
+            ([Up, Absent], Condition::Up),
+            ([Up, Down], Condition::Up),
+            ([Doubt, Down], Condition::Doubt),
+            ([Down, Down], Condition::Down),
+            ([Down, Absent], Condition::Down),
+            ([Unknown, Absent], Condition::Unknown),
+            ([Absent, Absent], Condition::Down),
+        ] {
+            assert_eq!(overall(states), expected, "{states:?}");
+        }
+    }
+}

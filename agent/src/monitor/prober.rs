@@ -1,0 +1,282 @@
+//! Asking: each question is a task of its own, and its answers come back as evidence.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::mpsc::UnboundedSender, time::timeout};
+
+use super::{
+    Watched,
+    schedule::{Question, index},
+};
+use crate::{
+    clock::{Clock, Stamp},
+    config::settings::ProbeSettings,
+    heartbeat::Resolver,
+    outage::{self, Evidence, Observation, ProbeKind},
+    probe::{
+        Connect, Connected, Dns, Family, Gateway, Interface, Link, Round, Route, dns, gateway,
+        link, portal, tcp,
+    },
+};
+
+/// A connect that is unanswered for so long raises doubt, and counts as lost.
+const LOST_AFTER: Duration = Duration::from_secs(1);
+/// A connect fails for good after this time: the first packet was sent again after one second and
+/// once more after another (RFC 6298, section 2), and a line that needs longer is of no use.
+const CONNECT_LIMIT: Duration = Duration::from_millis(2_500);
+/// The router is near: what it does not answer within this time it does not answer.
+const GATEWAY_LIMIT: Duration = Duration::from_millis(1_500);
+/// How long name servers may take. A resolver that has to ask others answers within a second.
+const DNS_LIMIT: Duration = Duration::from_millis(2_500);
+
+/// What a question brought, as it comes in.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// When it was asked.
+    pub(super) asked: Stamp,
+    /// What was learned, in order.
+    pub(super) evidence: Vec<Evidence>,
+    /// The question, when this is its last answer.
+    pub(super) ended: Option<Question>,
+}
+
+/// Asks the questions.
+#[derive(Debug)]
+pub(super) struct Prober {
+    settings: ProbeSettings,
+    /// The name that heartbeats depend on, or a well-known one.
+    name: String,
+    resolver: Arc<Resolver>,
+    clock: Clock,
+    answers: UnboundedSender<Answer>,
+    /// The anchors of each family, and which of them is probed next.
+    anchors: [Vec<SocketAddr>; 2],
+    turns: [usize; 2],
+    /// How the anchors of each family are reached, by the newest look.
+    links: [Option<Link>; 2],
+}
+
+impl Prober {
+    /// Prepares to ask.
+    pub(super) fn new(watched: &Watched, clock: Clock, answers: UnboundedSender<Answer>) -> Self {
+        let settings = watched.probe.clone();
+        let host = watched.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
+        let of = |family| {
+            let anchors = settings.anchors.iter().copied();
+            anchors.filter(|anchor| Family::of(anchor.ip()) == family).collect()
+        };
+        let name = host.filter(|host| is_name(host)).unwrap_or(dns::WELL_KNOWN).to_owned();
+        Self {
+            name,
+            resolver: Arc::new(Resolver::new()),
+            clock,
+            answers,
+            anchors: Family::BOTH.map(of),
+            turns: [0; 2],
+            links: [None, None],
+            settings,
+        }
+    }
+
+    /// Asks the kernel how the anchors would be reached now, and returns what it says of the families
+    /// that have any.
+    pub(super) fn look_at_links(&mut self) -> Vec<Evidence> {
+        let asked = self.clock.now();
+        let mut evidence = Vec::new();
+        for (family, anchors) in Family::BOTH.into_iter().zip(&self.anchors) {
+            let Some(anchor) = anchors.first() else { continue };
+            let link = link::link_to(anchor.ip());
+            self.links[index(family)] = Some(link.clone());
+            evidence.push(Evidence::Link { family, link, asked });
+        }
+        evidence
+    }
+
+    /// How the anchors of each family were reached at the newest look; `None` without anchors.
+    pub(super) fn links(&self) -> &[Option<Link>; 2] {
+        &self.links
+    }
+
+    /// Asks one question.
+    pub(super) fn ask(&mut self, question: Question) {
+        match question {
+            Question::Probe(family) => self.probe(family),
+            Question::Round(family) => self.round(family),
+            Question::Gateway(family) => self.gateway(family),
+            Question::Dns => self.dns(),
+            Question::Portal => self.portal(),
+        }
+    }
+
+    fn clock(&self) -> impl Fn() -> Stamp + Clone + Send + Sync + 'static + use<> {
+        let clock = self.clock.clone();
+        move || clock.now()
+    }
+
+    fn route(&self, family: Family) -> Option<&Route> {
+        self.links[index(family)].as_ref().and_then(Link::route)
+    }
+
+    fn probe(&mut self, family: Family) {
+        let anchors = &self.anchors[index(family)];
+        let turn = &mut self.turns[index(family)];
+        let Some(anchor) = anchors.get(*turn % anchors.len().max(1)).copied() else { return };
+        *turn = (*turn + 1) % anchors.len();
+        let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
+        tokio::spawn(async move {
+            let connect = tcp::connect(anchor, CONNECT_LIMIT, None, &clock);
+            tokio::pin!(connect);
+            let rtt = match timeout(LOST_AFTER, &mut connect).await {
+                Ok(Connected { end: Connect::Connected, took, .. }) => Some(took),
+                Ok(_) | Err(_) => None,
+            };
+            let mut evidence = vec![Evidence::Probe { family, sent, rtt }];
+            if rtt.is_none() {
+                evidence.push(Evidence::Doubt { family: Some(family), since: sent });
+            }
+            // The end of a connect that takes longer tells nothing that the rounds do not tell.
+            send(&answers, sent, evidence, Some(Question::Probe(family)));
+        });
+    }
+
+    fn round(&self, family: Family) {
+        let anchors = self.anchors[index(family)].clone();
+        let (answers, clock, started) = (self.answers.clone(), self.clock(), self.clock.now());
+        let beneath =
+            self.route(family).zip(anchors.first().copied()).and_then(|(route, anchor)| {
+                link::beneath(route, anchor.ip()).map(|interface| (interface, anchor))
+            });
+        if let Some((interface, anchor)) = beneath {
+            self.beneath(family, interface, anchor);
+        }
+        tokio::spawn(async move {
+            let round = Round::start(anchors, CONNECT_LIMIT, None, clock.clone());
+            let round = outage::Round {
+                family,
+                started,
+                answers: round.until_alive().await,
+                finished: clock(),
+            };
+            send(&answers, started, vec![Evidence::Round(round)], Some(Question::Round(family)));
+        });
+    }
+
+    fn beneath(&self, family: Family, interface: Interface, anchor: SocketAddr) {
+        let (answers, clock) = (self.answers.clone(), self.clock());
+        tokio::spawn(async move {
+            let connected = tcp::connect(anchor, CONNECT_LIMIT, Some(&interface), &clock).await;
+            let alive = connected.end == Connect::Connected;
+            let observation = Observation {
+                probe: ProbeKind::Beneath,
+                target: format!("{anchor} by {}", interface.name),
+                family: Some(family),
+                answer: connected.end.as_str().to_owned(),
+                ms: u64::try_from(connected.took.as_millis()).ok(),
+                at: connected.sent,
+            };
+            let evidence = vec![Evidence::Beneath { family, alive, observation }];
+            send(&answers, connected.sent, evidence, None);
+        });
+    }
+
+    fn gateway(&self, family: Family) {
+        let (answers, clock) = (self.answers.clone(), self.clock());
+        let route = self.route(family);
+        let set = self.settings.gateway.filter(|address| Family::of(*address) == family);
+        let address = set.or_else(|| route.and_then(|route| route.gateway));
+        let interface = route
+            .map(|route| Interface { name: route.interface.clone(), index: route.index })
+            .zip(address);
+        tokio::spawn(async move {
+            let (answer, observation) = match interface {
+                Some((interface, address)) => {
+                    gateway::ask(address, &interface, GATEWAY_LIMIT, clock).await
+                }
+                None => (Gateway::NotAsked, nobody(ProbeKind::Gateway, Some(family), clock())),
+            };
+            let asked = observation.at;
+            let evidence = vec![Evidence::Gateway { family, answer, observation }];
+            send(&answers, asked, evidence, Some(Question::Gateway(family)));
+        });
+    }
+
+    fn dns(&self) {
+        let (answers, clock) = (self.answers.clone(), self.clock());
+        let (name, resolver) = (self.name.clone(), Arc::clone(&self.resolver));
+        let set = self.settings.resolver;
+        let server = set.or_else(|| dns::servers().first().copied());
+        let gateways: Vec<IpAddr> = self.links.iter().flatten().filter_map(gateway_of).collect();
+        let resolver_is_providers =
+            server.is_some_and(|server| dns::resolver_is_providers(server.ip(), &gateways));
+        tokio::spawn(async move {
+            let asked = clock();
+            let directly = async {
+                match server {
+                    Some(server) => dns::ask_directly(server, &name, DNS_LIMIT, &clock).await,
+                    None => (Dns::NotAsked, nobody(ProbeKind::DirectDns, None, clock())),
+                }
+            };
+            let by_system = async {
+                // Whoever names a name server means that one, and not the system's.
+                if set.is_some() {
+                    return (Dns::NotAsked, nobody(ProbeKind::SystemDns, None, clock()));
+                }
+                dns::ask_system(&resolver, &name, DNS_LIMIT, &clock).await
+            };
+            let ((direct, one), (mut system, other)) = tokio::join!(directly, by_system);
+            if set.is_some() {
+                system = direct;
+            }
+            let observations = vec![other, one];
+            let evidence =
+                vec![Evidence::Dns { system, direct, resolver_is_providers, asked, observations }];
+            send(&answers, asked, evidence, Some(Question::Dns));
+        });
+    }
+
+    fn portal(&self) {
+        let (answers, clock) = (self.answers.clone(), self.clock());
+        let (servers, resolver) = (self.settings.portal.clone(), Arc::clone(&self.resolver));
+        if servers.is_empty() {
+            let now = clock();
+            return send(&answers, now, Vec::new(), Some(Question::Portal));
+        }
+        tokio::spawn(async move {
+            let (answer, observation) =
+                portal::ask(&servers, &resolver, portal::LIMIT, &clock).await;
+            let asked = observation.at;
+            let evidence = vec![Evidence::Portal { answer, observation }];
+            send(&answers, asked, evidence, Some(Question::Portal));
+        });
+    }
+}
+
+fn send(
+    answers: &UnboundedSender<Answer>,
+    asked: Stamp,
+    evidence: Vec<Evidence>,
+    ended: Option<Question>,
+) {
+    // When nobody listens any more, the agent is leaving.
+    let _ = answers.send(Answer { asked, evidence, ended });
+}
+
+/// A question that there was nobody to put to.
+fn nobody(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
+    let (target, answer) = (String::new(), "not_asked".to_owned());
+    Observation { probe, target, family, answer, ms: None, at }
+}
+
+fn gateway_of(link: &Link) -> Option<IpAddr> {
+    link.route().and_then(|route| route.gateway)
+}
+
+/// Whether a host has to be looked up by name servers.
+fn is_name(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>().is_err() && !crate::loopback::is_local_name(host)
+}

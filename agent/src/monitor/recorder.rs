@@ -1,0 +1,178 @@
+//! From a transition to the record, and only then to the log.
+
+use std::{collections::VecDeque, future, sync::Arc, time::Duration};
+
+use ispmon_wire::JournalHead;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    clock::{self, Stamp},
+    event::Event,
+    journal::{Appended, Appending, Entry, Journal, JournalState},
+    outage::{Cause, Incident, IncidentId, Transition},
+};
+
+/// A disk that has not taken a record for so long is hanging; the log says so then, and the record
+/// follows when it can.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of the agent waits for the record.
+const FINISH_LIMIT: Duration = Duration::from_millis(400);
+
+/// Has the journal keep what happens, in order, and tells the log when it is kept.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    journal: Journal,
+    /// What is being written, oldest first.
+    writing: VecDeque<Writing>,
+    /// The incidents that are open, and whether the newest record of each is durable.
+    open: Vec<(Incident, bool)>,
+    /// The last problem that was told.
+    told: Option<String>,
+    closed: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    appending: Appending,
+    deadline: Instant,
+    transition: Option<Transition>,
+}
+
+impl Recorder {
+    /// A recorder to `journal`, which tells `closed` when there is something new to hand over.
+    pub(super) fn new(journal: Journal, closed: Arc<Notify>) -> Self {
+        Self { journal, writing: VecDeque::new(), open: Vec::new(), told: None, closed }
+    }
+
+    /// Writes something that nobody but the record needs.
+    pub(super) fn write(&mut self, entry: Entry, at: Stamp) {
+        self.append(entry, at, None);
+    }
+
+    /// Writes a transition, and tells it when it is written.
+    pub(super) fn transition(&mut self, transition: Transition, at: Stamp) {
+        let entry = match &transition {
+            Transition::Opened(incident) => Entry::IncidentOpened { incident: incident.clone() },
+            Transition::Changed(incident) | Transition::Progressed(incident) => {
+                Entry::IncidentChanged {
+                    incident: Incident { evidence: Vec::new(), ..incident.clone() },
+                }
+            }
+            Transition::Closed(incident) => Entry::IncidentClosed { incident: incident.clone() },
+            Transition::Watched(gap) => Entry::Gap { gap: gap.clone() },
+        };
+        self.remember(&transition);
+        self.append(entry, at, Some(transition));
+    }
+
+    fn append(&mut self, entry: Entry, at: Stamp, transition: Option<Transition>) {
+        let appending = self.journal.append(entry, at);
+        self.writing.push_back(Writing {
+            appending,
+            deadline: Instant::now() + PATIENCE,
+            transition,
+        });
+    }
+
+    fn remember(&mut self, transition: &Transition) {
+        match transition {
+            Transition::Opened(incident)
+            | Transition::Changed(incident)
+            | Transition::Progressed(incident) => {
+                self.forget(incident.id);
+                self.open.push((incident.clone(), false));
+            }
+            Transition::Closed(incident) => self.forget(incident.id),
+            Transition::Watched(_) => {}
+        }
+    }
+
+    fn forget(&mut self, id: IncidentId) {
+        self.open.retain(|(open, _)| open.id != id);
+    }
+
+    /// Whether an incident is open whose cause at present is this one.
+    pub(super) fn is_open(&self, cause: Cause) -> bool {
+        self.open.iter().any(|(incident, _)| {
+            incident.segments.last().is_some_and(|segment| segment.cause == cause)
+        })
+    }
+
+    /// Whether the newest record of an incident is durable; what is not known is.
+    pub(super) fn is_durable(&self, id: IncidentId) -> bool {
+        self.open.iter().find(|(open, _)| open.id == id).is_none_or(|(_, durable)| *durable)
+    }
+
+    /// What the journal says of itself.
+    pub(super) fn journal_state(&self) -> JournalState {
+        self.journal.state()
+    }
+
+    /// The newest durable record.
+    pub(super) fn head(&self) -> Option<JournalHead> {
+        self.journal.state().head
+    }
+
+    /// Renews the record's sign of life.
+    pub(super) fn note_alive(&self, now: Stamp) {
+        self.journal.note_alive(now);
+    }
+
+    /// Waits until the oldest record is written, or known to wait, and tells it. Nothing is lost when
+    /// the caller stops waiting.
+    pub(super) async fn settled(&mut self) {
+        let Some(first) = self.writing.front_mut() else { return future::pending().await };
+        let appended = timeout_at(first.deadline, &mut first.appending).await;
+        let durable = matches!(appended, Ok(Appended::Durable { .. }));
+        if let Some(Writing { transition: Some(transition), .. }) = self.writing.pop_front() {
+            self.tell(&transition, durable);
+        }
+        self.tell_problem();
+    }
+
+    fn tell(&mut self, transition: &Transition, durable: bool) {
+        Event::of(transition, durable, &clock::local_zone()).emit();
+        match transition {
+            Transition::Closed(_) | Transition::Watched(_) => self.closed.notify_one(),
+            Transition::Opened(incident)
+            | Transition::Changed(incident)
+            | Transition::Progressed(incident) => {
+                if let Some((_, known)) =
+                    self.open.iter_mut().find(|(open, _)| open.id == incident.id)
+                {
+                    *known = durable;
+                }
+            }
+        }
+    }
+
+    /// Tells when the record cannot be written, and when it can be again.
+    fn tell_problem(&mut self) {
+        let JournalState { problem, waiting, .. } = self.journal.state();
+        if problem == self.told {
+            return;
+        }
+        match &problem {
+            Some(problem) => Event::JournalProblem { problem, waiting }.emit(),
+            None => {
+                self.open.iter_mut().for_each(|(_, durable)| *durable = true);
+                Event::JournalDurable.emit();
+            }
+        }
+        self.told = problem;
+    }
+
+    /// Waits for what is being written, but not for long.
+    pub(super) async fn finish(&mut self) {
+        let all = async {
+            while !self.writing.is_empty() {
+                self.settled().await;
+            }
+        };
+        // What a hanging disk has not taken by now is lost, and the gap that follows says so.
+        let _ = timeout(FINISH_LIMIT, all).await;
+    }
+}

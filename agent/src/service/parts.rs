@@ -1,0 +1,251 @@
+//! Everything that runs beside the heartbeats, and how it is put together.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::{Load, Pause, Reloader};
+use crate::{
+    clock::{self, BootId, Clock},
+    config::Settings,
+    control,
+    event::{Chain, Event},
+    heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome},
+    journal::{Journal, JournalError, Recovered},
+    logging::Logging,
+    monitor::{self, Message, Monitor, SharedTally, Watched},
+    outbox::{self, Outbox},
+    signals::Request,
+    sleep::Watcher,
+    state_dir,
+    status::{Publisher, place},
+};
+
+/// Why the agent cannot run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// There is no folder for the record.
+    #[error(
+        "there is no folder for the record of outages: set `state_dir`, or HOME to your own folder"
+    )]
+    NoFolder,
+    /// The record cannot be used.
+    #[error("the agent cannot keep its record")]
+    Journal(#[from] JournalError),
+    /// No heartbeat can be sent.
+    #[error(transparent)]
+    Client(ClientError),
+}
+
+/// What must stand before the agent can watch: the record, and the clocks.
+#[derive(Debug)]
+pub struct Foundation {
+    boot: String,
+    clock: Clock,
+    journal: Journal,
+    recovered: Recovered,
+    state_dir: PathBuf,
+    status_dir: PathBuf,
+}
+
+impl Foundation {
+    /// Opens the record where settings and environment say.
+    ///
+    /// # Errors
+    /// There is no folder for it, or another agent uses it.
+    pub fn lay(
+        settings: &Settings,
+        environment: &BTreeMap<OsString, OsString>,
+        is_root: bool,
+    ) -> Result<Self, StartError> {
+        let state_dir = state_dir::of_agent(settings.state_dir.as_deref(), environment, is_root)
+            .ok_or(StartError::NoFolder)?;
+        let runtime = environment.get(OsStr::new("RUNTIME_DIRECTORY"));
+        let status_dir = place::folder(runtime.and_then(|value| value.to_str()), &state_dir);
+        let boot = clock::boot_id().unwrap_or_else(|error| {
+            Event::BootUnknown { error: &error }.emit();
+            String::new()
+        });
+        let id = boot.parse().unwrap_or(BootId::UNKNOWN);
+        let clock = Clock::start(id, jiff::Timestamp::MIN);
+        let (journal, recovered) = Journal::open(&state_dir, &settings.device, clock.now())?;
+        // What the record says was once is over by now.
+        let newest = recovered.last_run.map_or(jiff::Timestamp::MIN, |last| last.ended.wall);
+        clock.not_before(newest);
+        Ok(Self { boot, clock, journal, recovered, state_dir, status_dir })
+    }
+
+    /// The pause that an earlier run has begun and that is not over.
+    pub(super) fn pause(&self) -> Option<Pause> {
+        let until = self.recovered.pause?.until;
+        let rest = until.rest(&self.clock.now());
+        (!rest.is_zero()).then(|| Pause::begin(self.clock.now().later(rest)))
+    }
+}
+
+/// Everything that runs beside the heartbeats.
+pub(super) struct Running {
+    pub(super) boot: String,
+    pub(super) clock: Clock,
+    pub(super) requests: mpsc::UnboundedReceiver<Request>,
+    pub(super) reloader: Reloader,
+    pub(super) logging: Logging,
+    pub(super) control: Control,
+    pub(super) sleep: Watcher,
+    /// Told by the monitor when the line has returned.
+    pub(super) returned: Arc<Notify>,
+    pub(super) beats: Beats,
+    journal: Journal,
+    tally: SharedTally,
+    clients: watch::Sender<Option<Arc<HeartbeatClient>>>,
+}
+
+/// The control socket, when there is one.
+pub(super) struct Control(Option<control::Server>);
+
+/// Who wants to know what comes of heartbeats.
+pub(super) struct Beats {
+    messages: mpsc::UnboundedSender<Message>,
+    delivered: watch::Sender<bool>,
+}
+
+impl Running {
+    /// Starts the tasks.
+    pub(super) async fn start(
+        settings: &Settings,
+        foundation: Foundation,
+        requests: mpsc::UnboundedReceiver<Request>,
+        load: Arc<Load>,
+        logging: Logging,
+    ) -> Result<Self, StartError> {
+        let Foundation { boot, clock, journal, recovered, state_dir, status_dir } = foundation;
+        let (messages, heard) = mpsc::unbounded_channel();
+        let (clients, client) = watch::channel(None);
+        let (delivered, delivered_seen) = watch::channel(false);
+        let (returned, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let outbox = Outbox::new(outbox::Parts {
+            folder: state_dir.clone(),
+            journal: journal.clone(),
+            walls: recovered.walls.clone(),
+            clock: clock.clone(),
+            client,
+            delivered: delivered_seen,
+            closed: Arc::clone(&closed),
+            monitor: messages.clone(),
+        });
+        let parts = monitor::Parts {
+            clock: clock.clone(),
+            journal: journal.clone(),
+            recovered,
+            publisher: publisher(&status_dir),
+            state_dir,
+            returned: Arc::clone(&returned),
+            closed,
+        };
+        let monitor = Monitor::start(watched(settings), parts);
+        let tally = monitor.tally();
+        tokio::spawn(monitor.run(heard));
+        tokio::spawn(outbox.run());
+        Ok(Self {
+            boot,
+            clock,
+            requests,
+            reloader: Reloader::new(load),
+            logging,
+            control: Control::open(&status_dir).await,
+            sleep: Watcher::start(),
+            returned,
+            beats: Beats { messages, delivered },
+            journal,
+            tally,
+            clients,
+        })
+    }
+
+    /// What each heartbeat says beside the agent's own state.
+    pub(super) fn enclose(&self) -> Arc<Enclose> {
+        let (journal, tally) = (self.journal.clone(), self.tally.clone());
+        Arc::new(move || Enclosure {
+            journal: journal.state().head,
+            link: tally.take_link_quality(),
+        })
+    }
+
+    /// Tells the outbox which client is in use.
+    pub(super) fn use_client(&self, client: Option<&Arc<HeartbeatClient>>) {
+        self.clients.send_replace(client.cloned());
+    }
+
+    /// Tells the monitor something.
+    pub(super) fn tell(&self, message: Message) {
+        self.beats.send(message);
+    }
+}
+
+impl Beats {
+    /// Tells what came of a heartbeat.
+    pub(super) fn tell(&self, outcome: &Outcome, wait: Duration) {
+        self.delivered.send_replace(matches!(outcome, Outcome::Delivered { .. }));
+        self.send(Message::Heartbeat { outcome: outcome.clone(), wait });
+    }
+
+    fn send(&self, message: Message) {
+        // The monitor ends only when the agent does.
+        let _ = self.messages.send(message);
+    }
+}
+
+impl Control {
+    /// Opens the socket; without one the agent runs all the same, but cannot be paused.
+    async fn open(folder: &Path) -> Self {
+        let path = folder.join(place::SOCKET_NAME);
+        match control::Server::bind(&path).await {
+            Ok(server) => Self(Some(server)),
+            Err(error) => {
+                Event::ControlUnavailable { error: &error }.emit();
+                Self(None)
+            }
+        }
+    }
+
+    /// Waits for the next request, for ever without a socket.
+    pub(super) async fn next(&mut self) -> (control::Request, control::Reply) {
+        match &mut self.0 {
+            Some(server) => server.next().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn publisher(folder: &Path) -> Option<Publisher> {
+    // A folder that cannot be made is told with the first status that cannot be written.
+    let _ = fs::create_dir_all(folder);
+    Publisher::start(folder)
+        .inspect_err(|error| {
+            let advice = format!("There is no status: {}.", Chain(error));
+            Event::Advice { advice: &advice }.emit();
+        })
+        .ok()
+}
+
+/// What the monitor must know of the settings.
+pub(super) fn watched(settings: &Settings) -> Watched {
+    let Settings { device, heartbeat, probe, .. } = settings;
+    Watched {
+        device: device.clone(),
+        probe: probe.clone(),
+        heartbeat: heartbeat
+            .url
+            .as_ref()
+            .map(|url| (url.to_string(), url.expose().host_str().map(str::to_owned))),
+        interval: heartbeat.interval,
+    }
+}

@@ -1,0 +1,59 @@
+//! Who has which address.
+//!
+//! The hosts on the "internet" have public addresses, because the agent is right to distrust an answer
+//! that names a private one. Nothing leaves the namespaces, so nobody else has them here.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The device in the router's network, and after a roam in the other one.
+pub(crate) const DEVICE_V4: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(192, 168, 77, 10), Ipv4Addr::new(192, 168, 88, 10)];
+pub(crate) const DEVICE_V6: [&str; 2] = ["2a00:7070:77::10", "2a00:7070:88::10"];
+/// The router in each of the networks. By IPv6 it is `fe80::1` as the gateway of both.
+pub(crate) const ROUTER_V4: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(192, 168, 77, 1), Ipv4Addr::new(192, 168, 88, 1)];
+pub(crate) const ROUTER_V6: [&str; 2] = ["2a00:7070:77::1", "2a00:7070:88::1"];
+/// The router's address towards the provider, which hides the house behind another translation.
+pub(crate) const WAN_V4: Ipv4Addr = Ipv4Addr::new(100, 64, 7, 2);
+pub(crate) const WAN_V6: &str = "2a00:7070:ff::2";
+pub(crate) const ISP_V4: Ipv4Addr = Ipv4Addr::new(100, 64, 7, 1);
+pub(crate) const ISP_V6: &str = "2a00:7070:ff::1";
+/// The house's whole IPv6 network.
+pub(crate) const HOUSE_V6: &str = "2a00:7070::/40";
+/// The host of the login page, beside the router.
+pub(crate) const PORTAL_V4: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+pub(crate) const PORTAL_V6: &str = "fd77::2";
+/// The provider's name server, which the router forwards look-ups to.
+pub(crate) const RESOLVER_V4: Ipv4Addr = Ipv4Addr::new(195, 10, 10, 53);
+pub(crate) const RESOLVER_V6: &str = "2a00:5353::53";
+/// The host that heartbeats go to.
+pub(crate) const ENDPOINT_V4: Ipv4Addr = Ipv4Addr::new(20, 50, 60, 70);
+pub(crate) const ENDPOINT_V6: &str = "2603:1020::70";
+/// Where the tunnel of the tunnel rows ends, at the first organisation's.
+pub(crate) const TUNNEL_PEER: Ipv4Addr = Ipv4Addr::new(146, 70, 1, 1);
+/// The genuine server of the portal check, at the first organisation's.
+pub(crate) const CHECK_V4: Ipv4Addr = Ipv4Addr::new(23, 40, 80, 80);
+pub(crate) const CHECK_V6: &str = "2600:1400::80";
+
+/// The anchors of two organisations.
+pub(crate) const ALPHA: [&str; 4] =
+    ["1.1.1.1", "1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"];
+pub(crate) const BETA: [&str; 4] =
+    ["8.8.8.8", "9.9.9.9", "2001:4860:4860::8888", "2620:fe::fe"];
+
+/// The name that heartbeats go to.
+pub(crate) const ENDPOINT_NAME: &str = "beat.ispmon.example";
+/// The name of the portal check's server.
+pub(crate) const CHECK_NAME: &str = "check.ispmon.example";
+
+/// An address that is written above.
+pub(crate) fn v6(text: &str) -> Ipv6Addr {
+    text.parse().expect("it is an IPv6 address")
+}
+
+/// All anchors, those of the two organisations in turn.
+pub(crate) fn anchors() -> Vec<SocketAddr> {
+    let pairs = ALPHA.iter().zip(BETA).flat_map(|(alpha, beta)| [*alpha, beta]);
+    let addresses = pairs.map(|text| text.parse::<IpAddr>().expect("it is an address"));
+    addresses.map(|address| SocketAddr::new(address, 443)).collect()
+}

@@ -1,0 +1,166 @@
+//! The server that heartbeats go to, which does on command what servers do when they are broken.
+
+use std::{
+    future,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use ispmon_agent::clock;
+use ispmon_wire::{Heartbeat, State};
+use rustls::ServerConfig;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{addresses::ENDPOINT_NAME, certificates::Authority, http};
+
+/// What it does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// What the function does.
+    Genuine,
+    /// An answer with this status.
+    Status(u16),
+    /// No answer.
+    Silence,
+}
+
+/// Which certificate it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Certificate {
+    Valid,
+    WrongName,
+    Expired,
+    Untrusted,
+    NotYetValid,
+}
+
+/// A heartbeat that was answered as the function would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beat {
+    /// When the answer was sent, by the boot-time clock.
+    pub(crate) at: Duration,
+    /// Its number.
+    pub(crate) sequence: u64,
+    /// What the agent said of itself.
+    pub(crate) state: State,
+}
+
+/// The server.
+pub(crate) struct Endpoint {
+    authority: Authority,
+    configurations: [Arc<ServerConfig>; 5],
+    now: Mutex<Now>,
+    changed: Condvar,
+}
+
+/// What it does now and has seen so far.
+struct Now {
+    reply: Reply,
+    certificate: Certificate,
+    beats: Vec<Beat>,
+    /// All incidents and gaps that were handed over, repetitions included.
+    outages: Vec<Value>,
+}
+
+impl Endpoint {
+    /// A server that does what it should.
+    pub(crate) fn new() -> Self {
+        let authority = Authority::new("Matrix Trust");
+        let stranger = Authority::new("Matrix Distrust");
+        // In the order of `Certificate`.
+        let configurations = [
+            authority.server(ENDPOINT_NAME, 2020..2100),
+            authority.server("other.ispmon.example", 2020..2100),
+            authority.server(ENDPOINT_NAME, 2020..2021),
+            stranger.server(ENDPOINT_NAME, 2020..2100),
+            authority.server(ENDPOINT_NAME, 2090..2100),
+        ];
+        let now = Now {
+            reply: Reply::Genuine,
+            certificate: Certificate::Valid,
+            beats: Vec::new(),
+            outages: Vec::new(),
+        };
+        Self { authority, configurations, now: Mutex::new(now), changed: Condvar::new() }
+    }
+
+    /// The certificate of the authority that the device trusts, as PEM.
+    pub(crate) fn root(&self) -> String {
+        self.authority.root_pem()
+    }
+
+    /// Answers otherwise from now on.
+    pub(crate) fn reply_with(&self, reply: Reply) {
+        self.lock().reply = reply;
+    }
+
+    /// Shows another certificate from now on.
+    pub(crate) fn show(&self, certificate: Certificate) {
+        self.lock().certificate = certificate;
+    }
+
+    /// The heartbeats so far.
+    pub(crate) fn beats(&self) -> Vec<Beat> {
+        self.lock().beats.clone()
+    }
+
+    /// What was handed over so far.
+    pub(crate) fn outages(&self) -> Vec<Value> {
+        self.lock().outages.clone()
+    }
+
+    /// Waits until a heartbeat was answered after `moment`; `None` when none came within `patience`.
+    pub(crate) fn wait_for_beat(&self, moment: Duration, patience: Duration) -> Option<Beat> {
+        let newest = |now: &Now| now.beats.iter().find(|beat| beat.at > moment).copied();
+        let wait = self.changed.wait_timeout_while(self.lock(), patience, |now| newest(now).is_none());
+        newest(&wait.expect("no server panicked").0)
+    }
+
+    /// Serves one connection.
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let configuration = &self.configurations[self.lock().certificate as usize];
+        let acceptor = TlsAcceptor::from(Arc::clone(configuration));
+        let Ok(mut stream) = acceptor.accept(stream).await else { return };
+        let Ok(request) = http::read(&mut stream).await else { return };
+        let reply = self.lock().reply;
+        let answer = match reply {
+            Reply::Genuine => self.answer(&request),
+            Reply::Status(status) => http::answer(status, "", "As you wish."),
+            Reply::Silence => future::pending().await,
+        };
+        let written = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.shutdown().await;
+        if written.is_ok() && reply == Reply::Genuine {
+            self.note(&request);
+        }
+    }
+
+    fn answer(&self, request: &http::Request) -> String {
+        if request.target() == "/api/outages" {
+            return http::answer(200, "", &json!({ "accepted": incidents(request).len() }).to_string());
+        }
+        http::answer(200, "Content-Type: text/plain\r\nx-ispmon-expected: yes\r\n", "ok")
+    }
+
+    fn note(&self, request: &http::Request) {
+        let mut now = self.lock();
+        if request.target() == "/api/outages" {
+            now.outages.extend(incidents(request));
+        } else if let Ok(Heartbeat { agent: Some(agent), .. }) = serde_json::from_slice(&request.body) {
+            let beat = Beat { at: clock::boot_time(), sequence: agent.seq, state: agent.state };
+            now.beats.push(beat);
+        }
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().expect("no server panicked")
+    }
+}
+
+fn incidents(request: &http::Request) -> Vec<Value> {
+    let report: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    report["incidents"].as_array().cloned().unwrap_or_default()
+}

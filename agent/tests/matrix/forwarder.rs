@@ -1,0 +1,118 @@
+//! A piece of line that loses or delays packets: a TUN interface that all traffic of the provider is
+//! routed into, and a task that writes every packet back, or not, or later.
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, Read as _, Write as _},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{io::unix::AsyncFd, runtime::Handle, time::sleep};
+
+use crate::{addresses::WAN_V4, kernel, namespace::Namespace};
+
+/// What happens to packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Weather {
+    /// The part of the packets from the house that is lost, 0 to 1.
+    pub(crate) loss: f64,
+    /// How much later each packet arrives, in either direction.
+    pub(crate) delay: Duration,
+}
+
+/// How often it was which way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    /// Packets that came from the house.
+    pub(crate) sent: u32,
+    /// How many of them were lost.
+    pub(crate) lost: u32,
+}
+
+/// The forwarder of a provider.
+pub(crate) struct Forwarder {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    weather: Weather,
+    count: Count,
+    random: fastrand::Rng,
+}
+
+impl Forwarder {
+    /// Takes the traffic of the provider's namespace; `seed` decides which packets will be lost.
+    pub(crate) fn start(isp: &Namespace, seed: u64, runtime: &Handle) -> io::Result<Self> {
+        let tun = isp.enter(|| kernel::open_tun("line"))??;
+        let mut lines = "link set line up\n".to_owned();
+        for all in ["0.0.0.0/0", "::/0"] {
+            let _ = writeln!(lines, "route add {all} dev line table 100");
+            for interface in ["router", "alpha", "beta", "resolver", "endpoint"] {
+                let _ = writeln!(lines, "rule add from {all} iif {interface} lookup 100");
+            }
+        }
+        isp.ip(&lines)?;
+        let random = fastrand::Rng::with_seed(seed);
+        let state = State { weather: Weather::default(), count: Count::default(), random };
+        let state = Arc::new(Mutex::new(state));
+        let _inside = runtime.enter();
+        let tun = Arc::new(AsyncFd::new(tun)?);
+        runtime.spawn(forward(tun, Arc::clone(&state)));
+        Ok(Self { state })
+    }
+
+    /// Changes what happens to packets.
+    pub(crate) fn set(&self, weather: Weather) {
+        self.state.lock().expect("no task panicked").weather = weather;
+    }
+
+    /// What has happened to packets so far.
+    pub(crate) fn count(&self) -> Count {
+        self.state.lock().expect("no task panicked").count
+    }
+}
+
+/// Passes packets on for ever.
+async fn forward(tun: Arc<AsyncFd<File>>, state: Arc<Mutex<State>>) {
+    let mut buffer = [0; 65_536];
+    loop {
+        let Ok(mut ready) = tun.readable().await else { return };
+        let Ok(Ok(length)) = ready.try_io(|tun| tun.get_ref().read(&mut buffer)) else { continue };
+        let packet = buffer[..length].to_vec();
+        let Some(delay) = state.lock().expect("no task panicked").judge(&packet) else { continue };
+        let tun = Arc::clone(&tun);
+        tokio::spawn(async move {
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
+            // A packet that the kernel does not take is lost, as packets are.
+            let _ = tun.get_ref().write(&packet);
+        });
+    }
+}
+
+impl State {
+    /// How much later a packet goes on; `None` when it is lost.
+    fn judge(&mut self, packet: &[u8]) -> Option<Duration> {
+        if from_house(packet) {
+            self.count.sent += 1;
+            if self.random.f64() < self.weather.loss {
+                self.count.lost += 1;
+                return None;
+            }
+        }
+        Some(self.weather.delay)
+    }
+}
+
+/// Whether a packet comes from the house, by its source address: the router's of IPv4, the network's
+/// of IPv6 (2a00:7070::/40).
+fn from_house(packet: &[u8]) -> bool {
+    match packet.first().map(|byte| byte >> 4) {
+        Some(4) => packet.get(12..16) == Some(&WAN_V4.octets()),
+        Some(6) => packet.get(8..13) == Some(&[0x2a, 0, 0x70, 0x70, 0]),
+        _ => false,
+    }
+}

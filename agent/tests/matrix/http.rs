@@ -1,0 +1,49 @@
+//! As much of HTTP/1.1 as the servers need.
+
+use std::{fmt::Write as _, io};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// A request.
+pub(crate) struct Request {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// The path with its query, such as `/api/ping?x=1`.
+    pub(crate) fn target(&self) -> &str {
+        self.head.split_whitespace().nth(1).unwrap_or_default()
+    }
+
+    /// What stands behind the question mark.
+    pub(crate) fn query(&self) -> &str {
+        self.target().split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+/// Reads a head and as much of a body as its Content-Length announces.
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Request> {
+    const LONGEST_HEAD: usize = 16 * 1024;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() == LONGEST_HEAD {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let lower = head.to_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    Ok(Request { head, body })
+}
+
+/// An answer with more header lines, each ending in CR LF, that closes the connection.
+pub(crate) fn answer(status: u16, headers: &str, body: &str) -> String {
+    let mut text = format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\n{headers}");
+    let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
+    text
+}

@@ -1,0 +1,48 @@
+//! The two requests to the kernel for which no safe wrapper exists.
+#![allow(unsafe_code, reason = "each use is explained where it stands")]
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+};
+
+use rustix::{
+    fs::OFlags,
+    ioctl::{Updater, ioctl},
+    thread::{UnshareFlags, unshare_unsafe},
+};
+
+/// Moves the calling thread into a new, empty network namespace.
+pub(crate) fn leave_network() -> io::Result<()> {
+    // SAFETY: the only danger is UnshareFlags::FILES, which would take this thread's file descriptors
+    // apart from those of the other threads.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
+    Ok(())
+}
+
+/// `struct ifreq` with the part of its union that TUNSETIFF uses (`linux/if.h`).
+#[repr(C)]
+struct InterfaceRequest {
+    name: [u8; 16],
+    flags: u16,
+    rest: [u8; 22],
+}
+
+/// Makes a TUN interface of that name in the namespace of the calling thread. Each read of the file
+/// takes an IP packet that was sent to it, each write is a packet that comes from it; neither waits.
+pub(crate) fn open_tun(name: &str) -> io::Result<File> {
+    /// `_IOW('T', 202, int)`, `IFF_TUN` and `IFF_NO_PI` of `linux/if_tun.h`.
+    const TUNSETIFF: u32 = 0x4004_54ca;
+    const IFF_TUN: u16 = 0x0001;
+    const IFF_NO_PI: u16 = 0x1000;
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/net/tun")?;
+    let mut request =
+        InterfaceRequest { name: [0; 16], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
+    // The last byte stays zero.
+    request.name.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
+    // SAFETY: this request reads and writes one `struct ifreq` of 40 bytes.
+    unsafe { ioctl(&file, Updater::<TUNSETIFF, _>::new(&mut request)) }?;
+    Ok(file)
+}

@@ -1,0 +1,105 @@
+//! The provider's name server.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use tokio::net::UdpSocket;
+
+use crate::addresses::{CHECK_NAME, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4, ENDPOINT_V6, v6};
+
+/// The addresses that a lying server gives to everything: its operator's page of advertisements.
+const LIES: (Ipv4Addr, Ipv6Addr) =
+    (Ipv4Addr::new(198, 105, 244, 11), Ipv6Addr::new(0x2600, 0x9000, 0, 0, 0, 0, 0, 0xbad));
+
+/// The types of records that are asked for, and the one class that there is.
+const A: u16 = 1;
+const AAAA: u16 = 28;
+
+/// A name server that knows two names, until it is told to lie.
+pub(crate) struct NameServer {
+    lies: AtomicBool,
+    asked: AtomicU64,
+}
+
+impl NameServer {
+    pub(crate) fn new() -> Self {
+        Self { lies: AtomicBool::new(false), asked: AtomicU64::new(0) }
+    }
+
+    /// From now on it claims to know every name, or tells the truth again.
+    pub(crate) fn lie(&self, lies: bool) {
+        self.lies.store(lies, Ordering::Relaxed);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Answers for ever.
+    pub(crate) async fn serve(&self, socket: &UdpSocket) {
+        let mut query = [0; 1_500];
+        loop {
+            // What is reported here concerns an answer that nobody took.
+            let Ok((length, client)) = socket.recv_from(&mut query).await else { continue };
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if let Some(answer) = answer(&query[..length], self.lies.load(Ordering::Relaxed)) {
+                let _ = socket.send_to(&answer, client).await;
+            }
+        }
+    }
+}
+
+/// The answer to a query with one question (RFC 1035, section 4.1); `None` when it is none.
+fn answer(query: &[u8], lies: bool) -> Option<Vec<u8>> {
+    const HEADER: usize = 12;
+    let mut end = HEADER;
+    let mut name = String::new();
+    loop {
+        let length = usize::from(*query.get(end)?);
+        let label = query.get(end + 1..end + 1 + length)?;
+        end += 1 + length;
+        if length == 0 {
+            break;
+        }
+        name.push_str(&String::from_utf8_lossy(label).to_lowercase());
+        name.push('.');
+    }
+    let kind = u16::from_be_bytes(query.get(end..end + 2)?.try_into().ok()?);
+    let question = query.get(HEADER..end + 4)?;
+    let known = addresses(name.trim_end_matches('.'), lies);
+    let wanted = known.iter().flatten().filter(|address| kind == if address.is_ipv4() { A } else { AAAA });
+    let records: Vec<Vec<u8>> = wanted.map(record).collect();
+    let mut answer = query.get(..2)?.to_vec();
+    // An answer to a query that wanted recursion and gets it; NXDOMAIN for a name that there is not.
+    answer.extend([0x81, if known.is_some() { 0x80 } else { 0x83 }]);
+    answer.extend([0, 1, 0, u8::try_from(records.len()).ok()?, 0, 0, 0, 0]);
+    answer.extend(question);
+    records.into_iter().for_each(|record| answer.extend(record));
+    Some(answer)
+}
+
+/// The addresses of a name; `None` when there is no such name.
+fn addresses(name: &str, lies: bool) -> Option<[IpAddr; 2]> {
+    match name {
+        _ if lies => Some([LIES.0.into(), LIES.1.into()]),
+        ENDPOINT_NAME => Some([ENDPOINT_V4.into(), v6(ENDPOINT_V6).into()]),
+        CHECK_NAME => Some([CHECK_V4.into(), v6(CHECK_V6).into()]),
+        _ => None,
+    }
+}
+
+/// A resource record for the name of the question, to be kept for no time at all.
+fn record(address: &IpAddr) -> Vec<u8> {
+    let (kind, bytes) = match address {
+        IpAddr::V4(address) => (A, address.octets().to_vec()),
+        IpAddr::V6(address) => (AAAA, address.octets().to_vec()),
+    };
+    let mut record = vec![0xc0, 12];
+    record.extend(kind.to_be_bytes());
+    record.extend([0, 1, 0, 0, 0, 0, 0, bytes.len() as u8]);
+    record.extend(bytes);
+    record
+}

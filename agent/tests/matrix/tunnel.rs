@@ -1,0 +1,115 @@
+//! A tunnel as a VPN makes it: a TUN interface on the device that takes the default routes, and packets
+//! that travel inside UDP to a peer on the internet, which lets them out there.
+
+use std::{
+    fs::File,
+    future,
+    io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, UdpSocket},
+    sync::Arc,
+};
+
+use tokio::{io::unix::AsyncFd, runtime::Handle};
+
+use crate::{
+    addresses::{ROUTER_V4, TUNNEL_PEER},
+    house::House,
+    kernel,
+};
+
+/// The peer's port; WireGuard's.
+const PORT: u16 = 51_820;
+
+/// Builds the tunnel and routes everything into it. It works until somebody stops what is sent to
+/// [`TUNNEL_PEER`].
+pub(crate) fn build(house: &House, runtime: &Handle) -> io::Result<()> {
+    let near = house.device.enter(|| kernel::open_tun("tun0"))??;
+    let far = house.alpha.enter(|| kernel::open_tun("tun0"))??;
+    house.device.ip(&format!(
+        "addr add 10.8.0.2/24 dev tun0\n\
+         addr add fd08::2/64 dev tun0\n\
+         link set tun0 up mtu 1400\n\
+         route add {TUNNEL_PEER} via {} dev eth0\n\
+         route add 0.0.0.0/1 dev tun0\n\
+         route add 128.0.0.0/1 dev tun0\n\
+         route add ::/1 dev tun0\n\
+         route add 8000::/1 dev tun0\n",
+        ROUTER_V4[0]
+    ))?;
+    house.alpha.ip(
+        "addr add 10.8.0.1/24 dev tun0\n\
+         addr add fd08::1/64 dev tun0\n\
+         link set tun0 up mtu 1400\n",
+    )?;
+    house.alpha.nft(
+        "table inet tunnel {
+           chain out {
+             type nat hook postrouting priority srcnat
+             iifname tun0 oifname eth0 masquerade
+           }
+         }",
+    )?;
+    let peer = house.alpha.enter(|| UdpSocket::bind((TUNNEL_PEER, PORT)))??;
+    let device = house.device.enter(|| -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect((TUNNEL_PEER, PORT))?;
+        Ok(socket)
+    })??;
+    let _inside = runtime.enter();
+    let (near, far) = (Arc::new(AsyncFd::new(near)?), Arc::new(AsyncFd::new(far)?));
+    let device = Arc::new(from_std(device)?);
+    let peer = Arc::new(from_std(peer)?);
+    runtime.spawn(serve_device(near, device));
+    runtime.spawn(serve_peer(far, peer));
+    Ok(())
+}
+
+fn from_std(socket: UdpSocket) -> io::Result<tokio::net::UdpSocket> {
+    socket.set_nonblocking(true)?;
+    tokio::net::UdpSocket::from_std(socket)
+}
+
+/// The device's end.
+async fn serve_device(tun: Arc<AsyncFd<File>>, socket: Arc<tokio::net::UdpSocket>) {
+    let (mut outward, mut inward) = ([0; 2_048], [0; 2_048]);
+    loop {
+        tokio::select! {
+            length = read(&tun, &mut outward) => {
+                // What cannot be sent is lost.
+                let _ = socket.send(&outward[..length]).await;
+            }
+            Ok(length) = socket.recv(&mut inward) => {
+                let _ = tun.get_ref().write(&inward[..length]);
+            }
+        }
+    }
+}
+
+/// The peer's end, which answers to wherever the device sent its newest packet from.
+async fn serve_peer(tun: Arc<AsyncFd<File>>, socket: Arc<tokio::net::UdpSocket>) {
+    let (mut outward, mut inward) = ([0; 2_048], [0; 2_048]);
+    let mut client = None;
+    loop {
+        tokio::select! {
+            length = read(&tun, &mut inward) => {
+                if let Some(client) = client {
+                    let _ = socket.send_to(&inward[..length], client).await;
+                }
+            }
+            Ok((length, from)) = socket.recv_from(&mut outward) => {
+                client = Some(from);
+                let _ = tun.get_ref().write(&outward[..length]);
+            }
+        }
+    }
+}
+
+/// The length of the next packet; it waits for ever when there will be none.
+async fn read(tun: &AsyncFd<File>, buffer: &mut [u8]) -> usize {
+    loop {
+        let Ok(mut ready) = tun.readable().await else { return future::pending().await };
+        if let Ok(Ok(length)) = ready.try_io(|tun| tun.get_ref().read(buffer)) {
+            return length;
+        }
+    }
+}

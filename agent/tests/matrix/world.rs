@@ -1,0 +1,95 @@
+//! The house, whoever answers in it, and what lies on the line.
+
+use std::{io, time::Duration};
+
+use ispmon_agent::clock;
+
+use crate::{
+    fault::{Fault, Seen},
+    forwarder::Forwarder,
+    house::House,
+    servers::Servers,
+    tunnel,
+};
+
+/// Everything around the agent.
+pub(crate) struct World {
+    pub(crate) house: House,
+    pub(crate) servers: Servers,
+    forwarder: Option<Forwarder>,
+}
+
+impl World {
+    /// Builds a house and starts everything in it.
+    pub(crate) fn new() -> io::Result<Self> {
+        let house = House::build()?;
+        let servers = Servers::start(&house)?;
+        Ok(Self { house, servers, forwarder: None })
+    }
+
+    /// Puts a forwarder into the provider's line.
+    pub(crate) fn insert_forwarder(&mut self, seed: u64) -> io::Result<()> {
+        let forwarder = Forwarder::start(&self.house.isp, seed, self.servers.handle())?;
+        self.forwarder = Some(forwarder);
+        Ok(())
+    }
+
+    /// Leads the device's traffic through a tunnel.
+    pub(crate) fn insert_tunnel(&self) -> io::Result<()> {
+        tunnel::build(&self.house, self.servers.handle())
+    }
+
+    /// The forwarder in the line.
+    pub(crate) fn forwarder(&self) -> &Forwarder {
+        self.forwarder.as_ref().expect("this row has put a forwarder into the line")
+    }
+
+    /// Breaks something, and says when it was broken, by the boot-time clock.
+    pub(crate) fn strike(&self, fault: Fault) -> io::Result<Duration> {
+        let at = clock::boot_time();
+        fault.strike(self)?;
+        Ok(at)
+    }
+
+    /// Repairs it, and says when all worked again.
+    pub(crate) fn repair(&self, fault: Fault) -> io::Result<Duration> {
+        fault.repair(self)?;
+        Ok(clock::boot_time())
+    }
+
+    /// Proves that a fault does what it is said to do.
+    pub(crate) fn verify(&self, fault: Fault) -> Result<(), String> {
+        for &(question, expected) in fault.symptoms() {
+            let seen = question.ask(&self.house).map_err(|error| error.to_string())?;
+            if !expected.contains(&seen) {
+                return Err(format!(
+                    "the set-up is wrong: with {fault:?}, {question:?} should end with {expected:?}, \
+                     but it ended with {seen:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Proves that everything works.
+    pub(crate) fn verify_working(&self) -> Result<(), String> {
+        use crate::fault::Question::{AnchorV4, AnchorV6, Endpoint, Name, Router, Web};
+        let expected = [
+            (AnchorV4, Seen::Connected),
+            (AnchorV6, Seen::Connected),
+            (Endpoint, Seen::Connected),
+            (Web, Seen::Connected),
+            (Name, Seen::Truth),
+            (Router, Seen::Refused),
+        ];
+        for (question, expected) in expected {
+            let seen = question.ask(&self.house).map_err(|error| error.to_string())?;
+            if seen != expected {
+                return Err(format!(
+                    "the set-up is wrong: {question:?} should end with {expected:?}, but it ended with {seen:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
