@@ -50,7 +50,8 @@ impl fmt::Display for Digest {
 /// One line of the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its number: 1 for the first record of a chain, then one more each.
+    /// Its number: 1 for the very first record, then one more each. A new chain goes on counting
+    /// behind what is known of the one before it, so that a number means one record of a folder.
     pub seq: u64,
     /// The hash of the line before it; 64 zeros at the start of a chain.
     pub prev: Digest,
@@ -127,6 +128,13 @@ pub enum Entry {
     Hour {
         /// Its figures.
         summary: Summary,
+    },
+    /// Records were lost because the journal could not be written for so long that memory was full.
+    RecordsDropped {
+        /// How many.
+        count: u64,
+        /// When the first of them happened; the last one happened when this record was made.
+        since: Stamp,
     },
     /// Something that a newer agent writes and this version does not know.
     #[serde(other)]

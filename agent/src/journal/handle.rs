@@ -1,0 +1,290 @@
+//! The journal's thread, and the handle that the rest of the agent has on it.
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Arc, mpsc},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, Sleep, sleep, timeout},
+};
+
+use super::{
+    queue::{Queue, Work},
+    record::{Digest, Entry},
+    recovered::Recovered,
+    state::JournalState,
+    storage::{Folder, Storage},
+    writer::{WriteError, Writer},
+};
+use crate::{clock::Stamp, event::Chain};
+
+/// How long a start waits for the record to be read. A disk that hangs must not keep the agent from
+/// its heartbeats.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// After this time a record counts as waiting although the disk has not failed: a monitor that waits
+/// for it would be blind meanwhile. An SD card that is busy takes tenths of a second for a sync.
+const APPEND_LIMIT: Duration = Duration::from_secs(2);
+/// The time until a failed append is tried again, doubled with each failure up to the second value.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// The journal of a running agent. Clones write to the same journal; when the last one is gone, its
+/// thread ends.
+#[derive(Clone)]
+pub struct Journal {
+    thread: Arc<Thread>,
+}
+
+struct Thread {
+    queue: Arc<Queue>,
+    folder: Arc<Path>,
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is on disk and survives a power cut.
+    Durable {
+        /// Its number.
+        seq: u64,
+        /// Its hash.
+        digest: Digest,
+    },
+    /// It waits in memory until the journal can be written again.
+    Waiting,
+    /// It is lost: too many wait already, the journal is closed, or it is longer than a record can be.
+    Dropped,
+}
+
+/// Why there is no journal at all.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another agent writes to the folder.
+    #[error(
+        "another agent{} keeps its journal in {} (it holds {}); stop that one, or give this one a folder of its own with --state-dir",
+        holder.map(|id| format!(" (process {id})")).unwrap_or_default(), folder.display(), lock.display()
+    )]
+    Taken {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that is locked.
+        lock: PathBuf,
+        /// The other agent's process id, when it is known.
+        holder: Option<u32>,
+    },
+    /// The operating system grants no thread.
+    #[error("the thread of the journal cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+impl Journal {
+    /// Opens the journal in a folder, which is made when it does not exist, and returns what it says
+    /// about the time before.
+    ///
+    /// A folder that cannot be used is no error: records wait in memory until it can, and
+    /// [`Journal::state`] has the reason. This call blocks for as long as the reading takes, up to
+    /// 10 s, so it belongs before the start of the runtime.
+    ///
+    /// # Errors
+    /// Every [`JournalError`].
+    pub fn open(
+        folder: &Path,
+        device: &str,
+        now: Stamp,
+    ) -> Result<(Self, Recovered), JournalError> {
+        Self::with(Folder::new(folder), folder, device, now, Limits::default())
+    }
+
+    pub(super) fn with(
+        storage: impl Storage + Send + 'static,
+        folder: &Path,
+        device: &str,
+        now: Stamp,
+        limits: Limits,
+    ) -> Result<(Self, Recovered), JournalError> {
+        let queue = Arc::new(Queue::new());
+        let (sender, opened) = mpsc::sync_channel(1);
+        let thread = Thread { queue: Arc::clone(&queue), folder: folder.into() };
+        let work = {
+            let (queue, folder) = (Arc::clone(&queue), Arc::clone(&thread.folder));
+            let writer = Writer::new(storage, device);
+            move || {
+                write(&queue, writer, &folder, now, &sender, limits.retry);
+                queue.end();
+            }
+        };
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(work)
+            .map_err(JournalError::Thread)?;
+        let recovered = match opened.recv_timeout(limits.open) {
+            Ok(Ok(recovered)) => recovered,
+            Ok(Err((lock, holder))) => {
+                return Err(JournalError::Taken { folder: folder.to_owned(), lock, holder });
+            }
+            Err(_) => {
+                let problem = hanging(folder);
+                queue.complain(problem.clone());
+                Recovered { notes: vec![problem], ..Recovered::default() }
+            }
+        };
+        Ok((Self { thread: Arc::new(thread) }, recovered))
+    }
+
+    /// Appends a record of what happened at `at`. It is queued at once, in the order of the calls; the
+    /// future says what became of it and need not be waited for.
+    pub fn append(&self, entry: Entry, at: Stamp) -> Appending {
+        let answer = self.thread.queue.push(entry, at);
+        Appending { answer, limit: None, thread: Arc::clone(&self.thread) }
+    }
+
+    /// Notes that the agent was alive at this moment. To be called each minute.
+    pub fn note_alive(&self, at: Stamp) {
+        self.thread.queue.note_alive(at);
+    }
+
+    /// How the journal is doing, now and from now on.
+    pub fn state(&self) -> watch::Receiver<JournalState> {
+        self.thread.queue.seen()
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.thread.folder
+    }
+
+    /// Takes no more records and waits until those that it has are written, but not longer than
+    /// `limit`; returns whether they are. The lock is free for another agent then.
+    pub async fn close(&self, limit: Duration) -> bool {
+        self.thread.queue.close();
+        let mut ended = self.thread.queue.ended();
+        let in_time = timeout(limit, ended.wait_for(|ended| *ended)).await.is_ok();
+        in_time && self.state().borrow().waiting == 0
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Journal").field("folder", &self.thread.folder).finish()
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// How long things may take. Tests have less time than the agent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) open: Duration,
+    pub(super) retry: (Duration, Duration),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { open: OPEN_LIMIT, retry: RETRY }
+    }
+}
+
+/// Resolves when a record is durable, or is known to wait or to be lost: after 2 s at the latest.
+#[must_use = "a record that may not be durable yet must not be acted upon"]
+pub struct Appending {
+    answer: oneshot::Receiver<Appended>,
+    limit: Option<Pin<Box<Sleep>>>,
+    thread: Arc<Thread>,
+}
+
+impl Future for Appending {
+    type Output = Appended;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Appended> {
+        let this = &mut *self;
+        if let Poll::Ready(answer) = Pin::new(&mut this.answer).poll(context) {
+            // Only a thread that has ended drops its callers.
+            return Poll::Ready(answer.unwrap_or(Appended::Dropped));
+        }
+        let limit = this.limit.get_or_insert_with(|| Box::pin(sleep(APPEND_LIMIT)));
+        ready!(limit.as_mut().poll(context));
+        this.thread.queue.complain(hanging(&this.thread.folder));
+        Poll::Ready(Appended::Waiting)
+    }
+}
+
+impl fmt::Debug for Appending {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Appending")
+    }
+}
+
+fn hanging(folder: &Path) -> String {
+    format!("The disk of the journal in {} does not answer.", folder.display())
+}
+
+type Opened = Result<Recovered, (PathBuf, Option<u32>)>;
+
+/// Runs the thread.
+fn write(
+    queue: &Queue,
+    mut writer: Writer<impl Storage>,
+    folder: &Path,
+    now: Stamp,
+    opened: &mpsc::SyncSender<Opened>,
+    (first, most): (Duration, Duration),
+) {
+    let problem = |error: &WriteError| {
+        format!("The journal in {} cannot be written: {}.", folder.display(), Chain(error))
+    };
+    let answer = match writer.open(now) {
+        Err(WriteError::Taken { lock, holder }) => Err((lock, holder)),
+        Err(error) => {
+            queue.not_written(problem(&error), Instant::now());
+            Ok(Recovered::default())
+        }
+        Ok((recovered, error)) => {
+            queue.found(writer.head());
+            if let Some(error) = &error {
+                queue.not_written(problem(error), Instant::now());
+            }
+            Ok(recovered)
+        }
+    };
+    let refused = answer.is_err();
+    // Nobody listens any more when it took too long; then a folder that is taken is tried again, as
+    // any other that cannot be written.
+    if opened.send(answer).is_ok() && refused {
+        return;
+    }
+    let mut delay = first;
+    loop {
+        match queue.next() {
+            Work::Leave => return,
+            Work::Alive(at) => writer.note_alive(at),
+            Work::Append(batch) => {
+                match writer.append(batch.iter().map(|(entry, at)| (entry, *at))) {
+                    Ok(positions) => {
+                        delay = first;
+                        queue.written(positions);
+                    }
+                    Err(error) => {
+                        if !queue.not_written(problem(&error), Instant::now() + delay) {
+                            return;
+                        }
+                        delay = (delay * 2).min(most);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

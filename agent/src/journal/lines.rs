@@ -1,0 +1,92 @@
+//! A file, line by line, in bounded memory.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+/// How long a line may be, its line feed not included. A longer one cannot be a record.
+pub(super) const LONGEST_LINE: usize = 1 << 20;
+/// How much is read at a time.
+const BUFFER: usize = 64 << 10;
+
+/// What comes next in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    /// A line that was written to its end, without its line feed.
+    Whole(&'a [u8]),
+    /// The file ends within a line.
+    Torn,
+    /// More than [`LONGEST_LINE`] bytes without a line feed; they are skipped.
+    TooLong,
+}
+
+/// The lines of a source.
+pub(super) struct Lines<R> {
+    source: BufReader<R>,
+    line: Vec<u8>,
+    /// The number of the line that was read last, from 1.
+    pub(super) number: u64,
+    /// How many bytes lie before the end of that line, its line feed included.
+    pub(super) end: u64,
+}
+
+impl<R: Read> Lines<R> {
+    pub(super) fn new(source: R) -> Self {
+        let source = BufReader::with_capacity(BUFFER, source);
+        Self { source, line: Vec::new(), number: 0, end: 0 }
+    }
+
+    /// Reads the next line; `None` at the end.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        self.line.clear();
+        let most = LONGEST_LINE as u64 + 1;
+        let length = (&mut self.source).take(most).read_until(b'\n', &mut self.line)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        self.end += length as u64;
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+            return Ok(Some(Line::Whole(&self.line)));
+        }
+        if length <= LONGEST_LINE {
+            return Ok(Some(Line::Torn));
+        }
+        self.end += self.source.skip_until(b'\n')? as u64;
+        Ok(Some(Line::TooLong))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_line_feed_makes_a_line_whole() {
+        let mut lines = Lines::new(&b"one\n\nthr"[..]);
+        assert_eq!(lines.next().expect("a slice"), Some(Line::Whole(b"one")));
+        assert_eq!(lines.next().expect("a slice"), Some(Line::Whole(b"")));
+        assert_eq!((lines.number, lines.end), (2, 5));
+        assert_eq!(lines.next().expect("a slice"), Some(Line::Torn));
+        assert_eq!(lines.next().expect("a slice"), None);
+    }
+
+    #[test]
+    fn a_line_that_never_ends_takes_no_memory_and_is_skipped() {
+        let endless = io::repeat(b'x').take(50 << 20).chain(&b"\nafter it\n"[..]);
+        let mut lines = Lines::new(endless);
+        assert_eq!(lines.next().expect("it can be read"), Some(Line::TooLong));
+        assert_eq!(lines.next().expect("it can be read"), Some(Line::Whole(b"after it")));
+        assert!(lines.line.capacity() <= 2 * LONGEST_LINE + 2);
+        assert_eq!(lines.end, (50 << 20) + 10);
+    }
+
+    #[test]
+    fn the_longest_line_is_still_one() {
+        let source = io::repeat(b'x').take(LONGEST_LINE as u64).chain(&b"\n"[..]);
+        let mut lines = Lines::new(source);
+        assert!(matches!(lines.next().expect("it can be read"), Some(Line::Whole(_))));
+    }
+}

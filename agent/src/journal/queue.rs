@@ -1,0 +1,231 @@
+//! The bounded queue between those who append and the thread that writes.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use super::{Appended, record::Entry, state::JournalState, writer::Position};
+use crate::clock::Stamp;
+
+/// How many records wait in memory at most.
+pub(super) const CAPACITY: usize = 1_000;
+/// How many records the thread takes at once.
+const BATCH: usize = 64;
+
+/// What the thread does next.
+pub(super) enum Work {
+    /// Append these; they stay in the queue until [`Queue::written`].
+    Append(Vec<(Entry, Stamp)>),
+    /// Overwrite the sign of life.
+    Alive(Stamp),
+    /// End.
+    Leave,
+}
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    seen: watch::Sender<JournalState>,
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    /// The records that were lost behind the last one that waits.
+    dropped: Option<Dropped>,
+    /// Since a failure, records wait for this moment.
+    retry_at: Option<Instant>,
+    alive: Option<Stamp>,
+    closing: bool,
+}
+
+struct Waiting {
+    entry: Entry,
+    at: Stamp,
+    caller: Option<oneshot::Sender<Appended>>,
+}
+
+struct Dropped {
+    count: u64,
+    since: Stamp,
+    last: Stamp,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            seen: watch::Sender::default(),
+            ended: watch::Sender::default(),
+        }
+    }
+
+    /// Adds a record, or counts it as dropped. Never waits for the disk.
+    pub(super) fn push(&self, entry: Entry, at: Stamp) -> oneshot::Receiver<Appended> {
+        let (caller, answer) = oneshot::channel();
+        let mut state = self.lock();
+        // The note about dropped records needs room too, so that it stands where they would.
+        let needed = 1 + usize::from(state.dropped.is_some());
+        if state.closing || state.waiting.len() + needed > CAPACITY {
+            let dropped = state.dropped.get_or_insert(Dropped { count: 0, since: at, last: at });
+            dropped.count += 1;
+            dropped.last = at;
+            self.seen.send_modify(|seen| seen.dropped += 1);
+            // The caller may be gone, here and below.
+            let _ = caller.send(Appended::Dropped);
+            return answer;
+        }
+        state.note_dropped();
+        let caller = if state.retry_at.is_some() {
+            let _ = caller.send(Appended::Waiting);
+            let waiting = state.waiting.len() + 1;
+            self.seen.send_modify(|seen| seen.waiting = waiting);
+            None
+        } else {
+            Some(caller)
+        };
+        state.waiting.push_back(Waiting { entry, at, caller });
+        drop(state);
+        self.changed.notify_all();
+        answer
+    }
+
+    pub(super) fn note_alive(&self, at: Stamp) {
+        self.lock().alive = Some(at);
+        self.changed.notify_all();
+    }
+
+    /// Waits for work.
+    pub(super) fn next(&self) -> Work {
+        let mut state = self.lock();
+        loop {
+            if let Some(at) = state.alive.take() {
+                return Work::Alive(at);
+            }
+            if state.waiting.is_empty() {
+                state.note_dropped();
+            }
+            let wait = state.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let is_due = state.closing || wait.is_none_or(|wait| wait.is_zero());
+            if is_due && !state.waiting.is_empty() {
+                let batch = state.waiting.iter().take(BATCH);
+                return Work::Append(batch.map(|one| (one.entry.clone(), one.at)).collect());
+            }
+            if state.closing && state.waiting.is_empty() {
+                return Work::Leave;
+            }
+            state = match wait {
+                Some(wait) => {
+                    let waited = self.changed.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// The first records of the queue were written; `None` stands for one that cannot be a record.
+    pub(super) fn written(&self, positions: Vec<Option<Position>>) {
+        let mut state = self.lock();
+        state.retry_at = None;
+        let mut head = None;
+        let mut unwritable = 0;
+        for position in positions {
+            let Some(Waiting { caller, .. }) = state.waiting.pop_front() else { break };
+            let appended = match position {
+                Some((seq, digest)) => {
+                    head = Some(ispmon_wire::JournalHead { seq, head: digest.to_string() });
+                    Appended::Durable { seq, digest }
+                }
+                None => {
+                    unwritable += 1;
+                    Appended::Dropped
+                }
+            };
+            if let Some(caller) = caller {
+                let _ = caller.send(appended);
+            }
+        }
+        let waiting = state.waiting.len();
+        self.seen.send_modify(|seen| {
+            seen.head = head.or_else(|| seen.head.take());
+            seen.waiting = waiting;
+            seen.dropped += unwritable;
+            seen.problem = None;
+        });
+    }
+
+    /// Nothing was written; everything waits until `retry_at`. Returns whether the thread is to go on.
+    pub(super) fn not_written(&self, problem: String, retry_at: Instant) -> bool {
+        let mut state = self.lock();
+        state.retry_at = Some(retry_at);
+        for one in &mut state.waiting {
+            if let Some(caller) = one.caller.take() {
+                let _ = caller.send(Appended::Waiting);
+            }
+        }
+        self.report(problem, state.waiting.len());
+        !state.closing
+    }
+
+    /// Says why records wait although the thread has not failed.
+    pub(super) fn complain(&self, problem: String) {
+        let state = self.lock();
+        self.report(problem, state.waiting.len());
+    }
+
+    fn report(&self, problem: String, waiting: usize) {
+        self.seen.send_modify(|seen| {
+            seen.waiting = waiting;
+            seen.problem = Some(problem);
+        });
+    }
+
+    /// Says what the newest durable record is.
+    pub(super) fn found(&self, head: Option<&Position>) {
+        let head = head
+            .map(|(seq, digest)| ispmon_wire::JournalHead { seq: *seq, head: digest.to_string() });
+        self.seen.send_modify(|seen| seen.head = head);
+    }
+
+    /// Takes no more records; the thread tries once more to write those that wait, and ends.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.changed.notify_all();
+    }
+
+    /// The thread has ended.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(super) fn seen(&self) -> watch::Receiver<JournalState> {
+        self.seen.subscribe()
+    }
+
+    pub(super) fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn note_dropped(&mut self) {
+        if let Some(Dropped { count, since, last }) = self.dropped.take() {
+            let entry = Entry::RecordsDropped { count, since };
+            self.waiting.push_back(Waiting { entry, at: last, caller: None });
+        }
+    }
+}

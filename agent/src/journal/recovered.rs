@@ -1,0 +1,174 @@
+//! What the record says about the time before this start.
+
+use std::collections::VecDeque;
+
+use super::{
+    alive::Alive,
+    record::{Entry, Record, Summary},
+    walls::Walls,
+};
+use crate::{
+    clock::Stamp,
+    outage::{GapCause, Incident},
+};
+
+/// How many hourly summaries are handed back: those of a week, with room for a restart a day.
+const MOST_HOURS: usize = 7 * 24 + 7;
+/// Of how many boots the clock's offset is handed back.
+const MOST_BOOTS: usize = 256;
+/// How many incidents can be open at once, with room to spare: one a scope.
+const MOST_OPEN: usize = 16;
+/// How old the sign of life can be at a crash: it is written each minute.
+const CRASH_UNCERTAIN_S: u32 = 60;
+/// How old what is left of it can be after a power cut: it is not synced, and Linux writes back what
+/// has been dirty for 30 s, looking every 5 s (`vm.dirty_expire_centisecs`); rounded up.
+const POWER_UNCERTAIN_S: u32 = 120;
+
+/// What the agent must know of its last run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// The incidents that are still open, with their evidence, oldest first.
+    pub open: Vec<Incident>,
+    /// How the last run ended; `None` when there was none. The gap that follows from it is to be
+    /// appended before anything else, so that it is not lost when this run ends early.
+    pub last_run: Option<LastRun>,
+    /// The last pause, unless its end was noted. It may be over by now.
+    pub pause: Option<Pause>,
+    /// The hourly summaries of the last week, oldest first.
+    pub hours: Vec<Summary>,
+    /// What is known of the wall clock of the latest boots.
+    pub walls: Walls,
+    /// What the user should know about the journal itself, as sentences.
+    pub notes: Vec<String>,
+}
+
+/// How the last run of the agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// [`GapCause::Stopped`], [`GapCause::Crashed`] or [`GapCause::PowerLost`].
+    pub cause: GapCause,
+    /// The last moment of which something is known.
+    pub ended: Stamp,
+    /// How far that may be off, in seconds: 0 when it was a stop.
+    pub uncertain_s: u32,
+}
+
+/// A pause whose end is not in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// When it began.
+    pub since: Stamp,
+    /// When it ends by itself.
+    pub until: Stamp,
+}
+
+/// Gathers [`Recovered`] from records, in bounded memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    /// The device that the latest records are about.
+    pub(super) device: Option<String>,
+    open: VecDeque<Incident>,
+    last: Option<(Stamp, bool)>,
+    pause: Option<Pause>,
+    hours: VecDeque<Summary>,
+    walls: Walls,
+}
+
+impl History {
+    /// Takes the next record into account.
+    pub(super) fn apply(&mut self, record: Record) {
+        self.walls.learn(&record.at);
+        self.walls.forget_beyond(MOST_BOOTS);
+        let stopped = matches!(record.entry, Entry::AgentStopped { .. });
+        match record.entry {
+            Entry::ChainStarted { device, .. } | Entry::AgentStarted { device, .. } => {
+                if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
+                    *self = Self { walls: std::mem::take(&mut self.walls), ..Self::default() };
+                }
+                self.device = Some(device);
+            }
+            Entry::IncidentOpened { incident } | Entry::IncidentChanged { incident } => {
+                self.remember(incident);
+            }
+            Entry::IncidentClosed { incident } => self.open.retain(|open| open.id != incident.id),
+            Entry::Paused { until } => self.pause = Some(Pause { since: record.at, until }),
+            Entry::Gap { gap } if gap.cause == GapCause::Paused => self.pause = None,
+            Entry::Hour { summary } => {
+                self.hours.push_back(summary);
+                if self.hours.len() > MOST_HOURS {
+                    self.hours.pop_front();
+                }
+            }
+            Entry::Gap { .. }
+            | Entry::AgentStopped { .. }
+            | Entry::ClockStepped { .. }
+            | Entry::RecordsDropped { .. }
+            | Entry::Unknown => {}
+        }
+        self.last = Some((record.at, stopped));
+    }
+
+    /// Keeps the newest state of an open incident, with the evidence of its opening.
+    fn remember(&mut self, mut incident: Incident) {
+        match self.open.iter_mut().find(|open| open.id == incident.id) {
+            Some(open) => {
+                if incident.evidence.is_empty() {
+                    incident.evidence = std::mem::take(&mut open.evidence);
+                }
+                *open = incident;
+            }
+            None => {
+                self.open.push_back(incident);
+                if self.open.len() > MOST_OPEN {
+                    self.open.pop_front();
+                }
+            }
+        }
+    }
+
+    /// What a run of `device` that starts at `now` must know.
+    pub(super) fn finish(
+        self,
+        device: &str,
+        alive: Option<Alive>,
+        now: Stamp,
+        notes: Vec<String>,
+    ) -> Recovered {
+        if self.device.as_ref().is_some_and(|known| !is_same_device(known, device)) {
+            return Recovered { walls: self.walls, notes, ..Recovered::default() };
+        }
+        let week_ago = now.wall - jiff::SignedDuration::from_hours(7 * 24);
+        let walls = self.walls;
+        let hours =
+            self.hours.into_iter().filter(|hour| walls.wall(&hour.to) >= week_ago).collect();
+        Recovered {
+            open: self.open.into(),
+            last_run: self.last.map(|(at, stopped)| last_run(at, stopped, alive, now)),
+            pause: self.pause,
+            hours,
+            walls,
+            notes,
+        }
+    }
+}
+
+/// How the run ended whose last record was made at `last`.
+fn last_run(last: Stamp, stopped: bool, alive: Option<Alive>, now: Stamp) -> LastRun {
+    if stopped {
+        return LastRun { cause: GapCause::Stopped, ended: last, uncertain_s: 0 };
+    }
+    let is_later = |alive: &Stamp| {
+        if alive.boot == last.boot { alive.boot_ms > last.boot_ms } else { alive.wall > last.wall }
+    };
+    let ended = alive.map(|alive| alive.at).filter(is_later).unwrap_or(last);
+    if ended.boot == now.boot {
+        LastRun { cause: GapCause::Crashed, ended, uncertain_s: CRASH_UNCERTAIN_S }
+    } else {
+        LastRun { cause: GapCause::PowerLost, ended, uncertain_s: POWER_UNCERTAIN_S }
+    }
+}
+
+/// Whether two names mean one device: trimmed and in lower case, as everywhere.
+pub(super) fn is_same_device(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}

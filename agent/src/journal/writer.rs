@@ -1,0 +1,375 @@
+//! Appending: a record is written, synced, and only then acknowledged.
+//!
+//! Recovery only reads and makes a plan; the first append carries it out. So a folder that cannot be
+//! written to is still read, and whatever fails is tried again with the next append.
+
+mod recovery;
+
+use std::io;
+
+use super::{
+    files,
+    lines::LONGEST_LINE,
+    record::{Digest, Entry, FORMAT, Record},
+    recovered::Recovered,
+    storage::{ClaimError, Current, Storage},
+};
+use crate::{clock::Stamp, journal::alive::Alive};
+use recovery::Found;
+
+/// How many bytes are written and synced at once, so that memory stays bounded when a thousand
+/// records have waited.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error("another agent{} uses this folder", holder.map(|id| format!(" (process {id})")).unwrap_or_default())]
+    Taken { lock: std::path::PathBuf, holder: Option<u32> },
+    #[error("{operation} fails")]
+    Io {
+        operation: &'static str,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Names the operation of an error.
+fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> WriteError {
+    move |source| WriteError::Io { operation, source }
+}
+
+impl From<ClaimError> for WriteError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Taken { lock, holder } => Self::Taken { lock, holder },
+            ClaimError::Io(source) => failed("locking the folder")(source),
+        }
+    }
+}
+
+/// Where a record is in the journal.
+pub(super) type Position = (u64, Digest);
+
+/// What has to happen to the current file before a new chain can start in another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    /// Nothing.
+    Clear,
+    /// It is intact and becomes a full file.
+    Roll { first_seq: u64 },
+    /// It is set aside. What stands before the damage stays readable as a full file: the number of the
+    /// first record, and how many bytes.
+    SetAside { keep: Option<(u64, u64)> },
+}
+
+/// What the first record of a new chain will say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Beginning {
+    reason: Option<String>,
+    set_aside: Vec<String>,
+}
+
+/// The current file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CurrentFile {
+    /// The length up to which it holds acknowledged records.
+    length: u64,
+    /// The number of its first record; `None` while it is empty.
+    first_seq: Option<u64>,
+    opened: bool,
+    /// There may be something behind `length`.
+    must_cut: bool,
+}
+
+/// Writes the journal in one folder.
+pub(super) struct Writer<S> {
+    storage: S,
+    device: String,
+    /// Whether the folder is ours and was read since.
+    is_ready: bool,
+    /// The newest durable record; `None` when a new chain has to start.
+    head: Option<Position>,
+    /// The highest number that is known to be in use.
+    newest: u64,
+    way: Way,
+    beginning: Beginning,
+    file: Option<CurrentFile>,
+    must_sync_folder: bool,
+}
+
+impl<S: Storage> Writer<S> {
+    pub(super) fn new(storage: S, device: &str) -> Self {
+        Self {
+            storage,
+            device: device.to_owned(),
+            is_ready: false,
+            head: None,
+            newest: 0,
+            way: Way::Clear,
+            beginning: Beginning::default(),
+            file: None,
+            must_sync_folder: false,
+        }
+    }
+
+    /// Claims and reads the folder, as far as either is possible now.
+    ///
+    /// # Errors
+    /// [`WriteError::Taken`]: another agent has the folder.
+    pub(super) fn open(
+        &mut self,
+        now: Stamp,
+    ) -> Result<(Recovered, Option<WriteError>), WriteError> {
+        let claimed = match self.storage.claim().map_err(WriteError::from) {
+            Err(taken @ WriteError::Taken { .. }) => return Err(taken),
+            claimed => claimed,
+        };
+        let read = recovery::recover(&self.storage, &self.device, now);
+        Ok(match (read, claimed) {
+            (Ok((found, recovered)), claimed) => {
+                self.take(found);
+                self.is_ready = claimed.is_ok();
+                (recovered, claimed.err())
+            }
+            (Err(_), Err(error)) => (Recovered::default(), Some(error)),
+            (Err(source), Ok(())) => {
+                (Recovered::default(), Some(failed("reading the journal")(source)))
+            }
+        })
+    }
+
+    fn take(&mut self, found: Found) {
+        let Found { head, newest, way, reason, file } = found;
+        self.head = head;
+        self.newest = newest.max(self.newest);
+        self.way = way;
+        self.beginning = Beginning { reason, set_aside: Vec::new() };
+        self.file = file;
+    }
+
+    /// The newest durable record.
+    pub(super) fn head(&self) -> Option<&Position> {
+        self.head.as_ref()
+    }
+
+    /// Appends the first of these entries, as many as are written at once, and returns when they are
+    /// durable. `None` stands for an entry that is too long to be a record.
+    ///
+    /// # Errors
+    /// Nothing was written; what was begun is cut off again, now or before the next append.
+    pub(super) fn append<'a>(
+        &mut self,
+        batch: impl IntoIterator<Item = (&'a Entry, Stamp)>,
+    ) -> Result<Vec<Option<Position>>, WriteError> {
+        let mut batch = batch.into_iter().peekable();
+        let Some((_, now)) = batch.peek().copied() else { return Ok(Vec::new()) };
+        self.prepare(now)?;
+        let mut bytes = Vec::new();
+        let mut last = self.head.clone();
+        let mut first_seq = None;
+        if last.is_none() {
+            let Beginning { reason, set_aside } = self.beginning.clone();
+            let device = self.device.clone();
+            let entry = Entry::ChainStarted { format: FORMAT, device, reason, set_aside };
+            let seq = self.newest.saturating_add(1);
+            last = push_line(&mut bytes, seq, Digest::none(), &entry, now);
+            first_seq = Some(seq);
+        }
+        let mut written = Vec::new();
+        for (entry, at) in batch {
+            let (seq, prev) =
+                last.clone().map_or((1, Digest::none()), |(seq, digest)| (seq + 1, digest));
+            let position = push_line(&mut bytes, seq, prev, entry, at);
+            if position.is_some() {
+                first_seq.get_or_insert(seq);
+                last.clone_from(&position);
+            }
+            written.push(position);
+            if bytes.len() >= BATCH_BYTES {
+                break;
+            }
+        }
+        if let (Some(first_seq), Some(last)) = (first_seq, last) {
+            self.write(&bytes, first_seq)?;
+            self.newest = last.0;
+            self.head = Some(last);
+            self.beginning = Beginning::default();
+        }
+        Ok(written)
+    }
+
+    /// Overwrites the sign of life. A failure is not worth more than a wider uncertainty.
+    pub(super) fn note_alive(&mut self, at: Stamp) {
+        if !self.is_ready {
+            return;
+        }
+        if let Some((seq, _)) = self.head {
+            let _ = self.storage.write_alive(&Alive { at, seq }.to_bytes());
+        }
+    }
+
+    /// Brings folder and current file into the state in which they can be appended to.
+    fn prepare(&mut self, now: Stamp) -> Result<(), WriteError> {
+        self.storage.claim()?;
+        if !self.is_ready {
+            let (found, _) = recovery::recover(&self.storage, &self.device, now)
+                .map_err(failed("reading the journal"))?;
+            self.take(found);
+            self.is_ready = true;
+        }
+        self.notice_replacement()?;
+        self.make_way()?;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if !file.opened {
+            if let Err(error) = self.storage.open_current(false) {
+                // It is not what was read before.
+                self.is_ready = false;
+                return Err(failed("opening journal.ndjson")(error));
+            }
+            file.opened = true;
+        }
+        if file.must_cut {
+            self.storage.cut(file.length).map_err(failed("cutting journal.ndjson"))?;
+            file.must_cut = false;
+        }
+        Ok(())
+    }
+
+    /// Starts a new chain when somebody took the file away while it was being written.
+    fn notice_replacement(&mut self) -> Result<(), WriteError> {
+        if !self.file.is_some_and(|file| file.opened) {
+            return Ok(());
+        }
+        let (way, what) =
+            match self.storage.current().map_err(failed("looking at journal.ndjson"))? {
+                Current::InPlace => return Ok(()),
+                Current::Missing => (Way::Clear, "deleted"),
+                Current::Replaced => (Way::SetAside { keep: None }, "replaced"),
+            };
+        self.storage.close_current();
+        self.head = None;
+        self.file = None;
+        self.way = way;
+        let reason = format!("{} was {what} while the agent ran", files::CURRENT);
+        self.beginning = Beginning { reason: Some(reason), set_aside: Vec::new() };
+        Ok(())
+    }
+
+    /// Moves the current file out of the way of a new chain.
+    fn make_way(&mut self) -> Result<(), WriteError> {
+        match self.way.clone() {
+            Way::Clear => return Ok(()),
+            Way::Roll { first_seq } => self.roll(first_seq)?,
+            Way::SetAside { keep } => {
+                // The copy comes first: when the power fails in between, both are there.
+                if let Some((first_seq, length)) = keep {
+                    self.keep_start(first_seq, length).map_err(failed("copying journal.ndjson"))?;
+                }
+                let names = self.storage.names().map_err(failed("listing the folder"))?;
+                let name = (1..).map(files::set_aside).find(|name| !names.contains(name));
+                let name = name.unwrap_or_default();
+                self.storage
+                    .rename(files::CURRENT, &name)
+                    .map_err(failed("setting journal.ndjson aside"))?;
+                self.beginning.set_aside.push(name);
+                self.must_sync_folder = true;
+            }
+        }
+        self.way = Way::Clear;
+        self.file = None;
+        Ok(())
+    }
+
+    fn keep_start(&mut self, first_seq: u64, length: u64) -> io::Result<()> {
+        let copied = self.storage.copy_start(files::CURRENT, length, files::PARTIAL);
+        if let Err(error) = copied {
+            // It would take up the room that is missing.
+            let _ = self.storage.remove(files::PARTIAL);
+            return Err(error);
+        }
+        self.storage.rename(files::PARTIAL, &files::rolled(first_seq))
+    }
+
+    /// Gives the current file its final name, and makes room by deleting the oldest.
+    fn roll(&mut self, first_seq: u64) -> Result<(), WriteError> {
+        self.storage
+            .rename(files::CURRENT, &files::rolled(first_seq))
+            .map_err(failed("renaming journal.ndjson"))?;
+        self.storage.close_current();
+        self.file = None;
+        self.must_sync_folder = true;
+        // One file too many until the next time does no harm.
+        let rolled =
+            self.storage.names().map(|names| files::rolled_files(&names)).unwrap_or_default();
+        let surplus = (rolled.len() + 1).saturating_sub(files::FILES);
+        for (_, name) in &rolled[..surplus] {
+            let _ = self.storage.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Appends bytes durably, the first of which begin the record `first_seq`.
+    fn write(&mut self, bytes: &[u8], first_seq: u64) -> Result<(), WriteError> {
+        if let Some(CurrentFile { length, first_seq: Some(first_seq), .. }) = self.file
+            && length + bytes.len() as u64 > files::FILE_BYTES
+        {
+            self.roll(first_seq)?;
+        }
+        let length = match &self.file {
+            Some(file) => file.length,
+            None => {
+                if let Err(error) = self.storage.open_current(true) {
+                    // There may be one that nobody expected.
+                    self.is_ready = error.kind() != io::ErrorKind::AlreadyExists;
+                    return Err(failed("creating journal.ndjson")(error));
+                }
+                self.must_sync_folder = true;
+                0
+            }
+        };
+        let file = self.file.get_or_insert(CurrentFile {
+            length,
+            first_seq: None,
+            opened: true,
+            must_cut: false,
+        });
+        let written = self
+            .storage
+            .write(length, bytes)
+            .map_err(failed("writing journal.ndjson"))
+            .and_then(|()| self.storage.sync().map_err(failed("syncing journal.ndjson")))
+            .and_then(|()| match self.must_sync_folder {
+                true => self.storage.sync_folder().map_err(failed("syncing the folder")),
+                false => Ok(()),
+            });
+        if let Err(error) = written {
+            file.must_cut = self.storage.cut(length).is_err();
+            return Err(error);
+        }
+        self.must_sync_folder = false;
+        file.length += bytes.len() as u64;
+        file.first_seq.get_or_insert(first_seq);
+        Ok(())
+    }
+}
+
+/// Adds a record as a line; `None`, and nothing is added, when it is too long for one.
+fn push_line(
+    bytes: &mut Vec<u8>,
+    seq: u64,
+    prev: Digest,
+    entry: &Entry,
+    at: Stamp,
+) -> Option<Position> {
+    let record = Record { seq, prev, at, entry: entry.clone() };
+    // Writing to memory cannot fail, and every key is a text.
+    let line = serde_json::to_vec(&record).ok().filter(|line| line.len() <= LONGEST_LINE)?;
+    let digest = Digest::of(&line);
+    bytes.extend_from_slice(&line);
+    bytes.push(b'\n');
+    Some((seq, digest))
+}
+
+#[cfg(test)]
+mod tests;
