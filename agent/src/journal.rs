@@ -18,7 +18,7 @@ pub use crate::clock::StepSource;
 pub use chain::Flaw;
 pub use files::HANDED_OVER_FILE;
 pub use handle::{Appended, Appending, Journal, JournalError};
-pub use reader::{Damage, Located, Place, ReadError, Reader};
+pub use reader::{Damage, Located, Place, ReadError, Reader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Quantiles, Record, Summary};
 pub use recovered::{LastRun, Pause, Recovered};
 pub use state::JournalState;

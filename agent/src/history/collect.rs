@@ -146,7 +146,7 @@ impl Collector {
             }
             Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
-            Entry::Unknown => {}
+            Entry::RecordsDropped { .. } | Entry::Unknown => {}
         }
     }
 

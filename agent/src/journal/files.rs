@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn full_files_sort_by_their_first_record_whatever_else_lies_there() {
-        let names = [CURRENT, ALIVE, LOCK, HANDED_OVER_FILE, PARTIAL, "journal.000000000x12.ndjson"];
+        let names =
+            [CURRENT, ALIVE, LOCK, HANDED_OVER_FILE, PARTIAL, "journal.000000000x12.ndjson"];
         let mut names: Vec<String> = names.map(str::to_owned).to_vec();
         names.extend([rolled(1_000_000_000_000), rolled(12), set_aside(3), rolled(5)]);
         let sequence: Vec<u64> = rolled_files(&names).into_iter().map(|(seq, _)| seq).collect();

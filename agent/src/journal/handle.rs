@@ -150,8 +150,13 @@ impl Journal {
         self.thread.queue.note_alive(at);
     }
 
-    /// How the journal is doing, now and from now on.
-    pub fn state(&self) -> watch::Receiver<JournalState> {
+    /// How the journal is doing.
+    pub fn state(&self) -> JournalState {
+        self.thread.queue.seen().borrow().clone()
+    }
+
+    /// The same, and every change of it.
+    pub fn watch(&self) -> watch::Receiver<JournalState> {
         self.thread.queue.seen()
     }
 
@@ -166,7 +171,7 @@ impl Journal {
         self.thread.queue.close();
         let mut ended = self.thread.queue.ended();
         let in_time = timeout(limit, ended.wait_for(|ended| *ended)).await.is_ok();
-        in_time && self.state().borrow().waiting == 0
+        in_time && self.state().waiting == 0
     }
 }
 

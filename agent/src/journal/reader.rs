@@ -3,18 +3,20 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    io,
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
+    alive::{self, Alive},
     chain::{Chain, Flaw, Followed},
     files,
     lines::{Line, Lines},
     record::{Digest, Record},
 };
+use crate::clock::Stamp;
 
 /// A record and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -236,6 +238,15 @@ impl Reader {
         self.ready = Some(located);
         Err(ReadError::Damaged(Damage { place, seq: Some(seq), flaw }))
     }
+}
+
+/// When the agent that writes to a folder was last known to run; `None` when nothing was noted yet. It
+/// is noted each minute.
+pub fn last_alive(folder: &Path) -> Option<Stamp> {
+    let mut bytes = Vec::new();
+    let file = File::open(folder.join(files::ALIVE)).ok()?;
+    file.take(alive::BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
+    Alive::from_bytes(&bytes).map(|alive| alive.at)
 }
 
 impl Iterator for Reader {
