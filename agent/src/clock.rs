@@ -69,6 +69,16 @@ impl Clock {
         self.lock().is_plausible()
     }
 
+    /// Learns of a time that has certainly passed ([`ClockWatch::new`]).
+    pub fn not_before(&self, passed: Timestamp) {
+        self.lock().not_before(passed);
+    }
+
+    /// What heartbeats have added to the system's wall clock, in milliseconds.
+    pub fn correction_ms(&self) -> i64 {
+        self.lock().correction_ms()
+    }
+
     fn lock(&self) -> MutexGuard<'_, ClockWatch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }

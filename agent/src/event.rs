@@ -5,9 +5,15 @@
 
 use std::{error::Error, fmt, net::IpAddr, path::Path, time::Duration};
 
+use jiff::tz::TimeZone;
 use tracing::Level;
 
-use crate::{duration::Readable, heartbeat::Outcome};
+use crate::{
+    clock::{Stamp, StepSource},
+    duration::Readable,
+    heartbeat::Outcome,
+    outage::{Transition, sentence},
+};
 
 /// A notable thing that happened. Its Display is a sentence for people.
 pub enum Event<'a> {
@@ -119,6 +125,69 @@ pub enum Event<'a> {
         /// The reason.
         error: &'a dyn Error,
     },
+    /// Something about outages has changed.
+    Outage {
+        /// What.
+        transition: &'a Transition,
+        /// Whether the record holds it already.
+        durable: bool,
+        /// The zone in which times are shown.
+        zone: &'a TimeZone,
+    },
+    /// The wall clock was found to be wrong, or was set.
+    ClockStepped {
+        /// By how much it moved, in milliseconds.
+        by_ms: i64,
+        /// How that is known.
+        source: StepSource,
+    },
+    /// Heartbeats pass, but no anchor has ever answered.
+    AnchorsBlocked,
+    /// The record cannot be written.
+    JournalProblem {
+        /// What is wrong, as a sentence.
+        problem: &'a str,
+        /// How many records wait in memory.
+        waiting: usize,
+    },
+    /// The record can be written again, and holds what waited.
+    JournalDurable,
+    /// The cloud has acknowledged incidents or gaps.
+    HandedOver {
+        /// How many.
+        count: u64,
+    },
+    /// It has not, for the first time since it did.
+    NotHandedOver {
+        /// Why.
+        reason: &'a dyn fmt::Display,
+    },
+    /// Nobody can pause the agent.
+    ControlUnavailable {
+        /// The reason.
+        error: &'a dyn Error,
+    },
+    /// Somebody has paused the agent.
+    Paused {
+        /// When the pause ends by itself.
+        until: &'a Stamp,
+        /// Who.
+        caller: &'a dyn fmt::Display,
+        /// The zone in which times are shown.
+        zone: &'a TimeZone,
+    },
+    /// The pause is over.
+    Resumed {
+        /// Who ended it; nobody when its time was over.
+        caller: Option<&'a dyn fmt::Display>,
+    },
+    /// The cloud knows that the machine sleeps.
+    SleepAnnounced {
+        /// The device's name.
+        device: &'a str,
+        /// How long it may be silent without alarm.
+        quiet: Duration,
+    },
     /// Log lines were lost.
     LinesDropped {
         /// How many.
@@ -145,13 +214,30 @@ impl Event<'_> {
             | Self::ReloadedUnchanged
             | Self::Stopping { .. }
             | Self::SilenceAnnounced { .. }
-            | Self::StopAnnounced => Level::INFO,
+            | Self::StopAnnounced
+            | Self::JournalDurable
+            | Self::HandedOver { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
+            | Self::SleepAnnounced { .. } => Level::INFO,
+            Self::Outage { transition, .. } => match transition {
+                Transition::Opened(_) => Level::WARN,
+                Transition::Changed(_)
+                | Transition::Progressed(_)
+                | Transition::Closed(_)
+                | Transition::Watched(_) => Level::INFO,
+            },
             Self::Advice { .. }
             | Self::BootUnknown { .. }
             | Self::Failed { .. }
             | Self::NotExpected { .. }
             | Self::SilenceNotAnnounced { .. }
             | Self::StatusNotWritten { .. }
+            | Self::ClockStepped { .. }
+            | Self::AnchorsBlocked
+            | Self::JournalProblem { .. }
+            | Self::NotHandedOver { .. }
+            | Self::ControlUnavailable { .. }
             | Self::LinesDropped { .. } => Level::WARN,
             Self::ReloadRefused { .. } | Self::ReloadKeptOld | Self::Panicked { .. } => {
                 Level::ERROR
@@ -183,6 +269,23 @@ impl Event<'_> {
             Self::StopAnnounced => "stop_announced",
             Self::SilenceNotAnnounced { .. } => "silence_not_announced",
             Self::StatusNotWritten { .. } => "status_not_written",
+            Self::Outage { transition, .. } => match transition {
+                Transition::Opened(_) => "incident_opened",
+                Transition::Changed(_) => "incident_changed",
+                Transition::Progressed(_) => "incident_progressed",
+                Transition::Closed(_) => "incident_closed",
+                Transition::Watched(_) => "gap",
+            },
+            Self::ClockStepped { .. } => "clock_stepped",
+            Self::AnchorsBlocked => "anchors_blocked",
+            Self::JournalProblem { .. } => "journal_problem",
+            Self::JournalDurable => "journal_durable",
+            Self::HandedOver { .. } => "handed_over",
+            Self::NotHandedOver { .. } => "not_handed_over",
+            Self::ControlUnavailable { .. } => "control_unavailable",
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::SleepAnnounced { .. } => "sleep_announced",
             Self::LinesDropped { .. } => "lines_dropped",
             Self::Panicked { .. } => "panicked",
         }
@@ -281,6 +384,58 @@ impl fmt::Display for Event<'_> {
                 path.display(),
                 Chain(*error)
             ),
+            Self::Outage { transition, durable, zone } => {
+                formatter.write_str(&sentence::sentence(transition, zone))?;
+                if *durable { Ok(()) } else { formatter.write_str(" (Not yet in the record.)") }
+            }
+            Self::ClockStepped { by_ms, source } => {
+                let by = Readable(Duration::from_millis(by_ms.unsigned_abs()));
+                let way = if *by_ms < 0 { "back" } else { "forward" };
+                match source {
+                    StepSource::System => {
+                        write!(formatter, "The system's clock was set {way} by {by}.")
+                    }
+                    StepSource::Heartbeat => write!(
+                        formatter,
+                        "The system's clock is wrong: by the answer to a heartbeat, times are moved \
+                         {way} by {by}. Check that the clock is set from the network (NTP)."
+                    ),
+                }
+            }
+            Self::AnchorsBlocked => formatter.write_str(
+                "Heartbeats pass, but no anchor has ever answered: this network blocks them. Outages \
+                 are not noticed before a heartbeat fails; set `probe.anchors` to servers that can \
+                 be reached from here.",
+            ),
+            Self::JournalProblem { problem, waiting } => {
+                write!(formatter, "{problem} {} until that is cured.", Wait(*waiting))
+            }
+            Self::JournalDurable => {
+                formatter.write_str("The record can be written again; what waited is in it.")
+            }
+            Self::HandedOver { count } => {
+                write!(formatter, "The cloud has taken {} of the record.", Count(*count, "entry"))
+            }
+            Self::NotHandedOver { reason } => {
+                write!(formatter, "The cloud has not taken what it has not heard yet: {reason}")
+            }
+            Self::ControlUnavailable { error } => {
+                write!(formatter, "The agent cannot be paused: {}.", Chain(*error))
+            }
+            Self::Paused { until, caller, zone } => {
+                let until = until.wall.to_zoned_datetime((*zone).clone());
+                let until = until.strftime("%Y-%m-%d %H:%M:%S %:z");
+                write!(formatter, "Paused by {caller} until {until}: nothing is watched or sent.")
+            }
+            Self::Resumed { caller: Some(caller) } => {
+                write!(formatter, "The pause was ended by {caller}.")
+            }
+            Self::Resumed { caller: None } => formatter.write_str("The pause is over."),
+            Self::SleepAnnounced { device, quiet } => write!(
+                formatter,
+                "The cloud knows that {device} sleeps, and raises no alarm for {}.",
+                Readable(*quiet)
+            ),
             Self::LinesDropped { count } => {
                 write!(formatter, "{} dropped here: nobody read the log fast enough.", Were(*count, "log line"))
             }
@@ -306,12 +461,29 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+/// How many records wait.
+struct Wait(usize);
+
+impl fmt::Display for Wait {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => formatter.write_str("1 record waits in memory"),
+            count => write!(formatter, "{count} records wait in memory"),
+        }
+    }
+}
+
 /// A number with its noun.
 struct Count(u64, &'static str);
 
 impl fmt::Display for Count {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+        let Self(number, noun) = self;
+        match (number, noun.strip_suffix('y')) {
+            (1, _) => write!(formatter, "1 {noun}"),
+            (_, Some(stem)) => write!(formatter, "{number} {stem}ies"),
+            (_, None) => write!(formatter, "{number} {noun}s"),
+        }
     }
 }
 

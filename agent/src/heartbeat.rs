@@ -22,7 +22,7 @@ mod resolver;
 mod retry_after;
 mod tls;
 
-use std::{convert::Infallible, time::Duration};
+use std::{cell::Cell, convert::Infallible, time::Duration};
 
 use ispmon_wire::State;
 use tokio::{sync::Notify, time::Instant};
@@ -36,16 +36,25 @@ pub use pacing::Pacing;
 pub use proxy::ProxyError;
 pub use resolver::{ResolveError, Resolver};
 
-/// Sends heartbeats for ever: the first at once, each later one when `pacing` says so.
+/// Sends heartbeats for ever: the first at once and in `state`, each later one when `pacing` says so.
+/// What `state` says is repeated until a heartbeat is delivered.
 ///
 /// After each of them `observe` is told what came of it, and how long it is until the next try. Ask
 /// the client to [hurry](HeartbeatClient::line_returned) when the line is known to be back.
 pub async fn beat(
     client: &HeartbeatClient,
     pacing: Pacing,
+    state: State,
     observe: impl FnMut(&Outcome, Duration),
 ) -> Infallible {
-    let heartbeat = || client.send(State::Running, Duration::ZERO, client.timeout());
+    let state = Cell::new(state);
+    let heartbeat = async || {
+        let outcome = client.send(state.get(), Duration::ZERO, client.timeout()).await;
+        if matches!(outcome, Outcome::Delivered { .. }) {
+            state.set(State::Running);
+        }
+        outcome
+    };
     repeat(heartbeat, client.returned(), pacing, observe).await
 }
 

@@ -1,8 +1,550 @@
-//! Watching the line: what is asked when, and what is made of the answers.
+//! Watching the line: one task owns what is known, and everybody else sends it messages.
+//!
+//! - [`schedule`] decides which question is asked when, [`Prober`](prober) asks it.
+//! - The [`Machine`] makes transitions of the answers; the [`Recorder`](recorder) has the journal keep
+//!   each of them before the log and the status hear of it.
+//! - [`Tally`] counts for the hourly summary and for the next heartbeat.
+//!
+//! Nothing here waits for a disk, a resolver or a reader of the log.
 
 mod histogram;
+mod picture;
+mod prober;
+mod recorder;
 pub mod schedule;
 mod tally;
 
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use fastrand::Rng;
+use ispmon_wire::LinkQuality;
+use tokio::{
+    select,
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    clock::{self, Clock, ClockEvent, Stamp},
+    config::settings::ProbeSettings,
+    event::Event,
+    heartbeat::Outcome,
+    journal::{Entry, Journal, Recovered},
+    outage::{
+        BeatOutcome, Cause, Evidence, Gap, GapCause, IncidentId, Machine, MachineSettings, Scope,
+        SettleReason, Transition,
+    },
+    probe::{Link, link::Links},
+    status::Publisher,
+};
 pub use histogram::Histogram;
+use picture::Picture;
+use prober::{Answer, Prober};
+use recorder::Recorder;
+use schedule::{Question, Schedule, Urgency, Wanted, index};
 pub use tally::Tally;
+
+/// How often the clocks are compared at least, so that a sleep is noticed soon.
+const CLOCK_EVERY: Duration = Duration::from_secs(5);
+/// How often the record's sign of life is renewed.
+const ALIVE_EVERY: Duration = Duration::from_mins(1);
+/// A task that comes this much too late was not run: the process was stopped, or its virtual machine.
+/// Nobody watched meanwhile, and what was asked before is void.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+
+/// What others tell the monitor.
+#[derive(Debug)]
+pub enum Message {
+    /// A heartbeat came to its end just now; the next is tried after `wait`.
+    Heartbeat {
+        /// What came of it.
+        outcome: Outcome,
+        /// The time until the next try.
+        wait: Duration,
+    },
+    /// Watch nothing until `until`, or until [`Message::Resume`].
+    Pause {
+        /// When the pause ends by itself.
+        until: Stamp,
+    },
+    /// The pause is over.
+    Resume,
+    /// The machine goes to sleep, as far as anybody knows.
+    Sleep,
+    /// The machine has woken up.
+    Wake,
+    /// There are new settings.
+    Change(Box<Watched>),
+    /// Something about the hand-over has changed.
+    Pending(u64),
+    /// The agent leaves; the answer comes when the record knows.
+    Stop {
+        /// What asked it to.
+        reason: &'static str,
+        /// Answered when the record is written, or cannot be.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What is watched, and for whom.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The device's name.
+    pub device: String,
+    /// Who is asked.
+    pub probe: ProbeSettings,
+    /// Where heartbeats go, without secrets, and the host that they need; nothing in local mode.
+    pub heartbeat: Option<(String, Option<String>)>,
+    /// The time between two heartbeats.
+    pub interval: Duration,
+}
+
+/// What the monitor works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The clocks.
+    pub clock: Clock,
+    /// The record.
+    pub journal: Journal,
+    /// What the record says about the time before.
+    pub recovered: Recovered,
+    /// Where the status goes, when it can go anywhere.
+    pub publisher: Option<Publisher>,
+    /// The folder of the record.
+    pub state_dir: std::path::PathBuf,
+    /// Told when the line has returned.
+    pub returned: Arc<Notify>,
+    /// Told when there is something new to hand over.
+    pub closed: Arc<Notify>,
+}
+
+/// A count that the heartbeats share with the monitor.
+#[derive(Clone, Debug)]
+pub struct SharedTally(Arc<Mutex<Tally>>);
+
+impl SharedTally {
+    fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the line was like since this was asked last.
+    pub fn take_link_quality(&self) -> Option<LinkQuality> {
+        self.lock().take_link_quality()
+    }
+}
+
+/// The task that watches.
+#[derive(Debug)]
+pub struct Monitor {
+    watched: Watched,
+    clock: Clock,
+    machine: Machine,
+    schedule: Schedule,
+    prober: Prober,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    links: Links,
+    tally: SharedTally,
+    recorder: Recorder,
+    picture: Picture,
+    random: Rng,
+    returned: Arc<Notify>,
+    /// Since when nobody is to watch, and until when.
+    pause: Option<(Stamp, Stamp)>,
+    /// What was asked before this time since boot is void.
+    void_before_ms: u64,
+    blips: u64,
+    anchors_blocked: bool,
+    clock_looked: Duration,
+    alive_noted: Duration,
+    hour_ends: Duration,
+}
+
+impl Monitor {
+    /// Prepares to watch, and writes down what happened since the last run.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(watched: Watched, parts: Parts) -> Self {
+        let Parts { clock, journal, recovered, publisher, state_dir, returned, closed } = parts;
+        let now = clock.now();
+        let mut random = Rng::new();
+        let settings =
+            MachineSettings { settle: watched.probe.settle, ..MachineSettings::default() };
+        let mut machine = Machine::new(settings, random.fork(), recovered.open.clone(), now);
+        recovered.hours.iter().for_each(|summary| machine.learn(summary));
+        let (sender, answers) = mpsc::unbounded_channel();
+        let prober = Prober::new(&watched, clock.clone(), sender);
+        let phase = watched.probe.interval.mul_f64(random.f64());
+        let boot_time = Duration::from_millis(now.boot_ms);
+        let tally = Tally::new(now);
+        let hour_ends = boot_time + tally.rest_of_hour(now);
+        let mut monitor = Self {
+            schedule: Schedule::new(watched.probe.interval, phase, boot_time),
+            picture: Picture::new(&watched, now, state_dir, publisher),
+            recorder: Recorder::new(journal, closed),
+            watched,
+            clock,
+            machine,
+            prober,
+            answers,
+            links: Links::new(),
+            tally: SharedTally(Arc::new(Mutex::new(tally))),
+            random,
+            returned,
+            pause: None,
+            void_before_ms: 0,
+            blips: 0,
+            anchors_blocked: false,
+            clock_looked: boot_time,
+            alive_noted: Duration::ZERO,
+            hour_ends,
+        };
+        monitor.begin(&recovered, now);
+        monitor
+    }
+
+    /// What is counted, for the heartbeats.
+    pub fn tally(&self) -> SharedTally {
+        self.tally.clone()
+    }
+
+    /// Writes down how the last run ended, and that this one has begun.
+    fn begin(&mut self, recovered: &Recovered, now: Stamp) {
+        for note in &recovered.notes {
+            Event::Advice { advice: note }.emit();
+        }
+        match (recovered.pause, recovered.last_run) {
+            // The pause goes on, and the gap with it.
+            (Some(pause), _) if !pause.until.rest(&now).is_zero() => {
+                let until = now.later(pause.until.rest(&now));
+                self.pause = Some((pause.since, until));
+                self.tally.lock().look_away(now);
+            }
+            (Some(pause), _) => self.note_gap(GapCause::Paused, pause.since, now, 0),
+            (None, Some(last)) => self.note_gap(last.cause, last.ended, now, last.uncertain_s),
+            (None, None) => {}
+        }
+        let (version, device) = (env!("CARGO_PKG_VERSION").to_owned(), self.watched.device.clone());
+        self.recorder.write(Entry::AgentStarted { version, device }, now);
+        self.settle(SettleReason::Started, now);
+    }
+
+    /// Watches until it is told to stop.
+    pub async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+        loop {
+            let next = self.advance();
+            let deadline = Instant::now() + next.saturating_sub(clock::boot_time());
+            select! {
+                biased;
+                message = messages.recv() => match message {
+                    Some(Message::Stop { reason, done }) => return self.stop(reason, done).await,
+                    Some(message) => self.hear(message),
+                    None => return,
+                },
+                () = self.recorder.settled() => self.show(),
+                Some(answer) = self.answers.recv() => self.take(answer),
+                () = self.links.changed() => self.links_changed(),
+                () = sleep_until(deadline) => {}
+            }
+        }
+    }
+
+    /// Does what is due by the clock, and returns when to look again, as a time since boot.
+    fn advance(&mut self) -> Duration {
+        let now = self.look_at_clocks();
+        let boot_time = Duration::from_millis(now.boot_ms);
+        if self.machine.deadline().is_some_and(|deadline| deadline.boot_ms <= now.boot_ms) {
+            self.learn(&Evidence::Tick, now);
+        }
+        if boot_time >= self.hour_ends {
+            self.end_hour(now);
+        }
+        if boot_time >= self.alive_noted + ALIVE_EVERY || self.alive_noted.is_zero() {
+            self.recorder.note_alive(now);
+            self.alive_noted = boot_time;
+        }
+        let wanted = self.wanted();
+        let (questions, next) = self.schedule.due(&wanted, boot_time);
+        if questions.iter().any(|question| matches!(question, Question::Round(_))) {
+            self.look_at_links(now);
+        }
+        for question in questions {
+            self.prober.ask(question);
+        }
+        let deadline = self.machine.deadline().map(|at| Duration::from_millis(at.boot_ms));
+        [
+            next,
+            self.hour_ends,
+            self.alive_noted + ALIVE_EVERY,
+            boot_time + CLOCK_EVERY.min(self.watched.probe.interval.max(Duration::from_secs(1))),
+        ]
+        .into_iter()
+        .chain(deadline)
+        .min()
+        .unwrap_or(next)
+    }
+
+    /// Compares the clocks: whether the machine slept, or its wall clock was set.
+    fn look_at_clocks(&mut self) -> Stamp {
+        let events = self.clock.observe();
+        let now = self.clock.now();
+        let boot_time = Duration::from_millis(now.boot_ms);
+        let since = boot_time.saturating_sub(std::mem::replace(&mut self.clock_looked, boot_time));
+        let mut slept = false;
+        for event in events {
+            match event {
+                ClockEvent::Suspended { from, to } => {
+                    slept = true;
+                    self.unwatched(GapCause::Suspended, from, to);
+                }
+                ClockEvent::Stepped { by_ms, source } => {
+                    self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
+                    Event::ClockStepped { by_ms, source }.emit();
+                    self.hour_ends = boot_time + self.tally.lock().rest_of_hour(now);
+                    let implausible = !self.clock.is_plausible();
+                    self.learn(&Evidence::ClockImplausible(implausible), now);
+                }
+            }
+        }
+        if !slept && since > CLOCK_EVERY + STALLED_AFTER {
+            self.unwatched(GapCause::Suspended, now.earlier(since), now);
+        }
+        now
+    }
+
+    /// Nobody watched from `from` to `to`.
+    fn unwatched(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
+        let mut tally = self.tally.lock();
+        tally.look_away(from);
+        tally.watch(to);
+        drop(tally);
+        self.void_before_ms = to.boot_ms;
+        if self.pause.is_some() {
+            // The pause is the gap, and it is not over.
+            return;
+        }
+        self.note_gap(cause, from, to, 0);
+        self.settle(SettleReason::Resumed, to);
+    }
+
+    fn note_gap(&mut self, cause: GapCause, started: Stamp, ended: Stamp, uncertain_s: u32) {
+        let id = IncidentId::new(ended, &mut self.random);
+        let gap = Gap { id, cause, started, ended, uncertain_s };
+        self.learn(&Evidence::Watched(gap), ended);
+    }
+
+    /// Nothing that was known still holds; it begins with a round.
+    fn settle(&mut self, reason: SettleReason, now: Stamp) {
+        self.learn(&Evidence::Settle(reason), now);
+        self.look_at_links(now);
+        self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
+        self.schedule.resume(Duration::from_millis(now.boot_ms));
+    }
+
+    fn look_at_links(&mut self, now: Stamp) {
+        for evidence in self.prober.look_at_links() {
+            self.learn(&evidence, now);
+        }
+    }
+
+    /// The kernel says that something about interfaces, addresses or routes may have changed.
+    fn links_changed(&mut self) {
+        if self.pause.is_some() {
+            return;
+        }
+        let now = self.clock.now();
+        let before = self.prober.links().clone();
+        let evidence = self.prober.look_at_links();
+        let after = self.prober.links();
+        if *after == before {
+            return;
+        }
+        let returned = |(before, after): (&Option<Link>, &Option<Link>)| {
+            let network = |link: &Option<Link>| {
+                let route = link.as_ref().and_then(Link::route);
+                route.map(|route| (route.index, route.gateway, route.source))
+            };
+            network(after).is_some() && network(after) != network(before)
+        };
+        if before.iter().zip(after).any(returned) {
+            self.learn(&Evidence::Settle(SettleReason::LinkUp), now);
+        }
+        for evidence in evidence {
+            self.learn(&evidence, now);
+        }
+        self.schedule.hurry();
+        self.show();
+    }
+
+    /// Takes in an answer.
+    fn take(&mut self, answer: Answer) {
+        let Answer { asked, evidence, ended } = answer;
+        if let Some(question) = ended {
+            self.schedule.answered(question);
+        }
+        let now = self.look_at_clocks();
+        if asked.boot_ms < self.void_before_ms || self.pause.is_some() {
+            return;
+        }
+        for evidence in evidence {
+            match &evidence {
+                Evidence::Probe { rtt, .. } => self.tally.lock().probe(*rtt),
+                Evidence::Round(round) => self.tally.lock().round(round.is_good()),
+                _ => {}
+            }
+            self.learn(&evidence, now);
+        }
+    }
+
+    /// Has the machine decide, and everything that follows from it happen.
+    fn learn(&mut self, evidence: &Evidence, now: Stamp) {
+        let was_quiet = !self.machine.plan().questions;
+        let transitions = self.machine.observe(evidence, now);
+        if was_quiet && self.machine.plan().questions {
+            self.schedule.hurry();
+        }
+        let has_changed = !transitions.is_empty();
+        for transition in transitions {
+            let is_line = |scope| matches!(scope, Scope::Internet | Scope::Ipv4 | Scope::Ipv6);
+            if let Transition::Closed(incident) = &transition
+                && is_line(incident.scope)
+            {
+                self.returned.notify_one();
+            }
+            self.recorder.transition(transition, now);
+        }
+        if has_changed {
+            self.notice_view();
+            self.show();
+        }
+    }
+
+    /// Counts blips, and warns once where anchors are blocked.
+    fn notice_view(&mut self) {
+        let view = self.machine.view();
+        let new = view.blips.saturating_sub(std::mem::replace(&mut self.blips, view.blips));
+        if new > 0 {
+            self.tally.lock().blips(u32::try_from(new).unwrap_or(u32::MAX));
+        }
+        let newly = view.anchors_blocked && !self.anchors_blocked;
+        self.anchors_blocked = view.anchors_blocked;
+        if newly {
+            Event::AnchorsBlocked.emit();
+        }
+    }
+
+    /// Does what others ask for.
+    fn hear(&mut self, message: Message) {
+        let now = self.look_at_clocks();
+        match message {
+            Message::Heartbeat { outcome, wait: _ } => self.heartbeat(&outcome, now),
+            Message::Pause { until } => {
+                self.pause = Some((self.pause.map_or(now, |(since, _)| since), until));
+                self.tally.lock().look_away(now);
+                self.recorder.write(Entry::Paused { until }, now);
+            }
+            Message::Resume => {
+                if let Some((since, _)) = self.pause.take() {
+                    self.unwatched(GapCause::Paused, since, now);
+                }
+            }
+            Message::Sleep => self.recorder.note_alive(now),
+            Message::Wake => self.schedule.hurry(),
+            Message::Change(watched) => {
+                let (sender, answers) = mpsc::unbounded_channel();
+                self.prober = Prober::new(&watched, self.clock.clone(), sender);
+                self.answers = answers;
+                let boot_time = Duration::from_millis(now.boot_ms);
+                self.schedule =
+                    Schedule::new(watched.probe.interval, watched.probe.interval, boot_time);
+                self.picture.change(&watched);
+                self.watched = *watched;
+                self.look_at_links(now);
+            }
+            Message::Pending(count) => self.picture.pending(count),
+            Message::Stop { .. } => {}
+        }
+        self.notice_view();
+        self.show();
+    }
+
+    fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
+        let started = now.earlier(outcome.took());
+        self.tally.lock().beat(matches!(outcome, Outcome::Delivered { .. }));
+        self.picture.heartbeat(outcome, now);
+        let family = match outcome {
+            Outcome::Delivered { family, date, .. } => {
+                if let Some(date) = date
+                    && let Some(ClockEvent::Stepped { by_ms, source }) =
+                        self.clock.heartbeat_date(*date, started, now)
+                {
+                    self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
+                    Event::ClockStepped { by_ms, source }.emit();
+                }
+                self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
+                *family
+            }
+            _ => None,
+        };
+        if started.boot_ms < self.void_before_ms || self.pause.is_some() {
+            return;
+        }
+        let outcome = BeatOutcome::from(outcome);
+        self.learn(&Evidence::Heartbeat { started, finished: now, family, outcome }, now);
+    }
+
+    fn end_hour(&mut self, now: Stamp) {
+        let mut tally = self.tally.lock();
+        let summary = tally.summarise(now);
+        self.hour_ends = Duration::from_millis(now.boot_ms) + tally.rest_of_hour(now);
+        drop(tally);
+        if let Some(summary) = summary {
+            self.machine.learn(&summary);
+            self.recorder.write(Entry::Hour { summary }, now);
+        }
+    }
+
+    /// What the machine wants to know, as the schedule understands it.
+    fn wanted(&self) -> Wanted {
+        if self.pause.is_some() {
+            return Wanted::default();
+        }
+        let plan = self.machine.plan();
+        let mut wanted = Wanted::default();
+        for (place, link) in wanted.probed.iter_mut().zip(self.prober.links()) {
+            *place = link.as_ref().and_then(Link::route).is_some();
+        }
+        let urgency = if plan.failing { Urgency::Broken } else { Urgency::Doubt };
+        for family in plan.families {
+            wanted.rounds[index(family)] = urgency;
+        }
+        if plan.questions {
+            let beside = if plan.failing { Urgency::Beside } else { Urgency::Doubt };
+            let broken = |cause| self.recorder.is_open(cause);
+            wanted.dns = if broken(Cause::Dns) { Urgency::Broken } else { beside };
+            wanted.portal = if broken(Cause::CaptivePortal) { Urgency::Broken } else { beside };
+        }
+        wanted
+    }
+
+    /// Shows what is known.
+    fn show(&mut self) {
+        let now = self.clock.now();
+        let links = self.prober.links();
+        let pause = self.pause.map(|(_, until)| until);
+        self.picture.show(&self.machine.view(), links, pause, &self.recorder, &self.clock, now);
+    }
+
+    async fn stop(mut self, reason: &'static str, done: oneshot::Sender<()>) {
+        let now = self.look_at_clocks();
+        self.end_hour(now);
+        self.recorder.write(Entry::AgentStopped { reason: reason.to_owned() }, now);
+        self.recorder.finish().await;
+        self.picture.stopped(now);
+        // Whoever asked may have lost patience.
+        let _ = done.send(());
+    }
+}

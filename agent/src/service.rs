@@ -1,53 +1,73 @@
-//! The service: one task that owns everything, sends heartbeats and answers signals.
+//! The service: it sends heartbeats, answers signals and requests, and announces silence. What is
+//! watched and recorded is the business of the [`monitor`](crate::monitor), which runs beside it.
 //!
 //! Whatever it waits for, it waits for requests too, so that neither a server nor a name look-up
 //! that hangs delays a reload or the end.
 
 mod observer;
+mod parts;
+mod pause;
 mod reload;
 
 use std::{convert::Infallible, fmt, future, sync::Arc, time::Duration};
 
 use ispmon_wire::State;
-use tokio::{pin, select, sync::mpsc::UnboundedReceiver};
+use tokio::{
+    pin, select,
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
-    clock,
+    clock::{self, Clock, Stamp},
     config::{HeartbeatKind, Loaded, Settings},
+    control::{Answer, Reply, Request as ControlRequest},
     event::{Chain, Event},
     heartbeat::{self, ClientError, HeartbeatClient, Outcome, Pacing},
     logging::Logging,
+    monitor::Message,
     signals::Request,
 };
 use observer::Observer;
+pub use parts::{Foundation, StartError};
+use parts::{Running, watched};
+use pause::Pause;
 pub use reload::Load;
 use reload::Reloader;
 
-/// How long the last heartbeat may take. With the flush of the log it stays within
+/// How long leaving may take in all, from the signal on. With the flush of the log it stays within
 /// [`crate::signals::LEAVE_LIMIT`].
+const LEAVE_WITHIN: Duration = Duration::from_millis(1_700);
+/// How long the last heartbeat may take.
 const LAST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(1_500);
+/// How long the record may take to note the end.
+const RECORD_LIMIT: Duration = Duration::from_millis(500);
 
 /// The state of the running agent.
 pub struct Service {
     settings: Settings,
     reporter: Option<Reporter>,
-    boot: String,
     /// The number of the newest heartbeat of the configurations before this one.
     sequence: u64,
-    requests: UnboundedReceiver<Request>,
-    reloader: Reloader,
-    logging: Logging,
+    pause: Option<Pause>,
+    running: Running,
 }
 
 /// What reports to the cloud, when there is a URL.
 struct Reporter {
-    client: HeartbeatClient,
+    client: Arc<HeartbeatClient>,
     observer: Observer,
 }
 
 /// Why the heartbeats of one configuration end.
 enum Next {
+    /// There is a new configuration.
     Change(Box<Change>),
+    /// A pause begins, and whoever asked for it waits for the answer.
+    Pause(Stamp, Reply),
+    /// The pause is over; so it is answered, if somebody ended it.
+    Resume(Option<Reply>),
+    /// The agent leaves.
     Leave(&'static str),
 }
 
@@ -60,51 +80,67 @@ struct Change {
 impl Reporter {
     /// Makes what the settings ask for: nothing at all without a URL. Heartbeats are counted behind
     /// `sequence`.
-    fn new(settings: &Settings, boot: &str, sequence: u64) -> Result<Option<Self>, ClientError> {
+    fn new(
+        settings: &Settings,
+        running: &Running,
+        sequence: u64,
+    ) -> Result<Option<Self>, ClientError> {
         let Some(url) = settings.heartbeat.url.clone() else { return Ok(None) };
-        let client = HeartbeatClient::new(&settings.heartbeat, &settings.device, boot)?;
-        let client = client.counting_from(sequence);
-        Ok(Some(Self { client, observer: Observer::new(&settings.device, url) }))
+        let client = HeartbeatClient::new(&settings.heartbeat, &settings.device, &running.boot)?
+            .counting_from(sequence)
+            .enclosing(running.enclose())
+            .hurried_by(Arc::clone(&running.returned));
+        let observer = Observer::new(&settings.device, url);
+        Ok(Some(Self { client: Arc::new(client), observer }))
     }
 }
 
 impl Service {
-    /// Prepares the service; `load` reads the configuration again when a request asks for it.
+    /// Begins to watch on `foundation`; `load` reads the configuration again when a request asks for
+    /// it.
     ///
     /// # Errors
     /// The client for heartbeats cannot be made, for instance because no root certificates are found.
-    pub fn new(
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start(
         loaded: Loaded,
-        requests: UnboundedReceiver<Request>,
+        foundation: Foundation,
+        requests: mpsc::UnboundedReceiver<Request>,
         load: Arc<Load>,
         logging: Logging,
-    ) -> Result<Self, ClientError> {
-        let boot = clock::boot_id().unwrap_or_else(|error| {
-            Event::BootUnknown { error: &error }.emit();
-            String::new()
-        });
+    ) -> Result<Self, StartError> {
         let Loaded { settings, warnings, .. } = loaded;
         advise(&warnings);
-        let reporter = Reporter::new(&settings, &boot, 0)?;
-        let reloader = Reloader::new(load);
-        Ok(Self { settings, reporter, boot, sequence: 0, requests, reloader, logging })
+        let pause = foundation.pause();
+        let running = Running::start(&settings, foundation, requests, load, logging).await?;
+        let reporter = Reporter::new(&settings, &running, 0).map_err(StartError::Client)?;
+        Ok(Self { settings, reporter, sequence: 0, pause, running })
     }
 
     /// Runs until a request says to leave, and leaves within
     /// [`LEAVE_LIMIT`](crate::signals::LEAVE_LIMIT) of it.
     pub async fn run(mut self) {
         self.say_start();
+        let mut state = State::Running;
         loop {
-            match self.serve().await {
+            self.running.use_client(self.reporter.as_ref().map(|reporter| &reporter.client));
+            let next = self.serve(state).await;
+            self.remember_sequence();
+            state = State::Running;
+            match next {
                 Next::Change(change) => {
-                    self.remember_sequence();
                     Change { settings: self.settings, reporter: self.reporter } = *change;
+                    self.running.tell(Message::Change(Box::new(watched(&self.settings))));
                     self.say_start();
                 }
-                Next::Leave(signal) => {
-                    Event::Stopping { signal }.emit();
-                    return self.announce_silence().await;
+                Next::Pause(until, reply) => self.begin_pause(until, reply),
+                Next::Resume(reply) => {
+                    self.end_pause(reply);
+                    state = State::Resumed;
                 }
+                Next::Leave(signal) => return self.leave(signal).await,
             }
         }
     }
@@ -117,28 +153,50 @@ impl Service {
         }
     }
 
-    /// Sends heartbeats until there is a new configuration for them or a request to leave.
-    async fn serve(&mut self) -> Next {
-        let Self { settings, reporter, boot, sequence, requests, reloader, logging } = self;
+    /// Sends heartbeats, the first in `state`, until something happens that ends them. While paused it
+    /// sends one that announces the silence, until that is delivered.
+    async fn serve(&mut self, state: State) -> Next {
+        let Self { settings, reporter, sequence, pause, running } = self;
         let (client, observer) = match reporter {
             Some(Reporter { client, observer }) => (Some(&*client), Some(observer)),
             None => (None, None),
         };
-        let beats = beat(client, observer, Pacing::new(&settings.heartbeat));
+        let pacing = Pacing::new(&settings.heartbeat);
+        let until = pause.as_ref().map(|pause| pause.until);
+        let clock = &running.clock;
+        let beats = async {
+            match pause {
+                Some(pause) => pause.announce(client, pacing, clock).await,
+                None => beat(client, observer, pacing, state, &running.beats).await,
+            }
+        };
         pin!(beats);
+        let over = pause_over(until, clock);
+        pin!(over);
         loop {
             let loaded = select! {
                 biased;
-                Some(request) = requests.recv() => match request {
+                Some(request) = running.requests.recv() => match request {
                     Request::Stop(signal) => return Next::Leave(signal),
                     Request::Reload => {
-                        if let Err(error) = reloader.request() {
+                        if let Err(error) = running.reloader.request() {
                             keep_old([Chain(&error)]);
                         }
                         continue;
                     }
                 },
-                loaded = reloader.finished() => loaded,
+                loaded = running.reloader.finished() => loaded,
+                (request, reply) = running.control.next() => match request {
+                    ControlRequest::Pause { time } => {
+                        return Next::Pause(clock.now().later(time), reply);
+                    }
+                    ControlRequest::Resume if until.is_some() => return Next::Resume(Some(reply)),
+                    ControlRequest::Resume => {
+                        reply.send(&Answer::NotPaused);
+                        continue;
+                    }
+                },
+                () = &mut over => return Next::Resume(None),
                 never = &mut beats => match never {},
             };
             let Loaded { settings: new, warnings, .. } = match loaded {
@@ -152,18 +210,26 @@ impl Service {
                     continue;
                 }
             };
-            let sequence = client.map_or(*sequence, HeartbeatClient::sequence);
-            let reporter = match Reporter::new(&new, boot, sequence) {
+            let sequence = client.map_or(*sequence, |client| client.sequence());
+            let reporter = match Reporter::new(&new, running, sequence) {
                 Ok(reporter) => reporter,
                 Err(error) => {
                     keep_old([Chain(&error)]);
                     continue;
                 }
             };
-            logging.set_level(new.log.level);
+            running.logging.set_level(new.log.level);
             Event::Reloaded.emit();
             advise(&warnings);
-            if (&new.device, &new.heartbeat) != (&settings.device, &settings.heartbeat) {
+            if new.state_dir != settings.state_dir {
+                Event::Advice { advice: &"The new `state_dir` is used from the next start on." }
+                    .emit();
+            }
+            let concern = |settings: &Settings| {
+                let Settings { device, heartbeat, probe, .. } = settings;
+                (device.clone(), heartbeat.clone(), probe.clone())
+            };
+            if concern(&new) != concern(settings) {
                 return Next::Change(Box::new(Change { settings: new, reporter }));
             }
             // Only the log is concerned, so heartbeats keep their rhythm.
@@ -177,20 +243,56 @@ impl Service {
         }
     }
 
-    /// Tells the cloud that the coming silence is intended.
+    fn begin_pause(&mut self, until: Stamp, reply: Reply) {
+        let again = self.pause.is_some();
+        let (caller, zone) = (reply.caller(), clock::local_zone());
+        Event::Paused { until: &until, caller: &caller, zone: &zone }.emit();
+        self.pause = Some(Pause::begin(until));
+        self.running.tell(Message::Pause { until });
+        reply.send(&Answer::Paused { until, again, announced: None });
+    }
+
+    fn end_pause(&mut self, reply: Option<Reply>) {
+        let Some(pause) = self.pause.take() else { return };
+        let caller = reply.as_ref().map(Reply::caller);
+        Event::Resumed { caller: caller.as_ref().map(|caller| caller as &dyn fmt::Display) }.emit();
+        self.running.tell(Message::Resume);
+        if let Some(reply) = reply {
+            reply.send(&Answer::Resumed { paused: pause.until });
+        }
+    }
+
+    /// Notes the end in the record, tells the cloud that the coming silence is intended, and ends.
     ///
     /// It is tried whatever became of the heartbeats before: an agent that was started a moment ago
     /// may have delivered none, but the one before it did, and the alarm counts from there.
-    async fn announce_silence(&self) {
+    async fn leave(self, signal: &'static str) {
+        let begun = Instant::now();
+        Event::Stopping { signal }.emit();
+        let (done, noted) = oneshot::channel();
+        self.running.tell(Message::Stop { reason: signal, done });
+        // A hanging disk must not keep the cloud from being told.
+        let _ = timeout(RECORD_LIMIT, noted).await;
+        let quiet = self.settings.heartbeat.quiet_after_stop;
+        // A pause that was announced for longer still holds.
+        let rest = self.pause.as_ref().map(|pause| pause.rest(&self.running.clock.now()));
+        let limit = LEAVE_WITHIN.saturating_sub(begun.elapsed()).min(LAST_HEARTBEAT_LIMIT);
+        self.announce(State::Stopping, quiet.max(rest.unwrap_or_default()), limit).await;
+    }
+
+    /// Announces a silence, within `limit`.
+    async fn announce(&self, state: State, quiet: Duration, limit: Duration) {
         let Some(reporter) = &self.reporter else { return };
         let Settings { device, heartbeat, .. } = &self.settings;
         if heartbeat.kind == HeartbeatKind::Plain {
             // A dead-man's switch knows nothing but signs of life, and this would be one more.
             return;
         }
-        let quiet = heartbeat.quiet_after_stop;
-        let outcome = reporter.client.send(State::Stopping, quiet, LAST_HEARTBEAT_LIMIT).await;
+        let outcome = reporter.client.send(state, quiet, limit).await;
         match outcome {
+            Outcome::Delivered { .. } if state == State::Sleeping => {
+                Event::SleepAnnounced { device, quiet }.emit();
+            }
             Outcome::Delivered { .. } if quiet.is_zero() => Event::StopAnnounced.emit(),
             Outcome::Delivered { .. } => Event::SilenceAnnounced { device, quiet }.emit(),
             _ => Event::SilenceNotAnnounced { outcome: &outcome }.emit(),
@@ -198,19 +300,33 @@ impl Service {
     }
 }
 
+/// Waits until a pause is over, for ever without one.
+async fn pause_over(until: Option<Stamp>, clock: &Clock) {
+    let Some(until) = until else { return future::pending().await };
+    while let rest = until.rest(&clock.now())
+        && !rest.is_zero()
+    {
+        // The machine may sleep meanwhile, which this timer does not count.
+        sleep(rest.min(Duration::from_secs(5))).await;
+    }
+}
+
 /// Sends heartbeats for ever, or none at all without a client.
 async fn beat(
-    client: Option<&HeartbeatClient>,
+    client: Option<&Arc<HeartbeatClient>>,
     observer: Option<&mut Observer>,
     pacing: Pacing,
+    state: State,
+    beats: &parts::Beats,
 ) -> Infallible {
     let (Some(client), Some(observer)) = (client, observer) else { return future::pending().await };
     let observe = |outcome: &Outcome, wait| {
         for event in observer.observe(outcome, wait, clock::boot_time()) {
             event.emit();
         }
+        beats.tell(outcome, wait);
     };
-    heartbeat::beat(client, pacing, observe).await
+    heartbeat::beat(client, pacing, state, observe).await
 }
 
 fn advise(warnings: &[String]) {

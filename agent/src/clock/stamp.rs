@@ -62,6 +62,15 @@ impl Stamp {
             .then(|| Duration::from_millis(self.boot_ms.saturating_sub(earlier.boot_ms)))
     }
 
+    /// How long it is from `now` until this moment, zero when it has passed. When another boot lies
+    /// between, only the wall clocks know.
+    pub fn rest(&self, now: &Self) -> Duration {
+        if self.boot == now.boot {
+            return Duration::from_millis(self.boot_ms.saturating_sub(now.boot_ms));
+        }
+        Duration::try_from(self.wall.duration_since(now.wall)).unwrap_or_default()
+    }
+
     /// The moment this much later, by both clocks.
     #[must_use]
     pub fn later(&self, by: Duration) -> Self {
@@ -113,6 +122,20 @@ mod tests {
         assert_eq!(stamp(5_000).since(&stamp(1_000)), Some(Duration::from_secs(4)));
         assert_eq!(stamp(1_000).since(&stamp(5_000)), Some(Duration::ZERO));
         assert_eq!(stamp(5_000).since(&other), None);
+    }
+
+    #[test]
+    fn what_is_left_is_known_by_the_boot_clock_and_across_boots_by_the_wall() {
+        let until = stamp(100_000);
+        let wall = |text: &str| text.parse().expect("a time");
+        let now = Stamp { wall: wall("2026-03-29T09:00:00Z"), ..stamp(40_000) };
+        assert_eq!(until.rest(&now), Duration::from_mins(1));
+        assert_eq!(until.rest(&stamp(100_000)), Duration::ZERO);
+        let other = BootId(Uuid::from_u128(7));
+        let now = Stamp { boot: other, boot_ms: 5, wall: wall("2026-03-29T00:58:59.25Z") };
+        assert_eq!(until.rest(&now), Duration::from_mins(1));
+        let now = Stamp { wall: wall("2026-03-29T01:00:00Z"), ..now };
+        assert_eq!(until.rest(&now), Duration::ZERO);
     }
 
     #[test]

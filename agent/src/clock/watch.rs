@@ -136,6 +136,16 @@ impl ClockWatch {
         }
     }
 
+    /// Learns of a time that has certainly passed, such as that of the newest record.
+    pub fn not_before(&mut self, passed: Timestamp) {
+        self.not_before = self.not_before.max(passed);
+    }
+
+    /// What the answer to a heartbeat added to the system's wall clock, in milliseconds.
+    pub fn correction_ms(&self) -> i64 {
+        self.correction_ms
+    }
+
     /// Compares a new reading with the one before. A suspension comes before the step that was noticed
     /// after it.
     ///

@@ -8,7 +8,7 @@ use crate::{
     exit::Exit,
     logging::Logging,
     runtime,
-    service::Service,
+    service::{Foundation, Service, StartError},
     signals,
 };
 
@@ -21,8 +21,24 @@ fn start(loaded: Loaded, sources: Sources) -> Result<(), Exit> {
     let requests = signals::listen().map_err(|error| fail_because(&error))?;
     let logging =
         Logging::start(loaded.settings.log.level).map_err(|error| fail_because(&error))?;
+    let foundation = Foundation::lay(&loaded.settings, &sources.environment, sources.user == 0)
+        .map_err(refuse)?;
     let load = Arc::new(move || load(&sources));
-    let service = Service::new(loaded, requests, load, logging)
-        .map_err(|error| fail_without_client(&error))?;
-    runtime::run(service.run()).map_err(|error| fail_because(&error))
+    let service = async {
+        let service = Service::start(loaded, foundation, requests, load, logging).await?;
+        service.run().await;
+        Ok(())
+    };
+    runtime::run(service).map_err(|error| fail_because(&error))?.map_err(refuse)
+}
+
+fn refuse(error: StartError) -> Exit {
+    match &error {
+        StartError::Client(error) => fail_without_client(error),
+        StartError::NoFolder => {
+            fail_because(&error);
+            Exit::Configuration
+        }
+        StartError::Journal(_) => fail_because(&error),
+    }
 }

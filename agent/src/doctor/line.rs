@@ -53,11 +53,10 @@ impl Facts {
             answers
         };
         let portal = async {
-            let server = probe.portal.as_ref()?;
-            Some(
-                portal::ask(std::slice::from_ref(server), &resolver, portal::LIMIT, &Stamp::now)
-                    .await,
-            )
+            if probe.portal.is_empty() {
+                return None;
+            }
+            Some(portal::ask(&probe.portal, &resolver, portal::LIMIT, &Stamp::now).await)
         };
         let (mut answers, gateways, system_dns, direct_dns, portal) = tokio::join!(
             round::ask_all(&anchors, CONNECT_LIMIT, Stamp::now),

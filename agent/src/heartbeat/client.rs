@@ -62,7 +62,7 @@ pub struct HeartbeatClient {
     timeout: Duration,
     peers: Peers,
     messages: Messages,
-    returned: Notify,
+    returned: Arc<Notify>,
 }
 
 impl HeartbeatClient {
@@ -122,7 +122,7 @@ impl HeartbeatClient {
                 proxy: proxy.map(Proxy::to_string),
             },
             messages: Messages::new(device, boot),
-            returned: Notify::new(),
+            returned: Arc::new(Notify::new()),
             url,
         })
     }
@@ -188,6 +188,14 @@ impl HeartbeatClient {
     #[must_use]
     pub fn enclosing(mut self, enclose: Arc<Enclose>) -> Self {
         self.messages.enclose(enclose);
+        self
+    }
+
+    /// Takes the word of `returned` that the line is back, so that
+    /// [`beat`](super::beat) sends the next heartbeat within seconds.
+    #[must_use]
+    pub fn hurried_by(mut self, returned: Arc<Notify>) -> Self {
+        self.returned = returned;
         self
     }
 

@@ -77,8 +77,7 @@ impl Picture {
     /// Takes in what came of a heartbeat.
     pub(super) fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
         let Some(heartbeat) = &mut self.status.heartbeat else { return };
-        let delivered = matches!(outcome, Outcome::Delivered { .. });
-        heartbeat.last = Some(LastHeartbeat { at: now, delivered, sentence: outcome.to_string() });
+        heartbeat.last = Some(LastHeartbeat::new(now, outcome));
         if let Outcome::Delivered { client_address, expected, .. } = outcome {
             heartbeat.last_delivered = Some(now);
             heartbeat.expected = expected.or(heartbeat.expected);

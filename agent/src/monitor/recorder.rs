@@ -2,11 +2,7 @@
 
 use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 
-use ispmon_wire::JournalHead;
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::sync::Notify;
 
 use crate::{
     clock::{self, Stamp},
@@ -15,9 +11,6 @@ use crate::{
     outage::{Cause, Incident, IncidentId, Transition},
 };
 
-/// A disk that has not taken a record for so long is hanging; the log says so then, and the record
-/// follows when it can.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of the agent waits for the record.
 const FINISH_LIMIT: Duration = Duration::from_millis(400);
 
@@ -37,7 +30,6 @@ pub(super) struct Recorder {
 #[derive(Debug)]
 struct Writing {
     appending: Appending,
-    deadline: Instant,
     transition: Option<Transition>,
 }
 
@@ -70,11 +62,7 @@ impl Recorder {
 
     fn append(&mut self, entry: Entry, at: Stamp, transition: Option<Transition>) {
         let appending = self.journal.append(entry, at);
-        self.writing.push_back(Writing {
-            appending,
-            deadline: Instant::now() + PATIENCE,
-            transition,
-        });
+        self.writing.push_back(Writing { appending, transition });
     }
 
     fn remember(&mut self, transition: &Transition) {
@@ -111,11 +99,6 @@ impl Recorder {
         self.journal.state()
     }
 
-    /// The newest durable record.
-    pub(super) fn head(&self) -> Option<JournalHead> {
-        self.journal.state().head
-    }
-
     /// Renews the record's sign of life.
     pub(super) fn note_alive(&self, now: Stamp) {
         self.journal.note_alive(now);
@@ -125,8 +108,7 @@ impl Recorder {
     /// the caller stops waiting.
     pub(super) async fn settled(&mut self) {
         let Some(first) = self.writing.front_mut() else { return future::pending().await };
-        let appended = timeout_at(first.deadline, &mut first.appending).await;
-        let durable = matches!(appended, Ok(Appended::Durable { .. }));
+        let durable = matches!((&mut first.appending).await, Appended::Durable { .. });
         if let Some(Writing { transition: Some(transition), .. }) = self.writing.pop_front() {
             self.tell(&transition, durable);
         }
@@ -134,7 +116,7 @@ impl Recorder {
     }
 
     fn tell(&mut self, transition: &Transition, durable: bool) {
-        Event::of(transition, durable, &clock::local_zone()).emit();
+        Event::Outage { transition, durable, zone: &clock::local_zone() }.emit();
         match transition {
             Transition::Closed(_) | Transition::Watched(_) => self.closed.notify_one(),
             Transition::Opened(incident)
@@ -151,7 +133,7 @@ impl Recorder {
 
     /// Tells when the record cannot be written, and when it can be again.
     fn tell_problem(&mut self) {
-        let JournalState { problem, waiting, .. } = self.journal.state();
+        let JournalState { problem, waiting, .. } = self.journal_state();
         if problem == self.told {
             return;
         }
@@ -165,14 +147,10 @@ impl Recorder {
         self.told = problem;
     }
 
-    /// Waits for what is being written, but not for long.
+    /// Waits for what is being written, but not for long, and gives the record up: another agent may
+    /// use it then.
     pub(super) async fn finish(&mut self) {
-        let all = async {
-            while !self.writing.is_empty() {
-                self.settled().await;
-            }
-        };
         // What a hanging disk has not taken by now is lost, and the gap that follows says so.
-        let _ = timeout(FINISH_LIMIT, all).await;
+        self.journal.close(FINISH_LIMIT).await;
     }
 }

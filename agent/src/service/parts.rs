@@ -24,7 +24,6 @@ use crate::{
     monitor::{self, Message, Monitor, SharedTally, Watched},
     outbox::{self, Outbox},
     signals::Request,
-    sleep::Watcher,
     state_dir,
     status::{Publisher, place},
 };
@@ -99,7 +98,6 @@ pub(super) struct Running {
     pub(super) reloader: Reloader,
     pub(super) logging: Logging,
     pub(super) control: Control,
-    pub(super) sleep: Watcher,
     /// Told by the monitor when the line has returned.
     pub(super) returned: Arc<Notify>,
     pub(super) beats: Beats,
@@ -161,7 +159,6 @@ impl Running {
             reloader: Reloader::new(load),
             logging,
             control: Control::open(&status_dir).await,
-            sleep: Watcher::start(),
             returned,
             beats: Beats { messages, delivered },
             journal,
@@ -174,7 +171,7 @@ impl Running {
     pub(super) fn enclose(&self) -> Arc<Enclose> {
         let (journal, tally) = (self.journal.clone(), self.tally.clone());
         Arc::new(move || Enclosure {
-            journal: journal.state().head,
+            journal: journal.state().head.clone(),
             link: tally.take_link_quality(),
         })
     }

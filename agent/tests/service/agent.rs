@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Read},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -17,13 +18,22 @@ use tempfile::TempDir;
 /// How long a test waits for something that is bound to happen; it only ends a test that hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A folder with a configuration file, in which programs are started without any environment.
-pub(crate) struct Folder(TempDir);
+/// A folder with a configuration file, in which programs are started without any environment but
+/// a state folder of their own and an anchor on this machine, which always answers.
+pub(crate) struct Folder {
+    folder: TempDir,
+    anchor: SocketAddr,
+}
 
 impl Folder {
     /// A folder whose configuration file says `configuration`.
     pub(crate) fn with(configuration: &str) -> Self {
-        let folder = Self(tempfile::tempdir().expect("a temporary folder"));
+        let anchor = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let folder = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            anchor: anchor.local_addr().expect("an address"),
+        };
+        thread::spawn(move || anchor.incoming().for_each(drop));
         folder.configure(configuration);
         folder
     }
@@ -34,7 +44,7 @@ impl Folder {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -58,6 +68,9 @@ impl Folder {
     ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ispmon-agent"));
         command.args(arguments).env_clear().env("HOME", self.path()).current_dir(self.path());
+        command.env("ISPMON_STATE_DIR", self.path().join("state"));
+        command.env("ISPMON_PROBE_ANCHORS", self.anchor.to_string());
+        command.env("ISPMON_PROBE_PORTAL", "off");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
