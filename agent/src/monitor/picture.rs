@@ -110,7 +110,11 @@ impl Picture {
             .into_iter()
             .map(|family| FamilyStatus {
                 family,
-                condition: condition(states[index(family)]),
+                condition: match &links[index(family)] {
+                    Some(_) => condition(states[index(family)]),
+                    // Without an anchor there is nobody to ask.
+                    None => Condition::Unused,
+                },
                 last_ok: None,
                 link: links[index(family)].as_ref().map(LinkStatus::from),
             })

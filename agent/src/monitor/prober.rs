@@ -231,7 +231,9 @@ impl Prober {
             if set.is_some() {
                 system = direct;
             }
-            let observations = vec![other, one];
+            // Who was not asked is no evidence.
+            let observations = [other, one].into_iter().filter(|seen| !seen.target.is_empty());
+            let observations = observations.collect();
             let evidence =
                 vec![Evidence::Dns { system, direct, resolver_is_providers, asked, observations }];
             send(&answers, asked, evidence, Some(Question::Dns));
