@@ -29,6 +29,8 @@ pub(super) struct Beats {
     failing: Option<Failing>,
     last_delivered: Option<Stamp>,
     clock_implausible: bool,
+    /// When anchors failed last: what was sent before failed for that.
+    troubled: Option<Stamp>,
     /// A clock may be wrong until then: many devices learn the time only after they start.
     clock_settles: Stamp,
 }
@@ -55,6 +57,7 @@ impl Beats {
             failing: None,
             last_delivered: None,
             clock_implausible: false,
+            troubled: None,
             clock_settles: now.later(settings.settle),
         }
     }
@@ -96,6 +99,11 @@ impl Beats {
             self.failing = None;
             self.last_delivered = Some(finished);
             return self.close(finished);
+        }
+        // It was under way when another one was delivered, or when anchors failed.
+        let late = [self.last_delivered, self.troubled];
+        if late.into_iter().flatten().any(|at| reaches(at, started)) && self.open.is_none() {
+            return Vec::new();
         }
         let failing = self.failing.get_or_insert_with(|| Failing {
             since: started,
@@ -153,6 +161,14 @@ impl Beats {
             }
         });
         at.map(|at| self.close(at)).unwrap_or_default()
+    }
+
+    /// Anchors fail: what heartbeats do meanwhile is no fault of theirs.
+    pub(super) fn line_troubled(&mut self, now: Stamp) {
+        self.troubled = Some(now);
+        if self.open.is_none() {
+            self.failing = None;
+        }
     }
 
     /// The line is back: only what heartbeats do from now on counts.

@@ -118,6 +118,12 @@ impl Line {
             && judged.iter().all(|family| !family.is_doubted() && !family.is_down())
     }
 
+    /// Whether anchors fail at present, so that heartbeats may fail for that.
+    pub(super) fn is_troubled(&self) -> bool {
+        let judged = self.judged();
+        !self.soft && !judged.is_empty() && judged.iter().all(|family| family.is_troubled())
+    }
+
     /// The latest good answer.
     pub(super) fn last_ok(&self) -> Option<Stamp> {
         self.families.iter().filter_map(FamilyTrack::last_ok).reduce(later)
@@ -545,9 +551,9 @@ impl Line {
             open.extend(now);
             return Vec::new();
         };
-        // One answer that was lost must not cut the incident to pieces; that the link is gone, or
-        // there again, is the kernel's word.
-        let certain = cause == Cause::Link || current == Cause::Link;
+        // One answer that was lost must not cut the incident to pieces, nor the moment between a
+        // link that is there again and the first answer; that it is gone is the kernel's word.
+        let certain = cause == Cause::Link;
         let seen = self.other_cause.filter(|(other, _)| *other == cause);
         match seen {
             None if !certain => {
