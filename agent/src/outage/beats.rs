@@ -78,12 +78,13 @@ impl Beats {
         self.clock_implausible = implausible;
     }
 
-    pub(super) fn unwatched(&mut self, gap: &Gap) {
+    /// Time passed that nobody watched. What is open is noted, as far as it was watched.
+    pub(super) fn unwatched(&mut self, gap: &Gap) -> Option<Transition> {
         self.failing = None;
         self.clock_settles = gap.ended.later(self.settings.settle);
-        if let Some(open) = &mut self.open {
-            open.unwatch(gap);
-        }
+        let open = self.open.as_mut()?;
+        open.unwatch(gap);
+        Some(Transition::Progressed(open.snapshot(gap.ended)))
     }
 
     /// A heartbeat has ended.

@@ -216,10 +216,10 @@ impl Machine {
                 }
             }
             Evidence::Watched(gap) => {
-                self.line.unwatched(gap);
-                self.beats.unwatched(gap);
                 transitions = self.quality.unwatched(now, gap);
                 transitions.push(Transition::Watched(gap.clone()));
+                transitions.extend(self.line.unwatched(gap));
+                transitions.extend(self.beats.unwatched(gap));
             }
             Evidence::ClockImplausible(implausible) => self.beats.clock_implausible(*implausible),
             Evidence::Tick => {}
