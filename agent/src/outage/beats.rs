@@ -29,6 +29,8 @@ pub(super) struct Beats {
     failing: Option<Failing>,
     last_delivered: Option<Stamp>,
     clock_implausible: bool,
+    /// When anchors failed last: what was sent before failed for that.
+    troubled: Option<Stamp>,
     /// A clock may be wrong until then: many devices learn the time only after they start.
     clock_settles: Stamp,
 }
@@ -55,6 +57,7 @@ impl Beats {
             failing: None,
             last_delivered: None,
             clock_implausible: false,
+            troubled: None,
             clock_settles: now.later(settings.settle),
         }
     }
@@ -75,12 +78,13 @@ impl Beats {
         self.clock_implausible = implausible;
     }
 
-    pub(super) fn unwatched(&mut self, gap: &Gap) {
+    /// Time passed that nobody watched. What is open is noted, as far as it was watched.
+    pub(super) fn unwatched(&mut self, gap: &Gap) -> Option<Transition> {
         self.failing = None;
         self.clock_settles = gap.ended.later(self.settings.settle);
-        if let Some(open) = &mut self.open {
-            open.unwatch(gap);
-        }
+        let open = self.open.as_mut()?;
+        open.unwatch(gap);
+        Some(Transition::Progressed(open.snapshot(gap.ended)))
     }
 
     /// A heartbeat has ended.
@@ -96,6 +100,11 @@ impl Beats {
             self.failing = None;
             self.last_delivered = Some(finished);
             return self.close(finished);
+        }
+        // It was under way when another one was delivered, or when anchors failed.
+        let late = [self.last_delivered, self.troubled];
+        if late.into_iter().flatten().any(|at| reaches(at, started)) && self.open.is_none() {
+            return Vec::new();
         }
         let failing = self.failing.get_or_insert_with(|| Failing {
             since: started,
@@ -153,6 +162,14 @@ impl Beats {
             }
         });
         at.map(|at| self.close(at)).unwrap_or_default()
+    }
+
+    /// Anchors fail: what heartbeats do meanwhile is no fault of theirs.
+    pub(super) fn line_troubled(&mut self, now: Stamp) {
+        self.troubled = Some(now);
+        if self.open.is_none() {
+            self.failing = None;
+        }
     }
 
     /// The line is back: only what heartbeats do from now on counts.

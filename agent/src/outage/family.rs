@@ -22,6 +22,9 @@ pub const ROUNDS_TO_AGREE: usize = 2;
 const SHORTEST_BLIP: Duration = Duration::from_millis(1_500);
 /// How many rounds are remembered. Up to three overlap, so a late one still finds its place.
 const ROUNDS_KEPT: usize = 8;
+/// How many rounds and probes must have been in vain, while heartbeats pass, until anchors that have
+/// never answered count as blocked.
+const NEVER_ANSWERED: u32 = 3;
 /// How long the kernel's word that nobody is at the router's address outweighs silence.
 const GONE_HOLDS: Duration = Duration::from_mins(1);
 
@@ -52,6 +55,8 @@ pub(super) struct FamilyTrack {
     beats_pass: Option<bool>,
     /// Rounds failed while heartbeats passed.
     contradicted: bool,
+    /// How many rounds and probes no anchor has answered, while none has since the last link-up.
+    never_answered: u32,
     gateway: Option<(Gateway, Observation)>,
     gone: Option<Stamp>,
     answered_network: Option<Network>,
@@ -117,6 +122,7 @@ impl FamilyTrack {
             relinked: None,
             beats_pass: None,
             contradicted: false,
+            never_answered: 0,
             gateway: None,
             gone: None,
             answered_network: None,
@@ -158,7 +164,7 @@ impl FamilyTrack {
     /// Whether heartbeats pass where no anchor ever answers.
     pub(super) fn is_blocked(&self) -> bool {
         self.beats_pass == Some(true)
-            && (self.contradicted || !self.anchored && self.failed_in_a_row() >= ROUNDS_TO_AGREE)
+            && (self.contradicted || !self.anchored && self.never_answered >= NEVER_ANSWERED)
     }
 
     /// Whether heartbeats decide and anchors don't: these are blocked here, or may be.
@@ -203,9 +209,28 @@ impl FamilyTrack {
         self.rounds.iter().rev().take_while(|round| round.good.is_none()).count()
     }
 
-    /// The first good answer of as many good rounds in a row as it takes to be up again.
+    /// Whether a failure of the line, rather than of what asks over it, may be seen at present.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.down
+            || self.doubt.is_some_and(|doubt| {
+                doubt.failed_round || self.is_cut() || self.failed_in_a_row() > 0
+            })
+    }
+
+    /// The first good answer of as many good rounds in a row as it takes to be up again, all of them
+    /// begun after the failure.
     pub(super) fn returned(&self) -> Option<Stamp> {
-        let good: Vec<_> = self.rounds.iter().rev().map_while(|round| round.good).collect();
+        if self.is_cut() {
+            return None;
+        }
+        let failed = self.failing_since();
+        let good: Vec<_> = self
+            .rounds
+            .iter()
+            .rev()
+            .take_while(|round| failed.is_none_or(|failed| reaches(round.started, failed)))
+            .map_while(|round| round.good)
+            .collect();
         (good.len() >= ROUNDS_TO_AGREE).then(|| good.iter().copied().reduce(earlier)).flatten()
     }
 
@@ -274,6 +299,7 @@ impl FamilyTrack {
         self.anchored = false;
         self.beats_pass = None;
         self.contradicted = false;
+        self.never_answered = 0;
         self.down = false;
         self.relinked = None;
         self.resolved = None;
@@ -286,12 +312,13 @@ impl FamilyTrack {
     ///
     /// A family that is down stays so, and the time to settle does not begin anew while it runs, nor
     /// does it move the beginning of a doubt: else an interface that comes up again and again would
-    /// hide every failure.
-    pub(super) fn link_up(&mut self, now: Stamp, settle: Duration) {
+    /// hide every failure. Only what was not judged before (`judged`) begins anew in any case.
+    pub(super) fn link_up(&mut self, judged: bool, now: Stamp, settle: Duration) {
         self.alive = false;
         self.anchored = false;
         self.beats_pass = None;
         self.contradicted = false;
+        self.never_answered = 0;
         self.rounds.clear();
         self.forgotten = now;
         if self.down {
@@ -299,6 +326,7 @@ impl FamilyTrack {
             return;
         }
         match &mut self.doubt {
+            Some(_) if !judged => self.doubt = Some(Doubt::settling(now, settle)),
             Some(doubt) if doubt.settling => {}
             Some(doubt) => {
                 doubt.settling = true;
@@ -361,6 +389,13 @@ impl FamilyTrack {
         self.decide(Decided { started: sent, good: Some(answered), evidence: Vec::new() })
     }
 
+    /// An anchor did not answer in time.
+    pub(super) fn unanswered(&mut self) {
+        if !self.anchored {
+            self.never_answered = self.never_answered.saturating_add(1);
+        }
+    }
+
     /// A round has ended. Tells whether a failure has ended that was too short to be an incident.
     pub(super) fn heard_round(&mut self, round: &Round) -> bool {
         let good = round.first_answer();
@@ -381,6 +416,9 @@ impl FamilyTrack {
 
     fn decide(&mut self, decided: Decided) -> bool {
         let (started, good) = (decided.started, decided.good);
+        if good.is_none() {
+            self.unanswered();
+        }
         let vetoed = good.is_none() && self.void_until.is_some_and(|void| reaches(void, started));
         if vetoed || !reaches(started, self.forgotten) {
             return false;

@@ -118,6 +118,12 @@ impl Line {
             && judged.iter().all(|family| !family.is_doubted() && !family.is_down())
     }
 
+    /// Whether anchors fail at present, so that heartbeats may fail for that.
+    pub(super) fn is_troubled(&self) -> bool {
+        let judged = self.judged();
+        !self.soft && !judged.is_empty() && judged.iter().all(|family| family.is_troubled())
+    }
+
     /// The latest good answer.
     pub(super) fn last_ok(&self) -> Option<Stamp> {
         self.families.iter().filter_map(FamilyTrack::last_ok).reduce(later)
@@ -140,7 +146,8 @@ impl Line {
         of(FamilyTrack::is_cut)
     }
 
-    pub(super) fn unwatched(&mut self, gap: &super::Gap) {
+    /// Time passed that nobody watched. What is open is noted, as far as it was watched.
+    pub(super) fn unwatched(&mut self, gap: &super::Gap) -> Option<Transition> {
         let settle = self.settings.settle;
         for family in &mut self.families {
             family.unwatched(gap, settle);
@@ -150,9 +157,9 @@ impl Line {
         self.quiet_since = None;
         self.soft = false;
         self.half_returned = None;
-        if let Some(open) = &mut self.open {
-            open.unwatch(gap);
-        }
+        let open = self.open.as_mut()?;
+        open.unwatch(gap);
+        Some(Transition::Progressed(open.snapshot(gap.ended)))
     }
 
     /// A heartbeat was delivered: what it vetoes is over, as of the returned moment.
@@ -437,7 +444,9 @@ impl Line {
         if handed_over.is_none() {
             started = last_ok.map_or(started, |ok| later(ok, started));
         }
-        started = self.last_ended.map_or(started, |ended| later(ended, started));
+        // One that ended in an earlier boot ended before.
+        let ended = self.last_ended.filter(|ended| ended.boot == started.boot);
+        started = ended.map_or(started, |ended| later(ended, started));
         let last_ok = last_ok.filter(|ok| reaches(started, *ok));
         self.mark_down(scope, now);
         let cause = match soft {
@@ -545,9 +554,9 @@ impl Line {
             open.extend(now);
             return Vec::new();
         };
-        // One answer that was lost must not cut the incident to pieces; that the link is gone, or
-        // there again, is the kernel's word.
-        let certain = cause == Cause::Link || current == Cause::Link;
+        // One answer that was lost must not cut the incident to pieces, nor the moment between a
+        // link that is there again and the first answer; that it is gone is the kernel's word.
+        let certain = cause == Cause::Link;
         let seen = self.other_cause.filter(|(other, _)| *other == cause);
         match seen {
             None if !certain => {

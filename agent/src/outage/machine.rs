@@ -6,7 +6,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeatOutcome, Evidence, Incident, Scope, Transition,
+    BeatOutcome, Evidence, Incident, Scope, SettleReason, Transition,
     beats::Beats,
     family::{FamilyTrack, Standing},
     line::Line,
@@ -178,8 +178,12 @@ impl Machine {
                     let blip = self.line.family_mut(*family).answered(*sent, sent.later(*rtt));
                     self.blips += u64::from(blip);
                 }
-                let failing = self.line.is_failing();
-                if !failing && !self.line.family(*family).is_blocked() {
+                if rtt.is_none() {
+                    self.line.family_mut(*family).unanswered();
+                }
+                if self.line.family(*family).is_blocked() {
+                    self.quality.disregard(*family);
+                } else if !self.line.is_failing() {
                     self.quality.heard(*family, *sent, *rtt);
                 }
             }
@@ -187,9 +191,6 @@ impl Machine {
             Evidence::Round(round) => {
                 let blip = self.line.family_mut(round.family).heard_round(round);
                 self.blips += u64::from(blip);
-                if self.line.family(round.family).is_blocked() {
-                    self.quality.disregard(round.family);
-                }
             }
             Evidence::Gateway { family, answer, observation } => {
                 self.line.family_mut(*family).heard_gateway(*answer, observation.clone());
@@ -215,13 +216,16 @@ impl Machine {
                 }
             }
             Evidence::Watched(gap) => {
-                self.line.unwatched(gap);
-                self.beats.unwatched(gap);
                 transitions = self.quality.unwatched(now, gap);
                 transitions.push(Transition::Watched(gap.clone()));
+                transitions.extend(self.line.unwatched(gap));
+                transitions.extend(self.beats.unwatched(gap));
             }
             Evidence::ClockImplausible(implausible) => self.beats.clock_implausible(*implausible),
             Evidence::Tick => {}
+        }
+        if self.line.is_troubled() {
+            self.beats.line_troubled(now);
         }
         let suspicion = self.beats.suspicion();
         let decided = self.line.decide(suspicion, returned, now, &mut self.random);
@@ -302,14 +306,17 @@ impl Machine {
         }
     }
 
-    fn settle(&mut self, reason: super::SettleReason, now: Stamp) {
+    fn settle(&mut self, reason: SettleReason, now: Stamp) {
         let failing = self.line.open().is_some_and(|open| !open.is_unwatched());
+        let settle = self.settings.settle;
+        let judged: Vec<_> = self.line.judged().iter().map(|family| family.family).collect();
         for family in &mut self.line.families {
+            let judged = judged.contains(&family.family);
             match reason {
-                super::SettleReason::LinkUp => family.link_up(now, self.settings.settle),
+                SettleReason::LinkUp => family.link_up(judged, now, settle),
                 // While something is known to be down it takes more than a resume to forget that.
-                _ if failing => family.link_up(now, self.settings.settle),
-                _ => family.forget(now, self.settings.settle),
+                _ if failing => family.link_up(judged, now, settle),
+                _ => family.forget(now, settle),
             }
         }
     }

@@ -22,8 +22,20 @@ pub(super) struct OpenIncident {
     resolver_is_providers: bool,
     /// What the merged segments held, in milliseconds.
     merged: BTreeMap<Cause, u64>,
-    /// Set when nobody watched lately: when watching began again.
-    unwatched: Option<Stamp>,
+    watch: Watch,
+}
+
+/// Whether it is known that the incident goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    /// It does.
+    Watched,
+    /// The record left it open; at this moment watching began again.
+    Recovered(Stamp),
+    /// Nobody watched lately. A last segment of no length stands where watching began again; it
+    /// grows if the incident goes on, and goes if it has ended. So the record, too, tells what was
+    /// watched from what was not, should the agent stop before this is decided.
+    Undecided,
 }
 
 /// What an incident opens with.
@@ -59,7 +71,7 @@ impl OpenIncident {
             unstable: opening.unstable,
             resolver_is_providers: opening.resolver_is_providers,
             merged: BTreeMap::new(),
-            unwatched: None,
+            watch: Watch::Watched,
         };
         open.extend(now);
         open
@@ -82,7 +94,10 @@ impl OpenIncident {
             .into_iter()
             .collect();
         let unstable = incident.cause == Cause::Unstable;
-        Self { incident, unstable, resolver_is_providers, merged, unwatched: Some(now) }
+        let undecided =
+            incident.segments.len() > 1 && incident.segments.last().is_some_and(|s| length(s) == 0);
+        let watch = if undecided { Watch::Undecided } else { Watch::Recovered(now) };
+        Self { incident, unstable, resolver_is_providers, merged, watch }
     }
 
     pub(super) fn scope(&self) -> Scope {
@@ -103,7 +118,7 @@ impl OpenIncident {
 
     /// Whether nobody watched lately, and it is not yet known whether the failure goes on.
     pub(super) fn is_unwatched(&self) -> bool {
-        self.unwatched.is_some()
+        self.watch != Watch::Watched
     }
 
     /// The cause at present.
@@ -118,7 +133,7 @@ impl OpenIncident {
 
     /// The present cause has lasted until `now`.
     pub(super) fn extend(&mut self, now: Stamp) {
-        if self.unwatched.is_none()
+        if !self.is_unwatched()
             && let Some(last) = self.incident.segments.last_mut()
             && last.to.boot == now.boot
             && last.to.boot_ms < now.boot_ms
@@ -130,7 +145,7 @@ impl OpenIncident {
 
     /// The cause is another one since `from`.
     pub(super) fn change(&mut self, cause: Cause, from: Stamp, now: Stamp) {
-        if self.unwatched.is_some() || cause == self.current_cause() {
+        if self.is_unwatched() || cause == self.current_cause() {
             return self.extend(now);
         }
         self.extend(now);
@@ -161,8 +176,8 @@ impl OpenIncident {
 
     /// Everything from `from` on had this cause, as is known now.
     pub(super) fn relabel(&mut self, cause: Cause, from: Stamp, now: Stamp) {
-        let first = self.incident.segments.iter().position(|s| s.from.boot_ms >= from.boot_ms);
-        for segment in first.map_or(&mut [][..], |first| &mut self.incident.segments[first..]) {
+        let since = |s: &Segment| s.from.boot == from.boot && s.from.boot_ms >= from.boot_ms;
+        for segment in self.incident.segments.iter_mut().filter(|segment| since(segment)) {
             segment.cause = cause;
         }
         self.incident.segments.dedup_by(|later, earlier| {
@@ -177,31 +192,41 @@ impl OpenIncident {
 
     /// Nobody watched for a while: what is known ends where that began.
     pub(super) fn unwatch(&mut self, gap: &Gap) {
-        let already = self.unwatched.replace(gap.ended).is_some();
-        // Two gaps with nothing learned between them are one; but the gap that follows a recovery
-        // says until when the last run had watched.
-        let segments = &mut self.incident.segments;
-        if let Some(last) = segments.last_mut()
-            && last.to.boot == gap.started.boot
-            && (!already || gap.started.boot_ms > last.to.boot_ms)
-        {
-            if gap.started.boot_ms >= last.from.boot_ms {
-                last.to = gap.started;
-            } else {
-                last.to = last.from;
+        if self.watch == Watch::Undecided {
+            // Nothing was learned since the gap before.
+            if let Some(last) = self.incident.segments.last_mut() {
+                (last.from, last.to) = (gap.ended, gap.ended);
             }
+        } else {
+            if let Some(last) = self.incident.segments.last_mut()
+                && last.to.boot == gap.started.boot
+            {
+                last.to = later(last.from, gap.started);
+            }
+            self.push(self.current_cause(), gap.ended);
+            self.watch = Watch::Undecided;
         }
         self.retitle();
     }
 
     /// The failure has outlasted the time that nobody watched.
     pub(super) fn resume(&mut self, cause: Cause, now: Stamp) {
-        if let Some(from) = self.unwatched.take() {
-            self.incident.segments.push(Segment { cause, from, to: from });
-            if self.incident.segments.len() > MOST_SEGMENTS {
-                self.merge_earliest();
+        match std::mem::replace(&mut self.watch, Watch::Watched) {
+            Watch::Watched => {}
+            Watch::Recovered(from) => self.push(cause, from),
+            Watch::Undecided => {
+                if let Some(last) = self.incident.segments.last_mut() {
+                    last.cause = cause;
+                }
             }
-            self.extend(now);
+        }
+        self.extend(now);
+    }
+
+    fn push(&mut self, cause: Cause, from: Stamp) {
+        self.incident.segments.push(Segment { cause, from, to: from });
+        if self.incident.segments.len() > MOST_SEGMENTS {
+            self.merge_earliest();
         }
     }
 
@@ -214,7 +239,7 @@ impl OpenIncident {
 
     /// Ends it at `ended`, or where it was last watched.
     pub(super) fn close(mut self, ended: Stamp) -> Incident {
-        if self.unwatched.is_some() {
+        if self.is_unwatched() {
             return self.close_unwatched();
         }
         self.extend(ended);
@@ -224,6 +249,9 @@ impl OpenIncident {
 
     /// Ends it where it was last watched and down.
     pub(super) fn close_unwatched(mut self) -> Incident {
+        if self.watch == Watch::Undecided {
+            self.incident.segments.pop();
+        }
         let ended = self.incident.segments.last().map_or(self.incident.started, |last| last.to);
         self.cut(ended);
         self.incident

@@ -48,8 +48,15 @@ pub fn changed(incident: &Incident) -> String {
     }
 }
 
-/// How an unstable line does.
+/// How an unstable line does, or that it is not known whether something goes on.
 pub fn progressed(incident: &Incident, zone: &TimeZone) -> String {
+    if incident.cause != Cause::Unstable {
+        return match incident.scope {
+            Scope::Heartbeat => "Heartbeats failed when last watched.".to_owned(),
+            Scope::Quality => "Internet line was bad when last watched.".to_owned(),
+            scope => format!("{} was out when last watched.", subject(scope)),
+        };
+    }
     format!(
         "{} unstable since {}: failed {} so far, {} down.",
         subject(incident.scope),

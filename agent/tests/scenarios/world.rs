@@ -111,6 +111,8 @@ pub(crate) struct FamilyWorld {
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     families: [FamilyWorld; 2],
+    /// Which families the story is about.
+    present: [bool; 2],
     network: String,
     tunnel: bool,
     pub(crate) gateway: GatewayState,
@@ -131,6 +133,7 @@ impl World {
         };
         Self {
             families: [family(FamilyName::Ipv4), family(FamilyName::Ipv6)],
+            present: [FamilyName::Ipv4, FamilyName::Ipv6].map(|name| families.contains(&name)),
             network: "home".to_owned(),
             tunnel,
             gateway: GatewayState::Alive,
@@ -142,8 +145,9 @@ impl World {
     }
 
     pub(crate) fn change(&mut self, change: &Change) {
-        for (world, name) in self.families.iter_mut().zip([FamilyName::Ipv4, FamilyName::Ipv6]) {
-            if change.family.is_none_or(|family| family == name) {
+        let names = [FamilyName::Ipv4, FamilyName::Ipv6];
+        for ((world, name), present) in self.families.iter_mut().zip(names).zip(self.present) {
+            if present && change.family.is_none_or(|family| family == name) {
                 world.link = change.link.unwrap_or(world.link);
                 world.anchors = change.anchors.unwrap_or(world.anchors);
                 world.latency_ms = change.latency_ms.unwrap_or(world.latency_ms);
