@@ -69,7 +69,7 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// The router that it would be handed to; `None` on a line without one (a tunnel, a modem).
     pub gateway: Option<IpAddr>,
-    /// Whether the interface is a tunnel (WireGuard, TUN, PPP over a VPN, utun …), which says
+    /// Whether the interface is a tunnel (WireGuard, TUN, IP in IP, utun …; not PPP), which says
     /// nothing about the line beneath it.
     pub tunnel: bool,
 }

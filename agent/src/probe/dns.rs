@@ -138,7 +138,7 @@ fn is_nobodys(address: IpAddr) -> bool {
     }
 }
 
-/// 2001:db8::/32 (RFC 3849).
+/// `2001:db8::/32` (RFC 3849).
 const DOCUMENTATION: [u16; 2] = [0x2001, 0xdb8];
 
 /// Why there is no answer.

@@ -105,7 +105,7 @@ async fn echo(gateway: IpAddr, interface: &Interface, deadline: Instant) {
     if let Ok(Ok(true)) = timeout_at(deadline, exchange_echo(gateway, interface)).await {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn exchange_echo(gateway: IpAddr, interface: &Interface) -> io::Result<bool> {

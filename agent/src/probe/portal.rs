@@ -14,7 +14,7 @@
 //! its page is what comes back, which is the sign that is looked for. No portal can swallow look-ups
 //! altogether, since a browser could not show its page.
 
-use std::{io, net::SocketAddr, pin::Pin, time::Duration};
+use std::{fmt::Write as _, io, net::SocketAddr, pin::Pin, time::Duration};
 
 use hyper::{
     Request, Response, StatusCode, Version,
@@ -159,7 +159,8 @@ fn request(server: &Url, host: &str) -> io::Result<Request<String>> {
         target.push_str(query);
         target.push('&');
     }
-    target.push_str(&format!("ispmon={:016x}", fastrand::u64(..)));
+    // Writing to a text cannot fail.
+    let _ = write!(target, "ispmon={:016x}", fastrand::u64(..));
     let host = match server.port() {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),

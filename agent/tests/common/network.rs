@@ -5,9 +5,11 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::UdpSocket,
     os::fd::AsFd as _,
     process::{Child, Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -61,6 +63,23 @@ impl Host {
             Ok(value) => value,
             Err(panic) => std::panic::resume_unwind(panic),
         })
+    }
+
+    /// Waits until packets to `to` leave from `from`: a moment passes between giving an interface an
+    /// IPv6 address and the kernel's using it.
+    fn wait_for_source(&self, to: &str, from: &str) {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let source = || {
+            let socket = UdpSocket::bind("[::]:0")?;
+            socket.connect((to, 9))?;
+            socket.local_addr()
+        };
+        let mut left = Duration::from_mins(1);
+        while !self.enter(source).is_ok_and(|source| source.ip().to_string() == from) {
+            assert!(!left.is_zero(), "{} does not use {from} for {to}", self.name);
+            thread::sleep(PAUSE);
+            left = left.saturating_sub(PAUSE);
+        }
     }
 
     /// Runs the lines as a batch of `ip`.
@@ -178,6 +197,14 @@ impl Network {
              link set eth0 up\n\
              route add default via 192.168.7.1\n\
              route add default via fe80::1 dev eth0\n")?;
+        for (host, to, from) in [
+            (&device, "fd00:113::1", "fd00:7::2"),
+            (&router, "fd00:7::2", "fd00:7::1"),
+            (&router, "fd00:113::1", "fd00:66::1"),
+            (&internet, "fd00:7::2", "fd00:66::2"),
+        ] {
+            host.wait_for_source(to, from);
+        }
         Ok(Self { device, router, internet })
     }
 

@@ -96,7 +96,7 @@ pub(super) fn link_to(anchor: IpAddr) -> io::Result<Link> {
         // The kernel keeps the routes of an interface that has lost its carrier.
         return Ok(Link::NoCarrier);
     }
-    if found.source.is_some_and(|source| only_on_the_link(source) && !only_on_the_link(anchor)) {
+    if found.source.is_some_and(|source| reach(source) < reach(anchor)) {
         return Ok(Link::NoAddress);
     }
     Ok(Link::Routed(Route {
@@ -148,7 +148,7 @@ pub(super) fn beneath(anchor: IpAddr) -> io::Result<Option<Interface>> {
 }
 
 /// The lines that a tunnel could run over: it may carry one family over the other.
-fn lines_beneath<'a>(states: &'a [State], anchor: IpAddr) -> io::Result<Vec<&'a State>> {
+fn lines_beneath(states: &[State], anchor: IpAddr) -> io::Result<Vec<&State>> {
     let mut lines = Vec::new();
     for state in states.iter().filter(|state| is_running_line(state)) {
         for address in SOMEWHERE.into_iter().chain([anchor]) {
@@ -401,11 +401,29 @@ fn family_of(address: IpAddr) -> AddressFamily {
     }
 }
 
-/// Whether an address means something on its own link only (RFC 3927, RFC 4291).
-fn only_on_the_link(address: IpAddr) -> bool {
-    match address {
+/// How far an address is understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// On this device. IPv6 offers such a source while it still makes sure that the right one is
+    /// nobody else's.
+    Device,
+    /// On its own link (RFC 3927, RFC 4291): what a device gives itself where nobody gives it one.
+    Link,
+    /// Beyond.
+    Beyond,
+}
+
+fn reach(address: IpAddr) -> Reach {
+    let on_its_link = match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    if address.is_loopback() {
+        Reach::Device
+    } else if on_its_link {
+        Reach::Link
+    } else {
+        Reach::Beyond
     }
 }
 

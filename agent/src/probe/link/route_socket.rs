@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[cfg(target_os = "macos")]
 pub(super) use socket::{Events, beneath, link_to, neighbour};
 
-use crate::probe::{Family, Route};
+use crate::probe::Route;
 
 /// `struct rt_msghdr`: its size and the places of its fields.
 const HEADER_BYTES: usize = 92;
@@ -200,11 +200,6 @@ fn tells_of_change(message: &[u8]) -> bool {
     }
 }
 
-/// The family is asked for in the question; the kernel answers in the same.
-fn is_of(family: Family, route: &Route) -> bool {
-    route.source.is_none_or(|source| Family::of(source) == family)
-}
-
 #[cfg(target_os = "macos")]
 mod socket {
     use std::{
@@ -218,8 +213,8 @@ mod socket {
     use socket2::{Domain, Socket, Type};
     use tokio::net::UnixDatagram;
 
-    use super::{super::Neighbour, Reply, is_line, is_of, question, read_reply, tells_of_change};
-    use crate::probe::{Family, Interface, Link};
+    use super::{super::Neighbour, Reply, is_line, question, read_reply, tells_of_change};
+    use crate::probe::{Interface, Link};
 
     /// `PF_ROUTE` of `<sys/socket.h>`.
     const PF_ROUTE: i32 = 17;
@@ -267,8 +262,8 @@ mod socket {
 
     pub(in super::super) fn link_to(anchor: IpAddr) -> io::Result<Link> {
         Ok(match ask(anchor, None)? {
-            Reply::Found(route) if is_of(Family::of(anchor), &route) => Link::Routed(route),
-            Reply::Found(_) | Reply::Nowhere => Link::NoRoute,
+            Reply::Found(route) => Link::Routed(route),
+            Reply::Nowhere => Link::NoRoute,
         })
     }
 
@@ -400,15 +395,5 @@ mod tests {
         assert!(!tells_of_change(&message), "a neighbour");
         message[TYPE_AT] = RTM_IFINFO;
         assert!(tells_of_change(&message));
-        assert!(is_of(
-            Family::Ipv4,
-            &Route {
-                interface: String::new(),
-                index: 1,
-                source: None,
-                gateway: None,
-                tunnel: false,
-            }
-        ));
     }
 }
