@@ -119,6 +119,11 @@ pub enum Event<'a> {
         /// The reason.
         error: &'a dyn Error,
     },
+    /// The machine's sleep is not heard of, or not delayed, before it begins.
+    SleepUnheard {
+        /// The reason.
+        error: &'a dyn Error,
+    },
     /// Log lines were lost.
     LinesDropped {
         /// How many.
@@ -156,7 +161,9 @@ impl Event<'_> {
             Self::ReloadRefused { .. } | Self::ReloadKeptOld | Self::Panicked { .. } => {
                 Level::ERROR
             }
-            Self::Delivered { .. } | Self::FailedAgain { .. } => Level::DEBUG,
+            Self::Delivered { .. } | Self::FailedAgain { .. } | Self::SleepUnheard { .. } => {
+                Level::DEBUG
+            }
         }
     }
 
@@ -183,6 +190,7 @@ impl Event<'_> {
             Self::StopAnnounced => "stop_announced",
             Self::SilenceNotAnnounced { .. } => "silence_not_announced",
             Self::StatusNotWritten { .. } => "status_not_written",
+            Self::SleepUnheard { .. } => "sleep_unheard",
             Self::LinesDropped { .. } => "lines_dropped",
             Self::Panicked { .. } => "panicked",
         }
@@ -281,6 +289,9 @@ impl fmt::Display for Event<'_> {
                 path.display(),
                 Chain(*error)
             ),
+            Self::SleepUnheard { error } => {
+                write!(formatter, "This machine's sleep is not announced: {}.", Chain(*error))
+            }
             Self::LinesDropped { count } => {
                 write!(formatter, "{} dropped here: nobody read the log fast enough.", Were(*count, "log line"))
             }

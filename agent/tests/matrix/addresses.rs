@@ -38,8 +38,7 @@ pub(crate) const CHECK_V6: &str = "2600:1400::80";
 /// The anchors of two organisations.
 pub(crate) const ALPHA: [&str; 4] =
     ["1.1.1.1", "1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"];
-pub(crate) const BETA: [&str; 4] =
-    ["8.8.8.8", "9.9.9.9", "2001:4860:4860::8888", "2620:fe::fe"];
+pub(crate) const BETA: [&str; 4] = ["8.8.8.8", "9.9.9.9", "2001:4860:4860::8888", "2620:fe::fe"];
 
 /// The name that heartbeats go to.
 pub(crate) const ENDPOINT_NAME: &str = "beat.ispmon.example";

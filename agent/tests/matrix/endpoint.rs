@@ -114,7 +114,8 @@ impl Endpoint {
     /// Waits until a heartbeat was answered after `moment`; `None` when none came within `patience`.
     pub(crate) fn wait_for_beat(&self, moment: Duration, patience: Duration) -> Option<Beat> {
         let newest = |now: &Now| now.beats.iter().find(|beat| beat.at > moment).copied();
-        let wait = self.changed.wait_timeout_while(self.lock(), patience, |now| newest(now).is_none());
+        let wait =
+            self.changed.wait_timeout_while(self.lock(), patience, |now| newest(now).is_none());
         newest(&wait.expect("no server panicked").0)
     }
 
@@ -139,7 +140,11 @@ impl Endpoint {
 
     fn answer(&self, request: &http::Request) -> String {
         if request.target() == "/api/outages" {
-            return http::answer(200, "", &json!({ "accepted": incidents(request).len() }).to_string());
+            return http::answer(
+                200,
+                "",
+                &json!({ "accepted": incidents(request).len() }).to_string(),
+            );
         }
         http::answer(200, "Content-Type: text/plain\r\nx-ispmon-expected: yes\r\n", "ok")
     }
@@ -148,7 +153,9 @@ impl Endpoint {
         let mut now = self.lock();
         if request.target() == "/api/outages" {
             now.outages.extend(incidents(request));
-        } else if let Ok(Heartbeat { agent: Some(agent), .. }) = serde_json::from_slice(&request.body) {
+        } else if let Ok(Heartbeat { agent: Some(agent), .. }) =
+            serde_json::from_slice(&request.body)
+        {
             let beat = Beat { at: clock::boot_time(), sequence: agent.seq, state: agent.state };
             now.beats.push(beat);
         }

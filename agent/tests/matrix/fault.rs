@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     addresses::{
-        ALPHA, BETA, CHECK_V4, DEVICE_V4, ENDPOINT_V4, ENDPOINT_V6, PORTAL_V4, PORTAL_V6, ROUTER_V4,
-        TUNNEL_PEER, v6,
+        ALPHA, BETA, CHECK_V4, DEVICE_V4, ENDPOINT_V4, ENDPOINT_V6, PORTAL_V4, PORTAL_V6,
+        ROUTER_V4, TUNNEL_PEER, v6,
     },
     endpoint::{Certificate, Reply},
     forwarder::Weather,
@@ -158,12 +158,16 @@ impl Fault {
             Self::CablePulled | Self::RouterDead => {
                 &[(AnchorV4, NO_WAY), (AnchorV6, NO_WAY), (Router, NO_WAY)]
             }
-            Self::NoAddress => {
-                &[(AnchorV4, &[Seen::Unreachable]), (AnchorV6, &[Seen::Unreachable]), (Router, &[Seen::Unreachable])]
-            }
-            Self::RouterDeadButKnown => {
-                &[(AnchorV4, &[Seen::Silence]), (AnchorV6, &[Seen::Silence]), (Router, &[Seen::Silence])]
-            }
+            Self::NoAddress => &[
+                (AnchorV4, &[Seen::Unreachable]),
+                (AnchorV6, &[Seen::Unreachable]),
+                (Router, &[Seen::Unreachable]),
+            ],
+            Self::RouterDeadButKnown => &[
+                (AnchorV4, &[Seen::Silence]),
+                (AnchorV6, &[Seen::Silence]),
+                (Router, &[Seen::Silence]),
+            ],
             Self::RouterDeaf => &[
                 (Router, &[Seen::Silence]),
                 (AnchorV4, &[Seen::Connected]),
@@ -177,12 +181,16 @@ impl Fault {
                 (Name, &[Seen::Silence]),
                 (Router, &[Seen::Refused]),
             ],
-            Self::IspSilentFor("ipv4") => {
-                &[(AnchorV4, &[Seen::Silence]), (AnchorV6, &[Seen::Connected]), (Router, &[Seen::Refused])]
-            }
-            Self::IspSilentFor(_) => {
-                &[(AnchorV4, &[Seen::Connected]), (AnchorV6, &[Seen::Silence]), (Router, &[Seen::Refused])]
-            }
+            Self::IspSilentFor("ipv4") => &[
+                (AnchorV4, &[Seen::Silence]),
+                (AnchorV6, &[Seen::Connected]),
+                (Router, &[Seen::Refused]),
+            ],
+            Self::IspSilentFor(_) => &[
+                (AnchorV4, &[Seen::Connected]),
+                (AnchorV6, &[Seen::Silence]),
+                (Router, &[Seen::Refused]),
+            ],
             Self::IspRejects => &[
                 (AnchorV4, &[Seen::Unreachable]),
                 (AnchorV6, &[Seen::Unreachable]),
@@ -212,19 +220,25 @@ impl Fault {
                 (Endpoint, &[Seen::Connected]),
                 (Router, &[Seen::Refused]),
             ],
-            Self::EndpointRefuses => &[(Endpoint, &[Seen::Refused]), (AnchorV4, &[Seen::Connected])],
+            Self::EndpointRefuses => {
+                &[(Endpoint, &[Seen::Refused]), (AnchorV4, &[Seen::Connected])]
+            }
             Self::AnchorsBlocked => &[
                 (AnchorV4, &[Seen::Silence]),
                 (AnchorV6, &[Seen::Silence]),
                 (Endpoint, &[Seen::Connected]),
                 (Name, &[Seen::Truth]),
             ],
-            Self::TunnelDead => {
-                &[(AnchorV4, &[Seen::Silence]), (AnchorV6, &[Seen::Silence]), (Router, &[Seen::Refused])]
-            }
-            Self::Endpoint(_) | Self::EndpointShows(_) => {
-                &[(Endpoint, &[Seen::Connected]), (AnchorV4, &[Seen::Connected]), (AnchorV6, &[Seen::Connected])]
-            }
+            Self::TunnelDead => &[
+                (AnchorV4, &[Seen::Silence]),
+                (AnchorV6, &[Seen::Silence]),
+                (Router, &[Seen::Refused]),
+            ],
+            Self::Endpoint(_) | Self::EndpointShows(_) => &[
+                (Endpoint, &[Seen::Connected]),
+                (AnchorV4, &[Seen::Connected]),
+                (AnchorV6, &[Seen::Connected]),
+            ],
             // Whether a packet is lost is a matter of luck; the forwarder's count is checked instead.
             Self::Line(_) => &[],
         }

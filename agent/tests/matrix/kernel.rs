@@ -37,9 +37,9 @@ pub(crate) fn open_tun(name: &str) -> io::Result<File> {
     const IFF_TUN: u16 = 0x0001;
     const IFF_NO_PI: u16 = 0x1000;
     let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/net/tun")?;
-    let mut request =
-        InterfaceRequest { name: [0; 16], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
+    let file =
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/net/tun")?;
+    let mut request = InterfaceRequest { name: [0; 16], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
     // The last byte stays zero.
     request.name.iter_mut().take(15).zip(name.bytes()).for_each(|(to, from)| *to = from);
     // SAFETY: this request reads and writes one `struct ifreq` of 40 bytes.

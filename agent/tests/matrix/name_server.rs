@@ -7,7 +7,9 @@ use std::{
 
 use tokio::net::UdpSocket;
 
-use crate::addresses::{CHECK_NAME, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4, ENDPOINT_V6, v6};
+use crate::addresses::{
+    CHECK_NAME, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4, ENDPOINT_V6, v6,
+};
 
 /// The addresses that a lying server gives to everything: its operator's page of advertisements.
 const LIES: (Ipv4Addr, Ipv6Addr) =
@@ -70,7 +72,8 @@ fn answer(query: &[u8], lies: bool) -> Option<Vec<u8>> {
     let kind = u16::from_be_bytes(query.get(end..end + 2)?.try_into().ok()?);
     let question = query.get(HEADER..end + 4)?;
     let known = addresses(name.trim_end_matches('.'), lies);
-    let wanted = known.iter().flatten().filter(|address| kind == if address.is_ipv4() { A } else { AAAA });
+    let wanted =
+        known.iter().flatten().filter(|address| kind == if address.is_ipv4() { A } else { AAAA });
     let records: Vec<Vec<u8>> = wanted.map(record).collect();
     let mut answer = query.get(..2)?.to_vec();
     // An answer to a query that wanted recursion and gets it; NXDOMAIN for a name that there is not.

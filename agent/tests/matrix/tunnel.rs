@@ -36,11 +36,9 @@ pub(crate) fn build(house: &House, runtime: &Handle) -> io::Result<()> {
          route add 8000::/1 dev tun0\n",
         ROUTER_V4[0]
     ))?;
-    house.alpha.ip(
-        "addr add 10.8.0.1/24 dev tun0\n\
+    house.alpha.ip("addr add 10.8.0.1/24 dev tun0\n\
          addr add fd08::1/64 dev tun0\n\
-         link set tun0 up mtu 1400\n",
-    )?;
+         link set tun0 up mtu 1400\n")?;
     house.alpha.nft(
         "table inet tunnel {
            chain out {
