@@ -188,6 +188,11 @@ pub enum Event<'a> {
         /// How long it may be silent without alarm.
         quiet: Duration,
     },
+    /// The machine's sleep is not heard of, or not delayed, before it begins.
+    SleepUnheard {
+        /// The reason.
+        error: &'a dyn Error,
+    },
     /// Log lines were lost.
     LinesDropped {
         /// How many.
@@ -242,7 +247,9 @@ impl Event<'_> {
             Self::ReloadRefused { .. } | Self::ReloadKeptOld | Self::Panicked { .. } => {
                 Level::ERROR
             }
-            Self::Delivered { .. } | Self::FailedAgain { .. } => Level::DEBUG,
+            Self::Delivered { .. } | Self::FailedAgain { .. } | Self::SleepUnheard { .. } => {
+                Level::DEBUG
+            }
         }
     }
 
@@ -286,6 +293,7 @@ impl Event<'_> {
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
             Self::SleepAnnounced { .. } => "sleep_announced",
+            Self::SleepUnheard { .. } => "sleep_unheard",
             Self::LinesDropped { .. } => "lines_dropped",
             Self::Panicked { .. } => "panicked",
         }
@@ -436,6 +444,9 @@ impl fmt::Display for Event<'_> {
                 "The cloud knows that {device} sleeps, and raises no alarm for {}.",
                 Readable(*quiet)
             ),
+            Self::SleepUnheard { error } => {
+                write!(formatter, "This machine's sleep is not announced: {}.", Chain(*error))
+            }
             Self::LinesDropped { count } => {
                 write!(formatter, "{} dropped here: nobody read the log fast enough.", Were(*count, "log line"))
             }

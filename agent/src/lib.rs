@@ -15,6 +15,7 @@
 //! - [`doctor`] looks for everything that would keep the agent from its work.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
+//! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
 //! - [`clock`] is the only part that reads a clock, [`duration`] shows durations, [`loopback`] knows
 //!   what leads to this machine itself, [`exit`] names the exit codes.
@@ -42,6 +43,7 @@ pub mod probe;
 pub mod runtime;
 pub mod service;
 pub mod signals;
+pub mod sleep;
 pub mod state_dir;
 pub mod status;
 

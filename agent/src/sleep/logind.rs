@@ -1,0 +1,179 @@
+//! logind's announcement of sleep, and the lock that delays it.
+//!
+//! Documented in `org.freedesktop.login1(5)` and at systemd.io/INHIBITOR_LOCKS: whoever holds the file
+//! descriptor that `Inhibit` returned delays the sleep, for `InhibitDelayMaxSec` (5 s) at most; the signal
+//! `PrepareForSleep(true)` asks to close it, and `PrepareForSleep(false)` follows the sleep. Taking such a
+//! lock is allowed to every user where polkit runs, and to root anywhere. A restarted logind knows its
+//! locks again.
+
+use std::{fmt, future::poll_fn, pin::Pin, time::Duration};
+
+use futures_core::Stream;
+use thiserror::Error;
+use tokio::{
+    sync::mpsc::UnboundedSender,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use zbus::{Connection, MatchRule, MessageStream, OwnedFd, connection::Builder, message::Type};
+
+use super::{Permit, SleepEvent};
+use crate::event::Event;
+
+const SERVICE: &str = "org.freedesktop.login1";
+const MANAGER_PATH: &str = "/org/freedesktop/login1";
+const MANAGER: &str = "org.freedesktop.login1.Manager";
+
+/// How long the bus, or logind, may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long to wait before a bus that is gone, or was never there, is tried again.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// A delay lock: closed, it lets the machine sleep.
+pub(super) type Hold = OwnedFd;
+
+/// The task that listens.
+#[derive(Debug)]
+pub(super) struct Source(JoinHandle<()>);
+
+impl Source {
+    pub(super) fn start(sender: UnboundedSender<SleepEvent>) -> Self {
+        Self(tokio::spawn(listen(None, sender, RETRY)))
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why sleep is not heard of.
+#[derive(Debug, Error)]
+enum LogindError {
+    /// There is no bus, or it does not let this process in.
+    #[error("the system bus cannot be reached")]
+    Bus(#[source] zbus::Error),
+    /// The bus refuses to forward the signal.
+    #[error("the bus does not forward the signal PrepareForSleep of logind")]
+    Signal(#[source] zbus::Error),
+    /// The bus does not answer.
+    #[error("the system bus does not answer within {} s", ANSWER_LIMIT.as_secs())]
+    Silent,
+    /// The bus has ended.
+    #[error("the connection to the system bus has ended")]
+    Ended,
+}
+
+/// Why a lock is not held although the signals are heard.
+#[derive(Debug, Error)]
+#[error(
+    "logind grants no lock, so that the machine does not wait for the announcement of its sleep"
+)]
+struct LockError(#[source] zbus::Error);
+
+/// Listens for ever, to the bus at `address` or else the system's.
+///
+/// The reason why that fails is logged when it differs from the one before, so that a machine without a
+/// bus has one line and no more.
+async fn listen(address: Option<String>, sender: UnboundedSender<SleepEvent>, retry: Duration) {
+    let mut told = String::new();
+    while !sender.is_closed() {
+        let error = match Session::open(address.as_deref()).await {
+            Ok(session) => {
+                told.clear();
+                session.run(&sender).await
+            }
+            Err(error) => error,
+        };
+        tell(&mut told, &error);
+        sleep(retry).await;
+    }
+}
+
+fn tell(told: &mut String, error: &dyn std::error::Error) {
+    let reason = fmt::format(format_args!("{}", crate::event::Chain(error)));
+    if *told != reason {
+        Event::SleepUnheard { error }.emit();
+        *told = reason;
+    }
+}
+
+/// A connection to the bus, on which logind's signal arrives.
+struct Session {
+    connection: Connection,
+    signals: MessageStream,
+    lock: Option<Hold>,
+}
+
+impl Session {
+    async fn open(address: Option<&str>) -> Result<Self, LogindError> {
+        let opening = async {
+            let builder = address.map_or_else(Builder::system, Builder::address);
+            let connection = builder.build().await.map_err(LogindError::Bus)?;
+            let signals = subscribe(&connection).await.map_err(LogindError::Signal)?;
+            Ok(Self { connection, signals, lock: None })
+        };
+        timeout(ANSWER_LIMIT, opening).await.unwrap_or(Err(LogindError::Silent))
+    }
+
+    /// Hands events over until the connection ends.
+    async fn run(mut self, sender: &UnboundedSender<SleepEvent>) -> LogindError {
+        self.take_lock().await;
+        loop {
+            let signal =
+                match poll_fn(|context| Pin::new(&mut self.signals).poll_next(context)).await {
+                    Some(Ok(signal)) => signal,
+                    Some(Err(error)) => return LogindError::Bus(error),
+                    None => return LogindError::Ended,
+                };
+            let Ok(begins) = signal.body().deserialize::<bool>() else { continue };
+            if begins {
+                let event = SleepEvent::AboutToSleep(Permit { hold: self.lock.take() });
+                // Nobody listens any more when it fails; the permit is dropped with it.
+                let _ = sender.send(event);
+            } else {
+                let _ = sender.send(SleepEvent::Resumed);
+                self.take_lock().await;
+            }
+        }
+    }
+
+    async fn take_lock(&mut self) {
+        if self.lock.is_some() {
+            return;
+        }
+        let asking = self.connection.call_method(
+            Some(SERVICE),
+            MANAGER_PATH,
+            Some(MANAGER),
+            "Inhibit",
+            &("sleep", "ispmon-agent", "Telling the cloud that this device falls silent", "delay"),
+        );
+        let answer = timeout(ANSWER_LIMIT, asking).await;
+        let lock = match answer {
+            Ok(Ok(answer)) => answer.body().deserialize::<OwnedFd>(),
+            Ok(Err(error)) => Err(error),
+            Err(_) => return Event::SleepUnheard { error: &LogindError::Silent }.emit(),
+        };
+        match lock {
+            Ok(lock) => self.lock = Some(lock),
+            Err(error) => Event::SleepUnheard { error: &LockError(error) }.emit(),
+        }
+    }
+}
+
+async fn subscribe(connection: &Connection) -> zbus::Result<MessageStream> {
+    let rule = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender(SERVICE)
+        .path(MANAGER_PATH)
+        .interface(MANAGER)
+        .member("PrepareForSleep")
+        .build()?;
+    MessageStream::for_match_rule(rule, connection, None).await
+}
+
+#[cfg(test)]
+mod tests;

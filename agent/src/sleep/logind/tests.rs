@@ -1,0 +1,206 @@
+//! Against a real `dbus-daemon`, on which a stand-in plays logind.
+
+use std::{
+    io::{BufRead, BufReader, PipeReader, Read},
+    os::fd::OwnedFd as SystemFd,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use zbus::Fd;
+
+use super::*;
+
+/// How long a test waits for something that is bound to happen; it only ends a test that hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A private bus; dropped, it ends.
+struct Bus {
+    daemon: Child,
+    address: String,
+}
+
+impl Bus {
+    /// `None` when this machine has no `dbus-daemon`.
+    fn start(folder: &Path) -> Option<Self> {
+        let address = format!("unix:path={}", folder.join("bus").display());
+        let _ = std::fs::remove_file(folder.join("bus"));
+        let spawned = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--print-address=1", "--address", &address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut daemon) = spawned else {
+            println!("SKIPPED: no dbus-daemon on PATH");
+            return None;
+        };
+        let mut line = String::new();
+        let output = daemon.stdout.take().expect("it is a pipe");
+        BufReader::new(output).read_line(&mut line).expect("the bus says that it listens");
+        Some(Self { daemon, address })
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// Plays logind: grants locks, and tells when the machine sleeps.
+struct Logind {
+    connection: Connection,
+    calls: MessageStream,
+}
+
+impl Logind {
+    async fn start(bus: &Bus) -> Self {
+        let builder = Builder::address(bus.address.as_str());
+        let connection = builder.build().await.expect("the bus is there");
+        let calls = MessageStream::from(&connection);
+        connection.request_name(SERVICE).await.expect("the name is free");
+        Self { connection, calls }
+    }
+
+    /// Waits until somebody asks for a lock and answers it. What is returned can be read to its end once
+    /// the lock is closed.
+    async fn grant_lock(&mut self) -> PipeReader {
+        let call = self.next_inhibit().await;
+        let body: (String, String, String, String) = call.body().deserialize().expect("four texts");
+        assert_eq!((body.0.as_str(), body.3.as_str()), ("sleep", "delay"));
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let writer = SystemFd::from(writer);
+        self.connection.reply(&call.header(), &Fd::from(&writer)).await.expect("it is answered");
+        reader
+    }
+
+    async fn next_inhibit(&mut self) -> zbus::Message {
+        loop {
+            let message = poll_fn(|context| Pin::new(&mut self.calls).poll_next(context)).await;
+            let message = message.expect("the bus goes on").expect("a message");
+            if message.header().member().is_some_and(|member| member == "Inhibit") {
+                return message;
+            }
+        }
+    }
+
+    async fn prepare_for_sleep(&self, begins: bool) {
+        let sent = self.connection.emit_signal(
+            None::<&str>,
+            MANAGER_PATH,
+            MANAGER,
+            "PrepareForSleep",
+            &begins,
+        );
+        sent.await.expect("the signal is sent");
+    }
+}
+
+/// Waits until the lock behind `reader` is closed.
+async fn closed(mut reader: PipeReader) {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let read = reader.read(&mut [0]).expect("the pipe is read");
+        let _ = sender.send(read);
+    });
+    assert_eq!(receiver.await, Ok(0));
+}
+
+fn is_open(reader: &PipeReader) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut descriptors = [PollFd::new(reader, PollFlags::IN)];
+    poll(&mut descriptors, Some(&Timespec::default())).expect("the pipe is polled") == 0
+}
+
+async fn about_to_sleep(events: &mut UnboundedReceiver<SleepEvent>) -> Permit {
+    match events.recv().await {
+        Some(SleepEvent::AboutToSleep(permit)) => permit,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async { timeout(PATIENCE, test).await.expect("it does not hang") });
+}
+
+#[test]
+fn the_machine_waits_for_the_permit_and_the_lock_is_taken_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(bus) = Bus::start(folder.path()) else { return };
+    run(async {
+        let mut logind = Logind::start(&bus).await;
+        let (sender, mut events) = unbounded_channel();
+        let listening = tokio::spawn(listen(Some(bus.address.clone()), sender, RETRY));
+        for _ in 0..2 {
+            let lock = logind.grant_lock().await;
+            logind.prepare_for_sleep(true).await;
+            let permit = about_to_sleep(&mut events).await;
+            assert!(permit.holds());
+            assert!(is_open(&lock), "the machine waits");
+            permit.release();
+            closed(lock).await;
+            logind.prepare_for_sleep(false).await;
+            assert!(matches!(events.recv().await, Some(SleepEvent::Resumed)));
+        }
+        listening.abort();
+    });
+}
+
+#[test]
+fn who_gets_no_lock_hears_of_the_sleep_still() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(bus) = Bus::start(folder.path()) else { return };
+    run(async {
+        let mut logind = Logind::start(&bus).await;
+        let (sender, mut events) = unbounded_channel();
+        let listening = tokio::spawn(listen(Some(bus.address.clone()), sender, RETRY));
+        let call = logind.next_inhibit().await;
+        let refusal = "org.freedesktop.DBus.Error.AccessDenied";
+        let answered = logind.connection.reply_error(&call.header(), refusal, &"no").await;
+        answered.expect("it is answered");
+        logind.prepare_for_sleep(true).await;
+        assert!(!about_to_sleep(&mut events).await.holds());
+        listening.abort();
+    });
+}
+
+#[test]
+fn a_bus_that_restarts_is_found_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(bus) = Bus::start(folder.path()) else { return };
+    run(async {
+        let (sender, mut events) = unbounded_channel();
+        let retry = Duration::from_millis(20);
+        let mut logind = Logind::start(&bus).await;
+        let listening = tokio::spawn(listen(Some(bus.address.clone()), sender, retry));
+        let lock = logind.grant_lock().await;
+        drop(bus);
+        closed(lock).await;
+        let bus = Bus::start(folder.path()).expect("it started before");
+        let mut logind = Logind::start(&bus).await;
+        let lock = logind.grant_lock().await;
+        logind.prepare_for_sleep(true).await;
+        about_to_sleep(&mut events).await.release();
+        closed(lock).await;
+        listening.abort();
+    });
+}
+
+#[test]
+fn a_machine_without_a_bus_is_watched_in_vain() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = format!("unix:path={}", folder.path().join("none").display());
+    run(async {
+        let error = Session::open(Some(&address)).await.err().expect("there is no bus");
+        assert!(matches!(error, LogindError::Bus(_)), "{error:?}");
+        let (sender, events) = unbounded_channel();
+        let listening = tokio::spawn(listen(Some(address), sender, Duration::from_millis(1)));
+        drop(events);
+        listening.await.expect("it ends when nobody listens");
+    });
+}
