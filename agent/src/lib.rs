@@ -40,6 +40,7 @@ pub mod monitor;
 pub mod outage;
 pub mod outbox;
 pub mod probe;
+pub mod report;
 pub mod runtime;
 pub mod service;
 pub mod signals;

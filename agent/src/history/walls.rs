@@ -42,6 +42,10 @@ impl Walls {
     /// Learns from the next record.
     pub(super) fn learn(&mut self, record: &Record) {
         let at = record.at;
+        // Boots that the system cannot name have no common clock.
+        if at.boot == BootId::UNKNOWN {
+            return;
+        }
         let boot_ms = i64::try_from(at.boot_ms).unwrap_or(i64::MAX);
         let zero_ms = at.wall.as_millisecond().saturating_sub(boot_ms);
         let boot = self.boots.entry(at.boot).or_insert_with(|| {

@@ -1,0 +1,181 @@
+//! Comma-separated values (RFC 4180) for spreadsheets.
+//!
+//! A spreadsheet computes a cell that begins like a formula, and a device's name or a server's answer
+//! may begin so. Such texts get an apostrophe in front, as OWASP recommends ("CSV Injection").
+
+use std::io::{self, Write};
+
+use super::{View, words};
+use crate::{
+    history::{Account, Figures},
+    outage::Party,
+};
+
+/// One line for each incident, and for each gap when the view lists them, by their start.
+///
+/// # Errors
+/// The output takes no more.
+pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    row(
+        output,
+        &[
+            "kind",
+            "id",
+            "started",
+            "ended",
+            "duration_s",
+            "downtime_s",
+            "cause",
+            "party",
+            "scope",
+            "failures",
+            "notes",
+        ],
+    )?;
+    let mut rows = Vec::new();
+    for incident in view.history.incidents_in(view.period) {
+        let recorded = &incident.recorded;
+        let downtime = view.history.downtime(incident);
+        let ended = (!incident.is_open()).then_some(incident.time.to);
+        rows.push((
+            incident.time.from,
+            vec![
+                "incident".to_owned(),
+                recorded.id.to_string(),
+                words::exact_time(incident.time.from, view.zone),
+                ended.map_or_else(String::new, |ended| words::exact_time(ended, view.zone)),
+                seconds(incident.time.duration()),
+                seconds(downtime),
+                recorded.cause.as_str().to_owned(),
+                recorded.party.map_or("", Party::as_str).to_owned(),
+                recorded.scope.as_str().to_owned(),
+                recorded.failures.to_string(),
+                words::notes(incident, downtime).join("; "),
+            ],
+        ));
+    }
+    for gap in view.history.gaps_in(view.period).filter(|_| view.gaps) {
+        rows.push((
+            gap.time.from,
+            vec![
+                "gap".to_owned(),
+                gap.id.map_or_else(String::new, |id| id.to_string()),
+                words::exact_time(gap.time.from, view.zone),
+                if gap.open { String::new() } else { words::exact_time(gap.time.to, view.zone) },
+                seconds(gap.time.duration()),
+                String::new(),
+                gap.cause.map_or_else(String::new, |cause| cause.as_str().to_owned()),
+                String::new(),
+                String::new(),
+                String::new(),
+                words::gap_notes(gap).join("; "),
+            ],
+        ));
+    }
+    rows.sort_by_key(|(from, _)| *from);
+    for (_, fields) in rows {
+        row(output, &fields)?;
+    }
+    output.flush()
+}
+
+/// One line for each party in all and in each month.
+///
+/// # Errors
+/// The output takes no more.
+pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    row(
+        output,
+        &[
+            "month",
+            "party",
+            "availability_percent",
+            "observed_s",
+            "coverage_percent",
+            "downtime_s",
+            "count",
+            "longest_s",
+            "mean_time_to_repair_s",
+        ],
+    )?;
+    rows(output, "all", &Account::of(view.history, view.period))?;
+    for (month, account) in view.months() {
+        rows(output, &month.date.strftime("%Y-%m").to_string(), &account)?;
+    }
+    output.flush()
+}
+
+fn rows(output: &mut impl Write, month: &str, account: &Account) -> io::Result<()> {
+    let percent = |ratio: Option<crate::history::Ratio>| {
+        ratio.map_or_else(String::new, |ratio| ratio.to_string().replace(" %", ""))
+    };
+    let parties = Account::PARTIES.map(|party| (party.as_str(), *account.party(party)));
+    let rest = [("all", account.total), ("ipv4_only", account.ipv4), ("ipv6_only", account.ipv6)];
+    for (name, figures) in parties.into_iter().chain(rest) {
+        let Figures { downtime, count, longest, .. } = figures;
+        row(
+            output,
+            &[
+                month.to_owned(),
+                name.to_owned(),
+                percent(account.availability(&figures)),
+                seconds(account.observed),
+                percent(account.coverage()),
+                seconds(downtime),
+                count.to_string(),
+                seconds(longest),
+                figures.mean_time_to_repair().map_or_else(String::new, seconds),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{}.{:03}", duration.as_secs(), duration.subsec_millis())
+}
+
+fn row(output: &mut impl Write, fields: &[impl AsRef<str>]) -> io::Result<()> {
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            output.write_all(b",")?;
+        }
+        output.write_all(cell(field.as_ref()).as_bytes())?;
+    }
+    output.write_all(b"\r\n")
+}
+
+fn cell(text: &str) -> String {
+    let harmless = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if harmless.contains(['"', ',', '\n', '\r', ';']) {
+        format!("\"{}\"", harmless.replace('"', "\"\""))
+    } else {
+        harmless
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_and_none_breaks_its_row() {
+        for (text, written) in [
+            ("provider", "provider"),
+            ("", ""),
+            ("=HYPERLINK(\"http://a.example\")", "\"'=HYPERLINK(\"\"http://a.example\"\")\""),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\tx", "'\tx"),
+            ("a, b", "\"a, b\""),
+            ("two\nlines", "\"two\nlines\""),
+        ] {
+            assert_eq!(cell(text), written);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How a cause looks: a colour, a pattern, and the height at which it stands, so that it can be told
+//! without colours and by people who do not see all of them.
+
+use maud::{Markup, PreEscaped, html};
+
+use crate::outage::{Cause, Party};
+
+/// The causes that are drawn, in the order of the legend, with their party.
+pub(super) const DRAWN: [(Cause, Party); 6] = [
+    (Cause::Isp, Party::Provider),
+    (Cause::Dns, Party::Provider),
+    (Cause::Gateway, Party::Yours),
+    (Cause::Link, Party::Yours),
+    (Cause::Vpn, Party::Yours),
+    (Cause::CaptivePortal, Party::Other),
+];
+
+/// The patterns that every picture on the page refers to. The colours are Okabe and Ito's, which
+/// remain different with every kind of colour blindness.
+pub(super) fn definitions() -> Markup {
+    PreEscaped(
+        concat!(
+            r#"<svg class="defs" width="0" height="0" aria-hidden="true"><defs>"#,
+            r#"<pattern id="p-dns" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-dns"/><path d="M0 0l4 4M4 0l-4 4" class="l"/></pattern>"#,
+            r#"<pattern id="p-gateway" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-gateway"/><path d="M-1 1l2-2M0 4l4-4M3 5l2-2" class="l"/></pattern>"#,
+            r#"<pattern id="p-link" width="3" height="3" patternUnits="userSpaceOnUse"><rect width="3" height="3" class="c-link"/><path d="M1 0v3" class="d"/></pattern>"#,
+            r#"<pattern id="p-vpn" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-vpn"/><circle cx="2" cy="2" r="1" class="dot"/></pattern>"#,
+            r#"<pattern id="p-captive_portal" width="3" height="3" patternUnits="userSpaceOnUse"><rect width="3" height="3" class="c-captive_portal"/><path d="M0 1h3" class="l"/></pattern>"#,
+            r#"<pattern id="p-degraded" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-degraded"/><circle cx="1" cy="1" r=".7" class="dot"/></pattern>"#,
+            r#"<pattern id="p-gap" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" class="c-gap"/><path d="M-1 4l2 2M0 0l5 5M4-1l2 2" class="g"/></pattern>"#,
+            "</defs></svg>"
+        )
+        .to_owned(),
+    )
+}
+
+/// The height at which a party stands in a row of `height`: the provider's fills it, one's own lies
+/// at the bottom, others' at the top.
+pub(super) fn band_of(party: Party, height: u32) -> (u32, u32) {
+    let part = height * 4 / 7;
+    match party {
+        Party::Provider => (0, height),
+        Party::Yours => (height - part, part),
+        Party::Other => (0, part),
+    }
+}
+
+/// What the marks mean.
+pub(super) fn legend(with_degraded: bool, with_family: bool) -> Markup {
+    html! {
+        ul.legend {
+            @for (cause, party) in DRAWN {
+                li { (swatch(cause.as_str(), band_of(party, 14))) (super::words::short_cause(cause)) }
+            }
+            @if with_family { li { (swatch("family", (5, 4))) "one address family only" } }
+            @if with_degraded { li { (swatch("degraded", (0, 14))) "bad line, no downtime" } }
+            li { (swatch("gap", (0, 14))) "not watched" }
+            li { (swatch("watched", (0, 14))) "working" }
+        }
+    }
+}
+
+fn swatch(class: &str, (y, height): (u32, u32)) -> Markup {
+    html! {
+        svg.swatch viewBox="0 0 22 14" width="22" height="14" aria-hidden="true" {
+            rect.watched width="22" height="14" {}
+            rect class=(class) y=(y) width="22" height=(height) {}
+        }
+    }
+}

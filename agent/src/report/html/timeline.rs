@@ -1,0 +1,207 @@
+//! The timeline: a picture for each month, in it a row for each day, in the row the hours.
+//!
+//! A year with thousands of incidents must stay small: marks of one kind are one path, and a mark is
+//! some fifteen characters of it. A unit of the picture is three minutes; what is shorter than two of
+//! them is drawn as long as two, so that no outage is too short to be seen.
+
+use std::fmt::Write as _;
+
+use jiff::civil::Date;
+use maud::{Markup, PreEscaped, html};
+
+use super::marks;
+use crate::{
+    duration::Readable,
+    history::{Account, CalendarPart, Interval, days},
+    outage::{Cause, Party, Scope},
+    report::{View, words},
+};
+
+/// The left margin, in which the days are numbered.
+const LEFT: u32 = 24;
+/// The top margin, in which the hours are numbered.
+const TOP: u32 = 15;
+/// From one row to the next, and how much of it is drawn.
+const PITCH: u32 = 10;
+const HEIGHT: u32 = 7;
+/// How many milliseconds a unit is.
+const UNIT_MS: i64 = 3 * 60 * 1_000;
+/// The shortest mark.
+const SHORTEST: i64 = 2;
+/// A day of 25 hours is the longest.
+const WIDTH: u32 = LEFT + 25 * 20;
+
+pub(super) fn section(view: &View<'_>) -> Markup {
+    let all = view.months();
+    let reached = view.reached();
+    let any = |test: fn(Scope, Cause) -> bool| {
+        view.history.incidents_in(reached).any(|it| test(it.recorded.scope, it.recorded.cause))
+    };
+    html! {
+        section aria-labelledby="timeline" {
+            h2 #timeline { "Timeline" }
+            p.note {
+                "A row is a day, from midnight to midnight. The provider’s outages fill the row, one’s own lie in its lower part, others’ in its upper part. "
+                "Short ones are drawn six minutes long, so that they can be seen."
+            }
+            (marks::legend(
+                any(|_, cause| cause == Cause::Degraded),
+                any(|scope, _| matches!(scope, Scope::Ipv4 | Scope::Ipv6)),
+            ))
+            div.months {
+                @for (month, account) in &all { (picture(view, month, account)) }
+            }
+        }
+    }
+}
+
+fn picture(view: &View<'_>, month: &CalendarPart, account: &Account) -> Markup {
+    let name = month.date.strftime("%B %Y").to_string();
+    let days = days(account.period, view.zone);
+    let rows: Vec<Date> = days.iter().map(|day| day.date).collect();
+    let height = TOP + PITCH * rows.len() as u32;
+    let total = &account.total;
+    let told = format!(
+        "{name}: {}, {} down, {} watched",
+        words::count(total.count, "outage", "outages"),
+        words::duration(Some(total.downtime)),
+        words::share(account.coverage()),
+    );
+    let changes: Vec<String> = days
+        .iter()
+        .filter(|day| day.time.duration().as_secs() != 86_400)
+        .map(|day| {
+            format!(
+                "{} has {}: the clocks change.",
+                day.date.strftime("%-d %B"),
+                Readable(day.time.duration())
+            )
+        })
+        .collect();
+    html! {
+        figure.month {
+            figcaption {
+                strong { (name) } " "
+                span.of { (words::share(account.availability(total))) " available, "
+                    (words::count(total.count, "outage", "outages")) ", " (words::duration(Some(total.downtime))) " down" }
+            }
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(told) {
+                (PreEscaped(axes(&rows, height)))
+                (PreEscaped(marks_of(view, &days, account.period)))
+            }
+            @for change in &changes { p.note { (change) } }
+        }
+    }
+}
+
+/// The hours above, and the numbers of some days at the left.
+fn axes(rows: &[Date], height: u32) -> String {
+    let mut text = String::new();
+    for hour in [0_u32, 6, 12, 18, 24] {
+        let x = LEFT + hour * 20;
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            r#"<text x="{x}" y="10" class="h">{hour}</text><path class="tick" d="M{x} {}V{height}"/>"#,
+            TOP - 3
+        );
+    }
+    for (row, date) in rows.iter().enumerate() {
+        if rows.len() < 8 || date.day() == 1 || date.day() % 5 == 0 && date.day() < 31 {
+            let y = TOP + PITCH * row as u32 + HEIGHT;
+            let _ =
+                write!(text, r#"<text x="{}" y="{y}" class="day">{}</text>"#, LEFT - 5, date.day());
+        }
+    }
+    text
+}
+
+/// The paths of one picture.
+struct Paths<'a> {
+    days: &'a [CalendarPart],
+    period: Interval,
+}
+
+impl Paths<'_> {
+    /// Adds a time to a path, in each row that it touches; `shortest` is in units.
+    fn add(&self, path: &mut String, time: Interval, (y, height): (u32, u32), shortest: i64) {
+        let time = time.within(&self.period);
+        if time.is_empty() {
+            return;
+        }
+        let first = self.days.partition_point(|day| day.time.to <= time.from);
+        for (row, day) in self.days.iter().enumerate().skip(first) {
+            if day.time.from >= time.to {
+                break;
+            }
+            let part = time.within(&day.time);
+            let unit = |at: jiff::Timestamp| {
+                (at.as_millisecond() - day.time.from.as_millisecond()).div_euclid(UNIT_MS)
+            };
+            let last = unit(day.time.to);
+            let width = (unit(part.to) - unit(part.from)).max(shortest).min(last);
+            let x = unit(part.from).min(last - width) + i64::from(LEFT);
+            let y = TOP + PITCH * row as u32 + y;
+            // Writing to a String cannot fail.
+            let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
+        }
+    }
+}
+
+fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String {
+    let paths = Paths { days, period };
+    let whole = (0, HEIGHT);
+    let mut text = String::new();
+    let mut draw = |class: &str, path: &str| {
+        if !path.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, r#"<path class="{class}" d="{path}"/>"#);
+        }
+    };
+    let mut watched = String::new();
+    paths.add(&mut watched, period, whole, 1);
+    draw("watched", &watched);
+    let mut degraded = String::new();
+    let mut family = String::new();
+    let mut down: Vec<(Cause, Party, String)> = Vec::new();
+    for incident in view.history.incidents_in(period) {
+        let recorded = &incident.recorded;
+        if recorded.cause == Cause::Degraded {
+            paths.add(&mut degraded, incident.time, whole, SHORTEST);
+            continue;
+        }
+        if matches!(recorded.scope, Scope::Ipv4 | Scope::Ipv6) {
+            paths.add(&mut family, incident.time, (2, 2), SHORTEST);
+            continue;
+        }
+        if !incident.is_outage() {
+            continue;
+        }
+        for phase in incident.phases.iter().filter(|phase| phase.cause.is_downtime()) {
+            let party =
+                phase.cause.party(recorded.party == Some(Party::Provider)).unwrap_or(Party::Other);
+            let index = down.iter().position(|it| (it.0, it.1) == (phase.cause, party));
+            let index = index.unwrap_or_else(|| {
+                down.push((phase.cause, party, String::new()));
+                down.len() - 1
+            });
+            let band = marks::band_of(party, HEIGHT);
+            for time in phase.time.without(view.history.unwatched()) {
+                paths.add(&mut down[index].2, time, band, SHORTEST);
+            }
+        }
+    }
+    draw("degraded", &degraded);
+    let mut gaps = String::new();
+    for gap in view.history.unwatched() {
+        paths.add(&mut gaps, *gap, whole, 1);
+    }
+    draw("gap", &gaps);
+    draw("family", &family);
+    // The provider's fill the row, so they are drawn first.
+    down.sort_by_key(|(cause, party, _)| (*party != Party::Provider, *cause));
+    for (cause, _, path) in &down {
+        draw(cause.as_str(), path);
+    }
+    text
+}

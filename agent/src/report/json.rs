@@ -1,0 +1,275 @@
+//! JSON for other programs. Names and units are those of the record; fields are only ever added.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{View, words};
+use crate::{
+    history::{Account, Figures, PastIncident, Quality, QualityPart, Unwatched},
+    outage::{Cause, GapCause, Observation, Party, Scope},
+};
+
+#[derive(Serialize)]
+struct List<'a> {
+    #[serde(flatten)]
+    about: About<'a>,
+    incidents: Vec<IncidentItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gaps: Option<Vec<GapItem>>,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    about: About<'a>,
+    all: AccountItem,
+    months: Vec<Month>,
+    quality: QualityItem,
+    gaps: Vec<GapItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<FullIncident<'a>>,
+}
+
+#[derive(Serialize)]
+struct About<'a> {
+    device: &'a str,
+    folder: String,
+    made: String,
+    zone: Option<&'a str>,
+    from: String,
+    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<Chain<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Chain<'a> {
+    seq: u64,
+    head: &'a str,
+}
+
+#[derive(Serialize)]
+struct IncidentItem {
+    id: String,
+    cause: Cause,
+    party: Option<Party>,
+    scope: Scope,
+    started: String,
+    ended: Option<String>,
+    open: bool,
+    duration_s: f64,
+    downtime_s: f64,
+    failures: u32,
+    clock_certain: bool,
+    segments: Vec<SegmentItem>,
+}
+
+#[derive(Serialize)]
+struct SegmentItem {
+    cause: Cause,
+    from: String,
+    to: String,
+}
+
+#[derive(Serialize)]
+struct FullIncident<'a> {
+    #[serde(flatten)]
+    item: IncidentItem,
+    last_ok: Option<String>,
+    evidence: &'a [Observation],
+    record_seq: u64,
+}
+
+#[derive(Serialize)]
+struct GapItem {
+    id: Option<String>,
+    cause: Option<GapCause>,
+    started: String,
+    ended: Option<String>,
+    open: bool,
+    duration_s: f64,
+    uncertain_s: u32,
+}
+
+#[derive(Serialize)]
+struct Month {
+    month: String,
+    #[serde(flatten)]
+    account: AccountItem,
+}
+
+#[derive(Serialize)]
+struct AccountItem {
+    span_s: f64,
+    observed_s: f64,
+    coverage: Option<f64>,
+    provider: FiguresItem,
+    yours: FiguresItem,
+    other: FiguresItem,
+    total: FiguresItem,
+    ipv4_only: FiguresItem,
+    ipv6_only: FiguresItem,
+    degraded: u32,
+    heartbeat: u32,
+}
+
+#[derive(Serialize)]
+struct FiguresItem {
+    availability: Option<f64>,
+    downtime_s: f64,
+    count: u32,
+    longest_s: f64,
+    mean_time_to_repair_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct QualityItem {
+    #[serde(flatten)]
+    whole: QualityPartItem,
+    by_hour_of_day: Vec<QualityPartItem>,
+}
+
+#[derive(Serialize)]
+struct QualityPartItem {
+    probes: u64,
+    lost: u64,
+    p50_ms: Option<f64>,
+    p95_ms: Option<f64>,
+}
+
+/// The incidents of the time, and its gaps when the view lists them.
+///
+/// # Errors
+/// The output takes no more.
+pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    let incidents = view.history.incidents_in(view.period).map(|it| item(view, it)).collect();
+    let gaps = view.gaps.then(|| gaps(view));
+    write(&List { about: about(view), incidents, gaps }, output)
+}
+
+/// Everything that the report says in figures.
+///
+/// # Errors
+/// The output takes no more.
+pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    let quality = Quality::of(view.history, view.reached(), view.zone);
+    let report = Report {
+        about: about(view),
+        all: account(&Account::of(view.history, view.period)),
+        months: view
+            .months()
+            .iter()
+            .map(|(month, figures)| Month {
+                month: month.date.strftime("%Y-%m").to_string(),
+                account: account(figures),
+            })
+            .collect(),
+        quality: QualityItem {
+            whole: part(&quality.whole),
+            by_hour_of_day: quality.by_hour.iter().map(part).collect(),
+        },
+        gaps: gaps(view),
+        incident: view.incident.map(|incident| FullIncident {
+            item: item(view, incident),
+            last_ok: incident.last_ok.map(|at| words::exact_time(at, view.zone)),
+            evidence: &incident.recorded.evidence,
+            record_seq: incident.seq,
+        }),
+    };
+    write(&report, output)
+}
+
+fn write(value: &impl Serialize, output: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *output, value)?;
+    output.write_all(b"\n")?;
+    output.flush()
+}
+
+fn about<'a>(view: &View<'a>) -> About<'a> {
+    let reached = view.reached();
+    About {
+        device: view.history.device.as_deref().unwrap_or_default(),
+        folder: view.folder.display().to_string(),
+        made: words::exact_time(view.now, view.zone),
+        zone: view.zone.iana_name(),
+        from: words::exact_time(reached.from, view.zone),
+        to: words::exact_time(reached.to, view.zone),
+        chain: view.head.map(|head| Chain { seq: head.seq, head: head.hash.as_str() }),
+        damage: view.damage,
+    }
+}
+
+fn item(view: &View<'_>, incident: &PastIncident) -> IncidentItem {
+    let recorded = &incident.recorded;
+    let time = |at| words::exact_time(at, view.zone);
+    IncidentItem {
+        id: recorded.id.to_string(),
+        cause: recorded.cause,
+        party: recorded.party,
+        scope: recorded.scope,
+        started: time(incident.time.from),
+        ended: (!incident.is_open()).then(|| time(incident.time.to)),
+        open: incident.is_open(),
+        duration_s: incident.time.duration().as_secs_f64(),
+        downtime_s: view.history.downtime(incident).as_secs_f64(),
+        failures: recorded.failures,
+        clock_certain: incident.clock_certain,
+        segments: incident
+            .phases
+            .iter()
+            .map(|phase| SegmentItem {
+                cause: phase.cause,
+                from: time(phase.time.from),
+                to: time(phase.time.to),
+            })
+            .collect(),
+    }
+}
+
+fn gaps(view: &View<'_>) -> Vec<GapItem> {
+    let item = |gap: &Unwatched| GapItem {
+        id: gap.id.map(|id| id.to_string()),
+        cause: gap.cause,
+        started: words::exact_time(gap.time.from, view.zone),
+        ended: (!gap.open).then(|| words::exact_time(gap.time.to, view.zone)),
+        open: gap.open,
+        duration_s: gap.time.duration().as_secs_f64(),
+        uncertain_s: gap.uncertain_s,
+    };
+    view.history.gaps_in(view.period).map(item).collect()
+}
+
+fn account(account: &Account) -> AccountItem {
+    let figures = |figures: &Figures| FiguresItem {
+        availability: account.availability(figures).map(crate::history::Ratio::as_number),
+        downtime_s: figures.downtime.as_secs_f64(),
+        count: figures.count,
+        longest_s: figures.longest.as_secs_f64(),
+        mean_time_to_repair_s: figures.mean_time_to_repair().map(|mean| mean.as_secs_f64()),
+    };
+    AccountItem {
+        span_s: account.period.duration().as_secs_f64(),
+        observed_s: account.observed.as_secs_f64(),
+        coverage: account.coverage().map(crate::history::Ratio::as_number),
+        provider: figures(&account.provider),
+        yours: figures(&account.yours),
+        other: figures(&account.other),
+        total: figures(&account.total),
+        ipv4_only: figures(&account.ipv4),
+        ipv6_only: figures(&account.ipv6),
+        degraded: account.unaccounted.degraded,
+        heartbeat: account.unaccounted.heartbeat,
+    }
+}
+
+fn part(part: &QualityPart) -> QualityPartItem {
+    QualityPartItem {
+        probes: part.probes,
+        lost: part.lost,
+        p50_ms: part.p50_ms,
+        p95_ms: part.p95_ms,
+    }
+}

@@ -1,0 +1,319 @@
+//! The history as text for a terminal or a mail.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use super::{View, words};
+use crate::{
+    duration::Readable,
+    history::{Account, Figures, PastIncident, Quality},
+    outage::{Observation, Party},
+};
+
+/// The table of incidents, oldest first, and of gaps when the view lists them.
+///
+/// # Errors
+/// The output takes no more.
+pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    let mut rows = Vec::new();
+    for incident in view.history.incidents_in(view.period) {
+        let recorded = &incident.recorded;
+        let downtime = view.history.downtime(incident);
+        let whose = recorded.party.map_or("–", Party::as_str);
+        let what = with_notes(words::cause(recorded.cause), &words::notes(incident, downtime));
+        rows.push((
+            incident.time.from,
+            [
+                words::time(incident.time.from, view.zone),
+                Readable(incident.time.duration()).to_string(),
+                whose.to_owned(),
+                short_id(&recorded.id.to_string()),
+                what,
+            ],
+        ));
+    }
+    for gap in view.history.gaps_in(view.period).filter(|_| view.gaps) {
+        let what = format!("Nobody watched: {}", words::gap(gap.cause));
+        rows.push((
+            gap.time.from,
+            [
+                words::time(gap.time.from, view.zone),
+                Readable(gap.time.duration()).to_string(),
+                "–".to_owned(),
+                gap.id.map_or_else(|| "–".to_owned(), |id| short_id(&id.to_string())),
+                with_notes(&what, &words::gap_notes(gap)),
+            ],
+        ));
+    }
+    rows.sort_by_key(|(from, _)| *from);
+    if rows.is_empty() {
+        writeln!(output, "{}", nothing_happened(view))?;
+    } else {
+        table(
+            output,
+            &["STARTED", "LASTED", "WHOSE", "ID", "CAUSE"],
+            rows.into_iter().map(|(_, row)| row),
+        )?;
+        writeln!(output)?;
+    }
+    if view.history.span.is_some() {
+        let account = Account::of(view.history, view.period);
+        writeln!(
+            output,
+            "{} without internet, {} in all. Watched: {} of {}.",
+            words::count(account.total.count, "time", "times"),
+            Readable(account.total.downtime),
+            words::share(account.coverage()),
+            Readable(account.period.duration()),
+        )?;
+    }
+    writeln!(output, "Record: {}", view.folder.display())?;
+    damage(view, output)?;
+    output.flush()
+}
+
+fn nothing_happened(view: &View<'_>) -> String {
+    match view.history.span {
+        None => "The record is empty: the agent has not written anything yet. It begins when the \
+                 agent is started and is worth a look after the first outage."
+            .to_owned(),
+        Some(_) if view.reached().is_empty() => "The record has nothing of that time.".to_owned(),
+        Some(span) => {
+            format!("No outages. The record begins on {}.", words::time(span.from, view.zone))
+        }
+    }
+}
+
+fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    match view.damage {
+        Some(damage) => writeln!(
+            output,
+            "Caution, the record is damaged: {damage}. `ispmon-agent journal verify` says more."
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The whole report.
+///
+/// # Errors
+/// The output takes no more.
+pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    if view.history.span.is_none() || view.reached().is_empty() {
+        writeln!(output, "{}", nothing_happened(view))?;
+        writeln!(output, "Record: {}", view.folder.display())?;
+        damage(view, output)?;
+        return output.flush();
+    }
+    let account = Account::of(view.history, view.period);
+    let time = |at| words::time(at, view.zone);
+    writeln!(output, "Internet connection of {}", view.device())?;
+    writeln!(output, "{} to {}", time(account.period.from), time(account.period.to))?;
+    writeln!(
+        output,
+        "Watched for {}, {} of the time; availability is over the time watched.\n",
+        Readable(account.observed),
+        words::share(account.coverage()),
+    )?;
+    figures(&account, output)?;
+    let months = view.months();
+    if months.len() > 1 {
+        writeln!(output, "\nBy month")?;
+        let rows = months.iter().map(|(month, account)| {
+            [
+                month.date.strftime("%Y-%m").to_string(),
+                words::share(account.availability(&account.provider)),
+                words::share(account.availability(&account.total)),
+                account.total.count.to_string(),
+                words::duration(Some(account.total.downtime)),
+                words::share(account.coverage()),
+            ]
+        });
+        table(output, &["MONTH", "PROVIDER", "ALL", "OUTAGES", "DOWNTIME", "WATCHED"], rows)?;
+    }
+    quality(view, output)?;
+    if let Some(incident) = view.incident {
+        writeln!(output)?;
+        one_incident(view, incident, output)?;
+    }
+    writeln!(output)?;
+    if let Some(head) = view.head {
+        writeln!(
+            output,
+            "Record {} of the chain has the hash {}.\n`ispmon-agent journal verify` proves that nothing before it was changed.",
+            head.seq, head.hash
+        )?;
+    }
+    writeln!(output, "Record: {}", view.folder.display())?;
+    damage(view, output)?;
+    output.flush()
+}
+
+fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
+    let row = |name: &str, figures: &Figures| {
+        [
+            name.to_owned(),
+            words::share(account.availability(figures)),
+            figures.count.to_string(),
+            words::duration(Some(figures.downtime)),
+            words::duration(Some(figures.longest)),
+            words::duration(figures.mean_time_to_repair()),
+        ]
+    };
+    let mut rows: Vec<_> = Account::PARTIES
+        .iter()
+        .map(|party| row(words::party(*party), account.party(*party)))
+        .collect();
+    rows.push(row("All", &account.total));
+    for (name, figures) in [("IPv4 only", &account.ipv4), ("IPv6 only", &account.ipv6)] {
+        if figures.count > 0 {
+            rows.push(row(name, figures));
+        }
+    }
+    table(
+        output,
+        &["WHOSE PART", "AVAILABLE", "OUTAGES", "DOWNTIME", "LONGEST", "MEAN REPAIR"],
+        rows.into_iter(),
+    )?;
+    let unaccounted = account.unaccounted;
+    if account.ipv4.count + account.ipv6.count > 0 {
+        writeln!(output, "IPv4 only and IPv6 only are not in the sum: the other half worked.")?;
+    }
+    if unaccounted.degraded + unaccounted.heartbeat > 0 {
+        writeln!(
+            output,
+            "No downtime: {} of a bad line, {} without heartbeats although the internet worked.",
+            words::count(unaccounted.degraded, "time", "times"),
+            words::count(unaccounted.heartbeat, "time", "times"),
+        )?;
+    }
+    Ok(())
+}
+
+fn quality(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    let quality = Quality::of(view.history, view.reached(), view.zone);
+    let Some(loss) = quality.whole.loss() else { return Ok(()) };
+    let mut line = format!("\nLoss {:.2} %", loss * 100.0);
+    if let (Some(p50), Some(p95)) = (quality.whole.p50_ms, quality.whole.p95_ms) {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            line,
+            ", round trip {p50:.0} ms (median hour), {p95:.0} ms (its 95th percentile)"
+        );
+    }
+    writeln!(output, "{line}.")
+}
+
+/// One incident in full.
+fn one_incident(
+    view: &View<'_>,
+    incident: &PastIncident,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let recorded = &incident.recorded;
+    let time = |at| words::time(at, view.zone);
+    let downtime = view.history.downtime(incident);
+    writeln!(output, "Incident {}", recorded.id)?;
+    writeln!(
+        output,
+        "{}",
+        with_notes(words::cause(recorded.cause), &words::notes(incident, downtime))
+    )?;
+    let mut rows = Vec::new();
+    let clocks = |what: &str, at, stamp: &crate::clock::Stamp| {
+        [what.to_owned(), time(at), boot_time(stamp), time(stamp.wall)]
+    };
+    if let (Some(at), Some(stamp)) = (incident.last_ok, &recorded.last_ok) {
+        rows.push(clocks("last good answer", at, stamp));
+    }
+    rows.push(clocks("first failure", incident.time.from, &recorded.started));
+    if let Some(stamp) = &recorded.ended {
+        rows.push(clocks("good again", incident.time.to, stamp));
+    }
+    writeln!(output)?;
+    table(output, &["MOMENT", "TIME", "SINCE BOOT", "CLOCK AS RECORDED"], rows.into_iter())?;
+    writeln!(output, "Boot {}, record {}", recorded.started.boot, incident.seq)?;
+    writeln!(output)?;
+    let rows = incident.phases.iter().map(|phase| {
+        [
+            time(phase.time.from),
+            time(phase.time.to),
+            Readable(phase.time.duration()).to_string(),
+            words::cause(phase.cause).to_owned(),
+        ]
+    });
+    table(output, &["FROM", "TO", "LASTED", "CAUSE"], rows)?;
+    if !recorded.evidence.is_empty() {
+        writeln!(output)?;
+        let rows = recorded.evidence.iter().zip(&incident.observed).map(|(seen, at)| {
+            [
+                time(*at),
+                words::probe(seen.probe).to_owned(),
+                neutral(&seen.target),
+                neutral(&seen.answer),
+                milliseconds(seen),
+            ]
+        });
+        table(output, &["ASKED AT", "HOW", "WHO", "ANSWER", "AFTER"], rows)?;
+    }
+    Ok(())
+}
+
+fn milliseconds(seen: &Observation) -> String {
+    seen.ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"))
+}
+
+/// `3 d 4:05:06.250`.
+fn boot_time(stamp: &crate::clock::Stamp) -> String {
+    let (seconds, ms) = (stamp.boot_ms / 1_000, stamp.boot_ms % 1_000);
+    let days = seconds / 86_400;
+    format!(
+        "{days} d {}:{:02}:{:02}.{ms:03}",
+        seconds / 3_600 % 24,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+/// Enough of an id to name it: it begins with the time in milliseconds.
+fn short_id(id: &str) -> String {
+    id.chars().take(13).collect()
+}
+
+fn with_notes(text: &str, notes: &[String]) -> String {
+    if notes.is_empty() { text.to_owned() } else { format!("{text} ({})", notes.join(", ")) }
+}
+
+/// What comes out of the record was said by others: a terminal must not obey it.
+fn neutral(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// Columns as wide as their widest cell, the last one as it comes.
+fn table<const N: usize>(
+    output: &mut impl Write,
+    head: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> io::Result<()> {
+    let rows: Vec<[String; N]> = rows.collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut text = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{cell:width$}  ");
+        }
+        writeln!(output, "{}", text.trim_end())
+    };
+    line(&mut head.iter().copied())?;
+    for row in &rows {
+        line(&mut row.iter().map(String::as_str))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! The words for what the record knows as names, for readers who have never seen this program.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    duration::Readable,
+    history::{PastIncident, Ratio, Unwatched},
+    outage::{Cause, GapCause, Party, ProbeKind, Scope},
+};
+
+/// What failed.
+pub(super) fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Link => "Link: this device was not connected",
+        Cause::Gateway => "Router: it was silent",
+        Cause::CaptivePortal => "Login page: it answered in the internet's place",
+        Cause::Vpn => "VPN: the tunnel was dead, the line beneath it worked",
+        Cause::Isp => "ISP: nothing beyond the router answered",
+        Cause::Dns => "DNS: names could not be looked up",
+        Cause::Clock => "Clock: this device's clock was wrong",
+        Cause::Endpoint => "Endpoint: the address of the heartbeats did not answer",
+        Cause::Credentials => "Credentials: the heartbeats were refused",
+        Cause::Degraded => "Bad line: loss or slowness",
+        Cause::Unstable => "Unstable: the line failed again and again",
+        Cause::Up => "Working",
+    }
+}
+
+/// What failed, in a word or two.
+pub(super) fn short_cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Link => "Link",
+        Cause::Gateway => "Router",
+        Cause::CaptivePortal => "Login page",
+        Cause::Vpn => "VPN",
+        Cause::Isp => "ISP",
+        Cause::Dns => "DNS",
+        Cause::Clock => "Clock",
+        Cause::Endpoint => "Endpoint",
+        Cause::Credentials => "Credentials",
+        Cause::Degraded => "Bad line",
+        Cause::Unstable => "Unstable",
+        Cause::Up => "Working",
+    }
+}
+
+/// Whose part.
+pub(super) fn party(party: Party) -> &'static str {
+    match party {
+        Party::Provider => "Internet provider",
+        Party::Yours => "Own equipment",
+        Party::Other => "Others",
+    }
+}
+
+/// Why nobody watched.
+pub(super) fn gap(cause: Option<GapCause>) -> &'static str {
+    match cause {
+        Some(GapCause::Suspended) => "the machine slept",
+        Some(GapCause::Paused) => "the agent was paused",
+        Some(GapCause::Stopped) => "the agent was stopped",
+        Some(GapCause::Crashed) => "the agent ended without a stop",
+        Some(GapCause::PowerLost) => "the machine went down without a stop",
+        None => "the agent does not run",
+    }
+}
+
+/// How was asked.
+pub(super) fn probe(kind: ProbeKind) -> &'static str {
+    match kind {
+        ProbeKind::Tcp => "TCP connect to a server",
+        ProbeKind::Gateway => "TCP connect to the router",
+        ProbeKind::SystemDns => "look-up by the system",
+        ProbeKind::DirectDns => "look-up at a name server",
+        ProbeKind::Portal => "plain HTTP request",
+        ProbeKind::Link => "interface and route",
+        ProbeKind::Beneath => "TCP connect beneath the tunnel",
+        ProbeKind::Heartbeat => "heartbeat",
+    }
+}
+
+/// What must be known beside cause and duration, as short notes.
+pub(super) fn notes(incident: &PastIncident, downtime: Duration) -> Vec<String> {
+    let mut notes = Vec::new();
+    if incident.is_open() {
+        notes.push("still open".to_owned());
+    }
+    match incident.recorded.scope {
+        Scope::Ipv4 => notes.push("IPv4 only".to_owned()),
+        Scope::Ipv6 => notes.push("IPv6 only".to_owned()),
+        Scope::Heartbeat | Scope::Quality => notes.push("no downtime".to_owned()),
+        Scope::Internet => {}
+    }
+    if incident.recorded.cause == Cause::Unstable {
+        notes.push(format!("failed {} times", incident.recorded.failures));
+    }
+    let lasted = incident.time.duration();
+    if incident.is_outage() && lasted.saturating_sub(downtime) >= Duration::from_secs(1) {
+        notes.push(format!("{} of it down", Readable(downtime)));
+    }
+    if !incident.clock_certain {
+        notes.push("time of day not certain".to_owned());
+    }
+    notes
+}
+
+/// The same for a gap.
+pub(super) fn gap_notes(gap: &Unwatched) -> Vec<String> {
+    let mut notes = Vec::new();
+    if gap.open {
+        notes.push("still open".to_owned());
+    }
+    if gap.uncertain_s > 0 {
+        let uncertain = Duration::from_secs(gap.uncertain_s.into());
+        notes.push(format!("start known to ±{}", Readable(uncertain)));
+    }
+    notes
+}
+
+/// `2026-11-24 02:10:07+01:00`: the offset tells the two hours apart that a day has twice.
+pub(super) fn time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+}
+
+/// The same with milliseconds, for other programs: `2026-11-24T02:10:07.250+01:00`.
+pub(super) fn exact_time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S.%3f%:z").to_string()
+}
+
+/// A share, or a dash where there is none.
+pub(super) fn share(ratio: Option<Ratio>) -> String {
+    ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.to_string())
+}
+
+/// A duration, or a dash where there is none.
+pub(super) fn duration(duration: Option<Duration>) -> String {
+    match duration {
+        None | Some(Duration::ZERO) => "–".to_owned(),
+        Some(duration) => Readable(duration).to_string(),
+    }
+}
+
+/// `1 outage`, `2 outages`.
+pub(super) fn count(count: u32, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
