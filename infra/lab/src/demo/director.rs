@@ -209,6 +209,15 @@ impl<W: Write> Director<W> {
                 let at = self.clock.now().max(mail.sent);
                 self.happened(at, What::Mail(MailSent::of(&notification)))
             }
+            CloudEvent::OutageWritten(outage) => {
+                let minutes = outage.ended.duration_since(outage.started).as_mins();
+                let text = format!(
+                    "cloud    {} hands over: {} of {minutes} min, {}",
+                    outage.device, outage.kind, outage.cause
+                );
+                self.narrator.tell(self.clock.now(), text);
+                Ok(())
+            }
             CloudEvent::FunctionReady { took } => {
                 let text = format!(
                     "cloud    the function answers {} ms after its start",
