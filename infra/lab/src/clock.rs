@@ -85,6 +85,8 @@ pub struct StoryClock {
     scale: Scale,
     epoch: Timestamp,
     started: Instant,
+    /// The wall-clock time at the start.
+    wall: Timestamp,
 }
 
 impl StoryClock {
@@ -104,8 +106,9 @@ impl StoryClock {
 
     /// Starts a clock that reads `epoch` now; at [`Scale::REAL`] the epoch is the real time whatever is given.
     pub fn start_at(scale: Scale, epoch: Timestamp) -> Self {
-        let epoch = if scale == Scale::REAL { Timestamp::now() } else { epoch };
-        Self { scale, epoch, started: Instant::now() }
+        let wall = Timestamp::now();
+        let epoch = if scale == Scale::REAL { wall } else { epoch };
+        Self { scale, epoch, started: Instant::now(), wall }
     }
 
     /// The story time now.
@@ -136,6 +139,17 @@ impl StoryClock {
     /// The story time when `real` has passed since the start; the last representable time when that lies beyond it.
     pub fn at(&self, real: Duration) -> Timestamp {
         self.epoch.saturating_add(self.scale.to_story(real)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The story time at a time of this machine's wall clock, which may lie before the start.
+    pub fn at_wall(&self, wall: Timestamp) -> Timestamp {
+        if self.scale == Scale::REAL {
+            return wall;
+        }
+        // The two lie closer together than the ends of time, unless somebody sends nonsense.
+        let since = wall.duration_since(self.wall).checked_mul(self.scale.0.cast_signed());
+        let story = self.epoch.saturating_add(since.unwrap_or(SignedDuration::MAX));
+        story.unwrap_or(Timestamp::MAX)
     }
 
     /// The real time from the start until the story reaches `story`; zero for a time before the start.
@@ -194,6 +208,18 @@ mod tests {
         assert_eq!(at, epoch() + SignedDuration::from_mins(2));
         assert_eq!(clock.real_until(at), Duration::from_secs(4));
         assert_eq!(clock.real_until(epoch() - SignedDuration::from_mins(1)), Duration::ZERO);
+    }
+
+    #[test]
+    fn wall_clock_times_become_story_times() {
+        let clock = StoryClock::start_at(Scale::FASTEST, epoch());
+        let second = SignedDuration::from_secs(1);
+        assert_eq!(clock.at_wall(clock.wall), epoch());
+        assert_eq!(clock.at_wall(clock.wall + second), epoch() + SignedDuration::from_mins(1));
+        assert_eq!(clock.at_wall(clock.wall - second), epoch() - SignedDuration::from_mins(1));
+        assert_eq!(clock.at_wall(Timestamp::MAX), Timestamp::MAX);
+        assert_eq!(clock.at_wall(Timestamp::MIN), Timestamp::MIN);
+        assert_eq!(StoryClock::start(Scale::REAL).at_wall(epoch()), epoch());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::{
     telemetry::Store,
 };
 use evaluation::Evaluation;
-pub use event::{CloudEvent, Heartbeat};
+pub use event::{CloudEvent, HandedOver, Heartbeat};
 use ingestion::Ingestion;
 pub use settings::CloudSettings;
 
@@ -74,8 +74,8 @@ impl Cloud {
         let mails = MailFolder::open(mail_folder)?;
         let folder = folder::create(&executable)?;
         let (sender, events) = mpsc::unbounded_channel();
-        let store = Store::new(clock.scale(), delay, seed);
-        let ingestion = Arc::new(Ingestion::new(store, clock.scale(), sender));
+        let store = Store::new(clock, delay, seed);
+        let ingestion = Arc::new(Ingestion::new(store, clock, sender));
         let taking_in = Arc::clone(&ingestion);
         let host = Host::start(HostSettings {
             app: folder.path().to_path_buf(),

@@ -31,7 +31,7 @@ use crate::{
     clock::{Scale, StoryClock},
     cloud::{Cloud, CloudError, CloudSettings},
     host::keys::Keys,
-    line::{Line, LineError},
+    internet::{Internet, InternetError},
     sentence,
     signals::StopSignals,
     telemetry::IngestionDelay,
@@ -67,9 +67,9 @@ pub enum DemoError {
     /// The cloud did not start.
     #[error("cannot start the cloud")]
     Cloud(#[from] CloudError),
-    /// There is no line between agent and cloud.
-    #[error("cannot lay the line between agent and cloud")]
-    Line(#[from] LineError),
+    /// There is no internet between agent and cloud.
+    #[error("cannot play the internet between agent and cloud")]
+    Internet(#[from] InternetError),
     /// The agent did not start.
     #[error("cannot start the agent")]
     Agent(#[from] AgentError),
@@ -117,7 +117,7 @@ pub async fn run(output: &mut impl Write) -> Result<(), DemoError> {
     Ok(result?)
 }
 
-/// Starts the cloud, the line and the agent.
+/// Starts the cloud, the internet and the agent.
 async fn set_up<W: Write>(
     home: &TempDir,
     clock: StoryClock,
@@ -136,17 +136,17 @@ async fn set_up<W: Write>(
         clock,
     })
     .await?;
-    let line = Line::lay(LOOPBACK, cloud.address())?;
+    let internet = Internet::lay(cloud.address()).await?;
     let agent = Agent::start(&AgentSettings {
         executable,
         folder: agent_folder(home)?,
         device: DEVICE.to_owned(),
-        cloud: line.address(),
+        internet: internet.addresses().clone(),
         key,
         quiet_after_stop: QUIET_AFTER_STOP,
     })?;
     narrator.opening(DEVICE);
-    Ok(Director::new(cloud, line, agent, DEVICE, clock, narrator))
+    Ok(Director::new(cloud, internet, agent, DEVICE, clock, narrator))
 }
 
 fn agent_folder(home: &TempDir) -> Result<PathBuf, DemoError> {

@@ -7,7 +7,7 @@
 //! - [`cloud`] is all of them together.
 //! - [`host`] starts the function and forwards requests to it, as the Functions host does.
 //! - [`telemetry`] is what reaches Application Insights, and when it can be queried.
-//! - [`mod@line`] is a connection that can be cut.
+//! - [`mod@line`] is a connection that can be cut, [`internet`] everything behind it.
 //! - [`rules`] are the alert rules, on virtual time.
 //! - [`mail`] is what the rules send.
 //! - [`query`] holds the rules' queries, and [`timelines`] what they are compared on.
@@ -20,6 +20,7 @@ pub mod clock;
 pub mod cloud;
 pub mod demo;
 pub mod host;
+pub mod internet;
 pub mod line;
 pub mod mail;
 pub mod query;

@@ -2,11 +2,12 @@
 //!
 //! - [`item`] is the shape of one item, as the Functions host sends it.
 //! - [`delay`] is the time between an event and the moment at which a query can see it.
-//! - [`store`] keeps the items of the last 48 hours.
+//! - [`store`] keeps the items of the last 48 hours; `story` makes the agent's times those of the story.
 
 pub mod delay;
 pub mod item;
 pub mod store;
+mod story;
 
 pub use delay::IngestionDelay;
 pub use item::Item;

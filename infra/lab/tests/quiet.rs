@@ -9,6 +9,7 @@ use ispmon_lab::{
     cloud::{Cloud, CloudEvent, CloudSettings, Heartbeat},
     demo::agent::{Agent, AgentEvent, AgentSettings},
     host::keys::Keys,
+    internet::Internet,
     rules::MonitorCondition,
     telemetry::IngestionDelay,
 };
@@ -23,6 +24,7 @@ const HANG: Duration = Duration::from_mins(2);
 /// A cloud, a device that may run or not, and what has happened so far.
 struct Stage {
     cloud: Cloud,
+    internet: Internet,
     agent: Option<Agent>,
     clock: StoryClock,
     home: TempDir,
@@ -46,7 +48,8 @@ impl Stage {
         })
         .await
         .expect("the cloud starts");
-        Self { cloud, agent: None, clock, home, heartbeats: vec![], mails: vec![] }
+        let internet = Internet::lay(cloud.address()).await.expect("the internet");
+        Self { cloud, internet, agent: None, clock, home, heartbeats: vec![], mails: vec![] }
     }
 
     fn start_agent(&mut self, quiet_after_stop: Duration) {
@@ -54,7 +57,7 @@ impl Stage {
             executable: lab(),
             folder: self.home.path().to_owned(),
             device: DEVICE.to_owned(),
-            cloud: self.cloud.address(),
+            internet: self.internet.addresses().clone(),
             key: KEY.to_owned(),
             quiet_after_stop,
         };

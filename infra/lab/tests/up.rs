@@ -127,6 +127,12 @@ fn outages_are_taken() {
     let answer = cloud.connect().ask("POST", "/api/outages", &headers, body);
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body, br#"{"accepted":0}"#);
+    let body = br#"{"device":"dl-home","incidents":[{"id":"0198c0de-0000-7000-8000-000000000001",
+        "kind":"incident","cause":"isp","started":"2026-03-01T11:45:07Z","ended":"2026-03-01T12:05:04Z"}]}"#;
+    let answer = cloud.connect().ask("POST", "/api/outages", &headers, body);
+    assert_eq!(answer.body, br#"{"accepted":1}"#);
+    let line = cloud.wait_for("Handed over by dl-home");
+    assert!(line.contains("isp, 2026-03-01 11:45:07 to 12:05:04"), "{line}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::{
-    clock::Scale,
+    clock::{Scale, StoryClock},
     host::restart::{Consequence, Ending},
     mail::{Mail, MailError},
     rules::Notification,
@@ -62,6 +62,8 @@ pub enum CloudEvent {
     HeartbeatWritten(Heartbeat),
     /// A heartbeat can be queried from now on.
     HeartbeatVisible(Heartbeat),
+    /// The function wrote the line of an outage or a gap that a device handed over.
+    OutageWritten(HandedOver),
     /// The function wrote another line.
     Line {
         /// How severe it is.
@@ -121,6 +123,43 @@ impl Heartbeat {
     }
 }
 
+/// An outage or a gap as its device handed it over, in story time.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct HandedOver {
+    /// The device as it is written.
+    pub device: String,
+    /// The id of the incident or gap.
+    pub id: String,
+    /// `incident` or `gap`.
+    pub kind: String,
+    /// What failed, or why nobody watched.
+    pub cause: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+impl HandedOver {
+    /// Reads the line of an outage; `None` for any other line.
+    pub fn read(line: &str, clock: &StoryClock) -> Option<Self> {
+        let line: OutageLine = serde_json::from_str(line).ok()?;
+        let outage = line.outage;
+        (line.event == "outage").then(|| Self {
+            started: clock.at_wall(outage.started),
+            ended: clock.at_wall(outage.ended),
+            ..outage
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct OutageLine {
+    event: String,
+    #[serde(flatten)]
+    outage: HandedOver,
+}
+
 #[derive(Deserialize)]
 struct Line {
     event: String,
@@ -151,6 +190,22 @@ mod tests {
         assert_eq!(Heartbeat::read(line, written, Scale::FASTEST), Some(expected));
         for other in [r#"{"event":"outage","device":"dl-home"}"#, "{}", "text", ""] {
             assert_eq!(Heartbeat::read(other, written, Scale::REAL), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_outages_line_is_read_in_story_time() {
+        let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
+        let (from, to) = (clock.epoch(), clock.epoch() + SignedDuration::from_secs(14));
+        let line = format!(
+            r#"{{"event":"outage","device":"dl-home","id":"a","kind":"incident","cause":"isp","party":"provider","started":"{from}","ended":"{to}","downtime_s":14,"segments":[]}}"#
+        );
+        let outage = HandedOver::read(&line, &clock).expect("an outage");
+        assert_eq!(outage.ended.duration_since(outage.started), SignedDuration::from_mins(14));
+        assert_eq!(outage.started, clock.at_wall(from));
+        assert_eq!((outage.device.as_str(), outage.cause.as_str()), ("dl-home", "isp"));
+        for other in [line.replace("outage", "heartbeat"), "{}".to_owned(), String::new()] {
+            assert_eq!(HandedOver::read(&other, &clock), None, "{other}");
         }
     }
 }

@@ -8,9 +8,9 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc::UnboundedSender};
 
-use super::event::{CloudEvent, Heartbeat};
+use super::event::{CloudEvent, HandedOver, Heartbeat};
 use crate::{
-    clock::Scale,
+    clock::StoryClock,
     host::{HostEvent, restart::Consequence},
     query::Trace,
     telemetry::{
@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct Ingestion {
     arrived: Mutex<Arrived>,
     arrivals: Notify,
-    scale: Scale,
+    clock: StoryClock,
     events: UnboundedSender<CloudEvent>,
 }
 
@@ -40,9 +40,13 @@ struct Arrived {
 
 impl Ingestion {
     /// Takes into `store`, and tells `events`.
-    pub(super) fn new(store: Store, scale: Scale, events: UnboundedSender<CloudEvent>) -> Self {
+    pub(super) fn new(
+        store: Store,
+        clock: StoryClock,
+        events: UnboundedSender<CloudEvent>,
+    ) -> Self {
         let arrived = Arrived { store, invisible: BTreeMap::new(), number: 0, reason: None };
-        Self { arrived: Mutex::new(arrived), arrivals: Notify::new(), scale, events }
+        Self { arrived: Mutex::new(arrived), arrivals: Notify::new(), clock, events }
     }
 
     /// Takes in what the host tells.
@@ -115,16 +119,17 @@ impl Ingestion {
         let mut arrived = self.lock();
         let visible = arrived.store.ingest(item);
         let Some((severity, text)) = line else { return };
-        match Heartbeat::read(&text, time, self.scale) {
-            Some(heartbeat) => {
-                arrived.number += 1;
-                let number = arrived.number;
-                arrived.invisible.insert((visible, number), heartbeat.clone());
-                drop(arrived);
-                self.tell(CloudEvent::HeartbeatWritten(heartbeat));
-                self.arrivals.notify_one();
-            }
-            None => self.tell(CloudEvent::Line { severity, text }),
+        if let Some(heartbeat) = Heartbeat::read(&text, time, self.clock.scale()) {
+            arrived.number += 1;
+            let number = arrived.number;
+            arrived.invisible.insert((visible, number), heartbeat.clone());
+            drop(arrived);
+            self.tell(CloudEvent::HeartbeatWritten(heartbeat));
+            self.arrivals.notify_one();
+        } else if let Some(outage) = HandedOver::read(&text, &self.clock) {
+            self.tell(CloudEvent::OutageWritten(outage));
+        } else {
+            self.tell(CloudEvent::Line { severity, text });
         }
     }
 

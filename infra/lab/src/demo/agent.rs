@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{self, Write as _},
-    net::SocketAddr,
     os::unix::fs::{OpenOptionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -16,7 +15,7 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
-use crate::role;
+use crate::{internet::Addresses, role};
 
 /// What the agent is told.
 #[derive(Clone, Debug)]
@@ -27,8 +26,8 @@ pub struct AgentSettings {
     pub folder: PathBuf,
     /// The device's name.
     pub device: String,
-    /// Where the cloud is.
-    pub cloud: SocketAddr,
+    /// The internet that it lives in.
+    pub internet: Addresses,
     /// The function key.
     pub key: String,
     /// How long the device may be silent after a clean stop, in real time.
@@ -87,10 +86,14 @@ pub enum AgentError {
 impl AgentSettings {
     /// The configuration file: one real second stands for one minute, so everything that is a minute
     /// by default is a second here, and so on. The timeout is twice as long as its share, because a
-    /// machine that is busy does not get faster with the clock.
+    /// machine that is busy does not get faster with the clock. What the agent takes for a failure does
+    /// not become shorter either; probes come often enough that it is found in seconds of the demo.
     fn configuration(&self, key_file: &Path) -> String {
+        let Addresses { cloud, anchors, gateway, name_server, portal_check } = &self.internet;
+        let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
         format!(
-            "device = {}\n\n\
+            "device = {}\n\
+             state_dir = {}\n\n\
              [heartbeat]\n\
              url = {}\n\
              key_file = {}\n\
@@ -98,11 +101,20 @@ impl AgentSettings {
              timeout = \"1s\"\n\
              backoff_base = \"20ms\"\n\
              backoff_cap = \"500ms\"\n\
-             quiet_after_stop = \"{}ms\"\n",
+             quiet_after_stop = \"{}ms\"\n\n\
+             [probe]\n\
+             interval = \"100ms\"\n\
+             anchors = \"{}\"\n\
+             gateway = \"{gateway}\"\n\
+             resolver = \"{name_server}\"\n\
+             portal = \"http://{portal_check}/generate_204\"\n\
+             settle = \"1s\"\n",
             toml_text(&self.device),
-            toml_text(&format!("http://{}/api/ping", self.cloud)),
+            toml_text(&self.folder.join("state").display().to_string()),
+            toml_text(&format!("http://{cloud}{}", ispmon_wire::PING_PATH)),
             toml_text(&key_file.display().to_string()),
             self.quiet_after_stop.as_millis(),
+            anchors.join(", "),
         )
     }
 }
@@ -117,6 +129,9 @@ impl Agent {
     /// such as a proxy must not lead it elsewhere.
     pub fn start(settings: &AgentSettings) -> Result<Self, AgentError> {
         let folder = &settings.folder;
+        let state = folder.join("state");
+        fs::create_dir_all(&state)
+            .map_err(|source| AgentError::File { path: state.clone(), source })?;
         let key_file = folder.join("heartbeat.key");
         write(&key_file, 0o600, &settings.key)?;
         let configuration = folder.join("agent.toml");
@@ -224,12 +239,21 @@ mod tests {
             executable: PathBuf::from("/lab"),
             folder: PathBuf::from("/folder"),
             device: "dl-\"home\"".to_owned(),
-            cloud: ([127, 0, 0, 1], 7071).into(),
+            internet: Addresses {
+                cloud: ([127, 0, 0, 1], 7071).into(),
+                anchors: ["127.0.0.1:1", "127.0.0.1:2", "[::1]:3"]
+                    .map(|anchor| anchor.parse().expect("an address"))
+                    .to_vec(),
+                gateway: [127, 0, 0, 1].into(),
+                name_server: ([127, 0, 0, 1], 53).into(),
+                portal_check: ([127, 0, 0, 1], 80).into(),
+            },
             key: "secret".to_owned(),
             quiet_after_stop: Duration::from_secs(8),
         };
         insta::assert_snapshot!(settings.configuration(Path::new("/folder/key")), @r#"
         device = "dl-\"home\""
+        state_dir = "/folder/state"
 
         [heartbeat]
         url = "http://127.0.0.1:7071/api/ping"
@@ -239,6 +263,14 @@ mod tests {
         backoff_base = "20ms"
         backoff_cap = "500ms"
         quiet_after_stop = "8000ms"
+
+        [probe]
+        interval = "100ms"
+        anchors = "127.0.0.1:1, 127.0.0.1:2, [::1]:3"
+        gateway = "127.0.0.1"
+        resolver = "127.0.0.1:53"
+        portal = "http://127.0.0.1:80/generate_204"
+        settle = "1s"
         "#);
     }
 }

@@ -17,7 +17,8 @@ use crate::{
     clock::StoryClock,
     cloud::{Cloud, CloudEvent},
     host::restart::Ending,
-    line::{Line, LineError},
+    internet::Internet,
+    line::LineError,
     mail::MailError,
     rules::{MonitorCondition, Notification, settings::Memory},
     signals::StopSignals,
@@ -97,7 +98,7 @@ impl fmt::Display for Words<'_> {
 pub struct Director<W> {
     clock: StoryClock,
     cloud: Cloud,
-    line: Line,
+    internet: Internet,
     agent: Agent,
     story: Story,
     narrator: Narrator<W>,
@@ -117,7 +118,7 @@ impl<W: Write> Director<W> {
     /// A director for a story that has just begun.
     pub fn new(
         cloud: Cloud,
-        line: Line,
+        internet: Internet,
         agent: Agent,
         device: &str,
         clock: StoryClock,
@@ -125,7 +126,7 @@ impl<W: Write> Director<W> {
     ) -> Self {
         let story = Story::new(device, clock.epoch());
         let (completed, heartbeats) = (Vec::new(), Vec::new());
-        Self { clock, cloud, line, agent, story, narrator, completed, heartbeats }
+        Self { clock, cloud, internet, agent, story, narrator, completed, heartbeats }
     }
 
     /// Directs until the story is complete or broken, and sums up either way.
@@ -181,7 +182,7 @@ impl<W: Write> Director<W> {
             Cue::Cut => {
                 let from = self.clock.now();
                 self.narrator.tell(from, "LINE     The line between agent and cloud is being cut.");
-                self.line.cut().await?;
+                self.internet.cut().await?;
                 let at = self.clock.now();
                 let proof = "LINE     The line is cut: whoever connects waits in vain.";
                 self.narrator.tell(at, proof);
@@ -189,7 +190,7 @@ impl<W: Write> Director<W> {
             }
             Cue::Restore => {
                 let at = self.clock.now();
-                self.line.restore();
+                self.internet.restore();
                 self.narrator.tell(at, "LINE     The line is restored.");
                 self.happened(at, What::LineRestored)
             }
@@ -208,6 +209,15 @@ impl<W: Write> Director<W> {
                 self.narrator.mail(&mail, &file);
                 let at = self.clock.now().max(mail.sent);
                 self.happened(at, What::Mail(MailSent::of(&notification)))
+            }
+            CloudEvent::OutageWritten(outage) => {
+                let minutes = outage.ended.duration_since(outage.started).as_mins();
+                let text = format!(
+                    "cloud    {} hands over: {} of {minutes} min, {}",
+                    outage.device, outage.kind, outage.cause
+                );
+                self.narrator.tell(self.clock.now(), text);
+                Ok(())
             }
             CloudEvent::FunctionReady { took } => {
                 let text = format!(

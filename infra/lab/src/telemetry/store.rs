@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Number, Value};
 
 use super::{
     IngestionDelay,
     item::{Data, Item},
+    story,
 };
-use crate::{clock::Scale, query::Trace};
+use crate::{clock::StoryClock, query::Trace};
 
 /// How far back a rule's query can look at most: two days, whatever the query asks for.
 ///
@@ -24,11 +24,11 @@ const OVERHEAD: usize = 96;
 
 /// Requests and traces, each visible from the end of its ingestion delay on.
 ///
-/// Times are story times. What the function says about the length of a silence is said in real
-/// seconds, because the agent runs in real time; it becomes story time when it is stored.
+/// Times are story times. What the agent says about times and durations is said in real ones, because
+/// it runs in real time; they become story times when they are stored.
 #[derive(Debug)]
 pub struct Store {
-    scale: Scale,
+    clock: StoryClock,
     delay: IngestionDelay,
     random: fastrand::Rng,
     traces: Shelf<Trace>,
@@ -49,10 +49,11 @@ pub struct RequestRow {
 }
 
 impl Store {
-    /// An empty store for a story at `scale`, whose delays follow `delay`; `seed` decides the tail.
-    pub fn new(scale: Scale, delay: IngestionDelay, seed: u64) -> Self {
+    /// An empty store for a story that runs by `clock`, whose delays follow `delay`; `seed` decides
+    /// the tail.
+    pub fn new(clock: StoryClock, delay: IngestionDelay, seed: u64) -> Self {
         Self {
-            scale,
+            clock,
             delay,
             random: fastrand::Rng::with_seed(seed),
             traces: Shelf::default(),
@@ -67,7 +68,7 @@ impl Store {
         let timestamp = item.time;
         match item.data {
             Data::MessageData(message) => {
-                let message = to_story(message.message, self.scale);
+                let message = story::told(message.message, &self.clock);
                 let bytes = message.len();
                 self.traces.put(timestamp, visible, bytes, Trace { timestamp, message });
             }
@@ -94,21 +95,6 @@ impl Store {
     pub fn requests_at(&self, now: Timestamp) -> Vec<RequestRow> {
         self.requests.at(now)
     }
-}
-
-/// A heartbeat's line with its announced silence in story seconds; any other line as it is.
-fn to_story(line: String, scale: Scale) -> String {
-    if scale == Scale::REAL {
-        return line;
-    }
-    let Ok(Value::Object(mut event)) = serde_json::from_str(&line) else { return line };
-    if event.get("event").and_then(Value::as_str) != Some("heartbeat") {
-        return line;
-    }
-    let Some(quiet) = event.get("quiet_s").and_then(Value::as_f64) else { return line };
-    let Some(scaled) = Number::from_f64(quiet * f64::from(scale.factor())) else { return line };
-    event.insert("quiet_s".to_owned(), Value::Number(scaled));
-    Value::Object(event).to_string()
 }
 
 /// Rows in the order of their arrival, of limited age and size.
@@ -162,6 +148,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::clock::Scale;
     use crate::telemetry::item::{Message, Request, Severity, Table, Tags};
 
     fn at(seconds: i64) -> Timestamp {
@@ -189,7 +176,7 @@ mod tests {
     #[test]
     fn an_item_is_visible_from_the_end_of_its_delay_on_and_for_two_days() {
         let delay = IngestionDelay::fixed(SignedDuration::from_secs(30));
-        let mut store = Store::new(Scale::REAL, delay, 1);
+        let mut store = Store::new(StoryClock::start(Scale::REAL), delay, 1);
         store.ingest(trace(0, "a"));
         store.ingest(trace(60, "b"));
         assert!(messages(&store, 29).is_empty());
@@ -202,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_no_query_can_see_any_more_is_forgotten() {
-        let mut store = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
+        let mut store = Store::new(StoryClock::start(Scale::REAL), IngestionDelay::NONE, 1);
         for minute in 0..10_000 {
             store.ingest(trace(minute * 60, "beat"));
         }
@@ -213,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_flood_pushes_the_oldest_out_instead_of_growing() {
-        let mut store = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
+        let mut store = Store::new(StoryClock::start(Scale::REAL), IngestionDelay::NONE, 1);
         let long = "x".repeat(32_768);
         for second in 0..3_000 {
             store.ingest(trace(second, &long));
@@ -223,26 +210,8 @@ mod tests {
     }
 
     #[test]
-    fn announced_silence_becomes_story_time() {
-        let mut store = Store::new(Scale::FASTEST, IngestionDelay::NONE, 1);
-        store.ingest(trace(0, r#"{"event":"heartbeat","device":"a","quiet_s":30}"#));
-        store.ingest(trace(1, r#"{"event":"outage","quiet_s":30}"#));
-        store.ingest(trace(2, "quiet_s 30"));
-        let messages = messages(&store, 3);
-        let beat: Value = serde_json::from_str(&messages[0]).expect("JSON");
-        assert_eq!(beat["quiet_s"].as_f64(), Some(1800.0));
-        assert_eq!(beat["device"], "a");
-        assert!(messages[0].contains(r#""event":"heartbeat""#), "{}", messages[0]);
-        assert_eq!(messages[1..], [r#"{"event":"outage","quiet_s":30}"#, "quiet_s 30"]);
-        let mut real = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
-        let line = r#"{"event":"heartbeat","quiet_s":30}"#;
-        real.ingest(trace(0, line));
-        assert_eq!(self::messages(&real, 1), [line]);
-    }
-
-    #[test]
     fn requests_have_their_own_table() {
-        let mut store = Store::new(Scale::REAL, IngestionDelay::NONE, 1);
+        let mut store = Store::new(StoryClock::start(Scale::REAL), IngestionDelay::NONE, 1);
         let mut item = trace(0, "");
         item.name = Table::AppRequests;
         item.data = Data::RequestData(Request {

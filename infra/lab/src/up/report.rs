@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    cloud::{CloudEvent, Heartbeat},
+    cloud::{CloudEvent, HandedOver, Heartbeat},
     host::restart::Consequence,
     sentence,
     telemetry::item::Severity,
@@ -54,6 +54,7 @@ pub fn line(now: Timestamp, event: &CloudEvent) -> Option<String> {
                 delay.as_secs()
             )
         }
+        CloudEvent::OutageWritten(outage) => handed_over(outage),
         CloudEvent::Line { severity, text } => match severity {
             Severity::Error | Severity::Critical => format!("The function wrote an error: {text}"),
             Severity::Warning => format!("The function wrote a warning: {text}"),
@@ -82,6 +83,12 @@ fn written(heartbeat: &Heartbeat) -> String {
         parts.push(format!("may be silent for {minutes} min"));
     }
     parts.join(", ") + "."
+}
+
+fn handed_over(outage: &HandedOver) -> String {
+    let HandedOver { device, id, kind, cause, started, ended } = outage;
+    let (from, to) = (started.strftime("%Y-%m-%d %H:%M:%S"), ended.strftime("%H:%M:%S"));
+    format!("Handed over by {device}: {kind} {id}, {cause}, {from} to {to}.")
 }
 
 /// One line, and nothing that a terminal would obey.
@@ -125,6 +132,14 @@ mod tests {
                 ..heartbeat()
             }),
             CloudEvent::HeartbeatVisible(heartbeat()),
+            CloudEvent::OutageWritten(HandedOver {
+                device: "dl-home".to_owned(),
+                id: "0198c0de-0000-7000-8000-000000000001".to_owned(),
+                kind: "incident".to_owned(),
+                cause: "isp".to_owned(),
+                started: now() - SignedDuration::from_mins(20),
+                ended: now() - SignedDuration::from_secs(3),
+            }),
             CloudEvent::Invoked {
                 function: function(),
                 method: hyper::Method::POST,
@@ -163,6 +178,7 @@ mod tests {
         12:05:07  Heartbeat from dl-home.
         12:05:07  Heartbeat from dl-home, stopping, seen at 192.0.2.1, note: two�lines �[2J, may be silent for 30 min.
         12:05:07  The rules see the heartbeat of dl-home after 12 s.
+        12:05:07  Handed over by dl-home: incident 0198c0de-0000-7000-8000-000000000001, isp, 2026-03-01 11:45:07 to 12:05:04.
         12:05:07  POST to Ping: the answer was 400.
         12:05:07  GET /api/ping from 192.0.2.1: 401, no key, or a wrong one.
         12:05:07  PUT /api/ping from 192.0.2.1: 404, no function takes that.

@@ -194,7 +194,7 @@ fn other_kinds_of_rule_and_frequencies_that_never_resolve_are_refused() {
 }
 
 /// The deployment with an alert processing rule of these properties.
-fn processed(properties: Value) -> Value {
+fn processed(properties: &Value) -> Value {
     let mut deployment = deployment();
     let resources = deployment["predictedResources"].as_array_mut().expect("a list");
     resources.push(json!({
@@ -204,7 +204,7 @@ fn processed(properties: Value) -> Value {
     deployment
 }
 
-fn remove_all(scope: &str, conditions: Value) -> Value {
+fn remove_all(scope: &str, conditions: &Value) -> Value {
     json!({
         "scopes": [scope], "conditions": conditions,
         "actions": [{"actionType": "RemoveAllActionGroups"}],
@@ -219,29 +219,29 @@ fn a_processing_rule_says_of_what_nobody_is_told() {
         json!({"field": "MonitorCondition", "operator": "Equals", "values": ["Resolved"]});
     let this = json!({"field": "AlertRuleId", "operator": "Equals", "values": ["/RULES/silent"]});
     for (properties, untold) in [
-        (remove_all("/components/insights", json!([this, resolved])), &[Resolved][..]),
-        (remove_all("/COMPONENTS", json!([resolved])), &[Resolved]),
-        (remove_all("/components", json!([this])), &[Fired, Resolved]),
-        (remove_all("/comp", json!([resolved])), &[]),
-        (remove_all("/components/insights/inside", json!([resolved])), &[]),
+        (remove_all("/components/insights", &json!([this, resolved])), &[Resolved][..]),
+        (remove_all("/COMPONENTS", &json!([resolved])), &[Resolved]),
+        (remove_all("/components", &json!([this])), &[Fired, Resolved]),
+        (remove_all("/comp", &json!([resolved])), &[]),
+        (remove_all("/components/insights/inside", &json!([resolved])), &[]),
     ] {
-        let rule = read_value(&processed(properties.clone())).expect("right");
+        let rule = read_value(&processed(&properties)).expect("right");
         assert_eq!(rule.untold, untold, "{properties}");
     }
-    let mut disabled = remove_all("/components", json!([]));
+    let mut disabled = remove_all("/components", &json!([]));
     disabled["enabled"] = json!(false);
-    assert_eq!(read_value(&processed(disabled)).expect("right").untold, []);
+    assert_eq!(read_value(&processed(&disabled)).expect("right").untold, []);
 }
 
 #[test]
 fn a_processing_rule_of_another_kind_is_an_error_that_names_it() {
     let condition = |field: &str, operator: &str, value: &str| {
         let condition = json!([{"field": field, "operator": operator, "values": [value]}]);
-        remove_all("/components", condition)
+        remove_all("/components", &condition)
     };
-    let mut scheduled = remove_all("/components", json!([]));
+    let mut scheduled = remove_all("/components", &json!([]));
     scheduled["schedule"] = json!({"timeZone": "UTC"});
-    let mut adding = remove_all("/components", json!([]));
+    let mut adding = remove_all("/components", &json!([]));
     adding["actions"] = json!([{"actionType": "AddActionGroups", "actionGroupIds": []}]);
     for (properties, reason) in [
         (scheduled, "`schedule` is `{\"timeZone\":\"UTC\"}`"),
@@ -252,7 +252,7 @@ fn a_processing_rule_of_another_kind_is_an_error_that_names_it() {
         (condition("AlertRuleId", "Equals", "/rules/other"), "alert rule `/rules/other`"),
         (json!({}), "missing field `scopes`"),
     ] {
-        let error = chain(&read_value(&processed(properties)).expect_err(reason));
+        let error = chain(&read_value(&processed(&properties)).expect_err(reason));
         assert!(error.starts_with("the alert processing rule `quiet`"), "{error}");
         assert!(error.contains(reason), "{error} should contain {reason}");
     }

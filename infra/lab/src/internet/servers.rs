@@ -1,0 +1,57 @@
+//! Servers that have one thing to say, or nothing.
+
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::{Response, StatusCode, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use super::InternetError;
+
+/// Starts a server that treats each connection so, and returns its address.
+pub(super) async fn start<Serving>(
+    running: &mut JoinSet<()>,
+    serve: fn(TcpStream) -> Serving,
+) -> Result<SocketAddr, InternetError>
+where
+    Serving: Future<Output = ()> + Send + 'static,
+{
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(InternetError::Listen)?;
+    let address = listener.local_addr().map_err(InternetError::Listen)?;
+    running.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                // An error concerns that connection only.
+                Ok((stream, _)) = listener.accept() => {
+                    connections.spawn(serve(stream));
+                }
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    });
+    Ok(address)
+}
+
+/// An anchor: a completed connection is all that anybody wants of it.
+pub(super) async fn anchor(_stream: TcpStream) {}
+
+/// Answers every request with 204 and nothing else.
+pub(super) async fn portal_check(stream: TcpStream) {
+    let service = service_fn(|_| async {
+        let mut response = Response::new(Empty::<Bytes>::new());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok::<_, Infallible>(response)
+    });
+    // Whoever breaks off has got its answer or does not want it.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}

@@ -1,0 +1,121 @@
+//! The agent's times and durations, as those of the story.
+//!
+//! The agent runs in real time even where the story does not. Lines that hold what it said are
+//! rewritten when they are stored, so that queries and mails know one time only.
+
+use jiff::Timestamp;
+use serde_json::{Map, Number, Value};
+
+use crate::clock::{Scale, StoryClock};
+
+/// The line with its times as story times; a line without any is returned as it is.
+pub(super) fn told(line: String, clock: &StoryClock) -> String {
+    if clock.scale() == Scale::REAL {
+        return line;
+    }
+    let Ok(Value::Object(mut event)) = serde_json::from_str(&line) else { return line };
+    match event.get("event").and_then(Value::as_str) {
+        Some("heartbeat") => duration(&mut event, "quiet_s", clock.scale()),
+        Some("outage") => {
+            duration(&mut event, "downtime_s", clock.scale());
+            times(&mut event, ["started", "ended"], clock);
+            let segments = event.get_mut("segments").and_then(Value::as_array_mut);
+            for segment in segments.into_iter().flatten().filter_map(Value::as_object_mut) {
+                times(segment, ["from", "to"], clock);
+            }
+        }
+        _ => return line,
+    }
+    Value::Object(event).to_string()
+}
+
+/// Scales a number of seconds.
+fn duration(event: &mut Map<String, Value>, field: &str, scale: Scale) {
+    let Some(value) = event.get_mut(field) else { return };
+    let factor = scale.factor();
+    let scaled = match value.as_u64() {
+        Some(seconds) => Some(Number::from(seconds.saturating_mul(factor.into()))),
+        None => value.as_f64().and_then(|seconds| Number::from_f64(seconds * f64::from(factor))),
+    };
+    if let Some(scaled) = scaled {
+        *value = Value::Number(scaled);
+    }
+}
+
+/// Moves times of the wall clock into the story.
+fn times(event: &mut Map<String, Value>, fields: [&str; 2], clock: &StoryClock) {
+    for field in fields {
+        let Some(value) = event.get_mut(field) else { continue };
+        if let Some(time) = value.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
+            *value = Value::String(clock.at_wall(time).to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    use super::*;
+
+    const HEARTBEAT: &str = r#"{"event":"heartbeat","device":"a","quiet_s":30}"#;
+
+    fn clock() -> StoryClock {
+        StoryClock::start_on_the_hour(Scale::FASTEST)
+    }
+
+    #[test]
+    fn announced_silence_becomes_story_time() {
+        let beat: Value =
+            serde_json::from_str(&told(HEARTBEAT.to_owned(), &clock())).expect("JSON");
+        assert_eq!(beat, json!({"event": "heartbeat", "device": "a", "quiet_s": 1800}));
+    }
+
+    #[test]
+    fn outages_become_as_long_as_the_story_tells_and_lie_where_it_does() {
+        let clock = clock();
+        let epoch = clock.epoch();
+        let wall = (0..).map(|seconds| epoch + SignedDuration::from_secs(seconds));
+        let [wall_start, wall_middle, wall_end]: [Timestamp; 3] =
+            wall.take(3).collect::<Vec<_>>().try_into().expect("three");
+        let line = json!({
+            "event": "outage", "id": "a", "started": wall_start, "ended": wall_end,
+            "downtime_s": 2, "segments": [
+                {"cause": "isp", "from": wall_start, "to": wall_middle},
+                {"cause": "dns", "from": wall_middle, "to": wall_end},
+            ],
+        });
+        let story: Value = serde_json::from_str(&told(line.to_string(), &clock)).expect("JSON");
+        let (start, middle, end) =
+            (clock.at_wall(wall_start), clock.at_wall(wall_middle), clock.at_wall(wall_end));
+        assert_eq!(end.duration_since(start), SignedDuration::from_mins(2));
+        assert_eq!(
+            story,
+            json!({
+                "event": "outage", "id": "a", "started": start, "ended": end,
+                "downtime_s": 120, "segments": [
+                    {"cause": "isp", "from": start, "to": middle},
+                    {"cause": "dns", "from": middle, "to": end},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn everything_else_stays_as_it_is() {
+        for line in ["quiet_s 30", "", "[1]", r#"{"event":"failure","quiet_s":30}"#] {
+            assert_eq!(told(line.to_owned(), &clock()), line);
+        }
+        assert_eq!(told(HEARTBEAT.to_owned(), &StoryClock::start(Scale::REAL)), HEARTBEAT);
+        for line in [
+            json!({"event": "heartbeat"}),
+            json!({"event": "heartbeat", "quiet_s": "soon"}),
+            json!({"event": "outage", "started": "yesterday", "ended": 5, "segments": [1]}),
+        ] {
+            let same: Value =
+                serde_json::from_str(&told(line.to_string(), &clock())).expect("JSON");
+            assert_eq!(same, line);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What a device recorded, handed over to the real function: one mail for each outage, however often it comes.
+//!
+//! Cloud and function run for real, one second for each minute of the story.
+
+#[path = "up/http.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod http;
+
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+
+use ispmon_lab::{
+    clock::{Scale, StoryClock},
+    cloud::{Cloud, CloudEvent, CloudSettings},
+    host::keys::Keys,
+    rules::MonitorCondition,
+    telemetry::IngestionDelay,
+};
+use ispmon_wire::{Incident, IncidentKind, OUTAGES_PATH, OutageReport};
+use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use http::Connection;
+
+const DEVICE: &str = "dl-home";
+const KEY: &str = "the-key-of-dl-home";
+const REPORT: &str = "ispmon-outage-report";
+/// Everything here takes less than a minute; longer than this it hangs.
+const HANG: Duration = Duration::from_mins(2);
+
+/// A cloud and what it has done so far.
+struct Stage {
+    cloud: Cloud,
+    clock: StoryClock,
+    home: TempDir,
+    /// Of each report that was mailed: its condition, subject and dimensions.
+    reports: Vec<(MonitorCondition, String, Vec<(String, String)>)>,
+    lines: usize,
+    starts: usize,
+    evaluations: usize,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
+        let cloud = Cloud::start(CloudSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            keys: Keys::host(KEY),
+            devices: vec![DEVICE.to_owned()],
+            mail_folder: home.path().join("mail"),
+            executable: PathBuf::from(env!("CARGO_BIN_EXE_ispmon-lab")),
+            delay: IngestionDelay::NONE,
+            seed: 0,
+            clock,
+        })
+        .await
+        .expect("the cloud starts");
+        Self { cloud, clock, home, reports: vec![], lines: 0, starts: 0, evaluations: 0 }
+    }
+
+    /// Lets things happen until `enough` of them have.
+    async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
+        while !enough(self) {
+            let event = tokio::time::timeout(HANG, self.cloud.next_event()).await;
+            match event.expect("something happens") {
+                CloudEvent::OutageWritten(_) => self.lines += 1,
+                CloudEvent::FunctionReady { .. } => self.starts += 1,
+                CloudEvent::Evaluated { .. } => self.evaluations += 1,
+                CloudEvent::Mail { notification, mail, .. } if mail.rule == REPORT => {
+                    let dimensions = notification.dimensions.clone();
+                    self.reports.push((mail.condition, mail.subject.clone(), dimensions));
+                }
+                CloudEvent::HostStopped { reason } => panic!("the host has stopped: {reason}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Posts the report as a device does, and waits until its lines are written.
+    async fn hand_over(&mut self, report: &OutageReport) {
+        let wanted = self.lines + report.incidents.len();
+        let posted = tokio::task::spawn_blocking({
+            let (address, report) = (self.cloud.address(), report.clone());
+            move || post(address, &report)
+        });
+        self.until(|stage| stage.lines >= wanted).await;
+        posted.await.expect("the report is accepted");
+    }
+
+    /// Kills the function, and waits until the host has started it again.
+    async fn restart_function(&mut self) {
+        let wanted = self.starts + 1;
+        for function in functions() {
+            kill_process(function, Signal::KILL).expect("it runs");
+        }
+        self.until(|stage| stage.starts >= wanted).await;
+    }
+
+    async fn evaluations(&mut self, more: usize) {
+        let wanted = self.evaluations + more;
+        self.until(|stage| stage.evaluations >= wanted).await;
+    }
+
+    /// How many mails of the rule are in the folder.
+    fn files(&self) -> usize {
+        let files = fs::read_dir(self.home.path().join("mail")).expect("a folder");
+        let names = files.map(|file| file.expect("a file").file_name());
+        names.filter(|name| name.to_string_lossy().contains(REPORT)).count()
+    }
+}
+
+fn post(address: SocketAddr, report: &OutageReport) {
+    let headers = format!("x-functions-key: {KEY}\r\nContent-Type: application/json\r\n");
+    let body = serde_json::to_vec(report).expect("JSON");
+    let answer = Connection::open(address).ask("POST", OUTAGES_PATH, &headers, &body);
+    let expected = format!(r#"{{"accepted":{}}}"#, report.incidents.len());
+    assert_eq!((answer.status, answer.body), (200, expected.into_bytes()));
+}
+
+/// The functions that this process has started, as far as /proc tells.
+fn functions() -> Vec<Pid> {
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let children =
+        tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+    children
+        .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
+/// An outage of so many real seconds that has just ended.
+fn incident(cause: &str, seconds: i64) -> Incident {
+    let ended = now();
+    Incident {
+        id: Uuid::new_v4(),
+        kind: IncidentKind::Incident,
+        cause: cause.to_owned(),
+        party: Some("provider".to_owned()),
+        scope: None,
+        started: ended - SignedDuration::from_secs(seconds),
+        ended,
+        downtime_s: seconds.unsigned_abs(),
+        segments: vec![],
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the test plays a device, which has a clock")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn report(incidents: Vec<Incident>) -> OutageReport {
+    OutageReport { device: Some(DEVICE.to_owned()), journal: None, incidents }
+}
+
+fn dimension<'a>(dimensions: &'a [(String, String)], name: &str) -> &'a str {
+    &dimensions.iter().find(|(each, _)| each == name).expect(name).1
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
+    let mut stage = Stage::set().await;
+    stage.until(|stage| stage.starts == 1).await;
+    let long = incident("isp", 6);
+    let ipv6 = Incident {
+        scope: Some("ipv6".to_owned()),
+        party: Some("yours".to_owned()),
+        ..incident("gateway", 125)
+    };
+    let gap = Incident { kind: IncidentKind::Gap, downtime_s: 0, ..incident("suspended", 600) };
+    let batch = report(vec![
+        long.clone(),
+        ipv6.clone(),
+        gap,
+        incident("isp", 4),
+        Incident { downtime_s: 0, ..incident("endpoint", 600) },
+    ]);
+    stage.hand_over(&batch).await;
+    stage.hand_over(&batch).await;
+    if functions().is_empty() {
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: the function is not restarted, as it is not found in /proc\n"),
+        );
+    } else {
+        stage.restart_function().await;
+    }
+    stage.hand_over(&batch).await;
+    stage.until(|stage| stage.reports.len() >= 2).await;
+    stage.hand_over(&batch).await;
+    stage.evaluations(2).await;
+    stage.hand_over(&batch).await;
+    stage.evaluations(2).await;
+
+    stage.reports.sort_by_key(|(_, subject, _)| subject.clone());
+    let [(first, first_subject, first_says), (second, second_subject, second_says)] =
+        &stage.reports[..]
+    else {
+        panic!("two mails, not {:?}", stage.reports)
+    };
+    assert_eq!((*first, *second), (MonitorCondition::Fired, MonitorCondition::Fired));
+    assert_eq!(stage.files(), 2);
+    // The device's real seconds are the story's minutes.
+    let time =
+        |at: Timestamp| stage.clock.at_wall(at).strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    for (says, outage, cause, duration) in [
+        (second_says, &long, "isp (provider)", "6 min"),
+        (first_says, &ipv6, "gateway (yours), IPv6 only", "2 h 5 min"),
+    ] {
+        assert_eq!(dimension(says, "device"), DEVICE);
+        assert_eq!(dimension(says, "id"), outage.id.to_string());
+        assert_eq!(dimension(says, "cause"), cause);
+        assert_eq!(dimension(says, "duration"), duration);
+        assert_eq!(dimension(says, "start"), time(outage.started));
+        assert_eq!(dimension(says, "end"), time(outage.ended));
+    }
+    let start = time(ipv6.started);
+    assert_eq!(
+        *first_subject,
+        format!("ispmon: outage of dl-home: 2 h 5 min, gateway (yours), IPv6 only, from {start}")
+    );
+    assert!(second_subject.starts_with("ispmon: outage of dl-home: 6 min, isp (provider), from "));
+}
