@@ -325,7 +325,10 @@ impl View<'_> {
 
     /// The time since a moment in words, in whole seconds.
     pub fn ago(&self, earlier: &Stamp) -> String {
-        format!("{} ago", Readable(Duration::from_secs(self.since(earlier).as_secs())))
+        match self.since(earlier).as_secs() {
+            0 => "just now".to_owned(),
+            seconds => format!("{} ago", Readable(Duration::from_secs(seconds))),
+        }
     }
 
     /// A moment in the local time with its offset. Within this boot it is counted from now, so that a

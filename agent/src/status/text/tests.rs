@@ -15,7 +15,7 @@ fn at(seconds: u64) -> Stamp {
 }
 
 /// An agent that has been running for three hours, on a line that works.
-pub(in crate::status) fn status() -> Status {
+pub(crate) fn status() -> Status {
     Status {
         version: "0.1.0".to_owned(),
         device: "dl-home".to_owned(),
