@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Stamp,
     heartbeat::Outcome,
-    outage::{Cause, Incident, IncidentId, Party, Scope},
+    outage::{self, Cause, Incident, IncidentId, Party, Scope},
     probe::{Family, Link},
 };
 
@@ -184,6 +184,9 @@ pub struct OpenIncident {
     /// Whose part failed, where the evidence tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Party>,
+    /// The cause with what is known about it, as a phrase for people; of an unstable line, what fails
+    /// at present.
+    pub reason: String,
     /// When it began.
     pub started: Stamp,
     /// How often the line failed in it: more than once where it is unstable.
@@ -196,7 +199,8 @@ impl OpenIncident {
     /// What the file says of an incident whose record is on the disk, or is not yet.
     pub fn new(incident: &Incident, durable: bool) -> Self {
         let Incident { id, scope, cause, party, started, failures, .. } = *incident;
-        Self { id, scope, cause, party, started, failures, durable }
+        let reason = outage::sentence::cause(incident);
+        Self { id, scope, cause, party, reason, started, failures, durable }
     }
 }
 
