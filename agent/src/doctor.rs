@@ -62,3 +62,6 @@ pub async fn examine(case: &Case) -> Report {
     report.extend(logs::judge(logs::Facts::gather()));
     report
 }
+
+#[cfg(test)]
+mod tests;

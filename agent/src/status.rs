@@ -12,6 +12,9 @@ mod presence;
 mod publisher;
 pub mod text;
 
+#[cfg(test)]
+pub(crate) use text::tests::status as working_status;
+
 pub use content::{
     ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
     LinkStatus, OpenIncident, Quality, Status,

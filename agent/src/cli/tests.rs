@@ -192,6 +192,7 @@ fn the_help_explains_itself() {
       status  Show how the internet is, and whether the agent runs
       pause   Have the agent look away for a time, without an alarm
       resume  End a pause before its time is over
+      doctor  Find out what keeps the agent from its work, and what to do about it
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -246,6 +247,7 @@ fn the_help_explains_itself() {
       status  Show how the internet is, and whether the agent runs
       pause   Have the agent look away for a time, without an alarm
       resume  End a pause before its time is over
+      doctor  Find out what keeps the agent from its work, and what to do about it
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -308,7 +310,20 @@ fn the_help_of_commands_for_the_running_agent_says_what_they_do_and_who_may() {
 
     Options:
     ");
-    insta::assert_snapshot!(head("ispmon-agent doctor --help"), @"");
+    insta::assert_snapshot!(head("ispmon-agent doctor --help"), @"
+    Find out what keeps the agent from its work, and what to do about it
+
+    Looks at the configuration, the agent, its record, the line and everyone who is asked about it,
+    the heartbeats, the clock and the log. Changes nothing, sends no heartbeat, and needs no root.
+    Each row is PASS, WARN (it works, but you should know), FAIL, or SKIP (nothing to check, or it
+    could not be checked). Exit code 0 when no row is FAIL, else 1.
+
+    Usage: ispmon-agent doctor [OPTIONS]
+
+    Options:
+          --json
+              Print JSON for programs
+    ");
     insta::assert_snapshot!(head("ispmon-agent resume --help"), @r"
     End a pause before its time is over
 

@@ -97,3 +97,41 @@ fn differs(detail: String) -> Check {
         "If that is not intended: sudo systemctl reload ispmon-agent."
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{doctor::tests::rows, status::working_status};
+
+    fn row(status: Status, presence: Presence) -> String {
+        let now = status.written.later(Duration::from_secs(12));
+        let found = Found { folder: "/run/ispmon".into(), status };
+        rows(&judge(&Ok((found, presence)), None, &now)).replace(START_ADVICE, "[start it]")
+    }
+
+    #[test]
+    fn an_agent_that_does_not_run_fails() {
+        insta::assert_snapshot!(row(working_status(), Presence::Running), @"PASS agent: 0.1.0 runs as process 4711, started 3 h ago");
+        insta::assert_snapshot!(row(working_status(), Presence::Gone), @"FAIL agent: process 4711 crashed or was killed → [start it]");
+        insta::assert_snapshot!(row(working_status(), Presence::Stopped), @"FAIL agent: it was stopped → [start it]");
+        let hanging = Presence::Hanging(Duration::from_mins(20));
+        insta::assert_snapshot!(row(working_status(), hanging), @"FAIL agent: process 4711 has written no status for 20 min → Restart it, and look into its log.");
+        let rebooted = row(working_status(), Presence::Rebooted);
+        assert!(rebooted.starts_with("FAIL agent: it was not started again with this machine"));
+        let absent = Err(ReadError::Absent(vec!["/run/ispmon".into()]));
+        let checks = judge(&absent, None, &working_status().written);
+        assert!(rows(&checks).starts_with("FAIL agent: not running: there is no status file in"));
+    }
+
+    #[test]
+    fn a_paused_agent_is_worth_knowing() {
+        let until = Some(working_status().written.later(Duration::from_hours(2)));
+        let paused =
+            Status { condition: Condition::Paused, paused_until: until, ..working_status() };
+        let row = row(paused, Presence::Running);
+        assert!(row.starts_with("WARN agent: 0.1.0 runs as process 4711, started"), "{row}");
+        assert!(row.ends_with(" → End the pause: ispmon-agent resume."), "{row}");
+    }
+}

@@ -50,7 +50,7 @@ fn synchronised() -> Option<bool> {
         return None;
     }
     let arguments = ["show", "--property=NTPSynchronized", "--value"];
-    match output("timedatectl", &arguments).as_deref().map(str::trim) {
+    match output("timedatectl", &arguments, LIMIT).as_deref().map(str::trim) {
         Some("yes") => Some(true),
         Some("no") => Some(false),
         // timesyncd leaves this when it has set the clock (systemd-timesyncd.service(8)).
@@ -59,7 +59,7 @@ fn synchronised() -> Option<bool> {
 }
 
 /// What a program prints, unless it takes too long: the bus that it asks may hang.
-fn output(program: &str, arguments: &[&str]) -> Option<String> {
+fn output(program: &str, arguments: &[&str], limit: Duration) -> Option<String> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -76,7 +76,7 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
             let _ = sender.send(text);
         }
     });
-    let text = receiver.recv_timeout(LIMIT).ok();
+    let text = receiver.recv_timeout(limit).ok();
     if text.is_none() {
         let _ = child.kill();
     }
@@ -132,5 +132,55 @@ fn zone(facts: &Facts) -> Check {
                 "Set it, for instance: sudo timedatectl set-timezone Europe/Berlin."
             },
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        doctor::tests::rows,
+        status::{ClockStatus, working_status},
+    };
+
+    #[test]
+    fn the_clock_is_held_against_the_answers_to_heartbeats() {
+        let row = |plausible, correction_ms| {
+            let clock_status = ClockStatus { plausible, correction_ms };
+            rows(&[clock(Some(&Status { clock: clock_status, ..working_status() }))])
+        };
+        insta::assert_snapshot!(row(true, -4_900), @"PASS clock: it agrees with the answers to heartbeats");
+        insta::assert_snapshot!(row(true, 242_000), @"WARN clock: it is 4 min 2 s slow; the record is corrected → Have a time service keep it.");
+        insta::assert_snapshot!(row(true, -242_000), @"WARN clock: it is 4 min 2 s fast; the record is corrected → Have a time service keep it.");
+        insta::assert_snapshot!(row(false, 0), @"FAIL clock: its time cannot be true, so nothing is handed to the cloud → Set it, and have a time service keep it.");
+        insta::assert_snapshot!(rows(&[clock(None)]), @"SKIP clock: only the answers to the agent's heartbeats tell");
+        let silent = Status { heartbeat: None, ..working_status() };
+        insta::assert_snapshot!(rows(&[clock(Some(&silent))]), @"SKIP clock: no answer to a heartbeat has confirmed it yet");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_time_service_and_a_zone_are_worth_having() {
+        let facts = |synchronised, zone: Option<&str>| {
+            let facts = Facts { synchronised, zone: zone.map(str::to_owned) };
+            rows(&judge(&facts, None)[1..])
+        };
+        insta::assert_snapshot!(facts(Some(true), Some("Europe/Berlin")), @"
+        PASS time service: one keeps the clock right
+        PASS time zone: Europe/Berlin
+        ");
+        insta::assert_snapshot!(facts(Some(false), None), @"
+        WARN time service: none has set the clock → Turn one on: sudo timedatectl set-ntp true.
+        WARN time zone: none is known, so times are shown in UTC → Set it, for instance: sudo timedatectl set-timezone Europe/Berlin.
+        ");
+        insta::assert_snapshot!(facts(None, Some("Etc/UTC")).lines().next().unwrap_or_default(), @"SKIP time service: this system does not say whether there is one");
+    }
+
+    #[test]
+    fn a_program_that_hangs_or_is_missing_says_nothing() {
+        const PATIENCE: Duration = Duration::from_mins(1);
+        assert_eq!(output("/nonexistent/program", &[], PATIENCE), None);
+        assert_eq!(output("/bin/echo", &["yes"], PATIENCE).as_deref(), Some("yes\n"));
+        assert_eq!(output("/bin/sleep", &["600"], Duration::from_millis(50)), None);
     }
 }

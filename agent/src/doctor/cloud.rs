@@ -78,3 +78,61 @@ fn expected(heartbeat: &HeartbeatStatus, device: &str, kind: Option<HeartbeatKin
         None => Check::skip(EXPECTED, "the cloud has not said which devices it expects"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        doctor::tests::rows,
+        heartbeat::Outcome,
+        status::{LastHeartbeat, working_status},
+    };
+
+    fn shown(status: &Status, presence: Presence) -> String {
+        let now = status.written.later(Duration::from_secs(12));
+        rows(&judge(None, Some((status, presence)), &now))
+    }
+
+    #[test]
+    fn heartbeats_that_arrive_for_an_expected_device_pass() {
+        insta::assert_snapshot!(shown(&working_status(), Presence::Running), @"
+        PASS heartbeat: 12 s ago: Heartbeat delivered in 132 ms.
+        PASS alert rule: one watches dl-home
+        ");
+    }
+
+    #[test]
+    fn a_device_that_nobody_expects_fails() {
+        let mut status = working_status();
+        let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
+        heartbeat.expected = Some(false);
+        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"FAIL alert rule: none watches dl-home, so no mail would come → Correct `device`, or add this name to the devices that the cloud was deployed with.");
+        heartbeat.expected = None;
+        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"SKIP alert rule: the cloud has not said which devices it expects");
+        let plain = Some(HeartbeatKind::Plain);
+        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", plain)]), @"SKIP alert rule: plain heartbeats are watched by their own service");
+    }
+
+    #[test]
+    fn a_heartbeat_that_was_refused_fails_with_the_advice_of_its_outcome() {
+        let mut status = working_status();
+        let refused = Outcome::Refused { status: 401, retry_after: None, took: Duration::ZERO };
+        let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
+        heartbeat.last = Some(LastHeartbeat::new(status.written, &refused));
+        insta::assert_snapshot!(shown(&status, Presence::Running).lines().next().unwrap_or_default(), @"FAIL heartbeat: 12 s ago: Heartbeat refused: the answer was 401 Unauthorized. → Check the function key, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too.");
+    }
+
+    #[test]
+    fn no_heartbeat_is_asked_for_that_would_say_something_untrue() {
+        insta::assert_snapshot!(shown(&working_status(), Presence::Gone), @"SKIP heartbeat: none is sent from here: it would say that this device is watched → Start the agent and look again, or send one: ispmon-agent ping.");
+        let paused = Status { condition: Condition::Paused, ..working_status() };
+        insta::assert_snapshot!(shown(&paused, Presence::Running), @"SKIP heartbeat: none is sent during a pause");
+        let mut fresh = working_status();
+        fresh.heartbeat.as_mut().expect("there are heartbeats").last = None;
+        insta::assert_snapshot!(shown(&fresh, Presence::Running).lines().next().unwrap_or_default(), @"SKIP heartbeat: the first one to https://dl.example/api/ping is under way → Look again in a minute.");
+        let local = Status { heartbeat: None, ..working_status() };
+        insta::assert_snapshot!(shown(&local, Presence::Running), @"WARN heartbeat: the agent sends none, although the configuration has an address → Have it read the configuration: restart the agent.");
+    }
+}

@@ -1,7 +1,5 @@
 //! Is the configuration valid, and may the agent read its key?
 
-use std::path::PathBuf;
-
 use super::Check;
 use crate::config::{
     ConfigError, HeartbeatKind, Loaded, Settings, Sources, load, load_without_key,
@@ -27,7 +25,8 @@ impl Configuration {
         match (load(sources), load_without_key(sources)) {
             (Ok(loaded), _) => Self::Valid(Box::new(loaded)),
             (Err(_), Ok(loaded)) => Self::WithoutKey(Box::new(loaded)),
-            (Err(error), Err(_)) => Self::Refused(error),
+            // Without the key among them, which is nobody's problem but the service's.
+            (Err(_), Err(error)) => Self::Refused(error),
         }
     }
 
@@ -49,7 +48,7 @@ pub(super) fn judge(configuration: &Configuration) -> Vec<Check> {
                 Check::fail(NAME, problem.to_string())
                     .action("Correct it; `ispmon-agent config --sample` explains every setting.")
             };
-            return error.problems().into_iter().map(problem).collect();
+            return error.problems().iter().map(problem).collect();
         }
     };
     let from = match &loaded.file {
@@ -68,7 +67,7 @@ pub(super) fn judge(configuration: &Configuration) -> Vec<Check> {
 
 fn key(settings: &Settings, may_read: bool) -> Check {
     let heartbeat = &settings.heartbeat;
-    let file = heartbeat.key_file.as_ref().map(PathBuf::as_path);
+    let file = heartbeat.key_file.as_deref();
     let place = file.map_or_else(|| "set".to_owned(), |file| file.display().to_string());
     match (heartbeat.kind, &heartbeat.key) {
         (HeartbeatKind::Plain, _) => Check::skip(KEY, "plain heartbeats carry none"),

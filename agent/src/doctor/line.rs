@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use reqwest::Url;
+use tokio::task::JoinSet;
 
 use super::Check;
 use crate::{
@@ -45,13 +46,6 @@ impl Facts {
         let resolver = Arc::new(Resolver::new());
         let name = name_to_ask(heartbeat.url.as_ref().map(crate::config::HeartbeatUrl::expose));
         let servers = probe.resolver.map_or_else(dns::servers, |server| vec![server]);
-        let direct = async {
-            let mut answers = Vec::new();
-            for server in servers {
-                answers.push(dns::ask_directly(server, &name, DNS_LIMIT, &Stamp::now).await);
-            }
-            answers
-        };
         let portal = async {
             if probe.portal.is_empty() {
                 return None;
@@ -62,7 +56,7 @@ impl Facts {
             round::ask_all(&anchors, CONNECT_LIMIT, Stamp::now),
             ask_gateways(probe, &links),
             dns::ask_system(&resolver, &name, DNS_LIMIT, &Stamp::now),
-            direct,
+            ask_servers(&servers, &name),
             portal,
         );
         // They came in the order in which they were answered, and are shown in that of the setting.
@@ -100,6 +94,20 @@ async fn ask_gateways(
     answers
 }
 
+/// Asks all name servers at the same time.
+async fn ask_servers(servers: &[SocketAddr], name: &str) -> Vec<(Dns, Observation)> {
+    let mut questions = JoinSet::new();
+    for (place, server) in servers.iter().copied().enumerate() {
+        let name = name.to_owned();
+        questions.spawn(async move {
+            (place, dns::ask_directly(server, &name, DNS_LIMIT, &Stamp::now).await)
+        });
+    }
+    let mut answers = questions.join_all().await;
+    answers.sort_by_key(|(place, _)| *place);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
 /// The name that matters is the one that heartbeats go to, unless that is an address.
 fn name_to_ask(url: Option<&Url>) -> String {
     url.and_then(Url::domain).unwrap_or(dns::WELL_KNOWN).to_owned()
@@ -108,10 +116,22 @@ fn name_to_ask(url: Option<&Url>) -> String {
 pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     let mut checks: Vec<_> =
         facts.links.iter().map(|(family, link)| route(*family, link, &facts.links)).collect();
-    let is_alive = |answer: &Connected| answer.end == Connect::Connected;
-    let any_alive = facts.anchors.iter().any(is_alive);
-    checks.extend(facts.anchors.iter().map(|answer| anchor(answer, any_alive)));
-    checks.extend(facts.gateways.iter().map(|(answer, asked)| router(*answer, asked, any_alive)));
+    let works = |family| {
+        let alive = |answer: &Connected| answer.end == Connect::Connected;
+        let of_family = |answer: &&Connected| Family::of(answer.target.ip()) == family;
+        facts.anchors.iter().filter(of_family).any(alive)
+    };
+    let any_works = Family::BOTH.into_iter().any(works);
+    checks.extend(facts.anchors.iter().map(|answer| {
+        let family = Family::of(answer.target.ip());
+        anchor(answer, family, works(family))
+    }));
+    checks.extend(
+        facts
+            .gateways
+            .iter()
+            .map(|(answer, asked)| router(*answer, asked, asked.family.is_none_or(works))),
+    );
     if facts.gateways.is_empty() {
         checks.push(Check::skip("router", "there is none on the way"));
     }
@@ -121,7 +141,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     checks
         .extend(facts.direct_dns.iter().map(|(answer, asked)| server(*answer, asked, names_work)));
     checks.push(match &facts.portal {
-        Some((answer, asked)) => login_page(*answer, asked, any_alive),
+        Some((answer, asked)) => login_page(*answer, asked, any_works),
         None => Check::skip("login page", "probe.portal is off"),
     });
     checks
@@ -151,7 +171,7 @@ fn route(family: Family, link: &Link, all: &[(Family, Link)]) -> Check {
     Check::fail(name, missing).action("Connect this device to its router.")
 }
 
-fn anchor(answer: &Connected, any_alive: bool) -> Check {
+fn anchor(answer: &Connected, family: Family, works: bool) -> Check {
     let name = format!("anchor {}", answer.target);
     let took = Readable(answer.took);
     let failure = match answer.end {
@@ -165,20 +185,19 @@ fn anchor(answer: &Connected, any_alive: bool) -> Check {
         }
         Connect::Failed => "it failed on this device".to_owned(),
     };
-    let action = if any_alive {
-        "A firewall may block it: open its port, or set other servers in probe.anchors."
+    Check::fail(name, failure).action(if works {
+        "A firewall may block it: open its port, or set other servers in probe.anchors.".to_owned()
     } else {
-        "If other programs reach the internet, a firewall blocks it; else the line is down."
-    };
-    Check::fail(name, failure).action(action)
+        format!("If other programs get through by {family}, a firewall blocks it; else the line is down.")
+    })
 }
 
-fn router(answer: Gateway, asked: &Observation, any_alive: bool) -> Check {
+fn router(answer: Gateway, asked: &Observation, works: bool) -> Check {
     let name = format!("router {}", asked.target);
     match answer {
         Gateway::Alive => Check::pass(name, format!("it answers ({})", asked.answer)),
         Gateway::NotAsked => Check::skip(name, "this device may not ask it"),
-        Gateway::Silent | Gateway::Gone if any_alive => Check::warn(
+        Gateway::Silent | Gateway::Gone if works => Check::warn(
             name,
             "it works, but answers no questions, so a dead router looks like a dead provider",
         )
@@ -221,7 +240,7 @@ fn server(answer: Dns, asked: &Observation, names_work: bool) -> Check {
     Check::fail(name, wrong).action("Set another one on this network, or ask whose it is.")
 }
 
-fn login_page(answer: Portal, asked: &Observation, any_alive: bool) -> Check {
+fn login_page(answer: Portal, asked: &Observation, works: bool) -> Check {
     let name = "login page";
     let server = &asked.target;
     match answer {
@@ -230,7 +249,7 @@ fn login_page(answer: Portal, asked: &Observation, any_alive: bool) -> Check {
             Check::fail(name, format!("something answered in the name of {server}"))
                 .action("Sign in with a browser, or have this device let through.")
         }
-        Portal::NoAnswer if any_alive => {
+        Portal::NoAnswer if works => {
             Check::warn(name, format!("{server} does not answer, so none would be noticed"))
                 .action("Open port 80 to it, or set another server in probe.portal.")
         }

@@ -53,3 +53,33 @@ pub(super) fn judge(facts: Facts) -> Vec<Check> {
     };
     vec![check]
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::doctor::tests::rows;
+
+    #[test]
+    fn it_is_said_where_the_log_is_kept() {
+        let row = |runs, in_memory, on_disk| rows(&judge(Facts { runs, in_memory, on_disk }));
+        insta::assert_snapshot!(row(true, false, true), @"PASS system log: journald keeps it on the disk");
+        insta::assert_snapshot!(row(true, true, false), @"WARN system log: journald keeps it in memory only; the agent's own record is what lasts → Nothing needs to be done. To keep the log too: set Storage=persistent in /etc/systemd/journald.conf and restart systemd-journald.");
+        assert_eq!(row(true, true, true), row(true, true, false), "what is old does not count");
+        insta::assert_snapshot!(row(true, false, false), @"WARN system log: journald keeps nothing; the agent's own record is what lasts → To keep the log too, set Storage=persistent in /etc/systemd/journald.conf.");
+        insta::assert_snapshot!(row(false, false, false), @"SKIP system log: there is no journald here; the agent logs to its standard error");
+    }
+
+    #[test]
+    fn an_open_journal_is_found_in_the_folder_of_its_machine() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = folder.path().join("0123456789abcdef0123456789abcdef");
+        assert!(!has_open_journal(&folder.path().join("missing")));
+        fs::create_dir(&machine).expect("a folder");
+        assert!(
+            !has_open_journal(folder.path()),
+            "an empty folder is what a volatile journal leaves"
+        );
+        fs::write(machine.join("system.journal"), "").expect("a file");
+        assert!(has_open_journal(folder.path()));
+    }
+}

@@ -113,14 +113,14 @@ fn examine(bytes: &[u8], is_all: bool) -> Tail {
     let mut records = 0;
     for line in lines {
         let line = &line[..line.len() - 1];
-        let Ok(link) = serde_json::from_slice::<Link>(line) else { return Tail::Garbled };
-        if let Some((seq, hash)) = before
-            && (link.seq != seq + 1 || link.prev != hash)
+        let Ok(Link { seq, prev }) = serde_json::from_slice(line) else { return Tail::Garbled };
+        if let Some((number, hash)) = before
+            && (seq != number + 1 || prev != hash)
         {
-            return Tail::Broken { seq: link.seq };
+            return Tail::Broken { seq };
         }
         records += 1;
-        before = Some((link.seq, Digest::of(line)));
+        before = Some((seq, Digest::of(line)));
     }
     Tail::Whole { records, newest: before.map_or(0, |(seq, _)| seq) }
 }
@@ -183,5 +183,100 @@ fn space(free: Option<u64>, place: &str) -> Check {
     } else {
         Check::fail(SPACE, format!("only {detail}"))
             .action("Make room, or the next outage is lost.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::tests::rows;
+
+    /// The lines of a record with so many entries.
+    fn record(count: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut prev = Digest::none();
+        for seq in 1..=count {
+            let line = format!(r#"{{"seq":{seq},"prev":"{prev}","kind":"hour"}}"#);
+            prev = Digest::of(line.as_bytes());
+            bytes.extend(line.into_bytes());
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+
+    fn facts(tail: Tail) -> Facts {
+        Facts {
+            folder: Some("/var/lib/ispmon".into()),
+            tail,
+            free_bytes: Some(12_345 << 20),
+            running: None,
+        }
+    }
+
+    #[test]
+    fn a_chain_is_whole_wherever_the_look_begins_and_a_torn_end_is_no_damage() {
+        let bytes = record(9);
+        assert_eq!(examine(&bytes, true), Tail::Whole { records: 9, newest: 9 });
+        assert_eq!(examine(&bytes[10..], false), Tail::Whole { records: 8, newest: 9 });
+        assert_eq!(examine(&bytes[..bytes.len() - 5], true), Tail::Whole { records: 8, newest: 8 });
+        assert_eq!(examine(b"", true), Tail::Whole { records: 0, newest: 0 });
+    }
+
+    #[test]
+    fn a_record_that_was_changed_or_taken_out_is_found() {
+        let text = String::from_utf8(record(9)).expect("it is text");
+        let changed = text.replace("\"seq\":5,", "\"seq\":5, ");
+        assert_eq!(examine(changed.as_bytes(), true), Tail::Broken { seq: 6 });
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        let without = [&lines[..4], &lines[5..]].concat().concat();
+        assert_eq!(examine(without.as_bytes(), true), Tail::Broken { seq: 6 });
+        let garbled = [&lines[..4], &["\0\0\0\n"], &lines[5..]].concat().concat();
+        assert_eq!(examine(garbled.as_bytes(), true), Tail::Garbled);
+    }
+
+    #[test]
+    fn a_long_record_is_looked_at_from_near_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE_NAME);
+        assert_eq!(look(&path), Tail::Absent);
+        let bytes = record(4_000);
+        assert!(bytes.len() as u64 > TAIL_BYTES);
+        fs::write(&path, &bytes).expect("it is written");
+        let Tail::Whole { records, newest: 4_000 } = look(&path) else {
+            panic!("{:?}", look(&path))
+        };
+        assert!(records < 4_000, "{records}");
+    }
+
+    #[test]
+    fn each_state_of_the_record_has_its_row() {
+        let row = |tail| rows(&judge(&facts(tail))[..1]);
+        insta::assert_snapshot!(row(Tail::Whole { records: 312, newest: 4_711 }), @"PASS record: the newest 312 records in /var/lib/ispmon hang together, up to number 4711");
+        insta::assert_snapshot!(row(Tail::Absent), @"SKIP record: there is none in /var/lib/ispmon yet");
+        insta::assert_snapshot!(row(Tail::Unreadable("Permission denied".to_owned())), @"FAIL record: /var/lib/ispmon/journal.ndjson cannot be read: Permission denied → Make it readable: chmod a+rx /var/lib/ispmon, chmod a+r /var/lib/ispmon/*.");
+        insta::assert_snapshot!(row(Tail::Broken { seq: 17 }), @"FAIL record: record 17 in /var/lib/ispmon does not follow from the one before → See what was changed: ispmon-agent journal verify.");
+        insta::assert_snapshot!(row(Tail::Garbled), @"FAIL record: /var/lib/ispmon/journal.ndjson holds a line that is none → See where: ispmon-agent journal verify.");
+        let mut full = facts(Tail::Whole { records: 312, newest: 4_711 });
+        full.running = Some(JournalStatus {
+            waiting: 3,
+            problem: Some("The disk is full.".to_owned()),
+            ..JournalStatus::default()
+        });
+        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL record: 3 records wait in memory. The disk is full. → See to it that the agent's user can write to /var/lib/ispmon.");
+        full.running = Some(JournalStatus::default());
+        full.tail = Tail::Absent;
+        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL record: the agent runs, but there is no journal.ndjson in /var/lib/ispmon → Look into the agent's log for the reason.");
+        full.folder = None;
+        insta::assert_snapshot!(rows(&judge(&full)), @"FAIL record: there is no folder for it: this user has no home → Name one with the setting state_dir.");
+    }
+
+    #[test]
+    fn room_is_measured_against_what_a_record_needs() {
+        let row = |free| rows(&[space(free, "/var/lib/ispmon")]);
+        insta::assert_snapshot!(row(Some(64 << 20)), @"PASS disk space: 64 MiB are free in /var/lib/ispmon");
+        insta::assert_snapshot!(row(Some((64 << 20) - 1)), @"WARN disk space: only 63 MiB are free in /var/lib/ispmon; the record may grow to 64 MiB → Make room.");
+        insta::assert_snapshot!(row(Some(1 << 20)), @"FAIL disk space: only 1 MiB are free in /var/lib/ispmon → Make room, or the next outage is lost.");
+        insta::assert_snapshot!(row(None), @"SKIP disk space: how much is free in /var/lib/ispmon cannot be told");
+        assert!(free_bytes(Path::new("/nonexistent/folder")).is_some(), "of the folder above");
     }
 }

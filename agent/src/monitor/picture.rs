@@ -1,6 +1,6 @@
 //! The status: what is known at this moment, put together for the status file.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::{Watched, recorder::Recorder, schedule::index};
 use crate::{
@@ -33,26 +33,8 @@ impl Picture {
         state_dir: PathBuf,
         publisher: Option<Publisher>,
     ) -> Self {
-        let status = Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            device: watched.device.clone(),
-            pid: std::process::id(),
-            started: now,
-            written: now,
-            fresh_ms: 0,
-            state_dir,
-            condition: Condition::Unknown,
-            paused_until: None,
-            families: Vec::new(),
-            incidents: Vec::new(),
-            heartbeat: None,
-            wan_address: None,
-            blips: 0,
-            quality: None,
-            journal: JournalStatus::default(),
-            hand_over_pending: 0,
-            clock: ClockStatus::default(),
-        };
+        // How long it stays fresh is for the settings to say.
+        let status = Status::starting(&watched.device, &state_dir, now, Duration::ZERO);
         let mut picture = Self { publisher, status };
         picture.change(watched);
         picture
@@ -60,7 +42,7 @@ impl Picture {
 
     /// Takes in new settings.
     pub(super) fn change(&mut self, watched: &Watched) {
-        let fresh = watched.interval * FRESH_INTERVALS + std::time::Duration::from_mins(1);
+        let fresh = watched.interval * FRESH_INTERVALS + Duration::from_mins(1);
         self.status.fresh_ms = u64::try_from(fresh.as_millis()).unwrap_or(u64::MAX);
         self.status.device.clone_from(&watched.device);
         let url = watched.heartbeat.as_ref().map(|(url, _)| url);
@@ -137,7 +119,7 @@ impl Picture {
         self.status.condition = Condition::Stopped;
         self.publish(now);
         if let Some(publisher) = &self.publisher {
-            publisher.flush(std::time::Duration::from_millis(100));
+            publisher.flush(Duration::from_millis(100));
         }
     }
 

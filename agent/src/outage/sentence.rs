@@ -124,6 +124,14 @@ pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
     format!("Nobody watched for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
 }
 
+/// What failed, with what is known about it, such as "ISP (router answered, nothing beyond it)". Of an
+/// unstable line it is what fails at present.
+pub fn cause(incident: &Incident) -> String {
+    let cause =
+        if incident.cause == Cause::Unstable { present_cause(incident) } else { incident.cause };
+    reason(incident, cause)
+}
+
 fn subject(scope: Scope) -> &'static str {
     match scope {
         Scope::Internet | Scope::Heartbeat | Scope::Quality => "Internet",

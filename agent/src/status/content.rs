@@ -1,13 +1,17 @@
 //! The content of the status file.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Stamp,
     heartbeat::Outcome,
-    outage::{Cause, Incident, IncidentId, Party, Scope},
+    outage::{self, Cause, Incident, IncidentId, Party, Scope},
     probe::{Family, Link},
 };
 
@@ -67,6 +71,31 @@ pub struct Status {
 }
 
 impl Status {
+    /// What this process knows of itself at the moment `started`, and nothing yet of the line. It
+    /// promises to write again within `fresh_for`.
+    pub fn starting(device: &str, state_dir: &Path, started: Stamp, fresh_for: Duration) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: device.to_owned(),
+            pid: std::process::id(),
+            started,
+            written: started,
+            fresh_ms: u64::try_from(fresh_for.as_millis()).unwrap_or(u64::MAX),
+            state_dir: state_dir.to_owned(),
+            condition: Condition::Unknown,
+            paused_until: None,
+            families: Vec::new(),
+            incidents: Vec::new(),
+            heartbeat: None,
+            wan_address: None,
+            blips: 0,
+            quality: None,
+            journal: JournalStatus::default(),
+            hand_over_pending: 0,
+            clock: ClockStatus::default(),
+        }
+    }
+
     /// How soon the agent writes again at the latest.
     pub fn fresh_for(&self) -> Duration {
         Duration::from_millis(self.fresh_ms)
@@ -155,6 +184,9 @@ pub struct OpenIncident {
     /// Whose part failed, where the evidence tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Party>,
+    /// The cause with what is known about it, as a phrase for people; of an unstable line, what fails
+    /// at present.
+    pub reason: String,
     /// When it began.
     pub started: Stamp,
     /// How often the line failed in it: more than once where it is unstable.
@@ -167,7 +199,8 @@ impl OpenIncident {
     /// What the file says of an incident whose record is on the disk, or is not yet.
     pub fn new(incident: &Incident, durable: bool) -> Self {
         let Incident { id, scope, cause, party, started, failures, .. } = *incident;
-        Self { id, scope, cause, party, started, failures, durable }
+        let reason = outage::sentence::cause(incident);
+        Self { id, scope, cause, party, reason, started, failures, durable }
     }
 }
 

@@ -114,7 +114,8 @@ pub fn find(
     let mut trouble = None;
     for folder in folders {
         match read(folder) {
-            Ok(Some(status)) if state_dir.is_some_and(|wanted| wanted != status.state_dir) => {}
+            Ok(Some(status))
+                if state_dir.is_some_and(|wanted| differ(wanted, &status.state_dir)) => {}
             Ok(Some(status)) => {
                 let running = runs(&status);
                 let found = Found { folder: folder.clone(), status };
@@ -130,6 +131,15 @@ pub fn find(
         }
     }
     first.ok_or_else(|| trouble.unwrap_or_else(|| ReadError::Absent(folders.to_vec())))
+}
+
+/// Whether two paths lead to different folders. A folder that cannot be entered is told by its name.
+fn differ(one: &Path, other: &Path) -> bool {
+    one != other
+        && match (one.canonicalize(), other.canonicalize()) {
+            (Ok(one), Ok(other)) => one != other,
+            _ => true,
+        }
 }
 
 #[cfg(test)]
@@ -183,6 +193,10 @@ mod tests {
         let folders = [folder.path().to_owned()];
         let own = status().state_dir;
         assert!(find(&folders, Some(&own), |_| true).is_ok());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).expect("a link");
+        put(folder.path(), &Status { state_dir: folder.path().to_owned(), ..status() });
+        assert!(find(&folders, Some(&link), |_| true).is_ok(), "by another name");
         let other = find(&folders, Some(Path::new("/elsewhere")), |_| true);
         assert!(matches!(other, Err(ReadError::Absent(_))), "{other:?}");
     }

@@ -112,54 +112,39 @@ fn failing_family(status: &Status) -> Option<Family> {
     status.families.iter().find(down).map(|family| family.family)
 }
 
-/// An open incident, such as "The internet is down since …: the provider …".
+/// An open incident, in the words that the log has for it.
 fn describe(incident: &OpenIncident, view: &View<'_>) -> String {
+    let unstable = incident.cause == Cause::Unstable;
     let what = match incident.scope {
-        Scope::Internet => "No internet",
-        Scope::Ipv4 => "No internet by IPv4",
-        Scope::Ipv6 => "No internet by IPv6",
-        Scope::Heartbeat => "No heartbeat gets through",
-        Scope::Quality => "A bad line",
+        Scope::Internet if unstable => "Internet unstable",
+        Scope::Ipv4 if unstable => "IPv4 unstable",
+        Scope::Ipv6 if unstable => "IPv6 unstable",
+        Scope::Internet => "Internet outage",
+        Scope::Ipv4 => "IPv4 outage",
+        Scope::Ipv6 => "IPv6 outage",
+        Scope::Heartbeat => "Heartbeats have failed",
+        Scope::Quality => "Bad internet line",
     };
     let mut text = format!(
-        "{what} since {} ({} so far): {}.",
+        "{what} since {} ({} so far), cause: {}.",
         view.time(&incident.started),
         Readable(view.since(&incident.started)),
-        explain(incident.cause)
+        incident.reason
     );
+    if incident.failures > 1 {
+        let _ = write!(text, " It has failed {} times.", incident.failures);
+    }
     if let Some(party) = incident.party {
-        let whose = match party {
+        text.push_str(match party {
             Party::Yours => " That is your own part (device, cable, router, tunnel).",
             Party::Provider => " That is your provider's part.",
             Party::Other => " That is neither your part nor your provider's.",
-        };
-        text.push_str(whose);
-    }
-    if incident.failures > 1 {
-        let _ = write!(text, " It has failed {} times.", incident.failures);
+        });
     }
     if !incident.durable {
         text.push_str(" (not yet durable)");
     }
     text
-}
-
-/// What a cause means, as a clause.
-fn explain(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Link => "this device is not connected (no cable or Wi-Fi, no address or no route)",
-        Cause::Gateway => "the router does not answer",
-        Cause::CaptivePortal => "a login page answers in the internet's place",
-        Cause::Vpn => "the tunnel is dead, while the line beneath it works",
-        Cause::Isp => "nothing beyond the router answers",
-        Cause::Dns => "names cannot be looked up",
-        Cause::Clock => "this device's clock is so wrong that certificates are not valid",
-        Cause::Endpoint => "the internet works, but the address that heartbeats go to does not",
-        Cause::Credentials => "the address that heartbeats go to refuses this device",
-        Cause::Degraded => "it loses too much, or is too slow",
-        Cause::Unstable => "the line fails and returns again and again",
-        Cause::Up => "it works at this moment",
-    }
 }
 
 /// The rest, one fact a row.
@@ -325,7 +310,10 @@ impl View<'_> {
 
     /// The time since a moment in words, in whole seconds.
     pub fn ago(&self, earlier: &Stamp) -> String {
-        format!("{} ago", Readable(Duration::from_secs(self.since(earlier).as_secs())))
+        match self.since(earlier).as_secs() {
+            0 => "just now".to_owned(),
+            seconds => format!("{} ago", Readable(Duration::from_secs(seconds))),
+        }
     }
 
     /// A moment in the local time with its offset. Within this boot it is counted from now, so that a

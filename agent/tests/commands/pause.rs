@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Plays the agent: answers the first request, while `client` makes it.
 fn with_agent(
     place: &Place,
-    answer: Answer,
+    answer: &Answer,
     client: impl FnOnce() -> Ran + Send + 'static,
 ) -> (Ran, Request) {
     let socket = place.socket();
@@ -23,7 +23,7 @@ fn with_agent(
         let client = thread::spawn(client);
         let (request, reply) =
             tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
-        reply.send(&answer);
+        reply.send(answer);
         (client.join().expect("the program ends"), request)
     })
 }
@@ -45,7 +45,7 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
         let until = in_two_hours();
         let mut command = place.command(&["pause", "2h"]);
         let answer = Answer::Paused { until, again, announced };
-        let (ran, request) = with_agent(&place, answer, move || {
+        let (ran, request) = with_agent(&place, &answer, move || {
             command.stdin(std::process::Stdio::null());
             crate::place::run(command)
         });
@@ -66,7 +66,7 @@ fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
         (Answer::NotPaused, "The agent was not paused."),
     ] {
         let command = place.command(&["resume"]);
-        let (ran, request) = with_agent(&place, answer, move || crate::place::run(command));
+        let (ran, request) = with_agent(&place, &answer, move || crate::place::run(command));
         assert_eq!(request, Request::Resume);
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with(words), "{}", ran.output);
@@ -79,7 +79,7 @@ fn a_refusal_is_a_failure_with_the_agents_reason() {
     let command = place.command(&["pause", "2h"]);
     let reason = "The record cannot be written, so nobody would know of the pause.".to_owned();
     let answer = Answer::Refused { reason: reason.clone() };
-    let (ran, _) = with_agent(&place, answer, move || crate::place::run(command));
+    let (ran, _) = with_agent(&place, &answer, move || crate::place::run(command));
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
     assert_eq!(ran.errors, format!("ispmon-agent: {reason}\n"));
 }

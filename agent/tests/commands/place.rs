@@ -6,6 +6,7 @@ use std::{
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 use ispmon_agent::{
@@ -54,27 +55,9 @@ impl Place {
 
     /// The status of an agent that keeps its record here: of this very process, just now.
     pub(crate) fn status(&self) -> Status {
-        let now = Stamp::now();
-        Status {
-            version: "0.1.0".to_owned(),
-            device: "dl-home".to_owned(),
-            pid: std::process::id(),
-            started: now,
-            written: now,
-            fresh_ms: 3_600_000,
-            state_dir: self.state_dir(),
-            condition: Condition::Up,
-            paused_until: None,
-            families: Vec::new(),
-            incidents: Vec::new(),
-            heartbeat: None,
-            wan_address: None,
-            blips: 0,
-            quality: None,
-            journal: ispmon_agent::status::JournalStatus::default(),
-            hand_over_pending: 0,
-            clock: ispmon_agent::status::ClockStatus::default(),
-        }
+        let (now, hour) = (Stamp::now(), Duration::from_hours(1));
+        let status = Status::starting("dl-home", &self.state_dir(), now, hour);
+        Status { condition: Condition::Up, ..status }
     }
 
     /// Writes a status file into a folder.

@@ -1,0 +1,59 @@
+use super::*;
+
+/// Checks in one line each, for tests.
+pub(super) fn rows(checks: &[Check]) -> String {
+    let row = |check: &Check| {
+        let verdict = format!("{:?}", check.verdict).to_uppercase();
+        let action = check.action.as_ref().map(|action| format!(" → {action}"));
+        format!("{verdict} {}: {}{}", check.name, check.detail, action.unwrap_or_default())
+    };
+    checks.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_report_is_rows_with_one_action_each_and_a_summary() {
+    let mut report = Report::default();
+    report.extend([
+        Check::pass("configuration", "/etc/ispmon/agent.toml is valid"),
+        Check::warn("system log", "journald keeps it in memory only").action("Nothing to do."),
+        Check::fail("anchor 1.1.1.1:443", "no answer in 2.5 s").action("Open its port."),
+        Check::skip("login page", "probe.portal is off"),
+    ]);
+    insta::assert_snapshot!(report.to_string(), @"
+    PASS  configuration       /etc/ispmon/agent.toml is valid
+    WARN  system log          journald keeps it in memory only
+                              → Nothing to do.
+    FAIL  anchor 1.1.1.1:443  no answer in 2.5 s
+                              → Open its port.
+    SKIP  login page          probe.portal is off
+
+    SUMMARY: 1 passed, 1 warning, 1 failed, 1 skipped. Begin with: anchor 1.1.1.1:443.
+    ");
+    assert!(!report.is_healthy());
+    let json = serde_json::to_value(&report).expect("it is JSON");
+    assert_eq!(
+        json["checks"][2],
+        serde_json::json!({
+            "name": "anchor 1.1.1.1:443",
+            "result": "fail",
+            "detail": "no answer in 2.5 s",
+            "action": "Open its port.",
+        })
+    );
+}
+
+#[test]
+fn a_warning_is_no_reason_to_fail() {
+    let mut report = Report::default();
+    report.extend([Check::warn("time zone", "none is known"), Check::skip("record", "none yet")]);
+    assert!(report.is_healthy());
+    insta::assert_snapshot!(report.to_string().lines().last().unwrap_or_default(), @"SUMMARY: 0 passed, 1 warning, 0 failed, 1 skipped. Nothing keeps the agent from its work.");
+}
+
+#[test]
+fn what_is_quoted_from_elsewhere_stays_on_its_line() {
+    let mut report = Report::default();
+    report.extend([Check::fail("record", "line 3\nis \u{1b}[2J no record")]);
+    let text = report.to_string();
+    assert!(text.starts_with("FAIL  record  line 3is [2J no record\n"), "{text:?}");
+}
