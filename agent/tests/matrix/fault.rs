@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     addresses::{
-        ALPHA, BETA, CHECK_V4, DEVICE_V4, ENDPOINT_V4, ENDPOINT_V6, PORTAL_V4, PORTAL_V6,
-        ROUTER_V4, TUNNEL_PEER, v6,
+        ALPHA, BETA, CHECK_V4, DEVICE_V4, ENDPOINT_V4, PORTAL_V4, PORTAL_V6, ROUTER_V4,
+        TUNNEL_PEER, v6,
     },
     endpoint::{Certificate, Reply},
     forwarder::Weather,
@@ -356,7 +356,7 @@ impl Question {
     pub(crate) fn ask(self, house: &House) -> io::Result<Seen> {
         let address: (IpAddr, u16) = match self {
             Self::AnchorV4 => (ALPHA[0].parse().expect("an address"), 443),
-            Self::AnchorV6 => (v6(ALPHA[2]).into(), 443),
+            Self::AnchorV6 => (v6(ALPHA[1]).into(), 443),
             Self::Router => (ROUTER_V4[0].into(), 80),
             Self::Web => (CHECK_V4.into(), 80),
             Self::Endpoint => (ENDPOINT_V4.into(), 443),
@@ -375,7 +375,6 @@ fn connect(address: SocketAddr) -> Seen {
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => Seen::Refused,
             io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Seen::Unreachable,
-            io::ErrorKind::PermissionDenied => Seen::Unreachable,
             _ => Seen::Silence,
         },
     }
