@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) probe: Duration,
     /// How long after a start the line may take to come up; 60 s by default.
     pub(crate) settle: Duration,
+    /// The least severe level that is logged; `debug` here, so that the log tells of every heartbeat.
+    pub(crate) log: &'static str,
     /// The size of a file system for the record alone; without one it is on the disk.
     pub(crate) disk: Option<&'static str>,
 }
@@ -61,6 +63,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(30),
             probe: Duration::from_secs(5),
             settle: Duration::from_mins(1),
+            log: "debug",
             disk: None,
         }
     }
@@ -102,7 +105,7 @@ impl Desk {
 
     /// Writes what the agent reads at its start.
     fn furnish(&self, settings: &Settings, world: &World) -> io::Result<()> {
-        let Settings { heartbeat, timeout, probe, settle, .. } = settings;
+        let Settings { heartbeat, timeout, probe, settle, log, .. } = settings;
         let configuration = format!(
             "device = \"matrix\"\n\
              state_dir = \"{}\"\n\
@@ -114,7 +117,7 @@ impl Desk {
              interval = \"{}ms\"\n\
              settle = \"{}ms\"\n\
              [log]\n\
-             level = \"debug\"\n",
+             level = \"{log}\"\n",
             self.state().display(),
             heartbeat.as_millis(),
             timeout.as_millis(),

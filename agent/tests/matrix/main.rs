@@ -133,14 +133,20 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
     let lines = play(&rows, &run, arguments.jobs);
     let took = clock::boot_time().saturating_sub(begun).as_secs();
     let passed = lines.iter().filter(|line| line.passed()).count();
-    let text = format!(
-        "{}\n{passed} of {} rows passed in {took} s.\n",
-        finding::table(&lines),
-        lines.len()
-    );
+    let text =
+        format!("{}\n{passed} of {} rows passed in {took} s.", finding::table(&lines), lines.len());
     println!("\n{text}");
     if let Some(file) = &arguments.table {
-        fs::write(file, &text)?;
+        let command = if arguments.full { "--rows all --full" } else { "--rows all" };
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        let processors = thread::available_parallelism()?;
+        let head = format!(
+            "# The fault matrix, as it was last played\n\n\
+             `cargo test -p ispmon-agent --test matrix -- {command} --table FILE`, on Linux {} with \
+             {processors} processors. The folder of this program says what the rows do.\n\n",
+            kernel.trim()
+        );
+        fs::write(file, format!("{head}{text}\n"))?;
     }
     if arguments.keep {
         println!("Records and logs are kept in {}.", folder.keep().display());

@@ -64,7 +64,7 @@ impl<'a> Stage<'a> {
     /// Builds the world of the row of this name, without an agent.
     pub(crate) fn build(run: &'a Run, name: &str) -> Result<Self, String> {
         let world = World::new().map_err(|error| format!("the house cannot be built: {error}"))?;
-        world.verify_working()?;
+        world.wait_until_working()?;
         let desk =
             Desk::new(run.folder.join(name)).map_err(|error| format!("the desk: {error}"))?;
         Ok(Self { run, world, desk, agent: None })

@@ -51,7 +51,7 @@ impl Failure {
         let mut stage = Stage::build(run, name)?;
         if self.tunnel {
             stage.world.insert_tunnel().map_err(|error| format!("the tunnel: {error}"))?;
-            stage.world.verify_working()?;
+            stage.world.wait_until_working()?;
         }
         if let Some(habit) = self.habit {
             stage.strike(habit)?;

@@ -74,7 +74,7 @@ fn bad_line(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
     let full = stage.run.full;
     let probe = Duration::from_secs(if full { 5 } else { 1 });
     stage.world.insert_forwarder(SEED).map_err(|error| format!("the forwarder: {error}"))?;
-    stage.world.verify_working()?;
+    stage.world.wait_until_working()?;
     stage.start(&Settings { probe, ..Settings::default() })?;
     stage.wait_until_up()?;
     let bad = stage.strike(Fault::Line(weather))?;

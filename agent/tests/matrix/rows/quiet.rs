@@ -124,10 +124,9 @@ fn roam(run: &Run, name: &str) -> Result<Finding, String> {
     stage.strike_unseen(Fault::CablePulled)?;
     stage.sleep(Duration::from_secs(1))?;
     let house = &stage.world.house;
-    let moved = house
-        .router
-        .ip("link set lan0 master guest\nlink set lan0 up\n")
-        .and_then(|()| house.device.ip("addr flush dev eth0 scope global\nroute flush dev eth0\n"));
+    let moved = house.router.ip("link set lan0 master guest\nlink set lan0 up\n").and_then(|()| {
+        house.device.ip("addr flush dev eth0 scope global\nroute del ::/0 dev eth0\n")
+    });
     moved.map_err(|error| format!("the move: {error}"))?;
     stage.sleep(Duration::from_millis(700))?;
     let addresses = crate::house::House::device_addresses(1);
