@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     RouterResets,
     /// The name server does not answer.
     NamesSilent,
+    /// The first of the two name servers that the device knows does not answer.
+    FirstNameServerSilent,
     /// The name server gives an address for every name.
     NamesLie,
     /// A login page answers plain HTTP; the rest is swallowed.

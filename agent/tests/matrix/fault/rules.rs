@@ -55,6 +55,9 @@ impl Fault {
                 (&house.router, forward("meta l4proto tcp reject with tcp reset\ndrop"))
             }
             Self::NamesSilent => (&house.resolver, input("th dport 53 drop")),
+            Self::FirstNameServerSilent => {
+                (&house.resolver, input("meta nfproto ipv4 th dport 53 drop"))
+            }
             Self::Portal => (
                 &house.router,
                 format!(

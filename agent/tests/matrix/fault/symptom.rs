@@ -97,7 +97,9 @@ impl Fault {
                 (Name, &[Seen::Silence]),
                 (Router, &[Seen::Refused]),
             ],
-            Self::NamesSilent => &[(Name, &[Seen::Silence]), (AnchorV4, &[Seen::Connected])],
+            Self::NamesSilent | Self::FirstNameServerSilent => {
+                &[(Name, &[Seen::Silence]), (AnchorV4, &[Seen::Connected])]
+            }
             Self::NamesLie => &[(Name, &[Seen::Lie]), (AnchorV4, &[Seen::Connected])],
             Self::Portal => &[
                 (Web, &[Seen::Connected]),

@@ -37,6 +37,13 @@ pub(super) fn rows() -> Vec<Row> {
             play: Play::Own(flapping),
         },
         Row {
+            name: "start-late",
+            title: "The agent starts 20 s before the network does.",
+            scaled: "",
+            seconds: [60, 60],
+            play: Play::Own(start_late),
+        },
+        Row {
             name: "roam",
             title: "The device roams to another network within 2 s.",
             scaled: "",
@@ -45,7 +52,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             name: "resolver-hangs",
-            title: "The name servers hang for 5 min.",
+            title: "The first of two name servers hangs for 5 min.",
             scaled: "90 s instead of 5 min",
             seconds: [115, 330],
             play: Play::Own(resolver_hangs),
@@ -117,6 +124,17 @@ fn flapping(run: &Run, name: &str) -> Result<Finding, String> {
     Ok(finding)
 }
 
+fn start_late(run: &Run, name: &str) -> Result<Finding, String> {
+    let mut stage = Stage::build(run, name)?;
+    stage.strike(Fault::CablePulled)?;
+    stage.start(&Settings::default())?;
+    stage.sleep(Duration::from_secs(20))?;
+    stage.repair(Fault::CablePulled)?;
+    stage.wait_until_up()?;
+    stage.sleep(Duration::from_secs(15))?;
+    Ok(nothing(&stage.finish()?))
+}
+
 fn roam(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start(&beating(run))?;
@@ -141,9 +159,9 @@ fn resolver_hangs(run: &Run, name: &str) -> Result<Finding, String> {
     let settings = beating(run);
     stage.start(&settings)?;
     stage.wait_until_up()?;
-    stage.strike(Fault::NamesSilent)?;
+    stage.strike(Fault::FirstNameServerSilent)?;
     stage.sleep(Duration::from_secs(if run.full { 300 } else { 90 }))?;
-    stage.repair(Fault::NamesSilent)?;
+    stage.repair(Fault::FirstNameServerSilent)?;
     stage.sleep(Duration::from_secs(10))?;
     let mut finding = every_beat(&stage, &settings);
     let record = nothing(&stage.finish()?);
