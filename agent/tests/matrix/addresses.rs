@@ -3,7 +3,7 @@
 //! The hosts on the "internet" have public addresses, because the agent is right to distrust an answer
 //! that names a private one. Nothing leaves the namespaces, so nobody else has them here.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The device in the router's network, and after a roam in the other one.
 pub(crate) const DEVICE_V4: [Ipv4Addr; 2] =
@@ -35,24 +35,16 @@ pub(crate) const TUNNEL_PEER: Ipv4Addr = Ipv4Addr::new(146, 70, 1, 1);
 pub(crate) const CHECK_V4: Ipv4Addr = Ipv4Addr::new(23, 40, 80, 80);
 pub(crate) const CHECK_V6: &str = "2600:1400::80";
 
-/// The anchors of two organisations.
-pub(crate) const ALPHA: [&str; 4] =
-    ["1.1.1.1", "1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"];
+/// The agent's own anchors: those of one organisation, and those of two others.
+pub(crate) const ALPHA: [&str; 2] = ["1.1.1.1", "2606:4700:4700::1111"];
 pub(crate) const BETA: [&str; 4] = ["8.8.8.8", "9.9.9.9", "2001:4860:4860::8888", "2620:fe::fe"];
 
 /// The name that heartbeats go to.
 pub(crate) const ENDPOINT_NAME: &str = "beat.ispmon.example";
-/// The name of the portal check's server.
-pub(crate) const CHECK_NAME: &str = "check.ispmon.example";
+/// The agent's own servers for the portal check.
+pub(crate) const CHECK_NAMES: [&str; 2] = ["connectivitycheck.gstatic.com", "cp.cloudflare.com"];
 
 /// An address that is written above.
 pub(crate) fn v6(text: &str) -> Ipv6Addr {
     text.parse().expect("it is an IPv6 address")
-}
-
-/// All anchors, those of the two organisations in turn.
-pub(crate) fn anchors() -> Vec<SocketAddr> {
-    let pairs = ALPHA.iter().zip(BETA).flat_map(|(alpha, beta)| [*alpha, beta]);
-    let addresses = pairs.map(|text| text.parse::<IpAddr>().expect("it is an address"));
-    addresses.map(|address| SocketAddr::new(address, 443)).collect()
 }

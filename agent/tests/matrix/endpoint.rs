@@ -60,8 +60,6 @@ struct Now {
     reply: Reply,
     certificate: Certificate,
     beats: Vec<Beat>,
-    /// All incidents and gaps that were handed over, repetitions included.
-    outages: Vec<Value>,
 }
 
 impl Endpoint {
@@ -77,12 +75,7 @@ impl Endpoint {
             stranger.server(ENDPOINT_NAME, 2020..2100),
             authority.server(ENDPOINT_NAME, 2090..2100),
         ];
-        let now = Now {
-            reply: Reply::Genuine,
-            certificate: Certificate::Valid,
-            beats: Vec::new(),
-            outages: Vec::new(),
-        };
+        let now = Now { reply: Reply::Genuine, certificate: Certificate::Valid, beats: Vec::new() };
         Self { authority, configurations, now: Mutex::new(now), changed: Condvar::new() }
     }
 
@@ -106,11 +99,6 @@ impl Endpoint {
         self.lock().beats.clone()
     }
 
-    /// What was handed over so far.
-    pub(crate) fn outages(&self) -> Vec<Value> {
-        self.lock().outages.clone()
-    }
-
     /// Waits until a heartbeat was answered after `moment`; `None` when none came within `patience`.
     pub(crate) fn wait_for_beat(&self, moment: Duration, patience: Duration) -> Option<Beat> {
         let newest = |now: &Now| now.beats.iter().find(|beat| beat.at > moment).copied();
@@ -127,7 +115,7 @@ impl Endpoint {
         let Ok(request) = http::read(&mut stream).await else { return };
         let reply = self.lock().reply;
         let answer = match reply {
-            Reply::Genuine => self.answer(&request),
+            Reply::Genuine => answer_genuinely(&request),
             Reply::Status(status) => http::answer(status, "", "As you wish."),
             Reply::Silence => future::pending().await,
         };
@@ -138,24 +126,9 @@ impl Endpoint {
         }
     }
 
-    fn answer(&self, request: &http::Request) -> String {
-        if request.target() == "/api/outages" {
-            return http::answer(
-                200,
-                "",
-                &json!({ "accepted": incidents(request).len() }).to_string(),
-            );
-        }
-        http::answer(200, "Content-Type: text/plain\r\nx-ispmon-expected: yes\r\n", "ok")
-    }
-
     fn note(&self, request: &http::Request) {
         let mut now = self.lock();
-        if request.target() == "/api/outages" {
-            now.outages.extend(incidents(request));
-        } else if let Ok(Heartbeat { agent: Some(agent), .. }) =
-            serde_json::from_slice(&request.body)
-        {
+        if let Ok(Heartbeat { agent: Some(agent), .. }) = serde_json::from_slice(&request.body) {
             let beat = Beat { at: clock::boot_time(), sequence: agent.seq, state: agent.state };
             now.beats.push(beat);
         }
@@ -165,6 +138,13 @@ impl Endpoint {
     fn lock(&self) -> MutexGuard<'_, Now> {
         self.now.lock().expect("no server panicked")
     }
+}
+
+fn answer_genuinely(request: &http::Request) -> String {
+    if request.target() == "/api/outages" {
+        return http::answer(200, "", &json!({ "accepted": incidents(request).len() }).to_string());
+    }
+    http::answer(200, "Content-Type: text/plain\r\nx-ispmon-expected: yes\r\n", "ok")
 }
 
 fn incidents(request: &http::Request) -> Vec<Value> {

@@ -3,15 +3,18 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
-    io::{self, Read as _, Write as _},
+    io,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokio::{io::unix::AsyncFd, runtime::Handle, time::sleep};
+use tokio::{runtime::Handle, time::sleep};
 
-use crate::{addresses::WAN_V4, kernel, namespace::Namespace};
+use crate::{
+    addresses::WAN_V4,
+    kernel::{self, Tun},
+    namespace::Namespace,
+};
 
 /// What happens to packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -58,7 +61,7 @@ impl Forwarder {
         let state = State { weather: Weather::default(), count: Count::default(), random };
         let state = Arc::new(Mutex::new(state));
         let _inside = runtime.enter();
-        let tun = Arc::new(AsyncFd::new(tun)?);
+        let tun = Arc::new(Tun::new(tun)?);
         runtime.spawn(forward(tun, Arc::clone(&state)));
         Ok(Self { state })
     }
@@ -75,20 +78,20 @@ impl Forwarder {
 }
 
 /// Passes packets on for ever.
-async fn forward(tun: Arc<AsyncFd<File>>, state: Arc<Mutex<State>>) {
-    let mut buffer = [0; 65_536];
+async fn forward(tun: Arc<Tun>, state: Arc<Mutex<State>>) {
+    let mut buffer = vec![0; 65_536];
     loop {
-        let Ok(mut ready) = tun.readable().await else { return };
-        let Ok(Ok(length)) = ready.try_io(|tun| tun.get_ref().read(&mut buffer)) else { continue };
+        let length = tun.take(&mut buffer).await;
         let packet = buffer[..length].to_vec();
         let Some(delay) = state.lock().expect("no task panicked").judge(&packet) else { continue };
+        if delay.is_zero() {
+            tun.send(&packet);
+            continue;
+        }
         let tun = Arc::clone(&tun);
         tokio::spawn(async move {
-            if !delay.is_zero() {
-                sleep(delay).await;
-            }
-            // A packet that the kernel does not take is lost, as packets are.
-            let _ = tun.get_ref().write(&packet);
+            sleep(delay).await;
+            tun.send(&packet);
         });
     }
 }
@@ -108,7 +111,7 @@ impl State {
 }
 
 /// Whether a packet comes from the house, by its source address: the router's of IPv4, the network's
-/// of IPv6 (2a00:7070::/40).
+/// of IPv6 (`2a00:7070::/40`).
 fn from_house(packet: &[u8]) -> bool {
     match packet.first().map(|byte| byte >> 4) {
         Some(4) => packet.get(12..16) == Some(&WAN_V4.octets()),

@@ -50,6 +50,9 @@ impl House {
             forwarding.set("ipv4/ip_forward", "1")?;
             forwarding.set("ipv6/conf/all/forwarding", "1")?;
         }
+        // The provider tells of each packet that it refuses, not of one in a second.
+        house.isp.set("ipv4/icmp_ratelimit", "0")?;
+        house.isp.set("ipv6/icmp/ratelimit", "0")?;
         house.connect_router()?;
         house.connect_isp()?;
         house.device.ip(&format!("link set eth0 up\n{}", Self::device_addresses(0)))?;

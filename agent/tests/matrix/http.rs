@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// A request.
 pub(crate) struct Request {
-    pub(crate) head: String,
+    head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -14,11 +14,6 @@ impl Request {
     /// The path with its query, such as `/api/ping?x=1`.
     pub(crate) fn target(&self) -> &str {
         self.head.split_whitespace().nth(1).unwrap_or_default()
-    }
-
-    /// What stands behind the question mark.
-    pub(crate) fn query(&self) -> &str {
-        self.target().split_once('?').map_or("", |(_, query)| query)
     }
 }
 

@@ -1,9 +1,10 @@
-//! The two requests to the kernel for which no safe wrapper exists.
+//! The requests to the kernel for which no safe wrapper exists.
 #![allow(unsafe_code, reason = "each use is explained where it stands")]
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    future,
+    io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
 };
 
@@ -12,6 +13,7 @@ use rustix::{
     ioctl::{Updater, ioctl},
     thread::{UnshareFlags, unshare_unsafe},
 };
+use tokio::io::unix::AsyncFd;
 
 /// Moves the calling thread into a new, empty network namespace.
 pub(crate) fn leave_network() -> io::Result<()> {
@@ -29,8 +31,35 @@ struct InterfaceRequest {
     rest: [u8; 22],
 }
 
-/// Makes a TUN interface of that name in the namespace of the calling thread. Each read of the file
-/// takes an IP packet that was sent to it, each write is a packet that comes from it; neither waits.
+/// A TUN interface: this program takes the packets that are sent to it, and sends packets that come from
+/// it. It goes away when this is dropped.
+pub(crate) struct Tun(AsyncFd<File>);
+
+impl Tun {
+    /// Takes a file of [`open_tun`], within the context of the runtime that will wait for it.
+    pub(crate) fn new(file: File) -> io::Result<Self> {
+        // SAFETY: the file keeps its descriptor until it is dropped, and nobody gets at it before.
+        Ok(Self(unsafe { AsyncFd::register(file) }?))
+    }
+
+    /// Waits for a packet, and returns its length.
+    pub(crate) async fn take(&self, buffer: &mut [u8]) -> usize {
+        loop {
+            // The runtime ends before the interface does.
+            let Ok(mut ready) = self.0.readable().await else { return future::pending().await };
+            if let Ok(Ok(length)) = ready.try_io(|file| file.get_ref().read(buffer)) {
+                return length;
+            }
+        }
+    }
+
+    /// Sends a packet; one that the kernel does not take is lost, as packets are.
+    pub(crate) fn send(&self, packet: &[u8]) {
+        let _ = self.0.get_ref().write(packet);
+    }
+}
+
+/// Makes a TUN interface of that name in the namespace of the calling thread.
 pub(crate) fn open_tun(name: &str) -> io::Result<File> {
     /// `_IOW('T', 202, int)`, `IFF_TUN` and `IFF_NO_PI` of `linux/if_tun.h`.
     const TUNSETIFF: u32 = 0x4004_54ca;

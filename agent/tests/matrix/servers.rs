@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
     net::TcpStream,
     runtime::{self, Handle},
     sync::oneshot,
@@ -102,9 +102,9 @@ fn udp(namespace: &Namespace, port: u16) -> io::Result<tokio::net::UdpSocket> {
 
 /// The genuine server of the portal check.
 async fn answer_check(mut stream: TcpStream) {
-    let Ok(request) = http::read(&mut stream).await else { return };
-    let nonce = request.query().to_owned();
-    let answer = http::answer(200, "", &nonce);
-    let _ = stream.write_all(answer.as_bytes()).await;
-    let _ = stream.read(&mut [0]).await;
+    let Ok(_request) = http::read(&mut stream).await else { return };
+    let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+    // The caller may be gone, which is no matter.
+    let _ = stream.write_all(answer).await;
+    let _ = stream.shutdown().await;
 }

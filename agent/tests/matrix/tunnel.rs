@@ -2,22 +2,19 @@
 //! that travel inside UDP to a peer on the internet, which lets them out there.
 
 use std::{
-    fs::File,
-    future,
-    io::{self, Read as _, Write as _},
+    io,
     net::{Ipv4Addr, UdpSocket},
-    sync::Arc,
 };
 
-use tokio::{io::unix::AsyncFd, runtime::Handle};
+use tokio::runtime::Handle;
 
 use crate::{
     addresses::{ROUTER_V4, TUNNEL_PEER},
     house::House,
-    kernel,
+    kernel::{self, Tun},
 };
 
-/// The peer's port; WireGuard's.
+/// The peer's port, the one that `WireGuard` uses.
 const PORT: u16 = 51_820;
 
 /// Builds the tunnel and routes everything into it. It works until somebody stops what is sent to
@@ -54,11 +51,9 @@ pub(crate) fn build(house: &House, runtime: &Handle) -> io::Result<()> {
         Ok(socket)
     })??;
     let _inside = runtime.enter();
-    let (near, far) = (Arc::new(AsyncFd::new(near)?), Arc::new(AsyncFd::new(far)?));
-    let device = Arc::new(from_std(device)?);
-    let peer = Arc::new(from_std(peer)?);
-    runtime.spawn(serve_device(near, device));
-    runtime.spawn(serve_peer(far, peer));
+    let (near, far) = (Tun::new(near)?, Tun::new(far)?);
+    runtime.spawn(serve_device(near, from_std(device)?));
+    runtime.spawn(serve_peer(far, from_std(peer)?));
     Ok(())
 }
 
@@ -68,46 +63,36 @@ fn from_std(socket: UdpSocket) -> io::Result<tokio::net::UdpSocket> {
 }
 
 /// The device's end.
-async fn serve_device(tun: Arc<AsyncFd<File>>, socket: Arc<tokio::net::UdpSocket>) {
+async fn serve_device(tun: Tun, socket: tokio::net::UdpSocket) {
     let (mut outward, mut inward) = ([0; 2_048], [0; 2_048]);
     loop {
         tokio::select! {
-            length = read(&tun, &mut outward) => {
+            length = tun.take(&mut outward) => {
                 // What cannot be sent is lost.
                 let _ = socket.send(&outward[..length]).await;
             }
             Ok(length) = socket.recv(&mut inward) => {
-                let _ = tun.get_ref().write(&inward[..length]);
+                tun.send(&inward[..length]);
             }
         }
     }
 }
 
 /// The peer's end, which answers to wherever the device sent its newest packet from.
-async fn serve_peer(tun: Arc<AsyncFd<File>>, socket: Arc<tokio::net::UdpSocket>) {
+async fn serve_peer(tun: Tun, socket: tokio::net::UdpSocket) {
     let (mut outward, mut inward) = ([0; 2_048], [0; 2_048]);
     let mut client = None;
     loop {
         tokio::select! {
-            length = read(&tun, &mut inward) => {
+            length = tun.take(&mut inward) => {
                 if let Some(client) = client {
                     let _ = socket.send_to(&inward[..length], client).await;
                 }
             }
             Ok((length, from)) = socket.recv_from(&mut outward) => {
                 client = Some(from);
-                let _ = tun.get_ref().write(&outward[..length]);
+                tun.send(&outward[..length]);
             }
-        }
-    }
-}
-
-/// The length of the next packet; it waits for ever when there will be none.
-async fn read(tun: &AsyncFd<File>, buffer: &mut [u8]) -> usize {
-    loop {
-        let Ok(mut ready) = tun.readable().await else { return future::pending().await };
-        if let Ok(Ok(length)) = ready.try_io(|tun| tun.get_ref().read(buffer)) {
-            return length;
         }
     }
 }

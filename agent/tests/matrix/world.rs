@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use ispmon_agent::clock;
 
 use crate::{
-    fault::{Fault, Seen},
+    fault::{Fault, Question, Seen},
     forwarder::Forwarder,
     house::House,
     servers::Servers,
@@ -59,21 +59,28 @@ impl World {
 
     /// Proves that a fault does what it is said to do.
     pub(crate) fn verify(&self, fault: Fault) -> Result<(), String> {
-        for &(question, expected) in fault.symptoms() {
-            let seen = question.ask(&self.house).map_err(|error| error.to_string())?;
-            if !expected.contains(&seen) {
-                return Err(format!(
-                    "the set-up is wrong: with {fault:?}, {question:?} should end with {expected:?}, \
-                     but it ended with {seen:?}"
-                ));
-            }
-        }
-        Ok(())
+        let broken = format!("{fault:?}");
+        fault
+            .symptoms()
+            .iter()
+            .try_for_each(|(question, seen)| self.require(*question, seen, &broken))
     }
 
-    /// Proves that everything works.
-    pub(crate) fn verify_working(&self) -> Result<(), String> {
-        use crate::fault::Question::{AnchorV4, AnchorV6, Endpoint, Name, Router, Web};
+    /// Waits until everything works: neighbours need a moment to find each other in a new house.
+    pub(crate) fn wait_until_working(&self) -> Result<(), String> {
+        const TRIES: usize = 5;
+        let mut result = Ok(());
+        for _ in 0..TRIES {
+            result = self.verify_working();
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    fn verify_working(&self) -> Result<(), String> {
+        use Question::{AnchorV4, AnchorV6, Endpoint, Name, Router, Web};
         let expected = [
             (AnchorV4, Seen::Connected),
             (AnchorV6, Seen::Connected),
@@ -82,14 +89,19 @@ impl World {
             (Name, Seen::Truth),
             (Router, Seen::Refused),
         ];
-        for (question, expected) in expected {
-            let seen = question.ask(&self.house).map_err(|error| error.to_string())?;
-            if seen != expected {
-                return Err(format!(
-                    "the set-up is wrong: {question:?} should end with {expected:?}, but it ended with {seen:?}"
-                ));
-            }
+        expected
+            .iter()
+            .try_for_each(|(question, expected)| self.require(*question, &[*expected], "nothing"))
+    }
+
+    fn require(&self, question: Question, expected: &[Seen], broken: &str) -> Result<(), String> {
+        let seen = question.ask(&self.house).map_err(|error| error.to_string())?;
+        if expected.contains(&seen) {
+            return Ok(());
         }
-        Ok(())
+        Err(format!(
+            "the set-up is wrong: with {broken} broken, {question:?} should end with {expected:?}, but it \
+             ended with {seen:?}"
+        ))
     }
 }

@@ -1,0 +1,247 @@
+//! The agent under test: the real program, without privileges, on the device of a house.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use ispmon_agent::{clock, journal::Record};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    addresses::{ENDPOINT_NAME, ROUTER_V4, ROUTER_V6},
+    world::World,
+};
+
+/// The user that it runs as: `nobody`.
+pub(crate) const USER: u32 = 65_534;
+
+/// Makes the device's world of files and starts the agent in it. Its arguments are the file for
+/// `/etc/resolv.conf`, the folder of the record, and what goes over that folder: `disk` or a size.
+///
+/// `/sys` shows the interfaces of the namespace in which it was mounted. The death of the thread that
+/// started the agent is the agent's own, so none outlives this program.
+const ENTER: &str = r#"
+set -e
+mount --bind "$0" "$(readlink -f /etc/resolv.conf)"
+mount -t sysfs sysfs /sys
+if [ "$2" != disk ]; then
+  mount -t tmpfs -o "size=$2,uid=65534,gid=65534,mode=0755" tmpfs "$1"
+fi
+shift 2
+exec setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all \
+  --no-new-privs --pdeathsig KILL "$@"
+"#;
+
+/// What differs from the agent's defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// The time between two heartbeats; 60 s by default.
+    pub(crate) heartbeat: Duration,
+    /// How long one may take; 30 s by default.
+    pub(crate) timeout: Duration,
+    /// The time between two probes; 5 s by default.
+    pub(crate) probe: Duration,
+    /// How long after a start the line may take to come up; 60 s by default.
+    pub(crate) settle: Duration,
+    /// The least severe level that is logged; `debug` here, so that the log tells of every heartbeat.
+    pub(crate) log: &'static str,
+    /// The size of a file system for the record alone; without one it is on the disk.
+    pub(crate) disk: Option<&'static str>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_mins(1),
+            timeout: Duration::from_secs(30),
+            probe: Duration::from_secs(5),
+            settle: Duration::from_mins(1),
+            log: "debug",
+            disk: None,
+        }
+    }
+}
+
+/// A line of the agent's log.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    /// When it was read, by the boot-time clock.
+    pub(crate) at: Duration,
+    pub(crate) text: String,
+}
+
+/// A folder in which an agent finds its configuration and keeps its record.
+pub(crate) struct Desk {
+    folder: PathBuf,
+}
+
+impl Desk {
+    /// Makes the folder.
+    pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
+        let state = folder.join("state");
+        fs::create_dir_all(&state)?;
+        // The row's parent folder is a private one by nature, but the agent is another user.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+        chown(&state, Some(USER), Some(USER))?;
+        Ok(Self { folder })
+    }
+
+    /// The folder of the record.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// The path of another file at the desk.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Writes what the agent reads at its start.
+    fn furnish(&self, settings: &Settings, world: &World) -> io::Result<()> {
+        let Settings { heartbeat, timeout, probe, settle, log, .. } = settings;
+        let configuration = format!(
+            "device = \"matrix\"\n\
+             state_dir = \"{}\"\n\
+             [heartbeat]\n\
+             url = \"https://{ENDPOINT_NAME}/api/ping\"\n\
+             interval = \"{}ms\"\n\
+             timeout = \"{}ms\"\n\
+             [probe]\n\
+             interval = \"{}ms\"\n\
+             settle = \"{}ms\"\n\
+             [log]\n\
+             level = \"{log}\"\n",
+            self.state().display(),
+            heartbeat.as_millis(),
+            timeout.as_millis(),
+            probe.as_millis(),
+            settle.as_millis(),
+        );
+        fs::write(self.folder.join("agent.toml"), configuration)?;
+        fs::write(self.folder.join("root.pem"), world.servers.endpoint.root())?;
+        let name_servers = format!("nameserver {}\nnameserver {}\n", ROUTER_V4[0], ROUTER_V6[0]);
+        fs::write(self.folder.join("resolv.conf"), name_servers)
+    }
+}
+
+/// A running agent; dropped, it is killed.
+pub(crate) struct Agent {
+    child: Child,
+    state: PathBuf,
+    log: Arc<Mutex<Vec<Logged>>>,
+}
+
+impl Agent {
+    /// Starts `program` (the agent, or what runs it) at the desk.
+    pub(crate) fn start(
+        program: &[&str],
+        desk: &Desk,
+        settings: &Settings,
+        world: &World,
+    ) -> io::Result<Self> {
+        desk.furnish(settings, world)?;
+        let mut command: Command = world.house.device.command("unshare");
+        command.args(["--mount", "sh", "-c", ENTER]);
+        command.arg(desk.folder.join("resolv.conf")).arg(desk.state());
+        command.arg(settings.disk.unwrap_or("disk"));
+        command.args(program).args(["run", "--config"]).arg(desk.folder.join("agent.toml"));
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("SSL_CERT_FILE", desk.folder.join("root.pem")).env("HOME", &desk.folder);
+        command.current_dir(&desk.folder).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let stderr = child.stderr.take().expect("it is piped");
+        let log = Arc::new(Mutex::<Vec<Logged>>::default());
+        let lines = Arc::clone(&log);
+        let mut copy = File::options().create(true).append(true).open(desk.file("agent.log"))?;
+        thread::spawn(move || {
+            for text in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // The copy is for people who look for a reason; no row reads it.
+                let _ = writeln!(copy, "{text}");
+                let line = Logged { at: clock::boot_time(), text };
+                lines.lock().expect("nobody panics with it").push(line);
+            }
+        });
+        // Seen from here, a file system that covers the folder is behind the agent's own root.
+        let mut state = desk.state();
+        if settings.disk.is_some() {
+            let inside = state.strip_prefix("/").unwrap_or(&state);
+            state = Path::new("/proc").join(child.id().to_string()).join("root").join(inside);
+        }
+        Ok(Self { child, state, log })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The folder of its record as this program sees it.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> Vec<Logged> {
+        self.log.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Why it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let status = self.child.try_wait().ok()??;
+        let log = self.log();
+        let newest: Vec<_> = log.iter().rev().take(5).map(|line| line.text.as_str()).collect();
+        Some(format!("the agent ended with {status}; its newest lines are: {}", newest.join(" / ")))
+    }
+
+    /// Its record so far. A last line that is being written is left out.
+    pub(crate) fn journal(&self) -> Result<Vec<Record>, String> {
+        let path = self.state.join("journal.ndjson");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        };
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let read = |line: &str| {
+            serde_json::from_str(line).map_err(|error| format!("no record ({error}): {line}"))
+        };
+        whole.lines().map(read).collect()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Asks it to leave; an agent that does not within `patience` is killed, which is an error.
+    pub(crate) fn stop(mut self, patience: Duration) -> Result<(), String> {
+        self.signal(Signal::TERM).map_err(|error| format!("SIGTERM: {error}"))?;
+        let deadline = clock::boot_time() + patience;
+        while clock::boot_time() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return if status.success() {
+                    Ok(())
+                } else {
+                    Err(format!("it ended with {status}"))
+                };
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("the agent did not leave within {} s", patience.as_secs()))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,93 @@
+//! What the agent costs while all is well, with its defaults. Figures are printed and not judged, because
+//! they depend on the machine and on how the agent was built.
+
+use std::{fs, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    agent::Settings,
+    stage::{Run, Stage},
+};
+
+/// How long is measured.
+const TIME: Duration = Duration::from_mins(10);
+/// Processor time is counted in ticks of this length (`USER_HZ` is 100 on every Linux).
+const TICK: Duration = Duration::from_millis(10);
+
+/// What has been counted so far.
+struct Count {
+    /// Ticks of processor time.
+    ticks: u64,
+    /// Bytes that went to the disk, in whole pages.
+    written: u64,
+    /// Bytes of the record.
+    record: u64,
+    /// Packets on the device's line, both ways.
+    packets: u64,
+    /// Their bytes, with the head of each Ethernet frame.
+    bytes: u64,
+}
+
+/// Measures and prints a table.
+pub(crate) fn print(run: &Run) -> Result<(), String> {
+    let mut stage = Stage::build(run, "figures")?;
+    stage.start(&Settings { log: "info", ..Settings::default() })?;
+    stage.wait_until_up()?;
+    let before = count(&stage)?;
+    stage.sleep(TIME)?;
+    let after = count(&stage)?;
+    let resident = number_in(&format!("/proc/{}/status", stage.agent().id()), "VmRSS:")?;
+    stage.finish()?;
+    let counted = |of: fn(&Count) -> u64| (of(&after) - of(&before)) as f64;
+    let hourly = |of: fn(&Count) -> u64| counted(of) * 3_600.0 / TIME.as_secs_f64();
+    let load = counted(|count| count.ticks) * TICK.as_secs_f64() / TIME.as_secs_f64();
+    println!("While all is well, with the defaults, over {} min:", TIME.as_secs() / 60);
+    for (what, figure, unit) in [
+        ("resident memory", resident as f64 / 1_024.0, "MB (wanted: at most 8)"),
+        ("processor time", load * 100.0, "% of one core (wanted: at most 0.1)"),
+        ("packets", hourly(|count| count.packets), "an hour"),
+        ("bytes on the line", hourly(|count| count.bytes) / 1_000.0, "kB an hour"),
+        ("bytes to the disk", hourly(|count| count.written) / 1_000.0, "kB an hour"),
+        ("growth of the record", hourly(|count| count.record), "bytes an hour"),
+    ] {
+        println!("  {what:<22}{figure:>10.2} {unit}");
+    }
+    Ok(())
+}
+
+fn count(stage: &Stage<'_>) -> Result<Count, String> {
+    let process = format!("/proc/{}", stage.agent().id());
+    let stat = read(&format!("{process}/stat"))?;
+    // The command in parentheses may contain spaces; the fields behind it are counted from 3, and those of
+    // processor time are 14 and 15.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let device = &stage.world.house.device;
+    let link = device.output("ip", &["-json", "-statistics", "link", "show", "eth0"]);
+    let link = link.map_err(|error| format!("the counters of the line: {error}"))?;
+    let link: Value = serde_json::from_str(&link).map_err(|error| error.to_string())?;
+    let both = |name: &str| {
+        ["rx", "tx"].iter().filter_map(|way| link[0]["stats64"][way][name].as_u64()).sum()
+    };
+    Ok(Count {
+        ticks,
+        written: number_in(&format!("{process}/io"), "write_bytes:")?,
+        record: fs::metadata(stage.agent().state().join("journal.ndjson"))
+            .map_or(0, |metadata| metadata.len()),
+        packets: both("packets"),
+        bytes: both("bytes"),
+    })
+}
+
+/// The number behind a word in a file of `/proc`.
+fn number_in(path: &str, name: &str) -> Result<u64, String> {
+    let text = read(path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| format!("{path} has no {name}"))
+}
+
+fn read(path: &str) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
+}

@@ -1,0 +1,202 @@
+//! What a row expected, what it found, and how that is shown.
+
+use std::{fmt::Write as _, time::Duration};
+
+use ispmon_agent::outage::{Cause, Party, Scope};
+
+/// What the record should say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) cause: Cause,
+    pub(crate) party: Option<Party>,
+    pub(crate) scope: Scope,
+}
+
+/// A measured time and its limit, both in milliseconds; `None` where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Measure {
+    pub(crate) value: Option<i64>,
+    pub(crate) limit: Option<i64>,
+}
+
+/// The result of one row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Finding {
+    /// The incident that was to be recorded; `None` when none was.
+    pub(crate) expected: Option<Expected>,
+    /// The one that was; `None` when none was.
+    pub(crate) got: Option<Expected>,
+    /// The time from the fault to the record of it, or from the failed heartbeat that shows it.
+    pub(crate) detection: Measure,
+    /// How far the recorded start is from the true one.
+    pub(crate) start: Measure,
+    /// How far the recorded end is from the true one.
+    pub(crate) end: Measure,
+    /// What else is worth a word.
+    pub(crate) notes: Vec<String>,
+    /// Everything that is not as it should be.
+    pub(crate) failures: Vec<String>,
+}
+
+/// The difference of two moments in milliseconds.
+pub(crate) fn difference(later: Duration, earlier: Duration) -> i64 {
+    let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    milliseconds(later) - milliseconds(earlier)
+}
+
+/// How much later than allowed a loaded machine may run the agent, or this program; part of every check
+/// and of no figure in the table.
+const SLACK_MS: i64 = 500;
+
+impl Measure {
+    /// A time that may be up to `limit`.
+    pub(crate) fn of(value: i64, limit: Duration) -> Self {
+        Self { value: Some(value), limit: i64::try_from(limit.as_millis()).ok() }
+    }
+
+    /// Whether it is neither negative nor above its limit.
+    pub(crate) fn is_kept(self) -> bool {
+        match self {
+            Self { value: Some(value), limit: Some(limit) } => {
+                (-SLACK_MS..=limit + SLACK_MS).contains(&value)
+            }
+            _ => true,
+        }
+    }
+
+    fn text(self) -> String {
+        let seconds = |ms: i64| format!("{:.2}", ms as f64 / 1_000.0);
+        match self {
+            Self { value: None, .. } => "–".to_owned(),
+            Self { value: Some(value), limit: None } => format!("{} s", seconds(value)),
+            Self { value: Some(value), limit: Some(limit) } => {
+                format!("{} of {} s", seconds(value), limit / 1_000)
+            }
+        }
+    }
+}
+
+impl Finding {
+    /// Adds a failure unless `holds`.
+    pub(crate) fn require(&mut self, holds: bool, failure: impl FnOnce() -> String) {
+        if !holds {
+            self.failures.push(failure());
+        }
+    }
+
+    /// Compares everything that can be compared without knowing the row.
+    pub(crate) fn judge(&mut self) {
+        if self.expected != self.got {
+            self.failures.push(format!(
+                "expected {}, got {}",
+                verdict(self.expected),
+                verdict(self.got)
+            ));
+        }
+        for (what, measure) in
+            [("detection", self.detection), ("start error", self.start), ("end error", self.end)]
+        {
+            if !measure.is_kept() {
+                self.failures.push(format!("{what}: {}", measure.text()));
+            }
+        }
+    }
+}
+
+/// What an incident says, in one phrase.
+fn verdict(of: Option<Expected>) -> String {
+    let Some(Expected { cause, party, scope }) = of else { return "no incident".to_owned() };
+    let party = party.map_or("nobody's", Party::as_str);
+    format!("{cause} ({party}, {scope})")
+}
+
+/// One line of the table.
+pub(crate) struct Line {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// How the row differs from life; empty when it does not.
+    pub(crate) scaled: &'static str,
+    pub(crate) took: Duration,
+    pub(crate) result: Result<Finding, String>,
+}
+
+impl Line {
+    /// Whether the row is as it should be.
+    pub(crate) fn passed(&self) -> bool {
+        self.result.as_ref().is_ok_and(|finding| finding.failures.is_empty())
+    }
+
+    /// What is not as it should be.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        match &self.result {
+            Ok(finding) => finding.failures.clone(),
+            Err(error) => vec![error.clone()],
+        }
+    }
+}
+
+/// The table of all rows, as Markdown.
+pub(crate) fn table(lines: &[Line]) -> String {
+    const HEAD: [&str; 9] = [
+        "row",
+        "what happens",
+        "expected",
+        "recorded",
+        "detection",
+        "start error",
+        "end error",
+        "took",
+        "result",
+    ];
+    let mut cells: Vec<Vec<String>> = vec![HEAD.map(str::to_owned).to_vec()];
+    for line in lines {
+        let none = Finding::default();
+        let finding = line.result.as_ref().unwrap_or(&none);
+        let (expected, got) = match &line.result {
+            Ok(finding) => (verdict(finding.expected), verdict(finding.got)),
+            Err(_) => ("–".to_owned(), "–".to_owned()),
+        };
+        cells.push(vec![
+            line.name.to_owned(),
+            if line.scaled.is_empty() {
+                line.title.to_owned()
+            } else {
+                format!("{} [{}]", line.title, line.scaled)
+            },
+            expected,
+            got,
+            finding.detection.text(),
+            finding.start.text(),
+            finding.end.text(),
+            format!("{} s", line.took.as_secs()),
+            if line.passed() { "PASS" } else { "FAIL" }.to_owned(),
+        ]);
+    }
+    let width =
+        |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let mut text = String::new();
+    for (index, row) in cells.iter().enumerate() {
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(text, "| {cell:<width$} ");
+        }
+        text.push_str("|\n");
+        if index == 0 {
+            for width in &widths {
+                let _ = write!(text, "|{}", "-".repeat(width + 2));
+            }
+            text.push_str("|\n");
+        }
+    }
+    for line in lines {
+        for note in line.result.iter().flat_map(|finding| &finding.notes) {
+            let _ = writeln!(text, "\n{}: {note}", line.name);
+        }
+    }
+    for line in lines {
+        for failure in line.failures() {
+            let _ = writeln!(text, "\nFAILED {}: {failure}", line.name);
+        }
+    }
+    text
+}

@@ -1,0 +1,218 @@
+//! Starts, sleep, and clocks that move.
+
+use std::time::Duration;
+
+use ispmon_agent::{
+    clock::{self, Stamp},
+    journal::Entry,
+    outage::{Cause, GapCause, Party, Scope},
+};
+
+use crate::{
+    agent::Settings,
+    fault::Fault,
+    finding::{Expected, Finding, Measure, difference},
+    rows::{Play, Row},
+    stage::{Run, Stage, gaps, stories},
+};
+
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        Row {
+            name: "start-offline",
+            title: "The agent starts without a network.",
+            scaled: "20 s instead of 60 s to settle",
+            seconds: [60, 120],
+            play: Play::Own(start_offline),
+        },
+        Row {
+            name: "resume",
+            title: "The device sleeps for 8 h and wakes to a working line.",
+            scaled: "",
+            seconds: [50, 50],
+            play: Play::Own(resume),
+        },
+        Row {
+            name: "sleep-in-outage",
+            title: "The device sleeps for 8 h in an outage, which goes on after it.",
+            scaled: "20 s instead of 60 s to settle",
+            seconds: [80, 150],
+            play: Play::Own(sleep_in_outage),
+        },
+        Row {
+            name: "clock-step",
+            title: "The wall clock is set 3 h ahead in an outage.",
+            scaled: "",
+            seconds: [60, 60],
+            play: Play::Own(clock_step),
+        },
+    ]
+}
+
+const HOURS_8: i64 = 8 * 3_600_000;
+const HOURS_3: i64 = 3 * 3_600_000;
+
+/// The settings of rows in which the line has to come up.
+fn settling(run: &Run) -> Settings {
+    Settings { settle: Duration::from_secs(if run.full { 60 } else { 20 }), ..Settings::default() }
+}
+
+fn moment(stamp: Stamp) -> Duration {
+    Duration::from_millis(stamp.boot_ms)
+}
+
+fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
+    let settings = settling(run);
+    let mut stage = Stage::build(run, name)?;
+    stage.strike(Fault::CablePulled)?;
+    let started = clock::boot_time();
+    stage.start(&settings)?;
+    let patience = settings.settle + Duration::from_secs(20);
+    stage.until_incident("the record of the dead line", patience, |_| true)?;
+    stage.sleep(Duration::from_secs(10))?;
+    let whole = stage.repair(Fault::CablePulled)?;
+    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
+        story.newest.ended.is_some()
+    })?;
+    stage.sleep(Duration::from_secs(4))?;
+    let stories = stories(&stage.finish()?);
+    let expected =
+        Expected { cause: Cause::Link, party: Some(Party::Yours), scope: Scope::Internet };
+    let mut finding = Finding { expected: Some(expected), ..Finding::default() };
+    let [story] = stories.as_slice() else {
+        return Err(format!("expected one incident, got {}", stories.len()));
+    };
+    let incident = &story.newest;
+    finding.got =
+        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
+    // It may open when the line has had its time to come up, and not before.
+    let opened = difference(story.opened_at, started + settings.settle);
+    finding.detection = Measure::of(opened, Duration::from_secs(10));
+    finding.start =
+        Measure::of(difference(moment(incident.started), started), Duration::from_secs(2));
+    if let Some(ended) = incident.ended {
+        finding.end = Measure::of(difference(moment(ended), whole), Duration::from_secs(2));
+    }
+    finding.judge();
+    Ok(finding)
+}
+
+fn resume(run: &Run, name: &str) -> Result<Finding, String> {
+    let mut stage = Stage::build(run, name)?;
+    stage.start_with_shifted_clock(&Settings::default())?;
+    stage.wait_until_up()?;
+    // The network is not there at once when a machine wakes.
+    stage.strike_unseen(Fault::CablePulled)?;
+    stage.shift(HOURS_8, HOURS_8)?;
+    stage.sleep(Duration::from_secs(3))?;
+    stage.repair(Fault::CablePulled)?;
+    stage.sleep(Duration::from_secs(20))?;
+    let records = stage.finish()?;
+    let mut finding = Finding::default();
+    for story in stories(&records) {
+        finding.failures.push(format!("an incident was recorded: {}", story.newest.cause));
+    }
+    require_sleep(&mut finding, &gaps(&records));
+    finding.judge();
+    Ok(finding)
+}
+
+fn sleep_in_outage(run: &Run, name: &str) -> Result<Finding, String> {
+    let mut stage = Stage::build(run, name)?;
+    stage.start_with_shifted_clock(&settling(run))?;
+    stage.wait_until_up()?;
+    let broken = stage.strike(Fault::IspSilent)?;
+    stage.until_incident("the record of the outage", Duration::from_secs(20), |_| true)?;
+    stage.shift(HOURS_8, HOURS_8)?;
+    stage.sleep(Duration::from_secs(if run.full { 80 } else { 40 }))?;
+    let whole = stage.repair(Fault::IspSilent)?;
+    let slept = Duration::from_millis(HOURS_8.unsigned_abs());
+    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
+        story.newest.ended.is_some()
+    })?;
+    stage.sleep(Duration::from_secs(4))?;
+    let records = stage.finish()?;
+    let expected =
+        Expected { cause: Cause::Isp, party: Some(Party::Provider), scope: Scope::Internet };
+    let mut finding = Finding { expected: Some(expected), ..Finding::default() };
+    let stories = stories(&records);
+    let [story] = stories.as_slice() else {
+        return Err(format!("expected one incident, got {}", stories.len()));
+    };
+    let incident = &story.newest;
+    finding.got =
+        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
+    finding.detection = Measure::of(difference(story.opened_at, broken), Duration::from_secs(10));
+    finding.start =
+        Measure::of(difference(moment(incident.started), broken), Duration::from_secs(5));
+    if let Some(ended) = incident.ended {
+        finding.end = Measure::of(difference(moment(ended), whole + slept), Duration::from_secs(2));
+    }
+    require_sleep(&mut finding, &gaps(&records));
+    // The time asleep is no downtime: nobody knows.
+    let truth = whole.saturating_sub(broken);
+    let recorded = incident.downtime();
+    finding.require(recorded.abs_diff(truth) <= Duration::from_secs(8), || {
+        format!("{recorded:?} of downtime, but the line was watched and dead for {truth:?}")
+    });
+    finding.judge();
+    Ok(finding)
+}
+
+fn clock_step(run: &Run, name: &str) -> Result<Finding, String> {
+    let mut stage = Stage::build(run, name)?;
+    stage.start_with_shifted_clock(&Settings::default())?;
+    stage.wait_until_up()?;
+    let broken = stage.strike(Fault::IspSilent)?;
+    stage.until_incident("the record of the outage", Duration::from_secs(20), |_| true)?;
+    stage.shift(0, HOURS_3)?;
+    stage.sleep(Duration::from_secs(8))?;
+    let whole = stage.repair(Fault::IspSilent)?;
+    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
+        story.newest.ended.is_some()
+    })?;
+    stage.sleep(Duration::from_secs(4))?;
+    let records = stage.finish()?;
+    let expected =
+        Expected { cause: Cause::Isp, party: Some(Party::Provider), scope: Scope::Internet };
+    let mut finding = Finding { expected: Some(expected), ..Finding::default() };
+    let stories = stories(&records);
+    let [story] = stories.as_slice() else {
+        return Err(format!("expected one incident, got {}", stories.len()));
+    };
+    let incident = &story.newest;
+    finding.got =
+        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
+    finding.detection = Measure::of(difference(story.opened_at, broken), Duration::from_secs(10));
+    finding.start =
+        Measure::of(difference(moment(incident.started), broken), Duration::from_secs(5));
+    if let Some(ended) = incident.ended {
+        finding.end = Measure::of(difference(moment(ended), whole), Duration::from_secs(2));
+    }
+    let steps: Vec<i64> = records
+        .iter()
+        .filter_map(|record| match record.entry {
+            Entry::ClockStepped { by_ms, .. } => Some(by_ms),
+            _ => None,
+        })
+        .collect();
+    finding.require(matches!(steps[..], [by] if (by - HOURS_3).abs() < 2_000), || {
+        format!("expected one step of 3 h, recorded were steps of {steps:?} ms")
+    });
+    finding.require(gaps(&records).is_empty(), || "a gap was recorded".to_owned());
+    finding.judge();
+    Ok(finding)
+}
+
+/// Requires one gap of eight hours.
+fn require_sleep(finding: &mut Finding, gaps: &[ispmon_agent::outage::Gap]) {
+    let [gap] = gaps else {
+        return finding.failures.push(format!("expected one gap, got {}", gaps.len()));
+    };
+    let length = gap.ended.since(&gap.started).unwrap_or_default();
+    let off = length.abs_diff(Duration::from_millis(HOURS_8.unsigned_abs()));
+    finding.require(gap.cause == GapCause::Suspended && off < Duration::from_secs(3), || {
+        format!("expected a sleep of 8 h, got {} of {length:?}", gap.cause)
+    });
+    finding.notes.push(format!("a gap of {:.3} h", length.as_secs_f64() / 3_600.0));
+}
