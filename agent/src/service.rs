@@ -15,7 +15,7 @@ use ispmon_wire::State;
 use tokio::{
     pin, select,
     sync::{mpsc, oneshot},
-    time::{Instant, sleep, timeout},
+    time::{self, Instant, timeout},
 };
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     logging::Logging,
     monitor::Message,
     signals::Request,
+    sleep::{Permit, SleepEvent},
 };
 use observer::Observer;
 pub use parts::{Foundation, StartError};
@@ -67,6 +68,10 @@ enum Next {
     Pause(Stamp, Reply),
     /// The pause is over; so it is answered, if somebody ended it.
     Resume(Option<Reply>),
+    /// The machine falls asleep when the permit is dropped.
+    Sleep(Permit),
+    /// The machine has woken up.
+    Wake,
     /// The agent leaves.
     Leave(&'static str),
 }
@@ -140,6 +145,11 @@ impl Service {
                     self.end_pause(reply);
                     state = State::Resumed;
                 }
+                Next::Sleep(permit) => self.sleep(permit).await,
+                Next::Wake => {
+                    self.running.tell(Message::Wake);
+                    state = State::Resumed;
+                }
                 Next::Leave(signal) => return self.leave(signal).await,
             }
         }
@@ -195,6 +205,10 @@ impl Service {
                         reply.send(&Answer::NotPaused);
                         continue;
                     }
+                },
+                event = running.sleep.next() => match event {
+                    SleepEvent::AboutToSleep(permit) => return Next::Sleep(permit),
+                    SleepEvent::Resumed => return Next::Wake,
                 },
                 () = &mut over => return Next::Resume(None),
                 never = &mut beats => match never {},
@@ -262,6 +276,14 @@ impl Service {
         }
     }
 
+    /// Tells the cloud of the machine's sleep, then lets it sleep.
+    async fn sleep(&self, permit: Permit) {
+        self.running.tell(Message::Sleep);
+        let quiet = self.settings.heartbeat.quiet_after_sleep;
+        self.announce(State::Sleeping, quiet, LAST_HEARTBEAT_LIMIT).await;
+        permit.release();
+    }
+
     /// Notes the end in the record, tells the cloud that the coming silence is intended, and ends.
     ///
     /// It is tried whatever became of the heartbeats before: an agent that was started a moment ago
@@ -307,7 +329,7 @@ async fn pause_over(until: Option<Stamp>, clock: &Clock) {
         && !rest.is_zero()
     {
         // The machine may sleep meanwhile, which this timer does not count.
-        sleep(rest.min(Duration::from_secs(5))).await;
+        time::sleep(rest.min(Duration::from_secs(5))).await;
     }
 }
 

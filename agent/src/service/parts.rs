@@ -24,6 +24,7 @@ use crate::{
     monitor::{self, Message, Monitor, SharedTally, Watched},
     outbox::{self, Outbox},
     signals::Request,
+    sleep::Watcher,
     state_dir,
     status::{Publisher, place},
 };
@@ -98,6 +99,7 @@ pub(super) struct Running {
     pub(super) reloader: Reloader,
     pub(super) logging: Logging,
     pub(super) control: Control,
+    pub(super) sleep: Watcher,
     /// Told by the monitor when the line has returned.
     pub(super) returned: Arc<Notify>,
     pub(super) beats: Beats,
@@ -159,6 +161,7 @@ impl Running {
             reloader: Reloader::new(load),
             logging,
             control: Control::open(&status_dir).await,
+            sleep: Watcher::start(),
             returned,
             beats: Beats { messages, delivered },
             journal,
