@@ -158,8 +158,10 @@ fn reason(incident: &Incident, cause: Cause) -> String {
         Cause::CaptivePortal => "login page (it answers in the internet's place)".to_owned(),
         Cause::Vpn => "VPN (the tunnel is dead, the line beneath it works)".to_owned(),
         Cause::Isp => {
+            // A router that is alive answers in several ways; the others have one word each.
+            let dead = [Gateway::Silent, Gateway::Gone, Gateway::NotAsked].map(Gateway::as_str);
             let alive = incident.evidence.iter().any(|seen| {
-                seen.probe == ProbeKind::Gateway && seen.answer == Gateway::Alive.as_str()
+                seen.probe == ProbeKind::Gateway && !dead.contains(&seen.answer.as_str())
             });
             if alive {
                 "ISP (router answered, nothing beyond it)".to_owned()
@@ -167,11 +169,15 @@ fn reason(incident: &Incident, cause: Cause) -> String {
                 "ISP (router could not be asked, nothing beyond it)".to_owned()
             }
         }
-        Cause::Dns => match last(ProbeKind::SystemDns).map(|seen| seen.answer.as_str()) {
+        Cause::Dns => match last(ProbeKind::SystemDns)
+            .or_else(|| last(ProbeKind::DirectDns))
+            .map(|seen| seen.answer.as_str())
+        {
             Some("silent") => "DNS (name servers are silent)".to_owned(),
-            Some("failed") => "DNS (name servers fail)".to_owned(),
             Some("lied") => "DNS (name servers lie)".to_owned(),
-            _ => "DNS (names cannot be looked up)".to_owned(),
+            Some("nxdomain") => "DNS (name servers deny a name that exists)".to_owned(),
+            Some(_) => "DNS (name servers fail)".to_owned(),
+            None => "DNS (names cannot be looked up)".to_owned(),
         },
         Cause::Clock => "clock (this device's clock is wrong)".to_owned(),
         Cause::Endpoint => {
@@ -247,7 +253,7 @@ mod tests {
                 probe: ProbeKind::Gateway,
                 target: "192.168.1.1".to_owned(),
                 family: None,
-                answer: "alive".to_owned(),
+                answer: "refused".to_owned(),
                 ms: Some(1),
                 at: started,
             }],
