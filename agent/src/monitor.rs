@@ -31,7 +31,7 @@ use crate::{
     clock::{self, Clock, ClockEvent, Stamp},
     config::settings::ProbeSettings,
     event::Event,
-    heartbeat::Outcome,
+    heartbeat::{Outcome, Resolver},
     journal::{Entry, Journal, Recovered},
     outage::{
         BeatOutcome, Cause, Evidence, Gap, GapCause, IncidentId, Machine, MachineSettings, Scope,
@@ -107,6 +107,8 @@ pub struct Watched {
 pub struct Parts {
     /// The clocks.
     pub clock: Clock,
+    /// Who looks names up, for heartbeats and probes.
+    pub resolver: Arc<Resolver>,
     /// The record.
     pub journal: Journal,
     /// What the record says about the time before.
@@ -168,7 +170,8 @@ impl Monitor {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(watched: Watched, parts: Parts) -> Self {
-        let Parts { clock, journal, recovered, publisher, state_dir, returned, closed } = parts;
+        let Parts { clock, resolver, journal, recovered, publisher, state_dir, returned, closed } =
+            parts;
         let now = clock.now();
         let mut random = Rng::new();
         let settings =
@@ -176,7 +179,7 @@ impl Monitor {
         let mut machine = Machine::new(settings, random.fork(), recovered.open.clone(), now);
         recovered.hours.iter().for_each(|summary| machine.learn(summary));
         let (sender, answers) = mpsc::unbounded_channel();
-        let prober = Prober::new(&watched, clock.clone(), sender);
+        let prober = Prober::new(&watched, clock.clone(), resolver, sender);
         let phase = watched.probe.interval.mul_f64(random.f64());
         let boot_time = Duration::from_millis(now.boot_ms);
         let tally = Tally::new(now);
@@ -265,6 +268,8 @@ impl Monitor {
         if boot_time >= self.alive_noted + ALIVE_EVERY || self.alive_noted.is_zero() {
             self.recorder.note_alive(now);
             self.alive_noted = boot_time;
+            // A status that is never written anew looks like that of an agent that hangs.
+            self.show();
         }
         let wanted = self.wanted();
         let (questions, next) = self.schedule.due(&wanted, boot_time);
@@ -455,7 +460,8 @@ impl Monitor {
             Message::Wake => self.schedule.hurry(),
             Message::Change(watched) => {
                 let (sender, answers) = mpsc::unbounded_channel();
-                self.prober = Prober::new(&watched, self.clock.clone(), sender);
+                let resolver = self.prober.resolver();
+                self.prober = Prober::new(&watched, self.clock.clone(), resolver, sender);
                 self.answers = answers;
                 let boot_time = Duration::from_millis(now.boot_ms);
                 self.schedule =

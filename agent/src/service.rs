@@ -91,10 +91,12 @@ impl Reporter {
         sequence: u64,
     ) -> Result<Option<Self>, ClientError> {
         let Some(url) = settings.heartbeat.url.clone() else { return Ok(None) };
-        let client = HeartbeatClient::new(&settings.heartbeat, &settings.device, &running.boot)?
-            .counting_from(sequence)
-            .enclosing(running.enclose())
-            .hurried_by(Arc::clone(&running.returned));
+        let resolver = Arc::clone(&running.resolver);
+        let client =
+            HeartbeatClient::new(&settings.heartbeat, &settings.device, &running.boot, resolver)?
+                .counting_from(sequence)
+                .enclosing(running.enclose())
+                .hurried_by(Arc::clone(&running.returned));
         let observer = Observer::new(&settings.device, url);
         Ok(Some(Self { client: Arc::new(client), observer }))
     }
@@ -173,10 +175,12 @@ impl Service {
         };
         let pacing = Pacing::new(&settings.heartbeat);
         let until = pause.as_ref().map(|pause| pause.until);
+        let told = settings.heartbeat.kind == HeartbeatKind::Ispmon;
         let clock = &running.clock;
         let beats = async {
             match pause {
-                Some(pause) => pause.announce(client, pacing, clock).await,
+                // A dead-man's switch knows nothing but signs of life, and this would be one more.
+                Some(pause) => pause.announce(client.filter(|_| told), pacing, clock).await,
                 None => beat(client, observer, pacing, state, &running.beats).await,
             }
         };
@@ -258,10 +262,12 @@ impl Service {
     }
 
     fn begin_pause(&mut self, until: Stamp, reply: Reply) {
-        let again = self.pause.is_some();
+        let since = self.pause.as_ref().map(|pause| pause.since);
+        let again = since.is_some();
         let (caller, zone) = (reply.caller(), clock::local_zone());
         Event::Paused { until: &until, caller: &caller, zone: &zone }.emit();
-        self.pause = Some(Pause::begin(until));
+        let since = since.unwrap_or_else(|| self.running.clock.now());
+        self.pause = Some(Pause::begin(since, until));
         self.running.tell(Message::Pause { until });
         reply.send(&Answer::Paused { until, again, announced: None });
     }
@@ -272,7 +278,7 @@ impl Service {
         Event::Resumed { caller: caller.as_ref().map(|caller| caller as &dyn fmt::Display) }.emit();
         self.running.tell(Message::Resume);
         if let Some(reply) = reply {
-            reply.send(&Answer::Resumed { paused: pause.until });
+            reply.send(&Answer::Resumed { paused: pause.since });
         }
     }
 

@@ -1,6 +1,6 @@
 //! `ispmon-agent ping`: one heartbeat, and what the cloud saw of it.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use ispmon_wire::State;
 
@@ -10,7 +10,7 @@ use crate::{
     config::{HeartbeatUrl, Loaded, Settings},
     duration::Readable,
     exit::Exit,
-    heartbeat::{HeartbeatClient, Outcome},
+    heartbeat::{HeartbeatClient, Outcome, Resolver},
     runtime,
 };
 
@@ -24,7 +24,7 @@ pub fn ping(loaded: &Loaded) -> Exit {
     };
     // One heartbeat can do without the boot's id; nobody compares it with another one.
     let boot = clock::boot_id().unwrap_or_default();
-    let client = match HeartbeatClient::new(heartbeat, device, &boot) {
+    let client = match HeartbeatClient::new(heartbeat, device, &boot, Arc::new(Resolver::new())) {
         Ok(client) => client,
         Err(error) => return fail_without_client(&error),
     };

@@ -67,7 +67,7 @@ pub struct HeartbeatClient {
 
 impl HeartbeatClient {
     /// Prepares heartbeats for `device`, sent since `boot`, by the settings and the environment's
-    /// proxy.
+    /// proxy. Names are looked up by `resolver`.
     ///
     /// Nothing is sent yet. On Linux the trusted roots are read, once.
     ///
@@ -77,6 +77,7 @@ impl HeartbeatClient {
         settings: &HeartbeatSettings,
         device: &str,
         boot: &str,
+        resolver: Arc<Resolver>,
     ) -> Result<Self, ClientError> {
         let url = settings.url.as_ref().ok_or(ClientError::NoUrl)?.expose();
         // A value that is not text is no address either, and is refused as such.
@@ -86,7 +87,7 @@ impl HeartbeatClient {
         let encrypted = url.scheme() == "https" || proxy.as_ref().is_some_and(Proxy::is_encrypted);
         let roots = if encrypted { Roots::Platform } else { Roots::Nobody };
         let tls = tls::configuration(roots).map_err(ClientError::Tls)?;
-        Self::assemble(settings, device, boot, proxy.as_ref(), tls, Resolver::new())
+        Self::assemble(settings, device, boot, proxy.as_ref(), tls, resolver)
     }
 
     /// Puts the client together from parts that a test can replace.
@@ -96,7 +97,7 @@ impl HeartbeatClient {
         boot: &str,
         proxy: Option<&Proxy>,
         tls: ClientConfig,
-        resolver: Resolver,
+        resolver: Arc<Resolver>,
     ) -> Result<Self, ClientError> {
         let url = settings.url.clone().ok_or(ClientError::NoUrl)?;
         let key = match settings.kind {
@@ -252,7 +253,7 @@ impl HeartbeatClient {
 fn http_client(
     proxy: Option<&Proxy>,
     tls: ClientConfig,
-    resolver: Resolver,
+    resolver: Arc<Resolver>,
 ) -> reqwest::Result<Client> {
     // The client would honour the environment too, in its own way.
     let builder = Client::builder().no_proxy();
@@ -262,7 +263,7 @@ fn http_client(
     };
     let builder = builder
         .tls_backend_preconfigured(tls)
-        .dns_resolver(LookUps(Arc::new(resolver)))
+        .dns_resolver(LookUps(resolver))
         .connector_layer(NoteConnected)
         .pool_max_idle_per_host(0)
         .http1_only()

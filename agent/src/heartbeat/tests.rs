@@ -40,7 +40,7 @@ pub(super) fn client(
     proxy: Option<&Proxy>,
 ) -> HeartbeatClient {
     let tls = tls::configuration(roots).expect("a TLS configuration");
-    HeartbeatClient::assemble(settings, "dl-home", "b00t", proxy, tls, Resolver::new())
+    HeartbeatClient::assemble(settings, "dl-home", "b00t", proxy, tls, Arc::new(Resolver::new()))
         .expect("a client")
 }
 

@@ -62,7 +62,12 @@ pub(super) struct Prober {
 
 impl Prober {
     /// Prepares to ask.
-    pub(super) fn new(watched: &Watched, clock: Clock, answers: UnboundedSender<Answer>) -> Self {
+    pub(super) fn new(
+        watched: &Watched,
+        clock: Clock,
+        resolver: Arc<Resolver>,
+        answers: UnboundedSender<Answer>,
+    ) -> Self {
         let settings = watched.probe.clone();
         let host = watched.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
         let of = |family| {
@@ -72,7 +77,7 @@ impl Prober {
         let name = host.filter(|host| is_name(host)).unwrap_or(dns::WELL_KNOWN).to_owned();
         Self {
             name,
-            resolver: Arc::new(Resolver::new()),
+            resolver,
             clock,
             answers,
             anchors: Family::BOTH.map(of),
@@ -94,6 +99,11 @@ impl Prober {
             evidence.push(Evidence::Link { family, link, asked });
         }
         evidence
+    }
+
+    /// Who looks names up.
+    pub(super) fn resolver(&self) -> Arc<Resolver> {
+        Arc::clone(&self.resolver)
     }
 
     /// How the anchors of each family were reached at the newest look; `None` without anchors.

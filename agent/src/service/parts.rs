@@ -18,7 +18,7 @@ use crate::{
     config::Settings,
     control,
     event::{Chain, Event},
-    heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome},
+    heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome, Resolver},
     journal::{Journal, JournalError, Recovered},
     logging::Logging,
     monitor::{self, Message, Monitor, SharedTally, Watched},
@@ -85,9 +85,10 @@ impl Foundation {
 
     /// The pause that an earlier run has begun and that is not over.
     pub(super) fn pause(&self) -> Option<Pause> {
-        let until = self.recovered.pause?.until;
-        let rest = until.rest(&self.clock.now());
-        (!rest.is_zero()).then(|| Pause::begin(self.clock.now().later(rest)))
+        let recovered = self.recovered.pause?;
+        let now = self.clock.now();
+        let rest = recovered.until.rest(&now);
+        (!rest.is_zero()).then(|| Pause::begin(recovered.since, now.later(rest)))
     }
 }
 
@@ -95,6 +96,7 @@ impl Foundation {
 pub(super) struct Running {
     pub(super) boot: String,
     pub(super) clock: Clock,
+    pub(super) resolver: Arc<Resolver>,
     pub(super) requests: mpsc::UnboundedReceiver<Request>,
     pub(super) reloader: Reloader,
     pub(super) logging: Logging,
@@ -131,6 +133,7 @@ impl Running {
         let (clients, client) = watch::channel(None);
         let (delivered, delivered_seen) = watch::channel(false);
         let (returned, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let resolver = Arc::new(Resolver::new());
         let outbox = Outbox::new(outbox::Parts {
             folder: state_dir.clone(),
             journal: journal.clone(),
@@ -143,6 +146,7 @@ impl Running {
         });
         let parts = monitor::Parts {
             clock: clock.clone(),
+            resolver: Arc::clone(&resolver),
             journal: journal.clone(),
             recovered,
             publisher: publisher(&status_dir),
@@ -157,6 +161,7 @@ impl Running {
         Ok(Self {
             boot,
             clock,
+            resolver,
             requests,
             reloader: Reloader::new(load),
             logging,

@@ -13,6 +13,8 @@ use crate::{
 /// A pause that has begun.
 #[derive(Debug)]
 pub(super) struct Pause {
+    /// When it began.
+    pub(super) since: Stamp,
     /// When it ends by itself.
     pub(super) until: Stamp,
     /// Whether the cloud knows of it.
@@ -21,8 +23,8 @@ pub(super) struct Pause {
 
 impl Pause {
     /// A pause that nobody knows of yet.
-    pub(super) fn begin(until: Stamp) -> Self {
-        Self { until, announced: false }
+    pub(super) fn begin(since: Stamp, until: Stamp) -> Self {
+        Self { since, until, announced: false }
     }
 
     /// How much of it is left at `now`.

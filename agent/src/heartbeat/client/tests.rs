@@ -330,7 +330,8 @@ async fn sequence_numbers_count_tries() {
 fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
     let key = Some(FunctionKey::new("s3cret\n".to_owned()));
     let settings = HeartbeatSettings { key, ..settings("http://127.0.0.1/") };
-    let error = HeartbeatClient::new(&settings, "dl-home", "").expect_err("no header");
+    let error =
+        HeartbeatClient::new(&settings, "dl-home", "", Arc::default()).expect_err("no header");
     assert!(matches!(error, ClientError::Key));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
@@ -338,7 +339,10 @@ fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
 #[test]
 fn without_a_url_there_is_no_client() {
     let settings = HeartbeatSettings { url: None, ..settings("http://127.0.0.1/") };
-    assert!(matches!(HeartbeatClient::new(&settings, "", ""), Err(ClientError::NoUrl)));
+    assert!(matches!(
+        HeartbeatClient::new(&settings, "", "", Arc::default()),
+        Err(ClientError::NoUrl)
+    ));
 }
 
 #[test]

@@ -114,7 +114,7 @@ async fn a_name_that_is_not_found() {
             "",
             None,
             tls,
-            Resolver::with(look_up, AMPLE),
+            Resolver::with(look_up, AMPLE).into(),
         );
         let client = client.expect("a client");
         match client.send(ispmon_wire::State::Running, Duration::ZERO, AMPLE).await {
@@ -146,7 +146,7 @@ async fn a_look_up_that_hangs() {
         "",
         None,
         tls,
-        Resolver::with(look_up, AMPLE),
+        Resolver::with(look_up, AMPLE).into(),
     );
     let outcome =
         client.expect("a client").send(ispmon_wire::State::Running, Duration::ZERO, SHORT).await;
