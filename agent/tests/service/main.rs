@@ -2,6 +2,7 @@
 
 mod agent;
 mod log;
+mod outage;
 mod reload;
 mod server;
 mod silent_resolver;

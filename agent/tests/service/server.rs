@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use ispmon_wire::{Heartbeat, State};
+use ispmon_wire::{Heartbeat, OUTAGES_PATH, OutageReport, State};
 
 use crate::agent::PATIENCE;
 
@@ -38,10 +38,11 @@ pub(crate) const UNAUTHORIZED: Behaviour = Behaviour::Answer(
     "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
 );
 
-/// A server that hands over the heartbeats that it gets.
+/// A server that passes on the heartbeats and the reports that it gets.
 pub(crate) struct Server {
     address: SocketAddr,
     heartbeats: Receiver<Heartbeat>,
+    reports: Receiver<OutageReport>,
 }
 
 impl Server {
@@ -57,13 +58,19 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let (sender, heartbeats) = mpsc::channel();
+        let (report_sender, reports) = mpsc::channel();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (sender, choose) = (sender.clone(), choose.clone());
-                thread::spawn(move || serve(stream, &sender, choose));
+                let (senders, choose) = ((sender.clone(), report_sender.clone()), choose.clone());
+                thread::spawn(move || serve(stream, &senders, choose));
             }
         });
-        Self { address, heartbeats }
+        Self { address, heartbeats, reports }
+    }
+
+    /// Waits for the next report of outages.
+    pub(crate) fn report(&self) -> OutageReport {
+        self.reports.recv_timeout(PATIENCE).expect("a report")
     }
 
     /// Where heartbeats go.
@@ -92,9 +99,22 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, sender: &Sender<Heartbeat>, choose: impl Fn(&Heartbeat) -> Behaviour) {
+fn serve(
+    stream: TcpStream,
+    (sender, reports): &(Sender<Heartbeat>, Sender<OutageReport>),
+    choose: impl Fn(&Heartbeat) -> Behaviour,
+) {
     let mut reader = BufReader::new(stream);
-    let Some(heartbeat) = read(&mut reader) else { return };
+    let Some((request, body)) = read(&mut reader) else { return };
+    if request.contains(OUTAGES_PATH) {
+        let Ok(report) = OutageReport::parse(&body) else { return };
+        let answer = format!("{{\"accepted\":{}}}", report.incidents.len());
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
+        let _ = write!(reader.get_mut(), "{head}: {}\r\n\r\n{answer}", answer.len());
+        let _ = reports.send(report);
+        return;
+    }
+    let Ok(heartbeat) = Heartbeat::parse(&body) else { return };
     let behaviour = choose(&heartbeat);
     if sender.send(heartbeat).is_err() {
         return;
@@ -108,8 +128,11 @@ fn serve(stream: TcpStream, sender: &Sender<Heartbeat>, choose: impl Fn(&Heartbe
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Heartbeat> {
+/// The first line of a request, and its body.
+fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
     let mut length = 0;
+    let mut request = String::new();
+    reader.read_line(&mut request).ok()?;
     let mut line = String::new();
     while reader.read_line(&mut line).ok()? > 2 {
         if let Some((name, value)) = line.split_once(':')
@@ -121,5 +144,5 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Heartbeat> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Heartbeat::parse(&body).ok()
+    Some((request, body))
 }
