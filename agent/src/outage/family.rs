@@ -30,6 +30,7 @@ const GONE_HOLDS: Duration = Duration::from_mins(1);
 
 /// One address family.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
 pub(super) struct FamilyTrack {
     pub(super) family: Family,
     link: Option<(Link, Stamp)>,

@@ -201,7 +201,7 @@ impl Line {
         now: Stamp,
         random: &mut Rng,
     ) -> Vec<Transition> {
-        if self.open.as_ref().is_some_and(|open| open.is_unwatched()) {
+        if self.open.as_ref().is_some_and(OpenIncident::is_unwatched) {
             return self.decide_unwatched(now);
         }
         let mut returned = returned;
