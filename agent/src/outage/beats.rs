@@ -31,6 +31,8 @@ pub(super) struct Beats {
     clock_implausible: bool,
     /// When anchors failed last: what was sent before failed for that.
     troubled: Option<Stamp>,
+    /// Since when somebody watches without a break.
+    watching_since: Stamp,
     /// A clock may be wrong until then: many devices learn the time only after they start.
     clock_settles: Stamp,
 }
@@ -58,6 +60,7 @@ impl Beats {
             last_delivered: None,
             clock_implausible: false,
             troubled: None,
+            watching_since: now,
             clock_settles: now.later(settings.settle),
         }
     }
@@ -81,6 +84,7 @@ impl Beats {
     /// Time passed that nobody watched. What is open is noted, as far as it was watched.
     pub(super) fn unwatched(&mut self, gap: &Gap) -> Option<Transition> {
         self.failing = None;
+        self.watching_since = gap.ended;
         self.clock_settles = gap.ended.later(self.settings.settle);
         let open = self.open.as_mut()?;
         open.unwatch(gap);
@@ -101,9 +105,11 @@ impl Beats {
             self.last_delivered = Some(finished);
             return self.close(finished);
         }
-        // It was under way when another one was delivered, or when anchors failed.
-        let late = [self.last_delivered, self.troubled];
-        if late.into_iter().flatten().any(|at| reaches(at, started)) && self.open.is_none() {
+        // It was under way when nobody watched, when another one was delivered, or when anchors
+        // failed.
+        let unwatched = !reaches(started, self.watching_since);
+        let mut late = [self.last_delivered, self.troubled].into_iter().flatten();
+        if unwatched || self.open.is_none() && late.any(|at| reaches(at, started)) {
             return Vec::new();
         }
         let failing = self.failing.get_or_insert_with(|| Failing {
@@ -253,9 +259,10 @@ impl Beats {
         (certain || self.open.is_some()).then_some(HeartbeatFault::Endpoint)
     }
 
-    /// Whether it is still open why heartbeats fail.
+    /// Whether it is still open why heartbeats fail, or open again.
     pub(super) fn is_puzzled(&self) -> bool {
-        self.failing.is_some() && self.open.is_none()
+        let failing = self.failing.as_ref();
+        failing.is_some_and(|failing| self.open.is_none() || failing.newest.hints_at_dns())
     }
 
     pub(super) fn deadlines(&self) -> Vec<Stamp> {

@@ -130,16 +130,16 @@ impl Line {
     }
 
     /// The families by which the internet is judged: those that have worked on this network, or else
-    /// those that have a route, or else, when it is known that none has, both.
+    /// those that have a route, or else, when it is known that none has, both. One that is down stays
+    /// among them until it is over.
     pub(super) fn judged(&self) -> Vec<&FamilyTrack> {
         let of = |judged: fn(&FamilyTrack) -> bool| -> Vec<&FamilyTrack> {
             self.families.iter().filter(|family| judged(family)).collect()
         };
-        let alive = of(|family| family.is_alive() || family.is_down());
-        if !alive.is_empty() {
-            return alive;
+        if self.families.iter().any(FamilyTrack::is_alive) {
+            return of(|family| family.is_alive() || family.is_down());
         }
-        let routed = of(FamilyTrack::is_routed);
+        let routed = of(|family| family.is_routed() || family.is_down());
         if !routed.is_empty() {
             return routed;
         }
@@ -201,7 +201,7 @@ impl Line {
         now: Stamp,
         random: &mut Rng,
     ) -> Vec<Transition> {
-        if self.open.as_ref().is_some_and(|open| open.is_unwatched()) {
+        if self.open.as_ref().is_some_and(OpenIncident::is_unwatched) {
             return self.decide_unwatched(now);
         }
         let mut returned = returned;
@@ -214,7 +214,10 @@ impl Line {
                 .filter(|at| one_is_up && reaches(now, *at))
                 .map(|at| at.earlier(settle));
             if let Some(at) = back.or(given_up) {
-                family.came_up();
+                match back {
+                    Some(_) => family.came_up(),
+                    None => family.forget(now, settle),
+                }
                 returned = Some(returned.map_or(at, |other| earlier(other, at)));
             }
         }
@@ -518,6 +521,8 @@ impl Line {
             .iter()
             .filter(|family| scope == Scope::Internet || scope == family.family.into())
             .filter(|family| family.is_down())
+            // A network that may not have this family at all says nothing about why it failed.
+            .filter(|family| scope == Scope::Internet || !(family.is_relinked() && family.is_cut()))
             .map(|family| {
                 let since = family.failing_since().or(opened).unwrap_or(now);
                 verdict(&Facts {

@@ -339,3 +339,98 @@ pub(super) fn later(one: Stamp, other: Stamp) -> Stamp {
 pub(super) fn earlier(one: Stamp, other: Stamp) -> Stamp {
     if other.boot_ms < one.boot_ms { other } else { one }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fastrand::Rng;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        clock::BootId,
+        outage::{GapCause, Party},
+    };
+
+    fn at(ms: u64) -> Stamp {
+        Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall: Timestamp::UNIX_EPOCH }
+    }
+
+    fn open(cause: Cause, unstable: bool) -> OpenIncident {
+        let opening = Opening {
+            id: IncidentId::new(at(0), &mut Rng::with_seed(1)),
+            scope: Scope::Internet,
+            cause,
+            unstable,
+            resolver_is_providers: true,
+            started: at(0),
+            last_ok: None,
+            evidence: Vec::new(),
+        };
+        OpenIncident::open(opening, at(0))
+    }
+
+    fn gap(from: u64, to: u64) -> Gap {
+        Gap {
+            id: IncidentId::new(at(from), &mut Rng::with_seed(2)),
+            cause: GapCause::Suspended,
+            started: at(from),
+            ended: at(to),
+            uncertain_s: 0,
+        }
+    }
+
+    #[test]
+    fn of_two_causes_that_lasted_equally_long_the_earlier_row_is_the_headline() {
+        let mut incident = open(Cause::Isp, false);
+        incident.change(Cause::Gateway, at(1_000), at(1_500));
+        assert_eq!(incident.snapshot(at(1_999)).cause, Cause::Isp);
+        assert_eq!(incident.snapshot(at(2_000)).cause, Cause::Gateway);
+        assert_eq!(incident.snapshot(at(2_000)).party, Some(Party::Yours));
+    }
+
+    #[test]
+    fn a_line_that_flaps_for_days_stays_small_and_its_downtime_exact() {
+        let mut incident = open(Cause::Isp, true);
+        for flap in 0..5_000 {
+            let began = flap * 80_000;
+            incident.change(Cause::Up, at(began + 40_000), at(began + 42_000));
+            incident.change(Cause::Isp, at(began + 80_000), at(began + 84_000));
+        }
+        let closed = incident.close(at(5_000 * 80_000));
+        assert!(closed.segments.len() <= MOST_SEGMENTS);
+        assert_eq!(closed.downtime(), Duration::from_secs(5_000 * 40));
+        assert_eq!((closed.cause, closed.party), (Cause::Unstable, Some(Party::Provider)));
+        assert_eq!(closed.segments[0].from, closed.started);
+    }
+
+    #[test]
+    fn what_the_record_holds_goes_on_where_it_was() {
+        let mut incident = open(Cause::Isp, true);
+        for flap in 0..200 {
+            incident.change(Cause::Up, at(flap * 80_000 + 40_000), at(flap * 80_000 + 42_000));
+            incident.change(Cause::Isp, at(flap * 80_000 + 80_000), at(flap * 80_000 + 84_000));
+        }
+        let recorded = incident.snapshot(at(16_010_000));
+        let mut recovered = OpenIncident::recover(recorded.clone(), at(16_100_000));
+        recovered.unwatch(&gap(16_020_000, 16_100_000));
+        recovered.resume(Cause::Isp, at(16_105_000));
+        let now = recovered.snapshot(at(16_105_000));
+        assert_eq!(now.downtime_ms, recorded.downtime_ms + 10_000 + 5_000);
+    }
+
+    #[test]
+    fn two_gaps_with_nothing_learned_between_them_are_one() {
+        let mut incident = open(Cause::Isp, false);
+        incident.unwatch(&gap(10_000, 20_000));
+        // The agent is stopped before it knows, and what it recovers tells as much.
+        let mut incident = OpenIncident::recover(incident.snapshot(at(25_000)), at(40_000));
+        incident.unwatch(&gap(25_000, 40_000));
+        let mut ended = incident.clone().close(at(50_000));
+        assert_eq!((ended.ended, ended.downtime_ms), (Some(at(10_000)), 10_000));
+        incident.resume(Cause::Isp, at(41_000));
+        ended = incident.close(at(50_000));
+        assert_eq!((ended.ended, ended.downtime_ms), (Some(at(50_000)), 20_000));
+    }
+}

@@ -6,6 +6,7 @@ use crate::probe::{Dns, Gateway, Link, Portal};
 /// What is known about one address family, or about both. A fact that was asked for before the
 /// doubt began is stale and is left out by whoever fills this in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
 pub struct Facts {
     /// How the kernel would send; `None` when it was not asked.
     pub link: Option<Link>,
@@ -110,14 +111,14 @@ mod tests {
     use super::*;
     use crate::probe::Route;
 
-    fn routed(tunnel: bool) -> Option<Link> {
-        Some(Link::Routed(Route {
+    fn routed(tunnel: bool) -> Link {
+        Link::Routed(Route {
             interface: "eth0".to_owned(),
             index: 2,
             source: None,
             gateway: None,
             tunnel,
-        }))
+        })
     }
 
     #[test]
@@ -135,7 +136,7 @@ mod tests {
             heartbeat: Some(HeartbeatFault::Clock),
         };
         assert_eq!(verdict(&facts), Cause::Link);
-        facts.link = routed(true);
+        facts.link = Some(routed(true));
         assert_eq!(verdict(&facts), Cause::Gateway);
         facts.gateway = Some(Gateway::Alive);
         assert_eq!(verdict(&facts), Cause::CaptivePortal);
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn a_router_that_never_answered_could_not_be_asked() {
         let mut facts =
-            Facts { link: routed(false), gateway: Some(Gateway::Silent), ..Facts::default() };
+            Facts { link: Some(routed(false)), gateway: Some(Gateway::Silent), ..Facts::default() };
         assert_eq!(verdict(&facts), Cause::Isp);
         // The kernel's word comes too late to open with, and in time for a later segment.
         facts.gateway = Some(Gateway::Gone);
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_anchor_beneath_says_nothing_where_there_is_no_tunnel() {
-        let facts = Facts { link: routed(false), alive_beneath: true, ..Facts::default() };
+        let facts = Facts { link: Some(routed(false)), alive_beneath: true, ..Facts::default() };
         assert_eq!(verdict(&facts), Cause::Isp);
     }
 

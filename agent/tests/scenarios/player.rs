@@ -462,7 +462,7 @@ impl Player<'_> {
         let evidence = Evidence::Dns {
             system: dns,
             direct: dns,
-            resolver_is_providers: true,
+            resolver_is_providers: self.world.resolver_is_providers,
             asked,
             observations,
         };

@@ -88,6 +88,8 @@ pub(crate) struct Change {
     pub(crate) network: Option<String>,
     pub(crate) gateway: Option<GatewayState>,
     pub(crate) dns: Option<DnsState>,
+    /// Whether the name servers are the provider's.
+    pub(crate) resolver_is_providers: Option<bool>,
     pub(crate) portal: Option<PortalState>,
     /// Whether an anchor is alive beneath the tunnel.
     pub(crate) beneath: Option<bool>,
@@ -117,6 +119,7 @@ pub(crate) struct World {
     tunnel: bool,
     pub(crate) gateway: GatewayState,
     pub(crate) dns: DnsState,
+    pub(crate) resolver_is_providers: bool,
     pub(crate) portal: PortalState,
     pub(crate) beneath: bool,
     heartbeat: String,
@@ -138,6 +141,7 @@ impl World {
             tunnel,
             gateway: GatewayState::Alive,
             dns: DnsState::Answered,
+            resolver_is_providers: true,
             portal: PortalState::Genuine,
             beneath: false,
             heartbeat: "as_the_line_is".to_owned(),
@@ -162,6 +166,8 @@ impl World {
         }
         self.gateway = change.gateway.unwrap_or(self.gateway);
         self.dns = change.dns.unwrap_or(self.dns);
+        self.resolver_is_providers =
+            change.resolver_is_providers.unwrap_or(self.resolver_is_providers);
         self.portal = change.portal.unwrap_or(self.portal);
         self.beneath = change.beneath.unwrap_or(self.beneath);
     }
