@@ -56,6 +56,8 @@ pub enum Action {
         /// Whether for programs.
         json: bool,
     },
+    /// Compares every line of the record with the one before it.
+    VerifyJournal,
 }
 
 /// What the old flag `--daemon` is answered with.
@@ -194,6 +196,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look after the record of outages itself
+    Journal {
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum JournalCommand {
+    /// Check that no record was changed or removed
+    ///
+    /// Reads every line, compares its hash with the one that the next line names, and names the first
+    /// record that is not as it was written. Needs no root. Exit code 1 when there is one.
+    #[command(verbatim_doc_comment)]
+    Verify,
 }
 
 /// Flags of the time before there were commands.
@@ -231,6 +248,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         Some(Command::Pause { time }) => old.refuse("pause", Action::Pause { time })?,
         Some(Command::Resume) => old.refuse("resume", Action::Resume)?,
         Some(Command::Doctor { json }) => old.refuse("doctor", Action::Doctor { json })?,
+        Some(Command::Journal { command: JournalCommand::Verify }) => {
+            old.refuse("journal verify", Action::VerifyJournal)?
+        }
     };
     let action = if old.once && action == Action::Run { Action::Ping } else { action };
     Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon: old.daemon })

@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod doctor;
+pub mod journal;
 pub mod pause;
 pub mod ping;
 pub mod run;
@@ -44,6 +45,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
         Action::Pause { time } => return pause::pause(&sources, time),
         Action::Resume => return pause::resume(&sources),
         Action::Doctor { json } => return doctor::doctor(&sources, json),
+        Action::VerifyJournal => return journal::verify_journal(&sources),
         Action::Run | Action::Ping | Action::Config { .. } => {}
     }
     let loaded = match load(&sources) {

@@ -1,4 +1,131 @@
 //! The durable record: what happened, in lines that cannot be changed unnoticed.
+//!
+//! [`Journal`] is the writing agent's handle; a thread of its own writes and syncs, because a disk can
+//! hang. [`Reader`] is for everybody else: it needs neither root nor the lock, and works while an agent
+//! writes. [`Recovered`] is what a start learns from the record; [`Walls`] puts times right.
+//!
+//! The rest of this page is the format, precise enough to write a reader in another language.
+//!
+//! # Files
+//!
+//! One folder, mode 0755 when the agent makes it. Everything but the lock is mode 0644 and holds no
+//! secret.
+//!
+//! | name | content |
+//! |---|---|
+//! | `journal.ndjson` | the *current* file: the newest records, appended to |
+//! | `journal.N.ndjson` | a *full* file; N is the `seq` of its first record in at least 12 digits |
+//! | `journal.set-aside-N.ndjson` | what was in the way of a new chain; never read, never deleted |
+//! | `journal.partial` | a copy in the making; may be deleted |
+//! | `alive` | the sign of life |
+//! | `lock` | locked exclusively with flock(2) by the writing agent; its process id in decimal digits. Mode 0600, since whoever can open it can lock it |
+//! | `handed-over.json` | belongs to the outbox: the record up to which the cloud has everything |
+//!
+//! The record is the full files by ascending N, and then the current file. A record that would make
+//! the current file longer than 4 MiB starts a new one, and the oldest of more than 16 files is
+//! deleted: what is read may begin anywhere in a chain.
+//!
+//! # Lines
+//!
+//! A file is a sequence of lines, each one JSON object (RFC 8259, UTF-8) and one line feed. An object
+//! is at most 1 MiB long. Its fields come in no particular order, and more may be there than are listed
+//! here; ignore what you do not know. Each has
+//!
+//! | field | type | meaning |
+//! |---|---|---|
+//! | `seq` | integer | 1 for the first record, then one more each |
+//! | `prev` | text | the hash of the line before, 64 lower-case hexadecimal digits |
+//! | `boot` | text | UUID of the boot; all zeros when the system has none |
+//! | `boot_ms` | integer | milliseconds since that boot, sleep included |
+//! | `wall` | text | the best-known wall clock then, RFC 3339 in UTC |
+//! | `kind` | text | decides which other fields there are |
+//!
+//! A *stamp* is an object of `boot`, `boot_ms` and `wall`. Differences of `boot_ms` within a boot are
+//! durations; to show a time, add `boot_ms` to the boot's latest known offset, which is `wall` minus
+//! `boot_ms` of the last record with that `boot`.
+//!
+//! | `kind` | fields |
+//! |---|---|
+//! | `chain_started` | `format` (integer), `device` (text); when there was a record before: `reason` (text), `set_aside` (names of files) |
+//! | `agent_started` | `version`, `device` (texts) |
+//! | `agent_stopped` | `reason` (text) |
+//! | `paused` | `until` (stamp) |
+//! | `incident_opened` | `incident`, with `evidence` |
+//! | `incident_changed` | `incident` as it is now, without `evidence` |
+//! | `incident_closed` | `incident`, whole |
+//! | `gap` | `gap`: `id` (UUID), `cause` (`suspended`, `paused`, `stopped`, `crashed`, `power_lost`), `started` and `ended` (stamps), `uncertain_s` (integer, absent for 0) |
+//! | `clock_stepped` | `by_ms` (integer), `source` (`system`, `heartbeat`) |
+//! | `hour` | `summary`: `from`, `to` (stamps), `observed_ms`, `rounds`, `rounds_failed`, `probes`, `lost`, `beats`, `beats_failed`, `blips` (integers), `rtt_ms` (`p50`, `p95`, `max`; absent when none was answered) |
+//! | `records_dropped` | `count` (integer), `since` (stamp): so many records were lost before this one |
+//!
+//! An incident has `id` (UUIDv7), `scope`, `cause`, `party` (absent when not known), `started`,
+//! `last_ok` and `ended` (stamps; the last two may be absent), `downtime_ms`, `failures` (integers),
+//! `segments` (`cause`, `from`, `to`) and `evidence` (`probe`, `target`, `family`, `answer`, `ms`,
+//! `at`; may be absent). The words of `scope`, `cause`, `party` and `probe` are those of
+//! [`Scope`](crate::outage::Scope), [`Cause`](crate::outage::Cause), [`Party`](crate::outage::Party)
+//! and [`ProbeKind`](crate::outage::ProbeKind).
+//!
+//! # The chain
+//!
+//! The hash of a line is the SHA-256 of its bytes without the line feed. `prev` of each record is the
+//! hash of the line before, in whichever file that is, and its `seq` is one more. A chain begins with
+//! `chain_started` in the first line of a file; its `prev` is 64 zeros, and its `seq` is above all
+//! that were used in the folder before. So whoever knows the hash of one record (heartbeats carry it to
+//! the cloud) can tell whether anything before it was changed. Nothing in the files protects the last
+//! line itself.
+//!
+//! Two lines, the hash of the first of which is
+//! `0ce7970f9e63048d4e6cce49993e33790496af6c909d79708fb88ee301c439ca`:
+//!
+//! ```json
+//! {"seq":1,"prev":"0000000000000000000000000000000000000000000000000000000000000000","boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","kind":"chain_started","format":1,"device":"dl-home"}
+//! {"seq":2,"prev":"0ce7970f9e63048d4e6cce49993e33790496af6c909d79708fb88ee301c439ca","boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","kind":"agent_started","version":"0.1.0","device":"dl-home"}
+//! ```
+//!
+//! # The sign of life
+//!
+//! `alive` is overwritten in place each minute without a sync, and is exactly 128 bytes of ASCII:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0 to 14 | `ispmon-alive 1 ` |
+//! | 15 to 50 | the boot's UUID; then a space |
+//! | 52 to 66 | `boot_ms` in 15 digits; then a space |
+//! | 68 to 91 | the wall clock as `2026-11-24T08:01:40.250Z`; then a space |
+//! | 93 to 107 | `seq` of the newest durable record in 15 digits; then a space |
+//! | 109 to 126 | the first 18 hexadecimal digits of the SHA-256 of bytes 0 to 108 |
+//! | 127 | line feed |
+//!
+//! One that does not fit its checksum was torn and says nothing.
+//!
+//! # Writing
+//!
+//! Append, sync the file, sync the folder if a file was made or renamed, acknowledge. What fails is cut
+//! off again; the records wait in memory, at most 1,000, and are tried again after 1 s, doubled up to a
+//! minute. What finds no room is dropped and counted, and `records_dropped` says so in its place.
+//!
+//! At a start and whenever the folder could not be used before:
+//!
+//! 1. A current file that ends within a line is cut to its last line feed: that line was never
+//!    acknowledged.
+//! 2. A current file with a line that is not a record, or does not follow the one before, is set aside.
+//!    What stands before that line is copied to a full file first, so that it stays readable. A new
+//!    chain gives the reason and names the file. A file that is not a journal at all is set aside whole.
+//! 3. A journal in a newer format is set aside whole, and nothing of it is used.
+//! 4. When `alive` knows of records that are not there, somebody has deleted them or played back a
+//!    backup: the current file becomes a full one, and a new chain says which are missing.
+//! 5. When the newest device name in the record is another one, the folder was copied, or the device
+//!    got a new name, and nothing here can tell which: the records stay readable, a new chain names the
+//!    other device, and its open incidents and its last run are not this one's.
+//! 6. Damage in a full file changes nothing: it is reported, and its other lines are still read.
+//! 7. A current file that is deleted or replaced while the agent runs is noticed at the next append, and
+//!    a new chain says so. A folder that vanished is made anew and locked anew.
+//!
+//! # Versions
+//!
+//! `format` of `chain_started` is 1. New kinds, fields and words do not change it; a reader takes a
+//! record that it does not understand as a link of the chain. What would make a reader of format 1 wrong
+//! makes a new format, and that starts a new chain.
 
 mod alive;
 mod chain;
@@ -11,6 +138,7 @@ mod record;
 mod recovered;
 mod state;
 mod storage;
+mod verify;
 mod walls;
 mod writer;
 
@@ -22,4 +150,5 @@ pub use reader::{Damage, Located, Place, ReadError, Reader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Quantiles, Record, Summary};
 pub use recovered::{LastRun, Pause, Recovered};
 pub use state::JournalState;
+pub use verify::{Verified, verify};
 pub use walls::Walls;

@@ -179,3 +179,35 @@ pub struct Quantiles {
     /// The longest.
     pub max: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The two lines that the format's documentation shows.
+    fn example() -> Vec<&'static str> {
+        let documentation = include_str!("../journal.rs").lines();
+        documentation
+            .filter_map(|line| line.strip_prefix("//! "))
+            .filter(|line| line.starts_with("{\"seq\""))
+            .collect()
+    }
+
+    #[test]
+    fn the_documented_lines_are_what_is_written() {
+        let lines = example();
+        assert_eq!(lines.len(), 2);
+        for line in &lines {
+            let record: Record = serde_json::from_str(line).expect("it is a record");
+            assert_eq!(serde_json::to_string(&record).expect("it is JSON"), *line);
+        }
+    }
+
+    #[test]
+    fn the_documented_hash_is_that_of_the_documented_line() {
+        let lines = example();
+        let second: Record = serde_json::from_str(lines[1]).expect("it is a record");
+        assert_eq!(Digest::of(lines[0].as_bytes()), second.prev);
+        assert!(include_str!("../journal.rs").contains(&format!("`{}`", second.prev)));
+    }
+}

@@ -8,13 +8,14 @@ mod recovery;
 use std::io;
 
 use super::{
+    alive::Alive,
     files,
     lines::LONGEST_LINE,
     record::{Digest, Entry, FORMAT, Record},
     recovered::Recovered,
     storage::{ClaimError, Current, Storage},
 };
-use crate::{clock::Stamp, journal::alive::Alive};
+use crate::clock::Stamp;
 use recovery::Found;
 
 /// How many bytes are written and synced at once, so that memory stays bounded when a thousand
@@ -80,11 +81,21 @@ struct CurrentFile {
     opened: bool,
     /// There may be something behind `length`.
     must_cut: bool,
+    /// What it holds, or that it was cut, may not be durable: a run that was killed has left it so.
+    must_sync: bool,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    file_bytes: u64,
+    files: usize,
 }
 
 /// Writes the journal in one folder.
 pub(super) struct Writer<S> {
     storage: S,
+    room: Room,
     device: String,
     /// Whether the folder is ours and was read since.
     is_ready: bool,
@@ -102,6 +113,7 @@ impl<S: Storage> Writer<S> {
     pub(super) fn new(storage: S, device: &str) -> Self {
         Self {
             storage,
+            room: Room { file_bytes: files::FILE_BYTES, files: files::FILES },
             device: device.to_owned(),
             is_ready: false,
             head: None,
@@ -109,7 +121,8 @@ impl<S: Storage> Writer<S> {
             way: Way::Clear,
             beginning: Beginning::default(),
             file: None,
-            must_sync_folder: false,
+            // The run before may have ended between making a file and syncing its name.
+            must_sync_folder: true,
         }
     }
 
@@ -231,8 +244,12 @@ impl<S: Storage> Writer<S> {
         }
         if file.must_cut {
             self.storage.cut(file.length).map_err(failed("cutting journal.ndjson"))?;
-            file.must_cut = false;
         }
+        if file.must_sync {
+            self.storage.sync().map_err(failed("syncing journal.ndjson"))?;
+        }
+        file.must_cut = false;
+        file.must_sync = false;
         Ok(())
     }
 
@@ -260,7 +277,13 @@ impl<S: Storage> Writer<S> {
     fn make_way(&mut self) -> Result<(), WriteError> {
         match self.way.clone() {
             Way::Clear => return Ok(()),
-            Way::Roll { first_seq } => self.roll(first_seq)?,
+            Way::Roll { first_seq } => {
+                self.storage
+                    .open_current(false)
+                    .and_then(|()| self.storage.sync())
+                    .map_err(failed("syncing journal.ndjson"))?;
+                self.roll(first_seq)?;
+            }
             Way::SetAside { keep } => {
                 // The copy comes first: when the power fails in between, both are there.
                 if let Some((first_seq, length)) = keep {
@@ -302,7 +325,7 @@ impl<S: Storage> Writer<S> {
         // One file too many until the next time does no harm.
         let rolled =
             self.storage.names().map(|names| files::rolled_files(&names)).unwrap_or_default();
-        let surplus = (rolled.len() + 1).saturating_sub(files::FILES);
+        let surplus = (rolled.len() + 1).saturating_sub(self.room.files);
         for (_, name) in &rolled[..surplus] {
             let _ = self.storage.remove(name);
         }
@@ -312,7 +335,7 @@ impl<S: Storage> Writer<S> {
     /// Appends bytes durably, the first of which begin the record `first_seq`.
     fn write(&mut self, bytes: &[u8], first_seq: u64) -> Result<(), WriteError> {
         if let Some(CurrentFile { length, first_seq: Some(first_seq), .. }) = self.file
-            && length + bytes.len() as u64 > files::FILE_BYTES
+            && length + bytes.len() as u64 > self.room.file_bytes
         {
             self.roll(first_seq)?;
         }
@@ -333,6 +356,7 @@ impl<S: Storage> Writer<S> {
             first_seq: None,
             opened: true,
             must_cut: false,
+            must_sync: false,
         });
         let written = self
             .storage
@@ -344,7 +368,10 @@ impl<S: Storage> Writer<S> {
                 false => Ok(()),
             });
         if let Err(error) = written {
-            file.must_cut = self.storage.cut(length).is_err();
+            // At once, so that nobody reads it; and again with the next append, to be sure.
+            let _ = self.storage.cut(length);
+            file.must_cut = true;
+            file.must_sync = true;
             return Err(error);
         }
         self.must_sync_folder = false;

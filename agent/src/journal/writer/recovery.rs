@@ -39,6 +39,8 @@ struct Scanned {
     first_seq: Option<u64>,
     /// How many bytes lie before the first line that is not right.
     good: u64,
+    /// The same without the last of them.
+    good_before: u64,
     end: End,
 }
 
@@ -182,6 +184,11 @@ impl Scan {
                                 "{name} does not follow the file before it: {flaw}."
                             ));
                         }
+                        Some(flaw @ Flaw::Changed { .. }) if matches!(scanned.end, End::Whole) => {
+                            // Only this line shows that the one before it is not what was written.
+                            scanned.good = scanned.good_before;
+                            scanned.end = End::Flawed(line - 1, flaw.to_string());
+                        }
                         Some(flaw) if matches!(scanned.end, End::Whole) => {
                             scanned.end = End::Flawed(line, flaw.to_string());
                         }
@@ -190,7 +197,7 @@ impl Scan {
                     // Behind damage in the current file nothing is proven any more.
                     if !is_current || matches!(scanned.end, End::Whole) {
                         scanned.first_seq.get_or_insert(record.seq);
-                        scanned.good = end;
+                        scanned.good_before = std::mem::replace(&mut scanned.good, end);
                         self.head = Some((record.seq, digest));
                         self.history.apply(record);
                     }
@@ -222,7 +229,7 @@ impl Scan {
         let new_chain =
             |way, reason: Option<String>| Found { head: None, newest, way, reason, file: None };
         let aside = |keep, reason| new_chain(Way::SetAside { keep }, Some(reason));
-        if let Some(Scanned { first_seq, good, end }) = &current {
+        if let Some(Scanned { first_seq, good, end, .. }) = &current {
             let name = files::CURRENT;
             match end {
                 End::Newer => return aside(None, format!("{name} was written by a newer version")),
@@ -230,7 +237,7 @@ impl Scan {
                     return aside(None, format!("{name} was not a journal"));
                 }
                 End::Flawed(line, flaw) => {
-                    let keep = first_seq.map(|first_seq| (first_seq, *good));
+                    let keep = first_seq.filter(|_| *good > 0).map(|first_seq| (first_seq, *good));
                     return aside(keep, format!("{name} was damaged at line {line}: {flaw}"));
                 }
                 End::Whole | End::Torn => {}
@@ -269,6 +276,7 @@ impl Scan {
             first_seq: current.first_seq,
             opened: false,
             must_cut: matches!(current.end, End::Torn),
+            must_sync: true,
         });
         Found { head: self.head.clone(), newest, way: Way::Clear, reason: None, file }
     }

@@ -1,0 +1,78 @@
+//! `ispmon-agent journal verify`: whether the record is as it was written.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use jiff::tz::TimeZone;
+
+use super::{fail, fail_because, print, running::Places};
+use crate::{
+    clock,
+    config::Sources,
+    event::Chain,
+    exit::Exit,
+    journal::{ReadError, Verified, verify},
+};
+
+/// Verifies the record; fails when it is damaged, and when there is none.
+pub fn verify_journal(sources: &Sources) -> Exit {
+    let folders = Places::of(sources).state_dirs();
+    for folder in &folders {
+        match verify(folder) {
+            Ok(verified) => {
+                let zone = clock::local_zone();
+                let printed = print(|output| write(output, folder, &verified, &zone));
+                return if verified.problems == 0 { printed } else { Exit::Failure };
+            }
+            Err(ReadError::Absent { .. }) => {}
+            Err(error) => return fail_because(&error),
+        }
+    }
+    fail(absent(&folders))
+}
+
+fn absent(folders: &[PathBuf]) -> String {
+    let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    format!(
+        "there is no journal in {}; if the agent keeps it elsewhere, name the folder with --state-dir.",
+        folders.join(" or ")
+    )
+}
+
+/// Writes what came of it.
+fn write(
+    output: &mut impl Write,
+    folder: &Path,
+    verified: &Verified,
+    zone: &TimeZone,
+) -> io::Result<()> {
+    writeln!(output, "Journal in {}", folder.display())?;
+    let Verified { records, span, head, .. } = verified;
+    match span {
+        Some((first, last)) => {
+            let shown = |stamp| {
+                let time = verified.walls.wall(stamp).to_zoned_datetime(zone.clone());
+                time.strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+            };
+            writeln!(output, "{records} records, {} to {}", shown(first), shown(last))?;
+        }
+        None => writeln!(output, "No records")?,
+    }
+    if let Some(head) = head {
+        writeln!(output, "The newest is record {} with the hash {}", head.seq, head.head)?;
+    }
+    if let Some(reason) = &verified.newest_reason {
+        writeln!(output, "The newest chain started because {reason}")?;
+    }
+    match &verified.first_problem {
+        None => writeln!(output, "Every record is as it was written.")?,
+        Some(ReadError::Damaged(damage)) => writeln!(output, "DAMAGED: {damage}")?,
+        Some(error) => writeln!(output, "DAMAGED: {}", Chain(error))?,
+    }
+    if verified.problems > 1 {
+        writeln!(output, "{} more lines are not right.", verified.problems - 1)?;
+    }
+    output.flush()
+}

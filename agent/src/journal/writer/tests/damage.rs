@@ -1,0 +1,200 @@
+//! What is done about files that are not as they were written.
+
+use super::*;
+
+/// A disk with three records after the first of the chain.
+fn written() -> Disk {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    for text in ["one", "two", "three"] {
+        append(&mut writer, text).expect("it is written");
+    }
+    disk
+}
+
+fn change(disk: &Disk, from: &str, to: &str) {
+    let text = String::from_utf8(disk.content(files::CURRENT)).expect("it is text");
+    assert!(text.contains(from));
+    disk.put(files::CURRENT, text.replacen(from, to, 1));
+}
+
+#[test]
+fn a_torn_last_line_is_cut_wherever_it_was_torn() {
+    let whole = written().content(files::CURRENT);
+    let start = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("lines");
+    for length in start + 2..whole.len() {
+        let disk = written();
+        disk.put(files::CURRENT, &whole[..length]);
+        let (mut writer, recovered) = open(&disk, "dl-home");
+        assert!(recovered.notes.is_empty(), "{:?}", recovered.notes);
+        append(&mut writer, "four").expect("it is written");
+        let contents = Contents::of(&disk);
+        assert_eq!(contents.texts(), ["one", "two", "four"]);
+        assert!(contents.damage.is_empty());
+    }
+}
+
+#[test]
+fn a_changed_record_is_set_aside_with_all_that_follows_and_a_new_chain_says_so() {
+    let disk = written();
+    let before = disk.content(files::CURRENT);
+    change(&disk, "two", "TWO");
+    let damaged = disk.content(files::CURRENT);
+    assert_ne!(before, damaged);
+    let (mut writer, recovered) = open(&disk, "dl-home");
+    let reason = "journal.ndjson was damaged at line 3: this record was changed after record 4 was";
+    assert!(recovered.notes[0].contains(reason), "{:?}", recovered.notes);
+    append(&mut writer, "four").expect("it is written");
+    assert_eq!(disk.content("journal.set-aside-1.ndjson"), damaged);
+    let contents = Contents::of(&disk);
+    assert_eq!(contents.texts(), ["one", "four"]);
+    let beginnings = contents.beginnings();
+    assert_eq!(beginnings[0], (None, &[][..]));
+    assert!(beginnings[1].0.is_some_and(|text| text.starts_with(reason)), "{beginnings:?}");
+    assert_eq!(beginnings[1].1, ["journal.set-aside-1.ndjson"]);
+    let last = &contents.located.last().expect("there are records").record;
+    assert_eq!(last.seq, 6, "no number means two records");
+}
+
+#[test]
+fn lines_that_are_no_records_are_set_aside_too() {
+    for junk in ["\0\0\0\0", "{\"seq\":4}", "not a record"] {
+        let disk = written();
+        let text = String::from_utf8(disk.content(files::CURRENT)).expect("it is text");
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines[2] = junk;
+        disk.put(files::CURRENT, lines.join("\n") + "\n");
+        let (mut writer, _) = open(&disk, "dl-home");
+        append(&mut writer, "four").expect("it is written");
+        let contents = Contents::of(&disk);
+        assert_eq!(contents.texts(), ["one", "four"], "{junk}");
+        assert_eq!(contents.beginnings()[1].1, ["journal.set-aside-1.ndjson"]);
+        assert_eq!(contents.damage, []);
+    }
+}
+
+#[test]
+fn a_foreign_file_is_kept_under_another_name() {
+    let disk = Disk::new();
+    disk.put(files::CURRENT, "Dear diary,\ntoday the internet was down.\n");
+    disk.put("journal.set-aside-1.ndjson", "an earlier one");
+    let (mut writer, recovered) = open(&disk, "dl-home");
+    assert_eq!(
+        recovered.notes,
+        ["The journal starts a new chain: journal.ndjson was not a journal."]
+    );
+    append(&mut writer, "one").expect("it is written");
+    assert!(disk.content("journal.set-aside-2.ndjson").starts_with(b"Dear diary"));
+    assert_eq!(disk.content("journal.set-aside-1.ndjson"), b"an earlier one");
+    assert_eq!(Contents::of(&disk).texts(), ["one"]);
+}
+
+#[test]
+fn the_journal_of_a_newer_version_is_not_touched() {
+    let disk = written();
+    change(&disk, "\"format\":1", "\"format\":2");
+    let newer = disk.content(files::CURRENT);
+    let (mut writer, recovered) = open(&disk, "dl-home");
+    assert_eq!(recovered.last_run, None, "nothing of it can be relied on");
+    append(&mut writer, "one").expect("it is written");
+    assert_eq!(disk.content("journal.set-aside-1.ndjson"), newer);
+    let contents = Contents::of(&disk);
+    let reason = "journal.ndjson was written by a newer version";
+    assert_eq!(contents.beginnings()[0].0, Some(reason));
+}
+
+#[test]
+fn kinds_and_values_of_a_newer_version_keep_their_place_in_the_chain() {
+    let disk = written();
+    // As if the last record were one that only a newer version knows.
+    let text = String::from_utf8(disk.content(files::CURRENT)).expect("it is text");
+    let kind = "\"kind\":\"agent_stopped\",\"reason\":\"three\"";
+    for other in
+        ["\"kind\":\"moon_phase\",\"full\":true", "\"kind\":\"agent_stopped\",\"reason\":7"]
+    {
+        disk.put(files::CURRENT, text.replace(kind, other));
+        let (mut writer, recovered) = open(&disk, "dl-home");
+        assert!(recovered.notes.is_empty());
+        append(&mut writer, "four").expect("it is written");
+        let contents = Contents::of(&disk);
+        assert_eq!(contents.texts(), ["one", "two", "four"]);
+        assert_eq!(contents.damage, []);
+        assert_eq!(contents.located[3].record.entry, Entry::Unknown);
+    }
+}
+
+#[test]
+fn the_journal_of_another_device_is_kept_and_not_continued() {
+    let disk = written();
+    let (mut writer, recovered) = open(&disk, "DL-Home ");
+    assert!(recovered.last_run.is_some(), "names are compared trimmed and in lower case");
+    append(&mut writer, "four").expect("it is written");
+    let (mut writer, recovered) = open(&disk, "dl-office");
+    assert_eq!(recovered.last_run, None, "another device's past is not this one's");
+    append(&mut writer, "five").expect("it is written");
+    let contents = Contents::of(&disk);
+    assert_eq!(contents.texts(), ["one", "two", "three", "four", "five"]);
+    let reason = "the records before are of the device dl-home";
+    assert_eq!(contents.beginnings()[1], (Some(reason), &[][..]));
+    assert_eq!(contents.located[5].place.file.as_ref(), files::CURRENT);
+    assert_eq!(contents.located[4].place.file.as_ref(), "journal.000000000001.ndjson");
+    assert_eq!(contents.damage, []);
+}
+
+#[test]
+fn records_that_vanished_while_the_agent_was_off_are_missed() {
+    let disk = written();
+    let (mut writer, _) = open(&disk, "dl-home");
+    append(&mut writer, "four").expect("it is written");
+    writer.note_alive(at(1, 120));
+    // A backup of an earlier time is played back.
+    disk.put(files::CURRENT, written().content(files::CURRENT));
+    let (mut writer, recovered) = open(&disk, "dl-home");
+    assert_eq!(recovered.notes, ["The journal starts a new chain: records 5 to 5 were missing."]);
+    append(&mut writer, "six").expect("it is written");
+    let contents = Contents::of(&disk);
+    assert_eq!(contents.texts(), ["one", "two", "three", "six"]);
+    assert_eq!(contents.located.last().expect("there are records").record.seq, 7);
+    assert_eq!(contents.damage, []);
+}
+
+#[test]
+fn damage_in_a_full_file_is_noted_and_left_where_it_is() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    writer.room.file_bytes = 700;
+    for text in ["one", "two", "three", "four", "five"] {
+        append(&mut writer, text).expect("it is written");
+    }
+    let full = "journal.000000000001.ndjson";
+    let text = String::from_utf8(disk.content(full)).expect("it is text");
+    disk.put(full, text.replacen("one", "ONE", 1));
+    let (mut writer, recovered) = open(&disk, "dl-home");
+    assert!(recovered.notes[0].starts_with("journal.000000000001.ndjson is damaged at line 2"));
+    append(&mut writer, "six").expect("it is written");
+    let contents = Contents::of(&disk);
+    assert_eq!(contents.texts(), ["ONE", "two", "three", "four", "five", "six"]);
+    assert_eq!(contents.beginnings().len(), 1, "the chain goes on");
+    assert_eq!(contents.damage.len(), 1);
+    insta::assert_snapshot!(
+        contents.damage[0].to_string().split(": its hash").next().expect("a text"),
+        @"journal.000000000001.ndjson, line 2 (record 2): this record was changed after record 3 was written"
+    );
+}
+
+#[test]
+fn only_so_many_files_are_kept() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    writer.room = Room { file_bytes: 1_000, files: 4 };
+    for number in 0..40 {
+        append(&mut writer, &number.to_string()).expect("it is written");
+    }
+    let names = disk.names_now();
+    assert_eq!(names.len(), 4, "{names:?}");
+    let contents = Contents::of(&disk);
+    assert_eq!(contents.texts().last(), Some(&"39"));
+    assert_eq!(contents.damage, [], "the chain runs across files, from wherever it begins");
+    let (_, recovered) = open(&disk, "dl-home");
+    assert!(recovered.notes.is_empty(), "{:?}", recovered.notes);
+}

@@ -1,0 +1,138 @@
+//! Random histories against the simplest journal there is: a list in memory.
+
+use fastrand::Rng;
+use proptest::prelude::*;
+
+use super::*;
+
+/// What may happen to a journal.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A record of so many bytes, or so, is appended.
+    Append(usize),
+    /// The disk takes so many more bytes, or any number again.
+    Room(Option<usize>),
+    /// The disk becomes read-only, or writable again.
+    ReadOnly(bool),
+    /// The next syncs fail.
+    FailSyncs(u32),
+    /// The machine dies after so many changes to its disk.
+    Die(u32),
+    /// The sign of life is written.
+    Alive,
+    /// The power fails, and the agent starts again.
+    Crash(u64),
+    /// The agent stops and starts again.
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (0_usize..400).prop_map(Step::Append),
+        1 => prop::option::of(0_usize..2_000).prop_map(Step::Room),
+        1 => any::<bool>().prop_map(Step::ReadOnly),
+        1 => (1_u32..3).prop_map(Step::FailSyncs),
+        2 => (1_u32..12).prop_map(Step::Die),
+        1 => Just(Step::Alive),
+        2 => any::<u64>().prop_map(Step::Crash),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// A journal and what must be true of it.
+struct Model {
+    disk: Disk,
+    writer: Writer<Disk>,
+    /// How many records there were in all; each has its number for a text.
+    made: usize,
+    /// The records that wait in memory, as they do before the writer's thread.
+    waiting: Vec<String>,
+    /// The records that were acknowledged.
+    acknowledged: Vec<(String, Position)>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let disk = Disk::new();
+        Self { writer: small(&disk), disk, made: 0, waiting: Vec::new(), acknowledged: Vec::new() }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Append(size) => {
+                self.waiting.push(format!("{} {}", self.made, "x".repeat(*size)));
+                self.made += 1;
+                let entries: Vec<Entry> = self.waiting.iter().map(entry).collect();
+                let batch = entries.iter().map(|entry| (entry, at(1, self.made as u64)));
+                // What is not written waits for the next step.
+                for position in self.writer.append(batch).unwrap_or_default() {
+                    let text = self.waiting.remove(0);
+                    self.acknowledged.push((text, position.expect("it is short enough")));
+                }
+            }
+            Step::Room(room) => self.disk.faults(|faults| faults.room = *room),
+            Step::ReadOnly(read_only) => self.disk.faults(|faults| faults.read_only = *read_only),
+            Step::FailSyncs(syncs) => self.disk.faults(|faults| faults.failing_syncs = *syncs),
+            Step::Die(changes) => self.disk.faults(|faults| faults.dies_after = Some(*changes)),
+            Step::Alive => self.writer.note_alive(at(1, self.made as u64)),
+            Step::Crash(seed) => {
+                self.disk.crash(&mut Rng::with_seed(*seed));
+                self.restart();
+            }
+            Step::Restart => self.restart(),
+        }
+    }
+
+    fn restart(&mut self) {
+        self.waiting.clear();
+        self.check();
+        self.writer = small(&self.disk);
+    }
+
+    /// No acknowledged record is lost or changed, none is invented or doubled, the order holds, and
+    /// the chain is valid.
+    fn check(&self) {
+        let contents = Contents::of(&self.disk);
+        let texts = contents.texts();
+        let number = |text: &str| text.split(' ').next().and_then(|number| number.parse().ok());
+        let numbers: Vec<usize> = texts.iter().filter_map(|text| number(text)).collect();
+        assert_eq!(numbers.len(), texts.len(), "{texts:?} were all made here");
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?} are in order");
+        assert!(numbers.last().is_none_or(|last| *last < self.made), "{numbers:?} were all made");
+        for (text, (seq, digest)) in &self.acknowledged {
+            let found = contents.located.iter().find(|located| located.record.seq == *seq);
+            let found = found.unwrap_or_else(|| panic!("record {seq} is lost: {contents:#?}"));
+            assert_eq!(&found.digest, digest, "record {seq} was changed");
+            assert!(texts.contains(&text.as_str()), "{text} is lost");
+        }
+    }
+}
+
+/// A writer with files so small that they are often full.
+fn small(disk: &Disk) -> Writer<Disk> {
+    let (mut writer, _) = open(disk, "dl-home");
+    writer.room = Room { file_bytes: 2_000, files: 1_000 };
+    writer
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn no_acknowledged_record_is_lost_and_none_is_invented(
+        steps in prop::collection::vec(step(), 1..40),
+        seed: u64,
+    ) {
+        let mut model = Model::new();
+        for step in &steps {
+            model.take(step);
+        }
+        model.take(&Step::Crash(seed));
+        // The journal still works, and what it says now is right to the last line.
+        model.take(&Step::Append(10));
+        prop_assert!(model.waiting.is_empty(), "nothing is wrong with the disk any more");
+        model.check();
+        let contents = Contents::of(&model.disk);
+        prop_assert!(contents.damage.is_empty(), "{:#?}", contents.damage);
+    }
+}

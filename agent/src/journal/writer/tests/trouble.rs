@@ -1,0 +1,100 @@
+//! What is done when the disk does not take a record.
+
+use super::*;
+
+#[test]
+fn nothing_is_left_of_a_record_that_found_the_disk_full() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    append(&mut writer, "one").expect("it is written");
+    for room in 0..200 {
+        disk.faults(|faults| faults.room = Some(room));
+        append(&mut writer, "two").expect_err("there is no room");
+        assert_eq!(Contents::of(&disk).texts(), ["one"]);
+        assert_eq!(disk.content(files::CURRENT).last(), Some(&b'\n'));
+    }
+    disk.faults(|faults| faults.room = None);
+    append(&mut writer, "two").expect("there is room again");
+    let contents = Contents::of(&disk);
+    assert_eq!((contents.texts(), contents.damage.len()), (vec!["one", "two"], 0));
+}
+
+#[test]
+fn a_failed_sync_acknowledges_nothing() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    append(&mut writer, "one").expect("it is written");
+    disk.faults(|faults| faults.failing_syncs = 1);
+    let error = append(&mut writer, "two").expect_err("it may be lost");
+    assert_eq!(error.to_string(), "syncing journal.ndjson fails");
+    assert_eq!(Contents::of(&disk).texts(), ["one"]);
+    append(&mut writer, "two").expect("the disk works again");
+    assert_eq!(Contents::of(&disk).texts(), ["one", "two"]);
+}
+
+#[test]
+fn a_file_that_is_deleted_while_the_agent_runs_is_missed() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    append(&mut writer, "one").expect("it is written");
+    disk.delete(files::CURRENT);
+    let (seq, _) = append(&mut writer, "two").expect("it is written");
+    assert_eq!(seq, 4, "no number means two records");
+    let contents = Contents::of(&disk);
+    assert_eq!(contents.texts(), ["two"]);
+    let reason = "journal.ndjson was deleted while the agent ran";
+    assert_eq!(contents.beginnings(), [(Some(reason), &[][..])]);
+}
+
+#[test]
+fn a_file_that_is_replaced_while_the_agent_runs_is_set_aside() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    append(&mut writer, "one").expect("it is written");
+    disk.put(files::CURRENT, "something else\n");
+    append(&mut writer, "two").expect("it is written");
+    assert_eq!(disk.content("journal.set-aside-1.ndjson"), b"something else\n");
+    let contents = Contents::of(&disk);
+    let reason = "journal.ndjson was replaced while the agent ran";
+    let aside = ["journal.set-aside-1.ndjson".to_owned()];
+    assert_eq!(contents.beginnings(), [(Some(reason), &aside[..])]);
+    assert_eq!(contents.texts(), ["two"]);
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_is_read_all_the_same() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    append(&mut writer, "one").expect("it is written");
+    let text = disk.content(files::CURRENT);
+    disk.put(files::CURRENT, [text.as_slice(), b"{\"seq\":3,\"pr"].concat());
+    disk.faults(|faults| faults.read_only = true);
+    let (mut writer, recovered) = open(&disk, "dl-home");
+    assert!(recovered.last_run.is_some());
+    append(&mut writer, "two").expect_err("the disk is read-only");
+    disk.faults(|faults| faults.read_only = false);
+    append(&mut writer, "two").expect("it is written");
+    let contents = Contents::of(&disk);
+    assert_eq!((contents.texts(), contents.damage.len()), (vec!["one", "two"], 0));
+}
+
+#[test]
+fn a_record_that_is_too_long_is_left_out_and_those_around_it_are_written() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    let entries = [entry("one"), entry("x".repeat(LONGEST_LINE)), entry("two")];
+    let batch = entries.iter().map(|entry| (entry, at(1, 1)));
+    let written = writer.append(batch).expect("they are written");
+    let numbers: Vec<_> = written.iter().map(|at| at.as_ref().map(|(seq, _)| *seq)).collect();
+    assert_eq!(numbers, [Some(2), None, Some(3)]);
+    assert_eq!(Contents::of(&disk).texts(), ["one", "two"]);
+}
+
+#[test]
+fn many_records_are_written_in_bounded_pieces() {
+    let disk = Disk::new();
+    let (mut writer, _) = open(&disk, "dl-home");
+    let entries: Vec<Entry> = (0..10).map(|_| entry("x".repeat(100_000))).collect();
+    let batch = entries.iter().map(|entry| (entry, at(1, 1)));
+    assert_eq!(writer.append(batch).expect("they are written").len(), 3);
+}
