@@ -41,7 +41,8 @@ const UDP_BYTES: usize = 1_232;
 /// A random name below `.invalid` exists nowhere (RFC 6761, section 6.4), so a server that knows an
 /// address for it lies: a login page's, or one that sells advertisements on misspelt names.
 /// The observation's answer is `answered`, `silent`, `lied`, or the failure: `servfail`, `refused`,
-/// `nxdomain`, `unreachable`, `nonsense`, `failed`.
+/// `nxdomain`, `unreachable`, `nonsense`, `failed`, or `partly_silent` when only the name that cannot
+/// exist was answered.
 pub async fn ask_directly(
     server: SocketAddr,
     name: &str,

@@ -114,7 +114,8 @@ async fn fetch(
     let port = server.port_or_known_default().unwrap_or(80);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = resolver.resolve(bare, deadline).await.map_err(io::Error::other)?;
-    let stream = connect(addresses.into_iter().map(|ip| SocketAddr::new(ip, port))).await?;
+    let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    let stream = connect(&addresses).await?;
     let request = request(server, host)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -132,12 +133,14 @@ async fn fetch(
     }
 }
 
-/// Connects to the first address that can be reached; each gets all the time that is left, unless
-/// the kernel says at once that it has no way there (IPv6 without a route).
-async fn connect(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+/// Connects to the first address of each family at once, and takes whichever answers first: where
+/// one family is dead, a portal may still answer on the other.
+async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
-    for address in addresses.take(MOST_ADDRESSES) {
-        attempts.spawn(TcpStream::connect(address));
+    for is_of_family in [SocketAddr::is_ipv6, SocketAddr::is_ipv4] {
+        if let Some(address) = addresses.iter().copied().find(is_of_family) {
+            attempts.spawn(TcpStream::connect(address));
+        }
     }
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     while let Some(attempt) = attempts.join_next().await {
@@ -148,9 +151,6 @@ async fn connect(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpS
     }
     Err(last)
 }
-
-/// As many addresses of one server as are tried at once: usually one of each family.
-const MOST_ADDRESSES: usize = 4;
 
 fn request(server: &Url, host: &str) -> io::Result<Request<String>> {
     let mut target = server.path().to_owned();

@@ -5,6 +5,9 @@
 //! handshake is what port scanners send; servers count and log it, and some block whoever does it
 //! often. At one probe every 5 s about twelve such memories exist at a time, of some 200 bytes each.
 //! A connect that is given up sends nothing more.
+//!
+//! On Ethernet a completed one takes six packets, 412 bytes by IPv4 and 536 by IPv6: at one every 5 s
+//! 0.3 and 0.4 MB an hour. One that is given up after 2.5 s takes three packets, 222 bytes.
 
 use std::{
     io,

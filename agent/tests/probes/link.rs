@@ -29,21 +29,25 @@ fn route(device: &Host, anchor: &str) -> Route {
 
 /// Makes a change, and waits for the kernel's word until both links are as expected.
 fn after(device: &Host, change: impl FnOnce() + Send, expected: &[Link; 2]) {
+    until(device, change, |links| links == expected);
+}
+
+fn until(
+    device: &Host,
+    change: impl FnOnce() + Send,
+    is_it: impl Fn(&[Link; 2]) -> bool + Send + Sync,
+) {
     on(device, || async {
         let mut links = Links::new();
         assert!(links.is_told(), "the kernel tells of changes");
         change();
+        let look = || ANCHORS.map(|anchor| link_to(address(anchor)));
         let seen = async {
-            loop {
+            while !is_it(&look()) {
                 links.changed().await;
-                if &ANCHORS.map(|anchor| link_to(address(anchor))) == expected {
-                    return;
-                }
             }
         };
-        if timeout(PATIENCE, seen).await.is_err() {
-            panic!("{:?}, not {expected:?}", ANCHORS.map(|anchor| link_to(address(anchor))));
-        }
+        assert!(timeout(PATIENCE, seen).await.is_ok(), "it stays at {:?}", look());
     });
 }
 
@@ -110,13 +114,55 @@ fn a_container_that_runs_does_not_hide_a_pulled_cable() {
              link set docker0 up\n\
              link add veth1 type veth peer name veth2\n\
              link set veth1 master docker0 up\n\
-             link set veth2 netns {}\n\
-             link set eth0 down\n",
+             link set veth2 netns {}\n",
             container.process()
         ))
         .expect("ip");
     container.ip("link set veth2 up").expect("ip");
-    assert_eq!(links(&network.device), [Link::NoCarrier, Link::NoCarrier]);
+    after(
+        &network.device,
+        || network.device.ip("link set eth0 down").expect("ip"),
+        &[Link::NoCarrier, Link::NoCarrier],
+    );
+}
+
+#[test]
+fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
+    let Some(network) = Network::build() else { return };
+    let machine = Host::new("machine").expect("there is room for one more");
+    let device = &network.device;
+    // The network's own `eth0` is an end of a pair, which on a bridge counts as a machine's; one that
+    // passes everything through to it counts as a card.
+    let lines = format!(
+        "link add br0 type bridge forward_delay 0\n\
+         link add veth1 type veth peer name eth0 netns {}\n\
+         link set veth1 master br0 up\n\
+         link set br0 up\n\
+         addr flush dev eth0\n\
+         route del ::/0 via fe80::1 dev eth0\n\
+         link add link eth0 name card0 type macvlan mode passthru\n\
+         link set card0 master br0 up\n\
+         addr add 192.168.7.2/24 dev br0\n\
+         addr add fd00:7::2/64 dev br0\n\
+         route add default via 192.168.7.1\n\
+         route add default via fe80::1 dev br0\n",
+        machine.process()
+    );
+    let is_by_bridge =
+        |link: &Link| link.route().is_some_and(|route| route.interface == "br0" && !route.tunnel);
+    until(
+        device,
+        || {
+            device.ip(&lines).expect("ip");
+            machine.ip("link set eth0 up").expect("ip");
+        },
+        |links| links.iter().all(is_by_bridge),
+    );
+    after(
+        device,
+        || network.router.ip("link set lan down").expect("the cable is pulled"),
+        &[Link::NoCarrier, Link::NoCarrier],
+    );
 }
 
 #[test]
@@ -184,8 +230,11 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
         timeout(PATIENCE, moved).await.expect("the other line is found");
     });
     // With nothing beneath it, a tunnel leads nowhere.
-    device.ip("link set wlan0 down").expect("ip");
-    assert_eq!(links(device), [Link::NoCarrier, Link::NoCarrier]);
+    after(
+        device,
+        || device.ip("link set wlan0 down").expect("ip"),
+        &[Link::NoCarrier, Link::NoCarrier],
+    );
 }
 
 #[test]

@@ -33,26 +33,46 @@ pub(super) enum Kind {
 }
 
 impl State {
-    /// Whether a packet that leaves here could get out of this machine by a cable or by radio.
+    /// Whether a packet that leaves here could get out of this machine by a cable or by radio, if
+    /// that were plugged in.
     ///
     /// Bridges of nothing but containers and virtual machines (`docker0`) always have a carrier
     /// while one runs; they would hide that the cable is out.
-    fn could_lead_out(&self, all: &[Self]) -> bool {
+    pub(super) fn is_line(&self, all: &[Self]) -> bool {
         match self.kind {
             Kind::Loopback | Kind::Tunnel => false,
             // A bridge or a bond takes its ports' addresses away; a VRF leaves them.
             Kind::Line | Kind::Veth => self.master.is_none() || !self.families.is_empty(),
-            Kind::Bridge => {
-                all.iter().any(|port| port.master == Some(self.index) && port.kind == Kind::Line)
-            }
+            Kind::Bridge => self.cards(all).next().is_some(),
         }
+    }
+
+    /// Whether it is switched on and plugged in. Of a bridge over cards only those count, and not
+    /// the virtual machines beside them.
+    pub(super) fn has_carrier(&self, all: &[Self]) -> bool {
+        let mut cards = self.cards(all).peekable();
+        self.running && (cards.peek().is_none() || cards.any(|card| card.running))
+    }
+
+    /// The ports of a bridge that are no ends of containers or virtual machines.
+    fn cards<'a>(&self, all: &'a [Self]) -> impl Iterator<Item = &'a Self> {
+        let bridge = (self.kind == Kind::Bridge).then_some(self.index);
+        all.iter().filter(move |port| {
+            port.kind == Kind::Line && port.master.is_some() && port.master == bridge
+        })
+    }
+
+    /// Whether it is a tunnel over something else. In a container without any privilege a TAP
+    /// interface is all there is; there it is the line.
+    pub(super) fn is_tunnel(&self, all: &[Self]) -> bool {
+        self.kind == Kind::Tunnel && all.iter().any(|other| other.is_line(all))
     }
 }
 
 /// What is missing, when the kernel knows no way to an anchor of `family`.
 pub(super) fn without_route(all: &[State], family: Family) -> Link {
     let mut lines =
-        all.iter().filter(|state| state.running && state.could_lead_out(all)).peekable();
+        all.iter().filter(|state| state.is_line(all) && state.has_carrier(all)).peekable();
     if lines.peek().is_none() {
         Link::NoCarrier
     } else if lines.any(|line| line.families.contains(&family)) {
@@ -102,10 +122,31 @@ mod tests {
                 vec![state(7, Kind::Bridge, true, &[Ipv4]), port(2, Kind::Line, true, 7)],
                 Link::NoRoute,
             ),
+            (
+                "the card of the bridge is unplugged, a virtual machine runs",
+                vec![
+                    state(7, Kind::Bridge, true, &[Ipv4]),
+                    port(2, Kind::Line, false, 7),
+                    port(9, Kind::Tunnel, true, 7),
+                ],
+                Link::NoCarrier,
+            ),
             ("in a container", vec![state(2, Kind::Veth, true, &[Ipv4])], Link::NoRoute),
         ] {
             let all = [&[loopback.clone()][..], &rest].concat();
             assert_eq!(without_route(&all, Ipv4), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn a_tunnel_is_one_only_where_something_is_beneath_it() {
+        let loopback = state(1, Kind::Loopback, true, &[]);
+        let tap = state(2, Kind::Tunnel, true, &[Family::Ipv4]);
+        let alone = [loopback.clone(), tap.clone()];
+        assert!(!tap.is_tunnel(&alone), "a container without privileges");
+        let unplugged = [loopback.clone(), tap.clone(), state(3, Kind::Line, false, &[])];
+        assert!(tap.is_tunnel(&unplugged), "the line is there, although it is dead");
+        let docker = [loopback, tap.clone(), state(7, Kind::Bridge, true, &[Family::Ipv4])];
+        assert!(!tap.is_tunnel(&docker), "a bridge of containers is no line");
     }
 }

@@ -85,14 +85,12 @@ pub(super) fn link_to(anchor: IpAddr) -> io::Result<Link> {
         // It was unplugged between the two questions.
         return Ok(judge::without_route(&states, family));
     };
-    let tunnel = state.kind == Kind::Tunnel;
+    let tunnel = state.is_tunnel(&states);
     if tunnel && lines_beneath(&states, anchor)?.is_empty() {
         // A tunnel stays up when the cable is pulled from beneath it.
-        let all_lines: Vec<_> =
-            states.into_iter().filter(|state| state.kind != Kind::Tunnel).collect();
-        return Ok(judge::without_route(&all_lines, family));
+        return Ok(judge::without_route(&states, family));
     }
-    if !tunnel && !state.running {
+    if !tunnel && !state.has_carrier(&states) {
         // The kernel keeps the routes of an interface that has lost its carrier.
         return Ok(Link::NoCarrier);
     }
@@ -138,7 +136,7 @@ pub(super) fn beneath(anchor: IpAddr) -> io::Result<Option<Interface>> {
     let anchor = anchor.to_canonical();
     let states = interfaces()?;
     let mut best: Option<(u32, &State)> = None;
-    for state in states.iter().filter(|state| is_running_line(state)) {
+    for state in running_lines(&states) {
         let Some(metric) = metric_through(state, anchor)? else { continue };
         if best.is_none_or(|(lowest, _)| metric < lowest) {
             best = Some((metric, state));
@@ -150,7 +148,7 @@ pub(super) fn beneath(anchor: IpAddr) -> io::Result<Option<Interface>> {
 /// The lines that a tunnel could run over: it may carry one family over the other.
 fn lines_beneath(states: &[State], anchor: IpAddr) -> io::Result<Vec<&State>> {
     let mut lines = Vec::new();
-    for state in states.iter().filter(|state| is_running_line(state)) {
+    for state in running_lines(states) {
         for address in SOMEWHERE.into_iter().chain([anchor]) {
             if metric_through(state, address)?.is_some() {
                 lines.push(state);
@@ -161,8 +159,8 @@ fn lines_beneath(states: &[State], anchor: IpAddr) -> io::Result<Vec<&State>> {
     Ok(lines)
 }
 
-fn is_running_line(state: &State) -> bool {
-    state.running && !matches!(state.kind, Kind::Loopback | Kind::Tunnel)
+fn running_lines(states: &[State]) -> impl Iterator<Item = &State> {
+    states.iter().filter(|state| state.is_line(states) && state.has_carrier(states))
 }
 
 /// How much the kernel dislikes the route to `anchor` through one interface; `None` without one.
