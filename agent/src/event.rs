@@ -3,6 +3,9 @@
 //! The log is quiet while nothing changes. A change of state is at `info`, or at `warn` when somebody
 //! may want to act; what happens at every heartbeat is at `debug`.
 
+mod fields;
+mod kind;
+
 use std::{error::Error, fmt, net::IpAddr, path::Path, time::Duration};
 
 use jiff::tz::TimeZone;
@@ -14,6 +17,10 @@ use crate::{
     heartbeat::Outcome,
     outage::{Transition, sentence},
 };
+
+pub use fields::Fields;
+pub(crate) use fields::{TARGET, log};
+pub use kind::Kind;
 
 /// A notable thing that happened. Its Display is a sentence for people.
 pub enum Event<'a> {
@@ -253,62 +260,55 @@ impl Event<'_> {
         }
     }
 
-    /// The name of this kind of event, for programs that read the log.
-    pub fn kind(&self) -> &'static str {
+    /// Its kind, for programs that read the log.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Started { .. } => "started",
-            Self::StartedLocally { .. } => "started_locally",
-            Self::Advice { .. } => "advice",
-            Self::BootUnknown { .. } => "boot_unknown",
-            Self::FirstDelivered { .. } => "first_delivered",
-            Self::Delivered { .. } => "delivered",
-            Self::Failed { .. } => "failed",
-            Self::FailedAgain { .. } => "failed_again",
-            Self::DeliveredAgain { .. } => "delivered_again",
-            Self::NotExpected { .. } => "not_expected",
-            Self::ExpectedAfterAll { .. } => "expected_after_all",
-            Self::Reloaded => "reloaded",
-            Self::ReloadedUnchanged => "reloaded_unchanged",
-            Self::ReloadRefused { .. } => "reload_refused",
-            Self::ReloadKeptOld => "reload_kept_old",
-            Self::Stopping { .. } => "stopping",
-            Self::SilenceAnnounced { .. } => "silence_announced",
-            Self::StopAnnounced => "stop_announced",
-            Self::SilenceNotAnnounced { .. } => "silence_not_announced",
-            Self::StatusNotWritten { .. } => "status_not_written",
+            Self::Started { .. } => Kind::Started,
+            Self::StartedLocally { .. } => Kind::StartedLocally,
+            Self::Advice { .. } => Kind::Advice,
+            Self::BootUnknown { .. } => Kind::BootUnknown,
+            Self::FirstDelivered { .. } => Kind::FirstDelivered,
+            Self::Delivered { .. } => Kind::Delivered,
+            Self::Failed { .. } => Kind::Failed,
+            Self::FailedAgain { .. } => Kind::FailedAgain,
+            Self::DeliveredAgain { .. } => Kind::DeliveredAgain,
+            Self::NotExpected { .. } => Kind::NotExpected,
+            Self::ExpectedAfterAll { .. } => Kind::ExpectedAfterAll,
+            Self::Reloaded => Kind::Reloaded,
+            Self::ReloadedUnchanged => Kind::ReloadedUnchanged,
+            Self::ReloadRefused { .. } => Kind::ReloadRefused,
+            Self::ReloadKeptOld => Kind::ReloadKeptOld,
+            Self::Stopping { .. } => Kind::Stopping,
+            Self::SilenceAnnounced { .. } => Kind::SilenceAnnounced,
+            Self::StopAnnounced => Kind::StopAnnounced,
+            Self::SilenceNotAnnounced { .. } => Kind::SilenceNotAnnounced,
+            Self::StatusNotWritten { .. } => Kind::StatusNotWritten,
             Self::Outage { transition, .. } => match transition {
-                Transition::Opened(_) => "incident_opened",
-                Transition::Changed(_) => "incident_changed",
-                Transition::Progressed(_) => "incident_progressed",
-                Transition::Closed(_) => "incident_closed",
-                Transition::Watched(_) => "gap",
+                Transition::Opened(_) => Kind::IncidentOpened,
+                Transition::Changed(_) => Kind::IncidentChanged,
+                Transition::Progressed(_) => Kind::IncidentProgressed,
+                Transition::Closed(_) => Kind::IncidentClosed,
+                Transition::Watched(_) => Kind::Gap,
             },
-            Self::ClockStepped { .. } => "clock_stepped",
-            Self::AnchorsBlocked => "anchors_blocked",
-            Self::JournalProblem { .. } => "journal_problem",
-            Self::JournalDurable => "journal_durable",
-            Self::HandedOver { .. } => "handed_over",
-            Self::NotHandedOver { .. } => "not_handed_over",
-            Self::ControlUnavailable { .. } => "control_unavailable",
-            Self::Paused { .. } => "paused",
-            Self::Resumed { .. } => "resumed",
-            Self::SleepAnnounced { .. } => "sleep_announced",
-            Self::SleepUnheard { .. } => "sleep_unheard",
-            Self::LinesDropped { .. } => "lines_dropped",
-            Self::Panicked { .. } => "panicked",
+            Self::ClockStepped { .. } => Kind::ClockStepped,
+            Self::AnchorsBlocked => Kind::AnchorsBlocked,
+            Self::JournalProblem { .. } => Kind::JournalProblem,
+            Self::JournalDurable => Kind::JournalDurable,
+            Self::HandedOver { .. } => Kind::HandedOver,
+            Self::NotHandedOver { .. } => Kind::NotHandedOver,
+            Self::ControlUnavailable { .. } => Kind::ControlUnavailable,
+            Self::Paused { .. } => Kind::Paused,
+            Self::Resumed { .. } => Kind::Resumed,
+            Self::SleepAnnounced { .. } => Kind::SleepAnnounced,
+            Self::SleepUnheard { .. } => Kind::SleepUnheard,
+            Self::LinesDropped { .. } => Kind::LinesDropped,
+            Self::Panicked { .. } => Kind::Panicked,
         }
     }
 
-    /// Logs it.
+    /// Logs it: the sentence for people, and what programs read beside it.
     pub fn emit(&self) {
-        let kind = self.kind();
-        match self.level() {
-            Level::ERROR => tracing::error!(kind, "{self}"),
-            Level::WARN => tracing::warn!(kind, "{self}"),
-            Level::INFO => tracing::info!(kind, "{self}"),
-            Level::DEBUG => tracing::debug!(kind, "{self}"),
-            Level::TRACE => tracing::trace!(kind, "{self}"),
-        }
+        log(self.level(), &self.fields(), self);
     }
 }
 

@@ -5,23 +5,22 @@
 //! when the queue is full, lines are dropped and counted, and the count is logged as soon as there
 //! is room again. At the end the agent waits [`FLUSH_LIMIT`] for the lines that remain, no longer.
 //!
-//! Lines go to standard error, also those of a service: standard output belongs to the results of
-//! commands, so that `ispmon-agent … | …` and `> file` never mix the two.
+//! A service's lines go to the log of its system, with fields for programs ([`crate::event::Fields`]):
+//! to journald under systemd, to the unified log under launchd. Elsewhere they go to standard error as text:
+//! standard output belongs to the results of commands, so that `ispmon-agent … | …` and `> file` never
+//! mix the two.
 
+#[cfg(target_os = "linux")]
+mod journald;
 mod layer;
 mod line;
+mod output;
 mod queue;
+#[cfg(target_os = "macos")]
+mod unified_log;
 mod writer;
 
-use std::{
-    env,
-    ffi::OsString,
-    io::{self, IsTerminal},
-    os::fd::AsFd,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{env, ffi::OsString, io, sync::Arc, thread, time::Duration};
 
 use thiserror::Error;
 use tracing::{Level, level_filters::LevelFilter, subscriber::SetGlobalDefaultError};
@@ -30,6 +29,7 @@ use tracing_subscriber::{Registry, layer::SubscriberExt, reload};
 use crate::event::Event;
 use layer::QueueLayer;
 pub use line::Style;
+use output::Output;
 use queue::Queue;
 
 /// How many lines wait to be written; a day of state changes, or some seconds of debugging.
@@ -59,7 +59,7 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts the log of this process on standard error.
+    /// Starts the log of this process.
     ///
     /// Only lines of `level` and more severe ones are written. Panics are logged too, because the
     /// standard library would report them by a write that may block for ever.
@@ -67,9 +67,8 @@ impl Logging {
     /// # Errors
     /// [`LoggingError`] in all its cases.
     pub fn start(level: Level) -> Result<Self, LoggingError> {
-        let style = Style::choose(io::stderr().is_terminal(), |name| env::var_os(name));
-        // A handle of its own: the lock of `io::stderr()` would be held while a write blocks.
-        let output = io::stderr().as_fd().try_clone_to_owned().map_err(LoggingError::Output)?;
+        let output = Output::choose(&io::stderr(), &|name| env::var_os(name))
+            .map_err(LoggingError::Output)?;
         let queue = Arc::new(Queue::new(QUEUE_LINES));
         let (filter, handle) = reload::Layer::new(LevelFilter::from_level(level));
         let subscriber =
@@ -78,7 +77,7 @@ impl Logging {
         let lines = Arc::clone(&queue);
         thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || writer::run(&lines, output.into(), style))
+            .spawn(move || writer::run(&lines, output))
             .map_err(LoggingError::Thread)?;
         report_panics(Arc::clone(&queue));
         Ok(Self { queue, level: handle })

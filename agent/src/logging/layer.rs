@@ -12,10 +12,7 @@ use tracing::{
 use tracing_subscriber::layer::{Context, Layer};
 
 use super::{line::Line, queue::Queue};
-use crate::clock;
-
-/// The field that names the kind of an event, for programs; people read the sentence.
-const KIND: &str = "kind";
+use crate::{clock, event::Fields};
 
 /// Queues the events of this program; those of the libraries it uses are not for its users.
 pub(super) struct QueueLayer {
@@ -36,25 +33,34 @@ impl<S: Subscriber> Layer<S> for QueueLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut sentence = Sentence::default();
         event.record(&mut sentence);
-        let text = sentence.message + &sentence.fields;
-        self.queue.push(Line::new(clock::now(), *event.metadata().level(), text));
+        let text = sentence.message + &sentence.others;
+        let level = *event.metadata().level();
+        self.queue.push(Line::new(clock::now(), level, text).with_fields(sentence.fields));
     }
 }
 
-/// An event's message, and whatever other fields it has, behind it.
+/// An event's message, what programs read beside it, and whatever other fields it has, which follow the
+/// message.
 #[derive(Default)]
 struct Sentence {
     message: String,
-    fields: String,
+    fields: Fields,
+    others: String,
 }
 
 impl Visit for Sentence {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match Fields::known(field.name()) {
+            Some(name) => self.fields.set(name, value),
+            None => self.record_debug(field, &value),
+        }
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         // Writing to a String cannot fail.
         let _ = match field.name() {
-            KIND => Ok(()),
             "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, " {name}={value:?}"),
+            name => write!(self.others, " {name}={value:?}"),
         };
     }
 }

@@ -6,6 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tracing::Level;
 
 use super::ReadVariable;
+use crate::event::Fields;
 
 /// The longest text of one line in bytes; longer ones are cut. With it the queue is bounded too.
 const TEXT_BYTES: usize = 4_096;
@@ -19,6 +20,8 @@ pub(super) struct Line {
     pub(super) level: Level,
     /// The sentence; anything in it may come from outside.
     pub(super) text: String,
+    /// What programs read beside it.
+    pub(super) fields: Fields,
 }
 
 /// How lines look.
@@ -56,7 +59,18 @@ impl Line {
             text.truncate(text.floor_char_boundary(TEXT_BYTES));
             text.push('…');
         }
-        Self { at, level, text }
+        Self { at, level, text, fields: Fields::default() }
+    }
+
+    /// The same with what programs read beside it.
+    pub(super) fn with_fields(self, fields: Fields) -> Self {
+        Self { fields, ..self }
+    }
+
+    /// The text as a log of the system gets it: on one line, because journald and os_log hide or mangle
+    /// what they take for binary.
+    pub(super) fn sentence(&self) -> String {
+        neutral(&self.text)
     }
 
     /// The line as it is written, with its newline.

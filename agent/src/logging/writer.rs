@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     line::{Line, Style},
+    output::Output,
     queue::{Entry, Queue},
 };
 use crate::{clock, event::Event};
@@ -17,20 +18,61 @@ use crate::{clock, event::Event};
 const FULL_OUTPUT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes lines until the queue is closed and empty.
-///
-/// A reader that is gone (a broken pipe) or a full disk is no reason for a monitor to stop: such
-/// lines are lost, and the next one is tried again.
-pub(super) fn run(queue: &Queue, mut output: File, style: Style) {
+pub(super) fn run(queue: &Queue, output: Output) {
+    let mut writer = Writer::open(output);
     while let Some(entry) = queue.next() {
         let line = match entry {
             Entry::Line(line) => line,
             Entry::Dropped(count) => {
                 let event = Event::LinesDropped { count };
-                Line::new(clock::now(), event.level(), event.to_string())
+                let line = Line::new(clock::now(), event.level(), event.to_string());
+                line.with_fields(event.fields())
             }
         };
-        let text = line.render(style, &clock::local_zone());
-        let _ = write_all(&mut output, text.as_bytes());
+        writer.write(&line);
+    }
+}
+
+/// An opened output.
+enum Writer {
+    Text(File, Style),
+    #[cfg(target_os = "linux")]
+    Journald(super::journald::Journald),
+    #[cfg(target_os = "macos")]
+    UnifiedLog(super::unified_log::UnifiedLog),
+}
+
+impl Writer {
+    /// Opens it on the log's thread, because a journald that is stopped blocks already this.
+    fn open(output: Output) -> Self {
+        match output {
+            Output::Text(file, style) => Self::Text(file, style),
+            #[cfg(target_os = "linux")]
+            Output::Journald(stderr) => match super::journald::Journald::connect() {
+                Ok(journald) => Self::Journald(journald),
+                // Standard error leads there too, only without the fields.
+                Err(_) => Self::Text(stderr, Style::Plain),
+            },
+            #[cfg(target_os = "macos")]
+            Output::UnifiedLog => Self::UnifiedLog(super::unified_log::UnifiedLog::open()),
+        }
+    }
+
+    /// Writes a line.
+    ///
+    /// A reader that is gone (a broken pipe) or a full disk is no reason for a monitor to stop: such
+    /// lines are lost, and the next one is tried again.
+    fn write(&mut self, line: &Line) {
+        match self {
+            Self::Text(file, style) => {
+                let text = line.render(*style, &clock::local_zone());
+                let _ = write_all(file, text.as_bytes());
+            }
+            #[cfg(target_os = "linux")]
+            Self::Journald(journald) => journald.write(line),
+            #[cfg(target_os = "macos")]
+            Self::UnifiedLog(log) => log.write(line),
+        }
     }
 }
 

@@ -135,7 +135,7 @@ mod tests {
         let mut now = Duration::from_secs(1_000);
         let mut observe = |outcome| {
             now += Duration::from_secs(1);
-            observer.observe(outcome, WAIT, now).iter().map(Event::kind).collect()
+            observer.observe(outcome, WAIT, now).iter().map(|event| event.kind().as_str()).collect()
         };
         outcomes.iter().map(&mut observe).collect()
     }

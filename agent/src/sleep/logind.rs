@@ -3,19 +3,22 @@
 //! Documented in `org.freedesktop.login1(5)` and at systemd.io/INHIBITOR_LOCKS: whoever holds the file
 //! descriptor that `Inhibit` returned delays the sleep, for `InhibitDelayMaxSec` (5 s) at most; the signal
 //! `PrepareForSleep(true)` asks to close it, and `PrepareForSleep(false)` follows the sleep. Taking such a
-//! lock is allowed to every user where polkit runs, and to root anywhere. A restarted logind knows its
-//! locks again.
+//! lock is allowed to every user where polkit runs, and to root anywhere. Whenever logind appears on the
+//! bus, a lock is taken anew.
 
 use std::{fmt, future::poll_fn, pin::Pin, time::Duration};
 
 use futures_core::Stream;
 use thiserror::Error;
 use tokio::{
+    select,
     sync::mpsc::UnboundedSender,
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use zbus::{Connection, MatchRule, MessageStream, OwnedFd, connection::Builder, message::Type};
+use zbus::{
+    Connection, MatchRule, Message, MessageStream, OwnedFd, connection::Builder, message::Type,
+};
 
 use super::{Permit, SleepEvent};
 use crate::event::Event;
@@ -104,6 +107,8 @@ fn tell(told: &mut String, error: &dyn std::error::Error) {
 struct Session {
     connection: Connection,
     signals: MessageStream,
+    /// Tells when logind appears on the bus or leaves it.
+    owners: MessageStream,
     lock: Option<Hold>,
 }
 
@@ -112,8 +117,8 @@ impl Session {
         let opening = async {
             let builder = address.map_or_else(Builder::system, Builder::address);
             let connection = builder.build().await.map_err(LogindError::Bus)?;
-            let signals = subscribe(&connection).await.map_err(LogindError::Signal)?;
-            Ok(Self { connection, signals, lock: None })
+            let (signals, owners) = subscribe(&connection).await.map_err(LogindError::Signal)?;
+            Ok(Self { connection, signals, owners, lock: None })
         };
         timeout(ANSWER_LIMIT, opening).await.unwrap_or(Err(LogindError::Silent))
     }
@@ -122,20 +127,30 @@ impl Session {
     async fn run(mut self, sender: &UnboundedSender<SleepEvent>) -> LogindError {
         self.take_lock().await;
         loop {
-            let signal =
-                match poll_fn(|context| Pin::new(&mut self.signals).poll_next(context)).await {
-                    Some(Ok(signal)) => signal,
-                    Some(Err(error)) => return LogindError::Bus(error),
-                    None => return LogindError::Ended,
-                };
-            let Ok(begins) = signal.body().deserialize::<bool>() else { continue };
-            if begins {
-                let event = SleepEvent::AboutToSleep(Permit { hold: self.lock.take() });
-                // Nobody listens any more when it fails; the permit is dropped with it.
-                let _ = sender.send(event);
-            } else {
-                let _ = sender.send(SleepEvent::Resumed);
-                self.take_lock().await;
+            let message = select! {
+                message = next(&mut self.signals) => message,
+                message = next(&mut self.owners) => message,
+            };
+            let message = match message {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return LogindError::Bus(error),
+                None => return LogindError::Ended,
+            };
+            let body = message.body();
+            if let Ok((_, _, new_owner)) = body.deserialize::<(&str, &str, &str)>() {
+                if !new_owner.is_empty() {
+                    self.lock = None;
+                    self.take_lock().await;
+                }
+            } else if let Ok(begins) = body.deserialize::<bool>() {
+                // A send fails only when nobody listens any more, and then drops the permit.
+                if begins {
+                    let permit = Permit { hold: self.lock.take() };
+                    let _ = sender.send(SleepEvent::AboutToSleep(permit));
+                } else {
+                    let _ = sender.send(SleepEvent::Resumed);
+                    self.take_lock().await;
+                }
             }
         }
     }
@@ -164,15 +179,31 @@ impl Session {
     }
 }
 
-async fn subscribe(connection: &Connection) -> zbus::Result<MessageStream> {
-    let rule = MatchRule::builder()
+/// Asks for `PrepareForSleep`, and for the comings and goings of logind.
+async fn subscribe(connection: &Connection) -> zbus::Result<(MessageStream, MessageStream)> {
+    let signals = MatchRule::builder()
         .msg_type(Type::Signal)
         .sender(SERVICE)
         .path(MANAGER_PATH)
         .interface(MANAGER)
         .member("PrepareForSleep")
         .build()?;
-    MessageStream::for_match_rule(rule, connection, None).await
+    let owners = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender("org.freedesktop.DBus")
+        .interface("org.freedesktop.DBus")
+        .member("NameOwnerChanged")
+        .add_arg(SERVICE)
+        .build()?;
+    Ok((
+        MessageStream::for_match_rule(signals, connection, None).await?,
+        MessageStream::for_match_rule(owners, connection, None).await?,
+    ))
+}
+
+/// The next message; `None` when the connection has ended.
+async fn next(stream: &mut MessageStream) -> Option<zbus::Result<Message>> {
+    poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
 
 #[cfg(test)]

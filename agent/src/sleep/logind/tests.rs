@@ -77,9 +77,9 @@ impl Logind {
         reader
     }
 
-    async fn next_inhibit(&mut self) -> zbus::Message {
+    async fn next_inhibit(&mut self) -> Message {
         loop {
-            let message = poll_fn(|context| Pin::new(&mut self.calls).poll_next(context)).await;
+            let message = next(&mut self.calls).await;
             let message = message.expect("the bus goes on").expect("a message");
             if message.header().member().is_some_and(|member| member == "Inhibit") {
                 return message;
@@ -187,6 +187,24 @@ fn a_bus_that_restarts_is_found_again() {
         logind.prepare_for_sleep(true).await;
         about_to_sleep(&mut events).await.release();
         closed(lock).await;
+        listening.abort();
+    });
+}
+
+#[test]
+fn a_logind_that_appears_later_is_asked_for_a_lock() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(bus) = Bus::start(folder.path()) else { return };
+    run(async {
+        let (sender, _events) = unbounded_channel();
+        let address = Some(bus.address.clone());
+        let session = Session::open(address.as_deref()).await.expect("the bus is there");
+        let listening = tokio::spawn(async move { session.run(&sender).await });
+        for _ in 0..2 {
+            let mut logind = Logind::start(&bus).await;
+            let lock = logind.grant_lock().await;
+            assert!(is_open(&lock));
+        }
         listening.abort();
     });
 }
