@@ -146,7 +146,8 @@ fn summary(account: &Account) -> Markup {
             p.note {
                 strong { "Watched: " (words::share(account.coverage())) }
                 " of " (Readable(account.period.duration())) ". Availability is the share of the watched time without "
-                "downtime, cut off and never rounded up. Times that nobody watched count neither as up nor as down."
+                "downtime, cut off and never rounded up. Times that nobody watched count neither as up nor as down. "
+                "An outage counts for the part that failed longest in it; each failure of an unstable line counts for itself."
                 @if account.ipv4.count + account.ipv6.count > 0 {
                     " Outages of one address family are not in the sum: the other one worked."
                 }
