@@ -81,7 +81,7 @@ fn a_pause_takes_a_time_that_the_cloud_can_be_told() {
         let time = Duration::from_secs(seconds);
         assert_eq!(pause(text).expect("it is taken"), Action::Pause { time }, "{text}");
     }
-    insta::assert_snapshot!(refused("ispmon-agent pause"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent pause"), @"
     error: the following required arguments were not provided:
       <TIME>
 
@@ -89,17 +89,17 @@ fn a_pause_takes_a_time_that_the_cloud_can_be_told() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent pause 2d"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent pause 2d"), @"
     error: invalid value '2d' for '<TIME>': it is no duration such as 2h, 90min or a number of seconds
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent pause 0.5"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent pause 0.5"), @"
     error: invalid value '0.5' for '<TIME>': a pause lasts 1 s at least
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent pause later"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent pause later"), @"
     error: invalid value 'later' for '<TIME>': it is no duration such as 2h, 90min or a number of seconds
 
     For more information, try '--help'.
@@ -118,7 +118,7 @@ fn commands_that_came_after_the_old_flags_refuse_them() {
 
 #[test]
 fn wrong_usage_is_explained() {
-    insta::assert_snapshot!(refused("ispmon-agent --intervall 60"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent --intervall 60"), @"
     error: unexpected argument '--intervall' found
 
       tip: a similar argument exists: '--interval'
@@ -127,7 +127,7 @@ fn wrong_usage_is_explained() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent start"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent start"), @"
     error: unrecognized subcommand 'start'
 
       tip: a similar subcommand exists: 'status'
@@ -136,24 +136,24 @@ fn wrong_usage_is_explained() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent config --once"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent config --once"), @"
     error: unexpected argument '--once' found
 
     Usage: ispmon-agent config [OPTIONS]
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent --daemon config"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent --daemon config"), @"
     error: the argument '--daemon' cannot be used with 'config'
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent --url="), @r"
+    insta::assert_snapshot!(refused("ispmon-agent --url="), @"
     error: a value is required for '--url <URL>' but none was supplied
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent --key secret"), @r"
+    insta::assert_snapshot!(refused("ispmon-agent --key secret"), @"
     error: unexpected argument '--key' found
 
     Usage: ispmon-agent [OPTIONS] [COMMAND]
@@ -324,7 +324,7 @@ fn the_help_of_commands_for_the_running_agent_says_what_they_do_and_who_may() {
           --json
               Print JSON for programs
     ");
-    insta::assert_snapshot!(head("ispmon-agent resume --help"), @r"
+    insta::assert_snapshot!(head("ispmon-agent resume --help"), @"
     End a pause before its time is over
 
     Open to root and to members of the agent's group (ispmon).

@@ -28,7 +28,16 @@ fn the_hour_that_comes_twice_is_told_apart() {
     let (folder, record) = autumn();
     record.write(folder.path());
     let out = shown(folder.path(), &["outages", "--until", "2026-10-26"]);
-    insta::assert_snapshot!(out, @"");
+    insta::assert_snapshot!(out, @"
+    STARTED                    LASTED      WHOSE     ID             CAUSE
+    2026-10-25 02:30:00+02:00  1 min 30 s  provider  01a17076-db40  ISP: nothing beyond the router answered
+    2026-10-25 02:30:00+01:00  20 min 3 s  provider  01a170ad-c9c0  ISP: nothing beyond the router answered
+    2026-10-25 19:00:00+01:00  10 min      –         01a17438-2900  Bad line: loss or slowness (no downtime)
+    2026-10-26 06:00:00+01:00  1 min       provider  01a17694-6880  ISP: nothing beyond the router answered (IPv6 only)
+
+    The internet was down 2 times, 21 min 33 s in all. Watched: 69.038 % of 2 d 23 h.
+    Record: FOLDER
+    ");
 }
 
 #[test]
@@ -39,7 +48,14 @@ fn gaps_are_listed_when_asked_for() {
         folder.path(),
         &["outages", "--all", "--since", "2026-10-25T03:00", "--until", "2026-10-25"],
     );
-    insta::assert_snapshot!(out, @"");
+    insta::assert_snapshot!(out, @"
+    STARTED                    LASTED  WHOSE  ID             CAUSE
+    2026-10-25 11:00:00+01:00  4 h     –      01a1735c-6f00  Nobody watched: the machine slept
+    2026-10-25 19:00:00+01:00  10 min  –      01a17438-2900  Bad line: loss or slowness (no downtime)
+
+    The internet was never down. Watched: 80.952 % of 21 h.
+    Record: FOLDER
+    ");
 }
 
 #[test]
@@ -61,7 +77,15 @@ fn csv_and_json_have_all_of_it() {
     let csv = csv.replace("\r\n", "\n");
     let (csv, open) = csv.trim_end().rsplit_once('\n').expect("lines");
     assert!(open.starts_with("gap,,2026-10-26T06:01:02.000+01:00,,"), "{open}");
-    insta::assert_snapshot!(csv, @"");
+    insta::assert_snapshot!(csv, @"
+    kind,id,started,ended,duration_s,downtime_s,cause,party,scope,failures,notes
+    incident,01a17076-db40-7f31-88dc-97e5aab5fe3d,2026-10-25T02:30:00.000+02:00,2026-10-25T02:31:30.000+02:00,90.000,90.000,isp,provider,internet,1,
+    incident,01a170ad-c9c0-7e2a-87f4-e5c44c95357a,2026-10-25T02:30:00.000+01:00,2026-10-25T02:50:03.000+01:00,1203.000,1203.000,isp,provider,internet,1,
+    gap,01a1735c-6f00-74fa-aa77-99127b9e31c8,2026-10-25T11:00:00.000+01:00,2026-10-25T15:00:00.000+01:00,14400.000,,suspended,,,,
+    incident,01a17438-2900-78cf-815b-4857625a9156,2026-10-25T19:00:00.000+01:00,2026-10-25T19:10:00.000+01:00,600.000,0.000,degraded,,quality,1,no downtime
+    incident,01a17694-6880-7df0-8e5f-f226dfa3a096,2026-10-26T06:00:00.000+01:00,2026-10-26T06:01:00.000+01:00,60.000,60.000,isp,provider,ipv6,1,IPv6 only
+    gap,,2026-10-26T06:01:02.000+01:00,,2558668.221,,,,,,still open
+    ");
     let json = shown(folder.path(), &["outages", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
     assert_eq!(json["device"], "dl-home");
@@ -78,7 +102,7 @@ fn without_a_record_it_says_where_it_looked() {
     let printed = ispmon(folder.path(), &["outages"]);
     assert_eq!((printed.code, printed.out.as_str()), (1, ""));
     let err = printed.err.replace(&folder.path().display().to_string(), "FOLDER");
-    insta::assert_snapshot!(err, @"");
+    insta::assert_snapshot!(err, @"ispmon-agent: there is no record yet in FOLDER. It begins when the agent is started; --state-dir names another folder.");
 }
 
 #[test]
@@ -86,7 +110,11 @@ fn a_record_without_outages_is_no_failure() {
     let folder = TempDir::new().expect("a folder");
     Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z").write(folder.path());
     let out = shown(folder.path(), &["outages", "--until", "2026-10-24"]);
-    insta::assert_snapshot!(out, @"");
+    insta::assert_snapshot!(out, @"
+No outages. The record begins on 2026-10-24 02:00:00+02:00.
+0 times without internet, 0 ms in all. Watched: 0.000 % of 22 h.
+Record: FOLDER
+");
 }
 
 #[test]
