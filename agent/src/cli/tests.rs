@@ -81,7 +81,7 @@ fn a_pause_takes_a_time_that_the_cloud_can_be_told() {
         let time = Duration::from_secs(seconds);
         assert_eq!(pause(text).expect("it is taken"), Action::Pause { time }, "{text}");
     }
-    insta::assert_snapshot!(refused("ispmon-agent pause"), @"
+    insta::assert_snapshot!(refused("ispmon-agent pause"), @r"
     error: the following required arguments were not provided:
       <TIME>
 
@@ -89,17 +89,17 @@ fn a_pause_takes_a_time_that_the_cloud_can_be_told() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent pause 2d"), @"
+    insta::assert_snapshot!(refused("ispmon-agent pause 2d"), @r"
     error: invalid value '2d' for '<TIME>': it is no duration such as 2h, 90min or a number of seconds
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent pause 0.5"), @"
+    insta::assert_snapshot!(refused("ispmon-agent pause 0.5"), @r"
     error: invalid value '0.5' for '<TIME>': a pause lasts 1 s at least
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent pause later"), @"
+    insta::assert_snapshot!(refused("ispmon-agent pause later"), @r"
     error: invalid value 'later' for '<TIME>': it is no duration such as 2h, 90min or a number of seconds
 
     For more information, try '--help'.
@@ -118,7 +118,7 @@ fn commands_that_came_after_the_old_flags_refuse_them() {
 
 #[test]
 fn wrong_usage_is_explained() {
-    insta::assert_snapshot!(refused("ispmon-agent --intervall 60"), @"
+    insta::assert_snapshot!(refused("ispmon-agent --intervall 60"), @r"
     error: unexpected argument '--intervall' found
 
       tip: a similar argument exists: '--interval'
@@ -127,7 +127,7 @@ fn wrong_usage_is_explained() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent start"), @"
+    insta::assert_snapshot!(refused("ispmon-agent start"), @r"
     error: unrecognized subcommand 'start'
 
       tip: a similar subcommand exists: 'status'
@@ -136,24 +136,24 @@ fn wrong_usage_is_explained() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent config --once"), @"
+    insta::assert_snapshot!(refused("ispmon-agent config --once"), @r"
     error: unexpected argument '--once' found
 
     Usage: ispmon-agent config [OPTIONS]
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent --daemon config"), @"
+    insta::assert_snapshot!(refused("ispmon-agent --daemon config"), @r"
     error: the argument '--daemon' cannot be used with 'config'
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent --url="), @"
+    insta::assert_snapshot!(refused("ispmon-agent --url="), @r"
     error: a value is required for '--url <URL>' but none was supplied
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent --key secret"), @"
+    insta::assert_snapshot!(refused("ispmon-agent --key secret"), @r"
     error: unexpected argument '--key' found
 
     Usage: ispmon-agent [OPTIONS] [COMMAND]
@@ -186,14 +186,16 @@ fn the_help_explains_itself() {
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
     Commands:
-      run     Send heartbeats until stopped: the service itself, also in a terminal
-      ping    Send one heartbeat and say what came of it
-      config  Show every setting, its value and where it came from
-      status  Show how the internet is, and whether the agent runs
-      pause   Have the agent look away for a time, without an alarm
-      resume  End a pause before its time is over
-      doctor  Find out what keeps the agent from its work, and what to do about it
-      help    Print this message or the help of the given subcommand(s)
+      run      Send heartbeats until stopped: the service itself, also in a terminal
+      ping     Send one heartbeat and say what came of it
+      config   Show every setting, its value and where it came from
+      outages  List the outages: when, how long, what failed and whose part it was
+      report   Report how available the internet was, the provider's part first
+      status   Show how the internet is, and whether the agent runs
+      pause    Have the agent look away for a time, without an alarm
+      resume   End a pause before its time is over
+      doctor   Find out what keeps the agent from its work, and what to do about it
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
           --once
@@ -241,14 +243,16 @@ fn the_help_explains_itself() {
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
     Commands:
-      run     Send heartbeats until stopped: the service itself, also in a terminal
-      ping    Send one heartbeat and say what came of it
-      config  Show every setting, its value and where it came from
-      status  Show how the internet is, and whether the agent runs
-      pause   Have the agent look away for a time, without an alarm
-      resume  End a pause before its time is over
-      doctor  Find out what keeps the agent from its work, and what to do about it
-      help    Print this message or the help of the given subcommand(s)
+      run      Send heartbeats until stopped: the service itself, also in a terminal
+      ping     Send one heartbeat and say what came of it
+      config   Show every setting, its value and where it came from
+      outages  List the outages: when, how long, what failed and whose part it was
+      report   Report how available the internet was, the provider's part first
+      status   Show how the internet is, and whether the agent runs
+      pause    Have the agent look away for a time, without an alarm
+      resume   End a pause before its time is over
+      doctor   Find out what keeps the agent from its work, and what to do about it
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
           --once           Send one heartbeat and end, as `ping` does
@@ -324,7 +328,7 @@ fn the_help_of_commands_for_the_running_agent_says_what_they_do_and_who_may() {
           --json
               Print JSON for programs
     ");
-    insta::assert_snapshot!(head("ispmon-agent resume --help"), @"
+    insta::assert_snapshot!(head("ispmon-agent resume --help"), @r"
     End a pause before its time is over
 
     Open to root and to members of the agent's group (ispmon).
@@ -388,4 +392,42 @@ fn the_help_of_each_command_explains_itself() {
           --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
       -v, --verbose             Say more about what happens [setting log.level, to debug]
     ");
+}
+
+#[test]
+fn outages_and_report_take_a_time_and_a_form() {
+    let moment = |text: &str| Some(text.parse().expect("it is understood"));
+    assert_eq!(
+        understood("ispmon-agent outages --since 7d --csv --all").action,
+        Action::Outages(OutagesRequest {
+            form: Form::Csv,
+            period: crate::history::Period { since: moment("7d"), until: None },
+            all: true,
+        })
+    );
+    let month = moment("2026-11");
+    assert_eq!(
+        understood("ispmon-agent report --month 2026-11 --html --incident 01A1").action,
+        Action::Report(ReportRequest {
+            form: Form::Html(None),
+            period: crate::history::Period { since: month, until: month },
+            incident: Some("01a1".to_owned()),
+        })
+    );
+    let Action::Report(report) = understood("ispmon-agent report --html a.html").action else {
+        panic!("it is a report");
+    };
+    assert_eq!(report.form, Form::Html(Some(PathBuf::from("a.html"))));
+    for line in [
+        "outages --json --csv",
+        "outages --since soon",
+        "report --html --json",
+        "report --month 2026-11 --since 7d",
+        "report --month 2026-11-24",
+        "report --incident /etc",
+        "report --csv --incident 01a1",
+        "--once report",
+    ] {
+        refused(&format!("ispmon-agent {line}"));
+    }
 }
