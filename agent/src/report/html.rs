@@ -110,7 +110,7 @@ fn summary(account: &Account) -> Markup {
     html! {
         section aria-labelledby="summary" {
             h2 #summary { "Availability" }
-            p.lead {
+            @if account.observed.is_zero() { p.lead { "Nobody watched in this time." } } @else { p.lead {
                 "The internet provider’s part was available for "
                 strong { (words::share(account.availability(provider))) }
                 " of the " (Readable(account.observed)) " that were watched"
@@ -118,7 +118,7 @@ fn summary(account: &Account) -> Markup {
                     ", with " (words::count(provider.count, "outage", "outages")) " of "
                     (Readable(provider.downtime)) " in all."
                 }
-            }
+            } }
             div.scroll { table {
                 thead { tr {
                     th scope="col" { "Whose part failed" }

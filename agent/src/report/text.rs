@@ -62,6 +62,7 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
         let account = Account::of(view.history, view.period);
         let total = &account.total;
         let down = match total.count {
+            0 if account.observed.is_zero() => "Nobody watched".to_owned(),
             0 => "The internet was never down".to_owned(),
             count => format!(
                 "The internet was down {}, {} in all",
