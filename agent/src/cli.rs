@@ -1,5 +1,7 @@
 //! The command line: what the agent is asked to do, and the settings that are given with it.
 
+mod history;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
@@ -7,6 +9,10 @@ use clap::{
     builder::NonEmptyStringValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+
+use history::{OutagesFlags, ReportFlags};
+
+pub use history::{Form, OutagesRequest, ReportRequest};
 
 use crate::{
     config::duration,
@@ -28,7 +34,7 @@ pub struct Invocation {
 }
 
 /// The actions of the program, one for each command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Sends heartbeats until a signal ends it.
     Run,
@@ -39,6 +45,10 @@ pub enum Action {
         /// Whether the sample file is asked for.
         sample: bool,
     },
+    /// Lists what the record knows of outages.
+    Outages(OutagesRequest),
+    /// Adds up what the record knows.
+    Report(ReportRequest),
     /// Shows what the running agent knows.
     Status {
         /// Whether for programs.
@@ -155,6 +165,20 @@ enum Command {
         #[arg(long)]
         sample: bool,
     },
+    /// List the outages: when, how long, what failed and whose part it was
+    ///
+    /// Reads the record that the agent keeps on this device; needs neither root nor network, and works
+    /// while the agent does not run. Times are local, with their offset from UTC. Bad lines and failed
+    /// heartbeats are listed, too, but are no downtime.
+    #[command(verbatim_doc_comment)]
+    Outages(OutagesFlags),
+    /// Report how available the internet was, the provider's part first
+    ///
+    /// Availability, downtime, count, longest and mean time to repair, for each party and by month,
+    /// over the time that was watched. `report --html report.html` makes one page with a timeline that
+    /// can be printed or sent to the provider. Needs neither root nor network.
+    #[command(verbatim_doc_comment)]
+    Report(ReportFlags),
     /// Show how the internet is, and whether the agent runs
     ///
     /// Needs no root. Exit code 0 when the agent runs, whatever it says of the internet; 1 when it
@@ -244,6 +268,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             Action::Ping
         }
         Some(Command::Config { sample }) => old.refuse("config", Action::Config { sample })?,
+        Some(Command::Outages(flags)) => old.refuse("outages", Action::Outages(flags.into()))?,
+        Some(Command::Report(flags)) => old.refuse("report", Action::Report(flags.into()))?,
         Some(Command::Status { json }) => old.refuse("status", Action::Status { json })?,
         Some(Command::Pause { time }) => old.refuse("pause", Action::Pause { time })?,
         Some(Command::Resume) => old.refuse("resume", Action::Resume)?,

@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod doctor;
+pub mod history;
 pub mod journal;
 pub mod pause;
 pub mod ping;
@@ -40,12 +41,14 @@ pub fn execute(invocation: &Invocation) -> Exit {
         }
     };
     // These concern the agent that runs already, whatever the configuration says now.
-    match invocation.action {
-        Action::Status { json } => return status::status(&sources, json),
-        Action::Pause { time } => return pause::pause(&sources, time),
+    match &invocation.action {
+        Action::Outages(request) => return history::outages(&sources, request),
+        Action::Report(request) => return history::report(&sources, request),
+        Action::Status { json } => return status::status(&sources, *json),
+        Action::Pause { time } => return pause::pause(&sources, *time),
         Action::Resume => return pause::resume(&sources),
-        Action::Doctor { json } => return doctor::doctor(&sources, json),
         Action::VerifyJournal => return journal::verify_journal(&sources),
+        Action::Doctor { json } => return doctor::doctor(&sources, *json),
         Action::Run | Action::Ping | Action::Config { .. } => {}
     }
     let loaded = match load(&sources) {

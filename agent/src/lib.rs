@@ -10,6 +10,7 @@
 //! - [`outage`] is what the agent knows about a failure: its cause, whose it is, from when to when.
 //! - [`journal`] is the durable record of it.
 //! - [`state_dir`] is the folder that the record is kept in.
+//! - [`history`] is what the record says about the past, [`report`] shows it as text, JSON, CSV and HTML.
 //! - [`status`] is what the agent knows at this moment, in a file; [`control`] is how the running agent
 //!   is paused.
 //! - [`doctor`] looks for everything that would keep the agent from its work.

@@ -186,14 +186,16 @@ fn the_help_explains_itself() {
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
     Commands:
-      run     Send heartbeats until stopped: the service itself, also in a terminal
-      ping    Send one heartbeat and say what came of it
-      config  Show every setting, its value and where it came from
-      status  Show how the internet is, and whether the agent runs
-      pause   Have the agent look away for a time, without an alarm
-      resume  End a pause before its time is over
-      doctor  Find out what keeps the agent from its work, and what to do about it
-      help    Print this message or the help of the given subcommand(s)
+      run      Send heartbeats until stopped: the service itself, also in a terminal
+      ping     Send one heartbeat and say what came of it
+      config   Show every setting, its value and where it came from
+      outages  List the outages: when, how long, what failed and whose part it was
+      report   Report how available the internet was, the provider's part first
+      status   Show how the internet is, and whether the agent runs
+      pause    Have the agent look away for a time, without an alarm
+      resume   End a pause before its time is over
+      doctor   Find out what keeps the agent from its work, and what to do about it
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
           --once
@@ -241,14 +243,16 @@ fn the_help_explains_itself() {
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
     Commands:
-      run     Send heartbeats until stopped: the service itself, also in a terminal
-      ping    Send one heartbeat and say what came of it
-      config  Show every setting, its value and where it came from
-      status  Show how the internet is, and whether the agent runs
-      pause   Have the agent look away for a time, without an alarm
-      resume  End a pause before its time is over
-      doctor  Find out what keeps the agent from its work, and what to do about it
-      help    Print this message or the help of the given subcommand(s)
+      run      Send heartbeats until stopped: the service itself, also in a terminal
+      ping     Send one heartbeat and say what came of it
+      config   Show every setting, its value and where it came from
+      outages  List the outages: when, how long, what failed and whose part it was
+      report   Report how available the internet was, the provider's part first
+      status   Show how the internet is, and whether the agent runs
+      pause    Have the agent look away for a time, without an alarm
+      resume   End a pause before its time is over
+      doctor   Find out what keeps the agent from its work, and what to do about it
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
           --once           Send one heartbeat and end, as `ping` does
@@ -388,4 +392,42 @@ fn the_help_of_each_command_explains_itself() {
           --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
       -v, --verbose             Say more about what happens [setting log.level, to debug]
     ");
+}
+
+#[test]
+fn outages_and_report_take_a_time_and_a_form() {
+    let moment = |text: &str| Some(text.parse().expect("it is understood"));
+    assert_eq!(
+        understood("ispmon-agent outages --since 7d --csv --all").action,
+        Action::Outages(OutagesRequest {
+            form: Form::Csv,
+            period: crate::history::Period { since: moment("7d"), until: None },
+            all: true,
+        })
+    );
+    let month = moment("2026-11");
+    assert_eq!(
+        understood("ispmon-agent report --month 2026-11 --html --incident 01A1").action,
+        Action::Report(ReportRequest {
+            form: Form::Html(None),
+            period: crate::history::Period { since: month, until: month },
+            incident: Some("01a1".to_owned()),
+        })
+    );
+    let Action::Report(report) = understood("ispmon-agent report --html a.html").action else {
+        panic!("it is a report");
+    };
+    assert_eq!(report.form, Form::Html(Some(PathBuf::from("a.html"))));
+    for line in [
+        "outages --json --csv",
+        "outages --since soon",
+        "report --html --json",
+        "report --month 2026-11 --since 7d",
+        "report --month 2026-11-24",
+        "report --incident /etc",
+        "report --csv --incident 01a1",
+        "--once report",
+    ] {
+        refused(&format!("ispmon-agent {line}"));
+    }
 }

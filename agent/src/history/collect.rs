@@ -123,7 +123,7 @@ pub struct Collector {
 impl Collector {
     /// Takes the next record.
     pub fn add(&mut self, record: Record) {
-        self.walls.learn(&record);
+        self.walls.learn(record.at);
         self.records += 1;
         self.first.get_or_insert(record.at);
         self.last = Some(record.at);

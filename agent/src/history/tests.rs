@@ -1,1 +1,296 @@
+use std::time::Duration;
 
+use jiff::{
+    Timestamp,
+    tz::{self, TimeZone},
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    clock::{BootId, Stamp},
+    journal::{Digest, Entry, Record},
+    outage::{Cause, Gap, GapCause, Incident, IncidentId, Party, Scope, Segment},
+};
+
+/// The moment at which the record begins.
+const BEGIN: i64 = 1_767_225_600; // 2026-01-01T00:00:00Z
+
+fn boot(number: u8) -> BootId {
+    format!("00000000-0000-0000-0000-0000000000{number:02}").parse().expect("a boot id")
+}
+
+/// A moment of the first boot, in seconds after it.
+fn at(second: u64) -> Stamp {
+    let wall = Timestamp::from_second(BEGIN).expect("a time") + Duration::from_secs(second);
+    Stamp { boot: boot(1), boot_ms: second * 1_000, wall }
+}
+
+fn between(from: u64, to: u64) -> Interval {
+    Interval::new(at(from).wall, at(to).wall)
+}
+
+fn record(at: Stamp, entry: Entry) -> Record {
+    Record { seq: 1, prev: Digest::none(), at, entry }
+}
+
+fn started() -> Record {
+    record(at(0), Entry::AgentStarted { version: "0.1.0".into(), device: "dl-home".into() })
+}
+
+fn incident(cause: Cause, party: Option<Party>, from: u64, parts: &[(Cause, u64)]) -> Incident {
+    let mut segments = Vec::new();
+    let mut now = from;
+    for (cause, seconds) in parts {
+        segments.push(Segment { cause: *cause, from: at(now), to: at(now + seconds) });
+        now += seconds;
+    }
+    Incident {
+        id: IncidentId(uuid::Uuid::from_u128(from.into())),
+        scope: Scope::Internet,
+        cause,
+        party,
+        started: at(from),
+        last_ok: None,
+        ended: Some(at(now)),
+        downtime_ms: 0,
+        failures: 1,
+        segments,
+        evidence: vec![],
+    }
+}
+
+fn closed(incident: Incident) -> Record {
+    record(incident.ended.expect("it has ended"), Entry::IncidentClosed { incident })
+}
+
+fn isp(from: u64, seconds: u64) -> Incident {
+    incident(Cause::Isp, Some(Party::Provider), from, &[(Cause::Isp, seconds)])
+}
+
+fn gap(from: u64, to: u64) -> Record {
+    let id = IncidentId(uuid::Uuid::from_u128(to.into()));
+    let cause = GapCause::Suspended;
+    let gap = Gap { id, cause, started: at(from), ended: at(to), uncertain_s: 0 };
+    record(at(to), Entry::Gap { gap })
+}
+
+/// The history of these records, when the agent has watched until `end`.
+fn history(records: impl IntoIterator<Item = Record>, end: u64) -> History {
+    History::of([started()].into_iter().chain(records), Some(at(end)), at(end).wall)
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn availability_is_over_the_time_that_was_watched() {
+    let history = history([closed(isp(100, 50)), gap(500, 900)], 1_000);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!(account.observed, seconds(600));
+    assert_eq!(account.provider.downtime, seconds(50));
+    let shown = account.availability(&account.provider).map(|ratio| ratio.to_string());
+    assert_eq!(shown.as_deref(), Some("91.666 %"));
+    let coverage = account.coverage().map(|ratio| ratio.to_string());
+    assert_eq!(coverage.as_deref(), Some("60.000 %"));
+}
+
+#[test]
+fn a_gap_within_an_incident_is_no_downtime() {
+    let history = history([closed(isp(100, 300)), gap(150, 350)], 1_000);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!((account.total.count, account.total.downtime), (1, seconds(100)));
+}
+
+#[test]
+fn an_incident_counts_for_its_party_and_an_unstable_one_for_each_failure() {
+    let plain =
+        incident(Cause::Isp, Some(Party::Provider), 100, &[(Cause::Gateway, 20), (Cause::Isp, 80)]);
+    let unstable = incident(
+        Cause::Unstable,
+        Some(Party::Provider),
+        1_000,
+        &[
+            (Cause::Isp, 40),
+            (Cause::Up, 60),
+            (Cause::Gateway, 30),
+            (Cause::Up, 60),
+            (Cause::Dns, 10),
+            (Cause::Up, 60),
+        ],
+    );
+    let history = history([closed(plain), closed(unstable)], 2_000);
+    let account = Account::of(&history, between(0, 2_000));
+    let shown = |figures: Figures| (figures.count, figures.downtime.as_secs());
+    assert_eq!(shown(account.provider), (2, 140));
+    assert_eq!(shown(account.yours), (1, 30));
+    assert_eq!(shown(account.other), (1, 10), "nobody says that the resolver is the provider's");
+    assert_eq!(shown(account.total), (4, 180));
+    assert_eq!(account.provider.longest, seconds(100));
+    assert_eq!(account.provider.mean_time_to_repair(), Some(seconds(70)));
+}
+
+#[test]
+fn what_is_no_internet_downtime_is_listed_only() {
+    let mut ipv6 = isp(100, 50);
+    ipv6.scope = Scope::Ipv6;
+    let mut endpoint = incident(Cause::Endpoint, Some(Party::Other), 200, &[(Cause::Endpoint, 50)]);
+    endpoint.scope = Scope::Heartbeat;
+    let mut bad = incident(Cause::Degraded, None, 300, &[(Cause::Degraded, 50)]);
+    bad.scope = Scope::Quality;
+    let history = history([ipv6, endpoint, bad].map(closed), 1_000);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!(account.total, Figures::default());
+    assert_eq!((account.ipv6.count, account.ipv6.downtime), (1, seconds(50)));
+    assert_eq!(account.unaccounted, Unaccounted { degraded: 1, heartbeat: 1 });
+    assert_eq!(history.incidents.len(), 3);
+}
+
+#[test]
+fn an_open_incident_reaches_to_the_last_watched_moment() {
+    let mut open = isp(100, 10);
+    open.ended = None;
+    let opened = record(at(110), Entry::IncidentOpened { incident: open });
+    let history = history([opened], 400);
+    let account = Account::of(&history, between(0, 400));
+    assert_eq!((account.total.count, account.total.downtime), (1, seconds(300)));
+    assert_eq!(account.total.mean_time_to_repair(), None, "it is not repaired");
+}
+
+#[test]
+fn a_closed_incident_keeps_the_evidence_that_opened_it() {
+    let seen = crate::outage::Observation {
+        probe: crate::outage::ProbeKind::Tcp,
+        target: "1.1.1.1:443".into(),
+        family: None,
+        answer: "timeout".into(),
+        ms: None,
+        at: at(101),
+    };
+    let opened = Incident { evidence: vec![seen.clone()], ended: None, ..isp(100, 10) };
+    let opened = record(at(105), Entry::IncidentOpened { incident: opened });
+    let history = history([opened, closed(isp(100, 60))], 400);
+    assert_eq!(history.incidents.len(), 1);
+    assert_eq!(history.incidents[0].recorded.evidence, [seen]);
+    assert!(!history.incidents[0].is_open());
+}
+
+#[test]
+fn after_a_stop_nobody_watches() {
+    let stopped = record(at(500), Entry::AgentStopped { reason: "SIGTERM".into() });
+    let history = History::of([started(), stopped], None, at(2_000).wall);
+    let account = Account::of(&history, between(0, 2_000));
+    assert_eq!(account.observed, seconds(500));
+    let [gap] = &history.gaps[..] else { panic!("one gap: {:?}", history.gaps) };
+    assert!(gap.open);
+    assert_eq!((gap.cause, gap.time), (Some(GapCause::Stopped), between(500, 2_000)));
+}
+
+#[test]
+fn a_clock_that_is_set_later_puts_all_times_of_its_boot_right() {
+    let wrong = |second: u64| Stamp {
+        boot: boot(2),
+        boot_ms: second * 1_000,
+        wall: Timestamp::UNIX_EPOCH + seconds(second),
+    };
+    let right = Stamp { wall: at(1_100).wall, ..wrong(100) };
+    let mut early = isp(0, 0);
+    early.started = wrong(10);
+    early.ended = Some(wrong(30));
+    early.segments = vec![Segment { cause: Cause::Isp, from: wrong(10), to: wrong(30) }];
+    let step = Entry::ClockStepped { by_ms: 1, source: crate::journal::StepSource::System };
+    let records = [
+        started(),
+        record(wrong(30), Entry::IncidentClosed { incident: early.clone() }),
+        record(right, step),
+    ];
+    let history = History::of(records, None, at(1_100).wall);
+    assert_eq!(history.incidents[0].time, between(1_010, 1_030));
+    assert!(history.incidents[0].clock_certain);
+
+    // A clock that was never set: the order of the boots is all that is known.
+    let records = [started(), record(wrong(30), Entry::IncidentClosed { incident: early })];
+    let history = History::of(records, None, at(100).wall);
+    assert!(!history.incidents[0].clock_certain);
+    assert!(history.incidents[0].time.to >= at(0).wall);
+}
+
+#[test]
+fn days_have_as_many_hours_as_they_have() {
+    let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
+    let whole = Interval::new(
+        "2026-03-28T12:00:00Z".parse().expect("a time"),
+        "2026-03-30T12:00:00Z".parse().expect("a time"),
+    );
+    let hours = |part: &CalendarPart| part.time.duration().as_secs() / 3_600;
+    assert_eq!(days(whole, &berlin).iter().map(hours).collect::<Vec<_>>(), [24, 23, 24]);
+    assert_eq!(months(whole, &berlin).iter().map(hours).collect::<Vec<_>>(), [31 * 24 - 1]);
+    let autumn = Interval::new(
+        "2026-10-25T00:00:00Z".parse().expect("a time"),
+        "2026-10-25T05:00:00Z".parse().expect("a time"),
+    );
+    assert_eq!(days(autumn, &berlin).iter().map(hours).collect::<Vec<_>>(), [25]);
+}
+
+#[test]
+fn people_name_times_in_their_own_words() {
+    let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
+    let now = "2026-11-24T10:30:00Z".parse().expect("a time");
+    for (since, until, from, to) in [
+        ("7d", "12h", "2026-11-17T10:30:00Z", "2026-11-23T22:30:00Z"),
+        ("2026-11-01", "2026-11-02", "2026-10-31T23:00:00Z", "2026-11-02T23:00:00Z"),
+        ("2026-10", "2026-10", "2026-09-30T22:00:00Z", "2026-10-31T23:00:00Z"),
+        ("yesterday", "yesterday", "2026-11-22T23:00:00Z", "2026-11-23T23:00:00Z"),
+        ("today", "2026-11-24T08:15", "2026-11-23T23:00:00Z", "2026-11-24T07:15:00Z"),
+        ("2026-11-01T00:00:00+05:00", "90min", "2026-10-31T19:00:00Z", "2026-11-24T09:00:00Z"),
+        // Days of the calendar, across the end of summer time.
+        ("31d", "today", "2026-10-24T09:30:00Z", "2026-11-24T23:00:00Z"),
+    ] {
+        let moment = |text: &str| Some(text.parse().expect("it is understood"));
+        let period = Period { since: moment(since), until: moment(until) };
+        let time = |text: &str| text.parse().expect("a time");
+        assert_eq!(period.resolve(now, &zone), Interval::new(time(from), time(to)), "{since}");
+    }
+    for text in ["", "soon", "7", "d", "-7d", "7y", "2026-13", "2026-02-30", "2026-1-1"] {
+        assert!(text.parse::<Moment>().is_err(), "{text:?}");
+    }
+}
+
+proptest! {
+    /// Whatever happened, the months add up to the whole, nothing is counted while nobody watched, and
+    /// no party has more downtime than there was time.
+    #[test]
+    fn the_parts_of_a_time_add_up_to_it(
+        incidents in prop::collection::vec((0_u64..6_000_000, 0_u64..200_000, any::<bool>()), 0..12),
+        gaps in prop::collection::vec((0_u64..6_000_000, 0_u64..400_000), 0..6),
+    ) {
+        let end = 7_000_000;
+        let records = incidents
+            .iter()
+            .map(|&(from, long, provider)| {
+                let one = if provider { isp(from, long) } else {
+                    incident(Cause::Link, Some(Party::Yours), from, &[(Cause::Link, long)])
+                };
+                closed(one)
+            })
+            .chain(gaps.iter().map(|&(from, long)| gap(from, from + long)));
+        let history = history(records, end);
+        let zone = TimeZone::fixed(tz::offset(2));
+        let whole = Account::of(&history, between(0, end));
+        let parts: Vec<_> = months(whole.period, &zone)
+            .into_iter()
+            .map(|month| Account::of(&history, month.time.within(&whole.period)))
+            .collect();
+        let sum = |value: fn(&Account) -> Duration| parts.iter().map(value).sum::<Duration>();
+        prop_assert_eq!(sum(|part| part.observed), whole.observed);
+        prop_assert_eq!(sum(|part| part.total.downtime), whole.total.downtime);
+        prop_assert_eq!(whole.provider.downtime + whole.yours.downtime, whole.total.downtime);
+        prop_assert!(whole.observed <= whole.period.duration());
+        for incident in &history.incidents {
+            for time in history.failures(incident).iter().flat_map(|failure| &failure.times) {
+                prop_assert!(history.unwatched().iter().all(|gap| !gap.touches(time)));
+            }
+        }
+    }
+}

@@ -110,7 +110,7 @@ fn summary(account: &Account) -> Markup {
     html! {
         section aria-labelledby="summary" {
             h2 #summary { "Availability" }
-            p.lead {
+            @if account.observed.is_zero() { p.lead { "Nobody watched in this time." } } @else { p.lead {
                 "The internet provider’s part was available for "
                 strong { (words::share(account.availability(provider))) }
                 " of the " (Readable(account.observed)) " that were watched"
@@ -118,7 +118,7 @@ fn summary(account: &Account) -> Markup {
                     ", with " (words::count(provider.count, "outage", "outages")) " of "
                     (Readable(provider.downtime)) " in all."
                 }
-            }
+            } }
             div.scroll { table {
                 thead { tr {
                     th scope="col" { "Whose part failed" }
@@ -146,7 +146,8 @@ fn summary(account: &Account) -> Markup {
             p.note {
                 strong { "Watched: " (words::share(account.coverage())) }
                 " of " (Readable(account.period.duration())) ". Availability is the share of the watched time without "
-                "downtime, cut off and never rounded up. Times that nobody watched count neither as up nor as down."
+                "downtime, cut off and never rounded up. Times that nobody watched count neither as up nor as down. "
+                "An outage counts for the part that failed longest in it; each failure of an unstable line counts for itself."
                 @if account.ipv4.count + account.ipv6.count > 0 {
                     " Outages of one address family are not in the sum: the other one worked."
                 }

@@ -60,11 +60,19 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     }
     if view.history.span.is_some() {
         let account = Account::of(view.history, view.period);
+        let total = &account.total;
+        let down = match total.count {
+            0 if account.observed.is_zero() => "Nobody watched".to_owned(),
+            0 => "The internet was never down".to_owned(),
+            count => format!(
+                "The internet was down {}, {} in all",
+                words::count(count, "time", "times"),
+                Readable(total.downtime)
+            ),
+        };
         writeln!(
             output,
-            "{} without internet, {} in all. Watched: {} of {}.",
-            words::count(account.total.count, "time", "times"),
-            Readable(account.total.downtime),
+            "{down}. Watched: {} of {}.",
             words::share(account.coverage()),
             Readable(account.period.duration()),
         )?;

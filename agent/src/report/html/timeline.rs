@@ -11,7 +11,6 @@ use maud::{Markup, PreEscaped, html};
 
 use super::marks;
 use crate::{
-    duration::Readable,
     history::{Account, CalendarPart, Interval, days},
     outage::{Cause, Party, Scope},
     report::{View, words},
@@ -41,14 +40,14 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         section aria-labelledby="timeline" {
             h2 #timeline { "Timeline" }
             p.note {
-                "A row is a day, from midnight to midnight. The provider’s outages fill the row, one’s own lie in its lower part, others’ in its upper part. "
+                "A row is a day, from midnight to midnight. What failed at the provider’s fills the row, own equipment lies in its lower part, others’ in its upper part. "
                 "Short ones are drawn six minutes long, so that they can be seen."
             }
             (marks::legend(
                 any(|_, cause| cause == Cause::Degraded),
                 any(|scope, _| matches!(scope, Scope::Ipv4 | Scope::Ipv6)),
             ))
-            div.months {
+            div.months.one[all.len() == 1] {
                 @for (month, account) in &all { (picture(view, month, account)) }
             }
         }
@@ -71,11 +70,8 @@ fn picture(view: &View<'_>, month: &CalendarPart, account: &Account) -> Markup {
         .iter()
         .filter(|day| day.time.duration().as_secs() != 86_400)
         .map(|day| {
-            format!(
-                "{} has {}: the clocks change.",
-                day.date.strftime("%-d %B"),
-                Readable(day.time.duration())
-            )
+            let hours = day.time.duration().as_secs_f64() / 3_600.0;
+            format!("{} has {hours} hours: the clocks change.", day.date.strftime("%-d %B"))
         })
         .collect();
     html! {

@@ -1,0 +1,148 @@
+//! What the commands that show the record can be asked for.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+use crate::history::{Moment, Period};
+
+/// In which form a record is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people, in a terminal.
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+    /// One page for a browser, to a file or, without one, to standard output.
+    Html(Option<PathBuf>),
+}
+
+/// What `outages` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutagesRequest {
+    /// In which form.
+    pub form: Form,
+    /// Of which time.
+    pub period: Period,
+    /// Whether with the times that nobody watched.
+    pub all: bool,
+}
+
+/// What `report` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportRequest {
+    /// In which form.
+    pub form: Form,
+    /// Of which time.
+    pub period: Period,
+    /// The beginning of the id of an incident that is shown in full.
+    pub incident: Option<String>,
+}
+
+/// The flags of `outages`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("form").multiple(false))]
+pub(super) struct OutagesFlags {
+    /// Print JSON for programs
+    #[arg(long, group = "form")]
+    json: bool,
+
+    /// Print CSV for spreadsheets
+    #[arg(long, group = "form")]
+    csv: bool,
+
+    #[command(flatten)]
+    period: PeriodFlags,
+
+    /// List the times that nobody watched, too: sleep, pauses, stops, power cuts
+    #[arg(long)]
+    all: bool,
+}
+
+/// The flags of `report`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("form").multiple(false))]
+pub(super) struct ReportFlags {
+    /// Write one page for a browser or for paper; without FILE to standard output
+    #[arg(long, group = "form", value_name = "FILE", num_args = 0..=1)]
+    #[allow(clippy::option_option, reason = "clap's way to tell a flag without a value from none")]
+    html: Option<Option<PathBuf>>,
+
+    /// Print JSON for programs
+    #[arg(long, group = "form")]
+    json: bool,
+
+    /// Print CSV for spreadsheets
+    #[arg(long, group = "form")]
+    csv: bool,
+
+    #[command(flatten)]
+    period: PeriodFlags,
+
+    /// One month: 2026-11
+    #[arg(long, value_name = "MONTH", value_parser = month, conflicts_with_all = ["since", "until"])]
+    month: Option<Moment>,
+
+    /// Show one incident in full; the beginning of its ID is enough, `outages` lists them
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "csv")]
+    incident: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct PeriodFlags {
+    /// From when on: 7d, 12h, yesterday, 2026-11, 2026-11-24, 2026-11-24T18:30
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+
+    /// Until when, in the same words; a day or a month is included
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
+}
+
+impl From<PeriodFlags> for Period {
+    fn from(flags: PeriodFlags) -> Self {
+        Self { since: flags.since, until: flags.until }
+    }
+}
+
+impl From<OutagesFlags> for OutagesRequest {
+    fn from(flags: OutagesFlags) -> Self {
+        let form = match flags {
+            OutagesFlags { json: true, .. } => Form::Json,
+            OutagesFlags { csv: true, .. } => Form::Csv,
+            _ => Form::Text,
+        };
+        Self { form, period: flags.period.into(), all: flags.all }
+    }
+}
+
+impl From<ReportFlags> for ReportRequest {
+    fn from(flags: ReportFlags) -> Self {
+        let form = match flags {
+            ReportFlags { json: true, .. } => Form::Json,
+            ReportFlags { csv: true, .. } => Form::Csv,
+            ReportFlags { html: Some(file), .. } => Form::Html(file),
+            _ => Form::Text,
+        };
+        let period = flags.month.map_or_else(|| flags.period.into(), Period::month);
+        Self { form, period, incident: flags.incident }
+    }
+}
+
+fn month(text: &str) -> Result<Moment, &'static str> {
+    match text.parse() {
+        Ok(month @ Moment::Month(_)) => Ok(month),
+        _ => Err("give a month such as 2026-11"),
+    }
+}
+
+fn id(text: &str) -> Result<String, &'static str> {
+    let text = text.trim().to_ascii_lowercase();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
+        Ok(text)
+    } else {
+        Err("give an ID as `ispmon-agent outages` lists them, or its beginning")
+    }
+}

@@ -1,0 +1,176 @@
+//! `ispmon-agent outages` and `report`: what the record says, to whoever may read it.
+
+use std::{
+    fs,
+    io::{self, ErrorKind, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{complain, fail, fail_because, print};
+use crate::{
+    cli::{Form, OutagesRequest, ReportRequest},
+    clock,
+    config::{Sources, load_without_key},
+    exit::Exit,
+    history::{Collector, Head, History, PastIncident, Period},
+    journal::{ReadError, Reader, last_alive},
+    report::{self, View},
+    state_dir,
+};
+
+/// Lists the incidents of a time.
+pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
+    let record = match FoundRecord::of(sources) {
+        Ok(record) => record,
+        Err(exit) => return exit,
+    };
+    let zone = clock::local_zone();
+    let view = View { gaps: request.all, ..record.view(&request.period, &zone) };
+    print(|output| match request.form {
+        Form::Json => report::json_incidents(&view, output),
+        Form::Csv => report::csv_incidents(&view, output),
+        Form::Text | Form::Html(_) => report::text_incidents(&view, output),
+    })
+}
+
+/// Reports about a time.
+pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
+    if request.form == Form::Html(None) && io::stdout().is_terminal() {
+        complain(
+            "a page is not for a terminal; name a file: ispmon-agent report --html report.html",
+        );
+        return Exit::Usage;
+    }
+    let record = match FoundRecord::of(sources) {
+        Ok(record) => record,
+        Err(exit) => return exit,
+    };
+    let incident = match request.incident.as_deref().map(|id| record.incident(id)).transpose() {
+        Ok(incident) => incident,
+        Err(reason) => return fail(reason),
+    };
+    let zone = clock::local_zone();
+    let view = View { incident, ..record.view(&request.period, &zone) };
+    match &request.form {
+        Form::Text => print(|output| report::text_report(&view, output)),
+        Form::Json => print(|output| report::json_report(&view, output)),
+        Form::Csv => print(|output| report::csv_report(&view, output)),
+        Form::Html(None) => print(|output| report::html_page(&view, output)),
+        Form::Html(Some(file)) => {
+            let file = sources.folder.join(file);
+            let mut page = Vec::new();
+            let written = report::html_page(&view, &mut page).and_then(|()| fs::write(&file, page));
+            match written {
+                Ok(()) => print(|output| writeln!(output, "Written to {}.", file.display())),
+                Err(error) => fail(format_args!("{} cannot be written: {error}.", file.display())),
+            }
+        }
+    }
+}
+
+/// The record of this machine.
+struct FoundRecord {
+    folder: PathBuf,
+    history: History,
+    head: Option<Head>,
+    damage: Option<String>,
+}
+
+impl FoundRecord {
+    /// Finds and reads it. A configuration that has problems, or that this user may not read, is no
+    /// reason not to look where records usually are.
+    fn of(sources: &Sources) -> Result<Self, Exit> {
+        let setting = load_without_key(sources).ok().and_then(|loaded| loaded.settings.state_dir);
+        let flag = || sources.flags.state_dir.as_ref().map(|path| sources.folder.join(path));
+        let setting = setting.or_else(flag);
+        let folders = state_dir::of_readers(setting.as_deref(), &sources.environment);
+        let mut trouble = None;
+        for folder in &folders {
+            match Reader::open(folder) {
+                Ok(reader) => return Self::read(folder, reader).map_err(|error| refuse(&error)),
+                Err(ReadError::Absent { .. }) => {}
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+            }
+        }
+        Err(trouble.map_or_else(|| nowhere(&folders), |error| refuse(&error)))
+    }
+
+    fn read(folder: &Path, reader: Reader) -> Result<Self, ReadError> {
+        let mut collector = Collector::default();
+        let (mut head, mut damage) = (None, None);
+        for read in reader {
+            match read {
+                Ok(located) => {
+                    head = Some(Head { seq: located.record.seq, hash: located.digest });
+                    collector.add(located.record);
+                }
+                Err(ReadError::Damaged(flaw)) => {
+                    damage.get_or_insert(flaw.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let history = collector.finish(last_alive(folder), clock::now());
+        Ok(Self { folder: folder.to_owned(), history, head, damage })
+    }
+
+    fn view<'a>(&'a self, period: &Period, zone: &'a jiff::tz::TimeZone) -> View<'a> {
+        let now = clock::now();
+        View {
+            history: &self.history,
+            period: period.resolve(now, zone),
+            head: self.head.as_ref(),
+            folder: &self.folder,
+            damage: self.damage.as_deref(),
+            zone,
+            now,
+            incident: None,
+            gaps: false,
+        }
+    }
+
+    /// The one incident whose id begins so.
+    fn incident(&self, beginning: &str) -> Result<&PastIncident, String> {
+        let mut found = self
+            .history
+            .incidents
+            .iter()
+            .filter(|incident| incident.recorded.id.to_string().starts_with(beginning));
+        match (found.next(), found.count()) {
+            (Some(incident), 0) => Ok(incident),
+            (Some(_), more) => Err(format!(
+                "{} incidents have an ID that begins with {beginning}: give more of it.",
+                more + 1
+            )),
+            (None, _) => Err(format!(
+                "no incident has an ID that begins with {beginning}; `ispmon-agent outages` lists them."
+            )),
+        }
+    }
+}
+
+/// Says why a record that is there cannot be read.
+fn refuse(error: &ReadError) -> Exit {
+    match error {
+        ReadError::Io { source, path } if source.kind() == ErrorKind::PermissionDenied => {
+            fail(format_args!(
+                "{} may not be read by this user. The record is meant to be readable by everybody: \
+                 put sudo before the command, or chmod a+rX its folder.",
+                path.display()
+            ))
+        }
+        _ => fail_because(error),
+    }
+}
+
+/// Says that there is no record, which is no mistake of the user.
+fn nowhere(folders: &[PathBuf]) -> Exit {
+    let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    fail(format_args!(
+        "there is no record yet in {}. It begins when the agent is started; --state-dir names \
+         another folder.",
+        folders.join(" or ")
+    ))
+}
