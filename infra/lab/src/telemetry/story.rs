@@ -17,7 +17,7 @@ pub(super) fn told(line: String, clock: &StoryClock) -> String {
     match event.get("event").and_then(Value::as_str) {
         Some("heartbeat") => duration(&mut event, "quiet_s", clock.scale()),
         Some("outage") => {
-            duration(&mut event, "downtime_s", clock.scale());
+            downtime(&mut event, clock.scale());
             times(&mut event, ["started", "ended"], clock);
             let segments = event.get_mut("segments").and_then(Value::as_array_mut);
             for segment in segments.into_iter().flatten().filter_map(Value::as_object_mut) {
@@ -27,6 +27,24 @@ pub(super) fn told(line: String, clock: &StoryClock) -> String {
         _ => return line,
     }
     Value::Object(event).to_string()
+}
+
+/// Scales the downtime of an outage.
+///
+/// A device counts whole seconds, which may be whole minutes here. Where the internet was down from the
+/// start to the end, these say it to the second.
+fn downtime(event: &mut Map<String, Value>, scale: Scale) {
+    let time = |field| event.get(field)?.as_str()?.parse::<Timestamp>().ok();
+    if let (Some(started), Some(ended)) = (time("started"), time("ended"))
+        && let Some(seconds) = event.get("downtime_s").and_then(Value::as_f64)
+        && let lasted = ended.duration_since(started).as_secs_f64()
+        && (lasted - seconds).abs() < 1.0
+    {
+        let story = (lasted * f64::from(scale.factor())) as u64;
+        event.insert("downtime_s".to_owned(), Value::from(story));
+    } else {
+        duration(event, "downtime_s", scale);
+    }
 }
 
 /// Scales a number of seconds.
@@ -100,6 +118,21 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn downtime_is_as_exact_as_the_times_unless_it_is_only_a_part_of_them() {
+        let start = clock().epoch();
+        for (lasted, downtime, expected) in
+            [(14_350, 14, 861), (14_350, 15, 861), (14_350, 10, 600), (14_350, 13, 780)]
+        {
+            let end = start + SignedDuration::from_millis(lasted);
+            let line =
+                json!({"event": "outage", "started": start, "ended": end, "downtime_s": downtime});
+            let story: Value =
+                serde_json::from_str(&told(line.to_string(), &clock())).expect("JSON");
+            assert_eq!(story["downtime_s"], expected, "{downtime} s of {lasted} ms");
+        }
     }
 
     #[test]

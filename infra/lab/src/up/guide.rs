@@ -63,7 +63,7 @@ impl fmt::Display for Guide<'_> {
         )?;
         writeln!(
             formatter,
-            "\nThe rules look every five minutes. A device that has been silent for five minutes is mailed about, also\none that was never heard. Times are UTC."
+            "\nThe rules look every five minutes. A device that has been silent for five minutes is mailed about, also\none that was never heard, and an outage of five minutes that a device hands over. Times are UTC."
         )
     }
 }
@@ -135,7 +135,7 @@ mod tests {
             cargo run --locked -p ispmon-agent -- run
 
         The rules look every five minutes. A device that has been silent for five minutes is mailed about, also
-        one that was never heard. Times are UTC.
+        one that was never heard, and an outage of five minutes that a device hands over. Times are UTC.
         "#);
     }
 
