@@ -45,10 +45,14 @@ fn write_all(status: &Status, view: &View<'_>, text: &mut String) -> std::fmt::R
     match absence(status, view) {
         None => writeln!(text, "{device}: {}", headline(status, view))?,
         Some(absence) => {
-            let ago = view.ago(&status.written);
             writeln!(text, "{device}: {absence}\n{START_ADVICE}")?;
-            writeln!(text, "\nWhat it knew last, {} ({ago}):", view.time(&status.written))?;
-            writeln!(text, "{}", headline(status, view))?;
+            let (time, ago) = (view.time(&status.written), view.ago(&status.written));
+            write!(text, "\nWhat it knew last, {time} ({ago})")?;
+            match status.condition {
+                // Nothing of the line, that is, but the rest.
+                Condition::Stopped => writeln!(text, ":")?,
+                _ => writeln!(text, ": {}", headline(status, view))?,
+            }
         }
     }
     for incident in &status.incidents {
@@ -97,11 +101,11 @@ fn headline(status: &Status, view: &View<'_>) -> String {
         Condition::Unused => "this device has no route to the internet.".to_owned(),
         Condition::Paused => match &status.paused_until {
             Some(until) => format!(
-                "paused until {}: nothing is watched, and no alarm is raised. End that with: \
+                "paused until {}: nothing is watched and no heartbeat is sent. End that with: \
                  ispmon-agent resume",
                 view.time(until)
             ),
-            None => "paused: nothing is watched, and no alarm is raised.".to_owned(),
+            None => "paused: nothing is watched and no heartbeat is sent.".to_owned(),
         },
         Condition::Stopped => "stopped in order.".to_owned(),
     }
@@ -164,7 +168,7 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
             Family::Ipv4 => "IPv4",
             Family::Ipv6 => "IPv6",
         };
-        rows.push((name, connection(family, view)));
+        rows.push((name, connection(family, status.condition, view)));
     }
     if let Some(quality) = &status.quality {
         rows.push(("Line", line(quality)));
@@ -199,8 +203,13 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn connection(family: &FamilyStatus, view: &View<'_>) -> String {
-    let mut text = match family.condition {
+fn connection(family: &FamilyStatus, whole: Condition, view: &View<'_>) -> String {
+    // While nobody watches, what was known before is no news.
+    let condition = match whole {
+        Condition::Paused | Condition::Stopped => whole,
+        _ => family.condition,
+    };
+    let mut text = match condition {
         Condition::Unknown => "not known yet",
         Condition::Up => "works",
         Condition::Doubt => "in doubt",
@@ -229,7 +238,7 @@ fn connection(family: &FamilyStatus, view: &View<'_>) -> String {
             }),
         }
     }
-    if family.condition == Condition::Down
+    if condition == Condition::Down
         && let Some(last_ok) = &family.last_ok
     {
         let _ = write!(text, ", last answer {}", view.ago(last_ok));

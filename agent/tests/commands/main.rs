@@ -3,4 +3,5 @@
 mod doctor;
 mod pause;
 mod place;
+mod running;
 mod status;

@@ -29,8 +29,8 @@ fn with_agent(
 }
 
 fn in_two_hours() -> Stamp {
-    // Half a second more, so that the whole seconds are right however long the program takes.
-    Stamp::now().later(Duration::from_millis(7_200_900))
+    // Some seconds more, which are not shown, so that it is right however long the program takes.
+    Stamp::now().later(Duration::from_secs(7_230))
 }
 
 #[test]
@@ -52,6 +52,7 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
         assert_eq!(request, Request::Pause { time: Duration::from_hours(2) });
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with("Paused until "), "{}", ran.output);
+        assert!(ran.output.contains(" (2 h): nothing is watched"), "{}", ran.output);
         assert!(ran.output.contains(words), "{}", ran.output);
         assert!(ran.output.ends_with("To end it sooner: ispmon-agent resume\n"), "{}", ran.output);
     }

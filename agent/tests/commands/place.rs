@@ -90,7 +90,11 @@ impl Place {
         // The folder of the build may be closed to others.
         let copy = self.path().join("ispmon-agent");
         if !copy.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_ispmon-agent"), &copy).expect("a copy of the program");
+            // By another process: a program that is started by another test at this moment would
+            // inherit the copy open for writing, and nobody could run it ("text file busy").
+            let mut cp = Command::new("cp");
+            cp.arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(&copy);
+            assert!(cp.status().expect("cp starts").success(), "a copy of the program");
         }
         let mut command = self.command_of(&copy, arguments);
         command.uid(NOBODY).gid(NOBODY);

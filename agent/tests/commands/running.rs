@@ -1,0 +1,132 @@
+//! The commands beside a real agent.
+
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::place::{Place, Ran};
+
+/// Only ends a test that hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A real agent on a line that consists of loopback.
+struct Agent {
+    place: Place,
+    child: Child,
+    /// What the agent probes.
+    _anchor: TcpListener,
+}
+
+impl Agent {
+    fn start() -> Self {
+        let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let place = Place::new();
+        let address = anchor.local_addr().expect("it has one");
+        let configuration = format!(
+            "device = \"dl-home\"\n[probe]\nanchors = \"{address}\"\ngateway = \"127.0.0.1\"\n\
+             resolver = \"127.0.0.1:1\"\nportal = \"off\"\n"
+        );
+        fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
+        let child = spawn(&place);
+        let agent = Self { place, child, _anchor: anchor };
+        agent.wait_for("it runs", |json| json["presence"] == "running");
+        agent
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.place.run(&[arguments, &["--config", "agent.toml"]].concat())
+    }
+
+    /// Asks for the status again and again, until it is as wanted.
+    fn wait_for(&self, what: &str, is_wanted: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ran = self.run(&["status", "--json"]);
+            let json: Value = serde_json::from_str(&ran.output).unwrap_or_default();
+            if is_wanted(&json) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}: {} {}", ran.output, ran.errors);
+            thread::yield_now();
+        }
+    }
+
+    fn end(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(place: &Place) -> Child {
+    let mut command = place.command(&["run", "--config", "agent.toml"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the agent starts")
+}
+
+#[test]
+fn an_agent_is_paused_and_goes_on_again() {
+    let agent = Agent::start();
+    let ran = agent.run(&["pause", "2h"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+    agent.wait_for("it is paused", |json| json["status"]["condition"] == "paused");
+    let ran = agent.run(&["pause", "3h"]);
+    assert!(ran.output.contains(" It was paused already; now this time counts."), "{}", ran.output);
+    let ran = agent.run(&["status"]);
+    assert!(ran.output.starts_with("dl-home: paused until "), "{}", ran.output);
+    let ran = agent.run(&["resume"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+    agent.wait_for("it goes on", |json| json["status"]["condition"] != "paused");
+    assert_eq!(agent.run(&["resume"]).output, "The agent was not paused.\n");
+}
+
+#[test]
+fn a_pause_outlives_the_agent_that_was_paused() {
+    let mut agent = Agent::start();
+    assert_eq!(agent.run(&["pause", "2h"]).code, Some(0));
+    agent.end(Signal::KILL);
+    agent.child = spawn(&agent.place);
+    agent.wait_for("it is paused still", |json| {
+        json["presence"] == "running" && json["status"]["condition"] == "paused"
+    });
+}
+
+#[test]
+fn an_agent_that_ended_is_told_from_one_that_was_killed() {
+    let mut stopped = Agent::start();
+    stopped.end(Signal::TERM);
+    stopped.wait_for("it has stopped", |json| json["presence"] == "stopped");
+    assert_eq!(stopped.run(&["status"]).code, Some(1));
+    let mut killed = Agent::start();
+    killed.end(Signal::KILL);
+    killed.wait_for("it is gone", |json| json["presence"] == "gone");
+    let ran = killed.run(&["pause", "2h"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.errors.contains("the agent is not running"), "{}", ran.errors);
+}
+
+#[test]
+fn the_doctor_finds_agent_record_and_anchor_in_order() {
+    let agent = Agent::start();
+    let ran = agent.run(&["doctor", "--json"]);
+    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let checks = json["checks"].as_array().expect("a list");
+    for name in ["configuration", "agent", "settings in use", "record"] {
+        let check = checks.iter().find(|check| check["name"] == name);
+        let check = check.unwrap_or_else(|| panic!("no row {name}: {}", ran.output));
+        assert_eq!(check["result"], "pass", "{check}");
+    }
+}
