@@ -35,6 +35,10 @@ pub(crate) const TUNNEL_PEER: Ipv4Addr = Ipv4Addr::new(146, 70, 1, 1);
 pub(crate) const CHECK_V4: Ipv4Addr = Ipv4Addr::new(23, 40, 80, 80);
 pub(crate) const CHECK_V6: &str = "2600:1400::80";
 
+/// The page of advertisements that a lying name server leads to, at the other organisation's.
+pub(crate) const ADVERTISER_V4: Ipv4Addr = Ipv4Addr::new(198, 105, 244, 11);
+pub(crate) const ADVERTISER_V6: &str = "2600:9000::11";
+
 /// The agent's own anchors: those of one organisation, and those of two others.
 pub(crate) const ALPHA: [&str; 2] = ["1.1.1.1", "2606:4700:4700::1111"];
 pub(crate) const BETA: [&str; 4] = ["8.8.8.8", "9.9.9.9", "2001:4860:4860::8888", "2620:fe::fe"];

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     addresses::{ENDPOINT_NAME, ROUTER_V4, ROUTER_V6},
+    endpoint::KEY,
     world::World,
 };
 
@@ -111,6 +112,7 @@ impl Desk {
              state_dir = \"{}\"\n\
              [heartbeat]\n\
              url = \"https://{ENDPOINT_NAME}/api/ping\"\n\
+             key_file = \"./key\"\n\
              interval = \"{}ms\"\n\
              timeout = \"{}ms\"\n\
              [probe]\n\
@@ -125,6 +127,10 @@ impl Desk {
             settle.as_millis(),
         );
         fs::write(self.folder.join("agent.toml"), configuration)?;
+        let key = self.folder.join("key");
+        fs::write(&key, KEY)?;
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
+        chown(&key, Some(USER), Some(USER))?;
         fs::write(self.folder.join("root.pem"), world.servers.endpoint.root())?;
         let name_servers = format!("nameserver {}\nnameserver {}\n", ROUTER_V4[0], ROUTER_V6[0]);
         fs::write(self.folder.join("resolv.conf"), name_servers)

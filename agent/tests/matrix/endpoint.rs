@@ -15,6 +15,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{addresses::ENDPOINT_NAME, certificates::Authority, http};
 
+/// The key that it asks for.
+pub(crate) const KEY: &str = "matrix-key";
+
 /// What it does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -113,7 +116,10 @@ impl Endpoint {
         let acceptor = TlsAcceptor::from(Arc::clone(configuration));
         let Ok(mut stream) = acceptor.accept(stream).await else { return };
         let Ok(request) = http::read(&mut stream).await else { return };
-        let reply = self.lock().reply;
+        let reply = match self.lock().reply {
+            Reply::Genuine if request.header("x-functions-key") != Some(KEY) => Reply::Status(401),
+            reply => reply,
+        };
         let answer = match reply {
             Reply::Genuine => answer_genuinely(&request),
             Reply::Status(status) => http::answer(status, "", "As you wish."),

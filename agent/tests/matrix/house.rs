@@ -14,9 +14,9 @@ use std::{fmt::Write as _, io};
 
 use crate::{
     addresses::{
-        ALPHA, BETA, CHECK_V4, CHECK_V6, DEVICE_V4, DEVICE_V6, ENDPOINT_V4, ENDPOINT_V6, HOUSE_V6,
-        ISP_V4, ISP_V6, PORTAL_V4, PORTAL_V6, RESOLVER_V4, RESOLVER_V6, ROUTER_V4, ROUTER_V6,
-        TUNNEL_PEER, WAN_V4, WAN_V6,
+        ADVERTISER_V4, ADVERTISER_V6, ALPHA, BETA, CHECK_V4, CHECK_V6, DEVICE_V4, DEVICE_V6,
+        ENDPOINT_V4, ENDPOINT_V6, HOUSE_V6, ISP_V4, ISP_V6, PORTAL_V4, PORTAL_V6, RESOLVER_V4,
+        RESOLVER_V6, ROUTER_V4, ROUTER_V6, TUNNEL_PEER, WAN_V4, WAN_V6,
     },
     namespace::Namespace,
 };
@@ -51,8 +51,8 @@ impl House {
             forwarding.set("ipv6/conf/all/forwarding", "1")?;
         }
         // The provider tells of each packet that it refuses, not of one in a second.
-        house.isp.set("ipv4/icmp_ratelimit", "0")?;
-        house.isp.set("ipv6/icmp/ratelimit", "0")?;
+        house.isp.set("ipv4/icmp_ratemask", "0")?;
+        house.isp.set("ipv6/icmp/ratemask", "255")?;
         house.connect_router()?;
         house.connect_isp()?;
         house.device.ip(&format!("link set eth0 up\n{}", Self::device_addresses(0)))?;
@@ -138,10 +138,12 @@ impl House {
         let check = CHECK_V4.to_string();
         let resolver = RESOLVER_V4.to_string();
         let endpoint = ENDPOINT_V4.to_string();
+        let advertiser = ADVERTISER_V4.to_string();
+        let beta = [BETA.as_slice(), &[&advertiser, ADVERTISER_V6]].concat();
         let alpha = [ALPHA.as_slice(), &[&tunnel_peer, &check, CHECK_V6]].concat();
         let hosts: [(&Namespace, &str, &[&str]); 4] = [
             (&self.alpha, "alpha", &alpha),
-            (&self.beta, "beta", &BETA),
+            (&self.beta, "beta", &beta),
             (&self.resolver, "resolver", &[&resolver, RESOLVER_V6]),
             (&self.endpoint, "endpoint", &[&endpoint, ENDPOINT_V6]),
         ];

@@ -15,6 +15,13 @@ impl Request {
     pub(crate) fn target(&self) -> &str {
         self.head.split_whitespace().nth(1).unwrap_or_default()
     }
+
+    /// The value of a header, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let mut values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        values.next().map(|(_, value)| value.trim())
+    }
 }
 
 /// Reads a head and as much of a body as its Content-Length announces.

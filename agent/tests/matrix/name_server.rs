@@ -1,19 +1,16 @@
 //! The provider's name server.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use tokio::net::UdpSocket;
 
 use crate::addresses::{
-    CHECK_NAMES, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4, ENDPOINT_V6, v6,
+    ADVERTISER_V4, ADVERTISER_V6, CHECK_NAMES, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4,
+    ENDPOINT_V6, v6,
 };
-
-/// The addresses that a lying server gives to everything: its operator's page of advertisements.
-const LIES: (Ipv4Addr, Ipv6Addr) =
-    (Ipv4Addr::new(198, 105, 244, 11), Ipv6Addr::new(0x2600, 0x9000, 0, 0, 0, 0, 0, 0xbad));
 
 /// The types of records that are asked for, and the one class that there is.
 const A: u16 = 1;
@@ -80,7 +77,7 @@ fn answer(query: &[u8], lies: bool) -> Option<Vec<u8>> {
 /// The addresses of a name; `None` when there is no such name.
 fn addresses(name: &str, lies: bool) -> Option<[IpAddr; 2]> {
     match name {
-        _ if lies => Some([LIES.0.into(), LIES.1.into()]),
+        _ if lies => Some([ADVERTISER_V4.into(), v6(ADVERTISER_V6).into()]),
         ENDPOINT_NAME => Some([ENDPOINT_V4.into(), v6(ENDPOINT_V6).into()]),
         name if CHECK_NAMES.contains(&name) => Some([CHECK_V4.into(), v6(CHECK_V6).into()]),
         _ => None,

@@ -47,6 +47,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) run: &'a Run,
     pub(crate) world: World,
     pub(crate) desk: Desk,
+    habit: Option<Fault>,
     agent: Option<Agent>,
 }
 
@@ -67,7 +68,7 @@ impl<'a> Stage<'a> {
         world.wait_until_working()?;
         let desk =
             Desk::new(run.folder.join(name)).map_err(|error| format!("the desk: {error}"))?;
-        Ok(Self { run, world, desk, agent: None })
+        Ok(Self { run, world, desk, habit: None, agent: None })
     }
 
     /// Starts the agent.
@@ -118,10 +119,17 @@ impl<'a> Stage<'a> {
         self.sleep(Duration::from_secs(3))
     }
 
+    /// Makes something so before the agent starts that is no failure by itself.
+    pub(crate) fn accustom(&mut self, habit: Fault) -> Result<(), String> {
+        self.strike(habit)?;
+        self.habit = Some(habit);
+        Ok(())
+    }
+
     /// Breaks something, proves that it is broken, and says since when.
     pub(crate) fn strike(&mut self, fault: Fault) -> Result<Duration, String> {
         let at = self.strike_unseen(fault)?;
-        self.world.verify(fault)?;
+        self.world.verify(fault, self.habit)?;
         Ok(at)
     }
 

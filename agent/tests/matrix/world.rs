@@ -57,13 +57,13 @@ impl World {
         Ok(clock::boot_time())
     }
 
-    /// Proves that a fault does what it is said to do.
-    pub(crate) fn verify(&self, fault: Fault) -> Result<(), String> {
+    /// Proves that a fault does what it is said to do, apart from what is so by `habit`.
+    pub(crate) fn verify(&self, fault: Fault, habit: Option<Fault>) -> Result<(), String> {
         let broken = format!("{fault:?}");
-        fault
-            .symptoms()
-            .iter()
-            .try_for_each(|(question, seen)| self.require(*question, seen, &broken))
+        let usual: Vec<_> =
+            habit.iter().flat_map(|habit| habit.symptoms()).map(|(question, _)| question).collect();
+        let mut own = fault.symptoms().iter().filter(|(question, _)| !usual.contains(&question));
+        own.try_for_each(|(question, seen)| self.require(*question, seen, &broken))
     }
 
     /// Waits until everything works: neighbours need a moment to find each other in a new house.

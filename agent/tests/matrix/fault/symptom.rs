@@ -164,7 +164,10 @@ fn connect(address: SocketAddr) -> Seen {
         Ok(_) => Seen::Connected,
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => Seen::Refused,
-            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Seen::Unreachable,
+            // "Administratively prohibited" is EACCES by IPv6 and EHOSTUNREACH by IPv4.
+            io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::PermissionDenied => Seen::Unreachable,
             _ => Seen::Silence,
         },
     }

@@ -4,6 +4,8 @@ mod list;
 
 use std::time::Duration;
 
+use ispmon_agent::outage::Cause;
+
 pub(super) use list::rows;
 
 use crate::{
@@ -20,7 +22,7 @@ pub(crate) enum Witness {
     Probes,
     /// A heartbeat that fails: it is found within 10 s of that.
     Beat,
-    /// Two heartbeats that fail: it is found with the second.
+    /// Two heartbeats that fail: it is found within 10 s of the second.
     TwoBeats,
 }
 
@@ -54,10 +56,14 @@ impl Failure {
             stage.world.wait_until_working()?;
         }
         if let Some(habit) = self.habit {
-            stage.strike(habit)?;
+            stage.accustom(habit)?;
         }
         stage.start(&settings)?;
         stage.wait_until_up()?;
+        if self.expected.cause == Cause::Clock {
+            // A device that has just started may still be learning the time.
+            stage.sleep(settings.settle)?;
+        }
         let broken = stage.strike(self.fault)?;
         let cause = self.expected.cause;
         let opening = self.patience(&settings);
@@ -90,7 +96,7 @@ impl Failure {
             Witness::Probes if settings.probe <= Duration::from_secs(1) => (Some(broken), 6),
             Witness::Probes => (Some(broken), 10),
             Witness::Beat => (failed_beats.first().copied(), 10),
-            Witness::TwoBeats => (failed_beats.get(1).copied(), 2),
+            Witness::TwoBeats => (failed_beats.get(1).copied(), 10),
         };
         match detected_from {
             Some(from) => {

@@ -84,7 +84,7 @@ fn beating(run: &Run) -> Settings {
 
 fn anchors_blocked(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    stage.strike(Fault::AnchorsBlocked)?;
+    stage.accustom(Fault::AnchorsBlocked)?;
     stage.start(&Settings::default())?;
     stage.wait_until_up()?;
     // Longer than it may take the line to come up after a start.
