@@ -180,6 +180,8 @@ fn an_outage_outlives_the_agent_that_was_killed_in_it() {
     assert!(over.contains("cause: ISP"), "{over}");
     agent.signal(Signal::TERM);
     agent.end();
-    let listed = json(&ask(&folder, &["outages", "--json"])).to_string();
-    assert_eq!(listed.matches(r#""cause":"isp""#).count(), 1, "{listed}");
+    let listed = json(&ask(&folder, &["outages", "--json"]));
+    let incidents = listed["incidents"].as_array().expect("a list");
+    assert_eq!(incidents.len(), 1, "{listed}");
+    assert_eq!((&incidents[0]["cause"], &incidents[0]["open"]), (&"isp".into(), &false.into()));
 }
