@@ -47,8 +47,8 @@ use recorder::Recorder;
 use schedule::{Question, Schedule, Urgency, Wanted, index};
 pub use tally::Tally;
 
-/// How often the clocks are compared at least, so that a sleep is noticed soon.
-const CLOCK_EVERY: Duration = Duration::from_secs(5);
+/// How often the clocks are compared: a sleep is dated by the looks before and after it.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// How often the record's sign of life is renewed.
 const ALIVE_EVERY: Duration = Duration::from_mins(1);
 /// A task that comes this much too late was not run: the process was stopped, or its virtual machine.
@@ -280,16 +280,11 @@ impl Monitor {
             self.prober.ask(question);
         }
         let deadline = self.machine.deadline().map(|at| Duration::from_millis(at.boot_ms));
-        [
-            next,
-            self.hour_ends,
-            self.alive_noted + ALIVE_EVERY,
-            boot_time + CLOCK_EVERY.min(self.watched.probe.interval.max(Duration::from_secs(1))),
-        ]
-        .into_iter()
-        .chain(deadline)
-        .min()
-        .unwrap_or(next)
+        [next, self.hour_ends, self.alive_noted + ALIVE_EVERY, boot_time + CLOCK_EVERY]
+            .into_iter()
+            .chain(deadline)
+            .min()
+            .unwrap_or(next)
     }
 
     /// Compares the clocks: whether the machine slept, or its wall clock was set.

@@ -195,12 +195,14 @@ impl Prober {
 
     fn gateway(&self, family: Family) {
         let (answers, clock) = (self.answers.clone(), self.clock());
-        let route = self.route(family);
         let set = self.settings.gateway.filter(|address| Family::of(*address) == family);
-        let address = set.or_else(|| route.and_then(|route| route.gateway));
-        let interface = route
-            .map(|route| Interface { name: route.interface.clone(), index: route.index })
-            .zip(address);
+        // A router that is named may be reached another way than the anchors.
+        let route = match set {
+            Some(address) => link::link_to(address).route().cloned(),
+            None => self.route(family).cloned(),
+        };
+        let address = set.or_else(|| route.as_ref().and_then(|route| route.gateway));
+        let interface = route.as_ref().map(Interface::from).zip(address);
         tokio::spawn(async move {
             let (answer, observation) = match interface {
                 Some((interface, address)) => {
