@@ -42,6 +42,21 @@ pub struct Addresses {
     pub portal_check: SocketAddr,
 }
 
+impl Addresses {
+    /// What an agent's configuration says about them, as lines of its table `[probe]`.
+    pub fn probe_settings(&self) -> String {
+        let Self { anchors, gateway, name_server, portal_check, .. } = self;
+        let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
+        format!(
+            "anchors = \"{}\"\n\
+             gateway = \"{gateway}\"\n\
+             resolver = \"{name_server}\"\n\
+             portal = \"http://{portal_check}/generate_204\"\n",
+            anchors.join(", "),
+        )
+    }
+}
+
 /// An internet that can be cut off and restored; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Internet {

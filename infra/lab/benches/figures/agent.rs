@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use ispmon_lab::internet::Internet;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -36,11 +37,18 @@ pub(crate) async fn print(binary: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let received = Arc::new(Received::default());
     let port = serve(folder.path(), Arc::clone(&received)).await;
+    // Its probes stay on this machine, too, and so does its record.
+    let internet = Internet::lay(([127, 0, 0, 1], port).into()).await.unwrap();
     let configuration = format!(
-        "device = \"bench\"\n[heartbeat]\nurl = \"https://localhost:{port}/api/ping\"\n\
-         key_file = \"{}\"\ninterval = \"10ms\"\ntimeout = \"10s\"\n",
-        folder.path().join("key").display()
+        "device = \"bench\"\nstate_dir = \"{}\"\n\
+         [heartbeat]\nurl = \"https://localhost:{port}/api/ping\"\n\
+         key_file = \"{}\"\ninterval = \"10ms\"\ntimeout = \"10s\"\n\
+         [probe]\n{}",
+        folder.path().join("state").display(),
+        folder.path().join("key").display(),
+        internet.addresses().probe_settings(),
     );
+    fs::create_dir(folder.path().join("state")).unwrap();
     fs::write(folder.path().join("agent.toml"), configuration).unwrap();
     fs::write(folder.path().join("key"), "bench-key").unwrap();
     fs::set_permissions(folder.path().join("key"), fs::Permissions::from_mode(0o600)).unwrap();

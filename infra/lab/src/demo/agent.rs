@@ -89,8 +89,6 @@ impl AgentSettings {
     /// machine that is busy does not get faster with the clock. What the agent takes for a failure does
     /// not become shorter either; probes come often enough that it is found in seconds of the demo.
     fn configuration(&self, key_file: &Path) -> String {
-        let Addresses { cloud, anchors, gateway, name_server, portal_check } = &self.internet;
-        let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
         format!(
             "device = {}\n\
              state_dir = {}\n\n\
@@ -104,17 +102,14 @@ impl AgentSettings {
              quiet_after_stop = \"{}ms\"\n\n\
              [probe]\n\
              interval = \"100ms\"\n\
-             anchors = \"{}\"\n\
-             gateway = \"{gateway}\"\n\
-             resolver = \"{name_server}\"\n\
-             portal = \"http://{portal_check}/generate_204\"\n\
+             {}\
              settle = \"1s\"\n",
             toml_text(&self.device),
             toml_text(&self.folder.join("state").display().to_string()),
-            toml_text(&format!("http://{cloud}{}", ispmon_wire::PING_PATH)),
+            toml_text(&format!("http://{}{}", self.internet.cloud, ispmon_wire::PING_PATH)),
             toml_text(&key_file.display().to_string()),
             self.quiet_after_stop.as_millis(),
-            anchors.join(", "),
+            self.internet.probe_settings(),
         )
     }
 }
