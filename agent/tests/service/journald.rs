@@ -12,7 +12,7 @@ use crate::{
 const UNIT: &str = "\
 [Service]
 ExecStart=/usr/bin/ispmon-agent run --config /etc/ispmon/agent.toml
-ExecReload=kill -HUP $MAINPID
+ExecReload=sh -c 'kill -HUP $MAINPID'
 StateDirectory=ispmon
 ";
 
@@ -85,7 +85,7 @@ fn journald_gets_fields_priorities_and_ids_that_its_catalog_explains_and_may_sto
     assert!(explained.contains(sentence), "{explained}");
     assert!(explained.contains("When they stop, the cloud mails the owner."), "{explained}");
 
-    fs::write(&configuration, "device = ''\n").expect("it is written");
+    fs::write(&configuration, "nonsense = 1\n").expect("it is written");
     container.output(["systemctl", "reload", "ispmon-agent"]);
     assert_eq!(first_entry(&container, "reload_refused")["PRIORITY"], "3");
 
@@ -97,7 +97,7 @@ fn journald_gets_fields_priorities_and_ids_that_its_catalog_explains_and_may_sto
         "systemd-journald",
     ]);
     let journald = journald.trim();
-    container.output(["kill", "-STOP", journald]);
+    container.output(["sh", "-c", &format!("kill -STOP {journald}")]);
     let sequence = || server.heartbeat().agent.expect("agent").seq;
     let first = server.pending().len() as u64;
     let mut last = sequence();
@@ -107,7 +107,7 @@ fn journald_gets_fields_priorities_and_ids_that_its_catalog_explains_and_may_sto
         last = next;
     }
     assert!(first > 0);
-    container.output(["kill", "-CONT", journald]);
+    container.output(["sh", "-c", &format!("kill -CONT {journald}")]);
     let dropped = first_entry(&container, "lines_dropped");
     let count = dropped["ISPMON_COUNT"].as_str().and_then(|count| count.parse::<u64>().ok());
     assert!(count.is_some_and(|count| count > 0), "{dropped}");
