@@ -91,8 +91,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
     pub interval: Option<String>,
 
-    /// The folder of the record of outages [setting state_dir]
-    #[arg(long, global = true, value_name = "FOLDER", value_parser = NonEmptyStringValueParser::new())]
+    /// The folder of the record of outages.
+    #[arg(long, global = true, value_name = "FOLDER", help = "The folder of the record of outages [setting state_dir]", value_parser = NonEmptyStringValueParser::new())]
     pub state_dir: Option<String>,
 
     /// Say more about what happens [setting log.level, to debug]

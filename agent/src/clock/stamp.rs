@@ -89,11 +89,10 @@ impl Stamp {
     fn moved(&self, boot_ms: u64) -> Self {
         let wall_of_boot = self.wall.as_millisecond().saturating_sub_unsigned(self.boot_ms);
         let wall = Timestamp::from_millisecond(wall_of_boot.saturating_add_unsigned(boot_ms))
-            .map(|whole| {
+            .map_or(self.wall, |whole| {
                 let rest = i64::from(self.wall.subsec_nanosecond() % 1_000_000);
                 whole.saturating_add(SignedDuration::from_nanos(rest)).unwrap_or(whole)
-            })
-            .unwrap_or(self.wall);
+            });
         Self { boot: self.boot, boot_ms, wall }
     }
 }

@@ -22,23 +22,23 @@ fn start(loaded: Loaded, sources: Sources) -> Result<(), Exit> {
     let logging =
         Logging::start(loaded.settings.log.level).map_err(|error| fail_because(&error))?;
     let foundation = Foundation::lay(&loaded.settings, &sources.environment, sources.user == 0)
-        .map_err(refuse)?;
+        .map_err(|error| refuse(&error))?;
     let load = Arc::new(move || load(&sources));
     let service = async {
         let service = Service::start(loaded, foundation, requests, load, logging).await?;
         service.run().await;
         Ok(())
     };
-    runtime::run(service).map_err(|error| fail_because(&error))?.map_err(refuse)
+    runtime::run(service).map_err(|error| fail_because(&error))?.map_err(|error| refuse(&error))
 }
 
-fn refuse(error: StartError) -> Exit {
-    match &error {
+fn refuse(error: &StartError) -> Exit {
+    match error {
         StartError::Client(error) => fail_without_client(error),
         StartError::NoFolder => {
-            fail_because(&error);
+            fail_because(error);
             Exit::Configuration
         }
-        StartError::Journal(_) => fail_because(&error),
+        StartError::Journal(_) => fail_because(error),
     }
 }

@@ -68,6 +68,7 @@ impl Fields {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers hand over numbers and names alike")]
     /// Adds a field, which must be one of [`NAMES`](Self::NAMES) to be logged.
     pub(crate) fn set(&mut self, name: &'static str, value: impl ToString) {
         self.0.push((name, value.to_string()));

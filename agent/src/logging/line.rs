@@ -67,7 +67,7 @@ impl Line {
         Self { fields, ..self }
     }
 
-    /// The text as a log of the system gets it: on one line, because journald and os_log hide or mangle
+    /// The text as a log of the system gets it: on one line, because journald and `os_log` hide or mangle
     /// what they take for binary.
     pub(super) fn sentence(&self) -> String {
         neutral(&self.text)

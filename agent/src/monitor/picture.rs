@@ -30,11 +30,11 @@ impl Picture {
     pub(super) fn new(
         watched: &Watched,
         now: Stamp,
-        state_dir: PathBuf,
+        folder: PathBuf,
         publisher: Option<Publisher>,
     ) -> Self {
         // How long it stays fresh is for the settings to say.
-        let status = Status::starting(&watched.device, &state_dir, now, Duration::ZERO);
+        let status = Status::starting(&watched.device, &folder, now, Duration::ZERO);
         let mut picture = Self { publisher, status };
         picture.change(watched);
         picture

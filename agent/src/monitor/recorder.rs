@@ -137,12 +137,11 @@ impl Recorder {
         if problem == self.told {
             return;
         }
-        match &problem {
-            Some(problem) => Event::JournalProblem { problem, waiting }.emit(),
-            None => {
-                self.open.iter_mut().for_each(|(_, durable)| *durable = true);
-                Event::JournalDurable.emit();
-            }
+        if let Some(problem) = &problem {
+            Event::JournalProblem { problem, waiting }.emit();
+        } else {
+            self.open.iter_mut().for_each(|(_, durable)| *durable = true);
+            Event::JournalDurable.emit();
         }
         self.told = problem;
     }

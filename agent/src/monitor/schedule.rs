@@ -152,8 +152,9 @@ impl Schedule {
         while self.next_probe <= now {
             self.next_probe += self.interval;
         }
-        let probed = Family::BOTH.into_iter().zip(wanted.probed).filter(|(_, probed)| *probed);
-        questions.extend(probed.map(|(family, _)| Question::Probe(family)));
+        let families = Family::BOTH.into_iter().zip(wanted.probed);
+        let routed = families.filter(|(_, is_routed)| *is_routed);
+        questions.extend(routed.map(|(family, _)| Question::Probe(family)));
     }
 
     fn next(&self, wanted: &Wanted) -> Duration {

@@ -58,15 +58,12 @@ impl Tally {
     pub fn probe(&mut self, round_trip: Option<Duration>) {
         self.probes += 1;
         self.since_beat.probes += 1;
-        match round_trip {
-            Some(round_trip) => {
-                self.round_trips.record(round_trip);
-                self.since_beat.round_trips.record(round_trip);
-            }
-            None => {
-                self.lost += 1;
-                self.since_beat.lost += 1;
-            }
+        if let Some(round_trip) = round_trip {
+            self.round_trips.record(round_trip);
+            self.since_beat.round_trips.record(round_trip);
+        } else {
+            self.lost += 1;
+            self.since_beat.lost += 1;
         }
     }
 
@@ -106,8 +103,9 @@ impl Tally {
 
     /// The time until the hour of the wall clock is full, from `now`.
     pub fn rest_of_hour(&self, now: Stamp) -> Duration {
-        let nanoseconds = now.wall.as_nanosecond().rem_euclid(HOUR.as_nanos() as i128);
-        HOUR.saturating_sub(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default()))
+        let hour_ms = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
+        let passed_ms = now.wall.as_millisecond().rem_euclid(hour_ms);
+        HOUR.saturating_sub(Duration::from_millis(passed_ms.unsigned_abs()))
     }
 
     /// Ends the hour, or the part of it that was counted, at `now`, and begins the next. `None` when
