@@ -19,7 +19,9 @@ use crate::{
 };
 
 pub use fields::Fields;
-pub(crate) use fields::{TARGET, log};
+#[cfg(target_os = "linux")]
+pub(crate) use fields::TARGET;
+pub(crate) use fields::log;
 pub use kind::Kind;
 pub use text::Chain;
 

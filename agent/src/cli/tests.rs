@@ -195,6 +195,7 @@ fn the_help_explains_itself() {
       pause    Have the agent look away for a time, without an alarm
       resume   End a pause before its time is over
       doctor   Find out what keeps the agent from its work, and what to do about it
+      journal  Look after the record of outages itself
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -252,6 +253,7 @@ fn the_help_explains_itself() {
       pause    Have the agent look away for a time, without an alarm
       resume   End a pause before its time is over
       doctor   Find out what keeps the agent from its work, and what to do about it
+      journal  Look after the record of outages itself
       help     Print this message or the help of the given subcommand(s)
 
     Options:

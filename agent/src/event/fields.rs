@@ -151,6 +151,7 @@ impl Event<'_> {
 }
 
 /// The target of all that [`log`] hands to tracing.
+#[cfg(target_os = "linux")]
 pub(crate) const TARGET: &str = module_path!();
 
 /// Hands a sentence and its fields to tracing.
