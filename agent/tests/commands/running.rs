@@ -5,11 +5,12 @@ use std::{
     net::TcpListener,
     process::{Child, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::place::{Place, Ran};
 
