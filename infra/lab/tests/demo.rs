@@ -179,13 +179,14 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
         "MAIL     ispmon: Fired: silence of dl-home",
         "MAIL     ispmon: still silent: dl-home for 1",
         "The line is restored",
+        "MAIL     ispmon: outage of dl-home",
         "MAIL     ispmon: Resolved: silence of dl-home",
         "ok   the first heartbeat can be queried",
         "ok   no further mail",
     ]
     .map(|text| position(&ended.stdout, text));
     assert!(order.is_sorted(), "{order:?}\n{story}");
-    assert_eq!(story.matches("MAIL ").count(), 3, "{story}");
+    assert_eq!(story.matches("MAIL ").count(), 4, "{story}");
     assert!(is_empty(&ended.temporary), "the temporary folder is gone");
 }
 

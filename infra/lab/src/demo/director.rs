@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     agent::{Agent, AgentEvent, LogLine},
     narrator::{Completed, Narrator},
-    story::{Broken, Happened, MailKind, MailSent, Step, Story, What},
+    story::{Broken, Happened, MailKind, MailSent, Report, Step, Story, What},
 };
 use crate::{
     clock::StoryClock,
@@ -254,7 +254,7 @@ impl<W: Write> Director<W> {
                 self.narrator.tell(at, text);
             }
             // A rhythm that has been shown need not be shown for ever.
-            (_, Some(Step::ResolvedMail | Step::Quiet)) => {}
+            (_, Some(Step::ReportMail | Step::ResolvedMail | Step::Quiet)) => {}
             (Some(gap), _) => {
                 let text = format!("cloud    heartbeat {number}, {gap} s after the one before");
                 self.narrator.tell(at, text);
@@ -301,7 +301,20 @@ async fn reached(clock: StoryClock, cue: Option<(Timestamp, Cue)>) -> Cue {
 impl MailSent {
     /// What the story has to know of a notification.
     fn of(notification: &Notification) -> Self {
+        let dimension = |name: &str| {
+            let found = notification.dimensions.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        // Of the rules that fire once, only the one of outages tells a start and an end.
+        let report = || {
+            let (start, end) = (dimension("start")?, dimension("end")?);
+            Some(Report { cause: dimension("cause")?, start, end })
+        };
+        let report = report();
         let kind = match (notification.condition, notification.rule.memory) {
+            (MonitorCondition::Fired, Memory::Stateful { .. }) if report.is_some() => {
+                MailKind::Report
+            }
             (MonitorCondition::Resolved, _) => MailKind::Resolved,
             (MonitorCondition::Fired, Memory::Stateful { .. }) => MailKind::Alert,
             (MonitorCondition::Fired, Memory::Stateless) => MailKind::Reminder,
@@ -311,7 +324,8 @@ impl MailSent {
         Self {
             kind,
             about: about.join(", "),
-            silent_minutes: notification.value.unwrap_or_default(),
+            minutes: notification.value.unwrap_or_default(),
+            report,
             evaluated: notification.evaluated,
         }
     }

@@ -142,7 +142,7 @@ mod tests {
                 (Step::LineCut, epoch + minutes(7)),
             ]);
         });
-        insta::assert_snapshot!(text, @r"
+        insta::assert_snapshot!(text, @"
 
          demo       story        step
         1.0 s     1.0 min   ok   the first heartbeat can be queried
@@ -153,6 +153,7 @@ mod tests {
             –           –   --   the reminder, at the mark of 10 or 15 minutes
             –           –   --   the line is restored
             –           –   --   a heartbeat comes through within seconds
+            –           –   --   the report mail, with cause, start, end and minutes
             –           –   --   the resolved mail, after three healthy evaluations
             –           –   --   no further mail
         ");
@@ -167,7 +168,7 @@ mod tests {
         });
         let last = text.lines().last();
         let expected =
-            "Every step happened, in its order and in time: 10 minutes of the story in 10.0 s.";
+            "Every step happened, in its order and in time: 11 minutes of the story in 11.0 s.";
         assert_eq!(last, Some(expected));
         assert!(!text.contains("--"), "{text}");
     }

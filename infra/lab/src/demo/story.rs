@@ -50,10 +50,23 @@ pub struct MailSent {
     pub kind: MailKind,
     /// The dimension values, which name the device.
     pub about: String,
-    /// The minutes of silence that the mail shows.
-    pub silent_minutes: f64,
+    /// The minutes that the mail shows: of silence, or in a report of downtime.
+    pub minutes: f64,
+    /// What a report says of the outage; nothing in other mails.
+    pub report: Option<Report>,
     /// The evaluation that sent it.
     pub evaluated: Timestamp,
+}
+
+/// What a report mail says of an outage, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What broke, and whose it is.
+    pub cause: String,
+    /// When it began.
+    pub start: String,
+    /// When it ended.
+    pub end: String,
 }
 
 /// The kinds of mail that the story knows.
@@ -63,6 +76,8 @@ pub enum MailKind {
     Alert,
     /// It still is.
     Reminder,
+    /// What broke, from when to when.
+    Report,
     /// It is back.
     Resolved,
 }
@@ -81,6 +96,13 @@ const ALERT_AFTER: (SignedDuration, SignedDuration) = minutes(5, 10);
 const REMINDER_AFTER: (SignedDuration, SignedDuration) = minutes(10, 20);
 /// One timeout and one back-off; on the real clock, seconds.
 const RETURNS_WITHIN: SignedDuration = SignedDuration::from_mins(3);
+/// The next evaluation after the hand-over, or the one behind it when ingestion is late.
+const REPORT_AFTER: (SignedDuration, SignedDuration) = minutes(0, 12);
+/// What the agent finds on a line that is silent while a router answers.
+const CAUSE: &str = "isp (provider)";
+/// How far start and end in the report may be from those of the cut: cutting takes a moment, a probe
+/// comes every 0.1 min, and a round every 1.5 min of the story.
+const REPORT_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 /// Three healthy evaluations, the first of them within 5 minutes; one more when ingestion is late.
 const RESOLVED_AFTER: (SignedDuration, SignedDuration) = minutes(10, 20);
 /// Until the next evaluation has certainly passed.
@@ -170,6 +192,9 @@ impl Story {
             Some(Step::AlertMail) => after(last_beat, ALERT_AFTER.1 + SLACK),
             Some(Step::ReminderMail) => after(last_beat, REMINDER_AFTER.1 + SLACK),
             Some(Step::HeartbeatReturns) => after(self.since, RETURNS_WITHIN),
+            Some(Step::ReportMail) => {
+                after(self.returned.unwrap_or(last_beat), REPORT_AFTER.1 + SLACK)
+            }
             Some(Step::ResolvedMail) => {
                 after(self.returned.unwrap_or(last_beat), RESOLVED_AFTER.1 + SLACK)
             }
@@ -257,22 +282,64 @@ impl Story {
         let (measured, (from, until)) = match mail.kind {
             MailKind::Alert => (silent, ALERT_AFTER),
             MailKind::Reminder => (silent, REMINDER_AFTER),
-            MailKind::Resolved => {
+            MailKind::Report | MailKind::Resolved => {
                 let returned = self.returned.unwrap_or(mail.evaluated);
-                (mail.evaluated.duration_since(returned), RESOLVED_AFTER)
+                let allowed =
+                    if mail.kind == MailKind::Report { REPORT_AFTER } else { RESOLVED_AFTER };
+                (mail.evaluated.duration_since(returned), allowed)
             }
         };
         if measured < from || measured > until {
             return Err(Broken::WrongTime { step, after: measured, from, until });
         }
+        if mail.kind == MailKind::Report {
+            self.report(mail)?;
+            return Ok(completed);
+        }
         let counted = silent.as_secs_f64() / 60.0;
         // Of a silence that is over the mail shows the last measurement, whose rows may be late.
-        let differs = (mail.silent_minutes - counted).abs() > SAME_MINUTES;
+        let differs = (mail.minutes - counted).abs() > SAME_MINUTES;
         if mail.kind != MailKind::Resolved && differs {
-            return Err(Broken::WrongMinutes { step, shown: mail.silent_minutes, counted });
+            return Err(Broken::WrongMinutes { step, shown: mail.minutes, counted });
         }
         Ok(completed)
     }
+
+    /// Holds a report against what happened to the line.
+    fn report(&self, mail: &MailSent) -> Result<(), Broken> {
+        let wrong = |what, shown: &str, right: String| Broken::WrongReport {
+            what,
+            shown: shown.to_owned(),
+            right,
+        };
+        let Some(report) = &mail.report else {
+            return Err(wrong("outage", "nothing", "its cause, start and end".to_owned()));
+        };
+        if report.cause != CAUSE {
+            return Err(wrong("cause", &report.cause, CAUSE.to_owned()));
+        }
+        let mut times = [Timestamp::UNIX_EPOCH; 2];
+        for (time, (what, text, happened)) in times
+            .iter_mut()
+            .zip([("start", &report.start, self.cut), ("end", &report.end, self.restored)])
+        {
+            let happened = happened.unwrap_or_default();
+            *time = time_of(text)
+                .filter(|time| time.duration_since(happened).abs() <= REPORT_WITHIN)
+                .ok_or_else(|| wrong(what, text, happened.to_string()))?;
+        }
+        let counted = times[1].duration_since(times[0]).as_secs_f64() / 60.0;
+        if (mail.minutes - counted).abs() > SAME_MINUTES {
+            let step = Step::ReportMail;
+            return Err(Broken::WrongMinutes { step, shown: mail.minutes, counted });
+        }
+        Ok(())
+    }
+}
+
+/// The time in a report's text, such as `2026-11-24 02:10:07 UTC`.
+fn time_of(text: &str) -> Option<Timestamp> {
+    format!("{}Z", text.strip_suffix(" UTC")?.replace(' ', "T")).parse().ok()
 }
 
 impl MailKind {
@@ -280,6 +347,7 @@ impl MailKind {
         match self {
             Self::Alert => Step::AlertMail,
             Self::Reminder => Step::ReminderMail,
+            Self::Report => Step::ReportMail,
             Self::Resolved => Step::ResolvedMail,
         }
     }
@@ -288,6 +356,7 @@ impl MailKind {
         match self {
             Self::Alert => "An alert mail was sent",
             Self::Reminder => "A reminder was sent",
+            Self::Report => "A report was sent",
             Self::Resolved => "A resolved mail was sent",
         }
     }

@@ -77,6 +77,16 @@ pub enum Broken {
         /// The minutes since the last heartbeat.
         counted: f64,
     },
+    /// The report says something else than what happened.
+    #[error("The report mail shows the {what} as {shown}, but it was {right}.")]
+    WrongReport {
+        /// What is wrong in it.
+        what: &'static str,
+        /// What it shows.
+        shown: String,
+        /// What it should show.
+        right: String,
+    },
 }
 
 fn minutes(duration: SignedDuration) -> f64 {

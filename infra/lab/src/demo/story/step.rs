@@ -21,6 +21,8 @@ pub enum Step {
     LineRestored,
     /// The agent reports again.
     HeartbeatReturns,
+    /// The owner is told what broke, from when to when.
+    ReportMail,
     /// The owner is told that it is over.
     ResolvedMail,
     /// And is not told anything else.
@@ -29,7 +31,7 @@ pub enum Step {
 
 impl Step {
     /// All steps in their order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FirstHeartbeat,
         Self::RegularHeartbeats,
         Self::LineCut,
@@ -38,6 +40,7 @@ impl Step {
         Self::ReminderMail,
         Self::LineRestored,
         Self::HeartbeatReturns,
+        Self::ReportMail,
         Self::ResolvedMail,
         Self::Quiet,
     ];
@@ -61,6 +64,7 @@ impl fmt::Display for Step {
             Self::ReminderMail => "the reminder, at the mark of 10 or 15 minutes",
             Self::LineRestored => "the line is restored",
             Self::HeartbeatReturns => "a heartbeat comes through within seconds",
+            Self::ReportMail => "the report mail, with cause, start, end and minutes",
             Self::ResolvedMail => "the resolved mail, after three healthy evaluations",
             Self::Quiet => "no further mail",
         })

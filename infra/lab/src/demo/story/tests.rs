@@ -15,10 +15,17 @@ fn beat(written: f64) -> Happened {
     at(written + 0.1, What::Heartbeat { written: minute(written) })
 }
 
-fn mail(kind: MailKind, evaluated: f64, silent_minutes: f64) -> Happened {
+fn report(cause: &str, start: &str, end: &str) -> Report {
+    let time = |text: &str| format!("1970-01-01 {text} UTC");
+    Report { cause: cause.to_owned(), start: time(start), end: time(end) }
+}
+
+fn mail(kind: MailKind, evaluated: f64, minutes: f64) -> Happened {
     let about = "dl-home".to_owned();
     let evaluated = minute(evaluated);
-    let mail = MailSent { kind, about, silent_minutes, evaluated };
+    let report =
+        (kind == MailKind::Report).then(|| report("isp (provider)", "00:06:30", "00:20:36"));
+    let mail = MailSent { kind, about, minutes, report, evaluated };
     Happened { at: evaluated + SignedDuration::from_secs(1), what: What::Mail(mail) }
 }
 
@@ -45,6 +52,7 @@ fn right() -> Vec<Happened> {
         at(20.5, What::LineRestored),
     ]);
     story.extend((21..35).map(|minute| beat(f64::from(minute))));
+    story.push(mail(MailKind::Report, 25.0, 14.1));
     story.push(mail(MailKind::Resolved, 35.0, 0.9));
     story.extend((35..41).map(|minute| beat(f64::from(minute))));
     story.push(at(40.6, What::Over));
@@ -77,10 +85,12 @@ fn a_right_story_completes_every_step_in_order() {
 #[test]
 fn each_missing_step_is_noticed() {
     let resolved = position(&right(), MailKind::Resolved);
+    let reported = position(&right(), MailKind::Report);
     for (missing, step) in [
         (NOTICED, Step::AgentNotices),
         (ALERT, Step::AlertMail),
         (REMINDER, Step::ReminderMail),
+        (reported, Step::ReportMail),
         (resolved, Step::ResolvedMail),
     ] {
         let mut happened = right();
@@ -111,7 +121,7 @@ fn a_story_that_stops_anywhere_is_overdue_unless_the_teller_is_to_act() {
 
 #[test]
 fn each_mail_that_comes_twice_breaks_the_story() {
-    for kind in [MailKind::Alert, MailKind::Reminder, MailKind::Resolved] {
+    for kind in [MailKind::Alert, MailKind::Reminder, MailKind::Report, MailKind::Resolved] {
         let mut happened = right();
         let twice = position(&happened, kind);
         happened.insert(twice, happened[twice].clone());
@@ -251,4 +261,31 @@ proptest! {
         }
         prop_assert_eq!(&steps[..], &Step::ALL[..steps.len()]);
     }
+}
+
+#[test]
+fn a_report_that_is_wrong_in_any_way_breaks_the_story() {
+    let place = position(&right(), MailKind::Report);
+    for (what, wrong) in [
+        ("cause", Some(report("gateway (yours)", "00:06:30", "00:20:36"))),
+        ("start", Some(report("isp (provider)", "00:03:30", "00:20:36"))),
+        ("end", Some(report("isp (provider)", "00:06:30", "00:24:36"))),
+        ("outage", None),
+    ] {
+        let mut happened = right();
+        if let What::Mail(mail) = &mut happened[place].what {
+            mail.report = wrong;
+        }
+        let error = tell(&happened, 60.0).expect_err(what);
+        assert!(
+            matches!(&error, Broken::WrongReport { what: found, .. } if *found == what),
+            "{error}"
+        );
+    }
+    let mut happened = right();
+    if let What::Mail(mail) = &mut happened[place].what {
+        mail.minutes = 20.0;
+    }
+    let error = tell(&happened, 60.0).expect_err("other minutes");
+    assert!(matches!(error, Broken::WrongMinutes { step: Step::ReportMail, .. }), "{error}");
 }
