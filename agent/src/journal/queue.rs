@@ -138,21 +138,17 @@ impl Queue {
         state.retry_at = None;
         let mut head = None;
         let mut unwritable = 0;
+        let mut answers = Vec::with_capacity(positions.len());
         for position in positions {
             let Some(Waiting { caller, .. }) = state.waiting.pop_front() else { break };
-            let appended = match position {
-                Some((seq, digest)) => {
-                    head = Some(ispmon_wire::JournalHead { seq, head: digest.to_string() });
-                    Appended::Durable { seq, digest }
-                }
-                None => {
-                    unwritable += 1;
-                    Appended::Dropped
-                }
+            let appended = if let Some((seq, digest)) = position {
+                head = Some(ispmon_wire::JournalHead { seq, head: digest.to_string() });
+                Appended::Durable { seq, digest }
+            } else {
+                unwritable += 1;
+                Appended::Dropped
             };
-            if let Some(caller) = caller {
-                let _ = caller.send(appended);
-            }
+            answers.extend(caller.map(|caller| (caller, appended)));
         }
         let waiting = state.waiting.len();
         self.seen.send_modify(|seen| {
@@ -161,6 +157,10 @@ impl Queue {
             seen.dropped += unwritable;
             seen.problem = None;
         });
+        // Whoever hears of a record finds it in the state.
+        for (caller, appended) in answers {
+            let _ = caller.send(appended);
+        }
     }
 
     /// Nothing was written; everything waits until `retry_at`. Returns whether the thread is to go on.
