@@ -69,6 +69,8 @@ pub enum Message {
     Pause {
         /// When the pause ends by itself.
         until: Stamp,
+        /// Answered when the record knows, or cannot.
+        noted: oneshot::Sender<()>,
     },
     /// The pause is over.
     Resume,
@@ -441,10 +443,10 @@ impl Monitor {
         let now = self.look_at_clocks();
         match message {
             Message::Heartbeat { outcome, wait: _ } => self.heartbeat(&outcome, now),
-            Message::Pause { until } => {
+            Message::Pause { until, noted } => {
                 self.pause = Some((self.pause.map_or(now, |(since, _)| since), until));
                 self.tally.lock().look_away(now);
-                self.recorder.write(Entry::Paused { until }, now);
+                self.recorder.write_and_tell(Entry::Paused { until }, now, noted);
             }
             Message::Resume => {
                 if let Some((since, _)) = self.pause.take() {

@@ -267,9 +267,20 @@ impl Service {
         let (caller, zone) = (reply.caller(), clock::local_zone());
         Event::Paused { until: &until, caller: &caller, zone: &zone }.emit();
         let since = since.unwrap_or_else(|| self.running.clock.now());
-        self.pause = Some(Pause::begin(since, until));
-        self.running.tell(Message::Pause { until });
-        reply.send(&Answer::Paused { until, again, announced: None });
+        let pause = Pause::begin(since, until);
+        let told = pause.told();
+        self.pause = Some(pause);
+        let (noted, is_noted) = oneshot::channel();
+        self.running.tell(Message::Pause { until, noted });
+        let is_told =
+            self.reporter.is_some() && self.settings.heartbeat.kind == HeartbeatKind::Ispmon;
+        // Whoever waits for the answer keeps nobody else waiting.
+        tokio::spawn(async move {
+            // What is answered outlives a crash, unless the disk hangs.
+            let _ = timeout(RECORD_LIMIT, is_noted).await;
+            let announced = if is_told { Some(told.await) } else { None };
+            reply.send(&Answer::Paused { until, again, announced });
+        });
     }
 
     fn end_pause(&mut self, reply: Option<Reply>) {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
     clock::{self, Stamp},
@@ -31,6 +31,8 @@ pub(super) struct Recorder {
 struct Writing {
     appending: Appending,
     transition: Option<Transition>,
+    /// Who waits for it.
+    noted: Option<oneshot::Sender<()>>,
 }
 
 impl Recorder {
@@ -41,7 +43,12 @@ impl Recorder {
 
     /// Writes something that nobody but the record needs.
     pub(super) fn write(&mut self, entry: Entry, at: Stamp) {
-        self.append(entry, at, None);
+        self.append(entry, at, None, None);
+    }
+
+    /// Writes something, and tells when it is written, or known to wait.
+    pub(super) fn write_and_tell(&mut self, entry: Entry, at: Stamp, noted: oneshot::Sender<()>) {
+        self.append(entry, at, None, Some(noted));
     }
 
     /// Writes a transition, and tells it when it is written.
@@ -57,12 +64,18 @@ impl Recorder {
             Transition::Watched(gap) => Entry::Gap { gap: gap.clone() },
         };
         self.remember(&transition);
-        self.append(entry, at, Some(transition));
+        self.append(entry, at, Some(transition), None);
     }
 
-    fn append(&mut self, entry: Entry, at: Stamp, transition: Option<Transition>) {
+    fn append(
+        &mut self,
+        entry: Entry,
+        at: Stamp,
+        transition: Option<Transition>,
+        noted: Option<oneshot::Sender<()>>,
+    ) {
         let appending = self.journal.append(entry, at);
-        self.writing.push_back(Writing { appending, transition });
+        self.writing.push_back(Writing { appending, transition, noted });
     }
 
     fn remember(&mut self, transition: &Transition) {
@@ -109,8 +122,14 @@ impl Recorder {
     pub(super) async fn settled(&mut self) {
         let Some(first) = self.writing.front_mut() else { return future::pending().await };
         let durable = matches!((&mut first.appending).await, Appended::Durable { .. });
-        if let Some(Writing { transition: Some(transition), .. }) = self.writing.pop_front() {
-            self.tell(&transition, durable);
+        if let Some(Writing { transition, noted, .. }) = self.writing.pop_front() {
+            if let Some(transition) = transition {
+                self.tell(&transition, durable);
+            }
+            if let Some(noted) = noted {
+                // Whoever asked may have lost patience.
+                let _ = noted.send(());
+            }
         }
         self.tell_problem();
     }

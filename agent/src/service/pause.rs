@@ -3,12 +3,19 @@
 use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
 use ispmon_wire::State;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{
     clock::{Clock, Stamp},
     heartbeat::{HeartbeatClient, Outcome, Pacing},
 };
+
+/// How long whoever asked for a pause waits to hear whether the cloud knows of it. It is told again and
+/// again in any case.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// A pause that has begun.
 #[derive(Debug)]
@@ -17,14 +24,23 @@ pub(super) struct Pause {
     pub(super) since: Stamp,
     /// When it ends by itself.
     pub(super) until: Stamp,
-    /// Whether the cloud knows of it.
-    announced: bool,
+    /// Whether the cloud knows of it; nothing until it was tried.
+    announced: watch::Sender<Option<bool>>,
 }
 
 impl Pause {
     /// A pause that nobody knows of yet.
     pub(super) fn begin(since: Stamp, until: Stamp) -> Self {
-        Self { since, until, announced: false }
+        Self { since, until, announced: watch::Sender::new(None) }
+    }
+
+    /// Tells, for [`ANSWER_WITHIN`] at most, whether the cloud knows of it by then.
+    pub(super) fn told(&self) -> impl Future<Output = bool> + Send + use<> {
+        let mut announced = self.announced.subscribe();
+        async move {
+            let tried = timeout(ANSWER_WITHIN, announced.wait_for(Option::is_some)).await;
+            matches!(tried, Ok(Ok(known)) if *known == Some(true))
+        }
     }
 
     /// How much of it is left at `now`.
@@ -34,19 +50,20 @@ impl Pause {
 
     /// Tells the cloud, again and again until it knows: silence that it does not know of alarms.
     pub(super) async fn announce(
-        &mut self,
+        &self,
         client: Option<&Arc<HeartbeatClient>>,
         mut pacing: Pacing,
         clock: &Clock,
     ) -> Infallible {
         while let Some(client) = client
-            && !self.announced
+            && *self.announced.borrow() != Some(true)
         {
             let started = Instant::now();
             let quiet = self.rest(&clock.now());
             let outcome = client.send(State::Paused, quiet, client.timeout()).await;
-            self.announced = matches!(outcome, Outcome::Delivered { .. });
-            if !self.announced {
+            let delivered = matches!(outcome, Outcome::Delivered { .. });
+            self.announced.send_replace(Some(delivered));
+            if !delivered {
                 sleep(pacing.after(&outcome, started, Instant::now())).await;
             }
         }
