@@ -34,7 +34,7 @@ const RESTORE_AFTER: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A step was missing, late, doubled or wrong.
-    #[error("the story went wrong. {0}")]
+    #[error("the story went wrong")]
     Story(#[from] Broken),
     /// The agent ended.
     #[error("the agent has ended in the middle of the story: {0}")]
