@@ -250,6 +250,25 @@ impl Machine {
         transitions
     }
 
+    /// Nobody watches from `now` on: what is open, as far as it was watched, so that the record holds
+    /// it even if nobody ever watches again. What was not watched lately has nothing to add.
+    pub fn leave(&mut self, now: Stamp) -> Vec<Transition> {
+        self.now = now;
+        [self.line.open(), self.beats.open(), self.quality.open()]
+            .into_iter()
+            .flatten()
+            .filter(|open| !open.is_unwatched())
+            .map(|open| Transition::Progressed(open.snapshot(now)))
+            .collect()
+    }
+
+    /// Has a new time to settle count from the next start, resume or link-up on.
+    pub fn set_settle(&mut self, settle: Duration) {
+        self.settings.settle = settle;
+        self.line.set_settle(settle);
+        self.beats.set_settle(settle);
+    }
+
     /// When the machine must be told that [nothing is new](Evidence::Tick), if it hears nothing
     /// sooner; always later than the newest evidence.
     pub fn deadline(&self) -> Option<Stamp> {

@@ -277,6 +277,11 @@ impl Player<'_> {
 
     fn begin_gap(&mut self, index: usize) {
         if let Some(until) = self.plot.gap_ends[index] {
+            let gap = self.plot.changes[index].1.gap.as_deref();
+            if matches!(gap, Some("stopped" | "paused")) {
+                let transitions = self.machine.leave(self.stamp(self.now));
+                self.record(transitions);
+            }
             self.watching = false;
             self.at(until, Action::GapEnd(index));
         }
@@ -321,6 +326,15 @@ impl Player<'_> {
         let now = self.stamp(self.now);
         let transitions = self.machine.observe(evidence, now);
         self.invariants.check(&self.machine, evidence, &transitions, now);
+        self.record(transitions);
+        self.follow_plan();
+        if let Some(deadline) = self.machine.deadline() {
+            let at = self.boot_began + deadline.boot_ms - 1_000;
+            self.at(at, Action::Tick);
+        }
+    }
+
+    fn record(&mut self, transitions: Vec<Transition>) {
         for transition in transitions {
             match &transition {
                 Transition::Opened(incident)
@@ -335,11 +349,6 @@ impl Player<'_> {
                 Transition::Watched(_) => {}
             }
             self.transitions.push((self.now, transition));
-        }
-        self.follow_plan();
-        if let Some(deadline) = self.machine.deadline() {
-            let at = self.boot_began + deadline.boot_ms - 1_000;
-            self.at(at, Action::Tick);
         }
     }
 
