@@ -195,9 +195,14 @@ impl Machine {
             Evidence::Gateway { family, answer, observation } => {
                 self.line.family_mut(*family).heard_gateway(*answer, observation.clone());
             }
-            Evidence::Dns { system, direct: _, resolver_is_providers, asked, observations } => {
-                let observations = observations.clone();
-                self.line.checks.heard_dns(*system, *resolver_is_providers, *asked, observations);
+            Evidence::Dns { system, direct, resolver_is_providers, asked, observations } => {
+                self.line.checks.heard_dns(
+                    *system,
+                    *direct,
+                    *resolver_is_providers,
+                    *asked,
+                    observations.clone(),
+                );
             }
             Evidence::Portal { answer, observation } => {
                 self.line.checks.heard_portal(*answer, observation.clone());

@@ -9,7 +9,7 @@ use ispmon_agent::{
         BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Machine, MachineSettings,
         Observation, ProbeKind, Round, SettleReason, Transition, View,
     },
-    probe::{Connect, Connected, Family, Gateway},
+    probe::{Connect, Connected, Dns, Family, Gateway},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -466,10 +466,15 @@ impl Player<'_> {
         self.ask_gateway(true);
         let asked = self.stamp(self.now);
         let dns = self.world.dns();
-        let observations = vec![self.observation(ProbeKind::SystemDns, dns.as_str())];
-        let took = if dns == ispmon_agent::probe::Dns::Silent { 1_900 } else { 20 };
+        // A server that lies gives an address to the system as well.
+        let system = if dns == Dns::Lied { Dns::Answered } else { dns };
+        let observations = vec![
+            self.observation(ProbeKind::SystemDns, system.as_str()),
+            self.observation(ProbeKind::DirectDns, dns.as_str()),
+        ];
+        let took = if dns == Dns::Silent { 1_900 } else { 20 };
         let evidence = Evidence::Dns {
-            system: dns,
+            system,
             direct: dns,
             resolver_is_providers: self.world.resolver_is_providers,
             asked,
