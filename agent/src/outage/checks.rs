@@ -134,7 +134,7 @@ mod tests {
     use crate::{clock::BootId, outage::ProbeKind};
 
     fn at(ms: u64) -> Stamp {
-        let wall = Timestamp::from_millisecond(ms as i64).expect("a time");
+        let wall = Timestamp::from_millisecond(ms.cast_signed()).expect("a time");
         Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall }
     }
 
