@@ -261,7 +261,7 @@ impl Monitor {
     fn advance(&mut self) -> Duration {
         let now = self.look_at_clocks();
         let boot_time = Duration::from_millis(now.boot_ms);
-        if self.machine.deadline().is_some_and(|deadline| deadline.boot_ms <= now.boot_ms) {
+        if self.deadline().is_some_and(|deadline| deadline.boot_ms <= now.boot_ms) {
             self.learn(&Evidence::Tick, now);
         }
         if boot_time >= self.hour_ends {
@@ -281,12 +281,28 @@ impl Monitor {
         for question in questions {
             self.prober.ask(question);
         }
-        let deadline = self.machine.deadline().map(|at| Duration::from_millis(at.boot_ms));
+        let deadline = self.deadline().map(|at| Duration::from_millis(at.boot_ms));
         [next, self.hour_ends, self.alive_noted + ALIVE_EVERY, boot_time + CLOCK_EVERY]
             .into_iter()
             .chain(deadline)
             .min()
             .unwrap_or(next)
+    }
+
+    /// When the machine draws conclusions without news. In a pause it draws none: a line that nobody
+    /// watches does not calm down.
+    fn deadline(&self) -> Option<Stamp> {
+        self.machine.deadline().filter(|_| self.pause.is_none())
+    }
+
+    /// Notes what is open, as nobody watches from `now` on. In a pause that has been done.
+    fn leave(&mut self, now: Stamp) {
+        if self.pause.is_some() {
+            return;
+        }
+        for transition in self.machine.leave(now) {
+            self.recorder.progress(transition, now);
+        }
     }
 
     /// Compares the clocks: whether the machine slept, or its wall clock was set.
@@ -444,6 +460,7 @@ impl Monitor {
         match message {
             Message::Heartbeat { outcome, wait: _ } => self.heartbeat(&outcome, now),
             Message::Pause { until, noted } => {
+                self.leave(now);
                 self.pause = Some((self.pause.map_or(now, |(since, _)| since), until));
                 self.tally.lock().look_away(now);
                 self.recorder.write_and_tell(Entry::Paused { until }, now, noted);
@@ -465,6 +482,7 @@ impl Monitor {
                     Schedule::new(watched.probe.interval, watched.probe.interval, boot_time);
                 self.picture.change(&watched);
                 self.watched = *watched;
+                self.machine.set_settle(self.watched.probe.settle);
                 self.look_at_links(now);
             }
             Message::Pending(count) => self.picture.pending(count),
@@ -544,6 +562,7 @@ impl Monitor {
     async fn stop(mut self, reason: &'static str, done: oneshot::Sender<()>) {
         let now = self.look_at_clocks();
         self.end_hour(now);
+        self.leave(now);
         self.recorder.write(Entry::AgentStopped { reason: reason.to_owned() }, now);
         self.recorder.finish().await;
         self.picture.stopped(now);

@@ -229,7 +229,7 @@ fn server(answer: Dns, asked: &Observation, names_work: bool) -> Check {
         Dns::Answered => return Check::pass(name, format!("it answers{}", in_time(asked))),
         Dns::NotAsked => return Check::skip(name, "there is none to ask"),
         Dns::Silent => "it does not answer".to_owned(),
-        Dns::Lied => "it has addresses for names that do not exist".to_owned(),
+        Dns::Lied => "it gives the same address for every name, or one that is nobody's".to_owned(),
         Dns::Failed => format!("it answers with a failure ({})", asked.answer),
     };
     if names_work {

@@ -4,6 +4,7 @@
 use std::{error::Error, fmt, io, time::Duration};
 
 use jiff::Timestamp;
+use rustix::io::Errno;
 use rustls::{CertificateError, pki_types::UnixTime};
 
 use super::{progress::Phase, resolver::ResolveError};
@@ -36,7 +37,8 @@ pub enum FailureKind {
     HostUnreachable,
     /// Nothing answered the attempt to connect.
     ConnectTimeout,
-    /// This device itself forbids the connection: a firewall or a sandbox.
+    /// A firewall or a sandbox forbids the connection: this device's, or by IPv6 maybe a router's on
+    /// the way, whose "administratively prohibited" comes as the same error.
     ConnectForbidden,
     /// No connection could be made for another reason.
     ConnectFailed,
@@ -245,7 +247,11 @@ fn transport(error: &io::Error, phase: Phase, peers: &Peers) -> (FailureKind, St
         ),
         (Phase::Resolving | Phase::Connecting, ErrorKind::PermissionDenied) => (
             FailureKind::ConnectForbidden,
-            format!("this device does not permit a connection to {nearest}"),
+            if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) {
+                format!("this device does not permit a connection to {nearest}")
+            } else {
+                format!("a firewall here or on the way forbids a connection to {nearest}")
+            },
         ),
         (Phase::Resolving | Phase::Connecting, _) => (
             FailureKind::ConnectFailed,

@@ -69,9 +69,10 @@ impl Outcome {
             },
             Self::Failed(failure) => match failure.kind {
                 FailureKind::NameUnknown => Some("Check the host name in `heartbeat.url`."),
-                FailureKind::ConnectForbidden => {
-                    Some("Check the firewall of this device and the sandbox of its service.")
-                }
+                FailureKind::ConnectForbidden => Some(
+                    "Check the firewall of this device, that of the router, and the sandbox of \
+                     the agent's service.",
+                ),
                 FailureKind::ProxyRefused => Some("Check the proxy settings in the environment."),
                 FailureKind::TlsExpired | FailureKind::TlsNotYetValid => {
                     Some("Check the clock of this device.")

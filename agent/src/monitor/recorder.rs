@@ -31,6 +31,8 @@ pub(super) struct Recorder {
 struct Writing {
     appending: Appending,
     transition: Option<Transition>,
+    /// Nobody but the record hears of it.
+    quiet: bool,
     /// Who waits for it.
     noted: Option<oneshot::Sender<()>>,
 }
@@ -43,16 +45,27 @@ impl Recorder {
 
     /// Writes something that nobody but the record needs.
     pub(super) fn write(&mut self, entry: Entry, at: Stamp) {
-        self.append(entry, at, None, None);
+        let writing = self.append(entry, at);
+        self.writing.push_back(writing);
     }
 
     /// Writes something, and tells when it is written, or known to wait.
     pub(super) fn write_and_tell(&mut self, entry: Entry, at: Stamp, noted: oneshot::Sender<()>) {
-        self.append(entry, at, None, Some(noted));
+        let writing = self.append(entry, at);
+        self.writing.push_back(Writing { noted: Some(noted), ..writing });
     }
 
     /// Writes a transition, and tells it when it is written.
     pub(super) fn transition(&mut self, transition: Transition, at: Stamp) {
+        self.keep(transition, at, false);
+    }
+
+    /// Writes how far something has come, which is no news.
+    pub(super) fn progress(&mut self, transition: Transition, at: Stamp) {
+        self.keep(transition, at, true);
+    }
+
+    fn keep(&mut self, transition: Transition, at: Stamp, quiet: bool) {
         let entry = match &transition {
             Transition::Opened(incident) => Entry::IncidentOpened { incident: incident.clone() },
             Transition::Changed(incident) | Transition::Progressed(incident) => {
@@ -64,18 +77,13 @@ impl Recorder {
             Transition::Watched(gap) => Entry::Gap { gap: gap.clone() },
         };
         self.remember(&transition);
-        self.append(entry, at, Some(transition), None);
+        let writing = self.append(entry, at);
+        self.writing.push_back(Writing { transition: Some(transition), quiet, ..writing });
     }
 
-    fn append(
-        &mut self,
-        entry: Entry,
-        at: Stamp,
-        transition: Option<Transition>,
-        noted: Option<oneshot::Sender<()>>,
-    ) {
+    fn append(&self, entry: Entry, at: Stamp) -> Writing {
         let appending = self.journal.append(entry, at);
-        self.writing.push_back(Writing { appending, transition, noted });
+        Writing { appending, transition: None, quiet: false, noted: None }
     }
 
     fn remember(&mut self, transition: &Transition) {
@@ -122,9 +130,13 @@ impl Recorder {
     pub(super) async fn settled(&mut self) {
         let Some(first) = self.writing.front_mut() else { return future::pending().await };
         let durable = matches!((&mut first.appending).await, Appended::Durable { .. });
-        if let Some(Writing { transition, noted, .. }) = self.writing.pop_front() {
+        if let Some(Writing { transition, quiet, noted, .. }) = self.writing.pop_front() {
             if let Some(transition) = transition {
-                self.tell(&transition, durable);
+                if !quiet {
+                    Event::Outage { transition: &transition, durable, zone: &clock::local_zone() }
+                        .emit();
+                }
+                self.written(&transition, durable);
             }
             if let Some(noted) = noted {
                 // Whoever asked may have lost patience.
@@ -134,8 +146,7 @@ impl Recorder {
         self.tell_problem();
     }
 
-    fn tell(&mut self, transition: &Transition, durable: bool) {
-        Event::Outage { transition, durable, zone: &clock::local_zone() }.emit();
+    fn written(&mut self, transition: &Transition, durable: bool) {
         match transition {
             Transition::Closed(_) | Transition::Watched(_) => self.closed.notify_one(),
             Transition::Opened(incident)

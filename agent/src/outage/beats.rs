@@ -65,6 +65,10 @@ impl Beats {
         }
     }
 
+    pub(super) fn set_settle(&mut self, settle: Duration) {
+        self.settings.settle = settle;
+    }
+
     pub(super) fn open(&self) -> Option<&OpenIncident> {
         self.open.as_ref()
     }

@@ -24,6 +24,8 @@ struct Run {
     bad: bool,
     /// When they were asked, the newest last.
     asked: Vec<Stamp>,
+    /// When the first of them was answered.
+    first_answer: Option<Stamp>,
     observations: Vec<Observation>,
 }
 
@@ -34,12 +36,17 @@ impl Run {
         }
         if self.bad != bad {
             self.asked.clear();
+            self.first_answer = None;
             self.bad = bad;
         }
         if self.asked.len() == CHECKS_TO_AGREE {
             self.asked.remove(0);
         }
         self.asked.push(asked);
+        if self.first_answer.is_none() {
+            // Where two were asked, the first is the one that programs on this device use.
+            self.first_answer = observations.first().map(Observation::answered);
+        }
         self.observations = observations;
     }
 
@@ -54,12 +61,15 @@ impl Checks {
     pub(super) fn heard_dns(
         &mut self,
         system: Dns,
+        direct: Dns,
         resolver_is_providers: bool,
         asked: Stamp,
         observations: Vec<Observation>,
     ) {
-        self.dns.heard(is_broken(system), asked, observations);
-        if is_broken(system) {
+        // An address that the server gives for every name is an answer as the system sees it.
+        let broken = is_broken(system) || system == Dns::Answered && direct == Dns::Lied;
+        self.dns.heard(broken, asked, observations);
+        if broken {
             self.resolver_is_providers = resolver_is_providers;
         }
     }
@@ -81,14 +91,15 @@ impl Checks {
         portal.or(self.dns.agree(true, since).map(|first| (Cause::Dns, first)))
     }
 
-    /// Since when what was found to be `cause` is good again, by enough checks.
+    /// When what was found to be `cause` was answered well for the first time again, if enough checks
+    /// agree on that. A question may wait through the rest of the failure for its answer.
     pub(super) fn good_since(&self, cause: Cause) -> Option<Stamp> {
         let run = match cause {
             Cause::CaptivePortal => &self.portal,
             Cause::Dns => &self.dns,
             _ => return None,
         };
-        run.asked.first().copied().filter(|_| !run.bad && run.asked.len() == CHECKS_TO_AGREE)
+        run.first_answer.filter(|_| !run.bad && run.asked.len() == CHECKS_TO_AGREE)
     }
 
     /// Whether the newest check of one kind is bad: the question is open.
@@ -112,5 +123,58 @@ impl Checks {
     pub(super) fn evidence(&self, since: Stamp) -> impl Iterator<Item = Observation> {
         let fresh = move |seen: &&Observation| reaches(seen.at, since);
         self.portal.observations.iter().chain(&self.dns.observations).filter(fresh).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{clock::BootId, outage::ProbeKind};
+
+    fn at(ms: u64) -> Stamp {
+        let wall = Timestamp::from_millisecond(ms.cast_signed()).expect("a time");
+        Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall }
+    }
+
+    fn ask(checks: &mut Checks, system: Dns, direct: Dns, asked: u64, took: u64) {
+        let observation = Observation {
+            probe: ProbeKind::SystemDns,
+            target: "hooks.example".to_owned(),
+            family: None,
+            answer: system.as_str().to_owned(),
+            ms: Some(took),
+            at: at(asked),
+        };
+        checks.heard_dns(system, direct, true, at(asked), vec![observation]);
+    }
+
+    #[test]
+    fn name_servers_are_back_with_their_first_answer_and_not_with_its_question() {
+        let mut checks = Checks::default();
+        ask(&mut checks, Dns::Silent, Dns::Silent, 1_000, 2_500);
+        ask(&mut checks, Dns::Silent, Dns::Silent, 4_000, 2_500);
+        assert_eq!(checks.cause(at(1_000)), Some((Cause::Dns, at(1_000))));
+        // Repaired meanwhile, and answered at the second try.
+        ask(&mut checks, Dns::Answered, Dns::Answered, 7_000, 1_270);
+        assert_eq!(checks.good_since(Cause::Dns), None);
+        for asked in [10_000, 13_000] {
+            ask(&mut checks, Dns::Answered, Dns::Answered, asked, 20);
+            assert_eq!(checks.good_since(Cause::Dns), Some(at(8_270)));
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_server_gives_for_every_name_is_no_answer() {
+        let mut checks = Checks::default();
+        ask(&mut checks, Dns::Answered, Dns::Lied, 1_000, 20);
+        ask(&mut checks, Dns::Answered, Dns::Lied, 4_000, 20);
+        assert_eq!(checks.cause(at(1_000)), Some((Cause::Dns, at(1_000))));
+        // Whoever does not ask that server does not hear its lies, nor its silence.
+        for (asked, direct) in [(7_000, Dns::Silent), (10_000, Dns::NotAsked)] {
+            ask(&mut checks, Dns::Answered, direct, asked, 20);
+        }
+        assert_eq!(checks.good_since(Cause::Dns), Some(at(7_020)));
     }
 }

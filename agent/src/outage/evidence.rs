@@ -63,7 +63,7 @@ pub enum Evidence {
         resolver_is_providers: bool,
         /// When the first of the two was asked.
         asked: Stamp,
-        /// The same for the record.
+        /// The same for the record, the system's resolver first where it was asked.
         observations: Vec<Observation>,
     },
     /// The page was fetched that a login page would intercept.

@@ -101,6 +101,13 @@ pub struct Observation {
     pub at: Stamp,
 }
 
+impl Observation {
+    /// When the answer came; the question's time where it is not known how long that took.
+    pub fn answered(&self) -> Stamp {
+        self.at.later(Duration::from_millis(self.ms.unwrap_or(0)))
+    }
+}
+
 /// The kinds of question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

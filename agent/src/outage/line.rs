@@ -85,6 +85,10 @@ impl Line {
         }
     }
 
+    pub(super) fn set_settle(&mut self, settle: Duration) {
+        self.settings.settle = settle;
+    }
+
     pub(super) fn family(&self, family: Family) -> &FamilyTrack {
         let [ipv4, ipv6] = &self.families;
         match family {

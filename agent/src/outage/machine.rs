@@ -195,9 +195,14 @@ impl Machine {
             Evidence::Gateway { family, answer, observation } => {
                 self.line.family_mut(*family).heard_gateway(*answer, observation.clone());
             }
-            Evidence::Dns { system, direct: _, resolver_is_providers, asked, observations } => {
-                let observations = observations.clone();
-                self.line.checks.heard_dns(*system, *resolver_is_providers, *asked, observations);
+            Evidence::Dns { system, direct, resolver_is_providers, asked, observations } => {
+                self.line.checks.heard_dns(
+                    *system,
+                    *direct,
+                    *resolver_is_providers,
+                    *asked,
+                    observations.clone(),
+                );
             }
             Evidence::Portal { answer, observation } => {
                 self.line.checks.heard_portal(*answer, observation.clone());
@@ -248,6 +253,25 @@ impl Machine {
             transitions.extend(self.quality.decide(now, &mut self.random));
         }
         transitions
+    }
+
+    /// Nobody watches from `now` on: what is open, as far as it was watched, so that the record holds
+    /// it even if nobody ever watches again. What was not watched lately has nothing to add.
+    pub fn leave(&mut self, now: Stamp) -> Vec<Transition> {
+        self.now = now;
+        [self.line.open(), self.beats.open(), self.quality.open()]
+            .into_iter()
+            .flatten()
+            .filter(|open| !open.is_unwatched())
+            .map(|open| Transition::Progressed(open.snapshot(now)))
+            .collect()
+    }
+
+    /// Has a new time to settle count from the next start, resume or link-up on.
+    pub fn set_settle(&mut self, settle: Duration) {
+        self.settings.settle = settle;
+        self.line.set_settle(settle);
+        self.beats.set_settle(settle);
     }
 
     /// When the machine must be told that [nothing is new](Evidence::Tick), if it hears nothing

@@ -10,7 +10,7 @@ pub enum Transition {
     /// An open incident goes on with another cause.
     Changed(Incident),
     /// An unstable line has failed or returned again: noted now and then, not each time. Or nobody
-    /// has watched for a while: what was known until then is noted.
+    /// watches from now on, or has watched for a while: what was known until then is noted.
     Progressed(Incident),
     /// An incident has closed.
     Closed(Incident),

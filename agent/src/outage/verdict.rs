@@ -52,8 +52,9 @@ pub enum HeartbeatFault {
 /// 4. `vpn`: the route leads into a tunnel, no anchor answers through it, and one is alive through a
 ///    socket that is bound to the interface beneath.
 /// 5. `isp`: no anchor is alive. The router answered, or could not be asked; the record says which.
-/// 6. `dns`: the system's resolver is silent, fails or lies. What a query of our own to another
-///    server brings back is kept in the record, but what programs on this device use decides.
+/// 6. `dns`: the system's resolver is silent, fails or lies, or hands on the address that its name
+///    server gives for every name. Otherwise what a query of our own brings back is kept in the
+///    record, but what programs on this device use decides.
 /// 7. `clock`, 8. `endpoint`, 9. `credentials`: only heartbeats fail, for this reason.
 /// 10. `up`: nothing failed.
 ///

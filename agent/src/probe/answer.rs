@@ -141,8 +141,8 @@ pub enum Dns {
     Silent,
     /// They answered, but with a failure (`SERVFAIL`, `REFUSED`), or could not be reached.
     Failed,
-    /// They gave addresses for a name that cannot exist, or for ours an address that is nobody's:
-    /// the answer is a lie.
+    /// They gave for our name an address that is nobody's, or one that they also give for a name that
+    /// cannot exist: the answer is a lie.
     Lied,
     /// There is none to ask.
     NotAsked,

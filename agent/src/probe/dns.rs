@@ -38,9 +38,11 @@ const UDP_BYTES: usize = 1_232;
 /// Asks one name server for `name` and, at the same time, for a name that cannot exist, for `limit`
 /// at most.
 ///
-/// A random name below `.invalid` exists nowhere (RFC 6761, section 6.4), so a server that knows an
-/// address for it lies: a login page's, or one that sells advertisements on misspelt names.
-/// The observation's answer is `answered`, `silent`, `lied`, or the failure: `servfail`, `refused`,
+/// A random name below `.invalid` exists nowhere (RFC 6761, section 6.4). A server that gives an
+/// address for it and the same for `name` lies about both, as a login page's does. One that only
+/// sells advertisements on names that do not exist tells the truth about `name`.
+/// The observation's answer is `answered`, or `hijacks_nxdomain` for an answer of such a seller;
+/// `silent`, `lied`, or the failure: `servfail`, `refused`,
 /// `nxdomain`, `unreachable`, `nonsense`, `failed`, or `partly_silent` when only the name that cannot
 /// exist was answered.
 pub async fn ask_directly(
@@ -101,15 +103,19 @@ pub async fn ask_system(
 
 /// What both answers mean together.
 ///
-/// 1. Addresses for the name that cannot exist are a lie, and so is an address that is nobody's.
+/// 1. An address that both names have is a lie, and so is one that is nobody's.
 /// 2. An answer to the real name counts, whatever became of the other question.
 /// 3. A failure is said as such; silence means that neither question was answered.
 fn judge(real: &Result<Answer, Failure>, nonce: &Result<Answer, Failure>) -> (Dns, &'static str) {
-    let knows_nonce = matches!(nonce, Ok(Answer::Addresses(addresses)) if !addresses.is_empty());
+    let for_everything = match nonce {
+        Ok(Answer::Addresses(addresses)) => addresses.as_slice(),
+        Ok(Answer::Failed(_)) | Err(_) => &[],
+    };
+    let is_lie = |address: &IpAddr| is_nobodys(*address) || for_everything.contains(address);
     match real {
-        _ if knows_nonce => (Dns::Lied, "lied"),
-        Ok(Answer::Addresses(addresses)) if addresses.iter().copied().any(is_nobodys) => {
-            (Dns::Lied, "lied")
+        Ok(Answer::Addresses(addresses)) if addresses.iter().any(is_lie) => (Dns::Lied, "lied"),
+        Ok(Answer::Addresses(_)) if !for_everything.is_empty() => {
+            (Dns::Answered, "hijacks_nxdomain")
         }
         Ok(Answer::Addresses(_)) => (Dns::Answered, "answered"),
         Ok(Answer::Failed(word)) => (Dns::Failed, word),
@@ -240,8 +246,10 @@ mod tests {
             (truth(), silent(), (Dns::Answered, "answered")),
             (truth(), Ok(Answer::Addresses(vec![])), (Dns::Answered, "answered")),
             (Ok(Answer::Addresses(vec![])), unknown(), (Dns::Answered, "answered")),
-            (truth(), lie(), (Dns::Lied, "lied")),
-            (silent(), lie(), (Dns::Lied, "lied")),
+            (lie(), lie(), (Dns::Lied, "lied")),
+            (truth(), lie(), (Dns::Answered, "hijacks_nxdomain")),
+            (silent(), lie(), (Dns::Failed, "partly_silent")),
+            (unknown(), lie(), (Dns::Failed, "nxdomain")),
             (blocked(), unknown(), (Dns::Lied, "lied")),
             (unknown(), unknown(), (Dns::Failed, "nxdomain")),
             (servfail(), servfail(), (Dns::Failed, "servfail")),

@@ -105,7 +105,7 @@ fn ask(network: &Network, server: &str, limit: std::time::Duration) -> (Dns, Str
 
 #[test]
 fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
-    let cases: [(&str, fn(&str) -> Says, Dns, &str); 8] = [
+    let cases: [(&str, fn(&str) -> Says, Dns, &str); 9] = [
         (
             "honest",
             |name| match name {
@@ -134,6 +134,15 @@ fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
             "answered",
         ),
         ("a portal", |_| Says::Address(PORTAL), Dns::Lied, "lied"),
+        (
+            "honest, but an advertiser's for names that do not exist",
+            |name| match name {
+                WELL_KNOWN => Says::Address(TRUTH),
+                _ => Says::Address(PORTAL),
+            },
+            Dns::Answered,
+            "hijacks_nxdomain",
+        ),
         (
             "a blocker",
             |name| match name {

@@ -9,7 +9,7 @@ use ispmon_agent::{
         BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Machine, MachineSettings,
         Observation, ProbeKind, Round, SettleReason, Transition, View,
     },
-    probe::{Connect, Connected, Family, Gateway},
+    probe::{Connect, Connected, Dns, Family, Gateway},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -277,6 +277,11 @@ impl Player<'_> {
 
     fn begin_gap(&mut self, index: usize) {
         if let Some(until) = self.plot.gap_ends[index] {
+            let gap = self.plot.changes[index].1.gap.as_deref();
+            if matches!(gap, Some("stopped" | "paused")) {
+                let transitions = self.machine.leave(self.stamp(self.now));
+                self.record(transitions);
+            }
             self.watching = false;
             self.at(until, Action::GapEnd(index));
         }
@@ -321,6 +326,15 @@ impl Player<'_> {
         let now = self.stamp(self.now);
         let transitions = self.machine.observe(evidence, now);
         self.invariants.check(&self.machine, evidence, &transitions, now);
+        self.record(transitions);
+        self.follow_plan();
+        if let Some(deadline) = self.machine.deadline() {
+            let at = self.boot_began + deadline.boot_ms - 1_000;
+            self.at(at, Action::Tick);
+        }
+    }
+
+    fn record(&mut self, transitions: Vec<Transition>) {
         for transition in transitions {
             match &transition {
                 Transition::Opened(incident)
@@ -335,11 +349,6 @@ impl Player<'_> {
                 Transition::Watched(_) => {}
             }
             self.transitions.push((self.now, transition));
-        }
-        self.follow_plan();
-        if let Some(deadline) = self.machine.deadline() {
-            let at = self.boot_began + deadline.boot_ms - 1_000;
-            self.at(at, Action::Tick);
         }
     }
 
@@ -457,10 +466,15 @@ impl Player<'_> {
         self.ask_gateway(true);
         let asked = self.stamp(self.now);
         let dns = self.world.dns();
-        let observations = vec![self.observation(ProbeKind::SystemDns, dns.as_str())];
-        let took = if dns == ispmon_agent::probe::Dns::Silent { 1_900 } else { 20 };
+        // A server that lies gives an address to the system as well.
+        let system = if dns == Dns::Lied { Dns::Answered } else { dns };
+        let observations = vec![
+            self.observation(ProbeKind::SystemDns, system.as_str()),
+            self.observation(ProbeKind::DirectDns, dns.as_str()),
+        ];
+        let took = if dns == Dns::Silent { 1_900 } else { 20 };
         let evidence = Evidence::Dns {
-            system: dns,
+            system,
             direct: dns,
             resolver_is_providers: self.world.resolver_is_providers,
             asked,

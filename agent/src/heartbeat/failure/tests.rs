@@ -385,6 +385,7 @@ fn the_errno_of_the_system_tells_unreachable_networks_and_hosts_apart() {
     insta::assert_snapshot!(failure(Errno::NETUNREACH), @"Heartbeat failed after 20 ms: this device has no route to func.example:443.");
     insta::assert_snapshot!(failure(Errno::HOSTUNREACH), @"Heartbeat failed after 20 ms: the network has no way to func.example:443.");
     insta::assert_snapshot!(failure(Errno::PERM), @"Heartbeat failed after 20 ms: this device does not permit a connection to func.example:443.");
+    insta::assert_snapshot!(failure(Errno::ACCESS), @"Heartbeat failed after 20 ms: a firewall here or on the way forbids a connection to func.example:443.");
 }
 
 #[test]
