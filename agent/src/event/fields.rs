@@ -164,3 +164,83 @@ pub(crate) fn log(level: Level, fields: &Fields, text: &dyn fmt::Display) {
         Level::TRACE => with_names!(log_at!(Level::TRACE, fields, text,)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        clock::BootId,
+        outage::{Cause, GapCause, IncidentId, Party, Scope},
+    };
+
+    fn stamp(boot: BootId, boot_ms: u64, wall: &str) -> Stamp {
+        Stamp { boot, boot_ms, wall: wall.parse().expect("a time") }
+    }
+
+    fn shown(transition: &Transition) -> String {
+        let event = Event::Outage { transition, durable: true, zone: &TimeZone::UTC };
+        let Fields(fields) = event.fields();
+        for (name, _) in &fields {
+            assert!(Fields::known(name).is_some(), "{name} would not be logged");
+        }
+        let shown = |(name, value): &(&str, String)| format!("{name}={value}");
+        fields.iter().map(shown).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_closed_incident_says_what_whose_from_when_to_when_and_how_long() {
+        let incident = Incident {
+            id: IncidentId(Uuid::from_u128(7)),
+            scope: Scope::Internet,
+            cause: Cause::Isp,
+            party: Some(Party::Provider),
+            started: stamp(BootId::UNKNOWN, 10_000, "2027-01-01T02:10:07Z"),
+            last_ok: None,
+            // The clock was set in between, which no duration shows.
+            ended: Some(stamp(BootId::UNKNOWN, 1_213_000, "2027-01-01T05:30:10Z")),
+            downtime_ms: 1_203_000,
+            failures: 1,
+            segments: Vec::new(),
+            evidence: Vec::new(),
+        };
+        insta::assert_snapshot!(shown(&Transition::Closed(incident)), @"
+        message_id=6fbd3772193f45db89470a82b521d7d7
+        ispmon_event=incident_closed
+        ispmon_id=00000000-0000-0000-0000-000000000007
+        ispmon_scope=internet
+        ispmon_cause=isp
+        ispmon_party=provider
+        ispmon_started=2027-01-01T02:10:07Z
+        ispmon_downtime_s=1203
+        ispmon_failures=1
+        ispmon_ended=2027-01-01T05:30:10Z
+        ispmon_duration_s=1203
+        ispmon_durable=true
+        ");
+    }
+
+    #[test]
+    fn a_gap_across_a_restart_is_measured_by_the_wall_clock() {
+        let other = "7e6b4b8c-6f0e-4f5e-9d1e-0c6f1c1f2a3b".parse().expect("an id");
+        let gap = Gap {
+            id: IncidentId(Uuid::from_u128(7)),
+            cause: GapCause::PowerLost,
+            started: stamp(BootId::UNKNOWN, 9_000_000, "2027-01-01T02:00:00Z"),
+            ended: stamp(other, 20_000, "2027-01-01T02:30:00Z"),
+            uncertain_s: 60,
+        };
+        insta::assert_snapshot!(shown(&Transition::Watched(gap)), @"
+        message_id=2bf13f3c68174023a66bf0ce2ec73e98
+        ispmon_event=gap
+        ispmon_id=00000000-0000-0000-0000-000000000007
+        ispmon_cause=power_lost
+        ispmon_started=2027-01-01T02:00:00Z
+        ispmon_ended=2027-01-01T02:30:00Z
+        ispmon_duration_s=1800
+        ispmon_durable=true
+        ");
+    }
+}

@@ -28,7 +28,7 @@ impl UnifiedLog {
         let sentence = line.sentence();
         match line.fields.get("ispmon_id") {
             Some(id) => {
-                self.outages.with_level(log_type(line.level), &format!("{sentence} [{id}]"))
+                self.outages.with_level(log_type(line.level), &format!("{sentence} [{id}]"));
             }
             None => self.agent.with_level(log_type(line.level), &sentence),
         }

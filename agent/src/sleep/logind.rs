@@ -1,6 +1,6 @@
 //! logind's announcement of sleep, and the lock that delays it.
 //!
-//! Documented in `org.freedesktop.login1(5)` and at systemd.io/INHIBITOR_LOCKS: whoever holds the file
+//! Documented in `org.freedesktop.login1(5)` and at <https://systemd.io/INHIBITOR_LOCKS>: whoever holds the file
 //! descriptor that `Inhibit` returned delays the sleep, for `InhibitDelayMaxSec` (5 s) at most; the signal
 //! `PrepareForSleep(true)` asks to close it, and `PrepareForSleep(false)` follows the sleep. Taking such a
 //! lock is allowed to every user where polkit runs, and to root anywhere. Whenever logind appears on the

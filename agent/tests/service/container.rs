@@ -48,8 +48,9 @@ impl Container {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let nspawn = command.spawn().expect("it was there a moment ago");
         let mut container = Self { nspawn, init: 0 };
-        container.init = wait_for("the container's init", || container.find_init());
         wait_for("the end of the boot", || {
+            // nspawn's first child is not yet init, but one that makes it and ends.
+            container.init = container.find_init()?;
             let state = container.run(["systemctl", "is-system-running"]);
             let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
             ["running", "degraded"].contains(&state.as_str()).then_some(())
