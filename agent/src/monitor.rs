@@ -188,7 +188,7 @@ impl Monitor {
         let hour_ends = boot_time + tally.rest_of_hour(now);
         let mut monitor = Self {
             schedule: Schedule::new(watched.probe.interval, phase, boot_time),
-            picture: Picture::new(&watched, now, state_dir, publisher),
+            picture: Picture::new(&watched, now, &state_dir, publisher),
             recorder: Recorder::new(journal, closed),
             watched,
             clock,
@@ -274,7 +274,7 @@ impl Monitor {
             self.show();
         }
         let wanted = self.wanted();
-        let (questions, next) = self.schedule.due(&wanted, boot_time);
+        let (questions, next) = self.schedule.due(wanted, boot_time);
         if questions.iter().any(|question| matches!(question, Question::Round(_))) {
             self.look_at_links(now);
         }

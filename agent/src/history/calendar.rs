@@ -16,7 +16,7 @@ pub struct CalendarPart {
 
 /// The days that have a part in `interval`, whole.
 pub fn days(interval: Interval, zone: &TimeZone) -> Vec<CalendarPart> {
-    parts(interval, zone, |date| date, |date| date.tomorrow())
+    parts(interval, zone, |date| date, jiff::civil::Date::tomorrow)
 }
 
 /// The months that have a part in `interval`, whole.

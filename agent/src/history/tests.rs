@@ -38,10 +38,10 @@ fn started() -> Record {
     record(at(0), Entry::AgentStarted { version: "0.1.0".into(), device: "dl-home".into() })
 }
 
-fn incident(cause: Cause, party: Option<Party>, from: u64, parts: &[(Cause, u64)]) -> Incident {
+fn incident(cause: Cause, party: Option<Party>, from: u64, causes: &[(Cause, u64)]) -> Incident {
     let mut segments = Vec::new();
     let mut now = from;
-    for (cause, seconds) in parts {
+    for (cause, seconds) in causes {
         segments.push(Segment { cause: *cause, from: at(now), to: at(now + seconds) });
         now += seconds;
     }

@@ -110,19 +110,16 @@ impl History {
 
     /// Keeps the newest state of an open incident, with the evidence of its opening.
     fn remember(&mut self, mut incident: Incident) {
-        match self.open.iter_mut().find(|open| open.id == incident.id) {
-            Some(open) => {
-                if incident.evidence.is_empty() {
-                    incident.evidence = std::mem::take(&mut open.evidence);
-                }
-                *open = incident;
+        if let Some(open) = self.open.iter_mut().find(|open| open.id == incident.id) {
+            if incident.evidence.is_empty() {
+                incident.evidence = std::mem::take(&mut open.evidence);
             }
-            None => {
-                self.open.push_back(incident);
-                if self.open.len() > MOST_OPEN {
-                    self.open.pop_front();
-                }
-            }
+            *open = incident;
+            return;
+        }
+        self.open.push_back(incident);
+        if self.open.len() > MOST_OPEN {
+            self.open.pop_front();
         }
     }
 

@@ -290,7 +290,7 @@ impl<S: Storage> Writer<S> {
                     self.keep_start(first_seq, length).map_err(failed("copying journal.ndjson"))?;
                 }
                 let names = self.storage.names().map_err(failed("listing the folder"))?;
-                let name = (1..).map(files::set_aside).find(|name| !names.contains(name));
+                let name = (1..=u32::MAX).map(files::set_aside).find(|name| !names.contains(name));
                 let name = name.unwrap_or_default();
                 self.storage
                     .rename(files::CURRENT, &name)
@@ -339,17 +339,16 @@ impl<S: Storage> Writer<S> {
         {
             self.roll(first_seq)?;
         }
-        let length = match &self.file {
-            Some(file) => file.length,
-            None => {
-                if let Err(error) = self.storage.open_current(true) {
-                    // There may be one that nobody expected.
-                    self.is_ready = error.kind() != io::ErrorKind::AlreadyExists;
-                    return Err(failed("creating journal.ndjson")(error));
-                }
-                self.must_sync_folder = true;
-                0
+        let length = if let Some(file) = &self.file {
+            file.length
+        } else {
+            if let Err(error) = self.storage.open_current(true) {
+                // There may be one that nobody expected.
+                self.is_ready = error.kind() != io::ErrorKind::AlreadyExists;
+                return Err(failed("creating journal.ndjson")(error));
             }
+            self.must_sync_folder = true;
+            0
         };
         let file = self.file.get_or_insert(CurrentFile {
             length,
@@ -363,9 +362,11 @@ impl<S: Storage> Writer<S> {
             .write(length, bytes)
             .map_err(failed("writing journal.ndjson"))
             .and_then(|()| self.storage.sync().map_err(failed("syncing journal.ndjson")))
-            .and_then(|()| match self.must_sync_folder {
-                true => self.storage.sync_folder().map_err(failed("syncing the folder")),
-                false => Ok(()),
+            .and_then(|()| {
+                if !self.must_sync_folder {
+                    return Ok(());
+                }
+                self.storage.sync_folder().map_err(failed("syncing the folder"))
             });
         if let Err(error) = written {
             // At once, so that nobody reads it; and again with the next append, to be sure.

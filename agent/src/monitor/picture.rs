@@ -1,6 +1,6 @@
 //! The status: what is known at this moment, put together for the status file.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use super::{Watched, recorder::Recorder, schedule::index};
 use crate::{
@@ -30,11 +30,11 @@ impl Picture {
     pub(super) fn new(
         watched: &Watched,
         now: Stamp,
-        folder: PathBuf,
+        folder: &Path,
         publisher: Option<Publisher>,
     ) -> Self {
         // How long it stays fresh is for the settings to say.
-        let status = Status::starting(&watched.device, &folder, now, Duration::ZERO);
+        let status = Status::starting(&watched.device, folder, now, Duration::ZERO);
         let mut picture = Self { publisher, status };
         picture.change(watched);
         picture

@@ -98,7 +98,7 @@ impl Schedule {
     }
 
     /// What is to be asked at `now`, and when to look again. Each question counts as asked.
-    pub fn due(&mut self, wanted: &Wanted, now: Duration) -> (Vec<Question>, Duration) {
+    pub fn due(&mut self, wanted: Wanted, now: Duration) -> (Vec<Question>, Duration) {
         let mut questions = Vec::new();
         self.probes(wanted, now, &mut questions);
         for (index, family) in Family::BOTH.into_iter().enumerate() {
@@ -144,7 +144,7 @@ impl Schedule {
         self.hurry();
     }
 
-    fn probes(&mut self, wanted: &Wanted, now: Duration, questions: &mut Vec<Question>) {
+    fn probes(&mut self, wanted: Wanted, now: Duration, questions: &mut Vec<Question>) {
         if now < self.next_probe {
             return;
         }
@@ -157,7 +157,7 @@ impl Schedule {
         questions.extend(routed.map(|(family, _)| Question::Probe(family)));
     }
 
-    fn next(&self, wanted: &Wanted) -> Duration {
+    fn next(&self, wanted: Wanted) -> Duration {
         let mut next = self.next_probe;
         for index in 0..2 {
             if let (Some(period), Some(at)) =
@@ -244,11 +244,11 @@ mod tests {
         Schedule::new(at(5_000), at(2_000), at(0))
     }
 
-    /// Follows the schedule until `until`, answering every question `answer` later, and returns the
-    /// times of each.
+    /// Follows the schedule until `until`, answering every question at once, and returns the times
+    /// of each.
     fn follow(
         schedule: &mut Schedule,
-        wanted: &Wanted,
+        wanted: Wanted,
         from: u64,
         until: u64,
     ) -> Vec<(u64, String)> {
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn while_all_is_well_each_family_is_probed_once_an_interval_and_nothing_else() {
-        let asked = follow(&mut schedule(), &BOTH, 0, 13_000);
+        let asked = follow(&mut schedule(), BOTH, 0, 13_000);
         assert_eq!(times(&asked, "Probe(Ipv4)"), [2_000, 7_000, 12_000]);
         assert_eq!(times(&asked, "Probe(Ipv6)"), [2_000, 7_000, 12_000]);
         assert_eq!(asked.len(), 6);
@@ -281,13 +281,13 @@ mod tests {
     #[test]
     fn a_family_without_a_route_is_not_probed() {
         let wanted = Wanted { probed: [true, false], ..BOTH };
-        let asked = follow(&mut schedule(), &wanted, 0, 13_000);
+        let asked = follow(&mut schedule(), wanted, 0, 13_000);
         assert_eq!(times(&asked, "Probe(Ipv6)"), [] as [u64; 0]);
     }
 
     #[test]
     fn doubt_asks_everybody_at_once_and_again() {
-        let asked = follow(&mut schedule(), &DOUBT, 100, 4_200);
+        let asked = follow(&mut schedule(), DOUBT, 100, 4_200);
         assert_eq!(times(&asked, "Round(Ipv4)"), [100, 1_100, 2_100, 3_100, 4_100]);
         assert_eq!(times(&asked, "Gateway(Ipv4)"), [100, 1_100, 2_100, 3_100, 4_100]);
         assert_eq!(times(&asked, "Dns"), [100, 2_100, 4_100]);
@@ -303,7 +303,7 @@ mod tests {
             portal: Urgency::Broken,
             ..BOTH
         };
-        let asked = follow(&mut schedule(), &wanted, 0, 10_500);
+        let asked = follow(&mut schedule(), wanted, 0, 10_500);
         assert_eq!(times(&asked, "Round(Ipv6)")[..3], [0, 1_500, 3_000]);
         assert_eq!(times(&asked, "Dns"), [0, 10_000]);
         assert_eq!(times(&asked, "Portal")[..3], [0, 1_500, 3_000]);
@@ -312,22 +312,22 @@ mod tests {
     #[test]
     fn whoever_has_not_answered_is_not_asked_again() {
         let mut schedule = schedule();
-        let (first, _) = schedule.due(&DOUBT, at(0));
+        let (first, _) = schedule.due(DOUBT, at(0));
         assert!(first.contains(&Question::Dns) && first.contains(&Question::Gateway(Family::Ipv4)));
-        let (later, _) = schedule.due(&DOUBT, at(8_000));
+        let (later, _) = schedule.due(DOUBT, at(8_000));
         assert!(later.contains(&Question::Round(Family::Ipv4)), "rounds overlap");
         assert!(!later.contains(&Question::Dns) && !later.contains(&Question::Portal));
         schedule.answered(Question::Dns);
-        let (again, _) = schedule.due(&DOUBT, at(8_001));
+        let (again, _) = schedule.due(DOUBT, at(8_001));
         assert_eq!(again, [Question::Dns]);
     }
 
     #[test]
     fn a_new_doubt_does_not_wait_for_the_period_of_the_last() {
         let mut schedule = schedule();
-        follow(&mut schedule, &DOUBT, 100, 200);
+        follow(&mut schedule, DOUBT, 100, 200);
         schedule.hurry();
-        let (questions, _) = schedule.due(&DOUBT, at(300));
+        let (questions, _) = schedule.due(DOUBT, at(300));
         assert!(questions.contains(&Question::Round(Family::Ipv4)));
         assert!(questions.contains(&Question::Dns));
     }
@@ -335,11 +335,11 @@ mod tests {
     #[test]
     fn probes_that_were_slept_through_are_not_made_up_for() {
         let mut schedule = schedule();
-        let (questions, next) = schedule.due(&BOTH, at(3_600_000));
+        let (questions, next) = schedule.due(BOTH, at(3_600_000));
         assert_eq!(questions.len(), 2);
         assert_eq!(next, at(3_602_000));
         schedule.resume(at(7_200_000));
-        assert_eq!(schedule.due(&BOTH, at(7_200_000)).1, at(7_205_000));
+        assert_eq!(schedule.due(BOTH, at(7_200_000)).1, at(7_205_000));
     }
 
     proptest! {
@@ -351,7 +351,7 @@ mod tests {
         ) {
             let wanted = Wanted { probed: [true; 2], rounds: [rounds; 2], dns: names, portal: names };
             let mut schedule = Schedule::new(at(interval), at(interval / 2), at(0));
-            let asked = follow(&mut schedule, &wanted, 0, 60_000);
+            let asked = follow(&mut schedule, wanted, 0, 60_000);
             let most = 2 * (60_000 / interval + 1) + 4 * 60 + 2 * 41;
             prop_assert!(asked.len() as u64 <= most, "{} of {most}", asked.len());
         }

@@ -51,8 +51,8 @@ fn texts(folder: &Path) -> Vec<String> {
 /// Waits until the state of the journal is as wanted.
 async fn until(journal: &Journal, wanted: impl FnMut(&JournalState) -> bool) -> JournalState {
     let mut state = journal.watch();
-    let waited = timeout(Duration::from_mins(1), state.wait_for(wanted)).await;
-    waited.expect("it happens in time").expect("the journal is there").clone()
+    let found = timeout(Duration::from_mins(1), state.wait_for(wanted)).await;
+    found.expect("it happens in time").expect("the journal is there").clone()
 }
 
 #[tokio::test]
