@@ -152,7 +152,7 @@ impl History {
 
     fn pass(&mut self, milliseconds: u64) {
         self.boot_ms += milliseconds;
-        self.wall_ms += milliseconds as i64;
+        self.wall_ms += milliseconds.cast_signed();
     }
 
     fn tell(&mut self, evidence: &Evidence) {

@@ -149,7 +149,7 @@ impl Player<'_> {
     }
 
     fn stamp(&self, at: u64) -> Stamp {
-        let wall = self.plot.begins + SignedDuration::from_millis(at as i64);
+        let wall = self.plot.begins + SignedDuration::from_millis(at.cast_signed());
         Stamp { boot: boot_id(self.boot), boot_ms: 1_000 + at - self.boot_began, wall }
     }
 

@@ -22,6 +22,7 @@ const END_WITHIN_MS: u64 = 2_000;
 #[serde(deny_unknown_fields)]
 struct Story {
     #[allow(dead_code, reason = "it is for the reader")]
+    #[allow(clippy::struct_field_names, reason = "it is the key in the file")]
     story: String,
     lasts: String,
     #[serde(default = "begins")]
