@@ -142,12 +142,12 @@ impl Drop for Host {
 ///
 /// | | IPv4 | IPv6 |
 /// |---|---|---|
-/// | device | 192.168.7.2 | fd00:7::2 |
-/// | router, inside | 192.168.7.1 | fd00:7::1 and fe80::1 |
-/// | router, outside | 100.66.0.1 | fd00:66::1 |
-/// | internet | 100.66.0.2, 203.0.113.1 | fd00:66::2, fd00:113::1 |
+/// | device | 192.168.7.2 | `fd00:7::2` |
+/// | router, inside | 192.168.7.1 | `fd00:7::1` and `fe80::1` |
+/// | router, outside | 100.66.0.1 | `fd00:66::1` |
+/// | internet | 100.66.0.2, 203.0.113.1 | `fd00:66::2`, `fd00:113::1` |
 ///
-/// The device's default routes lead to 192.168.7.1 and fe80::1.
+/// The device's default routes lead to 192.168.7.1 and `fe80::1`.
 pub(crate) struct Network {
     pub(crate) device: Host,
     pub(crate) router: Host,

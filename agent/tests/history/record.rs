@@ -92,23 +92,23 @@ impl Maker {
         cause: Cause,
         party: Option<Party>,
         from: Timestamp,
-        parts: &[(Cause, u64)],
+        causes: &[(Cause, u64)],
     ) -> IncidentId {
         let id = self.id(from);
         let mut segments = Vec::new();
         let mut at = from;
-        for (cause, seconds) in parts {
+        for (cause, seconds) in causes {
             let to = at + Duration::from_secs(*seconds);
             segments.push(Segment { cause: *cause, from: self.at(at), to: self.at(to) });
             at = to;
         }
-        let down = parts.iter().filter(|(cause, _)| cause.is_downtime());
-        let failures = parts.split(|(cause, _)| *cause == Cause::Up).filter(|it| !it.is_empty());
+        let down = causes.iter().filter(|(cause, _)| cause.is_downtime());
+        let failures = causes.split(|(cause, _)| *cause == Cause::Up).filter(|it| !it.is_empty());
         let evidence = self.evidence(from);
         let opened = Incident {
             id,
             scope,
-            cause: parts[0].0,
+            cause: causes[0].0,
             party,
             started: self.at(from),
             last_ok: Some(self.at(from - Duration::from_secs(5))),

@@ -103,9 +103,12 @@ fn ask(network: &Network, server: &str, limit: std::time::Duration) -> (Dns, Str
     (answer, observation.answer)
 }
 
+/// What a server is called, what it says of each name, and what is made of that, in two words.
+type Case = (&'static str, fn(&str) -> Says, Dns, &'static str);
+
 #[test]
 fn an_honest_server_a_liar_and_one_that_fails_are_told_apart() {
-    let cases: [(&str, fn(&str) -> Says, Dns, &str); 9] = [
+    let cases: [Case; 9] = [
         (
             "honest",
             |name| match name {

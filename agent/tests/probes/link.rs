@@ -260,10 +260,10 @@ fn more_changes_than_the_kernel_can_keep_are_a_change() {
     let device = &network.device;
     on(device, || async {
         let mut links = Links::new();
-        let add: String = (0..60_000)
-            .map(|n| format!("route add 10.{}.{}.0/24 via 192.168.7.1\n", n / 256, n % 256))
+        let add: Vec<String> = (0..60_000)
+            .map(|n| format!("route add 10.{}.{}.0/24 via 192.168.7.1", n / 256, n % 256))
             .collect();
-        device.ip(&add).expect("ip");
+        device.ip(&add.join("\n")).expect("ip");
         timeout(PATIENCE, links.changed()).await.expect("it is told");
         device.ip("route del default").expect("ip");
         let seen = async {

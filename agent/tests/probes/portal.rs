@@ -50,9 +50,10 @@ fn ask(network: &Network, urls: &[String], limit: std::time::Duration) -> (Porta
 }
 
 fn url(address: &str, port: u16) -> String {
-    match address.contains(':') {
-        true => format!("http://[{address}]:{port}/generate_204"),
-        false => format!("http://{address}:{port}/generate_204"),
+    if address.contains(':') {
+        format!("http://[{address}]:{port}/generate_204")
+    } else {
+        format!("http://{address}:{port}/generate_204")
     }
 }
 
