@@ -34,8 +34,8 @@ use crate::{
     heartbeat::{Outcome, Resolver},
     journal::{Entry, Journal, Recovered},
     outage::{
-        BeatOutcome, Cause, Evidence, Gap, GapCause, IncidentId, Machine, MachineSettings, Scope,
-        SettleReason, Transition,
+        BeatOutcome, Cause, Evidence, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
+        Scope, SettleReason, Transition,
     },
     probe::{Link, link::Links},
     status::Publisher,
@@ -159,8 +159,8 @@ pub struct Monitor {
     pause: Option<(Stamp, Stamp)>,
     /// What was asked before this time since boot is void.
     void_before_ms: u64,
-    blips: u64,
-    anchors_blocked: bool,
+    /// What was known when it was told last.
+    glance: Option<Glance>,
     clock_looked: Duration,
     alive_noted: Duration,
     hour_ends: Duration,
@@ -201,8 +201,7 @@ impl Monitor {
             returned,
             pause: None,
             void_before_ms: 0,
-            blips: 0,
-            anchors_blocked: false,
+            glance: None,
             clock_looked: boot_time,
             alive_noted: Duration::ZERO,
             hour_ends,
@@ -434,22 +433,23 @@ impl Monitor {
             }
             self.recorder.transition(transition, now);
         }
-        if has_changed {
-            self.notice_view();
+        let glance = self.machine.glance();
+        if self.glance != Some(glance) {
+            self.notice(glance);
+            self.show();
+        } else if has_changed {
             self.show();
         }
     }
 
     /// Counts blips, and warns once where anchors are blocked.
-    fn notice_view(&mut self) {
-        let view = self.machine.view();
-        let new = view.blips.saturating_sub(std::mem::replace(&mut self.blips, view.blips));
+    fn notice(&mut self, glance: Glance) {
+        let before = self.glance.replace(glance);
+        let new = glance.blips - before.map_or(0, |before| before.blips);
         if new > 0 {
             self.tally.lock().blips(u32::try_from(new).unwrap_or(u32::MAX));
         }
-        let newly = view.anchors_blocked && !self.anchors_blocked;
-        self.anchors_blocked = view.anchors_blocked;
-        if newly {
+        if glance.anchors_blocked && !before.is_some_and(|before| before.anchors_blocked) {
             Event::AnchorsBlocked.emit();
         }
     }
@@ -488,7 +488,6 @@ impl Monitor {
             Message::Pending(count) => self.picture.pending(count),
             Message::Stop { .. } => {}
         }
-        self.notice_view();
         self.show();
     }
 
@@ -556,6 +555,8 @@ impl Monitor {
         let now = self.clock.now();
         let links = self.prober.links();
         let pause = self.pause.map(|(_, until)| until);
+        let quality = self.tally.lock().quality(now);
+        self.picture.quality(quality);
         self.picture.show(&self.machine.view(), links, pause, &self.recorder, &self.clock, now);
     }
 

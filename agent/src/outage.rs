@@ -9,6 +9,7 @@
 //! - [`Transition`] is what changes; the journal keeps it before anything else hears of it.
 
 mod beats;
+mod blips;
 mod cause;
 mod checks;
 mod evidence;
@@ -28,7 +29,7 @@ pub use evidence::{BeatOutcome, Evidence, Round, SettleReason};
 pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Observation, ProbeKind, Segment};
-pub use machine::{FamilyState, Limits, Machine, MachineSettings, Plan, View};
+pub use machine::{FamilyState, Glance, Limits, Machine, MachineSettings, Plan, View};
 pub use open::MOST_SEGMENTS;
 pub use transition::Transition;
 pub use verdict::{Facts, HeartbeatFault, joint, verdict};

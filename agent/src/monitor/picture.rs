@@ -11,7 +11,7 @@ use crate::{
     probe::{Family, Link},
     status::{
         ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
-        LinkStatus, OpenIncident, Publisher, Status,
+        LinkStatus, OpenIncident, Publisher, Quality, Status,
     },
 };
 
@@ -67,6 +67,11 @@ impl Picture {
         }
     }
 
+    /// Takes in how good the line was lately.
+    pub(super) fn quality(&mut self, quality: Option<Quality>) {
+        self.status.quality = quality;
+    }
+
     /// Takes in how much waits to be handed over.
     pub(super) fn pending(&mut self, count: u64) {
         self.status.hand_over_pending = count;
@@ -97,7 +102,7 @@ impl Picture {
                     // Without an anchor there is nobody to ask.
                     None => Condition::Unused,
                 },
-                last_ok: None,
+                last_ok: view.last_ok[index(family)],
                 link: links[index(family)].as_ref().map(LinkStatus::from),
             })
             .collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ispmon_wire::{LinkQuality, RoundTrip};
 
 use super::histogram::Histogram;
-use crate::{clock::Stamp, journal::Summary};
+use crate::{clock::Stamp, journal::Summary, status::Quality};
 
 /// An hour of the wall clock; summaries end with it, so that they can be laid side by side.
 const HOUR: Duration = Duration::from_hours(1);
@@ -131,6 +131,18 @@ impl Tally {
         let since_beat = std::mem::take(&mut self.since_beat);
         *self = Self { since_beat, watched: self.watched, ..Self::new(now) };
         (observed_ms > 0).then_some(summary)
+    }
+
+    /// How good the line was in this hour so far; `None` when nothing was probed.
+    pub fn quality(&self, now: Stamp) -> Option<Quality> {
+        let quantiles = self.round_trips.quantiles();
+        (self.probes > 0).then(|| Quality {
+            over_s: now.since(&self.from).unwrap_or_default().as_secs(),
+            probes: self.probes.into(),
+            lost: self.lost.into(),
+            p50_ms: quantiles.map(|quantiles| quantiles.p50),
+            p95_ms: quantiles.map(|quantiles| quantiles.p95),
+        })
     }
 
     /// What the line was like since this was asked last, for the next heartbeat; `None` when

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BeatOutcome, Evidence, Incident, Scope, SettleReason, Transition,
     beats::Beats,
+    blips::Blips,
     family::{FamilyTrack, Standing},
     line::Line,
     open::{OpenIncident, earlier},
@@ -77,7 +78,18 @@ pub struct Machine {
     line: Line,
     beats: Beats,
     quality: Quality,
-    blips: u64,
+    blips: Blips,
+}
+
+/// What is worth telling as soon as it changes, beside transitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// How IPv4 and IPv6, in this order, do.
+    pub families: [FamilyState; 2],
+    /// How many failures were too short to be incidents since the agent started.
+    pub blips: u64,
+    /// Whether the anchors must be blocked here ([`View::anchors_blocked`]).
+    pub anchors_blocked: bool,
 }
 
 /// What the machine knows at present, for the status and for people.
@@ -87,6 +99,8 @@ pub struct View {
     pub ipv4: FamilyState,
     /// How IPv6 does.
     pub ipv6: FamilyState,
+    /// When an anchor has answered last by IPv4 and by IPv6.
+    pub last_ok: [Option<Stamp>; 2],
     /// The incidents that are open.
     pub incidents: Vec<Incident>,
     /// How many failures were too short to be incidents since the agent started.
@@ -151,7 +165,7 @@ impl Machine {
             line: Line::new(settings, line, now),
             beats: Beats::new(settings, beats, now),
             quality: Quality::new(settings, quality, now),
-            blips: 0,
+            blips: Blips::default(),
         }
     }
 
@@ -176,7 +190,9 @@ impl Machine {
             Evidence::Probe { family, sent, rtt } => {
                 if let Some(rtt) = rtt {
                     let blip = self.line.family_mut(*family).answered(*sent, sent.later(*rtt));
-                    self.blips += u64::from(blip);
+                    if blip {
+                        self.blips.note(*family, now);
+                    }
                 }
                 if rtt.is_none() {
                     self.line.family_mut(*family).unanswered();
@@ -190,7 +206,9 @@ impl Machine {
             Evidence::Doubt { family, since } => self.doubt(*family, *since),
             Evidence::Round(round) => {
                 let blip = self.line.family_mut(round.family).heard_round(round);
-                self.blips += u64::from(blip);
+                if blip {
+                    self.blips.note(round.family, now);
+                }
             }
             Evidence::Gateway { family, answer, observation } => {
                 self.line.family_mut(*family).heard_gateway(*answer, observation.clone());
@@ -304,15 +322,26 @@ impl Machine {
         }
     }
 
+    /// The part of what is known that is worth telling as soon as it changes.
+    pub fn glance(&self) -> Glance {
+        Glance {
+            families: Family::BOTH.map(|family| self.state(family)),
+            blips: self.blips.count(),
+            anchors_blocked: self.line.families.iter().any(FamilyTrack::is_blocked),
+        }
+    }
+
     /// What is known at present.
     pub fn view(&self) -> View {
         let open = [self.line.open(), self.beats.open(), self.quality.open()];
+        let Glance { families: [ipv4, ipv6], blips, anchors_blocked } = self.glance();
         View {
-            ipv4: self.state(Family::Ipv4),
-            ipv6: self.state(Family::Ipv6),
+            ipv4,
+            ipv6,
+            last_ok: Family::BOTH.map(|family| self.line.family(family).last_ok()),
             incidents: open.into_iter().flatten().map(|open| open.snapshot(self.now)).collect(),
-            blips: self.blips,
-            anchors_blocked: self.line.families.iter().any(FamilyTrack::is_blocked),
+            blips,
+            anchors_blocked,
         }
     }
 

@@ -119,7 +119,9 @@ fn flapping(run: &Run, name: &str) -> Result<Finding, String> {
     stage.sleep(Duration::from_secs(10))?;
     let blips = blips(&stage)?;
     let mut finding = nothing(&stage.finish()?);
-    finding.require(blips > 0, || "not one blip was counted".to_owned());
+    // Each interruption is one, whatever families it touches; one that hides between two probes, and
+    // two that touch, may be missed.
+    finding.require((5..=10).contains(&blips), || format!("expected 5 to 10 blips, got {blips}"));
     finding.notes.push(format!("{blips} blips"));
     Ok(finding)
 }
