@@ -354,7 +354,7 @@ fn verification(view: &View<'_>) -> Markup {
                     "On the device, " code { "ispmon-agent journal verify" } " recomputes the chain. Any other program can do it too: "
                     "every line of the files " code { "journal*.ndjson" } " in " code { (view.folder.display()) }
                     ", its line feed not included, has the SHA-256 hash that the next line gives as " code { "prev" }
-                    "; the first line has 64 zeros there. Heartbeats carry the hash of that moment to the cloud, whose clock is not the device’s: "
+                    "; the first record of a chain has 64 zeros there, and where old files were deleted to make room, the first line that is left has the hash of one that is gone. Heartbeats carry the hash of that moment to the cloud, whose clock is not the device’s: "
                     "a record that was stamped there cannot have been rewritten later."
                 }
             } @else { p { "There is no record yet that could be verified." } }

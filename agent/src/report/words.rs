@@ -17,7 +17,7 @@ pub(super) fn cause(cause: Cause) -> &'static str {
         Cause::Gateway => "Router: it was silent",
         Cause::CaptivePortal => "Login page: it answered in the internet's place",
         Cause::Vpn => "VPN: the tunnel was dead, the line beneath it worked",
-        Cause::Isp => "ISP: nothing beyond the router answered",
+        Cause::Isp => "ISP: no server on the internet answered",
         Cause::Dns => "DNS: names could not be looked up",
         Cause::Clock => "Clock: this device's clock was wrong",
         Cause::Endpoint => "Endpoint: the address of the heartbeats did not answer",

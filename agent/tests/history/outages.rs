@@ -30,10 +30,10 @@ fn the_hour_that_comes_twice_is_told_apart() {
     let out = shown(folder.path(), &["outages", "--until", "2026-10-26"]);
     insta::assert_snapshot!(out, @"
     STARTED                    LASTED      WHOSE     ID             CAUSE
-    2026-10-25 02:30:00+02:00  1 min 30 s  provider  01a17076-db40  ISP: nothing beyond the router answered
-    2026-10-25 02:30:00+01:00  20 min 3 s  provider  01a170ad-c9c0  ISP: nothing beyond the router answered
+    2026-10-25 02:30:00+02:00  1 min 30 s  provider  01a17076-db40  ISP: no server on the internet answered
+    2026-10-25 02:30:00+01:00  20 min 3 s  provider  01a170ad-c9c0  ISP: no server on the internet answered
     2026-10-25 19:00:00+01:00  10 min      –         01a17438-2900  Bad line: loss or slowness (no downtime)
-    2026-10-26 06:00:00+01:00  1 min       provider  01a17694-6880  ISP: nothing beyond the router answered (IPv6 only)
+    2026-10-26 06:00:00+01:00  1 min       provider  01a17694-6880  ISP: no server on the internet answered (IPv6 only)
 
     The internet was down 2 times, 21 min 33 s in all. Watched: 69.038 % of 2 d 23 h.
     Record: FOLDER

@@ -64,7 +64,7 @@ fn one_incident_is_shown_in_full() {
     let incident = out.find("Incident ").expect("it is shown");
     insta::assert_snapshot!(&out[incident..], @"
     Incident 01a19427-d1c0-7889-beb0-eac50bd03acf
-    ISP: nothing beyond the router answered
+    ISP: no server on the internet answered
 
     MOMENT            TIME                       SINCE BOOT        CLOCK AS RECORDED
     last good answer  2026-10-31 23:49:55+01:00  31 d 0:50:55.000  2026-10-31 23:49:55+01:00
@@ -74,7 +74,7 @@ fn one_incident_is_shown_in_full() {
 
     FROM                       TO                         LASTED  CAUSE
     2026-10-31 23:50:00+01:00  2026-10-31 23:55:00+01:00  5 min   Router: it was silent
-    2026-10-31 23:55:00+01:00  2026-11-01 00:10:00+01:00  15 min  ISP: nothing beyond the router answered
+    2026-10-31 23:55:00+01:00  2026-11-01 00:10:00+01:00  15 min  ISP: no server on the internet answered
 
     ASKED AT                   HOW                        WHO                 ANSWER   AFTER
     2026-10-31 23:50:00+01:00  TCP connect to a server    1.1.1.1:443         timeout  2500 ms
