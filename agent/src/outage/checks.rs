@@ -1,6 +1,6 @@
 //! Name servers and login pages: what lets the anchors through and stops everything else.
 
-use super::{Cause, Observation, family::reaches, verdict::is_broken};
+use super::{Cause, Observation, ProbeKind, family::reaches, open::earlier, verdict::is_broken};
 use crate::{
     clock::Stamp,
     probe::{Dns, Portal},
@@ -13,9 +13,32 @@ const CHECKS_TO_AGREE: usize = 2;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Checks {
     dns: Run,
+    /// What the queries of our own say, which no library repeats only every few seconds.
+    direct: Direct,
     portal: Run,
     newest_portal: Option<(Portal, Stamp)>,
     resolver_is_providers: bool,
+}
+
+/// Whether the name server that is asked directly has failed, and when it answered again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Direct {
+    failed: bool,
+    returned: Option<Stamp>,
+}
+
+impl Direct {
+    fn heard(&mut self, answer: Dns, observations: &[Observation]) {
+        match answer {
+            Dns::NotAsked => {}
+            Dns::Answered if self.failed => {
+                let asked = observations.iter().find(|seen| seen.probe == ProbeKind::DirectDns);
+                *self = Self { failed: false, returned: asked.map(Observation::answered) };
+            }
+            Dns::Answered => {}
+            Dns::Silent | Dns::Failed | Dns::Lied => *self = Self { failed: true, returned: None },
+        }
+    }
 }
 
 /// The last checks of one kind that agree.
@@ -68,9 +91,15 @@ impl Checks {
     ) {
         // An address that the server gives for every name is an answer as the system sees it.
         let broken = is_broken(system) || system == Dns::Answered && direct == Dns::Lied;
+        self.direct.heard(direct, &observations);
         self.dns.heard(broken, asked, observations);
         if broken {
             self.resolver_is_providers = resolver_is_providers;
+        } else if let (Some(first), Some(returned)) =
+            (&mut self.dns.first_answer, self.direct.returned.take())
+        {
+            // The system asks again only after 5 s, and learns that late what a query knew at once.
+            *first = earlier(*first, returned);
         }
     }
 
@@ -131,7 +160,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{clock::BootId, outage::ProbeKind};
+    use crate::clock::BootId;
 
     fn at(ms: u64) -> Stamp {
         let wall = Timestamp::from_millisecond(ms.cast_signed()).expect("a time");
@@ -163,6 +192,31 @@ mod tests {
             ask(&mut checks, Dns::Answered, Dns::Answered, asked, 20);
             assert_eq!(checks.good_since(Cause::Dns), Some(at(8_270)));
         }
+    }
+
+    #[test]
+    fn name_servers_are_back_when_a_query_is_answered_though_the_system_still_waits() {
+        let direct = |answer: Dns, asked: u64, took: u64| Observation {
+            probe: ProbeKind::DirectDns,
+            target: "192.0.2.53:53".to_owned(),
+            family: None,
+            answer: answer.as_str().to_owned(),
+            ms: Some(took),
+            at: at(asked),
+        };
+        let mut checks = Checks::default();
+        let mut ask = |system: Dns, own: Dns, asked: u64, took: u64| {
+            let own_seen = direct(own, asked, took);
+            let system_seen = Observation { probe: ProbeKind::SystemDns, ..own_seen.clone() };
+            checks.heard_dns(system, own, true, at(asked), vec![system_seen, own_seen]);
+            checks.good_since(Cause::Dns)
+        };
+        ask(Dns::Silent, Dns::Silent, 1_000, 2_000);
+        ask(Dns::Silent, Dns::Silent, 4_000, 2_000);
+        ask(Dns::Silent, Dns::Answered, 7_000, 10);
+        ask(Dns::Silent, Dns::Answered, 9_000, 10);
+        ask(Dns::Answered, Dns::Answered, 11_000, 900);
+        assert_eq!(ask(Dns::Answered, Dns::Answered, 12_500, 10), Some(at(7_010)));
     }
 
     #[test]
