@@ -32,7 +32,7 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(2_500);
 const GATEWAY_LIMIT: Duration = Duration::from_millis(1_500);
 /// How long name servers may take. A resolver that has to ask others answers within a second; and the
 /// end of their failure is known to 2 s, which is the time between two questions then.
-const DNS_LIMIT: Duration = Duration::from_millis(2_000);
+const DNS_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a question brought, as it comes in.
 #[derive(Debug)]

@@ -30,12 +30,11 @@ struct Direct {
 impl Direct {
     fn heard(&mut self, answer: Dns, observations: &[Observation]) {
         match answer {
-            Dns::NotAsked => {}
             Dns::Answered if self.failed => {
                 let asked = observations.iter().find(|seen| seen.probe == ProbeKind::DirectDns);
                 *self = Self { failed: false, returned: asked.map(Observation::answered) };
             }
-            Dns::Answered => {}
+            Dns::Answered | Dns::NotAsked => {}
             Dns::Silent | Dns::Failed | Dns::Lied => *self = Self { failed: true, returned: None },
         }
     }

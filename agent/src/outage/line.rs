@@ -1,6 +1,8 @@
 //! Whether the internet works: the incidents of scope `internet`, `ipv4` and `ipv6`, of which at
 //! most one is open.
 
+mod unstable;
+
 use std::{collections::VecDeque, time::Duration};
 
 use fastrand::Rng;
@@ -495,20 +497,6 @@ impl Line {
             .unwrap_or(now)
     }
 
-    /// Counts an incident that begins, and tells whether it makes the line an unstable one.
-    fn is_unstable_with(&mut self, started: Stamp) -> bool {
-        let limits = self.settings.limits;
-        self.begun.push_back(started);
-        while self.begun.len() > limits.unstable_after {
-            self.begun.pop_front();
-        }
-        self.begun.len() == limits.unstable_after
-            && self
-                .begun
-                .front()
-                .is_some_and(|first| elapsed(*first, started) <= limits.unstable_within)
-    }
-
     fn evidence(&self, scope: Scope, since: Stamp) -> Vec<Observation> {
         self.judged()
             .iter()
@@ -606,69 +594,6 @@ impl Line {
         self.half_returned = None;
         self.soft = false;
         Transition::Closed(incident)
-    }
-
-    // An unstable line.
-
-    fn fail_again(&mut self, suspicion: Option<Suspicion>, now: Stamp) -> Vec<Transition> {
-        let Some(quiet_since) = self.quiet_since.take() else { return self.go_on(suspicion, now) };
-        let judged = self.judged();
-        let scope = if judged.iter().all(|family| family.standing(now) == Standing::Down) {
-            Scope::Internet
-        } else {
-            judged
-                .iter()
-                .find(|family| family.standing(now) == Standing::Down)
-                .map_or(Scope::Internet, |family| family.family.into())
-        };
-        let from = later(self.first_fail(scope, now), quiet_since);
-        self.mark_down(scope, now);
-        let soft = self.soft_cause(suspicion, now).map(|(cause, _)| cause);
-        let cause = self.cause(scope, None, now).or(soft).unwrap_or(Cause::Isp);
-        if let Some(open) = &mut self.open {
-            open.failed_again();
-            open.change(cause, from, now);
-        }
-        self.progress(now)
-    }
-
-    fn pause_unstable(&mut self, returned: Stamp, now: Stamp) -> Vec<Transition> {
-        let Some(open) = &mut self.open else { return Vec::new() };
-        if self.quiet_since.is_some() {
-            open.extend(now);
-            return Vec::new();
-        }
-        open.change(Cause::Up, returned, now);
-        self.quiet_since = Some(returned);
-        self.progress(now)
-    }
-
-    /// Notes how an unstable line does, but not each time.
-    fn progress(&mut self, now: Stamp) -> Vec<Transition> {
-        let Some(open) = &self.open else { return Vec::new() };
-        let lately = self
-            .progressed
-            .is_some_and(|at| elapsed(at, now) < self.settings.limits.progress_every);
-        if lately {
-            return Vec::new();
-        }
-        self.progressed = Some(now);
-        vec![Transition::Progressed(open.snapshot(now))]
-    }
-
-    /// Closes an unstable incident that was quiet for long enough.
-    fn calm_down(&mut self, now: Stamp) -> Vec<Transition> {
-        let quiet = self
-            .quiet_since
-            .filter(|since| elapsed(*since, now) >= self.settings.limits.unstable_quiet);
-        let in_doubt = self.judged().iter().any(|family| family.is_doubted());
-        match quiet {
-            Some(since) if !in_doubt => {
-                self.begun.clear();
-                self.end(Some(since), now)
-            }
-            _ => Vec::new(),
-        }
     }
 
     /// When a look is needed although nothing new is heard.
