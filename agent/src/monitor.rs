@@ -1,7 +1,7 @@
 //! Watching the line: one task owns what is known, and everybody else sends it messages.
 //!
-//! - [`schedule`] decides which question is asked when, [`Prober`](prober) asks it.
-//! - The [`Machine`] makes transitions of the answers; the [`Recorder`](recorder) has the journal keep
+//! - [`schedule`] decides which question is asked when, the prober asks it.
+//! - The [`Machine`] makes transitions of the answers; the recorder has the journal keep
 //!   each of them before the log and the status hear of it.
 //! - [`Tally`] counts for the hourly summary and for the next heartbeat.
 //!

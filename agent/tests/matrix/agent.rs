@@ -14,7 +14,7 @@ use std::{
 use ispmon_agent::{clock, journal::Record};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{
+use crate::play::{
     addresses::{ENDPOINT_NAME, ROUTER_V4, ROUTER_V6},
     endpoint::KEY,
     world::World,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::rows::{self, Row};
+use crate::play::rows::{self, Row};
 
 /// How many rows are played at once. They mostly wait; more would make the start of so many agents and
 /// the making of so many namespaces part of what is measured.

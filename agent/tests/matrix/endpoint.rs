@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{addresses::ENDPOINT_NAME, certificates::Authority, http};
+use crate::play::{addresses::ENDPOINT_NAME, certificates::Authority, http};
 
 /// The key that it asks for.
 pub(crate) const KEY: &str = "matrix-key";

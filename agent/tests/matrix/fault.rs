@@ -5,7 +5,7 @@ mod symptom;
 
 use std::io;
 
-use crate::{
+use crate::play::{
     endpoint::{Certificate, Reply},
     forwarder::Weather,
     house::House,

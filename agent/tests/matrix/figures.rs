@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use serde_json::Value;
 
-use crate::{
+use crate::play::{
     agent::Settings,
     stage::{Run, Stage},
 };

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{runtime::Handle, time::sleep};
 
-use crate::{
+use crate::play::{
     addresses::WAN_V4,
     kernel::{self, Tun},
     namespace::Namespace,

@@ -12,7 +12,7 @@
 
 use std::{fmt::Write as _, io};
 
-use crate::{
+use crate::play::{
     addresses::{
         ADVERTISER_V4, ADVERTISER_V6, ALPHA, BETA, CHECK_V4, CHECK_V6, DEVICE_V4, DEVICE_V6,
         ENDPOINT_V4, ENDPOINT_V6, HOUSE_V6, ISP_V4, ISP_V6, PORTAL_V4, PORTAL_V6, RESOLVER_V4,

@@ -8,9 +8,9 @@
 //! cargo test --release -p ispmon-agent --test matrix -- --figures # what the agent costs while all is well
 //! ```
 //!
-//! Each row has a house of its own, made of network namespaces ([`house`]), with servers that listen in
-//! them ([`servers`]). The agent is the program itself, with its defaults wherever the table does not say
-//! otherwise, without privileges. The row breaks something ([`fault`]), proves with a plain connect from
+//! Each row has a house of its own, made of network namespaces (`house.rs`), with servers that listen in
+//! them (`servers.rs`). The agent is the program itself, with its defaults wherever the table does not say
+//! otherwise, without privileges. The row breaks something (`fault.rs`), proves with a plain connect from
 //! the device that it is broken as intended, and later reads the agent's record: what it says is compared
 //! with what was done, by the same boot-time clock. Rows mostly wait, so many are played at once.
 //!
@@ -20,203 +20,17 @@
 //! Without `--rows` or `--figures` the program says that it was skipped, because it needs root and time;
 //! `.ci/run` asks for all rows.
 
-mod addresses;
-mod agent;
-#[path = "../common/certificates.rs"]
-mod certificates;
-mod command_line;
-mod endpoint;
-mod fault;
-mod figures;
-mod finding;
-mod forwarder;
-mod house;
-mod http;
-mod kernel;
-mod name_server;
-mod namespace;
-mod portal;
-mod rows;
-mod servers;
-mod stage;
-mod tunnel;
-mod world;
+// Everything here is made of namespaces, which only Linux has.
+#[cfg(target_os = "linux")]
+#[path = "play.rs"]
+mod play;
 
-use std::{
-    collections::VecDeque,
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    panic::{self, AssertUnwindSafe},
-    path::Path,
-    process::{Command, ExitCode},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Duration,
-};
-
-use ispmon_agent::clock;
-use signal_hook::consts::{SIGINT, SIGTERM};
-
-use command_line::{Arguments, Task};
-use finding::Line;
-use rows::Row;
-use stage::Run;
-
-fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(problem) => {
-            println!("{problem}");
-            return ExitCode::from(64);
-        }
-    };
-    match &arguments.task {
-        Task::Nothing => {
-            println!("SKIPPED: the fault matrix needs root and minutes; `-- --rows all` plays it");
-            ExitCode::SUCCESS
-        }
-        Task::List => {
-            for row in rows::all() {
-                println!("{:<18} {}", row.name, row.title);
-            }
-            ExitCode::SUCCESS
-        }
-        Task::Rows(_) | Task::Figures => {
-            if let Some(missing) = missing() {
-                println!("SKIPPED: the fault matrix needs {missing}");
-                return ExitCode::SUCCESS;
-            }
-            match run(&arguments) {
-                Ok(true) => ExitCode::SUCCESS,
-                Ok(false) => ExitCode::FAILURE,
-                Err(problem) => {
-                    println!("The fault matrix could not be played: {problem}");
-                    ExitCode::FAILURE
-                }
-            }
-        }
-    }
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    play::main()
 }
 
-/// What is needed and not there.
-fn missing() -> Option<String> {
-    if !rustix::process::geteuid().is_root() {
-        return Some("root".to_owned());
-    }
-    let programs = ["cc", "ip", "nft", "nsenter", "setpriv", "unshare"];
-    let there = |program: &&str| {
-        let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-            .any(|folder| folder.join(program).exists());
-        !found
-    };
-    let missing: Vec<_> = programs.into_iter().filter(there).collect();
-    if !missing.is_empty() {
-        return Some(format!("the programs {}", missing.join(", ")));
-    }
-    (!Path::new("/dev/net/tun").exists()).then(|| "/dev/net/tun".to_owned())
-}
-
-/// Does the work; `false` when something is not as it should be.
-fn run(arguments: &Arguments) -> io::Result<bool> {
-    let folder = tempfile::Builder::new().prefix("ispmon-matrix-").tempdir()?;
-    let run = prepare(folder.path(), arguments.full)?;
-    let Task::Rows(wanted) = &arguments.task else {
-        return figures::print(&run).map(|()| true).map_err(io::Error::other);
-    };
-    let plays = |row: &Row| wanted.contains(row) && !row.duration(arguments.full).is_zero();
-    let rows: Vec<Row> = rows::all().into_iter().filter(plays).collect();
-    let begun = clock::boot_time();
-    let lines = play(&rows, &run, arguments.jobs);
-    let took = clock::boot_time().saturating_sub(begun).as_secs();
-    let passed = lines.iter().filter(|line| line.passed()).count();
-    let text =
-        format!("{}\n{passed} of {} rows passed in {took} s.", finding::table(&lines), lines.len());
-    println!("\n{text}");
-    if let Some(file) = &arguments.table {
-        let command = if arguments.full { "--rows all --full" } else { "--rows all" };
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-        let processors = thread::available_parallelism()?;
-        let head = format!(
-            "# The fault matrix, as it was last played\n\n\
-             `cargo test -p ispmon-agent --test matrix -- {command} --table FILE`, on Linux {} with \
-             {processors} processors. The folder of this program says what the rows do.\n\n",
-            kernel.trim()
-        );
-        fs::write(file, format!("{head}{text}\n"))?;
-    }
-    if arguments.keep {
-        println!("Records and logs are kept in {}.", folder.keep().display());
-    }
-    Ok(passed == lines.len())
-}
-
-/// Makes what all rows share.
-fn prepare(folder: &Path, full: bool) -> io::Result<Run> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-    // Where this project is built need not be a place where another user may run programs.
-    let program = folder.join("ispmon-agent");
-    fs::copy(env!("CARGO_BIN_EXE_ispmon-agent"), &program)?;
-    let shifted_clock = folder.join("shifted_clock");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrix/shifted_clock.c");
-    let compiled =
-        Command::new("cc").arg("-O1").arg("-o").args([&shifted_clock, &source]).status()?;
-    if !compiled.success() {
-        return Err(io::Error::other("shifted_clock.c does not compile"));
-    }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-    }
-    Ok(Run { full, folder: folder.to_owned(), program, shifted_clock, interrupted })
-}
-
-/// Plays the rows, `jobs` at a time, the longest first; the lines are in the order of the rows.
-fn play(rows: &[Row], run: &Run, jobs: usize) -> Vec<Line> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(rows[index].duration(run.full)));
-    let queue = Mutex::new(VecDeque::from(order));
-    let (sender, receiver) = mpsc::channel();
-    let mut lines: Vec<Option<Line>> = rows.iter().map(|_| None).collect();
-    thread::scope(|scope| {
-        for _ in 0..jobs.min(rows.len()) {
-            let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || {
-                while let Some(index) = next(queue) {
-                    // The receiver lives until all senders are gone.
-                    let _ = sender.send((index, play_one(&rows[index], run)));
-                }
-            });
-        }
-        drop(sender);
-        for (index, line) in receiver {
-            let result = if line.passed() { "passed" } else { "FAILED" };
-            println!("{:<18} {result} after {} s", line.name, line.took.as_secs());
-            for failure in line.failures() {
-                println!("    {failure}");
-            }
-            lines[index] = Some(line);
-        }
-    });
-    lines.into_iter().flatten().collect()
-}
-
-fn next(queue: &Mutex<VecDeque<usize>>) -> Option<usize> {
-    queue.lock().expect("nobody panics with it").pop_front()
-}
-
-fn play_one(row: &Row, run: &Run) -> Line {
-    let begun = clock::boot_time();
-    let result = if run.interrupted.load(Ordering::Relaxed) {
-        Err("interrupted".to_owned())
-    } else {
-        panic::catch_unwind(AssertUnwindSafe(|| row.play(run)))
-            .unwrap_or_else(|_| Err("the row panicked".to_owned()))
-    };
-    let took: Duration = clock::boot_time().saturating_sub(begun);
-    let scaled = if run.full { "" } else { row.scaled };
-    Line { name: row.name, title: row.title, scaled, took, result }
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("SKIPPED: the fault matrix is made of network namespaces, which only Linux has");
 }

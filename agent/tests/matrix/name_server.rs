@@ -7,7 +7,7 @@ use std::{
 
 use tokio::net::UdpSocket;
 
-use crate::addresses::{
+use crate::play::addresses::{
     ADVERTISER_V4, ADVERTISER_V6, CHECK_NAMES, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4,
     ENDPOINT_V6, v6,
 };

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::kernel;
+use crate::play::kernel;
 
 /// A network namespace without a name in the file system: the kernel removes it, with everything in it,
 /// when the last handle and the last process in it are gone, however this program ends.

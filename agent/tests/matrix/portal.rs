@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{certificates::Authority, http};
+use crate::play::{certificates::Authority, http};
 
 /// The server of the login page.
 pub(crate) struct Portal {

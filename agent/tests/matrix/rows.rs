@@ -8,7 +8,7 @@ mod unstable;
 
 use std::time::Duration;
 
-use crate::{finding::Finding, stage::Run};
+use crate::play::{finding::Finding, stage::Run};
 
 /// One row of the matrix.
 pub(crate) struct Row {

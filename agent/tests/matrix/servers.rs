@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
+use crate::play::{
     endpoint::Endpoint, house::House, http, name_server::NameServer, namespace::Namespace,
     portal::Portal,
 };

@@ -17,7 +17,7 @@ use ispmon_agent::{
     outage::{Gap, Incident, IncidentId},
 };
 
-use crate::{
+use crate::play::{
     agent::{Agent, Desk, Settings},
     fault::Fault,
     world::World,

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use crate::{
+use crate::play::{
     addresses::{ROUTER_V4, TUNNEL_PEER},
     house::House,
     kernel::{self, Tun},

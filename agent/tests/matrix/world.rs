@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use ispmon_agent::clock;
 
-use crate::{
+use crate::play::{
     fault::{Fault, Question, Seen},
     forwarder::Forwarder,
     house::House,

@@ -1,7 +1,7 @@
 //! The packet filter's rules that make faults.
 
 use super::Fault;
-use crate::{
+use crate::play::{
     addresses::{ALPHA, BETA, PORTAL_V4, PORTAL_V6, TUNNEL_PEER},
     house::House,
     namespace::Namespace,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Fault;
-use crate::{
+use crate::play::{
     addresses::{ALPHA, CHECK_V4, DEVICE_V4, ENDPOINT_V4, ROUTER_V4, v6},
     house::House,
 };

@@ -8,7 +8,7 @@ use ispmon_agent::{
     outage::{Cause, GapCause, Party, Scope},
 };
 
-use crate::{
+use crate::play::{
     agent::Settings,
     fault::Fault,
     finding::{Expected, Finding, Measure, difference},

@@ -8,7 +8,7 @@ use ispmon_agent::outage::Cause;
 
 pub(super) use list::rows;
 
-use crate::{
+use crate::play::{
     agent::Settings,
     fault::Fault,
     finding::{Expected, Finding, Measure, difference},

@@ -8,7 +8,7 @@ use ispmon_agent::{
     outage::{Cause, Scope},
 };
 
-use crate::{
+use crate::play::{
     agent::{Settings, USER},
     fault::Fault,
     finding::{Expected, Finding, Measure, difference},

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use ispmon_agent::{clock, journal::Record};
 use ispmon_wire::State;
 
-use crate::{
+use crate::play::{
     agent::Settings,
     fault::Fault,
     finding::Finding,
@@ -149,7 +149,7 @@ fn roam(run: &Run, name: &str) -> Result<Finding, String> {
     });
     moved.map_err(|error| format!("the move: {error}"))?;
     stage.sleep(Duration::from_millis(700))?;
-    let addresses = crate::house::House::device_addresses(1);
+    let addresses = crate::play::house::House::device_addresses(1);
     let joined = stage.world.house.device.ip(&addresses);
     joined.map_err(|error| format!("the new network: {error}"))?;
     stage.sleep(Duration::from_secs(30))?;
@@ -225,7 +225,7 @@ pub(super) fn nothing(records: &[Record]) -> Finding {
     let mut finding = Finding::default();
     for story in stories(records) {
         let incident = &story.newest;
-        finding.got = Some(crate::finding::Expected {
+        finding.got = Some(crate::play::finding::Expected {
             cause: incident.cause,
             party: incident.party,
             scope: incident.scope,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ispmon_agent::outage::{Cause, Party, Scope};
 
-use crate::{
+use crate::play::{
     agent::Settings,
     fault::Fault,
     finding::{Expected, Finding, Measure, difference},

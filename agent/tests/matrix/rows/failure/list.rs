@@ -5,7 +5,7 @@ use std::time::Duration;
 use ispmon_agent::outage::{Cause, Party, Scope};
 
 use super::{Failure, Witness};
-use crate::{
+use crate::play::{
     agent::Settings,
     endpoint::{Certificate, Reply},
     fault::Fault,
@@ -121,7 +121,7 @@ impl Row {
 }
 
 /// All of them, in the order of the table.
-pub(in crate::rows) fn rows() -> Vec<Row> {
+pub(in crate::play::rows) fn rows() -> Vec<Row> {
     [line(), parts(), names_and_portals(), endpoints()].into_iter().flatten().collect()
 }
 
