@@ -1,5 +1,7 @@
 //! Name servers and login pages: what lets the anchors through and stops everything else.
 
+use std::time::Duration;
+
 use super::{Cause, Observation, ProbeKind, family::reaches, open::earlier, verdict::is_broken};
 use crate::{
     clock::Stamp,
@@ -8,6 +10,9 @@ use crate::{
 
 /// How many checks in a row must agree.
 const CHECKS_TO_AGREE: usize = 2;
+/// How late the system may learn that its name servers are back: it asks again only after 5 s
+/// (resolv.conf(5)), and the answer may take a second. What is later has another reason.
+const SYSTEM_LAGS: Duration = Duration::from_secs(6);
 
 /// What the checks of the name servers and for a login page have brought back.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +42,11 @@ impl Direct {
             Dns::Answered | Dns::NotAsked => {}
             Dns::Silent | Dns::Failed | Dns::Lied => *self = Self { failed: true, returned: None },
         }
+    }
+
+    /// When it answered again, if that explains a first good answer to the system at `heard`.
+    fn returned_before(&self, heard: Stamp) -> Option<Stamp> {
+        self.returned.filter(|returned| reaches(returned.later(SYSTEM_LAGS), heard))
     }
 }
 
@@ -94,11 +104,11 @@ impl Checks {
         self.dns.heard(broken, asked, observations);
         if broken {
             self.resolver_is_providers = resolver_is_providers;
-        } else if let (Some(first), Some(returned)) =
-            (&mut self.dns.first_answer, self.direct.returned.take())
-        {
-            // The system asks again only after 5 s, and learns that late what a query knew at once.
-            *first = earlier(*first, returned);
+        } else if let Some(first) = &mut self.dns.first_answer {
+            // The system learns late what a query knew at once.
+            *first =
+                self.direct.returned_before(*first).map_or(*first, |back| earlier(*first, back));
+            self.direct.returned = None;
         }
     }
 
@@ -128,6 +138,19 @@ impl Checks {
             _ => return None,
         };
         run.first_answer.filter(|_| !run.bad && run.asked.len() == CHECKS_TO_AGREE)
+    }
+
+    /// When what was found to be `cause` was answered well for the first time again, given that a
+    /// heartbeat has shown at `delivered` that it is over.
+    pub(super) fn good_before(&self, cause: Cause, delivered: Stamp) -> Stamp {
+        let first = |run: &Run| run.first_answer.filter(|_| !run.bad);
+        let known = match cause {
+            Cause::CaptivePortal => first(&self.portal),
+            // A heartbeat waits for the system's look-up as long as every program does.
+            Cause::Dns => first(&self.dns).or(self.direct.returned_before(delivered)),
+            _ => None,
+        };
+        known.map_or(delivered, |known| earlier(known, delivered))
     }
 
     /// Whether the newest check of one kind is bad: the question is open.
@@ -193,29 +216,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn name_servers_are_back_when_a_query_is_answered_though_the_system_still_waits() {
-        let direct = |answer: Dns, asked: u64, took: u64| Observation {
+    /// Hears what the system and a query of our own brought.
+    fn ask_both(checks: &mut Checks, system: Dns, own: Dns, asked: u64, took: u64) {
+        let direct = Observation {
             probe: ProbeKind::DirectDns,
             target: "192.0.2.53:53".to_owned(),
             family: None,
-            answer: answer.as_str().to_owned(),
+            answer: own.as_str().to_owned(),
             ms: Some(took),
             at: at(asked),
         };
+        let by_system = Observation { probe: ProbeKind::SystemDns, ..direct.clone() };
+        checks.heard_dns(system, own, true, at(asked), vec![by_system, direct]);
+    }
+
+    #[test]
+    fn name_servers_are_back_when_a_query_is_answered_though_the_system_still_waits() {
         let mut checks = Checks::default();
-        let mut ask = |system: Dns, own: Dns, asked: u64, took: u64| {
-            let own_seen = direct(own, asked, took);
-            let system_seen = Observation { probe: ProbeKind::SystemDns, ..own_seen.clone() };
-            checks.heard_dns(system, own, true, at(asked), vec![system_seen, own_seen]);
-            checks.good_since(Cause::Dns)
-        };
-        ask(Dns::Silent, Dns::Silent, 1_000, 2_000);
-        ask(Dns::Silent, Dns::Silent, 4_000, 2_000);
-        ask(Dns::Silent, Dns::Answered, 7_000, 10);
-        ask(Dns::Silent, Dns::Answered, 9_000, 10);
-        ask(Dns::Answered, Dns::Answered, 11_000, 900);
-        assert_eq!(ask(Dns::Answered, Dns::Answered, 12_500, 10), Some(at(7_010)));
+        ask_both(&mut checks, Dns::Silent, Dns::Silent, 1_000, 2_000);
+        ask_both(&mut checks, Dns::Silent, Dns::Silent, 4_000, 2_000);
+        ask_both(&mut checks, Dns::Silent, Dns::Answered, 7_000, 10);
+        ask_both(&mut checks, Dns::Silent, Dns::Answered, 9_000, 10);
+        // A heartbeat may wait for the same look-up of the system, and be the first to hear.
+        assert_eq!(checks.good_before(Cause::Dns, at(11_400)), at(7_010));
+        assert_eq!(checks.good_before(Cause::Isp, at(11_400)), at(11_400));
+        ask_both(&mut checks, Dns::Answered, Dns::Answered, 11_000, 900);
+        ask_both(&mut checks, Dns::Answered, Dns::Answered, 12_500, 10);
+        assert_eq!(checks.good_since(Cause::Dns), Some(at(7_010)));
+        assert_eq!(checks.good_before(Cause::Dns, at(13_000)), at(7_010));
+    }
+
+    #[test]
+    fn a_device_that_fails_by_itself_is_not_back_with_its_name_server() {
+        let mut checks = Checks::default();
+        ask_both(&mut checks, Dns::Silent, Dns::Silent, 1_000, 2_000);
+        ask_both(&mut checks, Dns::Failed, Dns::Answered, 4_000, 10);
+        ask_both(&mut checks, Dns::Failed, Dns::Answered, 60_000, 10);
+        assert_eq!(checks.good_before(Cause::Dns, at(61_000)), at(61_000));
+        ask_both(&mut checks, Dns::Answered, Dns::Answered, 62_000, 10);
+        ask_both(&mut checks, Dns::Answered, Dns::Answered, 64_000, 10);
+        assert_eq!(checks.good_since(Cause::Dns), Some(at(62_010)));
     }
 
     #[test]

@@ -190,8 +190,9 @@ impl Line {
                 returned = track.beat_delivered(finished).or(returned);
             }
         }
-        self.checks = Checks::default();
-        returned.or(self.soft.then_some(finished))
+        let checks = std::mem::take(&mut self.checks);
+        let soft = self.open.as_ref().filter(|_| self.soft);
+        returned.or(soft.map(|open| checks.good_before(open.current_cause(), finished)))
     }
 
     fn one_is_up(&self, now: Stamp) -> bool {
