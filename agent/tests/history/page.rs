@@ -54,14 +54,20 @@ fn it_is_written_to_the_file_that_is_named() {
     assert!(printed.err.contains("/nowhere/page.html cannot be written"), "{}", printed.err);
 }
 
-/// Leaves records and pages in `target/tmp/history`, to be looked at in a browser.
+/// Leaves its records and pages in `target/tmp/history`, to be looked at in a browser.
 #[test]
-#[ignore = "makes pages to look at"]
-fn pages_to_look_at() {
+fn a_page_is_whole_whatever_the_record_holds() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("history");
     let page = |name: &str, more: &[&str]| {
         let file = folder.join(name).join("page.html").display().to_string();
         shown(&folder.join(name), &[&["report", "--html", &file], more].concat());
+        let page = fs::read_to_string(&file).expect("a page");
+        for element in ["html", "head", "style", "body", "main", "section", "svg", "table", "tr"] {
+            let begun = page.matches(&format!("<{element}>")).count()
+                + page.matches(&format!("<{element} ")).count();
+            let ended = page.matches(&format!("</{element}>")).count();
+            assert_eq!(begun, ended, "<{element}> in {file}");
+        }
     };
     bad_year(&folder.join("year"));
     page("year", &["--until", "2026-10-31"]);

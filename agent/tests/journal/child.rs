@@ -1,10 +1,10 @@
 //! This test program itself as another process that writes a journal.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use ispmon_agent::{
     clock::{BootId, Stamp},
     journal::{Appended, Entry, Journal},
 };
+use tempfile::TempDir;
 
 /// The variable that makes this program the writer of the folder that it names.
 const FOLDER: &str = "ISPMON_TEST_JOURNAL";
@@ -42,14 +43,14 @@ impl Writer {
                 command
             }
         };
-        command.args(["child::writes", "--exact", "--nocapture", "--ignored", "-q"]);
+        command.args(["child::a_process_writes_for_another", "--exact", "--nocapture", "-q"]);
         Self::spawn(command, folder)
     }
 
     /// Starts one with the rights of a user without any.
     pub(crate) fn start_as(user: u32, folder: &Path) -> Self {
         let mut command = Command::new(env::current_exe().expect("the path of this test"));
-        command.args(["child::writes", "--exact", "--nocapture", "--ignored", "-q"]);
+        command.args(["child::a_process_writes_for_another", "--exact", "--nocapture", "-q"]);
         command.uid(user).gid(user);
         Self::spawn(command, folder)
     }
@@ -118,13 +119,26 @@ impl Drop for Writer {
     }
 }
 
+/// The other process of the tests beside it, when it is told the folder; else it starts one.
 #[test]
-#[ignore = "it is the other process of the tests beside it"]
-fn writes() {
-    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else { return };
+fn a_process_writes_for_another() {
+    match env::var_os(FOLDER) {
+        Some(folder) => write(Path::new(&folder)),
+        None => {
+            let folder = TempDir::new().expect("a folder");
+            let mut writer = Writer::start(folder.path(), None);
+            assert!(writer.ask("the end").starts_with("durable "));
+            assert_eq!(writer.ask("settled"), "settled");
+            let kept = fs::read_to_string(folder.path().join("journal.ndjson")).expect("a journal");
+            assert!(kept.contains("\"the end\""), "{kept}");
+        }
+    }
+}
+
+fn write(folder: &Path) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (journal, _) = Journal::open(&folder, "dl-home", at(0)).expect("it opens");
+    let (journal, _) = Journal::open(folder, "dl-home", at(0)).expect("it opens");
     println!("\n> ready");
     let mut lines = std::io::stdin().lines();
     while let Some(Ok(line)) = lines.next() {
