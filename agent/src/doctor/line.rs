@@ -232,7 +232,8 @@ fn server(answer: Dns, asked: &Observation, names_work: bool) -> Check {
         Dns::Lied => "it gives the same address for every name, or one that is nobody's".to_owned(),
         Dns::Failed => format!("it answers with a failure ({})", asked.answer),
     };
-    if names_work {
+    // A lie about this name is what the system tells, too: the agent takes it for an outage.
+    if names_work && answer != Dns::Lied {
         // Others stand in for it, or it answers nobody but the system's own resolver.
         return Check::warn(name, format!("{wrong}, though names are found"))
             .action("Set another one in probe.resolver, or on this network.");

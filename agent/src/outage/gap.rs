@@ -56,6 +56,17 @@ impl GapCause {
             Self::PowerLost => "power_lost",
         }
     }
+
+    /// Why nobody watched, as the end of a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Suspended => "the machine slept",
+            Self::Paused => "the agent was paused",
+            Self::Stopped => "the agent was stopped",
+            Self::Crashed => "the agent ended without a stop",
+            Self::PowerLost => "the machine went down without a stop",
+        }
+    }
 }
 
 impl fmt::Display for GapCause {

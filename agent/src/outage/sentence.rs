@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{ZonedDateTime, tz::TimeZone};
 
-use super::{Cause, Gap, GapCause, Incident, ProbeKind, Scope, Transition};
+use super::{Cause, Gap, Incident, ProbeKind, Scope, Transition};
 use crate::{clock::Stamp, duration::Readable, probe::Gateway};
 
 /// What has changed, as one sentence. Times are shown in `zone`, as the stamps' wall clock has them:
@@ -112,13 +112,7 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
 
 /// What nobody saw, such as "Nobody watched for 8 h, 23:00:00 to 07:00:00: the machine slept."
 pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
-    let why = match gap.cause {
-        GapCause::Suspended => "the machine slept",
-        GapCause::Paused => "the agent was paused",
-        GapCause::Stopped => "the agent was stopped",
-        GapCause::Crashed => "the agent ended without a stop",
-        GapCause::PowerLost => "the machine went down without a stop",
-    };
+    let why = gap.cause.in_words();
     let length = Readable(length(gap.started, gap.ended));
     let about = if gap.uncertain_s > 0 { "about " } else { "" };
     format!("Nobody watched for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
@@ -227,7 +221,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::BootId,
-        outage::{IncidentId, Observation, Segment},
+        outage::{GapCause, IncidentId, Observation, Segment},
     };
 
     fn stamp(wall: &str) -> Stamp {

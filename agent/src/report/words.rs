@@ -57,14 +57,7 @@ pub(super) fn party(party: Party) -> &'static str {
 
 /// Why nobody watched.
 pub(super) fn gap(cause: Option<GapCause>) -> &'static str {
-    match cause {
-        Some(GapCause::Suspended) => "the machine slept",
-        Some(GapCause::Paused) => "the agent was paused",
-        Some(GapCause::Stopped) => "the agent was stopped",
-        Some(GapCause::Crashed) => "the agent ended without a stop",
-        Some(GapCause::PowerLost) => "the machine went down without a stop",
-        None => "the agent does not run",
-    }
+    cause.map_or("the agent does not run", GapCause::in_words)
 }
 
 /// How was asked.

@@ -112,8 +112,13 @@ fn a_key_that_others_can_read_fails() {
 #[test]
 fn a_record_that_was_changed_fails() {
     let place = configured("127.0.0.1:1");
+    let common = r#""boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","device":"dl-home""#;
     let none = "0".repeat(64);
-    let lines = format!("{{\"seq\":1,\"prev\":\"{none}\"}}\n{{\"seq\":2,\"prev\":\"{none}\"}}\n");
+    // The second record says nothing of the first one, but of nothing before it.
+    let lines = format!(
+        "{{\"seq\":1,\"prev\":\"{none}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
+         {{\"seq\":2,\"prev\":\"{none}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
+    );
     fs::write(place.state_dir().join("journal.ndjson"), lines).expect("it is written");
     let ran = doctor(&place);
     let row = row(&ran, "record");

@@ -1,7 +1,7 @@
 use std::{fs, os::unix::net::UnixListener, thread, time::Duration};
 
 use ispmon_agent::{
-    clock::Stamp,
+    clock::{BootId, Stamp},
     control::{Answer, Request, Server},
 };
 
@@ -61,7 +61,9 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
 #[test]
 fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
     let place = Place::new();
-    let paused = Stamp::now().earlier(Duration::from_mins(20));
+    // Before the machine was started anew: this one need not have run for so long.
+    let wall = Stamp::now().wall - Duration::from_mins(20);
+    let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
     for (answer, words) in [
         (Answer::Resumed { paused }, "The agent watches again, after 20 min"),
         (Answer::NotPaused, "The agent was not paused."),

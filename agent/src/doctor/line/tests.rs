@@ -128,7 +128,7 @@ fn a_router_that_never_answers_and_a_server_that_lies_are_worth_knowing() {
     insta::assert_snapshot!(rows(&told), @"
     PASS route IPv4: by wg0 (a tunnel)
     WARN router 192.168.1.1: it works, but answers no questions, so a dead router looks like a dead provider → If it can be told to, let it refuse connections or answer pings from inside.
-    WARN name server 192.168.1.1:53: it gives the same address for every name, or one that is nobody's, though names are found → Set another one in probe.resolver, or on this network.
+    FAIL name server 192.168.1.1:53: it gives the same address for every name, or one that is nobody's → Set another one on this network, or ask whose it is.
     SKIP login page: probe.portal is off
     ");
 }
