@@ -59,7 +59,8 @@ fn report(answer: &Answer) -> Exit {
     match answer {
         Answer::Paused { until, again, announced } => print(|output| {
             // The whole seconds that were asked for, not the milliseconds that have passed since.
-            let time = Readable(Duration::from_secs(view.until(until).as_secs_f64().ceil() as u64));
+            let time =
+                Readable(Duration::from_secs(until.rest(&view.now).as_secs_f64().ceil() as u64));
             write!(output, "Paused until {} ({time}): nothing is watched", view.time(until))?;
             output.write_all(match announced {
                 Some(true) => b", and the cloud raises no alarm meanwhile.",

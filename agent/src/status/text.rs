@@ -309,14 +309,6 @@ impl View<'_> {
         })
     }
 
-    /// The time until a moment that lies ahead.
-    pub fn until(&self, later: &Stamp) -> Duration {
-        later.since(&self.now).unwrap_or_else(|| {
-            let ahead = later.wall.duration_since(self.now.wall);
-            Duration::try_from(ahead).unwrap_or(Duration::ZERO)
-        })
-    }
-
     /// The time since a moment in words, in whole seconds.
     pub fn ago(&self, earlier: &Stamp) -> String {
         match self.since(earlier).as_secs() {

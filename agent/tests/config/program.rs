@@ -195,7 +195,10 @@ fn a_key_file_that_the_agent_may_not_read_is_told_from_a_missing_one() {
     // Root may read every file, so somebody else runs a copy of the program that everybody can reach.
     if rustix::process::geteuid().is_root() {
         let copy = place.folder().join("ispmon-agent");
-        fs::copy(env!("CARGO_BIN_EXE_ispmon-agent"), &copy).expect("a copy of the program");
+        // Another test may start a program just now, which would hold a file that is written here open
+        // for a moment; then nobody could start the copy.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(&copy).status();
+        assert!(copied.expect("cp starts").success());
         let everybody = fs::Permissions::from_mode(0o755);
         fs::set_permissions(place.folder(), everybody).expect("a folder for everybody");
         command = Command::new(copy);
