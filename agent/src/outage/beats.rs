@@ -9,7 +9,7 @@ use super::{
     family::{OPEN_AFTER, elapsed, reaches},
     line::{Line, Suspicion},
     machine::MachineSettings,
-    open::{OpenIncident, Opening, later},
+    open::{OpenIncident, Opening},
     verdict::{Facts, HeartbeatFault, verdict},
 };
 use crate::{clock::Stamp, probe::Family};
@@ -164,13 +164,7 @@ impl Beats {
     /// be what they did before: an incident of theirs ends here, and one begins anew if they still
     /// fail when the line is back. So no time belongs to two incidents.
     pub(super) fn line_failed(&mut self, started: Stamp) -> Vec<Transition> {
-        let at = self.open.as_ref().map(|open| {
-            if open.started().boot == started.boot {
-                later(open.started(), started)
-            } else {
-                started
-            }
-        });
+        let at = self.open.as_ref().map(|open| open.not_before(started));
         at.map(|at| self.close(at)).unwrap_or_default()
     }
 

@@ -112,6 +112,11 @@ impl OpenIncident {
         self.incident.started
     }
 
+    /// `at`, or the start of this incident where that is later.
+    pub(super) fn not_before(&self, at: Stamp) -> Stamp {
+        if self.incident.started.boot == at.boot { later(self.incident.started, at) } else { at }
+    }
+
     pub(super) fn is_unstable(&self) -> bool {
         self.unstable
     }

@@ -8,7 +8,7 @@ use super::{
     Cause, IncidentId, Observation, ProbeKind, Scope, Transition,
     family::{elapsed, reaches},
     machine::MachineSettings,
-    open::{OpenIncident, Opening, later},
+    open::{OpenIncident, Opening},
 };
 use crate::{clock::Stamp, journal::Summary, probe::Family};
 
@@ -131,13 +131,7 @@ impl Quality {
     /// The line has failed since `started`: that time is its own.
     pub(super) fn line_failed(&mut self, started: Stamp) -> Vec<Transition> {
         self.probes.retain(|sample| !reaches(sample.sent, started));
-        let at = self.open.as_ref().map(|open| {
-            if open.started().boot == started.boot {
-                later(open.started(), started)
-            } else {
-                started
-            }
-        });
+        let at = self.open.as_ref().map(|open| open.not_before(started));
         at.map(|at| self.close(at)).unwrap_or_default()
     }
 

@@ -122,17 +122,15 @@ impl Drop for Writer {
 /// The other process of the tests beside it, when it is told the folder; else it starts one.
 #[test]
 fn a_process_writes_for_another() {
-    match env::var_os(FOLDER) {
-        Some(folder) => write(Path::new(&folder)),
-        None => {
-            let folder = TempDir::new().expect("a folder");
-            let mut writer = Writer::start(folder.path(), None);
-            assert!(writer.ask("the end").starts_with("durable "));
-            assert_eq!(writer.ask("settled"), "settled");
-            let kept = fs::read_to_string(folder.path().join("journal.ndjson")).expect("a journal");
-            assert!(kept.contains("\"the end\""), "{kept}");
-        }
+    if let Some(folder) = env::var_os(FOLDER) {
+        return write(Path::new(&folder));
     }
+    let folder = TempDir::new().expect("a folder");
+    let mut writer = Writer::start(folder.path(), None);
+    assert!(writer.ask("the end").starts_with("durable "));
+    assert_eq!(writer.ask("settled"), "settled");
+    let kept = fs::read_to_string(folder.path().join("journal.ndjson")).expect("a journal");
+    assert!(kept.contains("\"the end\""), "{kept}");
 }
 
 fn write(folder: &Path) {

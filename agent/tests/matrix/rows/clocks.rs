@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ispmon_agent::{
     clock::{self, Stamp},
-    journal::Entry,
-    outage::{Cause, GapCause, Party, Scope},
+    journal::{Entry, Record},
+    outage::{Cause, GapCause, Incident, Party, Scope},
 };
 
 use crate::play::{
@@ -61,6 +61,51 @@ fn moment(stamp: Stamp) -> Duration {
     Duration::from_millis(stamp.boot_ms)
 }
 
+/// What is true of an outage that the row has made.
+struct Truth {
+    expected: Expected,
+    /// When it broke, when it could be found at the earliest, and when it was whole again.
+    broken: Duration,
+    findable: Duration,
+    whole: Duration,
+    /// How far the recorded start may be off.
+    start_limit: Duration,
+}
+
+const PROVIDERS: Expected =
+    Expected { cause: Cause::Isp, party: Some(Party::Provider), scope: Scope::Internet };
+
+/// Waits until the record has the end, and a little longer for what does not belong there.
+fn until_ended(stage: &mut Stage<'_>) -> Result<(), String> {
+    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
+        story.newest.ended.is_some()
+    })?;
+    stage.sleep(Duration::from_secs(4))
+}
+
+/// Compares the one outage in the record with the truth.
+fn compare(records: &[Record], truth: &Truth) -> Result<(Finding, Incident), String> {
+    let stories = stories(records);
+    let [story] = stories.as_slice() else {
+        return Err(format!("expected one incident, got {}", stories.len()));
+    };
+    let incident = story.newest.clone();
+    let (cause, party, scope) = (incident.cause, incident.party, incident.scope);
+    let mut finding = Finding {
+        expected: Some(truth.expected),
+        got: Some(Expected { cause, party, scope }),
+        ..Finding::default()
+    };
+    let found = difference(story.opened_at, truth.findable);
+    finding.detection = Measure::of(found, Duration::from_secs(10));
+    let start = difference(moment(incident.started), truth.broken);
+    finding.start = Measure::of(start, truth.start_limit);
+    if let Some(ended) = incident.ended {
+        finding.end = Measure::of(difference(moment(ended), truth.whole), Duration::from_secs(2));
+    }
+    Ok((finding, incident))
+}
+
 fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
     let settings = settling(run);
     let mut stage = Stage::build(run, name)?;
@@ -71,28 +116,16 @@ fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
     stage.until_incident("the record of the dead line", patience, |_| true)?;
     stage.sleep(Duration::from_secs(10))?;
     let whole = stage.repair(Fault::CablePulled)?;
-    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
-        story.newest.ended.is_some()
-    })?;
-    stage.sleep(Duration::from_secs(4))?;
-    let stories = stories(&stage.finish()?);
-    let expected =
-        Expected { cause: Cause::Link, party: Some(Party::Yours), scope: Scope::Internet };
-    let mut finding = Finding { expected: Some(expected), ..Finding::default() };
-    let [story] = stories.as_slice() else {
-        return Err(format!("expected one incident, got {}", stories.len()));
+    until_ended(&mut stage)?;
+    let truth = Truth {
+        expected: Expected { cause: Cause::Link, party: Some(Party::Yours), ..PROVIDERS },
+        broken: started,
+        // It may open when the line has had its time to come up, and not before.
+        findable: started + settings.settle,
+        whole,
+        start_limit: Duration::from_secs(2),
     };
-    let incident = &story.newest;
-    finding.got =
-        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
-    // It may open when the line has had its time to come up, and not before.
-    let opened = difference(story.opened_at, started + settings.settle);
-    finding.detection = Measure::of(opened, Duration::from_secs(10));
-    finding.start =
-        Measure::of(difference(moment(incident.started), started), Duration::from_secs(2));
-    if let Some(ended) = incident.ended {
-        finding.end = Measure::of(difference(moment(ended), whole), Duration::from_secs(2));
-    }
+    let (mut finding, _) = compare(&stage.finish()?, &truth)?;
     finding.judge();
     Ok(finding)
 }
@@ -127,27 +160,18 @@ fn sleep_in_outage(run: &Run, name: &str) -> Result<Finding, String> {
     stage.sleep(Duration::from_secs(if run.full { 80 } else { 40 }))?;
     let whole = stage.repair(Fault::IspSilent)?;
     let slept = Duration::from_millis(HOURS_8.unsigned_abs());
-    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
-        story.newest.ended.is_some()
-    })?;
-    stage.sleep(Duration::from_secs(4))?;
+    until_ended(&mut stage)?;
     let records = stage.finish()?;
-    let expected =
-        Expected { cause: Cause::Isp, party: Some(Party::Provider), scope: Scope::Internet };
-    let mut finding = Finding { expected: Some(expected), ..Finding::default() };
-    let stories = stories(&records);
-    let [story] = stories.as_slice() else {
-        return Err(format!("expected one incident, got {}", stories.len()));
-    };
-    let incident = &story.newest;
-    finding.got =
-        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
-    finding.detection = Measure::of(difference(story.opened_at, broken), Duration::from_secs(10));
-    finding.start =
-        Measure::of(difference(moment(incident.started), broken), Duration::from_secs(5));
-    if let Some(ended) = incident.ended {
-        finding.end = Measure::of(difference(moment(ended), whole + slept), Duration::from_secs(2));
-    }
+    let (mut finding, incident) = compare(
+        &records,
+        &Truth {
+            expected: PROVIDERS,
+            broken,
+            findable: broken,
+            whole: whole + slept,
+            start_limit: Duration::from_secs(5),
+        },
+    )?;
     require_sleep(&mut finding, &gaps(&records));
     // The time asleep is no downtime: nobody knows.
     let truth = whole.saturating_sub(broken);
@@ -168,27 +192,18 @@ fn clock_step(run: &Run, name: &str) -> Result<Finding, String> {
     stage.shift(0, HOURS_3)?;
     stage.sleep(Duration::from_secs(8))?;
     let whole = stage.repair(Fault::IspSilent)?;
-    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
-        story.newest.ended.is_some()
-    })?;
-    stage.sleep(Duration::from_secs(4))?;
+    until_ended(&mut stage)?;
     let records = stage.finish()?;
-    let expected =
-        Expected { cause: Cause::Isp, party: Some(Party::Provider), scope: Scope::Internet };
-    let mut finding = Finding { expected: Some(expected), ..Finding::default() };
-    let stories = stories(&records);
-    let [story] = stories.as_slice() else {
-        return Err(format!("expected one incident, got {}", stories.len()));
-    };
-    let incident = &story.newest;
-    finding.got =
-        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
-    finding.detection = Measure::of(difference(story.opened_at, broken), Duration::from_secs(10));
-    finding.start =
-        Measure::of(difference(moment(incident.started), broken), Duration::from_secs(5));
-    if let Some(ended) = incident.ended {
-        finding.end = Measure::of(difference(moment(ended), whole), Duration::from_secs(2));
-    }
+    let (mut finding, _) = compare(
+        &records,
+        &Truth {
+            expected: PROVIDERS,
+            broken,
+            findable: broken,
+            whole,
+            start_limit: Duration::from_secs(5),
+        },
+    )?;
     let steps: Vec<i64> = records
         .iter()
         .filter_map(|record| match record.entry {
