@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use crate::journal::Quantiles;
 
-/// Buckets per doubling: a quantile is off by at most 2^(1/16) − 1, which is 4.4 %.
-const BUCKETS_PER_DOUBLING: f64 = 8.0;
-/// The upper bound of the first bucket, in milliseconds.
-const SMALLEST_MS: f64 = 0.1;
-/// Enough for 0.1 ms to 100 s.
-const BUCKETS: usize = 160;
+/// Buckets per doubling, all as wide: the middle of one is off by at most 1/32, which is 3.2 %.
+const BUCKETS_PER_DOUBLING: u64 = 16;
+/// What durations are counted in.
+const UNIT: Duration = Duration::from_micros(10);
+/// The longest durations share the last bucket, which ends at 2^24 units, or 168 s.
+const MOST_UNITS: u64 = (1 << 24) - 1;
+/// Enough for all of them.
+const BUCKETS: usize = bucket(MOST_UNITS) + 1;
 
-/// Counts durations in buckets that grow by 9 % each, from 0.1 ms to 100 s.
+/// Counts durations up to 168 s in buckets, each as wide as 10 µs or a sixteenth of the power of two
+/// below it: no logarithm is needed, and so no library for it in memory.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     counts: Box<[u32; BUCKETS]>,
@@ -25,15 +28,32 @@ impl Default for Histogram {
     }
 }
 
+/// The bucket of a number of units.
+const fn bucket(units: u64) -> usize {
+    let Some(doublings) = (units / BUCKETS_PER_DOUBLING).checked_ilog2() else {
+        return units as usize;
+    };
+    // Of the doubling that it lies in, the leading four bits behind the first tell the bucket.
+    let first = (doublings as u64 + 1) * BUCKETS_PER_DOUBLING;
+    (first + (units >> doublings) - BUCKETS_PER_DOUBLING) as usize
+}
+
+/// The middle of a bucket, in units.
+fn middle(bucket: usize) -> f64 {
+    let bucket = bucket as u64;
+    let doublings = (bucket / BUCKETS_PER_DOUBLING).saturating_sub(1);
+    let below = bucket - doublings * BUCKETS_PER_DOUBLING;
+    (below as f64 + 0.5) * (1_u64 << doublings) as f64
+}
+
 impl Histogram {
     /// Counts one duration.
     pub fn record(&mut self, duration: Duration) {
-        let milliseconds = duration.as_secs_f64() * 1_000.0;
-        let doublings = (milliseconds / SMALLEST_MS).max(1.0).log2();
-        let bucket = ((doublings * BUCKETS_PER_DOUBLING).ceil() as usize).min(BUCKETS - 1);
-        self.counts[bucket] = self.counts[bucket].saturating_add(1);
+        let units = u64::try_from(duration.as_micros() / UNIT.as_micros()).unwrap_or(MOST_UNITS);
+        let count = &mut self.counts[bucket(units.min(MOST_UNITS))];
+        *count = count.saturating_add(1);
         self.total += 1;
-        self.longest_ms = self.longest_ms.max(milliseconds);
+        self.longest_ms = self.longest_ms.max(duration.as_secs_f64() * 1_000.0);
     }
 
     /// How many were counted.
@@ -50,9 +70,9 @@ impl Histogram {
             seen += u64::from(*count);
             seen >= rank
         })?;
-        // The middle of the bucket, by its ratio; never more than was measured.
-        let doublings = (bucket as f64 - 0.5).max(0.0) / BUCKETS_PER_DOUBLING;
-        Some(tenths((SMALLEST_MS * doublings.exp2()).min(self.longest_ms)))
+        let milliseconds = middle(bucket) * UNIT.as_secs_f64() * 1_000.0;
+        // Never more than was measured.
+        Some(tenths(milliseconds.min(self.longest_ms)))
     }
 
     /// Median, 95th percentile and longest; `None` when nothing was counted.
@@ -90,6 +110,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_bucket_holds_its_middle(units in 0..=MOST_UNITS) {
+            let bucket = bucket(units);
+            let middle = middle(bucket);
+            prop_assert!(bucket < BUCKETS);
+            prop_assert_eq!(super::bucket(middle as u64), bucket);
+            prop_assert!((middle - units as f64).abs() <= (units as f64 / 32.0).max(0.5));
+        }
+
         #[test]
         fn quantiles_are_close_to_the_true_ones(
             mut micros in prop::collection::vec(100_u64..90_000_000, 1..400),

@@ -24,7 +24,8 @@ use crate::play::{
 pub(crate) const USER: u32 = 65_534;
 
 /// Makes the device's world of files and starts the agent in it. Its arguments are the file for
-/// `/etc/resolv.conf`, the folder of the record, and what goes over that folder: `disk` or a size.
+/// `/etc/resolv.conf`, the folder of the record, the runtime folder, which is in memory as systemd's,
+/// and what goes over the folder of the record: `disk` or a size.
 ///
 /// `/sys` shows the interfaces of the namespace in which it was mounted. The death of the thread that
 /// started the agent is the agent's own, so none outlives this program.
@@ -32,10 +33,11 @@ const ENTER: &str = r#"
 set -e
 mount --bind "$0" "$(readlink -f /etc/resolv.conf)"
 mount -t sysfs sysfs /sys
-if [ "$2" != disk ]; then
-  mount -t tmpfs -o "size=$2,uid=65534,gid=65534,mode=0755" tmpfs "$1"
+mount -t tmpfs -o size=1m,uid=65534,gid=65534,mode=0755 tmpfs "$2"
+if [ "$3" != disk ]; then
+  mount -t tmpfs -o "size=$3,uid=65534,gid=65534,mode=0755" tmpfs "$1"
 fi
-shift 2
+shift 3
 exec setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all \
   --no-new-privs --pdeathsig KILL "$@"
 "#;
@@ -88,6 +90,7 @@ impl Desk {
     pub(crate) fn new(folder: PathBuf) -> io::Result<Self> {
         let state = folder.join("state");
         fs::create_dir_all(&state)?;
+        fs::create_dir_all(folder.join("runtime"))?;
         // The row's parent folder is a private one by nature, but the agent is another user.
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
         chown(&state, Some(USER), Some(USER))?;
@@ -97,6 +100,11 @@ impl Desk {
     /// The folder of the record.
     pub(crate) fn state(&self) -> PathBuf {
         self.folder.join("state")
+    }
+
+    /// The folder of what does not outlive the boot.
+    fn runtime(&self) -> PathBuf {
+        self.folder.join("runtime")
     }
 
     /// The path of another file at the desk.
@@ -141,6 +149,7 @@ impl Desk {
 pub(crate) struct Agent {
     child: Child,
     state: PathBuf,
+    status: PathBuf,
     log: Arc<Mutex<Vec<Logged>>>,
 }
 
@@ -155,11 +164,12 @@ impl Agent {
         desk.furnish(settings, world)?;
         let mut command: Command = world.house.device.command("unshare");
         command.args(["--mount", "sh", "-c", ENTER]);
-        command.arg(desk.folder.join("resolv.conf")).arg(desk.state());
+        command.arg(desk.folder.join("resolv.conf")).arg(desk.state()).arg(desk.runtime());
         command.arg(settings.disk.unwrap_or("disk"));
         command.args(program).args(["run", "--config"]).arg(desk.folder.join("agent.toml"));
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("SSL_CERT_FILE", desk.folder.join("root.pem")).env("HOME", &desk.folder);
+        command.env("RUNTIME_DIRECTORY", desk.runtime());
         command.current_dir(&desk.folder).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().expect("it is piped");
@@ -174,13 +184,12 @@ impl Agent {
                 lines.lock().expect("nobody panics with it").push(line);
             }
         });
-        // Seen from here, a file system that covers the folder is behind the agent's own root.
-        let mut state = desk.state();
-        if settings.disk.is_some() {
-            let inside = state.strip_prefix("/").unwrap_or(&state);
-            state = Path::new("/proc").join(child.id().to_string()).join("root").join(inside);
-        }
-        Ok(Self { child, state, log })
+        // Seen from here, a file system that covers a folder is behind the agent's own root.
+        let root = Path::new("/proc").join(child.id().to_string()).join("root");
+        let inside = |folder: PathBuf| root.join(folder.strip_prefix("/").unwrap_or(&folder));
+        let state = if settings.disk.is_some() { inside(desk.state()) } else { desk.state() };
+        let status = inside(desk.runtime()).join("status.json");
+        Ok(Self { child, state, status, log })
     }
 
     /// Its process.
@@ -191,6 +200,11 @@ impl Agent {
     /// The folder of its record as this program sees it.
     pub(crate) fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// Its status file as this program sees it, while it runs.
+    pub(crate) fn status(&self) -> &Path {
+        &self.status
     }
 
     /// Its log so far.

@@ -140,9 +140,13 @@ fn anchor(share: f64) -> &'static str {
     }
 }
 
-/// The next of 1, 2, 5, 10, 20, 50 …
+/// The next of 1, 2, 4, 6, 8, 10, 20, 40 …
 fn round_up(value: f64) -> f64 {
-    let magnitude = 10_f64.powf(value.log10().floor());
+    // Exact, and without a logarithm, which would have the whole agent load the library for it.
+    let mut magnitude = 1.0;
+    while value.is_finite() && magnitude * 10.0 < value {
+        magnitude *= 10.0;
+    }
     let steps = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0];
     steps.map(|step| step * magnitude).into_iter().find(|step| *step >= value).unwrap_or(value)
 }

@@ -213,8 +213,8 @@ fn interrupt(stage: &mut Stage<'_>, time: Duration) -> Result<(), String> {
 
 /// How many blips the status file counts.
 fn blips(stage: &Stage<'_>) -> Result<u64, String> {
-    let path = stage.agent().state().join("status.json");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let path = stage.agent().status();
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let status: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| error.to_string())?;
     status["blips"].as_u64().ok_or_else(|| "the status file counts no blips".to_owned())
