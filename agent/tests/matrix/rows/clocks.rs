@@ -1,12 +1,15 @@
 //! Starts, sleep, and clocks that move.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use ispmon_agent::{
     clock::{self, Stamp},
     journal::{Entry, Record},
     outage::{Cause, GapCause, Incident, Party, Scope},
 };
+
+use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::play::{
     agent::Settings,
@@ -45,6 +48,13 @@ pub(super) fn rows() -> Vec<Row> {
             scaled: "",
             seconds: [60, 60],
             play: Play::Own(clock_step),
+        },
+        Row {
+            name: "clock-unset",
+            title: "The device starts in 1970 with the line dead, and learns the time when it is back.",
+            scaled: "20 s instead of 60 s to settle",
+            seconds: [60, 120],
+            play: Play::Own(clock_unset),
         },
     ]
 }
@@ -217,6 +227,62 @@ fn clock_step(run: &Run, name: &str) -> Result<Finding, String> {
     finding.require(gaps(&records).is_empty(), || "a gap was recorded".to_owned());
     finding.judge();
     Ok(finding)
+}
+
+fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
+    let settings = settling(run);
+    let mut stage = Stage::build(run, name)?;
+    stage.strike(Fault::IspSilent)?;
+    let before = Stamp::now();
+    // A board without a clock that runs on begins to count anew.
+    stage.shift(0, -before.wall.as_millisecond())?;
+    stage.start_with_shifted_clock(&settings)?;
+    let patience = settings.settle + Duration::from_secs(20);
+    stage.until_incident("the record of the outage", patience, |_| true)?;
+    stage.sleep(Duration::from_secs(8))?;
+    let whole = stage.repair(Fault::IspSilent)?;
+    stage.sleep(Duration::from_secs(2))?;
+    // The time server has answered.
+    stage.shift(0, 0)?;
+    until_ended(&mut stage)?;
+    let records = stage.finish()?;
+    let (mut finding, incident) = compare(
+        &records,
+        &Truth {
+            expected: PROVIDERS,
+            broken: moment(before),
+            findable: moment(before) + settings.settle,
+            whole,
+            start_limit: Duration::from_secs(2),
+        },
+    )?;
+    let recorded = incident.started.wall;
+    finding.require(recorded.as_second() < 3_600, || {
+        format!("the start was recorded as {recorded}, which the clock did not show then")
+    });
+    let shown = shown_starts(&stage)?;
+    match shown[..] {
+        [start] if start.duration_since(before.wall).abs().as_secs() <= 3 => {
+            finding.notes.push(format!("recorded as {recorded}, shown as {start}"));
+        }
+        _ => finding
+            .failures
+            .push(format!("it started after {}, but shown was {shown:?}", before.wall)),
+    }
+    finding.judge();
+    Ok(finding)
+}
+
+/// When the outages in the record began, as `outages` tells people.
+fn shown_starts(stage: &Stage<'_>) -> Result<Vec<Timestamp>, String> {
+    let mut command = Command::new(&stage.run.program);
+    command.args(["outages", "--json", "--state-dir"]).arg(stage.desk.state()).env_clear();
+    let output = command.output().map_err(|error| format!("`outages` does not start: {error}"))?;
+    let shown: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("`outages --json` printed no JSON: {error}"))?;
+    let incidents = shown["incidents"].as_array().ok_or("`outages --json` lists no incidents")?;
+    let start = |incident: &Value| incident["started"].as_str().and_then(|text| text.parse().ok());
+    incidents.iter().map(|one| start(one).ok_or("an incident has no start".to_owned())).collect()
 }
 
 /// Requires one gap of eight hours.
