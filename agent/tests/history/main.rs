@@ -2,6 +2,7 @@
 
 mod outages;
 mod page;
+#[path = "../common/record.rs"]
 mod record;
 mod report;
 

@@ -16,6 +16,9 @@ mod kernel;
 mod name_server;
 mod namespace;
 mod portal;
+#[allow(dead_code, reason = "other tests make other records with it")]
+#[path = "../common/record.rs"]
+mod record;
 mod rows;
 mod servers;
 mod stage;

@@ -12,9 +12,13 @@ use ispmon_agent::{
 };
 use jiff::Timestamp;
 
+/// The size that a file may have.
+const FILE_BYTES: usize = 4 << 20;
+
 /// A record in the making.
 pub(crate) struct Maker {
-    lines: Vec<u8>,
+    /// The lines of each file, with the number of the first record in it.
+    files: Vec<(u64, Vec<u8>)>,
     seq: u64,
     prev: Digest,
     random: fastrand::Rng,
@@ -27,7 +31,7 @@ impl Maker {
     pub(crate) fn begin(seed: u64, device: &str, at: &str) -> Self {
         let at: Timestamp = at.parse().expect("a time");
         let mut maker = Self {
-            lines: Vec::new(),
+            files: vec![(1, Vec::new())],
             seq: 0,
             prev: Digest::none(),
             random: fastrand::Rng::with_seed(seed),
@@ -61,8 +65,15 @@ impl Maker {
         let record = Record { seq: self.seq, prev: self.prev.clone(), at, entry };
         let line = serde_json::to_vec(&record).expect("it is JSON");
         self.prev = Digest::of(&line);
-        self.lines.extend_from_slice(&line);
-        self.lines.push(b'\n');
+        if self.newest().len() + line.len() >= FILE_BYTES {
+            self.files.push((self.seq, Vec::new()));
+        }
+        self.newest().extend_from_slice(&line);
+        self.newest().push(b'\n');
+    }
+
+    fn newest(&mut self) -> &mut Vec<u8> {
+        &mut self.files.last_mut().expect("there is always one").1
     }
 
     /// The hash of the last line.
@@ -73,7 +84,11 @@ impl Maker {
     /// Puts the record into a folder.
     pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("a folder");
-        fs::write(folder.join("journal.ndjson"), &self.lines).expect("a file");
+        let (newest, full) = self.files.split_last().expect("there is always one");
+        for (first, lines) in full {
+            fs::write(folder.join(format!("journal.{first:012}.ndjson")), lines).expect("a file");
+        }
+        fs::write(folder.join("journal.ndjson"), &newest.1).expect("a file");
     }
 
     /// An id as the agent makes them: the time first, then chance.
