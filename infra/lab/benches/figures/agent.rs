@@ -31,7 +31,7 @@ const HEARTBEATS: u64 = 10_000;
 /// Measures and prints everything about the agent.
 pub(crate) async fn print(binary: &Path) {
     println!("\nagent");
-    let size = fs::metadata(binary).unwrap().len() as f64 / 1_048_576.0;
+    let size = fs::metadata(binary).unwrap().len() as f64 / 1_000_000.0;
     row("binary", format!("{size:.2} MB"), "at most 6 MB");
 
     let folder = tempfile::tempdir().unwrap();

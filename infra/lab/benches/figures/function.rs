@@ -30,7 +30,7 @@ pub(crate) async fn print(binary: &Path) {
     println!("\nfunction");
     row(
         "binary",
-        format!("{:.2} MB", fs::metadata(binary).unwrap().len() as f64 / 1_048_576.0),
+        format!("{:.2} MB", fs::metadata(binary).unwrap().len() as f64 / 1_000_000.0),
         "",
     );
     starts(binary).await;

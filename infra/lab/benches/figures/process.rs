@@ -23,7 +23,7 @@ impl Process {
     /// Resident memory as text, in MB.
     pub(crate) fn memory_text(&self, line: &str) -> String {
         self.memory(line).map_or("not known on this system".to_owned(), |kilobytes| {
-            format!("{:.2} MB", kilobytes as f64 / 1024.0)
+            format!("{:.2} MB", kilobytes as f64 * 1_024.0 / 1_000_000.0)
         })
     }
 
