@@ -7,7 +7,8 @@
 //! 1. Nothing is tried while heartbeats fail: the line that has just returned carries a heartbeat first.
 //! 2. After a failure the next try waits, at first about 10 s, then twice as long each time up to 10
 //!    minutes, or as long as the answer asked for.
-//! 3. While the clock shows a time that cannot be, everything waits: times once sent cannot be called
+//! 3. The record is read to its end once, and not again for each of many batches.
+//! 4. While the clock shows a time that cannot be, everything waits: times once sent cannot be called
 //!    back.
 
 mod batch;
@@ -66,6 +67,8 @@ pub struct Outbox {
     parts: Parts,
     /// Whether there may be something to hand over.
     maybe: bool,
+    /// What the newest batch, which was taken, has found behind itself: clocks, and how many wait.
+    ahead: Option<(Walls, u64)>,
     not_before: Instant,
     backoff: Backoff,
     random: Rng,
@@ -78,6 +81,7 @@ impl Outbox {
         Self {
             parts,
             maybe: true,
+            ahead: None,
             not_before: Instant::now(),
             backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP),
             random: Rng::new(),
@@ -91,7 +95,10 @@ impl Outbox {
             let ready = self.maybe && *self.parts.delivered.borrow_and_update();
             select! {
                 () = sleep_until(self.not_before), if ready => self.hand_over().await,
-                () = self.parts.closed.notified() => self.maybe = true,
+                () = self.parts.closed.notified() => {
+                    self.maybe = true;
+                    self.ahead = None;
+                }
                 changed = self.parts.delivered.changed() => {
                     if changed.is_err() {
                         return;
@@ -108,9 +115,13 @@ impl Outbox {
             // The next heartbeat asks again.
             return self.wait(BACKOFF_BASE);
         };
-        let (folder, walls) = (self.parts.folder.clone(), self.parts.walls.clone());
-        let Batch { incidents, position, behind } =
-            match on_a_thread(move || read(&folder, walls)).await {
+        let folder = self.parts.folder.clone();
+        let (walls, waiting) = match self.ahead.take() {
+            Some((walls, waiting)) => (walls, Some(waiting)),
+            None => (self.parts.walls.clone(), None),
+        };
+        let Batch { incidents, position, behind, walls } =
+            match on_a_thread(move || read(&folder, walls, waiting)).await {
                 Some(Ok(batch)) => batch,
                 Some(Err(error)) => return self.failed(&error),
                 None => return self.wait(BACKOFF_CAP),
@@ -135,6 +146,7 @@ impl Outbox {
                 self.backoff.reset();
                 self.told = false;
                 self.maybe = behind > 0;
+                self.ahead = self.maybe.then_some((walls, behind));
                 self.say_pending(behind);
                 Event::HandedOver { count }.emit();
             }

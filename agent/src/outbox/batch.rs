@@ -5,13 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ispmon_wire::{Incident, limits};
+use ispmon_wire::limits;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::message;
-use crate::journal::{Digest, Entry, HANDED_OVER_FILE, ReadError, Reader, Walls};
+use crate::{
+    journal::{Digest, Entry, HANDED_OVER_FILE, ReadError, Reader, Walls},
+    outage::Incident,
+};
 
 /// The most bytes of a batch's incidents, so that the whole message stays below its limit.
 const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
@@ -29,11 +32,13 @@ pub(super) struct Position {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Batch {
     /// At most 100, oldest first.
-    pub(super) incidents: Vec<Incident>,
+    pub(super) incidents: Vec<ispmon_wire::Incident>,
     /// The record up to which everything is acknowledged with this batch.
     pub(super) position: Option<Position>,
     /// How many there are behind it.
     pub(super) behind: u64,
+    /// The clocks of all boots, as the end of the record knows them.
+    pub(super) walls: Walls,
 }
 
 /// Why the record cannot be handed over now.
@@ -50,8 +55,13 @@ pub(super) enum OutboxError {
 /// Reads what follows the acknowledged position. `walls` knows the clocks of earlier boots.
 ///
 /// Damaged lines are passed over: what can be read is handed over, and `journal verify` tells the
-/// rest. It reads the record to its end, because the newest record of a boot knows its clock best.
-pub(super) fn read(folder: &Path, mut walls: Walls) -> Result<Batch, OutboxError> {
+/// rest. It reads the record to its end, because the newest record of a boot knows its clock best,
+/// unless it did so for the batch before: then `waiting` is what that found behind itself.
+pub(super) fn read(
+    folder: &Path,
+    mut walls: Walls,
+    waiting: Option<u64>,
+) -> Result<Batch, OutboxError> {
     let acknowledged = acknowledged(folder);
     let Some(reader) = open(folder, acknowledged.as_ref())? else { return Ok(Batch::default()) };
     let mut batch = Batch::default();
@@ -63,15 +73,22 @@ pub(super) fn read(folder: &Path, mut walls: Walls) -> Result<Batch, OutboxError
             Err(error) => return Err(OutboxError::Read(error)),
         };
         walls.learn(&located.record.at);
-        if !matches!(located.record.entry, Entry::IncidentClosed { .. } | Entry::Gap { .. }) {
-            continue;
-        }
+        let entry = match located.record.entry {
+            // Who was asked stays in the record; it is most of an incident's size.
+            Entry::IncidentClosed { incident } => {
+                Entry::IncidentClosed { incident: Incident { evidence: Vec::new(), ..incident } }
+            }
+            entry @ Entry::Gap { .. } => entry,
+            _ => continue,
+        };
         if entries.len() == limits::INCIDENTS {
+            if waiting.is_some() {
+                break;
+            }
             batch.behind += 1;
             continue;
         }
-        let position = Position { seq: located.record.seq, digest: located.digest };
-        entries.push((located.record.entry, position));
+        entries.push((entry, Position { seq: located.record.seq, digest: located.digest }));
     }
     let mut bytes = 0;
     let read = entries.len() as u64;
@@ -92,7 +109,9 @@ pub(super) fn read(folder: &Path, mut walls: Walls) -> Result<Batch, OutboxError
         batch.incidents.extend(told);
         batch.position = Some(position);
     }
-    batch.behind += read - batch.incidents.len() as u64;
+    let taken = batch.incidents.len() as u64;
+    batch.behind = waiting.map_or(batch.behind + read, |waiting| waiting.max(read)) - taken;
+    batch.walls = walls;
     Ok(batch)
 }
 

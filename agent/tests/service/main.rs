@@ -1,10 +1,14 @@
 //! The agent as a service: the real program, its signals, its log and a server that it reports to.
 
 mod agent;
+mod backlog;
 mod container;
 mod journald;
 mod log;
 mod outage;
+#[allow(dead_code, reason = "other tests make other records with it")]
+#[path = "../common/record.rs"]
+mod record;
 mod reload;
 mod server;
 mod silent_resolver;
