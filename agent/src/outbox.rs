@@ -12,14 +12,15 @@
 //!    back.
 
 mod batch;
+mod disk;
 mod message;
 
-use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use tokio::{
     select,
-    sync::{Notify, mpsc::UnboundedSender, oneshot, watch},
+    sync::{Notify, mpsc::UnboundedSender, watch},
     time::{Instant, sleep_until},
 };
 
@@ -31,6 +32,7 @@ use crate::{
     monitor::Message,
 };
 use batch::{Batch, OutboxError, acknowledge, read};
+use disk::Disk;
 pub use message::{WallTime, gap, incident};
 
 /// The first wait after a failure, at most.
@@ -65,6 +67,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Outbox {
     parts: Parts,
+    disk: Disk,
     /// Whether there may be something to hand over.
     maybe: bool,
     /// What the newest batch, which was taken, has found behind itself: clocks, and how many wait.
@@ -80,6 +83,7 @@ impl Outbox {
     pub fn new(parts: Parts) -> Self {
         Self {
             parts,
+            disk: Disk::default(),
             maybe: true,
             ahead: None,
             not_before: Instant::now(),
@@ -121,7 +125,7 @@ impl Outbox {
             None => (self.parts.walls.clone(), None),
         };
         let Batch { incidents, position, behind, walls } =
-            match on_a_thread(move || read(&folder, walls, waiting)).await {
+            match self.disk.run(move || read(&folder, walls, waiting)).await {
                 Some(Ok(batch)) => batch,
                 Some(Err(error)) => return self.failed(&error),
                 None => return self.wait(BACKOFF_CAP),
@@ -139,8 +143,8 @@ impl Outbox {
             None => self.maybe = false,
             Some(Outcome::Delivered { .. }) => {
                 let folder = self.parts.folder.clone();
-                if let Some(Err(error)) = on_a_thread(move || acknowledge(&folder, &position)).await
-                {
+                let noted = self.disk.run(move || acknowledge(&folder, &position)).await;
+                if let Some(Err(error)) = noted {
                     return self.failed(&error);
                 }
                 self.backoff.reset();
@@ -180,15 +184,4 @@ impl Outbox {
         // Without a monitor the agent is leaving.
         let _ = self.parts.monitor.send(Message::Pending(count));
     }
-}
-
-/// Does something that a disk may hold up, on a thread that nobody waits for at the end; `None` when
-/// there is no thread to be had.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (sender, receiver) = oneshot::channel();
-    thread::Builder::new()
-        .name("outbox".to_owned())
-        .spawn(move || drop(sender.send(work())))
-        .ok()?;
-    receiver.await.ok()
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 /// How long a line may be, its line feed not included. A longer one cannot be a record.
 pub(super) const LONGEST_LINE: usize = 1 << 20;
 /// How much is read at a time.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 16 << 10;
 
 /// What comes next in a file.
 #[derive(Debug, PartialEq, Eq)]
