@@ -31,7 +31,7 @@ use crate::{
     journal::{Journal, Walls},
     monitor::Message,
 };
-use batch::{Batch, OutboxError, acknowledge, read};
+use batch::{Batch, OutboxError, Survey, acknowledge, read, survey};
 use disk::Disk;
 pub use message::{WallTime, gap, incident};
 
@@ -70,8 +70,8 @@ pub struct Outbox {
     disk: Disk,
     /// Whether there may be something to hand over.
     maybe: bool,
-    /// What the newest batch, which was taken, has found behind itself: clocks, and how many wait.
-    ahead: Option<(Walls, u64)>,
+    /// What is known to wait behind the newest batch, which was taken.
+    ahead: Option<Survey>,
     not_before: Instant,
     backoff: Backoff,
     random: Rng,
@@ -119,23 +119,23 @@ impl Outbox {
             // The next heartbeat asks again.
             return self.wait(BACKOFF_BASE);
         };
-        let folder = self.parts.folder.clone();
-        let (walls, waiting) = match self.ahead.take() {
-            Some((walls, waiting)) => (walls, Some(waiting)),
-            None => (self.parts.walls.clone(), None),
+        let (folder, walls) = (self.parts.folder.clone(), self.parts.walls.clone());
+        let ahead = self.ahead.take();
+        let read = move || {
+            let survey = ahead.map_or_else(|| survey(&folder, walls), Ok)?;
+            read(&folder, survey)
         };
-        let Batch { incidents, position, behind, walls } =
-            match self.disk.run(move || read(&folder, walls, waiting)).await {
-                Some(Ok(batch)) => batch,
-                Some(Err(error)) => return self.failed(&error),
-                None => return self.wait(BACKOFF_CAP),
-            };
+        let Batch { incidents, position, behind } = match self.disk.run(read).await {
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) => return self.failed(&error),
+            None => return self.wait(BACKOFF_CAP),
+        };
         let Some(position) = position else {
             self.maybe = false;
             return self.say_pending(0);
         };
         let count = incidents.len() as u64;
-        self.say_pending(count + behind);
+        self.say_pending(count + behind.waiting);
         let head = self.parts.journal.state().head.clone();
         let outcome = client.hand_over(head, incidents, LIMIT).await;
         match outcome {
@@ -149,9 +149,9 @@ impl Outbox {
                 }
                 self.backoff.reset();
                 self.told = false;
-                self.maybe = behind > 0;
-                self.ahead = self.maybe.then_some((walls, behind));
-                self.say_pending(behind);
+                self.maybe = behind.waiting > 0;
+                self.say_pending(behind.waiting);
+                self.ahead = self.maybe.then_some(behind);
                 Event::HandedOver { count }.emit();
             }
             Some(outcome) => {

@@ -11,10 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::message;
-use crate::{
-    journal::{Digest, Entry, HANDED_OVER_FILE, ReadError, Reader, Walls},
-    outage::Incident,
-};
+use crate::journal::{Digest, Entry, HANDED_OVER_FILE, Located, ReadError, Reader, Walls};
 
 /// The most bytes of a batch's incidents, so that the whole message stays below its limit.
 const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
@@ -28,17 +25,24 @@ pub(super) struct Position {
     pub(super) digest: Digest,
 }
 
+/// What waits to be handed over.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Survey {
+    /// The clocks of all boots, as the end of the record knows them.
+    walls: Walls,
+    /// How many incidents and gaps wait behind the acknowledged position.
+    pub(super) waiting: u64,
+}
+
 /// Incidents and gaps to hand over.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Batch {
     /// At most 100, oldest first.
     pub(super) incidents: Vec<ispmon_wire::Incident>,
     /// The record up to which everything is acknowledged with this batch.
     pub(super) position: Option<Position>,
-    /// How many there are behind it.
-    pub(super) behind: u64,
-    /// The clocks of all boots, as the end of the record knows them.
-    pub(super) walls: Walls,
+    /// What waits behind it.
+    pub(super) behind: Survey,
 }
 
 /// Why the record cannot be handed over now.
@@ -52,67 +56,60 @@ pub(super) enum OutboxError {
     Write(PathBuf, #[source] io::Error),
 }
 
-/// Reads what follows the acknowledged position. `walls` knows the clocks of earlier boots.
-///
-/// Damaged lines are passed over: what can be read is handed over, and `journal verify` tells the
-/// rest. It reads the record to its end, because the newest record of a boot knows its clock best,
-/// unless it did so for the batch before: then `waiting` is what that found behind itself.
-pub(super) fn read(
-    folder: &Path,
-    mut walls: Walls,
-    waiting: Option<u64>,
-) -> Result<Batch, OutboxError> {
-    let acknowledged = acknowledged(folder);
-    let Some(reader) = open(folder, acknowledged.as_ref())? else { return Ok(Batch::default()) };
-    let mut batch = Batch::default();
-    let mut entries = Vec::new();
-    for located in reader {
-        let located = match located {
-            Ok(located) => located,
-            Err(ReadError::Damaged(_)) => continue,
-            Err(error) => return Err(OutboxError::Read(error)),
-        };
-        walls.learn(&located.record.at);
-        let entry = match located.record.entry {
-            // Who was asked stays in the record; it is most of an incident's size.
-            Entry::IncidentClosed { incident } => {
-                Entry::IncidentClosed { incident: Incident { evidence: Vec::new(), ..incident } }
-            }
-            entry @ Entry::Gap { .. } => entry,
-            _ => continue,
-        };
-        if entries.len() == limits::INCIDENTS {
-            if waiting.is_some() {
-                break;
-            }
-            batch.behind += 1;
-            continue;
-        }
-        entries.push((entry, Position { seq: located.record.seq, digest: located.digest }));
+/// Reads the record to its end, because the newest record of a boot knows its clock best. `walls` knows
+/// the clocks of boots that are not in the record any more.
+pub(super) fn survey(folder: &Path, mut walls: Walls) -> Result<Survey, OutboxError> {
+    let mut waiting = 0;
+    for record in records(folder)? {
+        let Located { record, .. } = record?;
+        walls.learn(&record.at);
+        waiting +=
+            u64::from(matches!(record.entry, Entry::IncidentClosed { .. } | Entry::Gap { .. }));
     }
+    Ok(Survey { walls, waiting })
+}
+
+/// Reads what follows the acknowledged position, as much as one message holds. What `survey` found
+/// may have become more since.
+pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> {
+    let mut batch = Batch { incidents: Vec::new(), position: None, behind: survey };
     let mut bytes = 0;
-    let read = entries.len() as u64;
-    for (entry, position) in entries {
-        let wall_time = |stamp: &_| walls.wall(stamp);
-        let told = match &entry {
+    for record in records(folder)? {
+        let Located { record, digest, .. } = record?;
+        let wall_time = |stamp: &_| batch.behind.walls.wall(stamp);
+        let told = match &record.entry {
             Entry::IncidentClosed { incident } => message::incident(incident, &wall_time),
             Entry::Gap { gap } => Some(message::gap(gap, &wall_time)),
-            _ => None,
+            _ => continue,
         };
         let size = told
             .as_ref()
             .map_or(0, |told| serde_json::to_vec(told).map_or(0, |json| json.len() + 1));
-        if bytes + size > INCIDENTS_BYTES && !batch.incidents.is_empty() {
+        let full = batch.incidents.len() == limits::INCIDENTS || bytes + size > INCIDENTS_BYTES;
+        if full && !batch.incidents.is_empty() {
             break;
         }
         bytes += size;
         batch.incidents.extend(told);
-        batch.position = Some(position);
+        batch.position = Some(Position { seq: record.seq, digest });
+        batch.behind.waiting = batch.behind.waiting.saturating_sub(1);
     }
-    let taken = batch.incidents.len() as u64;
-    batch.behind = waiting.map_or(batch.behind + read, |waiting| waiting.max(read)) - taken;
-    batch.walls = walls;
+    if batch.position.is_none() {
+        batch.behind.waiting = 0;
+    }
     Ok(batch)
+}
+
+/// The records behind the acknowledged position. Damaged lines are passed over: what can be read is
+/// handed over, and `journal verify` tells the rest.
+fn records(
+    folder: &Path,
+) -> Result<impl Iterator<Item = Result<Located, OutboxError>>, OutboxError> {
+    let reader = open(folder, acknowledged(folder).as_ref())?;
+    Ok(reader.into_iter().flatten().filter_map(|read| match read {
+        Err(ReadError::Damaged(_)) => None,
+        read => Some(read.map_err(OutboxError::Read)),
+    }))
 }
 
 /// The record behind the acknowledged position; the whole of it when that is of another chain.
