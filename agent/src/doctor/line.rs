@@ -110,7 +110,9 @@ async fn ask_servers(servers: &[SocketAddr], name: &str) -> Vec<(Dns, Observatio
 
 /// The name that matters is the one that heartbeats go to, unless that is an address.
 fn name_to_ask(url: Option<&Url>) -> String {
-    url.and_then(Url::domain).unwrap_or(dns::WELL_KNOWN).to_owned()
+    // No name server knows the names of this machine itself.
+    let asked = url.and_then(Url::domain).filter(|host| !crate::loopback::is_local_name(host));
+    asked.unwrap_or(dns::WELL_KNOWN).to_owned()
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Check> {
