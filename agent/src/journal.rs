@@ -148,6 +148,7 @@ pub use files::HANDED_OVER_FILE;
 pub use handle::{Appended, Appending, Journal, JournalError};
 pub use reader::{Damage, Located, Place, ReadError, Reader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Quantiles, Record, Summary};
+pub(crate) use recovered::is_same_device;
 pub use recovered::{LastRun, Pause, Recovered};
 pub use state::JournalState;
 pub use verify::{Verified, verify};

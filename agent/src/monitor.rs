@@ -133,9 +133,8 @@ impl Monitor {
         }
         match (recovered.pause, recovered.last_run) {
             // The pause goes on, and the gap with it.
-            (Some(pause), _) if !pause.until.rest(&now).is_zero() => {
-                let until = now.later(pause.until.rest(&now));
-                self.pause = Some((pause.since, until));
+            (Some(pause), _) if !pause.rest(&now).is_zero() => {
+                self.pause = Some((pause.since, pause.until));
                 self.tally.lock().look_away(now);
             }
             (Some(pause), _) => self.note_gap(GapCause::Paused, pause.since, now, 0),
@@ -247,7 +246,9 @@ impl Monitor {
     fn unwatched(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
         let mut tally = self.tally.lock();
         tally.look_away(from);
-        tally.watch(to);
+        if self.pause.is_none() {
+            tally.watch(to);
+        }
         drop(tally);
         self.void_before_ms = to.boot_ms;
         if self.pause.is_some() {

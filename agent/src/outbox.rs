@@ -99,10 +99,9 @@ impl Outbox {
             let ready = self.maybe && *self.parts.delivered.borrow_and_update();
             select! {
                 () = sleep_until(self.not_before), if ready => self.hand_over().await,
-                () = self.parts.closed.notified() => {
-                    self.maybe = true;
-                    self.ahead = None;
-                }
+                () = self.parts.closed.notified() => self.look_again(),
+                // One that takes no record may have given way to one that does.
+                Ok(()) = self.parts.client.changed() => self.look_again(),
                 changed = self.parts.delivered.changed() => {
                     if changed.is_err() {
                         return;
@@ -110,6 +109,11 @@ impl Outbox {
                 }
             }
         }
+    }
+
+    fn look_again(&mut self) {
+        self.maybe = true;
+        self.ahead = None;
     }
 
     /// Hands one batch over.
@@ -121,8 +125,9 @@ impl Outbox {
         };
         let (folder, walls) = (self.parts.folder.clone(), self.parts.walls.clone());
         let ahead = self.ahead.take();
+        let now = self.parts.clock.now();
         let read = move || {
-            let survey = ahead.map_or_else(|| survey(&folder, walls), Ok)?;
+            let survey = ahead.map_or_else(|| survey(&folder, walls, now), Ok)?;
             read(&folder, survey)
         };
         let Batch { incidents, position, behind } = match self.disk.run(read).await {
@@ -140,7 +145,10 @@ impl Outbox {
         let outcome = client.hand_over(head, incidents, LIMIT).await;
         match outcome {
             // Nobody is there to take them, now or later.
-            None => self.maybe = false,
+            None => {
+                self.maybe = false;
+                self.say_pending(0);
+            }
             Some(Outcome::Delivered { .. }) => {
                 let folder = self.parts.folder.clone();
                 let noted = self.disk.run(move || acknowledge(&folder, &position)).await;

@@ -32,7 +32,7 @@ use crate::{
 use observer::Observer;
 pub use parts::{Foundation, StartError};
 use parts::{Running, watched};
-use pause::Pause;
+use pause::{Ends, Pause};
 pub use reload::Load;
 use reload::Reloader;
 
@@ -41,6 +41,9 @@ use reload::Reloader;
 const LEAVE_WITHIN: Duration = Duration::from_millis(1_700);
 /// How long the last heartbeat may take.
 const LAST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(1_500);
+/// How long a machine that is about to sleep may still be awake: others that delay it have 5 s with
+/// logind (`InhibitDelayMaxSec`), and 30 s on macOS. After that it is thought to stay awake.
+const FALL_ASLEEP_WITHIN: Duration = Duration::from_mins(2);
 /// How long the record may take to note the end.
 const RECORD_LIMIT: Duration = Duration::from_millis(500);
 
@@ -131,14 +134,16 @@ impl Service {
     pub async fn run(mut self) {
         self.say_start();
         let mut state = State::Running;
+        let mut is_to_sleep = false;
         loop {
             self.running.use_client(self.reporter.as_ref().map(|reporter| &reporter.client));
-            let next = self.serve(state).await;
+            let next = self.serve(state, is_to_sleep).await;
             self.remember_sequence();
             state = State::Running;
             match next {
                 Next::Change(change) => {
                     Change { settings: self.settings, reporter: self.reporter } = *change;
+                    self.announce_pause_again();
                     self.running.tell(Message::Change(Box::new(watched(&self.settings))));
                     self.say_start();
                 }
@@ -147,8 +152,13 @@ impl Service {
                     self.end_pause(reply);
                     state = State::Resumed;
                 }
-                Next::Sleep(permit) => self.sleep(permit).await,
+                Next::Sleep(permit) => {
+                    self.sleep(permit).await;
+                    (is_to_sleep, state) = (true, State::Resumed);
+                }
                 Next::Wake => {
+                    is_to_sleep = false;
+                    self.announce_pause_again();
                     self.running.tell(Message::Wake);
                     state = State::Resumed;
                 }
@@ -166,18 +176,22 @@ impl Service {
     }
 
     /// Sends heartbeats, the first in `state`, until something happens that ends them. While paused it
-    /// sends one that announces the silence, until that is delivered.
-    async fn serve(&mut self, state: State) -> Next {
+    /// sends one that announces the silence, until that is delivered. A machine that is to sleep sends
+    /// none, as that would take the announced silence back, unless it does not sleep in the end.
+    async fn serve(&mut self, state: State, is_to_sleep: bool) -> Next {
         let Self { settings, reporter, sequence, pause, running } = self;
         let (client, observer) = match reporter {
             Some(Reporter { client, observer }) => (Some(&*client), Some(observer)),
             None => (None, None),
         };
         let pacing = Pacing::new(&settings.heartbeat);
-        let until = pause.as_ref().map(|pause| pause.until);
+        let ends = pause.as_ref().map(|pause| pause.ends);
         let told = settings.heartbeat.kind == HeartbeatKind::Ispmon;
         let clock = &running.clock;
         let beats = async {
+            if is_to_sleep {
+                time::sleep(FALL_ASLEEP_WITHIN).await;
+            }
             match pause {
                 // A dead-man's switch knows nothing but signs of life, and this would be one more.
                 Some(pause) => pause.announce(client.filter(|_| told), pacing, clock).await,
@@ -185,7 +199,7 @@ impl Service {
             }
         };
         pin!(beats);
-        let over = pause_over(until, clock);
+        let over = pause_over(ends, clock);
         pin!(over);
         loop {
             let loaded = select! {
@@ -204,7 +218,7 @@ impl Service {
                     ControlRequest::Pause { time } => {
                         return Next::Pause(clock.now().later(time), reply);
                     }
-                    ControlRequest::Resume if until.is_some() => return Next::Resume(Some(reply)),
+                    ControlRequest::Resume if ends.is_some() => return Next::Resume(Some(reply)),
                     ControlRequest::Resume => {
                         reply.send(&Answer::NotPaused);
                         continue;
@@ -283,6 +297,13 @@ impl Service {
         });
     }
 
+    /// Something else was told since, or nobody has been told yet.
+    fn announce_pause_again(&self) {
+        if let Some(pause) = &self.pause {
+            pause.announce_again();
+        }
+    }
+
     fn end_pause(&mut self, reply: Option<Reply>) {
         let Some(pause) = self.pause.take() else { return };
         let caller = reply.as_ref().map(Reply::caller);
@@ -296,7 +317,7 @@ impl Service {
     /// Tells the cloud of the machine's sleep, then lets it sleep.
     async fn sleep(&self, permit: Permit) {
         self.running.tell(Message::Sleep);
-        let quiet = self.settings.heartbeat.quiet_after_sleep;
+        let quiet = self.settings.heartbeat.quiet_after_sleep.max(self.rest_of_pause());
         self.announce(State::Sleeping, quiet, LAST_HEARTBEAT_LIMIT).await;
         permit.release();
     }
@@ -313,10 +334,15 @@ impl Service {
         // A hanging disk must not keep the cloud from being told.
         let _ = timeout(RECORD_LIMIT, noted).await;
         let quiet = self.settings.heartbeat.quiet_after_stop;
-        // A pause that was announced for longer still holds.
-        let rest = self.pause.as_ref().map(|pause| pause.rest(&self.running.clock.now()));
+        let quiet = quiet.max(self.rest_of_pause());
         let limit = LEAVE_WITHIN.saturating_sub(begun.elapsed()).min(LAST_HEARTBEAT_LIMIT);
-        self.announce(State::Stopping, quiet.max(rest.unwrap_or_default()), limit).await;
+        self.announce(State::Stopping, quiet, limit).await;
+    }
+
+    /// How much is left of a pause: what was announced for it still holds.
+    fn rest_of_pause(&self) -> Duration {
+        let pause = self.pause.as_ref();
+        pause.map(|pause| pause.rest(&self.running.clock.now())).unwrap_or_default()
     }
 
     /// Announces a silence, within `limit`.
@@ -340,9 +366,9 @@ impl Service {
 }
 
 /// Waits until a pause is over, for ever without one.
-async fn pause_over(until: Option<Stamp>, clock: &Clock) {
-    let Some(until) = until else { return future::pending().await };
-    while let rest = until.rest(&clock.now())
+async fn pause_over(ends: Option<Ends>, clock: &Clock) {
+    let Some(ends) = ends else { return future::pending().await };
+    while let rest = ends.rest(&clock.now())
         && !rest.is_zero()
     {
         // The machine may sleep meanwhile, which this timer does not count.

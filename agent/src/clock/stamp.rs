@@ -85,6 +85,13 @@ impl Stamp {
         self.moved(self.boot_ms.saturating_sub(milliseconds))
     }
 
+    /// The same moment with the wall clock that it should have had: that which fits to `now`, when this
+    /// is of the same boot.
+    #[must_use]
+    pub fn corrected(&self, now: &Self) -> Self {
+        if self.boot == now.boot { now.moved(self.boot_ms) } else { *self }
+    }
+
     /// The moment of this boot at which its clock showed `boot_ms`.
     fn moved(&self, boot_ms: u64) -> Self {
         let wall_of_boot = self.wall.as_millisecond().saturating_sub_unsigned(self.boot_ms);

@@ -11,6 +11,7 @@ use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock,
     config::{Sources, load_without_key},
+    event::Chain,
     exit::Exit,
     history::{Collector, Head, History, PastIncident, Period},
     journal::{ReadError, Reader, last_alive},
@@ -87,7 +88,7 @@ impl FoundRecord {
         let mut trouble = None;
         for folder in &folders {
             match Reader::open(folder) {
-                Ok(reader) => return Self::read(folder, reader).map_err(|error| refuse(&error)),
+                Ok(reader) => return Ok(Self::read(folder, reader)),
                 Err(ReadError::Absent { .. }) => {}
                 Err(error) => {
                     trouble.get_or_insert(error);
@@ -97,7 +98,8 @@ impl FoundRecord {
         Err(trouble.map_or_else(|| nowhere(&folders), |error| refuse(&error)))
     }
 
-    fn read(folder: &Path, reader: Reader) -> Result<Self, ReadError> {
+    /// Reads what can be read; the rest is said as damage.
+    fn read(folder: &Path, reader: Reader) -> Self {
         let mut collector = Collector::default();
         let (mut head, mut damage) = (None, None);
         for read in reader {
@@ -109,11 +111,13 @@ impl FoundRecord {
                 Err(ReadError::Damaged(flaw)) => {
                     damage.get_or_insert(flaw.to_string());
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    damage.get_or_insert(Chain(&error).to_string());
+                }
             }
         }
         let history = collector.finish(last_alive(folder), clock::now());
-        Ok(Self { folder: folder.to_owned(), history, head, damage })
+        Self { folder: folder.to_owned(), history, head, damage }
     }
 
     fn view<'a>(&'a self, period: &Period, zone: &'a jiff::tz::TimeZone) -> View<'a> {

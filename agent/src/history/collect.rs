@@ -4,10 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Failure, HourOfRecord, Interval, PastIncident, Phase, walls::Walls};
+use super::{Failure, HourOfRecord, Interval, PastIncident, Phase, incident::spread, walls::Walls};
 use crate::{
     clock::Stamp,
-    journal::{Digest, Entry, Record},
+    journal::{Digest, Entry, Record, is_same_device},
     outage::{Gap, GapCause, Incident, IncidentId},
 };
 
@@ -114,10 +114,12 @@ pub struct Collector {
     records: u64,
     first: Option<Stamp>,
     last: Option<Stamp>,
-    /// Since when nobody watches, when the record says so and has not taken it back.
-    off: Option<(GapCause, Stamp)>,
-    /// From a stop to the start after it: gaps, should no record name them so.
-    pauses: Vec<(GapCause, Stamp, Stamp)>,
+    /// Since when the agent is stopped, when the record says so and has not taken it back.
+    stopped: Option<Stamp>,
+    /// Since when it is paused, which a stop and a start in between do not end.
+    paused: Option<Stamp>,
+    /// From the end of a run to the start after it: gaps, should no record name them so.
+    between_runs: Vec<(Option<GapCause>, Stamp, Stamp)>,
 }
 
 impl Collector {
@@ -126,28 +128,50 @@ impl Collector {
         self.walls.learn(record.at);
         self.records += 1;
         self.first.get_or_insert(record.at);
-        self.last = Some(record.at);
+        let before = self.last.replace(record.at);
         match record.entry {
-            Entry::ChainStarted { device, .. } => self.device = Some(device),
+            Entry::ChainStarted { device, .. } => self.begin(device, before, record.at),
             Entry::AgentStarted { device, .. } => {
-                self.device = Some(device);
-                if let Some((cause, since)) = self.off.take() {
-                    self.pauses.push((cause, since, record.at));
+                self.begin(device, before, record.at);
+                if let Some(since) = self.stopped.take() {
+                    self.between_runs.push((Some(GapCause::Stopped), since, record.at));
                 }
             }
-            Entry::AgentStopped { .. } => self.off = Some((GapCause::Stopped, record.at)),
-            Entry::Paused { .. } => self.off = Some((GapCause::Paused, record.at)),
+            Entry::AgentStopped { .. } => self.stopped = Some(record.at),
+            Entry::Paused { .. } => {
+                self.paused.get_or_insert(record.at);
+            }
             Entry::IncidentOpened { incident }
             | Entry::IncidentChanged { incident }
             | Entry::IncidentClosed { incident } => self.keep(record.seq, incident),
             Entry::Gap { gap } => {
-                self.off = None;
+                self.stopped = None;
+                if gap.cause == GapCause::Paused {
+                    self.paused = None;
+                }
                 self.gaps.push(gap);
             }
             Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
             Entry::RecordsDropped { .. } | Entry::Unknown => {}
         }
+    }
+
+    /// A run of a device begins. Where it has another name than before, nobody goes on with what the
+    /// record left open: that ends where it was last watched, and a gap follows.
+    fn begin(&mut self, device: String, before: Option<Stamp>, at: Stamp) {
+        if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
+            for (_, incident) in self.incidents.values_mut() {
+                let last = incident.segments.last().map_or(incident.started, |last| last.to);
+                incident.ended.get_or_insert(last);
+            }
+            let paused = self.paused.take().map(|since| (Some(GapCause::Paused), since));
+            let silent = before.filter(|_| self.stopped.is_none()).map(|since| (None, since));
+            if let Some((cause, since)) = paused.or(silent) {
+                self.between_runs.push((cause, since, at));
+            }
+        }
+        self.device = Some(device);
     }
 
     /// Keeps an incident's newest form; what opened it is told only once.
@@ -171,20 +195,16 @@ impl Collector {
         let known = alive.map_or(begin, |alive| self.walls.time(&alive));
         let known = known.max(self.walls.time(&last));
         let mut gaps: Vec<_> = self.gaps.iter().map(|gap| self.unwatched(gap)).collect();
-        for (cause, from, to) in &self.pauses {
+        for (cause, from, to) in &self.between_runs {
             let time = Interval::new(self.walls.time(from), self.walls.time(to));
             if !gaps.iter().any(|gap| gap.time.touches(&time)) {
-                gaps.push(Unwatched {
-                    id: None,
-                    cause: Some(*cause),
-                    time,
-                    uncertain_s: 0,
-                    open: false,
-                });
+                gaps.push(Unwatched { id: None, cause: *cause, time, uncertain_s: 0, open: false });
             }
         }
         // The end of the record is not the end of time: since then nobody has watched.
-        let off = self.off.map(|(cause, since)| (Some(cause), self.walls.time(&since)));
+        let paused = self.paused.map(|since| (GapCause::Paused, since));
+        let off = paused.or(self.stopped.map(|since| (GapCause::Stopped, since)));
+        let off = off.map(|(cause, since)| (Some(cause), self.walls.time(&since)));
         let silent = now > known.saturating_add(ALIVE_FOR).unwrap_or(known);
         let end = if off.is_some() || silent { known.max(now) } else { known };
         if let Some((cause, since)) = off.or_else(|| silent.then_some((None, known))) {
@@ -252,6 +272,7 @@ impl Collector {
         }
         PastIncident {
             time: Interval::new(from, to),
+            merged: spread(&recorded, &phases, from),
             phases,
             clock_certain: self.walls.is_certain(recorded.started.boot),
             last_ok: recorded.last_ok.as_ref().map(|stamp| self.walls.time(stamp)),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Interval;
 use crate::outage::{Cause, Incident, Party, Scope};
 
@@ -14,12 +16,15 @@ pub struct PastIncident {
     pub time: Interval,
     /// Its segments.
     pub phases: Vec<Phase>,
+    /// Downtime that the record holds as a sum and a number only, because it merges the earliest of
+    /// many segments: spread evenly over the time that they took.
+    pub merged: Vec<Interval>,
     /// Whether the wall clock of its boot was ever right.
     pub clock_certain: bool,
     /// The last good answer before it, when there was one.
-    pub last_ok: Option<jiff::Timestamp>,
+    pub last_ok: Option<Timestamp>,
     /// When each of the recorded observations was made, in their order.
-    pub observed: Vec<jiff::Timestamp>,
+    pub observed: Vec<Timestamp>,
     /// The number of the record that told of it last.
     pub seq: u64,
 }
@@ -60,8 +65,15 @@ impl PastIncident {
     /// How long the internet was down in it: its segments of a cause that is downtime, without the
     /// times that nobody watched.
     pub fn downtime(&self, unwatched: &[Interval]) -> Duration {
-        let downtime = self.phases.iter().filter(|phase| phase.cause.is_downtime());
-        downtime.map(|phase| Interval::total(&phase.time.without(unwatched))).sum()
+        let down = self.phases.iter().filter(|phase| phase.cause.is_downtime());
+        let down = down.map(|phase| &phase.time).chain(&self.merged);
+        down.map(|time| Interval::total(&time.without(unwatched))).sum()
+    }
+
+    /// What failed in merged segments, as far as the rest tells: the cause that lasted longest there.
+    pub fn merged_cause(&self) -> Cause {
+        let all: Vec<_> = self.phases.iter().filter(|phase| phase.cause.is_downtime()).collect();
+        longest_cause(&all).unwrap_or(Cause::Isp)
     }
 
     /// Whether it can have downtime at all: heartbeats that do not arrive and a line that is merely
@@ -81,11 +93,22 @@ impl PastIncident {
             return Vec::new();
         }
         let unstable = self.recorded.cause == Cause::Unstable;
-        let mut failures: Vec<Failure> = self
+        let runs = self
             .phases
             .split(|phase| unstable && !phase.cause.is_downtime())
-            .filter_map(|run| self.failure(run, unstable, unwatched))
-            .collect();
+            .filter_map(|run| self.failure(run, unstable, unwatched));
+        let merged = self.merged.iter().map(|time| time.without(unwatched));
+        let mut failures: Vec<Failure>;
+        if unstable {
+            let party = self.recorded.party.unwrap_or(Party::Provider);
+            let merged = merged.map(|times| Failure { party, times, over: true });
+            failures = merged.chain(runs).collect();
+        } else {
+            failures = runs.collect();
+            if let Some(only) = failures.first_mut() {
+                only.times.extend(merged.flatten());
+            }
+        }
         if self.is_open()
             && self.phases.last().is_some_and(|last| last.cause.is_downtime())
             && let Some(last) = failures.last_mut()
@@ -111,6 +134,42 @@ impl PastIncident {
         let all: Vec<_> = self.phases.iter().filter(|phase| phase.cause.is_downtime()).collect();
         self.recorded.party == Some(Party::Provider) && longest_cause(&all) == Some(Cause::Dns)
     }
+}
+
+/// The downtime of merged segments, evenly spread: each room gets as much of it, in as many pieces, as
+/// its length is of all rooms.
+pub(super) fn spread(recorded: &Incident, phases: &[Phase], from: Timestamp) -> Vec<Interval> {
+    let down = recorded.segments.iter().filter(|segment| segment.cause.is_downtime());
+    let known: u64 =
+        down.map(|segment| segment.to.boot_ms.saturating_sub(segment.from.boot_ms)).sum();
+    let hidden = Duration::from_millis(recorded.downtime_ms.saturating_sub(known));
+    let merged = phases.iter().filter(|phase| phase.cause == Cause::Unstable);
+    let mut rooms: Vec<Interval> = merged.map(|phase| phase.time).collect();
+    if rooms.is_empty() {
+        // Where nothing could be merged, the earliest segment was dropped.
+        rooms.extend(phases.first().map(|first| Interval::new(from, first.time.from)));
+    }
+    let whole = Interval::total(&rooms);
+    if hidden.is_zero() || whole.is_zero() {
+        return Vec::new();
+    }
+    let runs = phases.split(|phase| !phase.cause.is_downtime()).filter(|run| !run.is_empty());
+    let failures = match recorded.cause {
+        Cause::Unstable => recorded.failures.saturating_sub(runs.count() as u32).max(1),
+        _ => 1,
+    };
+    let mut spread = Vec::new();
+    for room in rooms {
+        let share = room.duration().as_secs_f64() / whole.as_secs_f64();
+        let pieces = ((f64::from(failures) * share).round() as u32).max(1);
+        let step = room.duration() / pieces;
+        let length = (hidden.mul_f64(share) / pieces).min(step);
+        spread.extend((0..pieces).map(|piece| {
+            let from = room.from + step * piece;
+            Interval::new(from, from + length)
+        }));
+    }
+    spread
 }
 
 /// The cause that lasted longest, of equal ones the earlier in the order of the verdict.

@@ -294,3 +294,60 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn merged_segments_count_with_the_downtime_and_the_failures_that_they_had() {
+    // 20 failures of 40 s, of which the record has merged the first 18.
+    let mut unstable = incident(
+        Cause::Unstable,
+        Some(Party::Provider),
+        0,
+        &[(Cause::Unstable, 1_440), (Cause::Isp, 40), (Cause::Up, 40), (Cause::Isp, 40)],
+    );
+    (unstable.downtime_ms, unstable.failures) = (800_000, 20);
+    let history = history([closed(unstable)], 2_000);
+    let account = Account::of(&history, between(0, 2_000));
+    assert_eq!((account.provider.count, account.provider.downtime), (20, seconds(800)));
+    assert_eq!(history.downtime(&history.incidents[0]), seconds(800));
+    // A part of them has its part, and none overlaps another.
+    let account = Account::of(&history, between(0, 720));
+    assert_eq!((account.provider.count, account.provider.downtime), (9, seconds(360)));
+    let failures = history.failures(&history.incidents[0]);
+    let times: Vec<_> = failures.into_iter().flat_map(|failure| failure.times).collect();
+    assert_eq!(Interval::total(&Interval::union(times)), seconds(800));
+}
+
+#[test]
+fn an_incident_with_many_causes_counts_whole_though_the_earliest_are_merged() {
+    let mut long =
+        incident(Cause::Isp, Some(Party::Provider), 0, &[(Cause::Unstable, 600), (Cause::Isp, 60)]);
+    long.downtime_ms = 660_000;
+    let history = history([closed(long)], 1_000);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!((account.provider.count, account.provider.downtime), (1, seconds(660)));
+}
+
+#[test]
+fn what_a_renamed_device_left_open_ends_where_it_was_watched_last() {
+    let mut open = isp(100, 50);
+    open.ended = None;
+    let renamed = |second: u64| {
+        record(at(second), Entry::AgentStarted { version: "0.1.0".into(), device: "attic".into() })
+    };
+    let history =
+        history([record(at(150), Entry::IncidentOpened { incident: open }), renamed(600)], 1_000);
+    assert!(!history.incidents[0].is_open());
+    assert_eq!(history.incidents[0].time, between(100, 150));
+    assert_eq!(history.unwatched(), [between(150, 600)]);
+    assert_eq!(history.device.as_deref(), Some("attic"));
+}
+
+#[test]
+fn a_pause_goes_on_through_a_restart() {
+    let stopped = record(at(300), Entry::AgentStopped { reason: "SIGTERM".into() });
+    let restarted =
+        record(at(310), Entry::AgentStarted { version: "0.1.0".into(), device: "dl-home".into() });
+    let paused = |second: u64| record(at(second), Entry::Paused { until: at(second + 7_200) });
+    let history = history([paused(200), paused(250), stopped, restarted], 1_000);
+    assert_eq!(history.unwatched(), [between(200, 1_000)]);
+}

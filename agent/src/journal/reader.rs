@@ -68,6 +68,14 @@ pub enum ReadError {
         #[source]
         source: io::Error,
     },
+    /// The newest records are gone: the sign of life knows of them.
+    #[error("the newest records are missing: {written} were written, and the last here is {found}")]
+    Missing {
+        /// The number of the newest record that was durable.
+        written: u64,
+        /// The number of the newest record that is here, 0 without any.
+        found: u64,
+    },
     /// A line is damaged. The records behind it are still returned.
     #[error("the journal is damaged")]
     Damaged(#[source] Damage),
@@ -243,10 +251,14 @@ impl Reader {
 /// When the agent that writes to a folder was last known to run; `None` when nothing was noted yet. It
 /// is noted each minute.
 pub fn last_alive(folder: &Path) -> Option<Stamp> {
+    sign_of_life(folder).map(|alive| alive.at)
+}
+
+pub(super) fn sign_of_life(folder: &Path) -> Option<Alive> {
     let mut bytes = Vec::new();
     let file = File::open(folder.join(files::ALIVE)).ok()?;
     file.take(alive::BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
-    Alive::from_bytes(&bytes).map(|alive| alive.at)
+    Alive::from_bytes(&bytes)
 }
 
 impl Iterator for Reader {

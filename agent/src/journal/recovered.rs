@@ -1,6 +1,6 @@
 //! What the record says about the time before this start.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     alive::Alive,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     clock::Stamp,
+    control::LONGEST_PAUSE,
     outage::{GapCause, Incident},
 };
 
@@ -62,6 +63,20 @@ pub struct Pause {
     pub until: Stamp,
 }
 
+impl Pause {
+    /// How much of it is left at `now`. Across a start of the machine only the wall clocks know, and
+    /// these may be wrong, so it is never more than the whole, nor than the longest pause there is.
+    pub fn rest(&self, now: &Stamp) -> Duration {
+        self.until.rest(now).min(self.longest())
+    }
+
+    /// How long it can last from now on, whatever the clocks say.
+    pub fn longest(&self) -> Duration {
+        let whole = self.until.since(&self.since).unwrap_or(LONGEST_PAUSE);
+        whole.min(LONGEST_PAUSE)
+    }
+}
+
 /// Gathers [`Recovered`] from records, in bounded memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
@@ -91,7 +106,11 @@ impl History {
                 self.remember(incident);
             }
             Entry::IncidentClosed { incident } => self.open.retain(|open| open.id != incident.id),
-            Entry::Paused { until } => self.pause = Some(Pause { since: record.at, until }),
+            Entry::Paused { until } => {
+                // Another time for a pause that goes on; it is one, from its beginning.
+                let since = self.pause.map_or(record.at, |pause| pause.since);
+                self.pause = Some(Pause { since, until });
+            }
             Entry::Gap { gap } if gap.cause == GapCause::Paused => self.pause = None,
             Entry::Hour { summary } => {
                 self.hours.push_back(summary);
@@ -166,6 +185,6 @@ fn last_run(last: Stamp, stopped: bool, alive: Option<Alive>, now: Stamp) -> Las
 }
 
 /// Whether two names mean one device: trimmed and in lower case, as everywhere.
-pub(super) fn is_same_device(one: &str, other: &str) -> bool {
+pub(crate) fn is_same_device(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use ispmon_wire::JournalHead;
 
 use super::{
-    reader::{ReadError, Reader},
+    reader::{ReadError, Reader, sign_of_life},
     record::Entry,
     walls::Walls,
 };
@@ -32,12 +32,15 @@ pub struct Verified {
     pub problems: u64,
 }
 
-/// Reads every line in a folder and compares it with the one before.
+/// Reads every line in a folder and compares it with the one before, and the last one with the sign of
+/// life.
 ///
 /// # Errors
 /// [`ReadError`] of opening the journal: there is none, or it cannot be read at all.
 pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
     let mut verified = Verified::default();
+    // It names durable records alone, so whatever it knows must come after it was read.
+    let written = sign_of_life(folder).map_or(0, |alive| alive.seq);
     for read in Reader::open(folder)? {
         let located = match read {
             Ok(located) => located,
@@ -57,6 +60,11 @@ pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
             verified.chains += 1;
             verified.newest_reason = reason;
         }
+    }
+    let found = verified.head.as_ref().map_or(0, |head| head.seq);
+    if written > found {
+        verified.problems += 1;
+        verified.first_problem.get_or_insert(ReadError::Missing { written, found });
     }
     Ok(verified)
 }

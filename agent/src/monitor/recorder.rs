@@ -78,7 +78,9 @@ impl Recorder {
         };
         self.remember(&transition);
         let writing = self.append(entry, at);
-        self.writing.push_back(Writing { transition: Some(transition), quiet, ..writing });
+        // The record keeps what the clock showed, and its readers know better; the log's do not.
+        let transition = Some(transition.corrected(&at));
+        self.writing.push_back(Writing { transition, quiet, ..writing });
     }
 
     fn append(&self, entry: Entry, at: Stamp) -> Writing {

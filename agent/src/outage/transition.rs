@@ -1,6 +1,7 @@
 //! What changes in the agent's knowledge of outages.
 
-use super::{Gap, Incident};
+use super::{Gap, Incident, Segment};
+use crate::clock::Stamp;
 
 /// A change that the journal keeps before anything else hears of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,4 +17,89 @@ pub enum Transition {
     Closed(Incident),
     /// A time that nobody watched is over.
     Watched(Gap),
+}
+
+impl Transition {
+    /// The same with the wall clocks that moments of this boot should have had, as is known `now`: what
+    /// people read must not tell of a clock that was wrong.
+    #[must_use]
+    pub fn corrected(self, now: &Stamp) -> Self {
+        match self {
+            Self::Opened(incident) => Self::Opened(incident.corrected(now)),
+            Self::Changed(incident) => Self::Changed(incident.corrected(now)),
+            Self::Progressed(incident) => Self::Progressed(incident.corrected(now)),
+            Self::Closed(incident) => Self::Closed(incident.corrected(now)),
+            Self::Watched(gap) => Self::Watched(Gap {
+                started: gap.started.corrected(now),
+                ended: gap.ended.corrected(now),
+                ..gap
+            }),
+        }
+    }
+}
+
+impl Incident {
+    fn corrected(mut self, now: &Stamp) -> Self {
+        self.started = self.started.corrected(now);
+        self.last_ok = self.last_ok.map(|stamp| stamp.corrected(now));
+        self.ended = self.ended.map(|stamp| stamp.corrected(now));
+        for Segment { from, to, .. } in &mut self.segments {
+            (*from, *to) = (from.corrected(now), to.corrected(now));
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        clock::BootId,
+        outage::{Cause, GapCause, IncidentId, Party, Scope},
+    };
+
+    #[test]
+    fn what_people_read_has_the_clock_that_was_learned_since() {
+        let boot: BootId = "00000000-0000-0000-0000-000000000001".parse().expect("a boot id");
+        let stamp = |boot, boot_ms, wall: &str| Stamp {
+            boot,
+            boot_ms,
+            wall: wall.parse().expect("a time"),
+        };
+        let started = stamp(boot, 10_000, "1970-01-01T00:00:10Z");
+        let ended = stamp(boot, 250_000, "2027-01-01T09:30:10Z");
+        let incident = Incident {
+            id: IncidentId::new(started, &mut Rng::with_seed(1)),
+            scope: Scope::Internet,
+            cause: Cause::Isp,
+            party: Some(Party::Provider),
+            started,
+            last_ok: None,
+            ended: Some(ended),
+            downtime_ms: 240_000,
+            failures: 1,
+            segments: vec![Segment { cause: Cause::Isp, from: started, to: ended }],
+            evidence: Vec::new(),
+        };
+        let wall = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let Transition::Closed(shown) = Transition::Closed(incident).corrected(&ended) else {
+            panic!("it is what it was")
+        };
+        assert_eq!(shown.started.wall, wall("2027-01-01T09:26:10Z"));
+        assert_eq!(shown.segments[0].from.wall, wall("2027-01-01T09:26:10Z"));
+        assert_eq!((shown.started.boot_ms, shown.ended), (10_000, Some(ended)));
+        // Of another boot nothing is known here.
+        let before = stamp(BootId::UNKNOWN, 5_000, "2026-12-31T10:00:00Z");
+        let id = IncidentId::new(started, &mut Rng::with_seed(2));
+        let cause = GapCause::PowerLost;
+        let gap = Gap { id, cause, started: before, ended: started, uncertain_s: 120 };
+        let Transition::Watched(shown) = Transition::Watched(gap).corrected(&ended) else {
+            panic!("it is what it was")
+        };
+        assert_eq!(shown.started, before);
+        assert_eq!(shown.ended.wall, wall("2027-01-01T09:26:10Z"));
+    }
 }

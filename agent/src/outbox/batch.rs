@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::message;
-use crate::journal::{Digest, Entry, HANDED_OVER_FILE, Located, ReadError, Reader, Walls};
+use crate::{
+    clock::Stamp,
+    journal::{Digest, Entry, HANDED_OVER_FILE, Located, ReadError, Reader, Walls},
+};
 
 /// The most bytes of a batch's incidents, so that the whole message stays below its limit.
 const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
@@ -56,16 +59,17 @@ pub(super) enum OutboxError {
     Write(PathBuf, #[source] io::Error),
 }
 
-/// Reads the record to its end, because the newest record of a boot knows its clock best. `walls` knows
-/// the clocks of boots that are not in the record any more.
-pub(super) fn survey(folder: &Path, mut walls: Walls) -> Result<Survey, OutboxError> {
+/// Reads the record to its end, because the newest record of a boot knows its clock best; what this
+/// boot's clock shows `now` may be newer still. `walls` knows the clocks of boots that are not in the
+/// record any more.
+pub(super) fn survey(folder: &Path, mut walls: Walls, now: Stamp) -> Result<Survey, OutboxError> {
     let mut waiting = 0;
-    for record in records(folder)? {
-        let Located { record, .. } = record?;
+    for Located { record, .. } in records(folder)? {
         walls.learn(&record.at);
         waiting +=
             u64::from(matches!(record.entry, Entry::IncidentClosed { .. } | Entry::Gap { .. }));
     }
+    walls.learn(&now);
     Ok(Survey { walls, waiting })
 }
 
@@ -74,8 +78,7 @@ pub(super) fn survey(folder: &Path, mut walls: Walls) -> Result<Survey, OutboxEr
 pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> {
     let mut batch = Batch { incidents: Vec::new(), position: None, behind: survey };
     let mut bytes = 0;
-    for record in records(folder)? {
-        let Located { record, digest, .. } = record?;
+    for Located { record, digest, .. } in records(folder)? {
         let wall_time = |stamp: &_| batch.behind.walls.wall(stamp);
         let told = match &record.entry {
             Entry::IncidentClosed { incident } => message::incident(incident, &wall_time),
@@ -100,19 +103,18 @@ pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> 
     Ok(batch)
 }
 
-/// The records behind the acknowledged position. Damaged lines are passed over: what can be read is
-/// handed over, and `journal verify` tells the rest.
-fn records(
-    folder: &Path,
-) -> Result<impl Iterator<Item = Result<Located, OutboxError>>, OutboxError> {
+/// The records behind the acknowledged position. Damaged lines and files that cannot be read are passed
+/// over: what can be read is handed over, and `journal verify` tells the rest.
+fn records(folder: &Path) -> Result<impl Iterator<Item = Located>, OutboxError> {
     let reader = open(folder, acknowledged(folder).as_ref())?;
-    Ok(reader.into_iter().flatten().filter_map(|read| match read {
-        Err(ReadError::Damaged(_)) => None,
-        read => Some(read.map_err(OutboxError::Read)),
-    }))
+    Ok(reader.into_iter().flatten().filter_map(Result::ok))
 }
 
-/// The record behind the acknowledged position; the whole of it when that is of another chain.
+/// The record behind the acknowledged position.
+///
+/// Where the record at that position cannot be read any more, what follows is known by its number,
+/// because numbers never come twice in a folder. The whole record is taken only when another one
+/// stands at that position, or all are older: then somebody has put another record there.
 fn open(folder: &Path, acknowledged: Option<&Position>) -> Result<Option<Reader>, OutboxError> {
     let whole = || match Reader::open(folder) {
         Ok(reader) => Ok(Some(reader)),
@@ -121,14 +123,11 @@ fn open(folder: &Path, acknowledged: Option<&Position>) -> Result<Option<Reader>
     };
     let Some(Position { seq, digest }) = acknowledged else { return whole() };
     let Some(reader) = whole()? else { return Ok(None) };
-    let mut reader = reader.after(seq.saturating_sub(1));
-    match reader.next() {
-        Some(Ok(located)) if located.record.seq == *seq && located.digest == *digest => {
-            Ok(Some(reader))
-        }
-        // An id that is handed over twice counts once, so starting over does no harm.
-        _ => whole(),
-    }
+    let first = reader.after(seq.saturating_sub(1)).find_map(Result::ok);
+    let is_known = first.is_some_and(|first| first.record.seq != *seq || first.digest == *digest);
+    // An id that is handed over twice counts once, at least for as long as it is remembered.
+    let reader = whole()?;
+    Ok(if is_known { reader.map(|reader| reader.after(*seq)) } else { reader })
 }
 
 /// What was acknowledged last. A file that cannot be read is the same as none: everything is handed

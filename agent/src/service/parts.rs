@@ -87,8 +87,9 @@ impl Foundation {
     pub(super) fn pause(&self) -> Option<Pause> {
         let recovered = self.recovered.pause?;
         let now = self.clock.now();
-        let rest = recovered.until.rest(&now);
-        (!rest.is_zero()).then(|| Pause::begin(recovered.since, now.later(rest)))
+        let rest = recovered.rest(&now);
+        (!rest.is_zero())
+            .then(|| Pause::go_on(recovered.since, recovered.until, now.later(recovered.longest())))
     }
 }
 
@@ -198,8 +199,9 @@ impl Running {
 impl Beats {
     /// Tells what came of a heartbeat.
     pub(super) fn tell(&self, outcome: &Outcome, wait: Duration) {
-        self.delivered.send_replace(matches!(outcome, Outcome::Delivered { .. }));
+        // The monitor first: the answer may put the clock right, and what is handed over needs that.
         self.send(Message::Heartbeat { outcome: outcome.clone(), wait });
+        self.delivered.send_replace(matches!(outcome, Outcome::Delivered { .. }));
     }
 
     fn send(&self, message: Message) {

@@ -23,15 +23,40 @@ pub(super) struct Pause {
     /// When it began.
     pub(super) since: Stamp,
     /// When it ends by itself.
-    pub(super) until: Stamp,
+    pub(super) ends: Ends,
     /// Whether the cloud knows of it; nothing until it was tried.
     announced: watch::Sender<Option<bool>>,
+}
+
+/// When a pause ends by itself: the earlier of two moments.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    until: Stamp,
+    /// In the present boot. The wall clock, by which a pause from before it ends, may be wrong.
+    latest: Stamp,
+}
+
+impl Ends {
+    /// How much of it is left at `now`.
+    pub(super) fn rest(&self, now: &Stamp) -> Duration {
+        self.until.rest(now).min(self.latest.rest(now))
+    }
 }
 
 impl Pause {
     /// A pause that nobody knows of yet.
     pub(super) fn begin(since: Stamp, until: Stamp) -> Self {
-        Self { since, until, announced: watch::Sender::new(None) }
+        Self::go_on(since, until, until)
+    }
+
+    /// One that an earlier run began, and that must be over at `latest`.
+    pub(super) fn go_on(since: Stamp, until: Stamp, latest: Stamp) -> Self {
+        Self { since, ends: Ends { until, latest }, announced: watch::Sender::new(None) }
+    }
+
+    /// Has the cloud told of it once more: what it heard meanwhile may say something else.
+    pub(super) fn announce_again(&self) {
+        self.announced.send_replace(None);
     }
 
     /// Tells, for [`ANSWER_WITHIN`] at most, whether the cloud knows of it by then.
@@ -45,7 +70,7 @@ impl Pause {
 
     /// How much of it is left at `now`.
     pub(super) fn rest(&self, now: &Stamp) -> Duration {
-        self.until.rest(now)
+        self.ends.rest(now)
     }
 
     /// Tells the cloud, again and again until it knows: silence that it does not know of alarms.

@@ -69,6 +69,19 @@ fn the_first_changed_record_is_named() {
 }
 
 #[test]
+fn that_the_newest_records_were_taken_away_is_known_from_the_sign_of_life() {
+    let folder = written();
+    let path = folder.path().join("journal.ndjson");
+    let text = fs::read_to_string(&path).expect("it is there");
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    fs::write(&path, lines[..2].concat()).expect("it is ours");
+    let (code, output, errors) = verify(folder.path());
+    assert_eq!((code, errors.as_str()), (Some(1), ""));
+    let named = "DAMAGED: the newest records are missing: 3 were written, and the last here is 2";
+    assert!(output.contains(named), "{output}");
+}
+
+#[test]
 fn the_last_line_of_a_running_agent_may_be_incomplete() {
     let folder = written();
     let path = folder.path().join("journal.ndjson");

@@ -173,16 +173,18 @@ fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String 
         if !incident.is_outage() {
             continue;
         }
-        for phase in incident.phases.iter().filter(|phase| phase.cause.is_downtime()) {
+        let phases = incident.phases.iter().map(|phase| (phase.cause, phase.time));
+        let merged = incident.merged.iter().map(|time| (incident.merged_cause(), *time));
+        for (cause, time) in merged.chain(phases.filter(|(cause, _)| cause.is_downtime())) {
             let party =
-                phase.cause.party(recorded.party == Some(Party::Provider)).unwrap_or(Party::Other);
-            let index = down.iter().position(|it| (it.0, it.1) == (phase.cause, party));
+                cause.party(recorded.party == Some(Party::Provider)).unwrap_or(Party::Other);
+            let index = down.iter().position(|it| (it.0, it.1) == (cause, party));
             let index = index.unwrap_or_else(|| {
-                down.push((phase.cause, party, String::new()));
+                down.push((cause, party, String::new()));
                 down.len() - 1
             });
             let band = marks::band_of(party, HEIGHT);
-            for time in phase.time.without(view.history.unwatched()) {
+            for time in time.without(view.history.unwatched()) {
                 paths.add(&mut down[index].2, time, band, SHORTEST);
             }
         }
