@@ -4,6 +4,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
+    time::Duration,
 };
 
 use ispmon_agent::journal::{Appended, Entry, Journal};
@@ -23,6 +24,8 @@ fn written() -> TempDir {
             let appended = journal.append(entry, at(seconds)).await;
             assert!(matches!(appended, Appended::Durable { .. }));
         }
+        journal.note_alive(at(3_600));
+        journal.close(Duration::from_mins(1)).await;
     });
     folder
 }
