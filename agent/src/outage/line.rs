@@ -327,18 +327,30 @@ impl Line {
         random: &mut Rng,
     ) -> Vec<Transition> {
         let open = self.open.as_ref().map(|open| (open.scope(), open.is_unstable()));
+        if let (Some((was, true)), Target::Down(scope), Some(since)) =
+            (open, target, self.quiet_since)
+            && was != scope
+        {
+            // What fails now is something else than what failed again and again, and counts anew.
+            self.begun.clear();
+            let mut transitions = self.end(Some(since), now);
+            transitions.extend(self.begin(scope, None, suspicion, now, random));
+            return transitions;
+        }
         match (open, target) {
             (None, Target::Up | Target::Wait) => Vec::new(),
             (None, Target::Down(scope)) => self.begin(scope, None, suspicion, now, random),
             (Some(_), Target::Wait) => self.wait(now),
-            (Some((_, true)), Target::Down(_)) => self.fail_again(suspicion, now),
+            (Some((was, true)), Target::Down(scope)) if was == scope => {
+                self.fail_again(suspicion, now)
+            }
             (Some((_, true)), Target::Up) => self.pause_unstable(returned.unwrap_or(now), now),
             (Some((_, false)), Target::Up) => self.end(returned, now),
             (Some((was, false)), Target::Down(scope)) if was == scope => self.go_on(suspicion, now),
-            (Some((Scope::Internet, false)), Target::Down(scope)) => {
+            (Some((Scope::Internet, _)), Target::Down(scope)) => {
                 self.half_return(scope, returned, suspicion, now, random)
             }
-            (Some((was, false)), Target::Down(scope)) => {
+            (Some((was, _)), Target::Down(scope)) => {
                 let began = self.failing_since(scope, was).unwrap_or(now);
                 let at = returned.map_or(began, |at| later(at, began));
                 let started = self.open.as_ref().map_or(at, OpenIncident::started);

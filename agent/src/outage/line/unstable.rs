@@ -1,6 +1,6 @@
 //! A line that fails and returns again and again: one incident that counts, until it has been quiet.
 
-use super::{Cause, Line, Scope, Standing, Suspicion, Transition, elapsed, later};
+use super::{Cause, Line, OpenIncident, Scope, Suspicion, Transition, elapsed, later};
 use crate::clock::Stamp;
 
 impl Line {
@@ -24,15 +24,7 @@ impl Line {
         now: Stamp,
     ) -> Vec<Transition> {
         let Some(quiet_since) = self.quiet_since.take() else { return self.go_on(suspicion, now) };
-        let judged = self.judged();
-        let scope = if judged.iter().all(|family| family.standing(now) == Standing::Down) {
-            Scope::Internet
-        } else {
-            judged
-                .iter()
-                .find(|family| family.standing(now) == Standing::Down)
-                .map_or(Scope::Internet, |family| family.family.into())
-        };
+        let scope = self.open.as_ref().map_or(Scope::Internet, OpenIncident::scope);
         let from = later(self.first_fail(scope, now), quiet_since);
         self.mark_down(scope, now);
         let soft = self.soft_cause(suspicion, now).map(|(cause, _)| cause);
