@@ -33,7 +33,7 @@ use crate::{
         BeatOutcome, Cause, Evidence, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
         Scope, SettleReason, Transition,
     },
-    probe::{Link, link::Links},
+    probe::{Family, Link, link::Links},
 };
 pub use histogram::Histogram;
 pub use message::{Message, Parts, SharedTally, Watched};
@@ -273,10 +273,27 @@ impl Monitor {
         self.schedule.resume(Duration::from_millis(now.boot_ms));
     }
 
-    fn look_at_links(&mut self, now: Stamp) {
-        for evidence in self.prober.look_at_links() {
+    /// Asks the kernel how the anchors are reached, and returns whether that has changed. Whoever finds
+    /// that a link has come up says so, be it the first to look or not.
+    fn look_at_links(&mut self, now: Stamp) -> bool {
+        let before = self.prober.links().clone();
+        let evidence = self.prober.look_at_links();
+        let after = self.prober.links();
+        let returned = |(before, after): (&Option<Link>, &Option<Link>)| {
+            let network =
+                |link: &Link| link.route().map(|route| (route.index, route.gateway, route.source));
+            let (Some(before), Some(after)) = (before, after) else { return false };
+            network(after).is_some() && network(after) != network(before)
+        };
+        let has_returned = before.iter().zip(after).any(returned);
+        let has_changed = *after != before;
+        if has_returned {
+            self.learn(&Evidence::Settle(SettleReason::LinkUp), now);
+        }
+        for evidence in evidence {
             self.learn(&evidence, now);
         }
+        has_changed
     }
 
     /// The kernel says that something about interfaces, addresses or routes may have changed.
@@ -285,27 +302,10 @@ impl Monitor {
             return;
         }
         let now = self.clock.now();
-        let before = self.prober.links().clone();
-        let evidence = self.prober.look_at_links();
-        let after = self.prober.links();
-        if *after == before {
-            return;
+        if self.look_at_links(now) {
+            self.schedule.hurry();
+            self.show();
         }
-        let returned = |(before, after): (&Option<Link>, &Option<Link>)| {
-            let network = |link: &Option<Link>| {
-                let route = link.as_ref().and_then(Link::route);
-                route.map(|route| (route.index, route.gateway, route.source))
-            };
-            network(after).is_some() && network(after) != network(before)
-        };
-        if before.iter().zip(after).any(returned) {
-            self.learn(&Evidence::Settle(SettleReason::LinkUp), now);
-        }
-        for evidence in evidence {
-            self.learn(&evidence, now);
-        }
-        self.schedule.hurry();
-        self.show();
     }
 
     /// Takes in an answer.
@@ -396,6 +396,11 @@ impl Monitor {
                 self.watched = *watched;
                 self.machine.set_settle(self.watched.probe.settle);
                 self.look_at_links(now);
+                for (place, family) in Family::BOTH.into_iter().enumerate() {
+                    if self.prober.links()[place].is_none() {
+                        self.learn(&Evidence::NoAnchors { family }, now);
+                    }
+                }
             }
             Message::Pending(count) => self.picture.pending(count),
             Message::Stop { .. } => {}

@@ -34,6 +34,9 @@ const GATEWAY_LIMIT: Duration = Duration::from_millis(1_500);
 /// end of their failure is known to 2 s, which is the time between two questions then.
 const DNS_LIMIT: Duration = Duration::from_secs(2);
 
+/// How [`dns`] calls the answer that there is no such name.
+const NXDOMAIN: &str = "nxdomain";
+
 /// What a question brought, as it comes in.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -89,13 +92,17 @@ impl Prober {
     }
 
     /// Asks the kernel how the anchors would be reached now, and returns what it says of the families
-    /// that have any.
+    /// that have any: of the first that there is a way to, for a network may bar one of them.
     pub(super) fn look_at_links(&mut self) -> Vec<Evidence> {
         let asked = self.clock.now();
         let mut evidence = Vec::new();
         for (family, anchors) in Family::BOTH.into_iter().zip(&self.anchors) {
-            let Some(anchor) = anchors.first() else { continue };
-            let link = link::link_to(anchor.ip());
+            let Some((first, others)) = anchors.split_first() else { continue };
+            let mut link = link::link_to(first.ip());
+            if link.route().is_none() {
+                let mut others = others.iter().map(|anchor| link::link_to(anchor.ip()));
+                link = others.find(|link| link.route().is_some()).unwrap_or(link);
+            }
             self.links[index(family)] = Some(link.clone());
             evidence.push(Evidence::Link { family, link, asked });
         }
@@ -145,7 +152,7 @@ impl Prober {
                 Ok(Connected { end: Connect::Connected, took, .. }) => Some(took),
                 Ok(_) | Err(_) => None,
             };
-            let mut evidence = vec![Evidence::Probe { family, sent, rtt }];
+            let mut evidence = vec![Evidence::Probe { family, anchor, sent, rtt }];
             if rtt.is_none() {
                 evidence.push(Evidence::Doubt { family: Some(family), since: sent });
             }
@@ -240,7 +247,18 @@ impl Prober {
                 }
                 dns::ask_system(&resolver, &name, DNS_LIMIT, &clock).await
             };
-            let ((direct, one), (mut system, other)) = tokio::join!(directly, by_system);
+            let ((mut direct, one), (mut system, other)) = tokio::join!(directly, by_system);
+            // That one name does not exist is no fault of name servers that know another.
+            if name != dns::WELL_KNOWN {
+                if let (NXDOMAIN, Some(server)) = (one.answer.as_str(), server) {
+                    let known = dns::ask_directly(server, dns::WELL_KNOWN, DNS_LIMIT, &clock);
+                    direct = answered_or(direct, known.await.0);
+                }
+                if other.answer == NXDOMAIN {
+                    let known = dns::ask_system(&resolver, dns::WELL_KNOWN, DNS_LIMIT, &clock);
+                    system = answered_or(system, known.await.0);
+                }
+            }
             if set.is_some() {
                 system = direct;
             }
@@ -284,6 +302,11 @@ fn send(
 fn nobody(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
     let (target, answer) = (String::new(), "not_asked".to_owned());
     Observation { probe, target, family, answer, ms: None, at }
+}
+
+/// What became of a name, or that another one was answered.
+fn answered_or(answer: Dns, of_another: Dns) -> Dns {
+    if of_another == Dns::Answered { Dns::Answered } else { answer }
 }
 
 fn gateway_of(link: &Link) -> Option<IpAddr> {

@@ -1,6 +1,6 @@
 //! What the probes tell the incident machine.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use super::{Gap, Observation};
 use crate::{
@@ -30,10 +30,17 @@ pub enum Evidence {
     Probe {
         /// Its family.
         family: Family,
+        /// Who was asked.
+        anchor: SocketAddr,
         /// When it was sent.
         sent: Stamp,
         /// How long the answer took, at most a second; `None` when it was lost.
         rtt: Option<Duration>,
+    },
+    /// None of the anchors is of this family any more: nothing known of it still counts.
+    NoAnchors {
+        /// Which family.
+        family: Family,
     },
     /// A connect has failed or is unanswered after a second, or a heartbeat has failed.
     Doubt {

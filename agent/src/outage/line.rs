@@ -238,6 +238,7 @@ impl Line {
     /// Decides whether an incident has outlasted a time that nobody watched: it has ended in it when
     /// the first round of one of its families is good, and goes on when no family could still be so.
     fn decide_unwatched(&mut self, now: Stamp) -> Vec<Transition> {
+        let one_is_up = self.one_is_up(now);
         let Some(open) = &mut self.open else { return Vec::new() };
         let scope = open.scope();
         let concerned: Vec<_> = self
@@ -256,6 +257,12 @@ impl Line {
         let no_way = routed.is_empty() && concerned.iter().any(|family| family.is_cut());
         if !(all_failed || settled && no_way) {
             return Vec::new();
+        }
+        if no_way && one_is_up {
+            // One family failed, and now there is no way for it at all while the other works: it woke in
+            // another network, which does not have that family and is not judged by it.
+            let closed = self.open.take().map(|open| self.closed(open.close_unwatched()));
+            return closed.into_iter().collect();
         }
         for family in concerned {
             if family.is_routed() || no_way {

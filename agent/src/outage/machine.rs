@@ -187,7 +187,7 @@ impl Machine {
             Evidence::Link { family, link, asked } => {
                 self.line.family_mut(*family).heard_link(link.clone(), *asked);
             }
-            Evidence::Probe { family, sent, rtt } => {
+            Evidence::Probe { family, anchor, sent, rtt } => {
                 if let Some(rtt) = rtt {
                     let blip = self.line.family_mut(*family).answered(*sent, sent.later(*rtt));
                     if blip {
@@ -200,7 +200,7 @@ impl Machine {
                 if self.line.family(*family).is_blocked() {
                     self.quality.disregard(*family);
                 } else if !self.line.is_failing() {
-                    self.quality.heard(*family, *sent, *rtt);
+                    self.quality.heard(*anchor, *sent, *rtt);
                 }
             }
             Evidence::Doubt { family, since } => self.doubt(*family, *since),
@@ -245,6 +245,11 @@ impl Machine {
                 transitions.extend(self.beats.unwatched(gap));
             }
             Evidence::ClockImplausible(implausible) => self.beats.clock_implausible(*implausible),
+            Evidence::NoAnchors { family } => {
+                *self.line.family_mut(*family) =
+                    FamilyTrack::new(*family, now, self.settings.settle);
+                self.quality.disregard(*family);
+            }
             Evidence::Tick => {}
         }
         if self.line.is_troubled() {

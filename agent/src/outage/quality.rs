@@ -1,6 +1,6 @@
 //! How good a working line is: the incidents of scope `quality`, which are never downtime.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
 
@@ -55,7 +55,7 @@ pub(super) struct Quality {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     sent: Stamp,
-    family: Family,
+    anchor: SocketAddr,
     rtt_ms: Option<f32>,
 }
 
@@ -112,7 +112,7 @@ impl Quality {
         middle.map(|hour| hour.median_ms)
     }
 
-    pub(super) fn heard(&mut self, family: Family, sent: Stamp, rtt: Option<Duration>) {
+    pub(super) fn heard(&mut self, anchor: SocketAddr, sent: Stamp, rtt: Option<Duration>) {
         if !reaches(sent, self.counting_since) {
             return;
         }
@@ -120,12 +120,12 @@ impl Quality {
             self.probes.pop_front();
         }
         let rtt_ms = rtt.map(|rtt| rtt.as_secs_f32() * 1_000.0);
-        self.probes.push_back(Sample { sent, family, rtt_ms });
+        self.probes.push_back(Sample { sent, anchor, rtt_ms });
     }
 
     /// A family's anchors are blocked: its probes say nothing.
     pub(super) fn disregard(&mut self, family: Family) {
-        self.probes.retain(|sample| sample.family != family);
+        self.probes.retain(|sample| Family::of(sample.anchor.ip()) != family);
     }
 
     /// The line has failed since `started`: that time is its own.
@@ -161,10 +161,10 @@ impl Quality {
         if let Some(open) = &mut self.open {
             open.extend(now);
         }
-        if self.probes.len() < FEWEST_PROBES || elapsed(self.counting_since, now) < window {
+        let figures = self.figures();
+        if figures.probes < FEWEST_PROBES || elapsed(self.counting_since, now) < window {
             return Vec::new();
         }
-        let figures = self.figures();
         let usual_ms = self.usual_ms();
         let slow = |times: f64| {
             usual_ms.is_some_and(|usual| {
@@ -188,7 +188,7 @@ impl Quality {
     }
 
     fn begin(&mut self, figures: &Figures, now: Stamp, random: &mut Rng) -> Vec<Transition> {
-        let first_lost = self.probes.iter().find(|sample| sample.rtt_ms.is_none());
+        let first_lost = self.telling().find(|sample| sample.rtt_ms.is_none());
         let started = match first_lost {
             Some(sample) if figures.loss >= BAD_LOSS => sample.sent,
             _ => self.probes.front().map_or(now, |sample| sample.sent),
@@ -224,20 +224,71 @@ impl Quality {
         vec![opened]
     }
 
+    /// The probes that say something about the line: those of an anchor that has answered none say
+    /// something about that anchor, when others of its family do answer.
+    fn telling(&self) -> impl Iterator<Item = &Sample> {
+        let mut answering: Vec<SocketAddr> = Vec::new();
+        for sample in self.probes.iter().filter(|sample| sample.rtt_ms.is_some()) {
+            if !answering.contains(&sample.anchor) {
+                answering.push(sample.anchor);
+            }
+        }
+        self.probes.iter().filter(move |sample| {
+            let of_family = |anchor: &SocketAddr| anchor.is_ipv4() == sample.anchor.is_ipv4();
+            answering.contains(&sample.anchor) || !answering.iter().any(of_family)
+        })
+    }
+
     fn figures(&self) -> Figures {
-        let mut times: Vec<f32> = self.probes.iter().filter_map(|sample| sample.rtt_ms).collect();
+        let mut times: Vec<f32> = self.telling().filter_map(|sample| sample.rtt_ms).collect();
         times.sort_by(f32::total_cmp);
-        let lost = self.probes.len() - times.len();
+        let probes = self.telling().count();
+        let lost = probes - times.len();
         // Nearest rank: the smallest time that 95 of 100 answers do not exceed.
         let rank = (times.len() * 95).div_ceil(100);
         let p95_ms = rank.checked_sub(1).map(|index| f64::from(times[index]));
-        Figures { loss: lost as f64 / self.probes.len().max(1) as f64, p95_ms }
+        Figures { probes, loss: lost as f64 / probes.max(1) as f64, p95_ms }
     }
 }
 
 /// What the probes of the last minutes were like.
 #[derive(Clone, Copy, Debug)]
 struct Figures {
+    probes: usize,
     loss: f64,
     p95_ms: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::clock::BootId;
+
+    fn at(second: u64) -> Stamp {
+        let wall = Timestamp::from_second(second.cast_signed()).expect("a time");
+        Stamp { boot: BootId::UNKNOWN, boot_ms: second * 1_000, wall }
+    }
+
+    /// Probes three anchors in turn, one each 5 s for ten minutes, and tells whether something opened.
+    fn opens(answers: impl Fn(u64) -> bool) -> bool {
+        let mut quality = Quality::new(MachineSettings::default(), None, at(0));
+        let mut random = Rng::with_seed(1);
+        (1..=120).any(|number| {
+            let anchor = ([192, 0, 2, (number % 3) as u8], 443).into();
+            let rtt = answers(number).then_some(Duration::from_millis(20));
+            quality.heard(anchor, at(number * 5), rtt);
+            !quality.decide(at(number * 5 + 1), &mut random).is_empty()
+        })
+    }
+
+    #[test]
+    fn an_anchor_that_is_dead_is_no_bad_line_and_loss_by_all_of_them_is() {
+        assert!(!opens(|number| number % 3 != 0));
+        assert!(!opens(|number| number % 3 == 0), "nor are two of three");
+        assert!(opens(|number| number % 5 != 0));
+        // Some of what one anchor loses may be the line's.
+        assert!(opens(|number| number % 3 != 0 || number % 2 == 0));
+    }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     FirstNameServerSilent,
     /// The name server gives an address for every name.
     NamesLie,
+    /// The name of the endpoint does not exist any more.
+    EndpointNameGone,
     /// A login page answers plain HTTP; the rest is swallowed.
     Portal,
     /// A login page accepts every connection.
@@ -79,6 +81,10 @@ impl Fault {
                 servers.names.lie(true);
                 Ok(())
             }
+            Self::EndpointNameGone => {
+                servers.names.forget(true);
+                Ok(())
+            }
             Self::Line(weather) => {
                 world.forwarder().set(weather);
                 Ok(())
@@ -106,6 +112,10 @@ impl Fault {
             }
             Self::NamesLie => {
                 servers.names.lie(false);
+                Ok(())
+            }
+            Self::EndpointNameGone => {
+                servers.names.forget(false);
                 Ok(())
             }
             Self::Line(_) => {

@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use ispmon_agent::probe::dns::WELL_KNOWN;
 use tokio::net::UdpSocket;
 
 use crate::play::addresses::{
@@ -19,16 +20,37 @@ const AAAA: u16 = 28;
 /// A name server that knows the names of the row, until it is told to lie.
 pub(crate) struct NameServer {
     lies: AtomicBool,
+    forgets: AtomicBool,
 }
 
 impl NameServer {
     pub(crate) fn new() -> Self {
-        Self { lies: AtomicBool::new(false) }
+        Self { lies: AtomicBool::new(false), forgets: AtomicBool::new(false) }
     }
 
     /// From now on it claims to know every name, or tells the truth again.
     pub(crate) fn lie(&self, lies: bool) {
         self.lies.store(lies, Ordering::Relaxed);
+    }
+
+    /// From now on there is no such name as the endpoint's, or there is again.
+    pub(crate) fn forget(&self, forgets: bool) {
+        self.forgets.store(forgets, Ordering::Relaxed);
+    }
+
+    /// The addresses of a name; `None` when there is no such name.
+    fn addresses(&self, name: &str) -> Option<[IpAddr; 2]> {
+        match name {
+            _ if self.lies.load(Ordering::Relaxed) => {
+                Some([ADVERTISER_V4.into(), v6(ADVERTISER_V6).into()])
+            }
+            ENDPOINT_NAME if self.forgets.load(Ordering::Relaxed) => None,
+            ENDPOINT_NAME => Some([ENDPOINT_V4.into(), v6(ENDPOINT_V6).into()]),
+            name if name == WELL_KNOWN || CHECK_NAMES.contains(&name) => {
+                Some([CHECK_V4.into(), v6(CHECK_V6).into()])
+            }
+            _ => None,
+        }
     }
 
     /// Answers for ever.
@@ -37,7 +59,7 @@ impl NameServer {
         loop {
             // What is reported here concerns an answer that nobody took.
             let Ok((length, client)) = socket.recv_from(&mut query).await else { continue };
-            if let Some(answer) = answer(&query[..length], self.lies.load(Ordering::Relaxed)) {
+            if let Some(answer) = answer(&query[..length], |name| self.addresses(name)) {
                 let _ = socket.send_to(&answer, client).await;
             }
         }
@@ -45,7 +67,7 @@ impl NameServer {
 }
 
 /// The answer to a query with one question (RFC 1035, section 4.1); `None` when it is none.
-fn answer(query: &[u8], lies: bool) -> Option<Vec<u8>> {
+fn answer(query: &[u8], addresses: impl Fn(&str) -> Option<[IpAddr; 2]>) -> Option<Vec<u8>> {
     const HEADER: usize = 12;
     let mut end = HEADER;
     let mut name = String::new();
@@ -61,7 +83,7 @@ fn answer(query: &[u8], lies: bool) -> Option<Vec<u8>> {
     }
     let kind = u16::from_be_bytes(query.get(end..end + 2)?.try_into().ok()?);
     let question = query.get(HEADER..end + 4)?;
-    let known = addresses(name.trim_end_matches('.'), lies);
+    let known = addresses(name.trim_end_matches('.'));
     let wanted =
         known.iter().flatten().filter(|address| kind == if address.is_ipv4() { A } else { AAAA });
     let records: Vec<Vec<u8>> = wanted.map(record).collect();
@@ -72,16 +94,6 @@ fn answer(query: &[u8], lies: bool) -> Option<Vec<u8>> {
     answer.extend(question);
     answer.extend(records.concat());
     Some(answer)
-}
-
-/// The addresses of a name; `None` when there is no such name.
-fn addresses(name: &str, lies: bool) -> Option<[IpAddr; 2]> {
-    match name {
-        _ if lies => Some([ADVERTISER_V4.into(), v6(ADVERTISER_V6).into()]),
-        ENDPOINT_NAME => Some([ENDPOINT_V4.into(), v6(ENDPOINT_V6).into()]),
-        name if CHECK_NAMES.contains(&name) => Some([CHECK_V4.into(), v6(CHECK_V6).into()]),
-        _ => None,
-    }
 }
 
 /// A resource record for the name of the question, to be kept for no time at all.

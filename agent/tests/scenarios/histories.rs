@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use crate::{
     invariants::Invariants,
     player::{self, Plot},
-    world::{Anchors, Change, FamilyName, World},
+    world::{Anchors, Change, FamilyName, World, anchor_of},
 };
 
 /// One thing that happens, some time after the one before.
@@ -191,6 +191,7 @@ impl History {
             Happening::Link(family, link) => Evidence::Link { family, link, asked: now },
             Happening::Probe(family, rtt) => Evidence::Probe {
                 family,
+                anchor: anchor_of(family),
                 sent: ago(rtt.unwrap_or(1_000)),
                 rtt: rtt.map(Duration::from_millis),
             },

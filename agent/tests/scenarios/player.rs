@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     invariants::Invariants,
-    world::{Change, LinkState, World, connect},
+    world::{Change, LinkState, World, anchor_of, connect},
 };
 
 const PROBE_MS: u64 = 5_000;
@@ -390,7 +390,15 @@ impl Player<'_> {
         let answered = end == Connect::Connected && took <= LOST_MS;
         let rtt = answered.then(|| Duration::from_millis(took));
         let known = self.now + took.min(LOST_MS);
-        self.at(known, Action::Tell(Box::new(Evidence::Probe { family, sent, rtt })));
+        self.at(
+            known,
+            Action::Tell(Box::new(Evidence::Probe {
+                family,
+                anchor: anchor_of(family),
+                sent,
+                rtt,
+            })),
+        );
         if !answered {
             let doubt = Evidence::Doubt { family: Some(family), since: sent };
             self.at(known, Action::Tell(Box::new(doubt)));

@@ -1,5 +1,7 @@
 //! What the network is like at each moment of a story.
 
+use std::net::SocketAddr;
+
 use fastrand::Rng;
 use ispmon_agent::{
     heartbeat::FailureKind,
@@ -274,6 +276,14 @@ impl World {
                 failed(kind.unwrap_or_else(|| panic!("no heartbeat ends as {text:?}")))
             }
         }
+    }
+}
+
+/// The anchor of a family: stories know only one.
+pub(crate) fn anchor_of(family: Family) -> SocketAddr {
+    match family {
+        Family::Ipv4 => ([192, 0, 2, 1], 443).into(),
+        Family::Ipv6 => ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 443).into(),
     }
 }
 

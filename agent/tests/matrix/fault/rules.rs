@@ -111,6 +111,7 @@ impl Fault {
             Self::CablePulled
             | Self::NoAddress
             | Self::NamesLie
+            | Self::EndpointNameGone
             | Self::Endpoint(_)
             | Self::EndpointShows(_)
             | Self::Line(_) => unreachable!("{self:?} is not made by a packet filter"),

@@ -100,6 +100,7 @@ impl Fault {
             Self::NamesSilent | Self::FirstNameServerSilent => {
                 &[(Name, &[Seen::Silence]), (AnchorV4, &[Seen::Connected])]
             }
+            Self::EndpointNameGone => &[(Name, &[Seen::Truth]), (AnchorV4, &[Seen::Connected])],
             Self::NamesLie => &[(Name, &[Seen::Lie]), (AnchorV4, &[Seen::Connected])],
             Self::Portal => &[
                 (Web, &[Seen::Connected]),

@@ -220,7 +220,7 @@ fn names_and_portals() -> Vec<Row> {
 
 /// The endpoint alone.
 fn endpoints() -> Vec<Row> {
-    use Fault::{Endpoint, EndpointRefuses, EndpointShows};
+    use Fault::{Endpoint, EndpointNameGone, EndpointRefuses, EndpointShows};
     vec![
         endpoint(
             "endpoint-refuses",
@@ -232,6 +232,12 @@ fn endpoints() -> Vec<Row> {
             "endpoint-hangs",
             "The endpoint does not answer.",
             Endpoint(Reply::Silence),
+            Cause::Endpoint,
+        ),
+        endpoint(
+            "endpoint-gone",
+            "The endpoint's name does not exist any more.",
+            EndpointNameGone,
             Cause::Endpoint,
         ),
         endpoint(
