@@ -334,7 +334,7 @@ mod tests {
             client_address: None,
             expected: Some(true),
             date: None,
-            family: None,
+            way: crate::heartbeat::Way::Unknown,
             took: Duration::from_millis(132),
         };
         let wait = Duration::from_secs(62);

@@ -31,7 +31,7 @@ pub use backoff::Backoff;
 pub use client::{ClientError, HeartbeatClient};
 pub use failure::{Failure, FailureKind};
 pub use message::{Enclose, Enclosure};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Way};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 pub use resolver::{ResolveError, Resolver};

@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     clock::{self, Clock, ClockEvent, Stamp},
     event::Event,
-    heartbeat::Outcome,
+    heartbeat::{Outcome, Way},
     journal::{Entry, Recovered},
     outage::{
         BeatOutcome, Cause, Evidence, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
@@ -412,8 +412,8 @@ impl Monitor {
         let started = now.earlier(outcome.took());
         self.tally.lock().beat(matches!(outcome, Outcome::Delivered { .. }));
         self.picture.heartbeat(outcome, now);
-        let family = match outcome {
-            Outcome::Delivered { family, date, .. } => {
+        let way = match outcome {
+            Outcome::Delivered { way, date, .. } => {
                 if let Some(date) = date
                     && let Some(ClockEvent::Stepped { by_ms, source }) =
                         self.clock.heartbeat_date(*date, started, now)
@@ -422,15 +422,16 @@ impl Monitor {
                     Event::ClockStepped { by_ms, source }.emit();
                 }
                 self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
-                *family
+                *way
             }
-            _ => None,
+            _ => Way::Unknown,
         };
         if started.boot_ms < self.void_before_ms || self.pause.is_some() {
             return;
         }
         let outcome = BeatOutcome::from(outcome);
-        self.learn(&Evidence::Heartbeat { started, finished: now, family, outcome }, now);
+        let (family, nearby) = (way.family(), way == Way::Nearby);
+        self.learn(&Evidence::Heartbeat { started, finished: now, family, nearby, outcome }, now);
     }
 
     fn end_hour(&mut self, now: Stamp) {

@@ -25,7 +25,7 @@ use tokio::{
 use super::{
     failure::{Failure, Peers},
     message::{Enclose, Messages},
-    outcome::Outcome,
+    outcome::{Outcome, Way},
     progress::{self, NoteConnected, Phase, Progress},
     proxy::{self, Proxy, ProxyError},
     resolver::Resolver,
@@ -35,7 +35,6 @@ use super::{
 use crate::{
     clock,
     config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
-    probe::Family,
 };
 
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
@@ -167,7 +166,7 @@ impl HeartbeatClient {
         let exchange = progress.follow(self.client.execute(request));
         match timeout_at(deadline, exchange).await {
             Ok(Ok(answer)) => {
-                let outcome = judge(&answer, self.kind, took());
+                let outcome = judge(&answer, self.kind, self.peers.proxy.is_some(), took());
                 read_to_end(answer, deadline).await;
                 outcome
             }
@@ -276,7 +275,7 @@ fn http_client(
     builder.build()
 }
 
-fn judge(answer: &Response, kind: HeartbeatKind, took: Duration) -> Outcome {
+fn judge(answer: &Response, kind: HeartbeatKind, is_proxied: bool, took: Duration) -> Outcome {
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
     let date = header(DATE.as_str()).and_then(retry_after::date);
     let status = answer.status();
@@ -299,7 +298,11 @@ fn judge(answer: &Response, kind: HeartbeatKind, took: Duration) -> Outcome {
             _ => None,
         },
         date,
-        family: answer.remote_addr().map(|peer| Family::of(peer.ip())),
+        // Through a proxy, the peer is the proxy.
+        way: match answer.remote_addr() {
+            Some(peer) if !is_proxied => Way::to(peer.ip()),
+            _ => Way::Unknown,
+        },
         took,
     }
 }

@@ -19,8 +19,8 @@ pub enum Outcome {
         expected: Option<bool>,
         /// The time of the other side's clock, in whole seconds, when the answer names it.
         date: Option<Timestamp>,
-        /// The address family that it travelled on, when the system says so.
-        family: Option<Family>,
+        /// How it travelled.
+        way: Way,
         /// The time from the first look-up to the answer's head.
         took: Duration,
     },
@@ -36,6 +36,39 @@ pub enum Outcome {
     },
     /// No answer came.
     Failed(Failure),
+}
+
+/// How a heartbeat travelled, and so what it proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Over the internet by this address family: both work.
+    Internet(Family),
+    /// Over the internet by a family that nobody knows: through a proxy, or the system does not say.
+    Unknown,
+    /// To this machine or to one in its own network, which proves nothing about the internet.
+    Nearby,
+}
+
+impl Way {
+    /// The way to a peer without a proxy. Nearby are loopback, link-local and private addresses
+    /// (RFC 1918, RFC 3927, RFC 4193).
+    pub fn to(peer: IpAddr) -> Self {
+        let is_nearby = match peer.to_canonical() {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => {
+                v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local()
+            }
+        };
+        if is_nearby { Self::Nearby } else { Self::Internet(Family::of(peer)) }
+    }
+
+    /// The family, when it is known.
+    pub fn family(self) -> Option<Family> {
+        match self {
+            Self::Internet(family) => Some(family),
+            Self::Unknown | Self::Nearby => None,
+        }
+    }
 }
 
 impl Outcome {
@@ -137,12 +170,33 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_to_the_own_network_proves_nothing_about_the_internet() {
+        let way = |peer: &str| Way::to(peer.parse().expect("an address"));
+        for nearby in [
+            "127.0.0.1",
+            "::1",
+            "192.168.1.7",
+            "10.0.0.2",
+            "172.16.5.5",
+            "169.254.1.1",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:192.168.1.7",
+        ] {
+            assert_eq!(way(nearby), Way::Nearby, "{nearby}");
+        }
+        assert_eq!(way("20.50.60.70"), Way::Internet(Family::Ipv4));
+        assert_eq!(way("2603:1020::70"), Way::Internet(Family::Ipv6));
+        assert_eq!(Way::Internet(Family::Ipv6).family(), Some(Family::Ipv6));
+    }
+
+    #[test]
     fn each_outcome_is_a_sentence() {
         let delivered = Outcome::Delivered {
             client_address: Some("203.0.113.7".parse().expect("an address")),
             expected: None,
             date: None,
-            family: None,
+            way: Way::Unknown,
             took: Duration::from_millis(132),
         };
         insta::assert_snapshot!(delivered, @"Heartbeat delivered in 132 ms; the cloud saw it come from 203.0.113.7.");

@@ -49,7 +49,7 @@ pub(super) fn delivered() -> Outcome {
         client_address: None,
         expected: None,
         date: None,
-        family: None,
+        way: crate::heartbeat::Way::Unknown,
         took: Duration::ZERO,
     }
 }

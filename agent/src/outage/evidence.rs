@@ -97,6 +97,9 @@ pub enum Evidence {
         finished: Stamp,
         /// The family of the connection that it travelled on, when one was made and is known.
         family: Option<Family>,
+        /// Whether it went to this machine or its own network, so that it proves nothing about the
+        /// internet.
+        nearby: bool,
         /// What came of it.
         outcome: BeatOutcome,
     },

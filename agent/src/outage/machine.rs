@@ -228,9 +228,10 @@ impl Machine {
             Evidence::Beneath { family, alive, observation } => {
                 self.line.family_mut(*family).heard_beneath(*alive, observation.clone());
             }
-            Evidence::Heartbeat { started, finished, family, outcome } => {
+            Evidence::Heartbeat { started, finished, family, nearby, outcome } => {
                 transitions = self.beats.heard(*started, *finished, *family, *outcome, now);
                 match outcome {
+                    BeatOutcome::Delivered if *nearby => {}
                     BeatOutcome::Delivered => {
                         returned = self.line.beat_delivered(*family, *finished, now);
                     }

@@ -39,7 +39,7 @@ const LEARNING: Duration = Duration::from_hours(24);
 /// 2. It is good again when, over 5 minutes, less than 5 % are lost, and that time is below twice the
 ///    median or below 100 ms. Between the two nothing changes.
 /// 3. Probes of a time in which the line was down do not count, nor do those of a family whose
-///    anchors are blocked.
+///    anchors are blocked, nor those of an anchor that has answered none while others did.
 /// 4. A time that nobody watched ends it where that began, because 5 minutes of it are not known.
 #[derive(Debug)]
 pub(super) struct Quality {

@@ -122,7 +122,13 @@ mod tests {
 
     fn delivered(expected: Option<bool>) -> Outcome {
         let took = Duration::from_millis(132);
-        Outcome::Delivered { client_address: None, expected, date: None, family: None, took }
+        Outcome::Delivered {
+            client_address: None,
+            expected,
+            date: None,
+            way: crate::heartbeat::Way::Unknown,
+            took,
+        }
     }
 
     fn refused(status: u16) -> Outcome {

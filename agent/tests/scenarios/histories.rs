@@ -228,9 +228,13 @@ impl History {
                 alive,
                 observation: observation(ProbeKind::Beneath, "connected"),
             },
-            Happening::Beat(family, began, outcome) => {
-                Evidence::Heartbeat { started: ago(began), finished: now, family, outcome }
-            }
+            Happening::Beat(family, began, outcome) => Evidence::Heartbeat {
+                started: ago(began),
+                finished: now,
+                family,
+                nearby: false,
+                outcome,
+            },
             Happening::Gap(lasts, cause) => return self.leave(lasts, cause),
             Happening::Implausible(implausible) => Evidence::ClockImplausible(implausible),
             Happening::Tick => Evidence::Tick,

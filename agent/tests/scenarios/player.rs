@@ -510,7 +510,8 @@ impl Player<'_> {
         let (outcome, family, took) = self.world.heartbeat();
         let started = self.stamp(self.now);
         let finished = self.stamp(self.now + took);
-        let evidence = Evidence::Heartbeat { started, finished, family, outcome };
+        let nearby = self.world.beats_stay_nearby();
+        let evidence = Evidence::Heartbeat { started, finished, family, nearby, outcome };
         self.at(self.now + took, Action::BeatEnd(Box::new(evidence), self.beat));
     }
 }

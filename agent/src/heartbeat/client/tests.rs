@@ -80,11 +80,11 @@ async fn outages_are_handed_over_beside_the_heartbeats() {
         segments: Vec::new(),
     };
     let outcome = client.hand_over(None, vec![incident], PATIENCE).await;
-    let family = match outcome.expect("it takes outages") {
-        Outcome::Delivered { family, .. } => family,
+    let way = match outcome.expect("it takes outages") {
+        Outcome::Delivered { way, .. } => way,
         other => panic!("{other}"),
     };
-    assert_eq!(family, Some(Family::Ipv4));
+    assert_eq!(way, crate::heartbeat::Way::Nearby);
     insta::assert_snapshot!(normal(&server.requests()[0], &server), @r#"
     POST /api/outages HTTP/1.1
     accept: */*
