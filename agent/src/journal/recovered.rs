@@ -188,3 +188,49 @@ fn last_run(last: Stamp, stopped: bool, alive: Option<Alive>, now: Stamp) -> Las
 pub(crate) fn is_same_device(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        clock::BootId,
+        journal::{Digest, Record},
+    };
+
+    fn stamp(boot: u8, second: u64, wall: &str) -> Stamp {
+        let boot: BootId =
+            format!("00000000-0000-0000-0000-0000000000{boot:02}").parse().expect("a boot id");
+        let wall: Timestamp = wall.parse().expect("a time");
+        Stamp { boot, boot_ms: second * 1_000, wall }
+    }
+
+    fn pause(at: Stamp, time: Duration) -> Record {
+        Record { seq: 1, prev: Digest::none(), at, entry: Entry::Paused { until: at.later(time) } }
+    }
+
+    #[test]
+    fn a_second_request_moves_the_end_of_a_pause_and_not_its_beginning() {
+        let mut history = History::default();
+        let first = stamp(1, 0, "2026-11-24T10:00:00Z");
+        let second = stamp(1, 3_600, "2026-11-24T11:00:00Z");
+        history.apply(pause(first, Duration::from_hours(2)));
+        history.apply(pause(second, Duration::from_hours(2)));
+        let now = stamp(1, 5_400, "2026-11-24T11:30:00Z");
+        let found = history.finish("dl-home", None, now, Vec::new()).pause.expect("a pause");
+        assert_eq!(found, Pause { since: first, until: second.later(Duration::from_hours(2)) });
+        assert_eq!(found.rest(&now), Duration::from_mins(90));
+    }
+
+    #[test]
+    fn a_clock_that_starts_in_the_past_makes_no_pause_longer_than_it_was() {
+        let since = stamp(1, 0, "2026-11-24T10:00:00Z");
+        let pause = Pause { since, until: since.later(Duration::from_hours(2)) };
+        let in_1970 = stamp(2, 30, "1970-01-01T00:00:30Z");
+        assert_eq!(pause.rest(&in_1970), Duration::from_hours(2));
+        let set = stamp(2, 60, "2026-11-24T11:45:00Z");
+        assert_eq!(pause.rest(&set), Duration::from_mins(15));
+        assert_eq!(pause.rest(&stamp(2, 60, "2026-11-25T08:00:00Z")), Duration::ZERO);
+    }
+}

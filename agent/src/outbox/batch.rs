@@ -155,3 +155,95 @@ fn write(folder: &Path, path: &Path, position: &Position) -> io::Result<()> {
     let folder = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
     Ok(rustix::fs::fsync(folder)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fastrand::Rng;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        clock::BootId,
+        journal::{Appended, Journal},
+        outage::{Gap, GapCause, IncidentId},
+    };
+
+    fn at(seconds: u64) -> Stamp {
+        let wall = "2026-11-24T08:00:00Z".parse().expect("a time");
+        Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
+    }
+
+    /// A record of so many gaps, the first of which is record 2.
+    async fn record(gaps: u64) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, _) = Journal::open(folder.path(), "dl-home", at(0)).expect("it opens");
+        let mut random = Rng::with_seed(1);
+        for number in 1..=gaps {
+            let (started, ended) = (at(number * 60), at(number * 60 + 30));
+            let id = IncidentId::new(started, &mut random);
+            let gap = Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0 };
+            let appended = journal.append(Entry::Gap { gap }, ended).await;
+            assert!(matches!(appended, Appended::Durable { .. }));
+        }
+        journal.close(Duration::from_mins(1)).await;
+        folder
+    }
+
+    /// Takes the next batch, has it acknowledged, and returns when its gaps began and how many wait.
+    fn take(folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
+        let survey =
+            ahead.unwrap_or_else(|| survey(folder, Walls::default(), at(0)).expect("it is read"));
+        let batch = read(folder, survey).expect("it is read");
+        if let Some(position) = &batch.position {
+            acknowledge(folder, position).expect("it is noted");
+        }
+        let begin = at(0).wall;
+        let minutes = batch.incidents.iter().map(|told| told.started.duration_since(begin));
+        (minutes.map(|time| time.as_secs() as u64 / 60).collect(), batch.behind)
+    }
+
+    #[tokio::test]
+    async fn everything_is_taken_once_and_in_order() {
+        let folder = record(250).await;
+        let (first, behind) = take(folder.path(), None);
+        assert_eq!((first, behind.waiting), ((1..=100).collect(), 150));
+        let (second, behind) = take(folder.path(), Some(behind));
+        assert_eq!((second, behind.waiting), ((101..=200).collect(), 50));
+        // A restart knows nothing but the position.
+        let (third, behind) = take(folder.path(), None);
+        assert_eq!((third, behind.waiting), ((201..=250).collect(), 0));
+        assert_eq!(take(folder.path(), None).0, [] as [u64; 0]);
+    }
+
+    #[tokio::test]
+    async fn damage_before_the_position_or_at_it_begins_nothing_anew() {
+        let folder = record(130).await;
+        take(folder.path(), None);
+        let path = folder.path().join("journal.ndjson");
+        let text = fs::read_to_string(&path).expect("it is there");
+        // Gap 100 is record 101, the last that was taken.
+        for rotten in [10, 101] {
+            let lines = text.lines().enumerate().map(|(index, line)| {
+                if index + 1 == rotten { "{rotten}".to_owned() } else { line.to_owned() }
+            });
+            fs::write(&path, lines.map(|line| line + "\n").collect::<String>())
+                .expect("it is ours");
+            let survey = survey(folder.path(), Walls::default(), at(0)).expect("it is read");
+            assert_eq!(survey.waiting, 30, "record {rotten} is damaged");
+            let batch = read(folder.path(), survey).expect("it is read");
+            assert_eq!(batch.incidents.len(), 30, "record {rotten} is damaged");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_record_in_its_place_is_handed_over_whole() {
+        let folder = record(130).await;
+        take(folder.path(), None);
+        let other = record(5).await;
+        fs::copy(other.path().join("journal.ndjson"), folder.path().join("journal.ndjson"))
+            .expect("it is ours");
+        assert_eq!(take(folder.path(), None).0, [1, 2, 3, 4, 5]);
+    }
+}
