@@ -12,5 +12,7 @@ mod record;
 mod reload;
 mod server;
 mod silent_resolver;
+#[cfg(target_os = "linux")]
+mod sleep;
 mod start;
 mod stop;
