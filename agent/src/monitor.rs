@@ -426,6 +426,8 @@ impl Monitor {
             }
             _ => Way::Unknown,
         };
+        // Its wall clock may just have been put right.
+        let now = now.corrected(&self.clock.now());
         if started.boot_ms < self.void_before_ms || self.pause.is_some() {
             return;
         }

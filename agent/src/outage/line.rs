@@ -180,6 +180,8 @@ impl Line {
         now: Stamp,
     ) -> Option<Stamp> {
         let one_is_up = self.one_is_up(now);
+        // A family that nobody watches is as good as one that is not known.
+        let family = family.filter(|family| self.family(*family).link().is_some());
         let mut returned = None;
         for track in &mut self.families {
             let travelled = match family {
@@ -255,10 +257,12 @@ impl Line {
         let routed: Vec<_> = concerned.iter().filter(|family| family.is_routed()).collect();
         let all_failed = !routed.is_empty() && routed.iter().all(|f| f.failed_in_a_row() > 0);
         let no_way = routed.is_empty() && concerned.iter().any(|family| family.is_cut());
-        if !(all_failed || settled && no_way) {
+        // Nobody asks any more for families that have no anchors.
+        let unasked = settled && concerned.iter().all(|family| family.link().is_none());
+        if !(all_failed || settled && no_way || unasked) {
             return Vec::new();
         }
-        if no_way && one_is_up {
+        if unasked || no_way && one_is_up {
             // One family failed, and now there is no way for it at all while the other works: it woke in
             // another network, which does not have that family and is not judged by it.
             let closed = self.open.take().map(|open| self.closed(open.close_unwatched()));
@@ -334,14 +338,11 @@ impl Line {
         random: &mut Rng,
     ) -> Vec<Transition> {
         let open = self.open.as_ref().map(|open| (open.scope(), open.is_unstable()));
-        if let (Some((was, true)), Target::Down(scope), Some(since)) =
-            (open, target, self.quiet_since)
+        if let (Some((was, true)), Target::Down(scope)) = (open, target)
             && was != scope
+            && let Some(transitions) =
+                self.leave_unstable(was, scope, returned, suspicion, now, random)
         {
-            // What fails now is something else than what failed again and again, and counts anew.
-            self.begun.clear();
-            let mut transitions = self.end(Some(since), now);
-            transitions.extend(self.begin(scope, None, suspicion, now, random));
             return transitions;
         }
         match (open, target) {
@@ -354,7 +355,7 @@ impl Line {
             (Some((_, true)), Target::Up) => self.pause_unstable(returned.unwrap_or(now), now),
             (Some((_, false)), Target::Up) => self.end(returned, now),
             (Some((was, false)), Target::Down(scope)) if was == scope => self.go_on(suspicion, now),
-            (Some((Scope::Internet, _)), Target::Down(scope)) => {
+            (Some((Scope::Internet, false)), Target::Down(scope)) => {
                 self.half_return(scope, returned, suspicion, now, random)
             }
             (Some((was, _)), Target::Down(scope)) => {

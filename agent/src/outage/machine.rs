@@ -197,7 +197,8 @@ impl Machine {
                 if rtt.is_none() {
                     self.line.family_mut(*family).unanswered();
                 }
-                if self.line.family(*family).is_blocked() {
+                let track = self.line.family(*family);
+                if track.is_blocked() || track.is_down() {
                     self.quality.disregard(*family);
                 } else if !self.line.is_failing() {
                     self.quality.heard(*anchor, *sent, *rtt);

@@ -24,6 +24,8 @@ const GOOD_SLOWNESS: f64 = 2.0;
 const BAD_MS: f64 = 100.0;
 /// The fewest probes that say something.
 const FEWEST_PROBES: usize = 30;
+/// After how many lost probes in a row an anchor is dead, if others answer meanwhile.
+const DEAD_AFTER: usize = 3;
 /// The most probes that are remembered.
 const MOST_PROBES: usize = 1_024;
 /// The hours of a week.
@@ -39,7 +41,7 @@ const LEARNING: Duration = Duration::from_hours(24);
 /// 2. It is good again when, over 5 minutes, less than 5 % are lost, and that time is below twice the
 ///    median or below 100 ms. Between the two nothing changes.
 /// 3. Probes of a time in which the line was down do not count, nor do those of a family whose
-///    anchors are blocked, nor those of an anchor that has answered none while others did.
+///    anchors are blocked, nor those of an anchor that answers none any more while others do.
 /// 4. A time that nobody watched ends it where that began, because 5 minutes of it are not known.
 #[derive(Debug)]
 pub(super) struct Quality {
@@ -123,7 +125,7 @@ impl Quality {
         self.probes.push_back(Sample { sent, anchor, rtt_ms });
     }
 
-    /// A family's anchors are blocked: its probes say nothing.
+    /// A family's anchors are blocked, or it is down by itself: its probes say nothing.
     pub(super) fn disregard(&mut self, family: Family) {
         self.probes.retain(|sample| Family::of(sample.anchor.ip()) != family);
     }
@@ -162,7 +164,7 @@ impl Quality {
             open.extend(now);
         }
         let figures = self.figures();
-        if figures.probes < FEWEST_PROBES || elapsed(self.counting_since, now) < window {
+        if elapsed(self.counting_since, now) < window {
             return Vec::new();
         }
         let usual_ms = self.usual_ms();
@@ -172,7 +174,9 @@ impl Quality {
             })
         };
         match &self.open {
-            None if figures.loss >= BAD_LOSS || slow(BAD_SLOWNESS) => {
+            None if figures.probes >= FEWEST_PROBES
+                && (figures.loss >= BAD_LOSS || slow(BAD_SLOWNESS)) =>
+            {
                 self.begin(&figures, now, random)
             }
             Some(open)
@@ -224,18 +228,32 @@ impl Quality {
         vec![opened]
     }
 
-    /// The probes that say something about the line: those of an anchor that has answered none say
-    /// something about that anchor, when others of its family do answer.
+    /// The probes that say something about the line. What an anchor has lost lately, three times in a
+    /// row or more, says something about that anchor, when another of its family answers meanwhile.
     fn telling(&self) -> impl Iterator<Item = &Sample> {
-        let mut answering: Vec<SocketAddr> = Vec::new();
-        for sample in self.probes.iter().filter(|sample| sample.rtt_ms.is_some()) {
-            if !answering.contains(&sample.anchor) {
-                answering.push(sample.anchor);
+        // For each anchor since its last answer: how many it lost, and since when.
+        let mut lost: Vec<(SocketAddr, usize, Stamp)> = Vec::new();
+        for sample in &self.probes {
+            lost.retain(|(anchor, ..)| *anchor != sample.anchor || sample.rtt_ms.is_none());
+            match lost.iter_mut().find(|(anchor, ..)| *anchor == sample.anchor) {
+                Some((_, count, _)) => *count += 1,
+                None if sample.rtt_ms.is_none() => lost.push((sample.anchor, 1, sample.sent)),
+                None => {}
             }
         }
+        lost.retain(|(anchor, count, since)| {
+            let answers = |other: &Sample| {
+                other.rtt_ms.is_some()
+                    && other.anchor.is_ipv4() == anchor.is_ipv4()
+                    && reaches(other.sent, *since)
+            };
+            *count >= DEAD_AFTER && self.probes.iter().any(answers)
+        });
         self.probes.iter().filter(move |sample| {
-            let of_family = |anchor: &SocketAddr| anchor.is_ipv4() == sample.anchor.is_ipv4();
-            answering.contains(&sample.anchor) || !answering.iter().any(of_family)
+            let is_dead = |(anchor, _, since): &(SocketAddr, usize, Stamp)| {
+                *anchor == sample.anchor && reaches(sample.sent, *since)
+            };
+            !lost.iter().any(is_dead)
         })
     }
 
@@ -287,6 +305,7 @@ mod tests {
     fn an_anchor_that_is_dead_is_no_bad_line_and_loss_by_all_of_them_is() {
         assert!(!opens(|number| number % 3 != 0));
         assert!(!opens(|number| number % 3 == 0), "nor are two of three");
+        assert!(!opens(|number| number < 60 || number % 3 != 1), "nor is one that dies");
         assert!(opens(|number| number % 5 != 0));
         // Some of what one anchor loses may be the line's.
         assert!(opens(|number| number % 3 != 0 || number % 2 == 0));

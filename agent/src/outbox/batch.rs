@@ -64,7 +64,8 @@ pub(super) enum OutboxError {
 /// record any more.
 pub(super) fn survey(folder: &Path, mut walls: Walls, now: Stamp) -> Result<Survey, OutboxError> {
     let mut waiting = 0;
-    for Located { record, .. } in records(folder)? {
+    for located in records(folder)? {
+        let record = located?.record;
         walls.learn(&record.at);
         waiting +=
             u64::from(matches!(record.entry, Entry::IncidentClosed { .. } | Entry::Gap { .. }));
@@ -78,7 +79,8 @@ pub(super) fn survey(folder: &Path, mut walls: Walls, now: Stamp) -> Result<Surv
 pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> {
     let mut batch = Batch { incidents: Vec::new(), position: None, behind: survey };
     let mut bytes = 0;
-    for Located { record, digest, .. } in records(folder)? {
+    for located in records(folder)? {
+        let Located { record, digest, .. } = located?;
         let wall_time = |stamp: &_| batch.behind.walls.wall(stamp);
         let told = match &record.entry {
             Entry::IncidentClosed { incident } => message::incident(incident, &wall_time),
@@ -103,11 +105,16 @@ pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> 
     Ok(batch)
 }
 
-/// The records behind the acknowledged position. Damaged lines and files that cannot be read are passed
-/// over: what can be read is handed over, and `journal verify` tells the rest.
-fn records(folder: &Path) -> Result<impl Iterator<Item = Located>, OutboxError> {
+/// The records behind the acknowledged position. Damaged lines are passed over: what can be read is
+/// handed over, and `journal verify` tells the rest. A file that cannot be read now may be later.
+fn records(
+    folder: &Path,
+) -> Result<impl Iterator<Item = Result<Located, OutboxError>>, OutboxError> {
     let reader = open(folder, acknowledged(folder).as_ref())?;
-    Ok(reader.into_iter().flatten().filter_map(Result::ok))
+    Ok(reader.into_iter().flatten().filter_map(|read| match read {
+        Err(ReadError::Damaged(_)) => None,
+        read => Some(read.map_err(OutboxError::Read)),
+    }))
 }
 
 /// The record behind the acknowledged position.

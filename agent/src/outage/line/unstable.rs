@@ -1,5 +1,7 @@
 //! A line that fails and returns again and again: one incident that counts, until it has been quiet.
 
+use fastrand::Rng;
+
 use super::{Cause, Line, OpenIncident, Scope, Suspicion, Transition, elapsed, later};
 use crate::clock::Stamp;
 
@@ -34,6 +36,36 @@ impl Line {
             open.change(cause, from, now);
         }
         self.progress(now)
+    }
+
+    /// Something of another `scope` fails than what `was` unstable; nothing when the incident of the
+    /// latter is failing just now.
+    ///
+    /// Where one family is back the internet is, and the other one mostly follows within moments, so
+    /// that waits as long as any good time of an unstable line must last.
+    pub(super) fn leave_unstable(
+        &mut self,
+        was: Scope,
+        scope: Scope,
+        returned: Option<Stamp>,
+        suspicion: Option<Suspicion>,
+        now: Stamp,
+        random: &mut Rng,
+    ) -> Option<Vec<Transition>> {
+        let Some(since) = self.quiet_since else {
+            return (was == Scope::Internet)
+                .then(|| self.pause_unstable(returned.unwrap_or(now), now));
+        };
+        let is_half_back = was == Scope::Internet;
+        if is_half_back && elapsed(since, now) < self.settings.limits.unstable_quiet {
+            return Some(self.pause_unstable(since, now));
+        }
+        // What fails now is something else than what failed again and again, and counts anew.
+        self.begun.clear();
+        let mut transitions = self.end(Some(since), now);
+        let handed_over = is_half_back.then_some(since);
+        transitions.extend(self.begin(scope, handed_over, suspicion, now, random));
+        Some(transitions)
     }
 
     pub(super) fn pause_unstable(&mut self, returned: Stamp, now: Stamp) -> Vec<Transition> {
