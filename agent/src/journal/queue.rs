@@ -167,12 +167,11 @@ impl Queue {
     pub(super) fn not_written(&self, problem: String, retry_at: Instant) -> bool {
         let mut state = self.lock();
         state.retry_at = Some(retry_at);
-        for one in &mut state.waiting {
-            if let Some(caller) = one.caller.take() {
-                let _ = caller.send(Appended::Waiting);
-            }
-        }
         self.report(problem, state.waiting.len());
+        // Whoever hears of it finds the problem in the state.
+        for caller in state.waiting.iter_mut().filter_map(|one| one.caller.take()) {
+            let _ = caller.send(Appended::Waiting);
+        }
         !state.closing
     }
 

@@ -146,7 +146,7 @@ fn write(folder: &Path) {
                 runtime.block_on(state.wait_for(|state| state.waiting == 0)).expect("it is there");
                 println!("> settled");
             }
-            "problem" => println!("> {}", journal.state().problem.unwrap_or_default()),
+            "problem" => println!("> {}", journal.state().problem.unwrap_or("none".to_owned())),
             "flood" => runtime.block_on(flood(&journal)),
             text => {
                 let entry = Entry::AgentStopped { reason: text.to_owned() };
