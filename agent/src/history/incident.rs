@@ -139,10 +139,7 @@ impl PastIncident {
 /// The downtime of merged segments, evenly spread: each room gets as much of it, in as many pieces, as
 /// its length is of all rooms.
 pub(super) fn spread(recorded: &Incident, phases: &[Phase], from: Timestamp) -> Vec<Interval> {
-    let down = recorded.segments.iter().filter(|segment| segment.cause.is_downtime());
-    let known: u64 =
-        down.map(|segment| segment.to.boot_ms.saturating_sub(segment.from.boot_ms)).sum();
-    let hidden = Duration::from_millis(recorded.downtime_ms.saturating_sub(known));
+    let hidden = recorded.merged_downtime();
     let merged = phases.iter().filter(|phase| phase.cause == Cause::Unstable);
     let mut rooms: Vec<Interval> = merged.map(|phase| phase.time).collect();
     if rooms.is_empty() {

@@ -69,6 +69,12 @@ impl Incident {
     pub fn downtime(&self) -> Duration {
         Duration::from_millis(self.downtime_ms)
     }
+
+    /// The part of its downtime whose segments were merged, so that only the sum still tells of it.
+    pub fn merged_downtime(&self) -> Duration {
+        let down = self.segments.iter().filter(|segment| segment.cause.is_downtime());
+        self.downtime().saturating_sub(down.map(Segment::length).sum())
+    }
 }
 
 /// A part of an incident that had one cause.
@@ -80,6 +86,13 @@ pub struct Segment {
     pub from: Stamp,
     /// When it ended, in the same boot.
     pub to: Stamp,
+}
+
+impl Segment {
+    /// How long it lasted, by the clock that never jumps.
+    pub fn length(&self) -> Duration {
+        Duration::from_millis(self.to.boot_ms.saturating_sub(self.from.boot_ms))
+    }
 }
 
 /// One question and its answer: a piece of evidence.

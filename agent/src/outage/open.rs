@@ -1,6 +1,6 @@
 //! An incident that is open: how its segments grow.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Cause, Gap, Incident, IncidentId, Observation, Scope, Segment};
 use crate::clock::Stamp;
@@ -20,8 +20,8 @@ pub(super) struct OpenIncident {
     incident: Incident,
     unstable: bool,
     resolver_is_providers: bool,
-    /// What the merged segments held, in milliseconds.
-    merged: BTreeMap<Cause, u64>,
+    /// What the merged segments held.
+    merged: BTreeMap<Cause, Duration>,
     watch: Watch,
 }
 
@@ -79,12 +79,10 @@ impl OpenIncident {
 
     /// An incident that the record left open. Nobody has watched since; `now` somebody does.
     pub(super) fn recover(incident: Incident, now: Stamp) -> Self {
-        let counted: u64 =
-            incident.segments.iter().filter(|s| s.cause.is_downtime()).map(length).sum();
         let resolver_is_providers =
             incident.cause == Cause::Dns && incident.party == Cause::Dns.party(true);
-        let merged_downtime = incident.downtime_ms.saturating_sub(counted);
-        let merged = (merged_downtime > 0)
+        let merged_downtime = incident.merged_downtime();
+        let merged = (!merged_downtime.is_zero())
             // Which causes these were is not in the record; the party is, and its own cause may
             // still be seen in a segment.
             .then(|| {
@@ -95,7 +93,7 @@ impl OpenIncident {
             .collect();
         let unstable = incident.cause == Cause::Unstable;
         let undecided =
-            incident.segments.len() > 1 && incident.segments.last().is_some_and(|s| length(s) == 0);
+            incident.segments.len() > 1 && incident.segments.last().is_some_and(is_empty);
         let watch = if undecided { Watch::Undecided } else { Watch::Recovered(now) };
         Self { incident, unstable, resolver_is_providers, merged, watch }
     }
@@ -161,7 +159,7 @@ impl OpenIncident {
             last.to = from;
         }
         // A segment that lasted no time at all is replaced, also when that joins its neighbours.
-        if segments.last().is_some_and(|last| length(last) == 0) {
+        if segments.last().is_some_and(is_empty) {
             segments.pop();
         }
         match segments.last_mut() {
@@ -294,12 +292,12 @@ impl OpenIncident {
         let Some(first) = (1..segments.len()).find(|&i| segments[i - 1].to == segments[i].from)
         else {
             let dropped = segments.remove(0);
-            *self.merged.entry(dropped.cause).or_default() += length(&dropped);
+            *self.merged.entry(dropped.cause).or_default() += dropped.length();
             return;
         };
         for segment in [&segments[first - 1], &segments[first]] {
             if segment.cause != Cause::Unstable {
-                *self.merged.entry(segment.cause).or_default() += length(segment);
+                *self.merged.entry(segment.cause).or_default() += segment.length();
             }
         }
         let removed = segments.remove(first);
@@ -311,16 +309,17 @@ impl OpenIncident {
     fn retitle(&mut self) {
         let mut totals = self.merged.clone();
         for segment in &self.incident.segments {
-            *totals.entry(segment.cause).or_default() += length(segment);
+            *totals.entry(segment.cause).or_default() += segment.length();
         }
-        self.incident.downtime_ms =
-            totals.iter().filter(|(cause, _)| cause.is_downtime()).map(|(_, ms)| ms).sum();
+        let down = totals.iter().filter(|(cause, _)| cause.is_downtime());
+        let down: Duration = down.map(|(_, length)| length).sum();
+        self.incident.downtime_ms = u64::try_from(down.as_millis()).unwrap_or(u64::MAX);
         // The map goes by the rows of the verdict: of equal ones the first stays.
         let mut longest = None;
-        for (cause, ms) in totals {
+        for (cause, length) in totals {
             let named = !matches!(cause, Cause::Up | Cause::Unstable);
-            if named && longest.is_none_or(|(_, most)| ms > most) {
-                longest = Some((cause, ms));
+            if named && longest.is_none_or(|(_, most)| length > most) {
+                longest = Some((cause, length));
             }
         }
         if let Some((cause, _)) = longest {
@@ -330,9 +329,9 @@ impl OpenIncident {
     }
 }
 
-/// How long a segment lasted, in milliseconds.
-fn length(segment: &Segment) -> u64 {
-    segment.to.boot_ms.saturating_sub(segment.from.boot_ms)
+/// Whether a segment lasted no time at all.
+fn is_empty(segment: &Segment) -> bool {
+    segment.length().is_zero()
 }
 
 /// The later of two moments of one boot.
@@ -347,8 +346,6 @@ pub(super) fn earlier(one: Stamp, other: Stamp) -> Stamp {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use fastrand::Rng;
     use jiff::Timestamp;
 
