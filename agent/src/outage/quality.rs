@@ -163,10 +163,10 @@ impl Quality {
         if let Some(open) = &mut self.open {
             open.extend(now);
         }
-        let figures = self.figures();
         if elapsed(self.counting_since, now) < window {
             return Vec::new();
         }
+        let figures = self.figures();
         let usual_ms = self.usual_ms();
         let slow = |times: f64| {
             usual_ms.is_some_and(|usual| {
@@ -192,9 +192,8 @@ impl Quality {
     }
 
     fn begin(&mut self, figures: &Figures, now: Stamp, random: &mut Rng) -> Vec<Transition> {
-        let first_lost = self.telling().find(|sample| sample.rtt_ms.is_none());
-        let started = match first_lost {
-            Some(sample) if figures.loss >= BAD_LOSS => sample.sent,
+        let started = match figures.first_lost {
+            Some(sent) if figures.loss >= BAD_LOSS => sent,
             _ => self.probes.front().map_or(now, |sample| sample.sent),
         };
         let slowness = figures.p95_ms.map(|p95| format!(", p95 {p95:.0} ms")).unwrap_or_default();
@@ -202,7 +201,7 @@ impl Quality {
             probe: ProbeKind::Tcp,
             target: format!(
                 "{} probes: {:.0} % lost{slowness}",
-                self.probes.len(),
+                figures.probes,
                 figures.loss * 100.0
             ),
             family: None,
@@ -258,14 +257,22 @@ impl Quality {
     }
 
     fn figures(&self) -> Figures {
-        let mut times: Vec<f32> = self.telling().filter_map(|sample| sample.rtt_ms).collect();
+        let mut times: Vec<f32> = Vec::new();
+        let (mut lost, mut first_lost) = (0, None);
+        for sample in self.telling() {
+            if let Some(rtt_ms) = sample.rtt_ms {
+                times.push(rtt_ms);
+            } else {
+                lost += 1;
+                first_lost.get_or_insert(sample.sent);
+            }
+        }
         times.sort_by(f32::total_cmp);
-        let probes = self.telling().count();
-        let lost = probes - times.len();
+        let probes = times.len() + lost;
         // Nearest rank: the smallest time that 95 of 100 answers do not exceed.
         let rank = (times.len() * 95).div_ceil(100);
         let p95_ms = rank.checked_sub(1).map(|index| f64::from(times[index]));
-        Figures { probes, loss: lost as f64 / probes.max(1) as f64, p95_ms }
+        Figures { probes, first_lost, loss: lost as f64 / probes.max(1) as f64, p95_ms }
     }
 }
 
@@ -273,6 +280,8 @@ impl Quality {
 #[derive(Clone, Copy, Debug)]
 struct Figures {
     probes: usize,
+    /// When the first of those that were lost was sent.
+    first_lost: Option<Stamp>,
     loss: f64,
     p95_ms: Option<f64>,
 }
