@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    iter::Peekable,
     path::{Path, PathBuf},
 };
 
@@ -107,34 +108,44 @@ pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> 
 
 /// The records behind the acknowledged position. Damaged lines are passed over: what can be read is
 /// handed over, and `journal verify` tells the rest. A file that cannot be read now may be later.
-fn records(
-    folder: &Path,
-) -> Result<impl Iterator<Item = Result<Located, OutboxError>>, OutboxError> {
-    let reader = open(folder, acknowledged(folder).as_ref())?;
-    Ok(reader.into_iter().flatten().filter_map(|read| match read {
-        Err(ReadError::Damaged(_)) => None,
-        read => Some(read.map_err(OutboxError::Read)),
-    }))
-}
-
-/// The record behind the acknowledged position.
 ///
 /// Where the record at that position cannot be read any more, what follows is known by its number,
 /// because numbers never come twice in a folder. The whole record is taken only when another one
-/// stands at that position, or all are older: then somebody has put another record there.
-fn open(folder: &Path, acknowledged: Option<&Position>) -> Result<Option<Reader>, OutboxError> {
-    let whole = || match Reader::open(folder) {
-        Ok(reader) => Ok(Some(reader)),
-        Err(ReadError::Absent { .. }) => Ok(None),
-        Err(error) => Err(OutboxError::Read(error)),
+/// stands at that position, or all are older: then somebody has put another record there. An id that is
+/// handed over twice counts once, at least for as long as it is remembered.
+fn records(
+    folder: &Path,
+) -> Result<impl Iterator<Item = Result<Located, OutboxError>>, OutboxError> {
+    let Some(Position { seq, digest }) = acknowledged(folder) else {
+        return undamaged(folder, 0);
     };
-    let Some(Position { seq, digest }) = acknowledged else { return whole() };
-    let Some(reader) = whole()? else { return Ok(None) };
-    let first = reader.after(seq.saturating_sub(1)).find_map(Result::ok);
-    let is_known = first.is_some_and(|first| first.record.seq != *seq || first.digest == *digest);
-    // An id that is handed over twice counts once, at least for as long as it is remembered.
-    let reader = whole()?;
-    Ok(if is_known { reader.map(|reader| reader.after(*seq)) } else { reader })
+    let mut records = undamaged(folder, seq.saturating_sub(1))?;
+    match records.peek() {
+        Some(Ok(first)) if first.record.seq == seq && first.digest == digest => {
+            records.next();
+            Ok(records)
+        }
+        Some(Ok(first)) if first.record.seq == seq => undamaged(folder, 0),
+        Some(_) => Ok(records),
+        None => undamaged(folder, 0),
+    }
+}
+
+/// What can be read of the records behind this number; nothing where there is no record.
+fn undamaged(
+    folder: &Path,
+    seq: u64,
+) -> Result<Peekable<impl Iterator<Item = Result<Located, OutboxError>>>, OutboxError> {
+    let reader = match Reader::open(folder) {
+        Ok(reader) => Some(reader.after(seq)),
+        Err(ReadError::Absent { .. }) => None,
+        Err(error) => return Err(OutboxError::Read(error)),
+    };
+    let read = reader.into_iter().flatten().filter_map(|read| match read {
+        Err(ReadError::Damaged(_)) => None,
+        read => Some(read.map_err(OutboxError::Read)),
+    });
+    Ok(read.peekable())
 }
 
 /// What was acknowledged last. A file that cannot be read is the same as none: everything is handed
