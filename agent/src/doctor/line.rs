@@ -44,7 +44,8 @@ impl Facts {
         let routed = |anchor: &&SocketAddr| is_routed(&links, Family::of(anchor.ip()));
         let anchors: Vec<SocketAddr> = probe.anchors.iter().filter(routed).copied().collect();
         let resolver = Arc::new(Resolver::new());
-        let name = name_to_ask(heartbeat.url.as_ref().map(crate::config::HeartbeatUrl::expose));
+        let url = heartbeat.url.as_ref().map(crate::config::HeartbeatUrl::expose);
+        let name = dns::name_to_ask(url.and_then(Url::host_str)).to_owned();
         let servers = probe.resolver.map_or_else(dns::servers, |server| vec![server]);
         let portal = async {
             if probe.portal.is_empty() {
@@ -106,13 +107,6 @@ async fn ask_servers(servers: &[SocketAddr], name: &str) -> Vec<(Dns, Observatio
     let mut answers = questions.join_all().await;
     answers.sort_by_key(|(place, _)| *place);
     answers.into_iter().map(|(_, answer)| answer).collect()
-}
-
-/// The name that matters is the one that heartbeats go to, unless that is an address.
-fn name_to_ask(url: Option<&Url>) -> String {
-    // No name server knows the names of this machine itself.
-    let asked = url.and_then(Url::domain).filter(|host| !crate::loopback::is_local_name(host));
-    asked.unwrap_or(dns::WELL_KNOWN).to_owned()
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Check> {

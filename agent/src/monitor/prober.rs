@@ -34,9 +34,6 @@ const GATEWAY_LIMIT: Duration = Duration::from_millis(1_500);
 /// end of their failure is known to 2 s, which is the time between two questions then.
 const DNS_LIMIT: Duration = Duration::from_secs(2);
 
-/// How [`dns`] calls the answer that there is no such name.
-const NXDOMAIN: &str = "nxdomain";
-
 /// What a question brought, as it comes in.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -78,7 +75,7 @@ impl Prober {
             let anchors = settings.anchors.iter().copied();
             anchors.filter(|anchor| Family::of(anchor.ip()) == family).collect()
         };
-        let name = host.filter(|host| is_name(host)).unwrap_or(dns::WELL_KNOWN).to_owned();
+        let name = dns::name_to_ask(host).to_owned();
         Self {
             name,
             resolver,
@@ -250,11 +247,11 @@ impl Prober {
             let ((mut direct, one), (mut system, other)) = tokio::join!(directly, by_system);
             // That one name does not exist is no fault of name servers that know another.
             if name != dns::WELL_KNOWN {
-                if let (NXDOMAIN, Some(server)) = (one.answer.as_str(), server) {
+                if let (dns::NXDOMAIN, Some(server)) = (one.answer.as_str(), server) {
                     let known = dns::ask_directly(server, dns::WELL_KNOWN, DNS_LIMIT, &clock);
                     direct = answered_or(direct, known.await.0);
                 }
-                if other.answer == NXDOMAIN {
+                if other.answer == dns::NXDOMAIN {
                     let known = dns::ask_system(&resolver, dns::WELL_KNOWN, DNS_LIMIT, &clock);
                     system = answered_or(system, known.await.0);
                 }
@@ -311,10 +308,4 @@ fn answered_or(answer: Dns, of_another: Dns) -> Dns {
 
 fn gateway_of(link: &Link) -> Option<IpAddr> {
     link.route().and_then(|route| route.gateway)
-}
-
-/// Whether a host has to be looked up by name servers.
-fn is_name(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<IpAddr>().is_err() && !crate::loopback::is_local_name(host)
 }

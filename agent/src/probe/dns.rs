@@ -25,12 +25,25 @@ use super::{Dns, Family};
 use crate::{
     clock::Stamp,
     heartbeat::{ResolveError, Resolver},
+    loopback::is_local_name,
     outage::{Observation, ProbeKind},
 };
 
 /// The name to ask for when nothing else is of interest: one whose disappearance would be noticed
 /// everywhere, below a root zone that every name server knows.
 pub const WELL_KNOWN: &str = "example.com";
+/// The word of an observation for the answer that there is no such name.
+pub(crate) const NXDOMAIN: &str = "nxdomain";
+
+/// The name to ask for: that of the host which heartbeats go to, unless that is an address or a name of
+/// this machine itself, which no name server knows.
+pub(crate) fn name_to_ask(host: Option<&str>) -> &str {
+    let is_name = |host: &&str| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        bare.parse::<IpAddr>().is_err() && !is_local_name(host)
+    };
+    host.filter(is_name).unwrap_or(WELL_KNOWN)
+}
 
 /// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).
 const UDP_BYTES: usize = 1_232;
@@ -86,7 +99,7 @@ pub async fn ask_system(
         Err(ResolveError::TimedOut { .. } | ResolveError::Hanging { .. }) => {
             (Dns::Silent, "silent")
         }
-        Err(ResolveError::Unknown { .. }) => (Dns::Failed, "nxdomain"),
+        Err(ResolveError::Unknown { .. }) => (Dns::Failed, NXDOMAIN),
         Err(ResolveError::Temporary { .. }) => (Dns::Failed, "servfail"),
         Err(ResolveError::Failed { .. }) => (Dns::Failed, "failed"),
     };

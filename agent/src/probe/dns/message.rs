@@ -77,7 +77,7 @@ impl Query {
             ),
             RCODE::ServerFailure => Answer::Failed("servfail"),
             RCODE::Refused => Answer::Failed("refused"),
-            RCODE::NameError => Answer::Failed("nxdomain"),
+            RCODE::NameError => Answer::Failed(super::NXDOMAIN),
             _ => Answer::Failed("failed"),
         }))
     }
