@@ -432,8 +432,7 @@ impl Monitor {
             return;
         }
         let outcome = BeatOutcome::from(outcome);
-        let (family, nearby) = (way.family(), way == Way::Nearby);
-        self.learn(&Evidence::Heartbeat { started, finished: now, family, nearby, outcome }, now);
+        self.learn(&Evidence::Heartbeat { started, finished: now, way, outcome }, now);
     }
 
     fn end_hour(&mut self, now: Stamp) {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Gap, Observation};
 use crate::{
     clock::Stamp,
-    heartbeat::{FailureKind, Outcome},
+    heartbeat::{FailureKind, Outcome, Way},
     probe::{Connect, Connected, Dns, Family, Gateway, Link, Portal},
 };
 
@@ -95,11 +95,8 @@ pub enum Evidence {
         started: Stamp,
         /// When it ended.
         finished: Stamp,
-        /// The family of the connection that it travelled on, when one was made and is known.
-        family: Option<Family>,
-        /// Whether it went to this machine or its own network, so that it proves nothing about the
-        /// internet.
-        nearby: bool,
+        /// How it travelled; not known of one that was not delivered.
+        way: Way,
         /// What came of it.
         outcome: BeatOutcome,
     },

@@ -249,8 +249,7 @@ impl Line {
             .filter(|family| scope == Scope::Internet || scope == family.family.into())
             .collect();
         if concerned.iter().any(|family| family.works()) {
-            let closed = self.open.take().map(|open| self.closed(open.close_unwatched()));
-            return closed.into_iter().collect();
+            return self.end_unwatched();
         }
         let settled =
             concerned.iter().all(|family| family.ripe_at().is_none_or(|at| reaches(now, at)));
@@ -265,8 +264,7 @@ impl Line {
         if unasked || no_way && one_is_up {
             // One family failed, and now there is no way for it at all while the other works: it woke in
             // another network, which does not have that family and is not judged by it.
-            let closed = self.open.take().map(|open| self.closed(open.close_unwatched()));
-            return closed.into_iter().collect();
+            return self.end_unwatched();
         }
         for family in concerned {
             if family.is_routed() || no_way {
@@ -606,6 +604,11 @@ impl Line {
             self.open.as_ref().and_then(|open| self.checks.good_since(open.current_cause()));
         let at = self.half_returned.or(returned).or(checked).unwrap_or(now);
         self.open.take().map(|open| self.closed(open.close(at))).into_iter().collect()
+    }
+
+    /// Ends what is open where it was last watched.
+    fn end_unwatched(&mut self) -> Vec<Transition> {
+        self.open.take().map(|open| self.closed(open.close_unwatched())).into_iter().collect()
     }
 
     fn closed(&mut self, incident: super::Incident) -> Transition {

@@ -1,6 +1,6 @@
 //! The incident machine: evidence in, transitions out.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::{
     open::{OpenIncident, earlier},
     quality::Quality,
 };
-use crate::{clock::Stamp, journal::Summary, probe::Family};
+use crate::{clock::Stamp, heartbeat::Way, journal::Summary, probe::Family};
 
 /// What decides how patient the machine is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -188,21 +188,7 @@ impl Machine {
                 self.line.family_mut(*family).heard_link(link.clone(), *asked);
             }
             Evidence::Probe { family, anchor, sent, rtt } => {
-                if let Some(rtt) = rtt {
-                    let blip = self.line.family_mut(*family).answered(*sent, sent.later(*rtt));
-                    if blip {
-                        self.blips.note(*family, now);
-                    }
-                }
-                if rtt.is_none() {
-                    self.line.family_mut(*family).unanswered();
-                }
-                let track = self.line.family(*family);
-                if track.is_blocked() || track.is_down() {
-                    self.quality.disregard(*family);
-                } else if !self.line.is_failing() {
-                    self.quality.heard(*anchor, *sent, *rtt);
-                }
+                self.probed(*family, *anchor, *sent, *rtt, now);
             }
             Evidence::Doubt { family, since } => self.doubt(*family, *since),
             Evidence::Round(round) => {
@@ -229,15 +215,16 @@ impl Machine {
             Evidence::Beneath { family, alive, observation } => {
                 self.line.family_mut(*family).heard_beneath(*alive, observation.clone());
             }
-            Evidence::Heartbeat { started, finished, family, nearby, outcome } => {
-                transitions = self.beats.heard(*started, *finished, *family, *outcome, now);
+            Evidence::Heartbeat { started, finished, way, outcome } => {
+                let family = way.family();
+                transitions = self.beats.heard(*started, *finished, family, *outcome, now);
                 match outcome {
-                    BeatOutcome::Delivered if *nearby => {}
+                    BeatOutcome::Delivered if *way == Way::Nearby => {}
                     BeatOutcome::Delivered => {
-                        returned = self.line.beat_delivered(*family, *finished, now);
+                        returned = self.line.beat_delivered(family, *finished, now);
                     }
-                    BeatOutcome::Refused(_) => self.doubt(*family, *started),
-                    BeatOutcome::Failed(_) => self.beat_failed(*family, *started),
+                    BeatOutcome::Refused(_) => self.doubt(family, *started),
+                    BeatOutcome::Failed(_) => self.beat_failed(family, *started),
                 }
             }
             Evidence::Watched(gap) => {
@@ -363,6 +350,28 @@ impl Machine {
             Standing::Up => FamilyState::Up,
             Standing::Doubt => FamilyState::Doubt,
             Standing::Down => FamilyState::Down,
+        }
+    }
+
+    fn probed(
+        &mut self,
+        family: Family,
+        anchor: SocketAddr,
+        sent: Stamp,
+        rtt: Option<Duration>,
+        now: Stamp,
+    ) {
+        let track = self.line.family_mut(family);
+        match rtt {
+            Some(rtt) if track.answered(sent, sent.later(rtt)) => self.blips.note(family, now),
+            Some(_) => {}
+            None => track.unanswered(),
+        }
+        let track = self.line.family(family);
+        if track.is_blocked() || track.is_down() {
+            self.quality.disregard(family);
+        } else if !self.line.is_failing() {
+            self.quality.heard(anchor, sent, rtt);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use ispmon_agent::{
     clock::{BootId, Stamp},
-    heartbeat::FailureKind,
+    heartbeat::{self, FailureKind},
     outage::{
         BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Limits, Machine,
         MachineSettings, Observation, ProbeKind, Round, SettleReason, Transition,
@@ -231,8 +231,7 @@ impl History {
             Happening::Beat(family, began, outcome) => Evidence::Heartbeat {
                 started: ago(began),
                 finished: now,
-                family,
-                nearby: false,
+                way: family.map_or(heartbeat::Way::Unknown, heartbeat::Way::Internet),
                 outcome,
             },
             Happening::Gap(lasts, cause) => return self.leave(lasts, cause),

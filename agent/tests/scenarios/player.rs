@@ -507,11 +507,10 @@ impl Player<'_> {
     }
 
     fn send_beat(&mut self) {
-        let (outcome, family, took) = self.world.heartbeat();
+        let (outcome, way, took) = self.world.heartbeat();
         let started = self.stamp(self.now);
         let finished = self.stamp(self.now + took);
-        let nearby = self.world.beats_stay_nearby();
-        let evidence = Evidence::Heartbeat { started, finished, family, nearby, outcome };
+        let evidence = Evidence::Heartbeat { started, finished, way, outcome };
         self.at(self.now + took, Action::BeatEnd(Box::new(evidence), self.beat));
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use fastrand::Rng;
 use ispmon_agent::{
-    heartbeat::FailureKind,
+    heartbeat::{FailureKind, Way},
     outage::BeatOutcome,
     probe::{Connect, Dns, Family, Gateway, Link, Portal, Route},
 };
@@ -236,24 +236,19 @@ impl World {
         self.is_routed(family) && self.family(family).anchors == Anchors::Answer
     }
 
-    /// Whether heartbeats go to a machine in the own network.
-    pub(crate) fn beats_stay_nearby(&self) -> bool {
-        self.heartbeat == "delivered_nearby"
-    }
-
-    /// How a heartbeat that starts now ends, by which family, and after how many milliseconds.
-    pub(crate) fn heartbeat(&self) -> (BeatOutcome, Option<Family>, u64) {
+    /// How a heartbeat that starts now ends, which way it goes, and after how many milliseconds.
+    pub(crate) fn heartbeat(&self) -> (BeatOutcome, Way, u64) {
         let routed = Family::BOTH.into_iter().find(|family| self.is_routed(*family));
         let works = Family::BOTH.into_iter().find(|family| self.works(*family));
+        let way = |family: Option<Family>| family.map_or(Way::Unknown, Way::Internet);
         let failed = |kind: FailureKind| {
             let took = if kind.as_str().ends_with("timeout") { 10_000 } else { 50 };
-            (BeatOutcome::Failed(kind), None, took)
+            (BeatOutcome::Failed(kind), Way::Unknown, took)
         };
         match self.heartbeat.as_str() {
-            "delivered" => (BeatOutcome::Delivered, routed, 150),
-            "delivered_by_unknown_family" | "delivered_nearby" => {
-                (BeatOutcome::Delivered, None, 150)
-            }
+            "delivered" => (BeatOutcome::Delivered, way(routed), 150),
+            "delivered_by_unknown_family" => (BeatOutcome::Delivered, Way::Unknown, 150),
+            "delivered_nearby" => (BeatOutcome::Delivered, Way::Nearby, 150),
             "as_the_line_is" => match (works, self.dns, self.portal) {
                 (_, _, PortalState::Intercepted) => failed(FailureKind::TlsWrongName),
                 (None, ..) if routed.is_none() => failed(FailureKind::NetworkUnreachable),
@@ -262,13 +257,13 @@ impl World {
                 (_, DnsState::Failed, _) => failed(FailureKind::ResolveFailed),
                 (_, DnsState::Lied, _) => failed(FailureKind::TlsWrongName),
                 (Some(family), DnsState::Answered, _) => {
-                    (BeatOutcome::Delivered, Some(family), 150)
+                    (BeatOutcome::Delivered, Way::Internet(family), 150)
                 }
             },
             text => {
                 if let Some(status) = text.strip_prefix("status_") {
                     let status = status.parse().expect("a status is a number");
-                    return (BeatOutcome::Refused(status), works, 150);
+                    return (BeatOutcome::Refused(status), way(works), 150);
                 }
                 let kinds = [
                     FailureKind::ConnectRefused,
