@@ -5,6 +5,9 @@ mod backlog;
 mod container;
 mod journald;
 mod log;
+#[cfg(target_os = "linux")]
+#[path = "../common/logind.rs"]
+mod logind;
 mod outage;
 #[allow(dead_code, reason = "other tests make other records with it")]
 #[path = "../common/record.rs"]

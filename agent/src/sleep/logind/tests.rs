@@ -1,103 +1,17 @@
 //! Against a real `dbus-daemon`, on which a stand-in plays logind.
 
-use std::{
-    io::{BufRead, BufReader, PipeReader, Read},
-    os::fd::OwnedFd as SystemFd,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::io::{PipeReader, Read};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use zbus::Fd;
 
 use super::*;
+use stand_in::{Bus, Logind};
+
+#[path = "../../../tests/common/logind.rs"]
+mod stand_in;
 
 /// How long a test waits for something that is bound to happen; it only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A private bus; dropped, it ends.
-struct Bus {
-    daemon: Child,
-    address: String,
-}
-
-impl Bus {
-    /// `None` when this machine has no `dbus-daemon`.
-    fn start(folder: &Path) -> Option<Self> {
-        let address = format!("unix:path={}", folder.join("bus").display());
-        let _ = std::fs::remove_file(folder.join("bus"));
-        let spawned = Command::new("dbus-daemon")
-            .args(["--session", "--nofork", "--print-address=1", "--address", &address])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut daemon) = spawned else {
-            println!("SKIPPED: no dbus-daemon on PATH");
-            return None;
-        };
-        let mut line = String::new();
-        let output = daemon.stdout.take().expect("it is a pipe");
-        BufReader::new(output).read_line(&mut line).expect("the bus says that it listens");
-        Some(Self { daemon, address })
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
-/// Plays logind: grants locks, and tells when the machine sleeps.
-struct Logind {
-    connection: Connection,
-    calls: MessageStream,
-}
-
-impl Logind {
-    async fn start(bus: &Bus) -> Self {
-        let builder = Builder::address(bus.address.as_str());
-        let connection = builder.build().await.expect("the bus is there");
-        let calls = MessageStream::from(&connection);
-        connection.request_name(SERVICE).await.expect("the name is free");
-        Self { connection, calls }
-    }
-
-    /// Waits until somebody asks for a lock and answers it. What is returned can be read to its end once
-    /// the lock is closed.
-    async fn grant_lock(&mut self) -> PipeReader {
-        let call = self.next_inhibit().await;
-        let body: (String, String, String, String) = call.body().deserialize().expect("four texts");
-        assert_eq!((body.0.as_str(), body.3.as_str()), ("sleep", "delay"));
-        let (reader, writer) = std::io::pipe().expect("a pipe");
-        let writer = SystemFd::from(writer);
-        self.connection.reply(&call.header(), &Fd::from(&writer)).await.expect("it is answered");
-        reader
-    }
-
-    async fn next_inhibit(&mut self) -> Message {
-        loop {
-            let message = next(&mut self.calls).await;
-            let message = message.expect("the bus goes on").expect("a message");
-            if message.header().member().is_some_and(|member| member == "Inhibit") {
-                return message;
-            }
-        }
-    }
-
-    async fn prepare_for_sleep(&self, begins: bool) {
-        let sent = self.connection.emit_signal(
-            None::<&str>,
-            MANAGER_PATH,
-            MANAGER,
-            "PrepareForSleep",
-            &begins,
-        );
-        sent.await.expect("the signal is sent");
-    }
-}
 
 /// Waits until the lock behind `reader` is closed.
 async fn closed(mut reader: PipeReader) {

@@ -82,6 +82,14 @@ struct Truth {
     start_limit: Duration,
 }
 
+impl Truth {
+    /// One that the provider made, and that could be found at once.
+    fn of_provider(broken: Duration, whole: Duration) -> Self {
+        let start_limit = Duration::from_secs(5);
+        Self { expected: PROVIDERS, broken, findable: broken, whole, start_limit }
+    }
+}
+
 const PROVIDERS: Expected =
     Expected { cause: Cause::Isp, party: Some(Party::Provider), scope: Scope::Internet };
 
@@ -172,16 +180,7 @@ fn sleep_in_outage(run: &Run, name: &str) -> Result<Finding, String> {
     let slept = Duration::from_millis(HOURS_8.unsigned_abs());
     until_ended(&mut stage)?;
     let records = stage.finish()?;
-    let (mut finding, incident) = compare(
-        &records,
-        &Truth {
-            expected: PROVIDERS,
-            broken,
-            findable: broken,
-            whole: whole + slept,
-            start_limit: Duration::from_secs(5),
-        },
-    )?;
+    let (mut finding, incident) = compare(&records, &Truth::of_provider(broken, whole + slept))?;
     require_sleep(&mut finding, &gaps(&records));
     // The time asleep is no downtime: nobody knows.
     let truth = whole.saturating_sub(broken);
@@ -204,16 +203,7 @@ fn clock_step(run: &Run, name: &str) -> Result<Finding, String> {
     let whole = stage.repair(Fault::IspSilent)?;
     until_ended(&mut stage)?;
     let records = stage.finish()?;
-    let (mut finding, _) = compare(
-        &records,
-        &Truth {
-            expected: PROVIDERS,
-            broken,
-            findable: broken,
-            whole,
-            start_limit: Duration::from_secs(5),
-        },
-    )?;
+    let (mut finding, _) = compare(&records, &Truth::of_provider(broken, whole))?;
     let steps: Vec<i64> = records
         .iter()
         .filter_map(|record| match record.entry {
@@ -249,11 +239,9 @@ fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
     let (mut finding, incident) = compare(
         &records,
         &Truth {
-            expected: PROVIDERS,
-            broken: moment(before),
             findable: moment(before) + settings.settle,
-            whole,
             start_limit: Duration::from_secs(2),
+            ..Truth::of_provider(moment(before), whole)
         },
     )?;
     let recorded = incident.started.wall;
