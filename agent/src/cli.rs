@@ -6,7 +6,6 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
     Args, CommandFactory, Parser, Subcommand,
-    builder::NonEmptyStringValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -15,9 +14,9 @@ use history::{OutagesFlags, ReportFlags};
 pub use history::{Form, OutagesRequest, ReportRequest};
 
 use crate::{
-    config::duration,
-    control::{LONGEST_PAUSE, SHORTEST_PAUSE},
+    config::{Flags, duration},
     exit::Exit,
+    pause::{LONGEST_PAUSE, SHORTEST_PAUSE},
 };
 
 /// What one start of the program is about.
@@ -73,48 +72,6 @@ pub enum Action {
 /// What the old flag `--daemon` is answered with.
 pub const DAEMON_NOTE: &str = "--daemon has no effect any more: the service manager (systemd, launchd) \
      runs the agent in the background now.";
-
-/// The settings that can be given on the command line. There is none for the function key: every
-/// user of the machine can read the command lines of its processes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Settings")]
-pub struct Flags {
-    /// Where heartbeats go [setting heartbeat.url]
-    #[arg(long, global = true, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
-    pub url: Option<String>,
-
-    /// The name of this device [setting device]
-    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub device: Option<String>,
-
-    /// The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-    #[arg(long, global = true, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
-    pub interval: Option<String>,
-
-    /// The folder of the record of outages.
-    #[arg(long, global = true, value_name = "FOLDER", help = "The folder of the record of outages [setting state_dir]", value_parser = NonEmptyStringValueParser::new())]
-    pub state_dir: Option<String>,
-
-    /// Say more about what happens [setting log.level, to debug]
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
-}
-
-impl Flags {
-    /// The flags that were given and the texts that they stand for.
-    pub fn given(&self) -> Vec<(&'static str, &str)> {
-        [
-            ("--url", self.url.as_deref()),
-            ("--device", self.device.as_deref()),
-            ("--interval", self.interval.as_deref()),
-            ("--state-dir", self.state_dir.as_deref()),
-            ("--verbose", self.verbose.then_some("debug")),
-        ]
-        .into_iter()
-        .filter_map(|(flag, value)| Some((flag, value?)))
-        .collect()
-    }
-}
 
 /// Sends heartbeats, so that you get a mail when your internet connection dies.
 ///

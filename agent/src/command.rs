@@ -19,7 +19,7 @@ use std::{
 use crate::{
     cli::{self, Action, Invocation},
     config::{ConfigError, Loaded, Sources, load},
-    event::Chain,
+    error_chain::Chain,
     exit::Exit,
     heartbeat::ClientError,
 };
@@ -32,14 +32,15 @@ pub fn execute(invocation: &Invocation) -> Exit {
     if invocation.action == (Action::Config { sample: true }) {
         return print(config::write_sample);
     }
-    let sources = match Sources::of_this_process(invocation) {
-        Ok(sources) => sources,
-        Err(error) => {
-            return fail(format_args!(
-                "the current folder cannot be used: {error}; start again in another one."
-            ));
-        }
-    };
+    let sources =
+        match Sources::of_this_process(invocation.config_file.clone(), invocation.flags.clone()) {
+            Ok(sources) => sources,
+            Err(error) => {
+                return fail(format_args!(
+                    "the current folder cannot be used: {error}; start again in another one."
+                ));
+            }
+        };
     // These concern the agent that runs already, whatever the configuration says now.
     match &invocation.action {
         Action::Outages(request) => return history::outages(&sources, request),

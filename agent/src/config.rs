@@ -17,6 +17,7 @@ mod dotenv;
 pub(crate) mod duration;
 mod environment;
 mod file;
+mod flags;
 mod host_name;
 mod key;
 mod layer;
@@ -31,6 +32,7 @@ pub mod table;
 mod url;
 
 pub use file::default_paths;
+pub use flags::Flags;
 pub use host_name::of_this_machine as host_name;
 pub use origin::Origin;
 pub use problem::{ConfigError, Problem};
@@ -39,7 +41,6 @@ pub use settings::{
     ProbeSettings, Settings,
 };
 
-use crate::cli::{Flags, Invocation};
 use layer::Layer;
 use problem::Problems;
 
@@ -64,15 +65,16 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The sources of this process: what the command line gives, and the process's own environment.
+    /// The sources of this process: the file and the settings that the command line gives, and the process's
+    /// own environment.
     ///
     /// # Errors
     /// The current folder is not known, because it was deleted or may not be entered.
-    pub fn of_this_process(invocation: &Invocation) -> io::Result<Self> {
+    pub fn of_this_process(config_file: Option<PathBuf>, flags: Flags) -> io::Result<Self> {
         Ok(Self {
-            config_file: invocation.config_file.clone(),
+            config_file,
             default_files: default_paths(),
-            flags: invocation.flags.clone(),
+            flags,
             environment: std::env::vars_os().collect(),
             folder: std::env::current_dir()?,
             user: rustix::process::geteuid().as_raw(),

@@ -14,7 +14,7 @@ mod message;
 mod server;
 
 pub use client::{AskError, ask};
-pub use message::{Answer, LONGEST_PAUSE, Request, SHORTEST_PAUSE};
+pub use message::{Answer, Request};
 pub use server::{BindError, Caller, Reply, Server};
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ pub use fields::Fields;
 pub(crate) use fields::TARGET;
 pub(crate) use fields::log;
 pub use kind::Kind;
-pub use text::Chain;
 
 /// A notable thing that happened. Its Display is a sentence for people.
 pub enum Event<'a> {

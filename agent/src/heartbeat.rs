@@ -5,7 +5,6 @@
 //! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a line that
 //!   is down.
 //! - [`Failure`] and [`FailureKind`] say in words and in kind why a heartbeat was not answered.
-//! - [`Resolver`] looks names up on a thread of its own, because a look-up can hang.
 //!
 //! A failed heartbeat is a value like any other, never an error: it is what this program is there
 //! to notice.
@@ -18,7 +17,6 @@ mod outcome;
 mod pacing;
 mod progress;
 mod proxy;
-mod resolver;
 mod retry_after;
 mod tls;
 
@@ -34,7 +32,6 @@ pub use message::{Enclose, Enclosure};
 pub use outcome::{Outcome, Way};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
-pub use resolver::{ResolveError, Resolver};
 
 /// Sends heartbeats for ever: the first at once and in `state`, each later one when `pacing` says so.
 /// What `state` says is repeated until a heartbeat is delivered.

@@ -142,12 +142,15 @@ mod verify;
 mod walls;
 mod writer;
 
-pub use crate::clock::StepSource;
+pub use crate::{
+    clock::StepSource,
+    summary::{Quantiles, Summary},
+};
 pub use chain::Flaw;
 pub use files::HANDED_OVER_FILE;
 pub use handle::{Appended, Appending, Journal, JournalError};
 pub use reader::{Damage, Located, Place, ReadError, Reader, last_alive};
-pub use record::{Digest, Entry, FORMAT, Quantiles, Record, Summary};
+pub use record::{Digest, Entry, FORMAT, Record};
 pub(crate) use recovered::is_same_device;
 pub use recovered::{LastRun, Pause, Recovered};
 pub use state::JournalState;

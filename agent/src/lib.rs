@@ -18,8 +18,10 @@
 //!   waiting for its reader.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
-//! - [`clock`] is the only part that reads a clock, [`duration`] shows durations, [`loopback`] knows
-//!   what leads to this machine itself, [`exit`] names the exit codes.
+//! - [`resolver`] looks names up on a thread of its own, because a look-up can hang.
+//! - [`clock`] is the only part that reads a clock, [`duration`] and [`error_chain`] show durations and
+//!   errors, [`summary`] holds the figures of an hour, [`pause`] how long a pause can be, [`loopback`]
+//!   knows what leads to this machine itself, [`exit`] names the exit codes.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -30,6 +32,7 @@ pub mod config;
 pub mod control;
 pub mod doctor;
 pub mod duration;
+pub mod error_chain;
 pub mod event;
 pub mod exit;
 pub mod heartbeat;
@@ -40,14 +43,17 @@ pub mod loopback;
 pub mod monitor;
 pub mod outage;
 pub mod outbox;
+pub mod pause;
 pub mod probe;
 pub mod report;
+pub mod resolver;
 pub mod runtime;
 pub mod service;
 pub mod signals;
 pub mod sleep;
 pub mod state_dir;
 pub mod status;
+pub mod summary;
 
 /// The whole program: does what the command line asks for. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -24,11 +24,12 @@ pub mod sentence;
 mod transition;
 mod verdict;
 
+pub use crate::probe::{Observation, ProbeKind};
 pub use cause::{Cause, Party, Scope};
 pub use evidence::{BeatOutcome, Evidence, Round, SettleReason};
 pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
-pub use incident::{Incident, IncidentId, Observation, ProbeKind, Segment};
+pub use incident::{Incident, IncidentId, Segment};
 pub use machine::{FamilyState, Glance, Limits, Machine, MachineSettings, Plan, View};
 pub use open::MOST_SEGMENTS;
 pub use transition::Transition;

@@ -26,7 +26,8 @@ use tokio::{
 
 use crate::{
     clock::Clock,
-    event::{Chain, Event},
+    error_chain::Chain,
+    event::Event,
     heartbeat::{Backoff, HeartbeatClient, Outcome},
     journal::{Journal, Walls},
     monitor::Message,

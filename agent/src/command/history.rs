@@ -11,7 +11,7 @@ use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock,
     config::{Sources, load_without_key},
-    event::Chain,
+    error_chain::Chain,
     exit::Exit,
     history::{Collector, Head, History, PastIncident, Period},
     journal::{ReadError, Reader, last_alive},

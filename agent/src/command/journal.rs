@@ -11,7 +11,7 @@ use super::{fail, fail_because, print, running::Places};
 use crate::{
     clock,
     config::Sources,
-    event::Chain,
+    error_chain::Chain,
     exit::Exit,
     journal::{ReadError, Verified, verify},
 };

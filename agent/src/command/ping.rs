@@ -10,7 +10,8 @@ use crate::{
     config::{HeartbeatUrl, Loaded, Settings},
     duration::Readable,
     exit::Exit,
-    heartbeat::{HeartbeatClient, Outcome, Resolver},
+    heartbeat::{HeartbeatClient, Outcome},
+    resolver::Resolver,
     runtime,
 };
 

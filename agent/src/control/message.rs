@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::clock::Stamp;
+use crate::{
+    clock::Stamp,
+    pause::{LONGEST_PAUSE, SHORTEST_PAUSE},
+};
 
-/// The longest pause: the longest silence that a heartbeat can announce.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64);
-/// The shortest pause.
-pub const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// The most bytes of a line, its line feed included.
 pub(super) const LINE_BYTES: usize = 1_024;
 

@@ -22,7 +22,7 @@ pub(super) fn judge(
     let (found, presence) = match agent {
         Ok((found, presence)) => (found, *presence),
         Err(error) => {
-            let detail = format!("not running: {}", crate::event::Chain(error));
+            let detail = format!("not running: {}", crate::error_chain::Chain(error));
             return vec![Check::fail(NAME, detail).action(START_ADVICE)];
         }
     };

@@ -10,12 +10,12 @@ use crate::{
     clock::Stamp,
     config::{HeartbeatSettings, ProbeSettings},
     duration::Readable,
-    heartbeat::Resolver,
     outage::Observation,
     probe::{
         Connect, Connected, Dns, Family, Gateway, Interface, Link, Portal, dns, gateway, link,
         portal, round,
     },
+    resolver::Resolver,
 };
 
 /// How long an anchor and the router may take: as long as the agent waits before a probe has failed.

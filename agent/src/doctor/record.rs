@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Check;
 use crate::{
-    event::Chain,
+    error_chain::Chain,
     journal::{ReadError, Verified, verify},
     status::{JournalStatus, Presence, Status},
 };

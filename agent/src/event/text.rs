@@ -1,9 +1,9 @@
 //! The sentences of events.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use super::Event;
-use crate::{clock::StepSource, duration::Readable, outage::sentence};
+use crate::{clock::StepSource, duration::Readable, error_chain::Chain, outage::sentence};
 
 impl fmt::Display for Event<'_> {
     #[allow(clippy::too_many_lines, reason = "one arm an event, and none of them decides anything")]
@@ -148,21 +148,6 @@ impl fmt::Display for Event<'_> {
                 write!(formatter, "This is a defect of ispmon-agent {}: {what}", env!("CARGO_PKG_VERSION"))
             }
         }
-    }
-}
-
-/// An error and everything that caused it, in one phrase.
-pub struct Chain<'a>(pub &'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(formatter, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }
 

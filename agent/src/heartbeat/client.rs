@@ -28,13 +28,13 @@ use super::{
     outcome::{Outcome, Way},
     progress::{self, NoteConnected, Phase, Progress},
     proxy::{self, Proxy, ProxyError},
-    resolver::Resolver,
     retry_after,
     tls::{self, Roots},
 };
 use crate::{
     clock,
     config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
+    resolver::Resolver,
 };
 
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));

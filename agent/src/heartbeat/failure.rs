@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 use rustls::{CertificateError, pki_types::UnixTime};
 
-use super::{progress::Phase, resolver::ResolveError};
-use crate::duration::Readable;
+use super::progress::Phase;
+use crate::{duration::Readable, resolver::ResolveError};
 
 /// A heartbeat that was not answered. Its Display is a sentence for people, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,10 @@ use super::{
     tls::{self, Roots},
     *,
 };
-use crate::config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl};
+use crate::{
+    config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
+    resolver::Resolver,
+};
 
 #[path = "../../tests/common/certificates.rs"]
 pub(super) mod certificates;

@@ -109,7 +109,7 @@ pub struct Collector {
     device: Option<String>,
     incidents: HashMap<IncidentId, (u64, Incident)>,
     gaps: Vec<Gap>,
-    hours: Vec<crate::journal::Summary>,
+    hours: Vec<crate::summary::Summary>,
     clock_steps: u32,
     records: u64,
     first: Option<Stamp>,

@@ -3,7 +3,7 @@
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 use super::{History, Interval, days};
-use crate::journal::Summary;
+use crate::summary::Summary;
 
 /// An hourly summary, in corrected times.
 #[derive(Clone, Debug, PartialEq)]

@@ -24,7 +24,7 @@ use super::{
     storage::{Folder, Storage},
     writer::{WriteError, Writer},
 };
-use crate::{clock::Stamp, event::Chain};
+use crate::{clock::Stamp, error_chain::Chain};
 
 /// How long a start waits for the record to be read. A disk that hangs must not keep the agent from
 /// its heartbeats.

@@ -4,13 +4,14 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     alive::Alive,
-    record::{Entry, Record, Summary},
+    record::{Entry, Record},
     walls::Walls,
 };
 use crate::{
     clock::Stamp,
-    control::LONGEST_PAUSE,
     outage::{GapCause, Incident},
+    pause::LONGEST_PAUSE,
+    summary::Summary,
 };
 
 /// How many hourly summaries are handed back: those of a week, with room for a restart a day.

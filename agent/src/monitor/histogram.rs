@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::journal::Quantiles;
+use crate::summary::Quantiles;
 
 /// Buckets per doubling, all as wide: the middle of one is off by at most 1/32, which is 3.2 %.
 const BUCKETS_PER_DOUBLING: u64 = 16;

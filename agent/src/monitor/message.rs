@@ -13,8 +13,9 @@ use super::Tally;
 use crate::{
     clock::{Clock, Stamp},
     config::settings::ProbeSettings,
-    heartbeat::{Outcome, Resolver},
+    heartbeat::Outcome,
     journal::{Journal, Recovered},
+    resolver::Resolver,
     status::Publisher,
 };
 

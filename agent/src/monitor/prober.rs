@@ -15,12 +15,12 @@ use super::{
 use crate::{
     clock::{Clock, Stamp},
     config::settings::ProbeSettings,
-    heartbeat::Resolver,
     outage::{self, Evidence, Observation, ProbeKind},
     probe::{
         Connect, Connected, Dns, Family, Gateway, Interface, Link, Round, Route, dns, gateway,
         link, portal, tcp,
     },
+    resolver::Resolver,
 };
 
 /// A connect that is unanswered for so long raises doubt, and counts as lost.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ispmon_wire::{LinkQuality, RoundTrip};
 
 use super::histogram::Histogram;
-use crate::{clock::Stamp, journal::Summary, status::Quality};
+use crate::{clock::Stamp, status::Quality, summary::Summary};
 
 /// An hour of the wall clock; summaries end with it, so that they can be laid side by side.
 const HOUR: Duration = Duration::from_hours(1);

@@ -14,7 +14,7 @@ use super::{
     open::{OpenIncident, earlier},
     quality::Quality,
 };
-use crate::{clock::Stamp, heartbeat::Way, journal::Summary, probe::Family};
+use crate::{clock::Stamp, heartbeat::Way, probe::Family, summary::Summary};
 
 /// What decides how patient the machine is.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use super::{
     machine::MachineSettings,
     open::{OpenIncident, Opening},
 };
-use crate::{clock::Stamp, journal::Summary, probe::Family};
+use crate::{clock::Stamp, probe::Family, summary::Summary};
 
 /// The part of the probes that must be lost for a line to be bad.
 const BAD_LOSS: f64 = 0.10;

@@ -21,12 +21,11 @@ use tokio::{
 
 use self::message::{Answer, Query, Received};
 pub use self::servers::{resolver_is_providers, servers};
-use super::{Dns, Family};
+use super::{Dns, Family, Observation, ProbeKind};
 use crate::{
     clock::Stamp,
-    heartbeat::{ResolveError, Resolver},
     loopback::is_local_name,
-    outage::{Observation, ProbeKind},
+    resolver::{ResolveError, Resolver},
 };
 
 /// The name to ask for when nothing else is of interest: one whose disappearance would be noticed

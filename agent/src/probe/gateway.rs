@@ -21,13 +21,10 @@ use tokio::{
 };
 
 use super::{
-    Connect, Family, Gateway, Interface, Round,
+    Connect, Family, Gateway, Interface, Observation, ProbeKind, Round,
     link::{self, Neighbour},
 };
-use crate::{
-    clock::Stamp,
-    outage::{Observation, ProbeKind},
-};
+use crate::clock::Stamp;
 
 /// DNS, and the pages to set the router up.
 const PORTS: [u16; 3] = [53, 80, 443];

@@ -29,12 +29,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::Portal;
-use crate::{
-    clock::Stamp,
-    heartbeat::Resolver,
-    outage::{Observation, ProbeKind},
-};
+use super::{Observation, Portal, ProbeKind};
+use crate::{clock::Stamp, resolver::Resolver};
 
 /// The servers that are asked when none is set: two, of different owners, because one may be
 /// blocked, and because some portals let the best-known one through. Both exist for this purpose

@@ -89,7 +89,7 @@ mod tests {
         let sources = Sources {
             config_file: None,
             default_files: Vec::new(),
-            flags: crate::cli::Flags { device: Some(device.to_owned()), ..Default::default() },
+            flags: config::Flags { device: Some(device.to_owned()), ..Default::default() },
             environment: std::collections::BTreeMap::new(),
             folder: "/nonexistent".into(),
             user: 0,

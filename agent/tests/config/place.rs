@@ -7,10 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ispmon_agent::{
-    cli::Flags,
-    config::{ConfigError, Loaded, Sources, load},
-};
+use ispmon_agent::config::{ConfigError, Flags, Loaded, Sources, load};
 use tempfile::TempDir;
 
 /// A temporary folder and sources that know nothing but it.

@@ -5,11 +5,11 @@ use std::{
 };
 
 use ispmon_agent::{
-    heartbeat::Resolver,
     probe::{
         Dns,
         dns::{WELL_KNOWN, ask_directly, ask_system},
     },
+    resolver::Resolver,
 };
 use simple_dns::{
     CLASS, Packet, PacketFlag, RCODE, ResourceRecord,

@@ -6,9 +6,9 @@ use std::{
 };
 
 use ispmon_agent::{
-    heartbeat::Resolver,
     outage::Observation,
     probe::{Portal, portal},
+    resolver::Resolver,
 };
 
 use crate::{PATIENCE, SHORT, clock, network::Network, on};

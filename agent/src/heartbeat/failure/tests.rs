@@ -6,17 +6,19 @@ use std::io::Write;
 use rustls::pki_types::CertificateDer;
 
 use super::*;
-use crate::heartbeat::{
-    Outcome,
-    proxy::{self, Proxy},
-    resolver::Resolver,
-    tests::{
-        certificates::Authority,
-        client,
-        server::{Server, repeat, swallow},
-        settings,
+use crate::{
+    heartbeat::{
+        Outcome,
+        proxy::{self, Proxy},
+        tests::{
+            certificates::Authority,
+            client,
+            server::{Server, repeat, swallow},
+            settings,
+        },
+        tls::Roots,
     },
-    tls::Roots,
+    resolver::Resolver,
 };
 
 /// Long enough for anything that happens at all on loopback.

@@ -77,7 +77,7 @@ impl Resolver {
         Self::with(ask_system, GIVE_UP_AFTER)
     }
 
-    pub(super) fn with(
+    pub(crate) fn with(
         look_up: impl Fn(&str) -> Answer + Send + Sync + 'static,
         give_up_after: Duration,
     ) -> Self {

@@ -1,0 +1,78 @@
+//! One question and its answer, as the record keeps it.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::Family;
+use crate::clock::Stamp;
+
+/// One question and its answer: a piece of evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// How was asked.
+    pub probe: ProbeKind,
+    /// Who was asked, such as `1.1.1.1:443` or an interface's name; never a secret.
+    pub target: String,
+    /// By which address family, where one applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+    /// What came back, as one word: `connected`, `refused`, `timeout`, `unreachable`, `no_carrier` …
+    pub answer: String,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// When it was asked.
+    pub at: Stamp,
+}
+
+impl Observation {
+    /// When the answer came; the question's time where it is not known how long that took.
+    pub fn answered(&self) -> Stamp {
+        self.at.later(Duration::from_millis(self.ms.unwrap_or(0)))
+    }
+}
+
+/// The kinds of question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeKind {
+    /// A TCP connect to an anchor.
+    Tcp,
+    /// A TCP connect to the router.
+    Gateway,
+    /// A look-up by the system's resolver.
+    SystemDns,
+    /// A look-up by a query to one name server.
+    DirectDns,
+    /// A plain HTTP request that only the genuine server answers as expected.
+    Portal,
+    /// The state of interfaces, addresses and routes.
+    Link,
+    /// A connect that is bound to the interface beneath a tunnel.
+    Beneath,
+    /// A heartbeat.
+    Heartbeat,
+}
+
+impl ProbeKind {
+    /// The name in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Gateway => "gateway",
+            Self::SystemDns => "system_dns",
+            Self::DirectDns => "direct_dns",
+            Self::Portal => "portal",
+            Self::Link => "link",
+            Self::Beneath => "beneath",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+impl fmt::Display for ProbeKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
