@@ -38,6 +38,8 @@ pub mod exit;
 pub mod heartbeat;
 pub mod history;
 pub mod journal;
+#[cfg(test)]
+mod layers;
 pub mod logging;
 pub mod loopback;
 pub mod monitor;

@@ -1,0 +1,238 @@
+//! The layers of this crate, and the proof that each module uses only what lies below it.
+//!
+//! The source is read as tokens, so that imports are found in whatever way they are written: grouped, in
+//! the middle of an expression, or in a macro's arguments. Test code may use anything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    iter::Peekable,
+    path::{Path, PathBuf},
+};
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree, token_stream::IntoIter};
+
+/// The modules of the crate's root, the lowest layer first. A module uses modules of lower layers only,
+/// not those of its own.
+const LAYERS: &[&[&str]] = &[
+    &[
+        "clock",
+        "duration",
+        "error_chain",
+        "exit",
+        "loopback",
+        "pause",
+        "runtime",
+        "signals",
+        "state_dir",
+    ],
+    &["control", "resolver", "summary"],
+    &["probe"],
+    &["config"],
+    &["heartbeat"],
+    &["outage"],
+    &["event", "journal"],
+    &["history", "logging", "sleep", "status"],
+    &["cli", "doctor", "monitor", "report"],
+    &["outbox"],
+    &["service"],
+    &["command"],
+];
+
+/// What may be used although it does not lie below: user, used and the reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+
+/// Which modules of the crate's root each of them uses outside of its tests, and the files that do.
+type Uses = BTreeMap<(String, String), BTreeSet<PathBuf>>;
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let uses = uses_in(&source);
+    assert!(uses.len() > LAYERS.len(), "the imports were found: {uses:?}");
+    let upward: Vec<_> = uses
+        .iter()
+        .filter(|((user, used), _)| !lies_below(used, user))
+        .filter(|((user, used), _)| !EXCEPTIONS.iter().any(|(a, b, _)| a == user && b == used))
+        .map(|((user, used), files)| format!("{user} uses {used} in {files:?}"))
+        .collect();
+    assert!(
+        upward.is_empty(),
+        "these do not lie below their user; move what is shared to a lower layer: {upward:#?}"
+    );
+    for (user, used, reason) in EXCEPTIONS {
+        let is_used = uses.contains_key(&((*user).to_owned(), (*used).to_owned()));
+        assert!(is_used && !reason.is_empty(), "nothing needs the exception {user} to {used}");
+    }
+}
+
+#[test]
+fn each_module_has_one_layer() {
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs"));
+    let source = source.expect("the crate's root");
+    let mut declared: Vec<_> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    let mut listed: Vec<_> = LAYERS.concat();
+    declared.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(listed, declared);
+}
+
+#[test]
+fn imports_are_found_however_they_are_written() {
+    let found = |source: &str, depth| {
+        let tokens = source.parse().expect("Rust");
+        let mut found = BTreeSet::new();
+        collect(tokens, depth, &mut found);
+        found.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(found("use crate::a::B;", 1), ["a"]);
+    assert_eq!(found("use crate::{a::{B, c::D}, e, f::*};", 1), ["a", "e", "f"]);
+    assert_eq!(found("fn f() -> crate::b::C { for _ in crate::d::e() {} }", 1), ["b", "d"]);
+    assert_eq!(found("fn f() { print!(\"{}\", crate::a::B(1)); }", 1), ["a"]);
+    assert_eq!(found("/// [`crate::a`]\nfn f() { \"crate::b\"; } // crate::c", 1), [""; 0]);
+    assert_eq!(found("use super::a::B;", 1), ["a"], "one level up is the root");
+    assert_eq!(found("use super::{a::B, c};", 1), ["a", "c"]);
+    assert_eq!(found("use super::a::B;", 2), [""; 0]);
+    assert_eq!(found("use super::super::a::B;", 2), ["a"]);
+    assert_eq!(found("mod m { use super::a; use super::super::b; }", 1), ["b"]);
+    let tests =
+        "#[cfg(test)]\nuse crate::a;\n#[cfg(test)]\nmod tests { use crate::b; } use crate::c;";
+    assert_eq!(found(tests, 1), ["c"]);
+}
+
+#[test]
+fn an_upward_import_is_noticed() {
+    assert!(lies_below("clock", "probe"));
+    assert!(!lies_below("probe", "clock"));
+    assert!(!lies_below("outage", "outage"), "nothing lies below itself");
+    assert!(!lies_below("duration", "clock"), "nor below its neighbours");
+    assert!(!lies_below("unheard_of", "command"));
+}
+
+fn lies_below(lower: &str, upper: &str) -> bool {
+    let layer = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
+    layer(lower).zip(layer(upper)).is_some_and(|(lower, upper)| lower < upper)
+}
+
+fn uses_in(source: &Path) -> Uses {
+    let mut uses = Uses::new();
+    let mut folders = vec![source.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the source") {
+            let path = entry.expect("an entry of the source").path();
+            let within: PathBuf = path.strip_prefix(source).expect("below it").with_extension("");
+            let modules: Vec<_> = within.iter().filter_map(|part| part.to_str()).collect();
+            let is_root = [["lib"], ["main"], ["layers"]].iter().any(|root| modules == root);
+            if is_root || modules.last() == Some(&"tests") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a file of the source");
+            let mut named = BTreeSet::new();
+            collect(text.parse().expect("it is Rust"), modules.len(), &mut named);
+            for other in named.into_iter().filter(|module| module != modules[0]) {
+                uses.entry((modules[0].to_owned(), other)).or_default().insert(path.clone());
+            }
+        }
+    }
+    uses
+}
+
+/// Adds the modules of the crate's root that are named in `tokens`, which stand in a module `depth` levels
+/// below it.
+fn collect(tokens: TokenStream, depth: usize, found: &mut BTreeSet<String>) {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut before = String::new();
+    while let Some(token) = tokens.next() {
+        let mut is_module = false;
+        match &token {
+            TokenTree::Punct(mark)
+                if mark.as_char() == '#' && tokens.next_if(is_test_attribute).is_some() =>
+            {
+                skip_item(&mut tokens);
+            }
+            TokenTree::Ident(word) if word == "crate" && skip_colons(&mut tokens) => {
+                collect_path(&mut tokens, depth, found);
+            }
+            TokenTree::Ident(word) if word == "super" => {
+                let mut up = 1;
+                let mut goes_on = skip_colons(&mut tokens);
+                while goes_on && tokens.next_if(|next| is_word(next, "super")).is_some() {
+                    up += 1;
+                    goes_on = skip_colons(&mut tokens);
+                }
+                if goes_on && up >= depth {
+                    collect_path(&mut tokens, depth, found);
+                }
+            }
+            TokenTree::Ident(_) if before == "mod" => is_module = true,
+            TokenTree::Group(group) => collect(group.stream(), depth, found),
+            _ => {}
+        }
+        if is_module && let Some(TokenTree::Group(body)) = tokens.next_if(is_group) {
+            collect(body.stream(), depth + 1, found);
+        }
+        before = token.to_string();
+    }
+}
+
+/// Adds what comes next in a path that has reached the crate's root: one module, or several in braces.
+fn collect_path(tokens: &mut Peekable<IntoIter>, depth: usize, found: &mut BTreeSet<String>) {
+    match tokens.next() {
+        Some(TokenTree::Ident(module)) => {
+            found.insert(module.to_string());
+        }
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+            let mut is_first = true;
+            for token in group.stream() {
+                match token {
+                    TokenTree::Ident(module) if is_first => {
+                        found.insert(module.to_string());
+                        is_first = false;
+                    }
+                    TokenTree::Punct(mark) if mark.as_char() == ',' => is_first = true,
+                    _ => {}
+                }
+            }
+        }
+        Some(TokenTree::Group(group)) => collect(group.stream(), depth, found),
+        _ => {}
+    }
+}
+
+fn skip_colons(tokens: &mut Peekable<IntoIter>) -> bool {
+    let mut colon = || tokens.next_if(|next| next.to_string() == ":").is_some();
+    colon() && colon()
+}
+
+fn skip_item(tokens: &mut Peekable<IntoIter>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => return,
+            TokenTree::Punct(mark) if mark.as_char() == ';' => return,
+            _ => {}
+        }
+    }
+}
+
+fn is_test_attribute(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Group(attribute) if is_test(attribute))
+}
+
+fn is_test(attribute: &Group) -> bool {
+    matches!(attribute.stream().to_string().replace(' ', "").as_str(), "cfg(test)")
+}
+
+fn is_word(token: &TokenTree, word: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == word)
+}
+
+fn is_group(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Group(body) if body.delimiter() == Delimiter::Brace)
+}
