@@ -58,14 +58,38 @@ impl Stamp {
     /// The time from `earlier` to this moment, zero when it is later; `None` when another boot lies
     /// between, because no clock has measured that.
     pub fn since(&self, earlier: &Self) -> Option<Duration> {
-        (self.boot == earlier.boot)
+        self.is_same_boot(*earlier)
             .then(|| Duration::from_millis(self.boot_ms.saturating_sub(earlier.boot_ms)))
+    }
+
+    /// Whether one boot's clock has counted both moments, so that they compare.
+    pub fn is_same_boot(self, other: Self) -> bool {
+        self.boot == other.boot
+    }
+
+    /// Whether this moment is `other` or later; never across boots, because no clock tells.
+    pub fn is_at_or_after(self, other: Self) -> bool {
+        self.is_same_boot(other) && self.boot_ms >= other.boot_ms
+    }
+
+    /// The later of two moments of one boot; this one when they are the same. What it is of two boots
+    /// says nothing.
+    #[must_use]
+    pub fn latest(self, other: Self) -> Self {
+        if other.boot_ms > self.boot_ms { other } else { self }
+    }
+
+    /// The earlier of two moments of one boot; this one when they are the same. What it is of two boots
+    /// says nothing.
+    #[must_use]
+    pub fn earliest(self, other: Self) -> Self {
+        if other.boot_ms < self.boot_ms { other } else { self }
     }
 
     /// How long it is from `now` until this moment, zero when it has passed. When another boot lies
     /// between, only the wall clocks know.
     pub fn rest(&self, now: &Self) -> Duration {
-        if self.boot == now.boot {
+        if self.is_same_boot(*now) {
             return Duration::from_millis(self.boot_ms.saturating_sub(now.boot_ms));
         }
         Duration::try_from(self.wall.duration_since(now.wall)).unwrap_or_default()
@@ -89,7 +113,7 @@ impl Stamp {
     /// is of the same boot.
     #[must_use]
     pub fn corrected(&self, now: &Self) -> Self {
-        if self.boot == now.boot { now.moved(self.boot_ms) } else { *self }
+        if self.is_same_boot(*now) { now.moved(self.boot_ms) } else { *self }
     }
 
     /// The moment of this boot at which its clock showed `boot_ms`.
@@ -128,6 +152,21 @@ mod tests {
         assert_eq!(stamp(5_000).since(&stamp(1_000)), Some(Duration::from_secs(4)));
         assert_eq!(stamp(1_000).since(&stamp(5_000)), Some(Duration::ZERO));
         assert_eq!(stamp(5_000).since(&other), None);
+    }
+
+    #[test]
+    fn moments_of_one_boot_compare_by_its_clock_and_not_by_the_wall() {
+        let (early, late) = (stamp(1_000), stamp(5_000));
+        assert_eq!((early.latest(late), late.latest(early)), (late, late));
+        assert_eq!((early.earliest(late), late.earliest(early)), (early, early));
+        assert!(late.is_at_or_after(early) && late.is_at_or_after(late));
+        assert!(!early.is_at_or_after(late));
+        let moved = Stamp { wall: Timestamp::UNIX_EPOCH, ..late };
+        assert!(moved.is_at_or_after(early) && moved.is_at_or_after(late));
+        assert_eq!((late.latest(moved), late.earliest(moved)), (late, late), "the same moment");
+        let other = Stamp { boot: BootId(Uuid::from_u128(7)), ..late };
+        assert!(late.is_same_boot(early) && !late.is_same_boot(other));
+        assert!(!other.is_at_or_after(early) && !early.is_at_or_after(other));
     }
 
     #[test]

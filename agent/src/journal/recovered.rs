@@ -175,10 +175,10 @@ fn last_run(last: Stamp, stopped: bool, alive: Option<Alive>, now: Stamp) -> Las
         return LastRun { cause: GapCause::Stopped, ended: last, uncertain_s: 0 };
     }
     let is_later = |alive: &Stamp| {
-        if alive.boot == last.boot { alive.boot_ms > last.boot_ms } else { alive.wall > last.wall }
+        if alive.is_same_boot(last) { alive.boot_ms > last.boot_ms } else { alive.wall > last.wall }
     };
     let ended = alive.map(|alive| alive.at).filter(is_later).unwrap_or(last);
-    if ended.boot == now.boot {
+    if ended.is_same_boot(now) {
         LastRun { cause: GapCause::Crashed, ended, uncertain_s: CRASH_UNCERTAIN_S }
     } else {
         LastRun { cause: GapCause::PowerLost, ended, uncertain_s: POWER_UNCERTAIN_S }

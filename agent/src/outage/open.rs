@@ -112,7 +112,8 @@ impl OpenIncident {
 
     /// `at`, or the start of this incident where that is later.
     pub(super) fn not_before(&self, at: Stamp) -> Stamp {
-        if self.incident.started.boot == at.boot { later(self.incident.started, at) } else { at }
+        let started = self.incident.started;
+        if started.is_same_boot(at) { started.latest(at) } else { at }
     }
 
     pub(super) fn is_unstable(&self) -> bool {
@@ -138,8 +139,8 @@ impl OpenIncident {
     pub(super) fn extend(&mut self, now: Stamp) {
         if !self.is_unwatched()
             && let Some(last) = self.incident.segments.last_mut()
-            && last.to.boot == now.boot
-            && last.to.boot_ms < now.boot_ms
+            && last.to.is_same_boot(now)
+            && !last.to.is_at_or_after(now)
         {
             last.to = now;
         }
@@ -153,8 +154,7 @@ impl OpenIncident {
         }
         self.extend(now);
         let segments = &mut self.incident.segments;
-        let earliest = segments.last().map_or(from, |last| later(last.from, from));
-        let from = if earliest.boot_ms > now.boot_ms { now } else { earliest };
+        let from = segments.last().map_or(from, |last| last.from.latest(from)).earliest(now);
         if let Some(last) = segments.last_mut() {
             last.to = from;
         }
@@ -179,8 +179,8 @@ impl OpenIncident {
 
     /// Everything from `from` on had this cause, as is known now.
     pub(super) fn relabel(&mut self, cause: Cause, from: Stamp, now: Stamp) {
-        let since = |s: &Segment| s.from.boot == from.boot && s.from.boot_ms >= from.boot_ms;
-        for segment in self.incident.segments.iter_mut().filter(|segment| since(segment)) {
+        let segments = self.incident.segments.iter_mut();
+        for segment in segments.filter(|segment| segment.from.is_at_or_after(from)) {
             segment.cause = cause;
         }
         self.incident.segments.dedup_by(|later, earlier| {
@@ -202,9 +202,9 @@ impl OpenIncident {
             }
         } else {
             if let Some(last) = self.incident.segments.last_mut()
-                && last.to.boot == gap.started.boot
+                && last.to.is_same_boot(gap.started)
             {
-                last.to = later(last.from, gap.started);
+                last.to = last.from.latest(gap.started);
             }
             self.push(self.current_cause(), gap.ended);
             self.watch = Watch::Undecided;
@@ -262,21 +262,18 @@ impl OpenIncident {
 
     fn cut(&mut self, ended: Stamp) {
         let started = self.incident.started;
-        let first_of_boot = |segment: &Segment| {
-            segment.from.boot == ended.boot && segment.from.boot_ms >= ended.boot_ms
-        };
         while self.incident.segments.len() > 1
             && self
                 .incident
                 .segments
                 .last()
-                .is_some_and(|last| first_of_boot(last) || last.cause == Cause::Up)
+                .is_some_and(|last| last.from.is_at_or_after(ended) || last.cause == Cause::Up)
         {
             self.incident.segments.pop();
         }
         if let Some(last) = self.incident.segments.last_mut() {
-            if last.to.boot == ended.boot && last.to.boot_ms > ended.boot_ms {
-                last.to = if ended.boot_ms < last.from.boot_ms { last.from } else { ended };
+            if last.to.is_same_boot(ended) && !ended.is_at_or_after(last.to) {
+                last.to = ended.latest(last.from);
             }
             self.incident.ended = Some(last.to);
         } else {
@@ -336,12 +333,12 @@ fn is_empty(segment: &Segment) -> bool {
 
 /// The later of two moments of one boot.
 pub(super) fn later(one: Stamp, other: Stamp) -> Stamp {
-    if other.boot_ms > one.boot_ms { other } else { one }
+    one.latest(other)
 }
 
 /// The earlier of two moments of one boot.
 pub(super) fn earlier(one: Stamp, other: Stamp) -> Stamp {
-    if other.boot_ms < one.boot_ms { other } else { one }
+    one.earliest(other)
 }
 
 #[cfg(test)]

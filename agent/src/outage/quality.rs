@@ -6,7 +6,6 @@ use fastrand::Rng;
 
 use super::{
     Cause, IncidentId, Observation, ProbeKind, Scope, Transition,
-    family::{elapsed, reaches},
     machine::MachineSettings,
     open::{OpenIncident, Opening},
 };
@@ -115,7 +114,7 @@ impl Quality {
     }
 
     pub(super) fn heard(&mut self, anchor: SocketAddr, sent: Stamp, rtt: Option<Duration>) {
-        if !reaches(sent, self.counting_since) {
+        if !sent.is_at_or_after(self.counting_since) {
             return;
         }
         if self.probes.len() == MOST_PROBES {
@@ -132,7 +131,7 @@ impl Quality {
 
     /// The line has failed since `started`: that time is its own.
     pub(super) fn line_failed(&mut self, started: Stamp) -> Vec<Transition> {
-        self.probes.retain(|sample| !reaches(sample.sent, started));
+        self.probes.retain(|sample| !sample.sent.is_at_or_after(started));
         let at = self.open.as_ref().map(|open| open.not_before(started));
         at.map(|at| self.close(at)).unwrap_or_default()
     }
@@ -157,13 +156,17 @@ impl Quality {
 
     pub(super) fn decide(&mut self, now: Stamp, random: &mut Rng) -> Vec<Transition> {
         let window = self.settings.limits.quality_window;
-        while self.probes.front().is_some_and(|sample| elapsed(sample.sent, now) > window) {
+        while self
+            .probes
+            .front()
+            .is_some_and(|sample| now.since(&sample.sent).is_some_and(|age| age > window))
+        {
             self.probes.pop_front();
         }
         if let Some(open) = &mut self.open {
             open.extend(now);
         }
-        if elapsed(self.counting_since, now) < window {
+        if now.since(&self.counting_since).is_none_or(|time| time < window) {
             return Vec::new();
         }
         let figures = self.figures();
@@ -183,7 +186,7 @@ impl Quality {
                 if figures.loss < GOOD_LOSS
                     && !slow(GOOD_SLOWNESS)
                     // It lasts for at least as long as its figures are taken over.
-                    && elapsed(open.started(), now) > window =>
+                    && now.since(&open.started()).is_some_and(|age| age > window) =>
             {
                 self.close(now)
             }
@@ -244,13 +247,13 @@ impl Quality {
             let answers = |other: &Sample| {
                 other.rtt_ms.is_some()
                     && other.anchor.is_ipv4() == anchor.is_ipv4()
-                    && reaches(other.sent, *since)
+                    && other.sent.is_at_or_after(*since)
             };
             *count >= DEAD_AFTER && self.probes.iter().any(answers)
         });
         self.probes.iter().filter(move |sample| {
             let is_dead = |(anchor, _, since): &(SocketAddr, usize, Stamp)| {
-                *anchor == sample.anchor && reaches(sample.sent, *since)
+                *anchor == sample.anchor && sample.sent.is_at_or_after(*since)
             };
             !lost.iter().any(is_dead)
         })

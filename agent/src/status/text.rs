@@ -320,7 +320,7 @@ impl View<'_> {
     /// A moment in the local time with its offset. Within this boot it is counted from now, so that a
     /// clock that was set in between shows it right.
     pub fn time(&self, stamp: &Stamp) -> String {
-        let wall: Timestamp = if stamp.boot == self.now.boot {
+        let wall: Timestamp = if stamp.is_same_boot(self.now) {
             match stamp.boot_ms.checked_sub(self.now.boot_ms) {
                 Some(ahead) => self.now.later(Duration::from_millis(ahead)).wall,
                 None => self.now.earlier(self.since(stamp)).wall,
