@@ -33,14 +33,14 @@ use crate::{
         BeatOutcome, Cause, Evidence, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
         Scope, SettleReason, Transition,
     },
-    probe::{Family, Link, link::Links},
+    probe::{Family, Link, PerFamily, link::Links},
 };
 pub use histogram::Histogram;
 pub use message::{Message, Parts, SharedTally, Watched};
 use picture::Picture;
 use prober::{Answer, Prober};
 use recorder::Recorder;
-use schedule::{Question, Schedule, Urgency, Wanted, index};
+use schedule::{Question, Schedule, Urgency, Wanted};
 pub use tally::Tally;
 
 /// How often the clocks are compared: a sleep is dated by the looks before and after it.
@@ -279,13 +279,15 @@ impl Monitor {
         let before = self.prober.links().clone();
         let evidence = self.prober.look_at_links();
         let after = self.prober.links();
-        let returned = |(before, after): (&Option<Link>, &Option<Link>)| {
+        let returned = |family| {
             let network =
                 |link: &Link| link.route().map(|route| (route.index, route.gateway, route.source));
-            let (Some(before), Some(after)) = (before, after) else { return false };
+            let (Some(before), Some(after)) = (&before[family], &after[family]) else {
+                return false;
+            };
             network(after).is_some() && network(after) != network(before)
         };
-        let has_returned = before.iter().zip(after).any(returned);
+        let has_returned = Family::BOTH.into_iter().any(returned);
         let has_changed = *after != before;
         if has_returned {
             self.learn(&Evidence::Settle(SettleReason::LinkUp), now);
@@ -396,8 +398,8 @@ impl Monitor {
                 self.watched = *watched;
                 self.machine.set_settle(self.watched.probe.settle);
                 self.look_at_links(now);
-                for (place, family) in Family::BOTH.into_iter().enumerate() {
-                    if self.prober.links()[place].is_none() {
+                for family in Family::BOTH {
+                    if self.prober.links()[family].is_none() {
                         self.learn(&Evidence::NoAnchors { family }, now);
                     }
                 }
@@ -452,13 +454,13 @@ impl Monitor {
             return Wanted::default();
         }
         let plan = self.machine.plan();
-        let mut wanted = Wanted::default();
-        for (place, link) in wanted.probed.iter_mut().zip(self.prober.links()) {
-            *place = link.as_ref().and_then(Link::route).is_some();
-        }
+        let is_routed = |link: &Option<Link>| link.as_ref().and_then(Link::route).is_some();
+        let links = self.prober.links();
+        let probed = PerFamily::from_fn(|family| is_routed(&links[family]));
+        let mut wanted = Wanted { probed, ..Wanted::default() };
         let urgency = if plan.failing { Urgency::Broken } else { Urgency::Doubt };
         for family in plan.families {
-            wanted.rounds[index(family)] = urgency;
+            wanted.rounds[family] = urgency;
         }
         if plan.questions {
             let beside = if plan.failing { Urgency::Beside } else { Urgency::Doubt };

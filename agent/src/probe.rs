@@ -21,7 +21,7 @@ pub mod round;
 pub mod tcp;
 
 pub use answer::{Connect, Connected, Dns, Gateway, Link, Portal, Route};
-pub use family::Family;
+pub use family::{Family, PerFamily};
 pub use interface::Interface;
 pub use observation::{Observation, ProbeKind};
 pub use round::Round;

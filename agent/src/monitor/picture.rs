@@ -2,13 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Watched, recorder::Recorder, schedule::index};
+use super::{Watched, recorder::Recorder};
 use crate::{
     clock::{Clock, Stamp},
     heartbeat::Outcome,
     journal::JournalState,
     outage::{FamilyState, View},
-    probe::{Family, Link},
+    probe::{Family, Link, PerFamily},
     status::{
         ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
         LinkStatus, OpenIncident, Publisher, Quality, Status,
@@ -81,7 +81,7 @@ impl Picture {
     pub(super) fn show(
         &mut self,
         view: &View,
-        links: &[Option<Link>; 2],
+        links: &PerFamily<Option<Link>>,
         paused_until: Option<Stamp>,
         recorder: &Recorder,
         clock: &Clock,
@@ -89,7 +89,7 @@ impl Picture {
     ) {
         let JournalState { head, waiting, problem, .. } = recorder.journal_state();
         let head = head.unwrap_or_default();
-        let states = [view.ipv4, view.ipv6];
+        let states = PerFamily { ipv4: view.ipv4, ipv6: view.ipv6 };
         self.status.paused_until = paused_until;
         self.status.condition =
             if paused_until.is_some() { Condition::Paused } else { overall(states) };
@@ -97,13 +97,13 @@ impl Picture {
             .into_iter()
             .map(|family| FamilyStatus {
                 family,
-                condition: match &links[index(family)] {
-                    Some(_) => condition(states[index(family)]),
+                condition: match &links[family] {
+                    Some(_) => condition(states[family]),
                     // Without an anchor there is nobody to ask.
                     None => Condition::Unused,
                 },
-                last_ok: view.last_ok[index(family)],
-                link: links[index(family)].as_ref().map(LinkStatus::from),
+                last_ok: view.last_ok[family],
+                link: links[family].as_ref().map(LinkStatus::from),
             })
             .collect();
         self.status.incidents = view
@@ -147,15 +147,16 @@ fn condition(state: FamilyState) -> Condition {
 }
 
 /// The whole line is as good as the better of the families that are in use.
-fn overall(states: [FamilyState; 2]) -> Condition {
-    let rank = |state: &FamilyState| match state {
+fn overall(states: PerFamily<FamilyState>) -> Condition {
+    let rank = |state: FamilyState| match state {
         FamilyState::Up => 0,
         FamilyState::Doubt => 1,
         FamilyState::Unknown => 2,
         FamilyState::Down => 3,
         FamilyState::Absent => 4,
     };
-    let best = states.into_iter().min_by_key(rank).unwrap_or(FamilyState::Unknown);
+    let PerFamily { ipv4, ipv6 } = states;
+    let best = if rank(ipv6) < rank(ipv4) { ipv6 } else { ipv4 };
     // Where there is no way to send at all, the line is down and not unused.
     if best == FamilyState::Absent { Condition::Down } else { condition(best) }
 }
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn the_line_is_as_good_as_its_better_family() {
         use FamilyState::{Absent, Doubt, Down, Unknown, Up};
-        for (states, expected) in [
+        for ([ipv4, ipv6], expected) in [
             ([Up, Absent], Condition::Up),
             ([Up, Down], Condition::Up),
             ([Doubt, Down], Condition::Doubt),
@@ -176,7 +177,9 @@ mod tests {
             ([Unknown, Absent], Condition::Unknown),
             ([Absent, Absent], Condition::Down),
         ] {
-            assert_eq!(overall(states), expected, "{states:?}");
+            for states in [PerFamily { ipv4, ipv6 }, PerFamily { ipv4: ipv6, ipv6: ipv4 }] {
+                assert_eq!(overall(states), expected, "{states:?}");
+            }
         }
     }
 }

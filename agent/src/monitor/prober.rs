@@ -8,17 +8,14 @@ use std::{
 
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
-use super::{
-    Watched,
-    schedule::{Question, index},
-};
+use super::{Watched, schedule::Question};
 use crate::{
     clock::{Clock, Stamp},
     config::settings::ProbeSettings,
     outage::{self, Evidence, Observation, ProbeKind},
     probe::{
-        Connect, Connected, Dns, Family, Gateway, Interface, Link, Round, Route, dns, gateway,
-        link, portal, tcp,
+        Connect, Connected, Dns, Family, Gateway, Interface, Link, PerFamily, Round, Route, dns,
+        gateway, link, portal, tcp,
     },
     resolver::Resolver,
 };
@@ -55,10 +52,10 @@ pub(super) struct Prober {
     clock: Clock,
     answers: UnboundedSender<Answer>,
     /// The anchors of each family, and which of them is probed next.
-    anchors: [Vec<SocketAddr>; 2],
-    turns: [usize; 2],
+    anchors: PerFamily<Vec<SocketAddr>>,
+    turns: PerFamily<usize>,
     /// How the anchors of each family are reached, by the newest look.
-    links: [Option<Link>; 2],
+    links: PerFamily<Option<Link>>,
 }
 
 impl Prober {
@@ -81,9 +78,9 @@ impl Prober {
             resolver,
             clock,
             answers,
-            anchors: Family::BOTH.map(of),
-            turns: [0; 2],
-            links: [None, None],
+            anchors: PerFamily::from_fn(of),
+            turns: PerFamily::default(),
+            links: PerFamily::default(),
             settings,
         }
     }
@@ -93,14 +90,14 @@ impl Prober {
     pub(super) fn look_at_links(&mut self) -> Vec<Evidence> {
         let asked = self.clock.now();
         let mut evidence = Vec::new();
-        for (family, anchors) in Family::BOTH.into_iter().zip(&self.anchors) {
+        for (family, anchors) in &self.anchors {
             let Some((first, others)) = anchors.split_first() else { continue };
             let mut link = link::link_to(first.ip());
             if link.route().is_none() {
                 let mut others = others.iter().map(|anchor| link::link_to(anchor.ip()));
                 link = others.find(|link| link.route().is_some()).unwrap_or(link);
             }
-            self.links[index(family)] = Some(link.clone());
+            self.links[family] = Some(link.clone());
             evidence.push(Evidence::Link { family, link, asked });
         }
         evidence
@@ -112,7 +109,7 @@ impl Prober {
     }
 
     /// How the anchors of each family were reached at the newest look; `None` without anchors.
-    pub(super) fn links(&self) -> &[Option<Link>; 2] {
+    pub(super) fn links(&self) -> &PerFamily<Option<Link>> {
         &self.links
     }
 
@@ -133,12 +130,12 @@ impl Prober {
     }
 
     fn route(&self, family: Family) -> Option<&Route> {
-        self.links[index(family)].as_ref().and_then(Link::route)
+        self.links[family].as_ref().and_then(Link::route)
     }
 
     fn probe(&mut self, family: Family) {
-        let anchors = &self.anchors[index(family)];
-        let turn = &mut self.turns[index(family)];
+        let anchors = &self.anchors[family];
+        let turn = &mut self.turns[family];
         let Some(anchor) = anchors.get(*turn % anchors.len().max(1)).copied() else { return };
         *turn = (*turn + 1) % anchors.len();
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
@@ -159,7 +156,7 @@ impl Prober {
     }
 
     fn round(&self, family: Family) {
-        let anchors = self.anchors[index(family)].clone();
+        let anchors = self.anchors[family].clone();
         let (answers, clock, started) = (self.answers.clone(), self.clock(), self.clock.now());
         let beneath =
             self.route(family).zip(anchors.first().copied()).and_then(|(route, anchor)| {
@@ -226,7 +223,8 @@ impl Prober {
         let (name, resolver) = (self.name.clone(), Arc::clone(&self.resolver));
         let set = self.settings.resolver;
         let server = set.or_else(|| dns::servers().first().copied());
-        let gateways: Vec<IpAddr> = self.links.iter().flatten().filter_map(gateway_of).collect();
+        let links = self.links.iter().filter_map(|(_, link)| link.as_ref());
+        let gateways: Vec<IpAddr> = links.filter_map(gateway_of).collect();
         let resolver_is_providers =
             server.is_some_and(|server| dns::resolver_is_providers(server.ip(), &gateways));
         tokio::spawn(async move {

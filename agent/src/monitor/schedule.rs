@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use crate::probe::Family;
+use crate::probe::{Family, PerFamily};
 
 /// The time between two rounds on doubt.
 const ROUND_ON_DOUBT: Duration = Duration::from_secs(1);
@@ -41,10 +41,10 @@ pub enum Urgency {
 /// What the machine wants to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Whether IPv4 and IPv6, in this order, are probed at all: there is a route.
-    pub probed: [bool; 2],
+    /// Whether a family is probed at all: there is a route.
+    pub probed: PerFamily<bool>,
     /// Rounds and the router, by family: never while all is well.
-    pub rounds: [Urgency; 2],
+    pub rounds: PerFamily<Urgency>,
     /// The name servers.
     pub dns: Urgency,
     /// The portal page.
@@ -71,8 +71,8 @@ pub enum Question {
 pub struct Schedule {
     interval: Duration,
     next_probe: Duration,
-    rounds: [Option<Duration>; 2],
-    gateways: [Asked; 2],
+    rounds: PerFamily<Option<Duration>>,
+    gateways: PerFamily<Asked>,
     dns: Asked,
     portal: Asked,
 }
@@ -90,8 +90,8 @@ impl Schedule {
         Self {
             interval,
             next_probe: now + phase.min(interval),
-            rounds: [None; 2],
-            gateways: [Asked::default(); 2],
+            rounds: PerFamily::default(),
+            gateways: PerFamily::default(),
             dns: Asked::default(),
             portal: Asked::default(),
         }
@@ -101,13 +101,13 @@ impl Schedule {
     pub fn due(&mut self, wanted: Wanted, now: Duration) -> (Vec<Question>, Duration) {
         let mut questions = Vec::new();
         self.probes(wanted, now, &mut questions);
-        for (index, family) in Family::BOTH.into_iter().enumerate() {
-            let period = round_period(wanted.rounds[index]);
-            if is_due(self.rounds[index], period, now) {
-                self.rounds[index] = Some(now);
+        for family in Family::BOTH {
+            let period = round_period(wanted.rounds[family]);
+            if is_due(self.rounds[family], period, now) {
+                self.rounds[family] = Some(now);
                 questions.push(Question::Round(family));
             }
-            if self.gateways[index].take(period, now) {
+            if self.gateways[family].take(period, now) {
                 questions.push(Question::Gateway(family));
             }
         }
@@ -124,7 +124,7 @@ impl Schedule {
     pub fn answered(&mut self, question: Question) {
         match question {
             Question::Probe(_) | Question::Round(_) => {}
-            Question::Gateway(family) => self.gateways[index(family)].open = false,
+            Question::Gateway(family) => self.gateways[family].open = false,
             Question::Dns => self.dns.open = false,
             Question::Portal => self.portal.open = false,
         }
@@ -132,8 +132,9 @@ impl Schedule {
 
     /// Forgets when everything was asked, so that a new doubt is looked into at once.
     pub fn hurry(&mut self) {
-        self.rounds = [None; 2];
-        for asked in self.gateways.iter_mut().chain([&mut self.dns, &mut self.portal]) {
+        self.rounds = PerFamily::default();
+        let gateways = self.gateways.iter_mut().map(|(_, asked)| asked);
+        for asked in gateways.chain([&mut self.dns, &mut self.portal]) {
             asked.at = None;
         }
     }
@@ -152,16 +153,15 @@ impl Schedule {
         while self.next_probe <= now {
             self.next_probe += self.interval;
         }
-        let families = Family::BOTH.into_iter().zip(wanted.probed);
-        let routed = families.filter(|(_, is_routed)| *is_routed);
-        questions.extend(routed.map(|(family, _)| Question::Probe(family)));
+        let routed = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
+        questions.extend(routed.map(Question::Probe));
     }
 
     fn next(&self, wanted: Wanted) -> Duration {
         let mut next = self.next_probe;
-        for index in 0..2 {
+        for family in Family::BOTH {
             if let (Some(period), Some(at)) =
-                (round_period(wanted.rounds[index]), self.rounds[index])
+                (round_period(wanted.rounds[family]), self.rounds[family])
             {
                 next = next.min(at + period);
             }
@@ -209,14 +209,6 @@ fn names_period(urgency: Urgency) -> Option<Duration> {
     }
 }
 
-/// The place of a family in a pair.
-pub(super) fn index(family: Family) -> usize {
-    match family {
-        Family::Ipv4 => 0,
-        Family::Ipv6 => 1,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -224,13 +216,13 @@ mod tests {
     use super::*;
 
     const BOTH: Wanted = Wanted {
-        probed: [true; 2],
-        rounds: [Urgency::Never; 2],
+        probed: PerFamily { ipv4: true, ipv6: true },
+        rounds: PerFamily { ipv4: Urgency::Never, ipv6: Urgency::Never },
         dns: Urgency::Never,
         portal: Urgency::Never,
     };
     const DOUBT: Wanted = Wanted {
-        rounds: [Urgency::Doubt, Urgency::Never],
+        rounds: PerFamily { ipv4: Urgency::Doubt, ipv6: Urgency::Never },
         dns: Urgency::Doubt,
         portal: Urgency::Doubt,
         ..BOTH
@@ -280,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_family_without_a_route_is_not_probed() {
-        let wanted = Wanted { probed: [true, false], ..BOTH };
+        let wanted = Wanted { probed: PerFamily { ipv4: true, ipv6: false }, ..BOTH };
         let asked = follow(&mut schedule(), wanted, 0, 13_000);
         assert_eq!(times(&asked, "Probe(Ipv6)"), [] as [u64; 0]);
     }
@@ -298,7 +290,7 @@ mod tests {
     #[test]
     fn an_open_incident_is_followed_by_what_decides_it() {
         let wanted = Wanted {
-            rounds: [Urgency::Broken; 2],
+            rounds: PerFamily::from_fn(|_| Urgency::Broken),
             dns: Urgency::Beside,
             portal: Urgency::Broken,
             ..BOTH
@@ -349,7 +341,8 @@ mod tests {
             rounds in prop::sample::select(vec![Urgency::Never, Urgency::Beside, Urgency::Broken, Urgency::Doubt]),
             names in prop::sample::select(vec![Urgency::Never, Urgency::Beside, Urgency::Broken, Urgency::Doubt]),
         ) {
-            let wanted = Wanted { probed: [true; 2], rounds: [rounds; 2], dns: names, portal: names };
+            let rounds = PerFamily::from_fn(|_| rounds);
+            let wanted = Wanted { rounds, dns: names, portal: names, ..BOTH };
             let mut schedule = Schedule::new(at(interval), at(interval / 2), at(0));
             let asked = follow(&mut schedule, wanted, 0, 60_000);
             let most = 2 * (60_000 / interval + 1) + 4 * 60 + 2 * 41;

@@ -14,7 +14,12 @@ use super::{
     open::{OpenIncident, earlier},
     quality::Quality,
 };
-use crate::{clock::Stamp, heartbeat::Way, probe::Family, summary::Summary};
+use crate::{
+    clock::Stamp,
+    heartbeat::Way,
+    probe::{Family, PerFamily},
+    summary::Summary,
+};
 
 /// What decides how patient the machine is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,8 +89,8 @@ pub struct Machine {
 /// What is worth telling as soon as it changes, beside transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glance {
-    /// How IPv4 and IPv6, in this order, do.
-    pub families: [FamilyState; 2],
+    /// How each family does.
+    pub families: PerFamily<FamilyState>,
     /// How many failures were too short to be incidents since the agent started.
     pub blips: u64,
     /// Whether the anchors must be blocked here ([`View::anchors_blocked`]).
@@ -99,8 +104,8 @@ pub struct View {
     pub ipv4: FamilyState,
     /// How IPv6 does.
     pub ipv6: FamilyState,
-    /// When an anchor has answered last by IPv4 and by IPv6.
-    pub last_ok: [Option<Stamp>; 2],
+    /// When an anchor has answered last, by family.
+    pub last_ok: PerFamily<Option<Stamp>>,
     /// The incidents that are open.
     pub incidents: Vec<Incident>,
     /// How many failures were too short to be incidents since the agent started.
@@ -319,7 +324,7 @@ impl Machine {
     /// The part of what is known that is worth telling as soon as it changes.
     pub fn glance(&self) -> Glance {
         Glance {
-            families: Family::BOTH.map(|family| self.state(family)),
+            families: PerFamily::from_fn(|family| self.state(family)),
             blips: self.blips.count(),
             anchors_blocked: self.line.families.iter().any(FamilyTrack::is_blocked),
         }
@@ -328,11 +333,11 @@ impl Machine {
     /// What is known at present.
     pub fn view(&self) -> View {
         let open = [self.line.open(), self.beats.open(), self.quality.open()];
-        let Glance { families: [ipv4, ipv6], blips, anchors_blocked } = self.glance();
+        let Glance { families: PerFamily { ipv4, ipv6 }, blips, anchors_blocked } = self.glance();
         View {
             ipv4,
             ipv6,
-            last_ok: Family::BOTH.map(|family| self.line.family(family).last_ok()),
+            last_ok: PerFamily::from_fn(|family| self.line.family(family).last_ok()),
             incidents: open.into_iter().flatten().map(|open| open.snapshot(self.now)).collect(),
             blips,
             anchors_blocked,

@@ -1,6 +1,10 @@
 //! The two address families, which are judged apart.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    array, fmt,
+    net::IpAddr,
+    ops::{Index, IndexMut},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,5 +37,101 @@ impl fmt::Display for Family {
             Self::Ipv4 => "IPv4",
             Self::Ipv6 => "IPv6",
         })
+    }
+}
+
+/// A pair of values, one for each address family; an object with the keys `ipv4` and `ipv6` in JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PerFamily<T> {
+    /// That of IPv4.
+    pub ipv4: T,
+    /// That of IPv6.
+    pub ipv6: T,
+}
+
+impl<T> PerFamily<T> {
+    /// The pair of what `make` gives for each family.
+    pub fn from_fn(mut make: impl FnMut(Family) -> T) -> Self {
+        Self { ipv4: make(Family::Ipv4), ipv6: make(Family::Ipv6) }
+    }
+
+    /// Both values with their families, in the order of [`Family::BOTH`].
+    pub fn iter(&self) -> array::IntoIter<(Family, &T), 2> {
+        [(Family::Ipv4, &self.ipv4), (Family::Ipv6, &self.ipv6)].into_iter()
+    }
+
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> array::IntoIter<(Family, &mut T), 2> {
+        [(Family::Ipv4, &mut self.ipv4), (Family::Ipv6, &mut self.ipv6)].into_iter()
+    }
+
+    /// The pair of what `change` makes of each value.
+    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> PerFamily<U> {
+        PerFamily { ipv4: change(self.ipv4), ipv6: change(self.ipv6) }
+    }
+}
+
+impl<T> Index<Family> for PerFamily<T> {
+    type Output = T;
+
+    fn index(&self, family: Family) -> &T {
+        match family {
+            Family::Ipv4 => &self.ipv4,
+            Family::Ipv6 => &self.ipv6,
+        }
+    }
+}
+
+impl<T> IndexMut<Family> for PerFamily<T> {
+    fn index_mut(&mut self, family: Family) -> &mut T {
+        match family {
+            Family::Ipv4 => &mut self.ipv4,
+            Family::Ipv6 => &mut self.ipv6,
+        }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a PerFamily<T> {
+    type Item = (Family, &'a T);
+    type IntoIter = array::IntoIter<(Family, &'a T), 2>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a mut PerFamily<T> {
+    type Item = (Family, &'a mut T);
+    type IntoIter = array::IntoIter<(Family, &'a mut T), 2>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_family_has_a_value_of_its_own() {
+        let mut pair = PerFamily::from_fn(|family| family.to_string());
+        pair[Family::Ipv6].push('!');
+        assert_eq!((&*pair[Family::Ipv4], &*pair[Family::Ipv6]), ("IPv4", "IPv6!"));
+        for (_, value) in &mut pair {
+            value.push('?');
+        }
+        let told: Vec<_> =
+            pair.iter().map(|(family, value)| format!("{family:?} {value}")).collect();
+        assert_eq!(told, ["Ipv4 IPv4?", "Ipv6 IPv6!?"]);
+        assert_eq!(pair.map(|value| value.len()), PerFamily { ipv4: 5, ipv6: 6 });
+    }
+
+    #[test]
+    fn a_pair_is_an_object_with_a_key_for_each_family() {
+        let pair = PerFamily { ipv4: Some(4), ipv6: None };
+        let json = serde_json::to_string(&pair).expect("it is JSON");
+        assert_eq!(json, r#"{"ipv4":4,"ipv6":null}"#);
+        assert_eq!(serde_json::from_str::<PerFamily<Option<i32>>>(&json).expect("and back"), pair);
     }
 }
