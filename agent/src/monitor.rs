@@ -31,7 +31,7 @@ use crate::{
     journal::{Entry, Recovered},
     outage::{
         BeatOutcome, Cause, Evidence, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
-        Scope, SettleReason, Transition,
+        SettleReason, Transition,
     },
     probe::{Family, Link, PerFamily, link::Links},
 };
@@ -339,9 +339,8 @@ impl Monitor {
         }
         let has_changed = !transitions.is_empty();
         for transition in transitions {
-            let is_line = |scope| matches!(scope, Scope::Internet | Scope::Ipv4 | Scope::Ipv6);
             if let Transition::Closed(incident) = &transition
-                && is_line(incident.scope)
+                && incident.scope.is_line()
             {
                 self.returned.notify_one();
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Interval;
-use crate::outage::{Cause, Incident, Party, Scope};
+use crate::outage::{Cause, Incident, Party};
 
 /// An incident in its newest form, in corrected times.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,7 @@ impl PastIncident {
     /// Whether it can have downtime at all: heartbeats that do not arrive and a line that is merely
     /// bad are no outage of the internet.
     pub fn is_outage(&self) -> bool {
-        matches!(self.recorded.scope, Scope::Internet | Scope::Ipv4 | Scope::Ipv6)
+        self.recorded.scope.is_line()
             && (self.recorded.cause == Cause::Unstable || self.recorded.cause.is_downtime())
     }
 

@@ -156,6 +156,21 @@ impl Scope {
             Self::Quality => "quality",
         }
     }
+
+    /// Whether the line is concerned by this family: both make the internet, and neither the way of the
+    /// heartbeats nor the quality is a matter of families.
+    pub fn covers(self, family: Family) -> bool {
+        match self {
+            Self::Internet => true,
+            Self::Ipv4 | Self::Ipv6 => self == family.into(),
+            Self::Heartbeat | Self::Quality => false,
+        }
+    }
+
+    /// Whether the line itself is concerned, by any family.
+    pub fn is_line(self) -> bool {
+        Family::BOTH.into_iter().any(|family| self.covers(family))
+    }
 }
 
 impl From<Family> for Scope {
@@ -170,5 +185,25 @@ impl From<Family> for Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_covers_the_families_that_it_is_about() {
+        for (scope, ipv4, ipv6) in [
+            (Scope::Internet, true, true),
+            (Scope::Ipv4, true, false),
+            (Scope::Ipv6, false, true),
+            (Scope::Heartbeat, false, false),
+            (Scope::Quality, false, false),
+        ] {
+            assert_eq!(scope.covers(Family::Ipv4), ipv4, "{scope}");
+            assert_eq!(scope.covers(Family::Ipv6), ipv6, "{scope}");
+            assert_eq!(scope.is_line(), ipv4 || ipv6, "{scope}");
+        }
     }
 }
