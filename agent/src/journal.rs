@@ -60,8 +60,8 @@
 //!
 //! An incident has `id` (UUIDv7), `scope`, `cause`, `party` (absent when not known), `started`,
 //! `last_ok` and `ended` (stamps; the last two may be absent), `downtime_ms`, `failures` (integers),
-//! `segments` (`cause`, `from`, `to`) and `evidence` (`probe`, `target`, `family`, `answer`, `ms`,
-//! `at`; may be absent). The words of `scope`, `cause`, `party` and `probe` are those of
+//! `segments` (`scope`, `cause`, `from`, `to`) and `evidence` (`probe`, `target`, `family`, `answer`,
+//! `ms`, `at`; may be absent). The words of `scope`, `cause`, `party` and `probe` are those of
 //! [`Scope`](crate::outage::Scope), [`Cause`](crate::outage::Cause), [`Party`](crate::outage::Party)
 //! and [`ProbeKind`](crate::outage::ProbeKind).
 //!

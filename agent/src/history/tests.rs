@@ -42,7 +42,12 @@ fn incident(cause: Cause, party: Option<Party>, from: u64, causes: &[(Cause, u64
     let mut segments = Vec::new();
     let mut now = from;
     for (cause, seconds) in causes {
-        segments.push(Segment { cause: *cause, from: at(now), to: at(now + seconds) });
+        segments.push(Segment {
+            scope: Scope::Internet,
+            cause: *cause,
+            from: at(now),
+            to: at(now + seconds),
+        });
         now += seconds;
     }
     Incident {
@@ -57,6 +62,13 @@ fn incident(cause: Cause, party: Option<Party>, from: u64, causes: &[(Cause, u64
         failures: 1,
         segments,
         evidence: vec![],
+    }
+}
+
+fn concern(incident: &mut Incident, scope: Scope) {
+    incident.scope = scope;
+    for segment in &mut incident.segments {
+        segment.scope = scope;
     }
 }
 
@@ -134,11 +146,11 @@ fn an_incident_counts_for_its_party_and_an_unstable_one_for_each_failure() {
 #[test]
 fn what_is_no_internet_downtime_is_listed_only() {
     let mut ipv6 = isp(100, 50);
-    ipv6.scope = Scope::Ipv6;
+    concern(&mut ipv6, Scope::Ipv6);
     let mut endpoint = incident(Cause::Endpoint, Some(Party::Other), 200, &[(Cause::Endpoint, 50)]);
-    endpoint.scope = Scope::Heartbeat;
+    concern(&mut endpoint, Scope::Heartbeat);
     let mut bad = incident(Cause::Degraded, None, 300, &[(Cause::Degraded, 50)]);
-    bad.scope = Scope::Quality;
+    concern(&mut bad, Scope::Quality);
     let history = history([ipv6, endpoint, bad].map(closed), 1_000);
     let account = Account::of(&history, between(0, 1_000));
     assert_eq!(account.total, Figures::default());
@@ -198,7 +210,7 @@ fn a_clock_that_is_set_later_puts_all_times_of_its_boot_right() {
     let mut early = isp(0, 0);
     early.started = wrong(10);
     early.ended = Some(wrong(30));
-    early.segments = vec![Segment { cause: Cause::Isp, from: wrong(10), to: wrong(30) }];
+    early.segments = vec![Segment { from: wrong(10), to: wrong(30), ..early.segments[0].clone() }];
     let step = Entry::ClockStepped { by_ms: 1, source: crate::journal::StepSource::System };
     let records = [
         started(),

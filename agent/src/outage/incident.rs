@@ -77,9 +77,11 @@ impl Incident {
     }
 }
 
-/// A part of an incident that had one cause.
+/// A part of an incident that had one scope and one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
+    /// What it concerned.
+    pub scope: Scope,
     /// What failed.
     pub cause: Cause,
     /// When it began.

@@ -11,6 +11,7 @@ pub const MOST_SEGMENTS: usize = 100;
 /// An incident that is open. It keeps these promises:
 ///
 /// 1. Segments are in order, none overlaps another, and within what was watched there are no holes.
+///    Each has the scope of the incident.
 /// 2. The headline is the cause that lasted longest, ties to the earlier row of the verdict; in an
 ///    unstable one it is `unstable`, and the party is that of its longest cause.
 /// 3. `downtime_ms` is exact, also after segments were merged. A merged segment has the cause
@@ -63,7 +64,7 @@ impl OpenIncident {
             ended: None,
             downtime_ms: 0,
             failures: 1,
-            segments: vec![Segment { cause, from: started, to: started }],
+            segments: vec![Segment { scope, cause, from: started, to: started }],
             evidence,
         };
         let mut open = Self {
@@ -102,8 +103,12 @@ impl OpenIncident {
         self.incident.scope
     }
 
+    /// The incident has this scope, and had it from its start.
     pub(super) fn set_scope(&mut self, scope: Scope) {
         self.incident.scope = scope;
+        for segment in &mut self.incident.segments {
+            segment.scope = scope;
+        }
     }
 
     pub(super) fn started(&self) -> Stamp {
@@ -153,6 +158,7 @@ impl OpenIncident {
             return self.extend(now);
         }
         self.extend(now);
+        let scope = self.incident.scope;
         let segments = &mut self.incident.segments;
         let from = segments.last().map_or(from, |last| last.from.latest(from)).earliest(now);
         if let Some(last) = segments.last_mut() {
@@ -163,8 +169,10 @@ impl OpenIncident {
             segments.pop();
         }
         match segments.last_mut() {
-            Some(last) if last.cause == cause && last.to == from => last.to = now,
-            _ => segments.push(Segment { cause, from, to: now }),
+            Some(last) if (last.scope, last.cause, last.to) == (scope, cause, from) => {
+                last.to = now;
+            }
+            _ => segments.push(Segment { scope, cause, from, to: now }),
         }
         if segments.len() > MOST_SEGMENTS {
             self.merge_earliest();
@@ -184,7 +192,8 @@ impl OpenIncident {
             segment.cause = cause;
         }
         self.incident.segments.dedup_by(|later, earlier| {
-            let joins = later.cause == earlier.cause && later.from == earlier.to;
+            let joins = (later.scope, later.cause, later.from)
+                == (earlier.scope, earlier.cause, earlier.to);
             if joins {
                 earlier.to = later.to;
             }
@@ -227,7 +236,8 @@ impl OpenIncident {
     }
 
     fn push(&mut self, cause: Cause, from: Stamp) {
-        self.incident.segments.push(Segment { cause, from, to: from });
+        let scope = self.incident.scope;
+        self.incident.segments.push(Segment { scope, cause, from, to: from });
         if self.incident.segments.len() > MOST_SEGMENTS {
             self.merge_earliest();
         }

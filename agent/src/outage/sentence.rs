@@ -242,7 +242,7 @@ mod tests {
             ended: Some(ended),
             downtime_ms,
             failures: 1,
-            segments: vec![Segment { cause, from: started, to: ended }],
+            segments: vec![Segment { scope, cause, from: started, to: ended }],
             evidence: vec![Observation {
                 probe: ProbeKind::Gateway,
                 target: "192.168.1.1".to_owned(),

@@ -81,7 +81,12 @@ mod tests {
             ended: Some(ended),
             downtime_ms: 240_000,
             failures: 1,
-            segments: vec![Segment { cause: Cause::Isp, from: started, to: ended }],
+            segments: vec![Segment {
+                scope: Scope::Internet,
+                cause: Cause::Isp,
+                from: started,
+                to: ended,
+            }],
             evidence: Vec::new(),
         };
         let wall = |text: &str| text.parse::<Timestamp>().expect("a time");

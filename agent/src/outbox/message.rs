@@ -36,7 +36,7 @@ pub fn incident(incident: &Incident, wall_time: WallTime<'_>) -> Option<ispmon_w
         downtime_s,
         segments: condensed(&incident.segments)
             .into_iter()
-            .map(|Segment { cause, from, to }| {
+            .map(|Segment { cause, from, to, .. }| {
                 let from = wall_time(&from);
                 let to = wall_time(&to).max(from);
                 ispmon_wire::Segment { cause: cause.as_str().to_owned(), from, to }
@@ -76,7 +76,7 @@ fn condensed(segments: &[Segment]) -> Vec<Segment> {
         let second = segments.remove(place + 1);
         let first = &mut segments[place];
         if length(&second) > length(first) {
-            first.cause = second.cause;
+            (first.scope, first.cause) = (second.scope, second.cause);
         }
         first.to = second.to;
     }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn segment(cause: Cause, from: u64, to: u64) -> Segment {
-        Segment { cause, from: at(from), to: at(to) }
+        Segment { scope: Scope::Internet, cause, from: at(from), to: at(to) }
     }
 
     #[test]
@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn only_one_family_is_named() {
-        let six = Incident { scope: Scope::Ipv6, ..sample(vec![segment(Cause::Isp, 0, 1_203)]) };
+        let segment = Segment { scope: Scope::Ipv6, ..segment(Cause::Isp, 0, 1_203) };
+        let six = Incident { scope: Scope::Ipv6, ..sample(vec![segment]) };
         let told = incident(&six, &|stamp| stamp.wall).expect("it is closed");
         assert_eq!(told.scope.as_deref(), Some("ipv6"));
     }

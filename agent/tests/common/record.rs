@@ -114,7 +114,7 @@ impl Maker {
         let mut at = from;
         for (cause, seconds) in causes {
             let to = at + Duration::from_secs(*seconds);
-            segments.push(Segment { cause: *cause, from: self.at(at), to: self.at(to) });
+            segments.push(Segment { scope, cause: *cause, from: self.at(at), to: self.at(to) });
             at = to;
         }
         let down = causes.iter().filter(|(cause, _)| cause.is_downtime());
@@ -169,7 +169,7 @@ impl Maker {
             ended: None,
             downtime_ms: 5_000,
             failures: 1,
-            segments: vec![Segment { cause, from: self.at(from), to }],
+            segments: vec![Segment { scope: Scope::Internet, cause, from: self.at(from), to }],
             evidence: self.evidence(from),
         };
         self.push(to, Entry::IncidentOpened { incident });

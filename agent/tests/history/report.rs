@@ -40,7 +40,7 @@ fn the_provider_comes_first_and_coverage_is_shown() {
 
     Loss 0.17 %, round trip 10 ms (median hour), 22 ms (its 95th percentile).
 
-    Record 824 of the chain has the hash 53d9c0eb3ec66edad2ec649dbb7134b7a4df21bd2d37d2ed5381237aef8b5bfe.
+    Record 824 of the chain has the hash 980ab58f89db8cc73b08dc96c5fce1921efa52b0b05aa2763afe822629ea9f25.
     `ispmon-agent journal verify` proves that nothing before it was changed.
     Record: FOLDER
     ");
@@ -83,7 +83,7 @@ fn one_incident_is_shown_in_full() {
     2026-10-31 23:50:01+01:00  TCP connect to a server    208.67.222.222:443  timeout  2500 ms
     2026-10-31 23:50:01+01:00  TCP connect to the router  192.168.1.1:53      alive    1 ms
 
-    Record 824 of the chain has the hash 53d9c0eb3ec66edad2ec649dbb7134b7a4df21bd2d37d2ed5381237aef8b5bfe.
+    Record 824 of the chain has the hash 980ab58f89db8cc73b08dc96c5fce1921efa52b0b05aa2763afe822629ea9f25.
     `ispmon-agent journal verify` proves that nothing before it was changed.
     Record: FOLDER
     ");

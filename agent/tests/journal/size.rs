@@ -62,7 +62,12 @@ fn incident(number: u64, started: Stamp) -> Incident {
         ended: Some(ended),
         downtime_ms: 540_000,
         failures: 1,
-        segments: vec![Segment { cause: Cause::Isp, from: started, to: ended }],
+        segments: vec![Segment {
+            scope: Scope::Internet,
+            cause: Cause::Isp,
+            from: started,
+            to: ended,
+        }],
         evidence: ["1.1.1.1:443", "8.8.8.8:443", "9.9.9.9:443"].map(observation).to_vec(),
     }
 }

@@ -113,6 +113,7 @@ impl Invariants {
             assert!(!is_before(incident.started, last_ok), "{incident:#?}");
         }
         for segment in segments {
+            assert_eq!(segment.scope, incident.scope, "{incident:#?}");
             assert_eq!(segment.from.boot, segment.to.boot, "{incident:#?}");
             assert!(!is_before(segment.to, segment.from), "{incident:#?}");
             for gap in &self.gaps {
