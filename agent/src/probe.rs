@@ -20,7 +20,10 @@ pub mod portal;
 pub mod round;
 pub mod tcp;
 
-pub use answer::{Connect, Connected, Dns, Gateway, Link, Portal, Route};
+pub use answer::{
+    AnchorAnswer, AnchorEnd, Connect, Connected, Dns, Gateway, Link, LocalFailure, Portal, Route,
+};
+pub use dns::ServerAnswer;
 pub use family::{Family, PerFamily};
 pub use interface::Interface;
 pub use observation::{Observation, ProbeKind};

@@ -160,6 +160,8 @@ fn route(family: Family, link: &Link, all: &[(Family, Link)]) -> Check {
         Link::NoRoute => "there is no route",
         Link::NoAddress => "this device has no address",
         Link::NoCarrier => "no cable or Wi-Fi is connected",
+        Link::Prohibited => "a routing rule of this device forbids it",
+        Link::Unknown => "the kernel does not say",
     };
     if other_works {
         return Check::skip(name, format!("{missing}, so {family} is not watched"));

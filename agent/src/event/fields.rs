@@ -202,6 +202,7 @@ mod tests {
             // The clock was set in between, which no duration shows.
             ended: Some(stamp(BootId::UNKNOWN, 1_213_000, "2027-01-01T05:30:10Z")),
             downtime_ms: 1_203_000,
+            one_family_ms: 0,
             failures: 1,
             segments: Vec::new(),
             evidence: Vec::new(),
@@ -230,7 +231,7 @@ mod tests {
             cause: GapCause::PowerLost,
             started: stamp(BootId::UNKNOWN, 9_000_000, "2027-01-01T02:00:00Z"),
             ended: stamp(other, 20_000, "2027-01-01T02:30:00Z"),
-            uncertain_s: 60,
+            uncertain_s: 60, reason: None,
         };
         insta::assert_snapshot!(shown(&Transition::Watched(gap)), @"
         message_id=2bf13f3c68174023a66bf0ce2ec73e98

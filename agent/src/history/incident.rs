@@ -122,17 +122,17 @@ impl PastIncident {
         let down: Vec<_> = run.iter().filter(|phase| phase.cause.is_downtime()).collect();
         let cause = if unstable { longest_cause(&down)? } else { self.recorded.cause };
         let own = if unstable { None } else { self.recorded.party };
-        let party = own.or_else(|| cause.party(self.resolver_is_providers()))?;
+        let party = own.or_else(|| cause.party(self.name_servers()))?;
         let times = down.iter().flat_map(|phase| phase.time.without(unwatched)).collect();
         Some(Failure { party, times, over: true })
     }
 
-    /// Whether the record says that the resolver in use was the provider's. An unstable line says it
-    /// only where DNS is what lasted longest in it; elsewhere the provider gets the benefit of the
-    /// doubt.
-    fn resolver_is_providers(&self) -> bool {
+    /// Whose the name servers were. An unstable line says it only where DNS is what lasted longest in it;
+    /// elsewhere nobody is blamed for them but the user.
+    fn name_servers(&self) -> Party {
         let all: Vec<_> = self.phases.iter().filter(|phase| phase.cause.is_downtime()).collect();
-        self.recorded.party == Some(Party::Provider) && longest_cause(&all) == Some(Cause::Dns)
+        let is_known = longest_cause(&all) == Some(Cause::Dns);
+        self.recorded.party.filter(|_| is_known).unwrap_or(Party::Other)
     }
 }
 

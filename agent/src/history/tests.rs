@@ -59,6 +59,7 @@ fn incident(cause: Cause, party: Option<Party>, from: u64, causes: &[(Cause, u64
         last_ok: None,
         ended: Some(at(now)),
         downtime_ms: 0,
+        one_family_ms: 0,
         failures: 1,
         segments,
         evidence: vec![],
@@ -83,7 +84,7 @@ fn isp(from: u64, seconds: u64) -> Incident {
 fn gap(from: u64, to: u64) -> Record {
     let id = IncidentId(uuid::Uuid::from_u128(to.into()));
     let cause = GapCause::Suspended;
-    let gap = Gap { id, cause, started: at(from), ended: at(to), uncertain_s: 0 };
+    let gap = Gap { id, cause, started: at(from), ended: at(to), uncertain_s: 0, reason: None };
     record(at(to), Entry::Gap { gap })
 }
 

@@ -119,7 +119,8 @@ impl Prober {
             Question::Probe(family) => self.probe(family),
             Question::Round(family) => self.round(family),
             Question::Gateway(family) => self.gateway(family),
-            Question::Dns => self.dns(),
+            Question::Proof(_) => {}
+            Question::Lookup | Question::NameServers => self.dns(question),
             Question::Portal => self.portal(),
         }
     }
@@ -170,7 +171,24 @@ impl Prober {
             let round = outage::Round {
                 family,
                 started,
-                answers: round.until_alive().await,
+                answers: round
+                    .until_alive()
+                    .await
+                    .into_iter()
+                    .map(|connected| crate::probe::AnchorAnswer {
+                        anchor: connected.target,
+                        sent: connected.sent,
+                        took: connected.took,
+                        end: match connected.end {
+                            Connect::Connected => crate::probe::AnchorEnd::Contact,
+                            Connect::Refused => crate::probe::AnchorEnd::Refused,
+                            Connect::TimedOut => crate::probe::AnchorEnd::TimedOut,
+                            _ => crate::probe::AnchorEnd::Unreachable,
+                        },
+                        from: None,
+                        own_path: false,
+                    })
+                    .collect(),
                 finished: clock(),
             };
             send(&answers, started, vec![Evidence::Round(round)], Some(Question::Round(family)));
@@ -183,14 +201,14 @@ impl Prober {
             let connected = tcp::connect(anchor, CONNECT_LIMIT, Some(&interface), &clock).await;
             let alive = connected.end == Connect::Connected;
             let observation = Observation {
-                probe: ProbeKind::Beneath,
+                probe: ProbeKind::Underlay,
                 target: format!("{anchor} by {}", interface.name),
                 family: Some(family),
                 answer: connected.end.as_str().to_owned(),
                 ms: u64::try_from(connected.took.as_millis()).ok(),
                 at: connected.sent,
             };
-            let evidence = vec![Evidence::Beneath { family, alive, observation }];
+            let evidence = vec![Evidence::Underlay { family, alive, observation }];
             send(&answers, connected.sent, evidence, None);
         });
     }
@@ -218,7 +236,7 @@ impl Prober {
         });
     }
 
-    fn dns(&self) {
+    fn dns(&self, question: Question) {
         let (answers, clock) = (self.answers.clone(), self.clock());
         let (name, resolver) = (self.name.clone(), Arc::clone(&self.resolver));
         let set = self.settings.resolver;
@@ -260,9 +278,18 @@ impl Prober {
             // Who was not asked is no evidence.
             let observations = [other, one].into_iter().filter(|seen| !seen.target.is_empty());
             let observations = observations.collect();
-            let evidence =
-                vec![Evidence::Dns { system, direct, resolver_is_providers, asked, observations }];
-            send(&answers, asked, evidence, Some(Question::Dns));
+            let observations: Vec<Observation> = observations;
+            let find = |probe| observations.iter().find(|seen| seen.probe == probe).cloned();
+            let party = if resolver_is_providers { outage::Party::Provider } else { outage::Party::Other };
+            let evidence = match question {
+                Question::Lookup => find(ProbeKind::SystemDns)
+                    .map(|observation| Evidence::Lookup { answer: system, observation }),
+                _ => find(ProbeKind::DirectDns).zip(server).map(|(observation, server)| {
+                    let answers = vec![crate::probe::ServerAnswer { server, answer: direct, observation }];
+                    Evidence::NameServers { asked, answers, party }
+                }),
+            };
+            send(&answers, asked, evidence.into_iter().collect(), Some(question));
         });
     }
 
@@ -277,7 +304,7 @@ impl Prober {
             let (answer, observation) =
                 portal::ask(&servers, &resolver, portal::LIMIT, &clock).await;
             let asked = observation.at;
-            let evidence = vec![Evidence::Portal { answer, observation }];
+            let evidence = vec![Evidence::Portal { answer, from_router: false, observation }];
             send(&answers, asked, evidence, Some(Question::Portal));
         });
     }

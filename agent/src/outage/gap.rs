@@ -22,6 +22,9 @@ pub struct Gap {
     /// How far `started` may be off, in seconds: 0 for a gap that was announced.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub uncertain_s: u32,
+    /// What kept this device from asking, such as `no_descriptors`; of a blind time only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -43,6 +46,9 @@ pub enum GapCause {
     Crashed,
     /// The machine went down without a stop of the agent: a power cut, a panic, a hard reset.
     PowerLost,
+    /// This device could not ask anything for ten seconds or longer: no free descriptor, no memory, no
+    /// free port.
+    Blind,
 }
 
 impl GapCause {
@@ -54,6 +60,7 @@ impl GapCause {
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
             Self::PowerLost => "power_lost",
+            Self::Blind => "blind",
         }
     }
 
@@ -65,6 +72,7 @@ impl GapCause {
             Self::Stopped => "the agent was stopped",
             Self::Crashed => "the agent ended without a stop",
             Self::PowerLost => "the machine went down without a stop",
+            Self::Blind => "this device could not send probes",
         }
     }
 }

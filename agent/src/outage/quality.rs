@@ -217,15 +217,15 @@ impl Quality {
                 id: IncidentId::new(now, random),
                 scope: Scope::Quality,
                 cause: Cause::Degraded,
-                unstable: false,
-                resolver_is_providers: false,
+                is_flapping: false,
+                name_servers: crate::outage::Party::Other,
                 started,
                 last_ok: None,
                 evidence,
             },
             now,
         );
-        let opened = Transition::Opened(open.snapshot(now));
+        let opened = Transition::Opened(open.snapshot());
         self.open = Some(open);
         vec![opened]
     }

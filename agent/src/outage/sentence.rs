@@ -148,6 +148,7 @@ fn reason(incident: &Incident, cause: Cause) -> String {
             Some("no_route") => "link (no route)".to_owned(),
             _ => "link (this device is not connected)".to_owned(),
         },
+        Cause::Firewall => "firewall (this device forbids what it sends)".to_owned(),
         Cause::Gateway => "router (silent)".to_owned(),
         Cause::CaptivePortal => "login page (it answers in the internet's place)".to_owned(),
         Cause::Vpn => "VPN (the tunnel is dead, the line beneath it works)".to_owned(),
@@ -241,6 +242,7 @@ mod tests {
             last_ok: None,
             ended: Some(ended),
             downtime_ms,
+            one_family_ms: 0,
             failures: 1,
             segments: vec![Segment { scope, cause, from: started, to: ended }],
             evidence: vec![Observation {
@@ -282,7 +284,7 @@ mod tests {
             cause: GapCause::Suspended,
             started: stamp("2026-03-10T22:00:00Z"),
             ended: stamp("2026-03-11T06:00:00Z"),
-            uncertain_s: 0,
+            uncertain_s: 0, reason: None,
         };
         insta::assert_snapshot!(watched(&gap, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
     }

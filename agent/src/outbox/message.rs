@@ -115,6 +115,7 @@ mod tests {
             last_ok: None,
             ended: Some(last),
             downtime_ms: 1_202_100,
+            one_family_ms: 0,
             failures: 1,
             segments,
             evidence: Vec::new(),
@@ -181,7 +182,7 @@ mod tests {
             cause: GapCause::Paused,
             started: at(0),
             ended: at(7_200),
-            uncertain_s: 0,
+            uncertain_s: 0, reason: None,
         };
         let json = serde_json::to_string(&gap(&pause, &|stamp| stamp.wall)).expect("it is JSON");
         insta::assert_snapshot!(json, @r#"{"id":"01936f3e-0000-7000-8000-000000000002","kind":"gap","cause":"paused","started":"2026-03-29T02:10:07Z","ended":"2026-03-29T04:10:07Z","downtime_s":0}"#);

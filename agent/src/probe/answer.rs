@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::{Family, Observation, ProbeKind};
 use crate::clock::Stamp;
 
 /// How an attempt to connect ended.
@@ -58,6 +59,103 @@ pub struct Connected {
     pub end: Connect,
 }
 
+/// How asking one anchor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnchorEnd {
+    /// TLS was verified: the anchor proved itself.
+    Proved,
+    /// The handshake was completed, and no more was asked.
+    Contact,
+    /// It connected and proved nothing: TLS failed, was not trusted, named somebody else, or hung.
+    Unproved,
+    /// It is reached without a router: it proves nothing about the internet, whatever it answers.
+    OnLink,
+    /// A reset came back.
+    Refused,
+    /// The system or a router knows no way.
+    Unreachable,
+    /// Nothing came back in time.
+    TimedOut,
+    /// This device forbids it.
+    Forbidden,
+    /// A failure made on this device: the question counts as not asked.
+    NotAsked(LocalFailure),
+}
+
+impl AnchorEnd {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proved => "proved",
+            Self::Contact => "connected",
+            Self::Unproved => "connected_proved_nothing",
+            Self::OnLink => "on_link",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timeout",
+            Self::Forbidden => "forbidden",
+            Self::NotAsked(_) => "not_asked",
+        }
+    }
+}
+
+/// Why this device could not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LocalFailure {
+    /// Too many files are open.
+    NoDescriptors,
+    /// The system has no memory for a socket.
+    NoMemory,
+    /// No port is free.
+    NoPort,
+    /// Something else.
+    Other,
+}
+
+impl LocalFailure {
+    /// The word in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoDescriptors => "no_descriptors",
+            Self::NoMemory => "no_memory",
+            Self::NoPort => "no_port",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What one anchor answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnchorAnswer {
+    /// Who was asked.
+    pub anchor: SocketAddr,
+    /// When.
+    pub sent: Stamp,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub end: AnchorEnd,
+    /// Who sent a refusal, where the kernel tells.
+    pub from: Option<IpAddr>,
+    /// The anchor has a path of its own, so that its answer does not decide the family.
+    pub own_path: bool,
+}
+
+impl AnchorAnswer {
+    /// The answer as evidence for the journal.
+    pub fn observation(&self, family: Family) -> Observation {
+        let word = self.end.as_str();
+        Observation {
+            probe: ProbeKind::Tcp,
+            target: self.anchor.to_string(),
+            family: Some(family),
+            answer: self.from.map_or_else(|| word.to_owned(), |from| format!("{word} by {from}")),
+            ms: u64::try_from(self.took.as_millis()).ok(),
+            at: self.sent,
+        }
+    }
+}
+
 /// How the kernel would send a packet to one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -85,6 +183,10 @@ pub enum Link {
     NoAddress,
     /// No interface has a carrier: the cable is out, or the Wi-Fi is not associated.
     NoCarrier,
+    /// A rule or route of this device forbids it.
+    Prohibited,
+    /// The kernel could not be asked.
+    Unknown,
 }
 
 impl Link {
@@ -95,6 +197,8 @@ impl Link {
             Self::NoRoute => "no_route",
             Self::NoAddress => "no_address",
             Self::NoCarrier => "no_carrier",
+            Self::Prohibited => "prohibited",
+            Self::Unknown => "unknown",
         }
     }
 

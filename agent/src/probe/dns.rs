@@ -44,6 +44,17 @@ pub(crate) fn name_to_ask(host: Option<&str>) -> &str {
     host.filter(is_name).unwrap_or(WELL_KNOWN)
 }
 
+/// What one name server answered to a direct query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAnswer {
+    /// Who was asked.
+    pub server: SocketAddr,
+    /// What came back.
+    pub answer: Dns,
+    /// The same for the journal; `at` is when it was asked.
+    pub observation: Observation,
+}
+
 /// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).
 const UDP_BYTES: usize = 1_232;
 

@@ -14,6 +14,7 @@ use crate::{
 pub(super) fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Link => "Link: this device was not connected",
+        Cause::Firewall => "Firewall: this device forbade what it sent",
         Cause::Gateway => "Router: it was silent",
         Cause::CaptivePortal => "Login page: it answered in the internet's place",
         Cause::Vpn => "VPN: the tunnel was dead, the line beneath it worked",
@@ -32,6 +33,7 @@ pub(super) fn cause(cause: Cause) -> &'static str {
 pub(super) fn short_cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Link => "Link",
+        Cause::Firewall => "Firewall",
         Cause::Gateway => "Router",
         Cause::CaptivePortal => "Login page",
         Cause::Vpn => "VPN",
@@ -69,7 +71,7 @@ pub(super) fn probe(kind: ProbeKind) -> &'static str {
         ProbeKind::DirectDns => "look-up at a name server",
         ProbeKind::Portal => "plain HTTP request",
         ProbeKind::Link => "interface and route",
-        ProbeKind::Beneath => "TCP connect beneath the tunnel",
+        ProbeKind::Underlay => "TCP connect beneath the tunnel",
         ProbeKind::Heartbeat => "heartbeat",
     }
 }

@@ -129,6 +129,7 @@ impl Maker {
             last_ok: Some(self.at(from - Duration::from_secs(5))),
             ended: None,
             downtime_ms: 0,
+            one_family_ms: 0,
             failures: 1,
             segments: segments[..1].to_vec(),
             evidence,
@@ -168,6 +169,7 @@ impl Maker {
             last_ok: None,
             ended: None,
             downtime_ms: 5_000,
+            one_family_ms: 0,
             failures: 1,
             segments: vec![Segment { scope: Scope::Internet, cause, from: self.at(from), to }],
             evidence: self.evidence(from),
@@ -205,7 +207,7 @@ impl Maker {
     pub(crate) fn gap(&mut self, cause: GapCause, from: Timestamp, to: Timestamp) {
         let id = self.id(to);
         let (started, ended) = (self.at(from), self.at(to));
-        let gap = Gap { id, cause, started, ended, uncertain_s: 0 };
+        let gap = Gap { id, cause, started, ended, uncertain_s: 0, reason: None };
         self.push(ended, Entry::Gap { gap });
     }
 

@@ -99,7 +99,7 @@ fn bar(view: &View<'_>, incident: &PastIncident) -> Markup {
         );
     };
     for phase in incident.phases.iter().filter(|phase| phase.cause != crate::outage::Cause::Up) {
-        let party = phase.cause.party(incident.recorded.party == Some(Party::Provider));
+        let party = phase.cause.party(incident.recorded.party.unwrap_or(Party::Other));
         let band = marks::band_of(party.unwrap_or(Party::Provider), HEIGHT);
         rect(phase.cause.as_str(), phase.time, band);
     }
