@@ -121,7 +121,7 @@ impl Prober {
             Question::Gateway(family) => self.gateway(family),
             Question::Proof(_) => {}
             Question::Lookup | Question::NameServers => self.dns(question),
-            Question::Portal => self.portal(),
+            Question::Portal | Question::PortalPage => self.portal(question),
         }
     }
 
@@ -293,19 +293,19 @@ impl Prober {
         });
     }
 
-    fn portal(&self) {
+    fn portal(&self, question: Question) {
         let (answers, clock) = (self.answers.clone(), self.clock());
         let (servers, resolver) = (self.settings.portal.clone(), Arc::clone(&self.resolver));
         if servers.is_empty() {
             let now = clock();
-            return send(&answers, now, Vec::new(), Some(Question::Portal));
+            return send(&answers, now, Vec::new(), Some(question));
         }
         tokio::spawn(async move {
             let (answer, observation) =
                 portal::ask(&servers, &resolver, portal::LIMIT, &clock).await;
             let asked = observation.at;
             let evidence = vec![Evidence::Portal { answer, from_router: false, observation }];
-            send(&answers, asked, evidence, Some(Question::Portal));
+            send(&answers, asked, evidence, Some(question));
         });
     }
 }

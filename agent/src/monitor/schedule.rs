@@ -27,8 +27,10 @@ pub enum Question {
     Lookup,
     /// Ask every name server directly.
     NameServers,
-    /// Request the portal pages.
+    /// Request every portal page.
     Portal,
+    /// Request one portal page, in turn.
+    PortalPage,
 }
 
 /// When each question was asked last, as times since boot.
@@ -42,6 +44,7 @@ pub struct Schedule {
     lookup: Asked,
     name_servers: Asked,
     portal: Asked,
+    portal_page: Asked,
     was_urgent: bool,
 }
 
@@ -66,6 +69,7 @@ impl Schedule {
             lookup: Asked::default(),
             name_servers: Asked::default(),
             portal: Asked::default(),
+            portal_page: asked,
             was_urgent: false,
         }
     }
@@ -119,7 +123,7 @@ impl Schedule {
     }
 
     /// Everything but probes and rounds, with its period in `wanted`.
-    fn others(&mut self, wanted: Wanted) -> [(&mut Asked, Option<Duration>, Question); 7] {
+    fn others(&mut self, wanted: Wanted) -> [(&mut Asked, Option<Duration>, Question); 8] {
         let (proofs, gateways) = (&mut self.proofs, &mut self.gateways);
         [
             (&mut proofs.ipv4, wanted.proof.ipv4, Question::Proof(Family::Ipv4)),
@@ -129,6 +133,7 @@ impl Schedule {
             (&mut self.lookup, wanted.lookup, Question::Lookup),
             (&mut self.name_servers, wanted.name_servers, Question::NameServers),
             (&mut self.portal, wanted.portal, Question::Portal),
+            (&mut self.portal_page, wanted.portal_page, Question::PortalPage),
         ]
     }
 
@@ -184,6 +189,7 @@ mod tests {
         lookup: None,
         name_servers: None,
         portal: None,
+        portal_page: None,
     };
     const DOUBT: Wanted = Wanted {
         rounds: PerFamily { ipv4: SECOND, ipv6: None },

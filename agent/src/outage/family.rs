@@ -442,7 +442,9 @@ impl FamilyTrack {
         if self.link.as_ref().is_some_and(|(_, newest)| !asked.is_at_or_after(*newest)) {
             return;
         }
-        if let Some(network) = Network::of(self.family, &link) {
+        let known = Network::of(self.family, &link);
+        let is_nameless = link == Link::Unknown && self.network.is_none();
+        if let Some(network) = known.or(is_nameless.then(|| Network::nameless(self.family))) {
             if self.network.as_ref() != Some(&network) {
                 self.gateway = None;
                 self.gone = None;
@@ -620,4 +622,73 @@ fn latest(one: Option<Stamp>, other: Option<Stamp>) -> Option<Stamp> {
 /// there (no root certificates, an inspecting proxy, anchors that are set without TLS).
 pub(super) fn decides_by_contact(networks: &Networks, network: Option<&Network>) -> bool {
     !networks.has_proved_anchor(network)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::BootId;
+
+    fn at(ms: u64) -> Stamp {
+        Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    /// The whole table of this module.
+    #[test]
+    fn every_state_has_an_answer_to_every_signal() {
+        let unknown = State::Unknown { since: at(1), until: at(60), was_doubted: false };
+        let doubt = State::Doubt { since: at(10), worst: Failed::Connect };
+        let down = State::Down { since: at(10) };
+        let doubted = Signal::Doubted { sent: at(5), what: Failed::Round };
+        let good = Signal::Good { answered: at(9), returned: None };
+        let returned = Signal::Good { answered: at(9), returned: Some(at(8)) };
+        let proved = Signal::Proved { finished: at(9) };
+        let ripe = Signal::Ripe { since: at(3) };
+        let link_up = Signal::LinkUp { now: at(20), until: at(80) };
+        let started = Signal::Started { now: at(20), until: at(80) };
+        let fresh = State::Unknown { since: at(20), until: at(80), was_doubted: false };
+        let kept = State::Unknown { since: at(10), until: at(80), was_doubted: true };
+        let now_doubt = State::Doubt { since: at(5), worst: Failed::Round };
+        let now_down = State::Down { since: at(3) };
+        for (state, signal, next) in [
+            (unknown, doubted, unknown),
+            (unknown, good, State::Up),
+            (unknown, proved, State::Up),
+            (unknown, ripe, now_down),
+            (unknown, link_up, unknown),
+            (State::Up, doubted, now_doubt),
+            (State::Up, good, State::Up),
+            (State::Up, proved, State::Up),
+            (State::Up, ripe, State::Up),
+            (State::Up, link_up, fresh),
+            (doubt, doubted, now_doubt),
+            (doubt, good, State::Up),
+            (doubt, proved, State::Up),
+            (doubt, ripe, now_down),
+            (doubt, link_up, kept),
+            (down, doubted, down),
+            (down, good, down),
+            (down, returned, State::Up),
+            (down, proved, State::Up),
+            (down, ripe, down),
+            (down, link_up, down),
+        ] {
+            assert_eq!(state.step(signal).0, next, "{state:?} and {signal:?}");
+            assert_eq!(state.step(started), (fresh, None));
+        }
+    }
+
+    #[test]
+    fn a_doubt_that_ends_well_is_a_blip_by_what_has_failed() {
+        let end = |worst, ms| {
+            let doubt = State::Doubt { since: at(0), worst };
+            doubt.step(Signal::Good { answered: at(ms), returned: None }).1
+        };
+        assert_eq!(end(Failed::Other, 30_000), None, "a heartbeat may have reasons of its own");
+        assert_eq!(end(Failed::Connect, 1_400), None, "one lost packet");
+        assert_eq!(end(Failed::Connect, 1_500), Some(Change::Blip));
+        assert_eq!(end(Failed::Round, 20), Some(Change::Blip));
+        let interrupted = State::Unknown { since: at(0), until: at(60), was_doubted: true };
+        assert_eq!(interrupted.step(Signal::Proved { finished: at(5) }).1, Some(Change::Blip));
+    }
 }

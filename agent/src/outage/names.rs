@@ -2,7 +2,7 @@
 //!
 //! | state | doubt | look-up ended | name servers asked | proof |
 //! |---|---|---|---|---|
-//! | `Fine` | `Doubt` | good: – ; failed: `Doubt` | – | – |
+//! | `Fine` | `Doubt` | good: – ; failed: `Doubt` | answered: – ; failed: `Doubt` | – |
 //! | `Doubt` | – | good: `Fine`; failed: counted, then `Failing` | counted, then `Failing` | `Fine` |
 //! | `Failing` | – | two good in a row: `Fine` | two answered in a row: `Fine`, unless the stub is broken | `Fine` |
 //!
@@ -71,6 +71,13 @@ struct Run {
 }
 
 impl Run {
+    /// A run of one.
+    fn of(asked: Stamp, answered: Stamp) -> Self {
+        let mut run = Self::default();
+        run.count(asked, answered);
+        run
+    }
+
     fn count(&mut self, asked: Stamp, answered: Stamp) {
         self.count += 1;
         self.first.get_or_insert((asked, answered));
@@ -239,6 +246,10 @@ impl Names {
         let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
         self.lies = !is_good && answers.iter().any(|server| server.answer == Dns::Lied);
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
+        if is_good && self.lookup.is_none() {
+            // Where one name server is set, nobody asks the system.
+            self.last_ok = Some(asked);
+        }
         // A broken server is named; once they answer again it is late to look whose they were.
         if !matches!(self.state, State::Failing { .. }) {
             self.party = party;
@@ -260,15 +271,12 @@ impl Names {
     fn step(&mut self, signal: Signal) -> Option<Stamp> {
         let mut returned = None;
         self.state = match (self.state, signal) {
-            (State::Fine, Signal::Doubted { sent }) => Self::doubt(sent),
+            (State::Fine, Signal::Doubted { sent }) => Self::doubt(sent, Run::default(), Run::default()),
             (State::Fine, Signal::Lookup { asked, answered, is_good: false }) => {
-                let State::Doubt { since, servers, mut lookups, has_server_answered } =
-                    Self::doubt(asked)
-                else {
-                    return None;
-                };
-                lookups.count(asked, answered);
-                State::Doubt { since, servers, lookups, has_server_answered }
+                Self::doubt(asked, Run::default(), Run::of(asked, answered))
+            }
+            (State::Fine, Signal::Servers { asked, answered, is_good: false }) => {
+                Self::doubt(asked, Run::of(asked, answered), Run::default())
             }
             (State::Doubt { since, .. }, Signal::Lookup { answered, is_good: true, .. })
                 if answered.is_at_or_after(since) =>
@@ -341,8 +349,7 @@ impl Names {
         returned
     }
 
-    fn doubt(since: Stamp) -> State {
-        let (servers, lookups) = (Run::default(), Run::default());
+    fn doubt(since: Stamp, servers: Run, lookups: Run) -> State {
         State::Doubt { since, servers, lookups, has_server_answered: false }
     }
 

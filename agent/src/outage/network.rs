@@ -30,6 +30,11 @@ impl Network {
         Self { family, interface: route.interface.clone(), router: route.gateway }
     }
 
+    /// The network of a device that cannot tell one from another.
+    pub fn nameless(family: Family) -> Self {
+        Self { family, interface: "unknown".to_owned(), router: None }
+    }
+
     /// The network that a link leads to, if it leads anywhere.
     pub fn of(family: Family, link: &Link) -> Option<Self> {
         link.route().map(|route| Self::new(family, route))

@@ -43,8 +43,10 @@ pub struct Wanted {
     pub lookup: Option<Duration>,
     /// Every name server directly.
     pub name_servers: Option<Duration>,
-    /// The portal pages.
+    /// Every portal page.
     pub portal: Option<Duration>,
+    /// One portal page, in turn.
+    pub portal_page: Option<Duration>,
 }
 
 impl Wanted {
@@ -82,6 +84,7 @@ impl Machine {
         } else {
             check(names_broken, names_doubted)
         };
+        let portal = check(cause == Some(Cause::CaptivePortal), is_in_doubt);
         Wanted {
             probed: PerFamily::from_fn(|family| {
                 judged[family] || self.families[family].is_routed()
@@ -91,7 +94,8 @@ impl Machine {
             proof: self.proof(judged),
             lookup: names.or(background),
             name_servers: names,
-            portal: check(cause == Some(Cause::CaptivePortal), is_in_doubt).or(background),
+            portal,
+            portal_page: background.filter(|_| portal.is_none()),
         }
     }
 
