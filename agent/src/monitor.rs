@@ -194,7 +194,8 @@ impl Monitor {
             self.show();
         }
         let (mut questions, mut next) = self.schedule.due(self.wanted(), boot_time);
-        let looks = |question: &Question| matches!(question, Question::Probe(_) | Question::Round(_));
+        let looks =
+            |question: &Question| matches!(question, Question::Probe(_) | Question::Round(_));
         if questions.iter().any(looks) && self.look_at_links(now) {
             // What has changed may ask for more than what was wanted before.
             let (more, again) = self.schedule.due(self.wanted(), boot_time);

@@ -280,12 +280,14 @@ impl Prober {
             let observations = observations.collect();
             let observations: Vec<Observation> = observations;
             let find = |probe| observations.iter().find(|seen| seen.probe == probe).cloned();
-            let party = if resolver_is_providers { outage::Party::Provider } else { outage::Party::Other };
+            let party =
+                if resolver_is_providers { outage::Party::Provider } else { outage::Party::Other };
             let evidence = match question {
                 Question::Lookup => find(ProbeKind::SystemDns)
                     .map(|observation| Evidence::Lookup { answer: system, observation }),
                 _ => find(ProbeKind::DirectDns).zip(server).map(|(observation, server)| {
-                    let answers = vec![crate::probe::ServerAnswer { server, answer: direct, observation }];
+                    let answers =
+                        vec![crate::probe::ServerAnswer { server, answer: direct, observation }];
                     Evidence::NameServers { asked, answers, party }
                 }),
             };

@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_for_ten_seconds_is_a_gap_from_its_beginning() {
         let at = |seconds| {
-            let start = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall: jiff::Timestamp::UNIX_EPOCH };
+            let start =
+                Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall: jiff::Timestamp::UNIX_EPOCH };
             start.later(Duration::from_secs(seconds))
         };
         let reason = LocalFailure::NoDescriptors;

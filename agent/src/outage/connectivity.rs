@@ -156,7 +156,9 @@ impl Connectivity {
     pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
         let (state, transition) = match std::mem::replace(&mut self.state, State::Clear) {
             State::Clear => (State::Clear, None),
-            State::Unverified(mut open) | State::Failing(mut open, _) | State::Flapping(mut open, _) => {
+            State::Unverified(mut open)
+            | State::Failing(mut open, _)
+            | State::Flapping(mut open, _) => {
                 open.unwatch(gap);
                 let transition = Transition::Progressed(open.snapshot());
                 (State::Unverified(open), Some(transition))
@@ -198,45 +200,48 @@ impl Connectivity {
     /// The next state, and what changes; the table of this module in code.
     pub(super) fn step(&mut self, condition: &Condition, step: &mut Step<'_>) -> Vec<Transition> {
         let now = step.now;
-        let (state, transitions) = match (std::mem::replace(&mut self.state, State::Clear), condition) {
-            (State::Clear, Condition::Fails(failure)) => return self.begin(failure, step),
-            (State::Clear, _) => (State::Clear, Vec::new()),
-            (State::Failing(open, _), Condition::Works) => return self.end(open, now),
-            (State::Flapping(open, Phase::Failing(_)), Condition::Works) => self.rest(open, now),
-            (State::Flapping(open, Phase::Good(since)), Condition::Works) => {
-                let quiet = self.settings.limits.unstable_quiet;
-                if now.since(&since).is_some_and(|lasted| lasted >= quiet) {
-                    self.begun.clear();
-                    return vec![self.closed(open.close(since))];
+        let (state, transitions) =
+            match (std::mem::replace(&mut self.state, State::Clear), condition) {
+                (State::Clear, Condition::Fails(failure)) => return self.begin(failure, step),
+                (State::Clear, _) => (State::Clear, Vec::new()),
+                (State::Failing(open, _), Condition::Works) => return self.end(open, now),
+                (State::Flapping(open, Phase::Failing(_)), Condition::Works) => {
+                    self.rest(open, now)
                 }
-                (State::Flapping(open, Phase::Good(since)), Vec::new())
-            }
-            (State::Failing(open, other), Condition::Fails(failure)) => {
-                if let Some(returned) = self.worked_before(&open, failure) {
-                    let mut transitions = vec![self.closed(open.close(returned))];
-                    transitions.extend(self.begin(failure, step));
-                    return transitions;
+                (State::Flapping(open, Phase::Good(since)), Condition::Works) => {
+                    let quiet = self.settings.limits.unstable_quiet;
+                    if now.since(&since).is_some_and(|lasted| lasted >= quiet) {
+                        self.begun.clear();
+                        return vec![self.closed(open.close(since))];
+                    }
+                    (State::Flapping(open, Phase::Good(since)), Vec::new())
                 }
-                let (open, other, has_changed) = self.go_on(open, other, failure, step);
-                let changed = has_changed.then(|| Transition::Changed(open.snapshot()));
-                (State::Failing(open, other), changed.into_iter().collect())
-            }
-            (State::Flapping(mut open, Phase::Failing(other)), Condition::Fails(failure)) => {
-                if let Some(returned) = self.worked_before(&open, failure) {
-                    open.change(Cause::Up, open.current_scope(), returned, now);
-                    self.fail_again(open, returned, failure, now)
-                } else {
+                (State::Failing(open, other), Condition::Fails(failure)) => {
+                    if let Some(returned) = self.worked_before(&open, failure) {
+                        let mut transitions = vec![self.closed(open.close(returned))];
+                        transitions.extend(self.begin(failure, step));
+                        return transitions;
+                    }
                     let (open, other, has_changed) = self.go_on(open, other, failure, step);
-                    let progress = has_changed.then(|| self.progress(&open, now)).flatten();
-                    let transitions = progress.into_iter().collect();
-                    (State::Flapping(open, Phase::Failing(other)), transitions)
+                    let changed = has_changed.then(|| Transition::Changed(open.snapshot()));
+                    (State::Failing(open, other), changed.into_iter().collect())
                 }
-            }
-            (State::Flapping(open, Phase::Good(since)), Condition::Fails(failure)) => {
-                self.fail_again(open, since, failure, now)
-            }
-            (state, _) => (state, Vec::new()),
-        };
+                (State::Flapping(mut open, Phase::Failing(other)), Condition::Fails(failure)) => {
+                    if let Some(returned) = self.worked_before(&open, failure) {
+                        open.change(Cause::Up, open.current_scope(), returned, now);
+                        self.fail_again(open, returned, failure, now)
+                    } else {
+                        let (open, other, has_changed) = self.go_on(open, other, failure, step);
+                        let progress = has_changed.then(|| self.progress(&open, now)).flatten();
+                        let transitions = progress.into_iter().collect();
+                        (State::Flapping(open, Phase::Failing(other)), transitions)
+                    }
+                }
+                (State::Flapping(open, Phase::Good(since)), Condition::Fails(failure)) => {
+                    self.fail_again(open, since, failure, now)
+                }
+                (state, _) => (state, Vec::new()),
+            };
         self.state = state;
         transitions
     }
@@ -371,7 +376,8 @@ impl Connectivity {
     /// Records how a flapping connection does, but not each time.
     fn progress(&mut self, open: &OpenIncident, now: Stamp) -> Option<Transition> {
         let every = self.settings.limits.progress_every;
-        let is_recent = self.progressed.and_then(|at| now.since(&at)).is_some_and(|age| age < every);
+        let is_recent =
+            self.progressed.and_then(|at| now.since(&at)).is_some_and(|age| age < every);
         if is_recent {
             return None;
         }
@@ -390,5 +396,186 @@ impl Connectivity {
             }
             State::Clear | State::Unverified(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{clock::BootId, outage::GapCause};
+
+    fn at(seconds: u64) -> Stamp {
+        let boot_ms = seconds * 1_000;
+        Stamp { boot: BootId::UNKNOWN, boot_ms, wall: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    fn fails(scope: Scope, cause: Cause, since: u64) -> Condition {
+        let name_servers = Party::Provider;
+        let since = at(since);
+        Condition::Fails(Failure { cause, scope, since, before: None, last_ok: None, name_servers })
+    }
+
+    struct Story {
+        connectivity: Connectivity,
+        random: Rng,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            let connectivity = Connectivity::new(MachineSettings::default(), None);
+            Self { connectivity, random: Rng::with_seed(1) }
+        }
+
+        /// The condition at this second, and what changes.
+        fn at(&mut self, second: u64, condition: &Condition) -> Vec<Transition> {
+            let (now, random) = (at(second), &mut self.random);
+            let mut step = Step { now, has_evidence: true, random, evidence: Vec::new() };
+            self.connectivity.step(condition, &mut step)
+        }
+
+        fn gap(&mut self, from: u64, to: u64) {
+            self.connectivity.gap(&Gap {
+                id: IncidentId::new(at(from), &mut self.random),
+                cause: GapCause::Suspended,
+                started: at(from),
+                ended: at(to),
+                uncertain_s: 0,
+                reason: None,
+            });
+        }
+
+        /// Fails from `second` on for so many seconds.
+        fn outage(&mut self, second: u64, lasts: u64) -> Vec<Transition> {
+            let mut all = self.at(second + 4, &fails(Scope::Internet, Cause::Isp, second));
+            self.connectivity.note_return(at(second + lasts));
+            all.extend(self.at(second + lasts + 1, &Condition::Works));
+            all
+        }
+    }
+
+    fn closed(transitions: &[Transition]) -> &Incident {
+        match transitions {
+            [.., Transition::Closed(incident)] => incident,
+            other => panic!("it should end with a close: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_outage_opens_and_closes() {
+        let mut story = Story::new();
+        assert_eq!(story.at(1, &Condition::Works), []);
+        assert_eq!(story.at(2, &Condition::Undecided), []);
+        let transitions = story.outage(10, 60);
+        let incident = closed(&transitions);
+        assert_eq!((incident.started, incident.ended), (at(10), Some(at(70))));
+        assert_eq!((incident.downtime_ms, incident.party), (60_000, Some(Party::Provider)));
+    }
+
+    #[test]
+    fn a_family_that_returns_first_begins_a_segment() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+        story.connectivity.note_return(at(60));
+        let changed = story.at(61, &fails(Scope::Ipv4, Cause::Isp, 10));
+        assert!(matches!(changed.as_slice(), [Transition::Changed(_)]), "{changed:?}");
+        story.connectivity.note_return(at(90));
+        let transitions = story.at(91, &Condition::Works);
+        let incident = closed(&transitions);
+        assert_eq!((incident.downtime_ms, incident.one_family_ms), (50_000, 30_000));
+        assert_eq!(incident.scope, Scope::Internet);
+    }
+
+    #[test]
+    fn a_family_that_fails_later_widens_the_incident() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Ipv6, Cause::Isp, 10));
+        story.at(44, &fails(Scope::Internet, Cause::Isp, 40));
+        story.connectivity.note_return(at(90));
+        let transitions = story.at(91, &Condition::Works);
+        let incident = closed(&transitions);
+        assert_eq!((incident.started, incident.scope), (at(10), Scope::Internet));
+        assert_eq!((incident.downtime_ms, incident.one_family_ms), (50_000, 30_000));
+    }
+
+    #[test]
+    fn what_worked_between_two_failures_separates_them() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Ipv6, Cause::Isp, 10));
+        story.connectivity.note_return(at(30));
+        story.at(31, &Condition::Undecided);
+        let transitions = story.at(36, &fails(Scope::Ipv4, Cause::Isp, 32));
+        let [Transition::Closed(first), Transition::Opened(second)] = transitions.as_slice() else {
+            panic!("{transitions:?}")
+        };
+        assert_eq!((first.ended, second.started), (Some(at(30)), at(32)));
+    }
+
+    #[test]
+    fn another_cause_must_hold() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+        assert_eq!(story.at(20, &fails(Scope::Internet, Cause::Gateway, 10)), []);
+        assert_eq!(story.at(21, &fails(Scope::Internet, Cause::Isp, 10)), []);
+        assert_eq!(story.at(30, &fails(Scope::Internet, Cause::Gateway, 10)), []);
+        assert_eq!(story.at(33, &fails(Scope::Internet, Cause::Gateway, 10)).len(), 1);
+        assert_eq!(story.at(40, &fails(Scope::Internet, Cause::Link, 10)).len(), 1);
+        story.connectivity.note_return(at(50));
+        let transitions = story.at(51, &Condition::Works);
+        let causes: Vec<_> = closed(&transitions).segments.iter().map(|s| s.cause).collect();
+        assert_eq!(causes, [Cause::Isp, Cause::Gateway, Cause::Link]);
+    }
+
+    #[test]
+    fn the_sixth_in_half_an_hour_flaps_until_ten_quiet_minutes() {
+        let mut story = Story::new();
+        for number in 0..5 {
+            closed(&story.outage(number * 120, 7));
+        }
+        let transitions = story.outage(600, 7);
+        assert!(matches!(
+            transitions.as_slice(),
+            [Transition::Opened(_), Transition::Progressed(_)]
+        ));
+        story.outage(720, 7);
+        assert_eq!(story.at(1_326, &Condition::Works), []);
+        let transitions = story.at(1_327, &Condition::Works);
+        let incident = closed(&transitions);
+        assert_eq!((incident.cause, incident.failures), (Cause::Unstable, 2));
+        assert_eq!((incident.downtime_ms, incident.ended), (14_000, Some(at(727))));
+        assert_eq!(incident.party, Some(Party::Provider));
+    }
+
+    #[test]
+    fn a_gap_leaves_an_outage_unverified() {
+        for (after, ended, downtime) in
+            [(AfterGap::Over, 20, 10_000), (AfterGap::Fails(Cause::Isp), 110, 10_000 + 10_000)]
+        {
+            let mut story = Story::new();
+            story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+            story.at(20, &fails(Scope::Internet, Cause::Isp, 10));
+            story.gap(20, 100);
+            assert_eq!(story.connectivity.after_gap(AfterGap::Unknown, at(101)), []);
+            let mut transitions = story.connectivity.after_gap(after, at(102));
+            if after != AfterGap::Over {
+                story.connectivity.note_return(at(110));
+                transitions = story.at(111, &Condition::Works);
+            }
+            let incident = closed(&transitions);
+            assert_eq!((incident.ended, incident.downtime_ms), (Some(at(ended)), downtime));
+        }
+    }
+
+    #[test]
+    fn time_that_passes_without_evidence_is_no_downtime() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+        let condition = fails(Scope::Internet, Cause::Isp, 10);
+        let random = &mut story.random;
+        let mut step = Step { now: at(90), has_evidence: false, random, evidence: Vec::new() };
+        story.connectivity.step(&condition, &mut step);
+        let open = story.connectivity.open().expect("it is open");
+        assert_eq!(open.snapshot().downtime(), Duration::from_secs(4));
     }
 }

@@ -6,7 +6,9 @@ use super::{Gap, Observation, Party};
 use crate::{
     clock::Stamp,
     heartbeat::{FailureKind, Outcome, Way},
-    probe::{AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Portal, ServerAnswer},
+    probe::{
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Portal, ServerAnswer,
+    },
 };
 
 /// One thing that the agent has learned. An answer carries the moment of its *question*: one that was

@@ -374,7 +374,9 @@ impl FamilyTrack {
 
     /// Whether an anchor was alive beneath the tunnel, if that was asked at `since` or later.
     pub(super) fn is_underlay_alive(&self, since: Stamp) -> bool {
-        self.underlay.as_ref().is_some_and(|(alive, asked)| *alive && asked.at.is_at_or_after(since))
+        self.underlay
+            .as_ref()
+            .is_some_and(|(alive, asked)| *alive && asked.at.is_at_or_after(since))
     }
 
     /// Whether most anchors of the newest failed round were forbidden by this device.
@@ -554,7 +556,8 @@ impl FamilyTrack {
             Prover::Anchor => self.anchors = Anchors::Heard,
             Prover::Heartbeat => {
                 let newest = self.rounds.back().filter(|round| round.good.is_none());
-                let contradicts = newest.is_some_and(|round| finished.is_at_or_after(round.started))
+                let contradicts = newest
+                    .is_some_and(|round| finished.is_at_or_after(round.started))
                     && self.failed_in_a_row() >= ROUNDS_TO_AGREE;
                 if contradicts && self.anchors == Anchors::Heard {
                     self.anchors = Anchors::Overruled;

@@ -373,7 +373,10 @@ impl Machine {
         for family in Family::BOTH {
             let has_travelled = match travelled {
                 Some(travelled) => travelled == family,
-                None => !is_one_up && (self.families[family].is_routed() || self.families[family].is_down()),
+                None => {
+                    !is_one_up
+                        && (self.families[family].is_routed() || self.families[family].is_down())
+                }
             };
             if !has_travelled {
                 continue;
@@ -498,11 +501,8 @@ impl Machine {
         if was_failing && !self.connectivity.is_failing() {
             self.quality.line_returned(now);
         }
-        let connection = Connection {
-            is_fine: self.is_fine(),
-            last_ok: self.last_ok(),
-            names: &self.names,
-        };
+        let connection =
+            Connection { is_fine: self.is_fine(), last_ok: self.last_ok(), names: &self.names };
         transitions.extend(self.heartbeats.decide(&connection, now, &mut self.random));
         if !self.connectivity.is_failing() {
             transitions.extend(self.quality.decide(now, &mut self.random));

@@ -46,18 +46,8 @@ enum Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Fine,
-    Doubt {
-        since: Stamp,
-        servers: Run,
-        lookups: Run,
-        has_server_answered: bool,
-    },
-    Failing {
-        broken: Broken,
-        since: Stamp,
-        servers: Run,
-        lookups: Run,
-    },
+    Doubt { since: Stamp, servers: Run, lookups: Run, has_server_answered: bool },
+    Failing { broken: Broken, since: Stamp, servers: Run, lookups: Run },
 }
 
 /// The last answers of one kind that agree.
@@ -271,7 +261,9 @@ impl Names {
     fn step(&mut self, signal: Signal) -> Option<Stamp> {
         let mut returned = None;
         self.state = match (self.state, signal) {
-            (State::Fine, Signal::Doubted { sent }) => Self::doubt(sent, Run::default(), Run::default()),
+            (State::Fine, Signal::Doubted { sent }) => {
+                Self::doubt(sent, Run::default(), Run::default())
+            }
             (State::Fine, Signal::Lookup { asked, answered, is_good: false }) => {
                 Self::doubt(asked, Run::default(), Run::of(asked, answered))
             }
@@ -370,9 +362,8 @@ impl Names {
             return false;
         };
         let servers_fail = servers.count >= FAILURES_TO_AGREE && servers.lasted() >= FAILURES_OVER;
-        let is_lossy = self
-            .lost
-            .is_some_and(|lost| now.since(&lost).is_none_or(|age| age <= LOSSY_FOR));
+        let is_lossy =
+            self.lost.is_some_and(|lost| now.since(&lost).is_none_or(|age| age <= LOSSY_FOR));
         let stub_fails = lookups.count >= FAILURES_TO_AGREE
             && !is_lossy
             && (has_server_answered || self.servers.is_empty());
@@ -388,5 +379,171 @@ impl Names {
     /// When something is decided although nothing new is known.
     pub(super) fn deadline(&self) -> Option<Stamp> {
         self.is_doubted().then_some(self.grace_until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::BootId, outage::ProbeKind, probe::Family};
+
+    fn at(ms: u64) -> Stamp {
+        let wall = jiff::Timestamp::from_millisecond(ms.cast_signed()).expect("a time");
+        Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall }
+    }
+
+    fn seen(probe: ProbeKind, answer: Dns, asked: u64, took: u64) -> Observation {
+        Observation {
+            probe,
+            target: "192.0.2.53:53".to_owned(),
+            family: Some(Family::Ipv4),
+            answer: answer.as_str().to_owned(),
+            ms: Some(took),
+            at: at(asked),
+        }
+    }
+
+    /// Names whose grace period is over.
+    fn names() -> Names {
+        Names::new(at(0), Duration::ZERO)
+    }
+
+    fn lookup(names: &mut Names, answer: Dns, asked: u64, took: u64) -> Option<Stamp> {
+        let returned = names.lookup_ended(answer, seen(ProbeKind::SystemDns, answer, asked, took));
+        names.ripen(at(asked + took));
+        returned
+    }
+
+    /// Asks servers at once, which answer so.
+    fn servers(names: &mut Names, answers: &[Dns], asked: u64, took: u64) -> Option<Stamp> {
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|answer| ServerAnswer {
+                server: ([192, 0, 2, 53], 53).into(),
+                answer: *answer,
+                observation: seen(ProbeKind::DirectDns, *answer, asked, took),
+            })
+            .collect();
+        let returned = names.servers_asked(at(asked), &answers, Party::Provider);
+        names.ripen(at(asked + took));
+        returned
+    }
+
+    #[test]
+    fn servers_fail_after_three_times_and_six_seconds_since_the_doubt() {
+        let mut names = names();
+        names.doubted(at(1_000));
+        servers(&mut names, &[Dns::Silent, Dns::Silent], 1_000, 2_000);
+        servers(&mut names, &[Dns::Silent, Dns::Failed], 3_000, 2_000);
+        assert_eq!(names.failing_since(), None);
+        servers(&mut names, &[Dns::Silent, Dns::Silent], 5_000, 2_000);
+        assert_eq!((names.failing_since(), names.party()), (Some(at(1_000)), Party::Provider));
+    }
+
+    #[test]
+    fn servers_that_fail_at_once_must_still_fail_for_six_seconds() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000] {
+            servers(&mut names, &[Dns::Failed], asked, 10);
+            assert_eq!(names.failing_since(), None);
+        }
+        servers(&mut names, &[Dns::Failed], 6_000, 10);
+        assert_eq!(names.failing_since(), Some(at(0)));
+    }
+
+    #[test]
+    fn one_server_that_answers_or_one_look_up_that_succeeds_is_enough() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000, 6_000] {
+            servers(&mut names, &[Dns::Silent, Dns::Answered], asked, 2_000);
+        }
+        assert_eq!(names.failing_since(), None);
+        lookup(&mut names, Dns::Answered, 3_000, 6_000);
+        assert!(!names.is_doubted());
+    }
+
+    #[test]
+    fn a_stub_fails_when_three_look_ups_ended_so_though_a_server_answers() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 10_000, 20_000] {
+            assert_eq!(names.failing_since(), None);
+            servers(&mut names, &[Dns::Answered], asked, 20);
+            lookup(&mut names, Dns::Failed, asked, 10_000);
+        }
+        assert_eq!((names.failing_since(), names.party()), (Some(at(0)), Party::Yours));
+        // Servers that answer are nothing new; the stub must.
+        assert_eq!(servers(&mut names, &[Dns::Answered], 40_000, 20), None);
+        assert_eq!(servers(&mut names, &[Dns::Answered], 42_000, 20), None);
+        assert_eq!(lookup(&mut names, Dns::Answered, 44_000, 20), None);
+        assert_eq!(lookup(&mut names, Dns::Answered, 46_000, 20), Some(at(44_020)));
+    }
+
+    #[test]
+    fn a_line_that_loses_packets_is_no_failure_of_name_servers() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 10_000, 20_000] {
+            servers(&mut names, &[Dns::Answered], asked, 20);
+            lookup(&mut names, Dns::Failed, asked, 10_000);
+            names.lost_probe(at(asked + 9_000));
+        }
+        assert_eq!(names.failing_since(), None);
+        assert!(names.is_doubted());
+    }
+
+    #[test]
+    fn nothing_fails_before_the_grace_period_is_over() {
+        let mut names = Names::new(at(0), Duration::from_mins(1));
+        for asked in 0..28 {
+            servers(&mut names, &[Dns::Silent], asked * 2_000, 2_000);
+        }
+        assert_eq!(names.failing_since(), None);
+        names.ripen(at(60_000));
+        assert_eq!(names.failing_since(), Some(at(0)));
+    }
+
+    #[test]
+    fn servers_are_back_with_their_first_answer() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000] {
+            servers(&mut names, &[Dns::Silent], asked, 2_000);
+        }
+        assert_eq!(servers(&mut names, &[Dns::Answered], 60_000, 30), None);
+        assert_eq!(servers(&mut names, &[Dns::Silent], 62_000, 2_000), None);
+        assert_eq!(servers(&mut names, &[Dns::Answered], 64_000, 30), None);
+        assert_eq!(servers(&mut names, &[Dns::Answered], 65_500, 30), Some(at(64_030)));
+        assert_eq!(names.failing_since(), None);
+    }
+
+    #[test]
+    fn a_proof_ends_it_where_a_server_has_answered_shortly_before() {
+        let failing = || {
+            let mut names = names();
+            names.doubted(at(0));
+            for asked in [0, 2_000, 4_000] {
+                servers(&mut names, &[Dns::Silent], asked, 2_000);
+            }
+            names
+        };
+        let mut one = failing();
+        servers(&mut one, &[Dns::Answered], 60_000, 10);
+        assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
+        let mut other = failing();
+        assert_eq!(other.proved(at(58_000), at(61_000)), Some(at(61_000)));
+    }
+
+    #[test]
+    fn an_address_that_servers_give_for_every_name_is_no_answer() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000, 6_000] {
+            servers(&mut names, &[Dns::Lied], asked, 20);
+            lookup(&mut names, Dns::Answered, asked + 100, 20);
+        }
+        assert_eq!(names.failing_since(), Some(at(0)));
     }
 }

@@ -95,7 +95,8 @@ impl OpenIncident {
         // seen in a segment.
         let known = incident.segments.iter().find(|segment| segment.cause.is_downtime());
         let cause = known.map_or(Cause::Isp, |segment| segment.cause);
-        let one_family = if incident.scope == Scope::Internet { Scope::Ipv4 } else { incident.scope };
+        let one_family =
+            if incident.scope == Scope::Internet { Scope::Ipv4 } else { incident.scope };
         let merged = [
             ((cause, Scope::Internet), incident.merged_downtime()),
             ((cause, one_family), incident.merged_one_family()),
@@ -167,7 +168,8 @@ impl OpenIncident {
         let mut from = earliest.earliest(now);
         if let Some(last) = segments.last_mut() {
             let is_at_once = from.since(&last.from).is_some_and(|after| after < AT_ONCE);
-            if is_at_once && last.cause.is_downtime() && cause.is_downtime() && last.scope != scope {
+            if is_at_once && last.cause.is_downtime() && cause.is_downtime() && last.scope != scope
+            {
                 from = last.from;
             }
             last.to = from;
@@ -386,10 +388,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{
-        clock::BootId,
-        outage::GapCause,
-    };
+    use crate::{clock::BootId, outage::GapCause};
 
     fn at(ms: u64) -> Stamp {
         Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall: Timestamp::UNIX_EPOCH }
@@ -450,8 +449,18 @@ mod tests {
     fn what_the_record_holds_goes_on_where_it_was() {
         let mut incident = open(Cause::Isp, true);
         for flap in 0..200 {
-            incident.change(Cause::Up, Scope::Internet, at(flap * 80_000 + 40_000), at(flap * 80_000 + 42_000));
-            incident.change(Cause::Isp, Scope::Internet, at(flap * 80_000 + 80_000), at(flap * 80_000 + 84_000));
+            incident.change(
+                Cause::Up,
+                Scope::Internet,
+                at(flap * 80_000 + 40_000),
+                at(flap * 80_000 + 42_000),
+            );
+            incident.change(
+                Cause::Isp,
+                Scope::Internet,
+                at(flap * 80_000 + 80_000),
+                at(flap * 80_000 + 84_000),
+            );
         }
         incident.extend(at(16_010_000));
         let recorded = incident.snapshot();

@@ -284,7 +284,8 @@ mod tests {
             cause: GapCause::Suspended,
             started: stamp("2026-03-10T22:00:00Z"),
             ended: stamp("2026-03-11T06:00:00Z"),
-            uncertain_s: 0, reason: None,
+            uncertain_s: 0,
+            reason: None,
         };
         insta::assert_snapshot!(watched(&gap, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
     }

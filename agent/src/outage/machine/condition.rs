@@ -100,7 +100,9 @@ impl Machine {
         };
         let mut since: Vec<_> = down
             .iter()
-            .filter_map(|track| track.failing_since().map(|since| (Scope::from(track.family), since)))
+            .filter_map(|track| {
+                track.failing_since().map(|since| (Scope::from(track.family), since))
+            })
             .collect();
         since.sort_by_key(|(_, since)| since.boot_ms);
         let first = since.first().copied();
@@ -139,7 +141,8 @@ impl Machine {
             gateway: track.gateway(since, now),
             gateway_answered_before: self.networks.has_router_answered(network),
             opened: self.connectivity.is_failing(),
-            alive_underlay: track.is_underlay_alive(since) || !other.is_tunnelled() && other.is_up(),
+            alive_underlay: track.is_underlay_alive(since)
+                || !other.is_tunnelled() && other.is_up(),
             portal: self.is_captive(track, since),
             ..Facts::default()
         }
@@ -211,9 +214,8 @@ impl Machine {
         if cause == Cause::Dns {
             return;
         }
-        let any_routed = self.families.iter().any(|(family, track)| {
-            scope.covers(family) && track.is_routed()
-        });
+        let any_routed =
+            self.families.iter().any(|(family, track)| scope.covers(family) && track.is_routed());
         for (family, track) in &mut self.families {
             let is_concerned = scope.covers(family) && track.link().is_some();
             if is_concerned && (track.is_routed() || !any_routed) {

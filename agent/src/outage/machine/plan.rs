@@ -64,9 +64,8 @@ impl Machine {
         let is_open = self.connectivity.is_failing();
         let cause = self.connectivity.open().map(|open| open.current_cause());
         let round = if is_open { ROUND_WHILE_OPEN } else { ROUND_IN_DOUBT };
-        let rounds = PerFamily::from_fn(|family| {
-            self.needs_rounds(family, judged[family]).then_some(round)
-        });
+        let rounds =
+            PerFamily::from_fn(|family| self.needs_rounds(family, judged[family]).then_some(round));
         let is_in_doubt = rounds.iter().any(|(_, period)| period.is_some());
         let proves = self.heartbeat_proof.is_some();
         let background = (!proves).then_some(PROOF_OF_LINE);
