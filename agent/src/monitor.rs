@@ -395,6 +395,11 @@ impl Monitor {
         if glance.anchors_blocked && !before.is_some_and(|before| before.anchors_blocked) {
             Event::AnchorsBlocked.emit();
         }
+        if let Some(reason) = glance.blind
+            && before.is_none_or(|before| before.blind.is_none())
+        {
+            Event::Blind { reason }.emit();
+        }
     }
 
     /// Does what others ask for.

@@ -122,6 +122,16 @@ impl LocalFailure {
             Self::Other => "other",
         }
     }
+
+    /// What has failed.
+    pub fn reason(self) -> &'static str {
+        "this device could not open a network connection"
+    }
+
+    /// What to do about it.
+    pub fn action(self) -> &'static str {
+        "See the log of the kernel."
+    }
 }
 
 /// What one anchor answered.
