@@ -268,6 +268,11 @@ impl FamilyTrack {
         self.link.as_ref().map(|(link, _)| link)
     }
 
+    /// When the kernel was asked last.
+    pub(super) fn looked_at(&self) -> Option<Stamp> {
+        self.link.as_ref().map(|(_, asked)| *asked)
+    }
+
     /// The network that it is on, or was on last.
     pub(super) fn network(&self) -> Option<&Network> {
         self.network.as_ref()
@@ -332,6 +337,11 @@ impl FamilyTrack {
     /// Whether it is in doubt and what was asked since has failed: it is about to be decided.
     pub(super) fn is_failing(&self) -> bool {
         matches!(self.state, State::Doubt { .. }) && (self.is_cut() || self.has_failed())
+    }
+
+    /// Whether heartbeats fail for what is known of it.
+    pub(super) fn excuses_heartbeats(&self) -> bool {
+        self.is_down() || !self.is_up() && (self.is_cut() || self.has_failed())
     }
 
     /// Whether it is down and the newest round was good: it is about to return.
@@ -439,8 +449,8 @@ impl FamilyTrack {
         self.epoch = now;
     }
 
-    /// Takes in how the kernel would send. `other` is the network of the other family.
-    pub(super) fn link_looked_at(&mut self, link: Link, asked: Stamp, other: Option<&Network>) {
+    /// Takes in how the kernel would send.
+    pub(super) fn link_looked_at(&mut self, link: Link, asked: Stamp) {
         if self.link.as_ref().is_some_and(|(_, newest)| !asked.is_at_or_after(*newest)) {
             return;
         }
@@ -452,7 +462,6 @@ impl FamilyTrack {
                 self.gone = None;
             }
             self.network = Some(network);
-            self.companion = other.cloned();
         }
         self.link = Some((link, asked));
         if self.is_cut() {
@@ -460,7 +469,8 @@ impl FamilyTrack {
         }
     }
 
-    /// The other family is on the network `other`: the two belong together while this one has a link.
+    /// Both families were looked at, and this one can send: it belongs to the network that the other
+    /// one is on.
     pub(super) fn meet(&mut self, other: Option<&Network>) {
         if !self.is_cut() {
             self.companion = other.cloned();

@@ -11,7 +11,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, NetworkFacts, Observation, Scope,
+    BeatOutcome, Cause, Evidence, Gap, GapCause, Incident, IncidentId, NetworkFacts, Observation, Scope,
     SettleReason, Transition,
     blind::Sight,
     blips::Blips,
@@ -262,10 +262,15 @@ impl Machine {
             Evidence::Settle(SettleReason::LinkUp) => self.link_up(now),
             Evidence::Settle(SettleReason::Started | SettleReason::Resumed) => self.restart(now),
             Evidence::Link { family, link, asked } => {
-                let other = self.families[family.other()].network().cloned();
-                self.families[*family].link_looked_at(link.clone(), *asked, other.as_ref());
-                let network = self.families[*family].network().cloned();
-                self.families[family.other()].meet(network.as_ref());
+                self.families[*family].link_looked_at(link.clone(), *asked);
+                // Families that are looked at together belong together.
+                if self.families[family.other()].looked_at() == Some(*asked) {
+                    let networks =
+                        PerFamily::from_fn(|family| self.families[family].network().cloned());
+                    for (family, track) in &mut self.families {
+                        track.meet(networks[family.other()].as_ref());
+                    }
+                }
             }
             Evidence::Probe { family, anchor, sent, rtt } => {
                 let by_contact = self.decides_by_contact(*family);
@@ -369,7 +374,7 @@ impl Machine {
         // Where no anchor is of its family nobody judges that, and it proves as much as one through a
         // proxy: that the internet works, by a family that is not known.
         let travelled = way.family().filter(|family| self.families[*family].link().is_some());
-        let is_one_up = self.judged_families().into_iter().any(|f| self.families[f].is_up());
+        let is_one_up = self.is_one_up();
         for family in Family::BOTH {
             let has_travelled = match travelled {
                 Some(travelled) => travelled == family,
@@ -449,7 +454,8 @@ impl Machine {
     }
 
     fn names_returned(&mut self, returned: Option<Stamp>) {
-        if let Some(at) = returned {
+        let cause = self.connectivity.open().map(OpenIncident::current_cause);
+        if let Some(at) = returned.filter(|_| cause == Some(Cause::Dns)) {
             self.connectivity.note_return(at);
         }
     }
@@ -479,7 +485,10 @@ impl Machine {
                 self.connectivity.note_return(now);
             }
         }
-        if !self.heartbeats.is_clock_wrong() {
+        if self.heartbeats.is_clock_wrong() {
+            // A resolver that validates fails for a wrong clock too.
+            self.names.disregard(now);
+        } else if self.is_one_up() {
             self.names.ripen(now);
         }
         if self.is_excused() {

@@ -204,6 +204,14 @@ impl Names {
         }
     }
 
+    /// What fails until `now` has another reason.
+    pub(super) fn disregard(&mut self, now: Stamp) {
+        self.epoch = self.epoch.latest(now);
+        if self.is_doubted() {
+            self.state = State::Fine;
+        }
+    }
+
     /// A look-up of the system has ended; returns since when names can be looked up again, if that
     /// shows it.
     pub(super) fn lookup_ended(&mut self, answer: Dns, observation: Observation) -> Option<Stamp> {

@@ -49,6 +49,11 @@ impl Machine {
         self.judged_families().into_iter().map(|family| &self.families[family]).collect()
     }
 
+    /// Whether a family that is judged works.
+    pub(super) fn is_one_up(&self) -> bool {
+        self.judged_tracks().iter().any(|track| track.is_up())
+    }
+
     /// The latest good answer.
     pub(super) fn last_ok(&self) -> Option<Stamp> {
         self.families.iter().filter_map(|(_, track)| track.last_ok()).reduce(Stamp::latest)
@@ -65,8 +70,7 @@ impl Machine {
     /// Whether anchors fail at present, so that heartbeats may fail for that.
     pub(super) fn is_excused(&self) -> bool {
         let judged = self.judged_tracks();
-        let fails = |track: &&FamilyTrack| track.is_down() || track.is_failing();
-        !judged.is_empty() && judged.iter().all(fails)
+        !judged.is_empty() && judged.iter().all(|track| track.excuses_heartbeats())
     }
 
     /// What families and names say together at `now`.
