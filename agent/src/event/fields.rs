@@ -231,7 +231,8 @@ mod tests {
             cause: GapCause::PowerLost,
             started: stamp(BootId::UNKNOWN, 9_000_000, "2027-01-01T02:00:00Z"),
             ended: stamp(other, 20_000, "2027-01-01T02:30:00Z"),
-            uncertain_s: 60, reason: None,
+            uncertain_s: 60,
+            reason: None,
         };
         insta::assert_snapshot!(shown(&Transition::Watched(gap)), @"
         message_id=2bf13f3c68174023a66bf0ce2ec73e98

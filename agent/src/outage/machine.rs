@@ -11,8 +11,8 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeatOutcome, Cause, Evidence, Gap, GapCause, Incident, IncidentId, NetworkFacts, Observation, Scope,
-    SettleReason, Transition,
+    BeatOutcome, Cause, Evidence, Gap, GapCause, Incident, IncidentId, NetworkFacts, Observation,
+    Scope, SettleReason, Transition,
     blind::Sight,
     blips::Blips,
     connectivity::{AfterGap, Condition, Connectivity, Step},

@@ -182,7 +182,8 @@ mod tests {
             cause: GapCause::Paused,
             started: at(0),
             ended: at(7_200),
-            uncertain_s: 0, reason: None,
+            uncertain_s: 0,
+            reason: None,
         };
         let json = serde_json::to_string(&gap(&pause, &|stamp| stamp.wall)).expect("it is JSON");
         insta::assert_snapshot!(json, @r#"{"id":"01936f3e-0000-7000-8000-000000000002","kind":"gap","cause":"paused","started":"2026-03-29T02:10:07Z","ended":"2026-03-29T04:10:07Z","downtime_s":0}"#);

@@ -1,18 +1,22 @@
 //! What comes back from a probe.
 
+mod anchor;
+mod local;
+
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
-use super::{Family, Observation, ProbeKind};
 use crate::clock::Stamp;
+pub use anchor::{AnchorAnswer, AnchorEnd};
+pub use local::LocalFailure;
 
 /// How an attempt to connect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Connect {
-    /// The handshake was completed. Only this proves that an anchor is alive.
+    /// The handshake was completed, by the host itself or by a box on the way in its name.
     Connected,
     /// A reset came back: from the host itself, or from a router or a portal in its name.
     Refused,
@@ -20,10 +24,10 @@ pub enum Connect {
     Unreachable,
     /// Nothing came back in time.
     TimedOut,
-    /// This device itself forbids it: a firewall or a sandbox (`EPERM`, `EACCES`).
+    /// This device itself forbids it: a firewall, a policy rule or a sandbox.
     Forbidden,
-    /// It failed in another way, for instance because the address went away meanwhile.
-    Failed,
+    /// It failed on this device, before anything was sent.
+    NotAsked(LocalFailure),
 }
 
 impl Connect {
@@ -35,7 +39,7 @@ impl Connect {
             Self::Unreachable => "unreachable",
             Self::TimedOut => "timeout",
             Self::Forbidden => "forbidden",
-            Self::Failed => "failed",
+            Self::NotAsked(failure) => failure.as_str(),
         }
     }
 }
@@ -57,113 +61,8 @@ pub struct Connected {
     pub took: Duration,
     /// How it ended.
     pub end: Connect,
-}
-
-/// How asking one anchor ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AnchorEnd {
-    /// TLS was verified: the anchor proved itself.
-    Proved,
-    /// The handshake was completed, and no more was asked.
-    Contact,
-    /// It connected and proved nothing: TLS failed, was not trusted, named somebody else, or hung.
-    Unproved,
-    /// It is reached without a router: it proves nothing about the internet, whatever it answers.
-    OnLink,
-    /// A reset came back.
-    Refused,
-    /// The system or a router knows no way.
-    Unreachable,
-    /// Nothing came back in time.
-    TimedOut,
-    /// This device forbids it.
-    Forbidden,
-    /// A failure made on this device: the question counts as not asked.
-    NotAsked(LocalFailure),
-}
-
-impl AnchorEnd {
-    /// The word in the record.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Proved => "proved",
-            Self::Contact => "connected",
-            Self::Unproved => "connected_proved_nothing",
-            Self::OnLink => "on_link",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::TimedOut => "timeout",
-            Self::Forbidden => "forbidden",
-            Self::NotAsked(_) => "not_asked",
-        }
-    }
-}
-
-/// Why this device could not ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LocalFailure {
-    /// Too many files are open.
-    NoDescriptors,
-    /// The system has no memory for a socket.
-    NoMemory,
-    /// No port is free.
-    NoPort,
-    /// Something else.
-    Other,
-}
-
-impl LocalFailure {
-    /// The word in the record.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoDescriptors => "no_descriptors",
-            Self::NoMemory => "no_memory",
-            Self::NoPort => "no_port",
-            Self::Other => "other",
-        }
-    }
-
-    /// What has failed.
-    pub fn reason(self) -> &'static str {
-        "this device could not open a network connection"
-    }
-
-    /// What to do about it.
-    pub fn action(self) -> &'static str {
-        "See the log of the kernel."
-    }
-}
-
-/// What one anchor answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnchorAnswer {
-    /// Who was asked.
-    pub anchor: SocketAddr,
-    /// When.
-    pub sent: Stamp,
-    /// How long it took.
-    pub took: Duration,
-    /// How it ended.
-    pub end: AnchorEnd,
-    /// Who sent a refusal, where the kernel tells.
+    /// Who sent an ICMP error, where the kernel tells (Linux).
     pub from: Option<IpAddr>,
-    /// The anchor has a path of its own, so that its answer does not decide the family.
-    pub own_path: bool,
-}
-
-impl AnchorAnswer {
-    /// The answer as evidence for the journal.
-    pub fn observation(&self, family: Family) -> Observation {
-        let word = self.end.as_str();
-        Observation {
-            probe: ProbeKind::Tcp,
-            target: self.anchor.to_string(),
-            family: Some(family),
-            answer: self.from.map_or_else(|| word.to_owned(), |from| format!("{word} by {from}")),
-            ms: u64::try_from(self.took.as_millis()).ok(),
-            at: self.sent,
-        }
-    }
 }
 
 /// How the kernel would send a packet to one destination.
@@ -193,9 +92,9 @@ pub enum Link {
     NoAddress,
     /// No interface has a carrier: the cable is out, or the Wi-Fi is not associated.
     NoCarrier,
-    /// A rule or route of this device forbids it.
+    /// A policy rule or a route of this device forbids it (`ip rule … prohibit`).
     Prohibited,
-    /// The kernel could not be asked.
+    /// The system could not be asked. Never taken for a missing route.
     Unknown,
 }
 

@@ -176,8 +176,7 @@ fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String 
         let phases = incident.phases.iter().map(|phase| (phase.cause, phase.time));
         let merged = incident.merged.iter().map(|time| (incident.merged_cause(), *time));
         for (cause, time) in merged.chain(phases.filter(|(cause, _)| cause.is_downtime())) {
-            let party =
-                cause.party(recorded.party.unwrap_or(Party::Other)).unwrap_or(Party::Other);
+            let party = cause.party(recorded.party.unwrap_or(Party::Other)).unwrap_or(Party::Other);
             let index = down.iter().position(|it| (it.0, it.1) == (cause, party));
             let index = index.unwrap_or_else(|| {
                 down.push((cause, party, String::new()));
