@@ -4,6 +4,7 @@ mod clocks;
 mod failure;
 mod quality;
 mod quiet;
+mod truth;
 mod unstable;
 
 use std::time::Duration;
