@@ -2,6 +2,7 @@
 
 mod clocks;
 mod failure;
+mod families;
 mod quality;
 mod quiet;
 mod truth;
@@ -52,6 +53,7 @@ impl Row {
 /// All rows, in the order of the table.
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = failure::rows();
+    rows.extend(families::rows());
     rows.extend(quality::rows());
     rows.extend(unstable::rows());
     rows.extend(clocks::rows());
