@@ -1,5 +1,6 @@
 //! The rows: what happens to a house, and what the agent has to make of it.
 
+mod blind;
 mod clocks;
 mod failure;
 mod families;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<Row> {
     rows.extend(quality::rows());
     rows.extend(unstable::rows());
     rows.extend(clocks::rows());
+    rows.extend(blind::rows());
     rows.extend(quiet::rows());
     rows
 }
