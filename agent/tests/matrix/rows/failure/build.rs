@@ -109,7 +109,7 @@ pub(super) fn minutely(
 
 /// A row in which the endpoint alone is broken.
 pub(super) fn endpoint(name: &'static str, title: &'static str, fault: Fault, cause: Cause) -> Row {
-    let party = cause.party(false);
+    let party = cause.party(ispmon_agent::outage::Party::Other);
     let mut row = beaten(name, title, fault, cause, party);
     row.change(|failure| {
         failure.witness = Witness::TwoBeats;
