@@ -164,8 +164,12 @@ enum Anchors {
     Unheard(u32),
     /// One has answered.
     Heard,
-    /// One has answered, and since then rounds fail while heartbeats pass.
-    Overruled,
+    /// One has answered, then rounds failed, and a heartbeat passed: the next rounds decide whether
+    /// anchors are blocked here, or a failure has just ended.
+    Disputed { since: Stamp },
+    /// Rounds fail also after a heartbeat has passed: anchors are blocked. `connect` when they still
+    /// complete handshakes and prove nothing.
+    Overruled { connect: bool },
 }
 
 /// Whether heartbeats over this family prove something, since the last link-up.
@@ -294,9 +298,21 @@ impl FamilyTrack {
         self.heartbeats == Heartbeats::Pass
             && match self.anchors {
                 Anchors::Unheard(failures) => failures >= NEVER_ANSWERED,
-                Anchors::Heard => false,
-                Anchors::Overruled => true,
+                Anchors::Heard | Anchors::Disputed { .. } => false,
+                Anchors::Overruled { .. } => true,
             }
+    }
+
+    /// Whether rounds must tell whether anchors are blocked here.
+    pub(super) fn is_disputed(&self) -> bool {
+        matches!(self.anchors, Anchors::Disputed { .. })
+    }
+
+    /// Whether an answer since `at` shows that it works; contact counts where that decides.
+    pub(super) fn is_verified_since(&self, at: Stamp, by_contact: bool) -> bool {
+        let contact = self.last_contact.filter(|_| by_contact);
+        let ok = latest(self.last_proof, contact);
+        self.trusts_heartbeats() || ok.is_some_and(|ok| ok.is_at_or_after(at))
     }
 
     /// Whether heartbeats decide and anchors do not: these are blocked here, or may be.
@@ -499,6 +515,9 @@ impl FamilyTrack {
         is_good: bool,
     ) -> Option<Change> {
         self.note_contact(Some(answered));
+        if self.anchors == (Anchors::Overruled { connect: false }) {
+            self.anchors = Anchors::Heard;
+        }
         let decided = Decided { started: sent, good: Some(answered), answers: Vec::new() };
         is_good.then(|| self.decide(decided, false)).flatten()
     }
@@ -543,6 +562,7 @@ impl FamilyTrack {
             self.rounds.pop_front();
         }
         let Some(answered) = good else {
+            self.settle_dispute();
             if is_newest {
                 self.doubted(started, Failed::Round);
             }
@@ -570,7 +590,7 @@ impl FamilyTrack {
                     .is_some_and(|round| finished.is_at_or_after(round.started))
                     && self.failed_in_a_row() >= ROUNDS_TO_AGREE;
                 if contradicts && self.anchors == Anchors::Heard {
-                    self.anchors = Anchors::Overruled;
+                    self.anchors = Anchors::Disputed { since: finished };
                 }
                 self.heartbeats = Heartbeats::Pass;
             }
@@ -578,12 +598,27 @@ impl FamilyTrack {
         self.last_proof = latest(self.last_proof, Some(finished));
         self.proof_sent = latest(self.proof_sent, Some(sent));
         self.void_until = latest(self.void_until, Some(finished));
+        // Rounds may have found the return before.
+        let first = self.first_good_of_row().filter(|_| self.is_down() && !self.is_cut());
+        let finished = first.map_or(finished, |(first, _)| first.earliest(finished));
         // What began to fail only after the proof was completed is not vetoed.
         let fails_later = match self.state {
             State::Doubt { since, .. } | State::Down { since } => !finished.is_at_or_after(since),
             State::Unknown { .. } | State::Up => false,
         };
         if fails_later { None } else { self.step(Signal::Proved { finished }) }
+    }
+
+    /// Decides a dispute by the rounds that began after the heartbeat had passed.
+    fn settle_dispute(&mut self) {
+        let Anchors::Disputed { since } = self.anchors else { return };
+        let failed = self.rounds.iter().rev().take_while(|round| round.good.is_none());
+        let after: Vec<_> = failed.filter(|round| round.started.is_at_or_after(since)).collect();
+        if after.len() >= ROUNDS_TO_AGREE {
+            let answers = after.iter().flat_map(|round| &round.answers);
+            let connect = answers.clone().any(|answer| answer.end == AnchorEnd::Unproved);
+            self.anchors = Anchors::Overruled { connect };
+        }
     }
 
     /// A heartbeat by this family, or by none that is known, failed or proved nothing.

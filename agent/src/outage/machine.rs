@@ -330,6 +330,10 @@ impl Machine {
                 if answer == Portal::Intercepted {
                     self.doubt(None, asked, Failed::Other);
                 }
+                // Where names lie, the page is looked for at an address that is not its own.
+                if answer != Portal::Genuine {
+                    self.names.doubted(asked);
+                }
             }
             Evidence::Underlay { family, alive, observation } => {
                 self.families[*family].underlay_answered(*alive, observation.clone());

@@ -3,7 +3,7 @@
 //! | state | doubt | look-up ended | name servers asked | proof |
 //! |---|---|---|---|---|
 //! | `Fine` | `Doubt` | good: – ; failed: `Doubt` | answered: – ; failed: `Doubt` | – |
-//! | `Doubt` | – | good: `Fine`; failed: counted, then `Failing` | counted, then `Failing` | `Fine` |
+//! | `Doubt` | – | good, and the servers do not lie: `Fine`; failed: counted, then `Failing` | counted, then `Failing` | `Fine` |
 //! | `Failing` | – | two good in a row: `Fine` | two answered in a row: `Fine`, unless the stub is broken | `Fine` |
 //!
 //! *Doubt* is raised by a failed heartbeat or look-up. From it, `Failing` needs that no look-up of the
@@ -46,7 +46,14 @@ enum Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Fine,
-    Doubt { since: Stamp, servers: Run, lookups: Run, has_server_answered: bool },
+    Doubt {
+        since: Stamp,
+        servers: Run,
+        lookups: Run,
+        has_server_answered: bool,
+        /// A look-up has succeeded; whether that was the truth the servers must tell.
+        is_lookup_good: bool,
+    },
     Failing { broken: Broken, since: Stamp, servers: Run, lookups: Run },
 }
 
@@ -104,6 +111,8 @@ pub(super) struct Names {
     /// The servers give one address for every name.
     lies: bool,
     party: Party,
+    /// When the servers were asked last.
+    servers_asked: Option<Stamp>,
     lookup: Option<Observation>,
     servers: Vec<Observation>,
 }
@@ -118,6 +127,7 @@ impl Names {
             lost: None,
             lies: false,
             party: Party::Provider,
+            servers_asked: None,
             lookup: None,
             servers: Vec::new(),
         }
@@ -238,7 +248,15 @@ impl Names {
         answers: &[ServerAnswer],
         party: Party,
     ) -> Option<Stamp> {
-        if answers.is_empty() || !asked.is_at_or_after(self.epoch) {
+        if !asked.is_at_or_after(self.epoch) {
+            return None;
+        }
+        self.servers_asked = Some(asked);
+        if answers.is_empty() {
+            // Nobody is there to contradict the system.
+            if let State::Doubt { is_lookup_good: true, .. } = self.state {
+                self.state = State::Fine;
+            }
             return None;
         }
         let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
@@ -278,10 +296,22 @@ impl Names {
             (State::Fine, Signal::Servers { asked, answered, is_good: false }) => {
                 Self::doubt(asked, Run::of(asked, answered), Run::default())
             }
-            (State::Doubt { since, .. }, Signal::Lookup { answered, is_good: true, .. })
-                if answered.is_at_or_after(since) =>
-            {
-                State::Fine
+            (
+                State::Doubt { since, servers, lookups, has_server_answered, .. },
+                Signal::Lookup { answered, is_good: true, .. },
+            ) if answered.is_at_or_after(since) => {
+                let is_known = self.servers_asked.is_some_and(|asked| asked.is_at_or_after(since));
+                if is_known {
+                    State::Fine
+                } else {
+                    State::Doubt {
+                        since,
+                        servers,
+                        lookups,
+                        has_server_answered,
+                        is_lookup_good: true,
+                    }
+                }
             }
             (State::Doubt { since, .. }, Signal::Proved { started, .. })
                 if started.is_at_or_after(since) =>
@@ -289,14 +319,19 @@ impl Names {
                 State::Fine
             }
             (
-                State::Doubt { since, servers, mut lookups, has_server_answered },
+                State::Doubt { since, servers, mut lookups, has_server_answered, is_lookup_good },
                 Signal::Lookup { asked, answered, is_good: false },
             ) if asked.is_at_or_after(since) => {
                 lookups.count(asked, answered);
-                State::Doubt { since, servers, lookups, has_server_answered }
+                State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
+            }
+            (State::Doubt { is_lookup_good: true, since, .. }, Signal::Servers { asked, .. })
+                if asked.is_at_or_after(since) && !self.lies =>
+            {
+                State::Fine
             }
             (
-                State::Doubt { since, mut servers, lookups, has_server_answered },
+                State::Doubt { since, mut servers, lookups, has_server_answered, .. },
                 Signal::Servers { asked, answered, is_good },
             ) if asked.is_at_or_after(since) => {
                 if is_good {
@@ -305,7 +340,8 @@ impl Names {
                     servers.count(asked, answered);
                 }
                 let has_server_answered = has_server_answered || is_good;
-                State::Doubt { since, servers, lookups, has_server_answered }
+                let is_lookup_good = false;
+                State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
             }
             (
                 State::Failing { broken, since, servers, lookups },
@@ -350,7 +386,7 @@ impl Names {
     }
 
     fn doubt(since: Stamp, servers: Run, lookups: Run) -> State {
-        State::Doubt { since, servers, lookups, has_server_answered: false }
+        State::Doubt { since, servers, lookups, has_server_answered: false, is_lookup_good: false }
     }
 
     /// When names could be looked up again, as the answers in a row show.
@@ -366,7 +402,7 @@ impl Names {
 
     /// Fails if what is known at `now` shows it; tells whether it does since just now.
     pub(super) fn ripen(&mut self, now: Stamp) -> bool {
-        let State::Doubt { since, servers, lookups, has_server_answered } = self.state else {
+        let State::Doubt { since, servers, lookups, has_server_answered, .. } = self.state else {
             return false;
         };
         let servers_fail = servers.count >= FAILURES_TO_AGREE && servers.lasted() >= FAILURES_OVER;

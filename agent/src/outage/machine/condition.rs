@@ -73,6 +73,19 @@ impl Machine {
         !judged.is_empty() && judged.iter().all(|track| track.excuses_heartbeats())
     }
 
+    /// Whether a family that is up must prove itself, because the other one has begun to fail: what
+    /// answers in anybody's name may answer for both.
+    pub(super) fn must_verify(&self, family: Family) -> bool {
+        let (track, other) = (&self.families[family], &self.families[family.other()]);
+        let judged = self.judged();
+        if !(track.is_up() && judged[family] && judged[family.other()]) {
+            return false;
+        }
+        let fails = other.is_down() || other.is_failing();
+        let since = other.failing_since().filter(|_| fails && !other.is_cut());
+        since.is_some_and(|since| !track.is_verified_since(since, self.decides_by_contact(family)))
+    }
+
     /// What families and names say together at `now`.
     ///
     /// A family that is about to be decided keeps everything as it is, so that two families that fail
@@ -81,7 +94,9 @@ impl Machine {
         let judged = self.judged_tracks();
         let down: Vec<_> = judged.iter().filter(|track| track.is_down()).copied().collect();
         let is_one_up = judged.iter().any(|track| track.is_up());
-        let is_moving = judged.iter().any(|track| track.is_failing() || track.is_returning());
+        let is_moving = judged.iter().any(|track| {
+            track.is_failing() || track.is_returning() || self.must_verify(track.family)
+        });
         let is_open = self.connectivity.is_failing();
         if down.is_empty() {
             let is_decided = judged.iter().all(|track| track.is_up());

@@ -103,7 +103,7 @@ impl Machine {
     fn needs_rounds(&self, family: Family, is_judged: bool) -> bool {
         let track = &self.families[family];
         match track.state() {
-            State::Up => false,
+            State::Up => is_judged && (track.is_disputed() || self.must_verify(family)),
             State::Unknown { until, .. } => {
                 is_judged || track.is_routed() && !self.now.is_at_or_after(until)
             }
