@@ -339,6 +339,8 @@ impl Player {
                 self.answers.clear();
                 self.quality.disregard(family);
                 self.oracle.disregard(family);
+                // The family's probes are taken at once, and not only when two seconds have passed.
+                self.now += 2_000;
                 return;
             }
             Then::Outage(by, long) | Then::Gap(by, long) => (began(by, &self.oracle), long),
