@@ -30,7 +30,7 @@ use crate::{
     heartbeat::{Outcome, Way},
     journal::{Entry, Recovered},
     outage::{
-        BeatOutcome, Evidence, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
+        BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
         SettleReason, Wanted,
     },
     probe::{Family, Link, link::Links},
@@ -341,12 +341,19 @@ impl Monitor {
         }
         for evidence in evidence {
             match &evidence {
-                Evidence::Probe { rtt, .. } => self.tally.lock().probe(*rtt),
+                Evidence::Probe { family, rtt, .. } if self.counts_probes(*family) => {
+                    self.tally.lock().probe(*rtt);
+                }
                 Evidence::Round(round) => self.tally.lock().round(round.is_answered()),
                 _ => {}
             }
             self.learn(&evidence, now);
         }
+    }
+
+    /// Whether probes of a family are samples of the quality: it is judged, and no outage is open.
+    fn counts_probes(&self, family: Family) -> bool {
+        self.machine.glance().families[family] != FamilyState::Absent && !self.machine.is_failing()
     }
 
     /// Has the machine decide, and everything that follows from it happen. In a pause nothing is

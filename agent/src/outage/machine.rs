@@ -288,7 +288,7 @@ impl Machine {
                 let is_judged = self.judged()[*family];
                 if track.is_blocked() || track.is_down() || !is_judged {
                     self.quality.disregard(*family);
-                } else if !self.connectivity.is_failing() {
+                } else if !self.is_internet_down() {
                     self.quality.heard(*anchor, *sent, *rtt);
                 }
             }
@@ -498,26 +498,29 @@ impl Machine {
         if self.is_excused() {
             self.heartbeats.excuse(now);
         }
-        let was_failing = self.connectivity.is_failing();
+        let was_down = self.is_internet_down();
         let decided = self.conclude_connectivity(has_evidence, now);
         for transition in &decided {
             match transition {
                 Transition::Opened(incident) => {
                     transitions.extend(self.heartbeats.outage_opened(incident.started));
-                    transitions.extend(self.quality.line_failed(incident.started));
                 }
                 Transition::Closed(_) => self.heartbeats.outage_closed(),
                 _ => {}
             }
         }
-        transitions.extend(decided);
-        if was_failing && !self.connectivity.is_failing() {
-            self.quality.line_returned(now);
+        match (was_down, self.connectivity.open()) {
+            (false, Some(open)) if self.is_internet_down() => {
+                transitions.extend(self.quality.line_failed(open.current_since()));
+            }
+            (true, _) if !self.is_internet_down() => self.quality.line_returned(now),
+            _ => {}
         }
+        transitions.extend(decided);
         let connection =
             Connection { is_fine: self.is_fine(), last_ok: self.last_ok(), names: &self.names };
         transitions.extend(self.heartbeats.decide(&connection, now, &mut self.random));
-        if !self.connectivity.is_failing() {
+        if !self.is_internet_down() {
             transitions.extend(self.quality.decide(now, &mut self.random));
         }
         transitions

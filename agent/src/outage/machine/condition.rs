@@ -59,6 +59,12 @@ impl Machine {
         self.families.iter().filter_map(|(_, track)| track.last_ok()).reduce(Stamp::latest)
     }
 
+    /// Whether the whole internet is down at present; one family alone leaves the other one's quality.
+    pub(super) fn is_internet_down(&self) -> bool {
+        let scope = self.connectivity.open().map(|open| open.current_scope());
+        self.connectivity.is_failing() && scope == Some(Scope::Internet)
+    }
+
     /// Whether everything that is judged works for certain, and no outage is open.
     pub(super) fn is_fine(&self) -> bool {
         let judged = self.judged_tracks();
