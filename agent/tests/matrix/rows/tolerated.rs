@@ -1,4 +1,4 @@
-//! Trouble on the line that is no outage, whatever it looks like at times.
+//! Loss that is no outage.
 
 use std::time::Duration;
 
