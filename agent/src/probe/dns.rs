@@ -8,8 +8,10 @@ mod message;
 mod servers;
 
 use std::{
+    future::poll_fn,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    task::Poll,
     time::Duration,
 };
 
@@ -61,6 +63,51 @@ pub struct ServerAnswer {
     pub answer: Dns,
     /// The same for the record.
     pub observation: Observation,
+}
+
+/// Asks every name server for `name`, all at once, for [`LIMIT`] each; the answers are in the order of the
+/// servers.
+///
+/// That one name does not exist is no fault of a server that knows [another](WELL_KNOWN).
+pub async fn ask_all(
+    servers: &[SocketAddr],
+    name: &str,
+    clock: &impl Fn() -> Stamp,
+) -> Vec<ServerAnswer> {
+    let mut asked: Vec<_> =
+        servers.iter().map(|server| (Box::pin(ask_for_name(*server, name, clock)), None)).collect();
+    poll_fn(|context| {
+        for (question, answer) in &mut asked {
+            if answer.is_none()
+                && let Poll::Ready(ready) = question.as_mut().poll(context)
+            {
+                *answer = Some(ready);
+            }
+        }
+        let is_complete = asked.iter().all(|(_, answer)| answer.is_some());
+        if is_complete { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    asked.into_iter().filter_map(|(_, answer)| answer).collect()
+}
+
+/// Asks one name server for `name`, and for [another](WELL_KNOWN) when it says that there is none.
+pub(super) async fn ask_for_name(
+    server: SocketAddr,
+    name: &str,
+    clock: &impl Fn() -> Stamp,
+) -> ServerAnswer {
+    let (mut answer, observation) = ask_directly(server, name, LIMIT, clock).await;
+    if observation.answer == NXDOMAIN && name != WELL_KNOWN {
+        let known = ask_directly(server, WELL_KNOWN, LIMIT, clock).await;
+        answer = answered_or(answer, known.0);
+    }
+    ServerAnswer { server, answer, observation }
+}
+
+/// What became of a name, or that another one was answered.
+pub(super) fn answered_or(answer: Dns, of_another: Dns) -> Dns {
+    if of_another == Dns::Answered { Dns::Answered } else { answer }
 }
 
 /// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).

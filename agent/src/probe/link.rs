@@ -154,7 +154,7 @@ pub fn path_to(address: IpAddr) -> Path {
 /// How packets to these addresses would leave this device now, in their order.
 ///
 /// A look that fails is [`Link::Unknown`]. Only where the system refuses to be asked at all do the
-/// [fallbacks](fallback) stand in, because two sources would tell two different stories.
+/// kernel's files and a socket's source address stand in, because two sources would tell two different stories.
 pub fn paths_to(addresses: &[IpAddr]) -> Vec<Path> {
     let asked = system::paths_to(addresses);
     asked.unwrap_or_else(|error| {

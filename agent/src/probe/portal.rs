@@ -301,6 +301,35 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_the_routers_by_its_address_or_by_one_that_every_name_has() {
+        let router = IpAddr::from([192, 168, 1, 1]);
+        let trap = IpAddr::from([10, 0, 0, 1]);
+        let from = |peer, is_looked_up, redirect| Page {
+            status: StatusCode::OK,
+            has_body: true,
+            peer,
+            is_looked_up,
+            redirect,
+        };
+        let elsewhere = IpAddr::from([203, 0, 113, 1]);
+        for (what, page, of_all_names, expected) in [
+            ("its own address", from(router, false, None), elsewhere, true),
+            ("a redirect to it", from(elsewhere, true, Some(router)), elsewhere, true),
+            ("the address of every name", from(trap, true, None), trap, true),
+            ("that of this name alone", from(trap, true, None), elsewhere, false),
+            ("a private server that was set", from(trap, false, None), trap, false),
+            ("a public one for every name", from(elsewhere, true, None), elsewhere, false),
+            ("a login page elsewhere", from(elsewhere, true, Some(elsewhere)), elsewhere, false),
+        ] {
+            let resolver = Resolver::with(move |_| Ok(vec![of_all_names]), LIMIT);
+            let seen = crate::runtime::run(async {
+                page.is_routers(&[router], &resolver, Instant::now() + LIMIT).await
+            });
+            assert_eq!(seen.expect("a runtime"), expected, "{what}");
+        }
+    }
+
+    #[test]
     fn the_defaults_are_plain_http() {
         for server in DEFAULT {
             let url: Url = server.parse().expect("a URL");

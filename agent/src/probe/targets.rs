@@ -106,23 +106,7 @@ impl Targets {
             Some(server) => vec![server],
             None => self.servers.read().await,
         };
-        let asked = servers.into_iter().map(|server| self.ask_server(server, clock));
-        join_all(asked).await
-    }
-
-    async fn ask_server(
-        &self,
-        server: SocketAddr,
-        clock: &impl Fn() -> Stamp,
-    ) -> dns::ServerAnswer {
-        let (mut answer, observation) =
-            dns::ask_directly(server, &self.name, dns::LIMIT, clock).await;
-        // That one name does not exist is no fault of a server that knows another.
-        if observation.answer == dns::NXDOMAIN && self.name != dns::WELL_KNOWN {
-            let known = dns::ask_directly(server, dns::WELL_KNOWN, dns::LIMIT, clock).await;
-            answer = answered_or(answer, known.0);
-        }
-        dns::ServerAnswer { server, answer, observation }
+        dns::ask_all(&servers, &self.name, clock).await
     }
 
     /// Looks the name up as every program on this device would. Whoever names a name server means that one
@@ -133,15 +117,14 @@ impl Targets {
         clock: &impl Fn() -> Stamp,
     ) -> (Dns, Observation) {
         if let Some(server) = self.resolver {
-            let dns::ServerAnswer { answer, observation, .. } =
-                self.ask_server(server, clock).await;
-            return (answer, observation);
+            let answer = dns::ask_for_name(server, &self.name, clock).await;
+            return (answer.answer, answer.observation);
         }
         let (mut answer, observation) =
             dns::ask_system(resolver, &self.name, dns::LOOKUP_LIMIT, clock).await;
         if observation.answer == dns::NXDOMAIN && self.name != dns::WELL_KNOWN {
             let known = dns::ask_system(resolver, dns::WELL_KNOWN, dns::LOOKUP_LIMIT, clock).await;
-            answer = answered_or(answer, known.0);
+            answer = dns::answered_or(answer, known.0);
         }
         (answer, observation)
     }
@@ -181,30 +164,4 @@ pub fn route_of(paths: &Paths, family: Family) -> Option<&Route> {
 fn nobody(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
     let (target, answer) = (String::new(), "not_asked".to_owned());
     Observation { probe, target, family, answer, ms: None, at }
-}
-
-/// What became of a name, or that another one was answered.
-fn answered_or(answer: Dns, of_another: Dns) -> Dns {
-    if of_another == Dns::Answered { Dns::Answered } else { answer }
-}
-
-/// Waits for all, at the same time; the results are in the order of the questions.
-async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut pending {
-            if output.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                *output = Some(value);
-            }
-        }
-        if pending.iter().all(|(_, output)| output.is_some()) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    pending.into_iter().filter_map(|(_, output)| output).collect()
 }

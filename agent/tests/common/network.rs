@@ -97,6 +97,19 @@ impl Host {
         self.feed("nft", &["-f", "-"], rules)
     }
 
+    /// What `nft list` shows of an object.
+    fn nft_list(&self, object: &str) -> io::Result<String> {
+        let output = Command::new("nsenter")
+            .arg(format!("--net=/proc/{}/ns/net", self.process()))
+            .args(["nft", "list"])
+            .args(object.split(' '))
+            .output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+
     /// Sets `name` under `/proc/sys/net`.
     pub(crate) fn set(&self, name: &str, value: &str) -> io::Result<()> {
         self.enter(|| fs::write(format!("/proc/sys/net/{name}"), value))
@@ -225,6 +238,13 @@ impl Network {
         Self::load(&self.device, "output", verdict);
     }
 
+    /// How many packets a rule `counter name sent` of the device's own output has seen.
+    pub(crate) fn device_sent(&self) -> u64 {
+        let shown = self.device.nft_list("counter inet output sent").expect("the counter");
+        let mut words = shown.split_whitespace().skip_while(|word| *word != "packets");
+        words.nth(1).and_then(|count| count.parse().ok()).expect("a number")
+    }
+
     fn filter(&self, hook: &str, verdict: &str) {
         Self::load(&self.router, hook, verdict);
     }
@@ -233,7 +253,8 @@ impl Network {
         let rules = format!(
             "table inet {hook}\n\
              delete table inet {hook}\n\
-             table inet {hook} {{ chain {hook} {{\n\
+             table inet {hook} {{ counter sent {{ }}\n\
+             chain {hook} {{\n\
                type filter hook {hook} priority filter\n\
                icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept\n\
                {verdict}\n\

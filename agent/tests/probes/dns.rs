@@ -7,7 +7,7 @@ use std::{
 use ispmon_agent::{
     probe::{
         Dns,
-        dns::{WELL_KNOWN, ask_directly, ask_system},
+        dns::{LIMIT, WELL_KNOWN, ask_all, ask_directly, ask_system},
     },
     resolver::Resolver,
 };
@@ -189,6 +189,35 @@ fn silence_is_told_from_a_host_without_a_server() {
         let answer = ask(&network, server, SHORT);
         assert_eq!(answer, (Dns::Silent, "silent".to_owned()), "{server}");
     }
+}
+
+#[test]
+fn all_name_servers_are_asked_at_once_and_each_answers_for_itself() {
+    let Some(network) = Network::build() else { return };
+    serve(&network, |name| match name {
+        WELL_KNOWN => Says::Address(TRUTH),
+        _ => Says::Failure(RCODE::NameError),
+    });
+    network.internet.ip("addr add 203.0.113.7/32 dev lo").expect("an address");
+    // The second answers nothing, and nothing listens on the third.
+    network.forward("ip daddr 203.0.113.9 drop");
+    let servers = ["203.0.113.1:53", "203.0.113.9:53", "203.0.113.7:53", "[fd00:113::1]:53"];
+    let servers = servers.map(|server| server.parse().expect("an address"));
+    let answers = on(&network.device, || ask_all(&servers, "missing.example", &clock));
+    let seen: Vec<_> = answers
+        .iter()
+        .map(|answer| (answer.server, answer.answer, &*answer.observation.answer))
+        .collect();
+    let expected = [
+        (servers[0], Dns::Answered, "nxdomain"),
+        (servers[1], Dns::Silent, "silent"),
+        (servers[2], Dns::Failed, "unreachable"),
+        (servers[3], Dns::Answered, "nxdomain"),
+    ];
+    assert_eq!(seen, expected, "one name that is missing is no fault of a server");
+    let [first, last] = [&answers[0], &answers[3]].map(|answer| answer.observation.at);
+    let apart = last.since(&first).expect("of one boot");
+    assert!(apart < LIMIT, "the last does not wait for the silent one: {apart:?}");
 }
 
 #[test]

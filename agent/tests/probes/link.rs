@@ -1,8 +1,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use ispmon_agent::probe::{
-    Link, Route,
-    link::{Links, Neighbour, link_to, neighbour, underlay},
+    Anchor, Link, Route,
+    link::{FamilyPaths, Links, Neighbour, is_router, link_to, neighbour, path_to, underlay},
 };
 use tokio::time::{sleep, timeout};
 
@@ -100,6 +100,121 @@ fn what_is_missing_is_told_when_it_happens_and_when_it_is_back() {
         || router.ip("link set lan down").expect("the cable is pulled"),
         &[Link::NoCarrier, Link::NoCarrier],
     );
+}
+
+#[test]
+fn a_policy_rule_that_prohibits_is_told_and_so_is_its_end() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    let [v4, v6] = links(device);
+    let (add, del) = ("rule add pref 100 prohibit", "rule del pref 100 prohibit");
+    after(device, || device.ip(add).expect("ip"), &[Link::Prohibited, v6.clone()]);
+    after(device, || device.ip_v6(add).expect("ip"), &[Link::Prohibited, Link::Prohibited]);
+    after(device, || device.ip_v6(del).expect("ip"), &[Link::Prohibited, v6.clone()]);
+    after(device, || device.ip(del).expect("ip"), &[v4, v6.clone()]);
+    let routes = "route add prohibit 203.0.113.1\nroute add prohibit fd00:113::1";
+    after(device, || device.ip(routes).expect("ip"), &[Link::Prohibited, Link::Prohibited]);
+    let blackhole = "route del prohibit 203.0.113.1\nroute del prohibit fd00:113::1\n\
+                     rule add pref 100 blackhole";
+    after(device, || device.ip(blackhole).expect("ip"), &[Link::NoRoute, v6]);
+}
+
+#[test]
+fn an_anchor_with_a_route_of_its_own_is_told_from_the_family() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    let anchors = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "192.168.7.9"]
+        .map(|anchor| anchor.parse::<Anchor>().expect("an anchor"));
+    let look = |anchors: &[Anchor]| {
+        let paths = device.enter(|| FamilyPaths::look(anchors)).expect("there are anchors");
+        let gateway = paths.link.route().and_then(|route| route.gateway);
+        let each: Vec<_> =
+            paths.anchors.iter().map(|anchor| (anchor.own_path, anchor.on_link)).collect();
+        (gateway.map(|gateway| gateway.to_string()), each)
+    };
+    let home = Some("192.168.7.1".to_owned());
+    assert_eq!(look(&anchors[..3]), (home.clone(), vec![(false, false); 3]));
+    device.ip("route add 203.0.113.2 via 192.168.7.77").expect("ip");
+    let one = [(false, false), (true, false), (false, false), (true, true)];
+    assert_eq!(look(&anchors), (home, one.to_vec()));
+    device.ip("route add 203.0.113.3 via 192.168.7.77").expect("ip");
+    let others = vec![(true, false), (false, false), (false, false)];
+    assert_eq!(look(&anchors[..3]), (Some("192.168.7.77".to_owned()), others));
+    // The default route is gone, and the route of a single anchor is left.
+    device.ip("route del default\nroute del 203.0.113.3").expect("ip");
+    assert_eq!(look(&anchors[..3]), (None, vec![(false, false), (true, false), (false, false)]));
+}
+
+#[test]
+fn a_line_without_a_router_is_no_neighbourhood_when_it_has_only_another_end() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    let path = |target: &str| {
+        let path = device.enter(|| path_to(address(target)));
+        let route = path.link.route().unwrap_or_else(|| panic!("{target}: {path:?}"));
+        (route.interface.clone(), route.gateway.is_some(), path.on_link)
+    };
+    // A modem has no router to name, and nobody whose hardware address could be asked for.
+    device
+        .ip("link add wwan0 type veth peer name tower\n\
+             link set tower up\n\
+             link set wwan0 arp off\n\
+             link set wwan0 up\n\
+             addr add 10.64.0.2 peer 10.64.0.1/32 dev wwan0\n\
+             addr add fd64::2/128 dev wwan0\n\
+             route add 203.0.113.0/24 dev wwan0\n\
+             route add fd00:113::/64 dev wwan0\n")
+        .expect("ip");
+    let wwan = |on_link| ("wwan0".to_owned(), false, on_link);
+    assert_eq!(path(ANCHORS[0]), wwan(false), "the internet is beyond it");
+    assert_eq!(path(ANCHORS[1]), wwan(false));
+    assert_eq!(path("10.64.0.1"), wwan(true), "the other end is not");
+    let eth = |has_router, on_link| ("eth0".to_owned(), has_router, on_link);
+    assert_eq!(path("192.168.7.9"), eth(false, true));
+    assert_eq!(path("fd00:7::9"), eth(false, true));
+    assert_eq!(path("198.51.100.1"), eth(true, false));
+    // On Ethernet somebody has to answer for whoever is reached without a router.
+    device.ip("route add 198.51.100.0/24 dev eth0").expect("ip");
+    assert_eq!(path("198.51.100.1"), eth(false, true));
+    let own = path("192.168.7.2");
+    assert_eq!(own, ("lo".to_owned(), false, true), "and this device itself is no internet");
+}
+
+#[test]
+fn beneath_a_tunnel_that_carries_ipv6_over_ipv4_is_the_line_of_ipv4() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    device
+        .ip("route del ::/0 via fe80::1 dev eth0\n\
+             tuntap add sit1 mode tun\n\
+             link set sit1 up\n\
+             addr add fd08::2/64 dev sit1\n\
+             route add ::/0 dev sit1\n")
+        .expect("ip");
+    let route = route(device, ANCHORS[1]);
+    assert!(route.tunnel && route.interface == "sit1", "{route:?}");
+    let beneath = |anchor: &str| device.enter(|| underlay(&route, address(anchor)));
+    assert_eq!(beneath(ANCHORS[1]), None, "there is no other way for IPv6");
+    assert_eq!(beneath(ANCHORS[0]).map(|found| found.name).as_deref(), Some("eth0"));
+}
+
+#[test]
+fn a_router_is_known_by_all_of_its_addresses() {
+    let Some(network) = Network::build() else { return };
+    let device = &network.device;
+    let routes = [route(device, ANCHORS[0]), route(device, ANCHORS[1])];
+    let routes: Vec<&Route> = routes.iter().collect();
+    let is_routers = |text: &str| device.enter(|| is_router(address(text), &routes));
+    assert!(is_routers("192.168.7.1") && is_routers("fe80::1"), "by the routes");
+    // The name server that it announces is another address of its own.
+    device
+        .ip("neigh replace fe80::1 lladdr 02:00:00:00:00:01 dev eth0 nud reachable\n\
+             neigh replace fd00:7::1 lladdr 02:00:00:00:00:01 dev eth0 nud reachable\n\
+             neigh replace fd00:7::53 lladdr 02:00:00:00:00:53 dev eth0 nud reachable\n")
+        .expect("ip");
+    assert!(is_routers("fd00:7::1"), "by its hardware address");
+    assert!(!is_routers("fd00:7::53"), "another device");
+    assert!(!is_routers("fd00:7::99"), "nobody knows");
 }
 
 #[test]

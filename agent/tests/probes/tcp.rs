@@ -1,4 +1,5 @@
 use std::{
+    io::{ErrorKind, Read as _},
     net::{SocketAddr, TcpListener},
     process::{Command, Stdio},
 };
@@ -43,6 +44,21 @@ fn a_handshake_and_a_reset_are_told_apart() {
     for index in [0, 1] {
         assert_eq!(ask(&network, server(index, 443), None), Connect::Connected, "{index}");
         assert_eq!(ask(&network, server(index, 444), None), Connect::Refused, "{index}");
+    }
+}
+
+#[test]
+fn a_connection_is_closed_by_a_reset_in_four_packets() {
+    let Some(network) = Network::build() else { return };
+    let listeners = listen(&network);
+    for (index, listener) in listeners.iter().enumerate() {
+        network.device_output("tcp dport 443 counter name sent");
+        assert_eq!(ask(&network, server(index, 443), None), Connect::Connected);
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let error = stream.read(&mut [0]).expect_err("it is reset and not closed");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{index}");
+        // The request, the confirmation and the reset; the fourth is the server's.
+        assert_eq!(network.device_sent(), 3, "{index}");
     }
 }
 
