@@ -1,6 +1,6 @@
 //! Probes: one file per kind of question, and what comes back.
 //!
-//! - [`tcp`] connects to one anchor, [`round`] to all of them at once.
+//! - [`Anchor`] is a server that is probed; [`tcp`] connects to one, [`round`] to all of them at once.
 //! - [`gateway`] asks the router whether it is alive.
 //! - [`dns`] asks name servers, and catches those that lie.
 //! - [`portal`] notices a login page that answers in the internet's place.
@@ -9,6 +9,7 @@
 //! A failed probe is a value like any other, never an error: it is what this program is there to
 //! notice. Every probe is bounded in time, none blocks another, and none needs root.
 
+mod anchor;
 mod answer;
 pub mod dns;
 mod family;
@@ -20,6 +21,8 @@ pub mod portal;
 pub mod round;
 pub mod tcp;
 
+pub(crate) use anchor::socket;
+pub use anchor::{Anchor, AnchorError};
 pub use answer::{Connect, Connected, Dns, Gateway, Link, Portal, Route};
 pub use family::{Family, PerFamily};
 pub use interface::Interface;

@@ -40,9 +40,10 @@ pub(super) struct Facts {
 impl Facts {
     /// Asks everybody at the same time, each by itself.
     pub(super) async fn gather(probe: &ProbeSettings, heartbeat: &HeartbeatSettings) -> Self {
-        let links = links(&probe.anchors);
-        let routed = |anchor: &&SocketAddr| is_routed(&links, Family::of(anchor.ip()));
-        let anchors: Vec<SocketAddr> = probe.anchors.iter().filter(routed).copied().collect();
+        let anchors: Vec<_> = probe.anchors.iter().map(|anchor| anchor.address).collect();
+        let links = links(&anchors);
+        let routed = |anchor: &SocketAddr| is_routed(&links, Family::of(anchor.ip()));
+        let anchors: Vec<SocketAddr> = anchors.into_iter().filter(routed).collect();
         let resolver = Arc::new(Resolver::new());
         let url = heartbeat.url.as_ref().map(crate::config::HeartbeatUrl::expose);
         let name = dns::name_to_ask(url.and_then(Url::host_str)).to_owned();

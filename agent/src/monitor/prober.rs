@@ -69,8 +69,8 @@ impl Prober {
         let settings = watched.probe.clone();
         let host = watched.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
         let of = |family| {
-            let anchors = settings.anchors.iter().copied();
-            anchors.filter(|anchor| Family::of(anchor.ip()) == family).collect()
+            let anchors = settings.anchors.iter().filter(|anchor| anchor.family() == family);
+            anchors.map(|anchor| anchor.address).collect()
         };
         let name = dns::name_to_ask(host).to_owned();
         Self {
