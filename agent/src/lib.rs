@@ -18,9 +18,10 @@
 //!   waiting for its reader.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
+//! - [`tls`] knows who may vouch for a server, and what a certificate proves under a wrong clock.
 //! - [`resolver`] looks names up on a thread of its own, because a look-up can hang.
 //! - [`clock`] is the only part that reads a clock, [`duration`] and [`error_chain`] show durations and
-//!   errors, [`summary`] holds the figures of an hour, [`pause`] how long a pause can be, [`loopback`]
+//!   errors, [`printable`] makes foreign text safe for a terminal, [`summary`] holds the figures of an hour, [`pause`] how long a pause can be, [`loopback`]
 //!   knows what leads to this machine itself, [`exit`] names the exit codes.
 
 use std::{ffi::OsString, process::ExitCode};
@@ -46,6 +47,7 @@ pub mod monitor;
 pub mod outage;
 pub mod outbox;
 pub mod pause;
+pub mod printable;
 pub mod probe;
 pub mod report;
 pub mod resolver;
@@ -56,6 +58,7 @@ pub mod sleep;
 pub mod state_dir;
 pub mod status;
 pub mod summary;
+pub mod tls;
 
 /// The whole program: does what the command line asks for. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -411,10 +411,10 @@ impl Monitor {
 
     fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
         let started = now.earlier(outcome.took());
-        self.tally.lock().beat(matches!(outcome, Outcome::Delivered { .. }));
+        self.tally.lock().beat(outcome.delivered());
         self.picture.heartbeat(outcome, now);
         let way = match outcome {
-            Outcome::Delivered { way, date, .. } => {
+            Outcome::Delivered { proof, date, .. } => {
                 if let Some(date) = date
                     && let Some(ClockEvent::Stepped { by_ms, source }) =
                         self.clock.heartbeat_date(*date, started, now)
@@ -423,7 +423,8 @@ impl Monitor {
                     Event::ClockStepped { by_ms, source }.emit();
                 }
                 self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
-                *way
+                // Without proof it says no more than an answer from the own network.
+                proof.unwrap_or(Way::Nearby)
             }
             _ => Way::Unknown,
         };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 use rustls::{CertificateError, pki_types::UnixTime};
 
-use super::progress::Phase;
+use super::{outcome::Way, progress::Phase};
 use crate::{duration::Readable, resolver::ResolveError};
 
 /// A heartbeat that was not answered. Its Display is a sentence for people, without any secret.
@@ -17,6 +17,10 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The time from the first look-up to the failure.
     pub took: Duration,
+    /// What was proved before it failed ([`Outcome::proof`](super::Outcome::proof)).
+    pub(super) proof: Option<Way>,
+    /// Whether it is the proxy that was not reached, or went no further.
+    pub(super) is_of_proxy: bool,
     reason: String,
 }
 
@@ -104,6 +108,8 @@ pub(super) struct Peers {
     pub(super) server: String,
     /// The proxy's address without credentials, when there is one.
     pub(super) proxy: Option<String>,
+    /// The other side's host alone, as it is looked up.
+    pub(super) host: String,
 }
 
 impl Peers {
@@ -142,7 +148,8 @@ impl Failure {
                 format!("{server} accepted the connection but did not answer"),
             ),
         };
-        Self { kind, took, reason }
+        let is_of_proxy = peers.proxy.is_some() && phase < Phase::Securing;
+        Self { kind, took, proof: None, is_of_proxy, reason }
     }
 
     /// The failure behind an error of the HTTP client, which stopped in `phase`.
@@ -159,7 +166,17 @@ impl Failure {
             .rev()
             .find_map(|cause| classify(*cause, phase, peers))
             .unwrap_or_else(|| (FailureKind::Other, innermost(error)));
-        Self { kind, took, reason }
+        // A proxy that looks no names up leaves the other side's name to this device.
+        let is_of_host = causes.iter().any(|cause| {
+            cause.downcast_ref::<ResolveError>().is_some_and(|error| error.name() == peers.host)
+        });
+        let is_of_proxy = peers.proxy.is_some() && phase < Phase::Securing && !is_of_host;
+        Self { kind, took, proof: None, is_of_proxy, reason }
+    }
+
+    /// The same with what was proved before it failed.
+    pub(super) fn with_proof(self, proof: Option<Way>) -> Self {
+        Self { proof, ..self }
     }
 }
 
