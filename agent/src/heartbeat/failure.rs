@@ -1,11 +1,11 @@
 //! Why a heartbeat was not answered: one table from the errors of all layers to kinds and
 //! sentences.
 
+mod tls;
+
 use std::{error::Error, fmt, io, time::Duration};
 
-use jiff::Timestamp;
 use rustix::io::Errno;
-use rustls::{CertificateError, pki_types::UnixTime};
 
 use super::{outcome::Way, progress::Phase};
 use crate::{duration::Readable, resolver::ResolveError};
@@ -213,7 +213,7 @@ fn classify(
         return Some((resolve_kind(error), error.to_string()));
     }
     if let Some(error) = cause.downcast_ref::<rustls::Error>() {
-        return Some(tls(error, &peers.server));
+        return Some(tls::classify(error, &peers.server));
     }
     if let Some(error) = cause.downcast_ref::<hyper::Error>() {
         return http(error, &peers.server);
@@ -334,103 +334,6 @@ fn proxy(text: &str, proxy: &str) -> Option<(FailureKind, String)> {
             FailureKind::ProxyRefused,
             format!("{proxy} was reached but would not connect further ({reason})"),
         )),
-    }
-}
-
-fn tls(error: &rustls::Error, server: &str) -> (FailureKind, String) {
-    match error {
-        rustls::Error::InvalidCertificate(problem) => certificate(problem, server),
-        rustls::Error::InvalidMessage(_) => {
-            (FailureKind::TlsHandshake, format!("what {server} answered is not TLS"))
-        }
-        rustls::Error::AlertReceived(alert) => {
-            (FailureKind::TlsHandshake, format!("{server} refused the TLS handshake ({alert:?})"))
-        }
-        error => {
-            (FailureKind::TlsHandshake, format!("the TLS handshake with {server} failed ({error})"))
-        }
-    }
-}
-
-fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String) {
-    use CertificateError as Problem;
-
-    match problem {
-        // The second is a certificate in the name of a trusted signer that it never signed.
-        Problem::UnknownIssuer | Problem::BadSignature => (
-            FailureKind::TlsUntrusted,
-            format!("the certificate of {server} is not signed by anybody whom this system trusts"),
-        ),
-        Problem::Expired => {
-            (FailureKind::TlsExpired, format!("the certificate of {server} has expired"))
-        }
-        Problem::ExpiredContext { time, not_after } => (
-            FailureKind::TlsExpired,
-            format!(
-                "the certificate of {server} expired on {} (it is {} by the clock of this device)",
-                Moment(*not_after),
-                Moment(*time)
-            ),
-        ),
-        Problem::NotValidYet => {
-            (FailureKind::TlsNotYetValid, format!("the certificate of {server} is not valid yet"))
-        }
-        Problem::NotValidYetContext { time, not_before } => (
-            FailureKind::TlsNotYetValid,
-            format!(
-                "the certificate of {server} is not valid before {} (it is {} by the clock of this device)",
-                Moment(*not_before),
-                Moment(*time)
-            ),
-        ),
-        Problem::NotValidForName => {
-            (FailureKind::TlsWrongName, format!("the certificate of {server} is for another host"))
-        }
-        Problem::NotValidForNameContext { presented, .. } => (
-            FailureKind::TlsWrongName,
-            format!("the certificate of {server} is for another host{}", Names(presented)),
-        ),
-        problem => (
-            FailureKind::TlsCertificate,
-            format!("the certificate of {server} cannot be accepted ({problem})"),
-        ),
-    }
-}
-
-/// A time of a certificate, such as `2026-01-31 12:00:00 UTC`.
-struct Moment(UnixTime);
-
-impl fmt::Display for Moment {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX);
-        match Timestamp::from_second(seconds) {
-            Ok(time) => write!(formatter, "{}", time.strftime("%Y-%m-%d %H:%M:%S UTC")),
-            Err(_) => write!(formatter, "{seconds} s after 1970"),
-        }
-    }
-}
-
-/// The hosts that a certificate is for. A stranger wrote them, so there are bounds.
-struct Names<'a>(&'a [String]);
-
-impl Names<'_> {
-    const MOST: usize = 3;
-    const CHARACTERS: usize = 80;
-}
-
-impl fmt::Display for Names<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().take(Self::MOST).map(|name| {
-            // `DnsName("example.net")` is how rustls lists a name.
-            let name = name.split('"').nth(1).unwrap_or(name);
-            name.chars().filter(|character| !character.is_control()).take(Self::CHARACTERS)
-        });
-        let shown: Vec<String> = shown.map(Iterator::collect).collect();
-        match (shown.is_empty(), self.0.len() > Self::MOST) {
-            (true, _) => Ok(()),
-            (false, false) => write!(formatter, ": {}", shown.join(", ")),
-            (false, true) => write!(formatter, ": {} and others", shown.join(", ")),
-        }
     }
 }
 

@@ -14,8 +14,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 
-/// The configuration of a server that shows a certificate whose key it does not have.
-pub(crate) fn with_foreign_key(
+/// The configuration of a server that shows a certificate and signs with a key, which need not be that of
+/// the certificate.
+pub(crate) fn with_any_key(
     certificate: CertificateDer<'static>,
     key: &PrivateKeyDer<'static>,
 ) -> Arc<ServerConfig> {
@@ -75,9 +76,27 @@ impl Authority {
         name: &str,
         years: std::ops::Range<i32>,
     ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        self.certificate_with(name, years, |_| {})
+    }
+
+    /// A server's configuration with the certificate of an authority.
+    pub(crate) fn server_with_authority(&self, name: &str) -> Arc<ServerConfig> {
+        let (certificate, key) = self.certificate_with(name, 2000..2100, |parameters| {
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        });
+        with_any_key(certificate, &key)
+    }
+
+    fn certificate_with(
+        &self,
+        name: &str,
+        years: std::ops::Range<i32>,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
         parameters.not_before = date_time_ymd(years.start, 1, 1);
         parameters.not_after = date_time_ymd(years.end, 1, 1);
+        change(&mut parameters);
         let key = KeyPair::generate().expect("a key");
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a private key");

@@ -99,7 +99,8 @@ fn a_login_page_is_no_delivery() {
     let page = "<html>\u{1b}]0;owned\u{7}<title>Please log in</title></html>";
     let pinged = ping(&answering("200 OK", page).url("/api/ping"), &[]);
     assert_eq!(pinged.code, Some(1), "{pinged:?}");
-    let told = "200 OK, but \"<html>]0;owned<title>Please log in</title></html>\" in place of \"ok\".";
+    let told =
+        "200 OK, but \"<html>]0;owned<title>Please log in</title></html>\" in place of \"ok\".";
     assert!(pinged.errors.contains(told), "{pinged:?}");
 }
 

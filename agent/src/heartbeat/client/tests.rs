@@ -364,7 +364,7 @@ async fn a_copied_certificate_proves_nothing() {
     for years in [2000..2100, 2100..2101] {
         let (certificate, _) = authority.certificate("localhost", years.clone());
         let (_, key) = authority.certificate("localhost", years);
-        let configuration = certificates::with_foreign_key(certificate, &key);
+        let configuration = certificates::with_any_key(certificate, &key);
         let outcome = by_tls(&authority, configuration, OK).await;
         assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
         assert_eq!(outcome.proof(), None, "{outcome}");
