@@ -12,12 +12,15 @@ mod running;
 pub mod status;
 
 use std::{
-    fmt,
+    env, fmt,
     io::{self, ErrorKind, StdoutLock, Write},
 };
 
+use jiff::tz::TimeZone;
+
 use crate::{
     cli::{self, Action, Invocation},
+    clock,
     config::{ConfigError, Loaded, Sources, load},
     error_chain::Chain,
     exit::Exit,
@@ -103,6 +106,19 @@ fn fail_without_client(error: &ClientError) -> Exit {
 fn complain(text: impl fmt::Display) {
     // There is no other place where it could be said that nobody listens.
     let _ = writeln!(io::stderr(), "ispmon-agent: {text}");
+}
+
+/// The time zone in which times are shown, and a warning where it is not the one that was asked for.
+fn zone() -> TimeZone {
+    clock::zone().unwrap_or_else(|| {
+        if let Some(name) = env::var_os("TZ") {
+            complain(format_args!(
+                "warning: the time zone {} in the variable TZ is not known here, so times are shown in UTC.",
+                name.display()
+            ));
+        }
+        TimeZone::UTC
+    })
 }
 
 /// Writes a result to standard output. A reader that has seen enough (`… | head`) is no failure.

@@ -1,7 +1,11 @@
 //! TLS as far as heartbeats and probes share it: who may vouch for a server, and what a certificate
 //! proves while the clock of this device is wrong.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
@@ -10,7 +14,10 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{
+        CertificateDer, ServerName, UnixTime,
+        pem::{self, PemObject},
+    },
 };
 
 use crate::clock::SOURCE_DATE;
@@ -43,6 +50,33 @@ type Verifier = Result<Arc<dyn ServerCertVerifier>, Error>;
 pub fn platform_verifier() -> Verifier {
     let mut verifier = VERIFIER.lock().unwrap_or_else(PoisonError::into_inner);
     verifier.get_or_insert_with(read_platform_roots).clone()
+}
+
+/// The variable that names a file of roots in the place of the system's.
+pub const ROOTS_FILE_VARIABLE: &str = "SSL_CERT_FILE";
+/// The variable that names folders of such files, separated by colons.
+pub const ROOTS_FOLDERS_VARIABLE: &str = "SSL_CERT_DIR";
+
+/// How many certificates a file holds, in PEM format.
+///
+/// # Errors
+/// It cannot be read.
+pub fn count_roots_in_file(path: &Path) -> io::Result<usize> {
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| match error {
+        pem::Error::Io(error) => error,
+        other => io::Error::other(other.to_string()),
+    })?;
+    Ok(certificates.filter_map(Result::ok).count())
+}
+
+/// How many certificates the files of a folder hold.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn count_roots_in_folder(path: &Path) -> io::Result<usize> {
+    let files = fs::read_dir(path)?.filter_map(Result::ok).map(|entry| entry.path());
+    let files = files.filter(|path| path.is_file());
+    Ok(files.filter_map(|path| count_roots_in_file(&path).ok()).sum())
 }
 
 /// Reads the roots again, for the next call of [`platform_verifier`]; roots that were good stay in use when

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{complain, fail, fail_because, print};
+use super::{complain, fail, fail_because, print, zone};
 use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock,
@@ -25,7 +25,7 @@ pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
         Ok(record) => record,
         Err(exit) => return exit,
     };
-    let zone = clock::local_zone();
+    let zone = zone();
     let view = View { gaps: request.all, ..record.view(&request.period, &zone) };
     print(|output| match request.form {
         Form::Json => report::json_incidents(&view, output),
@@ -50,7 +50,7 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
         Ok(incident) => incident,
         Err(reason) => return fail(reason),
     };
-    let zone = clock::local_zone();
+    let zone = zone();
     let view = View { incident, ..record.view(&request.period, &zone) };
     match &request.form {
         Form::Text => print(|output| report::text_report(&view, output)),

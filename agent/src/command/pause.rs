@@ -2,9 +2,9 @@
 
 use std::{io::Write, time::Duration};
 
-use super::{fail, fail_because, print, running::Places};
+use super::{fail, fail_because, print, running::Places, zone};
 use crate::{
-    clock::{self, Stamp},
+    clock::Stamp,
     config::Sources,
     control::{Answer, AskError, Request, ask},
     duration::Readable,
@@ -54,7 +54,7 @@ fn control(sources: &Sources, request: Request) -> Exit {
 
 fn report(answer: &Answer) -> Exit {
     let now = Stamp::now();
-    let zone = clock::local_zone();
+    let zone = zone();
     let view = View { now, zone: &zone, presence: crate::status::Presence::Running };
     match answer {
         Answer::Paused { until, again, announced } => print(|output| {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 mod effective;
 mod endpoint;
 mod probe;
+mod surroundings;
 
 use super::{
     Effective, Sources, duration, host_name,
@@ -81,6 +82,7 @@ impl Check<'_> {
                 },
             },
         };
+        self.surroundings(&sources.environment);
         let effective = self.effective(&settings, &device_origin, key.as_ref());
         (settings, effective)
     }

@@ -273,7 +273,7 @@ impl fmt::Display for Outcome {
                     }
                 }
                 match retry_after {
-                    Some(wait) => write!(formatter, ", to be tried again in {}.", Readable(*wait)),
+                    Some(wait) => write!(formatter, ", and asks to wait {}.", Readable(*wait)),
                     None => formatter.write_str("."),
                 }
             }
@@ -389,7 +389,7 @@ mod tests {
         insta::assert_snapshot!(refused(599, None), @"Heartbeat refused: the answer was 599.");
         insta::assert_snapshot!(
             refused(429, Some(Duration::from_secs(90))),
-            @"Heartbeat refused: the answer was 429 Too Many Requests, to be tried again in 1 min 30 s."
+            @"Heartbeat refused: the answer was 429 Too Many Requests, and asks to wait 1 min 30 s."
         );
         insta::assert_snapshot!(
             refused_with(403, Refusal::AppStopped, None),

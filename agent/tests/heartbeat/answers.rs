@@ -40,7 +40,7 @@ fn refusals_are_told_with_their_status_and_what_to_do() {
     assert!(unauthorized.contains("the answer was 401 Unauthorized."), "{unauthorized}");
     assert!(unauthorized.contains("Check the function key"), "{unauthorized}");
     let busy = refused("429 Too Many Requests\r\nRetry-After: 90").errors;
-    assert!(busy.contains("429 Too Many Requests, to be tried again in 1 min 30 s."), "{busy}");
+    assert!(busy.contains("429 Too Many Requests, and asks to wait 1 min 30 s."), "{busy}");
     let broken = refused("500 Internal Server Error").errors;
     assert!(broken.contains("the answer was 500 Internal Server Error."), "{broken}");
 }
