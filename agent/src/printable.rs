@@ -6,6 +6,8 @@ use std::{
     io::{self, Write},
 };
 
+use serde_json::Value;
+
 /// The text without control characters, line breaks included, and without marks that change its
 /// direction: nothing that is left moves a cursor, and all of it stays on one line.
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -24,9 +26,30 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
+/// Makes every text in a document of JSON [`printable`], names of fields included.
+pub fn make_printable(document: &mut Value) {
+    match document {
+        Value::String(text) => {
+            if let Cow::Owned(safe) = printable(text) {
+                *text = safe;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_printable),
+        Value::Object(fields) => {
+            if fields.keys().any(|name| name.contains(is_unsafe)) {
+                let safe = std::mem::take(fields).into_iter();
+                *fields =
+                    safe.map(|(name, value)| (printable(&name).into_owned(), value)).collect();
+            }
+            fields.values_mut().for_each(make_printable);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// Control characters (C0, DEL and C1, U+009B being another way to begin an escape sequence), the
 /// separators of lines and paragraphs, and the controls of direction (Unicode, UAX #9, section 2).
-fn is_unsafe(character: char) -> bool {
+pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -47,6 +70,11 @@ impl<W: Write> PrintableWriter<W> {
         Self { inner, begun: Vec::new() }
     }
 
+    /// What it writes to; the beginning of a character that never ended is dropped.
+    pub fn into_inner(self) -> W {
+        self.inner
+    }
+
     fn write_text(&mut self, text: &str) -> io::Result<()> {
         let is_taken_away = |character| is_unsafe(character) && !matches!(character, '\n' | '\t');
         text.split(is_taken_away).try_for_each(|part| self.inner.write_all(part.as_bytes()))
@@ -55,8 +83,13 @@ impl<W: Write> PrintableWriter<W> {
 
 impl<W: Write> Write for PrintableWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut pending = std::mem::take(&mut self.begun);
-        pending.extend_from_slice(bytes);
+        let mut begun = std::mem::take(&mut self.begun);
+        let pending = if begun.is_empty() {
+            bytes
+        } else {
+            begun.extend_from_slice(bytes);
+            &begun[..]
+        };
         for chunk in pending.utf8_chunks() {
             self.write_text(chunk.valid())?;
             let invalid = chunk.invalid();

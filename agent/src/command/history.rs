@@ -15,6 +15,7 @@ use crate::{
     exit::Exit,
     history::{Collector, Head, History, PastIncident, Period},
     journal::{ReadError, Reader, last_alive},
+    printable::PrintableWriter,
     report::{self, View},
     state_dir,
 };
@@ -59,8 +60,10 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
         Form::Html(None) => print(|output| report::html_page(&view, output)),
         Form::Html(Some(file)) => {
             let file = sources.folder.join(file);
-            let mut page = Vec::new();
-            let written = report::html_page(&view, &mut page).and_then(|()| fs::write(&file, page));
+            // Somebody may look at the file in a terminal.
+            let mut page = PrintableWriter::new(Vec::new());
+            let written = report::html_page(&view, &mut page)
+                .and_then(|()| fs::write(&file, page.into_inner()));
             match written {
                 Ok(()) => print(|output| writeln!(output, "Written to {}.", file.display())),
                 Err(error) => fail(format_args!("{} cannot be written: {error}.", file.display())),

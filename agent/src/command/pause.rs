@@ -9,6 +9,7 @@ use crate::{
     control::{Answer, AskError, Request, ask},
     duration::Readable,
     exit::Exit,
+    printable::printable,
     runtime,
     status::text::{START_ADVICE, View},
 };
@@ -78,7 +79,7 @@ fn report(answer: &Answer) -> Exit {
             writeln!(output, "The agent watches again, after {}.", Readable(view.since(paused)))
         }),
         Answer::NotPaused => print(|output| writeln!(output, "The agent was not paused.")),
-        Answer::Refused { reason } => fail(reason),
+        Answer::Refused { reason } => fail(printable(reason)),
     }
 }
 
