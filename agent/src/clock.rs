@@ -6,7 +6,10 @@ mod stamp;
 mod watch;
 
 use std::{
+    env,
+    ffi::OsStr,
     fmt, io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -141,9 +144,46 @@ pub fn boot_id() -> Result<String, BootIdError> {
     read_boot_id().map(|id| id.trim().to_owned()).map_err(BootIdError)
 }
 
-/// The system's time zone, for times that are shown to people; UTC when there is none.
+/// The time zone of this process: read once, and again by whoever may wait for a disk.
+static ZONE: Mutex<Option<TimeZone>> = Mutex::new(None);
+
+/// The time zone for times that are shown to people, as it was read last; UTC when there is none. It reads
+/// files at its first call only.
 pub fn local_zone() -> TimeZone {
-    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+    let mut known = ZONE.lock().unwrap_or_else(PoisonError::into_inner);
+    known.get_or_insert_with(|| zone().unwrap_or(TimeZone::UTC)).clone()
+}
+
+/// Looks which time zone it is now, for the next call of [`local_zone`]; a laptop travels. Waits for the
+/// disk, so it is nothing for the event loop.
+pub fn look_at_zone() {
+    let read = zone().unwrap_or(TimeZone::UTC);
+    *ZONE.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
+}
+
+/// The time zone, when there is one that is known; it is read now.
+pub fn zone() -> Option<TimeZone> {
+    TimeZone::try_system().ok().or_else(|| posix_zone(env::var_os("TZ")?.to_str()?))
+}
+
+/// Whether times can be shown in the zone that this value of `TZ` names: a rule of POSIX, one of the
+/// system's zones, or a file.
+pub fn is_known_zone(tz: &OsStr) -> bool {
+    let Some(tz) = tz.to_str() else { return false };
+    let name = tz.trim_start_matches(':');
+    let zone = name.rsplit_once("zoneinfo/").map_or(name, |(_, zone)| zone);
+    name.is_empty()
+        || TimeZone::posix(name).is_ok()
+        || TimeZone::get(zone).is_ok()
+        || posix_zone(name).is_some()
+        || Path::new(name).is_file()
+}
+
+/// The zone of a rule of POSIX that names daylight-saving time without saying when it is, such as
+/// `CET-1CEST`: from March to November, as the C library has it (tzset(3)), so that `date` shows the same.
+fn posix_zone(tz: &str) -> Option<TimeZone> {
+    const DAYLIGHT_SAVING: &str = ",M3.2.0,M11.1.0";
+    TimeZone::posix(&format!("{}{DAYLIGHT_SAVING}", tz.trim_start_matches(':'))).ok()
 }
 
 /// Why the boot id is not known.
@@ -189,6 +229,37 @@ mod tests {
         let first = boot_id().expect("this system has a boot id");
         assert_eq!(first.len(), 36, "{first:?} is a UUID without white space");
         assert_eq!(first, boot_id().expect("it has one still"));
+    }
+
+    #[test]
+    fn a_zone_may_be_named_by_a_rule_of_posix_with_or_without_its_dates() {
+        let shown = |tz: &str, time: &str| {
+            let zone = TimeZone::posix(tz).ok().or_else(|| posix_zone(tz)).expect(tz);
+            let time: Timestamp = time.parse().expect("a time");
+            time.to_zoned_datetime(zone).strftime("%H:%M %Z").to_string()
+        };
+        let (summer, winter) = ("2026-07-03T10:00:00Z", "2026-01-03T10:00:00Z");
+        for tz in ["CET-1CEST", "CET-1CEST,M3.5.0,M10.5.0/3"] {
+            assert_eq!(shown(tz, summer), "12:00 CEST", "{tz}");
+            assert_eq!(shown(tz, winter), "11:00 CET", "{tz}");
+        }
+        assert_eq!(shown("<+03>-3", summer), "13:00 +03");
+    }
+
+    #[test]
+    fn what_names_no_zone_is_known_as_such() {
+        for (tz, known) in [
+            ("", true),
+            ("UTC", true),
+            (":UTC", true),
+            ("CET-1CEST", true),
+            ("<-03>3", true),
+            ("Nowhere/At_All", false),
+            ("/nowhere/at/all", false),
+            ("CET+", false),
+        ] {
+            assert_eq!(is_known_zone(tz.as_ref()), known, "{tz}");
+        }
     }
 
     #[test]

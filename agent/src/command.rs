@@ -12,16 +12,20 @@ mod running;
 pub mod status;
 
 use std::{
-    fmt,
+    env, fmt,
     io::{self, ErrorKind, StdoutLock, Write},
 };
 
+use jiff::tz::TimeZone;
+
 use crate::{
     cli::{self, Action, Invocation},
+    clock,
     config::{ConfigError, Loaded, Sources, load},
     error_chain::Chain,
     exit::Exit,
     heartbeat::ClientError,
+    printable::PrintableWriter,
 };
 
 /// Does what the command line asks for.
@@ -102,12 +106,28 @@ fn fail_without_client(error: &ClientError) -> Exit {
 
 fn complain(text: impl fmt::Display) {
     // There is no other place where it could be said that nobody listens.
-    let _ = writeln!(io::stderr(), "ispmon-agent: {text}");
+    let _ = writeln!(PrintableWriter::new(io::stderr()), "ispmon-agent: {text}");
 }
 
+/// The time zone in which times are shown, and a warning where it is not the one that was asked for.
+fn zone() -> TimeZone {
+    clock::zone().unwrap_or_else(|| {
+        if let Some(name) = env::var_os("TZ") {
+            complain(format_args!(
+                "warning: the time zone {} in the variable TZ is not known here, so times are shown in UTC.",
+                name.display()
+            ));
+        }
+        TimeZone::UTC
+    })
+}
+
+/// Standard output, safe for a terminal whatever is written.
+type Output = PrintableWriter<StdoutLock<'static>>;
+
 /// Writes a result to standard output. A reader that has seen enough (`… | head`) is no failure.
-fn print(write: impl FnOnce(&mut StdoutLock<'static>) -> io::Result<()>) -> Exit {
-    match write(&mut io::stdout().lock()) {
+fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> Exit {
+    match write(&mut PrintableWriter::new(io::stdout().lock())) {
         Ok(()) => Exit::Success,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Success,
         Err(error) => fail(format_args!("standard output cannot be written: {error}")),

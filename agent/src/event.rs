@@ -334,14 +334,20 @@ mod tests {
     fn each_event_is_a_sentence_with_its_level() {
         let url = "https://ispmon.example/api/ping";
         let device = "dl-home";
-        let outcome = &Outcome::Refused { status: 401, retry_after: None, took: Duration::ZERO };
-        let unavailable =
-            &Outcome::Refused { status: 503, retry_after: None, took: Duration::ZERO };
+        let refused = |status| Outcome::Refused {
+            status,
+            refusal: crate::heartbeat::Refusal::Status,
+            retry_after: None,
+            proof: None,
+            took: Duration::ZERO,
+        };
+        let outcome = &refused(401);
+        let unavailable = &refused(503);
         let delivered = &Outcome::Delivered {
             client_address: None,
             expected: Some(true),
             date: None,
-            way: crate::heartbeat::Way::Unknown,
+            proof: None,
             took: Duration::from_millis(132),
         };
         let wait = Duration::from_secs(62);

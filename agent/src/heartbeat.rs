@@ -9,6 +9,7 @@
 //! A failed heartbeat is a value like any other, never an error: it is what this program is there
 //! to notice.
 
+mod answer;
 mod backoff;
 mod client;
 mod failure;
@@ -29,7 +30,7 @@ pub use backoff::Backoff;
 pub use client::{ClientError, HeartbeatClient};
 pub use failure::{Failure, FailureKind};
 pub use message::{Enclose, Enclosure};
-pub use outcome::{Outcome, Way};
+pub use outcome::{Outcome, Refusal, Way};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 
@@ -47,7 +48,7 @@ pub async fn beat(
     let state = Cell::new(state);
     let heartbeat = async || {
         let outcome = client.send(state.get(), Duration::ZERO, client.timeout()).await;
-        if matches!(outcome, Outcome::Delivered { .. }) {
+        if outcome.delivered() {
             state.set(State::Running);
         }
         outcome

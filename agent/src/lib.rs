@@ -18,11 +18,12 @@
 //!   waiting for its reader.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
+//! - [`tls`] knows who may vouch for a server, and what a certificate proves under a wrong clock.
 //! - [`resolver`] looks names up on a thread of its own, because a look-up can hang.
 //! - [`clock`] is the only part that reads a clock, [`duration`] and [`error_chain`] show durations and
-//!   errors, [`summary`] holds the figures of an hour, [`pause`] how long a pause can be, [`loopback`]
-//!   knows what leads to this machine itself, [`tls`] whom the system trusts, [`exit`] names the exit
-//!   codes.
+//!   errors, [`printable`] makes foreign text safe for a terminal, [`summary`] holds the figures of an
+//!   hour, [`pause`] how long a pause can be, [`loopback`] knows what leads to this machine itself,
+//!   [`exit`] names the exit codes.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -47,6 +48,7 @@ pub mod monitor;
 pub mod outage;
 pub mod outbox;
 pub mod pause;
+pub mod printable;
 pub mod probe;
 pub mod report;
 pub mod resolver;

@@ -27,11 +27,11 @@ use tokio::{
 use crate::{
     clock::{self, Clock, ClockEvent, Stamp},
     event::Event,
-    heartbeat::{Outcome, Way},
+    heartbeat::Outcome,
     journal::{Entry, Recovered},
     outage::{
-        BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
-        SettleReason, Wanted,
+        BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine,
+        MachineSettings, SettleReason, Wanted,
     },
     probe::{Family, Link, link::Links},
 };
@@ -454,9 +454,9 @@ impl Monitor {
 
     fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
         let started = now.earlier(outcome.took());
-        self.tally.lock().beat(matches!(outcome, Outcome::Delivered { .. }));
+        self.tally.lock().beat(outcome.delivered());
         self.picture.heartbeat(outcome, now);
-        let proof = proof(outcome);
+        let proof = outcome.proof();
         // Anybody on the way can name a time; only an answer that is proof counts.
         if let (Outcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
             let step = self.clock.heartbeat_date(*date, started, now);
@@ -513,13 +513,5 @@ impl Monitor {
         self.picture.stopped(now);
         // Whoever asked may have lost patience.
         let _ = done.send(());
-    }
-}
-
-/// How a heartbeat travelled whose answer was proof.
-fn proof(outcome: &Outcome) -> Option<Way> {
-    match outcome {
-        Outcome::Delivered { way, .. } => Some(*way),
-        Outcome::Refused { .. } | Outcome::Failed(_) => None,
     }
 }

@@ -298,5 +298,18 @@ pub enum ResolveError {
     },
 }
 
+impl ResolveError {
+    /// The name that was looked up.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::TimedOut { name }
+            | Self::Unknown { name }
+            | Self::Temporary { name, .. }
+            | Self::Failed { name, .. }
+            | Self::Hanging { name, .. } => name,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,25 +1,301 @@
-//! Who may vouch for a server: the roots that the operating system trusts, for heartbeats and probes.
+//! TLS as far as heartbeats and probes share it: who may vouch for a server, and what a certificate
+//! proves while the clock of this device is wrong.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use rustls::{client::danger::ServerCertVerifier, crypto::ring};
-use rustls_platform_verifier::Verifier;
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring},
+    pki_types::{
+        CertificateDer, ServerName, UnixTime,
+        pem::{self, PemObject},
+    },
+};
 
-/// The one verifier of this program: the parsed roots are the largest part of what TLS keeps in memory.
-static VERIFIER: Mutex<Option<Arc<Verifier>>> = Mutex::new(None);
+use crate::clock::SOURCE_DATE;
 
-/// Judges certificates by the roots that the operating system trusts. On Linux they are read from disk
-/// until that has succeeded once, from `SSL_CERT_FILE` or `SSL_CERT_DIR` where those are set; on macOS
-/// the system judges every certificate itself.
+/// How often a chain is judged anew at the beginning of one of its certificates: a chain has a few, and
+/// each may begin later than the one before.
+const MOST_BEGINNINGS: usize = 4;
+/// The ends of macOS's texts about a certificate outside its time, `errSecCertificateExpired` and
+/// `errSecCertificateNotValidYet` (Security/SecBase.h); the platform verifier passes on texts only.
+const MAC_EXPIRED: &str = ": -67818";
+const MAC_NOT_VALID_YET: &str = ": -67819";
+
+/// The provider of cryptography, which nothing else needs to install.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// What judges by the roots that the operating system trusts: the one of this program, because the parsed
+/// roots are the largest part of what TLS keeps in memory. `None` before it is first needed.
+static VERIFIER: Mutex<Option<Verifier>> = Mutex::new(None);
+
+type Verifier = Result<Arc<dyn ServerCertVerifier>, Error>;
+
+/// Judges certificates by the roots that the operating system trusts. On Linux the first call reads their
+/// files, so it may wait for a disk; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. Later calls give what
+/// was read then. On macOS the system judges every certificate itself.
 ///
 /// # Errors
 /// The roots cannot be read, or there are none.
-pub fn platform_verifier() -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+pub fn platform_verifier() -> Verifier {
     let mut verifier = VERIFIER.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(verifier) = &*verifier {
-        return Ok(Arc::clone(verifier) as Arc<dyn ServerCertVerifier>);
+    verifier.get_or_insert_with(read_platform_roots).clone()
+}
+
+/// The variable that names a file of roots in the place of the system's.
+pub const ROOTS_FILE_VARIABLE: &str = "SSL_CERT_FILE";
+/// The variable that names folders of such files, separated by colons.
+pub const ROOTS_FOLDERS_VARIABLE: &str = "SSL_CERT_DIR";
+
+/// How many certificates a file holds, in PEM format.
+///
+/// # Errors
+/// It cannot be read.
+pub fn count_roots_in_file(path: &Path) -> io::Result<usize> {
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| match error {
+        pem::Error::Io(error) => error,
+        other => io::Error::other(other.to_string()),
+    })?;
+    Ok(certificates.filter_map(Result::ok).count())
+}
+
+/// How many certificates the files of a folder hold.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn count_roots_in_folder(path: &Path) -> io::Result<usize> {
+    let files = fs::read_dir(path)?.filter_map(Result::ok).map(|entry| entry.path());
+    let files = files.filter(|path| path.is_file());
+    Ok(files.filter_map(|path| count_roots_in_file(&path).ok()).sum())
+}
+
+/// Reads the roots again, for the next call of [`platform_verifier`]; roots that were good stay in use when
+/// that fails. Waits for the disk, so it is nothing for the event loop.
+pub fn read_roots_again() {
+    let read = read_platform_roots();
+    let mut verifier = VERIFIER.lock().unwrap_or_else(PoisonError::into_inner);
+    if read.is_ok() || !matches!(*verifier, Some(Ok(_))) {
+        *verifier = Some(read);
     }
-    let made = Arc::new(Verifier::new(Arc::new(ring::default_provider()))?);
-    *verifier = Some(Arc::clone(&made));
-    Ok(made)
+}
+
+fn read_platform_roots() -> Verifier {
+    Ok(Arc::new(rustls_platform_verifier::Verifier::new(provider())?))
+}
+
+/// Judges certificates by these roots only.
+///
+/// # Errors
+/// There are none, or one of them is no certificate.
+pub fn verifier_of(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Verifier {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root)?;
+    }
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider());
+    match builder.build() {
+        Ok(verifier) => Ok(verifier),
+        Err(error) => Err(Error::General(error.to_string())),
+    }
+}
+
+/// When a certificate that is good in every other way is valid.
+#[derive(Debug)]
+pub enum Validity {
+    /// At the time that was asked for.
+    Now,
+    /// Not yet by the clock of this device, as the error says. Nobody but its owner can have it all the
+    /// same, so it proves its server as well as a valid one does; the clock is wrong.
+    NotYet(Error),
+}
+
+/// Judges a server's certificate at `now`, and where it only begins later, at its own beginning.
+///
+/// A clock that is behind (no battery, or one that goes on where the device was switched off) makes
+/// every younger certificate invalid, which says nothing about the line. The caller must also have the
+/// handshake's signature verified: the certificate alone is public.
+///
+/// # Errors
+/// The certificate is not good at any of these times.
+pub fn judge(
+    verifier: &dyn ServerCertVerifier,
+    certificate: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    ocsp: &[u8],
+    now: UnixTime,
+) -> Result<Validity, Error> {
+    let mut first = None;
+    let mut at = now;
+    for _ in 0..MOST_BEGINNINGS {
+        let judged = verifier.verify_server_cert(certificate, intermediates, name, ocsp, at);
+        let Err(error) = judged.map_err(with_known_time) else { break };
+        let Some(beginning) = beginning(&error, now).filter(|beginning| *beginning > at) else {
+            return Err(error);
+        };
+        at = beginning;
+        first.get_or_insert(error);
+    }
+    Ok(first.map_or(Validity::Now, Validity::NotYet))
+}
+
+/// When the certificate begins that is not valid yet; where the system does not say it, the day of
+/// this source, by which a clock that lies before it is certainly wrong.
+fn beginning(error: &Error, now: UnixTime) -> Option<UnixTime> {
+    match error {
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+            Some(*not_before)
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYet) => {
+            let source = u64::try_from(SOURCE_DATE.as_second()).unwrap_or_default();
+            (now.as_secs() < source)
+                .then(|| UnixTime::since_unix_epoch(std::time::Duration::from_secs(source)))
+        }
+        _ => None,
+    }
+}
+
+/// Gives macOS's words about a certificate outside its time the type that they have elsewhere.
+fn with_known_time(error: Error) -> Error {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = &error else {
+        return error;
+    };
+    let text = inner.to_string();
+    if text.ends_with(MAC_NOT_VALID_YET) {
+        return CertificateError::NotValidYet.into();
+    }
+    if text.ends_with(MAC_EXPIRED) {
+        return CertificateError::Expired.into();
+    }
+    error
+}
+
+/// Judges as [`judge`] does and accepts a certificate that only begins later: for those who ask whether a
+/// server is who it is, and send it nothing. The handshake's signature is verified as always.
+#[derive(Debug)]
+pub struct ProofVerifier(pub Arc<dyn ServerCertVerifier>);
+
+impl ServerCertVerifier for ProofVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        judge(&*self.0, certificate, intermediates, name, ocsp, now)
+            .map(|_| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/common/certificates.rs"]
+pub(crate) mod certificates;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{certificates::Authority, *};
+
+    fn at(text: &str) -> UnixTime {
+        let time: jiff::Timestamp = text.parse().expect("a time");
+        UnixTime::since_unix_epoch(Duration::from_secs(
+            u64::try_from(time.as_second()).expect("after 1970"),
+        ))
+    }
+
+    #[test]
+    fn a_certificate_is_judged_at_its_own_beginning_when_the_clock_lies_before_it() {
+        let authority = Authority::new("A");
+        let verifier = verifier_of([authority.root()]).expect("a root");
+        let judged = |name: &str, years, now: &str| {
+            let (certificate, _) = authority.certificate("a.example", years);
+            let name = ServerName::try_from(name.to_owned()).expect("a name");
+            judge(&*verifier, &certificate, &[], &name, &[], at(now))
+        };
+        assert!(matches!(
+            judged("a.example", 2020..2030, "2026-01-01T00:00:00Z"),
+            Ok(Validity::Now)
+        ));
+        let early = judged("a.example", 2025..2030, "2024-01-01T00:00:00Z");
+        assert!(matches!(early, Ok(Validity::NotYet(_))), "{early:?}");
+        let late = judged("a.example", 2020..2025, "2026-01-01T00:00:00Z");
+        assert!(late.is_err(), "{late:?}");
+        let other = judged("b.example", 2025..2030, "2024-01-01T00:00:00Z");
+        assert!(other.is_err(), "its name is wrong at any time: {other:?}");
+    }
+
+    #[test]
+    fn a_stranger_stays_one_at_any_time() {
+        let verifier = verifier_of([Authority::new("B").root()]).expect("a root");
+        let (certificate, _) = Authority::new("A").certificate("a.example", 2025..2030);
+        let name = ServerName::try_from("a.example").expect("a name");
+        for now in ["2024-01-01T00:00:00Z", "2026-01-01T00:00:00Z"] {
+            let judged = judge(&*verifier, &certificate, &[], &name, &[], at(now));
+            let unknown = Error::from(CertificateError::UnknownIssuer);
+            assert_eq!(judged.err(), Some(unknown), "{now}");
+        }
+    }
+
+    #[test]
+    fn what_macos_says_of_a_certificates_time_has_the_usual_type() {
+        for (text, expected) in [
+            (
+                "“a.example” certificate is not valid yet: -67819",
+                Some(CertificateError::NotValidYet),
+            ),
+            ("“a.example” certificate is expired: -67818", Some(CertificateError::Expired)),
+            ("“a.example” certificate is not trusted: -67843", None),
+        ] {
+            let inner: Box<dyn std::error::Error + Send + Sync> = text.into();
+            let error = Error::from(CertificateError::Other(OtherError(Arc::from(inner))));
+            let known = match with_known_time(error) {
+                Error::InvalidCertificate(CertificateError::Other(_)) => None,
+                Error::InvalidCertificate(known) => Some(known),
+                other => panic!("{other}"),
+            };
+            assert_eq!(known, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_clock_before_this_source_is_wrong_even_where_the_system_names_no_beginning() {
+        let not_yet = Error::from(CertificateError::NotValidYet);
+        assert!(beginning(&not_yet, at("1970-01-01T00:00:00Z")).is_some());
+        assert_eq!(beginning(&not_yet, at("2090-01-01T00:00:00Z")), None);
+    }
 }

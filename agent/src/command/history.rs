@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{complain, fail, fail_because, print};
+use super::{complain, fail, fail_because, print, zone};
 use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock,
@@ -15,6 +15,7 @@ use crate::{
     exit::Exit,
     history::{Collector, Head, History, PastIncident, Period},
     journal::{ReadError, Reader, last_alive},
+    printable::PrintableWriter,
     report::{self, View},
     state_dir,
 };
@@ -25,7 +26,7 @@ pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
         Ok(record) => record,
         Err(exit) => return exit,
     };
-    let zone = clock::local_zone();
+    let zone = zone();
     let view = View { gaps: request.all, ..record.view(&request.period, &zone) };
     print(|output| match request.form {
         Form::Json => report::json_incidents(&view, output),
@@ -50,7 +51,7 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
         Ok(incident) => incident,
         Err(reason) => return fail(reason),
     };
-    let zone = clock::local_zone();
+    let zone = zone();
     let view = View { incident, ..record.view(&request.period, &zone) };
     match &request.form {
         Form::Text => print(|output| report::text_report(&view, output)),
@@ -59,8 +60,10 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
         Form::Html(None) => print(|output| report::html_page(&view, output)),
         Form::Html(Some(file)) => {
             let file = sources.folder.join(file);
-            let mut page = Vec::new();
-            let written = report::html_page(&view, &mut page).and_then(|()| fs::write(&file, page));
+            // Somebody may look at the file in a terminal.
+            let mut page = PrintableWriter::new(Vec::new());
+            let written = report::html_page(&view, &mut page)
+                .and_then(|()| fs::write(&file, page.into_inner()));
             match written {
                 Ok(()) => print(|output| writeln!(output, "Written to {}.", file.display())),
                 Err(error) => fail(format_args!("{} cannot be written: {error}.", file.display())),

@@ -7,9 +7,8 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use super::{fail, fail_because, print, running::Places};
+use super::{fail, fail_because, print, running::Places, zone};
 use crate::{
-    clock,
     config::Sources,
     error_chain::Chain,
     exit::Exit,
@@ -22,7 +21,7 @@ pub fn verify_journal(sources: &Sources) -> Exit {
     for folder in &folders {
         match verify(folder) {
             Ok(verified) => {
-                let zone = clock::local_zone();
+                let zone = zone();
                 let printed = print(|output| write(output, folder, &verified, &zone));
                 return if verified.problems == 0 { printed } else { Exit::Failure };
             }

@@ -2,13 +2,16 @@
 
 use std::{io::Write, time::Duration};
 
-use super::{fail, fail_because, print, running::Places};
+use tokio::time::{Instant, sleep};
+
+use super::{fail, fail_because, print, running::Places, zone};
 use crate::{
-    clock::{self, Stamp},
+    clock::Stamp,
     config::Sources,
     control::{Answer, AskError, Request, ask},
     duration::Readable,
     exit::Exit,
+    printable::printable,
     runtime,
     status::text::{START_ADVICE, View},
 };
@@ -32,17 +35,30 @@ pub fn resume(sources: &Sources) -> Exit {
     control(sources, Request::Resume)
 }
 
+/// How long an agent is waited for that runs by its status and does not listen: one that was restarted
+/// makes its socket anew.
+const START_LIMIT: Duration = Duration::from_secs(3);
+/// How often it is asked meanwhile.
+const START_INTERVAL: Duration = Duration::from_millis(50);
+
 fn control(sources: &Sources, request: Request) -> Exit {
-    let sockets = Places::of(sources).sockets();
+    let places = Places::of(sources);
     let asking = async {
-        let mut result = Err(None);
-        for socket in &sockets {
-            result = ask(socket, request, ANSWER_LIMIT).await.map_err(Some);
-            if !matches!(result, Err(Some(AskError::NotRunning(_)))) {
-                break;
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let mut result = Err(None);
+            for socket in &places.sockets() {
+                result = ask(socket, request, ANSWER_LIMIT).await.map_err(Some);
+                if !matches!(result, Err(Some(AskError::NotRunning(_)))) {
+                    return result;
+                }
             }
+            let runs = places.find_present().is_ok_and(|(_, presence)| presence.is_running());
+            if !runs || Instant::now() >= deadline {
+                return result;
+            }
+            sleep(START_INTERVAL).await;
         }
-        result
     };
     match runtime::run(asking) {
         Ok(Ok(answer)) => report(&answer),
@@ -54,7 +70,7 @@ fn control(sources: &Sources, request: Request) -> Exit {
 
 fn report(answer: &Answer) -> Exit {
     let now = Stamp::now();
-    let zone = clock::local_zone();
+    let zone = zone();
     let view = View { now, zone: &zone, presence: crate::status::Presence::Running };
     match answer {
         Answer::Paused { until, again, announced } => print(|output| {
@@ -78,7 +94,7 @@ fn report(answer: &Answer) -> Exit {
             writeln!(output, "The agent watches again, after {}.", Readable(view.since(paused)))
         }),
         Answer::NotPaused => print(|output| writeln!(output, "The agent was not paused.")),
-        Answer::Refused { reason } => fail(reason),
+        Answer::Refused { reason } => fail(printable(reason)),
     }
 }
 

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{fail_because, print, running::Places};
+use super::{fail_because, print, running::Places, zone};
 use crate::{
-    clock::{self, Stamp},
+    clock::Stamp,
     config::Sources,
     exit::Exit,
     status::{
@@ -51,7 +51,7 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         let shown = Shown { presence: presence.as_str(), file: Some(file), status: Some(status) };
         print_json(&shown)
     } else {
-        let view = View { now: Stamp::now(), zone: &clock::local_zone(), presence };
+        let view = View { now: Stamp::now(), zone: &zone(), presence };
         print(|output| output.write_all(text::render(status, &view).as_bytes()))
     };
     unless_running(presence.is_running(), printed)

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 mod effective;
 mod endpoint;
 mod probe;
+mod surroundings;
 
 use super::{
     Effective, Sources, duration, host_name,
@@ -14,7 +15,7 @@ use super::{
     settings::{
         HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings, Settings,
     },
-    table::{Kind, Setting},
+    table::{EXPECT_CHARACTERS, Kind, Setting},
 };
 
 /// The merged texts, and what is found while they are checked.
@@ -60,6 +61,7 @@ impl Check<'_> {
                 kind,
                 url: url.map(|url| HeartbeatUrl::new(url, kind == HeartbeatKind::Plain)),
                 method,
+                expect: self.expect(kind),
                 key: key.as_ref().map(|found| found.key.clone()),
                 key_file,
                 interval,
@@ -80,6 +82,7 @@ impl Check<'_> {
                 },
             },
         };
+        self.surroundings(&sources.environment);
         let effective = self.effective(&settings, &device_origin, key.as_ref());
         (settings, effective)
     }
@@ -151,6 +154,24 @@ impl Check<'_> {
             ));
         }
         (name, Origin::HostName)
+    }
+
+    fn expect(&mut self, kind: HeartbeatKind) -> Option<String> {
+        let key = "heartbeat.expect";
+        let given = self.text(key)?;
+        if given.text.chars().any(char::is_control) {
+            self.refuse(key, &given, "which has a control character in it");
+        } else if given.text.chars().count() > EXPECT_CHARACTERS {
+            self.refuse(key, &given, "which is too long");
+        }
+        if kind == HeartbeatKind::Ispmon {
+            self.warnings.push(format!(
+                "{key} has no effect: it is for plain heartbeats, and ispmon's function always answers \
+                 \"ok\"."
+            ));
+            return None;
+        }
+        Some(given.text)
     }
 
     /// Base and cap of the back-off, neither longer than the interval.

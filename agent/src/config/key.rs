@@ -14,6 +14,9 @@ use super::{
 /// may set longer ones of their own.
 const MOST_BYTES: u64 = 4096;
 
+/// What people and programs put around a text.
+const QUOTES: [char; 8] = ['"', '\'', '`', '“', '”', '„', '‘', '’'];
+
 /// The name of systemd's credential, as in `LoadCredential=heartbeat-key:/etc/ispmon/heartbeat.key`.
 const CREDENTIAL: &str = "heartbeat-key";
 
@@ -28,6 +31,9 @@ pub(super) enum KeyError {
         "is open to other users (its mode is {mode:o}); make it private with: chmod 600 {path}"
     )]
     Open { mode: u32, path: String },
+    /// Quotation marks stand around the key, as they would in a configuration file.
+    #[error("has quotation marks around the key; leave them out, the file holds the key alone")]
+    Quoted,
     /// It holds what no request header can carry, or more than one word.
     #[error(
         "holds more than a key: only letters, digits and marks without spaces, on one line, make \
@@ -70,9 +76,13 @@ pub(super) fn read_credential(
 
 fn key(file: RegularFile) -> Result<Option<FunctionKey>, KeyError> {
     let text = file.read(MOST_BYTES).map_err(KeyError::Unreadable)?;
-    let text = text.trim();
+    // Some editors begin a file with a byte order mark, which is none of its text.
+    let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
         return Ok(None);
+    }
+    if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
+        return Err(KeyError::Quoted);
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(KeyError::BadCharacter);

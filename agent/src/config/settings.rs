@@ -33,6 +33,9 @@ pub struct HeartbeatSettings {
     pub url: Option<HeartbeatUrl>,
     /// The method of a plain heartbeat; heartbeats of kind `ispmon` are always POST.
     pub method: HeartbeatMethod,
+    /// What the answer to a plain heartbeat must be, apart from white space around it; `None` when every
+    /// status of the 200s will do.
+    pub expect: Option<String>,
     /// The function key that authenticates the device.
     pub key: Option<FunctionKey>,
     /// Where the key was read from.
@@ -73,7 +76,8 @@ pub struct ProbeSettings {
 pub enum HeartbeatKind {
     /// ispmon's own function: JSON, announced silence, hand-over of outages.
     Ispmon,
-    /// Any dead-man's switch that is called by its URL; every 2xx is success.
+    /// Any dead-man's switch that is called by its URL; a 2xx is success, unless
+    /// another answer is expected.
     Plain,
 }
 

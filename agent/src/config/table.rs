@@ -45,6 +45,9 @@ pub enum Kind {
     Portal,
 }
 
+/// The most characters of the answer to a plain heartbeat that can be expected.
+pub(super) const EXPECT_CHARACTERS: usize = 100;
+
 /// Lists all settings, in the order in which they are shown.
 pub const SETTINGS: &[Setting] = &[
     Setting {
@@ -79,7 +82,7 @@ A change takes effect at the next start.",
         description: "\
 What answers the heartbeats: \"ispmon\" is this project's own function; \"plain\" is any
 dead-man's switch that is called by its URL (healthchecks.io, an Uptime Kuma push monitor, a
-script of your own), where every answer of 200 to 299 counts as success.",
+script of your own), where an answer of 200 to 299 counts as success.",
     },
     Setting {
         key: "heartbeat.url",
@@ -100,6 +103,17 @@ With kind \"plain\" the URL is a secret and is never shown beyond its host.",
         flag: None,
         description: "\
 The method of a plain heartbeat. Heartbeats of kind \"ispmon\" are always POST.",
+    },
+    Setting {
+        key: "heartbeat.expect",
+        kind: Kind::Text(EXPECT_CHARACTERS),
+        default: "",
+        old_variable: None,
+        flag: None,
+        description: "\
+What a plain heartbeat has to be answered with, apart from white space around it; any other text
+is a failure. When not set, any text will do. Set \"OK\" for healthchecks.io, which answers
+\"OK (not found)\" to a URL that it does not know.",
     },
     Setting {
         key: "heartbeat.key_file",

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::message::{Answer, LINE_BYTES, Request};
+use crate::printable::make_printable;
 
 /// Why a request got no answer.
 #[derive(Debug, Error)]
@@ -61,7 +62,12 @@ pub async fn ask(path: &Path, request: Request, limit: Duration) -> Result<Answe
     if line.is_empty() {
         return Err(AskError::Left(place()));
     }
-    serde_json::from_slice(&line).map_err(|error| AskError::Garbled(place(), error))
+    // Whoever made the socket may have written anything, and a terminal obeys control characters.
+    let answer = serde_json::from_slice(&line).and_then(|mut document| {
+        make_printable(&mut document);
+        serde_json::from_value(document)
+    });
+    answer.map_err(|error| AskError::Garbled(place(), error))
 }
 
 async fn exchange(path: &Path, request: Request) -> io::Result<Vec<u8>> {

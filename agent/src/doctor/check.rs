@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::printable::printable;
+
 /// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,9 +106,9 @@ impl fmt::Display for Report {
         let width = self.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
         for check in &self.checks {
             let Check { name, verdict, detail, action } = check;
-            writeln!(formatter, "{}  {name:width$}  {}", verdict.as_str(), neutral(detail))?;
+            writeln!(formatter, "{}  {name:width$}  {}", verdict.as_str(), printable(detail))?;
             if let Some(action) = action {
-                writeln!(formatter, "      {:width$}  → {}", "", neutral(action))?;
+                writeln!(formatter, "      {:width$}  → {}", "", printable(action))?;
             }
         }
         let count = |verdict| self.count(verdict);
@@ -123,9 +125,4 @@ impl fmt::Display for Report {
             Some(check) => writeln!(formatter, "Begin with: {}.", check.name),
         }
     }
-}
-
-/// On one line, without anything that a terminal would obey: details may quote files.
-fn neutral(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).collect()
 }

@@ -13,7 +13,9 @@ use jiff::tz::TimeZone;
 
 use super::Check;
 use crate::{
+    clock,
     duration::Readable,
+    printable::printable,
     status::{Presence, Status},
 };
 
@@ -36,11 +38,11 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn gather() -> Self {
-        let zone = TimeZone::try_system().ok();
-        Self {
-            synchronised: synchronised(),
-            zone: zone.map(|zone| zone.iana_name().unwrap_or("as /etc/localtime says").to_owned()),
-        }
+        let name = |zone: TimeZone| match std::env::var("TZ") {
+            Ok(tz) => format!("as TZ={} says", printable(&tz)),
+            Err(_) => zone.iana_name().unwrap_or("as /etc/localtime says").to_owned(),
+        };
+        Self { synchronised: synchronised(), zone: clock::zone().map(name) }
     }
 }
 

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::{
         doctor::tests::rows,
-        heartbeat::Outcome,
+        heartbeat::{Outcome, Refusal},
         status::{LastHeartbeat, working_status},
     };
 
@@ -118,7 +118,13 @@ mod tests {
     #[test]
     fn a_heartbeat_that_was_refused_fails_with_the_advice_of_its_outcome() {
         let mut status = working_status();
-        let refused = Outcome::Refused { status: 401, retry_after: None, took: Duration::ZERO };
+        let refused = Outcome::Refused {
+            status: 401,
+            refusal: Refusal::Status,
+            retry_after: None,
+            proof: None,
+            took: Duration::ZERO,
+        };
         let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
         heartbeat.last = Some(LastHeartbeat::new(status.written, &refused));
         insta::assert_snapshot!(shown(&status, Presence::Running).lines().next().unwrap_or_default(), @"FAIL heartbeat: 12 s ago: Heartbeat refused: the answer was 401 Unauthorized. → Check the function key, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too.");

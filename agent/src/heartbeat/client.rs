@@ -1,17 +1,17 @@
 //! The client that sends heartbeats, one connection each.
 
-use std::{env, fmt, net::IpAddr, sync::Arc, time::Duration};
-
-use ispmon_wire::{
-    CLIENT_ADDRESS_HEADER, EXPECTED_HEADER, FUNCTION_KEY_HEADER, Incident, JournalHead,
-    OutageReport, State,
+use std::{
+    env, fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
 };
+
+use ispmon_wire::{FUNCTION_KEY_HEADER, Incident, JournalHead, OutageReport, State};
 use reqwest::{
     Client, Method, Request, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{
-        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER,
-    },
+    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue},
     redirect,
 };
 use rustls::ClientConfig;
@@ -19,30 +19,27 @@ use serde::Serialize;
 use thiserror::Error;
 use tokio::{
     sync::Notify,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
+    answer::{AnswerBody, AnswerHead, ExpectedAnswer},
     failure::{Failure, Peers},
     message::{Enclose, Messages},
     outcome::{Outcome, Way},
     progress::{self, NoteConnected, Phase, Progress},
     proxy::{self, Proxy, ProxyError},
-    retry_after,
-    tls::{self, Roots},
+    tls,
 };
 use crate::{
-    clock,
     config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
     resolver::Resolver,
+    tls::platform_verifier,
 };
 
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
-/// How much of an answer's body is read. The status decides; reading a short body to its end is
-/// only polite.
-const BODY_BYTES: usize = 4 * 1024;
-/// How long the rest of an answer is waited for once its status is known.
-const BODY_LIMIT: Duration = Duration::from_secs(2);
+/// What ispmon's function answers to a heartbeat.
+const FUNCTION_ANSWER: &str = "ok";
 /// The longest limit of one heartbeat, so that no deadline overflows.
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
@@ -59,16 +56,31 @@ pub struct HeartbeatClient {
     url: HeartbeatUrl,
     key: Option<HeaderValue>,
     timeout: Duration,
+    /// What a delivered heartbeat is answered with; `None` when every 2xx will do.
+    expect: Option<String>,
     peers: Peers,
+    /// What an answer's certificate proves.
+    certificate: Certificate,
     messages: Messages,
     returned: Arc<Notify>,
+}
+
+/// What the certificate of whoever answers has to do with the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Certificate {
+    /// There is none: plain HTTP.
+    None,
+    /// It is the other side's, and no other one is shown on the way.
+    OfServer,
+    /// It is the other side's behind that of a proxy.
+    OfServerBehindThatOfProxy,
 }
 
 impl HeartbeatClient {
     /// Prepares heartbeats for `device`, sent since `boot`, by the settings and the environment's
     /// proxy. Names are looked up by `resolver`.
     ///
-    /// Nothing is sent yet. On Linux the trusted roots are read, once.
+    /// Nothing is sent yet. The trusted roots are read from files, unless they were read before.
     ///
     /// # Errors
     /// Every [`ClientError`].
@@ -84,8 +96,8 @@ impl HeartbeatClient {
             |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let proxy = proxy::choose(url, variable)?;
         let encrypted = url.scheme() == "https" || proxy.as_ref().is_some_and(Proxy::is_encrypted);
-        let roots = if encrypted { Roots::Platform } else { Roots::Nobody };
-        let tls = tls::configuration(roots).map_err(ClientError::Tls)?;
+        let verifier = encrypted.then(platform_verifier).transpose();
+        let tls = verifier.and_then(tls::configuration).map_err(ClientError::Tls)?;
         Self::assemble(settings, device, boot, proxy.as_ref(), tls, resolver)
     }
 
@@ -117,9 +129,21 @@ impl HeartbeatClient {
             method,
             key,
             timeout: settings.timeout,
+            expect: match settings.kind {
+                HeartbeatKind::Ispmon => Some(FUNCTION_ANSWER.to_owned()),
+                HeartbeatKind::Plain => settings.expect.clone(),
+            },
             peers: Peers {
                 server: host_and_port(url.expose()),
                 proxy: proxy.map(Proxy::to_string),
+                host: url.expose().host_str().unwrap_or_default().to_owned(),
+            },
+            certificate: match url.expose().scheme() {
+                "https" if proxy.is_some_and(Proxy::is_encrypted) => {
+                    Certificate::OfServerBehindThatOfProxy
+                }
+                "https" => Certificate::OfServer,
+                _ => Certificate::None,
             },
             messages: Messages::new(device, boot),
             returned: Arc::new(Notify::new()),
@@ -132,7 +156,8 @@ impl HeartbeatClient {
     /// `state` and `quiet`, the silence that is announced, are told to ispmon's function only; a
     /// plain heartbeat has no words for them.
     pub async fn send(&self, state: State, quiet: Duration, limit: Duration) -> Outcome {
-        self.exchange(self.request(state, quiet), limit).await
+        let wanted = self.expect.as_deref().map_or(ExpectedAnswer::Anything, ExpectedAnswer::Text);
+        self.exchange(self.request(state, quiet), wanted, limit).await
     }
 
     /// Hands incidents over and waits for the answer, `limit` at most.
@@ -149,16 +174,22 @@ impl HeartbeatClient {
         if self.kind == HeartbeatKind::Plain {
             return None;
         }
+        let wanted = ExpectedAnswer::Accepted(incidents.len());
         let device = Some(self.messages.device().to_owned());
         let report = OutageReport { device, journal, incidents };
         let mut url = self.url.expose().clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().pop().push("outages");
         }
-        Some(self.exchange(self.post(url, &report), limit).await)
+        Some(self.exchange(self.post(url, &report), wanted, limit).await)
     }
 
-    async fn exchange(&self, request: Request, limit: Duration) -> Outcome {
+    async fn exchange(
+        &self,
+        request: Request,
+        wanted: ExpectedAnswer<'_>,
+        limit: Duration,
+    ) -> Outcome {
         let started = Instant::now();
         let took = || Instant::now().saturating_duration_since(started);
         let deadline = started + limit.min(LONGEST_LIMIT);
@@ -166,12 +197,14 @@ impl HeartbeatClient {
         let exchange = progress.follow(self.client.execute(request));
         match timeout_at(deadline, exchange).await {
             Ok(Ok(answer)) => {
-                let outcome = judge(&answer, self.kind, self.peers.proxy.is_some(), took());
-                read_to_end(answer, deadline).await;
-                outcome
+                let proof = self.proof_of_answer(&answer);
+                let head = AnswerHead::of(&answer, self.kind, proof);
+                let body = AnswerBody::read(answer, deadline).await;
+                head.judge(&body, wanted, took())
             }
             Ok(Err(error)) => {
-                Outcome::Failed(Failure::from_error(&error, progress.phase(), &self.peers, took()))
+                let failure = Failure::from_error(&error, progress.phase(), &self.peers, took());
+                Outcome::Failed(failure.with_proof(self.proof_of_failure(&progress)))
             }
             Err(_) => Outcome::Failed(Failure::timed_out(progress.phase(), &self.peers, took())),
         }
@@ -217,6 +250,36 @@ impl HeartbeatClient {
 
     pub(super) fn returned(&self) -> &Notify {
         &self.returned
+    }
+
+    /// What an answer proves, whatever it says.
+    fn proof_of_answer(&self, answer: &Response) -> Option<Way> {
+        let peers: Vec<IpAddr> = answer.remote_addr().iter().map(SocketAddr::ip).collect();
+        self.way(&peers).filter(|_| self.certificate != Certificate::None)
+    }
+
+    /// What a heartbeat proves although it failed: the other side's certificate is good but for this
+    /// device's clock. That of a proxy proves nothing.
+    fn proof_of_failure(&self, progress: &Progress) -> Option<Way> {
+        if self.certificate != Certificate::OfServer || !progress.proved() {
+            return None;
+        }
+        self.way(&progress.addresses())
+    }
+
+    /// The way to the other side, which is one of `peers` unless there is a proxy or its host is an
+    /// address.
+    fn way(&self, peers: &[IpAddr]) -> Option<Way> {
+        let literal: Option<IpAddr> = self.peers.host.trim_matches(['[', ']']).parse().ok();
+        match literal {
+            // Through a proxy, the peer is the proxy.
+            _ if self.peers.proxy.is_some() => Some(match literal.map(Way::to) {
+                Some(Way::Nearby) => Way::Nearby,
+                _ => Way::Unknown,
+            }),
+            Some(address) => Some(Way::to(address)),
+            None => Way::to_one_of(peers),
+        }
     }
 
     fn request(&self, state: State, quiet: Duration) -> Request {
@@ -275,53 +338,6 @@ fn http_client(
     builder.build()
 }
 
-fn judge(answer: &Response, kind: HeartbeatKind, is_proxied: bool, took: Duration) -> Outcome {
-    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    let date = header(DATE.as_str()).and_then(retry_after::date);
-    let status = answer.status();
-    if !status.is_success() {
-        // The other side's date is measured by its own clock, whatever ours says.
-        let now = date.unwrap_or_else(clock::now);
-        let retry_after = header(RETRY_AFTER.as_str());
-        return Outcome::Refused {
-            status: status.as_u16(),
-            retry_after: retry_after.and_then(|value| retry_after::retry_after(value, now)),
-            took,
-        };
-    }
-    let header = |name| header(name).filter(|_| kind == HeartbeatKind::Ispmon);
-    Outcome::Delivered {
-        client_address: header(CLIENT_ADDRESS_HEADER).and_then(|value| value.trim().parse().ok()),
-        expected: match header(EXPECTED_HEADER).map(str::trim) {
-            Some("yes") => Some(true),
-            Some("no") => Some(false),
-            _ => None,
-        },
-        date,
-        // Through a proxy, the peer is the proxy.
-        way: match answer.remote_addr() {
-            Some(peer) if !is_proxied => Way::to(peer.ip()),
-            _ => Way::Unknown,
-        },
-        took,
-    }
-}
-
-/// Reads what is left of a short answer, so that the connection ends in order.
-async fn read_to_end(mut answer: Response, deadline: Instant) {
-    let reading = async {
-        let mut rest = BODY_BYTES;
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            rest = rest.saturating_sub(chunk.len());
-            if rest == 0 {
-                break;
-            }
-        }
-    };
-    // Its status is known, so nothing that happens here matters.
-    let _ = timeout_at(deadline, timeout(BODY_LIMIT, reading)).await;
-}
-
 fn sensitive(key: &str) -> Result<HeaderValue, ClientError> {
     let mut value = HeaderValue::from_str(key).map_err(|_| ClientError::Key)?;
     value.set_sensitive(true);
@@ -344,6 +360,7 @@ impl Resolve for LookUps {
             progress::reached(Phase::Resolving);
             let deadline = progress::deadline().unwrap_or_else(|| Instant::now() + LONGEST_LIMIT);
             let addresses: Vec<IpAddr> = resolver.resolve(name.as_str(), deadline).await?;
+            progress::found(&addresses);
             progress::reached(Phase::Connecting);
             Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
         })

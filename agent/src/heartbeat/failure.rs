@@ -1,13 +1,13 @@
 //! Why a heartbeat was not answered: one table from the errors of all layers to kinds and
 //! sentences.
 
+mod tls;
+
 use std::{error::Error, fmt, io, time::Duration};
 
-use jiff::Timestamp;
 use rustix::io::Errno;
-use rustls::{CertificateError, pki_types::UnixTime};
 
-use super::progress::Phase;
+use super::{outcome::Way, progress::Phase};
 use crate::{duration::Readable, resolver::ResolveError};
 
 /// A heartbeat that was not answered. Its Display is a sentence for people, without any secret.
@@ -17,6 +17,10 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The time from the first look-up to the failure.
     pub took: Duration,
+    /// What was proved before it failed ([`Outcome::proof`](super::Outcome::proof)).
+    pub(super) proof: Option<Way>,
+    /// Whether it is the proxy that was not reached, or went no further.
+    pub(super) is_of_proxy: bool,
     reason: String,
 }
 
@@ -104,6 +108,8 @@ pub(super) struct Peers {
     pub(super) server: String,
     /// The proxy's address without credentials, when there is one.
     pub(super) proxy: Option<String>,
+    /// The other side's host alone, as it is looked up.
+    pub(super) host: String,
 }
 
 impl Peers {
@@ -142,7 +148,8 @@ impl Failure {
                 format!("{server} accepted the connection but did not answer"),
             ),
         };
-        Self { kind, took, reason }
+        let is_of_proxy = peers.proxy.is_some() && phase < Phase::Securing;
+        Self { kind, took, proof: None, is_of_proxy, reason }
     }
 
     /// The failure behind an error of the HTTP client, which stopped in `phase`.
@@ -159,7 +166,17 @@ impl Failure {
             .rev()
             .find_map(|cause| classify(*cause, phase, peers))
             .unwrap_or_else(|| (FailureKind::Other, innermost(error)));
-        Self { kind, took, reason }
+        // A proxy that looks no names up leaves the other side's name to this device.
+        let is_of_host = causes.iter().any(|cause| {
+            cause.downcast_ref::<ResolveError>().is_some_and(|error| error.name() == peers.host)
+        });
+        let is_of_proxy = peers.proxy.is_some() && phase < Phase::Securing && !is_of_host;
+        Self { kind, took, proof: None, is_of_proxy, reason }
+    }
+
+    /// The same with what was proved before it failed.
+    pub(super) fn with_proof(self, proof: Option<Way>) -> Self {
+        Self { proof, ..self }
     }
 }
 
@@ -196,7 +213,7 @@ fn classify(
         return Some((resolve_kind(error), error.to_string()));
     }
     if let Some(error) = cause.downcast_ref::<rustls::Error>() {
-        return Some(tls(error, &peers.server));
+        return Some(tls::classify(error, &peers.server));
     }
     if let Some(error) = cause.downcast_ref::<hyper::Error>() {
         return http(error, &peers.server);
@@ -317,103 +334,6 @@ fn proxy(text: &str, proxy: &str) -> Option<(FailureKind, String)> {
             FailureKind::ProxyRefused,
             format!("{proxy} was reached but would not connect further ({reason})"),
         )),
-    }
-}
-
-fn tls(error: &rustls::Error, server: &str) -> (FailureKind, String) {
-    match error {
-        rustls::Error::InvalidCertificate(problem) => certificate(problem, server),
-        rustls::Error::InvalidMessage(_) => {
-            (FailureKind::TlsHandshake, format!("what {server} answered is not TLS"))
-        }
-        rustls::Error::AlertReceived(alert) => {
-            (FailureKind::TlsHandshake, format!("{server} refused the TLS handshake ({alert:?})"))
-        }
-        error => {
-            (FailureKind::TlsHandshake, format!("the TLS handshake with {server} failed ({error})"))
-        }
-    }
-}
-
-fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String) {
-    use CertificateError as Problem;
-
-    match problem {
-        // The second is a certificate in the name of a trusted signer that it never signed.
-        Problem::UnknownIssuer | Problem::BadSignature => (
-            FailureKind::TlsUntrusted,
-            format!("the certificate of {server} is not signed by anybody whom this system trusts"),
-        ),
-        Problem::Expired => {
-            (FailureKind::TlsExpired, format!("the certificate of {server} has expired"))
-        }
-        Problem::ExpiredContext { time, not_after } => (
-            FailureKind::TlsExpired,
-            format!(
-                "the certificate of {server} expired on {} (it is {} by the clock of this device)",
-                Moment(*not_after),
-                Moment(*time)
-            ),
-        ),
-        Problem::NotValidYet => {
-            (FailureKind::TlsNotYetValid, format!("the certificate of {server} is not valid yet"))
-        }
-        Problem::NotValidYetContext { time, not_before } => (
-            FailureKind::TlsNotYetValid,
-            format!(
-                "the certificate of {server} is not valid before {} (it is {} by the clock of this device)",
-                Moment(*not_before),
-                Moment(*time)
-            ),
-        ),
-        Problem::NotValidForName => {
-            (FailureKind::TlsWrongName, format!("the certificate of {server} is for another host"))
-        }
-        Problem::NotValidForNameContext { presented, .. } => (
-            FailureKind::TlsWrongName,
-            format!("the certificate of {server} is for another host{}", Names(presented)),
-        ),
-        problem => (
-            FailureKind::TlsCertificate,
-            format!("the certificate of {server} cannot be accepted ({problem})"),
-        ),
-    }
-}
-
-/// A time of a certificate, such as `2026-01-31 12:00:00 UTC`.
-struct Moment(UnixTime);
-
-impl fmt::Display for Moment {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX);
-        match Timestamp::from_second(seconds) {
-            Ok(time) => write!(formatter, "{}", time.strftime("%Y-%m-%d %H:%M:%S UTC")),
-            Err(_) => write!(formatter, "{seconds} s after 1970"),
-        }
-    }
-}
-
-/// The hosts that a certificate is for. A stranger wrote them, so there are bounds.
-struct Names<'a>(&'a [String]);
-
-impl Names<'_> {
-    const MOST: usize = 3;
-    const CHARACTERS: usize = 80;
-}
-
-impl fmt::Display for Names<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().take(Self::MOST).map(|name| {
-            // `DnsName("example.net")` is how rustls lists a name.
-            let name = name.split('"').nth(1).unwrap_or(name);
-            name.chars().filter(|character| !character.is_control()).take(Self::CHARACTERS)
-        });
-        let shown: Vec<String> = shown.map(Iterator::collect).collect();
-        match (shown.is_empty(), self.0.len() > Self::MOST) {
-            (true, _) => Ok(()),
-            (false, false) => write!(formatter, ": {}", shown.join(", ")),
-            (false, true) => write!(formatter, ": {} and others", shown.join(", ")),
-        }
     }
 }
 

@@ -6,60 +6,126 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 
 use super::failure::{Failure, FailureKind};
-use crate::{duration::Readable, probe::Family};
+use crate::{
+    duration::Readable,
+    printable::shortened,
+    probe::{Family, Link, Route, link},
+};
+
+/// How much of an answer that was not expected a sentence shows, in characters.
+const SHOWN_CHARACTERS: usize = 60;
 
 /// What came of one heartbeat. Its Display is a sentence for people, without any secret.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The other side answered with a status of the 200s.
+    /// The other side answered with a status of the 200s, and as was expected.
     Delivered {
         /// The address that the cloud saw the heartbeat come from, when the answer names it.
         client_address: Option<IpAddr>,
         /// Whether an alert rule watches this device, when the answer says so.
         expected: Option<bool>,
-        /// The time of the other side's clock, in whole seconds, when the answer names it.
+        /// The time of the other side's clock, in whole seconds, when the answer names one that can be
+        /// and was proof: anybody on the way may set a clock by an answer that was not.
         date: Option<Timestamp>,
-        /// How it travelled.
-        way: Way,
-        /// The time from the first look-up to the answer's head.
+        /// What the answer proves ([`Outcome::proof`]).
+        proof: Option<Way>,
+        /// The time from the first look-up to the end of the answer.
         took: Duration,
     },
-    /// The other side answered, but with another status: the line works, the heartbeat does not
-    /// count.
+    /// The other side answered, but not as was expected: the heartbeat does not count.
     Refused {
         /// The status of the answer.
         status: u16,
+        /// What was not expected.
+        refusal: Refusal,
         /// How long the other side asks to be left alone, as it said it: unbounded.
         retry_after: Option<Duration>,
-        /// The time from the first look-up to the answer's head.
+        /// What the answer proves ([`Outcome::proof`]).
+        proof: Option<Way>,
+        /// The time from the first look-up to the end of the answer.
         took: Duration,
     },
     /// No answer came.
     Failed(Failure),
 }
 
-/// How a heartbeat travelled, and so what it proves.
+/// What was wrong with an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its status is none of the 200s.
+    Status,
+    /// It comes from Azure in the place of an app that somebody stopped.
+    AppStopped,
+    /// Its status is one of the 200s, but what it says is not what was expected: a service that does not
+    /// know this device, or a login page.
+    OtherAnswer {
+        /// What was expected, as a phrase.
+        expected: String,
+        /// How it began, safe to print; empty when it said nothing.
+        answer: String,
+    },
+}
+
+impl Refusal {
+    /// The refusal of an answer that said something else than was expected.
+    pub(super) fn other_answer(expected: impl Into<String>, answer: &str) -> Self {
+        let answer = shortened(answer.trim(), SHOWN_CHARACTERS);
+        Self::OtherAnswer { expected: expected.into(), answer }
+    }
+}
+
+/// How an answer travelled, and so what it proves when its certificate was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Over the internet by this address family: both work.
     Internet(Family),
-    /// Over the internet by a family that nobody knows: through a proxy, or the system does not say.
+    /// Over the internet by a family that nobody knows: through a proxy, or one of several addresses of
+    /// both families.
     Unknown,
-    /// To this machine or to one in its own network, which proves nothing about the internet.
+    /// From this machine or one in its own network, which proves nothing about the internet.
     Nearby,
 }
 
 impl Way {
-    /// The way to a peer without a proxy. Nearby are loopback, link-local and private addresses
-    /// (RFC 1918, RFC 3927, RFC 4193).
+    /// The way to a peer without a proxy, as the kernel sends there now.
     pub fn to(peer: IpAddr) -> Self {
-        let is_nearby = match peer.to_canonical() {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        Self::judge(peer, &link::link_to(peer), || link::link_to(elsewhere(peer)))
+    }
+
+    /// Nearby are loopback, link-local, private and shared addresses (RFC 1918, RFC 3927, RFC 4193,
+    /// RFC 6598), and whatever the kernel reaches without a router, unless through a tunnel, although
+    /// it has one for the rest of the internet: a line without any, such as PPP, reaches everything so.
+    fn judge(peer: IpAddr, link: &Link, rest: impl FnOnce() -> Link) -> Self {
+        let is_own_network = match peer.to_canonical() {
+            IpAddr::V4(v4) => {
+                let [first, second, ..] = v4.octets();
+                let is_shared = first == 100 && second & 0xc0 == 64;
+                v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared
+            }
             IpAddr::V6(v6) => {
                 v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local()
             }
         };
+        let is_on_link = |route: &Route| route.gateway.is_none() && !route.tunnel;
+        let is_nearby = is_own_network
+            || link.route().is_some_and(|route| {
+                is_on_link(route)
+                    && rest().route().is_none_or(|rest| {
+                        rest.gateway.is_some() || rest.interface != route.interface
+                    })
+            });
         if is_nearby { Self::Nearby } else { Self::Internet(Family::of(peer)) }
+    }
+
+    /// What is common to the ways to some addresses, one of which was taken: nothing without any.
+    pub(super) fn to_one_of(peers: &[IpAddr]) -> Option<Self> {
+        let mut ways = peers.iter().map(|peer| Self::to(*peer));
+        let first = ways.next()?;
+        Some(ways.fold(first, |common, way| match (common, way) {
+            _ if common == way => way,
+            (Self::Nearby, _) | (_, Self::Nearby) => Self::Nearby,
+            _ => Self::Unknown,
+        }))
     }
 
     /// The family, when it is known.
@@ -71,8 +137,35 @@ impl Way {
     }
 }
 
+/// An address of the internet in the family of `peer`; nothing is sent there. Which one does not matter,
+/// as long as nobody has a route of its own for it.
+fn elsewhere(peer: IpAddr) -> IpAddr {
+    match Family::of(peer) {
+        Family::Ipv4 => IpAddr::V4(std::net::Ipv4Addr::new(1, 1, 1, 1)),
+        Family::Ipv6 => {
+            IpAddr::V6(std::net::Ipv6Addr::new(0x2606, 0x4700, 0x4700, 0, 0, 0, 0, 0x1111))
+        }
+    }
+}
+
 impl Outcome {
-    /// The time from the first look-up to the answer's head, or to the failure.
+    /// Whether the other side took it.
+    pub fn delivered(&self) -> bool {
+        matches!(self, Self::Delivered { .. })
+    }
+
+    /// What it proves about the line, and by which way: something only when the other side proved by a
+    /// verified certificate that it is who it is, whatever it then answered. A certificate whose only
+    /// fault is that it is not valid yet by this device's clock proves as much, although such a heartbeat
+    /// fails.
+    pub fn proof(&self) -> Option<Way> {
+        match self {
+            Self::Delivered { proof, .. } | Self::Refused { proof, .. } => *proof,
+            Self::Failed(failure) => failure.proof,
+        }
+    }
+
+    /// The time from the first look-up to the end of the answer, or to the failure.
     pub fn took(&self) -> Duration {
         match self {
             Self::Delivered { took, .. } | Self::Refused { took, .. } => *took,
@@ -85,42 +178,74 @@ impl Outcome {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Delivered { .. } => None,
-            Self::Refused { status, .. } => match status {
-                300..=399 => Some(
+            Self::Refused { status, refusal, .. } => match (refusal, status) {
+                (Refusal::AppStopped, _) => Some(
+                    "Start it: in the Azure portal, or with `az functionapp start`. The function key \
+                     has nothing to do with it.",
+                ),
+                (Refusal::OtherAnswer { .. }, _) => Some(
+                    "Check `heartbeat.url`: the other side does not know it, or a login page of this \
+                     network answered in its place.",
+                ),
+                (Refusal::Status, 300..=399) => Some(
                     "Redirects are not followed: set `heartbeat.url` to the final address, or \
                      sign in if this network has a login page.",
                 ),
-                401 | 403 => Some(
+                (Refusal::Status, 401 | 403) => Some(
                     "Check the function key, or the whole URL if it is a plain heartbeat. An app \
                      that is just starting may answer so too.",
                 ),
-                404 | 405 => Some(
+                (Refusal::Status, 404 | 405) => Some(
                     "Check the path of `heartbeat.url`. An app that is just starting may answer \
                      so too.",
                 ),
-                _ => None,
+                (Refusal::Status, 407) => Some(PROXY_ADVICE),
+                (Refusal::Status, _) => None,
             },
-            Self::Failed(failure) => match failure.kind {
-                FailureKind::NameUnknown => Some("Check the host name in `heartbeat.url`."),
-                FailureKind::ConnectForbidden => Some(
-                    "Check the firewall of this device, that of the router, and the sandbox of \
-                     the agent's service.",
-                ),
-                FailureKind::ProxyRefused => Some("Check the proxy settings in the environment."),
-                FailureKind::TlsExpired | FailureKind::TlsNotYetValid => {
-                    Some("Check the clock of this device.")
-                }
-                FailureKind::TlsUntrusted => Some(
-                    "Either something on this network reads encrypted traffic, or this system's \
-                     list of trusted roots lacks one.",
-                ),
-                FailureKind::TlsWrongName => Some(
-                    "Check the host name in `heartbeat.url`; a login page of this network may \
-                     answer in its place.",
-                ),
-                _ => None,
-            },
+            Self::Failed(failure) => failure_advice(failure),
         }
+    }
+}
+
+const PROXY_ADVICE: &str = "Check the proxy in the agent's environment (https_proxy, http_proxy or \
+                            all_proxy), or take it out of there.";
+
+fn failure_advice(failure: &Failure) -> Option<&'static str> {
+    use FailureKind as Kind;
+
+    match failure.kind {
+        Kind::ResolveTimeout
+        | Kind::NameUnknown
+        | Kind::ResolveFailed
+        | Kind::ConnectRefused
+        | Kind::HostUnreachable
+        | Kind::ConnectTimeout
+        | Kind::ConnectFailed
+        | Kind::ProxyRefused
+            if failure.is_of_proxy =>
+        {
+            Some(PROXY_ADVICE)
+        }
+        Kind::ProxyRefused => Some(PROXY_ADVICE),
+        Kind::NameUnknown => Some("Check the host name in `heartbeat.url`."),
+        Kind::ConnectForbidden => Some(
+            "Check the firewall of this device, that of the router, and the sandbox of the agent's \
+             service.",
+        ),
+        Kind::TlsExpired | Kind::TlsNotYetValid => Some("Check the clock of this device."),
+        Kind::TlsUntrusted => Some(
+            "Either something on this network reads encrypted traffic, or this system's list of \
+             trusted roots lacks one.",
+        ),
+        Kind::TlsWrongName => Some(
+            "Check the host name in `heartbeat.url`; a login page of this network may answer in its \
+             place.",
+        ),
+        Kind::TlsCertificate => Some(
+            "The server needs another certificate; a login page of this network may answer in its \
+             place.",
+        ),
+        _ => None,
     }
 }
 
@@ -135,10 +260,20 @@ impl fmt::Display for Outcome {
             Self::Delivered { took, .. } => {
                 write!(formatter, "Heartbeat delivered in {}.", Readable(*took))
             }
-            Self::Refused { status, retry_after, .. } => {
+            Self::Refused { status, refusal, retry_after, .. } => {
                 write!(formatter, "Heartbeat refused: the answer was {}", Status(*status))?;
+                match refusal {
+                    Refusal::Status => {}
+                    Refusal::AppStopped => formatter.write_str(", because the app is stopped")?,
+                    Refusal::OtherAnswer { expected, answer } if answer.is_empty() => {
+                        write!(formatter, ", but empty in place of {expected}")?;
+                    }
+                    Refusal::OtherAnswer { expected, answer } => {
+                        write!(formatter, ", but \"{answer}\" in place of {expected}")?;
+                    }
+                }
                 match retry_after {
-                    Some(wait) => write!(formatter, ", to be tried again in {}.", Readable(*wait)),
+                    Some(wait) => write!(formatter, ", and asks to wait {}.", Readable(*wait)),
                     None => formatter.write_str("."),
                 }
             }
@@ -166,12 +301,25 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, retry_after: Option<Duration>) -> Outcome {
-        Outcome::Refused { status, retry_after, took: Duration::ZERO }
+        refused_with(status, Refusal::Status, retry_after)
+    }
+
+    fn refused_with(status: u16, refusal: Refusal, retry_after: Option<Duration>) -> Outcome {
+        Outcome::Refused { status, refusal, retry_after, proof: None, took: Duration::ZERO }
+    }
+
+    fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> Link {
+        let gateway = gateway.map(|gateway| gateway.parse().expect("an address"));
+        let interface = interface.to_owned();
+        Link::Routed(Route { interface, index: 2, source: None, gateway, tunnel })
     }
 
     #[test]
     fn what_goes_to_the_own_network_proves_nothing_about_the_internet() {
-        let way = |peer: &str| Way::to(peer.parse().expect("an address"));
+        let by_router = || routed("eth0", Some("192.168.1.1"), false);
+        let way = |peer: &str| {
+            Way::judge(peer.parse().expect("an address"), &by_router(), || unreachable!())
+        };
         for nearby in [
             "127.0.0.1",
             "::1",
@@ -179,6 +327,8 @@ mod tests {
             "10.0.0.2",
             "172.16.5.5",
             "169.254.1.1",
+            "100.64.0.9",
+            "100.127.255.1",
             "fe80::1",
             "fd00::1",
             "::ffff:192.168.1.7",
@@ -186,8 +336,43 @@ mod tests {
             assert_eq!(way(nearby), Way::Nearby, "{nearby}");
         }
         assert_eq!(way("20.50.60.70"), Way::Internet(Family::Ipv4));
+        assert_eq!(way("100.128.0.1"), Way::Internet(Family::Ipv4));
         assert_eq!(way("2603:1020::70"), Way::Internet(Family::Ipv6));
         assert_eq!(Way::Internet(Family::Ipv6).family(), Some(Family::Ipv6));
+    }
+
+    #[test]
+    fn a_global_address_is_nearby_where_it_needs_no_router_and_the_internet_does() {
+        let on_link = |interface| routed(interface, None, false);
+        let by_router = |interface| routed(interface, Some("fe80::1"), false);
+        for (link, rest, expected) in [
+            (on_link("eth0"), by_router("eth0"), Way::Nearby),
+            // This machine itself.
+            (on_link("lo"), by_router("eth0"), Way::Nearby),
+            (on_link("eth0"), Link::NoRoute, Way::Nearby),
+            (on_link("eth0"), on_link("wwan0"), Way::Nearby),
+            // A modem that takes everything.
+            (on_link("ppp0"), on_link("ppp0"), Way::Internet(Family::Ipv6)),
+            (routed("wg0", None, true), by_router("eth0"), Way::Internet(Family::Ipv6)),
+            (by_router("eth0"), by_router("eth0"), Way::Internet(Family::Ipv6)),
+            // The route has gone since the answer came.
+            (Link::NoRoute, Link::NoRoute, Way::Internet(Family::Ipv6)),
+        ] {
+            let peer = "2001:db8::7".parse().expect("an address");
+            assert_eq!(Way::judge(peer, &link, || rest.clone()), expected, "{link:?} {rest:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_that_could_lead_nearby_proves_nothing() {
+        let common = |peers: &[&str]| {
+            let peers: Vec<IpAddr> =
+                peers.iter().map(|peer| peer.parse().expect("an address")).collect();
+            Way::to_one_of(&peers)
+        };
+        assert_eq!(common(&[]), None);
+        assert_eq!(common(&["127.0.0.1"]), Some(Way::Nearby));
+        assert_eq!(common(&["192.168.1.7", "127.0.0.1"]), Some(Way::Nearby));
     }
 
     #[test]
@@ -196,7 +381,7 @@ mod tests {
             client_address: Some("203.0.113.7".parse().expect("an address")),
             expected: None,
             date: None,
-            way: Way::Unknown,
+            proof: Some(Way::Unknown),
             took: Duration::from_millis(132),
         };
         insta::assert_snapshot!(delivered, @"Heartbeat delivered in 132 ms; the cloud saw it come from 203.0.113.7.");
@@ -204,8 +389,27 @@ mod tests {
         insta::assert_snapshot!(refused(599, None), @"Heartbeat refused: the answer was 599.");
         insta::assert_snapshot!(
             refused(429, Some(Duration::from_secs(90))),
-            @"Heartbeat refused: the answer was 429 Too Many Requests, to be tried again in 1 min 30 s."
+            @"Heartbeat refused: the answer was 429 Too Many Requests, and asks to wait 1 min 30 s."
         );
+        insta::assert_snapshot!(
+            refused_with(403, Refusal::AppStopped, None),
+            @"Heartbeat refused: the answer was 403 Forbidden, because the app is stopped."
+        );
+        for (answer, sentence) in [
+            (
+                "OK (not found)",
+                "Heartbeat refused: the answer was 200 OK, but \"OK (not found)\" in place of \"OK\".",
+            ),
+            ("", "Heartbeat refused: the answer was 200 OK, but empty in place of \"OK\"."),
+            (
+                "\u{1b}[2J<html>\n<title>Please log in to the wireless network of this hotel, then go on",
+                "Heartbeat refused: the answer was 200 OK, but \"[2J<html><title>Please log in to the \
+                 wireless network of thi…\" in place of \"OK\".",
+            ),
+        ] {
+            let outcome = refused_with(200, Refusal::other_answer("\"OK\"", answer), None);
+            assert_eq!(outcome.to_string(), sentence);
+        }
     }
 
     #[test]
@@ -214,5 +418,7 @@ mod tests {
         assert!(refused(401, None).advice().is_some_and(|advice| advice.contains("key")));
         assert!(refused(404, None).advice().is_some_and(|advice| advice.contains("path")));
         assert_eq!(refused(503, None).advice(), None);
+        let stopped = refused_with(403, Refusal::AppStopped, None);
+        assert!(stopped.advice().is_some_and(|advice| advice.contains("az functionapp start")));
     }
 }

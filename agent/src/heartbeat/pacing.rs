@@ -10,9 +10,13 @@ use crate::config::settings::HeartbeatSettings;
 
 /// How far a heartbeat is moved from its place, as a part of the interval, either way.
 const JITTER: f64 = 0.1;
-/// The longest time for which another side's `Retry-After` is obeyed. Whoever asks for more is more
-/// likely wrong than busy, and a device that is silent for hours raises a false alarm.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// The longest time for which the other side's `Retry-After` is obeyed: a day, the longest silence that
+/// a device can announce. Whoever asks for more is more likely wrong than busy.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// The same of an answer that was no proof: anybody on the way may have given it.
+const LONGEST_UNPROVED_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// How far a try after a refusal is moved at most.
+const LONGEST_JITTER: Duration = Duration::from_mins(5);
 /// The time over which the devices of one town spread their first heartbeats when its line returns.
 const RETURN_SPREAD: Duration = Duration::from_secs(3);
 
@@ -26,8 +30,8 @@ const RETURN_SPREAD: Duration = Duration::from_secs(3);
 /// 3. After one that failed without an answer, [`Backoff`] decides; it never waits longer than the
 ///    interval.
 /// 4. After an answer that was a refusal, at least one interval passes, and as much more as the
-///    answer asked for, up to an hour; up to 10 % is added so that those who were refused together
-///    do not return together.
+///    answer asked for, up to a day, or up to an hour where it was no proof; up to 10 %, 5 minutes
+///    at most, is added so that those who were refused together do not return together.
 #[derive(Clone, Debug)]
 pub struct Pacing {
     interval: Duration,
@@ -67,10 +71,15 @@ impl Pacing {
                 };
                 gap.saturating_sub(now.saturating_duration_since(sent))
             }
-            Outcome::Refused { retry_after, .. } => {
+            Outcome::Refused { retry_after, proof, .. } => {
                 self.backoff.interrupted();
-                let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-                self.interval.max(asked).mul_f64(1.0 + JITTER * self.random.f64())
+                let longest = if proof.is_some() {
+                    LONGEST_RETRY_AFTER
+                } else {
+                    LONGEST_UNPROVED_RETRY_AFTER
+                };
+                let wait = self.interval.max(retry_after.unwrap_or_default().min(longest));
+                wait + wait.mul_f64(JITTER).min(LONGEST_JITTER).mul_f64(self.random.f64())
             }
             Outcome::Failed(_) => self.backoff.failed(&mut self.random),
         }
@@ -89,7 +98,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::heartbeat::tests::{delivered, failed, refused, settings};
+    use crate::heartbeat::{
+        Way,
+        tests::{delivered, failed, refused, settings},
+    };
 
     const INTERVAL: Duration = Duration::from_mins(1);
 
@@ -158,13 +170,20 @@ mod tests {
         #[test]
         fn a_refusal_is_followed_no_sooner_than_asked_and_within_bounds(
             seed: u64,
-            asked_s in prop::option::of(0_u64..=u64::MAX),
+            asked_s in prop::option::of(prop_oneof![0_u64..=200_000, 0_u64..=u64::MAX]),
+            proved: bool,
         ) {
             let asked = asked_s.map(Duration::from_secs);
             let now = Instant::now();
-            let wait = begun(seed).after(&refused(429, asked), now, now);
-            let least = asked.unwrap_or_default().clamp(INTERVAL, LONGEST_RETRY_AFTER);
-            prop_assert!(wait >= least && wait <= least.mul_f64(1.1), "{wait:?}");
+            let mut answer = refused(429, asked);
+            if let Outcome::Refused { proof, .. } = &mut answer {
+                *proof = proved.then_some(Way::Unknown);
+            }
+            let wait = begun(seed).after(&answer, now, now);
+            let longest = Duration::from_hours(if proved { 24 } else { 1 });
+            let least = asked.unwrap_or_default().clamp(INTERVAL, longest);
+            let most = (least.mul_f64(1.1)).min(least + Duration::from_mins(5));
+            prop_assert!(wait >= least && wait <= most, "{wait:?}");
         }
 
         #[test]

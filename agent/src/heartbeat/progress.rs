@@ -5,9 +5,10 @@
 
 use std::{
     future::Future,
+    net::IpAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
@@ -22,7 +23,7 @@ tokio::task_local! {
 }
 
 /// The part of a heartbeat that has begun and not yet ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
     /// The host's name is being looked up.
@@ -40,6 +41,18 @@ pub(super) enum Phase {
 pub(super) struct Progress {
     phase: AtomicU8,
     deadline: Instant,
+    seen: Mutex<Seen>,
+}
+
+/// What a heartbeat has met on its way.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The addresses that its name was found to have.
+    addresses: Vec<IpAddr>,
+    /// Why the certificate that is being verified is not valid yet, while all else about it is good.
+    not_yet_valid: Option<rustls::Error>,
+    /// Whether the owner of such a certificate has proved that it is.
+    proved: bool,
 }
 
 impl Progress {
@@ -47,7 +60,8 @@ impl Progress {
     ///
     /// It begins with connecting: a host that is an address is never looked up.
     pub(super) fn new(deadline: Instant) -> Arc<Self> {
-        Arc::new(Self { phase: AtomicU8::new(Phase::Connecting as u8), deadline })
+        let phase = AtomicU8::new(Phase::Connecting as u8);
+        Arc::new(Self { phase, deadline, seen: Mutex::default() })
     }
 
     /// Runs the heartbeat in whose course everything is noted here.
@@ -60,6 +74,46 @@ impl Progress {
         let phase = self.phase.load(Ordering::Relaxed);
         [Phase::Resolving, Phase::Connecting, Phase::Securing, Phase::Asking][usize::from(phase)]
     }
+
+    /// The addresses that the name was found to have; none of a host that is an address.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        self.seen().addresses.clone()
+    }
+
+    /// Whether the handshake failed for nothing but a certificate that is not valid yet, whose owner
+    /// signed it.
+    pub(super) fn proved(&self) -> bool {
+        self.seen().proved
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes the addresses that the name of the current heartbeat's host, or of its proxy, has.
+pub(super) fn found(addresses: &[IpAddr]) {
+    let _ = PROGRESS.try_with(|progress| progress.seen().addresses = addresses.to_vec());
+}
+
+/// Notes that the certificate is good but for its time, until the handshake's signature is verified.
+/// Outside of a heartbeat nobody would look at it again, so the error comes back.
+pub(super) fn not_yet_valid(error: rustls::Error) -> Result<(), rustls::Error> {
+    let noted = PROGRESS.try_with(|progress| {
+        progress.seen().not_yet_valid = Some(error.clone());
+    });
+    noted.map_err(|_| error)
+}
+
+/// Fails the handshake whose signature is good when its certificate is not valid yet.
+pub(super) fn signed() -> Result<(), rustls::Error> {
+    let error = PROGRESS.try_with(|progress| {
+        let mut seen = progress.seen();
+        let error = seen.not_yet_valid.take();
+        seen.proved |= error.is_some();
+        error
+    });
+    error.ok().flatten().map_or(Ok(()), Err)
 }
 
 /// Notes that the current heartbeat has reached a phase.

@@ -104,6 +104,13 @@ fn parse(variable: &'static str, value: &str) -> Result<Proxy, ProxyError> {
     let unreadable = || ProxyError::Unreadable { variable };
     let with_scheme =
         if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    // These marks end the part that names the host, so that one in a password would make a host of what
+    // stands before it.
+    let authority = with_scheme.split_once("://").map_or("", |(_, rest)| rest);
+    let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
+    if authority[end..].contains('@') {
+        return Err(ProxyError::Unescaped { variable });
+    }
     let uri: Uri = with_scheme.parse().map_err(|_| unreadable())?;
     let scheme = uri.scheme_str().ok_or_else(unreadable)?.to_ascii_lowercase();
     if !matches!(scheme.as_str(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") {
@@ -113,13 +120,21 @@ fn parse(variable: &'static str, value: &str) -> Result<Proxy, ProxyError> {
     if authority.host().is_empty() {
         return Err(unreadable());
     }
-    let port = if scheme == "https" { DEFAULT_TLS_PORT } else { DEFAULT_PORT };
-    let credentials = authority.as_str().rsplit_once('@').map(|(credentials, _)| credentials);
+    let (credentials, place) = match authority.as_str().rsplit_once('@') {
+        Some((credentials, place)) => (Some(credentials), place),
+        None => (None, authority.as_str()),
+    };
+    let port = match place.strip_prefix(authority.host()).map(|rest| rest.strip_prefix(':')) {
+        Some(None) if scheme == "https" => DEFAULT_TLS_PORT,
+        Some(None) => DEFAULT_PORT,
+        Some(Some(port)) => port.parse().ok().filter(|port| *port != 0).ok_or_else(unreadable)?,
+        None => return Err(unreadable()),
+    };
     Ok(Proxy {
         scheme,
         credentials: credentials.map(str::to_owned),
         host: authority.host().to_owned(),
-        port: authority.port_u16().unwrap_or(port),
+        port,
     })
 }
 
@@ -131,6 +146,15 @@ pub enum ProxyError {
         "the environment variable {variable} does not hold an address such as http://proxy.example:3128"
     )]
     Unreadable {
+        /// The variable's name.
+        variable: &'static str,
+    },
+    /// Its user name or password holds a mark that ends them.
+    #[error(
+        "the environment variable {variable} holds a user name or password with a \"#\", \"/\" or \"?\" in \
+         it; write that as %23, %2F or %3F"
+    )]
+    Unescaped {
         /// The variable's name.
         variable: &'static str,
     },
@@ -235,6 +259,8 @@ mod tests {
             ("SOCKS5H://proxy.lan", "socks5h://proxy.lan:1080"),
             ("http://me:p%40ss@proxy.lan:3128", "http://me:p%40ss@proxy.lan:3128"),
             ("http://[2001:db8::1]:3128", "http://[2001:db8::1]:3128"),
+            ("http://me:p%23ss@proxy.lan:3128/", "http://me:p%23ss@proxy.lan:3128"),
+            ("http://proxy.lan/?x#y", "http://proxy.lan:1080"),
         ] {
             let proxy = proxy_of("https://example.net/", &[("https_proxy", value)]);
             assert_eq!(proxy.as_deref(), Some(complete), "{value}");
@@ -249,6 +275,24 @@ mod tests {
                 .to_string()
         };
         insta::assert_snapshot!(refused("http://user:secret@"), @"the environment variable HTTPS_PROXY does not hold an address such as http://proxy.example:3128");
+        for value in [
+            "http://user:sec#ret@proxy.lan",
+            "http://user:sec/ret@proxy.lan:3128",
+            "user:sec?ret@proxy.lan",
+            "http://user@lan:sec#ret@proxy.lan",
+        ] {
+            assert_eq!(
+                refused(value),
+                "the environment variable HTTPS_PROXY holds a user name or password with a \"#\", \"/\" or \
+                 \"?\" in it; write that as %23, %2F or %3F",
+                "{value}"
+            );
+        }
+        for value in
+            ["http://proxy.lan:31a28", "http://proxy.lan:", "proxy.lan:0", "proxy.lan:99999"]
+        {
+            assert!(refused(value).contains("does not hold an address"), "{value}");
+        }
         insta::assert_snapshot!(refused("ftp://user:secret@proxy.lan"), @"the environment variable HTTPS_PROXY asks for a proxy that speaks ftp; known are http, https, socks4, socks4a, socks5 and socks5h");
     }
 

@@ -5,9 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::SOURCE_DATE;
+
 /// Reads a `Date`. All three formats of RFC 9110 are understood; anything else counts as absent.
 pub(super) fn date(value: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(value.trim()).ok()?).ok()
+}
+
+/// Whether the other side's clock can be right: it shows no time before this source was written, nor one
+/// of more than 20 years after.
+pub(super) fn is_possible(date: Timestamp) -> bool {
+    let newest = SOURCE_DATE.as_second().saturating_add(20 * 366 * 86_400);
+    (SOURCE_DATE.as_second()..=newest).contains(&date.as_second())
 }
 
 /// Reads a `Retry-After`: seconds, or a date that is compared with `now`. One that has passed means
@@ -53,6 +62,18 @@ mod tests {
             ("soon", None),
         ] {
             assert_eq!(retry_after(value, now()), seconds.map(Duration::from_secs), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_can_be_right_for_twenty_years_after_this_source() {
+        for (text, possible) in [
+            (NOW, false),
+            ("Wed, 06 Jan 2027 08:49:37 GMT", true),
+            ("Sun, 06 Jan 2036 08:49:37 GMT", true),
+            ("Fri, 06 Jan 2090 08:49:37 GMT", false),
+        ] {
+            assert_eq!(date(text).map(is_possible), Some(possible), "{text}");
         }
     }
 

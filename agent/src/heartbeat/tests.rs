@@ -2,20 +2,16 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use super::{
-    failure::Peers,
-    progress::Phase,
-    proxy::Proxy,
-    tls::{self, Roots},
-    *,
-};
+use rustls::pki_types::CertificateDer;
+
+use super::{failure::Peers, progress::Phase, proxy::Proxy, *};
 use crate::{
     config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
     resolver::Resolver,
+    tls::verifier_of,
 };
 
-#[path = "../../tests/common/certificates.rs"]
-pub(super) mod certificates;
+pub(super) use crate::tls::certificates;
 #[path = "../../tests/common/server.rs"]
 pub(super) mod server;
 
@@ -25,6 +21,7 @@ pub(super) fn settings(url: &str) -> HeartbeatSettings {
         kind: HeartbeatKind::Ispmon,
         url: Some(HeartbeatUrl::new(url.parse().expect("a URL"), false)),
         method: HeartbeatMethod::Get,
+        expect: None,
         key: None,
         key_file: None,
         interval: Duration::from_mins(1),
@@ -36,13 +33,31 @@ pub(super) fn settings(url: &str) -> HeartbeatSettings {
     }
 }
 
+/// A server on the usual port, without a proxy.
+pub(super) fn peers(host: &str) -> Peers {
+    Peers { server: format!("{host}:443"), proxy: None, host: host.to_owned() }
+}
+
+/// Who may vouch for a server.
+pub(super) enum Roots {
+    /// Nobody.
+    Nobody,
+    /// Only these.
+    Only(Vec<CertificateDer<'static>>),
+}
+
 /// A client with these settings, roots and proxy, whatever the environment says.
 pub(super) fn client(
     settings: &HeartbeatSettings,
     roots: Roots,
     proxy: Option<&Proxy>,
 ) -> HeartbeatClient {
-    let tls = tls::configuration(roots).expect("a TLS configuration");
+    let verifier = match roots {
+        Roots::Nobody => None,
+        Roots::Only(roots) if roots.is_empty() => None,
+        Roots::Only(roots) => Some(verifier_of(roots).expect("they are certificates")),
+    };
+    let tls = tls::configuration(verifier).expect("a TLS configuration");
     HeartbeatClient::assemble(settings, "dl-home", "b00t", proxy, tls, Arc::new(Resolver::new()))
         .expect("a client")
 }
@@ -52,17 +67,23 @@ pub(super) fn delivered() -> Outcome {
         client_address: None,
         expected: None,
         date: None,
-        way: crate::heartbeat::Way::Unknown,
+        proof: Some(Way::Unknown),
         took: Duration::ZERO,
     }
 }
 
 pub(super) fn refused(status: u16, retry_after: Option<Duration>) -> Outcome {
-    Outcome::Refused { status, retry_after, took: Duration::ZERO }
+    Outcome::Refused {
+        status,
+        refusal: Refusal::Status,
+        retry_after,
+        proof: None,
+        took: Duration::ZERO,
+    }
 }
 
 pub(super) fn failed() -> Outcome {
-    let peers = Peers { server: "example.net:443".to_owned(), proxy: None };
+    let peers = peers("example.net");
     Outcome::Failed(Failure::timed_out(Phase::Connecting, &peers, Duration::from_secs(30)))
 }
 

@@ -1,64 +1,97 @@
-//! TLS for the life of a client: provider, trusted roots, resumption.
+//! TLS for the life of a client: trusted roots, resumption, and what is noted of a handshake.
 
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, NamedGroup, RootCertStore,
+    ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme,
     client::{
         ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
         Tls13ClientSessionValue,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
 use super::progress::{self, Phase};
-use crate::tls::platform_verifier;
+use crate::tls::{Validity, judge, provider};
 
 /// How many sessions are remembered for resumption. rustls counts eight for each server, and there
 /// are two at most: the other side and a proxy.
 const REMEMBERED_SESSIONS: usize = 16;
 
-/// Who may vouch for a server.
-pub(super) enum Roots {
-    /// The roots that the operating system trusts. On Linux they are read once, from
-    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` where those are set; on macOS the system judges every
-    /// certificate itself.
-    Platform,
-    /// Nobody: no connection of this client is encrypted. A system without any roots can do that
-    /// too.
-    Nobody,
-    /// Only these, for tests.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests have roots of their own"))]
-    Only(Vec<CertificateDer<'static>>),
-}
-
-/// Makes a configuration with the ring provider, which nothing else needs to install.
+/// Makes a configuration in which `verifier` judges who is vouched for, or nobody is: no connection of
+/// such a client is encrypted, and a system without any roots can do that too.
 ///
 /// # Errors
-/// The platform's roots cannot be read, there are none, or a root is not a certificate.
-pub(super) fn configuration(roots: Roots) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let builder = match roots {
-        Roots::Platform => {
-            builder.dangerous().with_custom_certificate_verifier(platform_verifier()?)
+/// The versions of TLS are none that the provider knows.
+pub(super) fn configuration(
+    verifier: Option<Arc<dyn ServerCertVerifier>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions()?;
+    let builder = match verifier {
+        Some(verifier) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Witness(verifier)))
         }
-        Roots::Nobody => builder.with_root_certificates(RootCertStore::empty()),
-        Roots::Only(certificates) => {
-            let mut store = RootCertStore::empty();
-            for certificate in certificates {
-                store.add(certificate)?;
-            }
-            builder.with_root_certificates(store)
-        }
+        None => builder.with_root_certificates(RootCertStore::empty()),
     };
     let mut configuration = builder.with_no_client_auth();
     configuration.resumption = Resumption::store(Arc::new(Sessions {
         memory: ClientSessionMemoryCache::new(REMEMBERED_SESSIONS),
     }));
     Ok(configuration)
+}
+
+/// Judges certificates as strictly as any client, and notes of one that is not valid yet whether it
+/// proves the server all the same: the line works then, and the clock is wrong.
+///
+/// A certificate can be copied by anybody, the signature over the handshake cannot. So a certificate
+/// that is good but for its time passes until that signature is verified, and fails then.
+#[derive(Debug)]
+struct Witness(Arc<dyn ServerCertVerifier>);
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Validity::NotYet(error) =
+            judge(&*self.0, certificate, intermediates, name, ocsp, now)?
+        {
+            progress::not_yet_valid(error)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let valid = self.0.verify_tls12_signature(message, certificate, signature)?;
+        progress::signed()?;
+        Ok(valid)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let valid = self.0.verify_tls13_signature(message, certificate, signature)?;
+        progress::signed()?;
+        Ok(valid)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Remembers sessions, and notes when a handshake begins: rustls asks for its hint before the first

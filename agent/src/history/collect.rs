@@ -9,6 +9,7 @@ use crate::{
     clock::Stamp,
     journal::{Digest, Entry, Record, is_same_device},
     outage::{Gap, GapCause, Incident, IncidentId},
+    printable::printable,
 };
 
 /// For how long a record may end before `now` although the agent runs: it notes each minute that it
@@ -130,9 +131,9 @@ impl Collector {
         self.first.get_or_insert(record.at);
         let before = self.last.replace(record.at);
         match record.entry {
-            Entry::ChainStarted { device, .. } => self.begin(device, before, record.at),
+            Entry::ChainStarted { device, .. } => self.begin(&device, before, record.at),
             Entry::AgentStarted { device, .. } => {
-                self.begin(device, before, record.at);
+                self.begin(&device, before, record.at);
                 if let Some(since) = self.stopped.take() {
                     self.between_runs.push((Some(GapCause::Stopped), since, record.at));
                 }
@@ -160,7 +161,8 @@ impl Collector {
 
     /// A run of a device begins. Where it has another name than before, nobody goes on with what the
     /// record left open: that ends where it was last watched, and a gap follows.
-    fn begin(&mut self, device: String, before: Option<Stamp>, at: Stamp) {
+    fn begin(&mut self, device: &str, before: Option<Stamp>, at: Stamp) {
+        let device = printable(device).into_owned();
         if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
             for (_, incident) in self.incidents.values_mut() {
                 let last = incident.segments.last().map_or(incident.started, |last| last.to);

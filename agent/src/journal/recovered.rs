@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use ispmon_wire::comparison_key;
+
 use super::{
     alive::Alive,
     record::{Entry, Record},
@@ -200,7 +202,7 @@ fn last_run(last: Stamp, stopped: bool, alive: Option<Alive>, now: Stamp) -> Las
 
 /// Whether two names mean one device: trimmed and in lower case, as everywhere.
 pub(crate) fn is_same_device(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
+    comparison_key(one) == comparison_key(other)
 }
 
 #[cfg(test)]
@@ -218,6 +220,15 @@ mod tests {
             format!("00000000-0000-0000-0000-0000000000{boot:02}").parse().expect("a boot id");
         let wall: Timestamp = wall.parse().expect("a time");
         Stamp { boot, boot_ms: second * 1_000, wall }
+    }
+
+    #[test]
+    fn devices_are_compared_as_the_cloud_compares_them() {
+        for (one, other, same) in
+            [("dl-home", " DL-Home ", true), ("ΟΔΟΣ", "οδοσ", true), ("dl-home", "dl-home2", false)]
+        {
+            assert_eq!(super::is_same_device(one, other), same, "{one} {other}");
+        }
     }
 
     fn pause(at: Stamp, time: Duration) -> Record {

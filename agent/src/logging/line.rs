@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tracing::Level;
 
 use super::ReadVariable;
-use crate::event::Fields;
+use crate::{event::Fields, printable::is_unsafe};
 
 /// The longest text of one line in bytes; longer ones are cut. With it the queue is bounded too.
 const TEXT_BYTES: usize = 4_096;
@@ -109,7 +109,7 @@ fn colour(level: Level) -> &'static str {
 fn neutral(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || changes_layout(character) {
+        if is_unsafe(character) {
             // Writing to a String cannot fail.
             let _ = write!(result, "{}", character.escape_default());
         } else {
@@ -117,10 +117,6 @@ fn neutral(text: &str) -> String {
         }
     }
     result
-}
-
-fn changes_layout(character: char) -> bool {
-    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -65,6 +65,8 @@ impl Writer {
     fn write(&mut self, line: &Line) {
         match self {
             Self::Text(file, style) => {
+                // This thread may wait for a disk.
+                clock::look_at_zone();
                 let text = line.render(*style, &clock::local_zone());
                 let _ = write_all(file, text.as_bytes());
             }

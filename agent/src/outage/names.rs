@@ -54,7 +54,12 @@ enum State {
         /// A look-up has succeeded; whether that was the truth the servers must tell.
         is_lookup_good: bool,
     },
-    Failing { broken: Broken, since: Stamp, servers: Run, lookups: Run },
+    Failing {
+        broken: Broken,
+        since: Stamp,
+        servers: Run,
+        lookups: Run,
+    },
 }
 
 /// The last answers of one kind that agree.

@@ -6,20 +6,20 @@
 //! address, and a root that the operating system trusts must vouch for it. No server name is sent,
 //! because an address is none (RFC 6066, section 3).
 //!
+//! A certificate that only begins later proves as much, because nobody but its owner can sign with it: a
+//! start in 1970 is no outage. That heartbeats fail for it has a cause of its own.
+//!
 //! Sessions are resumed: only the holder of the keys that the first, verified handshake proved can go on
 //! with one, so a resumed session is proof as well, for a quarter of the bytes.
 //!
 //! A handshake completed is closed by a reset ([`tcp`](super::tcp) says why), a second later: a server
 //! sends the tickets for the next session only after the end of the handshake.
 
-mod dated;
-
 use std::{sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, Error, ProtocolVersion,
     client::{ClientSessionMemoryCache, Resumption, danger::ServerCertVerifier},
-    crypto::ring,
     pki_types::ServerName,
 };
 use tokio::{
@@ -30,13 +30,15 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use self::dated::Dated;
 use super::{
     AnchorAnswer, AnchorEnd, Interface,
     link::AnchorPath,
     tcp::{self, CONNECT_LIMIT},
 };
-use crate::{clock::Stamp, tls::platform_verifier};
+use crate::{
+    clock::Stamp,
+    tls::{ProofVerifier, platform_verifier, provider, read_roots_again},
+};
 
 /// A proof fails for good after this time, counted from the start of the connect.
 pub const PROOF_LIMIT: Duration = Duration::from_secs(4);
@@ -103,7 +105,9 @@ impl Prover {
     }
 
     fn read_if_due(&self) {
+        let mut again = false;
         let begins = self.state.send_if_modified(|state| {
+            again = matches!(state, State::Failed(..));
             let is_due = match state {
                 State::NotRead => true,
                 State::Failed(since, _) => since.elapsed() >= RETRY_ROOTS_AFTER,
@@ -119,6 +123,9 @@ impl Prover {
         }
         let state = Arc::clone(&self.state);
         let read = move || {
+            if again {
+                read_roots_again();
+            }
             let made = platform_verifier().and_then(configuration);
             state.send_replace(match made {
                 Ok(configuration) => State::Ready(Arc::new(configuration)),
@@ -140,10 +147,10 @@ impl Default for Prover {
 }
 
 fn configuration(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, Error> {
-    let mut configuration = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut configuration = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Dated::new(verifier)))
+        .with_custom_certificate_verifier(Arc::new(ProofVerifier(verifier)))
         .with_no_client_auth();
     let sessions = ClientSessionMemoryCache::new(REMEMBERED_SESSIONS);
     configuration.resumption = Resumption::store(Arc::new(sessions));

@@ -10,6 +10,7 @@ use crate::{
     duration::Readable,
     history::{Account, Figures, PastIncident, Quality},
     outage::{Observation, Party},
+    printable::printable,
 };
 
 /// The table of incidents, oldest first, and of gaps when the view lists them.
@@ -259,8 +260,8 @@ fn one_incident(
             [
                 time(*at),
                 words::probe(seen.probe).to_owned(),
-                neutral(&seen.target),
-                neutral(&seen.answer),
+                printable(&seen.target).into_owned(),
+                printable(&seen.answer).into_owned(),
                 milliseconds(seen),
             ]
         });
@@ -292,11 +293,6 @@ fn short_id(id: &str) -> String {
 
 fn with_notes(text: &str, notes: &[String]) -> String {
     if notes.is_empty() { text.to_owned() } else { format!("{text} ({})", notes.join(", ")) }
-}
-
-/// What comes out of the record was said by others: a terminal must not obey it.
-fn neutral(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 /// Columns as wide as their widest cell, the last one as it comes.

@@ -1,11 +1,14 @@
 //! What is worth saying about an outcome, given those before it.
 
-use std::time::Duration;
+use std::{
+    mem::{Discriminant, discriminant},
+    time::Duration,
+};
 
 use crate::{
     config::settings::HeartbeatUrl,
     event::Event,
-    heartbeat::{FailureKind, Outcome},
+    heartbeat::{FailureKind, Outcome, Refusal},
 };
 
 /// Turns outcomes into events, so that the log is quiet while nothing changes.
@@ -34,7 +37,7 @@ struct Streak {
 /// Failures of one kind look alike to the reader of a log.
 #[derive(Debug, PartialEq)]
 enum Kind {
-    Refused(u16),
+    Refused(u16, Discriminant<Refusal>),
     Failed(FailureKind),
 }
 
@@ -82,8 +85,8 @@ impl Observer {
                 }
                 events
             }
-            Outcome::Refused { status, .. } => {
-                vec![self.failed(outcome, Kind::Refused(*status), wait, now)]
+            Outcome::Refused { status, refusal, .. } => {
+                vec![self.failed(outcome, Kind::Refused(*status, discriminant(refusal)), wait, now)]
             }
             Outcome::Failed(failure) => {
                 vec![self.failed(outcome, Kind::Failed(failure.kind), wait, now)]
@@ -122,17 +125,17 @@ mod tests {
 
     fn delivered(expected: Option<bool>) -> Outcome {
         let took = Duration::from_millis(132);
-        Outcome::Delivered {
-            client_address: None,
-            expected,
-            date: None,
-            way: crate::heartbeat::Way::Unknown,
-            took,
-        }
+        Outcome::Delivered { client_address: None, expected, date: None, proof: None, took }
     }
 
     fn refused(status: u16) -> Outcome {
-        Outcome::Refused { status, retry_after: None, took: Duration::ZERO }
+        Outcome::Refused {
+            status,
+            refusal: Refusal::Status,
+            retry_after: None,
+            proof: None,
+            took: Duration::ZERO,
+        }
     }
 
     /// The kinds of the events, one observation a second.

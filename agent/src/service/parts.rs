@@ -147,12 +147,15 @@ impl Running {
             closed: Arc::clone(&closed),
             monitor: messages.clone(),
         });
+        let publisher = publisher(&status_dir);
+        // Before the status says that an agent runs: whoever reads that may pause it at once.
+        let control = Control::open(&status_dir).await;
         let parts = monitor::Parts {
             clock: clock.clone(),
             resolver: Arc::clone(&resolver),
             journal: journal.clone(),
             recovered,
-            publisher: publisher(&status_dir),
+            publisher,
             state_dir,
             returned: Arc::clone(&returned),
             closed,
@@ -168,7 +171,7 @@ impl Running {
             requests,
             reloader: Reloader::new(load),
             logging,
-            control: Control::open(&status_dir).await,
+            control,
             sleep: Watcher::start(),
             returned,
             beats: Beats { messages, delivered },

@@ -5,7 +5,11 @@ use std::{future, io, sync::Arc, thread};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::config::{ConfigError, Loaded};
+use crate::{
+    clock,
+    config::{ConfigError, Loaded},
+    tls,
+};
 
 /// Reads the configuration as at the start: the same places, the same flags.
 pub type Load = dyn Fn() -> Result<Loaded, ConfigError> + Send + Sync;
@@ -44,7 +48,12 @@ impl Reloader {
         thread::Builder::new()
             .name("reload".to_owned())
             // Nobody waits for the result when the agent leaves.
-            .spawn(move || drop(sender.send(load())))
+            .spawn(move || {
+                // Both may have changed since, and reading them may wait for a disk as well.
+                tls::read_roots_again();
+                clock::look_at_zone();
+                drop(sender.send(load()));
+            })
             .map_err(ReloadError)?;
         self.running = Some(receiver);
         Ok(())

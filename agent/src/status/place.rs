@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::Status;
+use crate::printable::make_printable;
 
 /// The name of the file in its folder.
 pub const FILE_NAME: &str = "status.json";
@@ -85,7 +86,12 @@ pub fn read(folder: &Path) -> Result<Option<Status>, ReadError> {
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(ReadError::Unreadable(path, error)),
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| ReadError::Garbled(path, error))
+    // What stands in the file may come from outside, and a terminal obeys control characters.
+    let status = serde_json::from_slice(&bytes).and_then(|mut document| {
+        make_printable(&mut document);
+        serde_json::from_value(document)
+    });
+    status.map(Some).map_err(|error| ReadError::Garbled(path, error))
 }
 
 fn content(file: File) -> io::Result<Vec<u8>> {

@@ -35,8 +35,6 @@ pub fn render(status: &Status, view: &View<'_>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write_all(status, view, &mut text);
-    // What stands in the file may come from outside, and a terminal obeys control characters.
-    text.retain(|character| character == '\n' || !character.is_control());
     text
 }
 

@@ -3,5 +3,9 @@
 mod doctor;
 mod pause;
 mod place;
+#[path = "../common/record.rs"]
+#[allow(dead_code, reason = "these tests use a part")]
+mod record;
 mod running;
 mod status;
+mod terminal;

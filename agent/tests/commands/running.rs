@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     net::TcpListener,
     process::{Child, Stdio},
     thread,
@@ -92,6 +93,43 @@ fn an_agent_is_paused_and_goes_on_again() {
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     agent.wait_for("it goes on", |json| json["status"]["condition"] != "paused");
     assert_eq!(agent.run(&["resume"]).output, "The agent was not paused.\n");
+}
+
+#[test]
+fn an_agent_listens_as_soon_as_its_status_says_that_it_runs() {
+    let mut agent = Agent::start();
+    for _ in 0..10 {
+        agent.end(Signal::KILL);
+        let file = agent.place.state_dir().join("status.json");
+        fs::remove_file(&file).expect("it was there");
+        let _ = fs::remove_file(agent.place.socket());
+        agent.child = spawn(&agent.place);
+        let deadline = Instant::now() + PATIENCE;
+        while !file.exists() {
+            assert!(Instant::now() < deadline, "the agent writes its status");
+            thread::yield_now();
+        }
+        let connected = std::os::unix::net::UnixStream::connect(agent.place.socket());
+        assert!(connected.is_ok(), "{connected:?}");
+    }
+}
+
+#[test]
+fn an_agent_that_is_making_its_socket_is_waited_for() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    let mut command = place.command(&["resume"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the program starts");
+    // It asks in vain until it finds this; its first look may come before or after.
+    let listener = std::os::unix::net::UnixListener::bind(place.socket()).expect("a socket");
+    let (mut client, _) = listener.accept().expect("a client");
+    let mut request = [0; 512];
+    let _ = client.read(&mut request).expect("a request");
+    client.write_all(b"{\"answer\":\"not_paused\"}\n").expect("an answer");
+    drop(client);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "The agent was not paused.\n");
 }
 
 #[test]

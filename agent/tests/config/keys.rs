@@ -28,6 +28,30 @@ fn the_key_is_read_from_its_file_and_trimmed() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_key() {
+    let place = place_with_key("\u{feff}a-key\r\n", 0o600);
+    assert_eq!(key(&place).as_deref(), Some("a-key"));
+    for empty in ["", "\u{feff}", "\u{feff}\r\n"] {
+        assert_eq!(key(&place_with_key(empty, 0o600)), None, "{empty:?}");
+    }
+}
+
+#[test]
+fn quotation_marks_around_the_key_are_refused_in_clear_words() {
+    for quoted in ["\"a-key\"", "'a-key'", "“a-key”", "\u{feff}\"a-key\"\r\n", "\"a-key", "a-key'"]
+    {
+        let problems = place_with_key(quoted, 0o600).problems();
+        assert!(
+            problems.ends_with(
+                "has quotation marks around the key; leave them out, the file holds the key alone"
+            ),
+            "{quoted}: {problems}"
+        );
+        assert!(!problems.contains("a-key"), "{problems}");
+    }
+}
+
+#[test]
 fn an_empty_key_file_means_no_key_and_is_warned_of() {
     let place = place_with_key(" \n", 0o600);
     assert_eq!(key(&place), None);

@@ -1,6 +1,8 @@
 //! What the agent makes of its configuration, from the outside: files, variables and flags go in,
 //! settings or a complete list of problems come out.
 
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod dotenv;
 mod keys;
 mod place;
@@ -9,4 +11,5 @@ mod problems;
 mod program;
 mod sample;
 mod secrets;
+mod surroundings;
 mod urls;

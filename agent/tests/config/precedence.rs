@@ -83,6 +83,7 @@ fn every_setting_has_a_variable() {
             "heartbeat.kind" => "plain",
             "heartbeat.url" => "http://127.0.0.1:7071/api/ping",
             "heartbeat.method" => "POST",
+            "heartbeat.expect" => "OK",
             "heartbeat.key_file" => "/dev/null/nothing",
             "state_dir" => "/srv/ispmon",
             "probe.anchors" => "192.0.2.1, 192.0.2.2, [2001:db8::1]:8443",

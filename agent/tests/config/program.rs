@@ -56,6 +56,7 @@ interval = 10
     heartbeat.kind  ispmon  default
     heartbeat.url  https://dl.example/api/ping  [folder]/agent.toml, line 3
     heartbeat.method  GET  default
+    heartbeat.expect  (not set)  default
     heartbeat.key_file  [folder]/heartbeat.key  [folder]/agent.toml, line 4
     heartbeat.interval  10s  [folder]/agent.toml, line 5
     heartbeat.timeout  5 s  variable ISPMON_HEARTBEAT_TIMEOUT

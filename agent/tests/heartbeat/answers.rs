@@ -40,7 +40,7 @@ fn refusals_are_told_with_their_status_and_what_to_do() {
     assert!(unauthorized.contains("the answer was 401 Unauthorized."), "{unauthorized}");
     assert!(unauthorized.contains("Check the function key"), "{unauthorized}");
     let busy = refused("429 Too Many Requests\r\nRetry-After: 90").errors;
-    assert!(busy.contains("429 Too Many Requests, to be tried again in 1 min 30 s."), "{busy}");
+    assert!(busy.contains("429 Too Many Requests, and asks to wait 1 min 30 s."), "{busy}");
     let broken = refused("500 Internal Server Error").errors;
     assert!(broken.contains("the answer was 500 Internal Server Error."), "{broken}");
 }
@@ -77,12 +77,61 @@ fn a_server_that_hangs_is_left_when_the_time_is_over() {
 }
 
 #[test]
-fn an_endless_body_does_not_matter() {
+fn an_endless_body_is_read_to_no_end() {
     let server = Server::with(|connection, _| {
         connection.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         repeat(connection, b"10\r\n0123456789abcdef\r\n")
     });
-    assert_eq!(ping(&server.url("/"), &[]).code, Some(0));
+    let pinged = ping(&server.url("/"), &[]);
+    assert_eq!(pinged.code, Some(1), "{pinged:?}");
+    assert!(pinged.errors.contains("…\" in place of \"ok\"."), "{pinged:?}");
+    let plain = [("ISPMON_HEARTBEAT_KIND", "plain"), ("ISPMON_HEARTBEAT_KEY_FILE", "")];
+    assert_eq!(ping(&server.url("/"), &plain).code, Some(0), "any text will do");
+}
+
+fn answering(status: &str, body: &str) -> Server {
+    let length = body.len();
+    Server::answering(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"))
+}
+
+#[test]
+fn a_login_page_is_no_delivery() {
+    let page = "<html>\u{1b}]0;owned\u{7}<title>Please log in</title></html>";
+    let pinged = ping(&answering("200 OK", page).url("/api/ping"), &[]);
+    assert_eq!(pinged.code, Some(1), "{pinged:?}");
+    let told =
+        "200 OK, but \"<html>]0;owned<title>Please log in</title></html>\" in place of \"ok\".";
+    assert!(pinged.errors.contains(told), "{pinged:?}");
+}
+
+#[test]
+fn a_dead_mans_switch_that_does_not_know_the_url_is_a_failure() {
+    for (expect, code) in [("", 0), ("OK", 1)] {
+        let server = answering("200 OK", "OK (not found)");
+        let plain = [
+            ("ISPMON_HEARTBEAT_KIND", "plain"),
+            ("ISPMON_HEARTBEAT_KEY_FILE", ""),
+            ("ISPMON_HEARTBEAT_EXPECT", expect),
+        ];
+        let pinged = ping(&server.url("/8a3f"), &plain);
+        assert_eq!(pinged.code, Some(code), "{pinged:?}");
+        let told = "but \"OK (not found)\" in place of \"OK\". Check `heartbeat.url`";
+        assert_eq!(pinged.errors.contains(told), code == 1, "{pinged:?}");
+    }
+    let server = answering("200 OK", "OK");
+    let plain = [
+        ("ISPMON_HEARTBEAT_KIND", "plain"),
+        ("ISPMON_HEARTBEAT_KEY_FILE", ""),
+        ("ISPMON_HEARTBEAT_EXPECT", "OK"),
+    ];
+    assert_eq!(ping(&server.url("/8a3f"), &plain).code, Some(0));
+}
+
+#[test]
+fn a_stopped_app_is_not_taken_for_a_wrong_key() {
+    let page = "<title>Web App - Unavailable</title><h1>Error 403 - This web app is stopped.</h1>";
+    let errors = ping(&answering("403 Site Disabled", page).url("/api/ping"), &[]).errors;
+    assert!(errors.contains("403 Forbidden, because the app is stopped. Start it:"), "{errors}");
 }
 
 #[test]

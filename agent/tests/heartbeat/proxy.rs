@@ -35,6 +35,40 @@ fn heartbeats_for_this_machine_never_do() {
 }
 
 #[test]
+fn a_password_that_breaks_the_proxys_address_is_refused_with_advice() {
+    let pinged = ping(
+        "https://func.example/api/ping",
+        &[("https_proxy", "http://user:pa#ss@127.0.0.1:3128")],
+    );
+    assert_eq!(pinged.code, Some(78), "{pinged:?}");
+    assert!(pinged.errors.contains("write that as %23, %2F or %3F"), "{pinged:?}");
+    assert!(!pinged.errors.contains("pa#ss"), "{pinged:?}");
+}
+
+#[test]
+fn a_proxy_that_is_not_reached_leads_to_advice_about_the_proxy() {
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("its address").port()
+    };
+    let closed = Server::answering("");
+    for (proxy, told) in [
+        // A name that can exist nowhere (RFC 6761, section 6.4).
+        ("http://proxy.invalid:3128".to_owned(), "proxy.invalid"),
+        ("socks5://proxy.invalid:1080".to_owned(), "the proxy socks5://proxy.invalid:1080"),
+        (format!("http://127.0.0.1:{port}"), "refused the connection"),
+        (format!("socks5h://127.0.0.1:{port}"), "no connection to the proxy"),
+        (format!("http://127.0.0.1:{}", closed.port()), "would not connect further"),
+    ] {
+        let pinged = ping("https://203.0.113.1/api/ping", &[("https_proxy", &proxy)]);
+        assert_eq!(pinged.code, Some(1), "{proxy}: {pinged:?}");
+        assert!(pinged.errors.contains(told), "{proxy}: {pinged:?}");
+        assert!(pinged.errors.contains("Check the proxy in the agent's environment"), "{pinged:?}");
+        assert!(!pinged.errors.contains("heartbeat.url"), "{proxy}: {pinged:?}");
+    }
+}
+
+#[test]
 fn a_proxy_that_cannot_be_used_is_told_without_its_password() {
     let pinged =
         ping("https://func.example/api/ping", &[("https_proxy", "ftp://me:s3cret@proxy.example")]);

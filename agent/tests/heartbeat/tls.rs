@@ -1,6 +1,6 @@
 //! Heartbeats by TLS, with certificates that are good and bad.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use crate::{
     certificates::Authority,
@@ -16,6 +16,11 @@ fn ping_tls(
     years: std::ops::Range<i32>,
     trusted: &str,
 ) -> Option<Pinged> {
+    ping_server(issuer.server(name, years), trusted)
+}
+
+/// The same with any configuration of the server.
+fn ping_server(configuration: Arc<rustls::ServerConfig>, trusted: &str) -> Option<Pinged> {
     if !cfg!(target_os = "linux") {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),
@@ -23,9 +28,8 @@ fn ping_tls(
         );
         return None;
     }
-    let server = Server::with_tls(issuer.server(name, years), |connection, _| {
-        connection.write_all(OK.as_bytes())
-    });
+    let server =
+        Server::with_tls(configuration, |connection, _| connection.write_all(OK.as_bytes()));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let roots = folder.path().join("roots.pem");
     fs::write(&roots, trusted).expect("the roots are written");
@@ -69,6 +73,16 @@ fn other_bad_certificates_are_told_apart() {
         assert_eq!(pinged.code, Some(1), "{pinged:?}");
         assert!(pinged.errors.contains(told), "{pinged:?}");
     }
+}
+
+#[test]
+fn the_certificate_of_an_authority_is_refused_in_plain_words() {
+    let authority = Authority::new("A");
+    let configuration = authority.server_with_authority("localhost");
+    let Some(pinged) = ping_server(configuration, &authority.root_pem()) else { return };
+    assert_eq!(pinged.code, Some(1), "{pinged:?}");
+    assert!(pinged.errors.contains("is that of an authority and not of a server."), "{pinged:?}");
+    assert!(!pinged.errors.contains("CaUsed"), "{pinged:?}");
 }
 
 #[test]

@@ -28,13 +28,18 @@ impl Device {
         &self.0
     }
 
-    /// The form in which devices are compared: trimmed, each character in lower case.
-    ///
-    /// Characters are mapped one by one, without regard to their neighbours, as `tolower` of the
-    /// Kusto query language does.
+    /// The form in which devices are compared ([`comparison_key`]).
     pub fn comparison_key(&self) -> String {
-        self.0.trim().chars().flat_map(char::to_lowercase).collect()
+        comparison_key(&self.0)
     }
+}
+
+/// The form in which names of devices are compared everywhere: trimmed, each character in lower case.
+///
+/// Characters are mapped one by one, without regard to their neighbours, as `tolower` of the
+/// Kusto query language does; `str::to_lowercase` makes another sigma of one that ends a word.
+pub fn comparison_key(name: &str) -> String {
+    name.trim().chars().flat_map(char::to_lowercase).collect()
 }
 
 impl From<&str> for Device {

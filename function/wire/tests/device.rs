@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ispmon_wire::{Device, limits};
+use ispmon_wire::{Device, comparison_key, limits};
 use proptest::prelude::*;
 
 #[test]
@@ -35,6 +35,15 @@ fn names_are_compared_trimmed_and_in_lower_case() {
     for (one, other) in [("dl-home", "dl-home2"), ("dl-home", "dl home"), ("büro", "buero")] {
         assert_ne!(Device::from(one), Device::from(other));
     }
+}
+
+#[test]
+fn a_name_alone_has_the_key_of_its_device() {
+    for name in ["dl-home", " DL-Home\t", "ΟΔΟΣ", "İstanbul", "ẞ", "ß"] {
+        assert_eq!(comparison_key(name), Device::from(name).comparison_key(), "{name:?}");
+    }
+    // Neighbours play no part: a sigma at the end is the same letter.
+    assert_eq!(comparison_key("ΟΔΟΣ"), "οδοσ");
 }
 
 #[test]

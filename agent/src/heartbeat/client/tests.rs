@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     config::settings::FunctionKey,
     heartbeat::tests::{
-        certificates::Authority,
+        Roots,
+        certificates::{self, Authority},
         client,
         server::{OK, PATIENCE, Server, repeat, swallow},
         settings,
@@ -80,11 +81,8 @@ async fn outages_are_handed_over_beside_the_heartbeats() {
         segments: Vec::new(),
     };
     let outcome = client.hand_over(None, vec![incident], PATIENCE).await;
-    let way = match outcome.expect("it takes outages") {
-        Outcome::Delivered { way, .. } => way,
-        other => panic!("{other}"),
-    };
-    assert_eq!(way, crate::heartbeat::Way::Nearby);
+    let outcome = outcome.expect("it takes outages");
+    assert!(outcome.delivered(), "{outcome}");
     insta::assert_snapshot!(normal(&server.requests()[0], &server), @r#"
     POST /api/outages HTTP/1.1
     accept: */*
@@ -183,7 +181,7 @@ async fn the_answers_headers_are_understood() {
     };
     assert_eq!(client_address, "2001:db8::7".parse().ok());
     assert_eq!(expected, Some(false));
-    assert_eq!(date.map(jiff::Timestamp::as_second), Some(784_111_777));
+    assert_eq!(date, None, "the time of an answer that proves nothing");
 }
 
 #[tokio::test]
@@ -222,12 +220,47 @@ async fn every_other_status_is_a_refusal_and_redirects_are_not_followed() {
     assert_eq!(target.connections(), 0);
 }
 
+fn expecting(url: &str, expect: &str) -> HeartbeatSettings {
+    HeartbeatSettings { expect: Some(expect.to_owned()), ..plain(url, HeartbeatMethod::Get) }
+}
+
+fn answering(body: &str) -> Server {
+    Server::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
 #[tokio::test]
-async fn the_status_decides_whatever_becomes_of_the_body() {
+async fn only_the_expected_answer_is_a_delivery() {
+    type Settings = fn(&str) -> HeartbeatSettings;
+    let function: Settings = settings;
+    let ok: Settings = |url| expecting(url, "OK");
+    let any: Settings = |url| plain(url, HeartbeatMethod::Get);
+    let cases: [(Settings, &str, Option<&str>); 9] = [
+        (function, "ok", None),
+        (function, " ok\r\n", None),
+        (function, "OK", Some("but \"OK\" in place of \"ok\"")),
+        (function, "", Some("but empty in place of \"ok\"")),
+        (function, "<html>Welcome to our Wi-Fi!</html>", Some("but \"<html>Welcome")),
+        (ok, "OK\n", None),
+        (ok, "OK (not found)", Some("but \"OK (not found)\" in place of \"OK\"")),
+        (ok, "\u{1b}]0;title\u{7}OK", Some("but \"]0;titleOK\" in place of \"OK\"")),
+        (any, "OK (not found)", None),
+    ];
+    for (settings, body, refusal) in cases {
+        let server = answering(body);
+        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
+        assert_eq!(outcome.delivered(), refusal.is_none(), "{body:?}: {outcome}");
+        let words = refusal.unwrap_or_default();
+        assert!(outcome.to_string().contains(words), "{body:?}: {outcome}");
+        assert_eq!(outcome.proof(), None, "anybody can answer plain HTTP");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_judged_by_its_beginning() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let endless = Server::with(move |connection, _| {
         connection.write_all(head.as_bytes())?;
-        repeat(connection, b"400\r\n0123456789abcdef0123456789abcdef\r\n")
+        repeat(connection, b"20\r\n0123456789abcdef0123456789abcdef\r\n")
     });
     let torn = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nok");
     let silent = Server::with(move |connection, _| {
@@ -236,8 +269,114 @@ async fn the_status_decides_whatever_becomes_of_the_body() {
     });
     for server in [endless, torn, silent] {
         let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
-        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+        assert!(matches!(outcome, Outcome::Refused { status: 200, .. }), "{outcome}");
+        let any = plain(&server.url("/"), HeartbeatMethod::Get);
+        let outcome = send(&client(&any, Roots::Nobody, None)).await;
+        assert!(outcome.delivered(), "where any text will do, the status decides: {outcome}");
     }
+}
+
+#[tokio::test]
+async fn outages_are_taken_when_the_function_says_how_many_it_took() {
+    for (body, is_taken) in [
+        ("{\"accepted\":0}", true),
+        ("{\"accepted\":1}", false),
+        ("ok", false),
+        ("<html>Welcome to our Wi-Fi!</html>", false),
+    ] {
+        let server = answering(body);
+        let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
+        let outcome = client.hand_over(None, Vec::new(), PATIENCE).await;
+        let outcome = outcome.expect("it takes outages");
+        assert_eq!(outcome.delivered(), is_taken, "{body}: {outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_app_is_told_from_a_wrong_key() {
+    let page =
+        "<html><title>Web App - Unavailable</title>Error 403 - This web app is stopped.</html>";
+    for (body, advice) in [(page, "az functionapp start"), ("", "Check the function key")] {
+        let server = Server::answering(format!(
+            "HTTP/1.1 403 Site Disabled\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
+        assert!(outcome.advice().is_some_and(|words| words.contains(advice)), "{outcome}");
+        assert_eq!(outcome.to_string().contains("the app is stopped"), !body.is_empty());
+    }
+}
+
+/// What one heartbeat by verified TLS comes to when it is answered so.
+async fn by_tls(
+    authority: &Authority,
+    configuration: Arc<rustls::ServerConfig>,
+    answer: &str,
+) -> Outcome {
+    let answer = answer.to_owned();
+    let server = Server::with_tls(configuration, move |connection, _| {
+        connection.write_all(answer.as_bytes())
+    });
+    let settings = settings(&format!("https://localhost:{}/", server.port()));
+    send(&client(&settings, Roots::Only(vec![authority.root()]), None)).await
+}
+
+#[tokio::test]
+async fn every_answer_by_verified_tls_is_proof_whatever_it_says() {
+    let authority = Authority::new("A");
+    let date = "Date: Wed, 06 Jan 2027 08:49:37 GMT\r\n";
+    for (answer, delivered) in [
+        (format!("HTTP/1.1 200 OK\r\n{date}Content-Length: 2\r\n\r\nok"), true),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno".to_owned(), false),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_owned(), false),
+        ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned(), false),
+    ] {
+        let outcome = by_tls(&authority, authority.server("localhost", 2000..2100), &answer).await;
+        assert_eq!(outcome.delivered(), delivered, "{outcome}");
+        // From this machine itself: it proves the server, and nothing about the internet.
+        assert_eq!(outcome.proof(), Some(Way::Nearby), "{outcome}");
+        if let Outcome::Delivered { date, .. } = outcome {
+            assert_eq!(date.map(jiff::Timestamp::as_second), Some(1_799_225_377));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_proves_its_server_before_its_time_and_not_after() {
+    let authority = Authority::new("A");
+    for (name, years, proof) in [
+        ("localhost", 2100..2101, Some(Way::Nearby)),
+        ("localhost", 2000..2001, None),
+        ("portal.example", 2100..2101, None),
+    ] {
+        let outcome = by_tls(&authority, authority.server(name, years.clone()), OK).await;
+        assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
+        assert_eq!(outcome.proof(), proof, "{name} {years:?}: {outcome}");
+    }
+    let other = Authority::new("B");
+    let outcome = by_tls(&authority, other.server("localhost", 2100..2101), OK).await;
+    assert_eq!(outcome.proof(), None, "{outcome}");
+}
+
+#[tokio::test]
+async fn a_copied_certificate_proves_nothing() {
+    let authority = Authority::new("A");
+    for years in [2000..2100, 2100..2101] {
+        let (certificate, _) = authority.certificate("localhost", years.clone());
+        let (_, key) = authority.certificate("localhost", years);
+        let configuration = certificates::with_any_key(certificate, &key);
+        let outcome = by_tls(&authority, configuration, OK).await;
+        assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
+        assert_eq!(outcome.proof(), None, "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn only_an_answer_is_proof() {
+    let authority = Authority::new("A");
+    let outcome = by_tls(&authority, authority.server("localhost", 2000..2100), "").await;
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
+    assert_eq!(outcome.proof(), None);
 }
 
 #[tokio::test]

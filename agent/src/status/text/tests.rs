@@ -268,10 +268,3 @@ fn times_of_this_boot_follow_a_clock_that_was_set() {
     let text = render(&status, &View { now, zone: &zone, presence: Presence::Running });
     assert!(text.contains("since 2026-11-24 10:56:40+00:00 (4 min 32 s so far)"), "{text}");
 }
-
-#[test]
-fn a_terminal_is_not_told_what_to_do_by_the_file() {
-    let device = "dl\u{1b}[2J-home\u{7}".to_owned();
-    let text = shown(&Status { device, ..status() }, Presence::Running);
-    assert!(text.starts_with("dl[2J-home: "), "{text:?}");
-}

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use ispmon_wire::comparison_key;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ impl Heartbeats {
     ///
     /// Lies in the future while an announced silence lasts.
     pub fn silent_since(&self, device: &str) -> Timestamp {
-        self.last.get(&compared(device)).map_or(self.from, |&(timestamp, quiet_seconds)| {
+        self.last.get(&comparison_key(device)).map_or(self.from, |&(timestamp, quiet_seconds)| {
             timestamp + SignedDuration::from_secs_f64(quiet_seconds)
         })
     }
@@ -69,11 +70,6 @@ pub fn tenths(minutes: f64) -> f64 {
     (minutes * 10.0).floor() / 10.0
 }
 
-/// The form in which device names are compared.
-fn compared(device: &str) -> String {
-    device.trim().chars().flat_map(char::to_lowercase).collect()
-}
-
 /// The device and the announced silence in seconds, when the line is a heartbeat.
 fn heartbeat(line: &str) -> Option<(String, f64)> {
     let line: Value = serde_json::from_str(line).ok()?;
@@ -81,7 +77,7 @@ fn heartbeat(line: &str) -> Option<(String, f64)> {
         return None;
     }
     let announced: f64 = text(&line["quiet_s"]).parse().unwrap_or_default();
-    Some((compared(&text(&line["device"])), announced.clamp(0.0, LONGEST_QUIET_SECONDS)))
+    Some((comparison_key(&text(&line["device"])), announced.clamp(0.0, LONGEST_QUIET_SECONDS)))
 }
 
 #[cfg(test)]

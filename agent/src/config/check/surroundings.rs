@@ -1,0 +1,51 @@
+//! What stands in the environment, is none of the agent's settings and is obeyed all the same: whom to
+//! trust, and which time zone it is.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+};
+
+use super::{Check, quoted};
+use crate::{clock, tls};
+
+impl Check<'_> {
+    /// Warns of variables that name what is not there.
+    pub(super) fn surroundings(&mut self, environment: &BTreeMap<OsString, OsString>) {
+        let variable =
+            |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        // macOS judges certificates without these.
+        if !cfg!(target_os = "macos") {
+            if let Some(file) = variable(tls::ROOTS_FILE_VARIABLE) {
+                let path = Path::new(file);
+                self.warn_of(tls::ROOTS_FILE_VARIABLE, path, tls::count_roots_in_file(path));
+            }
+            for path in variable(tls::ROOTS_FOLDERS_VARIABLE).iter().flat_map(env::split_paths) {
+                let count = tls::count_roots_in_folder(&path);
+                self.warn_of(tls::ROOTS_FOLDERS_VARIABLE, &path, count);
+            }
+        }
+        if let Some(zone) = variable("TZ").filter(|zone| !clock::is_known_zone(zone)) {
+            self.warnings.push(format!(
+                "TZ is {}, which is no time zone that is known here, so times are shown in UTC; it \
+                 takes one like Europe/Berlin (package tzdata) or CET-1CEST,M3.5.0,M10.5.0/3.",
+                quoted(&zone.to_string_lossy())
+            ));
+        }
+    }
+
+    fn warn_of(&mut self, variable: &str, path: &Path, count: std::io::Result<usize>) {
+        let what = match count {
+            Ok(1..) => return,
+            Ok(0) => "holds no certificate".to_owned(),
+            Err(error) => format!("cannot be read ({error})"),
+        };
+        self.warnings.push(format!(
+            "{variable} names {}, which {what}: whom it should vouch for is not trusted. Correct it, \
+             or take it out of the agent's environment.",
+            quoted(&path.to_string_lossy())
+        ));
+    }
+}
