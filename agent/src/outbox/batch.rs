@@ -1,13 +1,12 @@
 //! What is to be handed over next, read from the record.
 
 use std::{
-    fs, io,
+    io::{self, Read},
     iter::Peekable,
     path::{Path, PathBuf},
 };
 
 use ispmon_wire::limits;
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -15,10 +14,14 @@ use super::message;
 use crate::{
     clock::Stamp,
     journal::{Digest, Entry, HANDED_OVER_FILE, Located, ReadError, Reader, Walls},
+    state_dir::file::{self, Durability},
 };
 
 /// The most bytes of a batch's incidents, so that the whole message stays below its limit.
 const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
+
+/// More bytes than a position has.
+const POSITION_BYTES: u64 = 4_096;
 
 /// The newest record that the cloud has acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,32 +154,27 @@ fn undamaged(
 /// What was acknowledged last. A file that cannot be read is the same as none: everything is handed
 /// over again, which does no harm.
 fn acknowledged(folder: &Path) -> Option<Position> {
-    let text = fs::read(folder.join(HANDED_OVER_FILE)).ok()?;
+    let mut text = Vec::new();
+    let file = file::open(&folder.join(HANDED_OVER_FILE)).ok()?;
+    file.take(POSITION_BYTES).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
 /// Notes what was acknowledged: a new file takes the place of the old one as a whole.
 pub(super) fn acknowledge(folder: &Path, position: &Position) -> Result<(), OutboxError> {
     let path = folder.join(HANDED_OVER_FILE);
-    write(folder, &path, position).map_err(|error| OutboxError::Write(path, error))
+    write(&path, position).map_err(|error| OutboxError::Write(path, error))
 }
 
-fn write(folder: &Path, path: &Path, position: &Position) -> io::Result<()> {
-    use io::Write;
-    let new = path.with_extension("new");
-    let mut file = fs::File::create(&new)?;
+fn write(path: &Path, position: &Position) -> io::Result<()> {
     let mut json = serde_json::to_vec(position)?;
     json.push(b'\n');
-    file.write_all(&json)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    let folder = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-    Ok(rustix::fs::fsync(folder)?)
+    file::replace(path, &path.with_extension("new"), &json, 0o644, Durability::Synced)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use fastrand::Rng;
     use tempfile::TempDir;
