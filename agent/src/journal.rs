@@ -130,14 +130,18 @@
 mod alive;
 mod chain;
 mod files;
+mod flaw;
 mod handle;
 mod lines;
+mod parse;
 mod queue;
 mod reader;
 mod record;
+mod records;
 mod recovered;
 mod state;
 mod storage;
+mod unknown;
 mod verify;
 mod walls;
 mod writer;
@@ -146,13 +150,14 @@ pub use crate::{
     clock::StepSource,
     summary::{Quantiles, Summary},
 };
-pub use chain::Flaw;
 pub use files::HANDED_OVER_FILE;
+pub use flaw::{Damage, Flaw, Located, Place};
 pub use handle::{Appended, Appending, Journal, JournalError};
-pub use reader::{Damage, Located, Place, ReadError, Reader, last_alive};
-pub use record::{Digest, Entry, FORMAT, Record};
-pub(crate) use recovered::is_same_device;
-pub use recovered::{LastRun, Pause, Recovered};
+pub use reader::{ReadError, Reader, last_alive};
+pub use record::{Digest, Entry, FORMAT, Predecessor, Record, UnknownRecord};
+pub use recovered::{LastRun, PastGap, Pause, Recovered, Start};
+pub(crate) use recovered::{ended_where_last_seen, is_same_device, is_same_kind, was_seen_at};
 pub use state::JournalState;
+pub use unknown::UnknownRecords;
 pub use verify::{Verified, verify};
 pub use walls::Walls;

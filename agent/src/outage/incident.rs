@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use uuid::{Builder, Uuid};
 
 use super::{Cause, Party, Scope};
@@ -60,8 +60,33 @@ pub struct Incident {
     /// What failed from when to when, in order, without holes but for gaps that nobody watched.
     pub segments: Vec<Segment>,
     /// Who was asked when it opened, how, and what came back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "observations_that_are_known"
+    )]
     pub evidence: Vec<Observation>,
+}
+
+/// Reads evidence without the items that only a newer version understands: they must not cost the
+/// incident.
+fn observations_that_are_known<'de, D>(deserializer: D) -> Result<Vec<Observation>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Item {
+        Known(Observation),
+        Unknown(IgnoredAny),
+    }
+    let items = Vec::<Item>::deserialize(deserializer)?.into_iter();
+    Ok(items
+        .filter_map(|item| match item {
+            Item::Known(observation) => Some(observation),
+            Item::Unknown(_) => None,
+        })
+        .collect())
 }
 
 impl Incident {

@@ -46,6 +46,7 @@ impl Maker {
                 device: device.to_owned(),
                 reason: None,
                 set_aside: vec![],
+                after: None,
             },
         );
         let version = "0.1.0".to_owned();
