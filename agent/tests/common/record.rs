@@ -204,9 +204,20 @@ impl Maker {
 
     /// A gap that the same boot measured.
     pub(crate) fn gap(&mut self, cause: GapCause, from: Timestamp, to: Timestamp) {
+        self.uncertain_gap(cause, from, to, 0);
+    }
+
+    /// The same, the start of which may be off by so many seconds.
+    pub(crate) fn uncertain_gap(
+        &mut self,
+        cause: GapCause,
+        from: Timestamp,
+        to: Timestamp,
+        uncertain_s: u32,
+    ) {
         let id = self.id(to);
         let (started, ended) = (self.at(from), self.at(to));
-        let gap = Gap { id, cause, started, ended, uncertain_s: 0 };
+        let gap = Gap { id, cause, started, ended, uncertain_s };
         self.push(ended, Entry::Gap { gap });
     }
 
