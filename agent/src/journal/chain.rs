@@ -37,7 +37,7 @@ pub(super) type Position = (u64, Digest);
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// It is a record that is believed.
-    Believed(Located),
+    Believed(Box<Located>),
     /// It is damaged, or shows that something is.
     Damaged(Damage),
 }
@@ -136,7 +136,7 @@ impl Chain {
         let record = match parse(line) {
             Ok(record) => record,
             Err(flaw) => {
-                self.unreadable(flaw.clone(), place);
+                self.unreadable(flaw.clone(), &place);
                 return Err(flaw);
             }
         };
@@ -159,9 +159,9 @@ impl Chain {
     }
 
     /// A line cannot be read.
-    pub(super) fn unreadable(&mut self, flaw: Flaw, place: Place) {
+    pub(super) fn unreadable(&mut self, flaw: Flaw, place: &Place) {
         self.is_broken = true;
-        self.damage(&place, None, flaw);
+        self.damage(place, None, flaw);
     }
 
     /// A number is in use, whatever becomes of the record.
@@ -398,7 +398,7 @@ impl Chain {
 
     fn believe(&mut self, located: Located) {
         self.last = Some(position(&located));
-        self.verdicts.push_back(Verdict::Believed(located));
+        self.verdicts.push_back(Verdict::Believed(Box::new(located)));
     }
 
     fn reject(&mut self, located: &Located, flaw: Flaw) {

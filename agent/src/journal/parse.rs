@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn what_only_a_newer_version_knows_is_named() {
         assert_eq!(entry(r#""kind":"moon","full":true"#), Ok(unknown("moon", None)));
-        let stepped = r#""kind":"clock_stepped","by_ms":1,"source":"gps""#;
-        assert_eq!(entry(stepped), Ok(unknown("clock_stepped", Some("gps"))));
+        let step = r#""kind":"clock_stepped","by_ms":1,"source":"gps""#;
+        assert_eq!(entry(step), Ok(unknown("clock_stepped", Some("gps"))));
         let number = r#""kind":"agent_stopped","reason":7"#;
         assert_eq!(entry(number), Ok(unknown("agent_stopped", None)));
         let stopped = r#""kind":"agent_stopped","reason":"SIGTERM","more":[{}]"#;
@@ -108,9 +108,7 @@ mod tests {
             entry(r#""kind":"chain_started","format":2,"name":"x""#),
             Err(Flaw::NewerFormat(2))
         );
-        let large = format!(
-            r#"{{"seq":18446744073709551615,"prev":"","boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":1,"wall":"2026-11-24T08:01:01Z","kind":"x"}}"#
-        );
+        let large = r#"{"seq":18446744073709551615,"prev":"","boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":1,"wall":"2026-11-24T08:01:01Z","kind":"x"}"#;
         assert_eq!(parse(large.as_bytes()), Err(Flaw::TooLarge(u64::MAX)));
     }
 }

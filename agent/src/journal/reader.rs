@@ -187,7 +187,7 @@ impl Iterator for Reader {
         loop {
             return Some(match self.records.next()? {
                 Item::Record(located) if located.record.seq <= self.after => continue,
-                Item::Record(located) => Ok(located),
+                Item::Record(located) => Ok(*located),
                 Item::Damage(damage) => Err(ReadError::Damaged(damage)),
                 Item::Unreadable(name, source) => {
                     Err(ReadError::Io { path: self.folder.join(&*name), source })

@@ -39,7 +39,7 @@ pub(super) trait Files {
 #[derive(Debug)]
 pub(super) enum Item {
     /// A record that is believed.
-    Record(Located),
+    Record(Box<Located>),
     /// A line is damaged.
     Damage(Damage),
     /// A file cannot be read, or not to its end.
@@ -215,7 +215,7 @@ impl<S: Files> Records<S> {
         let (is_first, before) = (lines.number == 0, lines.end);
         let place = Place { file: Arc::clone(name), line: lines.number + 1 };
         let line = match lines.next() {
-            Ok(Some(Line::Torn)) | Ok(None) if is_current => {
+            Ok(Some(Line::Torn) | None) if is_current => {
                 // The end of it is being written, or was never acknowledged.
                 let is_torn = !zeroed.is_empty() || lines.end > before;
                 let length = zeroed.first().map_or(before, |(_, before)| *before);
@@ -249,15 +249,15 @@ impl<S: Files> Records<S> {
             }
             line => {
                 for (place, _) in zeroed.drain(..) {
-                    self.chain.unreadable(Flaw::NotARecord, place);
+                    self.chain.unreadable(Flaw::NotARecord, &place);
                 }
                 match line {
                     Line::Whole(line) => {
                         let taken = self.chain.line(line, place.clone(), is_first);
                         *is_newer = is_first && matches!(taken, Err(Flaw::NewerFormat(_)));
                     }
-                    Line::Torn => self.chain.unreadable(Flaw::Torn, place.clone()),
-                    Line::TooLong => self.chain.unreadable(Flaw::TooLong, place.clone()),
+                    Line::Torn => self.chain.unreadable(Flaw::Torn, &place),
+                    Line::TooLong => self.chain.unreadable(Flaw::TooLong, &place),
                 }
                 self.last_line = Some(place);
             }

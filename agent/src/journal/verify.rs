@@ -64,7 +64,7 @@ pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
     let mut reader = Reader::open(folder)?;
     // Only of so many files the oldest are deleted.
     let is_complete = reader.files() < files::FILES;
-    while let Some(read) = reader.next() {
+    for read in reader.by_ref() {
         let located = match read {
             Ok(located) => located,
             Err(problem) => {

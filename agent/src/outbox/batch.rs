@@ -254,6 +254,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_stands_behind_zeros_is_handed_over_and_what_was_changed_is_not() {
+        let folder = record(130).await;
+        let path = folder.path().join("journal.ndjson");
+        let mut bytes = fs::read(&path).expect("it is there");
+        let line = |number: usize| {
+            let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            ends.map(|(place, _)| place + 1).nth(number - 2).expect("so many lines")
+        };
+        let (zeroed, changed) = (line(50) + 20, line(60));
+        bytes[zeroed..zeroed + 60].fill(0);
+        let text = String::from_utf8_lossy(&bytes[changed..]).replacen("suspended", "paused", 1);
+        bytes.truncate(changed);
+        bytes.extend_from_slice(text.as_bytes());
+        fs::write(&path, bytes).expect("it is ours");
+        // The gap in line n is the one of minute n - 1.
+        let rest: Vec<u64> = (1..=130).filter(|minute| ![49, 59].contains(minute)).collect();
+        let (first, behind) = take(folder.path(), None);
+        assert_eq!((first.as_slice(), behind.waiting), (&rest[..100], 28));
+        assert_eq!(take(folder.path(), None).0, rest[100..]);
+    }
+
+    #[tokio::test]
     async fn another_record_in_its_place_is_handed_over_whole() {
         let folder = record(130).await;
         take(folder.path(), None);

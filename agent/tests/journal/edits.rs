@@ -7,7 +7,7 @@ use std::{
     os::unix::{fs::symlink, net::UnixListener},
     path::Path,
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ispmon_agent::{
@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    agent::{Folder, PATIENCE},
+    agent::{Agent, Folder, PATIENCE},
     record::Maker,
 };
 
@@ -143,9 +143,13 @@ const ROWS: &[Row] = &[
         })
     },
     damage("60 zeros at the beginning", NO_RECORD, |it| it.zeros(CURRENT, |_| 0)),
-    damage("60 zeros in the middle", NO_RECORD, |it| {
-        it.zeros(CURRENT, |bytes| line_start(bytes, 5) - 30);
-    }),
+    Row {
+        // They lie across the two lines of one incident.
+        lost: &[10],
+        ..damage("60 zeros in the middle", NO_RECORD, |it| {
+            it.zeros(CURRENT, |bytes| line_start(bytes, 5) - 30);
+        })
+    },
     damage("60 zeros at the end", "the newest records are missing", |it| {
         it.zeros(CURRENT, |bytes| bytes.len() - 60);
     }),
@@ -227,10 +231,14 @@ const ROWS: &[Row] = &[
     },
     Row {
         lost: &[8, 9, 10, 11],
-        ..damage("a folder in the place of the current file", "not a regular file but a folder", |it| {
-            fs::remove_file(it.at(CURRENT)).expect("it is there");
-            fs::create_dir(it.at(CURRENT)).expect("it is free");
-        })
+        ..damage(
+            "a folder in the place of the current file",
+            "not a regular file but a folder",
+            |it| {
+                fs::remove_file(it.at(CURRENT)).expect("it is there");
+                fs::create_dir(it.at(CURRENT)).expect("it is free");
+            },
+        )
     },
     Row {
         lost: &[8, 9, 10, 11],
@@ -404,40 +412,34 @@ fn base() -> (TempDir, Vec<(String, f64)>) {
 
 /// Runs the agent until its start is in the record, and stops it.
 fn run(state: &Path) {
-    let starts = || {
-        let text = fs::read(state.join(CURRENT)).unwrap_or_default();
-        String::from_utf8_lossy(&text).matches("\"kind\":\"agent_started\"").count()
-    };
     let folder = Folder::with("device = \"dl-home\"\n");
     let mut command = folder.command(["run"]);
     command.env("ISPMON_STATE_DIR", state);
-    let before = fs::symlink_metadata(state.join(CURRENT))
-        .is_ok_and(|metadata| metadata.is_file())
-        .then(starts)
-        .unwrap_or_default();
-    let mut agent = crate::agent::Agent::spawn(&mut command);
-    agent.logged("dl-home");
-    let begun = Instant::now();
-    // The record may go on in another file.
-    while begun.elapsed() < PATIENCE {
-        let is_regular =
-            fs::symlink_metadata(state.join(CURRENT)).is_ok_and(|metadata| metadata.is_file());
-        let is_new = is_regular && starts() > 0 && (starts() != before);
-        let rolled = is_regular && before > 0 && starts() == 1 && is_fresh(state);
-        if is_new || rolled {
-            break;
-        }
-        std::thread::yield_now();
+    let before = starts(state);
+    let agent = Agent::spawn(&mut command);
+    let begun = tokio::time::Instant::now();
+    while starts(state) == before {
+        assert!(begun.elapsed() < PATIENCE, "it does not start in {}", state.display());
+        std::thread::sleep(Duration::from_millis(5));
     }
     agent.signal(rustix::process::Signal::TERM);
     let (status, log) = agent.end();
     assert!(status.success(), "{log}");
 }
 
-/// Whether the current file begins with a new chain.
-fn is_fresh(state: &Path) -> bool {
-    let text = fs::read(state.join(CURRENT)).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().next().is_some_and(|line| line.contains("\"reason\":"))
+/// How many starts of an agent stand in the files of a folder.
+fn starts(state: &Path) -> usize {
+    let entries = fs::read_dir(state).expect("a folder").map(|entry| entry.expect("an entry"));
+    let files = entries.filter(|entry| {
+        let name = entry.file_name();
+        // A file may get another name at any time.
+        name.to_string_lossy().ends_with(".ndjson")
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    });
+    let texts = files.map(|entry| fs::read(entry.path()).unwrap_or_default());
+    texts
+        .map(|text| String::from_utf8_lossy(&text).matches("\"kind\":\"agent_started\"").count())
+        .sum()
 }
 
 fn ispmon(state: &Path, arguments: &[&str]) -> (Option<i32>, String) {
@@ -467,7 +469,8 @@ impl Row {
         let before = newest(state);
         run(state);
         self.check(state, incidents, "after a restart");
-        assert!(newest(state) > before, "{}: the record goes on", self.name);
+        let after = newest(state);
+        assert!(after > before, "{}: record {before} goes on with {after}", self.name);
     }
 
     /// Checks what the commands say.
@@ -523,9 +526,11 @@ fn what_somebody_has_edited_is_named_and_costs_nothing_else() {
     let (place, incidents) = base();
     let base = place.path().join("state");
     assert!(ROWS.len() > 36);
+    let only = std::env::var("ISPMON_TEST_ROW").unwrap_or_default();
     let failed: Vec<_> = ROWS
         .iter()
         .enumerate()
+        .filter(|(_, row)| row.name.contains(&only))
         .filter(|(number, row)| {
             let state = place.path().join(number.to_string());
             let play = || row.play(&base, &state, &incidents);

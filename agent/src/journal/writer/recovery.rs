@@ -9,7 +9,7 @@ use crate::{
         alive::{self, Alive},
         chain::{Position, Witness},
         files,
-        flaw::{Damage, Flaw, Place},
+        flaw::{Damage, Flaw, Located, Place},
         records::{Files, Item, Records},
         recovered::{History, Recovered, is_same_device},
         storage::Storage,
@@ -109,7 +109,7 @@ pub(super) fn recover(
     };
     let full = files::full_files(&names);
     let mut records = Records::new(InStorage(storage), full, current, witness.clone());
-    while let Some(item) = records.next() {
+    for item in records.by_ref() {
         scan.take(item);
     }
     let found = scan.plan(&records, witness.map_or(0, |witness| witness.seq), device);
@@ -141,8 +141,9 @@ impl Scan {
                 if located.place.file.as_ref() == files::CURRENT {
                     self.first_seq.get_or_insert(seq);
                 }
-                self.head = Some(((seq, located.digest), located.place));
-                self.history.apply(located.record);
+                let Located { record, digest, place } = *located;
+                self.head = Some(((seq, digest), place));
+                self.history.apply(record);
             }
             Item::Damage(Damage { place, seq, flaw }) => {
                 if place.file.as_ref() != files::CURRENT {
@@ -170,16 +171,24 @@ impl Scan {
         let newest = records.newest().max(known);
         let head = self.head.as_ref().map(|(position, _)| position.clone());
         let after = head.clone().map(|(seq, hash)| Predecessor { seq, hash });
+        let name = files::CURRENT;
+        let end = records.current_end();
+        let file = end.map(|end| CurrentFile {
+            length: end.length,
+            first_seq: self.first_seq,
+            opened: false,
+            must_cut: end.is_torn,
+            must_sync: true,
+        });
         let new_chain = |way, reason: String| Found {
             head: None,
             newest,
+            // A file without any record is used as it is.
+            file: file.filter(|_| way == Way::Clear),
             way,
             reason: Some(reason),
             after: after.clone(),
-            file: None,
         };
-        let name = files::CURRENT;
-        let end = records.current_end();
         let roll = match (end, self.first_seq) {
             (Some(end), Some(first_seq)) => {
                 Way::Roll { first_seq, cut: end.is_torn.then_some(end.length) }
@@ -223,13 +232,6 @@ impl Scan {
             let reason = "the end of the file before it was damaged".to_owned();
             return new_chain(roll, reason);
         }
-        let file = end.map(|end| CurrentFile {
-            length: end.length,
-            first_seq: self.first_seq,
-            opened: false,
-            must_cut: end.is_torn,
-            must_sync: true,
-        });
         Found { head, newest, way: Way::Clear, reason: None, after: None, file }
     }
 }

@@ -77,6 +77,20 @@ fn a_changed_newest_record_is_known_from_the_sign_of_life_and_then_from_the_new_
 }
 
 #[test]
+fn an_emptied_file_is_used_and_what_it_held_is_missed() {
+    for left in ["", "{\"seq\":1,\"pr"] {
+        let disk = written();
+        disk.put(files::CURRENT, left);
+        let (mut writer, _) = open(&disk, "dl-home");
+        append(&mut writer, "four").expect("it is written");
+        let contents = Contents::of(&disk);
+        assert_eq!(contents.texts(), ["four"]);
+        assert_eq!(contents.beginnings()[0].0, Some("records 1 to 4 were missing"));
+        assert_eq!(disk.names_now(), ["alive", "journal.ndjson"]);
+    }
+}
+
+#[test]
 fn lines_that_are_no_records_cost_themselves_alone() {
     for junk in ["\0\0\0\0", "{\"seq\":4}", "not a record"] {
         let disk = written();
