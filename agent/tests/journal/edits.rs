@@ -540,3 +540,52 @@ fn what_somebody_has_edited_is_named_and_costs_nothing_else() {
         .collect();
     assert!(failed.is_empty(), "these fail, see above: {failed:#?}");
 }
+
+#[test]
+fn no_prepared_link_leads_the_agent_to_a_file_of_somebody_else() {
+    let place = tempfile::tempdir().expect("a folder");
+    let target = place.path().join("target");
+    fs::write(&target, "precious").expect("a file");
+    let names = [
+        CURRENT,
+        "alive",
+        "lock",
+        "status.json",
+        "status.json.new",
+        "journal.partial",
+        "handed-over.json",
+        "handed-over.new",
+        FIRST,
+    ];
+    for (leads_somewhere, folder) in [(true, "one"), (false, "other")] {
+        let state = place.path().join(folder);
+        fs::create_dir(&state).expect("a folder");
+        let absent = place.path().join("absent");
+        for name in names {
+            let to = if leads_somewhere { &target } else { &absent };
+            symlink(to, state.join(name)).expect("a link");
+        }
+        run(&state);
+        assert_eq!(fs::read(&target).expect("it is there"), b"precious");
+        assert!(!absent.exists());
+        let (code, outages) = ispmon(&state, &["outages"]);
+        assert_eq!(code, Some(0), "{outages}");
+    }
+}
+
+#[test]
+fn no_command_waits_for_the_other_end_of_a_pipe() {
+    let place = tempfile::tempdir().expect("a folder");
+    let state = place.path();
+    let edited = Edited { state };
+    for name in [CURRENT, FIRST, "alive", "lock", "status.json", "handed-over.json"] {
+        edited.pipe(name);
+    }
+    for command in [&["outages"][..], &["report"], &["journal", "verify"], &["status"], &["doctor"]]
+    {
+        let (code, output) = ispmon(state, command);
+        assert!(code.is_some() && !output.is_empty(), "{command:?}");
+    }
+    run(state);
+    assert_eq!(ispmon(state, &["outages"]).0, Some(0));
+}

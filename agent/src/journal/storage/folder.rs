@@ -62,7 +62,7 @@ impl Storage for Folder {
             }
             _ => {}
         }
-        let mut lock = file::open_or_create(&path, LOCK_MODE).map_err(ClaimError::Io)?;
+        let mut lock = open_own(&path, LOCK_MODE).map_err(ClaimError::Io)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -147,18 +147,23 @@ impl Storage for Folder {
         {
             return alive.write_all_at(bytes, 0);
         }
-        let file = match file::open_or_create(&path, FILE_MODE) {
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                // A link or a pipe that somebody has put there; what a link leads to is not touched.
-                fs::remove_file(&path)?;
-                file::create(&path, FILE_MODE)?
-            }
-            opened => opened?,
-        };
+        let file = open_own(&path, FILE_MODE)?;
         file.set_len(alive::BYTES as u64)?;
         file.write_all_at(bytes, 0)?;
         self.alive = Some(file);
         Ok(())
+    }
+}
+
+/// Opens a file that only the agent has a use for, and makes it when there is none. A link or a pipe in
+/// its place goes; what a link leads to is not touched.
+fn open_own(path: &Path, mode: u32) -> io::Result<File> {
+    match file::open_or_create(path, mode) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            fs::remove_file(path)?;
+            file::create(path, mode)
+        }
+        opened => opened,
     }
 }
 
