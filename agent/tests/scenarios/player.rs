@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     invariants::Invariants,
     timeline::Timeline,
-    world::{ANCHORS, PortalState, World},
+    world::{ANCHORS, FamilyWorld, PortalState, World},
 };
 
 /// A connect that is unanswered for so long raises doubt, and counts as lost.
@@ -238,6 +238,14 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
 fn schedule(plot: &Plot, now: Stamp, random: &mut Rng) -> Schedule {
     let interval = Duration::from_millis(plot.interval_ms);
     Schedule::new(interval, interval.mul_f64(random.f64()), Duration::from_millis(now.boot_ms))
+}
+
+/// The next anchor in turn that may be asked.
+fn next(turn: &mut usize, may_be: impl Fn(usize) -> bool) -> Option<usize> {
+    let anchors = (*turn..*turn + ANCHORS).map(|turn| turn % ANCHORS);
+    let anchor = anchors.into_iter().find(|anchor| may_be(*anchor))?;
+    *turn = (anchor + 1) % ANCHORS;
+    Some(anchor)
 }
 
 fn boot_id(number: u128) -> BootId {
@@ -640,10 +648,7 @@ impl Player<'_> {
         self.note_anchor_asked(family);
         // An anchor with a path of its own says nothing about the family's.
         let own_path = self.world().families[family].own_path;
-        let first = self.turns[family];
-        let others = (first..first + ANCHORS).map(|turn| turn % ANCHORS);
-        let turn = others.into_iter().find(|turn| !own_path[*turn]).unwrap_or(first);
-        self.turns[family] = (turn + 1) % ANCHORS;
+        let turn = next(&mut self.turns[family], |anchor| !own_path[anchor]).unwrap_or(0);
         let mut random = self.random.fork();
         let (end, took) = self.plot.timeline.connect(family, turn, self.now, &mut random);
         if let AnchorEnd::NotAsked(reason) = end {
@@ -701,8 +706,11 @@ impl Player<'_> {
 
     fn proof(&mut self, family: Family) {
         self.note_anchor_asked(family);
-        let turn = self.proof_turns[family];
-        self.proof_turns[family] = (turn + 1) % ANCHORS;
+        let FamilyWorld { own_path, tls, .. } = &self.plot.timeline.at(self.now).families[family];
+        let can_prove = |anchor: usize| tls[anchor] && !own_path[anchor];
+        let Some(turn) = next(&mut self.proof_turns[family], can_prove) else {
+            return self.answer(0, Vec::new(), Question::Proof(family));
+        };
         let mut random = self.random.fork();
         let (end, took) = self.plot.timeline.prove(family, turn, self.now, &mut random);
         let started = self.stamp(self.now);
