@@ -1,7 +1,7 @@
 //! Compares what the agent wrote with what a perfect witness knows.
 
 use ispmon_agent::{
-    outage::{Cause, GapCause, Incident, Scope, Segment, Transition, View},
+    outage::{Cause, FamilyState, GapCause, Incident, Scope, Segment, Transition, View},
     probe::{Family, PerFamily},
 };
 
@@ -186,14 +186,14 @@ impl<'a> Judge<'a> {
             }
         }
         let can_fail = matches!(self.sketch.setup.beating, Beating::Https | Beating::Plain);
-        let delivered = |at: &Stretch| fine(at) && at.endpoint && at.loss == 0;
+        let delivered = |at: &Stretch| fine(at) && at.endpoint == Some(true) && at.loss == 0;
         for run in runs(&self.stretches, delivered) {
             let known = run.from + 90 * SECOND;
             if known < run.to {
                 musts.push((known, Must::ShowNoHeartbeats(run)));
             }
         }
-        let refused = |at: &Stretch| fine(at) && !at.endpoint && at.loss == 0;
+        let refused = |at: &Stretch| fine(at) && at.endpoint == Some(false) && at.loss == 0;
         for run in runs(&self.stretches, refused) {
             let known = run.from + self.grace() + 4 * MINUTE;
             if can_fail && known < run.to {
@@ -244,13 +244,16 @@ impl<'a> Judge<'a> {
             };
             let (rule, run, holds) = match must {
                 Must::ShowOutage(Scope::Internet, run) => {
-                    ("a dead line is in the record", run, is_down(Scope::Internet))
+                    let claims_up = run.seen <= Seen::ByProofs && is_one_up(view);
+                    let holds = is_down(Scope::Internet) && !claims_up;
+                    ("a dead line is in the record", run, holds)
                 }
                 Must::ShowOutage(scope, run) => {
                     ("a dead family is in the record", run, is_down(scope))
                 }
                 Must::ShowNone(run) => {
                     let calm = last.is_none_or(|last| last.cause == Cause::Up);
+                    let calm = calm && is_one_up(view);
                     ("a line that is fine has no open outage", run, calm)
                 }
                 Must::ShowHeartbeats(run) => {
@@ -328,7 +331,7 @@ impl<'a> Judge<'a> {
                 };
                 let lossy = stretch.loss > 0 || previous.is_some_and(|before| before.loss > 0);
                 // A heartbeat that fails for something else raises doubt from its start on.
-                let broken = stretch.fine != Some(true) || !stretch.endpoint;
+                let broken = stretch.fine != Some(true) || stretch.endpoint != Some(true);
                 let blur = BLUR + if lossy || broken { 11 * SECOND } else { 0 };
                 previous = Some(stretch);
                 let (begins, ends) =
@@ -491,8 +494,10 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
             continue;
         }
         let run = Run { from: stretch.from, to: stretch.to, seen: stretch.seen };
+        // That names fail behind a dead line is seen anew.
+        let is_new = |last: &Run| last.seen < Seen::ByLookups && run.seen >= Seen::ByLookups;
         match runs.last_mut() {
-            Some(last) if last.to == run.from => {
+            Some(last) if last.to == run.from && !is_new(last) => {
                 last.to = run.to;
                 last.seen = last.seen.max(run.seen);
             }
@@ -542,6 +547,10 @@ fn line(incident: &Incident, outcome: &Outcome) -> String {
         "{} {} {:?} {state}, {} failures, down {} ms {segments:?}",
         incident.scope, incident.cause, incident.party, incident.failures, incident.downtime_ms
     )
+}
+
+fn is_one_up(view: &View) -> bool {
+    [view.ipv4, view.ipv6].contains(&FamilyState::Up)
 }
 
 fn shown(view: &View) -> String {

@@ -81,6 +81,10 @@ pub(super) enum What {
     LoginPage(Anchors),
     /// The router shows a page of its own because the provider is down.
     RouterPage(Anchors),
+    /// A box on the way does this with what anchors are sent, and answers names by itself.
+    Box(Anchors),
+    /// An anchor is reached through another uplink, whatever becomes of this one.
+    OwnPath(usize),
     /// The tunnel is dead, and the line beneath it is not.
     TunnelDead,
     Endpoint(BeatOutcome),
@@ -111,8 +115,10 @@ impl Sketch {
         let mut random = Rng::with_seed(seed);
         let setup = Setup::random(&mut random);
         let mut faults = Vec::new();
-        let mut at = if random.u8(0..10) == 0 { 0 } else { random.u64(100..200) * SECOND };
+        let mut at = if random.u8(0..8) == 0 { 0 } else { random.u64(100..200) * SECOND };
         let wanted = random.usize(1..9);
+        // Some worlds are quiet between their faults, in others one follows upon the other.
+        let crowded = random.u8(0..4);
         let mut unwatched_until = 0;
         while faults.len() < wanted {
             let lasts = length(&mut random);
@@ -141,8 +147,8 @@ impl Sketch {
             let end = at + times * (lasts + pause);
             at = match random.u8(0..4) {
                 // The next one comes while this one lasts.
-                0 => at + random.u64(0..=lasts),
-                1 => end + random.u64(0..20 * SECOND),
+                place if place <= crowded.saturating_sub(1) => at + random.u64(0..=lasts),
+                3 => end + random.u64(0..20 * SECOND),
                 _ => end + random.u64(30 * SECOND..15 * MINUTE),
             };
         }
@@ -227,7 +233,7 @@ impl Sketch {
 /// How long something lasts.
 fn length(random: &mut Rng) -> u64 {
     match random.u8(0..8) {
-        0 => random.u64(500..8 * SECOND),
+        0 => random.u64(200..8 * SECOND),
         1 => random.u64(8 * SECOND..20 * SECOND),
         2..=4 => random.u64(20 * SECOND..3 * MINUTE),
         5 | 6 => random.u64(3 * MINUTE..12 * MINUTE),
@@ -321,7 +327,9 @@ impl What {
             Anchors::SmallOnly,
             Anchors::Forbidden,
         ];
-        match random.u8(0..30) {
+        match random.u8(0..32) {
+            30 => Self::Box(choose(random, &[Anchors::Impostor, Anchors::ImpostorHangs])),
+            31 => Self::OwnPath(random.usize(0..ANCHORS)),
             0..=2 => {
                 let links = [
                     LinkState::NoCarrier,
@@ -435,6 +443,15 @@ impl What {
             Self::RouterPage(line) => {
                 world.portal = PortalState::FromRouter;
                 lines(world, None, *line);
+            }
+            Self::Box(line) => {
+                world.servers.fill(DnsState::AnsweredNearby);
+                lines(world, None, *line);
+            }
+            Self::OwnPath(anchor) => {
+                for (_, state) in &mut world.families {
+                    state.own_path[*anchor] = true;
+                }
             }
             Self::TunnelDead => {
                 world.underlay = true;

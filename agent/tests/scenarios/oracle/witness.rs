@@ -31,7 +31,7 @@ pub(super) struct Stretch {
     /// What it takes to see the failure.
     pub(super) seen: Seen,
     /// Whether the endpoint answers as it should.
-    pub(super) endpoint: bool,
+    pub(super) endpoint: Option<bool>,
     pub(super) loss: u8,
     pub(super) latency_ms: u64,
     /// A link or a network came up at its beginning, or the agent began to watch.
@@ -93,6 +93,16 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             condition(world, family)
         });
         let mut stretch = judge(sketch, world, conditions);
+        // Heartbeats may still go by a family that is not judged.
+        for family in sketch.setup.families.iter().copied() {
+            if conditions[family] == Condition::Absent {
+                match condition(world, family) {
+                    Condition::Works if stretch.internet == Some(false) => stretch.internet = None,
+                    Condition::Works => {}
+                    _ => stretch.endpoint = None,
+                }
+            }
+        }
         for family in Family::BOTH {
             // A family that lost its way, or never worked here, is not judged for sure.
             let sure = match conditions[family] {
@@ -228,7 +238,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         fine: fine.filter(|_| world.portal == PortalState::Genuine || internet == Some(false)),
         cause,
         seen,
-        endpoint: world.endpoint == BeatOutcome::Delivered,
+        endpoint: Some(world.endpoint == BeatOutcome::Delivered),
         loss: states().map(|state| state.loss_percent).max().unwrap_or(0),
         latency_ms: states().map(|state| state.latency_ms).max().unwrap_or(0),
         unsettled: false,
