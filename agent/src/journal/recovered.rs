@@ -415,6 +415,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::outage::Segment;
     use crate::{
         clock::BootId,
         journal::{Digest, Record},
