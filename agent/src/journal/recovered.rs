@@ -464,6 +464,7 @@ mod tests {
             last_ok: None,
             ended: None,
             downtime_ms: if cause.is_downtime() { (to - from) * 1_000 } else { 0 },
+            one_family_ms: 0,
             failures: 1,
             segments: vec![Segment { scope, cause, from: second(from), to: second(to) }],
             evidence: Vec::new(),
