@@ -253,7 +253,7 @@ impl<'a> Judge<'a> {
                 }
                 Must::ShowNone(run) => {
                     let calm = last.is_none_or(|last| last.cause == Cause::Up);
-                    let calm = calm && is_one_up(view);
+                    let calm = calm && ![view.ipv4, view.ipv6].contains(&FamilyState::Down);
                     ("a line that is fine has no open outage", run, calm)
                 }
                 Must::ShowHeartbeats(run) => {
@@ -323,10 +323,10 @@ impl<'a> Judge<'a> {
                             // The look-up that is under way has to end.
                             Seen::BySlowLookups => self.look_up(),
                         };
-                        END_WITHIN + BLUR + names
+                        END_WITHIN + BLUR + names + 2 * stretch.latency_ms
                     }
-                    // Nothing can be asked.
-                    Some(before) if before.watched && !self.is_gap(stretch.from) => END_WITHIN,
+                    // Nothing can be asked; what was asked before may take until then.
+                    Some(before) if before.watched && !self.is_gap(stretch.from) => 4 * SECOND,
                     _ => BLUR,
                 };
                 let lossy = stretch.loss > 0 || previous.is_some_and(|before| before.loss > 0);

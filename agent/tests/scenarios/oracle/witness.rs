@@ -90,7 +90,17 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             {
                 return Condition::Absent;
             }
-            condition(world, family)
+            let has_proved = known[family] && !elsewhere;
+            match condition(world, family) {
+                // Where nothing has ever proved itself, contact decides.
+                Condition::Dead(Seen::ByProofs) if !has_proved => Condition::Unknown,
+                Condition::Dead(_)
+                    if !has_proved && world.families[family].owned.contains(&true) =>
+                {
+                    Condition::Unknown
+                }
+                condition => condition,
+            }
         });
         let mut stretch = judge(sketch, world, conditions);
         // Heartbeats may still go by a family that is not judged.
@@ -195,13 +205,28 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     let any_works = judged.contains(&Condition::Works);
     let all_dead = all(|c| matches!(c, Condition::Dead(_) | Condition::NoLink(_)));
     let names = names(sketch, world);
-    let mut seen = judged.iter().fold(Seen::ByProbes, |seen, condition| match condition {
+    let mut seen = Seen::ByProbes;
+    if names_of(world) == Some(false) {
+        let stub = world.stub != StubState::Alive;
+        seen = seen.max(if stub { Seen::BySlowLookups } else { Seen::ByLookups });
+    }
+    let seen_all_dead = judged.iter().fold(Seen::ByProbes, |seen, condition| match condition {
         Condition::Dead(by) if sketch.setup.anchors_blocked => seen.max(*by).max(Seen::ByHeartbeats),
         Condition::NoLink(_) if sketch.setup.anchors_blocked => seen.max(Seen::ByHeartbeats),
         Condition::Dead(by) => seen.max(*by),
         _ => seen,
     });
-    let (internet, cause) = if all_dead {
+    let heartbeats_pass = sketch.setup.anchors_blocked
+        && sketch.setup.families.iter().all(|family| {
+            let state = &world.families[*family];
+            state.can_send() && state.line == Anchors::Answer
+        })
+        && !matches!(world.endpoint, BeatOutcome::Failed(_))
+        && world.portal == PortalState::Genuine;
+    let (internet, cause) = if heartbeats_pass {
+        (Some(true), None)
+    } else if all_dead {
+        seen = seen_all_dead;
         (Some(false), cause(sketch, world, &judged))
     } else if any_works {
         match names {
@@ -214,7 +239,6 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
                     && world.endpoint != clock_fault() =>
             {
                 let stub = world.stub != StubState::Alive;
-                seen = if stub { Seen::BySlowLookups } else { Seen::ByLookups };
                 let party = if stub { Party::Yours } else { world.servers_of };
                 (Some(false), Some((Cause::Dns, party)))
             }
@@ -295,6 +319,8 @@ fn cause(sketch: &Sketch, world: &World, judged: &[Condition]) -> Option<(Cause,
         _ if sketch.setup.tunnel && world.underlay => Some((Cause::Vpn, Party::Yours)),
         _ if sketch.setup.tunnel => None,
         _ if silent => Some((Cause::Gateway, Party::Yours)),
+        // Contact does not prove that the network has worked without a login.
+        _ if world.portal != PortalState::Genuine && !sketch.setup.tls => None,
         PortalState::Intercepted => Some((Cause::CaptivePortal, Party::Other)),
         _ => Some((Cause::Isp, Party::Provider)),
     }
