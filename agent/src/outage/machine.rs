@@ -341,7 +341,7 @@ impl Machine {
             }
             Evidence::Watched(gap) => transitions = self.gap_ended(gap, now),
             Evidence::ClockImplausible(is_implausible) => {
-                self.heartbeats.clock_implausible(*is_implausible);
+                self.heartbeats.clock_implausible(*is_implausible, now);
             }
             Evidence::NoAnchors { family } => {
                 self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);
