@@ -15,7 +15,7 @@
 //! - Everything that worked between two failures separates them, also where it was noticed late.
 //! - `Unverified` was left open by a gap, or by an earlier run of the agent.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use fastrand::Rng;
 
@@ -25,9 +25,6 @@ use super::{
     open::{OpenIncident, Opening},
 };
 use crate::clock::Stamp;
-
-/// How often the progress of a flapping connection is recorded at most when its scope changes.
-const SCOPE_PROGRESS: Duration = Duration::from_mins(1);
 
 /// What families and names say together.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,8 +109,8 @@ pub(super) struct Connectivity {
     last_ended: Option<Stamp>,
     /// When something has returned last since the incident opened.
     returned: Option<Stamp>,
-    /// When the progress of a flapping connection was recorded last, and with which scope.
-    progressed: Option<(Stamp, Scope)>,
+    /// When the progress of a flapping connection was recorded last.
+    progressed: Option<Stamp>,
 }
 
 impl Connectivity {
@@ -367,27 +364,34 @@ impl Connectivity {
     ) -> (State, Vec<Transition>) {
         let from = failure.first().latest(good_since);
         let scope = failure.before.map_or(failure.scope, |(scope, _)| scope);
+        let was = open.scope();
         open.count_failure();
         open.set_name_servers(failure.name_servers);
         open.change(failure.cause, scope, from, now);
         open.change(failure.cause, failure.scope, failure.since.latest(from), now);
         self.returned = None;
-        let progress = self.progress(&open, now);
-        (State::Flapping(open, Phase::Failing(None)), progress.into_iter().collect())
+        let news = self.news(was, &open, now);
+        (State::Flapping(open, Phase::Failing(None)), news.into_iter().collect())
     }
 
-    /// Records how a flapping connection does, but not each time; sooner where another scope fails.
+    /// That a flapping family has become a flapping internet is news at once; else its progress is
+    /// recorded now and then. `was` is the scope of the incident before.
+    fn news(&mut self, was: Scope, open: &OpenIncident, now: Stamp) -> Option<Transition> {
+        if open.scope() == was {
+            return self.progress(open, now);
+        }
+        self.progressed = Some(now);
+        Some(Transition::Changed(open.snapshot()))
+    }
+
+    /// Records how a flapping connection does, but not each time.
     fn progress(&mut self, open: &OpenIncident, now: Stamp) -> Option<Transition> {
-        let limits = self.settings.limits;
-        let scope = open.current_scope();
-        let is_recent = self.progressed.is_some_and(|(at, known)| {
-            let every = if known == scope { limits.progress_every } else { SCOPE_PROGRESS };
-            now.since(&at).is_some_and(|age| age < every)
-        });
-        if is_recent {
+        let every = self.settings.limits.progress_every;
+        let age = self.progressed.and_then(|at| now.since(&at));
+        if age.is_some_and(|age| age < every) {
             return None;
         }
-        self.progressed = Some((now, scope));
+        self.progressed = Some(now);
         Some(Transition::Progressed(open.snapshot()))
     }
 
@@ -407,6 +411,8 @@ impl Connectivity {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{clock::BootId, outage::GapCause};
 

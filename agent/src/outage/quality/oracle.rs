@@ -350,7 +350,14 @@ impl Player {
         let closed = if matches!(then, Then::Gap(..)) {
             let id = IncidentId::new(at(again), &mut self.random);
             let (started, ended) = (at(started), at(again));
-            let gap = Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0, reason: None };
+            let gap = Gap {
+                id,
+                cause: GapCause::Suspended,
+                started,
+                ended,
+                uncertain_s: 0,
+                reason: None,
+            };
             self.quality.unwatched(at(again), &gap)
         } else {
             let closed = self.quality.line_failed(at(started));

@@ -288,7 +288,8 @@ fn a_gap_ends_it_where_that_began_and_a_short_one_keeps_the_window() {
         line.good(6 * MINUTE).lossy(6 * MINUTE, 0.3);
         let (started, ended) = (at(line.now), at(line.now + gap_ms));
         let id = IncidentId::new(ended, &mut line.random);
-        let gap = Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0, reason: None };
+        let gap =
+            Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0, reason: None };
         line.answers.clear();
         line.transitions.extend(line.quality.unwatched(ended, &gap));
         assert_eq!(line.closed().len(), 1);
