@@ -364,21 +364,31 @@ impl Connectivity {
     ) -> (State, Vec<Transition>) {
         let from = failure.first().latest(good_since);
         let scope = failure.before.map_or(failure.scope, |(scope, _)| scope);
+        let was = open.scope();
         open.count_failure();
         open.set_name_servers(failure.name_servers);
         open.change(failure.cause, scope, from, now);
         open.change(failure.cause, failure.scope, failure.since.latest(from), now);
         self.returned = None;
-        let progress = self.progress(&open, now);
-        (State::Flapping(open, Phase::Failing(None)), progress.into_iter().collect())
+        let news = self.news(was, &open, now);
+        (State::Flapping(open, Phase::Failing(None)), news.into_iter().collect())
+    }
+
+    /// That a flapping family has become a flapping internet is news at once; else its progress is
+    /// recorded now and then. `was` is the scope of the incident before.
+    fn news(&mut self, was: Scope, open: &OpenIncident, now: Stamp) -> Option<Transition> {
+        if open.scope() == was {
+            return self.progress(open, now);
+        }
+        self.progressed = Some(now);
+        Some(Transition::Changed(open.snapshot()))
     }
 
     /// Records how a flapping connection does, but not each time.
     fn progress(&mut self, open: &OpenIncident, now: Stamp) -> Option<Transition> {
         let every = self.settings.limits.progress_every;
-        let is_recent =
-            self.progressed.and_then(|at| now.since(&at)).is_some_and(|age| age < every);
-        if is_recent {
+        let age = self.progressed.and_then(|at| now.since(&at));
+        if age.is_some_and(|age| age < every) {
             return None;
         }
         self.progressed = Some(now);

@@ -450,6 +450,13 @@ impl FamilyTrack {
         self.step(Signal::Started { now, until: now.later(grace) });
     }
 
+    /// The internet is judged by it from `now` on: what it did before is no part of a failure.
+    pub(super) fn begin_judging(&mut self, now: Stamp) {
+        if let State::Unknown { since, .. } | State::Doubt { since, .. } = &mut self.state {
+            *since = since.latest(now);
+        }
+    }
+
     /// A link has come up: what was known may not hold any more. A family that is down stays so, and
     /// a grace period that runs does not begin anew: else an interface that comes up again and again
     /// would hide every failure.

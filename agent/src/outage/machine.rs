@@ -100,6 +100,8 @@ pub struct Machine {
     heartbeats: Heartbeats,
     quality: Quality,
     blips: Blips,
+    /// The families by which the internet was judged last.
+    were_judged: PerFamily<bool>,
     /// How the newest heartbeat travelled, if it proved something.
     heartbeat_proof: Option<Way>,
 }
@@ -190,6 +192,7 @@ impl Machine {
             heartbeats: Heartbeats::new(settings, heartbeats, now),
             quality: Quality::new(settings, quality, now),
             blips: Blips::default(),
+            were_judged: PerFamily::default(),
             heartbeat_proof: None,
         }
     }
@@ -341,7 +344,7 @@ impl Machine {
             }
             Evidence::Watched(gap) => transitions = self.gap_ended(gap, now),
             Evidence::ClockImplausible(is_implausible) => {
-                self.heartbeats.clock_implausible(*is_implausible);
+                self.heartbeats.clock_implausible(*is_implausible, now);
             }
             Evidence::NoAnchors { family } => {
                 self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);
@@ -360,6 +363,10 @@ impl Machine {
         outcome: BeatOutcome,
         now: Stamp,
     ) -> Vec<Transition> {
+        if self.sight != Sight::Seeing && proof.is_none() && outcome != BeatOutcome::Delivered {
+            // It failed for what keeps this device from asking anything.
+            return Vec::new();
+        }
         let family = proof.and_then(Way::family);
         let transitions = self.heartbeats.ended(started, finished, family, outcome, now);
         self.heartbeat_proof = proof.filter(|way| *way != Way::Nearby);
@@ -465,19 +472,37 @@ impl Machine {
     /// Whether a completed handshake is as good as proof for this family: no anchor has ever proved
     /// itself on this network, and no login page contradicts it.
     fn decides_by_contact(&self, family: Family) -> bool {
-        let is_intercepted =
-            self.portal.as_ref().is_some_and(|page| page.answer == Portal::Intercepted);
-        !is_intercepted && decides_by_contact(&self.networks, self.families[family].network())
+        !self.is_intercepted()
+            && decides_by_contact(&self.networks, self.families[family].network())
+    }
+
+    /// Whether the portal pages were intercepted when they were requested last.
+    fn is_intercepted(&self) -> bool {
+        self.portal.as_ref().is_some_and(|page| page.answer == Portal::Intercepted)
+    }
+
+    /// Whether a family that is not up waits for a portal page that is not intercepted any more.
+    fn is_contact_barred(&self) -> bool {
+        let waits = |family: Family| {
+            let track = &self.families[family];
+            !track.is_up() && decides_by_contact(&self.networks, track.network())
+        };
+        self.is_intercepted() && self.judged_families().into_iter().any(waits)
     }
 
     /// Draws the conclusions from everything known.
     fn conclude(&mut self, has_evidence: bool, now: Stamp) -> Vec<Transition> {
-        if self.sight.blind_reason().is_some() {
+        // While nothing can be asked nothing is concluded.
+        if self.sight != Sight::Seeing {
             return Vec::new();
         }
         let mut transitions = Vec::new();
         for family in Family::BOTH {
             let is_judged = self.judged()[family];
+            if is_judged && !std::mem::replace(&mut self.were_judged[family], is_judged) {
+                self.families[family].begin_judging(now);
+            }
+            self.were_judged[family] = is_judged;
             if is_judged {
                 let change = self.families[family].ripen(now);
                 self.changed(family, change, now);

@@ -233,7 +233,9 @@ impl Names {
     pub(super) fn lookup_ended(&mut self, answer: Dns, observation: Observation) -> Option<Stamp> {
         let (asked, answered) = (observation.at, observation.answered());
         let is_good = match answer {
-            Dns::Answered => !self.lies,
+            // An address that the servers give for every name is no answer, nor is it the stub's fault.
+            Dns::Answered if self.lies => return None,
+            Dns::Answered => true,
             Dns::Silent | Dns::Failed | Dns::Lied => false,
             Dns::NotAsked => return None,
         };

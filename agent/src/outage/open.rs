@@ -127,6 +127,11 @@ impl OpenIncident {
         self.watch != Watch::Watched
     }
 
+    /// The widest scope so far.
+    pub(super) fn scope(&self) -> Scope {
+        self.incident.scope
+    }
+
     /// The cause at present.
     pub(super) fn current_cause(&self) -> Cause {
         self.incident.segments.last().map_or(self.incident.cause, |segment| segment.cause)

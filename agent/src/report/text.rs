@@ -96,13 +96,16 @@ fn nothing_happened(view: &View<'_>) -> String {
 }
 
 fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    match view.damage {
-        Some(damage) => writeln!(
+    if let Some(damage) = view.damage {
+        writeln!(
             output,
             "Caution, the record is damaged: {damage}. `ispmon-agent journal verify` says more."
-        ),
-        None => Ok(()),
+        )?;
     }
+    for sentence in view.history.unknown.sentences() {
+        writeln!(output, "Caution: {sentence}")?;
+    }
+    Ok(())
 }
 
 /// The whole report.

@@ -16,9 +16,9 @@ impl Machine {
     /// The families by which the internet is judged.
     ///
     /// 1. IPv4 wherever it has a route. IPv6 where it has a route and has had proof on this network,
-    ///    because many routers advertise IPv6 that never works; or where it is the only one.
+    ///    because many routers advertise IPv6 that never works; or where the network has no IPv4.
     /// 2. A family that has lost its way to send on a network that the device is still on.
-    /// 3. Where none has a way to send: IPv4, or IPv6 where no anchor is of IPv4.
+    /// 3. Where none has a way to send: the one that was on a network last, else IPv4.
     pub(super) fn judged(&self) -> PerFamily<bool> {
         let routed = PerFamily::from_fn(|family| self.families[family].is_routed());
         let proved = PerFamily::from_fn(|family| {
@@ -28,14 +28,19 @@ impl Machine {
             let other = self.families[family.other()].network();
             self.families[family].has_lost_its_route(other)
         });
+        let works_by_ipv6 = routed.ipv6 && proved.ipv6;
         let mut judged = PerFamily {
-            ipv4: routed.ipv4 || lost.ipv4 && (proved.ipv4 || !routed.ipv6),
-            ipv6: routed.ipv6 && (proved.ipv6 || !routed.ipv4) || lost.ipv6 && proved.ipv6,
+            ipv4: routed.ipv4 || lost.ipv4 && (proved.ipv4 || !works_by_ipv6),
+            ipv6: works_by_ipv6
+                || routed.ipv6 && !routed.ipv4 && !lost.ipv4
+                || lost.ipv6 && proved.ipv6,
         };
         if !judged.ipv4 && !judged.ipv6 {
-            let has_ipv4 = self.families.ipv4.link().is_some();
-            judged.ipv4 = has_ipv4;
-            judged.ipv6 = !has_ipv4 && self.families.ipv6.link().is_some();
+            let known = |family: Family| self.families[family].network().is_some();
+            let has_anchors = |family: Family| self.families[family].link().is_some();
+            let is_ipv6 = !has_anchors(Family::Ipv4) || known(Family::Ipv6) && !known(Family::Ipv4);
+            judged.ipv6 = is_ipv6 && has_anchors(Family::Ipv6);
+            judged.ipv4 = !judged.ipv6 && has_anchors(Family::Ipv4);
         }
         judged
     }

@@ -83,7 +83,8 @@ impl Machine {
         } else {
             check(names_broken, names_doubted)
         };
-        let portal = check(cause == Some(Cause::CaptivePortal), is_in_doubt);
+        let is_portal_decisive = cause == Some(Cause::CaptivePortal) || self.is_contact_barred();
+        let portal = check(is_portal_decisive, is_in_doubt);
         Wanted {
             probed: PerFamily::from_fn(|family| {
                 judged[family] || self.families[family].is_routed()

@@ -122,6 +122,7 @@ fn write_yesterday(stage: &Stage<'_>) -> Result<(), String> {
                 device: "matrix".to_owned(),
                 reason: None,
                 set_aside: Vec::new(),
+                after: None,
             },
         ),
         (start, Entry::AgentStarted { version: "0.1.0".to_owned(), device: "matrix".to_owned() }),
