@@ -60,7 +60,16 @@ impl Authority {
     /// A server's configuration with a certificate for `name`, valid from the first day of one year
     /// to that of another.
     pub(crate) fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
-        let (certificate, key) = self.certificate(name, years);
+        self.server_of(&[name], years)
+    }
+
+    /// The same with a certificate for several names or addresses.
+    pub(crate) fn server_of(
+        &self,
+        names: &[&str],
+        years: std::ops::Range<i32>,
+    ) -> Arc<ServerConfig> {
+        let (certificate, key) = self.certificate_with(names, years, |_| {});
         let configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions of the provider")
@@ -76,12 +85,12 @@ impl Authority {
         name: &str,
         years: std::ops::Range<i32>,
     ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        self.certificate_with(name, years, |_| {})
+        self.certificate_with(&[name], years, |_| {})
     }
 
     /// A server's configuration with the certificate of an authority.
     pub(crate) fn server_with_authority(&self, name: &str) -> Arc<ServerConfig> {
-        let (certificate, key) = self.certificate_with(name, 2000..2100, |parameters| {
+        let (certificate, key) = self.certificate_with(&[name], 2000..2100, |parameters| {
             parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         });
         with_any_key(certificate, &key)
@@ -89,11 +98,12 @@ impl Authority {
 
     fn certificate_with(
         &self,
-        name: &str,
+        names: &[&str],
         years: std::ops::Range<i32>,
         change: impl FnOnce(&mut CertificateParams),
     ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
-        let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).expect("names or addresses");
         parameters.not_before = date_time_ymd(years.start, 1, 1);
         parameters.not_after = date_time_ymd(years.end, 1, 1);
         change(&mut parameters);
