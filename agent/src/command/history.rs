@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{complain, fail, fail_because, print, zone};
+use super::{complain, fail, fail_because, print, running::Places, zone};
 use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
-    clock,
+    clock::{self, Stamp},
     config::{Sources, load_without_key},
     error_chain::Chain,
     exit::Exit,
@@ -18,6 +18,7 @@ use crate::{
     printable::PrintableWriter,
     report::{self, View},
     state_dir,
+    status::place,
 };
 
 /// Lists the incidents of a time.
@@ -97,7 +98,7 @@ impl FoundRecord {
         let mut trouble = None;
         for folder in &folders {
             match Reader::open(folder) {
-                Ok(reader) => return Ok(Self::read(folder, reader)),
+                Ok(reader) => return Ok(Self::read(folder, reader, seen_until(sources, folder))),
                 Err(ReadError::Absent { .. }) => {}
                 Err(error) => {
                     trouble.get_or_insert(error);
@@ -108,7 +109,7 @@ impl FoundRecord {
     }
 
     /// Reads what can be read; the rest is said as damage.
-    fn read(folder: &Path, reader: Reader) -> Self {
+    fn read(folder: &Path, reader: Reader, seen_until: Option<Stamp>) -> Self {
         let mut collector = Collector::default();
         let (mut head, mut damage) = (None, None);
         for read in reader {
@@ -125,7 +126,7 @@ impl FoundRecord {
                 }
             }
         }
-        let history = collector.finish(last_alive(folder), clock::now());
+        let history = collector.finish(seen_until, clock::now());
         Self { folder: folder.to_owned(), history, head, damage }
     }
 
@@ -171,6 +172,18 @@ impl FoundRecord {
                 "no incident has an ID that begins with {beginning}; `ispmon-agent outages` lists them."
             )),
         }
+    }
+}
+
+/// Until when the agent that writes to a folder is known to have watched: by its status while it runs, so
+/// that an open incident lasts as long here as in `status`, else by what it notes each minute.
+fn seen_until(sources: &Sources, folder: &Path) -> Option<Stamp> {
+    let running = Places::of(sources).find_present().ok().filter(|(found, presence)| {
+        presence.is_running() && place::is_same_folder(&found.status.state_dir, folder)
+    });
+    match running {
+        Some((found, presence)) => Some(presence.seen_until(&found.status, Stamp::now())),
+        None => last_alive(folder),
     }
 }
 

@@ -91,25 +91,30 @@ impl Picture {
         let head = head.unwrap_or_default();
         let states = PerFamily { ipv4: view.ipv4, ipv6: view.ipv6 };
         self.status.paused_until = paused_until;
-        self.status.condition =
-            if paused_until.is_some() { Condition::Paused } else { overall(states) };
+        self.status.incidents = view
+            .incidents
+            .iter()
+            .map(|incident| OpenIncident::new(incident, recorder.is_durable(incident.id)))
+            .collect();
+        let incidents = &self.status.incidents;
+        self.status.condition = match paused_until {
+            Some(_) => Condition::Paused,
+            None => overall(states).with_incidents(incidents),
+        };
         self.status.families = Family::BOTH
             .into_iter()
             .map(|family| FamilyStatus {
                 family,
                 condition: match &links[family] {
-                    Some(_) => condition(states[family]),
+                    Some(_) => {
+                        condition(states[family]).of_family_with_incidents(family, incidents)
+                    }
                     // Without an anchor there is nobody to ask.
                     None => Condition::Unused,
                 },
                 last_ok: view.last_ok[family],
                 link: links[family].as_ref().map(LinkStatus::from),
             })
-            .collect();
-        self.status.incidents = view
-            .incidents
-            .iter()
-            .map(|incident| OpenIncident::new(incident, recorder.is_durable(incident.id)))
             .collect();
         self.status.blips = view.blips;
         self.status.journal =

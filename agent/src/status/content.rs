@@ -125,6 +125,29 @@ pub enum Condition {
     Unknown,
 }
 
+impl Condition {
+    /// The condition of the whole line while these incidents are open: what the newest probes say is
+    /// no reason to call a line good whose outage has not ended.
+    #[must_use]
+    pub fn with_incidents(self, incidents: &[OpenIncident]) -> Self {
+        let fails = |scope| incidents.iter().any(|incident| incident.failing == Some(scope));
+        let is_down = fails(Scope::Internet) || fails(Scope::Ipv4) && fails(Scope::Ipv6);
+        match self {
+            Self::Paused | Self::Stopped => self,
+            _ if is_down => Self::Down,
+            _ => self,
+        }
+    }
+
+    /// The same of one address family, which an outage of the whole internet says nothing about: names may
+    /// fail, or a login page stand before a line that works.
+    #[must_use]
+    pub fn of_family_with_incidents(self, family: Family, incidents: &[OpenIncident]) -> Self {
+        let fails = incidents.iter().any(|incident| incident.failing == Some(family.into()));
+        if fails && self != Self::Unused { Self::Down } else { self }
+    }
+}
+
 /// How the internet is by one address family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FamilyStatus {
@@ -189,6 +212,10 @@ pub struct OpenIncident {
     pub reason: String,
     /// When it began.
     pub started: Stamp,
+    /// What fails at this moment; nothing in the good times of an unstable line, nor where the line is
+    /// merely bad or only heartbeats fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Scope>,
     /// How often the line failed in it: more than once where it is unstable.
     pub failures: u32,
     /// Whether its record is on the disk; if not, it waits in memory.
@@ -200,7 +227,9 @@ impl OpenIncident {
     pub fn new(incident: &Incident, durable: bool) -> Self {
         let Incident { id, scope, cause, party, started, failures, .. } = *incident;
         let reason = outage::sentence::cause(incident);
-        Self { id, scope, cause, party, reason, started, failures, durable }
+        let current = incident.segments.last().filter(|segment| segment.cause.is_downtime());
+        let failing = current.map(|segment| segment.scope);
+        Self { id, scope, cause, party, reason, started, failing, failures, durable }
     }
 }
 

@@ -121,7 +121,7 @@ pub fn find(
     for folder in folders {
         match read(folder) {
             Ok(Some(status))
-                if state_dir.is_some_and(|wanted| differ(wanted, &status.state_dir)) => {}
+                if state_dir.is_some_and(|wanted| !is_same_folder(wanted, &status.state_dir)) => {}
             Ok(Some(status)) => {
                 let running = runs(&status);
                 let found = Found { folder: folder.clone(), status };
@@ -140,11 +140,12 @@ pub fn find(
 }
 
 /// Whether two paths lead to different folders. A folder that cannot be entered is told by its name.
-fn differ(one: &Path, other: &Path) -> bool {
-    one != other
-        && match (one.canonicalize(), other.canonicalize()) {
-            (Ok(one), Ok(other)) => one != other,
-            _ => true,
+/// Whether two paths lead to one folder.
+pub fn is_same_folder(one: &Path, other: &Path) -> bool {
+    one == other
+        || match (one.canonicalize(), other.canonicalize()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
         }
 }
 

@@ -62,6 +62,13 @@ impl Presence {
         }
     }
 
+    /// Until when what a status says has been seen: until `now` while its writer runs, which writes each
+    /// change at once, else until it was written. Whoever says how long an open incident has lasted
+    /// counts until then.
+    pub fn seen_until(self, status: &Status, now: Stamp) -> Stamp {
+        if self.is_running() { now } else { status.written }
+    }
+
     /// Whether there is an agent that what the status says can be taken from.
     pub fn is_running(self) -> bool {
         self == Self::Running

@@ -54,7 +54,7 @@ fn write_all(status: &Status, view: &View<'_>, text: &mut String) -> std::fmt::R
         }
     }
     for incident in &status.incidents {
-        writeln!(text, "{}", describe(incident, view))?;
+        writeln!(text, "{}", describe(incident, status, view))?;
     }
     writeln!(text)?;
     for (name, value) in rows(status, view) {
@@ -84,7 +84,7 @@ fn absence(status: &Status, view: &View<'_>) -> Option<String> {
 
 /// The answer to "is the internet up?".
 fn headline(status: &Status, view: &View<'_>) -> String {
-    match status.condition {
+    match status.condition.with_incidents(&status.incidents) {
         Condition::Unknown => "whether the internet works is not known yet.".to_owned(),
         Condition::Up => match failing_family(status) {
             Some(family) => format!("the internet works, but not by {family}."),
@@ -115,7 +115,7 @@ fn failing_family(status: &Status) -> Option<Family> {
 }
 
 /// An open incident, in the words that the log has for it.
-fn describe(incident: &OpenIncident, view: &View<'_>) -> String {
+fn describe(incident: &OpenIncident, status: &Status, view: &View<'_>) -> String {
     let unstable = incident.cause == Cause::Unstable;
     let what = match incident.scope {
         Scope::Internet if unstable => "Internet unstable",
@@ -130,7 +130,7 @@ fn describe(incident: &OpenIncident, view: &View<'_>) -> String {
     let mut text = format!(
         "{what} since {} ({} so far), cause: {}.",
         view.time(&incident.started),
-        Readable(view.since(&incident.started)),
+        Readable(between(&incident.started, &view.presence.seen_until(status, view.now))),
         incident.reason
     );
     if incident.failures > 1 {
@@ -298,13 +298,17 @@ fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
+/// The time from one moment to another: by the boot's clock where one boot saw both, else by the wall clock.
+fn between(earlier: &Stamp, later: &Stamp) -> Duration {
+    later.since(earlier).unwrap_or_else(|| {
+        Duration::try_from(later.wall.duration_since(earlier.wall)).unwrap_or(Duration::ZERO)
+    })
+}
+
 impl View<'_> {
-    /// The time since a moment: by the boot's clock where one boot saw both, else by the wall clock.
+    /// The time since a moment.
     pub fn since(&self, earlier: &Stamp) -> Duration {
-        self.now.since(earlier).unwrap_or_else(|| {
-            let passed = self.now.wall.duration_since(earlier.wall);
-            Duration::try_from(passed).unwrap_or(Duration::ZERO)
-        })
+        between(earlier, &self.now)
     }
 
     /// The time since a moment in words, in whole seconds.

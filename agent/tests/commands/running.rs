@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use ispmon_agent::{clock::Stamp, duration::Readable};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -22,8 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 struct Agent {
     place: Place,
     child: Child,
-    /// What the agent probes.
-    _anchor: TcpListener,
+    /// What the agent probes; without it the line is dead.
+    anchor: Option<TcpListener>,
 }
 
 impl Agent {
@@ -32,12 +33,12 @@ impl Agent {
         let place = Place::new();
         let address = anchor.local_addr().expect("it has one");
         let configuration = format!(
-            "device = \"dl-home\"\n[probe]\nanchors = \"{address}\"\ngateway = \"127.0.0.1\"\n\
-             resolver = \"127.0.0.1:1\"\nportal = \"off\"\n"
+            "device = \"dl-home\"\n[probe]\nanchors = \"tcp://{address}\"\ngateway = \"127.0.0.1\"\n\
+             resolver = \"127.0.0.1:1\"\nportal = \"off\"\ninterval = \"500ms\"\n"
         );
         fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
         let child = spawn(&place);
-        let agent = Self { place, child, _anchor: anchor };
+        let agent = Self { place, child, anchor: Some(anchor) };
         agent.wait_for("it runs", |json| json["presence"] == "running");
         agent
     }
@@ -47,7 +48,7 @@ impl Agent {
     }
 
     /// Asks for the status again and again, until it is as wanted.
-    fn wait_for(&self, what: &str, is_wanted: impl Fn(&Value) -> bool) {
+    fn wait_for(&self, what: &str, mut is_wanted: impl FnMut(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ran = self.run(&["status", "--json"]);
@@ -93,6 +94,41 @@ fn an_agent_is_paused_and_goes_on_again() {
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     agent.wait_for("it goes on", |json| json["status"]["condition"] != "paused");
     assert_eq!(agent.run(&["resume"]).output, "The agent was not paused.\n");
+}
+
+#[test]
+fn status_and_outages_agree_about_an_outage_that_goes_on() {
+    let mut agent = Agent::start();
+    agent.wait_for("the line works", |json| json["status"]["condition"] == "up");
+    agent.anchor = None;
+    let started = |json: &Value| {
+        serde_json::from_value::<Stamp>(json["status"]["incidents"][0]["started"].clone()).ok()
+    };
+    let mut began = None;
+    agent.wait_for("the outage lasts for longer than it took to be found", |json| {
+        let lasted = started(json).and_then(|started| Stamp::now().since(&started));
+        lasted.is_some_and(|lasted| lasted > Duration::from_secs(12))
+    });
+    agent.wait_for("it is open still", |json| {
+        assert_eq!(json["status"]["condition"], "down", "{json}");
+        began = started(json);
+        began.is_some()
+    });
+    let began = began.expect("it is open");
+    for (arguments, around) in [(&["status"][..], ["(", " so far)"]), (&["outages"], ["  ", "  "])]
+    {
+        let lasted = || Stamp::now().since(&began).expect("this boot").as_millis() as u64;
+        let before = lasted();
+        let ran = agent.run(arguments);
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+        let mut shown = (before..=lasted()).map(|ms| {
+            let lasted = Readable(Duration::from_millis(ms));
+            format!("{}{lasted}{}", around[0], around[1])
+        });
+        assert!(shown.any(|words| ran.output.contains(&words)), "{before} ms: {}", ran.output);
+    }
+    let status = agent.run(&["status"]);
+    assert!(status.output.starts_with("dl-home: THE INTERNET IS DOWN.\n"), "{}", status.output);
 }
 
 #[test]

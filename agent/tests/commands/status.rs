@@ -2,6 +2,7 @@ use std::fs;
 
 use ispmon_agent::{
     clock::Stamp,
+    outage::Scope,
     status::{Condition, Status},
 };
 use serde_json::Value;
@@ -23,6 +24,38 @@ fn an_agent_that_runs_is_shown_and_the_command_succeeds() {
     let ran = place.run(&["status"]);
     assert_eq!(ran.code, Some(0), "what it says of the internet is no failure of the command");
     assert!(ran.output.starts_with("dl-home: THE INTERNET IS DOWN.\n"), "{}", ran.output);
+}
+
+#[test]
+fn no_line_is_said_to_work_while_its_outage_is_open() {
+    let place = Place::new();
+    let status = place.status();
+    let started = status.written.earlier(std::time::Duration::from_secs(39));
+    let incident = |failing: Option<Scope>| {
+        let incident = serde_json::json!({
+            "id": "01936f3e-0000-7000-8000-000000000001",
+            "scope": "internet",
+            "cause": "isp",
+            "party": "provider",
+            "reason": "ISP (the router answers, nothing beyond it does)",
+            "started": started,
+            "failing": failing,
+            "failures": 1,
+            "durable": true,
+        });
+        vec![serde_json::from_value(incident).expect("an incident")]
+    };
+    for (failing, words) in [
+        (Some(Scope::Internet), "dl-home: THE INTERNET IS DOWN.\n"),
+        // In a good time of it.
+        (None, "dl-home: the internet works.\n"),
+    ] {
+        Place::put(&place.state_dir(), &Status { incidents: incident(failing), ..status.clone() });
+        let output = place.run(&["status"]).output;
+        assert!(output.starts_with(words), "{output}");
+        assert!(output.contains("Internet outage since "), "{output}");
+        assert!(output.contains(" (39 s so far)"), "{output}");
+    }
 }
 
 #[test]

@@ -90,6 +90,7 @@ fn outage() -> Status {
         party: Some(Party::Provider),
         reason: "ISP (router answered, nothing beyond it)".to_owned(),
         started: at(10_600),
+        failing: Some(Scope::Internet),
         failures: 1,
         durable: true,
     }];
@@ -157,6 +158,7 @@ fn one_family_can_fail_alone() {
         ..status.families[0].clone()
     };
     status.incidents[0].scope = Scope::Ipv6;
+    status.incidents[0].failing = Some(Scope::Ipv6);
     let text = shown(&status, Presence::Running);
     let top: Vec<_> = text.lines().take(2).collect();
     insta::assert_snapshot!(top.join("\n"), @"
