@@ -261,7 +261,7 @@ impl Monitor {
 
     fn note_gap(&mut self, cause: GapCause, started: Stamp, ended: Stamp, uncertain_s: u32) {
         let id = IncidentId::new(ended, &mut self.random);
-        let gap = Gap { id, cause, started, ended, uncertain_s };
+        let gap = Gap { id, cause, started, ended, uncertain_s, reason: None };
         self.learn(&Evidence::Watched(gap), ended);
     }
 

@@ -13,6 +13,8 @@ use crate::probe::Family;
 pub enum Cause {
     /// No carrier, no address or no route: the device itself is not connected.
     Link,
+    /// This device's own firewall or routing rules forbid what it sends.
+    Firewall,
     /// The router is silent.
     Gateway,
     /// A login page answers in the internet's place.
@@ -42,6 +44,7 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",
+            Self::Firewall => "firewall",
             Self::Gateway => "gateway",
             Self::CaptivePortal => "captive_portal",
             Self::Vpn => "vpn",
@@ -61,6 +64,7 @@ impl Cause {
     pub fn is_downtime(self) -> bool {
         match self {
             Self::Link
+            | Self::Firewall
             | Self::Gateway
             | Self::CaptivePortal
             | Self::Vpn
@@ -78,16 +82,15 @@ impl Cause {
     /// Whose part failed. `None` where the evidence does not tell: a bad line can be bad Wi-Fi as
     /// well as a bad provider, and an unstable one has the party of its longest cause.
     ///
-    /// `resolver_is_providers` says whether the resolver in use is run by the provider, or asks the
-    /// provider's in the router's name; else a dead resolver is somebody else's.
-    pub fn party(self, resolver_is_providers: bool) -> Option<Party> {
+    /// `name_servers` is the party that runs the name servers in use, which is the party of `dns`.
+    pub fn party(self, name_servers: Party) -> Option<Party> {
         match self {
-            Self::Link | Self::Gateway | Self::Vpn | Self::Clock => Some(Party::Yours),
-            Self::Isp => Some(Party::Provider),
-            Self::Dns if resolver_is_providers => Some(Party::Provider),
-            Self::Dns | Self::CaptivePortal | Self::Endpoint | Self::Credentials => {
-                Some(Party::Other)
+            Self::Link | Self::Firewall | Self::Gateway | Self::Vpn | Self::Clock => {
+                Some(Party::Yours)
             }
+            Self::Isp => Some(Party::Provider),
+            Self::Dns => Some(name_servers),
+            Self::CaptivePortal | Self::Endpoint | Self::Credentials => Some(Party::Other),
             Self::Degraded | Self::Unstable | Self::Up => None,
         }
     }
@@ -128,8 +131,10 @@ impl fmt::Display for Party {
     }
 }
 
-/// What an incident concerns. Of the first three at most one is open at a time: a second family that
-/// fails ends the incident of the first and begins one of the whole internet.
+/// What an incident, or a segment of it, concerns.
+///
+/// The first three are scopes of one outage: a family that returns before the other one, or fails
+/// after it, begins a new segment of the same incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {

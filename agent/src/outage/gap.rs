@@ -22,6 +22,9 @@ pub struct Gap {
     /// How far `started` may be off, in seconds: 0 for a gap that was announced.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub uncertain_s: u32,
+    /// What kept the agent from asking, as a sentence's end; of gaps with the cause `blind` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -43,6 +46,8 @@ pub enum GapCause {
     Crashed,
     /// The machine went down without a stop of the agent: a power cut, a panic, a hard reset.
     PowerLost,
+    /// The agent ran, but could not ask anything.
+    Blind,
 }
 
 impl GapCause {
@@ -54,6 +59,7 @@ impl GapCause {
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
             Self::PowerLost => "power_lost",
+            Self::Blind => "blind",
         }
     }
 
@@ -65,6 +71,7 @@ impl GapCause {
             Self::Stopped => "the agent was stopped",
             Self::Crashed => "the agent ended without a stop",
             Self::PowerLost => "the machine went down without a stop",
+            Self::Blind => "the agent could not ask anything",
         }
     }
 }

@@ -52,9 +52,13 @@ pub struct Incident {
     /// unwatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Stamp>,
-    /// How long the internet was down in it, in milliseconds: segments of a cause that is downtime,
-    /// gaps excluded.
+    /// How long the internet was down in it, in milliseconds: segments of scope `internet` and of a
+    /// cause that is downtime, gaps excluded.
     pub downtime_ms: u64,
+    /// How long exactly one address family was down in it, in milliseconds: segments of scope `ipv4`
+    /// or `ipv6` and of a cause that is downtime, gaps excluded. Not part of `downtime_ms`.
+    #[serde(default)]
+    pub one_family_ms: u64,
     /// How often the line failed in it: 1, more in an unstable one.
     pub failures: u32,
     /// What failed from when to when, in order, without holes but for gaps that nobody watched.
@@ -70,10 +74,21 @@ impl Incident {
         Duration::from_millis(self.downtime_ms)
     }
 
+    /// How long exactly one address family was down in it.
+    pub fn one_family(&self) -> Duration {
+        Duration::from_millis(self.one_family_ms)
+    }
+
     /// The part of its downtime whose segments were merged, so that only the sum still tells of it.
     pub fn merged_downtime(&self) -> Duration {
-        let down = self.segments.iter().filter(|segment| segment.cause.is_downtime());
+        let down = self.segments.iter().filter(|segment| segment.is_downtime());
         self.downtime().saturating_sub(down.map(Segment::length).sum())
+    }
+
+    /// The part of the time of one address family whose segments were merged.
+    pub fn merged_one_family(&self) -> Duration {
+        let down = self.segments.iter().filter(|segment| segment.is_one_family());
+        self.one_family().saturating_sub(down.map(Segment::length).sum())
     }
 }
 
@@ -91,6 +106,16 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Whether the internet was down in it.
+    pub fn is_downtime(&self) -> bool {
+        self.scope == Scope::Internet && self.cause.is_downtime()
+    }
+
+    /// Whether exactly one address family was down in it.
+    pub fn is_one_family(&self) -> bool {
+        matches!(self.scope, Scope::Ipv4 | Scope::Ipv6) && self.cause.is_downtime()
+    }
+
     /// How long it lasted, by the clock that never jumps.
     pub fn length(&self) -> Duration {
         Duration::from_millis(self.to.boot_ms.saturating_sub(self.from.boot_ms))

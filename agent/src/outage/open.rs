@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Cause, Gap, Incident, IncidentId, Observation, Scope, Segment};
+use super::{Cause, Gap, Incident, IncidentId, Observation, Party, Scope, Segment};
 use crate::clock::Stamp;
 
 /// The most segments that an incident keeps; more are merged, the earliest first.
@@ -63,6 +63,7 @@ impl OpenIncident {
             last_ok,
             ended: None,
             downtime_ms: 0,
+            one_family_ms: 0,
             failures: 1,
             segments: vec![Segment { scope, cause, from: started, to: started }],
             evidence,
@@ -81,8 +82,8 @@ impl OpenIncident {
     /// An incident that the record left open. Nobody has watched since; `now` somebody does.
     pub(super) fn recover(incident: Incident, now: Stamp) -> Self {
         let resolver_is_providers =
-            incident.cause == Cause::Dns && incident.party == Cause::Dns.party(true);
-        let merged_downtime = incident.merged_downtime();
+            incident.cause == Cause::Dns && incident.party == Some(Party::Provider);
+        let merged_downtime = incident.merged_downtime() + incident.merged_one_family();
         let merged = (!merged_downtime.is_zero())
             // Which causes these were is not in the record; the party is, and its own cause may
             // still be seen in a segment.
@@ -320,7 +321,11 @@ impl OpenIncident {
         }
         let down = totals.iter().filter(|(cause, _)| cause.is_downtime());
         let down: Duration = down.map(|(_, length)| length).sum();
-        self.incident.downtime_ms = u64::try_from(down.as_millis()).unwrap_or(u64::MAX);
+        let down = u64::try_from(down.as_millis()).unwrap_or(u64::MAX);
+        // For now all segments of an incident have its own scope.
+        let internet = self.incident.scope == Scope::Internet;
+        (self.incident.downtime_ms, self.incident.one_family_ms) =
+            if internet { (down, 0) } else { (0, down) };
         // The map goes by the rows of the verdict: of equal ones the first stays.
         let mut longest = None;
         for (cause, length) in totals {
@@ -331,7 +336,9 @@ impl OpenIncident {
         }
         if let Some((cause, _)) = longest {
             self.incident.cause = if self.unstable { Cause::Unstable } else { cause };
-            self.incident.party = cause.party(self.resolver_is_providers);
+            let name_servers =
+                if self.resolver_is_providers { Party::Provider } else { Party::Other };
+            self.incident.party = cause.party(name_servers);
         }
     }
 }
@@ -357,10 +364,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{
-        clock::BootId,
-        outage::{GapCause, Party},
-    };
+    use crate::{clock::BootId, outage::GapCause};
 
     fn at(ms: u64) -> Stamp {
         Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall: Timestamp::UNIX_EPOCH }
@@ -387,6 +391,7 @@ mod tests {
             started: at(from),
             ended: at(to),
             uncertain_s: 0,
+            reason: None,
         }
     }
 

@@ -80,6 +80,7 @@ mod tests {
             last_ok: None,
             ended: Some(ended),
             downtime_ms: 240_000,
+            one_family_ms: 0,
             failures: 1,
             segments: vec![Segment {
                 scope: Scope::Internet,
@@ -100,7 +101,8 @@ mod tests {
         let before = stamp(BootId::UNKNOWN, 5_000, "2026-12-31T10:00:00Z");
         let id = IncidentId::new(started, &mut Rng::with_seed(2));
         let cause = GapCause::PowerLost;
-        let gap = Gap { id, cause, started: before, ended: started, uncertain_s: 120 };
+        let gap =
+            Gap { id, cause, started: before, ended: started, uncertain_s: 120, reason: None };
         let Transition::Watched(shown) = Transition::Watched(gap).corrected(&ended) else {
             panic!("it is what it was")
         };

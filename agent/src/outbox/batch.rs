@@ -201,7 +201,14 @@ mod tests {
         for number in 1..=gaps {
             let (started, ended) = (at(number * 60), at(number * 60 + 30));
             let id = IncidentId::new(started, &mut random);
-            let gap = Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0 };
+            let gap = Gap {
+                id,
+                cause: GapCause::Suspended,
+                started,
+                ended,
+                uncertain_s: 0,
+                reason: None,
+            };
             let appended = journal.append(Entry::Gap { gap }, ended).await;
             assert!(matches!(appended, Appended::Durable { .. }));
         }

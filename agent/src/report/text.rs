@@ -10,6 +10,7 @@ use crate::{
     duration::Readable,
     history::{Account, Figures, PastIncident, Quality},
     outage::{Observation, Party},
+    probe::Family,
 };
 
 /// The table of incidents, oldest first, and of gaps when the view lists them.
@@ -20,9 +21,8 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     let mut rows = Vec::new();
     for incident in view.history.incidents_in(view.period) {
         let recorded = &incident.recorded;
-        let downtime = view.history.downtime(incident);
         let whose = recorded.party.map_or("–", Party::as_str);
-        let what = with_notes(words::cause(recorded.cause), &words::notes(incident, downtime));
+        let what = with_notes(words::cause(recorded.cause), &words::notes(view, incident));
         rows.push((
             incident.time.from,
             [
@@ -70,14 +70,21 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
                 Readable(total.downtime)
             ),
         };
+        let families = words::families(&account);
+        let apart = if families.is_empty() { families } else { format!("; {families}") };
         writeln!(
             output,
-            "{down}. Watched: {} of {}.",
+            "{down}{apart}. Watched: {} of {}.",
             words::share(account.coverage()),
             Readable(account.period.duration()),
         )?;
     }
-    writeln!(output, "Record: {}", view.folder.display())?;
+    end(view, output)
+}
+
+/// Where the record is, and what is wrong with it.
+fn end(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+    writeln!(output, "Record: {}", neutral(&view.folder.display().to_string()))?;
     damage(view, output)?;
     output.flush()
 }
@@ -98,7 +105,8 @@ fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     match view.damage {
         Some(damage) => writeln!(
             output,
-            "Caution, the record is damaged: {damage}. `ispmon-agent journal verify` says more."
+            "Caution, the record is damaged: {}. `ispmon-agent journal verify` says more.",
+            neutral(damage)
         ),
         None => Ok(()),
     }
@@ -111,13 +119,11 @@ fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
 pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     if view.history.span.is_none() || view.reached().is_empty() {
         writeln!(output, "{}", nothing_happened(view))?;
-        writeln!(output, "Record: {}", view.folder.display())?;
-        damage(view, output)?;
-        return output.flush();
+        return end(view, output);
     }
     let account = Account::of(view.history, view.period);
     let time = |at| words::time(at, view.zone);
-    writeln!(output, "Internet connection of {}", view.device())?;
+    writeln!(output, "Internet connection of {}", neutral(view.device()))?;
     writeln!(output, "{} to {}", time(account.period.from), time(account.period.to))?;
     writeln!(
         output,
@@ -154,9 +160,7 @@ pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
             head.seq, head.hash
         )?;
     }
-    writeln!(output, "Record: {}", view.folder.display())?;
-    damage(view, output)?;
-    output.flush()
+    end(view, output)
 }
 
 fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
@@ -175,9 +179,9 @@ fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
         .map(|party| row(words::party(*party), account.party(*party)))
         .collect();
     rows.push(row("All", &account.total));
-    for (name, figures) in [("IPv4 only", &account.ipv4), ("IPv6 only", &account.ipv6)] {
-        if figures.count > 0 {
-            rows.push(row(name, figures));
+    for family in Family::BOTH {
+        if account.family(family).count > 0 {
+            rows.push(row(&format!("{family} only"), account.family(family)));
         }
     }
     table(
@@ -222,12 +226,11 @@ fn one_incident(
 ) -> io::Result<()> {
     let recorded = &incident.recorded;
     let time = |at| words::time(at, view.zone);
-    let downtime = view.history.downtime(incident);
     writeln!(output, "Incident {}", recorded.id)?;
     writeln!(
         output,
         "{}",
-        with_notes(words::cause(recorded.cause), &words::notes(incident, downtime))
+        with_notes(words::cause(recorded.cause), &words::notes(view, incident))
     )?;
     let mut rows = Vec::new();
     let clocks = |what: &str, at, stamp: &crate::clock::Stamp| {
@@ -249,18 +252,19 @@ fn one_incident(
             time(phase.time.from),
             time(phase.time.to),
             Readable(phase.time.duration()).to_string(),
+            words::scope(phase.scope).to_owned(),
             words::cause(phase.cause).to_owned(),
         ]
     });
-    table(output, &["FROM", "TO", "LASTED", "CAUSE"], rows)?;
+    table(output, &["FROM", "TO", "LASTED", "SCOPE", "CAUSE"], rows)?;
     if !recorded.evidence.is_empty() {
         writeln!(output)?;
         let rows = recorded.evidence.iter().zip(&incident.observed).map(|(seen, at)| {
             [
                 time(*at),
                 words::probe(seen.probe).to_owned(),
-                neutral(&seen.target),
-                neutral(&seen.answer),
+                seen.target.clone(),
+                seen.answer.clone(),
                 milliseconds(seen),
             ]
         });
@@ -299,13 +303,14 @@ fn neutral(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
-/// Columns as wide as their widest cell, the last one as it comes.
+/// Columns as wide as their widest cell, the last one as it comes; no cell holds anything that a
+/// terminal obeys.
 fn table<const N: usize>(
     output: &mut impl Write,
     head: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> io::Result<()> {
-    let rows: Vec<[String; N]> = rows.collect();
+    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| neutral(&cell))).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)

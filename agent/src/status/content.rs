@@ -177,8 +177,11 @@ impl From<&Link> for LinkStatus {
 pub struct OpenIncident {
     /// Identifies it.
     pub id: IncidentId,
-    /// What it concerns.
+    /// What it concerns: the internet when that was down at any time in it.
     pub scope: Scope,
+    /// What it concerns at present: less than `scope` where one address family has returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present_scope: Option<Scope>,
     /// What failed for most of it.
     pub cause: Cause,
     /// Whose part failed, where the evidence tells.
@@ -200,7 +203,8 @@ impl OpenIncident {
     pub fn new(incident: &Incident, durable: bool) -> Self {
         let Incident { id, scope, cause, party, started, failures, .. } = *incident;
         let reason = outage::sentence::cause(incident);
-        Self { id, scope, cause, party, reason, started, failures, durable }
+        let present_scope = Some(outage::sentence::present_scope(incident));
+        Self { id, scope, present_scope, cause, party, reason, started, failures, durable }
     }
 }
 

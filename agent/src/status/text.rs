@@ -123,6 +123,13 @@ fn describe(incident: &OpenIncident, view: &View<'_>) -> String {
         Scope::Internet if unstable => "Internet unstable",
         Scope::Ipv4 if unstable => "IPv4 unstable",
         Scope::Ipv6 if unstable => "IPv6 unstable",
+        // "The internet works" may stand above this.
+        Scope::Internet if incident.present_scope == Some(Scope::Ipv4) => {
+            "IPv4 outage, the rest of an internet outage"
+        }
+        Scope::Internet if incident.present_scope == Some(Scope::Ipv6) => {
+            "IPv6 outage, the rest of an internet outage"
+        }
         Scope::Internet => "Internet outage",
         Scope::Ipv4 => "IPv4 outage",
         Scope::Ipv6 => "IPv6 outage",

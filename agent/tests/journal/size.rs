@@ -61,6 +61,7 @@ fn incident(number: u64, started: Stamp) -> Incident {
         last_ok: Some(started.earlier(Duration::from_secs(5))),
         ended: Some(ended),
         downtime_ms: 540_000,
+        one_family_ms: 0,
         failures: 1,
         segments: vec![Segment {
             scope: Scope::Internet,

@@ -256,7 +256,14 @@ impl History {
             self.machine = Machine::new(settings(), self.random.fork(), open, ended);
         }
         let id = IncidentId::new(ended, &mut self.random);
-        self.tell(&Evidence::Watched(Gap { id, cause, started, ended, uncertain_s: 0 }));
+        self.tell(&Evidence::Watched(Gap {
+            id,
+            cause,
+            started,
+            ended,
+            uncertain_s: 0,
+            reason: None,
+        }));
         let reason = if restarted { SettleReason::Started } else { SettleReason::Resumed };
         self.tell(&Evidence::Settle(reason));
     }

@@ -318,7 +318,14 @@ impl Player<'_> {
             self.learn();
         }
         let id = IncidentId::new(ended, &mut self.random);
-        self.tell(&Evidence::Watched(Gap { id, cause, started, ended, uncertain_s: 0 }));
+        self.tell(&Evidence::Watched(Gap {
+            id,
+            cause,
+            started,
+            ended,
+            uncertain_s: 0,
+            reason: None,
+        }));
         self.start(if restarted { SettleReason::Started } else { SettleReason::Resumed });
     }
 

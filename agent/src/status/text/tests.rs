@@ -86,6 +86,7 @@ fn outage() -> Status {
     status.incidents = vec![OpenIncident {
         id: IncidentId(uuid::Uuid::from_u128(1)),
         scope: Scope::Internet,
+        present_scope: Some(Scope::Internet),
         cause: Cause::Isp,
         party: Some(Party::Provider),
         reason: "ISP (router answered, nothing beyond it)".to_owned(),
@@ -104,6 +105,21 @@ fn outage() -> Status {
     status.quality =
         Some(Quality { over_s: 300, probes: 60, lost: 52, p50_ms: None, p95_ms: None });
     status
+}
+
+#[test]
+fn what_is_left_of_an_outage_does_not_contradict_that_the_internet_works() {
+    let mut status = outage();
+    status.condition = Condition::Up;
+    status.families[0].condition = Condition::Up;
+    status.families[1].condition = Condition::Down;
+    status.incidents[0].present_scope = Some(Scope::Ipv6);
+    let text = shown(&status, Presence::Running);
+    let first: Vec<_> = text.lines().take(2).collect();
+    insta::assert_snapshot!(first.join("\n"), @"
+    dl-home: the internet works, but not by IPv6.
+    IPv6 outage, the rest of an internet outage since 2026-11-24 10:56:40+01:00 (4 min 32 s so far), cause: ISP (router answered, nothing beyond it). That is your provider's part.
+    ");
 }
 
 /// The text twelve seconds later, in Berlin.

@@ -91,7 +91,7 @@ fn beaten(
 
 /// A row in which the endpoint alone is broken.
 fn endpoint(name: &'static str, title: &'static str, fault: Fault, cause: Cause) -> Row {
-    let party = cause.party(false);
+    let party = cause.party(Party::Other);
     let mut row = beaten(name, title, fault, cause, party);
     row.change(|failure| {
         failure.witness = Witness::TwoBeats;
