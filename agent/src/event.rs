@@ -16,6 +16,7 @@ use crate::{
     clock::{Stamp, StepSource},
     heartbeat::Outcome,
     outage::Transition,
+    probe::LocalFailure,
 };
 
 pub use fields::Fields;
@@ -152,6 +153,11 @@ pub enum Event<'a> {
     },
     /// Heartbeats pass, but no anchor has ever answered.
     AnchorsBlocked,
+    /// Nothing could be asked for ten seconds, for a failure made on this device.
+    Blind {
+        /// What failed.
+        reason: LocalFailure,
+    },
     /// The record cannot be written.
     JournalProblem {
         /// What is wrong, as a sentence.
@@ -249,6 +255,7 @@ impl Event<'_> {
             | Self::StatusNotWritten { .. }
             | Self::ClockStepped { .. }
             | Self::AnchorsBlocked
+            | Self::Blind { .. }
             | Self::JournalProblem { .. }
             | Self::NotHandedOver { .. }
             | Self::ControlUnavailable { .. }
@@ -294,6 +301,7 @@ impl Event<'_> {
             },
             Self::ClockStepped { .. } => Kind::ClockStepped,
             Self::AnchorsBlocked => Kind::AnchorsBlocked,
+            Self::Blind { .. } => Kind::Blind,
             Self::JournalProblem { .. } => Kind::JournalProblem,
             Self::JournalDurable => Kind::JournalDurable,
             Self::HandedOver { .. } => Kind::HandedOver,

@@ -25,6 +25,7 @@ const LAYERS: &[&[&str]] = &[
         "runtime",
         "signals",
         "state_dir",
+        "tls",
     ],
     &["control", "resolver", "summary"],
     &["probe"],

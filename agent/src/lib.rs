@@ -21,7 +21,8 @@
 //! - [`resolver`] looks names up on a thread of its own, because a look-up can hang.
 //! - [`clock`] is the only part that reads a clock, [`duration`] and [`error_chain`] show durations and
 //!   errors, [`summary`] holds the figures of an hour, [`pause`] how long a pause can be, [`loopback`]
-//!   knows what leads to this machine itself, [`exit`] names the exit codes.
+//!   knows what leads to this machine itself, [`tls`] whom the system trusts, [`exit`] names the exit
+//!   codes.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -56,6 +57,7 @@ pub mod sleep;
 pub mod state_dir;
 pub mod status;
 pub mod summary;
+pub mod tls;
 
 /// The whole program: does what the command line asks for. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -30,17 +30,17 @@ use crate::{
     heartbeat::{Outcome, Way},
     journal::{Entry, Recovered},
     outage::{
-        BeatOutcome, Cause, Evidence, Gap, GapCause, Glance, IncidentId, Machine, MachineSettings,
-        SettleReason, Transition,
+        BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine,
+        MachineSettings, SettleReason, Wanted,
     },
-    probe::{Family, Link, PerFamily, link::Links},
+    probe::{Family, Link, link::Links},
 };
 pub use histogram::Histogram;
 pub use message::{Message, Parts, SharedTally, Watched};
 use picture::Picture;
 use prober::{Answer, Prober};
 use recorder::Recorder;
-use schedule::{Question, Schedule, Urgency, Wanted};
+use schedule::{Question, Schedule};
 pub use tally::Tally;
 
 /// How often the clocks are compared: a sleep is dated by the looks before and after it.
@@ -50,6 +50,17 @@ const ALIVE_EVERY: Duration = Duration::from_mins(1);
 /// A task that comes this much too late was not run: the process was stopped, or its virtual machine.
 /// Nobody watched meanwhile, and what was asked before is void.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
+
+/// Whether anything is monitored.
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    Monitoring,
+    /// Nothing is asked and nothing is concluded, whatever message arrives.
+    Paused {
+        since: Stamp,
+        until: Stamp,
+    },
+}
 
 /// The task that watches.
 #[derive(Debug)]
@@ -66,8 +77,7 @@ pub struct Monitor {
     picture: Picture,
     random: Rng,
     returned: Arc<Notify>,
-    /// Since when nobody is to watch, and until when.
-    pause: Option<(Stamp, Stamp)>,
+    mode: Mode,
     /// What was asked before this time since boot is void.
     void_before_ms: u64,
     /// What was known when it was told last.
@@ -91,6 +101,7 @@ impl Monitor {
             MachineSettings { settle: watched.probe.settle, ..MachineSettings::default() };
         let mut machine = Machine::new(settings, random.fork(), recovered.open.clone(), now);
         recovered.hours.iter().for_each(|summary| machine.learn(summary));
+        recovered.networks.iter().for_each(|facts| machine.remember(facts));
         let (sender, answers) = mpsc::unbounded_channel();
         let prober = Prober::new(&watched, clock.clone(), resolver, sender);
         let phase = watched.probe.interval.mul_f64(random.f64());
@@ -110,7 +121,7 @@ impl Monitor {
             tally: SharedTally::new(tally),
             random,
             returned,
-            pause: None,
+            mode: Mode::Monitoring,
             void_before_ms: 0,
             glance: None,
             clock_looked: boot_time,
@@ -134,7 +145,7 @@ impl Monitor {
         match (recovered.pause, recovered.last_run) {
             // The pause goes on, and the gap with it.
             (Some(pause), _) if !pause.rest(&now).is_zero() => {
-                self.pause = Some((pause.since, pause.until));
+                self.mode = Mode::Paused { since: pause.since, until: pause.until };
                 self.tally.lock().look_away(now);
             }
             (Some(pause), _) => self.note_gap(GapCause::Paused, pause.since, now, 0),
@@ -182,10 +193,14 @@ impl Monitor {
             // A status that is never written anew looks like that of an agent that hangs.
             self.show();
         }
-        let wanted = self.wanted();
-        let (questions, next) = self.schedule.due(wanted, boot_time);
-        if questions.iter().any(|question| matches!(question, Question::Round(_))) {
-            self.look_at_links(now);
+        let (mut questions, mut next) = self.schedule.due(self.wanted(), boot_time);
+        let looks =
+            |question: &Question| matches!(question, Question::Probe(_) | Question::Round(_));
+        if questions.iter().any(looks) && self.look_at_links(now) {
+            // What has changed may ask for more than what was wanted before.
+            let (more, again) = self.schedule.due(self.wanted(), boot_time);
+            questions.extend(more);
+            next = again;
         }
         for question in questions {
             self.prober.ask(question);
@@ -198,15 +213,18 @@ impl Monitor {
             .unwrap_or(next)
     }
 
-    /// When the machine draws conclusions without news. In a pause it draws none: a line that nobody
-    /// watches does not calm down.
+    /// When the machine draws conclusions without news; in a pause it draws none.
     fn deadline(&self) -> Option<Stamp> {
-        self.machine.deadline().filter(|_| self.pause.is_none())
+        self.machine.deadline().filter(|_| !self.is_paused())
+    }
+
+    fn is_paused(&self) -> bool {
+        matches!(self.mode, Mode::Paused { .. })
     }
 
     /// Notes what is open, as nobody watches from `now` on. In a pause that has been done.
     fn leave(&mut self, now: Stamp) {
-        if self.pause.is_some() {
+        if self.is_paused() {
             return;
         }
         for transition in self.machine.leave(now) {
@@ -246,12 +264,12 @@ impl Monitor {
     fn unwatched(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
         let mut tally = self.tally.lock();
         tally.look_away(from);
-        if self.pause.is_none() {
+        if !self.is_paused() {
             tally.watch(to);
         }
         drop(tally);
         self.void_before_ms = to.boot_ms;
-        if self.pause.is_some() {
+        if self.is_paused() {
             // The pause is the gap, and it is not over.
             return;
         }
@@ -269,6 +287,7 @@ impl Monitor {
     fn settle(&mut self, reason: SettleReason, now: Stamp) {
         self.learn(&Evidence::Settle(reason), now);
         self.look_at_links(now);
+        self.forget_families_without_anchors(now);
         self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
         self.schedule.resume(Duration::from_millis(now.boot_ms));
     }
@@ -300,7 +319,7 @@ impl Monitor {
 
     /// The kernel says that something about interfaces, addresses or routes may have changed.
     fn links_changed(&mut self) {
-        if self.pause.is_some() {
+        if self.is_paused() {
             return;
         }
         let now = self.clock.now();
@@ -317,33 +336,42 @@ impl Monitor {
             self.schedule.answered(question);
         }
         let now = self.look_at_clocks();
-        if asked.boot_ms < self.void_before_ms || self.pause.is_some() {
+        if asked.boot_ms < self.void_before_ms || self.is_paused() {
             return;
         }
         for evidence in evidence {
             match &evidence {
-                Evidence::Probe { rtt, .. } => self.tally.lock().probe(*rtt),
-                Evidence::Round(round) => self.tally.lock().round(round.is_good()),
+                Evidence::Probe { family, rtt, .. } if self.counts_probes(*family) => {
+                    self.tally.lock().probe(*rtt);
+                }
+                Evidence::Round(round) => self.tally.lock().round(round.is_answered()),
                 _ => {}
             }
             self.learn(&evidence, now);
         }
     }
 
-    /// Has the machine decide, and everything that follows from it happen.
+    /// Whether probes of a family are samples of the quality: it is judged, and no outage is open.
+    fn counts_probes(&self, family: Family) -> bool {
+        self.machine.glance().families[family] != FamilyState::Absent && !self.machine.is_failing()
+    }
+
+    /// Has the machine decide, and everything that follows from it happen. In a pause nothing is
+    /// concluded.
     fn learn(&mut self, evidence: &Evidence, now: Stamp) {
-        let was_quiet = !self.machine.plan().questions;
+        if self.is_paused() {
+            return;
+        }
+        let was_failing = self.machine.is_failing();
         let transitions = self.machine.observe(evidence, now);
-        if was_quiet && self.machine.plan().questions {
-            self.schedule.hurry();
+        if was_failing && !self.machine.is_failing() {
+            self.returned.notify_one();
+        }
+        for network in self.machine.take_learned() {
+            self.recorder.write(Entry::Network { network }, now);
         }
         let has_changed = !transitions.is_empty();
         for transition in transitions {
-            if let Transition::Closed(incident) = &transition
-                && incident.scope.is_line()
-            {
-                self.returned.notify_one();
-            }
             self.recorder.transition(transition, now);
         }
         let glance = self.machine.glance();
@@ -352,6 +380,15 @@ impl Monitor {
             self.show();
         } else if has_changed {
             self.show();
+        }
+    }
+
+    /// Families that no anchor is of any more are not judged.
+    fn forget_families_without_anchors(&mut self, now: Stamp) {
+        for family in Family::BOTH {
+            if self.prober.links()[family].is_none() {
+                self.learn(&Evidence::NoAnchors { family }, now);
+            }
         }
     }
 
@@ -365,6 +402,11 @@ impl Monitor {
         if glance.anchors_blocked && !before.is_some_and(|before| before.anchors_blocked) {
             Event::AnchorsBlocked.emit();
         }
+        if let Some(reason) = glance.blind
+            && before.is_none_or(|before| before.blind.is_none())
+        {
+            Event::Blind { reason }.emit();
+        }
     }
 
     /// Does what others ask for.
@@ -374,12 +416,17 @@ impl Monitor {
             Message::Heartbeat { outcome, wait: _ } => self.heartbeat(&outcome, now),
             Message::Pause { until, noted } => {
                 self.leave(now);
-                self.pause = Some((self.pause.map_or(now, |(since, _)| since), until));
+                let since = match self.mode {
+                    Mode::Monitoring => now,
+                    Mode::Paused { since, .. } => since,
+                };
+                self.mode = Mode::Paused { since, until };
                 self.tally.lock().look_away(now);
                 self.recorder.write_and_tell(Entry::Paused { until }, now, noted);
             }
             Message::Resume => {
-                if let Some((since, _)) = self.pause.take() {
+                if let Mode::Paused { since, .. } = self.mode {
+                    self.mode = Mode::Monitoring;
                     self.unwatched(GapCause::Paused, since, now);
                 }
             }
@@ -397,11 +444,7 @@ impl Monitor {
                 self.watched = *watched;
                 self.machine.set_settle(self.watched.probe.settle);
                 self.look_at_links(now);
-                for family in Family::BOTH {
-                    if self.prober.links()[family].is_none() {
-                        self.learn(&Evidence::NoAnchors { family }, now);
-                    }
-                }
+                self.forget_families_without_anchors(now);
             }
             Message::Pending(count) => self.picture.pending(count),
             Message::Stop { .. } => {}
@@ -413,27 +456,23 @@ impl Monitor {
         let started = now.earlier(outcome.took());
         self.tally.lock().beat(matches!(outcome, Outcome::Delivered { .. }));
         self.picture.heartbeat(outcome, now);
-        let way = match outcome {
-            Outcome::Delivered { way, date, .. } => {
-                if let Some(date) = date
-                    && let Some(ClockEvent::Stepped { by_ms, source }) =
-                        self.clock.heartbeat_date(*date, started, now)
-                {
-                    self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
-                    Event::ClockStepped { by_ms, source }.emit();
-                }
-                self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
-                *way
+        let proof = proof(outcome);
+        // Anybody on the way can name a time; only an answer that is proof counts.
+        if let (Outcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
+            let step = self.clock.heartbeat_date(*date, started, now);
+            if let Some(ClockEvent::Stepped { by_ms, source }) = step {
+                self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
+                Event::ClockStepped { by_ms, source }.emit();
             }
-            _ => Way::Unknown,
-        };
+            self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
+        }
         // Its wall clock may just have been put right.
         let now = now.corrected(&self.clock.now());
-        if started.boot_ms < self.void_before_ms || self.pause.is_some() {
+        if started.boot_ms < self.void_before_ms || self.is_paused() {
             return;
         }
         let outcome = BeatOutcome::from(outcome);
-        self.learn(&Evidence::Heartbeat { started, finished: now, way, outcome }, now);
+        self.learn(&Evidence::Heartbeat { started, finished: now, proof, outcome }, now);
     }
 
     fn end_hour(&mut self, now: Stamp) {
@@ -447,34 +486,19 @@ impl Monitor {
         }
     }
 
-    /// What the machine wants to know, as the schedule understands it.
+    /// What the machine wants to be asked; in a pause nothing.
     fn wanted(&self) -> Wanted {
-        if self.pause.is_some() {
-            return Wanted::default();
-        }
-        let plan = self.machine.plan();
-        let is_routed = |link: &Option<Link>| link.as_ref().and_then(Link::route).is_some();
-        let links = self.prober.links();
-        let probed = PerFamily::from_fn(|family| is_routed(&links[family]));
-        let mut wanted = Wanted { probed, ..Wanted::default() };
-        let urgency = if plan.failing { Urgency::Broken } else { Urgency::Doubt };
-        for family in plan.families {
-            wanted.rounds[family] = urgency;
-        }
-        if plan.questions {
-            let beside = if plan.failing { Urgency::Beside } else { Urgency::Doubt };
-            let broken = |cause| self.recorder.is_open(cause);
-            wanted.dns = if broken(Cause::Dns) { Urgency::Broken } else { beside };
-            wanted.portal = if broken(Cause::CaptivePortal) { Urgency::Broken } else { beside };
-        }
-        wanted
+        if self.is_paused() { Wanted::default() } else { self.machine.plan() }
     }
 
     /// Shows what is known.
     fn show(&mut self) {
         let now = self.clock.now();
         let links = self.prober.links();
-        let pause = self.pause.map(|(_, until)| until);
+        let pause = match self.mode {
+            Mode::Monitoring => None,
+            Mode::Paused { until, .. } => Some(until),
+        };
         let quality = self.tally.lock().quality(now);
         self.picture.quality(quality);
         self.picture.show(&self.machine.view(), links, pause, &self.recorder, &self.clock, now);
@@ -489,5 +513,13 @@ impl Monitor {
         self.picture.stopped(now);
         // Whoever asked may have lost patience.
         let _ = done.send(());
+    }
+}
+
+/// How a heartbeat travelled whose answer was proof.
+fn proof(outcome: &Outcome) -> Option<Way> {
+    match outcome {
+        Outcome::Delivered { way, .. } => Some(*way),
+        Outcome::Refused { .. } | Outcome::Failed(_) => None,
     }
 }

@@ -8,16 +8,18 @@
 //! - [`sentence`] says it to people.
 //! - [`Transition`] is what changes; the journal keeps it before anything else hears of it.
 
-mod beats;
+mod blind;
 mod blips;
 mod cause;
-mod checks;
+mod connectivity;
 mod evidence;
 mod family;
 mod gap;
+mod heartbeats;
 mod incident;
-mod line;
 mod machine;
+mod names;
+mod network;
 mod open;
 mod quality;
 pub mod sentence;
@@ -30,7 +32,8 @@ pub use evidence::{BeatOutcome, Evidence, Round, SettleReason};
 pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};
-pub use machine::{FamilyState, Glance, Limits, Machine, MachineSettings, Plan, View};
+pub use machine::{FamilyState, Glance, Limits, Machine, MachineSettings, View, Wanted};
+pub use network::{Network, NetworkFacts};
 pub use open::MOST_SEGMENTS;
 pub use transition::Transition;
-pub use verdict::{Facts, HeartbeatFault, joint, verdict};
+pub use verdict::{Facts, HeartbeatFault, combined_cause, verdict};

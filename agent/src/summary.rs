@@ -17,9 +17,10 @@ pub struct Summary {
     pub rounds: u32,
     /// How many of them failed.
     pub rounds_failed: u32,
-    /// How many scheduled probes were sent.
+    /// How many scheduled probes there were.
     pub probes: u32,
-    /// How many of them were not answered within a second.
+    /// How many of them were not answered within a second, or could not be sent because there was no
+    /// carrier or route.
     pub lost: u32,
     /// How long the others took.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -87,7 +87,7 @@ impl Walk<'_> {
                 return;
             }
             Value::Array(_, values)
-                if matches!(setting.kind, Kind::Sockets(_) | Kind::Portal)
+                if matches!(setting.kind, Kind::Anchors | Kind::Portal)
                     && values.iter().all(|value| value.as_str().is_some()) =>
             {
                 let texts: Vec<&str> = values.iter().filter_map(Value::as_str).collect();

@@ -64,10 +64,11 @@ impl Problems {
 }
 
 /// A value as a message shows it: quoted, on one line, of bounded length. An address in the wrong
-/// place may be a secret and is left out.
+/// place may be a secret and is left out; an anchor's `tcp://…` has no part that could be one.
 pub(super) fn quoted(value: &str) -> String {
     const MOST: usize = 60;
-    if value.contains("://") {
+    let anchor = value.strip_prefix("tcp://").unwrap_or("://");
+    if value.contains("://") && anchor.contains(['/', '@', '?']) {
         return "an address (not shown, it may be a secret)".to_owned();
     }
     if value.chars().count() <= MOST {

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use crate::probe::Anchor;
+
 /// Everything that the agent may be told, after all sources were merged and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -54,8 +56,8 @@ pub struct HeartbeatSettings {
 pub struct ProbeSettings {
     /// The time between two scheduled probes, 100 ms to 5 min.
     pub interval: Duration,
-    /// The servers that are probed, in turn; at least one.
-    pub anchors: Vec<SocketAddr>,
+    /// The servers that are probed, in turn; 1 to 16.
+    pub anchors: Vec<Anchor>,
     /// The router; `None` means the kernel's for each anchor.
     pub gateway: Option<IpAddr>,
     /// The name server; `None` means the system's.

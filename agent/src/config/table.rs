@@ -35,8 +35,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A duration between these two, both included.
     Duration(Duration, Duration),
-    /// Addresses with or without a port, at least this many.
-    Sockets(usize),
+    /// Servers that are probed, 1 to 16.
+    Anchors,
     /// The address of a router.
     Address,
     /// The address of a name server, with or without a port.
@@ -191,7 +191,7 @@ is found within 10 seconds; with \"1s\" within 6.",
     },
     Setting {
         key: "probe.anchors",
-        kind: Kind::Sockets(1),
+        kind: Kind::Anchors,
         default: "1.1.1.1, 8.8.8.8, 9.9.9.9, 2606:4700:4700::1111, 2001:4860:4860::8888, 2620:fe::fe",
         old_variable: None,
         flag: None,
@@ -200,7 +200,9 @@ Who is probed: servers that are always there, at least three of at least two org
 for each address family that this network may have. The line counts as down only when none of
 them completes a connection. These are the public name servers of Cloudflare, Google and Quad9,
 which are spread over the whole world and made for many more questions than these. The port is
-443 when none is named.",
+443 when none is named. Each has to prove itself by a TLS certificate that names its address. A
+server that has none is written \"tcp://192.0.2.1:443\"; that it answers proves less, because a
+router or a login page may complete a connection in its place. At most 16.",
     },
     Setting {
         key: "probe.gateway",
@@ -285,9 +287,9 @@ impl fmt::Display for Kind {
                 "a path, beginning with \"/\", or with \"./\" to start at the folder \
                  of the file that names it",
             ),
-            Self::Sockets(least) => write!(
-                formatter,
-                "at least {least} address such as \"1.1.1.1, [fd00::1]:8443\", separated by commas"
+            Self::Anchors => formatter.write_str(
+                "1 to 16 addresses such as \"1.1.1.1, [fd00::1]:8443, tcp://192.0.2.1\", separated \
+                 by commas",
             ),
             Self::Address => formatter.write_str("an address such as \"192.168.1.1\""),
             Self::Resolver => {

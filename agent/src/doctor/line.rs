@@ -1,9 +1,10 @@
 //! Can everything that the agent asks be asked from here, and does it answer?
+//!
+//! Whom to ask, by which interface and for how long is the agent's own list ([`Targets`]).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::Url;
-use tokio::task::JoinSet;
 
 use super::Check;
 use crate::{
@@ -12,138 +13,140 @@ use crate::{
     duration::Readable,
     outage::Observation,
     probe::{
-        Connect, Connected, Dns, Family, Gateway, Interface, Link, Portal, dns, gateway, link,
-        portal, round,
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, Portal, PortalAnswer, Prover, Round,
+        ServerAnswer, Targets,
+        link::Links,
+        targets::{Pages, Paths},
     },
     resolver::Resolver,
 };
 
-/// How long an anchor and the router may take: as long as the agent waits before a probe has failed.
-const CONNECT_LIMIT: Duration = Duration::from_millis(2_500);
-/// How long a name server may take: as long as the C library waits before it asks again
-/// (resolv.conf(5)).
-const DNS_LIMIT: Duration = Duration::from_secs(5);
-
 /// What everybody who was asked answered.
 #[derive(Debug)]
 pub(super) struct Facts {
-    /// How packets to the first anchor of each family leave; of families that have an anchor.
-    links: Vec<(Family, Link)>,
-    anchors: Vec<Connected>,
+    /// Whether the kernel tells of changes and may be asked about them.
+    is_told: bool,
+    /// How packets to the anchors of each family leave; of families that have an anchor.
+    paths: Paths,
+    /// In the order of the setting; not of families without a route.
+    anchors: Vec<AnchorAnswer>,
+    /// Whether any of them was asked for proof.
+    wants_proof: bool,
+    /// Why no certificate can be verified here.
+    no_roots: Option<String>,
     gateways: Vec<(Gateway, Observation)>,
     system_dns: (Dns, Observation),
-    direct_dns: Vec<(Dns, Observation)>,
+    direct_dns: Vec<ServerAnswer>,
     /// Nothing when the settings turn it off.
-    portal: Option<(Portal, Observation)>,
+    portal: Option<PortalAnswer>,
 }
 
 impl Facts {
     /// Asks everybody at the same time, each by itself.
     pub(super) async fn gather(probe: &ProbeSettings, heartbeat: &HeartbeatSettings) -> Self {
-        let links = links(&probe.anchors);
-        let routed = |anchor: &&SocketAddr| is_routed(&links, Family::of(anchor.ip()));
-        let anchors: Vec<SocketAddr> = probe.anchors.iter().filter(routed).copied().collect();
-        let resolver = Arc::new(Resolver::new());
         let url = heartbeat.url.as_ref().map(crate::config::HeartbeatUrl::expose);
-        let name = dns::name_to_ask(url.and_then(Url::host_str)).to_owned();
-        let servers = probe.resolver.map_or_else(dns::servers, |server| vec![server]);
-        let portal = async {
-            if probe.portal.is_empty() {
-                return None;
+        let host = url.and_then(Url::host_str);
+        let (anchors, gateway) = (&probe.anchors, probe.gateway);
+        let targets = Targets::new(anchors, gateway, probe.resolver, &probe.portal, host);
+        let resolver = Arc::new(Resolver::new());
+        let prover = Prover::new();
+        let paths = targets.look();
+        let routed = paths.iter().filter_map(|(_, paths)| paths.as_ref());
+        let routed: Vec<_> = routed
+            .filter(|paths| paths.link.route().is_some())
+            .flat_map(|paths| paths.anchors.iter().cloned())
+            .collect();
+        let round = Round::start(routed.iter().cloned(), &prover, None, Stamp::now);
+        let routers = async {
+            let mut answers = Vec::new();
+            for family in Family::BOTH {
+                if let Some(router) = targets.router(family, &paths) {
+                    let answer = Targets::ask_router(Some(router), family, Stamp::now).await;
+                    answers.push(answer);
+                }
             }
-            Some(portal::ask(&probe.portal, &resolver, portal::LIMIT, &Stamp::now).await)
+            answers
         };
         let (mut answers, gateways, system_dns, direct_dns, portal) = tokio::join!(
-            round::ask_all(&anchors, CONNECT_LIMIT, Stamp::now),
-            ask_gateways(probe, &links),
-            dns::ask_system(&resolver, &name, DNS_LIMIT, &Stamp::now),
-            ask_servers(&servers, &name),
-            portal,
+            round.rest(),
+            routers,
+            targets.look_up(&resolver, &Stamp::now),
+            targets.ask_name_servers(&Stamp::now),
+            targets.ask_portal(Pages::All, &resolver, &paths, &Stamp::now),
         );
         // They came in the order in which they were answered, and are shown in that of the setting.
-        answers.sort_by_key(|answer| anchors.iter().position(|anchor| *anchor == answer.target));
-        Self { links, anchors: answers, gateways, system_dns, direct_dns, portal }
-    }
-}
-
-fn links(anchors: &[SocketAddr]) -> Vec<(Family, Link)> {
-    let first = |family| anchors.iter().find(|anchor| Family::of(anchor.ip()) == family);
-    Family::BOTH
-        .into_iter()
-        .filter_map(|family| Some((family, link::link_to(first(family)?.ip()))))
-        .collect()
-}
-
-fn is_routed(links: &[(Family, Link)], family: Family) -> bool {
-    links.iter().any(|(of, link)| *of == family && link.route().is_some())
-}
-
-async fn ask_gateways(
-    probe: &ProbeSettings,
-    links: &[(Family, Link)],
-) -> Vec<(Gateway, Observation)> {
-    let mut answers = Vec::new();
-    for route in links.iter().filter_map(|(_, link)| link.route()) {
-        let set = probe
-            .gateway
-            .filter(|set| route.source.is_none_or(|own| own.is_ipv4() == set.is_ipv4()));
-        if let Some(address) = set.or(route.gateway) {
-            let interface = Interface::from(route);
-            answers.push(gateway::ask(address, &interface, CONNECT_LIMIT, Stamp::now).await);
+        let place = |answer: &AnchorAnswer| {
+            routed.iter().position(|path| path.anchor.address == answer.anchor)
+        };
+        answers.sort_by_key(place);
+        Self {
+            is_told: Links::new().is_told(),
+            wants_proof: routed.iter().any(|path| path.anchor.tls),
+            no_roots: prover.failure(),
+            paths,
+            anchors: answers,
+            gateways,
+            system_dns,
+            direct_dns,
+            portal,
         }
     }
-    answers
-}
 
-/// Asks all name servers at the same time.
-async fn ask_servers(servers: &[SocketAddr], name: &str) -> Vec<(Dns, Observation)> {
-    let mut questions = JoinSet::new();
-    for (place, server) in servers.iter().copied().enumerate() {
-        let name = name.to_owned();
-        questions.spawn(async move {
-            (place, dns::ask_directly(server, &name, DNS_LIMIT, &Stamp::now).await)
-        });
+    fn any_proved(&self) -> bool {
+        self.anchors.iter().any(|answer| answer.end == AnchorEnd::Proved)
     }
-    let mut answers = questions.join_all().await;
-    answers.sort_by_key(|(place, _)| *place);
-    answers.into_iter().map(|(_, answer)| answer).collect()
+
+    /// Whether an anchor of a family is alive: by proof, and by contact where none can prove itself.
+    fn works(&self, family: Family) -> bool {
+        let any_proved = self.any_proved();
+        self.anchors.iter().any(|answer| {
+            Family::of(answer.anchor.ip()) == family
+                && match answer.end {
+                    AnchorEnd::Proved | AnchorEnd::Contact => true,
+                    AnchorEnd::Unproved => !any_proved,
+                    _ => false,
+                }
+        })
+    }
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Check> {
+    let links: Vec<_> = facts
+        .paths
+        .iter()
+        .filter_map(|(family, paths)| Some((family, &paths.as_ref()?.link)))
+        .collect();
     let mut checks: Vec<_> =
-        facts.links.iter().map(|(family, link)| route(*family, link, &facts.links)).collect();
-    let works = |family| {
-        let alive = |answer: &Connected| answer.end == Connect::Connected;
-        let of_family = |answer: &&Connected| Family::of(answer.target.ip()) == family;
-        facts.anchors.iter().filter(of_family).any(alive)
-    };
-    let any_works = Family::BOTH.into_iter().any(works);
+        links.iter().map(|(family, link)| route(*family, link, &links)).collect();
+    checks.extend(netlink(facts.is_told));
     checks.extend(facts.anchors.iter().map(|answer| {
-        let family = Family::of(answer.target.ip());
-        anchor(answer, family, works(family))
+        anchor(answer, facts.works(Family::of(answer.anchor.ip())), facts.any_proved())
     }));
-    checks.extend(
-        facts
-            .gateways
-            .iter()
-            .map(|(answer, asked)| router(*answer, asked, asked.family.is_none_or(works))),
-    );
+    checks.extend(proof(facts));
+    checks.extend(facts.gateways.iter().map(|(answer, asked)| {
+        router(*answer, asked, asked.family.is_none_or(|family| facts.works(family)))
+    }));
     if facts.gateways.is_empty() {
         checks.push(Check::skip("router", "there is none on the way"));
     }
     let (system, asked) = &facts.system_dns;
     checks.push(system_names(*system, asked));
     let names_work = *system == Dns::Answered;
-    checks
-        .extend(facts.direct_dns.iter().map(|(answer, asked)| server(*answer, asked, names_work)));
+    checks.extend(
+        facts
+            .direct_dns
+            .iter()
+            .map(|answer| server(answer.answer, &answer.observation, names_work)),
+    );
+    let any_works = Family::BOTH.into_iter().any(|family| facts.works(family));
     checks.push(match &facts.portal {
-        Some((answer, asked)) => login_page(*answer, asked, any_works),
+        Some(answer) => login_page(answer, any_works),
         None => Check::skip("login page", "probe.portal is off"),
     });
     checks
 }
 
-fn route(family: Family, link: &Link, all: &[(Family, Link)]) -> Check {
+fn route(family: Family, link: &Link, all: &[(Family, &Link)]) -> Check {
     let name = format!("route {family}");
     let other_works = all.iter().any(|(of, link)| *of != family && link.route().is_some());
     let missing = match link {
@@ -160,6 +163,14 @@ fn route(family: Family, link: &Link, all: &[(Family, Link)]) -> Check {
         Link::NoRoute => "there is no route",
         Link::NoAddress => "this device has no address",
         Link::NoCarrier => "no cable or Wi-Fi is connected",
+        Link::Prohibited => {
+            return Check::fail(name, "a policy rule or route of this device forbids it")
+                .action("Look for \"prohibit\" in \"ip rule\" and \"ip route\".");
+        }
+        Link::Unknown => {
+            return Check::warn(name, "the system could not be asked for it")
+                .action("Run it again; if it stays so, see the log of the kernel (\"dmesg\").");
+        }
     };
     if other_works {
         return Check::skip(name, format!("{missing}, so {family} is not watched"));
@@ -167,25 +178,88 @@ fn route(family: Family, link: &Link, all: &[(Family, Link)]) -> Check {
     Check::fail(name, missing).action("Connect this device to its router.")
 }
 
-fn anchor(answer: &Connected, family: Family, works: bool) -> Check {
-    let name = format!("anchor {}", answer.target);
+/// A row where the kernel may not be asked.
+fn netlink(is_told: bool) -> Option<Check> {
+    (!is_told).then(|| {
+        Check::warn(
+            "netlink",
+            "the kernel may not be asked for routes from here, so changes are noticed only every 5 s, \
+             and policy rules not at all",
+        )
+        .action("Allow AF_NETLINK in the sandbox (RestrictAddressFamilies= of the service).")
+    })
+}
+
+fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> Check {
+    let name = format!("anchor {}", answer.anchor);
     let took = Readable(answer.took);
+    let by = answer.from.map(|from| format!(" by {from}")).unwrap_or_default();
     let failure = match answer.end {
-        Connect::Connected => return Check::pass(name, format!("connected in {took}")),
-        Connect::Refused => format!("refused after {took}"),
-        Connect::Unreachable => "there is no way to it".to_owned(),
-        Connect::TimedOut => format!("no answer in {took}"),
-        Connect::Forbidden => {
+        AnchorEnd::Proved => return Check::pass(name, format!("it proved itself in {took}")),
+        AnchorEnd::Contact => {
+            return Check::pass(name, format!("connected in {took}, without proof"));
+        }
+        AnchorEnd::Unproved if any_proved => {
+            return Check::fail(name, "something answers in its place and cannot prove to be it")
+                .action(
+                    "See what answers for this address here (a router that uses it itself, a proxy), or \
+                     set another server in probe.anchors. One that has no certificate for its address \
+                     is written \"tcp://…\".",
+                );
+        }
+        AnchorEnd::Unproved => {
+            return Check::warn(name, format!("connected, and it proved nothing in {took}"));
+        }
+        AnchorEnd::OnLink => {
+            return Check::warn(
+                name,
+                "no router is on the way to it, so it proves nothing about the internet",
+            )
+            .action("Set a server on the internet in probe.anchors.");
+        }
+        AnchorEnd::NotAsked(failure) => {
+            return Check::fail(name, format!("it could not be asked: {}", failure.reason()))
+                .action(failure.action());
+        }
+        AnchorEnd::Forbidden => {
             return Check::fail(name, "this device itself forbids the connection")
                 .action("Allow it in the firewall of this device, or in the service's sandbox.");
         }
-        Connect::Failed => "it failed on this device".to_owned(),
+        AnchorEnd::Refused => format!("refused{by} after {took}"),
+        AnchorEnd::Unreachable if by.is_empty() => "there is no way to it".to_owned(),
+        AnchorEnd::Unreachable => format!("there is no way to it, as told{by}"),
+        AnchorEnd::TimedOut => format!("no answer in {took}"),
     };
+    let family = Family::of(answer.anchor.ip());
     Check::fail(name, failure).action(if works {
         "A firewall may block it: open its port, or set other servers in probe.anchors.".to_owned()
     } else {
         format!("If other programs get through by {family}, a firewall blocks it; else the line is down.")
     })
+}
+
+/// A row where anchors complete connections and none of them proves itself.
+fn proof(facts: &Facts) -> Option<Check> {
+    let connected = facts.anchors.iter().any(|answer| answer.end == AnchorEnd::Unproved);
+    if !facts.wants_proof || !connected || facts.any_proved() {
+        return None;
+    }
+    let check = Check::warn("proof", match &facts.no_roots {
+        Some(error) => format!(
+            "no certificate can be verified here ({error}), so a box on the way that answers for the \
+             anchors is taken for the internet"
+        ),
+        None => "connections are completed, and no anchor proves itself: a router or a proxy answers for \
+                 them, or looks into TLS"
+            .to_owned(),
+    });
+    Some(check.action(match &facts.no_roots {
+        Some(_) => "Install the package ca-certificates, or see what SSL_CERT_FILE names.",
+        None => {
+            "If other programs get through, a proxy looks into TLS: name servers as \"tcp://…\" in \
+             probe.anchors. If none does, the line behind the box that answers is dead."
+        }
+    }))
 }
 
 fn router(answer: Gateway, asked: &Observation, works: bool) -> Check {
@@ -237,11 +311,15 @@ fn server(answer: Dns, asked: &Observation, names_work: bool) -> Check {
     Check::fail(name, wrong).action("Set another one on this network, or ask whose it is.")
 }
 
-fn login_page(answer: Portal, asked: &Observation, works: bool) -> Check {
+fn login_page(answer: &PortalAnswer, works: bool) -> Check {
     let name = "login page";
-    let server = &asked.target;
-    match answer {
+    let server = &answer.observation.target;
+    match answer.portal {
         Portal::Genuine => Check::pass(name, format!("none: {server} answered itself")),
+        Portal::Intercepted if answer.from_router => {
+            Check::fail(name, format!("the router itself answered in the name of {server}"))
+                .action("Open its page with a browser: it wants a login, or says what is wrong.")
+        }
         Portal::Intercepted => {
             Check::fail(name, format!("something answered in the name of {server}"))
                 .action("Sign in with a browser, or have this device let through.")

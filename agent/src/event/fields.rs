@@ -89,7 +89,7 @@ impl Fields {
         self.set_known("ispmon_party", incident.party);
         self.set("ispmon_started", incident.started.wall);
         self.set("ispmon_downtime_s", incident.downtime().as_secs());
-        let one_family = incident.one_family().as_secs();
+        let one_family = incident.one_family_downtime().as_secs();
         self.set_known("ispmon_one_family_s", Some(one_family).filter(|seconds| *seconds > 0));
         self.set("ispmon_failures", incident.failures);
         if let Some(ended) = incident.ended {
@@ -238,7 +238,7 @@ mod tests {
             started: stamp(BootId::UNKNOWN, 9_000_000, "2027-01-01T02:00:00Z"),
             ended: stamp(other, 20_000, "2027-01-01T02:30:00Z"),
             uncertain_s: 60,
-            reason: Some("no descriptor was left".to_owned()),
+            reason: Some("no_descriptors".to_owned()),
         };
         insta::assert_snapshot!(shown(&Transition::Watched(gap)), @"
         message_id=2bf13f3c68174023a66bf0ce2ec73e98
@@ -248,7 +248,7 @@ mod tests {
         ispmon_started=2027-01-01T02:00:00Z
         ispmon_ended=2027-01-01T02:30:00Z
         ispmon_duration_s=1800
-        ispmon_reason=no descriptor was left
+        ispmon_reason=no_descriptors
         ispmon_durable=true
         ");
     }

@@ -59,6 +59,7 @@ kinds! {
     Gap = "gap", "2bf13f3c68174023a66bf0ce2ec73e98";
     ClockStepped = "clock_stepped", "5a1ca898f3634fce9ca5cdd0c4ccc114";
     AnchorsBlocked = "anchors_blocked", "02cae9edff0c451db0a95420884e44b9";
+    Blind = "blind", "5b8d3a1ef0c64d5e9f6c1c9e70f2a4d3";
     JournalProblem = "journal_problem", "3dcfa6799747494ba9ef8c356b91859b";
     JournalDurable = "journal_durable", "e36b934c4d8844bcad2a2201548af722";
     HandedOver = "handed_over", "00656284443c449ab7ea94f96abeb995";

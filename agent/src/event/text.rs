@@ -109,6 +109,12 @@ impl fmt::Display for Event<'_> {
                  are not noticed before a heartbeat fails; set `probe.anchors` to servers that can \
                  be reached from here.",
             ),
+            Self::Blind { reason } => write!(
+                formatter,
+                "Nothing can be monitored: {}. {}",
+                reason.reason(),
+                reason.action()
+            ),
             Self::JournalProblem { problem, waiting } => {
                 write!(formatter, "{problem} {} until that is cured.", Wait(*waiting))
             }

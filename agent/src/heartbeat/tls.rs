@@ -11,9 +11,9 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName},
 };
-use rustls_platform_verifier::Verifier;
 
 use super::progress::{self, Phase};
+use crate::tls::platform_verifier;
 
 /// How many sessions are remembered for resumption. rustls counts eight for each server, and there
 /// are two at most: the other side and a proxy.
@@ -39,11 +39,11 @@ pub(super) enum Roots {
 /// The platform's roots cannot be read, there are none, or a root is not a certificate.
 pub(super) fn configuration(roots: Roots) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let builder = match roots {
         Roots::Platform => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier::new(provider)?))
+            builder.dangerous().with_custom_certificate_verifier(platform_verifier()?)
         }
         Roots::Nobody => builder.with_root_certificates(RootCertStore::empty()),
         Roots::Only(certificates) => {

@@ -192,6 +192,7 @@ impl Collector {
                 }
                 self.gaps.push(gap);
             }
+            Entry::Network { .. } => {}
             Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
             Entry::RecordsDropped { .. } | Entry::Unknown => {}

@@ -16,13 +16,13 @@ pub struct HourOfRecord {
 
 /// What hours had in common.
 ///
-/// Loss is exact: all lost probes of all that were sent. Quantiles of quantiles are not, so these are
+/// Loss is exact: all lost probes of all that were scheduled. Quantiles of quantiles are not, so these are
 /// what they are called: the median of the hours' medians, and of their 95th percentiles.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QualityPart {
-    /// How many scheduled probes were sent.
+    /// How many scheduled probes there were.
     pub probes: u64,
-    /// How many of them were not answered within a second.
+    /// How many of them were not answered within a second, or could not be sent.
     pub lost: u64,
     /// The median of the hours' medians, in milliseconds.
     pub p50_ms: Option<f64>,

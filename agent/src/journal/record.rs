@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     clock::{Stamp, StepSource},
-    outage::{Gap, Incident},
+    outage::{Gap, Incident, NetworkFacts},
     summary::Summary,
 };
 
@@ -117,6 +117,11 @@ pub enum Entry {
     Gap {
         /// The gap.
         gap: Gap,
+    },
+    /// Something was learned of a network: all that is known of it now.
+    Network {
+        /// What is known.
+        network: NetworkFacts,
     },
     /// The wall clock was found to be wrong, or was set.
     ClockStepped {

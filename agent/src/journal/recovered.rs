@@ -9,13 +9,15 @@ use super::{
 };
 use crate::{
     clock::Stamp,
-    outage::{GapCause, Incident},
+    outage::{GapCause, Incident, NetworkFacts},
     pause::LONGEST_PAUSE,
     summary::Summary,
 };
 
 /// How many hourly summaries are handed back: those of a week, with room for a restart a day.
 const MOST_HOURS: usize = 7 * 24 + 7;
+/// How many networks are handed back.
+const MOST_NETWORKS: usize = 64;
 /// Of how many boots the clock's offset is handed back.
 const MOST_BOOTS: usize = 256;
 /// How many incidents can be open at once, with room to spare: one a scope.
@@ -38,6 +40,8 @@ pub struct Recovered {
     pub pause: Option<Pause>,
     /// The hourly summaries of the last week, oldest first.
     pub hours: Vec<Summary>,
+    /// What was learned of networks, the latest last.
+    pub networks: Vec<NetworkFacts>,
     /// What is known of the wall clock of the latest boots.
     pub walls: Walls,
     /// What the user should know about the journal itself, as sentences.
@@ -87,6 +91,7 @@ pub(super) struct History {
     last: Option<(Stamp, bool)>,
     pause: Option<Pause>,
     hours: VecDeque<Summary>,
+    networks: VecDeque<NetworkFacts>,
     walls: Walls,
 }
 
@@ -113,6 +118,13 @@ impl History {
                 self.pause = Some(Pause { since, until });
             }
             Entry::Gap { gap } if gap.cause == GapCause::Paused => self.pause = None,
+            Entry::Network { network } => {
+                self.networks.retain(|known| known.network != network.network);
+                self.networks.push_back(network);
+                if self.networks.len() > MOST_NETWORKS {
+                    self.networks.pop_front();
+                }
+            }
             Entry::Hour { summary } => {
                 self.hours.push_back(summary);
                 if self.hours.len() > MOST_HOURS {
@@ -163,6 +175,7 @@ impl History {
             last_run: self.last.map(|(at, stopped)| last_run(at, stopped, alive, now)),
             pause: self.pause,
             hours,
+            networks: self.networks.into(),
             walls,
             notes,
         }

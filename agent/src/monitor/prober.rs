@@ -1,35 +1,35 @@
 //! Asking: each question is a task of its own, and its answers come back as evidence.
+//!
+//! | question | evidence |
+//! |---|---|
+//! | `Probe`: the next anchor, contact | `Probe`, and `Doubt` when it is not answered within a second |
+//! | `Round`: every anchor, proof | `Round`, as soon as one has proved itself or all have ended |
+//! | beside a round whose path is a tunnel | `Underlay`, anchors of either family beneath it |
+//! | `Proof`: the next anchor, proof | `Proof` or `Doubt` |
+//! | `Gateway`, `Lookup`, `NameServers`, `Portal` | the same |
+//! | `PortalPage`: the next portal page | `Portal` |
+//!
+//! Where a probe, a proof or each answer of a round failed on this device, `NotAsked` comes instead.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
 use super::{Watched, schedule::Question};
 use crate::{
     clock::{Clock, Stamp},
-    config::settings::ProbeSettings,
-    outage::{self, Evidence, Observation, ProbeKind},
+    outage::{self, Evidence, Observation, Party, ProbeKind},
     probe::{
-        Connect, Connected, Dns, Family, Gateway, Interface, Link, PerFamily, Round, Route, dns,
-        gateway, link, portal, tcp,
+        AnchorAnswer, AnchorEnd, Connect, Connected, Family, Interface, Link, LocalFailure,
+        PerFamily, Prover, Round, Route, Targets,
+        dns::{self, Owner},
+        link::{self, AnchorPath},
+        proof::prove,
+        targets::{Pages, Paths, route_of},
+        tcp::{self, CONNECT_LIMIT, LOST_AFTER},
     },
     resolver::Resolver,
 };
-
-/// A connect that is unanswered for so long raises doubt, and counts as lost.
-const LOST_AFTER: Duration = Duration::from_secs(1);
-/// A connect fails for good after this time: the first packet was sent again after one second and
-/// once more after another (RFC 6298, section 2), and a line that needs longer is of no use.
-const CONNECT_LIMIT: Duration = Duration::from_millis(2_500);
-/// The router is near: what it does not answer within this time it does not answer.
-const GATEWAY_LIMIT: Duration = Duration::from_millis(1_500);
-/// How long name servers may take. A resolver that has to ask others answers within a second; and the
-/// end of their failure is known to 2 s, which is the time between two questions then.
-const DNS_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a question brought, as it comes in.
 #[derive(Debug)]
@@ -45,16 +45,19 @@ pub(super) struct Answer {
 /// Asks the questions.
 #[derive(Debug)]
 pub(super) struct Prober {
-    settings: ProbeSettings,
-    /// The name that heartbeats depend on, or a well-known one.
-    name: String,
+    targets: Targets,
+    prover: Prover,
     resolver: Arc<Resolver>,
     clock: Clock,
     answers: UnboundedSender<Answer>,
-    /// The anchors of each family, and which of them is probed next.
-    anchors: PerFamily<Vec<SocketAddr>>,
-    turns: PerFamily<usize>,
+    /// Which anchor of each family comes next, for probes and for proofs.
+    probed: PerFamily<usize>,
+    proved: PerFamily<usize>,
+    /// Which portal page comes next.
+    page: usize,
     /// How the anchors of each family are reached, by the newest look.
+    paths: Paths,
+    /// The same, in short.
     links: PerFamily<Option<Link>>,
 }
 
@@ -66,41 +69,43 @@ impl Prober {
         resolver: Arc<Resolver>,
         answers: UnboundedSender<Answer>,
     ) -> Self {
-        let settings = watched.probe.clone();
         let host = watched.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
-        let of = |family| {
-            let anchors = settings.anchors.iter().copied();
-            anchors.filter(|anchor| Family::of(anchor.ip()) == family).collect()
-        };
-        let name = dns::name_to_ask(host).to_owned();
+        let settings = &watched.probe;
+        let targets = Targets::new(
+            &settings.anchors,
+            settings.gateway,
+            settings.resolver,
+            &settings.portal,
+            host,
+        );
         Self {
-            name,
+            targets,
+            prover: Prover::new(),
             resolver,
             clock,
             answers,
-            anchors: PerFamily::from_fn(of),
-            turns: PerFamily::default(),
+            probed: PerFamily::default(),
+            proved: PerFamily::default(),
+            page: 0,
+            paths: PerFamily::default(),
             links: PerFamily::default(),
-            settings,
         }
     }
 
-    /// Asks the kernel how the anchors would be reached now, and returns what it says of the families
-    /// that have any: of the first that there is a way to, for a network may bar one of them.
+    /// Asks the kernel how the anchors would be reached now, and returns what it says of every family that
+    /// has any, whether or not it had a route before.
     pub(super) fn look_at_links(&mut self) -> Vec<Evidence> {
         let asked = self.clock.now();
-        let mut evidence = Vec::new();
-        for (family, anchors) in &self.anchors {
-            let Some((first, others)) = anchors.split_first() else { continue };
-            let mut link = link::link_to(first.ip());
-            if link.route().is_none() {
-                let mut others = others.iter().map(|anchor| link::link_to(anchor.ip()));
-                link = others.find(|link| link.route().is_some()).unwrap_or(link);
-            }
-            self.links[family] = Some(link.clone());
-            evidence.push(Evidence::Link { family, link, asked });
-        }
-        evidence
+        self.paths = self.targets.look();
+        self.links = PerFamily::from_fn(|family| {
+            self.paths[family].as_ref().map(|paths| paths.link.clone())
+        });
+        let links = self.links.iter();
+        links
+            .filter_map(|(family, link)| {
+                Some(Evidence::Link { family, link: link.clone()?, asked })
+            })
+            .collect()
     }
 
     /// Who looks names up.
@@ -113,14 +118,21 @@ impl Prober {
         &self.links
     }
 
-    /// Asks one question.
+    /// Asks one question. Never waits; the answers come by the channel.
     pub(super) fn ask(&mut self, question: Question) {
         match question {
             Question::Probe(family) => self.probe(family),
             Question::Round(family) => self.round(family),
+            Question::Proof(family) => self.proof(family),
             Question::Gateway(family) => self.gateway(family),
-            Question::Dns => self.dns(),
-            Question::Portal => self.portal(),
+            Question::Lookup => self.lookup(),
+            Question::NameServers => self.name_servers(),
+            Question::Portal => self.portal(question, Pages::All),
+            Question::PortalPage => {
+                let turn = self.page;
+                self.page = turn.wrapping_add(1);
+                self.portal(question, Pages::One(turn));
+            }
         }
     }
 
@@ -129,158 +141,219 @@ impl Prober {
         move || clock.now()
     }
 
-    fn route(&self, family: Family) -> Option<&Route> {
-        self.links[family].as_ref().and_then(Link::route)
+    /// The anchors of a family; before the first look at their paths, as if nothing were known of those.
+    fn anchors(&self, family: Family) -> Vec<AnchorPath> {
+        let unknown = || {
+            let anchors = self.targets.anchors[family].iter().copied();
+            anchors.map(|anchor| AnchorPath { anchor, on_link: false, own_path: false }).collect()
+        };
+        self.paths[family].as_ref().map_or_else(unknown, |paths| paths.anchors.clone())
     }
 
     fn probe(&mut self, family: Family) {
-        let anchors = &self.anchors[family];
-        let turn = &mut self.turns[family];
-        let Some(anchor) = anchors.get(*turn % anchors.len().max(1)).copied() else { return };
-        *turn = (*turn + 1) % anchors.len();
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
+        let ended = Some(Question::Probe(family));
+        // What is on-link proves nothing and says nothing about the quality.
+        let is_beyond = |anchor: &AnchorPath| !anchor.on_link;
+        let Some(anchor) = next(&self.anchors(family), &mut self.probed[family], is_beyond) else {
+            return send(&answers, sent, Vec::new(), ended);
+        };
+        let anchor = anchor.anchor.address;
         tokio::spawn(async move {
             let connect = tcp::connect(anchor, CONNECT_LIMIT, None, &clock);
-            tokio::pin!(connect);
-            let rtt = match timeout(LOST_AFTER, &mut connect).await {
-                Ok(Connected { end: Connect::Connected, took, .. }) => Some(took),
-                Ok(_) | Err(_) => None,
-            };
-            let mut evidence = vec![Evidence::Probe { family, anchor, sent, rtt }];
-            if rtt.is_none() {
-                evidence.push(Evidence::Doubt { family: Some(family), since: sent });
-            }
             // The end of a connect that takes longer tells nothing that the rounds do not tell.
-            send(&answers, sent, evidence, Some(Question::Probe(family)));
+            let connected = timeout(LOST_AFTER, connect).await.ok();
+            send(&answers, sent, of_probe(family, anchor, sent, connected.as_ref()), ended);
         });
     }
 
     fn round(&self, family: Family) {
-        let anchors = self.anchors[family].clone();
         let (answers, clock, started) = (self.answers.clone(), self.clock(), self.clock.now());
-        let beneath =
-            self.route(family).zip(anchors.first().copied()).and_then(|(route, anchor)| {
-                link::beneath(route, anchor.ip()).map(|interface| (interface, anchor))
-            });
-        if let Some((interface, anchor)) = beneath {
-            self.beneath(family, interface, anchor);
+        if let Some(route) = route_of(&self.paths, family)
+            && let Some((interface, anchors)) = self.beneath(family, route)
+        {
+            self.underlay(family, interface, anchors);
         }
+        let round = Round::start(self.anchors(family), &self.prover, None, clock.clone());
         tokio::spawn(async move {
-            let round = Round::start(anchors, CONNECT_LIMIT, None, clock.clone());
-            let round = outage::Round {
-                family,
-                started,
-                answers: round.until_alive().await,
-                finished: clock(),
+            let found = round.until_decided().await;
+            let finished = clock();
+            let evidence = match all_local(&found) {
+                Some(reason) => Evidence::NotAsked { reason, at: started },
+                None => {
+                    Evidence::Round(outage::Round { family, started, finished, answers: found })
+                }
             };
-            send(&answers, started, vec![Evidence::Round(round)], Some(Question::Round(family)));
+            send(&answers, started, vec![evidence], Some(Question::Round(family)));
         });
     }
 
-    fn beneath(&self, family: Family, interface: Interface, anchor: SocketAddr) {
-        let (answers, clock) = (self.answers.clone(), self.clock());
+    /// The interface beneath the tunnel that `route` leads into, and the anchors to ask through it: of the
+    /// same family, else of the other one, which a tunnel may carry it over.
+    fn beneath(&self, family: Family, route: &Route) -> Option<(Interface, Vec<AnchorPath>)> {
+        [family, family.other()].into_iter().find_map(|by| {
+            let anchors = self.anchors(by);
+            let address = anchors.first()?.anchor.address.ip();
+            Some((link::underlay(route, address)?, anchors))
+        })
+    }
+
+    fn underlay(&self, family: Family, interface: Interface, anchors: Vec<AnchorPath>) {
+        let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
+        // Beneath the tunnel all of them take the same way.
+        let anchors = anchors.into_iter().map(|anchor| AnchorPath { own_path: false, ..anchor });
+        let round = Round::start(anchors, &self.prover, Some(&interface), clock);
         tokio::spawn(async move {
-            let connected = tcp::connect(anchor, CONNECT_LIMIT, Some(&interface), &clock).await;
-            let alive = connected.end == Connect::Connected;
-            let observation = Observation {
-                probe: ProbeKind::Beneath,
-                target: format!("{anchor} by {}", interface.name),
-                family: Some(family),
-                answer: connected.end.as_str().to_owned(),
-                ms: u64::try_from(connected.took.as_millis()).ok(),
-                at: connected.sent,
+            let found = round.until_decided().await;
+            if all_local(&found).is_some() {
+                return;
+            }
+            let is_alive = |answer: &&AnchorAnswer| {
+                matches!(answer.end, AnchorEnd::Proved | AnchorEnd::Contact)
             };
-            let evidence = vec![Evidence::Beneath { family, alive, observation }];
-            send(&answers, connected.sent, evidence, None);
+            let best = found.iter().find(is_alive).or(found.first());
+            let Some(best) = best else { return };
+            let of = Family::of(best.anchor.ip());
+            let observation = Observation {
+                probe: ProbeKind::Underlay,
+                target: format!("{} by {}", best.anchor, interface.name),
+                ..best.observation(of)
+            };
+            let alive = is_alive(&best);
+            send(&answers, sent, vec![Evidence::Underlay { family, alive, observation }], None);
+        });
+    }
+
+    fn proof(&mut self, family: Family) {
+        let (answers, clock, started) = (self.answers.clone(), self.clock(), self.clock.now());
+        let ended = Some(Question::Proof(family));
+        let can_prove =
+            |anchor: &AnchorPath| anchor.anchor.tls && !anchor.on_link && !anchor.own_path;
+        let Some(anchor) = next(&self.anchors(family), &mut self.proved[family], can_prove) else {
+            return send(&answers, started, Vec::new(), ended);
+        };
+        let prover = self.prover.clone();
+        tokio::spawn(async move {
+            let answer = prove(&anchor, &prover, None, &clock).await;
+            send(&answers, started, vec![of_proof(family, &answer)], ended);
         });
     }
 
     fn gateway(&self, family: Family) {
         let (answers, clock) = (self.answers.clone(), self.clock());
-        let set = self.settings.gateway.filter(|address| Family::of(*address) == family);
-        // A router that is named may be reached another way than the anchors.
-        let route = match set {
-            Some(address) => link::link_to(address).route().cloned(),
-            None => self.route(family).cloned(),
-        };
-        let address = set.or_else(|| route.as_ref().and_then(|route| route.gateway));
-        let interface = route.as_ref().map(Interface::from).zip(address);
+        let router = self.targets.router(family, &self.paths);
         tokio::spawn(async move {
-            let (answer, observation) = match interface {
-                Some((interface, address)) => {
-                    gateway::ask(address, &interface, GATEWAY_LIMIT, clock).await
-                }
-                None => (Gateway::NotAsked, nobody(ProbeKind::Gateway, Some(family), clock())),
-            };
+            let (answer, observation) = Targets::ask_router(router, family, clock).await;
             let asked = observation.at;
             let evidence = vec![Evidence::Gateway { family, answer, observation }];
             send(&answers, asked, evidence, Some(Question::Gateway(family)));
         });
     }
 
-    fn dns(&self) {
+    fn lookup(&self) {
         let (answers, clock) = (self.answers.clone(), self.clock());
-        let (name, resolver) = (self.name.clone(), Arc::clone(&self.resolver));
-        let set = self.settings.resolver;
-        let server = set.or_else(|| dns::servers().first().copied());
-        let links = self.links.iter().filter_map(|(_, link)| link.as_ref());
-        let gateways: Vec<IpAddr> = links.filter_map(gateway_of).collect();
-        let resolver_is_providers =
-            server.is_some_and(|server| dns::resolver_is_providers(server.ip(), &gateways));
+        let (targets, resolver) = (self.targets.clone(), Arc::clone(&self.resolver));
         tokio::spawn(async move {
-            let asked = clock();
-            let directly = async {
-                match server {
-                    Some(server) => dns::ask_directly(server, &name, DNS_LIMIT, &clock).await,
-                    None => (Dns::NotAsked, nobody(ProbeKind::DirectDns, None, clock())),
-                }
-            };
-            let by_system = async {
-                // Whoever names a name server means that one, and not the system's.
-                if set.is_some() {
-                    return (Dns::NotAsked, nobody(ProbeKind::SystemDns, None, clock()));
-                }
-                dns::ask_system(&resolver, &name, DNS_LIMIT, &clock).await
-            };
-            let ((mut direct, one), (mut system, other)) = tokio::join!(directly, by_system);
-            // That one name does not exist is no fault of name servers that know another.
-            if name != dns::WELL_KNOWN {
-                if let (dns::NXDOMAIN, Some(server)) = (one.answer.as_str(), server) {
-                    let known = dns::ask_directly(server, dns::WELL_KNOWN, DNS_LIMIT, &clock);
-                    direct = answered_or(direct, known.await.0);
-                }
-                if other.answer == dns::NXDOMAIN {
-                    let known = dns::ask_system(&resolver, dns::WELL_KNOWN, DNS_LIMIT, &clock);
-                    system = answered_or(system, known.await.0);
-                }
-            }
-            if set.is_some() {
-                system = direct;
-            }
-            // Who was not asked is no evidence.
-            let observations = [other, one].into_iter().filter(|seen| !seen.target.is_empty());
-            let observations = observations.collect();
-            let evidence =
-                vec![Evidence::Dns { system, direct, resolver_is_providers, asked, observations }];
-            send(&answers, asked, evidence, Some(Question::Dns));
+            let (answer, observation) = targets.look_up(&resolver, &clock).await;
+            let asked = observation.at;
+            let evidence = vec![Evidence::Lookup { answer, observation }];
+            send(&answers, asked, evidence, Some(Question::Lookup));
         });
     }
 
-    fn portal(&self) {
+    fn name_servers(&self) {
         let (answers, clock) = (self.answers.clone(), self.clock());
-        let (servers, resolver) = (self.settings.portal.clone(), Arc::clone(&self.resolver));
-        if servers.is_empty() {
-            let now = clock();
-            return send(&answers, now, Vec::new(), Some(Question::Portal));
-        }
+        let (targets, paths) = (self.targets.clone(), self.paths.clone());
         tokio::spawn(async move {
-            let (answer, observation) =
-                portal::ask(&servers, &resolver, portal::LIMIT, &clock).await;
-            let asked = observation.at;
-            let evidence = vec![Evidence::Portal { answer, observation }];
-            send(&answers, asked, evidence, Some(Question::Portal));
+            let asked = clock();
+            let found = targets.ask_name_servers(&clock).await;
+            // The first is the one that programs ask first.
+            let server = found.first().map(|answer| answer.server.ip());
+            let owner = server.map(|server| dns::owner_of(server, &routes(&paths)));
+            let party = match owner {
+                Some(Owner::User) | None => Party::Yours,
+                Some(Owner::Provider) => Party::Provider,
+                Some(Owner::Public) => Party::Other,
+            };
+            let evidence = vec![Evidence::NameServers { asked, answers: found, party }];
+            send(&answers, asked, evidence, Some(Question::NameServers));
         });
     }
+
+    fn portal(&self, question: Question, pages: Pages) {
+        let (answers, clock) = (self.answers.clone(), self.clock());
+        let (targets, paths) = (self.targets.clone(), self.paths.clone());
+        let resolver = Arc::clone(&self.resolver);
+        tokio::spawn(async move {
+            let asked = clock();
+            let answer = targets.ask_portal(pages, &resolver, &paths, &clock).await;
+            let evidence = answer.map(|answer| Evidence::Portal {
+                answer: answer.portal,
+                from_router: answer.from_router,
+                observation: answer.observation,
+            });
+            send(&answers, asked, evidence.into_iter().collect(), Some(question));
+        });
+    }
+}
+
+/// The next of the anchors that fit, after the turn before.
+fn next(
+    anchors: &[AnchorPath],
+    turn: &mut usize,
+    fits: impl Fn(&AnchorPath) -> bool,
+) -> Option<AnchorPath> {
+    let count = anchors.len();
+    let place =
+        (0..count).map(|step| (*turn + step) % count).find(|place| fits(&anchors[*place]))?;
+    *turn = (place + 1) % count;
+    Some(anchors[place].clone())
+}
+
+/// What a scheduled probe says; `None` is one that was not answered within a second.
+fn of_probe(
+    family: Family,
+    anchor: SocketAddr,
+    sent: Stamp,
+    connected: Option<&Connected>,
+) -> Vec<Evidence> {
+    let rtt = match connected {
+        Some(&Connected { end: Connect::NotAsked(reason), .. }) => {
+            return vec![Evidence::NotAsked { reason, at: sent }];
+        }
+        Some(&Connected { end: Connect::Connected, took, .. }) => Some(took),
+        Some(_) | None => None,
+    };
+    let probe = Evidence::Probe { family, anchor, sent, rtt };
+    match rtt {
+        Some(_) => vec![probe],
+        None => vec![probe, Evidence::Doubt { family: Some(family), since: sent }],
+    }
+}
+
+/// What a proof beside the rounds says.
+fn of_proof(family: Family, answer: &AnchorAnswer) -> Evidence {
+    match answer.end {
+        AnchorEnd::Proved => {
+            Evidence::Proof { family, started: answer.sent, finished: answer.ended() }
+        }
+        AnchorEnd::NotAsked(reason) => Evidence::NotAsked { reason, at: answer.sent },
+        _ => Evidence::Doubt { family: Some(family), since: answer.sent },
+    }
+}
+
+/// The failure of this device, when none of the anchors could be asked for one; the first of them.
+fn all_local(answers: &[AnchorAnswer]) -> Option<LocalFailure> {
+    let mut failures = answers.iter().map(|answer| match answer.end {
+        AnchorEnd::NotAsked(failure) => Some(failure),
+        _ => None,
+    });
+    let first = failures.next()??;
+    failures.all(|failure| failure.is_some()).then_some(first)
+}
+
+fn routes(paths: &Paths) -> Vec<&Route> {
+    Family::BOTH.into_iter().filter_map(|family| route_of(paths, family)).collect()
 }
 
 fn send(
@@ -293,17 +366,5 @@ fn send(
     let _ = answers.send(Answer { asked, evidence, ended });
 }
 
-/// A question that there was nobody to put to.
-fn nobody(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
-    let (target, answer) = (String::new(), "not_asked".to_owned());
-    Observation { probe, target, family, answer, ms: None, at }
-}
-
-/// What became of a name, or that another one was answered.
-fn answered_or(answer: Dns, of_another: Dns) -> Dns {
-    if of_another == Dns::Answered { Dns::Answered } else { answer }
-}
-
-fn gateway_of(link: &Link) -> Option<IpAddr> {
-    link.route().and_then(|route| route.gateway)
-}
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::{
     clock::{self, Stamp},
     event::Event,
     journal::{Appended, Appending, Entry, Journal, JournalState},
-    outage::{Cause, Incident, IncidentId, Transition},
+    outage::{Incident, IncidentId, Transition},
 };
 
 /// How long the end of the agent waits for the record.
@@ -103,13 +103,6 @@ impl Recorder {
 
     fn forget(&mut self, id: IncidentId) {
         self.open.retain(|(open, _)| open.id != id);
-    }
-
-    /// Whether an incident is open whose cause at present is this one.
-    pub(super) fn is_open(&self, cause: Cause) -> bool {
-        self.open.iter().any(|(incident, _)| {
-            incident.segments.last().is_some_and(|segment| segment.cause == cause)
-        })
     }
 
     /// Whether the newest record of an incident is durable; what is not known is.

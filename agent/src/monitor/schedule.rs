@@ -1,69 +1,36 @@
-//! Which question is asked when.
+//! Which question is asked when: the machine [wants](Wanted) periods, this keeps them.
 //!
-//! 1. While all is well, one anchor of each family is probed every `interval`; the anchors take
-//!    turns. Nothing else is asked.
-//! 2. On doubt, and while the state is unknown, a round of the family starts every second. Rounds
-//!    overlap, because each takes up to 2.5 s and two must fail before an outage is reported.
-//! 3. While an incident is open, a round starts every 1.5 s, so that its end is known to 2 s.
-//! 4. The router is asked with every round, and once when the state becomes unknown.
-//! 5. Name servers and the portal page are asked at once on doubt and every 2 s while it lasts; every
-//!    1.5 s while they are what is broken, and every 10 s during any other incident, because a new
-//!    cause may show behind the first.
-//! 6. Whoever has not answered yet is not asked again; only rounds overlap.
+//! 1. One anchor of each family is probed every `interval`; the anchors take turns.
+//! 2. Everything else is asked once in its period, at once when it was not asked for that long.
+//! 3. Who has not answered yet is not asked again; only probes and rounds overlap.
+//! 4. When doubt begins nothing waits for a period that began before ([`Schedule::hurry`]).
 
 use std::time::Duration;
 
-use crate::probe::{Family, PerFamily};
-
-/// The time between two rounds on doubt.
-const ROUND_ON_DOUBT: Duration = Duration::from_secs(1);
-/// The time between two rounds while an incident is open.
-const ROUND_WHILE_OPEN: Duration = Duration::from_millis(1_500);
-/// The time between two questions to name servers and the portal page on doubt.
-const NAMES_ON_DOUBT: Duration = Duration::from_secs(2);
-/// The same during an incident that has another cause.
-const NAMES_BESIDE: Duration = Duration::from_secs(10);
-
-/// How urgently something is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// Not at all.
-    #[default]
-    Never,
-    /// Now and then: something else is broken.
-    Beside,
-    /// Continuously, because it is what is broken.
-    Broken,
-    /// Continuously, because nobody knows yet.
-    Doubt,
-}
-
-/// What the machine wants to know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Whether a family is probed at all: there is a route.
-    pub probed: PerFamily<bool>,
-    /// Rounds and the router, by family: never while all is well.
-    pub rounds: PerFamily<Urgency>,
-    /// The name servers.
-    pub dns: Urgency,
-    /// The portal page.
-    pub portal: Urgency,
-}
+use crate::{
+    outage::Wanted,
+    probe::{Family, PerFamily},
+};
 
 /// One question to ask now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Probe the next anchor of a family.
+    /// Probe the next anchor of a family: contact.
     Probe(Family),
-    /// Ask every anchor of a family.
+    /// Ask every anchor of a family for proof.
     Round(Family),
+    /// Ask one anchor of a family for proof.
+    Proof(Family),
     /// Ask the router of a family.
     Gateway(Family),
-    /// Ask the name servers.
-    Dns,
-    /// Request the portal page.
+    /// Look a name up as the system does.
+    Lookup,
+    /// Ask every name server directly.
+    NameServers,
+    /// Request every portal page.
     Portal,
+    /// Request one portal page, in turn.
+    PortalPage,
 }
 
 /// When each question was asked last, as times since boot.
@@ -72,77 +39,102 @@ pub struct Schedule {
     interval: Duration,
     next_probe: Duration,
     rounds: PerFamily<Option<Duration>>,
+    proofs: PerFamily<Asked>,
     gateways: PerFamily<Asked>,
-    dns: Asked,
+    lookup: Asked,
+    name_servers: Asked,
     portal: Asked,
+    portal_page: Asked,
+    was_urgent: bool,
 }
 
 /// The last time that a question was asked, and whether its answer is still out.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asked {
     at: Option<Duration>,
-    open: bool,
+    is_open: bool,
 }
 
 impl Schedule {
     /// A schedule that probes every `interval`, for the first time `phase` after `now`.
     pub fn new(interval: Duration, phase: Duration, now: Duration) -> Self {
+        // A start begins with rounds: the first proof beside them is due a period later.
+        let asked = Asked { at: Some(now), is_open: false };
         Self {
             interval,
             next_probe: now + phase.min(interval),
             rounds: PerFamily::default(),
+            proofs: PerFamily::from_fn(|_| asked),
             gateways: PerFamily::default(),
-            dns: Asked::default(),
+            lookup: Asked::default(),
+            name_servers: Asked::default(),
             portal: Asked::default(),
+            portal_page: asked,
+            was_urgent: false,
         }
     }
 
     /// What is to be asked at `now`, and when to look again. Each question counts as asked.
     pub fn due(&mut self, wanted: Wanted, now: Duration) -> (Vec<Question>, Duration) {
+        let is_urgent = wanted.is_urgent();
+        if is_urgent && !self.was_urgent {
+            self.hurry();
+        }
+        self.was_urgent = is_urgent;
         let mut questions = Vec::new();
         self.probes(wanted, now, &mut questions);
         for family in Family::BOTH {
-            let period = round_period(wanted.rounds[family]);
-            if is_due(self.rounds[family], period, now) {
+            if is_due(self.rounds[family], wanted.rounds[family], now) {
                 self.rounds[family] = Some(now);
                 questions.push(Question::Round(family));
             }
-            if self.gateways[family].take(period, now) {
-                questions.push(Question::Gateway(family));
+        }
+        for (asked, period, question) in self.others(wanted) {
+            if asked.take(period, now) {
+                questions.push(question);
             }
-        }
-        if self.dns.take(names_period(wanted.dns), now) {
-            questions.push(Question::Dns);
-        }
-        if self.portal.take(names_period(wanted.portal), now) {
-            questions.push(Question::Portal);
         }
         (questions, self.next(wanted))
     }
 
     /// Notes that the answer to a question has come, so that it may be asked again.
     pub fn answered(&mut self, question: Question) {
-        match question {
-            Question::Probe(_) | Question::Round(_) => {}
-            Question::Gateway(family) => self.gateways[family].open = false,
-            Question::Dns => self.dns.open = false,
-            Question::Portal => self.portal.open = false,
+        let others = self.others(Wanted::default());
+        for (asked, _, _) in others.into_iter().filter(|(_, _, other)| *other == question) {
+            asked.is_open = false;
         }
     }
 
-    /// Forgets when everything was asked, so that a new doubt is looked into at once.
+    /// Forgets when everything was asked that decides a doubt, so that a new one is looked into at
+    /// once.
     pub fn hurry(&mut self) {
         self.rounds = PerFamily::default();
         let gateways = self.gateways.iter_mut().map(|(_, asked)| asked);
-        for asked in gateways.chain([&mut self.dns, &mut self.portal]) {
+        let names = [&mut self.lookup, &mut self.name_servers, &mut self.portal];
+        for asked in gateways.chain(names) {
             asked.at = None;
         }
     }
 
-    /// Moves the next probe to one interval after `now`: a machine that slept owes none.
+    /// Begins anew after a gap that ended at `now`: a machine that slept owes no probe, and what was
+    /// asked before is void.
     pub fn resume(&mut self, now: Duration) {
-        self.next_probe = now + self.interval;
-        self.hurry();
+        *self = Self::new(self.interval, self.interval, now);
+    }
+
+    /// Everything but probes and rounds, with its period in `wanted`.
+    fn others(&mut self, wanted: Wanted) -> [(&mut Asked, Option<Duration>, Question); 8] {
+        let (proofs, gateways) = (&mut self.proofs, &mut self.gateways);
+        [
+            (&mut proofs.ipv4, wanted.proof.ipv4, Question::Proof(Family::Ipv4)),
+            (&mut proofs.ipv6, wanted.proof.ipv6, Question::Proof(Family::Ipv6)),
+            (&mut gateways.ipv4, wanted.gateway.ipv4, Question::Gateway(Family::Ipv4)),
+            (&mut gateways.ipv6, wanted.gateway.ipv6, Question::Gateway(Family::Ipv6)),
+            (&mut self.lookup, wanted.lookup, Question::Lookup),
+            (&mut self.name_servers, wanted.name_servers, Question::NameServers),
+            (&mut self.portal, wanted.portal, Question::Portal),
+            (&mut self.portal_page, wanted.portal_page, Question::PortalPage),
+        ]
     }
 
     fn probes(&mut self, wanted: Wanted, now: Duration, questions: &mut Vec<Question>) {
@@ -153,36 +145,26 @@ impl Schedule {
         while self.next_probe <= now {
             self.next_probe += self.interval;
         }
-        let routed = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
-        questions.extend(routed.map(Question::Probe));
+        let probed = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
+        questions.extend(probed.map(Question::Probe));
     }
 
-    fn next(&self, wanted: Wanted) -> Duration {
-        let mut next = self.next_probe;
-        for family in Family::BOTH {
-            if let (Some(period), Some(at)) =
-                (round_period(wanted.rounds[family]), self.rounds[family])
-            {
-                next = next.min(at + period);
-            }
-        }
-        for (asked, period) in
-            [(self.dns, names_period(wanted.dns)), (self.portal, names_period(wanted.portal))]
-        {
-            if let (Some(period), Some(at), false) = (period, asked.at, asked.open) {
-                next = next.min(at + period);
-            }
-        }
-        next
+    fn next(&mut self, wanted: Wanted) -> Duration {
+        let rounds = Family::BOTH.map(|family| (self.rounds[family], wanted.rounds[family]));
+        let others = self.others(wanted);
+        let others = others.into_iter().filter(|(asked, _, _)| !asked.is_open);
+        let due = others.map(|(asked, period, _)| (asked.at, period)).chain(rounds);
+        let due: Vec<_> = due.filter_map(|(at, period)| Some(at? + period?)).collect();
+        due.into_iter().chain([self.next_probe]).min().unwrap_or(self.next_probe)
     }
 }
 
 impl Asked {
     /// Whether it is to be asked at `now`, which then counts as asked.
     fn take(&mut self, period: Option<Duration>, now: Duration) -> bool {
-        let due = !self.open && is_due(self.at, period, now);
+        let due = !self.is_open && is_due(self.at, period, now);
         if due {
-            *self = Self { at: Some(now), open: true };
+            *self = Self { at: Some(now), is_open: true };
         }
         due
     }
@@ -192,39 +174,29 @@ fn is_due(last: Option<Duration>, period: Option<Duration>, now: Duration) -> bo
     period.is_some_and(|period| last.is_none_or(|last| now >= last + period))
 }
 
-fn round_period(urgency: Urgency) -> Option<Duration> {
-    match urgency {
-        Urgency::Never => None,
-        Urgency::Doubt => Some(ROUND_ON_DOUBT),
-        Urgency::Beside | Urgency::Broken => Some(ROUND_WHILE_OPEN),
-    }
-}
-
-fn names_period(urgency: Urgency) -> Option<Duration> {
-    match urgency {
-        Urgency::Never => None,
-        Urgency::Beside => Some(NAMES_BESIDE),
-        Urgency::Broken => Some(ROUND_WHILE_OPEN),
-        Urgency::Doubt => Some(NAMES_ON_DOUBT),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
+    const SECOND: Option<Duration> = Some(Duration::from_secs(1));
     const BOTH: Wanted = Wanted {
         probed: PerFamily { ipv4: true, ipv6: true },
-        rounds: PerFamily { ipv4: Urgency::Never, ipv6: Urgency::Never },
-        dns: Urgency::Never,
-        portal: Urgency::Never,
+        rounds: PerFamily { ipv4: None, ipv6: None },
+        gateway: PerFamily { ipv4: None, ipv6: None },
+        proof: PerFamily { ipv4: None, ipv6: None },
+        lookup: None,
+        name_servers: None,
+        portal: None,
+        portal_page: None,
     };
     const DOUBT: Wanted = Wanted {
-        rounds: PerFamily { ipv4: Urgency::Doubt, ipv6: Urgency::Never },
-        dns: Urgency::Doubt,
-        portal: Urgency::Doubt,
+        rounds: PerFamily { ipv4: SECOND, ipv6: None },
+        gateway: PerFamily { ipv4: SECOND, ipv6: None },
+        lookup: Some(Duration::from_secs(2)),
+        name_servers: Some(Duration::from_secs(2)),
+        portal: Some(Duration::from_secs(2)),
         ..BOTH
     };
 
@@ -271,10 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn a_family_without_a_route_is_not_probed() {
-        let wanted = Wanted { probed: PerFamily { ipv4: true, ipv6: false }, ..BOTH };
-        let asked = follow(&mut schedule(), wanted, 0, 13_000);
-        assert_eq!(times(&asked, "Probe(Ipv6)"), [] as [u64; 0]);
+    fn proof_beside_the_rounds_comes_once_in_its_period() {
+        let proof = PerFamily { ipv4: Some(at(60_000)), ipv6: Some(at(300_000)) };
+        let wanted = Wanted { proof, lookup: Some(at(60_000)), ..BOTH };
+        let asked = follow(&mut schedule(), wanted, 0, 301_000);
+        assert_eq!(times(&asked, "Proof(Ipv4)"), [60_000, 120_000, 180_000, 240_000, 300_000]);
+        assert_eq!(times(&asked, "Proof(Ipv6)"), [300_000]);
+        assert_eq!(times(&asked, "Lookup")[..2], [0, 60_000]);
     }
 
     #[test]
@@ -282,46 +257,35 @@ mod tests {
         let asked = follow(&mut schedule(), DOUBT, 100, 4_200);
         assert_eq!(times(&asked, "Round(Ipv4)"), [100, 1_100, 2_100, 3_100, 4_100]);
         assert_eq!(times(&asked, "Gateway(Ipv4)"), [100, 1_100, 2_100, 3_100, 4_100]);
-        assert_eq!(times(&asked, "Dns"), [100, 2_100, 4_100]);
+        assert_eq!(times(&asked, "NameServers"), [100, 2_100, 4_100]);
         assert_eq!(times(&asked, "Portal"), [100, 2_100, 4_100]);
         assert_eq!(times(&asked, "Round(Ipv6)"), [] as [u64; 0]);
     }
 
     #[test]
-    fn an_open_incident_is_followed_by_what_decides_it() {
-        let wanted = Wanted {
-            rounds: PerFamily::from_fn(|_| Urgency::Broken),
-            dns: Urgency::Beside,
-            portal: Urgency::Broken,
-            ..BOTH
-        };
-        let asked = follow(&mut schedule(), wanted, 0, 10_500);
-        assert_eq!(times(&asked, "Round(Ipv6)")[..3], [0, 1_500, 3_000]);
-        assert_eq!(times(&asked, "Dns"), [0, 10_000]);
-        assert_eq!(times(&asked, "Portal")[..3], [0, 1_500, 3_000]);
-    }
-
-    #[test]
-    fn whoever_has_not_answered_is_not_asked_again() {
+    fn who_has_not_answered_is_not_asked_again() {
         let mut schedule = schedule();
         let (first, _) = schedule.due(DOUBT, at(0));
-        assert!(first.contains(&Question::Dns) && first.contains(&Question::Gateway(Family::Ipv4)));
+        assert!(first.contains(&Question::Lookup));
+        assert!(first.contains(&Question::Gateway(Family::Ipv4)));
         let (later, _) = schedule.due(DOUBT, at(8_000));
         assert!(later.contains(&Question::Round(Family::Ipv4)), "rounds overlap");
-        assert!(!later.contains(&Question::Dns) && !later.contains(&Question::Portal));
-        schedule.answered(Question::Dns);
+        assert!(!later.contains(&Question::Lookup) && !later.contains(&Question::Portal));
+        schedule.answered(Question::Lookup);
         let (again, _) = schedule.due(DOUBT, at(8_001));
-        assert_eq!(again, [Question::Dns]);
+        assert_eq!(again, [Question::Lookup]);
     }
 
     #[test]
     fn a_new_doubt_does_not_wait_for_the_period_of_the_last() {
         let mut schedule = schedule();
         follow(&mut schedule, DOUBT, 100, 200);
-        schedule.hurry();
+        schedule.due(BOTH, at(250));
         let (questions, _) = schedule.due(DOUBT, at(300));
         assert!(questions.contains(&Question::Round(Family::Ipv4)));
-        assert!(questions.contains(&Question::Dns));
+        assert!(questions.contains(&Question::Lookup));
+        let (questions, _) = schedule.due(DOUBT, at(400));
+        assert_eq!(questions, []);
     }
 
     #[test]
@@ -338,14 +302,21 @@ mod tests {
         #[test]
         fn the_schedule_always_moves_on_and_never_floods(
             interval in 100_u64..300_000,
-            rounds in prop::sample::select(vec![Urgency::Never, Urgency::Beside, Urgency::Broken, Urgency::Doubt]),
-            names in prop::sample::select(vec![Urgency::Never, Urgency::Beside, Urgency::Broken, Urgency::Doubt]),
+            rounds in prop::option::of(1_000_u64..300_000),
+            others in prop::option::of(1_000_u64..300_000),
         ) {
-            let rounds = PerFamily::from_fn(|_| rounds);
-            let wanted = Wanted { rounds, dns: names, portal: names, ..BOTH };
+            let (rounds, others) = (rounds.map(at), others.map(at));
+            let wanted = Wanted {
+                rounds: PerFamily::from_fn(|_| rounds),
+                gateway: PerFamily::from_fn(|_| rounds),
+                lookup: others,
+                name_servers: others,
+                portal: others,
+                ..BOTH
+            };
             let mut schedule = Schedule::new(at(interval), at(interval / 2), at(0));
             let asked = follow(&mut schedule, wanted, 0, 60_000);
-            let most = 2 * (60_000 / interval + 1) + 4 * 60 + 2 * 41;
+            let most = 2 * (60_000 / interval + 1) + 4 * 61 + 3 * 61;
             prop_assert!(asked.len() as u64 <= most, "{} of {most}", asked.len());
         }
     }

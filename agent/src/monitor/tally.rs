@@ -54,7 +54,8 @@ impl Tally {
         }
     }
 
-    /// Counts a scheduled probe: how long its answer took, or nothing when it was lost.
+    /// Counts a scheduled probe of a family that is judged: how long its answer took, or `None` when it
+    /// was lost, also because there was no carrier or route to send it by.
     pub fn probe(&mut self, round_trip: Option<Duration>) {
         self.probes += 1;
         self.since_beat.probes += 1;
@@ -190,6 +191,22 @@ mod tests {
         assert!(summary.rtt_ms.is_some_and(|times| (times.max - 10.0).abs() < 0.01));
         let next = tally.summarise(at(4_200)).expect("somebody watched");
         assert_eq!((next.probes, next.rtt_ms, next.observed_ms), (0, None, 3_600_000));
+    }
+
+    #[test]
+    fn an_hour_of_short_carrier_losses_shows_its_lost_probes_and_blips() {
+        let mut tally = Tally::new(at(600));
+        for number in 0..720 {
+            let is_lost = number % 24 == 0;
+            tally.probe((!is_lost).then_some(Duration::from_millis(20)));
+            tally.blips(u32::from(is_lost));
+        }
+        let quality = tally.quality(at(4_200)).expect("something was probed");
+        assert_eq!((quality.probes, quality.lost, quality.over_s), (720, 30, 3_600));
+        let summary = tally.summarise(at(4_200)).expect("somebody watched");
+        assert_eq!((summary.probes, summary.lost, summary.blips), (720, 30, 30));
+        let times = summary.rtt_ms.expect("the others were answered");
+        assert!((times.p95 - 20.0).abs() < 0.7, "what was lost is no time: {times:?}");
     }
 
     #[test]

@@ -1,20 +1,22 @@
-//! What the probes tell the incident machine.
+//! What the probes, the kernel and the heartbeats say to the incident machine.
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Gap, Observation};
+use super::{Gap, Observation, Party};
 use crate::{
     clock::Stamp,
     heartbeat::{FailureKind, Outcome, Way},
-    probe::{Connect, Connected, Dns, Family, Gateway, Link, Portal},
+    probe::{
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Portal, ServerAnswer,
+    },
 };
 
-/// One thing that the agent has learned. What was asked carries the moment of the *question*: an
-/// answer that was asked for before a doubt began says nothing about it.
+/// One thing that the agent has learned. An answer carries the moment of its *question*: one that was
+/// asked before a doubt began says nothing about that doubt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Evidence {
     /// What was known no longer holds: the state is unknown until the first good round, or until
-    /// the time to settle is over. Comes before the other evidence of the new time.
+    /// the grace period is over. Comes before the other evidence of the new time.
     Settle(SettleReason),
     /// How the kernel would send to the anchors of one family, after a query or a change.
     Link {
@@ -25,8 +27,8 @@ pub enum Evidence {
         /// When the kernel was asked, or said so by itself.
         asked: Stamp,
     },
-    /// A scheduled probe has been answered within a second, or not. A lost one says something
-    /// about the quality of the line only; an answered one proves that an anchor is alive.
+    /// A scheduled probe has been answered within a second, or not: contact, and a sample of the
+    /// quality.
     Probe {
         /// Its family.
         family: Family,
@@ -42,51 +44,73 @@ pub enum Evidence {
         /// Which family.
         family: Family,
     },
-    /// A connect has failed or is unanswered after a second, or a heartbeat has failed.
+    /// A connect has failed or is unanswered after a second, or a proof beside the rounds failed.
     Doubt {
-        /// Whose family; `None` when a heartbeat raised it and its family is not known.
+        /// Whose family; `None` when that is not known.
         family: Option<Family>,
-        /// When that connect or heartbeat was sent.
+        /// When that was sent.
         since: Stamp,
     },
-    /// Every anchor of a family was asked once.
+    /// Every anchor of a family was asked for proof once.
     Round(Round),
+    /// An anchor proved itself beside the rounds.
+    Proof {
+        /// By which family.
+        family: Family,
+        /// When it was asked.
+        started: Stamp,
+        /// When its certificate was verified.
+        finished: Stamp,
+    },
+    /// Nothing was asked, for a failure made on this device.
+    NotAsked {
+        /// What failed.
+        reason: LocalFailure,
+        /// When.
+        at: Stamp,
+    },
     /// The router was asked, or the kernel gave it up.
     Gateway {
         /// The family that it was asked by.
         family: Family,
         /// What came back.
         answer: Gateway,
-        /// The same for the record; `at` is when it was asked.
+        /// The same for the journal; `at` is when it was asked.
         observation: Observation,
     },
-    /// The name servers were asked.
-    Dns {
-        /// What the system's resolver said.
-        system: Dns,
-        /// What a query of our own to one name server said.
-        direct: Dns,
-        /// Whether the system's resolver is the provider's, or asks it in the router's name.
-        resolver_is_providers: bool,
-        /// When the first of the two was asked.
-        asked: Stamp,
-        /// The same for the record, the system's resolver first where it was asked.
-        observations: Vec<Observation>,
-    },
-    /// The page was fetched that a login page would intercept.
-    Portal {
+    /// A look-up by the system's resolver has ended.
+    Lookup {
         /// What came back.
-        answer: Portal,
-        /// The same for the record; `at` is when it was asked.
+        answer: Dns,
+        /// The same for the journal; `at` is when it was asked.
         observation: Observation,
     },
-    /// An anchor was asked through a socket that is bound to the interface beneath a tunnel.
-    Beneath {
-        /// The family.
+    /// Every configured name server was asked directly, all at once.
+    NameServers {
+        /// When they were asked.
+        asked: Stamp,
+        /// What each of them answered; none where none is configured.
+        answers: Vec<ServerAnswer>,
+        /// Whose they are.
+        party: Party,
+    },
+    /// The pages were fetched that a login page would intercept.
+    Portal {
+        /// What came back: `Intercepted` only when every page that answered was intercepted.
+        answer: Portal,
+        /// Whether the page came from the router, or from a private address that the name server
+        /// gives for every name.
+        from_router: bool,
+        /// The same for the journal; `at` is when it was asked.
+        observation: Observation,
+    },
+    /// An anchor was asked through the interface beneath a tunnel.
+    Underlay {
+        /// The family whose route leads into the tunnel.
         family: Family,
-        /// Whether the handshake was completed.
+        /// Whether it answered.
         alive: bool,
-        /// The same for the record; `at` is when it was asked.
+        /// The same for the journal; `at` is when it was asked.
         observation: Observation,
     },
     /// A heartbeat came to its end.
@@ -95,12 +119,13 @@ pub enum Evidence {
         started: Stamp,
         /// When it ended.
         finished: Stamp,
-        /// How it travelled; not known of one that was not delivered.
-        way: Way,
+        /// How it travelled, when its answer was proof: TLS whose certificate was verified, whatever
+        /// the HTTP status.
+        proof: Option<Way>,
         /// What came of it.
         outcome: BeatOutcome,
     },
-    /// A time that nobody watched is over. [`Settle`](Self::Settle) follows it.
+    /// A gap is over. [`Settle`](Self::Settle) follows it.
     Watched(Gap),
     /// Whether the clock shows a time that cannot be, one before this program was built.
     ClockImplausible(bool),
@@ -119,39 +144,50 @@ pub enum SettleReason {
     LinkUp,
 }
 
-/// One round: every anchor of a family asked once, at the same time.
+/// One round: every anchor of a family asked for proof once, at the same time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Round {
     /// The family.
     pub family: Family,
     /// When the first connect was sent. Rounds overlap; they count in the order of this.
     pub started: Stamp,
-    /// When the last one had ended.
+    /// When it was decided.
     pub finished: Stamp,
-    /// What the anchors answered.
-    pub answers: Vec<Connected>,
+    /// What the anchors answered until then.
+    pub answers: Vec<AnchorAnswer>,
 }
 
 impl Round {
-    /// Whether at least one anchor is alive. Only a completed handshake proves that.
-    pub fn is_good(&self) -> bool {
-        self.first_answer().is_some()
+    /// Whether an anchor proved itself, or completed a handshake where no more was asked.
+    pub fn is_answered(&self) -> bool {
+        self.first(|end| matches!(end, AnchorEnd::Proved | AnchorEnd::Contact)).is_some()
     }
 
-    /// When the first handshake was completed.
-    pub fn first_answer(&self) -> Option<Stamp> {
+    /// When the first anchor had proved itself that is on the family's path.
+    pub fn first_proof(&self) -> Option<Stamp> {
+        self.first(|end| end == AnchorEnd::Proved)
+    }
+
+    /// When the first anchor on the family's path had completed a handshake, whatever it proved.
+    pub fn first_contact(&self) -> Option<Stamp> {
+        self.first(|end| {
+            matches!(end, AnchorEnd::Proved | AnchorEnd::Contact | AnchorEnd::Unproved)
+        })
+    }
+
+    fn first(&self, is_good: impl Fn(AnchorEnd) -> bool) -> Option<Stamp> {
         self.answers
             .iter()
-            .filter(|answer| answer.end == Connect::Connected)
+            .filter(|answer| !answer.own_path && is_good(answer.end))
             .map(|answer| answer.sent.later(answer.took))
-            .min_by_key(|answered| answered.boot_ms)
+            .reduce(Stamp::earliest)
     }
 }
 
 /// What came of a heartbeat, as far as it tells what broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BeatOutcome {
-    /// It was answered with a status of the 200s.
+    /// It was accepted.
     Delivered,
     /// It was answered with this other status.
     Refused(u16),
@@ -176,7 +212,7 @@ impl BeatOutcome {
         matches!(self, Self::Refused(401 | 403 | 404))
     }
 
-    /// The word in the record.
+    /// The word in the journal.
     pub fn word(self) -> String {
         match self {
             Self::Delivered => "delivered".to_owned(),

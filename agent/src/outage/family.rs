@@ -1,17 +1,35 @@
-//! What is known about one address family: does it work, since when not.
+//! Whether one address family works, and since when it does not.
+//!
+//! A family is in one of four states; [`State::step`] is the only place that changes it:
+//!
+//! | state | doubt | good round | two good rounds | proof | failed long enough | link-up | start, resume |
+//! |---|---|---|---|---|---|---|---|
+//! | `Unknown` | – | `Up` | `Up` | `Up` | `Down` | – (the grace period goes on) | `Unknown` |
+//! | `Up` | `Doubt` | – | – | – | – | `Unknown` | `Unknown` |
+//! | `Doubt` | earlier start | `Up`, maybe a blip | `Up` | `Up` | `Down` | `Unknown` (keeps its start) | `Unknown` |
+//! | `Down` | – | – | `Up` | `Up` | – | – | `Unknown` |
+//!
+//! - *Doubt* is raised by a connect that fails or is unanswered after a second, by a failed round, by
+//!   a failed heartbeat, by a proof that fails, and by the kernel when there is no way to send.
+//! - A *round* is good when an anchor proved itself; where none ever has on this network, when one
+//!   completed a handshake.
+//! - *Failed long enough*: two failed rounds in a row, or no way to send, and four seconds since the
+//!   question that raised the doubt was sent; in `Unknown` the grace period is over.
+//! - *Proof* comes from a heartbeat or a probe beside the rounds. It vetoes what was asked before it
+//!   was completed.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Gap, Observation, ProbeKind, Round,
-    open::{earlier, later},
+    Observation, ProbeKind, Round,
+    network::{Network, Networks},
 };
 use crate::{
     clock::Stamp,
-    probe::{Family, Gateway, Link, Route},
+    probe::{AnchorAnswer, AnchorEnd, Family, Gateway, Link},
 };
 
-/// How long a failure must have lasted before an incident opens, from the sending of the connect
+/// How long a failure must have lasted before an incident opens, from the sending of the question
 /// that raised the doubt.
 pub const OPEN_AFTER: Duration = Duration::from_secs(4);
 /// How many rounds in a row must have failed before an incident opens, and have been good before it
@@ -20,59 +38,180 @@ pub const ROUNDS_TO_AGREE: usize = 2;
 /// A doubt in which no round failed is a blip when nothing answered for this long: a single lost
 /// packet, answered at its next try, is loss and not a failure.
 const SHORTEST_BLIP: Duration = Duration::from_millis(1_500);
-/// How many rounds are remembered. Up to three overlap, so a late one still finds its place.
-const ROUNDS_KEPT: usize = 8;
-/// How many rounds and probes must have been in vain, while heartbeats pass, until anchors that have
-/// never answered count as blocked.
+/// How many rounds are remembered. Up to five overlap, so a late one still finds its place.
+const ROUNDS_KEPT: usize = 10;
+/// How many rounds and probes must have failed, while heartbeats pass, until anchors that have never
+/// answered count as blocked.
 const NEVER_ANSWERED: u32 = 3;
 /// How long the kernel's word that nobody is at the router's address outweighs silence.
 const GONE_HOLDS: Duration = Duration::from_mins(1);
 
+/// The state of a family; see the table of this module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing is known yet, after a start, a resume or a link-up.
+    Unknown {
+        /// A failure is dated back to this.
+        since: Stamp,
+        /// Until then no incident opens.
+        until: Stamp,
+        /// Whether the link-up came in a doubt, which is a blip if it ends well.
+        was_doubted: bool,
+    },
+    /// It works.
+    Up,
+    /// Something failed, and this is not decided.
+    Doubt {
+        /// When the first thing was sent that failed.
+        since: Stamp,
+        /// What has failed so far.
+        worst: Failed,
+    },
+    /// It does not work.
+    Down {
+        /// When the first thing was sent that failed.
+        since: Stamp,
+    },
+}
+
+/// What can fail, the least certain first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Failed {
+    /// A heartbeat or a proof, which may have reasons of its own.
+    Other,
+    /// A connect to an anchor.
+    Connect,
+    /// A round, or the link.
+    Round,
+}
+
+/// What changes the state of a family.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Signal {
+    /// The agent has started, or a gap is over: the grace period lasts until `until`.
+    Started { now: Stamp, until: Stamp },
+    /// A link has come up.
+    LinkUp { now: Stamp, until: Stamp },
+    /// Something failed that was sent at `sent`.
+    Doubted { sent: Stamp, what: Failed },
+    /// The newest round was good. `returned` is the first good answer of as many good rounds in a row
+    /// as it takes, all begun after the failure.
+    Good { answered: Stamp, returned: Option<Stamp> },
+    /// A proof was completed at `finished`.
+    Proved { finished: Stamp },
+    /// It has failed for long enough, since `since`.
+    Ripe { since: Stamp },
+}
+
+/// What a step has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A failure has ended that was too short to be an incident.
+    Blip,
+    /// It has failed for long enough.
+    WentDown,
+    /// It works again since then.
+    CameUp(Stamp),
+}
+
+impl State {
+    /// The next state, and what that means; the table of this module in code.
+    pub(super) fn step(self, signal: Signal) -> (Self, Option<Change>) {
+        match (self, signal) {
+            (_, Signal::Started { now, until }) | (Self::Up, Signal::LinkUp { now, until }) => {
+                (Self::Unknown { since: now, until, was_doubted: false }, None)
+            }
+            (Self::Doubt { since, .. }, Signal::LinkUp { until, .. }) => {
+                (Self::Unknown { since, until, was_doubted: true }, None)
+            }
+            (Self::Up, Signal::Doubted { sent, what }) => {
+                (Self::Doubt { since: sent, worst: what }, None)
+            }
+            (Self::Doubt { since, worst }, Signal::Doubted { sent, what }) => {
+                (Self::Doubt { since: since.earliest(sent), worst: worst.max(what) }, None)
+            }
+            (Self::Unknown { was_doubted, .. }, Signal::Good { .. } | Signal::Proved { .. }) => {
+                (Self::Up, was_doubted.then_some(Change::Blip))
+            }
+            (
+                Self::Doubt { since, worst },
+                Signal::Good { answered, .. } | Signal::Proved { finished: answered },
+            ) => {
+                let is_long = answered.since(&since).is_some_and(|took| took >= SHORTEST_BLIP);
+                let is_blip = match worst {
+                    Failed::Other => false,
+                    Failed::Connect => is_long,
+                    Failed::Round => true,
+                };
+                (Self::Up, is_blip.then_some(Change::Blip))
+            }
+            (Self::Down { .. }, Signal::Good { returned: Some(at), .. })
+            | (Self::Down { .. }, Signal::Proved { finished: at }) => {
+                (Self::Up, Some(Change::CameUp(at)))
+            }
+            (Self::Unknown { .. } | Self::Doubt { .. }, Signal::Ripe { since }) => {
+                (Self::Down { since }, Some(Change::WentDown))
+            }
+            (state, _) => (state, None),
+        }
+    }
+}
+
+/// How anchors answer on this network, since the last link-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Anchors {
+    /// None has answered; so often they were asked in vain.
+    Unheard(u32),
+    /// One has answered.
+    Heard,
+    /// One has answered, then rounds failed, and a heartbeat passed: the next rounds decide whether
+    /// anchors are blocked here, or a failure has just ended.
+    Disputed { since: Stamp },
+    /// Rounds fail also after a heartbeat has passed: anchors are blocked. `connect` when they still
+    /// complete handshakes and prove nothing.
+    Overruled { connect: bool },
+}
+
+/// Whether heartbeats over this family prove something, since the last link-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heartbeats {
+    Unheard,
+    Pass,
+    Fail,
+}
+
+/// Who proved something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prover {
+    Anchor,
+    Heartbeat,
+}
+
 /// One address family.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
 pub(super) struct FamilyTrack {
     pub(super) family: Family,
+    state: State,
     link: Option<(Link, Stamp)>,
-    /// An anchor has answered since the last link-up.
-    anchored: bool,
-    /// An anchor or a heartbeat was answered since the last link-up.
-    alive: bool,
-    last_ok: Option<Stamp>,
-    doubt: Option<Doubt>,
-    /// The doubt before, while no blip was counted for it: a round of it may still end.
-    resolved: Option<Stamp>,
+    /// The network of the last link that led anywhere.
+    network: Option<Network>,
+    /// The network that the other family was on while this one had a link.
+    companion: Option<Network>,
+    anchors: Anchors,
+    heartbeats: Heartbeats,
     /// Decided rounds in the order of their start.
     rounds: VecDeque<Decided>,
     /// What was asked before this says nothing about the present network, or time.
-    forgotten: Stamp,
-    /// Failed rounds that began no later do not count: a heartbeat was delivered then.
+    epoch: Stamp,
+    last_contact: Option<Stamp>,
+    last_proof: Option<Stamp>,
+    /// The latest sending of something that proved itself.
+    proof_sent: Option<Stamp>,
+    /// Failed rounds that began no later do not count: a proof was completed then.
     void_until: Option<Stamp>,
-    /// It is down: it has failed long enough, and has not returned for long enough.
-    down: bool,
-    /// It is down, and a link came up meanwhile.
-    relinked: Option<Stamp>,
-    /// The last heartbeat over this family got through; `None` when none was seen since link-up.
-    beats_pass: Option<bool>,
-    /// Rounds failed while heartbeats passed.
-    contradicted: bool,
-    /// How many rounds and probes no anchor has answered, while none has since the last link-up.
-    never_answered: u32,
     gateway: Option<(Gateway, Observation)>,
     gone: Option<Stamp>,
-    answered_network: Option<Network>,
-    beneath: Option<(bool, Observation)>,
-}
-
-/// A time in which the family may be failing.
-#[derive(Clone, Copy, Debug)]
-struct Doubt {
-    since: Stamp,
-    /// How long it must last before it counts.
-    patience: Duration,
-    /// Nothing is known yet after a start, a resume or a link-up.
-    settling: bool,
-    failed_round: bool,
+    underlay: Option<(bool, Observation)>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,197 +219,200 @@ struct Decided {
     started: Stamp,
     /// The first good answer; `None` for a failed round.
     good: Option<Stamp>,
-    evidence: Vec<Observation>,
-}
-
-/// What makes a network this network: the same interface and the same router.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Network {
-    interface: String,
-    gateway: Option<std::net::IpAddr>,
-}
-
-impl From<&Route> for Network {
-    fn from(route: &Route) -> Self {
-        Self { interface: route.interface.clone(), gateway: route.gateway }
-    }
-}
-
-/// Where a family stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    Up,
-    /// It may be failing; this is not decided.
-    Doubt,
-    /// It meets the condition for opening, or is down.
-    Down,
+    answers: Vec<AnchorAnswer>,
 }
 
 impl FamilyTrack {
-    pub(super) fn new(family: Family, now: Stamp, settle: Duration) -> Self {
+    pub(super) fn new(family: Family, now: Stamp, grace: Duration) -> Self {
         Self {
             family,
+            state: State::Unknown { since: now, until: now.later(grace), was_doubted: false },
             link: None,
-            anchored: false,
-            alive: false,
-            last_ok: None,
-            doubt: Some(Doubt::settling(now, settle)),
-            resolved: None,
+            network: None,
+            companion: None,
+            anchors: Anchors::Unheard(0),
+            heartbeats: Heartbeats::Unheard,
             rounds: VecDeque::new(),
-            forgotten: now,
+            epoch: now,
+            last_contact: None,
+            last_proof: None,
+            proof_sent: None,
             void_until: None,
-            down: false,
-            relinked: None,
-            beats_pass: None,
-            contradicted: false,
-            never_answered: 0,
             gateway: None,
             gone: None,
-            answered_network: None,
-            beneath: None,
+            underlay: None,
         }
     }
 
-    // What it says.
+    // What is known.
 
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether it may be sent by: there is a route, or it is not known that there is none.
     pub(super) fn is_routed(&self) -> bool {
-        self.link.as_ref().is_some_and(|(link, _)| link.route().is_some())
+        matches!(self.link(), Some(Link::Routed(_) | Link::Unknown))
     }
 
-    /// Whether it is known that there is no route.
+    /// Whether it is known that there is no way to send.
     pub(super) fn is_cut(&self) -> bool {
-        self.link.as_ref().is_some_and(|(link, _)| link.route().is_none())
-    }
-
-    pub(super) fn is_alive(&self) -> bool {
-        self.alive
+        self.link().is_some() && !self.is_routed()
     }
 
     pub(super) fn is_down(&self) -> bool {
-        self.down
+        matches!(self.state, State::Down { .. })
     }
 
-    pub(super) fn is_settling(&self) -> bool {
-        self.doubt.is_some_and(|doubt| doubt.settling)
-    }
-
-    pub(super) fn is_doubted(&self) -> bool {
-        self.doubt.is_some()
-    }
-
-    pub(super) fn last_ok(&self) -> Option<Stamp> {
-        self.last_ok
-    }
-
-    /// Whether heartbeats pass where no anchor ever answers.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.beats_pass == Some(true)
-            && (self.contradicted || !self.anchored && self.never_answered >= NEVER_ANSWERED)
-    }
-
-    /// Whether heartbeats decide and anchors don't: these are blocked here, or may be.
-    fn trusts_beats(&self) -> bool {
-        self.beats_pass == Some(true) && (self.contradicted || !self.anchored)
-    }
-
-    /// The sending of the first thing that failed.
-    pub(super) fn failing_since(&self) -> Option<Stamp> {
-        self.doubt.map(|doubt| doubt.since)
-    }
-
-    pub(super) fn standing(&self, now: Stamp) -> Standing {
-        if self.down {
-            return Standing::Down;
-        }
-        match self.doubt {
-            None => Standing::Up,
-            Some(doubt) if self.fails() && elapsed(doubt.since, now) >= doubt.patience => {
-                Standing::Down
-            }
-            Some(_) => Standing::Doubt,
-        }
-    }
-
-    /// When the present doubt has lasted for long enough.
-    pub(super) fn ripe_at(&self) -> Option<Stamp> {
-        self.doubt.map(|doubt| doubt.since.later(doubt.patience))
-    }
-
-    /// When it is given up that it works on the network that a link-up brought: from then on it is
-    /// not judged, like every family that has never worked on its network.
-    pub(super) fn given_up_at(&self, settle: Duration) -> Option<Stamp> {
-        self.relinked.filter(|_| self.down).map(|at| at.later(settle))
-    }
-
-    /// Whether a round, or the lack of a way to send, says so.
-    fn fails(&self) -> bool {
-        self.is_cut() || self.failed_in_a_row() >= ROUNDS_TO_AGREE
-    }
-
-    pub(super) fn failed_in_a_row(&self) -> usize {
-        self.rounds.iter().rev().take_while(|round| round.good.is_none()).count()
-    }
-
-    /// Whether a failure of the line, rather than of what asks over it, may be seen at present.
-    pub(super) fn is_troubled(&self) -> bool {
-        self.down
-            || self.doubt.is_some_and(|doubt| {
-                doubt.failed_round || self.is_cut() || self.failed_in_a_row() > 0
-            })
-    }
-
-    /// The first good answer of as many good rounds in a row as it takes to be up again, all of them
-    /// begun after the failure.
-    pub(super) fn returned(&self) -> Option<Stamp> {
-        if self.is_cut() {
-            return None;
-        }
-        let failed = self.failing_since();
-        let good: Vec<_> = self
-            .rounds
-            .iter()
-            .rev()
-            .take_while(|round| failed.is_none_or(|failed| reaches(round.started, failed)))
-            .map_while(|round| round.good)
-            .collect();
-        (good.len() >= ROUNDS_TO_AGREE).then(|| good.iter().copied().reduce(earlier)).flatten()
-    }
-
-    /// Whether the newest round was good, or a heartbeat came through since.
-    pub(super) fn works(&self) -> bool {
-        self.doubt.is_none() && !self.down
-    }
-
-    /// Whether it is down, and a link has come up meanwhile.
-    pub(super) fn is_relinked(&self) -> bool {
-        self.relinked.is_some()
-    }
-
-    /// Whether a round has failed that began at `at` or later.
-    pub(super) fn has_failed_since(&self, at: Stamp) -> bool {
-        self.rounds.back().is_some_and(|round| round.good.is_none() && reaches(round.started, at))
+    pub(super) fn is_up(&self) -> bool {
+        self.state == State::Up
     }
 
     pub(super) fn link(&self) -> Option<&Link> {
         self.link.as_ref().map(|(link, _)| link)
     }
 
+    /// When the kernel was asked last.
+    pub(super) fn looked_at(&self) -> Option<Stamp> {
+        self.link.as_ref().map(|(_, asked)| *asked)
+    }
+
+    /// The network that it is on, or was on last.
+    pub(super) fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// Whether its route leads into a tunnel.
+    pub(super) fn is_tunnelled(&self) -> bool {
+        self.link().and_then(Link::route).is_some_and(|route| route.tunnel)
+    }
+
+    /// Whether it has lost its way to send on a network that it was on. `other` is the network that
+    /// the other family is on now, which tells whether the device has moved.
+    pub(super) fn has_lost_its_route(&self, other: Option<&Network>) -> bool {
+        self.is_cut() && self.network.is_some() && self.companion.as_ref() == other
+    }
+
+    /// Whether heartbeats pass where no anchor ever answers.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.heartbeats == Heartbeats::Pass
+            && match self.anchors {
+                Anchors::Unheard(failures) => failures >= NEVER_ANSWERED,
+                Anchors::Heard | Anchors::Disputed { .. } => false,
+                Anchors::Overruled { .. } => true,
+            }
+    }
+
+    /// Whether rounds must tell whether anchors are blocked here.
+    pub(super) fn is_disputed(&self) -> bool {
+        matches!(self.anchors, Anchors::Disputed { .. })
+    }
+
+    /// Whether an answer since `at` shows that it works; contact counts where that decides.
+    pub(super) fn is_verified_since(&self, at: Stamp, by_contact: bool) -> bool {
+        let contact = self.last_contact.filter(|_| by_contact);
+        let ok = latest(self.last_proof, contact);
+        self.trusts_heartbeats() || ok.is_some_and(|ok| ok.is_at_or_after(at))
+    }
+
+    /// Whether heartbeats decide and anchors do not: these are blocked here, or may be.
+    fn trusts_heartbeats(&self) -> bool {
+        self.heartbeats == Heartbeats::Pass && self.anchors != Anchors::Heard
+    }
+
+    /// The last good answer. Contact counts for as long as nothing contradicts it: not where the
+    /// rounds that fail find anchors that connect and prove nothing.
+    pub(super) fn last_ok(&self) -> Option<Stamp> {
+        let failed = self.rounds.iter().rev().take(self.failed_in_a_row());
+        let mut answers = failed.flat_map(|round| &round.answers);
+        let is_contradicted = answers.any(|answer| answer.end == AnchorEnd::Unproved);
+        let contact = self.last_contact.filter(|_| !is_contradicted);
+        [self.last_proof, contact].into_iter().flatten().reduce(Stamp::latest)
+    }
+
+    /// When the first thing was sent that failed, unless something was answered after that.
+    pub(super) fn failing_since(&self) -> Option<Stamp> {
+        match self.state {
+            State::Unknown { since, .. } | State::Doubt { since, .. } => {
+                Some(self.last_ok().filter(|ok| ok.is_at_or_after(since)).unwrap_or(since))
+            }
+            State::Down { since } => Some(since),
+            State::Up => None,
+        }
+    }
+
+    /// When the present failure has lasted for long enough, if it goes on.
+    pub(super) fn ripe_at(&self) -> Option<Stamp> {
+        match self.state {
+            State::Unknown { until, .. } => Some(until),
+            State::Doubt { since, .. } => Some(since.later(OPEN_AFTER)),
+            State::Up | State::Down { .. } => None,
+        }
+    }
+
+    /// Whether it is in doubt and what was asked since has failed: it is about to be decided.
+    pub(super) fn is_failing(&self) -> bool {
+        matches!(self.state, State::Doubt { .. }) && (self.is_cut() || self.has_failed())
+    }
+
+    /// Whether heartbeats fail for what is known of it.
+    pub(super) fn excuses_heartbeats(&self) -> bool {
+        self.is_down() || !self.is_up() && (self.is_cut() || self.has_failed())
+    }
+
+    /// Whether it is down and the newest round was good: it is about to return.
+    pub(super) fn is_returning(&self) -> bool {
+        self.is_down() && !self.is_cut() && self.first_good_of_row().is_some()
+    }
+
+    /// Whether the newest round has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed_in_a_row() > 0
+    }
+
+    fn failed_in_a_row(&self) -> usize {
+        self.rounds.iter().rev().take_while(|round| round.good.is_none()).count()
+    }
+
+    /// The first good answer of the good rounds in a row that began after the failure, and how many
+    /// these are.
+    fn first_good_of_row(&self) -> Option<(Stamp, usize)> {
+        let failed = self.failing_since();
+        let good: Vec<_> = self
+            .rounds
+            .iter()
+            .rev()
+            .take_while(|round| failed.is_none_or(|failed| round.started.is_at_or_after(failed)))
+            .map_while(|round| round.good)
+            .collect();
+        let first = good.iter().copied().reduce(Stamp::earliest)?;
+        Some((first, good.len()))
+    }
+
     /// What the router said, if it was asked at `since` or later.
     pub(super) fn gateway(&self, since: Stamp, now: Stamp) -> Option<Gateway> {
-        let gone = self.gone.filter(|at| reaches(*at, since) && elapsed(*at, now) < GONE_HOLDS);
-        let said = self.gateway.as_ref().filter(|(_, asked)| reaches(asked.at, since));
+        let gone = self.gone.filter(|at| {
+            at.is_at_or_after(since) && now.since(at).is_some_and(|age| age < GONE_HOLDS)
+        });
+        let said = self.gateway.as_ref().filter(|(_, asked)| asked.at.is_at_or_after(since));
         gone.map(|_| Gateway::Gone).or(said.map(|(answer, _)| *answer))
     }
 
-    /// Whether this router has answered before on this network.
-    pub(super) fn gateway_answered_before(&self) -> bool {
-        let network = self.link().and_then(Link::route).map(Network::from);
-        self.answered_network.is_some() && self.answered_network == network
+    /// Whether an anchor was alive beneath the tunnel, if that was asked at `since` or later.
+    pub(super) fn is_underlay_alive(&self, since: Stamp) -> bool {
+        self.underlay
+            .as_ref()
+            .is_some_and(|(alive, asked)| *alive && asked.at.is_at_or_after(since))
     }
 
-    /// Whether an anchor was alive beneath the tunnel, if that was asked at `since` or later.
-    pub(super) fn alive_beneath(&self, since: Stamp) -> bool {
-        self.beneath.as_ref().is_some_and(|(alive, asked)| *alive && reaches(asked.at, since))
+    /// Whether most anchors of the newest failed round were forbidden by this device.
+    pub(super) fn is_forbidden(&self) -> bool {
+        let Some(round) = self.rounds.back().filter(|round| round.good.is_none()) else {
+            return false;
+        };
+        let counted = round.answers.iter().filter(|answer| !answer.own_path);
+        let forbidden = counted.clone().filter(|answer| answer.end == AnchorEnd::Forbidden).count();
+        forbidden > 0 && forbidden * 2 >= counted.count()
     }
 
     /// Everything that speaks for its present state, asked at `since` or later.
@@ -285,265 +427,316 @@ impl FamilyTrack {
         });
         let failed = self.failed_in_a_row().min(ROUNDS_TO_AGREE);
         let rounds = self.rounds.iter().skip(self.rounds.len() - failed);
-        let fresh = |asked: &&Observation| reaches(asked.at, since);
+        let answers = rounds.flat_map(|round| &round.answers);
+        let fresh = |asked: &&Observation| asked.at.is_at_or_after(since);
         link.into_iter()
-            .chain(rounds.flat_map(|round| round.evidence.clone()))
+            .chain(answers.map(|answer| answer.observation(self.family)))
             .chain(self.gateway.as_ref().map(|(_, asked)| asked).filter(fresh).cloned())
-            .chain(self.beneath.as_ref().map(|(_, asked)| asked).filter(fresh).cloned())
+            .chain(self.underlay.as_ref().map(|(_, asked)| asked).filter(fresh).cloned())
             .collect()
     }
 
-    // What it is told.
+    // What changes it.
 
-    /// Nothing is known any more, because time passed that nobody watched, or because of a start.
-    pub(super) fn forget(&mut self, now: Stamp, settle: Duration) {
-        self.alive = false;
-        self.anchored = false;
-        self.beats_pass = None;
-        self.contradicted = false;
-        self.never_answered = 0;
-        self.down = false;
-        self.relinked = None;
-        self.resolved = None;
-        self.doubt = Some(Doubt::settling(now, settle));
-        self.rounds.clear();
-        self.forgotten = now;
+    fn step(&mut self, signal: Signal) -> Option<Change> {
+        let (state, change) = self.state.step(signal);
+        self.state = state;
+        change
     }
 
-    /// What was known may not hold any more, because a link has come up.
-    ///
-    /// A family that is down stays so, and the time to settle does not begin anew while it runs, nor
-    /// does it move the beginning of a doubt: else an interface that comes up again and again would
-    /// hide every failure. Only what was not judged before (`judged`) begins anew in any case.
-    pub(super) fn link_up(&mut self, judged: bool, now: Stamp, settle: Duration) {
-        self.alive = false;
-        self.anchored = false;
-        self.beats_pass = None;
-        self.contradicted = false;
-        self.never_answered = 0;
+    /// Nothing is known any more: the agent has started, or a gap is over.
+    pub(super) fn restart(&mut self, now: Stamp, grace: Duration) {
+        self.begin_epoch(now);
+        self.step(Signal::Started { now, until: now.later(grace) });
+    }
+
+    /// A link has come up: what was known may not hold any more. A family that is down stays so, and
+    /// a grace period that runs does not begin anew: else an interface that comes up again and again
+    /// would hide every failure.
+    pub(super) fn link_up(&mut self, now: Stamp, grace: Duration) {
+        self.begin_epoch(now);
+        self.step(Signal::LinkUp { now, until: now.later(grace) });
+    }
+
+    fn begin_epoch(&mut self, now: Stamp) {
+        self.anchors = Anchors::Unheard(0);
+        self.heartbeats = Heartbeats::Unheard;
         self.rounds.clear();
-        self.forgotten = now;
-        if self.down {
-            self.relinked = Some(now);
+        self.epoch = now;
+    }
+
+    /// Takes in how the kernel would send.
+    pub(super) fn link_looked_at(&mut self, link: Link, asked: Stamp) {
+        if self.link.as_ref().is_some_and(|(_, newest)| !asked.is_at_or_after(*newest)) {
             return;
         }
-        match &mut self.doubt {
-            Some(_) if !judged => self.doubt = Some(Doubt::settling(now, settle)),
-            Some(doubt) if doubt.settling => {}
-            Some(doubt) => {
-                doubt.settling = true;
-                doubt.patience = elapsed(doubt.since, now) + settle;
+        let known = Network::of(self.family, &link);
+        let is_nameless = link == Link::Unknown && self.network.is_none();
+        if let Some(network) = known.or(is_nameless.then(|| Network::nameless(self.family))) {
+            if self.network.as_ref() != Some(&network) {
+                self.gateway = None;
+                self.gone = None;
             }
-            None => self.doubt = Some(Doubt::settling(now, settle)),
+            self.network = Some(network);
         }
-    }
-
-    /// Time passed that nobody watched.
-    pub(super) fn unwatched(&mut self, gap: &Gap, settle: Duration) {
-        self.forget(gap.ended, settle);
-    }
-
-    pub(super) fn heard_link(&mut self, link: Link, asked: Stamp) {
-        if self.link.as_ref().is_some_and(|(_, newest)| !reaches(asked, *newest)) {
-            return;
-        }
-        if link.route().map(Network::from) != self.link().and_then(Link::route).map(Network::from) {
-            self.gateway = None;
-            self.gone = None;
-        }
-        let cut = link.route().is_none();
         self.link = Some((link, asked));
-        if cut && self.alive {
-            self.doubted(asked);
+        if self.is_cut() {
+            self.step(Signal::Doubted { sent: asked, what: Failed::Round });
         }
     }
 
-    /// Something failed that was sent at `since`.
-    pub(super) fn doubted(&mut self, since: Stamp) {
-        if self.trusts_beats() && !self.is_cut() {
+    /// Both families were looked at, and this one can send: it belongs to the network that the other
+    /// one is on.
+    pub(super) fn meet(&mut self, other: Option<&Network>) {
+        if !self.is_cut() {
+            self.companion = other.cloned();
+        }
+    }
+
+    /// Something failed that was sent at `sent`.
+    pub(super) fn doubted(&mut self, sent: Stamp, what: Failed) {
+        if self.trusts_heartbeats() && !self.is_cut() || !sent.is_at_or_after(self.epoch) {
             return;
         }
         // A good answer to something that was sent later has already settled it.
-        if !reaches(since, self.forgotten) {
-            return;
-        }
-        if self.rounds.iter().any(|round| round.good.is_some() && reaches(round.started, since)) {
-            return;
-        }
-        let since = self.last_ok.map_or(since, |ok| later(ok, since));
-        match &mut self.doubt {
-            None => {
-                self.doubt = Some(Doubt {
-                    since,
-                    patience: OPEN_AFTER,
-                    settling: false,
-                    failed_round: false,
-                });
-            }
-            Some(doubt) if doubt.settling => {}
-            Some(doubt) => doubt.since = earlier(doubt.since, since),
+        let good = self.rounds.iter().filter(|round| round.good.is_some());
+        let mut good = good.map(|round| round.started).chain(self.proof_sent);
+        if !good.any(|started| started.is_at_or_after(sent)) {
+            self.step(Signal::Doubted { sent, what });
         }
     }
 
-    /// An anchor answered a connect that was sent at `sent`: as good as a round, which asks for no
-    /// more than that one is alive. Tells whether a failure has ended that was too short to count.
-    pub(super) fn answered(&mut self, sent: Stamp, answered: Stamp) -> bool {
-        self.decide(Decided { started: sent, good: Some(answered), evidence: Vec::new() })
+    /// An anchor has completed a handshake that was asked for at `sent`. `is_good` where contact
+    /// decides: then that is as good as a good round.
+    pub(super) fn contacted(
+        &mut self,
+        sent: Stamp,
+        answered: Stamp,
+        is_good: bool,
+    ) -> Option<Change> {
+        self.note_contact(Some(answered));
+        if self.anchors == (Anchors::Overruled { connect: false }) {
+            self.anchors = Anchors::Heard;
+        }
+        let decided = Decided { started: sent, good: Some(answered), answers: Vec::new() };
+        is_good.then(|| self.decide(decided, false)).flatten()
+    }
+
+    /// Notes a completed handshake. Of a family that is down it tells nothing: boxes on the way
+    /// complete them too.
+    fn note_contact(&mut self, answered: Option<Stamp>) {
+        if !self.is_down() {
+            self.last_contact = latest(self.last_contact, answered);
+        }
     }
 
     /// An anchor did not answer in time.
     pub(super) fn unanswered(&mut self) {
-        if !self.anchored {
-            self.never_answered = self.never_answered.saturating_add(1);
+        if let Anchors::Unheard(failures) = &mut self.anchors {
+            *failures = failures.saturating_add(1);
         }
     }
 
-    /// A round has ended. Tells whether a failure has ended that was too short to be an incident.
-    pub(super) fn heard_round(&mut self, round: &Round) -> bool {
-        let good = round.first_answer();
-        let evidence = round
-            .answers
-            .iter()
-            .map(|answer| Observation {
-                probe: ProbeKind::Tcp,
-                target: answer.target.to_string(),
-                family: Some(round.family),
-                answer: answer.end.as_str().to_owned(),
-                ms: Some(answer.took.as_millis() as u64),
-                at: answer.sent,
-            })
-            .collect();
-        self.decide(Decided { started: round.started, good, evidence })
+    /// A round has ended. `by_contact` when a completed handshake is as good as proof.
+    pub(super) fn round_ended(&mut self, round: &Round, by_contact: bool) -> Option<Change> {
+        let (proof, contact) = (round.first_proof(), round.first_contact());
+        self.note_contact(contact);
+        let good = proof.or(contact.filter(|_| by_contact));
+        let decided = Decided { started: round.started, good, answers: round.answers.clone() };
+        self.decide(decided, proof.is_some())
     }
 
-    fn decide(&mut self, decided: Decided) -> bool {
+    fn decide(&mut self, decided: Decided, is_proof: bool) -> Option<Change> {
         let (started, good) = (decided.started, decided.good);
         if good.is_none() {
             self.unanswered();
         }
-        let vetoed = good.is_none() && self.void_until.is_some_and(|void| reaches(void, started));
-        if vetoed || !reaches(started, self.forgotten) {
-            return false;
+        let is_void = self.void_until.is_some_and(|void| void.is_at_or_after(started));
+        if good.is_none() && is_void || !started.is_at_or_after(self.epoch) {
+            return None;
         }
-        let place = self.rounds.partition_point(|round| reaches(started, round.started));
-        let newest = place == self.rounds.len();
+        let place = self.rounds.partition_point(|round| started.is_at_or_after(round.started));
+        let is_newest = place == self.rounds.len();
         self.rounds.insert(place, decided);
         if self.rounds.len() > ROUNDS_KEPT {
             self.rounds.pop_front();
         }
-        match good {
-            Some(answered) => {
-                self.anchored = true;
-                self.alive = true;
-                self.contradicted = false;
-                self.last_ok = Some(self.last_ok.map_or(answered, |ok| later(ok, answered)));
-                newest && self.ended_well(answered)
+        let Some(answered) = good else {
+            self.settle_dispute();
+            if is_newest {
+                self.doubted(started, Failed::Round);
             }
-            None if newest => {
-                self.doubted(started);
-                if let Some(doubt) = &mut self.doubt {
-                    doubt.failed_round = true;
+            return None;
+        };
+        self.anchors = Anchors::Heard;
+        if is_proof {
+            self.last_proof = latest(self.last_proof, Some(answered));
+        }
+        let enough = self.first_good_of_row().filter(|(_, count)| *count >= ROUNDS_TO_AGREE);
+        let returned = enough.map(|(first, _)| first).filter(|_| !self.is_cut());
+        is_newest.then(|| self.step(Signal::Good { answered, returned })).flatten()
+    }
+
+    /// An anchor proved itself beside the rounds, or a heartbeat proved something by this family.
+    pub(super) fn proved(&mut self, sent: Stamp, finished: Stamp, by: Prover) -> Option<Change> {
+        if !sent.is_at_or_after(self.epoch) {
+            return None;
+        }
+        match by {
+            Prover::Anchor => self.anchors = Anchors::Heard,
+            Prover::Heartbeat => {
+                let newest = self.rounds.back().filter(|round| round.good.is_none());
+                let contradicts = newest
+                    .is_some_and(|round| finished.is_at_or_after(round.started))
+                    && self.failed_in_a_row() >= ROUNDS_TO_AGREE;
+                if contradicts && self.anchors == Anchors::Heard {
+                    self.anchors = Anchors::Disputed { since: finished };
                 }
-                false
+                self.heartbeats = Heartbeats::Pass;
             }
-            // A round of a doubt that a later round has ended.
-            None => self.resolved.take_if(|since| reaches(started, *since)).is_some(),
+        }
+        self.last_proof = latest(self.last_proof, Some(finished));
+        self.proof_sent = latest(self.proof_sent, Some(sent));
+        self.void_until = latest(self.void_until, Some(finished));
+        // Rounds may have found the return before.
+        let first = self.first_good_of_row().filter(|_| self.is_down() && !self.is_cut());
+        let finished = first.map_or(finished, |(first, _)| first.earliest(finished));
+        // What began to fail only after the proof was completed is not vetoed.
+        let fails_later = match self.state {
+            State::Doubt { since, .. } | State::Down { since } => !finished.is_at_or_after(since),
+            State::Unknown { .. } | State::Up => false,
+        };
+        if fails_later { None } else { self.step(Signal::Proved { finished }) }
+    }
+
+    /// Decides a dispute by the rounds that began after the heartbeat had passed.
+    fn settle_dispute(&mut self) {
+        let Anchors::Disputed { since } = self.anchors else { return };
+        let failed = self.rounds.iter().rev().take_while(|round| round.good.is_none());
+        let after: Vec<_> = failed.filter(|round| round.started.is_at_or_after(since)).collect();
+        if after.len() >= ROUNDS_TO_AGREE {
+            let answers = after.iter().flat_map(|round| &round.answers);
+            let connect = answers.clone().any(|answer| answer.end == AnchorEnd::Unproved);
+            self.anchors = Anchors::Overruled { connect };
         }
     }
 
-    /// A good answer ends the doubt, and tells whether that was a blip. It does not end being down.
-    fn ended_well(&mut self, answered: Stamp) -> bool {
-        if self.down {
-            return false;
+    /// A heartbeat by this family, or by none that is known, failed or proved nothing.
+    pub(super) fn heartbeat_failed(&mut self, started: Stamp) {
+        if self.heartbeats == Heartbeats::Pass {
+            self.heartbeats = Heartbeats::Fail;
         }
-        let Some(doubt) = self.doubt.take() else { return false };
-        if doubt.settling {
-            return false;
-        }
-        let blip = doubt.failed_round || elapsed(doubt.since, answered) >= SHORTEST_BLIP;
-        self.resolved = (!blip).then_some(doubt.since);
-        blip
+        self.doubted(started, Failed::Other);
     }
 
-    /// A heartbeat over this family was delivered: a round that began before it was completed and
-    /// failed says nothing. `returned` when that makes a family up again which was down.
-    pub(super) fn beat_delivered(&mut self, finished: Stamp) -> Option<Stamp> {
-        let contradicts = self
-            .rounds
-            .back()
-            .is_some_and(|round| round.good.is_none() && reaches(finished, round.started))
-            && self.failed_in_a_row() >= ROUNDS_TO_AGREE;
-        self.contradicted |= contradicts && self.anchored;
-        self.beats_pass = Some(true);
-        self.alive = true;
-        self.last_ok = Some(self.last_ok.map_or(finished, |ok| later(ok, finished)));
-        self.void_until = Some(self.void_until.map_or(finished, |void| later(void, finished)));
-        let was_down = std::mem::replace(&mut self.down, false);
-        self.relinked = None;
-        // In a doubt that began only after the heartbeat was completed nothing is vetoed.
-        if self.doubt.is_some_and(|doubt| reaches(finished, doubt.since)) {
-            self.doubt = None;
-        }
-        was_down.then_some(finished)
+    /// Goes down if it has failed for long enough at `now`.
+    pub(super) fn ripen(&mut self, now: Stamp) -> Option<Change> {
+        let fails = self.is_cut() || self.failed_in_a_row() >= ROUNDS_TO_AGREE;
+        let is_ripe = self.ripe_at().is_some_and(|at| now.is_at_or_after(at));
+        let since = self.failing_since().filter(|_| fails && is_ripe)?;
+        self.step(Signal::Ripe { since })
     }
 
-    /// A heartbeat over this family, or over none, failed.
-    pub(super) fn beat_failed(&mut self, started: Stamp) {
-        if self.beats_pass.is_some() {
-            self.beats_pass = Some(false);
+    /// Goes down at once: a failure has outlasted a gap.
+    pub(super) fn resume_failing(&mut self) {
+        if let Some(since) = self.failing_since() {
+            self.step(Signal::Ripe { since });
         }
-        self.doubted(started);
     }
 
-    pub(super) fn heard_gateway(&mut self, answer: Gateway, observation: Observation) {
+    pub(super) fn gateway_answered(&mut self, answer: Gateway, observation: Observation) {
         match answer {
-            Gateway::Alive => {
-                self.gone = None;
-                self.answered_network = self.link().and_then(Link::route).map(Network::from);
-            }
+            Gateway::Alive => self.gone = None,
             Gateway::Gone => self.gone = Some(observation.at),
             Gateway::Silent | Gateway::NotAsked => {}
         }
-        let newest = self.gateway.as_ref().is_none_or(|(_, told)| reaches(observation.at, told.at));
-        if newest {
+        let newest = self.gateway.as_ref();
+        if newest.is_none_or(|(_, known)| observation.at.is_at_or_after(known.at)) {
             self.gateway = Some((answer, observation));
         }
     }
 
-    pub(super) fn heard_beneath(&mut self, alive: bool, observation: Observation) {
-        self.beneath = Some((alive, observation));
-    }
-
-    /// It has failed for long enough.
-    pub(super) fn went_down(&mut self) {
-        self.down = true;
-        self.resolved = None;
-    }
-
-    /// It is up again, or not judged any more.
-    pub(super) fn came_up(&mut self) {
-        self.down = false;
-        self.relinked = None;
-        self.doubt = None;
-        self.resolved = None;
+    pub(super) fn underlay_answered(&mut self, alive: bool, observation: Observation) {
+        self.underlay = Some((alive, observation));
     }
 }
 
-impl Doubt {
-    fn settling(now: Stamp, settle: Duration) -> Self {
-        Self { since: now, patience: settle, settling: true, failed_round: false }
-    }
+/// The later of two moments that may not have come yet.
+fn latest(one: Option<Stamp>, other: Option<Stamp>) -> Option<Stamp> {
+    [one, other].into_iter().flatten().reduce(Stamp::latest)
 }
 
-/// Whether `asked` is `since` or later, by the clock of one boot.
-pub(super) fn reaches(asked: Stamp, since: Stamp) -> bool {
-    asked.boot == since.boot && asked.boot_ms >= since.boot_ms
-}
-
-/// The time between two moments of one boot.
-pub(super) fn elapsed(from: Stamp, to: Stamp) -> Duration {
-    to.since(&from).unwrap_or_default()
+/// Whether a completed handshake is as good as proof on `network`: no anchor has ever proved itself
+/// there (no root certificates, an inspecting proxy, anchors that are set without TLS).
+pub(super) fn decides_by_contact(networks: &Networks, network: Option<&Network>) -> bool {
+    !networks.has_proved_anchor(network)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::clock::BootId;
+
+    fn at(ms: u64) -> Stamp {
+        Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    /// The whole table of this module.
+    #[test]
+    fn every_state_has_an_answer_to_every_signal() {
+        let unknown = State::Unknown { since: at(1), until: at(60), was_doubted: false };
+        let doubt = State::Doubt { since: at(10), worst: Failed::Connect };
+        let down = State::Down { since: at(10) };
+        let doubted = Signal::Doubted { sent: at(5), what: Failed::Round };
+        let good = Signal::Good { answered: at(9), returned: None };
+        let returned = Signal::Good { answered: at(9), returned: Some(at(8)) };
+        let proved = Signal::Proved { finished: at(9) };
+        let ripe = Signal::Ripe { since: at(3) };
+        let link_up = Signal::LinkUp { now: at(20), until: at(80) };
+        let started = Signal::Started { now: at(20), until: at(80) };
+        let fresh = State::Unknown { since: at(20), until: at(80), was_doubted: false };
+        let kept = State::Unknown { since: at(10), until: at(80), was_doubted: true };
+        let now_doubt = State::Doubt { since: at(5), worst: Failed::Round };
+        let now_down = State::Down { since: at(3) };
+        for (state, signal, next) in [
+            (unknown, doubted, unknown),
+            (unknown, good, State::Up),
+            (unknown, proved, State::Up),
+            (unknown, ripe, now_down),
+            (unknown, link_up, unknown),
+            (State::Up, doubted, now_doubt),
+            (State::Up, good, State::Up),
+            (State::Up, proved, State::Up),
+            (State::Up, ripe, State::Up),
+            (State::Up, link_up, fresh),
+            (doubt, doubted, now_doubt),
+            (doubt, good, State::Up),
+            (doubt, proved, State::Up),
+            (doubt, ripe, now_down),
+            (doubt, link_up, kept),
+            (down, doubted, down),
+            (down, good, down),
+            (down, returned, State::Up),
+            (down, proved, State::Up),
+            (down, ripe, down),
+            (down, link_up, down),
+        ] {
+            assert_eq!(state.step(signal).0, next, "{state:?} and {signal:?}");
+            assert_eq!(state.step(started), (fresh, None));
+        }
+    }
+
+    #[test]
+    fn a_doubt_that_ends_well_is_a_blip_by_what_has_failed() {
+        let end = |worst, ms| {
+            let doubt = State::Doubt { since: at(0), worst };
+            doubt.step(Signal::Good { answered: at(ms), returned: None }).1
+        };
+        assert_eq!(end(Failed::Other, 30_000), None, "a heartbeat may have reasons of its own");
+        assert_eq!(end(Failed::Connect, 1_400), None, "one lost packet");
+        assert_eq!(end(Failed::Connect, 1_500), Some(Change::Blip));
+        assert_eq!(end(Failed::Round, 20), Some(Change::Blip));
+        let interrupted = State::Unknown { since: at(0), until: at(60), was_doubted: true };
+        assert_eq!(interrupted.step(Signal::Proved { finished: at(5) }).1, Some(Change::Blip));
+    }
+}

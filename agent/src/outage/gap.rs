@@ -22,7 +22,7 @@ pub struct Gap {
     /// How far `started` may be off, in seconds: 0 for a gap that was announced.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub uncertain_s: u32,
-    /// What kept the agent from asking, as a sentence's end; of gaps with the cause `blind` alone.
+    /// What kept this device from asking, such as `no_descriptors`; of a blind time only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -46,7 +46,8 @@ pub enum GapCause {
     Crashed,
     /// The machine went down without a stop of the agent: a power cut, a panic, a hard reset.
     PowerLost,
-    /// The agent ran, but could not ask anything.
+    /// This device could not ask anything for ten seconds or longer: no free descriptor, no memory, no
+    /// free port.
     Blind,
 }
 
@@ -71,7 +72,7 @@ impl GapCause {
             Self::Stopped => "the agent was stopped",
             Self::Crashed => "the agent ended without a stop",
             Self::PowerLost => "the machine went down without a stop",
-            Self::Blind => "the agent could not ask anything",
+            Self::Blind => "this device could not send probes",
         }
     }
 }

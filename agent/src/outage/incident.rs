@@ -52,12 +52,12 @@ pub struct Incident {
     /// unwatched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Stamp>,
-    /// How long the internet was down in it, in milliseconds: segments of scope `internet` and of a
-    /// cause that is downtime, gaps excluded.
+    /// How long the internet was down in it, in milliseconds: segments of scope `internet` with a cause
+    /// that is downtime, gaps excluded.
     pub downtime_ms: u64,
     /// How long exactly one address family was down in it, in milliseconds: segments of scope `ipv4`
-    /// or `ipv6` and of a cause that is downtime, gaps excluded. Not part of `downtime_ms`.
-    #[serde(default)]
+    /// or `ipv6` with a cause that is downtime.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub one_family_ms: u64,
     /// How often the line failed in it: 1, more in an unstable one.
     pub failures: u32,
@@ -68,6 +68,11 @@ pub struct Incident {
     pub evidence: Vec<Observation>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Incident {
     /// How long the internet was down in it.
     pub fn downtime(&self) -> Duration {
@@ -75,20 +80,24 @@ impl Incident {
     }
 
     /// How long exactly one address family was down in it.
-    pub fn one_family(&self) -> Duration {
+    pub fn one_family_downtime(&self) -> Duration {
         Duration::from_millis(self.one_family_ms)
     }
 
     /// The part of its downtime whose segments were merged, so that only the sum still tells of it.
     pub fn merged_downtime(&self) -> Duration {
-        let down = self.segments.iter().filter(|segment| segment.is_downtime());
-        self.downtime().saturating_sub(down.map(Segment::length).sum())
+        self.downtime().saturating_sub(self.seen_down(|scope| scope == Scope::Internet))
     }
 
-    /// The part of the time of one address family whose segments were merged.
+    /// The part of the downtime of one family whose segments were merged.
     pub fn merged_one_family(&self) -> Duration {
-        let down = self.segments.iter().filter(|segment| segment.is_one_family());
-        self.one_family().saturating_sub(down.map(Segment::length).sum())
+        let seen = self.seen_down(|scope| matches!(scope, Scope::Ipv4 | Scope::Ipv6));
+        self.one_family_downtime().saturating_sub(seen)
+    }
+
+    fn seen_down(&self, is_counted: impl Fn(Scope) -> bool) -> Duration {
+        let down = self.segments.iter().filter(|segment| segment.cause.is_downtime());
+        down.filter(|segment| is_counted(segment.scope)).map(Segment::length).sum()
     }
 }
 

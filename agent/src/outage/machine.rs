@@ -1,23 +1,32 @@
-//! The incident machine: evidence in, transitions out.
+//! The incident machine: evidence in, transitions out, and what to ask next.
 
-use std::{net::SocketAddr, time::Duration};
+mod condition;
+mod plan;
+
+pub use plan::Wanted;
+
+use std::time::Duration;
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeatOutcome, Evidence, Incident, Scope, SettleReason, Transition,
-    beats::Beats,
+    BeatOutcome, Cause, Evidence, Gap, GapCause, Incident, IncidentId, NetworkFacts, Observation,
+    Scope, SettleReason, Transition,
+    blind::Sight,
     blips::Blips,
-    family::{FamilyTrack, Standing},
-    line::Line,
-    open::{OpenIncident, earlier},
+    connectivity::{AfterGap, Condition, Connectivity, Step},
+    family::{Change, Failed, FamilyTrack, Prover, State, decides_by_contact},
+    heartbeats::{Connection, Heartbeats},
+    names::Names,
+    network::{Lesson, Networks},
+    open::OpenIncident,
     quality::Quality,
 };
 use crate::{
     clock::Stamp,
     heartbeat::Way,
-    probe::{Family, PerFamily},
+    probe::{Family, Gateway, LocalFailure, PerFamily, Portal},
     summary::Summary,
 };
 
@@ -36,13 +45,13 @@ pub struct MachineSettings {
 pub struct Limits {
     /// How long the same refusal must last until it is one of the credentials: 10 minutes.
     pub credentials_after: Duration,
-    /// The incident of which number within `unstable_within` makes a line unstable: the 6th.
+    /// The incident of which number within `unstable_within` makes a flapping connection: the 6th.
     pub unstable_after: usize,
     /// 30 minutes.
     pub unstable_within: Duration,
-    /// How long an unstable line must be up to be a stable one again: 10 minutes.
+    /// How long a flapping connection must be up to be a stable one again: 10 minutes.
     pub unstable_quiet: Duration,
-    /// How often the progress of an unstable line is noted at most: every 15 minutes.
+    /// How often the progress of a flapping connection is recorded at most: every 15 minutes.
     pub progress_every: Duration,
     /// The time over which loss and slowness are taken: 5 minutes.
     pub quality_window: Duration,
@@ -80,13 +89,30 @@ pub struct Machine {
     settings: MachineSettings,
     random: Rng,
     now: Stamp,
-    line: Line,
-    beats: Beats,
+    families: PerFamily<FamilyTrack>,
+    networks: Networks,
+    /// What was learned of networks, and is not in the journal yet.
+    learned: Vec<NetworkFacts>,
+    names: Names,
+    portal: Option<PortalPage>,
+    sight: Sight,
+    connectivity: Connectivity,
+    heartbeats: Heartbeats,
     quality: Quality,
     blips: Blips,
+    /// How the newest heartbeat travelled, if it proved something.
+    heartbeat_proof: Option<Way>,
 }
 
-/// What is worth telling as soon as it changes, beside transitions.
+/// What came back in place of a portal page.
+#[derive(Clone, Debug)]
+struct PortalPage {
+    answer: Portal,
+    from_router: bool,
+    observation: Observation,
+}
+
+/// What is worth saying as soon as it changes, beside transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glance {
     /// How each family does.
@@ -95,6 +121,8 @@ pub struct Glance {
     pub blips: u64,
     /// Whether the anchors must be blocked here ([`View::anchors_blocked`]).
     pub anchors_blocked: bool,
+    /// Why nothing can be asked on this device at present, when that has lasted for ten seconds.
+    pub blind: Option<LocalFailure>,
 }
 
 /// What the machine knows at present, for the status and for people.
@@ -104,7 +132,7 @@ pub struct View {
     pub ipv4: FamilyState,
     /// How IPv6 does.
     pub ipv6: FamilyState,
-    /// When an anchor has answered last, by family.
+    /// When each family had its last good answer.
     pub last_ok: PerFamily<Option<Stamp>>,
     /// The incidents that are open.
     pub incidents: Vec<Incident>,
@@ -132,33 +160,18 @@ pub enum FamilyState {
     Down,
 }
 
-/// What should be asked at present, beside the scheduled probes. Ask for it anew after each call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// The families that rounds should be made of; none when nothing is in doubt.
-    pub families: Vec<Family>,
-    /// The time from the start of a round to that of the next: 1 s in doubt, so that they overlap,
-    /// and 1.5 s while an incident is open.
-    pub every: Duration,
-    /// Whether link, gateway, name servers, portal and the interface beneath a tunnel should be
-    /// asked, again and again.
-    pub questions: bool,
-    /// Whether an incident of the line is open, so that a returned line should be used at once.
-    pub failing: bool,
-}
-
 impl Machine {
-    /// Starts at `now` with the incidents that the record left open. Tell it next of the
-    /// [time that nobody watched](Evidence::Watched), if there was one, and then that it has
+    /// Starts at `now` with the incidents that the journal left open, one of each kind. Tell it next of
+    /// the [gap](Evidence::Watched), if there was one, and then that it has
     /// [started](Evidence::Settle).
     ///
     /// `random` decides the ids only.
     pub fn new(settings: MachineSettings, random: Rng, open: Vec<Incident>, now: Stamp) -> Self {
-        let (mut line, mut beats, mut quality) = (None, None, None);
+        let (mut outage, mut heartbeats, mut quality) = (None, None, None);
         for incident in open {
             let place = match incident.scope {
-                Scope::Internet | Scope::Ipv4 | Scope::Ipv6 => &mut line,
-                Scope::Heartbeat => &mut beats,
+                Scope::Internet | Scope::Ipv4 | Scope::Ipv6 => &mut outage,
+                Scope::Heartbeat => &mut heartbeats,
                 Scope::Quality => &mut quality,
             };
             *place = Some(OpenIncident::recover(incident, now));
@@ -167,247 +180,439 @@ impl Machine {
             settings,
             random,
             now,
-            line: Line::new(settings, line, now),
-            beats: Beats::new(settings, beats, now),
+            families: PerFamily::from_fn(|family| FamilyTrack::new(family, now, settings.settle)),
+            networks: Networks::default(),
+            learned: Vec::new(),
+            names: Names::new(now, settings.settle),
+            portal: None,
+            sight: Sight::default(),
+            connectivity: Connectivity::new(settings, outage),
+            heartbeats: Heartbeats::new(settings, heartbeats, now),
             quality: Quality::new(settings, quality, now),
             blips: Blips::default(),
+            heartbeat_proof: None,
         }
     }
 
-    /// Learns from an hour of the record what is usual on this line: at start from those of the last
-    /// 7 days, oldest first, then from each that is written.
+    /// Learns from an hour of the journal what is usual here: at start from those of the last 7 days,
+    /// oldest first, then from each that is written.
     pub fn learn(&mut self, summary: &Summary) {
         self.quality.learn(summary);
+    }
+
+    /// Learns at start what the journal remembers of a network, oldest first.
+    pub fn remember(&mut self, facts: &NetworkFacts) {
+        self.networks.remember(facts);
+    }
+
+    /// What was learned of networks since this was asked last, for the journal.
+    pub fn take_learned(&mut self) -> Vec<NetworkFacts> {
+        std::mem::take(&mut self.learned)
     }
 
     /// Takes one piece of evidence that was learned at `now`, and returns what changes, in the
     /// order in which it must be written down.
     pub fn observe(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         self.now = now;
-        let was_failing = self.line.is_failing();
-        let mut returned = None;
+        let mut transitions = self.see(evidence, now);
+        transitions.extend(self.take_in(evidence, now));
+        transitions.extend(self.conclude(*evidence != Evidence::Tick, now));
+        transitions
+    }
+
+    /// Notes whether questions are asked at all.
+    fn see(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
+        let is_asked = match evidence {
+            Evidence::NotAsked { reason, at } => {
+                self.sight = self.sight.not_asked(*at, *reason);
+                false
+            }
+            Evidence::Probe { .. } | Evidence::Round(_) | Evidence::Proof { .. } => true,
+            Evidence::Heartbeat { proof, .. } => proof.is_some(),
+            // A gap of another kind explains what could not be asked in it.
+            Evidence::Watched(_) => {
+                self.sight = Sight::Seeing;
+                false
+            }
+            _ => false,
+        };
+        self.sight = self.sight.at(now);
+        if !is_asked {
+            return Vec::new();
+        }
+        let (sight, blind) = self.sight.asked();
+        self.sight = sight;
+        let Some((started, reason)) = blind else { return Vec::new() };
+        let gap = Gap {
+            id: IncidentId::new(now, &mut self.random),
+            cause: GapCause::Blind,
+            started,
+            ended: now,
+            uncertain_s: 0,
+            reason: Some(reason.as_str().to_owned()),
+        };
+        let transitions = self.gap_ended(&gap, now);
+        self.restart(now);
+        transitions
+    }
+
+    fn take_in(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         let mut transitions = Vec::new();
         match evidence {
-            Evidence::Settle(reason) => self.settle(*reason, now),
+            Evidence::Settle(SettleReason::LinkUp) => self.link_up(now),
+            Evidence::Settle(SettleReason::Started | SettleReason::Resumed) => self.restart(now),
             Evidence::Link { family, link, asked } => {
-                self.line.family_mut(*family).heard_link(link.clone(), *asked);
+                self.families[*family].link_looked_at(link.clone(), *asked);
+                // Families that are looked at together belong together.
+                if self.families[family.other()].looked_at() == Some(*asked) {
+                    let networks =
+                        PerFamily::from_fn(|family| self.families[family].network().cloned());
+                    for (family, track) in &mut self.families {
+                        track.meet(networks[family.other()].as_ref());
+                    }
+                }
             }
             Evidence::Probe { family, anchor, sent, rtt } => {
-                self.probed(*family, *anchor, *sent, *rtt, now);
-            }
-            Evidence::Doubt { family, since } => self.doubt(*family, *since),
-            Evidence::Round(round) => {
-                let blip = self.line.family_mut(round.family).heard_round(round);
-                if blip {
-                    self.blips.note(round.family, now);
+                let by_contact = self.decides_by_contact(*family);
+                let track = &mut self.families[*family];
+                let change = match rtt {
+                    Some(rtt) => track.contacted(*sent, sent.later(*rtt), by_contact),
+                    None => {
+                        track.unanswered();
+                        self.names.lost_probe(*sent);
+                        None
+                    }
+                };
+                self.changed(*family, change, now);
+                let track = &self.families[*family];
+                let is_judged = self.judged()[*family];
+                if track.is_blocked() || track.is_down() || !is_judged {
+                    self.quality.disregard(*family);
+                } else if !self.is_internet_down() {
+                    self.quality.heard(*anchor, *sent, *rtt);
                 }
+            }
+            Evidence::Doubt { family, since } => self.doubt(*family, *since, Failed::Connect),
+            Evidence::Round(round) => {
+                let by_contact = self.decides_by_contact(round.family);
+                let change = self.families[round.family].round_ended(round, by_contact);
+                if round.first_proof().is_some() {
+                    self.teach(round.family, Lesson::AnchorProved);
+                    self.teach(round.family, Lesson::FamilyProved);
+                }
+                self.changed(round.family, change, now);
+            }
+            Evidence::Proof { family, started, finished } => {
+                let change = self.families[*family].proved(*started, *finished, Prover::Anchor);
+                self.teach(*family, Lesson::AnchorProved);
+                self.teach(*family, Lesson::FamilyProved);
+                self.changed(*family, change, now);
             }
             Evidence::Gateway { family, answer, observation } => {
-                self.line.family_mut(*family).heard_gateway(*answer, observation.clone());
+                if *answer == Gateway::Alive {
+                    self.teach(*family, Lesson::RouterAnswered);
+                }
+                self.families[*family].gateway_answered(*answer, observation.clone());
             }
-            Evidence::Dns { system, direct, resolver_is_providers, asked, observations } => {
-                self.line.checks.heard_dns(
-                    *system,
-                    *direct,
-                    *resolver_is_providers,
-                    *asked,
-                    observations.clone(),
-                );
+            Evidence::Lookup { answer, observation } => {
+                let returned = self.names.lookup_ended(*answer, observation.clone());
+                self.names_returned(returned);
             }
-            Evidence::Portal { answer, observation } => {
-                self.line.checks.heard_portal(*answer, observation.clone());
+            Evidence::NameServers { asked, answers, party } => {
+                let returned = self.names.servers_asked(*asked, answers, *party);
+                self.names_returned(returned);
             }
-            Evidence::Beneath { family, alive, observation } => {
-                self.line.family_mut(*family).heard_beneath(*alive, observation.clone());
-            }
-            Evidence::Heartbeat { started, finished, way, outcome } => {
-                let family = way.family();
-                transitions = self.beats.heard(*started, *finished, family, *outcome, now);
-                match outcome {
-                    BeatOutcome::Delivered if *way == Way::Nearby => {}
-                    BeatOutcome::Delivered => {
-                        returned = self.line.beat_delivered(family, *finished, now);
-                    }
-                    BeatOutcome::Refused(_) => self.doubt(family, *started),
-                    BeatOutcome::Failed(_) => self.beat_failed(family, *started),
+            Evidence::Portal { answer, from_router, observation } => {
+                let asked = observation.at;
+                let (answer, from_router) = (*answer, *from_router);
+                self.portal =
+                    Some(PortalPage { answer, from_router, observation: observation.clone() });
+                if answer == Portal::Intercepted {
+                    self.doubt(None, asked, Failed::Other);
+                }
+                // Where names lie, the page is looked for at an address that is not its own.
+                if answer != Portal::Genuine {
+                    self.names.doubted(asked);
                 }
             }
-            Evidence::Watched(gap) => {
-                transitions = self.quality.unwatched(now, gap);
-                transitions.push(Transition::Watched(gap.clone()));
-                transitions.extend(self.line.unwatched(gap));
-                transitions.extend(self.beats.unwatched(gap));
+            Evidence::Underlay { family, alive, observation } => {
+                self.families[*family].underlay_answered(*alive, observation.clone());
             }
-            Evidence::ClockImplausible(implausible) => self.beats.clock_implausible(*implausible),
+            Evidence::Heartbeat { started, finished, proof, outcome } => {
+                transitions = self.heartbeat_ended(*started, *finished, *proof, *outcome, now);
+            }
+            Evidence::Watched(gap) => transitions = self.gap_ended(gap, now),
+            Evidence::ClockImplausible(is_implausible) => {
+                self.heartbeats.clock_implausible(*is_implausible);
+            }
             Evidence::NoAnchors { family } => {
-                *self.line.family_mut(*family) =
-                    FamilyTrack::new(*family, now, self.settings.settle);
+                self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);
                 self.quality.disregard(*family);
             }
-            Evidence::Tick => {}
+            Evidence::NotAsked { .. } | Evidence::Tick => {}
         }
-        if self.line.is_troubled() {
-            self.beats.line_troubled(now);
+        transitions
+    }
+
+    fn heartbeat_ended(
+        &mut self,
+        started: Stamp,
+        finished: Stamp,
+        proof: Option<Way>,
+        outcome: BeatOutcome,
+        now: Stamp,
+    ) -> Vec<Transition> {
+        let family = proof.and_then(Way::family);
+        let transitions = self.heartbeats.ended(started, finished, family, outcome, now);
+        self.heartbeat_proof = proof.filter(|way| *way != Way::Nearby);
+        let Some(way) = self.heartbeat_proof else {
+            // What goes to the own network, and what anybody could have answered, proves nothing.
+            if outcome != BeatOutcome::Delivered {
+                for family in self.judged_families() {
+                    self.families[family].heartbeat_failed(started);
+                }
+                self.names.doubted(started);
+            }
+            return transitions;
+        };
+        // Where no anchor is of its family nobody judges that, and it proves as much as one through a
+        // proxy: that the internet works, by a family that is not known.
+        let travelled = way.family().filter(|family| self.families[*family].link().is_some());
+        let is_one_up = self.is_one_up();
+        for family in Family::BOTH {
+            let has_travelled = match travelled {
+                Some(travelled) => travelled == family,
+                None => {
+                    !is_one_up
+                        && (self.families[family].is_routed() || self.families[family].is_down())
+                }
+            };
+            if !has_travelled {
+                continue;
+            }
+            let change = self.families[family].proved(started, finished, Prover::Heartbeat);
+            if travelled.is_some() {
+                self.teach(family, Lesson::FamilyProved);
+            }
+            self.changed(family, change, now);
         }
-        let suspicion = self.beats.suspicion();
-        let decided = self.line.decide(suspicion, returned, now, &mut self.random);
+        let returned = self.names.proved(started, finished);
+        self.names_returned(returned);
+        transitions
+    }
+
+    fn gap_ended(&mut self, gap: &Gap, now: Stamp) -> Vec<Transition> {
+        let mut transitions = self.quality.unwatched(now, gap);
+        transitions.push(Transition::Watched(gap.clone()));
+        transitions.extend(self.connectivity.gap(gap));
+        transitions.extend(self.heartbeats.gap(gap));
+        self.portal = None;
+        self.heartbeat_proof = None;
+        for (_, track) in &mut self.families {
+            track.restart(gap.ended, self.settings.settle);
+        }
+        self.names.restart(gap.ended, self.settings.settle);
+        transitions
+    }
+
+    fn restart(&mut self, now: Stamp) {
+        for (_, track) in &mut self.families {
+            track.restart(now, self.settings.settle);
+        }
+        self.names.restart(now, self.settings.settle);
+        self.portal = None;
+    }
+
+    fn link_up(&mut self, now: Stamp) {
+        for (_, track) in &mut self.families {
+            track.link_up(now, self.settings.settle);
+        }
+        self.names.link_up(now, self.settings.settle);
+        self.portal = None;
+    }
+
+    fn doubt(&mut self, family: Option<Family>, sent: Stamp, what: Failed) {
+        for (other, track) in &mut self.families {
+            if family.is_none_or(|family| family == other) {
+                track.doubted(sent, what);
+            }
+        }
+    }
+
+    /// Learns something of the network that a family is on.
+    fn teach(&mut self, family: Family, lesson: Lesson) {
+        let network = self.families[family].network();
+        self.learned.extend(network.and_then(|network| self.networks.learn(network, lesson)));
+    }
+
+    /// Takes in what has become of a family.
+    fn changed(&mut self, family: Family, change: Option<Change>, now: Stamp) {
+        match change {
+            Some(Change::Blip) => self.blips.note(family, now),
+            Some(Change::CameUp(at)) => {
+                self.connectivity.note_return(at);
+                self.names.connectivity_returned(at);
+            }
+            Some(Change::WentDown) | None => {}
+        }
+    }
+
+    fn names_returned(&mut self, returned: Option<Stamp>) {
+        let cause = self.connectivity.open().map(OpenIncident::current_cause);
+        if let Some(at) = returned.filter(|_| cause == Some(Cause::Dns)) {
+            self.connectivity.note_return(at);
+        }
+    }
+
+    /// Whether a completed handshake is as good as proof for this family: no anchor has ever proved
+    /// itself on this network, and no login page contradicts it.
+    fn decides_by_contact(&self, family: Family) -> bool {
+        let is_intercepted =
+            self.portal.as_ref().is_some_and(|page| page.answer == Portal::Intercepted);
+        !is_intercepted && decides_by_contact(&self.networks, self.families[family].network())
+    }
+
+    /// Draws the conclusions from everything known.
+    fn conclude(&mut self, has_evidence: bool, now: Stamp) -> Vec<Transition> {
+        if self.sight.blind_reason().is_some() {
+            return Vec::new();
+        }
+        let mut transitions = Vec::new();
+        for family in Family::BOTH {
+            let is_judged = self.judged()[family];
+            if is_judged {
+                let change = self.families[family].ripen(now);
+                self.changed(family, change, now);
+            } else if self.families[family].is_down() {
+                // The device has moved to a network that does not have this family.
+                self.families[family].restart(now, self.settings.settle);
+                self.connectivity.note_return(now);
+            }
+        }
+        if self.heartbeats.is_clock_wrong() {
+            // A resolver that validates fails for a wrong clock too.
+            self.names.disregard(now);
+        } else if self.is_one_up() {
+            self.names.ripen(now);
+        }
+        if self.is_excused() {
+            self.heartbeats.excuse(now);
+        }
+        let was_down = self.is_internet_down();
+        let decided = self.conclude_connectivity(has_evidence, now);
         for transition in &decided {
             match transition {
                 Transition::Opened(incident) => {
-                    transitions.extend(self.beats.line_failed(incident.started));
-                    transitions.extend(self.quality.line_failed(incident.started));
+                    transitions.extend(self.heartbeats.outage_opened(incident.started));
                 }
-                Transition::Closed(_) => self.beats.line_returned(),
+                Transition::Closed(_) => self.heartbeats.outage_closed(),
                 _ => {}
             }
         }
-        transitions.extend(decided);
-        if was_failing && !self.line.is_failing() {
-            self.quality.line_returned(now);
+        match (was_down, self.connectivity.open()) {
+            (false, Some(open)) if self.is_internet_down() => {
+                transitions.extend(self.quality.line_failed(open.current_since()));
+            }
+            (true, _) if !self.is_internet_down() => self.quality.line_returned(now),
+            _ => {}
         }
-        transitions.extend(self.beats.decide(&self.line, now, &mut self.random));
-        if !self.line.is_failing() {
+        transitions.extend(decided);
+        let connection =
+            Connection { is_fine: self.is_fine(), last_ok: self.last_ok(), names: &self.names };
+        transitions.extend(self.heartbeats.decide(&connection, now, &mut self.random));
+        if !self.is_internet_down() {
             transitions.extend(self.quality.decide(now, &mut self.random));
         }
         transitions
     }
 
-    /// Nobody watches from `now` on: what is open, as far as it was watched, so that the record holds
-    /// it even if nobody ever watches again. What was not watched lately has nothing to add.
+    fn conclude_connectivity(&mut self, has_evidence: bool, now: Stamp) -> Vec<Transition> {
+        if self.connectivity.unverified().is_some() {
+            let after = self.after_gap(now);
+            if let AfterGap::Fails(_) = after {
+                self.resume_failing();
+            }
+            return self.connectivity.after_gap(after, now);
+        }
+        let condition = self.condition(now);
+        let evidence = match &condition {
+            Condition::Fails(failure) => self.evidence(failure.scope, failure.first()),
+            Condition::Works | Condition::Undecided => Vec::new(),
+        };
+        let mut step = Step { now, has_evidence, random: &mut self.random, evidence };
+        self.connectivity.step(&condition, &mut step)
+    }
+
+    /// From `now` on nothing is monitored: what is open, as far as there is evidence, so that the
+    /// journal holds it even if monitoring never begins again.
     pub fn leave(&mut self, now: Stamp) -> Vec<Transition> {
         self.now = now;
-        [self.line.open(), self.beats.open(), self.quality.open()]
+        [self.connectivity.open(), self.heartbeats.open(), self.quality.open()]
             .into_iter()
             .flatten()
             .filter(|open| !open.is_unwatched())
-            .map(|open| Transition::Progressed(open.snapshot(now)))
+            .map(|open| Transition::Progressed(open.snapshot()))
             .collect()
     }
 
-    /// Has a new time to settle count from the next start, resume or link-up on.
+    /// Whether an outage is open that is not good at present, so that heartbeats have no chance.
+    pub fn is_failing(&self) -> bool {
+        self.connectivity.is_failing()
+    }
+
+    /// Has a new grace period count from the next start, resume or link-up on.
     pub fn set_settle(&mut self, settle: Duration) {
         self.settings.settle = settle;
-        self.line.set_settle(settle);
-        self.beats.set_settle(settle);
+        self.heartbeats.set_settle(settle);
     }
 
-    /// When the machine must be told that [nothing is new](Evidence::Tick), if it hears nothing
+    /// When the machine must be told that [nothing is new](Evidence::Tick), if it learns nothing
     /// sooner; always later than the newest evidence.
     pub fn deadline(&self) -> Option<Stamp> {
-        self.line
-            .deadlines(self.beats.suspicion())
-            .into_iter()
-            .chain(self.beats.deadlines())
-            .filter(|at| at.boot == self.now.boot && at.boot_ms > self.now.boot_ms)
-            .reduce(earlier)
+        let families = self.families.iter().filter_map(|(_, track)| track.ripe_at());
+        families
+            .chain(self.names.deadline())
+            .chain(self.sight.deadline())
+            .chain(self.connectivity.deadline())
+            .chain(self.heartbeats.deadlines())
+            .filter(|at| at.is_same_boot(self.now) && at.boot_ms > self.now.boot_ms)
+            .reduce(Stamp::earliest)
     }
 
-    /// What should be asked at present.
-    pub fn plan(&self) -> Plan {
-        let judged = self.line.judged();
-        let doubted = judged.iter().any(|family| family.is_doubted() || family.is_down());
-        let down = judged.iter().any(|family| family.is_down());
-        let puzzled = self.beats.is_puzzled();
-        let families = if doubted || puzzled {
-            judged.iter().filter(|family| family.is_routed()).map(|family| family.family).collect()
-        } else {
-            Vec::new()
-        };
-        Plan {
-            families,
-            every: if down { Duration::from_millis(1_500) } else { Duration::from_secs(1) },
-            questions: doubted || puzzled || self.line.is_failing(),
-            failing: self.line.is_failing(),
-        }
-    }
-
-    /// The part of what is known that is worth telling as soon as it changes.
+    /// The part of what is known that is worth saying as soon as it changes.
     pub fn glance(&self) -> Glance {
         Glance {
-            families: PerFamily::from_fn(|family| self.state(family)),
+            families: PerFamily::from_fn(|family| self.family_state(family)),
             blips: self.blips.count(),
-            anchors_blocked: self.line.families.iter().any(FamilyTrack::is_blocked),
+            anchors_blocked: self.families.iter().any(|(_, track)| track.is_blocked()),
+            blind: self.sight.blind_reason(),
         }
     }
 
     /// What is known at present.
     pub fn view(&self) -> View {
-        let open = [self.line.open(), self.beats.open(), self.quality.open()];
-        let Glance { families: PerFamily { ipv4, ipv6 }, blips, anchors_blocked } = self.glance();
+        let open = [self.connectivity.open(), self.heartbeats.open(), self.quality.open()];
+        let Glance { families, blips, anchors_blocked, .. } = self.glance();
         View {
-            ipv4,
-            ipv6,
-            last_ok: PerFamily::from_fn(|family| self.line.family(family).last_ok()),
-            incidents: open.into_iter().flatten().map(|open| open.snapshot(self.now)).collect(),
+            ipv4: families.ipv4,
+            ipv6: families.ipv6,
+            last_ok: PerFamily::from_fn(|family| self.families[family].last_ok()),
+            incidents: open.into_iter().flatten().map(OpenIncident::snapshot).collect(),
             blips,
             anchors_blocked,
         }
     }
 
-    fn state(&self, family: Family) -> FamilyState {
-        let track = self.line.family(family);
-        if !self.line.judged().iter().any(|judged| judged.family == family) {
-            let settling = track.is_settling() && track.link().is_none();
-            return if settling { FamilyState::Unknown } else { FamilyState::Absent };
+    fn family_state(&self, family: Family) -> FamilyState {
+        let track = &self.families[family];
+        if !self.judged()[family] {
+            return if track.link().is_none() { FamilyState::Unknown } else { FamilyState::Absent };
         }
-        match track.standing(self.now) {
-            _ if track.is_settling() && !track.is_down() => FamilyState::Unknown,
-            Standing::Up => FamilyState::Up,
-            Standing::Doubt => FamilyState::Doubt,
-            Standing::Down => FamilyState::Down,
-        }
-    }
-
-    fn probed(
-        &mut self,
-        family: Family,
-        anchor: SocketAddr,
-        sent: Stamp,
-        rtt: Option<Duration>,
-        now: Stamp,
-    ) {
-        let track = self.line.family_mut(family);
-        match rtt {
-            Some(rtt) if track.answered(sent, sent.later(rtt)) => self.blips.note(family, now),
-            Some(_) => {}
-            None => track.unanswered(),
-        }
-        let track = self.line.family(family);
-        if track.is_blocked() || track.is_down() {
-            self.quality.disregard(family);
-        } else if !self.line.is_failing() {
-            self.quality.heard(anchor, sent, rtt);
-        }
-    }
-
-    fn settle(&mut self, reason: SettleReason, now: Stamp) {
-        let failing = self.line.open().is_some_and(|open| !open.is_unwatched());
-        let settle = self.settings.settle;
-        let judged: Vec<_> = self.line.judged().iter().map(|family| family.family).collect();
-        for family in &mut self.line.families {
-            let judged = judged.contains(&family.family);
-            match reason {
-                SettleReason::LinkUp => family.link_up(judged, now, settle),
-                // While something is known to be down it takes more than a resume to forget that.
-                _ if failing => family.link_up(judged, now, settle),
-                _ => family.forget(now, settle),
-            }
-        }
-    }
-
-    fn doubt(&mut self, family: Option<Family>, since: Stamp) {
-        for track in &mut self.line.families {
-            if family.map_or(track.is_routed(), |family| track.family == family) {
-                track.doubted(since);
-            }
-        }
-    }
-
-    fn beat_failed(&mut self, family: Option<Family>, started: Stamp) {
-        for track in &mut self.line.families {
-            if family.map_or(track.is_routed(), |family| track.family == family) {
-                track.beat_failed(started);
-            }
+        match track.state() {
+            State::Unknown { .. } => FamilyState::Unknown,
+            State::Up => FamilyState::Up,
+            State::Doubt { .. } => FamilyState::Doubt,
+            State::Down { .. } => FamilyState::Down,
         }
     }
 }

@@ -8,21 +8,27 @@ use crate::clock::Stamp;
 /// The most segments that an incident keeps; more are merged, the earliest first.
 pub const MOST_SEGMENTS: usize = 100;
 
+/// Two failures that begin within this time of each other began at once: families are asked one after
+/// the other, and the time between two questions is no difference between two failures.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// An incident that is open. It keeps these promises:
 ///
-/// 1. Segments are in order, none overlaps another, and within what was watched there are no holes.
-///    Each has the scope of the incident.
-/// 2. The headline is the cause that lasted longest, ties to the earlier row of the verdict; in an
-///    unstable one it is `unstable`, and the party is that of its longest cause.
-/// 3. `downtime_ms` is exact, also after segments were merged. A merged segment has the cause
-///    `unstable`, which is not downtime by itself; what it held is added apart.
+/// 1. Segments are in order, none overlaps another, and within what was monitored there are no holes.
+/// 2. The scope of an outage is the internet if a segment has that scope, else that of its family. The
+///    headline is the cause that lasted longest in that scope, ties to the earlier row of the verdict;
+///    in a flapping one it is `unstable`, and the party is that of its longest cause.
+/// 3. `downtime_ms` and `one_family_ms` are exact, also after segments were merged. A merged segment
+///    has the cause `unstable`, which is not downtime by itself; what it held is added apart.
+/// 4. No segment reaches beyond the last evidence for it.
 #[derive(Clone, Debug)]
 pub(super) struct OpenIncident {
     incident: Incident,
-    unstable: bool,
-    resolver_is_providers: bool,
+    is_flapping: bool,
+    /// Whose the name servers are, for segments of cause `dns`.
+    name_servers: Party,
     /// What the merged segments held.
-    merged: BTreeMap<Cause, Duration>,
+    merged: BTreeMap<(Cause, Scope), Duration>,
     watch: Watch,
 }
 
@@ -31,11 +37,11 @@ pub(super) struct OpenIncident {
 enum Watch {
     /// It does.
     Watched,
-    /// The record left it open; at this moment watching began again.
+    /// The journal left it open; at this moment monitoring began again.
     Recovered(Stamp),
-    /// Nobody watched lately. A last segment of no length stands where watching began again; it
-    /// grows if the incident goes on, and goes if it has ended. So the record, too, tells what was
-    /// watched from what was not, should the agent stop before this is decided.
+    /// A gap came. A last segment of no length stands where monitoring began again; it grows if the
+    /// incident goes on, and goes if it has ended. So the journal, too, tells the gap from what was
+    /// seen, should the agent stop before this is decided.
     Undecided,
 }
 
@@ -44,8 +50,8 @@ pub(super) struct Opening {
     pub(super) id: IncidentId,
     pub(super) scope: Scope,
     pub(super) cause: Cause,
-    pub(super) unstable: bool,
-    pub(super) resolver_is_providers: bool,
+    pub(super) is_flapping: bool,
+    pub(super) name_servers: Party,
     pub(super) started: Stamp,
     pub(super) last_ok: Option<Stamp>,
     pub(super) evidence: Vec<Observation>,
@@ -70,8 +76,8 @@ impl OpenIncident {
         };
         let mut open = Self {
             incident,
-            unstable: opening.unstable,
-            resolver_is_providers: opening.resolver_is_providers,
+            is_flapping: opening.is_flapping,
+            name_servers: opening.name_servers,
             merged: BTreeMap::new(),
             watch: Watch::Watched,
         };
@@ -79,37 +85,28 @@ impl OpenIncident {
         open
     }
 
-    /// An incident that the record left open. Nobody has watched since; `now` somebody does.
+    /// An incident that the journal left open. Nothing was monitored since; from `now` on it is.
     pub(super) fn recover(incident: Incident, now: Stamp) -> Self {
-        let resolver_is_providers =
-            incident.cause == Cause::Dns && incident.party == Some(Party::Provider);
-        let merged_downtime = incident.merged_downtime() + incident.merged_one_family();
-        let merged = (!merged_downtime.is_zero())
-            // Which causes these were is not in the record; the party is, and its own cause may
-            // still be seen in a segment.
-            .then(|| {
-                let longest = incident.segments.iter().map(|s| s.cause).find(|c| c.is_downtime());
-                (longest.unwrap_or(Cause::Isp), merged_downtime)
-            })
-            .into_iter()
-            .collect();
-        let unstable = incident.cause == Cause::Unstable;
-        let undecided =
+        let name_servers = match (incident.cause, incident.party) {
+            (Cause::Dns, Some(party)) => party,
+            _ => Party::Provider,
+        };
+        // Which causes were merged is not in the journal; the party is, and its own cause may still be
+        // seen in a segment.
+        let known = incident.segments.iter().find(|segment| segment.cause.is_downtime());
+        let cause = known.map_or(Cause::Isp, |segment| segment.cause);
+        let one_family =
+            if incident.scope == Scope::Internet { Scope::Ipv4 } else { incident.scope };
+        let merged = [
+            ((cause, Scope::Internet), incident.merged_downtime()),
+            ((cause, one_family), incident.merged_one_family()),
+        ];
+        let merged = merged.into_iter().filter(|(_, length)| !length.is_zero()).collect();
+        let is_flapping = incident.cause == Cause::Unstable;
+        let is_undecided =
             incident.segments.len() > 1 && incident.segments.last().is_some_and(is_empty);
-        let watch = if undecided { Watch::Undecided } else { Watch::Recovered(now) };
-        Self { incident, unstable, resolver_is_providers, merged, watch }
-    }
-
-    pub(super) fn scope(&self) -> Scope {
-        self.incident.scope
-    }
-
-    /// The incident has this scope, and had it from its start.
-    pub(super) fn set_scope(&mut self, scope: Scope) {
-        self.incident.scope = scope;
-        for segment in &mut self.incident.segments {
-            segment.scope = scope;
-        }
+        let watch = if is_undecided { Watch::Undecided } else { Watch::Recovered(now) };
+        Self { incident, is_flapping, name_servers, merged, watch }
     }
 
     pub(super) fn started(&self) -> Stamp {
@@ -118,15 +115,14 @@ impl OpenIncident {
 
     /// `at`, or the start of this incident where that is later.
     pub(super) fn not_before(&self, at: Stamp) -> Stamp {
-        let started = self.incident.started;
-        if started.is_same_boot(at) { started.latest(at) } else { at }
+        if self.incident.started.is_same_boot(at) { self.incident.started.latest(at) } else { at }
     }
 
-    pub(super) fn is_unstable(&self) -> bool {
-        self.unstable
+    pub(super) fn is_flapping(&self) -> bool {
+        self.is_flapping
     }
 
-    /// Whether nobody watched lately, and it is not yet known whether the failure goes on.
+    /// Whether a gap came lately, and it is not yet known whether the failure goes on.
     pub(super) fn is_unwatched(&self) -> bool {
         self.watch != Watch::Watched
     }
@@ -136,33 +132,46 @@ impl OpenIncident {
         self.incident.segments.last().map_or(self.incident.cause, |segment| segment.cause)
     }
 
-    pub(super) fn set_resolver_is_providers(&mut self, is_providers: bool) {
-        self.resolver_is_providers = is_providers;
+    /// The scope at present.
+    pub(super) fn current_scope(&self) -> Scope {
+        self.incident.segments.last().map_or(self.incident.scope, |segment| segment.scope)
+    }
+
+    /// When the present segment began.
+    pub(super) fn current_since(&self) -> Stamp {
+        self.incident.segments.last().map_or(self.incident.started, |segment| segment.from)
+    }
+
+    pub(super) fn set_name_servers(&mut self, party: Party) {
+        self.name_servers = party;
         self.retitle();
     }
 
-    /// The present cause has lasted until `now`.
+    /// There is evidence that the present segment has lasted until `now`.
     pub(super) fn extend(&mut self, now: Stamp) {
         if !self.is_unwatched()
             && let Some(last) = self.incident.segments.last_mut()
-            && last.to.is_same_boot(now)
-            && !last.to.is_at_or_after(now)
+            && now.is_at_or_after(last.to)
         {
             last.to = now;
         }
         self.retitle();
     }
 
-    /// The cause is another one since `from`.
-    pub(super) fn change(&mut self, cause: Cause, from: Stamp, now: Stamp) {
-        if self.is_unwatched() || cause == self.current_cause() {
+    /// Cause or scope are others since `from`.
+    pub(super) fn change(&mut self, cause: Cause, scope: Scope, from: Stamp, now: Stamp) {
+        if self.is_unwatched() || (cause, scope) == (self.current_cause(), self.current_scope()) {
             return self.extend(now);
         }
-        self.extend(now);
-        let scope = self.incident.scope;
         let segments = &mut self.incident.segments;
-        let from = segments.last().map_or(from, |last| last.from.latest(from)).earliest(now);
+        let earliest = segments.last().map_or(from, |last| last.from.latest(from));
+        let mut from = earliest.earliest(now);
         if let Some(last) = segments.last_mut() {
+            let is_at_once = from.since(&last.from).is_some_and(|after| after < AT_ONCE);
+            if is_at_once && last.cause.is_downtime() && cause.is_downtime() && last.scope != scope
+            {
+                from = last.from;
+            }
             last.to = from;
         }
         // A segment that lasted no time at all is replaced, also when that joins its neighbours.
@@ -181,15 +190,15 @@ impl OpenIncident {
         self.retitle();
     }
 
-    /// The line has failed once more.
-    pub(super) fn failed_again(&mut self) {
+    /// The connection has failed once more.
+    pub(super) fn count_failure(&mut self) {
         self.incident.failures = self.incident.failures.saturating_add(1);
     }
 
     /// Everything from `from` on had this cause, as is known now.
     pub(super) fn relabel(&mut self, cause: Cause, from: Stamp, now: Stamp) {
-        let segments = self.incident.segments.iter_mut();
-        for segment in segments.filter(|segment| segment.from.is_at_or_after(from)) {
+        let scope = self.current_scope();
+        for segment in self.incident.segments.iter_mut().filter(|s| s.from.is_at_or_after(from)) {
             segment.cause = cause;
         }
         self.incident.segments.dedup_by(|later, earlier| {
@@ -200,58 +209,73 @@ impl OpenIncident {
             }
             joins
         });
-        self.change(cause, from, now);
+        self.change(cause, scope, from, now);
     }
 
-    /// Nobody watched for a while: what is known ends where that began.
+    /// A gap is over: what is known ends where it began.
     pub(super) fn unwatch(&mut self, gap: &Gap) {
-        if self.watch == Watch::Undecided {
+        match self.watch {
             // Nothing was learned since the gap before.
-            if let Some(last) = self.incident.segments.last_mut() {
-                (last.from, last.to) = (gap.ended, gap.ended);
+            Watch::Undecided => {
+                if let Some(last) = self.incident.segments.last_mut() {
+                    (last.from, last.to) = (gap.ended, gap.ended);
+                }
             }
-        } else {
-            if let Some(last) = self.incident.segments.last_mut()
-                && last.to.is_same_boot(gap.started)
-            {
-                last.to = last.from.latest(gap.started);
+            Watch::Watched => self.begin_undecided(gap),
+            Watch::Recovered(_) => {
+                // An incident that is open in the journal was failing until the last sign of life,
+                // since its end would stand there. Of a flapping one the journal keeps not each time.
+                let started = gap.started;
+                if !self.is_flapping
+                    && let Some(last) = self.incident.segments.last_mut()
+                    && started.is_at_or_after(last.to)
+                {
+                    last.to = started;
+                }
+                self.begin_undecided(gap);
             }
-            self.push(self.current_cause(), gap.ended);
-            self.watch = Watch::Undecided;
         }
         self.retitle();
     }
 
-    /// The failure has outlasted the time that nobody watched.
-    pub(super) fn resume(&mut self, cause: Cause, now: Stamp) {
+    fn begin_undecided(&mut self, gap: &Gap) {
+        if let Some(last) = self.incident.segments.last_mut()
+            && last.to.is_at_or_after(gap.started)
+        {
+            last.to = last.from.latest(gap.started);
+        }
+        let (cause, scope) = (self.current_cause(), self.current_scope());
+        self.push(cause, scope, gap.ended);
+        self.watch = Watch::Undecided;
+    }
+
+    /// The failure has outlasted the gap.
+    pub(super) fn resume(&mut self, cause: Cause, scope: Scope, now: Stamp) {
         match std::mem::replace(&mut self.watch, Watch::Watched) {
             Watch::Watched => {}
-            Watch::Recovered(from) => self.push(cause, from),
+            Watch::Recovered(from) => self.push(cause, scope, from),
             Watch::Undecided => {
                 if let Some(last) = self.incident.segments.last_mut() {
-                    last.cause = cause;
+                    (last.cause, last.scope) = (cause, scope);
                 }
             }
         }
         self.extend(now);
     }
 
-    fn push(&mut self, cause: Cause, from: Stamp) {
-        let scope = self.incident.scope;
+    fn push(&mut self, cause: Cause, scope: Scope, from: Stamp) {
         self.incident.segments.push(Segment { scope, cause, from, to: from });
         if self.incident.segments.len() > MOST_SEGMENTS {
             self.merge_earliest();
         }
     }
 
-    /// The incident as it is `now`, for the record and for people.
-    pub(super) fn snapshot(&self, now: Stamp) -> Incident {
-        let mut open = self.clone();
-        open.extend(now);
-        open.incident
+    /// The incident as far as there is evidence, for the journal and for people.
+    pub(super) fn snapshot(&self) -> Incident {
+        self.incident.clone()
     }
 
-    /// Ends it at `ended`, or where it was last watched.
+    /// Ends it at `ended`, or where it was last seen failing before a gap.
     pub(super) fn close(mut self, ended: Stamp) -> Incident {
         if self.is_unwatched() {
             return self.close_unwatched();
@@ -261,7 +285,7 @@ impl OpenIncident {
         self.incident
     }
 
-    /// Ends it where it was last watched and down.
+    /// Ends it where it was last seen failing.
     pub(super) fn close_unwatched(mut self) -> Incident {
         if self.watch == Watch::Undecided {
             self.incident.segments.pop();
@@ -283,8 +307,8 @@ impl OpenIncident {
             self.incident.segments.pop();
         }
         if let Some(last) = self.incident.segments.last_mut() {
-            if last.to.is_same_boot(ended) && !ended.is_at_or_after(last.to) {
-                last.to = ended.latest(last.from);
+            if last.to.is_at_or_after(ended) {
+                last.to = last.from.latest(ended);
             }
             self.incident.ended = Some(last.to);
         } else {
@@ -294,51 +318,61 @@ impl OpenIncident {
     }
 
     fn merge_earliest(&mut self) {
-        // A boot has a clock of its own, and a gap was not watched: only what touches is merged.
+        // A boot has a clock of its own, and a gap was not monitored: only what touches is merged.
         // Where a hundred gaps leave nothing that touches, the earliest segment is dropped.
         let segments = &mut self.incident.segments;
         let Some(first) = (1..segments.len()).find(|&i| segments[i - 1].to == segments[i].from)
         else {
             let dropped = segments.remove(0);
-            *self.merged.entry(dropped.cause).or_default() += dropped.length();
+            *self.merged.entry((dropped.cause, dropped.scope)).or_default() += dropped.length();
             return;
         };
         for segment in [&segments[first - 1], &segments[first]] {
             if segment.cause != Cause::Unstable {
-                *self.merged.entry(segment.cause).or_default() += segment.length();
+                *self.merged.entry((segment.cause, segment.scope)).or_default() += segment.length();
             }
         }
         let removed = segments.remove(first);
-        segments[first - 1].cause = Cause::Unstable;
-        segments[first - 1].to = removed.to;
+        let merged = &mut segments[first - 1];
+        if removed.scope != merged.scope {
+            merged.scope = Scope::Internet;
+        }
+        merged.cause = Cause::Unstable;
+        merged.to = removed.to;
     }
 
-    /// Brings headline, party and downtime up to date.
+    /// Brings scope, headline, party and downtime up to date.
     fn retitle(&mut self) {
         let mut totals = self.merged.clone();
         for segment in &self.incident.segments {
-            *totals.entry(segment.cause).or_default() += segment.length();
+            *totals.entry((segment.cause, segment.scope)).or_default() += segment.length();
         }
-        let down = totals.iter().filter(|(cause, _)| cause.is_downtime());
-        let down: Duration = down.map(|(_, length)| length).sum();
-        let down = u64::try_from(down.as_millis()).unwrap_or(u64::MAX);
-        // For now all segments of an incident have its own scope.
-        let internet = self.incident.scope == Scope::Internet;
-        (self.incident.downtime_ms, self.incident.one_family_ms) =
-            if internet { (down, 0) } else { (0, down) };
+        let down = |is_internet: bool| {
+            let counted = totals.iter().filter(|((cause, scope), _)| {
+                cause.is_downtime() && (*scope == Scope::Internet) == is_internet
+            });
+            let sum: Duration = counted.map(|(_, length)| length).sum();
+            u64::try_from(sum.as_millis()).unwrap_or(u64::MAX)
+        };
+        (self.incident.downtime_ms, self.incident.one_family_ms) = (down(true), down(false));
+        let is_named = |cause: Cause| !matches!(cause, Cause::Up | Cause::Unstable);
+        let mut named = totals.iter().filter(|((cause, _), _)| is_named(*cause));
+        if named.clone().any(|((_, scope), _)| *scope == Scope::Internet) {
+            self.incident.scope = Scope::Internet;
+        } else if let Some(((_, scope), _)) = named.next() {
+            self.incident.scope = *scope;
+        }
         // The map goes by the rows of the verdict: of equal ones the first stays.
         let mut longest = None;
-        for (cause, length) in totals {
-            let named = !matches!(cause, Cause::Up | Cause::Unstable);
-            if named && longest.is_none_or(|(_, most)| length > most) {
+        for ((cause, scope), length) in totals {
+            let is_headline = is_named(cause) && scope == self.incident.scope;
+            if is_headline && longest.is_none_or(|(_, most)| length > most) {
                 longest = Some((cause, length));
             }
         }
         if let Some((cause, _)) = longest {
-            self.incident.cause = if self.unstable { Cause::Unstable } else { cause };
-            let name_servers =
-                if self.resolver_is_providers { Party::Provider } else { Party::Other };
-            self.incident.party = cause.party(name_servers);
+            self.incident.cause = if self.is_flapping { Cause::Unstable } else { cause };
+            self.incident.party = cause.party(self.name_servers);
         }
     }
 }
@@ -346,16 +380,6 @@ impl OpenIncident {
 /// Whether a segment lasted no time at all.
 fn is_empty(segment: &Segment) -> bool {
     segment.length().is_zero()
-}
-
-/// The later of two moments of one boot.
-pub(super) fn later(one: Stamp, other: Stamp) -> Stamp {
-    one.latest(other)
-}
-
-/// The earlier of two moments of one boot.
-pub(super) fn earlier(one: Stamp, other: Stamp) -> Stamp {
-    one.earliest(other)
 }
 
 #[cfg(test)]
@@ -370,13 +394,13 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall: Timestamp::UNIX_EPOCH }
     }
 
-    fn open(cause: Cause, unstable: bool) -> OpenIncident {
+    fn open(cause: Cause, is_flapping: bool) -> OpenIncident {
         let opening = Opening {
             id: IncidentId::new(at(0), &mut Rng::with_seed(1)),
             scope: Scope::Internet,
             cause,
-            unstable,
-            resolver_is_providers: true,
+            is_flapping,
+            name_servers: Party::Provider,
             started: at(0),
             last_ok: None,
             evidence: Vec::new(),
@@ -398,10 +422,12 @@ mod tests {
     #[test]
     fn of_two_causes_that_lasted_equally_long_the_earlier_row_is_the_headline() {
         let mut incident = open(Cause::Isp, false);
-        incident.change(Cause::Gateway, at(1_000), at(1_500));
-        assert_eq!(incident.snapshot(at(1_999)).cause, Cause::Isp);
-        assert_eq!(incident.snapshot(at(2_000)).cause, Cause::Gateway);
-        assert_eq!(incident.snapshot(at(2_000)).party, Some(Party::Yours));
+        incident.change(Cause::Gateway, Scope::Internet, at(1_000), at(1_500));
+        incident.extend(at(1_999));
+        assert_eq!(incident.snapshot().cause, Cause::Isp);
+        incident.extend(at(2_000));
+        assert_eq!(incident.snapshot().cause, Cause::Gateway);
+        assert_eq!(incident.snapshot().party, Some(Party::Yours));
     }
 
     #[test]
@@ -409,8 +435,8 @@ mod tests {
         let mut incident = open(Cause::Isp, true);
         for flap in 0..5_000 {
             let began = flap * 80_000;
-            incident.change(Cause::Up, at(began + 40_000), at(began + 42_000));
-            incident.change(Cause::Isp, at(began + 80_000), at(began + 84_000));
+            incident.change(Cause::Up, Scope::Internet, at(began + 40_000), at(began + 42_000));
+            incident.change(Cause::Isp, Scope::Internet, at(began + 80_000), at(began + 84_000));
         }
         let closed = incident.close(at(5_000 * 80_000));
         assert!(closed.segments.len() <= MOST_SEGMENTS);
@@ -423,28 +449,83 @@ mod tests {
     fn what_the_record_holds_goes_on_where_it_was() {
         let mut incident = open(Cause::Isp, true);
         for flap in 0..200 {
-            incident.change(Cause::Up, at(flap * 80_000 + 40_000), at(flap * 80_000 + 42_000));
-            incident.change(Cause::Isp, at(flap * 80_000 + 80_000), at(flap * 80_000 + 84_000));
+            incident.change(
+                Cause::Up,
+                Scope::Internet,
+                at(flap * 80_000 + 40_000),
+                at(flap * 80_000 + 42_000),
+            );
+            incident.change(
+                Cause::Isp,
+                Scope::Internet,
+                at(flap * 80_000 + 80_000),
+                at(flap * 80_000 + 84_000),
+            );
         }
-        let recorded = incident.snapshot(at(16_010_000));
+        incident.extend(at(16_010_000));
+        let recorded = incident.snapshot();
         let mut recovered = OpenIncident::recover(recorded.clone(), at(16_100_000));
         recovered.unwatch(&gap(16_020_000, 16_100_000));
-        recovered.resume(Cause::Isp, at(16_105_000));
-        let now = recovered.snapshot(at(16_105_000));
-        assert_eq!(now.downtime_ms, recorded.downtime_ms + 10_000 + 5_000);
+        recovered.resume(Cause::Isp, Scope::Internet, at(16_105_000));
+        let now = recovered.snapshot();
+        assert_eq!(now.downtime_ms, recorded.downtime_ms + 5_000);
     }
 
     #[test]
     fn two_gaps_with_nothing_learned_between_them_are_one() {
         let mut incident = open(Cause::Isp, false);
+        incident.extend(at(10_000));
         incident.unwatch(&gap(10_000, 20_000));
         // The agent is stopped before it knows, and what it recovers tells as much.
-        let mut incident = OpenIncident::recover(incident.snapshot(at(25_000)), at(40_000));
+        let mut incident = OpenIncident::recover(incident.snapshot(), at(40_000));
         incident.unwatch(&gap(25_000, 40_000));
         let mut ended = incident.clone().close(at(50_000));
         assert_eq!((ended.ended, ended.downtime_ms), (Some(at(10_000)), 10_000));
-        incident.resume(Cause::Isp, at(41_000));
+        incident.resume(Cause::Isp, Scope::Internet, at(41_000));
         ended = incident.close(at(50_000));
         assert_eq!((ended.ended, ended.downtime_ms), (Some(at(50_000)), 20_000));
+    }
+
+    #[test]
+    fn a_family_that_fails_later_or_returns_earlier_begins_a_segment_of_its_own() {
+        let mut incident = open(Cause::Isp, false);
+        incident.change(Cause::Isp, Scope::Ipv6, at(60_000), at(62_000));
+        let closed = incident.close(at(100_000));
+        assert_eq!(closed.scope, Scope::Internet);
+        assert_eq!((closed.downtime_ms, closed.one_family_ms), (60_000, 40_000));
+        let scopes: Vec<_> = closed.segments.iter().map(|segment| segment.scope).collect();
+        assert_eq!(scopes, [Scope::Internet, Scope::Ipv6]);
+    }
+
+    #[test]
+    fn families_that_fail_at_once_have_one_segment() {
+        let mut incident = open(Cause::Isp, false);
+        incident.change(Cause::Isp, Scope::Ipv4, at(300), at(4_000));
+        assert_eq!(incident.snapshot().segments.len(), 1);
+        incident.change(Cause::Gateway, Scope::Internet, at(1_500), at(5_000));
+        assert_eq!(incident.snapshot().segments.len(), 2);
+    }
+
+    #[test]
+    fn the_headline_is_of_the_widest_scope() {
+        let mut incident = open(Cause::Gateway, false);
+        incident.change(Cause::Isp, Scope::Ipv4, at(10_000), at(12_000));
+        let closed = incident.close(at(500_000));
+        assert_eq!((closed.scope, closed.cause), (Scope::Internet, Cause::Gateway));
+    }
+
+    #[test]
+    fn a_flapping_incident_of_a_crashed_agent_claims_what_was_recorded() {
+        let mut incident = open(Cause::Isp, true);
+        incident.extend(at(7_000));
+        let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));
+        recovered.unwatch(&gap(124_000, 170_000));
+        assert_eq!(recovered.close_unwatched().downtime_ms, 7_000);
+        // One that does not flap was failing until the last sign of life: its end would be recorded.
+        let mut incident = open(Cause::Isp, false);
+        incident.extend(at(7_000));
+        let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));
+        recovered.unwatch(&gap(124_000, 170_000));
+        assert_eq!(recovered.close_unwatched().downtime_ms, 124_000);
     }
 }

@@ -5,7 +5,11 @@ use std::time::Duration;
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 use super::{Cause, Gap, Incident, ProbeKind, Scope, Transition};
-use crate::{clock::Stamp, duration::Readable, probe::Gateway};
+use crate::{
+    clock::Stamp,
+    duration::Readable,
+    probe::{Gateway, LocalFailure},
+};
 
 /// What has changed, as one sentence. Times are shown in `zone`, as the stamps' wall clock has them:
 /// whoever knows better by how much that was wrong corrects the stamps before.
@@ -118,7 +122,7 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
         scope => {
             let subject = subject(scope);
             let alone = alone(incident);
-            let known = incident.downtime() + incident.one_family();
+            let known = incident.downtime() + incident.one_family_downtime();
             let lasts = if alone.is_empty() { known } else { incident.downtime() };
             if lasted.saturating_sub(known) < Duration::from_secs(1) {
                 let lasts = if alone.is_empty() { lasted } else { lasts };
@@ -141,7 +145,7 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
 fn down(incident: &Incident) -> String {
     let alone = alone(incident);
     let down = if alone.is_empty() {
-        incident.downtime() + incident.one_family()
+        incident.downtime() + incident.one_family_downtime()
     } else {
         incident.downtime()
     };
@@ -151,7 +155,7 @@ fn down(incident: &Incident) -> String {
 /// For how long one family alone was down in an outage of the internet, such as ", IPv6 only for
 /// another 12 min"; nothing below a second, and of an incident that concerns one family only.
 fn alone(incident: &Incident) -> String {
-    let time = incident.one_family();
+    let time = incident.one_family_downtime();
     if incident.scope != Scope::Internet || time < Duration::from_secs(1) {
         return String::new();
     }
@@ -166,13 +170,19 @@ fn alone(incident: &Incident) -> String {
 
 /// What nobody saw, such as "Nobody watched for 8 h, 23:00:00 to 07:00:00: the machine slept."
 pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
-    let why = match &gap.reason {
-        Some(reason) => format!("{} ({reason})", gap.cause.in_words()),
-        None => gap.cause.in_words().to_owned(),
-    };
+    let why = gap.reason.as_deref().map(blind_reason);
+    let why = why.unwrap_or_else(|| gap.cause.in_words().to_owned());
     let length = Readable(length(gap.started, gap.ended));
     let about = if gap.uncertain_s > 0 { "about " } else { "" };
     format!("Nobody watched for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
+}
+
+/// What kept this device from asking, by the word that the journal has for it.
+pub fn blind_reason(word: &str) -> String {
+    use LocalFailure::{NoDescriptors, NoMemory, NoPort, Other};
+    let mut all = [NoDescriptors, NoMemory, NoPort, Other].into_iter();
+    let known = all.find(|failure| failure.as_str() == word);
+    known.map_or_else(|| word.replace('_', " "), |failure| failure.reason().to_owned())
 }
 
 /// What failed, with what is known about it, such as "ISP (router answered, nothing beyond it)". Of an
@@ -425,9 +435,9 @@ mod tests {
             reason: None,
         };
         insta::assert_snapshot!(watched(&gap, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
-        let reason = Some("no descriptor was left".to_owned());
+        let reason = Some("no_descriptors".to_owned());
         let blind = Gap { cause: GapCause::Blind, reason, ..gap };
-        insta::assert_snapshot!(watched(&blind, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the agent could not ask anything (no descriptor was left).");
+        insta::assert_snapshot!(watched(&blind, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: this device has no free file descriptors.");
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! What broke: one table from facts to a cause.
 
 use super::Cause;
-use crate::probe::{Dns, Gateway, Link, Portal};
+use crate::probe::{Gateway, Link};
 
-/// What is known about one address family, or about both. A fact that was asked for before the
-/// doubt began is stale and is left out by whoever fills this in.
+/// What is known about one address family that is down, or about the whole internet when none is.
+/// A fact that was asked for before the doubt began is stale and is left out by whoever fills this in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
 pub struct Facts {
     /// How the kernel would send; `None` when it was not asked.
     pub link: Option<Link>,
-    /// What the router said; `None` when it was not asked since.
+    /// This device itself forbids what is sent to most anchors (`EPERM`, `EACCES`, an ICMP error of
+    /// its own).
+    pub forbidden: bool,
+    /// What the router answered; `None` when it was not asked since.
     pub gateway: Option<Gateway>,
     /// Whether this router has answered before on this network. One that never has cannot be told
     /// from one that never does.
@@ -18,14 +21,16 @@ pub struct Facts {
     /// Whether an incident is open already. The kernel gives a router up only after 20 to 30
     /// seconds: too late to name the cause by when it opens, but good for a later segment.
     pub opened: bool,
-    /// Whether the route leads into a tunnel and an anchor is alive beneath it.
-    pub alive_beneath: bool,
-    /// What came back in place of the page that a login page would intercept.
-    pub portal: Option<Portal>,
-    /// Whether an anchor is alive.
+    /// Whether the route leads into a tunnel and an anchor is alive beneath it, by either family.
+    pub alive_underlay: bool,
+    /// Whether every portal page that answered was intercepted.
+    pub portal: bool,
+    /// Whether an anchor has proved itself.
     pub anchors_alive: bool,
-    /// What the system's resolver said.
-    pub system_dns: Option<Dns>,
+    /// Whether certificates are not valid yet, or the clock lies before the build date.
+    pub clock: bool,
+    /// Whether names cannot be looked up.
+    pub dns: bool,
     /// Whether heartbeats fail for no reason further up, and how.
     pub heartbeat: Option<HeartbeatFault>,
 }
@@ -33,8 +38,6 @@ pub struct Facts {
 /// Why heartbeats fail although the internet works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HeartbeatFault {
-    /// This device's clock makes certificates invalid.
-    Clock,
     /// The other side does not answer as it should.
     Endpoint,
     /// The other side has refused this device five times in a row, over ten minutes.
@@ -44,24 +47,24 @@ pub enum HeartbeatFault {
 /// Names the cause: the first of these that holds.
 ///
 /// 1. `link`: there is no carrier, no address or no route. Of two families that are down together
-///    the first has a way to send and is judged by it, see [`joint`].
-/// 2. `gateway`: the router is silent, and it has answered before on this network. A router that
+///    the first has a way to send and is judged by it, see [`combined_cause`].
+/// 2. `firewall`: a rule of this device forbids what it sends.
+/// 3. `gateway`: the router is silent, and it has answered before on this network. A router that
 ///    never has could not be asked; only the kernel's word that nobody is at its address counts
 ///    against it, and only once an incident is open.
-/// 3. `captive_portal`: something else answered in the place of a page that is known.
-/// 4. `vpn`: the route leads into a tunnel, no anchor answers through it, and one is alive through a
-///    socket that is bound to the interface beneath.
-/// 5. `isp`: no anchor is alive. The router answered, or could not be asked; the record says which.
-/// 6. `dns`: the system's resolver is silent, fails or lies, or hands on the address that its name
-///    server gives for every name. Otherwise what a query of our own brings back is kept in the
-///    record, but what programs on this device use decides.
-/// 7. `clock`, 8. `endpoint`, 9. `credentials`: only heartbeats fail, for this reason.
-/// 10. `up`: nothing failed.
+/// 4. `captive_portal`: every portal page that answered was intercepted.
+/// 5. `vpn`: the route leads into a tunnel, no anchor answers through it, and one is alive beneath.
+/// 6. `isp`: no anchor proves itself. The router answers, or could not be asked; the evidence says
+///    which. Boxes on the way that complete connections in anybody's name change nothing.
+/// 7. `clock`: certificates are not valid yet, or the clock lies before the build date. A resolver
+///    that validates fails for that too, so it comes before `dns`.
+/// 8. `dns`: names cannot be looked up.
+/// 9. `endpoint`, 10. `credentials`: only heartbeats fail, for this reason.
+/// 11. `up`: nothing failed.
 ///
-/// A delivered heartbeat that was completed after a round began vetoes rows 1 to 6 for the family
-/// that it travelled on. That is not decided here but before: such a round does not count.
+/// A proof that was completed after a round began vetoes rows 1 to 6 for the family that it travelled
+/// on. That is not decided here but before: such a round does not count.
 pub fn verdict(facts: &Facts) -> Cause {
-    let routed = facts.link.as_ref().is_none_or(|link| link.route().is_some());
     let tunnel = facts.link.as_ref().and_then(Link::route).is_some_and(|route| route.tunnel);
     let gateway_dead = match facts.gateway {
         Some(Gateway::Silent) => facts.gateway_answered_before,
@@ -69,24 +72,19 @@ pub fn verdict(facts: &Facts) -> Cause {
         Some(Gateway::Alive | Gateway::NotAsked) | None => false,
     };
     if !facts.anchors_alive {
-        if !routed {
-            return Cause::Link;
-        }
-        if gateway_dead {
-            return Cause::Gateway;
-        }
-    }
-    if facts.portal == Some(Portal::Intercepted) {
-        return Cause::CaptivePortal;
-    }
-    if !facts.anchors_alive {
-        return if tunnel && facts.alive_beneath { Cause::Vpn } else { Cause::Isp };
-    }
-    if facts.system_dns.is_some_and(is_broken) {
-        return Cause::Dns;
+        return match facts.link {
+            Some(Link::NoRoute | Link::NoAddress | Link::NoCarrier) => Cause::Link,
+            Some(Link::Prohibited) => Cause::Firewall,
+            _ if facts.forbidden => Cause::Firewall,
+            _ if gateway_dead => Cause::Gateway,
+            _ if facts.portal => Cause::CaptivePortal,
+            _ if tunnel && facts.alive_underlay => Cause::Vpn,
+            _ => Cause::Isp,
+        };
     }
     match facts.heartbeat {
-        Some(HeartbeatFault::Clock) => Cause::Clock,
+        _ if facts.clock => Cause::Clock,
+        _ if facts.dns => Cause::Dns,
         Some(HeartbeatFault::Endpoint) => Cause::Endpoint,
         Some(HeartbeatFault::Credentials) => Cause::Credentials,
         None => Cause::Up,
@@ -95,16 +93,8 @@ pub fn verdict(facts: &Facts) -> Cause {
 
 /// The cause of families that are down together: the earliest row among those that still have a way
 /// to send, because a family without one was not what the internet went over; `link` when none has.
-pub fn joint(causes: impl IntoIterator<Item = Cause>) -> Cause {
+pub fn combined_cause(causes: impl IntoIterator<Item = Cause>) -> Cause {
     causes.into_iter().min_by_key(|cause| (*cause == Cause::Link, *cause)).unwrap_or(Cause::Link)
-}
-
-/// Whether a resolver that says this is of no use.
-pub(super) fn is_broken(dns: Dns) -> bool {
-    match dns {
-        Dns::Silent | Dns::Failed | Dns::Lied => true,
-        Dns::Answered | Dns::NotAsked => false,
-    }
 }
 
 #[cfg(test)]
@@ -127,34 +117,46 @@ mod tests {
         // Everything is wrong at once; mending one row after the other brings up the next.
         let mut facts = Facts {
             link: Some(Link::NoCarrier),
+            forbidden: true,
             gateway: Some(Gateway::Silent),
             gateway_answered_before: true,
             opened: false,
-            alive_beneath: true,
-            portal: Some(Portal::Intercepted),
+            alive_underlay: true,
+            portal: true,
             anchors_alive: false,
-            system_dns: Some(Dns::Silent),
-            heartbeat: Some(HeartbeatFault::Clock),
+            clock: true,
+            dns: true,
+            heartbeat: Some(HeartbeatFault::Endpoint),
         };
         assert_eq!(verdict(&facts), Cause::Link);
+        facts.link = Some(Link::Prohibited);
+        assert_eq!(verdict(&facts), Cause::Firewall);
         facts.link = Some(routed(true));
+        assert_eq!(verdict(&facts), Cause::Firewall);
+        facts.forbidden = false;
         assert_eq!(verdict(&facts), Cause::Gateway);
         facts.gateway = Some(Gateway::Alive);
         assert_eq!(verdict(&facts), Cause::CaptivePortal);
-        facts.portal = Some(Portal::NoAnswer);
+        facts.portal = false;
         assert_eq!(verdict(&facts), Cause::Vpn);
-        facts.alive_beneath = false;
+        facts.alive_underlay = false;
         assert_eq!(verdict(&facts), Cause::Isp);
         facts.anchors_alive = true;
-        assert_eq!(verdict(&facts), Cause::Dns);
-        facts.system_dns = Some(Dns::Answered);
         assert_eq!(verdict(&facts), Cause::Clock);
-        facts.heartbeat = Some(HeartbeatFault::Endpoint);
+        facts.clock = false;
+        assert_eq!(verdict(&facts), Cause::Dns);
+        facts.dns = false;
         assert_eq!(verdict(&facts), Cause::Endpoint);
         facts.heartbeat = Some(HeartbeatFault::Credentials);
         assert_eq!(verdict(&facts), Cause::Credentials);
         facts.heartbeat = None;
         assert_eq!(verdict(&facts), Cause::Up);
+    }
+
+    #[test]
+    fn a_look_that_failed_is_never_a_missing_route() {
+        let facts = Facts { link: Some(Link::Unknown), ..Facts::default() };
+        assert_eq!(verdict(&facts), Cause::Isp);
     }
 
     #[test]
@@ -171,14 +173,14 @@ mod tests {
 
     #[test]
     fn an_anchor_beneath_says_nothing_where_there_is_no_tunnel() {
-        let facts = Facts { link: Some(routed(false)), alive_beneath: true, ..Facts::default() };
+        let facts = Facts { link: Some(routed(false)), alive_underlay: true, ..Facts::default() };
         assert_eq!(verdict(&facts), Cause::Isp);
     }
 
     #[test]
     fn families_that_are_down_together_have_the_cause_of_those_that_can_send() {
-        assert_eq!(joint([Cause::Link, Cause::Isp]), Cause::Isp);
-        assert_eq!(joint([Cause::Isp, Cause::Gateway]), Cause::Gateway);
-        assert_eq!(joint([Cause::Link, Cause::Link]), Cause::Link);
+        assert_eq!(combined_cause([Cause::Link, Cause::Isp]), Cause::Isp);
+        assert_eq!(combined_cause([Cause::Isp, Cause::Gateway]), Cause::Gateway);
+        assert_eq!(combined_cause([Cause::Link, Cause::Link]), Cause::Link);
     }
 }

@@ -1,5 +1,8 @@
 //! What comes back from a probe.
 
+mod anchor;
+mod local;
+
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -7,11 +10,13 @@ use std::{
 };
 
 use crate::clock::Stamp;
+pub use anchor::{AnchorAnswer, AnchorEnd};
+pub use local::LocalFailure;
 
 /// How an attempt to connect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Connect {
-    /// The handshake was completed. Only this proves that an anchor is alive.
+    /// The handshake was completed, by the host itself or by a box on the way in its name.
     Connected,
     /// A reset came back: from the host itself, or from a router or a portal in its name.
     Refused,
@@ -19,10 +24,10 @@ pub enum Connect {
     Unreachable,
     /// Nothing came back in time.
     TimedOut,
-    /// This device itself forbids it: a firewall or a sandbox (`EPERM`, `EACCES`).
+    /// This device itself forbids it: a firewall, a policy rule or a sandbox.
     Forbidden,
-    /// It failed in another way, for instance because the address went away meanwhile.
-    Failed,
+    /// It failed on this device, before anything was sent.
+    NotAsked(LocalFailure),
 }
 
 impl Connect {
@@ -34,7 +39,7 @@ impl Connect {
             Self::Unreachable => "unreachable",
             Self::TimedOut => "timeout",
             Self::Forbidden => "forbidden",
-            Self::Failed => "failed",
+            Self::NotAsked(failure) => failure.as_str(),
         }
     }
 }
@@ -56,6 +61,8 @@ pub struct Connected {
     pub took: Duration,
     /// How it ended.
     pub end: Connect,
+    /// Who sent an ICMP error, where the kernel tells (Linux).
+    pub from: Option<IpAddr>,
 }
 
 /// How the kernel would send a packet to one destination.
@@ -85,6 +92,10 @@ pub enum Link {
     NoAddress,
     /// No interface has a carrier: the cable is out, or the Wi-Fi is not associated.
     NoCarrier,
+    /// A policy rule or a route of this device forbids it (`ip rule … prohibit`).
+    Prohibited,
+    /// The system could not be asked. Never taken for a missing route.
+    Unknown,
 }
 
 impl Link {
@@ -95,6 +106,8 @@ impl Link {
             Self::NoRoute => "no_route",
             Self::NoAddress => "no_address",
             Self::NoCarrier => "no_carrier",
+            Self::Prohibited => "prohibited",
+            Self::Unknown => "unknown",
         }
     }
 

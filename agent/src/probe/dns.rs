@@ -19,9 +19,11 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use rustix::io::Errno;
+
 use self::message::{Answer, Query, Received};
-pub use self::servers::{resolver_is_providers, servers};
-use super::{Dns, Family, Observation, ProbeKind};
+pub use self::servers::{Owner, Servers, owner_of};
+use super::{Dns, Family, LocalFailure, Observation, ProbeKind};
 use crate::{
     clock::Stamp,
     loopback::is_local_name,
@@ -31,6 +33,12 @@ use crate::{
 /// The name to ask for when nothing else is of interest: one whose disappearance would be noticed
 /// everywhere, below a root zone that every name server knows.
 pub const WELL_KNOWN: &str = "example.com";
+/// How long one name server may take that is asked directly. A resolver that has to ask others answers
+/// within a second.
+pub const LIMIT: Duration = Duration::from_secs(2);
+/// How long a look-up by the system may take until it counts as hanging. By its defaults the C library
+/// asks three servers twice for 5 s each (resolv.conf(5)).
+pub const LOOKUP_LIMIT: Duration = Duration::from_secs(30);
 /// The word of an observation for the answer that there is no such name.
 pub(crate) const NXDOMAIN: &str = "nxdomain";
 
@@ -44,6 +52,17 @@ pub(crate) fn name_to_ask(host: Option<&str>) -> &str {
     host.filter(is_name).unwrap_or(WELL_KNOWN)
 }
 
+/// One name server that was asked directly, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAnswer {
+    /// The server.
+    pub server: SocketAddr,
+    /// What came back.
+    pub answer: Dns,
+    /// The same for the record.
+    pub observation: Observation,
+}
+
 /// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).
 const UDP_BYTES: usize = 1_232;
 
@@ -55,8 +74,8 @@ const UDP_BYTES: usize = 1_232;
 /// sells advertisements on names that do not exist tells the truth about `name`.
 /// The observation's answer is `answered`, or `hijacks_nxdomain` for an answer of such a seller;
 /// `silent`, `lied`, or the failure: `servfail`, `refused`,
-/// `nxdomain`, `unreachable`, `nonsense`, `failed`, or `partly_silent` when only the name that cannot
-/// exist was answered.
+/// `nxdomain`, `unreachable`, `forbidden`, `nonsense`, `failed`, or `partly_silent` when only the name
+/// that cannot exist was answered. A failure made on this device is [`Dns::NotAsked`] and names itself.
 pub async fn ask_directly(
     server: SocketAddr,
     name: &str,
@@ -133,7 +152,8 @@ fn judge(real: &Result<Answer, Failure>, nonce: &Result<Answer, Failure>) -> (Dn
         Ok(Answer::Failed(word)) => (Dns::Failed, word),
         Err(Failure::Unreachable) => (Dns::Failed, "unreachable"),
         Err(Failure::Nonsense) => (Dns::Failed, "nonsense"),
-        Err(Failure::Local) => (Dns::Failed, "failed"),
+        Err(Failure::Forbidden) => (Dns::Failed, "forbidden"),
+        Err(Failure::NotAsked(failure)) => (Dns::NotAsked, failure.as_str()),
         // It is alive and does not know; only loss, or a server further up, can look like this.
         Err(Failure::Silent) if nonce.is_ok() => (Dns::Failed, "partly_silent"),
         Err(Failure::Silent) => (Dns::Silent, "silent"),
@@ -167,14 +187,16 @@ enum Failure {
     Unreachable,
     /// What came back is no DNS message, or answers another question.
     Nonsense,
-    Local,
+    /// This device forbids it.
+    Forbidden,
+    NotAsked(LocalFailure),
 }
 
 /// Asks by UDP from a port that the system picks at random; the whole again by TCP if the answer was
 /// too large.
 async fn exchange(server: SocketAddr, name: &str, deadline: Instant) -> Result<Answer, Failure> {
     let Some(query) = Query::new(name, fastrand::u16(..)) else {
-        return Err(Failure::Local);
+        return Err(Failure::Nonsense);
     };
     match by_udp(server, &query, deadline).await? {
         Received::Truncated => by_tcp(server, &query, deadline).await,
@@ -187,7 +209,7 @@ async fn by_udp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = UdpSocket::bind((any, 0)).await.map_err(|_| Failure::Local)?;
+    let socket = UdpSocket::bind((any, 0)).await.map_err(|error| failure(&error))?;
     // From now on only this server's packets come in.
     socket.connect(server).await.map_err(|error| failure(&error))?;
     let mut buffer = [0; UDP_BYTES];
@@ -229,15 +251,14 @@ async fn by_tcp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<
 }
 
 fn failure(error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::NetworkDown => Failure::Unreachable,
-        io::ErrorKind::UnexpectedEof => Failure::Nonsense,
-        io::ErrorKind::TimedOut => Failure::Silent,
-        _ => Failure::Local,
+    match (Errno::from_io_error(error), error.kind()) {
+        (Some(Errno::PERM | Errno::ACCESS), _) => Failure::Forbidden,
+        // Without a port there would have been no socket to fail: this device has no address.
+        (Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL), _) => Failure::Unreachable,
+        (_, io::ErrorKind::UnexpectedEof) => Failure::Nonsense,
+        (_, io::ErrorKind::TimedOut) => Failure::Silent,
+        (Some(errno), _) => LocalFailure::of(errno).map_or(Failure::Unreachable, Failure::NotAsked),
+        (None, _) => Failure::NotAsked(LocalFailure::Other),
     }
 }
 
@@ -270,6 +291,19 @@ mod tests {
             (Err(Failure::Unreachable), silent(), (Dns::Failed, "unreachable")),
         ] {
             assert_eq!(judge(&real, &nonce), expected, "{real:?}, {nonce:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_cloud_is_looked_up_unless_it_is_an_address() {
+        for (host, expected) in [
+            (Some("dl.example"), "dl.example"),
+            (Some("127.0.0.1"), WELL_KNOWN),
+            (Some("[::1]"), WELL_KNOWN),
+            (Some("localhost"), WELL_KNOWN),
+            (None, WELL_KNOWN),
+        ] {
+            assert_eq!(name_to_ask(host), expected, "{host:?}");
         }
     }
 

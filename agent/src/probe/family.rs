@@ -22,6 +22,15 @@ impl Family {
     /// Both, in the order in which they are shown.
     pub const BOTH: [Self; 2] = [Self::Ipv4, Self::Ipv6];
 
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Ipv4 => Self::Ipv6,
+            Self::Ipv6 => Self::Ipv4,
+        }
+    }
+
     /// The family of an address; an IPv4 address that is mapped into IPv6 is IPv4.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {

@@ -17,14 +17,20 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::UdpSocket,
+    task::JoinSet,
     time::{Instant, timeout_at},
 };
 
 use super::{
-    Connect, Family, Gateway, Interface, Observation, ProbeKind, Round,
+    Connect, Connected, Family, Gateway, Interface, Observation, ProbeKind,
     link::{self, Neighbour},
+    tcp,
 };
 use crate::clock::Stamp;
+
+/// How long a router may take, for the agent and the doctor: it is near, and what it does not answer within
+/// this time it does not answer.
+pub const LIMIT: Duration = Duration::from_millis(1_500);
 
 /// DNS, and the pages to set the router up.
 const PORTS: [u16; 3] = [53, 80, 443];
@@ -43,9 +49,13 @@ pub async fn ask(
     let at = clock();
     let begun = Instant::now();
     let targets = PORTS.map(|port| at_port(gateway, interface, port));
-    let round = Round::start(targets, limit, Some(interface), clock);
+    let mut connects = JoinSet::new();
+    for target in targets {
+        let (interface, clock) = (interface.clone(), clock.clone());
+        connects.spawn(async move { tcp::connect(target, limit, Some(&interface), &clock).await });
+    }
     let (answer, word) = tokio::select! {
-        answer = by_tcp(round, gateway, interface) => answer,
+        answer = by_tcp(connects, gateway, interface) => answer,
         () = echo(gateway, interface, begun + limit) => (Gateway::Alive, "echo"),
     };
     let observation = Observation {
@@ -60,12 +70,14 @@ pub async fn ask(
 }
 
 async fn by_tcp(
-    mut round: Round,
+    mut connects: JoinSet<Connected>,
     gateway: IpAddr,
     interface: &Interface,
 ) -> (Gateway, &'static str) {
     let mut ends = Vec::with_capacity(PORTS.len());
-    while let Some(answer) = round.next().await {
+    while let Some(answer) = connects.join_next().await {
+        // A connect cannot panic; if one did, the others' answers would count all the same.
+        let Ok(answer) = answer else { continue };
         if matches!(answer.end, Connect::Connected | Connect::Refused) {
             return (Gateway::Alive, answer.end.as_str());
         }
@@ -84,7 +96,7 @@ async fn by_tcp(
 /// 4. Else: silent.
 fn without_sign(ends: &[Connect], neighbour: impl FnOnce() -> Neighbour) -> Gateway {
     let says_nothing = |end: &Connect| match end {
-        Connect::Forbidden | Connect::Failed => true,
+        Connect::Forbidden | Connect::NotAsked(_) => true,
         Connect::Unreachable => cfg!(target_os = "macos"),
         Connect::Connected | Connect::Refused | Connect::TimedOut => false,
     };
@@ -189,7 +201,8 @@ mod tests {
 
     #[test]
     fn silence_is_told_from_absence_and_from_not_being_allowed_to_ask() {
-        use Connect::{Failed, Forbidden, TimedOut, Unreachable};
+        use Connect::{Forbidden, NotAsked, TimedOut, Unreachable};
+        let failed = NotAsked(crate::probe::LocalFailure::NoPort);
         let unreachable =
             if cfg!(target_os = "macos") { Gateway::NotAsked } else { Gateway::Silent };
         for (ends, neighbour, expected) in [
@@ -199,7 +212,7 @@ mod tests {
             ([TimedOut; 3], Neighbour::Failed, Gateway::Gone),
             ([Forbidden, Forbidden, TimedOut], Neighbour::Failed, Gateway::Gone),
             ([Unreachable; 3], Neighbour::Asked, unreachable),
-            ([Forbidden, Failed, Forbidden], Neighbour::Failed, Gateway::NotAsked),
+            ([Forbidden, failed, Forbidden], Neighbour::Failed, Gateway::NotAsked),
         ] {
             assert_eq!(without_sign(&ends, || neighbour), expected, "{ends:?}, {neighbour:?}");
         }

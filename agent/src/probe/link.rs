@@ -4,13 +4,14 @@
 //! ten to a hundred microseconds, sends nothing and waits for nobody. "The default route" is never
 //! asked for, because with a VPN, containers or two uplinks it is not what an anchor is reached by.
 //!
-//! - Linux: netlink, for questions and for changes.
+//! - Linux: netlink, for questions and for changes, those of policy rules included.
 //! - macOS: the routing socket, for both. It does not tell why there is no route: a pulled cable, a
 //!   missing address and a missing route are all [`Link::NoRoute`] there, and neighbours are
 //!   [`Neighbour::Unknown`].
-//! - Where the system refuses both (a sandbox without `AF_NETLINK`), the source address that a
-//!   socket would get stands in: it tells whether there is a route, without interface and router,
-//!   and is looked at every few seconds.
+//! - Where the system refuses both (a sandbox without `AF_NETLINK`), the kernel's files under
+//!   `/proc/net` and `/sys/class/net` tell interface and router, without policy rules; they are read
+//!   every few seconds. Where those are missing too, the source address that a socket would get
+//!   tells at least whether there is a route.
 //!
 //! # What is a tunnel
 //! An interface counts as a tunnel by its *kind*: TUN and TAP, WireGuard, IP in IP, GRE, SIT, VTI,
@@ -19,19 +20,23 @@
 //! a provider's dead line for the user's VPN would blame the wrong one. What hangs on a mobile modem
 //! has no kind, and is a line.
 
+mod fallback;
 #[cfg(any(target_os = "linux", test))]
 mod judge;
 #[cfg(target_os = "linux")]
 mod netlink;
 mod poll;
+#[cfg(any(target_os = "linux", test))]
+mod procfs;
 #[cfg(any(target_os = "macos", test))]
 mod route_socket;
 
 use std::{net::IpAddr, time::Duration};
 
+use rustix::io::Errno;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Interface, Link, Route};
+use super::{Anchor, Interface, Link, Route};
 #[cfg(target_os = "linux")]
 use netlink as system;
 #[cfg(target_os = "macos")]
@@ -120,14 +125,141 @@ pub enum Neighbour {
     Unknown,
 }
 
-/// How a packet to `anchor` would leave this device now.
-pub fn link_to(anchor: IpAddr) -> Link {
-    system::link_to(anchor).unwrap_or_else(|_| poll::link_to(anchor))
+/// How packets to one address would leave this device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The way, or what is missing for one.
+    pub link: Link,
+    /// The kernel would look for the address itself on the local segment, without a router and not through
+    /// a tunnel. A point-to-point line (PPP, a modem) has no router either, and is not on-link.
+    pub on_link: bool,
+}
+
+impl From<Link> for Path {
+    fn from(link: Link) -> Self {
+        Self { link, on_link: false }
+    }
+}
+
+/// How a packet to `address` would leave this device now.
+pub fn link_to(address: IpAddr) -> Link {
+    path_to(address).link
+}
+
+/// How a packet to `address` would leave this device now, and whether it is a neighbour.
+pub fn path_to(address: IpAddr) -> Path {
+    paths_to(&[address]).pop().unwrap_or(Path::from(Link::Unknown))
+}
+
+/// How packets to these addresses would leave this device now, in their order.
+///
+/// A look that fails is [`Link::Unknown`]. Only where the system refuses to be asked at all do the
+/// [fallbacks](fallback) stand in, because two sources would tell two different stories.
+pub fn paths_to(addresses: &[IpAddr]) -> Vec<Path> {
+    let asked = system::paths_to(addresses);
+    asked.unwrap_or_else(|error| {
+        let is_refused = is_refused(&error);
+        let path = |address: &IpAddr| {
+            if is_refused { fallback::path_to(*address) } else { Link::Unknown.into() }
+        };
+        addresses.iter().map(path).collect()
+    })
+}
+
+/// Whether the system refuses such sockets altogether, and did not only fail this time.
+fn is_refused(error: &std::io::Error) -> bool {
+    use Errno as E;
+    matches!(
+        E::from_io_error(error),
+        Some(
+            E::ACCESS
+                | E::PERM
+                | E::AFNOSUPPORT
+                | E::PROTONOSUPPORT
+                | E::SOCKTNOSUPPORT
+                | E::OPNOTSUPP
+                | E::NOSYS
+        )
+    )
+}
+
+/// An anchor, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnchorPath {
+    /// The anchor.
+    pub anchor: Anchor,
+    /// Whether it is reached without a router and not through a tunnel, and so proves nothing. Loopback
+    /// addresses are not counted: only a test takes its own device for the internet.
+    pub on_link: bool,
+    /// Whether it is reached by another interface or router than most anchors of its family.
+    pub own_path: bool,
+}
+
+/// How the anchors of one family are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyPaths {
+    /// The path that most of them take: the same interface and router, or the same obstacle. One that is
+    /// routed wins a tie.
+    pub link: Link,
+    /// Each of them.
+    pub anchors: Vec<AnchorPath>,
+}
+
+impl FamilyPaths {
+    /// Looks at the anchors of one family; `None` when there are none.
+    pub fn look(anchors: &[Anchor]) -> Option<Self> {
+        let addresses: Vec<_> = anchors.iter().map(|anchor| anchor.address.ip()).collect();
+        Self::judge(anchors, paths_to(&addresses))
+    }
+
+    fn judge(anchors: &[Anchor], paths: Vec<Path>) -> Option<Self> {
+        let link = common(&paths)?.clone();
+        let anchors = anchors
+            .iter()
+            .zip(paths)
+            .map(|(anchor, path)| AnchorPath {
+                anchor: *anchor,
+                on_link: path.on_link && !anchor.address.ip().to_canonical().is_loopback(),
+                own_path: path.link != Link::Unknown && way(&path.link) != way(&link),
+            })
+            .collect();
+        Some(Self { link, anchors })
+    }
+}
+
+/// The link that most paths have in common; those that could not be looked at have no voice while others
+/// have.
+fn common(paths: &[Path]) -> Option<&Link> {
+    let votes = |link: &Link| paths.iter().filter(|path| way(&path.link) == way(link)).count();
+    let mut best: Option<(&Link, (bool, usize, bool))> = None;
+    for Path { link, .. } in paths {
+        let weight = (*link != Link::Unknown, votes(link), link.route().is_some());
+        if best.is_none_or(|(_, heaviest)| weight > heaviest) {
+            best = Some((link, weight));
+        }
+    }
+    best.map(|(link, _)| link)
+}
+
+/// What two links have in common that are the same way: interface and router, or the obstacle.
+fn way(link: &Link) -> (&str, Option<(u32, Option<IpAddr>)>) {
+    (link.as_str(), link.route().map(|route| (route.index, route.gateway)))
 }
 
 /// What is known of the neighbour `gateway` on the interface with number `index`.
 pub fn neighbour(gateway: IpAddr, index: u32) -> Neighbour {
     system::neighbour(gateway, index).unwrap_or(Neighbour::Unknown)
+}
+
+/// Whether `address` is another address of one of these routers: the kernel knows both by the same
+/// hardware address. `false` where that is not known.
+pub fn is_router(address: IpAddr, routes: &[&Route]) -> bool {
+    routes.iter().any(|route| {
+        route.gateway.is_some_and(|gateway| {
+            gateway.to_canonical() == address.to_canonical()
+                || system::same_neighbour(gateway, address, route.index).unwrap_or(false)
+        })
+    })
 }
 
 /// The interface beneath the tunnel that `route` leads into: of those that are no tunnels, have a
@@ -136,10 +268,14 @@ pub fn neighbour(gateway: IpAddr, index: u32) -> Neighbour {
 ///
 /// VPNs leave the old route in place and win by a policy rule (WireGuard) or by two halves of the
 /// address space (OpenVPN); a look-up that is bound to an interface steps over both, and so does a
-/// socket that is bound to it.
-pub fn beneath(route: &Route, anchor: IpAddr) -> Option<Interface> {
+/// socket that is bound to it. A tunnel that carries one family over the other has anchors of the other
+/// family beneath it.
+pub fn underlay(route: &Route, anchor: IpAddr) -> Option<Interface> {
     if !route.tunnel {
         return None;
     }
-    system::beneath(anchor).ok().flatten()
+    system::underlay(anchor).ok().flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,8 +49,8 @@ pub enum ProbeKind {
     Portal,
     /// The state of interfaces, addresses and routes.
     Link,
-    /// A connect that is bound to the interface beneath a tunnel.
-    Beneath,
+    /// An anchor that is asked through the interface beneath a tunnel.
+    Underlay,
     /// A heartbeat.
     Heartbeat,
 }
@@ -65,7 +65,7 @@ impl ProbeKind {
             Self::DirectDns => "direct_dns",
             Self::Portal => "portal",
             Self::Link => "link",
-            Self::Beneath => "beneath",
+            Self::Underlay => "underlay",
             Self::Heartbeat => "heartbeat",
         }
     }

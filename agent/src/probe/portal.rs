@@ -13,8 +13,18 @@
 //! The servers are asked by name, although a portal may answer look-ups with its own address: then
 //! its page is what comes back, which is the sign that is looked for. No portal can swallow look-ups
 //! altogether, since a browser could not show its page.
+//!
+//! A router whose own line is down may answer as a portal does, with a page of its own. The answer says
+//! whether the page came from the router, for the caller to know one from the other.
 
-use std::{fmt::Write as _, io, net::SocketAddr, pin::Pin, time::Duration};
+use std::{
+    fmt::Write as _,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     Request, Response, StatusCode, Version,
@@ -29,7 +39,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Observation, Portal, ProbeKind};
+use super::{Observation, Portal, ProbeKind, dns};
 use crate::{clock::Stamp, resolver::Resolver};
 
 /// The servers that are asked when none is set: two, of different owners, because one may be
@@ -41,53 +51,112 @@ pub const DEFAULT: [&str; 2] =
 /// How long to wait at most: a portal is on the local network or close to it.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
-/// Asks all servers at once, for `limit` at most, and says what came back.
+/// What came of asking all pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortalAnswer {
+    /// Intercepted only when every page that answered was.
+    pub portal: Portal,
+    /// An intercepted page came from the router itself: from its own address, by a redirect to that, or
+    /// from a private address that the name servers give for every name. Where the network has worked
+    /// without a login before, that is the router's own "no internet" page.
+    pub from_router: bool,
+    /// The same for the record; it names the page that decided, or the first.
+    pub observation: Observation,
+}
+
+/// Asks all pages at once, for `limit` at most, and says what came back. `gateways` are the routers that
+/// the anchors are reached through.
 ///
-/// The first server that was answered for by somebody else decides. The genuine answer counts only
-/// when all have ended without that. The observation names the server that decided, or the first.
+/// A genuine answer decides at once: a network that lets one page through is not closed. That a page was
+/// intercepted counts only when all have ended without that.
 pub async fn ask(
     servers: &[Url],
-    resolver: &std::sync::Arc<Resolver>,
+    resolver: &Arc<Resolver>,
+    gateways: &[IpAddr],
     limit: Duration,
     clock: &impl Fn() -> Stamp,
-) -> (Portal, Observation) {
+) -> PortalAnswer {
     let at = clock();
     let begun = Instant::now();
+    let deadline = begun + limit;
     let mut checks = JoinSet::new();
     for server in servers {
-        let (server, resolver) = (server.clone(), std::sync::Arc::clone(resolver));
+        let (server, resolver) = (server.clone(), Arc::clone(resolver));
         checks.spawn(async move {
-            let answer = check(&server, &resolver, begun + limit).await;
-            (answer, server)
+            let page = timeout_at(deadline, fetch(&server, &resolver, deadline)).await;
+            // Whatever went wrong on the way, nobody has answered.
+            (page.ok().and_then(Result::ok), server)
         });
     }
-    let mut decided = (Portal::NoAnswer, servers.first().cloned());
+    let mut portal = Portal::NoAnswer;
+    let mut decided = servers.first().cloned();
+    let mut from_router = false;
     while let Some(ended) = checks.join_next().await {
-        let Ok((answer, server)) = ended else { continue };
-        if answer != Portal::NoAnswer {
-            decided = (answer, Some(server));
-        }
-        if answer == Portal::Intercepted {
-            break;
+        let Ok((Some(page), server)) = ended else { continue };
+        match judge(page.status, page.has_body) {
+            Portal::NoAnswer => {}
+            Portal::Genuine => {
+                (portal, decided, from_router) = (Portal::Genuine, Some(server), false);
+                break;
+            }
+            Portal::Intercepted => {
+                (portal, decided) = (Portal::Intercepted, Some(server));
+                from_router = from_router || page.is_routers(gateways, resolver, deadline).await;
+            }
         }
     }
-    let (answer, server) = decided;
     let observation = Observation {
         probe: ProbeKind::Portal,
-        target: server.as_ref().and_then(Url::host_str).unwrap_or("nobody").to_owned(),
+        target: decided.as_ref().and_then(Url::host_str).unwrap_or("nobody").to_owned(),
         family: None,
-        answer: answer.as_str().to_owned(),
+        answer: portal.as_str().to_owned(),
         ms: u64::try_from(begun.elapsed().as_millis()).ok(),
         at,
     };
-    (answer, observation)
+    PortalAnswer { portal, from_router, observation }
 }
 
-async fn check(server: &Url, resolver: &Resolver, deadline: Instant) -> Portal {
-    match timeout_at(deadline, fetch(server, resolver, deadline)).await {
-        Ok(Ok((status, has_body))) => judge(status, has_body),
-        // Whatever went wrong on the way, nobody has answered.
-        Ok(Err(_)) | Err(_) => Portal::NoAnswer,
+/// An answer by HTTP.
+#[derive(Debug)]
+struct Page {
+    status: StatusCode,
+    has_body: bool,
+    /// Who answered.
+    peer: IpAddr,
+    /// Whether that address came from a look-up.
+    is_looked_up: bool,
+    /// Where the browser is sent, when that is an address.
+    redirect: Option<IpAddr>,
+}
+
+impl Page {
+    /// Whether the router itself has answered.
+    async fn is_routers(
+        &self,
+        gateways: &[IpAddr],
+        resolver: &Resolver,
+        deadline: Instant,
+    ) -> bool {
+        let is_gateway = |address: IpAddr| {
+            gateways.iter().any(|gateway| gateway.to_canonical() == address.to_canonical())
+        };
+        if is_gateway(self.peer) || self.redirect.is_some_and(is_gateway) {
+            return true;
+        }
+        if !self.is_looked_up || !is_private(self.peer) {
+            return false;
+        }
+        // A name that does not exist, and that no stub on this device answers by itself.
+        let nonce = format!("ispmon-{:016x}.{}", fastrand::u64(..), dns::WELL_KNOWN);
+        let answer = resolver.resolve(&nonce, deadline).await;
+        answer.is_ok_and(|addresses| addresses.contains(&self.peer))
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -101,24 +170,24 @@ fn judge(status: StatusCode, has_body: bool) -> Portal {
     }
 }
 
-async fn fetch(
-    server: &Url,
-    resolver: &Resolver,
-    deadline: Instant,
-) -> io::Result<(StatusCode, bool)> {
+async fn fetch(server: &Url, resolver: &Resolver, deadline: Instant) -> io::Result<Page> {
     let host = server.host_str().ok_or(io::ErrorKind::InvalidInput)?;
     let port = server.port_or_known_default().unwrap_or(80);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = resolver.resolve(bare, deadline).await.map_err(io::Error::other)?;
     let addresses: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     let stream = connect(&addresses).await?;
+    let peer = stream.peer_addr()?.ip().to_canonical();
+    let is_looked_up = bare.parse::<IpAddr>().is_err();
     let request = request(server, host)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
-        Ok(describe(response).await)
+        let redirect = redirect(&response);
+        let (status, has_body) = describe(response).await;
+        Ok(Page { status, has_body, peer, is_looked_up, redirect })
     };
     // The connection works for as long as it is polled, and only then.
     tokio::pin!(connection, exchange);
@@ -169,6 +238,13 @@ fn request(server: &Url, host: &str) -> io::Result<Request<String>> {
         .header(header::CACHE_CONTROL, "no-cache")
         .body(String::new())
         .map_err(io::Error::other)
+}
+
+/// The address that a browser is sent to; `None` when it is a name, or nobody sends it.
+fn redirect(response: &Response<Incoming>) -> Option<IpAddr> {
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    let url: Url = location.parse().ok()?;
+    url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 async fn describe(response: Response<Incoming>) -> (StatusCode, bool) {

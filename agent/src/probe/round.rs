@@ -1,114 +1,83 @@
-//! A round: every anchor of a family asked once, all at the same time.
+//! A round: every anchor of a family asked for proof once, all at the same time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use tokio::task::JoinSet;
 
-use super::{Connect, Connected, Interface, tcp};
+use super::{AnchorAnswer, AnchorEnd, Interface, Prover, link::AnchorPath, proof::prove};
 use crate::clock::Stamp;
 
-/// A round that is under way. Dropping it gives up the connects that have not ended.
+/// A round that is under way. Dropping it gives up what has not ended.
 ///
-/// It is good as soon as one anchor is alive, and failed only when all have ended without that, so
-/// its answers come one by one, in the order of their arrival, and nobody waits for the slowest to
+/// It is good as soon as one anchor has proved itself, and failed only when all have ended without that,
+/// so its answers come one by one, in the order of their arrival, and nobody waits for the slowest to
 /// learn of the fastest.
 #[derive(Debug)]
 pub struct Round {
-    connects: JoinSet<Connected>,
+    answers: JoinSet<AnchorAnswer>,
+    /// Those that have not answered yet and can prove themselves.
+    provable: Vec<SocketAddr>,
 }
 
 impl Round {
-    /// Starts a connect to each anchor, each for `limit` at most, through the interface `via` where
-    /// one is given.
+    /// Asks each anchor, through the interface `via` where one is given.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(
-        anchors: impl IntoIterator<Item = SocketAddr>,
-        limit: Duration,
+        anchors: impl IntoIterator<Item = AnchorPath>,
+        prover: &Prover,
         via: Option<&Interface>,
         clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
     ) -> Self {
-        let mut connects = JoinSet::new();
+        let mut answers = JoinSet::new();
+        let mut provable = Vec::new();
         for anchor in anchors {
-            let (via, clock) = (via.cloned(), clock.clone());
-            connects.spawn(async move { tcp::connect(anchor, limit, via.as_ref(), &clock).await });
+            if anchor.anchor.tls {
+                provable.push(anchor.anchor.address);
+            }
+            let (prover, via, clock) = (prover.clone(), via.cloned(), clock.clone());
+            answers.spawn(async move { prove(&anchor, &prover, via.as_ref(), &clock).await });
         }
-        Self { connects }
+        Self { answers, provable }
     }
 
     /// The next answer; `None` when all have come. Nothing is lost when the caller stops waiting.
-    pub async fn next(&mut self) -> Option<Connected> {
+    pub async fn next(&mut self) -> Option<AnchorAnswer> {
         loop {
-            // A connect cannot panic; if one did, the others' answers would count all the same.
-            if let Ok(connected) = self.connects.join_next().await? {
-                return Some(connected);
+            // A question cannot panic; if one did, the others' answers would count all the same.
+            if let Ok(answer) = self.answers.join_next().await? {
+                self.provable.retain(|anchor| *anchor != answer.anchor);
+                return Some(answer);
             }
         }
     }
 
     /// All answers that are still to come.
-    pub async fn rest(mut self) -> Vec<Connected> {
-        let mut answers = Vec::with_capacity(self.connects.len());
+    pub async fn rest(mut self) -> Vec<AnchorAnswer> {
+        let mut answers = Vec::with_capacity(self.answers.len());
         while let Some(answer) = self.next().await {
             answers.push(answer);
         }
         answers
     }
 
-    /// Waits until one anchor is alive and gives up the others; the answers so far, all of them
-    /// when none is.
-    pub async fn until_alive(mut self) -> Vec<Connected> {
-        let mut answers = Vec::with_capacity(self.connects.len());
+    /// Waits until nothing better can come and gives up the others: until one anchor has proved itself, or
+    /// has given contact when no other can prove anything. The answers so far, all of them when it was
+    /// none.
+    pub async fn until_decided(mut self) -> Vec<AnchorAnswer> {
+        let mut answers = Vec::with_capacity(self.answers.len());
+        let mut has_contact = false;
         while let Some(answer) = self.next().await {
-            let alive = answer.end == Connect::Connected;
+            // What an anchor with a path of its own answers does not decide.
+            let is = |end| answer.end == end && !answer.own_path;
+            has_contact |= is(AnchorEnd::Contact);
+            let is_decided = is(AnchorEnd::Proved) || has_contact && self.provable.is_empty();
             answers.push(answer);
-            if alive {
+            if is_decided {
                 break;
             }
         }
         answers
-    }
-}
-
-/// Asks every anchor once and waits for all answers, `limit` at most.
-pub async fn ask_all(
-    anchors: &[SocketAddr],
-    limit: Duration,
-    clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
-) -> Vec<Connected> {
-    Round::start(anchors.iter().copied(), limit, None, clock).rest().await
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
-
-    use super::*;
-    use crate::{clock::BootId, runtime};
-
-    fn clock() -> Stamp {
-        Stamp { boot: BootId::UNKNOWN, boot_ms: 7, wall: jiff::Timestamp::UNIX_EPOCH }
-    }
-
-    #[test]
-    fn a_round_brings_every_answer_but_needs_only_one_that_is_alive() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let alive = listener.local_addr().expect("its address");
-        let closed = {
-            let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            gone.local_addr().expect("its address")
-        };
-        let limit = Duration::from_mins(1);
-        let mut answers = runtime::run(ask_all(&[alive, closed], limit, clock)).expect("a runtime");
-        answers.sort_by_key(|answer| answer.target == closed);
-        let ends: Vec<_> = answers.iter().map(|answer| (answer.target, answer.end)).collect();
-        assert_eq!(ends, [(alive, Connect::Connected), (closed, Connect::Refused)]);
-
-        let answers = runtime::run(async {
-            Round::start([closed, alive], limit, None, clock).until_alive().await
-        });
-        let answers = answers.expect("a runtime");
-        assert_eq!(answers.last().map(|answer| answer.end), Some(Connect::Connected));
     }
 }

@@ -8,7 +8,7 @@ use super::View;
 use crate::{
     duration::Readable,
     history::{Account, PastIncident, Ratio, Unwatched},
-    outage::{Cause, GapCause, Party, ProbeKind, Scope},
+    outage::{Cause, GapCause, Party, ProbeKind, Scope, sentence},
     probe::Family,
 };
 
@@ -73,7 +73,7 @@ pub(super) fn probe(kind: ProbeKind) -> &'static str {
         ProbeKind::DirectDns => "look-up at a name server",
         ProbeKind::Portal => "plain HTTP request",
         ProbeKind::Link => "interface and route",
-        ProbeKind::Beneath => "TCP connect beneath the tunnel",
+        ProbeKind::Underlay => "TCP connect beneath the tunnel",
         ProbeKind::Heartbeat => "heartbeat",
     }
 }
@@ -132,7 +132,7 @@ pub(super) fn gap_notes(gap: &Unwatched) -> Vec<String> {
     if gap.open {
         notes.push("still open".to_owned());
     }
-    notes.extend(gap.reason.clone());
+    notes.extend(gap.reason.as_deref().map(sentence::blind_reason));
     if gap.uncertain_s > 0 {
         let uncertain = Duration::from_secs(gap.uncertain_s.into());
         notes.push(format!("start known to ±{}", Readable(uncertain)));

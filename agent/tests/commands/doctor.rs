@@ -49,7 +49,7 @@ fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
 fn everything_is_looked_at_and_the_exit_code_tells_of_failures() {
     let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = anchor.local_addr().expect("it has one").to_string();
-    let place = configured(&address);
+    let place = configured(&format!("tcp://{address}"));
     put_status(&place, true, Some(false));
     let ran = doctor(&place);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));

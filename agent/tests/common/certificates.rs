@@ -43,7 +43,17 @@ impl Authority {
     /// A server's configuration with a certificate for `name`, valid from the first day of one year
     /// to that of another.
     pub(crate) fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
-        let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+        self.server_of(&[name], years)
+    }
+
+    /// The same with a certificate for several names or addresses.
+    pub(crate) fn server_of(
+        &self,
+        names: &[&str],
+        years: std::ops::Range<i32>,
+    ) -> Arc<ServerConfig> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).expect("names or addresses");
         parameters.not_before = date_time_ymd(years.start, 1, 1);
         parameters.not_after = date_time_ymd(years.end, 1, 1);
         let key = KeyPair::generate().expect("a key");

@@ -219,7 +219,17 @@ impl Network {
         self.filter("input", verdict);
     }
 
+    /// Makes the device itself treat what it is about to send as `verdict` says, all but neighbour
+    /// discovery.
+    pub(crate) fn device_output(&self, verdict: &str) {
+        Self::load(&self.device, "output", verdict);
+    }
+
     fn filter(&self, hook: &str, verdict: &str) {
+        Self::load(&self.router, hook, verdict);
+    }
+
+    fn load(host: &Host, hook: &str, verdict: &str) {
         let rules = format!(
             "table inet {hook}\n\
              delete table inet {hook}\n\
@@ -230,6 +240,6 @@ impl Network {
              }}\n\
              }}\n"
         );
-        self.router.nft(&rules).expect("the rules are loaded");
+        host.nft(&rules).expect("the rules are loaded");
     }
 }

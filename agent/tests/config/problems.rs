@@ -261,7 +261,7 @@ fn what_cannot_be_probed_is_refused_part_by_part() {
     let place = Place::with_file(
         "\
 [probe]
-anchors = [\"192.0.2.1\", \"one.example\", \"192.0.2.1:443\", \"192.0.2.3:0\"]
+anchors = [\"192.0.2.1\", \"one.example\", \"tcp://192.0.2.1:443\", \"192.0.2.3:0\"]
 gateway = \"router.example\"
 resolver = \"192.0.2.53:\"
 portal = \"https://portal.example/\"
@@ -269,9 +269,9 @@ settle = \"1h\"
 ",
     );
     insta::assert_snapshot!(place.problems(), @r#"
-    [folder]/agent.toml, line 2: probe.anchors is "192.0.2.1:443", which is in it twice; it takes at least 1 address such as "1.1.1.1, [fd00::1]:8443", separated by commas
-    [folder]/agent.toml, line 2: probe.anchors is "192.0.2.3:0", which has no port that could be probed; it takes at least 1 address such as "1.1.1.1, [fd00::1]:8443", separated by commas
-    [folder]/agent.toml, line 2: probe.anchors is "one.example", which is no address; it takes at least 1 address such as "1.1.1.1, [fd00::1]:8443", separated by commas
+    [folder]/agent.toml, line 2: probe.anchors is "192.0.2.3:0", which is without a port that could be probed; it takes 1 to 16 addresses such as "1.1.1.1, [fd00::1]:8443, tcp://192.0.2.1", separated by commas
+    [folder]/agent.toml, line 2: probe.anchors is "one.example", which is no address; it takes 1 to 16 addresses such as "1.1.1.1, [fd00::1]:8443, tcp://192.0.2.1", separated by commas
+    [folder]/agent.toml, line 2: probe.anchors is "tcp://192.0.2.1:443", which is in it twice; it takes 1 to 16 addresses such as "1.1.1.1, [fd00::1]:8443, tcp://192.0.2.1", separated by commas
     [folder]/agent.toml, line 3: probe.gateway is "router.example", which is no address; it takes an address such as "192.168.1.1"
     [folder]/agent.toml, line 4: probe.resolver is "192.0.2.53:", which is no address; it takes an address such as "192.168.1.1" or "[fd00::1]:53"
     [folder]/agent.toml, line 5: probe.portal begins with https://, where no login page can answer in its place; it takes addresses that begin with http://, separated by commas, or "off"
@@ -284,4 +284,25 @@ fn few_anchors_of_a_family_are_worth_a_warning() {
     let place =
         Place::with_file("[probe]\nanchors = \"192.0.2.1, 192.0.2.2, 192.0.2.3, 2001:db8::1\"\n");
     insta::assert_snapshot!(place.loaded().warnings.join("\n"), @"probe.anchors has only 1 address of IPv6, so that a server which is down looks like an outage. Name 3 or more, of two organisations at least.");
+}
+
+#[test]
+fn a_list_of_anchors_has_an_upper_bound() {
+    let of = |count: usize| {
+        let anchors: Vec<String> = (1..=count).map(|host| format!("192.0.2.{host}")).collect();
+        Place::with_file(format!("[probe]\nanchors = \"{}\"\n", anchors.join(", ")))
+    };
+    assert_eq!(of(16).loaded().settings.probe.anchors.len(), 16);
+    insta::assert_snapshot!(of(17).problems(), @"[folder]/agent.toml, line 2: probe.anchors names 17 servers, more than the 16 that it may; each is asked every second while the line is in doubt");
+}
+
+#[test]
+fn an_anchor_may_be_named_without_tls() {
+    let place = Place::with_file(
+        "[probe]\nanchors = \"tcp://192.0.2.1, 192.0.2.2, tcp://[2001:db8::1]:853\"\n",
+    );
+    let anchors = place.loaded().settings.probe.anchors;
+    let shown: Vec<String> = anchors.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["tcp://192.0.2.1:443", "192.0.2.2:443", "tcp://[2001:db8::1]:853"]);
+    assert_eq!(anchors.iter().map(|anchor| anchor.tls).collect::<Vec<_>>(), [false, true, false]);
 }

@@ -42,6 +42,12 @@ pub(crate) const ADVERTISER_V6: &str = "2600:9000::11";
 /// The agent's own anchors: those of one organisation, and those of two others.
 pub(crate) const ALPHA: [&str; 2] = ["1.1.1.1", "2606:4700:4700::1111"];
 pub(crate) const BETA: [&str; 4] = ["8.8.8.8", "9.9.9.9", "2001:4860:4860::8888", "2620:fe::fe"];
+/// The addresses of each organisation's anchors.
+pub(crate) const ANCHORS: [[&str; 2]; 3] =
+    [["1.1.1.1", ALPHA[1]], ["8.8.8.8", "2001:4860:4860::8888"], ["9.9.9.9", "2620:fe::fe"]];
+
+/// A server for heartbeats in the house itself, which has a global address like everything there.
+pub(crate) const HOME_ENDPOINT_V6: &str = "2a00:7070:77::20";
 
 /// The name that heartbeats go to.
 pub(crate) const ENDPOINT_NAME: &str = "beat.ispmon.example";

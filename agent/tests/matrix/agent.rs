@@ -13,12 +13,9 @@ use std::{
 
 use ispmon_agent::{clock, journal::Record};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
-use crate::play::{
-    addresses::{ENDPOINT_NAME, ROUTER_V4, ROUTER_V6},
-    endpoint::KEY,
-    world::World,
-};
+use crate::play::{certificates::Authority, endpoint::KEY, settings::Settings, world::World};
 
 /// The user that it runs as: `nobody`.
 pub(crate) const USER: u32 = 65_534;
@@ -41,36 +38,6 @@ shift 3
 exec setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all \
   --no-new-privs --pdeathsig KILL "$@"
 "#;
-
-/// What differs from the agent's defaults.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Settings {
-    /// The time between two heartbeats; 60 s by default.
-    pub(crate) heartbeat: Duration,
-    /// How long one may take; 30 s by default.
-    pub(crate) timeout: Duration,
-    /// The time between two probes; 5 s by default.
-    pub(crate) probe: Duration,
-    /// How long after a start the line may take to come up; 60 s by default.
-    pub(crate) settle: Duration,
-    /// The least severe level that is logged; `debug` here, so that the log tells of every heartbeat.
-    pub(crate) log: &'static str,
-    /// The size of a file system for the record alone; without one it is on the disk.
-    pub(crate) disk: Option<&'static str>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_mins(1),
-            timeout: Duration::from_secs(30),
-            probe: Duration::from_secs(5),
-            settle: Duration::from_mins(1),
-            log: "debug",
-            disk: None,
-        }
-    }
-}
 
 /// A line of the agent's log.
 #[derive(Clone, Debug)]
@@ -114,34 +81,18 @@ impl Desk {
 
     /// Writes what the agent reads at its start.
     fn furnish(&self, settings: &Settings, world: &World) -> io::Result<()> {
-        let Settings { heartbeat, timeout, probe, settle, log, .. } = settings;
-        let configuration = format!(
-            "device = \"matrix\"\n\
-             state_dir = \"{}\"\n\
-             [heartbeat]\n\
-             url = \"https://{ENDPOINT_NAME}/api/ping\"\n\
-             key_file = \"./key\"\n\
-             interval = \"{}ms\"\n\
-             timeout = \"{}ms\"\n\
-             [probe]\n\
-             interval = \"{}ms\"\n\
-             settle = \"{}ms\"\n\
-             [log]\n\
-             level = \"{log}\"\n",
-            self.state().display(),
-            heartbeat.as_millis(),
-            timeout.as_millis(),
-            probe.as_millis(),
-            settle.as_millis(),
-        );
-        fs::write(self.folder.join("agent.toml"), configuration)?;
+        fs::write(self.folder.join("agent.toml"), settings.toml(&self.state()))?;
         let key = self.folder.join("key");
         fs::write(&key, KEY)?;
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
         chown(&key, Some(USER), Some(USER))?;
-        fs::write(self.folder.join("root.pem"), world.servers.endpoint.root())?;
-        let name_servers = format!("nameserver {}\nnameserver {}\n", ROUTER_V4[0], ROUTER_V6[0]);
-        fs::write(self.folder.join("resolv.conf"), name_servers)
+        let root = if settings.trusts {
+            world.servers.root_pem()
+        } else {
+            Authority::new("Another Trust").root_pem()
+        };
+        fs::write(self.folder.join("root.pem"), root)?;
+        fs::write(self.folder.join("resolv.conf"), settings.resolv_conf())
     }
 }
 
@@ -169,6 +120,9 @@ impl Agent {
         command.args(program).args(["run", "--config"]).arg(desk.folder.join("agent.toml"));
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("SSL_CERT_FILE", desk.folder.join("root.pem")).env("HOME", &desk.folder);
+        if let Some(proxy) = settings.proxy() {
+            command.env("HTTPS_PROXY", proxy);
+        }
         command.env("RUNTIME_DIRECTORY", desk.runtime());
         command.current_dir(&desk.folder).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn()?;
@@ -202,9 +156,17 @@ impl Agent {
         &self.state
     }
 
-    /// Its status file as this program sees it, while it runs.
-    pub(crate) fn status(&self) -> &Path {
-        &self.status
+    /// What its status file says, while it runs.
+    pub(crate) fn read_status(&self) -> Result<Value, String> {
+        let path = &self.status;
+        let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// How many failures its status file counts that were too short to be incidents.
+    pub(crate) fn blips(&self) -> Result<u64, String> {
+        let status = self.read_status()?;
+        status["blips"].as_u64().ok_or_else(|| "the status file counts no blips".to_owned())
     }
 
     /// Its log so far.
@@ -238,6 +200,21 @@ impl Agent {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Sets how many file descriptors it may have. The limits of a process may be set by its own user, and
+    /// root may lack the capability to set them of everybody.
+    pub(crate) fn limit_descriptors(&self, descriptors: u32) -> io::Result<()> {
+        let user = USER.to_string();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "prlimit"]);
+        command.arg(format!("--pid={}", self.id())).arg(format!("--nofile={descriptors}:"));
+        let output = command.output()?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+        }
     }
 
     /// Asks it to leave; an agent that does not within `patience` is killed, which is an error.

@@ -17,6 +17,8 @@ pub(crate) struct Arguments {
     pub(crate) jobs: usize,
     /// A file for the table.
     pub(crate) table: Option<PathBuf>,
+    /// Whether a row that failed stays so, in place of being played again and alone.
+    pub(crate) once: bool,
     /// Whether records and logs are left behind.
     pub(crate) keep: bool,
 }
@@ -52,8 +54,14 @@ impl Arguments {
     /// Reads the command line. Other arguments than ours are for other test programs of the same
     /// `cargo test`.
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut parsed =
-            Self { task: Task::Nothing, full: false, jobs: JOBS, table: None, keep: false };
+        let mut parsed = Self {
+            task: Task::Nothing,
+            full: false,
+            jobs: JOBS,
+            table: None,
+            once: false,
+            keep: false,
+        };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -62,6 +70,7 @@ impl Arguments {
                 "--list" => parsed.task = Task::List,
                 "--figures" => parsed.task = Task::Figures,
                 "--full" => parsed.full = true,
+                "--once" => parsed.once = true,
                 "--keep" => parsed.keep = true,
                 "--table" => parsed.table = Some(value()?.into()),
                 "--jobs" => {

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::play::{addresses::ENDPOINT_NAME, certificates::Authority, http};
+use crate::play::{
+    addresses::{ENDPOINT_NAME, HOME_ENDPOINT_V6},
+    certificates::Authority,
+    http,
+};
 
 /// The key that it asks for.
 pub(crate) const KEY: &str = "matrix-key";
@@ -52,7 +56,6 @@ pub(crate) struct Beat {
 
 /// The server.
 pub(crate) struct Endpoint {
-    authority: Authority,
     configurations: [Arc<ServerConfig>; 5],
     now: Mutex<Now>,
     changed: Condvar,
@@ -66,25 +69,19 @@ struct Now {
 }
 
 impl Endpoint {
-    /// A server that does what it should.
-    pub(crate) fn new() -> Self {
-        let authority = Authority::new("Matrix Trust");
+    /// A server that does what it should, with certificates of this authority.
+    pub(crate) fn new(authority: &Authority) -> Self {
         let stranger = Authority::new("Matrix Distrust");
         // In the order of `Certificate`.
         let configurations = [
-            authority.server(ENDPOINT_NAME, 2020..2100),
+            authority.server_of(&[ENDPOINT_NAME, HOME_ENDPOINT_V6], 2020..2100),
             authority.server("other.ispmon.example", 2020..2100),
             authority.server(ENDPOINT_NAME, 2020..2021),
             stranger.server(ENDPOINT_NAME, 2020..2100),
             authority.server(ENDPOINT_NAME, 2090..2100),
         ];
         let now = Now { reply: Reply::Genuine, certificate: Certificate::Valid, beats: Vec::new() };
-        Self { authority, configurations, now: Mutex::new(now), changed: Condvar::new() }
-    }
-
-    /// The certificate of the authority that the device trusts, as PEM.
-    pub(crate) fn root(&self) -> String {
-        self.authority.root_pem()
+        Self { configurations, now: Mutex::new(now), changed: Condvar::new() }
     }
 
     /// Answers otherwise from now on.
@@ -130,6 +127,13 @@ impl Endpoint {
         if written.is_ok() && reply == Reply::Genuine {
             self.note(&request);
         }
+    }
+
+    /// Serves one connection without TLS, as a plain dead-man's switch does.
+    pub(crate) async fn serve_plain(mut stream: TcpStream) {
+        let Ok(_request) = http::read(&mut stream).await else { return };
+        let _ = stream.write_all(http::answer(200, "", "OK").as_bytes()).await;
+        let _ = stream.shutdown().await;
     }
 
     fn note(&self, request: &http::Request) {

@@ -1,17 +1,24 @@
 //! What can break, how it is broken, and what a plain program on the device sees of it.
 
+mod device;
+mod impostors;
+mod question;
 mod rules;
 mod symptom;
 
 use std::io;
 
 use crate::play::{
+    addresses::{ADVERTISER_V4, ADVERTISER_V6, v6},
     endpoint::{Certificate, Reply},
     forwarder::Weather,
     house::House,
+    name_server::Manner,
+    tunnel::Carries,
     world::World,
 };
-pub(crate) use symptom::{Question, Seen};
+pub(crate) use device::TakenPorts;
+pub(crate) use question::{Question, Seen};
 
 /// Something that is broken.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,8 +63,44 @@ pub(crate) enum Fault {
     AnchorsBlocked,
     /// The line loses or delays packets.
     Line(Weather),
-    /// The tunnel's peer is gone.
-    TunnelDead,
+    /// The peer of a tunnel that carries this is gone.
+    TunnelDead(Carries),
+    /// The provider drops everything above 500 bytes.
+    SmallPacketsOnly,
+    /// The anchors of one organisation of three are gone. Not a failure by itself.
+    OneAnchorDead,
+    /// The router answers in the name of `1.1.1.1`, and the provider swallows everything.
+    RouterOwnsAnchor,
+    /// The router answers in the name of all anchors with TLS of its own, and the provider swallows
+    /// everything.
+    RouterSpeaksTls,
+    /// A proxy on the router accepts every TCP connection and names are answered, but the line is dead.
+    ProxyAccepts,
+    /// The router leads every name and every web page to its own page "WAN down", and the provider swallows
+    /// everything.
+    RouterPage,
+    /// A login page answers plain HTTP with status 200; the rest is swallowed.
+    PortalSaysOk,
+    /// Whatever is asked by plain HTTP is answered with 403. Not a failure by itself.
+    WebForbidden,
+    /// Nothing passes the router but what goes through its proxy. Not a failure by itself.
+    ProxyOnly,
+    /// The name server fails for every name.
+    NamesFail,
+    /// The router does not answer look-ups any more.
+    RouterNamesSilent,
+    /// The name server on the device itself has ended.
+    OwnNamesGone,
+    /// A policy rule of the device prohibits every destination.
+    Prohibited,
+    /// The device's own packet filter refuses what it sends.
+    FirewallRejects,
+    /// The device's own packet filter drops what it sends.
+    FirewallDrops,
+    /// The device's own packet filter drops what it sends beyond its own network.
+    KillSwitch,
+    /// All ports of the device for outgoing connections are taken.
+    NoFreePort,
 }
 
 impl Fault {
@@ -78,21 +121,29 @@ impl Fault {
                 Ok(())
             }
             Self::NamesLie => {
-                servers.names.lie(true);
+                let advertiser = [ADVERTISER_V4.into(), v6(ADVERTISER_V6).into()];
+                servers.names.behave(Manner::Claims(advertiser));
+                Ok(())
+            }
+            Self::NamesFail => {
+                servers.names.behave(Manner::Fails);
                 Ok(())
             }
             Self::EndpointNameGone => {
-                servers.names.forget(true);
+                servers.names.behave(Manner::WithoutEndpoint);
                 Ok(())
             }
+            Self::OwnNamesGone => {
+                world.stop_own_names();
+                Ok(())
+            }
+            Self::Prohibited => device::prohibit(house, true),
+            Self::NoFreePort => world.take_ports(),
             Self::Line(weather) => {
                 world.forwarder().set(weather);
                 Ok(())
             }
-            _ => {
-                let (place, rules) = self.rules(house);
-                place.nft(&rules)
-            }
+            _ => self.rules(house).iter().try_for_each(|(place, rules)| place.nft(rules)),
         }
     }
 
@@ -110,19 +161,18 @@ impl Fault {
                 servers.endpoint.show(Certificate::Valid);
                 Ok(())
             }
-            Self::NamesLie => {
-                servers.names.lie(false);
+            Self::NamesLie | Self::NamesFail | Self::EndpointNameGone => {
+                servers.names.behave(Manner::Truth);
                 Ok(())
             }
-            Self::EndpointNameGone => {
-                servers.names.forget(false);
-                Ok(())
-            }
+            Self::OwnNamesGone => world.serve_own_names(),
+            Self::Prohibited => device::prohibit(house, false),
+            Self::NoFreePort => world.free_ports(),
             Self::Line(_) => {
                 world.forwarder().set(Weather::default());
                 Ok(())
             }
-            _ => self.rules(house).0.nft(&self.delete()),
+            _ => self.rules(house).iter().try_for_each(|(place, _)| place.nft(self.delete())),
         }
     }
 }

@@ -6,8 +6,9 @@ use std::{fs, io, os::unix::fs::chown, path::Path, time::Duration};
 use serde_json::Value;
 
 use crate::play::{
-    agent::{Settings, USER},
+    agent::USER,
     record::Maker,
+    settings::Settings,
     stage::{Run, Stage},
 };
 

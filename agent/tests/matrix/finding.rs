@@ -1,15 +1,48 @@
 //! What a row expected, what it found, and how that is shown.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
-use ispmon_agent::outage::{Cause, Party, Scope};
+use ispmon_agent::outage::{Cause, Incident, Party, Scope, Segment};
 
 /// What the record should say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
-    pub(crate) cause: Cause,
+    /// The cause, as the record spells it.
+    pub(crate) cause: &'static str,
     pub(crate) party: Option<Party>,
     pub(crate) scope: Scope,
+}
+
+impl Expected {
+    pub(crate) fn new(cause: Cause, party: Option<Party>, scope: Scope) -> Self {
+        Self { cause: cause.as_str(), party, scope }
+    }
+
+    /// What an incident says: its headline, with the scope of the longest segment of that cause.
+    pub(crate) fn of(incident: &Incident) -> Self {
+        let named = incident.segments.iter().filter(|segment| segment.cause == incident.cause);
+        let longest = named.max_by_key(|segment| segment.length());
+        let scope = longest.map_or(incident.scope, |segment| scope_of(segment, incident));
+        Self::new(incident.cause, incident.party, scope)
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let party = self.party.map_or("nobody's", Party::as_str);
+        write!(formatter, "{} ({party}, {})", self.cause, self.scope)
+    }
+}
+
+/// What a segment of an incident concerns.
+pub(crate) fn scope_of(segment: &Segment, incident: &Incident) -> Scope {
+    let scope = serde_json::to_value(segment)
+        .ok()
+        .and_then(|mut segment| serde_json::from_value(segment.get_mut("scope")?.take()).ok());
+    scope.unwrap_or(incident.scope)
 }
 
 /// A measured time and its limit, both in milliseconds; `None` where there is none.
@@ -105,9 +138,7 @@ impl Finding {
 
 /// What an incident says, in one phrase.
 fn verdict(of: Option<Expected>) -> String {
-    let Some(Expected { cause, party, scope }) = of else { return "no incident".to_owned() };
-    let party = party.map_or("nobody's", Party::as_str);
-    format!("{cause} ({party}, {scope})")
+    of.map_or("no incident".to_owned(), |expected| expected.to_string())
 }
 
 /// One line of the table.

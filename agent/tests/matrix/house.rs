@@ -71,6 +71,11 @@ impl House {
         )
     }
 
+    /// What `ip` does on the device to lose its own IPv6 addresses and routes.
+    pub(crate) fn without_own_ipv6() -> String {
+        format!("addr del {}/64 dev eth0\nroute del ::/0 dev eth0\n", DEVICE_V6[0])
+    }
+
     fn connect_router(&self) -> io::Result<()> {
         let mut lines = String::new();
         for (network, bridge) in ["lan", "guest"].into_iter().enumerate() {

@@ -11,6 +11,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Whether a proxy is asked to connect to a server.
+    pub(crate) fn is_connect(&self) -> bool {
+        self.head.starts_with("CONNECT ")
+    }
+
     /// The path with its query, such as `/api/ping?x=1`.
     pub(crate) fn target(&self) -> &str {
         self.head.split_whitespace().nth(1).unwrap_or_default()

@@ -1,9 +1,10 @@
 //! The fault matrix: the real agent in real networks that break in every way that it must tell apart.
 //!
 //! ```sh
-//! cargo test -p ispmon-agent --test matrix -- --rows all          # as root; about 7 minutes
+//! cargo test -p ispmon-agent --test matrix -- --rows all          # as root; about 8 minutes
 //! cargo test -p ispmon-agent --test matrix -- --rows all --full   # nothing scaled; 75 minutes
 //! cargo test -p ispmon-agent --test matrix -- --rows isp,portal   # these rows alone
+//! cargo test -p ispmon-agent --test matrix -- --rows all --once   # what fails is not played again
 //! cargo test -p ispmon-agent --test matrix -- --list
 //! cargo test --release -p ispmon-agent --test matrix -- --figures # what the agent costs while all is well
 //! ```

@@ -1,55 +1,59 @@
 //! The provider's name server.
 
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::{net::IpAddr, sync::Mutex};
 
 use ispmon_agent::probe::dns::WELL_KNOWN;
 use tokio::net::UdpSocket;
 
 use crate::play::addresses::{
-    ADVERTISER_V4, ADVERTISER_V6, CHECK_NAMES, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4,
-    ENDPOINT_V6, v6,
+    CHECK_NAMES, CHECK_V4, CHECK_V6, ENDPOINT_NAME, ENDPOINT_V4, ENDPOINT_V6, v6,
 };
 
 /// The types of records that are asked for, and the one class that there is.
 const A: u16 = 1;
 const AAAA: u16 = 28;
+/// The codes of answers without one.
+const SERVFAIL: u8 = 2;
+const NXDOMAIN: u8 = 3;
 
-/// A name server that knows the names of the row, until it is told to lie.
-pub(crate) struct NameServer {
-    lies: AtomicBool,
-    forgets: AtomicBool,
+/// How it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As it should.
+    Truth,
+    /// It gives these addresses for every name.
+    Claims([IpAddr; 2]),
+    /// There is no such name as the endpoint's.
+    WithoutEndpoint,
+    /// It fails for every name (`SERVFAIL`), as one does that cannot verify what it is told.
+    Fails,
 }
 
+/// A name server that knows the names of the row.
+pub(crate) struct NameServer(Mutex<Manner>);
+
 impl NameServer {
-    pub(crate) fn new() -> Self {
-        Self { lies: AtomicBool::new(false), forgets: AtomicBool::new(false) }
+    pub(crate) fn new(manner: Manner) -> Self {
+        Self(Mutex::new(manner))
     }
 
-    /// From now on it claims to know every name, or tells the truth again.
-    pub(crate) fn lie(&self, lies: bool) {
-        self.lies.store(lies, Ordering::Relaxed);
+    /// Answers otherwise from now on.
+    pub(crate) fn behave(&self, manner: Manner) {
+        *self.0.lock().expect("nobody panics with it") = manner;
     }
 
-    /// From now on there is no such name as the endpoint's, or there is again.
-    pub(crate) fn forget(&self, forgets: bool) {
-        self.forgets.store(forgets, Ordering::Relaxed);
-    }
-
-    /// The addresses of a name; `None` when there is no such name.
-    fn addresses(&self, name: &str) -> Option<[IpAddr; 2]> {
-        match name {
-            _ if self.lies.load(Ordering::Relaxed) => {
-                Some([ADVERTISER_V4.into(), v6(ADVERTISER_V6).into()])
+    /// The addresses of a name, or the code of the answer that it has none.
+    fn addresses(&self, name: &str) -> Result<[IpAddr; 2], u8> {
+        let manner = *self.0.lock().expect("nobody panics with it");
+        match (manner, name) {
+            (Manner::Fails, _) => Err(SERVFAIL),
+            (Manner::Claims(addresses), _) => Ok(addresses),
+            (Manner::WithoutEndpoint, ENDPOINT_NAME) => Err(NXDOMAIN),
+            (_, ENDPOINT_NAME) => Ok([ENDPOINT_V4.into(), v6(ENDPOINT_V6).into()]),
+            (_, name) if name == WELL_KNOWN || CHECK_NAMES.contains(&name) => {
+                Ok([CHECK_V4.into(), v6(CHECK_V6).into()])
             }
-            ENDPOINT_NAME if self.forgets.load(Ordering::Relaxed) => None,
-            ENDPOINT_NAME => Some([ENDPOINT_V4.into(), v6(ENDPOINT_V6).into()]),
-            name if name == WELL_KNOWN || CHECK_NAMES.contains(&name) => {
-                Some([CHECK_V4.into(), v6(CHECK_V6).into()])
-            }
-            _ => None,
+            _ => Err(NXDOMAIN),
         }
     }
 
@@ -67,7 +71,7 @@ impl NameServer {
 }
 
 /// The answer to a query with one question (RFC 1035, section 4.1); `None` when it is none.
-fn answer(query: &[u8], addresses: impl Fn(&str) -> Option<[IpAddr; 2]>) -> Option<Vec<u8>> {
+fn answer(query: &[u8], addresses: impl Fn(&str) -> Result<[IpAddr; 2], u8>) -> Option<Vec<u8>> {
     const HEADER: usize = 12;
     let mut end = HEADER;
     let mut name = String::new();
@@ -88,8 +92,8 @@ fn answer(query: &[u8], addresses: impl Fn(&str) -> Option<[IpAddr; 2]>) -> Opti
         known.iter().flatten().filter(|address| kind == if address.is_ipv4() { A } else { AAAA });
     let records: Vec<Vec<u8>> = wanted.map(record).collect();
     let mut answer = query.get(..2)?.to_vec();
-    // An answer to a query that wanted recursion and gets it; NXDOMAIN for a name that there is not.
-    answer.extend([0x81, if known.is_some() { 0x80 } else { 0x83 }]);
+    // An answer to a query that wanted recursion and gets it.
+    answer.extend([0x81, 0x80 | known.err().unwrap_or(0)]);
     answer.extend([0, 1, 0, u8::try_from(records.len()).ok()?, 0, 0, 0, 0]);
     answer.extend(question);
     answer.extend(records.concat());

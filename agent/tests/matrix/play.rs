@@ -2,6 +2,7 @@
 
 mod addresses;
 mod agent;
+mod anchors;
 #[path = "../common/certificates.rs"]
 mod certificates;
 mod command_line;
@@ -19,8 +20,10 @@ mod portal;
 #[allow(dead_code, reason = "other tests make other records with it")]
 #[path = "../common/record.rs"]
 mod record;
+mod router_services;
 mod rows;
 mod servers;
+mod settings;
 mod stage;
 mod tunnel;
 mod world;
@@ -90,7 +93,7 @@ fn missing() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("root".to_owned());
     }
-    let programs = ["cc", "ip", "nft", "nsenter", "setpriv", "unshare"];
+    let programs = ["cc", "ip", "nft", "nsenter", "prlimit", "setpriv", "unshare"];
     let there = |program: &&str| {
         let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
             .any(|folder| folder.join(program).exists());
@@ -114,7 +117,7 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
     let rows: Vec<Row> = rows::all().into_iter().filter(plays).collect();
     let begun = clock::boot_time();
     let mut lines = play(&rows, &run, arguments.jobs);
-    if !arguments.full && arguments.jobs > 1 {
+    if !arguments.full && !arguments.once && arguments.jobs > 1 {
         play_failed_again(&rows, &mut lines, &run);
     }
     let took = clock::boot_time().saturating_sub(begun).as_secs();
@@ -146,18 +149,23 @@ fn prepare(folder: &Path, full: bool) -> io::Result<Run> {
     // Where this project is built need not be a place where another user may run programs.
     let program = folder.join("ispmon-agent");
     fs::copy(env!("CARGO_BIN_EXE_ispmon-agent"), &program)?;
-    let shifted_clock = folder.join("shifted_clock");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrix/shifted_clock.c");
-    let compiled =
-        Command::new("cc").arg("-O1").arg("-o").args([&shifted_clock, &source]).status()?;
-    if !compiled.success() {
-        return Err(io::Error::other("shifted_clock.c does not compile"));
-    }
+    let compile = |name: &str| {
+        let (program, source) = (folder.join(name), format!("tests/matrix/{name}.c"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+        let compiled =
+            Command::new("cc").arg("-O1").arg("-o").args([&program, &source]).status()?;
+        if compiled.success() {
+            Ok(program)
+        } else {
+            Err(io::Error::other(format!("{name}.c does not compile")))
+        }
+    };
+    let (shifted_clock, no_netlink) = (compile("shifted_clock")?, compile("no_netlink")?);
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
-    Ok(Run { full, folder: folder.to_owned(), program, shifted_clock, interrupted })
+    Ok(Run { full, folder: folder.to_owned(), program, no_netlink, shifted_clock, interrupted })
 }
 
 /// Plays the rows, `jobs` at a time, the longest first; the lines are in the order of the rows.

@@ -1,9 +1,15 @@
 //! The rows: what happens to a house, and what the agent has to make of it.
 
+mod blind;
+mod carrier;
 mod clocks;
 mod failure;
+mod families;
+mod names;
 mod quality;
 mod quiet;
+mod tolerated;
+mod truth;
 mod unstable;
 
 use std::time::Duration;
@@ -51,9 +57,14 @@ impl Row {
 /// All rows, in the order of the table.
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = failure::rows();
+    rows.extend(families::rows());
+    rows.extend(names::rows());
     rows.extend(quality::rows());
     rows.extend(unstable::rows());
     rows.extend(clocks::rows());
+    rows.extend(blind::rows());
+    rows.extend(carrier::rows());
+    rows.extend(tolerated::rows());
     rows.extend(quiet::rows());
     rows
 }

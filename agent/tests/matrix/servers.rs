@@ -2,27 +2,38 @@
 
 use std::{
     io,
-    net::{Ipv6Addr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs, UdpSocket},
     sync::Arc,
     thread,
     time::Duration,
 };
 
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpStream,
     runtime::{self, Handle},
     sync::oneshot,
+    task::AbortHandle,
     time::timeout,
 };
 
 use crate::play::{
-    endpoint::Endpoint, house::House, http, name_server::NameServer, namespace::Namespace,
-    portal::Portal,
+    addresses::{HOME_ENDPOINT_V6, v6},
+    anchors::Anchors,
+    certificates::Authority,
+    endpoint::Endpoint,
+    house::House,
+    http,
+    name_server::{Manner, NameServer},
+    namespace::Namespace,
+    portal::{self, Portal},
+    router_services,
 };
 
 /// The running servers of a house; they stop when it is dropped.
 pub(crate) struct Servers {
+    authority: Authority,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) names: Arc<NameServer>,
     handle: Handle,
@@ -35,14 +46,16 @@ impl Servers {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let endpoint = Arc::new(Endpoint::new());
-        let names = Arc::new(NameServer::new());
+        let authority = Authority::new("Matrix Trust");
+        let anchors = Arc::new(Anchors::new(&authority));
+        let endpoint = Arc::new(Endpoint::new(&authority));
+        let names = Arc::new(NameServer::new(Manner::Truth));
         let portal = Arc::new(Portal::new());
         {
             let _inside = handle.enter();
-            for anchors in [&house.alpha, &house.beta] {
-                // A completed handshake is all that the agent asks of an anchor.
-                accept(anchors, 443, |stream| async move { drop(stream) })?;
+            for place in [&house.alpha, &house.beta] {
+                let server = Arc::clone(&anchors);
+                accept(place, 443, move |stream| Arc::clone(&server).serve(stream))?;
             }
             accept(&house.alpha, 80, answer_check)?;
             let server = Arc::clone(&names);
@@ -50,16 +63,45 @@ impl Servers {
             handle.spawn(async move { server.serve(&socket).await });
             let server = Arc::clone(&endpoint);
             accept(&house.endpoint, 443, move |stream| Arc::clone(&server).serve(stream))?;
-            let server = Arc::clone(&portal);
-            accept(&house.portal, 80, move |stream| Arc::clone(&server).serve_page(stream))?;
+            accept(&house.endpoint, 80, Endpoint::serve_plain)?;
+            accept(&house.portal, 80, Portal::redirect)?;
+            accept(&house.portal, portal::SHOWS, Portal::show)?;
+            accept(&house.portal, portal::FORBIDS, Portal::forbid)?;
             accept(&house.portal, 443, move |stream| Arc::clone(&portal).serve_tls(stream))?;
+            router_services::start(house, &endpoint)?;
         }
         thread::spawn(move || {
             // The sender never sends; it is dropped.
             let _ = runtime.block_on(stopped);
             runtime.shutdown_background();
         });
-        Ok(Self { endpoint, names, handle, _stop: stop })
+        Ok(Self { authority, endpoint, names, handle, _stop: stop })
+    }
+
+    /// The certificate of the authority that the device trusts, as PEM.
+    pub(crate) fn root_pem(&self) -> String {
+        self.authority.root_pem()
+    }
+
+    /// The same as it is.
+    pub(crate) fn root(&self) -> CertificateDer<'static> {
+        self.authority.root()
+    }
+
+    /// Serves heartbeats in the house itself.
+    pub(crate) fn serve_at_home(&self, house: &House) -> io::Result<()> {
+        let _inside = self.handle.enter();
+        let server = Arc::clone(&self.endpoint);
+        let address = (v6(HOME_ENDPOINT_V6), 443);
+        accept_at(&house.router, address, move |stream| Arc::clone(&server).serve(stream))
+    }
+
+    /// Starts a name server on the device itself, which ends with the returned handle.
+    pub(crate) fn serve_names_on_device(&self, house: &House) -> io::Result<AbortHandle> {
+        let _inside = self.handle.enter();
+        let socket = udp_at(&house.device, (Ipv4Addr::LOCALHOST, 53))?;
+        let names = Arc::clone(&self.names);
+        Ok(self.handle.spawn(async move { names.serve(&socket).await }).abort_handle())
     }
 
     /// Where further tasks of the row run.
@@ -70,7 +112,7 @@ impl Servers {
 
 /// Listens on a port of all addresses, and handles each connection for at most two minutes. It needs
 /// to be called within the context of a runtime.
-fn accept<Served>(
+pub(crate) fn accept<Served>(
     namespace: &Namespace,
     port: u16,
     serve: impl Fn(TcpStream) -> Served + Send + 'static,
@@ -78,8 +120,20 @@ fn accept<Served>(
 where
     Served: Future<Output = ()> + Send + 'static,
 {
+    accept_at(namespace, (Ipv6Addr::UNSPECIFIED, port), serve)
+}
+
+/// The same on one address alone.
+fn accept_at<Served>(
+    namespace: &Namespace,
+    address: (Ipv6Addr, u16),
+    serve: impl Fn(TcpStream) -> Served + Send + 'static,
+) -> io::Result<()>
+where
+    Served: Future<Output = ()> + Send + 'static,
+{
     const LONGEST: Duration = Duration::from_mins(2);
-    let listener = namespace.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)))??;
+    let listener = namespace.enter(|| TcpListener::bind(address))??;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     Handle::current().spawn(async move {
@@ -94,8 +148,15 @@ where
 }
 
 /// A socket on a port of all addresses.
-fn udp(namespace: &Namespace, port: u16) -> io::Result<tokio::net::UdpSocket> {
-    let socket = namespace.enter(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)))??;
+pub(crate) fn udp(namespace: &Namespace, port: u16) -> io::Result<tokio::net::UdpSocket> {
+    udp_at(namespace, (Ipv6Addr::UNSPECIFIED, port))
+}
+
+fn udp_at(
+    namespace: &Namespace,
+    address: impl ToSocketAddrs + Send,
+) -> io::Result<tokio::net::UdpSocket> {
+    let socket = namespace.enter(|| UdpSocket::bind(address))??;
     socket.set_nonblocking(true)?;
     tokio::net::UdpSocket::from_std(socket)
 }

@@ -18,8 +18,10 @@ use ispmon_agent::{
 };
 
 use crate::play::{
-    agent::{Agent, Desk, Settings},
+    agent::{Agent, Desk},
     fault::Fault,
+    finding::Expected,
+    settings::{Heartbeats, Settings},
     world::World,
 };
 
@@ -36,6 +38,8 @@ pub(crate) struct Run {
     pub(crate) folder: PathBuf,
     /// The agent's program, where every user may run it.
     pub(crate) program: PathBuf,
+    /// The program that takes netlink away.
+    pub(crate) no_netlink: PathBuf,
     /// The program that moves clocks.
     pub(crate) shifted_clock: PathBuf,
     /// Whether somebody asked to stop.
@@ -49,6 +53,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) desk: Desk,
     habit: Option<Fault>,
     agent: Option<Agent>,
+    /// Where the heartbeats of the newest agent go.
+    heartbeats: Heartbeats,
 }
 
 /// An incident as the record tells it.
@@ -68,13 +74,16 @@ impl<'a> Stage<'a> {
         world.wait_until_working()?;
         let desk =
             Desk::new(run.folder.join(name)).map_err(|error| format!("the desk: {error}"))?;
-        Ok(Self { run, world, desk, habit: None, agent: None })
+        let heartbeats = Heartbeats::default();
+        Ok(Self { run, world, desk, habit: None, agent: None, heartbeats })
     }
 
     /// Starts the agent.
     pub(crate) fn start(&mut self, settings: &Settings) -> Result<(), String> {
         let program = self.run.program.display().to_string();
-        self.start_program(&[&program], settings)
+        let no_netlink = self.run.no_netlink.display().to_string();
+        let all = [no_netlink.as_str(), program.as_str()];
+        self.start_program(if settings.netlink { &all[1..] } else { &all }, settings)
     }
 
     /// Starts the agent with clocks that [`Stage::shift`] moves; they begin that many seconds off.
@@ -89,6 +98,7 @@ impl<'a> Stage<'a> {
     }
 
     fn start_program(&mut self, program: &[&str], settings: &Settings) -> Result<(), String> {
+        self.heartbeats = settings.heartbeats;
         let agent = Agent::start(program, &self.desk, settings, &self.world);
         self.agent = Some(agent.map_err(|error| format!("the agent does not start: {error}"))?);
         Ok(())
@@ -110,12 +120,20 @@ impl<'a> Stage<'a> {
         self.agent.as_ref().expect("the row has started an agent")
     }
 
-    /// Waits until the agent has delivered its first heartbeat, and three seconds more.
+    /// Waits until the agent has delivered its first heartbeat, or knows that the line is up where it sends
+    /// none, and three seconds more.
     pub(crate) fn wait_until_up(&mut self) -> Result<(), String> {
-        self.until("the first heartbeat", PATIENCE, |stage| {
-            let log = stage.agent().log();
-            log.iter().any(|line| line.text.contains("first heartbeat reached")).then_some(())
-        })?;
+        if self.heartbeats == Heartbeats::Nowhere {
+            self.until("the first good answer", PATIENCE, |stage| {
+                let status = stage.agent().read_status().ok()?;
+                (status["condition"] == "up").then_some(())
+            })?;
+        } else {
+            self.until("the first heartbeat", PATIENCE, |stage| {
+                let log = stage.agent().log();
+                log.iter().any(|line| line.text.contains("first heartbeat reached")).then_some(())
+            })?;
+        }
         self.sleep(Duration::from_secs(3))
     }
 
@@ -198,6 +216,10 @@ impl<'a> Stage<'a> {
             let stories = stories(&stage.agent().journal().unwrap_or_default());
             stories.iter().any(&wanted).then_some(())
         })
+        .map_err(|problem| {
+            let stories = stories(&self.agent().journal().unwrap_or_default());
+            format!("{problem}; recorded: {}", list(&stories))
+        })
     }
 
     /// Stops the agent in order and returns its record.
@@ -233,6 +255,19 @@ pub(crate) fn stories(records: &[Record]) -> Vec<Story> {
         }
     }
     stories
+}
+
+/// All incidents of a record in one line.
+pub(crate) fn list(stories: &[Story]) -> String {
+    if stories.is_empty() {
+        return "no incident".to_owned();
+    }
+    let one = |story: &Story| {
+        let seconds = story.newest.downtime().as_secs_f64();
+        let end = if story.newest.ended.is_some() { "ended" } else { "open" };
+        format!("{}, {end}, {seconds:.1} s of downtime", Expected::of(&story.newest))
+    };
+    stories.iter().map(one).collect::<Vec<_>>().join(" | ")
 }
 
 /// What the record tells of gaps.

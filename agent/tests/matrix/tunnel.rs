@@ -1,4 +1,4 @@
-//! A tunnel as a VPN makes it: a TUN interface on the device that takes the default routes, and packets
+//! A tunnel as a VPN or a tunnel broker makes it: a TUN interface on the device that takes routes, and packets
 //! that travel inside UDP to a peer on the internet, which lets them out there.
 
 use std::{
@@ -17,9 +17,29 @@ use crate::play::{
 /// The peer's port, the one that `WireGuard` uses.
 const PORT: u16 = 51_820;
 
-/// Builds the tunnel and routes everything into it. It works until somebody stops what is sent to
-/// [`TUNNEL_PEER`].
-pub(crate) fn build(house: &House, runtime: &Handle) -> io::Result<()> {
+/// What is routed into a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// Everything, as a VPN does.
+    All,
+    /// IPv6 alone, which the provider does not have: a tunnel broker's.
+    Ipv6,
+}
+
+impl Carries {
+    fn routes(self) -> String {
+        let ipv6 = "route add ::/1 dev tun0\nroute add 8000::/1 dev tun0\n";
+        match self {
+            Self::All => {
+                format!("route add 0.0.0.0/1 dev tun0\nroute add 128.0.0.0/1 dev tun0\n{ipv6}")
+            }
+            Self::Ipv6 => format!("{}{ipv6}", House::without_own_ipv6()),
+        }
+    }
+}
+
+/// Builds the tunnel and its routes. It works until somebody stops what is sent to [`TUNNEL_PEER`].
+pub(crate) fn build(house: &House, carries: Carries, runtime: &Handle) -> io::Result<()> {
     let near = house.device.enter(|| kernel::open_tun("tun0"))??;
     let far = house.alpha.enter(|| kernel::open_tun("tun0"))??;
     house.device.ip(&format!(
@@ -27,11 +47,9 @@ pub(crate) fn build(house: &House, runtime: &Handle) -> io::Result<()> {
          addr add fd08::2/64 dev tun0\n\
          link set tun0 up mtu 1400\n\
          route add {TUNNEL_PEER} via {} dev eth0\n\
-         route add 0.0.0.0/1 dev tun0\n\
-         route add 128.0.0.0/1 dev tun0\n\
-         route add ::/1 dev tun0\n\
-         route add 8000::/1 dev tun0\n",
-        ROUTER_V4[0]
+         {}",
+        ROUTER_V4[0],
+        carries.routes()
     ))?;
     house.alpha.ip("addr add 10.8.0.1/24 dev tun0\n\
          addr add fd08::1/64 dev tun0\n\

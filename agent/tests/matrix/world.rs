@@ -1,15 +1,17 @@
 //! The house, whoever answers in it, and what lies on the line.
 
-use std::{io, time::Duration};
+use std::{io, sync::Mutex, time::Duration};
 
 use ispmon_agent::clock;
+use tokio::task::AbortHandle;
 
 use crate::play::{
-    fault::{Fault, Question, Seen},
+    addresses::HOME_ENDPOINT_V6,
+    fault::{Fault, Question, Seen, TakenPorts},
     forwarder::Forwarder,
     house::House,
     servers::Servers,
-    tunnel,
+    tunnel::{self, Carries},
 };
 
 /// Everything around the agent.
@@ -17,6 +19,8 @@ pub(crate) struct World {
     pub(crate) house: House,
     pub(crate) servers: Servers,
     forwarder: Option<Forwarder>,
+    own_names: Mutex<Option<AbortHandle>>,
+    taken_ports: Mutex<Option<TakenPorts>>,
 }
 
 impl World {
@@ -24,7 +28,8 @@ impl World {
     pub(crate) fn new() -> io::Result<Self> {
         let house = House::build()?;
         let servers = Servers::start(&house)?;
-        Ok(Self { house, servers, forwarder: None })
+        let (own_names, taken_ports) = (Mutex::default(), Mutex::default());
+        Ok(Self { house, servers, forwarder: None, own_names, taken_ports })
     }
 
     /// Puts a forwarder into the provider's line.
@@ -34,9 +39,42 @@ impl World {
         Ok(())
     }
 
-    /// Leads the device's traffic through a tunnel.
-    pub(crate) fn insert_tunnel(&self) -> io::Result<()> {
-        tunnel::build(&self.house, self.servers.handle())
+    /// Leads the device's traffic, or a part of it, through a tunnel.
+    pub(crate) fn insert_tunnel(&self, carries: Carries) -> io::Result<()> {
+        tunnel::build(&self.house, carries, self.servers.handle())
+    }
+
+    /// Puts a server for heartbeats into the house.
+    pub(crate) fn insert_home_endpoint(&self) -> io::Result<()> {
+        self.house.router.ip(&format!("addr add {HOME_ENDPOINT_V6}/128 dev lan"))?;
+        self.servers.serve_at_home(&self.house)
+    }
+
+    /// Starts a name server on the device itself.
+    pub(crate) fn serve_own_names(&self) -> io::Result<()> {
+        let handle = self.servers.serve_names_on_device(&self.house)?;
+        *self.own_names.lock().expect("nobody panics with it") = Some(handle);
+        Ok(())
+    }
+
+    /// Ends it.
+    pub(super) fn stop_own_names(&self) {
+        if let Some(handle) = self.own_names.lock().expect("nobody panics with it").take() {
+            handle.abort();
+        }
+    }
+
+    /// Takes all ports from which the device could call.
+    pub(super) fn take_ports(&self) -> io::Result<()> {
+        let taken = TakenPorts::take(&self.house)?;
+        *self.taken_ports.lock().expect("nobody panics with it") = Some(taken);
+        Ok(())
+    }
+
+    /// Gives them back.
+    pub(super) fn free_ports(&self) -> io::Result<()> {
+        self.taken_ports.lock().expect("nobody panics with it").take();
+        TakenPorts::give_back(&self.house)
     }
 
     /// The forwarder in the line.
@@ -80,10 +118,10 @@ impl World {
     }
 
     fn verify_working(&self) -> Result<(), String> {
-        use Question::{AnchorV4, AnchorV6, Endpoint, Name, Router, Web};
+        use Question::{Endpoint, Name, ProofV4, ProofV6, Router, Web};
         let expected = [
-            (AnchorV4, Seen::Connected),
-            (AnchorV6, Seen::Connected),
+            (ProofV4, Seen::Proved),
+            (ProofV6, Seen::Proved),
             (Endpoint, Seen::Connected),
             (Web, Seen::Connected),
             (Name, Seen::Truth),
@@ -95,7 +133,7 @@ impl World {
     }
 
     fn require(&self, question: Question, expected: &[Seen], broken: &str) -> Result<(), String> {
-        let seen = question.ask(&self.house).map_err(|error| error.to_string())?;
+        let seen = question.ask(self).map_err(|error| error.to_string())?;
         if expected.contains(&seen) {
             return Ok(());
         }

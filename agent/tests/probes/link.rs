@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use ispmon_agent::probe::{
     Link, Route,
-    link::{Links, Neighbour, beneath, link_to, neighbour},
+    link::{Links, Neighbour, link_to, neighbour, underlay},
 };
 use tokio::time::{sleep, timeout};
 
@@ -173,12 +173,12 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
         for anchor in ANCHORS {
             let route = route(device, anchor);
             assert!(route.tunnel, "{route:?}");
-            let found = device.enter(|| beneath(&route, address(anchor)));
+            let found = device.enter(|| underlay(&route, address(anchor)));
             assert_eq!(found.map(|found| found.name).as_deref(), expected, "{anchor}");
         }
     };
     let before = route(device, ANCHORS[0]);
-    assert_eq!(device.enter(|| beneath(&before, address(ANCHORS[0]))), None, "there is no tunnel");
+    assert_eq!(device.enter(|| underlay(&before, address(ANCHORS[0]))), None, "there is no tunnel");
     device
         .ip("tuntap add tun0 mode tun\n\
              link set tun0 up\n\
@@ -221,7 +221,7 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
         let moved = async {
             while !ANCHORS.iter().all(|anchor| {
                 let route = link_to(address(anchor)).route().cloned();
-                let found = route.and_then(|route| beneath(&route, address(anchor)));
+                let found = route.and_then(|route| underlay(&route, address(anchor)));
                 found.is_some_and(|found| found.name == "wlan0")
             }) {
                 links.changed().await;

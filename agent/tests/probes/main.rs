@@ -7,8 +7,11 @@ mod dns;
 mod gateway;
 mod link;
 mod portal;
+mod proof;
 mod tcp;
 
+#[path = "../common/certificates.rs"]
+mod certificates;
 #[path = "../common/network.rs"]
 mod network;
 

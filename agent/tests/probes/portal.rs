@@ -7,11 +7,15 @@ use std::{
 
 use ispmon_agent::{
     outage::Observation,
-    probe::{Portal, portal},
+    probe::{Portal, PortalAnswer, portal},
     resolver::Resolver,
 };
 
-use crate::{PATIENCE, SHORT, clock, network::Network, on};
+use crate::{
+    PATIENCE, SHORT, clock,
+    network::{Host, Network},
+    on,
+};
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const GENUINE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
@@ -26,8 +30,11 @@ fn serve(
     port: u16,
     answer: &'static str,
 ) -> mpsc::Receiver<String> {
-    let listener =
-        network.internet.enter(|| TcpListener::bind((address, port)).expect("a free port"));
+    serve_at(&network.internet, address, port, answer)
+}
+
+fn serve_at(host: &Host, address: &str, port: u16, answer: &'static str) -> mpsc::Receiver<String> {
+    let listener = host.enter(|| TcpListener::bind((address, port)).expect("a free port"));
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
@@ -43,10 +50,16 @@ fn serve(
     receiver
 }
 
-fn ask(network: &Network, urls: &[String], limit: std::time::Duration) -> (Portal, Observation) {
+fn ask_all(network: &Network, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
     let urls: Vec<_> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
     let resolver = Arc::new(network.device.enter(Resolver::new));
-    on(&network.device, || portal::ask(&urls, &resolver, limit, &clock))
+    let routers = ["192.168.7.1", "fe80::1"].map(|router| router.parse().expect("an address"));
+    on(&network.device, || portal::ask(&urls, &resolver, &routers, limit, &clock))
+}
+
+fn ask(network: &Network, urls: &[String], limit: std::time::Duration) -> (Portal, Observation) {
+    let answer = ask_all(network, urls, limit);
+    (answer.portal, answer.observation)
 }
 
 fn url(address: &str, port: u16) -> String {
@@ -99,19 +112,41 @@ fn the_genuine_server_is_asked_as_a_browser_would_but_with_a_nonce() {
 }
 
 #[test]
-fn one_server_that_is_intercepted_is_enough() {
+fn a_network_that_lets_one_page_through_is_not_closed() {
     let Some(network) = Network::build() else { return };
     let _genuine = serve(&network, SERVER[0], 80, GENUINE);
     let _login = serve(&network, SERVER[0], 81, LOGIN);
     let [genuine, login, closed] = [80, 81, 82].map(|port| url(SERVER[0], port));
     for (servers, expected) in [
-        (vec![genuine.clone(), login.clone()], Portal::Intercepted),
+        (vec![genuine.clone(), login.clone()], Portal::Genuine),
+        (vec![login.clone(), genuine.clone()], Portal::Genuine),
+        (vec![login.clone(), login.clone()], Portal::Intercepted),
         (vec![login, closed.clone()], Portal::Intercepted),
         (vec![closed.clone(), genuine], Portal::Genuine),
         (vec![closed], Portal::NoAnswer),
         (vec![], Portal::NoAnswer),
     ] {
         assert_eq!(ask(&network, &servers, PATIENCE).0, expected, "{servers:?}");
+    }
+}
+
+#[test]
+fn a_page_of_the_routers_own_is_known_by_its_address() {
+    const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\
+                             Content-Length: 0\r\nConnection: close\r\n\r\n";
+    let Some(network) = Network::build() else { return };
+    let _page = serve_at(&network.router, "192.168.7.1", 80, LOGIN);
+    let _redirect = serve(&network, SERVER[0], 81, LOGIN);
+    let _elsewhere = serve(&network, SERVER[0], 82, ELSEWHERE);
+    let _genuine = serve_at(&network.router, "192.168.7.1", 83, GENUINE);
+    for (what, address, port, expected) in [
+        ("from its own address", "192.168.7.1", 80, (Portal::Intercepted, true)),
+        ("in another's name, and sends there", SERVER[0], 81, (Portal::Intercepted, true)),
+        ("a login page elsewhere", SERVER[0], 82, (Portal::Intercepted, false)),
+        ("nothing is intercepted", "192.168.7.1", 83, (Portal::Genuine, false)),
+    ] {
+        let answer = ask_all(&network, &[url(address, port)], PATIENCE);
+        assert_eq!((answer.portal, answer.from_router), expected, "{what}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is probed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use reqwest::Url;
 
@@ -8,14 +8,14 @@ use super::{
     super::{Sources, merge::Given, settings::ProbeSettings, table::Kind, url},
     Check,
 };
-use crate::probe::Family;
+use crate::probe::{Anchor, Family, socket};
 
 /// The port of name servers (RFC 1035, section 4.2).
 const DNS_PORT: u16 = 53;
-/// The port of an anchor that names none: hardly any network blocks it.
-const ANCHOR_PORT: u16 = 443;
 /// With fewer anchors of a family, one that is down for maintenance looks like the line.
 const FEWEST_ANCHORS: usize = 3;
+/// How many servers a round may ask, so that a list that was written by mistake is no flood.
+const MOST_ANCHORS: usize = 16;
 
 impl Check<'_> {
     /// The settings of the probes.
@@ -30,24 +30,29 @@ impl Check<'_> {
         }
     }
 
-    fn anchors(&mut self) -> Vec<SocketAddr> {
+    fn anchors(&mut self) -> Vec<Anchor> {
         let key = "probe.anchors";
         let Some(given) = self.text(key) else { return Vec::new() };
-        let mut anchors = Vec::new();
+        let mut anchors: Vec<Anchor> = Vec::new();
         for text in given.text.split(',').map(str::trim) {
-            match socket(text, ANCHOR_PORT) {
-                Some(anchor) if anchor.port() == 0 => {
-                    self.refuse_part(key, &given, text, "which has no port that could be probed");
-                }
-                Some(anchor) if anchors.contains(&anchor) => {
+            match text.parse::<Anchor>() {
+                Ok(anchor) if anchors.iter().any(|known| known.address == anchor.address) => {
                     self.refuse_part(key, &given, text, "which is in it twice");
                 }
-                Some(anchor) => anchors.push(anchor),
-                None => self.refuse_part(key, &given, text, "which is no address"),
+                Ok(anchor) => anchors.push(anchor),
+                Err(error) => self.refuse_part(key, &given, text, &format!("which is {error}")),
             }
         }
+        if anchors.len() > MOST_ANCHORS {
+            let sentence = format!(
+                "{key} names {} servers, more than the {MOST_ANCHORS} that it may; each is asked every \
+                 second while the line is in doubt",
+                anchors.len()
+            );
+            self.problems.add(&given.origin, sentence);
+        }
         for family in Family::BOTH {
-            let count = anchors.iter().filter(|anchor| Family::of(anchor.ip()) == family).count();
+            let count = anchors.iter().filter(|anchor| anchor.family() == family).count();
             if (1..FEWEST_ANCHORS).contains(&count) && !anchors.iter().all(is_loopback) {
                 let addresses = if count == 1 { "address" } else { "addresses" };
                 self.warnings.push(format!(
@@ -114,34 +119,6 @@ impl Check<'_> {
     }
 }
 
-/// Reads an address with or without a port, IPv6 with or without brackets.
-fn socket(text: &str, port: u16) -> Option<SocketAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let alone = bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port));
-    alone.or_else(|| text.parse().ok())
-}
-
-fn is_loopback(anchor: &SocketAddr) -> bool {
-    anchor.ip().to_canonical().is_loopback()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_may_leave_out_its_port() {
-        for (text, expected) in [
-            ("192.168.1.1", Some("192.168.1.1:53")),
-            ("192.168.1.1:5353", Some("192.168.1.1:5353")),
-            ("fd00::1", Some("[fd00::1]:53")),
-            ("[fd00::1]", Some("[fd00::1]:53")),
-            ("[fd00::1]:5353", Some("[fd00::1]:5353")),
-            ("dns.example", None),
-            ("192.168.1.1:", None),
-        ] {
-            let expected = expected.map(|text| text.parse::<SocketAddr>().expect("an address"));
-            assert_eq!(socket(text, DNS_PORT), expected, "{text}");
-        }
-    }
+fn is_loopback(anchor: &Anchor) -> bool {
+    anchor.address.ip().to_canonical().is_loopback()
 }

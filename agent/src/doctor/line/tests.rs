@@ -1,7 +1,12 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::{clock::BootId, doctor::tests::rows, outage::ProbeKind, probe::Route};
+use crate::{
+    clock::BootId,
+    doctor::tests::rows,
+    outage::ProbeKind,
+    probe::{LocalFailure, PerFamily, Route, link::FamilyPaths},
+};
 
 fn at() -> Stamp {
     Stamp { boot: BootId::UNKNOWN, boot_ms: 7, wall: Timestamp::UNIX_EPOCH }
@@ -17,9 +22,31 @@ fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> Link {
     })
 }
 
-fn connected(target: &str, end: Connect) -> Connected {
-    let target = target.parse().expect("an address");
-    Connected { target, sent: at(), took: Duration::from_millis(9), end }
+/// Paths of two families; what matters of them here is the link.
+fn paths(ipv4: Link, ipv6: Link) -> Paths {
+    let family = |link| Some(FamilyPaths { link, anchors: Vec::new() });
+    PerFamily { ipv4: family(ipv4), ipv6: family(ipv6) }
+}
+
+fn ended(anchor: &str, end: AnchorEnd) -> AnchorAnswer {
+    AnchorAnswer {
+        anchor: anchor.parse().expect("an address"),
+        sent: at(),
+        took: Duration::from_millis(9),
+        end,
+        from: None,
+        own_path: false,
+    }
+}
+
+fn from_server(answer: Dns, server: &str, word: &str) -> ServerAnswer {
+    let observation = asked(ProbeKind::DirectDns, server, word);
+    ServerAnswer { server: server.parse().expect("an address"), answer, observation }
+}
+
+fn page(portal: Portal, word: &str) -> PortalAnswer {
+    let observation = asked(ProbeKind::Portal, "check.example", word);
+    PortalAnswer { portal, from_router: false, observation }
 }
 
 fn asked(probe: ProbeKind, target: &str, answer: &str) -> Observation {
@@ -31,21 +58,18 @@ fn asked(probe: ProbeKind, target: &str, answer: &str) -> Observation {
 /// A line on which everybody answers, by IPv4 alone.
 fn healthy() -> Facts {
     Facts {
-        links: vec![
-            (Family::Ipv4, routed("eth0", Some("192.168.1.1"), false)),
-            (Family::Ipv6, Link::NoAddress),
-        ],
+        is_told: true,
+        paths: paths(routed("eth0", Some("192.168.1.1"), false), Link::NoAddress),
         anchors: vec![
-            connected("1.1.1.1:443", Connect::Connected),
-            connected("9.9.9.9:443", Connect::Connected),
+            ended("1.1.1.1:443", AnchorEnd::Proved),
+            ended("9.9.9.9:443", AnchorEnd::Proved),
         ],
+        wants_proof: true,
+        no_roots: None,
         gateways: vec![(Gateway::Alive, asked(ProbeKind::Gateway, "192.168.1.1", "refused"))],
         system_dns: (Dns::Answered, asked(ProbeKind::SystemDns, "dl.example", "answered")),
-        direct_dns: vec![(
-            Dns::Answered,
-            asked(ProbeKind::DirectDns, "192.168.1.1:53", "answered"),
-        )],
-        portal: Some((Portal::Genuine, asked(ProbeKind::Portal, "check.example", "genuine"))),
+        direct_dns: vec![from_server(Dns::Answered, "192.168.1.1:53", "answered")],
+        portal: Some(page(Portal::Genuine, "genuine")),
     }
 }
 
@@ -54,8 +78,8 @@ fn a_line_on_which_everybody_answers() {
     insta::assert_snapshot!(rows(&judge(&healthy())), @"
     PASS route IPv4: by eth0 through 192.168.1.1
     SKIP route IPv6: this device has no address, so IPv6 is not watched
-    PASS anchor 1.1.1.1:443: connected in 9 ms
-    PASS anchor 9.9.9.9:443: connected in 9 ms
+    PASS anchor 1.1.1.1:443: it proved itself in 9 ms
+    PASS anchor 9.9.9.9:443: it proved itself in 9 ms
     PASS router 192.168.1.1: it answers (refused)
     PASS names: dl.example was found in 12 ms
     PASS name server 192.168.1.1:53: it answers in 12 ms
@@ -66,18 +90,18 @@ fn a_line_on_which_everybody_answers() {
 #[test]
 fn a_dead_line_is_told_from_one_blocked_server() {
     let mut facts = healthy();
-    facts.anchors[1].end = Connect::Refused;
+    facts.anchors[1].end = AnchorEnd::Refused;
     insta::assert_snapshot!(rows(&judge(&facts)[2..4]), @"
-    PASS anchor 1.1.1.1:443: connected in 9 ms
+    PASS anchor 1.1.1.1:443: it proved itself in 9 ms
     FAIL anchor 9.9.9.9:443: refused after 9 ms → A firewall may block it: open its port, or set other servers in probe.anchors.
     ");
     for answer in &mut facts.anchors {
-        answer.end = Connect::TimedOut;
+        answer.end = AnchorEnd::TimedOut;
     }
     facts.gateways[0].0 = Gateway::Silent;
     facts.system_dns = (Dns::Silent, asked(ProbeKind::SystemDns, "dl.example", "silent"));
-    facts.direct_dns[0].0 = Dns::Silent;
-    facts.portal = Some((Portal::NoAnswer, asked(ProbeKind::Portal, "check.example", "no_answer")));
+    facts.direct_dns[0].answer = Dns::Silent;
+    facts.portal = Some(page(Portal::NoAnswer, "no_answer"));
     insta::assert_snapshot!(rows(&judge(&facts)[2..]), @"
     FAIL anchor 1.1.1.1:443: no answer in 9 ms → If other programs get through by IPv4, a firewall blocks it; else the line is down.
     FAIL anchor 9.9.9.9:443: no answer in 9 ms → If other programs get through by IPv4, a firewall blocks it; else the line is down.
@@ -91,8 +115,9 @@ fn a_dead_line_is_told_from_one_blocked_server() {
 #[test]
 fn one_family_does_not_vouch_for_the_other() {
     let mut facts = healthy();
-    facts.links[1].1 = routed("eth0", Some("fe80::1"), false);
-    facts.anchors.push(connected("[2606:4700:4700::1111]:443", Connect::Unreachable));
+    let ipv4 = routed("eth0", Some("192.168.1.1"), false);
+    facts.paths = paths(ipv4, routed("eth0", Some("fe80::1"), false));
+    facts.anchors.push(ended("[2606:4700:4700::1111]:443", AnchorEnd::Unreachable));
     facts.gateways.push((Gateway::Silent, asked(ProbeKind::Gateway, "fe80::1", "silent")));
     let checks = judge(&facts);
     let of_ipv6: Vec<_> = [1, 4, 6].map(|row| checks[row].clone()).into();
@@ -106,7 +131,7 @@ fn one_family_does_not_vouch_for_the_other() {
 #[test]
 fn a_device_that_is_not_connected_fails_once_for_each_family() {
     let mut facts = healthy();
-    facts.links = vec![(Family::Ipv4, Link::NoCarrier), (Family::Ipv6, Link::NoCarrier)];
+    facts.paths = paths(Link::NoCarrier, Link::NoCarrier);
     facts.anchors.clear();
     facts.gateways.clear();
     insta::assert_snapshot!(rows(&judge(&facts)[..3]), @"
@@ -119,9 +144,9 @@ fn a_device_that_is_not_connected_fails_once_for_each_family() {
 #[test]
 fn a_router_that_never_answers_and_a_server_that_lies_are_worth_knowing() {
     let mut facts = healthy();
-    facts.links[0].1 = routed("wg0", None, true);
+    facts.paths = paths(routed("wg0", None, true), Link::NoAddress);
     facts.gateways[0].0 = Gateway::Silent;
-    facts.direct_dns[0] = (Dns::Lied, asked(ProbeKind::DirectDns, "192.168.1.1:53", "lied"));
+    facts.direct_dns[0] = from_server(Dns::Lied, "192.168.1.1:53", "lied");
     facts.portal = None;
     let checks = judge(&facts);
     let told: Vec<_> = [0, 4, 6, 7].map(|row| checks[row].clone()).into();
@@ -136,8 +161,7 @@ fn a_router_that_never_answers_and_a_server_that_lies_are_worth_knowing() {
 #[test]
 fn a_login_page_is_a_failure_even_when_connections_are_completed() {
     let mut facts = healthy();
-    let intercepted = asked(ProbeKind::Portal, "check.example", "intercepted");
-    facts.portal = Some((Portal::Intercepted, intercepted));
+    facts.portal = Some(page(Portal::Intercepted, "intercepted"));
     let checks = judge(&facts);
     insta::assert_snapshot!(rows(&checks[6..]), @"
     PASS name server 192.168.1.1:53: it answers in 12 ms
@@ -146,15 +170,69 @@ fn a_login_page_is_a_failure_even_when_connections_are_completed() {
 }
 
 #[test]
-fn the_name_of_the_cloud_is_looked_up_unless_it_is_an_address() {
-    let url = |text: &str| Some(text.parse::<Url>().expect("a URL"));
-    assert_eq!(
-        dns::name_to_ask(url("https://dl.example/api/ping").as_ref().and_then(Url::host_str)),
-        "dl.example"
-    );
-    assert_eq!(
-        dns::name_to_ask(url("http://127.0.0.1:8080/api/ping").as_ref().and_then(Url::host_str)),
-        dns::WELL_KNOWN
-    );
-    assert_eq!(dns::name_to_ask(None), dns::WELL_KNOWN);
+fn an_anchor_that_cannot_prove_itself_is_an_impostor_where_others_can() {
+    let mut facts = healthy();
+    facts.anchors[0].end = AnchorEnd::Unproved;
+    insta::assert_snapshot!(rows(&judge(&facts)[2..4]), @r#"
+    FAIL anchor 1.1.1.1:443: something answers in its place and cannot prove to be it → See what answers for this address here (a router that uses it itself, a proxy), or set another server in probe.anchors. One that has no certificate for its address is written "tcp://…".
+    PASS anchor 9.9.9.9:443: it proved itself in 9 ms
+    "#);
+}
+
+#[test]
+fn where_nothing_proves_itself_it_says_what_that_can_be() {
+    let mut facts = healthy();
+    for answer in &mut facts.anchors {
+        answer.end = AnchorEnd::Unproved;
+    }
+    insta::assert_snapshot!(rows(&judge(&facts)[2..5]), @r#"
+    WARN anchor 1.1.1.1:443: connected, and it proved nothing in 9 ms
+    WARN anchor 9.9.9.9:443: connected, and it proved nothing in 9 ms
+    WARN proof: connections are completed, and no anchor proves itself: a router or a proxy answers for them, or looks into TLS → If other programs get through, a proxy looks into TLS: name servers as "tcp://…" in probe.anchors. If none does, the line behind the box that answers is dead.
+    "#);
+    facts.no_roots = Some("No CA certificates were loaded from the system".to_owned());
+    insta::assert_snapshot!(rows(&judge(&facts)[4..5]), @"WARN proof: no certificate can be verified here (No CA certificates were loaded from the system), so a box on the way that answers for the anchors is taken for the internet → Install the package ca-certificates, or see what SSL_CERT_FILE names.");
+    for answer in &mut facts.anchors {
+        answer.end = AnchorEnd::Contact;
+    }
+    facts.wants_proof = false;
+    insta::assert_snapshot!(rows(&judge(&facts)[2..5]), @"
+    PASS anchor 1.1.1.1:443: connected in 9 ms, without proof
+    PASS anchor 9.9.9.9:443: connected in 9 ms, without proof
+    PASS router 192.168.1.1: it answers (refused)
+    ");
+}
+
+#[test]
+fn what_this_device_does_to_itself_is_not_the_lines() {
+    let mut facts = healthy();
+    facts.is_told = false;
+    facts.paths = paths(Link::Prohibited, Link::Unknown);
+    facts.anchors = vec![
+        ended("1.1.1.1:443", AnchorEnd::NotAsked(LocalFailure::NoDescriptors)),
+        ended("8.8.8.8:443", AnchorEnd::Forbidden),
+        ended("9.9.9.9:443", AnchorEnd::OnLink),
+        AnchorAnswer {
+            from: "192.168.1.1".parse().ok(),
+            ..ended("192.0.2.1:443", AnchorEnd::Unreachable)
+        },
+    ];
+    insta::assert_snapshot!(rows(&judge(&facts)[..7]), @r#"
+    FAIL route IPv4: a policy rule or route of this device forbids it → Look for "prohibit" in "ip rule" and "ip route".
+    WARN route IPv6: the system could not be asked for it → Run it again; if it stays so, see the log of the kernel ("dmesg").
+    WARN netlink: the kernel may not be asked for routes from here, so changes are noticed only every 5 s, and policy rules not at all → Allow AF_NETLINK in the sandbox (RestrictAddressFamilies= of the service).
+    FAIL anchor 1.1.1.1:443: it could not be asked: this device has no free file descriptors → Find the program that keeps so many files or connections open ("lsof"), or raise the limit (LimitNOFILE= of the service, fs.file-max).
+    FAIL anchor 8.8.8.8:443: this device itself forbids the connection → Allow it in the firewall of this device, or in the service's sandbox.
+    WARN anchor 9.9.9.9:443: no router is on the way to it, so it proves nothing about the internet → Set a server on the internet in probe.anchors.
+    FAIL anchor 192.0.2.1:443: there is no way to it, as told by 192.168.1.1 → If other programs get through by IPv4, a firewall blocks it; else the line is down.
+    "#);
+}
+
+#[test]
+fn a_page_of_the_routers_own_is_told_from_a_login_page() {
+    let mut facts = healthy();
+    let answer = page(Portal::Intercepted, "intercepted");
+    facts.portal = Some(PortalAnswer { from_router: true, ..answer });
+    let checks = judge(&facts);
+    insta::assert_snapshot!(rows(&checks[checks.len() - 1..]), @"FAIL login page: the router itself answered in the name of check.example → Open its page with a browser: it wants a login, or says what is wrong.");
 }

@@ -2,31 +2,111 @@
 
 use std::{
     fs,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::timeout};
+
+use crate::probe::{
+    Route,
+    link::{self, Path},
 };
 
 /// What every program asks (resolv.conf(5)); macOS keeps it up to date for the primary network
 /// service. Servers for single domains, as VPNs set them, are deliberately not looked at: what is of
 /// interest is who answers for the internet.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Whom systemd-resolved asks, for its stub on 127.0.0.53 only passes questions on.
+/// Whom systemd-resolved asks, for its stub only passes questions on.
 const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
 /// As many as the C library uses (`MAXNS`).
 const MOST: usize = 3;
+/// How long the files are waited for; a disk that hangs must not keep a question from being asked.
+const READ_WITHIN: Duration = Duration::from_millis(500);
 
-/// The name servers that are in use now, in the order in which they are asked, at most three; those
-/// behind a local stub where they are known, else the stub itself.
-///
-/// Reads a small local file at each call, because servers change with the network.
-pub fn servers() -> Vec<SocketAddr> {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let used = parse(&read(RESOLV_CONF));
-    if used.is_empty() || used.iter().any(|server| !server.ip().is_loopback()) {
+/// The name servers that this device uses, read anew at each asking because they change with the network.
+#[derive(Debug, Default)]
+pub struct Servers {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// As they were read last.
+    known: Vec<SocketAddr>,
+    /// Whether a thread is reading them.
+    is_reading: bool,
+}
+
+impl Servers {
+    /// The name servers that are in use now, in the order in which they are asked, at most three; those
+    /// behind systemd-resolved's stub where they are known, else the stub itself.
+    ///
+    /// The files are read on a thread of their own. While that hangs, these are the servers that were
+    /// known last.
+    pub async fn read(&self) -> Vec<SocketAddr> {
+        if !std::mem::replace(&mut lock(&self.shared).is_reading, true) {
+            let (done, is_done) = oneshot::channel();
+            let shared = Arc::clone(&self.shared);
+            let read = move || {
+                let known = servers();
+                *lock(&shared) = Shared { known, is_reading: false };
+                // Nobody waits for what took too long.
+                let _ = done.send(());
+            };
+            match std::thread::Builder::new().name("resolv.conf".to_owned()).spawn(read) {
+                Ok(_) => drop(timeout(READ_WITHIN, is_done).await),
+                Err(_) => lock(&self.shared).is_reading = false,
+            }
+        }
+        lock(&self.shared).known.clone()
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the files.
+fn servers() -> Vec<SocketAddr> {
+    let read = |path| parse(&fs::read_to_string(path).unwrap_or_default());
+    without_stub(read(RESOLV_CONF), || read(BEHIND_THE_STUB))
+}
+
+/// Puts in the place of systemd-resolved's stub those that it asks. A server of the user's own on another
+/// loopback address is left alone, also when systemd-resolved runs beside it.
+fn without_stub(
+    used: Vec<SocketAddr>,
+    behind: impl FnOnce() -> Vec<SocketAddr>,
+) -> Vec<SocketAddr> {
+    if !used.iter().any(|server| stub(server.ip())) {
         return used;
     }
-    let mut behind = parse(&read(BEHIND_THE_STUB));
-    behind.retain(|server| !server.ip().is_loopback());
-    if behind.is_empty() { used } else { behind }
+    let mut behind = behind();
+    behind.retain(|server| !stub(server.ip()));
+    if behind.is_empty() {
+        return used;
+    }
+    let mut servers: Vec<SocketAddr> = Vec::new();
+    for server in used {
+        let replaced = if stub(server.ip()) { behind.clone() } else { vec![server] };
+        servers.extend(replaced);
+    }
+    let mut seen = Vec::new();
+    servers.retain(|server| {
+        !seen.contains(server) && {
+            seen.push(*server);
+            true
+        }
+    });
+    servers.truncate(MOST);
+    servers
+}
+
+/// Whether an address is one on which systemd-resolved passes questions on (systemd-resolved.service(8)).
+fn stub(address: IpAddr) -> bool {
+    address == Ipv4Addr::new(127, 0, 0, 53) || address == Ipv4Addr::new(127, 0, 0, 54)
 }
 
 /// The `nameserver` lines of a resolv.conf.
@@ -62,34 +142,63 @@ fn interface_number(_name: &str) -> Option<u32> {
     None
 }
 
-/// Whether a name server belongs to the internet provider, so that its failure is the provider's.
-///
-/// 1. The router passes questions on to the provider's servers, as nearly all are set up: yes.
-/// 2. An address on this device (a stub whose upstream is not known) or a private one that is not
-///    the router's (a Pi-hole, a company's) is the user's own: no.
-/// 3. A well-known public service: no.
-/// 4. Any other public address came with the connection: yes. So is one from the range that
-///    providers share among customers (RFC 6598).
-pub fn resolver_is_providers(resolver: IpAddr, gateways: &[IpAddr]) -> bool {
-    let resolver = resolver.to_canonical();
-    if gateways.iter().any(|gateway| gateway.to_canonical() == resolver) {
-        return true;
-    }
-    !is_users_own(resolver)
-        && !PUBLIC.iter().any(|(prefix, bits)| contains(prefix, *bits, resolver))
+/// Whose a name server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The user's: this device, or another one in the own network beside the router.
+    User,
+    /// The internet provider's, or the router's, which passes questions on to those of the provider.
+    Provider,
+    /// A public name service's.
+    Public,
 }
 
-fn is_users_own(address: IpAddr) -> bool {
+/// Whose a name server is, by how it is reached now. `routes` are those of the anchors.
+pub fn owner_of(server: IpAddr, routes: &[&Route]) -> Owner {
+    owner(server, &link::path_to(server), link::is_router(server, routes))
+}
+
+/// Whose a name server is.
+///
+/// 1. One on this device, other than systemd-resolved's stub, is the user's. A stub whose servers are not
+///    known passes questions on to the router's or the provider's, as nearly all are set up.
+/// 2. The router's is the provider's: nearly all routers pass questions on to it.
+/// 3. A well-known public service is its own.
+/// 4. One that is reached without a router, or through a tunnel, is the user's (a Pi-hole, a company's).
+/// 5. Where the way does not tell, a private address is the user's. Every other came with the
+///    connection: providers have name servers at private addresses too.
+fn owner(server: IpAddr, path: &Path, is_router: bool) -> Owner {
+    let server = server.to_canonical();
+    if stub(server) {
+        return Owner::Provider;
+    }
+    if server.is_loopback() || server.is_unspecified() {
+        return Owner::User;
+    }
+    if is_router {
+        return Owner::Provider;
+    }
+    if PUBLIC.iter().any(|(prefix, bits)| contains(prefix, *bits, server)) {
+        return Owner::Public;
+    }
+    let is_users = match path.link.route() {
+        Some(route) => path.on_link || route.tunnel || is_link_local(server),
+        None => is_private(server),
+    };
+    if is_users { Owner::User } else { Owner::Provider }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.is_unspecified()
-        }
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -147,6 +256,7 @@ fn contains(prefix: &str, bits: u32, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Link;
 
     #[test]
     fn servers_are_read_as_the_c_library_reads_them() {
@@ -159,29 +269,69 @@ mod tests {
     }
 
     #[test]
-    fn the_routers_and_the_unknown_ones_are_the_providers() {
-        let gateways = ["192.168.1.1", "fe80::1"].map(|ip| ip.parse().expect("an address"));
-        for (resolver, expected) in [
-            ("192.168.1.1", true),
-            ("fe80::1", true),
-            ("::ffff:192.168.1.1", true),
-            ("192.168.1.5", false),
-            ("10.8.0.1", false),
-            ("127.0.0.53", false),
-            ("::1", false),
-            ("fd00::53", false),
-            ("fe80::2", false),
-            ("1.1.1.1", false),
-            ("8.8.4.4", false),
-            ("9.9.9.10", false),
-            ("2606:4700:4700::1001", false),
-            ("2001:4860:4860::8844", false),
-            ("100.64.0.1", true),
-            ("195.50.140.114", true),
-            ("2003:180:2:8000::53", true),
+    fn the_stub_is_replaced_by_those_it_asks_and_nothing_else_is() {
+        let list = |addresses: &[&str]| -> Vec<SocketAddr> {
+            addresses.iter().map(|text| address(text).expect("an address")).collect()
+        };
+        for (used, behind, expected) in [
+            (
+                &["127.0.0.53"][..],
+                &["192.168.1.1", "fe80::1%3"][..],
+                &["192.168.1.1", "fe80::1%3"][..],
+            ),
+            (&["127.0.0.53"], &[], &["127.0.0.53"]),
+            (&["127.0.0.53"], &["127.0.0.53"], &["127.0.0.53"]),
+            (&["127.0.0.53"], &["127.0.0.1"], &["127.0.0.1"]),
+            (&["127.0.0.1"], &["192.168.1.1"], &["127.0.0.1"]),
+            (&["127.0.0.54", "9.9.9.9"], &["9.9.9.9", "1.1.1.1"], &["9.9.9.9", "1.1.1.1"]),
+            (&["192.168.1.1"], &["10.0.0.1"], &["192.168.1.1"]),
+            (&[], &["10.0.0.1"], &[]),
         ] {
-            let address = resolver.parse().expect("an address");
-            assert_eq!(resolver_is_providers(address, &gateways), expected, "{resolver}");
+            assert_eq!(without_stub(list(used), || list(behind)), list(expected), "{used:?}");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_known_by_address_and_way() {
+        use Owner::{Provider, Public, User};
+        let routed = |gateway: Option<&str>, tunnel, on_link| Path {
+            link: Link::Routed(Route {
+                interface: "eth0".to_owned(),
+                index: 2,
+                source: None,
+                gateway: gateway.map(|gateway| gateway.parse().expect("an address")),
+                tunnel,
+            }),
+            on_link,
+        };
+        let beyond = routed(Some("192.168.1.1"), false, false);
+        let beside = routed(None, false, true);
+        let tunnel = routed(None, true, false);
+        let line = routed(None, false, false);
+        let nowhere = Path::from(Link::NoRoute);
+        for (server, path, is_router, expected) in [
+            ("192.168.1.1", &beside, true, Provider),
+            ("fe80::1", &beside, true, Provider),
+            ("192.168.1.5", &beside, false, User),
+            ("fd00::53", &beside, false, User),
+            ("127.0.0.1", &beside, false, User),
+            ("::1", &beside, false, User),
+            ("127.0.0.53", &beside, false, Provider),
+            ("10.8.0.1", &tunnel, false, User),
+            ("10.64.0.1", &line, false, Provider),
+            ("10.0.0.1", &beyond, false, Provider),
+            ("1.1.1.1", &beyond, false, Public),
+            ("8.8.4.4", &tunnel, false, Public),
+            ("9.9.9.10", &beyond, false, Public),
+            ("2606:4700:4700::1001", &beyond, false, Public),
+            ("100.64.0.1", &beyond, false, Provider),
+            ("195.50.140.114", &beyond, false, Provider),
+            ("2003:180:2:8000::53", &beyond, false, Provider),
+            ("192.168.1.5", &nowhere, false, User),
+            ("195.50.140.114", &nowhere, false, Provider),
+        ] {
+            let address = server.parse().expect("an address");
+            assert_eq!(owner(address, path, is_router), expected, "{server} {path:?}");
         }
     }
 

@@ -11,6 +11,9 @@ pub(super) struct State {
     pub(super) kind: Kind,
     /// Whether it is switched on and has a carrier.
     pub(super) running: bool,
+    /// Whether whom a packet is handed to is looked up by ARP or neighbour discovery; not on a
+    /// point-to-point line (PPP, a modem), where there is only the other end.
+    pub(super) resolves: bool,
     /// The bridge, bond or VRF that it is a port of.
     pub(super) master: Option<u32>,
     /// The families of which it has an address that reaches beyond the link.
@@ -88,7 +91,15 @@ mod tests {
 
     fn state(index: u32, kind: Kind, running: bool, families: &[Family]) -> State {
         let families = families.to_vec();
-        State { index, name: format!("if{index}"), kind, running, master: None, families }
+        State {
+            index,
+            name: format!("if{index}"),
+            kind,
+            running,
+            resolves: true,
+            master: None,
+            families,
+        }
     }
 
     fn port(index: u32, kind: Kind, running: bool, master: u32) -> State {

@@ -18,7 +18,9 @@ use netlink_packet_route::{
     address::{AddressMessage, AddressScope},
     link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage},
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
-    route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteType, RouteVia},
+    route::{
+        RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteType, RouteVia,
+    },
 };
 use rustix::{
     io::Errno,
@@ -30,7 +32,7 @@ use rustix::{
 use tokio::net::UnixDatagram;
 
 use super::{
-    Neighbour,
+    Neighbour, Path,
     judge::{self, Kind, State},
 };
 use crate::probe::{Family, Interface, Link, Route};
@@ -38,13 +40,19 @@ use crate::probe::{Family, Interface, Link, Route};
 /// The kernel splits long answers into pieces of at most this size (`NLMSG_GOODSIZE` and what
 /// libnetlink reads with).
 const BUFFER_BYTES: usize = 32 * 1024;
-/// Links, and the addresses and routes of both families (`RTMGRP_*`, rtnetlink(7)).
-const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/// Links, and the addresses, routes and policy rules of both families: `RTNLGRP_LINK`, `_IPV4_IFADDR`,
+/// `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE` and `_IPV6_RULE` of
+/// `<linux/rtnetlink.h>`, each as the bit of its number.
+const GROUPS: u32 = group(1) | group(5) | group(7) | group(8) | group(9) | group(11) | group(19);
 /// One address of each family that nobody has (RFC 5737, RFC 3849).
 const SOMEWHERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
 ];
+
+const fn group(number: u32) -> u32 {
+    1 << (number - 1)
+}
 
 /// The kernel's messages about changes.
 #[derive(Debug)]
@@ -74,53 +82,59 @@ impl Events {
     }
 }
 
-pub(super) fn link_to(anchor: IpAddr) -> io::Result<Link> {
-    let anchor = anchor.to_canonical();
-    let family = Family::of(anchor);
+pub(super) fn paths_to(addresses: &[IpAddr]) -> io::Result<Vec<Path>> {
     let states = interfaces()?;
-    let Some(found) = route(anchor, Look::Use)? else {
-        return Ok(judge::without_route(&states, family));
+    addresses.iter().map(|address| path_to(address.to_canonical(), &states)).collect()
+}
+
+fn path_to(anchor: IpAddr, states: &[State]) -> io::Result<Path> {
+    let family = Family::of(anchor);
+    let without_route = || Ok(judge::without_route(states, family).into());
+    let found = match route(anchor, Look::Use)? {
+        Lookup::Found(found) => found,
+        Lookup::Prohibited => return Ok(Link::Prohibited.into()),
+        Lookup::Nowhere => return without_route(),
     };
     let Some(state) = states.iter().find(|state| state.index == found.index) else {
         // It was unplugged between the two questions.
-        return Ok(judge::without_route(&states, family));
+        return without_route();
     };
-    let tunnel = state.is_tunnel(&states);
-    if tunnel && lines_beneath(&states, anchor)?.is_empty() {
+    let tunnel = state.is_tunnel(states);
+    if tunnel && lines_beneath(states, anchor)?.is_empty() {
         // A tunnel stays up when the cable is pulled from beneath it.
-        return Ok(judge::without_route(&states, family));
+        return without_route();
     }
-    if !tunnel && !state.has_carrier(&states) {
+    if !tunnel && !state.has_carrier(states) {
         // The kernel keeps the routes of an interface that has lost its carrier.
-        return Ok(Link::NoCarrier);
+        return Ok(Link::NoCarrier.into());
     }
     if found.source.is_some_and(|source| reach(source) < reach(anchor)) {
-        return Ok(Link::NoAddress);
+        return Ok(Link::NoAddress.into());
     }
-    Ok(Link::Routed(Route {
+    let on_link = found.gateway.is_none() && !tunnel && (state.resolves || is_connected(anchor)?);
+    let link = Link::Routed(Route {
         interface: state.name.clone(),
         index: found.index,
         source: found.source,
         gateway: found.gateway,
         tunnel,
-    }))
+    });
+    Ok(Path { link, on_link })
+}
+
+/// Whether the address lies in a network that the kernel itself knows to be connected, by an address of
+/// this device: the other end of a point-to-point line, and not what is beyond it.
+fn is_connected(address: IpAddr) -> io::Result<bool> {
+    Ok(match route(address, Look::Entry)? {
+        Lookup::Found(found) => found.is_kernels,
+        Lookup::Nowhere | Lookup::Prohibited => false,
+    })
 }
 
 pub(super) fn neighbour(gateway: IpAddr, index: u32) -> io::Result<Neighbour> {
-    let gateway = gateway.to_canonical();
-    let mut request = NeighbourMessage::default();
-    request.header.family = family_of(gateway);
-    request.header.ifindex = index;
     let mut found = Neighbour::Unknown;
-    ask(RouteNetlinkMessage::GetNeighbour(request), NLM_F_DUMP, |answer| {
-        let RouteNetlinkMessage::NewNeighbour(entry) = answer else { return };
-        let is_it = entry.header.ifindex == index
-            && entry.attributes.iter().any(|attribute| match attribute {
-                NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => gateway == *v4,
-                NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => gateway == *v6,
-                _ => false,
-            });
-        if is_it {
+    neighbours(gateway, index, |address, entry| {
+        if address == gateway.to_canonical() {
             found = match entry.header.state {
                 NeighbourState::Failed => Neighbour::Failed,
                 NeighbourState::Incomplete | NeighbourState::Probe => Neighbour::Asked,
@@ -132,7 +146,56 @@ pub(super) fn neighbour(gateway: IpAddr, index: u32) -> io::Result<Neighbour> {
     Ok(found)
 }
 
-pub(super) fn beneath(anchor: IpAddr) -> io::Result<Option<Interface>> {
+pub(super) fn same_neighbour(one: IpAddr, other: IpAddr, index: u32) -> io::Result<bool> {
+    let hardware = |wanted: IpAddr| -> io::Result<Option<Vec<u8>>> {
+        let mut found = None;
+        neighbours(wanted, index, |address, entry| {
+            if address == wanted.to_canonical() {
+                found = entry.attributes.iter().find_map(|attribute| match attribute {
+                    NeighbourAttribute::LinkLayerAddress(bytes) if !bytes.is_empty() => {
+                        Some(bytes.clone())
+                    }
+                    _ => None,
+                });
+            }
+        })?;
+        Ok(found)
+    };
+    Ok(match (hardware(one)?, hardware(other)?) {
+        (Some(one), Some(other)) => one == other,
+        _ => false,
+    })
+}
+
+/// Hands over the neighbours on one interface, of the family of `like`.
+fn neighbours(
+    like: IpAddr,
+    index: u32,
+    mut each: impl FnMut(IpAddr, &NeighbourMessage),
+) -> io::Result<()> {
+    let mut request = NeighbourMessage::default();
+    request.header.family = family_of(like.to_canonical());
+    request.header.ifindex = index;
+    ask(RouteNetlinkMessage::GetNeighbour(request), NLM_F_DUMP, |answer| {
+        let RouteNetlinkMessage::NewNeighbour(entry) = answer else { return };
+        if entry.header.ifindex != index {
+            return;
+        }
+        for attribute in &entry.attributes {
+            match attribute {
+                NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => {
+                    each((*v4).into(), &entry);
+                }
+                NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => {
+                    each((*v6).into(), &entry);
+                }
+                _ => {}
+            }
+        }
+    })
+}
+
+pub(super) fn underlay(anchor: IpAddr) -> io::Result<Option<Interface>> {
     let anchor = anchor.to_canonical();
     let states = interfaces()?;
     let mut best: Option<(u32, &State)> = None;
@@ -165,7 +228,10 @@ fn running_lines(states: &[State]) -> impl Iterator<Item = &State> {
 
 /// How much the kernel dislikes the route to `anchor` through one interface; `None` without one.
 fn metric_through(state: &State, anchor: IpAddr) -> io::Result<Option<u32>> {
-    Ok(route(anchor, Look::Through(state.index))?.map(|found| found.metric))
+    Ok(match route(anchor, Look::Through(state.index))? {
+        Lookup::Found(found) => Some(found.metric),
+        Lookup::Nowhere | Lookup::Prohibited => None,
+    })
 }
 
 /// How to look for a route.
@@ -176,6 +242,16 @@ enum Look {
     /// The entry of the tables that a socket bound to this interface would use. (Asked for its use,
     /// IPv4 would invent a neighbour on that interface where it knows no route.)
     Through(u32),
+    /// The entry of the tables that leads to it.
+    Entry,
+}
+
+/// What the kernel says to that.
+enum Lookup {
+    Found(Found),
+    Nowhere,
+    /// A policy rule or a route says "prohibit".
+    Prohibited,
 }
 
 struct Found {
@@ -183,10 +259,12 @@ struct Found {
     source: Option<IpAddr>,
     gateway: Option<IpAddr>,
     metric: u32,
+    /// The kernel made it for an address of this device.
+    is_kernels: bool,
 }
 
-/// Looks for the route to `anchor`; `None` when there is none.
-fn route(anchor: IpAddr, look: Look) -> io::Result<Option<Found>> {
+/// Looks for the route to `anchor`.
+fn route(anchor: IpAddr, look: Look) -> io::Result<Lookup> {
     let mut request = RouteMessage::default();
     request.header.address_family = family_of(anchor);
     request.header.destination_prefix_length = if anchor.is_ipv4() { 32 } else { 128 };
@@ -194,11 +272,13 @@ fn route(anchor: IpAddr, look: Look) -> io::Result<Option<Found>> {
         IpAddr::V4(v4) => RouteAddress::Inet(v4),
         IpAddr::V6(v6) => RouteAddress::Inet6(v6),
     }));
-    if let Look::Through(index) = look {
+    if !matches!(look, Look::Use) {
         request.header.flags |= RouteFlags::FibMatch;
+    }
+    if let Look::Through(index) = look {
         request.attributes.push(RouteAttribute::Oif(index));
     }
-    let mut found = None;
+    let mut found = Lookup::Nowhere;
     let asked = ask(RouteNetlinkMessage::GetRoute(request), 0, |answer| {
         if let RouteNetlinkMessage::NewRoute(message) = answer {
             found = read_route(&message);
@@ -206,33 +286,39 @@ fn route(anchor: IpAddr, look: Look) -> io::Result<Option<Found>> {
     });
     match asked {
         Ok(()) => Ok(found),
-        // "No such process", "invalid" and "not permitted" are what a missing, a "blackhole" and a
-        // "prohibit" route answer with.
+        // "No such process", "invalid" and "permission denied" are what a missing, a "blackhole" and a
+        // "prohibit" route or rule answer with.
         Err(error) => match Errno::from_io_error(&error) {
             Some(
                 Errno::NETUNREACH
                 | Errno::HOSTUNREACH
                 | Errno::SRCH
                 | Errno::INVAL
-                | Errno::ACCESS
                 | Errno::NETDOWN
                 | Errno::NODEV,
-            ) => Ok(None),
+            ) => Ok(Lookup::Nowhere),
+            Some(Errno::ACCESS) => Ok(Lookup::Prohibited),
             _ => Err(error),
         },
     }
 }
 
-fn read_route(message: &RouteMessage) -> Option<Found> {
+fn read_route(message: &RouteMessage) -> Lookup {
     // IPv6 answers with such a route instead of an error.
-    if matches!(
-        message.header.kind,
-        RouteType::Unreachable | RouteType::BlackHole | RouteType::Prohibit | RouteType::Throw
-    ) {
-        return None;
+    match message.header.kind {
+        RouteType::Unreachable | RouteType::BlackHole | RouteType::Throw => {
+            return Lookup::Nowhere;
+        }
+        RouteType::Prohibit => return Lookup::Prohibited,
+        _ => {}
     }
-    // IPv6's metric when none is given (IP6_RT_PRIO_USER); the kernel always names it.
-    let mut found = Found { index: 0, source: None, gateway: None, metric: 0 };
+    let mut found = Found {
+        index: 0,
+        source: None,
+        gateway: None,
+        metric: 0,
+        is_kernels: message.header.protocol == RouteProtocol::Kernel,
+    };
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Oif(index) => found.index = *index,
@@ -246,7 +332,7 @@ fn read_route(message: &RouteMessage) -> Option<Found> {
             _ => {}
         }
     }
-    Some(found)
+    Lookup::Found(found)
 }
 
 fn address(address: &RouteAddress) -> Option<IpAddr> {
@@ -294,6 +380,7 @@ fn read_link(message: &LinkMessage) -> State {
         kind: Kind::Line,
         // Up and running: Wi-Fi has a carrier before it is let in, and is "dormant" until then.
         running: flags.contains(LinkFlags::Up | LinkFlags::Running),
+        resolves: !flags.intersects(LinkFlags::Pointopoint | LinkFlags::Noarp),
         master: None,
         families: Vec::new(),
     };
@@ -432,8 +519,9 @@ mod tests {
     #[test]
     fn loopback_is_reached_by_loopback() {
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let Link::Routed(route) = link_to(loopback).expect("the kernel answers") else {
-            panic!("there is a route to loopback");
+        let paths = paths_to(&[loopback]).expect("the kernel answers");
+        let [Path { link: Link::Routed(route), .. }] = &*paths else {
+            panic!("there is a route to loopback: {paths:?}");
         };
         assert_eq!((&*route.interface, route.source), ("lo", Some(loopback)));
         assert_eq!((route.gateway, route.tunnel), (None, false));

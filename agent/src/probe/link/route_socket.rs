@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[cfg(target_os = "macos")]
-pub(super) use socket::{Events, beneath, link_to, neighbour};
+pub(super) use socket::{Events, neighbour, paths_to, same_neighbour, underlay};
 
 use crate::probe::Route;
 
@@ -187,6 +187,12 @@ fn is_line(name: &str) -> bool {
     matches!(kind, "en" | "ppp" | "pdp_ip" | "bond" | "vlan")
 }
 
+/// Whether there is only the other end, whose address nobody looks up.
+fn is_point_to_point(name: &str) -> bool {
+    let kind = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    matches!(kind, "ppp" | "pdp_ip")
+}
+
 /// Whether a message tells of a change that matters: not the answers to questions, and not what the
 /// kernel notes of every neighbour and host.
 fn tells_of_change(message: &[u8]) -> bool {
@@ -213,7 +219,10 @@ mod socket {
     use socket2::{Domain, Socket, Type};
     use tokio::net::UnixDatagram;
 
-    use super::{super::Neighbour, Reply, is_line, question, read_reply, tells_of_change};
+    use super::{
+        super::{Neighbour, Path},
+        Reply, is_line, is_point_to_point, question, read_reply, tells_of_change,
+    };
     use crate::probe::{Interface, Link};
 
     /// `PF_ROUTE` of `<sys/socket.h>`.
@@ -260,11 +269,24 @@ mod socket {
 
     const NO_BUFFERS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
 
-    pub(in super::super) fn link_to(anchor: IpAddr) -> io::Result<Link> {
-        Ok(match ask(anchor, None)? {
-            Reply::Found(route) => Link::Routed(route),
-            Reply::Nowhere => Link::NoRoute,
+    pub(in super::super) fn paths_to(addresses: &[IpAddr]) -> io::Result<Vec<Path>> {
+        addresses.iter().map(|address| path_to(*address)).collect()
+    }
+
+    fn path_to(address: IpAddr) -> io::Result<Path> {
+        Ok(match ask(address, None)? {
+            Reply::Found(route) => {
+                let is_neighbour = route.gateway.is_none() && !route.tunnel;
+                let on_link = is_neighbour && !is_point_to_point(&route.interface);
+                Path { link: Link::Routed(route), on_link }
+            }
+            Reply::Nowhere => Link::NoRoute.into(),
         })
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "the return type is that of the other systems")]
+    pub(in super::super) fn same_neighbour(_: IpAddr, _: IpAddr, _: u32) -> io::Result<bool> {
+        Ok(false)
     }
 
     // The return type is that of the other systems, which can fail.
@@ -273,7 +295,7 @@ mod socket {
         Ok(Neighbour::Unknown)
     }
 
-    pub(in super::super) fn beneath(anchor: IpAddr) -> io::Result<Option<Interface>> {
+    pub(in super::super) fn underlay(anchor: IpAddr) -> io::Result<Option<Interface>> {
         for index in 1..=MOST_INTERFACES {
             if let Reply::Found(route) = ask(anchor, Some(index))?
                 && is_line(&route.interface)
@@ -371,17 +393,19 @@ mod tests {
 
     #[test]
     fn names_tell_tunnels_from_lines() {
-        for (name, tunnel, line) in [
-            ("utun3", true, false),
-            ("ipsec0", true, false),
-            ("en0", false, true),
-            ("en11", false, true),
-            ("ppp0", false, true),
-            ("bridge0", false, false),
-            ("awdl0", false, false),
-            ("lo0", false, false),
+        for (name, tunnel, line, point_to_point) in [
+            ("utun3", true, false, false),
+            ("ipsec0", true, false, false),
+            ("en0", false, true, false),
+            ("en11", false, true, false),
+            ("ppp0", false, true, true),
+            ("pdp_ip0", false, true, true),
+            ("bridge0", false, false, false),
+            ("awdl0", false, false, false),
+            ("lo0", false, false, false),
         ] {
-            assert_eq!((is_tunnel(name), is_line(name)), (tunnel, line), "{name}");
+            let seen = (is_tunnel(name), is_line(name), is_point_to_point(name));
+            assert_eq!(seen, (tunnel, line, point_to_point), "{name}");
         }
     }
 

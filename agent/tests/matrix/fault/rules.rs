@@ -1,24 +1,64 @@
 //! The packet filter's rules that make faults.
 
-use super::Fault;
+use super::{Fault, device, impostors};
 use crate::play::{
-    addresses::{ALPHA, BETA, PORTAL_V4, PORTAL_V6, TUNNEL_PEER},
+    addresses::{ALPHA, ANCHORS, BETA, TUNNEL_PEER},
     house::House,
     namespace::Namespace,
+    portal,
 };
 
 impl Fault {
     /// Takes its rules away again: each fault has a table of its own.
-    pub(super) fn delete(self) -> String {
+    pub(super) fn delete(self) -> &'static str {
         match self {
-            Self::RouterDead => "delete table netdev fault".to_owned(),
-            Self::RouterDeaf => "delete table inet habit".to_owned(),
-            _ => "delete table inet fault".to_owned(),
+            Self::RouterDead => "delete table netdev fault",
+            Self::RouterDeaf => "delete table inet habit",
+            _ => "delete table inet fault",
         }
     }
 
-    /// The place whose packet filter does it, and its rules.
-    pub(super) fn rules(self, house: &House) -> (&Namespace, String) {
+    /// The places whose packet filters do it, and their rules.
+    pub(super) fn rules(self, house: &House) -> Vec<(&Namespace, String)> {
+        let silent_provider = (&house.isp, filter("fault", "forward", "drop"));
+        match self {
+            Self::RouterOwnsAnchor => {
+                vec![(&house.router, impostors::router_owns_anchor()), silent_provider]
+            }
+            Self::RouterSpeaksTls => {
+                vec![(&house.router, impostors::router_speaks_tls()), silent_provider]
+            }
+            Self::RouterPage => vec![(&house.router, impostors::router_page()), silent_provider],
+            Self::ProxyAccepts => vec![
+                (&house.router, impostors::proxy_accepts()),
+                // Names are answered from what the router remembers; here the way to the server stays open.
+                (
+                    &house.isp,
+                    filter(
+                        "fault",
+                        "forward",
+                        "iifname resolver accept\noifname resolver accept\ndrop",
+                    ),
+                ),
+            ],
+            Self::PortalSaysOk => {
+                vec![(&house.router, impostors::portal(portal::SHOWS))]
+            }
+            Self::WebForbidden => {
+                vec![(&house.router, impostors::web_forbidden())]
+            }
+            Self::ProxyOnly => {
+                vec![(&house.router, impostors::proxy_only())]
+            }
+            Self::FirewallRejects | Self::FirewallDrops | Self::KillSwitch => {
+                vec![(&house.device, device::firewall(self))]
+            }
+            _ => vec![self.own_rules(house)],
+        }
+    }
+
+    /// The one place whose packet filter does it, and its rules.
+    fn own_rules(self, house: &House) -> (&Namespace, String) {
         let forward = |rules: &str| filter("fault", "forward", rules);
         let input = |rules: &str| filter("fault", "input", rules);
         match self {
@@ -49,7 +89,24 @@ impl Fault {
                 ),
             ),
             Self::IspSilent => (&house.isp, forward("drop")),
-            Self::IspSilentFor(family) => (&house.isp, forward(&format!("meta nfproto {family} drop"))),
+            Self::IspSilentFor(family) => {
+                (&house.isp, forward(&format!("meta nfproto {family} drop")))
+            }
+            Self::SmallPacketsOnly => (&house.isp, forward("meta length > 500 drop")),
+            Self::OneAnchorDead => {
+                let [_, _, [v4, v6]] = ANCHORS;
+                (&house.isp, forward(&format!("ip daddr {v4} drop\nip6 daddr {v6} drop")))
+            }
+            Self::RouterNamesSilent => (
+                &house.router,
+                "table inet fault {
+                   chain in {
+                     type filter hook prerouting priority -150
+                     iifname lan fib daddr type local th dport 53 drop
+                   }
+                 }"
+                .to_owned(),
+            ),
             Self::IspRejects => (&house.isp, forward("reject with icmpx type admin-prohibited")),
             Self::RouterResets => {
                 (&house.router, forward("meta l4proto tcp reject with tcp reset\ndrop"))
@@ -58,39 +115,8 @@ impl Fault {
             Self::FirstNameServerSilent => {
                 (&house.resolver, input("meta nfproto ipv4 th dport 53 drop"))
             }
-            Self::Portal => (
-                &house.router,
-                format!(
-                    "table inet fault {{
-                       chain in {{
-                         type nat hook prerouting priority -110
-                         iifname lan fib daddr type local return
-                         iifname lan meta nfproto ipv4 tcp dport 80 dnat ip to {PORTAL_V4}
-                         iifname lan meta nfproto ipv6 tcp dport 80 dnat ip6 to {PORTAL_V6}
-                       }}
-                       chain forward {{
-                         type filter hook forward priority 0
-                         iifname lan oifname wan udp dport 53 accept
-                         iifname lan oifname wan drop
-                       }}
-                     }}"
-                ),
-            ),
-            Self::PortalAcceptsAll => (
-                &house.router,
-                format!(
-                    "table inet fault {{
-                       chain in {{
-                         type nat hook prerouting priority -110
-                         iifname lan fib daddr type local return
-                         iifname lan meta nfproto ipv4 tcp dport 80 dnat ip to {PORTAL_V4}
-                         iifname lan meta nfproto ipv6 tcp dport 80 dnat ip6 to {PORTAL_V6}
-                         iifname lan meta nfproto ipv4 meta l4proto tcp dnat ip to {PORTAL_V4}:443
-                         iifname lan meta nfproto ipv6 meta l4proto tcp dnat ip6 to [{PORTAL_V6}]:443
-                       }}
-                     }}"
-                ),
-            ),
+            Self::Portal => (&house.router, impostors::portal(80)),
+            Self::PortalAcceptsAll => (&house.router, impostors::portal_accepts_all()),
             Self::EndpointRefuses => {
                 (&house.endpoint, input("tcp dport 443 reject with tcp reset"))
             }
@@ -107,20 +133,14 @@ impl Fault {
                 );
                 (&house.isp, forward(&rules))
             }
-            Self::TunnelDead => (&house.isp, forward(&format!("ip daddr {TUNNEL_PEER} drop"))),
-            Self::CablePulled
-            | Self::NoAddress
-            | Self::NamesLie
-            | Self::EndpointNameGone
-            | Self::Endpoint(_)
-            | Self::EndpointShows(_)
-            | Self::Line(_) => unreachable!("{self:?} is not made by a packet filter"),
+            Self::TunnelDead(_) => (&house.isp, forward(&format!("ip daddr {TUNNEL_PEER} drop"))),
+            _ => unreachable!("{self:?} is not made by a packet filter"),
         }
     }
 }
 
 /// A table with one chain.
-fn filter(table: &str, hook: &str, rules: &str) -> String {
+pub(super) fn filter(table: &str, hook: &str, rules: &str) -> String {
     format!(
         "table inet {table} {{
            chain {hook} {{

@@ -4,18 +4,21 @@ use std::{process::Command, time::Duration};
 
 use ispmon_agent::{
     clock::{self, Stamp},
-    journal::{Entry, Record},
-    outage::{Cause, GapCause, Incident, Party, Scope},
+    journal::Entry,
+    outage::{Cause, GapCause, Party, Scope},
 };
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::play::{
-    agent::Settings,
     fault::Fault,
-    finding::{Expected, Finding, Measure, difference},
-    rows::{Play, Row},
+    finding::{Expected, Finding},
+    rows::{
+        Play, Row,
+        truth::{Truth, compare, moment, settling, until_ended},
+    },
+    settings::Settings,
     stage::{Run, Stage, gaps, stories},
 };
 
@@ -62,68 +65,6 @@ pub(super) fn rows() -> Vec<Row> {
 const HOURS_8: i64 = 8 * 3_600_000;
 const HOURS_3: i64 = 3 * 3_600_000;
 
-/// The settings of rows in which the line has to come up.
-fn settling(run: &Run) -> Settings {
-    Settings { settle: Duration::from_secs(if run.full { 60 } else { 20 }), ..Settings::default() }
-}
-
-fn moment(stamp: Stamp) -> Duration {
-    Duration::from_millis(stamp.boot_ms)
-}
-
-/// What is true of an outage that the row has made.
-struct Truth {
-    expected: Expected,
-    /// When it broke, when it could be found at the earliest, and when it was whole again.
-    broken: Duration,
-    findable: Duration,
-    whole: Duration,
-    /// How far the recorded start may be off.
-    start_limit: Duration,
-}
-
-impl Truth {
-    /// One that the provider made, and that could be found at once.
-    fn of_provider(broken: Duration, whole: Duration) -> Self {
-        let start_limit = Duration::from_secs(5);
-        Self { expected: PROVIDERS, broken, findable: broken, whole, start_limit }
-    }
-}
-
-const PROVIDERS: Expected =
-    Expected { cause: Cause::Isp, party: Some(Party::Provider), scope: Scope::Internet };
-
-/// Waits until the record has the end, and a little longer for what does not belong there.
-fn until_ended(stage: &mut Stage<'_>) -> Result<(), String> {
-    stage.until_incident("the record of the end", Duration::from_secs(20), |story| {
-        story.newest.ended.is_some()
-    })?;
-    stage.sleep(Duration::from_secs(4))
-}
-
-/// Compares the one outage in the record with the truth.
-fn compare(records: &[Record], truth: &Truth) -> Result<(Finding, Incident), String> {
-    let stories = stories(records);
-    let [story] = stories.as_slice() else {
-        return Err(format!("expected one incident, got {}", stories.len()));
-    };
-    let incident = story.newest.clone();
-    let (cause, party, scope) = (incident.cause, incident.party, incident.scope);
-    let mut finding = Finding {
-        expected: Some(truth.expected),
-        got: Some(Expected { cause, party, scope }),
-        ..Finding::default()
-    };
-    let found = difference(story.opened_at, truth.findable);
-    finding.detection = Measure::of(found, Duration::from_secs(10));
-    let start = difference(moment(incident.started), truth.broken);
-    finding.start = Measure::of(start, truth.start_limit);
-    if let Some(ended) = incident.ended {
-        finding.end = Measure::of(difference(moment(ended), truth.whole), Duration::from_secs(2));
-    }
-    Ok((finding, incident))
-}
-
 fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
     let settings = settling(run);
     let mut stage = Stage::build(run, name)?;
@@ -136,7 +77,7 @@ fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
     let whole = stage.repair(Fault::CablePulled)?;
     until_ended(&mut stage)?;
     let truth = Truth {
-        expected: Expected { cause: Cause::Link, party: Some(Party::Yours), ..PROVIDERS },
+        expected: Expected::new(Cause::Link, Some(Party::Yours), Scope::Internet),
         broken: started,
         // It may open when the line has had its time to come up, and not before.
         findable: started + settings.settle,

@@ -1,18 +1,23 @@
 //! Something breaks, is found and named, is repaired, and that is found too.
 
-mod list;
+mod build;
+mod device;
+mod endpoints;
+mod impostors;
+mod line;
+mod names;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use ispmon_agent::outage::Cause;
-
-pub(super) use list::rows;
+use ispmon_agent::outage::{Cause, Incident, Scope, Segment};
 
 use crate::play::{
-    agent::Settings,
     fault::Fault,
-    finding::{Expected, Finding, Measure, difference},
-    stage::{Run, Stage, Story, stories},
+    finding::{Expected, Finding, Measure, difference, scope_of},
+    rows::Row,
+    settings::Settings,
+    stage::{Run, Stage, Story, list, stories},
+    world::World,
 };
 
 /// What shows a failure first.
@@ -24,14 +29,19 @@ pub(crate) enum Witness {
     Beat,
     /// Two heartbeats that fail: it is found within 10 s of the second.
     TwoBeats,
+    /// The proof, the look-up or the page that an agent without heartbeats asks for once a minute: it is
+    /// found within 10 s of that.
+    Minute,
+    /// Three look-ups in a row that have ended in failure, which the system takes its time for.
+    LookUps,
 }
 
 /// A failure and what the record has to say of it.
 pub(crate) struct Failure {
     /// What has been so since before the start, and is no failure by itself.
     pub(crate) habit: Option<Fault>,
-    /// Whether the device's traffic goes through a tunnel.
-    pub(crate) tunnel: bool,
+    /// What is built into the world before the agent starts.
+    pub(crate) prepare: fn(&World) -> io::Result<()>,
     pub(crate) fault: Fault,
     pub(crate) expected: Expected,
     pub(crate) witness: Witness,
@@ -39,6 +49,8 @@ pub(crate) struct Failure {
     pub(crate) ends_with_beat: bool,
     /// The settings of `.ci/run`, and those in full.
     pub(crate) settings: fn(bool) -> Settings,
+    /// What else differs in the settings.
+    pub(crate) adjust: fn(&mut Settings),
     /// For how long it is broken at least: in `.ci/run`, and in full.
     pub(crate) lasts: [Duration; 2],
 }
@@ -46,21 +58,33 @@ pub(crate) struct Failure {
 /// How long it may take until an incident's end is recorded after the limits of its own measures, and
 /// how long the record is then watched for something that does not belong there.
 const LINGER: Duration = Duration::from_secs(4);
+/// How often an agent without heartbeats asks for proof.
+const MINUTE: Duration = Duration::from_mins(1);
+/// How long three look-ups take that each ask two name servers twice, for 5 s each, and what a heartbeat may
+/// wait before the first.
+const LOOK_UPS: Duration = Duration::from_secs(80);
+
+/// All rows of this kind, in the order of the table.
+pub(super) fn rows() -> Vec<Row> {
+    [line::rows(), names::rows(), impostors::rows(), device::rows(), endpoints::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
 
 impl Failure {
     pub(crate) fn play(&self, run: &Run, name: &str) -> Result<Finding, String> {
-        let settings = (self.settings)(run.full);
+        let mut settings = (self.settings)(run.full);
+        (self.adjust)(&mut settings);
         let mut stage = Stage::build(run, name)?;
-        if self.tunnel {
-            stage.world.insert_tunnel().map_err(|error| format!("the tunnel: {error}"))?;
-            stage.world.wait_until_working()?;
-        }
+        (self.prepare)(&stage.world).map_err(|error| format!("the row's own world: {error}"))?;
+        stage.world.wait_until_working()?;
         if let Some(habit) = self.habit {
             stage.accustom(habit)?;
         }
         stage.start(&settings)?;
         stage.wait_until_up()?;
-        if self.expected.cause == Cause::Clock {
+        if self.expected.cause == Cause::Clock.as_str() {
             // A device that has just started may still be learning the time.
             stage.sleep(settings.settle)?;
         }
@@ -75,28 +99,26 @@ impl Failure {
         let whole = stage.repair(self.fault)?;
         let closing = settings.heartbeat.mul_f64(1.1) + settings.timeout + Duration::from_secs(15);
         stage.until_incident("the record of the end", closing, |story| {
-            story.newest.ended.is_some() && story.newest.scope == self.expected.scope
+            story.newest.ended.is_some() && Expected::of(&story.newest).scope == self.expected.scope
         })?;
         stage.sleep(LINGER)?;
-        let first_beat =
-            stage.world.servers.endpoint.wait_for_beat(whole, settings.heartbeat.mul_f64(1.1));
+        let first_beat = self.ends_with_beat.then(|| {
+            stage.world.servers.endpoint.wait_for_beat(whole, settings.heartbeat.mul_f64(1.1))
+        });
         let failed_beats = failed_beats(&stage, broken);
         let stories = stories(&stage.finish()?);
 
         let mut finding = Finding { expected: Some(self.expected), ..Finding::default() };
         let [story] = stories.as_slice() else {
-            let all: Vec<_> = stories.iter().map(|story| story.newest.cause.as_str()).collect();
-            return Err(format!(
-                "expected one incident of {cause}, got {}: {all:?}",
-                stories.len()
-            ));
+            return Err(format!("expected one incident of {cause}, got {}", list(&stories)));
         };
-        self.fill(&mut finding, story);
         let (detected_from, limit) = match self.witness {
             Witness::Probes if settings.probe <= Duration::from_secs(1) => (Some(broken), 6),
             Witness::Probes => (Some(broken), 10),
             Witness::Beat => (failed_beats.first().copied(), 10),
             Witness::TwoBeats => (failed_beats.get(1).copied(), 10),
+            Witness::Minute => (Some(broken), 70),
+            Witness::LookUps => (Some(broken), LOOK_UPS.as_secs()),
         };
         match detected_from {
             Some(from) => {
@@ -118,33 +140,52 @@ impl Failure {
             Witness::Beat | Witness::TwoBeats => {
                 settings.probe.max(settings.heartbeat.mul_f64(1.1))
             }
+            Witness::Minute => MINUTE,
+            Witness::LookUps => settings.heartbeat.mul_f64(1.1),
         };
         finding.start = Measure::of(difference(at(story.newest.started), broken), rhythm);
-        self.measure_end(&mut finding, story, whole, first_beat.map(|beat| beat.at));
+        self.measure_end(&mut finding, story, whole, first_beat.flatten().map(|beat| beat.at));
+        self.fill(&mut finding, story, whole.saturating_sub(broken));
         finding.judge();
         Ok(finding)
     }
 
-    fn fill(&self, finding: &mut Finding, story: &Story) {
+    fn fill(&self, finding: &mut Finding, story: &Story, truth: Duration) {
         let incident = &story.newest;
-        finding.got =
-            Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
+        finding.got = Some(Expected::of(incident));
         if story.opened.cause != incident.cause {
             finding.notes.push(format!("opened as {}", story.opened.cause));
         }
         finding.require(!story.opened.evidence.is_empty(), || {
             "the opening record carries no evidence".to_owned()
         });
-        if !self.expected.cause.is_downtime() {
-            finding.require(incident.downtime_ms == 0, || {
-                format!("{} ms of downtime, but the internet was fine", incident.downtime_ms)
-            });
-        } else if let Some(ended) = incident.ended {
-            let length = difference(at(ended), at(incident.started));
-            let downtime = i64::try_from(incident.downtime_ms).unwrap_or(i64::MAX);
-            finding.require((length - downtime).abs() <= 1, || {
-                format!("{downtime} ms of downtime in an incident of {length} ms")
-            });
+        self.require_downtime(finding, incident, truth);
+    }
+
+    /// Requires that the downtime is that of the segments, and as long as the internet was down.
+    fn require_downtime(&self, finding: &mut Finding, incident: &Incident, truth: Duration) {
+        let recorded = incident.downtime();
+        match self.expected.scope {
+            // One family alone is told of apart.
+            Scope::Ipv4 | Scope::Ipv6 => {}
+            Scope::Internet => {
+                let down = incident.segments.iter().filter(|segment| {
+                    segment.cause.is_downtime() && scope_of(segment, incident) == Scope::Internet
+                });
+                let segments: Duration = down.map(Segment::length).sum();
+                finding.require(segments.abs_diff(recorded) <= Duration::from_millis(1), || {
+                    format!("{recorded:?} of downtime in segments of {segments:?}")
+                });
+                // Each end is as exact as it is measured, and the second family may fail a probe later.
+                let limit = finding.start.limit.unwrap_or(0) + finding.end.limit.unwrap_or(0);
+                let off = difference(truth, recorded).abs();
+                finding.require(off <= limit + 500, || {
+                    format!("{recorded:?} of downtime, but the internet was down for {truth:?}")
+                });
+            }
+            Scope::Heartbeat | Scope::Quality => finding.require(recorded.is_zero(), || {
+                format!("{recorded:?} of downtime, but the internet was fine")
+            }),
         }
     }
 
@@ -176,6 +217,8 @@ impl Failure {
             Witness::Probes => Duration::ZERO,
             Witness::Beat => beat,
             Witness::TwoBeats => 2 * beat,
+            Witness::Minute => MINUTE,
+            Witness::LookUps => LOOK_UPS,
         };
         beats + Duration::from_secs(20)
     }

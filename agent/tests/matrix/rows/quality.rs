@@ -9,16 +9,17 @@ use ispmon_agent::{
 };
 
 use crate::play::{
-    agent::{Settings, USER},
+    agent::USER,
     fault::Fault,
     finding::{Expected, Finding, Measure, difference},
     forwarder::Weather,
     rows::{Play, Row},
+    settings::Settings,
     stage::{Run, Stage, stories},
 };
 
 /// Decides which packets are lost.
-const SEED: u64 = 0x6973_706d_6f6e;
+pub(super) const SEED: u64 = 0x6973_706d_6f6e;
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
@@ -26,21 +27,21 @@ pub(super) fn rows() -> Vec<Row> {
             name: "loss",
             title: "30 % of the packets from the house are lost.",
             scaled: "a probe each second; the end is not waited for",
-            seconds: [110, 800],
+            seconds: [350, 800],
             play: Play::Own(loss),
         },
         Row {
             name: "slow",
             title: "The round trip takes 2 s, after a day of 20 ms.",
             scaled: "a probe each second; the end is not waited for",
-            seconds: [110, 800],
+            seconds: [350, 800],
             play: Play::Own(slow),
         },
         Row {
             name: "slower",
             title: "The round trip takes 400 ms, after a day of 20 ms.",
             scaled: "a probe each second; the end is not waited for",
-            seconds: [110, 800],
+            seconds: [350, 800],
             play: Play::Own(slower),
         },
     ]
@@ -90,15 +91,14 @@ fn bad_line(mut stage: Stage<'_>, weather: Weather) -> Result<Finding, String> {
         })?;
     }
     let stories = stories(&stage.finish()?);
-    let expected = Expected { cause: Cause::Degraded, party: None, scope: Scope::Quality };
+    let expected = Expected::new(Cause::Degraded, None, Scope::Quality);
     let mut finding = Finding { expected: Some(expected), ..Finding::default() };
     let [story] = stories.as_slice() else {
         let all: Vec<_> = stories.iter().map(|story| story.newest.cause.as_str()).collect();
         return Err(format!("expected one incident, got {all:?}"));
     };
     let incident = &story.newest;
-    finding.got =
-        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
+    finding.got = Some(Expected::of(incident));
     finding.detection = Measure { value: Some(difference(story.opened_at, bad)), limit: None };
     finding
         .require(incident.downtime_ms == 0, || format!("{} ms of downtime", incident.downtime_ms));

@@ -6,10 +6,10 @@ use ispmon_agent::{clock, journal::Record};
 use ispmon_wire::State;
 
 use crate::play::{
-    agent::Settings,
     fault::Fault,
-    finding::Finding,
+    finding::{Expected, Finding},
     rows::{Play, Row},
+    settings::Settings,
     stage::{Run, Stage, gaps, stories},
 };
 
@@ -21,6 +21,13 @@ pub(super) fn rows() -> Vec<Row> {
             scaled: "",
             seconds: [100, 100],
             play: Play::Own(anchors_blocked),
+        },
+        Row {
+            name: "ipv6-never",
+            title: "The router advertises IPv6 that has never worked.",
+            scaled: "",
+            seconds: [100, 100],
+            play: Play::Own(ipv6_never),
         },
         Row {
             name: "blip",
@@ -96,13 +103,22 @@ fn anchors_blocked(run: &Run, name: &str) -> Result<Finding, String> {
     Ok(finding)
 }
 
+fn ipv6_never(run: &Run, name: &str) -> Result<Finding, String> {
+    let mut stage = Stage::build(run, name)?;
+    stage.accustom(Fault::IspSilentFor("ipv6"))?;
+    stage.start(&Settings::default())?;
+    stage.wait_until_up()?;
+    stage.sleep(Duration::from_secs(80))?;
+    Ok(nothing(&stage.finish()?))
+}
+
 fn blip(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start(&Settings { probe: Duration::from_secs(1), ..Settings::default() })?;
     stage.wait_until_up()?;
     interrupt(&mut stage, Duration::from_secs(2))?;
     stage.sleep(Duration::from_secs(15))?;
-    let blips = blips(&stage)?;
+    let blips = stage.agent().blips()?;
     let mut finding = nothing(&stage.finish()?);
     finding.require(blips == 1, || format!("expected one blip, got {blips}"));
     Ok(finding)
@@ -117,7 +133,7 @@ fn flapping(run: &Run, name: &str) -> Result<Finding, String> {
         stage.sleep(Duration::from_secs(3))?;
     }
     stage.sleep(Duration::from_secs(10))?;
-    let blips = blips(&stage)?;
+    let blips = stage.agent().blips()?;
     let mut finding = nothing(&stage.finish()?);
     // Each interruption is one, whatever families it touches; one that hides between two probes, and
     // two that touch, may be missed.
@@ -211,25 +227,12 @@ fn interrupt(stage: &mut Stage<'_>, time: Duration) -> Result<(), String> {
     Ok(())
 }
 
-/// How many blips the status file counts.
-fn blips(stage: &Stage<'_>) -> Result<u64, String> {
-    let path = stage.agent().status();
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let status: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    status["blips"].as_u64().ok_or_else(|| "the status file counts no blips".to_owned())
-}
-
 /// Requires that the record tells of nothing.
 pub(super) fn nothing(records: &[Record]) -> Finding {
     let mut finding = Finding::default();
     for story in stories(records) {
         let incident = &story.newest;
-        finding.got = Some(crate::play::finding::Expected {
-            cause: incident.cause,
-            party: incident.party,
-            scope: incident.scope,
-        });
+        finding.got = Some(Expected::of(incident));
         let milliseconds = incident.downtime_ms;
         finding.notes.push(format!("{} with {milliseconds} ms of downtime", incident.cause));
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use ispmon_agent::outage::{Cause, Party, Scope};
 
 use crate::play::{
-    agent::Settings,
     fault::Fault,
     finding::{Expected, Finding, Measure, difference},
     rows::{Play, Row},
+    settings::Settings,
     stage::{Run, Stage, stories},
 };
 
@@ -47,8 +47,7 @@ fn unstable(run: &Run, name: &str) -> Result<Finding, String> {
         })?;
     }
     let stories = stories(&stage.finish()?);
-    let expected =
-        Expected { cause: Cause::Unstable, party: Some(Party::Provider), scope: Scope::Internet };
+    let expected = Expected::new(Cause::Unstable, Some(Party::Provider), Scope::Internet);
     let mut finding = Finding { expected: Some(expected), ..Finding::default() };
     let plain = stories.iter().filter(|story| story.newest.cause == Cause::Isp).count();
     let all: Vec<_> = stories.iter().map(|story| story.newest.cause.as_str()).collect();
@@ -57,8 +56,7 @@ fn unstable(run: &Run, name: &str) -> Result<Finding, String> {
         return Err(format!("no unstable incident, but {all:?}"));
     };
     let incident = &story.newest;
-    finding.got =
-        Some(Expected { cause: incident.cause, party: incident.party, scope: incident.scope });
+    finding.got = Some(Expected::of(incident));
     finding.require(plain <= 6 && stories.len() == plain + 1, || format!("recorded: {all:?}"));
     let first = first.expect("it failed at least once");
     finding.detection = Measure { value: Some(difference(story.opened_at, first)), limit: None };

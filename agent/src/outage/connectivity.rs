@@ -1,0 +1,581 @@
+//! Whether the internet can be reached: outages, of which at most one is open.
+//!
+//! | state | works | undecided | fails | gap |
+//! |---|---|---|---|---|
+//! | `Clear` | – | – | opens: `Failing`, the 6th in half an hour `Flapping` | – |
+//! | `Failing` | closes: `Clear` | waits | goes on; another cause or scope begins a segment | `Unverified` |
+//! | `Flapping`, failing | a good segment begins | waits | as `Failing` | `Unverified` |
+//! | `Flapping`, good | closes after 10 quiet minutes: `Clear` | waits | fails once more | `Unverified` |
+//! | `Unverified` | closes where it was last seen: `Clear` | waits | resumes: `Failing`, `Flapping` | stays |
+//!
+//! - One outage is one incident, whichever families it touches: one that returns before or fails after
+//!   the other begins a segment of scope `ipv4` or `ipv6`.
+//! - Another cause counts when it holds for three seconds, so that one lost answer does not cut the
+//!   incident to pieces; that there is no link is the kernel's word and counts at once.
+//! - Everything that worked between two failures separates them, also where it was noticed late.
+//! - `Unverified` was left open by a gap, or by an earlier run of the agent.
+
+use std::collections::VecDeque;
+
+use fastrand::Rng;
+
+use super::{
+    Cause, Gap, Incident, IncidentId, Observation, Party, Scope, Transition,
+    machine::MachineSettings,
+    open::{OpenIncident, Opening},
+};
+use crate::clock::Stamp;
+
+/// What families and names say together.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Condition {
+    /// Everything that is judged works.
+    Works,
+    /// Something may be failing, or may be about to return.
+    Undecided,
+    /// This fails.
+    Fails(Failure),
+}
+
+/// What fails at present.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Failure {
+    pub(super) cause: Cause,
+    pub(super) scope: Scope,
+    /// Since when all of it fails.
+    pub(super) since: Stamp,
+    /// One family failed before the other, alone.
+    pub(super) before: Option<(Scope, Stamp)>,
+    /// The last good answer before it.
+    pub(super) last_ok: Option<Stamp>,
+    pub(super) name_servers: Party,
+}
+
+impl Failure {
+    /// When its first part began.
+    pub(super) fn first(&self) -> Stamp {
+        self.before.map_or(self.since, |(_, at)| at)
+    }
+}
+
+/// How a failure goes on after a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterGap {
+    /// It is not known yet.
+    Unknown,
+    /// It has ended within the gap.
+    Over,
+    /// It still fails.
+    Fails(Cause),
+}
+
+/// What a step works with.
+pub(super) struct Step<'a> {
+    pub(super) now: Stamp,
+    /// Whether this step has brought evidence, and not only time.
+    pub(super) has_evidence: bool,
+    pub(super) random: &'a mut Rng,
+    /// What speaks for the failure, if there is one.
+    pub(super) evidence: Vec<Observation>,
+}
+
+/// The state; see the table of this module.
+#[derive(Clone, Debug)]
+enum State {
+    Clear,
+    Unverified(OpenIncident),
+    Failing(OpenIncident, OtherCause),
+    Flapping(OpenIncident, Phase),
+}
+
+/// A flapping connection fails, or has been good since then.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Failing(OtherCause),
+    Good(Stamp),
+}
+
+/// A cause that differs from the present one, and since when it is seen.
+type OtherCause = Option<(Cause, Stamp)>;
+
+/// The outages.
+#[derive(Debug)]
+pub(super) struct Connectivity {
+    settings: MachineSettings,
+    state: State,
+    /// When the last incidents began, the newest last: as many as make a flapping connection.
+    begun: VecDeque<Stamp>,
+    /// When the last incident ended; the next one cannot have begun before.
+    last_ended: Option<Stamp>,
+    /// When something has returned last since the incident opened.
+    returned: Option<Stamp>,
+    /// When the progress of a flapping connection was recorded last.
+    progressed: Option<Stamp>,
+}
+
+impl Connectivity {
+    pub(super) fn new(settings: MachineSettings, open: Option<OpenIncident>) -> Self {
+        Self {
+            settings,
+            state: open.map_or(State::Clear, State::Unverified),
+            begun: VecDeque::new(),
+            last_ended: None,
+            returned: None,
+            progressed: None,
+        }
+    }
+
+    pub(super) fn open(&self) -> Option<&OpenIncident> {
+        match &self.state {
+            State::Clear => None,
+            State::Unverified(open) | State::Failing(open, _) | State::Flapping(open, _) => {
+                Some(open)
+            }
+        }
+    }
+
+    /// Whether it fails at present, or did when it was monitored last.
+    pub(super) fn is_failing(&self) -> bool {
+        !matches!(self.state, State::Clear | State::Flapping(_, Phase::Good(_)))
+    }
+
+    /// The incident that a gap has left open, until it is known whether it goes on.
+    pub(super) fn unverified(&self) -> Option<&OpenIncident> {
+        match &self.state {
+            State::Unverified(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    /// Something that failed works again since `at`.
+    pub(super) fn note_return(&mut self, at: Stamp) {
+        self.returned = Some(self.returned.map_or(at, |known| known.latest(at)));
+    }
+
+    /// A gap is over.
+    pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
+        let (state, transition) = match std::mem::replace(&mut self.state, State::Clear) {
+            State::Clear => (State::Clear, None),
+            State::Unverified(mut open)
+            | State::Failing(mut open, _)
+            | State::Flapping(mut open, _) => {
+                open.unwatch(gap);
+                let transition = Transition::Progressed(open.snapshot());
+                (State::Unverified(open), Some(transition))
+            }
+        };
+        self.state = state;
+        self.returned = None;
+        transition
+    }
+
+    /// Whether what a gap left open goes on.
+    pub(super) fn after_gap(&mut self, after: AfterGap, now: Stamp) -> Vec<Transition> {
+        if self.unverified().is_none() {
+            return Vec::new();
+        }
+        let State::Unverified(mut open) = std::mem::replace(&mut self.state, State::Clear) else {
+            return Vec::new();
+        };
+        match after {
+            AfterGap::Unknown => {
+                self.state = State::Unverified(open);
+                Vec::new()
+            }
+            AfterGap::Over => vec![self.closed(open.close_unwatched())],
+            AfterGap::Fails(cause) => {
+                let scope = open.current_scope();
+                open.resume(cause, scope, now);
+                let transition = Transition::Changed(open.snapshot());
+                self.state = if open.is_flapping() {
+                    State::Flapping(open, Phase::Failing(None))
+                } else {
+                    State::Failing(open, None)
+                };
+                vec![transition]
+            }
+        }
+    }
+
+    /// The next state, and what changes; the table of this module in code.
+    pub(super) fn step(&mut self, condition: &Condition, step: &mut Step<'_>) -> Vec<Transition> {
+        let now = step.now;
+        let (state, transitions) =
+            match (std::mem::replace(&mut self.state, State::Clear), condition) {
+                (State::Clear, Condition::Fails(failure)) => return self.begin(failure, step),
+                (State::Clear, _) => (State::Clear, Vec::new()),
+                (State::Failing(open, _), Condition::Works) => return self.end(open, now),
+                (State::Flapping(open, Phase::Failing(_)), Condition::Works) => {
+                    self.rest(open, now)
+                }
+                (State::Flapping(open, Phase::Good(since)), Condition::Works) => {
+                    let quiet = self.settings.limits.unstable_quiet;
+                    if now.since(&since).is_some_and(|lasted| lasted >= quiet) {
+                        self.begun.clear();
+                        return vec![self.closed(open.close(since))];
+                    }
+                    (State::Flapping(open, Phase::Good(since)), Vec::new())
+                }
+                (State::Failing(open, other), Condition::Fails(failure)) => {
+                    if let Some(returned) = self.worked_before(&open, failure) {
+                        let mut transitions = vec![self.closed(open.close(returned))];
+                        transitions.extend(self.begin(failure, step));
+                        return transitions;
+                    }
+                    let (open, other, has_changed) = self.go_on(open, other, failure, step);
+                    let changed = has_changed.then(|| Transition::Changed(open.snapshot()));
+                    (State::Failing(open, other), changed.into_iter().collect())
+                }
+                (State::Flapping(mut open, Phase::Failing(other)), Condition::Fails(failure)) => {
+                    if let Some(returned) = self.worked_before(&open, failure) {
+                        open.change(Cause::Up, open.current_scope(), returned, now);
+                        self.fail_again(open, returned, failure, now)
+                    } else {
+                        let (open, other, has_changed) = self.go_on(open, other, failure, step);
+                        let progress = has_changed.then(|| self.progress(&open, now)).flatten();
+                        let transitions = progress.into_iter().collect();
+                        (State::Flapping(open, Phase::Failing(other)), transitions)
+                    }
+                }
+                (State::Flapping(open, Phase::Good(since)), Condition::Fails(failure)) => {
+                    self.fail_again(open, since, failure, now)
+                }
+                (state, _) => (state, Vec::new()),
+            };
+        self.state = state;
+        transitions
+    }
+
+    /// When everything worked between the present segment and this failure, if it did.
+    fn worked_before(&self, open: &OpenIncident, failure: &Failure) -> Option<Stamp> {
+        let returned = self.returned?;
+        let is_later = failure.first().boot_ms > returned.boot_ms;
+        (is_later && returned.is_at_or_after(open.current_since())).then_some(returned)
+    }
+
+    fn begin(&mut self, failure: &Failure, step: &mut Step<'_>) -> Vec<Transition> {
+        let now = step.now;
+        // One that ended in an earlier boot ended before.
+        let ended = self.last_ended.filter(|ended| ended.is_same_boot(now));
+        let not_before = |at: Stamp| ended.map_or(at, |ended| ended.latest(at));
+        let started = not_before(failure.first());
+        let last_ok = failure.last_ok.filter(|ok| started.is_at_or_after(*ok));
+        let is_flapping = self.count_opening(started);
+        let scope = failure.before.map_or(failure.scope, |(scope, _)| scope);
+        let opening = Opening {
+            id: IncidentId::new(now, step.random),
+            scope,
+            cause: failure.cause,
+            is_flapping,
+            name_servers: failure.name_servers,
+            started,
+            last_ok,
+            evidence: std::mem::take(&mut step.evidence),
+        };
+        let mut open = OpenIncident::open(opening, now);
+        open.change(failure.cause, failure.scope, not_before(failure.since), now);
+        self.returned = None;
+        self.progressed = None;
+        let opened = Transition::Opened(open.snapshot());
+        self.state = if is_flapping {
+            State::Flapping(open, Phase::Failing(None))
+        } else {
+            State::Failing(open, None)
+        };
+        vec![opened]
+    }
+
+    /// Counts an incident that begins, and tells whether it makes a flapping connection.
+    fn count_opening(&mut self, started: Stamp) -> bool {
+        let limits = self.settings.limits;
+        self.begun.push_back(started);
+        while self.begun.len() > limits.unstable_after {
+            self.begun.pop_front();
+        }
+        let first = self.begun.front().filter(|_| self.begun.len() == limits.unstable_after);
+        first.is_some_and(|first| {
+            started.since(first).is_some_and(|within| within <= limits.unstable_within)
+        })
+    }
+
+    /// It still fails, maybe with another cause or scope; tells whether that has changed.
+    fn go_on(
+        &self,
+        mut open: OpenIncident,
+        other: OtherCause,
+        failure: &Failure,
+        step: &Step<'_>,
+    ) -> (OpenIncident, OtherCause, bool) {
+        let now = step.now;
+        let (cause, scope) = (open.current_cause(), open.current_scope());
+        if failure.scope != scope {
+            let from = self.returned.map_or(failure.since, |at| at.latest(failure.since));
+            open.set_name_servers(failure.name_servers);
+            open.change(failure.cause, failure.scope, from, now);
+            return (open, None, true);
+        }
+        if failure.cause == cause {
+            if step.has_evidence {
+                open.extend(now);
+            }
+            return (open, None, false);
+        }
+        let seen = other.filter(|(other, _)| *other == failure.cause);
+        let since = seen.map_or(now, |(_, since)| since);
+        let holds = now.since(&since).unwrap_or_default();
+        if failure.cause != Cause::Link && holds < self.settings.limits.cause_holds {
+            if step.has_evidence {
+                open.extend(now);
+            }
+            return (open, Some((failure.cause, since)), false);
+        }
+        open.set_name_servers(failure.name_servers);
+        open.change(failure.cause, scope, since, now);
+        (open, None, true)
+    }
+
+    fn end(&mut self, open: OpenIncident, now: Stamp) -> Vec<Transition> {
+        let at = self.returned.unwrap_or(now);
+        vec![self.closed(open.close(at))]
+    }
+
+    fn closed(&mut self, incident: Incident) -> Transition {
+        self.state = State::Clear;
+        self.last_ended = incident.ended;
+        self.returned = None;
+        Transition::Closed(incident)
+    }
+
+    /// A flapping connection works again.
+    fn rest(&mut self, mut open: OpenIncident, now: Stamp) -> (State, Vec<Transition>) {
+        let at = self.returned.unwrap_or(now);
+        open.change(Cause::Up, open.current_scope(), at, now);
+        let progress = self.progress(&open, now);
+        (State::Flapping(open, Phase::Good(at)), progress.into_iter().collect())
+    }
+
+    /// A flapping connection fails once more, after it was good since `good_since`.
+    fn fail_again(
+        &mut self,
+        mut open: OpenIncident,
+        good_since: Stamp,
+        failure: &Failure,
+        now: Stamp,
+    ) -> (State, Vec<Transition>) {
+        let from = failure.first().latest(good_since);
+        let scope = failure.before.map_or(failure.scope, |(scope, _)| scope);
+        open.count_failure();
+        open.set_name_servers(failure.name_servers);
+        open.change(failure.cause, scope, from, now);
+        open.change(failure.cause, failure.scope, failure.since.latest(from), now);
+        self.returned = None;
+        let progress = self.progress(&open, now);
+        (State::Flapping(open, Phase::Failing(None)), progress.into_iter().collect())
+    }
+
+    /// Records how a flapping connection does, but not each time.
+    fn progress(&mut self, open: &OpenIncident, now: Stamp) -> Option<Transition> {
+        let every = self.settings.limits.progress_every;
+        let is_recent =
+            self.progressed.and_then(|at| now.since(&at)).is_some_and(|age| age < every);
+        if is_recent {
+            return None;
+        }
+        self.progressed = Some(now);
+        Some(Transition::Progressed(open.snapshot()))
+    }
+
+    /// When something is decided although nothing new is known.
+    pub(super) fn deadline(&self) -> Option<Stamp> {
+        match &self.state {
+            State::Flapping(_, Phase::Good(since)) => {
+                Some(since.later(self.settings.limits.unstable_quiet))
+            }
+            State::Failing(_, other) | State::Flapping(_, Phase::Failing(other)) => {
+                other.map(|(_, since)| since.later(self.settings.limits.cause_holds))
+            }
+            State::Clear | State::Unverified(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{clock::BootId, outage::GapCause};
+
+    fn at(seconds: u64) -> Stamp {
+        let boot_ms = seconds * 1_000;
+        Stamp { boot: BootId::UNKNOWN, boot_ms, wall: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    fn fails(scope: Scope, cause: Cause, since: u64) -> Condition {
+        let name_servers = Party::Provider;
+        let since = at(since);
+        Condition::Fails(Failure { cause, scope, since, before: None, last_ok: None, name_servers })
+    }
+
+    struct Story {
+        connectivity: Connectivity,
+        random: Rng,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            let connectivity = Connectivity::new(MachineSettings::default(), None);
+            Self { connectivity, random: Rng::with_seed(1) }
+        }
+
+        /// The condition at this second, and what changes.
+        fn at(&mut self, second: u64, condition: &Condition) -> Vec<Transition> {
+            let (now, random) = (at(second), &mut self.random);
+            let mut step = Step { now, has_evidence: true, random, evidence: Vec::new() };
+            self.connectivity.step(condition, &mut step)
+        }
+
+        fn gap(&mut self, from: u64, to: u64) {
+            self.connectivity.gap(&Gap {
+                id: IncidentId::new(at(from), &mut self.random),
+                cause: GapCause::Suspended,
+                started: at(from),
+                ended: at(to),
+                uncertain_s: 0,
+                reason: None,
+            });
+        }
+
+        /// Fails from `second` on for so many seconds.
+        fn outage(&mut self, second: u64, lasts: u64) -> Vec<Transition> {
+            let mut all = self.at(second + 4, &fails(Scope::Internet, Cause::Isp, second));
+            self.connectivity.note_return(at(second + lasts));
+            all.extend(self.at(second + lasts + 1, &Condition::Works));
+            all
+        }
+    }
+
+    fn closed(transitions: &[Transition]) -> &Incident {
+        match transitions {
+            [.., Transition::Closed(incident)] => incident,
+            other => panic!("it should end with a close: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_outage_opens_and_closes() {
+        let mut story = Story::new();
+        assert_eq!(story.at(1, &Condition::Works), []);
+        assert_eq!(story.at(2, &Condition::Undecided), []);
+        let transitions = story.outage(10, 60);
+        let incident = closed(&transitions);
+        assert_eq!((incident.started, incident.ended), (at(10), Some(at(70))));
+        assert_eq!((incident.downtime_ms, incident.party), (60_000, Some(Party::Provider)));
+    }
+
+    #[test]
+    fn a_family_that_returns_first_begins_a_segment() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+        story.connectivity.note_return(at(60));
+        let changed = story.at(61, &fails(Scope::Ipv4, Cause::Isp, 10));
+        assert!(matches!(changed.as_slice(), [Transition::Changed(_)]), "{changed:?}");
+        story.connectivity.note_return(at(90));
+        let transitions = story.at(91, &Condition::Works);
+        let incident = closed(&transitions);
+        assert_eq!((incident.downtime_ms, incident.one_family_ms), (50_000, 30_000));
+        assert_eq!(incident.scope, Scope::Internet);
+    }
+
+    #[test]
+    fn a_family_that_fails_later_widens_the_incident() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Ipv6, Cause::Isp, 10));
+        story.at(44, &fails(Scope::Internet, Cause::Isp, 40));
+        story.connectivity.note_return(at(90));
+        let transitions = story.at(91, &Condition::Works);
+        let incident = closed(&transitions);
+        assert_eq!((incident.started, incident.scope), (at(10), Scope::Internet));
+        assert_eq!((incident.downtime_ms, incident.one_family_ms), (50_000, 30_000));
+    }
+
+    #[test]
+    fn what_worked_between_two_failures_separates_them() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Ipv6, Cause::Isp, 10));
+        story.connectivity.note_return(at(30));
+        story.at(31, &Condition::Undecided);
+        let transitions = story.at(36, &fails(Scope::Ipv4, Cause::Isp, 32));
+        let [Transition::Closed(first), Transition::Opened(second)] = transitions.as_slice() else {
+            panic!("{transitions:?}")
+        };
+        assert_eq!((first.ended, second.started), (Some(at(30)), at(32)));
+    }
+
+    #[test]
+    fn another_cause_must_hold() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+        assert_eq!(story.at(20, &fails(Scope::Internet, Cause::Gateway, 10)), []);
+        assert_eq!(story.at(21, &fails(Scope::Internet, Cause::Isp, 10)), []);
+        assert_eq!(story.at(30, &fails(Scope::Internet, Cause::Gateway, 10)), []);
+        assert_eq!(story.at(33, &fails(Scope::Internet, Cause::Gateway, 10)).len(), 1);
+        assert_eq!(story.at(40, &fails(Scope::Internet, Cause::Link, 10)).len(), 1);
+        story.connectivity.note_return(at(50));
+        let transitions = story.at(51, &Condition::Works);
+        let causes: Vec<_> = closed(&transitions).segments.iter().map(|s| s.cause).collect();
+        assert_eq!(causes, [Cause::Isp, Cause::Gateway, Cause::Link]);
+    }
+
+    #[test]
+    fn the_sixth_in_half_an_hour_flaps_until_ten_quiet_minutes() {
+        let mut story = Story::new();
+        for number in 0..5 {
+            closed(&story.outage(number * 120, 7));
+        }
+        let transitions = story.outage(600, 7);
+        assert!(matches!(
+            transitions.as_slice(),
+            [Transition::Opened(_), Transition::Progressed(_)]
+        ));
+        story.outage(720, 7);
+        assert_eq!(story.at(1_326, &Condition::Works), []);
+        let transitions = story.at(1_327, &Condition::Works);
+        let incident = closed(&transitions);
+        assert_eq!((incident.cause, incident.failures), (Cause::Unstable, 2));
+        assert_eq!((incident.downtime_ms, incident.ended), (14_000, Some(at(727))));
+        assert_eq!(incident.party, Some(Party::Provider));
+    }
+
+    #[test]
+    fn a_gap_leaves_an_outage_unverified() {
+        for (after, ended, downtime) in
+            [(AfterGap::Over, 20, 10_000), (AfterGap::Fails(Cause::Isp), 110, 10_000 + 10_000)]
+        {
+            let mut story = Story::new();
+            story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+            story.at(20, &fails(Scope::Internet, Cause::Isp, 10));
+            story.gap(20, 100);
+            assert_eq!(story.connectivity.after_gap(AfterGap::Unknown, at(101)), []);
+            let mut transitions = story.connectivity.after_gap(after, at(102));
+            if after != AfterGap::Over {
+                story.connectivity.note_return(at(110));
+                transitions = story.at(111, &Condition::Works);
+            }
+            let incident = closed(&transitions);
+            assert_eq!((incident.ended, incident.downtime_ms), (Some(at(ended)), downtime));
+        }
+    }
+
+    #[test]
+    fn time_that_passes_without_evidence_is_no_downtime() {
+        let mut story = Story::new();
+        story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
+        let condition = fails(Scope::Internet, Cause::Isp, 10);
+        let random = &mut story.random;
+        let mut step = Step { now: at(90), has_evidence: false, random, evidence: Vec::new() };
+        story.connectivity.step(&condition, &mut step);
+        let open = story.connectivity.open().expect("it is open");
+        assert_eq!(open.snapshot().downtime(), Duration::from_secs(4));
+    }
+}

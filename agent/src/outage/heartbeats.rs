@@ -1,0 +1,282 @@
+//! Whether heartbeats get through while the internet works: the incidents of scope `heartbeat`.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::{
+    BeatOutcome, Cause, Gap, IncidentId, Observation, Party, ProbeKind, Scope, Transition,
+    family::OPEN_AFTER,
+    machine::MachineSettings,
+    names::Names,
+    open::{OpenIncident, Opening},
+    verdict::{Facts, HeartbeatFault, verdict},
+};
+use crate::{clock::Stamp, probe::Family};
+
+/// How many heartbeats in a row must have failed before `endpoint` opens.
+const FAILURES_TO_AGREE: u32 = 2;
+/// How many refusals in a row make `credentials` out of `endpoint`, if they last long enough too.
+const REFUSALS_TO_AGREE: u32 = 5;
+/// How long `endpoint` waits for a look-up after the first heartbeat that failed: glibc may take twice
+/// five seconds, and an endpoint that is called broken for a moment is a false incident.
+const NAMES_WAIT: Duration = Duration::from_secs(12);
+
+/// The incidents of the heartbeats.
+#[derive(Debug)]
+pub(super) struct Heartbeats {
+    settings: MachineSettings,
+    open: Option<OpenIncident>,
+    failing: Option<Failing>,
+    last_delivered: Option<Stamp>,
+    is_clock_implausible: bool,
+    /// When connectivity failed last: what was sent before failed for that.
+    excused_until: Option<Stamp>,
+    /// Since when everything is monitored without a gap.
+    monitored_since: Stamp,
+    /// A clock may be wrong until then: many devices learn the time only after they start.
+    clock_grace: Stamp,
+}
+
+/// Heartbeats that failed in a row.
+#[derive(Clone, Debug)]
+struct Failing {
+    since: Stamp,
+    newest_started: Stamp,
+    newest: BeatOutcome,
+    count: u32,
+    refusals: u32,
+    refused_since: Option<Stamp>,
+    newest_finished: Stamp,
+    evidence: Vec<Observation>,
+}
+
+/// What is known of everything that heartbeats need.
+pub(super) struct Connection<'a> {
+    /// Whether all families that are judged work, nothing is in doubt, and no outage is open.
+    pub(super) is_fine: bool,
+    /// The last good answer.
+    pub(super) last_ok: Option<Stamp>,
+    pub(super) names: &'a Names,
+}
+
+impl Heartbeats {
+    pub(super) fn new(settings: MachineSettings, open: Option<OpenIncident>, now: Stamp) -> Self {
+        Self {
+            settings,
+            open,
+            failing: None,
+            last_delivered: None,
+            is_clock_implausible: false,
+            excused_until: None,
+            monitored_since: now,
+            clock_grace: now.later(settings.settle),
+        }
+    }
+
+    pub(super) fn set_settle(&mut self, settle: Duration) {
+        self.settings.settle = settle;
+    }
+
+    pub(super) fn open(&self) -> Option<&OpenIncident> {
+        self.open.as_ref()
+    }
+
+    /// Whether the clock keeps certificates from being valid.
+    pub(super) fn is_clock_wrong(&self) -> bool {
+        let failing = self.failing.as_ref();
+        self.is_clock_implausible || failing.is_some_and(|failing| failing.newest.hints_at_clock())
+    }
+
+    pub(super) fn clock_implausible(&mut self, is_implausible: bool) {
+        self.is_clock_implausible = is_implausible;
+    }
+
+    /// A gap is over. What is open is recorded as far as it was seen.
+    pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
+        self.failing = None;
+        self.monitored_since = gap.ended;
+        self.clock_grace = gap.ended.later(self.settings.settle);
+        let open = self.open.as_mut()?;
+        open.unwatch(gap);
+        Some(Transition::Progressed(open.snapshot()))
+    }
+
+    /// A heartbeat has ended.
+    pub(super) fn ended(
+        &mut self,
+        started: Stamp,
+        finished: Stamp,
+        family: Option<Family>,
+        outcome: BeatOutcome,
+        now: Stamp,
+    ) -> Vec<Transition> {
+        if outcome == BeatOutcome::Delivered {
+            self.failing = None;
+            self.last_delivered = Some(finished);
+            return self.close(finished);
+        }
+        // It was under way in a gap, when another one was delivered, or when anchors failed.
+        let is_unmonitored = !started.is_at_or_after(self.monitored_since);
+        let mut late = [self.last_delivered, self.excused_until].into_iter().flatten();
+        if is_unmonitored || self.open.is_none() && late.any(|at| at.is_at_or_after(started)) {
+            return Vec::new();
+        }
+        let failing = self.failing.get_or_insert_with(|| Failing {
+            since: started,
+            newest_started: started,
+            newest: outcome,
+            count: 0,
+            refusals: 0,
+            refused_since: None,
+            newest_finished: finished,
+            evidence: Vec::new(),
+        });
+        failing.count += 1;
+        failing.newest = outcome;
+        failing.newest_started = started;
+        failing.newest_finished = finished;
+        if outcome.refuses_device() {
+            failing.refusals += 1;
+            failing.refused_since.get_or_insert(started);
+        } else {
+            failing.refusals = 0;
+            failing.refused_since = None;
+        }
+        if failing.evidence.len() == FAILURES_TO_AGREE as usize {
+            failing.evidence.remove(0);
+        }
+        failing.evidence.push(Observation {
+            probe: ProbeKind::Heartbeat,
+            target: "heartbeat".to_owned(),
+            family,
+            answer: outcome.word(),
+            ms: finished.since(&started).map(|took| took.as_millis() as u64),
+            at: started,
+        });
+        match &mut self.open {
+            // After a gap the first heartbeat decides.
+            Some(open) if open.is_unwatched() => {
+                let cause = open.current_cause();
+                open.resume(cause, Scope::Heartbeat, now);
+                vec![Transition::Changed(open.snapshot())]
+            }
+            Some(open) => {
+                open.extend(now);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// The internet was down since `started`. What heartbeats do from then on is explained by that, and
+    /// so may be what they did before: an incident of theirs ends here, and one begins anew if they
+    /// still fail when the internet is back. So no time belongs to two incidents.
+    pub(super) fn outage_opened(&mut self, started: Stamp) -> Vec<Transition> {
+        let at = self.open.as_ref().map(|open| open.not_before(started));
+        at.map(|at| self.close(at)).unwrap_or_default()
+    }
+
+    /// Anchors fail: what heartbeats do meanwhile is excused.
+    pub(super) fn excuse(&mut self, now: Stamp) {
+        self.excused_until = Some(now);
+        if self.open.is_none() {
+            self.failing = None;
+        }
+    }
+
+    /// The internet is back: only what heartbeats do from now on counts.
+    pub(super) fn outage_closed(&mut self) {
+        self.failing = None;
+    }
+
+    fn close(&mut self, at: Stamp) -> Vec<Transition> {
+        self.open.take().map(|open| Transition::Closed(open.close(at))).into_iter().collect()
+    }
+
+    /// Draws the conclusions while nothing is wrong with the connection.
+    pub(super) fn decide(
+        &mut self,
+        connection: &Connection<'_>,
+        now: Stamp,
+        random: &mut Rng,
+    ) -> Vec<Transition> {
+        let Some(failing) = &self.failing else { return Vec::new() };
+        // The connection must have worked while the newest one was under way, or after.
+        let worked = connection.last_ok.is_some_and(|ok| ok.is_at_or_after(failing.newest_started));
+        if !connection.is_fine || !worked {
+            return Vec::new();
+        }
+        let Some(facts) = self.facts(failing, connection.names, now) else { return Vec::new() };
+        let cause = verdict(&facts);
+        match &mut self.open {
+            Some(open) if open.is_unwatched() || open.current_cause() == cause => Vec::new(),
+            Some(open) => {
+                if let (Cause::Credentials, Some(since)) = (cause, failing.refused_since) {
+                    open.relabel(cause, since, now);
+                } else {
+                    open.change(cause, Scope::Heartbeat, failing.newest_started, now);
+                }
+                vec![Transition::Changed(open.snapshot())]
+            }
+            None => {
+                let open = OpenIncident::open(
+                    Opening {
+                        id: IncidentId::new(now, random),
+                        scope: Scope::Heartbeat,
+                        cause,
+                        is_flapping: false,
+                        name_servers: Party::Other,
+                        started: failing.since,
+                        last_ok: self.last_delivered,
+                        evidence: failing.evidence.clone(),
+                    },
+                    now,
+                );
+                let opened = Transition::Opened(open.snapshot());
+                self.open = Some(open);
+                vec![opened]
+            }
+        }
+    }
+
+    /// Why heartbeats fail, once it is certain enough.
+    ///
+    /// 1. A certificate that is not valid yet, or a clock that cannot be right: `clock`, at once, but
+    ///    not while a device that has just started may still be learning the time.
+    /// 2. The same refusal of this device five times in a row and for ten minutes: `credentials`.
+    /// 3. Two heartbeats failed, the first four seconds ago or more, and names can be looked up, or no
+    ///    look-up has failed in twelve seconds: `endpoint`.
+    fn facts(&self, failing: &Failing, names: &Names, now: Stamp) -> Option<Facts> {
+        let facts = Facts { anchors_alive: true, ..Facts::default() };
+        if self.is_clock_wrong() {
+            let is_certain = now.is_at_or_after(self.clock_grace);
+            return is_certain.then_some(Facts { clock: true, ..facts });
+        }
+        let refused_long = failing
+            .refused_since
+            .and_then(|since| failing.newest_finished.since(&since))
+            .is_some_and(|lasted| lasted >= self.settings.limits.credentials_after);
+        if failing.refusals >= REFUSALS_TO_AGREE && refused_long {
+            return Some(Facts { heartbeat: Some(HeartbeatFault::Credentials), ..facts });
+        }
+        let lasted = now.since(&failing.since).unwrap_or_default();
+        let are_names_fine = !names.is_doubted() && names.failing_since().is_none();
+        let is_certain = failing.count >= FAILURES_TO_AGREE
+            && lasted >= OPEN_AFTER
+            && (are_names_fine || lasted >= NAMES_WAIT && !names.has_failed());
+        (is_certain || self.open.is_some())
+            .then_some(Facts { heartbeat: Some(HeartbeatFault::Endpoint), ..facts })
+    }
+
+    pub(super) fn deadlines(&self) -> Vec<Stamp> {
+        match &self.failing {
+            Some(failing) if self.open.is_none() => vec![
+                failing.since.later(OPEN_AFTER),
+                failing.since.later(NAMES_WAIT),
+                self.clock_grace,
+            ],
+            _ => Vec::new(),
+        }
+    }
+}

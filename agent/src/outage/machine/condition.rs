@@ -1,0 +1,251 @@
+//! What families and names say together: which families count, and what fails.
+
+use super::Machine;
+use crate::{
+    clock::Stamp,
+    outage::{
+        Cause, Observation, Scope,
+        connectivity::{AfterGap, Condition, Failure},
+        family::FamilyTrack,
+        verdict::{Facts, combined_cause, verdict},
+    },
+    probe::{Family, PerFamily, Portal},
+};
+
+impl Machine {
+    /// The families by which the internet is judged.
+    ///
+    /// 1. IPv4 wherever it has a route. IPv6 where it has a route and has had proof on this network,
+    ///    because many routers advertise IPv6 that never works; or where it is the only one.
+    /// 2. A family that has lost its way to send on a network that the device is still on.
+    /// 3. Where none has a way to send: IPv4, or IPv6 where no anchor is of IPv4.
+    pub(super) fn judged(&self) -> PerFamily<bool> {
+        let routed = PerFamily::from_fn(|family| self.families[family].is_routed());
+        let proved = PerFamily::from_fn(|family| {
+            self.networks.has_proved_family(self.families[family].network())
+        });
+        let lost = PerFamily::from_fn(|family| {
+            let other = self.families[family.other()].network();
+            self.families[family].has_lost_its_route(other)
+        });
+        let mut judged = PerFamily {
+            ipv4: routed.ipv4 || lost.ipv4 && (proved.ipv4 || !routed.ipv6),
+            ipv6: routed.ipv6 && (proved.ipv6 || !routed.ipv4) || lost.ipv6 && proved.ipv6,
+        };
+        if !judged.ipv4 && !judged.ipv6 {
+            let has_ipv4 = self.families.ipv4.link().is_some();
+            judged.ipv4 = has_ipv4;
+            judged.ipv6 = !has_ipv4 && self.families.ipv6.link().is_some();
+        }
+        judged
+    }
+
+    pub(super) fn judged_families(&self) -> Vec<Family> {
+        let judged = self.judged();
+        Family::BOTH.into_iter().filter(|family| judged[*family]).collect()
+    }
+
+    fn judged_tracks(&self) -> Vec<&FamilyTrack> {
+        self.judged_families().into_iter().map(|family| &self.families[family]).collect()
+    }
+
+    /// Whether a family that is judged works.
+    pub(super) fn is_one_up(&self) -> bool {
+        self.judged_tracks().iter().any(|track| track.is_up())
+    }
+
+    /// The latest good answer.
+    pub(super) fn last_ok(&self) -> Option<Stamp> {
+        self.families.iter().filter_map(|(_, track)| track.last_ok()).reduce(Stamp::latest)
+    }
+
+    /// Whether the whole internet is down at present; one family alone leaves the other one's quality.
+    pub(super) fn is_internet_down(&self) -> bool {
+        let scope = self.connectivity.open().map(|open| open.current_scope());
+        self.connectivity.is_failing() && scope == Some(Scope::Internet)
+    }
+
+    /// Whether everything that is judged works for certain, and no outage is open.
+    pub(super) fn is_fine(&self) -> bool {
+        let judged = self.judged_tracks();
+        !self.connectivity.is_failing()
+            && !judged.is_empty()
+            && judged.iter().all(|track| track.is_up())
+    }
+
+    /// Whether anchors fail at present, so that heartbeats may fail for that.
+    pub(super) fn is_excused(&self) -> bool {
+        let judged = self.judged_tracks();
+        !judged.is_empty() && judged.iter().all(|track| track.excuses_heartbeats())
+    }
+
+    /// Whether a family that is up must prove itself, because the other one has begun to fail: what
+    /// answers in anybody's name may answer for both.
+    pub(super) fn must_verify(&self, family: Family) -> bool {
+        let (track, other) = (&self.families[family], &self.families[family.other()]);
+        let judged = self.judged();
+        if !(track.is_up() && judged[family] && judged[family.other()]) {
+            return false;
+        }
+        let fails = other.is_down() || other.is_failing();
+        let since = other.failing_since().filter(|_| fails && !other.is_cut());
+        since.is_some_and(|since| !track.is_verified_since(since, self.decides_by_contact(family)))
+    }
+
+    /// What families and names say together at `now`.
+    ///
+    /// A family that is about to be decided keeps everything as it is, so that two families that fail
+    /// or return together do so in one step; each round that ends decides it.
+    pub(super) fn condition(&self, now: Stamp) -> Condition {
+        let judged = self.judged_tracks();
+        let down: Vec<_> = judged.iter().filter(|track| track.is_down()).copied().collect();
+        let is_one_up = judged.iter().any(|track| track.is_up());
+        let is_moving = judged.iter().any(|track| {
+            track.is_failing() || track.is_returning() || self.must_verify(track.family)
+        });
+        let is_open = self.connectivity.is_failing();
+        if down.is_empty() {
+            let is_decided = judged.iter().all(|track| track.is_up());
+            return match self.names.failing_since() {
+                Some(since) if is_one_up && !self.heartbeats.is_clock_wrong() => {
+                    self.names_fail(since)
+                }
+                _ if !is_one_up => Condition::Undecided,
+                // Until it is known that names can be looked up, an outage is not over.
+                _ if is_open && (!is_decided || self.names.has_failed()) => Condition::Undecided,
+                _ => Condition::Works,
+            };
+        }
+        if is_moving {
+            return Condition::Undecided;
+        }
+        let scope = match down.as_slice() {
+            [one] if judged.len() > 1 => one.family.into(),
+            _ => Scope::Internet,
+        };
+        let mut since: Vec<_> = down
+            .iter()
+            .filter_map(|track| {
+                track.failing_since().map(|since| (Scope::from(track.family), since))
+            })
+            .collect();
+        since.sort_by_key(|(_, since)| since.boot_ms);
+        let first = since.first().copied();
+        let last = since.last().map_or(now, |(_, since)| *since);
+        let last_ok = down.iter().filter_map(|track| track.last_ok()).reduce(Stamp::latest);
+        let causes = down.iter().map(|track| verdict(&self.facts(track, now)));
+        Condition::Fails(Failure {
+            cause: combined_cause(causes),
+            scope,
+            since: last,
+            before: first.filter(|(_, first)| first.boot_ms < last.boot_ms),
+            last_ok,
+            name_servers: self.names.party(),
+        })
+    }
+
+    fn names_fail(&self, since: Stamp) -> Condition {
+        Condition::Fails(Failure {
+            cause: Cause::Dns,
+            scope: Scope::Internet,
+            since,
+            before: None,
+            last_ok: self.names.last_ok(),
+            name_servers: self.names.party(),
+        })
+    }
+
+    /// What is known of a family that is down.
+    fn facts(&self, track: &FamilyTrack, now: Stamp) -> Facts {
+        let since = track.failing_since().unwrap_or(now);
+        let other = &self.families[track.family.other()];
+        let network = track.network();
+        Facts {
+            link: track.link().cloned(),
+            forbidden: track.is_forbidden(),
+            gateway: track.gateway(since, now),
+            gateway_answered_before: self.networks.has_router_answered(network),
+            opened: self.connectivity.is_failing(),
+            alive_underlay: track.is_underlay_alive(since)
+                || !other.is_tunnelled() && other.is_up(),
+            portal: self.is_captive(track, since),
+            ..Facts::default()
+        }
+    }
+
+    /// Whether a login page answers in the internet's place. The router's own page on a network that has
+    /// worked without a login says that its line is down.
+    fn is_captive(&self, track: &FamilyTrack, since: Stamp) -> bool {
+        self.portal.as_ref().is_some_and(|page| {
+            let has_worked = self.networks.has_proved_family(track.network());
+            page.answer == Portal::Intercepted
+                && page.observation.at.is_at_or_after(since)
+                && !(page.from_router && has_worked)
+        })
+    }
+
+    /// Everything that was asked at `since` or later and speaks for a failure of this scope.
+    pub(super) fn evidence(&self, scope: Scope, since: Stamp) -> Vec<Observation> {
+        let tracks = self.judged_tracks().into_iter().filter(|track| scope.covers(track.family));
+        let portal = self.portal.iter().map(|page| page.observation.clone());
+        let portal = portal.filter(|seen| seen.at.is_at_or_after(since));
+        let names = self.names.evidence(since);
+        tracks.flat_map(|track| track.evidence(since)).chain(portal).chain(names).collect()
+    }
+
+    /// Whether what a gap left open goes on: the first round of a family of its scope decides, or
+    /// the first answer of the names where these had failed.
+    pub(super) fn after_gap(&self, now: Stamp) -> AfterGap {
+        let Some(open) = self.connectivity.unverified() else { return AfterGap::Unknown };
+        let cause = open.current_cause();
+        // The good part of a flapping connection is over; what breaks it now shows with the next round.
+        let cause = if cause.is_downtime() { cause } else { Cause::Isp };
+        let scope = open.current_scope();
+        let concerned: Vec<_> = Family::BOTH
+            .into_iter()
+            .filter(|family| scope.covers(*family))
+            .map(|family| &self.families[family])
+            .collect();
+        if concerned.iter().any(|track| track.is_up()) {
+            let is_over = cause != Cause::Dns || self.names.last_ok().is_some();
+            return match is_over {
+                true => AfterGap::Over,
+                false if self.names.has_failed() => AfterGap::Fails(cause),
+                false => AfterGap::Unknown,
+            };
+        }
+        let is_settled =
+            concerned.iter().all(|track| track.ripe_at().is_none_or(|at| now.is_at_or_after(at)));
+        let routed: Vec<_> = concerned.iter().filter(|track| track.is_routed()).collect();
+        let have_all_failed = !routed.is_empty() && routed.iter().all(|track| track.has_failed());
+        let is_no_way = routed.is_empty() && concerned.iter().any(|track| track.is_cut());
+        // Families without anchors are not asked any more.
+        let is_unasked = is_settled && concerned.iter().all(|track| track.link().is_none());
+        if !(have_all_failed || is_settled && is_no_way || is_unasked) {
+            return AfterGap::Unknown;
+        }
+        let is_other_up = self.families.iter().any(|(_, track)| track.is_up());
+        if is_unasked || is_no_way && is_other_up {
+            // It woke in another network, which does not have that family and is not judged by it.
+            return AfterGap::Over;
+        }
+        AfterGap::Fails(cause)
+    }
+
+    /// Has the families of what goes on after a gap be down at once.
+    pub(super) fn resume_failing(&mut self) {
+        let Some(open) = self.connectivity.unverified() else { return };
+        let (scope, cause) = (open.current_scope(), open.current_cause());
+        if cause == Cause::Dns {
+            return;
+        }
+        let any_routed =
+            self.families.iter().any(|(family, track)| scope.covers(family) && track.is_routed());
+        for (family, track) in &mut self.families {
+            let is_concerned = scope.covers(family) && track.link().is_some();
+            if is_concerned && (track.is_routed() || !any_routed) {
+                track.resume_failing();
+            }
+        }
+    }
+}

@@ -1,0 +1,598 @@
+//! Whether names can be looked up.
+//!
+//! | state | doubt | look-up ended | name servers asked | proof |
+//! |---|---|---|---|---|
+//! | `Fine` | `Doubt` | good: – ; failed: `Doubt` | answered: – ; failed: `Doubt` | – |
+//! | `Doubt` | – | good, and the servers do not lie: `Fine`; failed: counted, then `Failing` | counted, then `Failing` | `Fine` |
+//! | `Failing` | – | two good in a row: `Fine` | two answered in a row: `Fine`, unless the stub is broken | `Fine` |
+//!
+//! *Doubt* is raised by a failed heartbeat or look-up. From it, `Failing` needs that no look-up of the
+//! system has succeeded since, and
+//!
+//! - that every configured server failed three times in a row over at least six seconds, when asked
+//!   directly; or
+//! - where a server does answer: that three look-ups of the system in a row have *ended* in failure
+//!   (glibc needs five seconds for each server and attempt), while no probe was lost. Then the stub
+//!   between is broken, which is the user's. A line that loses packets is no failure of name servers.
+
+use std::time::Duration;
+
+use super::{Observation, Party};
+use crate::{
+    clock::Stamp,
+    probe::{Dns, ServerAnswer},
+};
+
+/// How many times in a row servers or look-ups must have failed.
+const FAILURES_TO_AGREE: u32 = 3;
+/// Over which time the servers must have failed, from the first question to the last answer.
+const FAILURES_OVER: Duration = Duration::from_secs(6);
+/// How many answers in a row show that names can be looked up again.
+const ANSWERS_TO_AGREE: u32 = 2;
+/// How late the system may learn that its name servers are back: glibc asks again only after 5 s
+/// (resolv.conf(5)), and the answer may take a second.
+const SYSTEM_LAGS: Duration = Duration::from_secs(6);
+/// A probe that was lost so recently shows a line that loses packets.
+const LOSSY_FOR: Duration = Duration::from_secs(30);
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    Servers,
+    Stub,
+}
+
+/// The state; see the table of this module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Fine,
+    Doubt {
+        since: Stamp,
+        servers: Run,
+        lookups: Run,
+        has_server_answered: bool,
+        /// A look-up has succeeded; whether that was the truth the servers must tell.
+        is_lookup_good: bool,
+    },
+    Failing {
+        broken: Broken,
+        since: Stamp,
+        servers: Run,
+        lookups: Run,
+    },
+}
+
+/// The last answers of one kind that agree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Run {
+    count: u32,
+    /// When the first was asked and answered.
+    first: Option<(Stamp, Stamp)>,
+    /// When the last was answered.
+    last: Option<Stamp>,
+}
+
+impl Run {
+    /// A run of one.
+    fn of(asked: Stamp, answered: Stamp) -> Self {
+        let mut run = Self::default();
+        run.count(asked, answered);
+        run
+    }
+
+    fn count(&mut self, asked: Stamp, answered: Stamp) {
+        self.count += 1;
+        self.first.get_or_insert((asked, answered));
+        self.last = Some(answered);
+    }
+
+    fn lasted(&self) -> Duration {
+        let first = self.first.map(|(asked, _)| asked);
+        first.zip(self.last).and_then(|(first, last)| last.since(&first)).unwrap_or_default()
+    }
+}
+
+/// What changes whether names can be looked up.
+#[derive(Clone, Copy, Debug)]
+enum Signal {
+    Doubted { sent: Stamp },
+    Lookup { asked: Stamp, answered: Stamp, is_good: bool },
+    Servers { asked: Stamp, answered: Stamp, is_good: bool },
+    Proved { started: Stamp, finished: Stamp },
+}
+
+/// What is known of the names.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    state: State,
+    /// Nothing may fail before that: a name server may start later than the agent.
+    grace_until: Stamp,
+    /// What was asked before this says nothing.
+    epoch: Stamp,
+    /// When names were looked up last, or a heartbeat proved that they were.
+    last_ok: Option<Stamp>,
+    /// When a probe was lost last.
+    lost: Option<Stamp>,
+    /// The servers give one address for every name.
+    lies: bool,
+    party: Party,
+    /// When the servers were asked last.
+    servers_asked: Option<Stamp>,
+    lookup: Option<Observation>,
+    servers: Vec<Observation>,
+}
+
+impl Names {
+    pub(super) fn new(now: Stamp, grace: Duration) -> Self {
+        Self {
+            state: State::Fine,
+            grace_until: now.later(grace),
+            epoch: now,
+            last_ok: None,
+            lost: None,
+            lies: false,
+            party: Party::Provider,
+            servers_asked: None,
+            lookup: None,
+            servers: Vec::new(),
+        }
+    }
+
+    /// Nothing is known any more: the agent has started, or a gap is over.
+    pub(super) fn restart(&mut self, now: Stamp, grace: Duration) {
+        let party = self.party;
+        *self = Self { party, ..Self::new(now, grace) };
+    }
+
+    /// A link has come up: name servers may need as long as everything else.
+    pub(super) fn link_up(&mut self, now: Stamp, grace: Duration) {
+        if self.grace_until.is_at_or_after(now) || matches!(self.state, State::Failing { .. }) {
+            return;
+        }
+        self.grace_until = now.later(grace);
+    }
+
+    /// Whose the name servers are, or the stub when that is what is broken.
+    pub(super) fn party(&self) -> Party {
+        match self.state {
+            State::Failing { broken: Broken::Stub, .. } => Party::Yours,
+            _ => self.party,
+        }
+    }
+
+    /// Since when names cannot be looked up.
+    pub(super) fn failing_since(&self) -> Option<Stamp> {
+        match self.state {
+            State::Failing { since, .. } => Some(since),
+            State::Fine | State::Doubt { .. } => None,
+        }
+    }
+
+    pub(super) fn last_ok(&self) -> Option<Stamp> {
+        self.last_ok
+    }
+
+    /// Whether it is not decided whether names can be looked up.
+    pub(super) fn is_doubted(&self) -> bool {
+        matches!(self.state, State::Doubt { .. })
+    }
+
+    /// Whether something has failed that was asked since the doubt began.
+    pub(super) fn has_failed(&self) -> bool {
+        match self.state {
+            State::Fine => false,
+            State::Doubt { servers, lookups, .. } => servers.count > 0 || lookups.count > 0,
+            State::Failing { .. } => true,
+        }
+    }
+
+    /// Everything that was asked at `since` or later.
+    pub(super) fn evidence(&self, since: Stamp) -> impl Iterator<Item = Observation> {
+        let all = self.lookup.iter().chain(&self.servers);
+        all.filter(move |seen| seen.at.is_at_or_after(since)).cloned()
+    }
+
+    /// Something failed that was sent at `sent` and needs names: a heartbeat.
+    pub(super) fn doubted(&mut self, sent: Stamp) {
+        if sent.is_at_or_after(self.epoch) {
+            self.step(Signal::Doubted { sent });
+        }
+    }
+
+    /// A scheduled probe was lost.
+    pub(super) fn lost_probe(&mut self, sent: Stamp) {
+        self.lost = Some(sent);
+    }
+
+    /// The internet was down, and works again since `at`: what was asked before says nothing.
+    pub(super) fn connectivity_returned(&mut self, at: Stamp) {
+        self.epoch = self.epoch.latest(at);
+        match &mut self.state {
+            State::Fine => {}
+            State::Doubt { since, servers, lookups, .. } => {
+                *since = since.latest(at);
+                (*servers, *lookups) = (Run::default(), Run::default());
+            }
+            State::Failing { servers, lookups, .. } => {
+                (*servers, *lookups) = (Run::default(), Run::default());
+            }
+        }
+    }
+
+    /// What fails until `now` has another reason.
+    pub(super) fn disregard(&mut self, now: Stamp) {
+        self.epoch = self.epoch.latest(now);
+        if self.is_doubted() {
+            self.state = State::Fine;
+        }
+    }
+
+    /// A look-up of the system has ended; returns since when names can be looked up again, if that
+    /// shows it.
+    pub(super) fn lookup_ended(&mut self, answer: Dns, observation: Observation) -> Option<Stamp> {
+        let (asked, answered) = (observation.at, observation.answered());
+        let is_good = match answer {
+            Dns::Answered => !self.lies,
+            Dns::Silent | Dns::Failed | Dns::Lied => false,
+            Dns::NotAsked => return None,
+        };
+        if !asked.is_at_or_after(self.epoch) && !is_good {
+            return None;
+        }
+        self.lookup = Some(observation);
+        if is_good {
+            self.last_ok = Some(answered);
+        }
+        self.step(Signal::Lookup { asked, answered, is_good })
+    }
+
+    /// The name servers were asked; returns since when names can be looked up again, if that shows it.
+    pub(super) fn servers_asked(
+        &mut self,
+        asked: Stamp,
+        answers: &[ServerAnswer],
+        party: Party,
+    ) -> Option<Stamp> {
+        if !asked.is_at_or_after(self.epoch) {
+            return None;
+        }
+        self.servers_asked = Some(asked);
+        if answers.is_empty() {
+            // Nobody is there to contradict the system.
+            if let State::Doubt { is_lookup_good: true, .. } = self.state {
+                self.state = State::Fine;
+            }
+            return None;
+        }
+        let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
+        self.lies = !is_good && answers.iter().any(|server| server.answer == Dns::Lied);
+        self.servers = answers.iter().map(|server| server.observation.clone()).collect();
+        if is_good && self.lookup.is_none() {
+            // Where one name server is set, nobody asks the system.
+            self.last_ok = Some(asked);
+        }
+        // A broken server is named; once they answer again it is late to look whose they were.
+        if !matches!(self.state, State::Failing { .. }) {
+            self.party = party;
+        }
+        let good = answers.iter().filter(|server| server.answer == Dns::Answered);
+        let ends = good.map(|server| server.observation.answered()).reduce(Stamp::earliest);
+        let all = answers.iter().map(|server| server.observation.answered());
+        let answered = ends.or(all.reduce(Stamp::latest)).unwrap_or(asked);
+        self.step(Signal::Servers { asked, answered, is_good })
+    }
+
+    /// A heartbeat to a name proved that it was looked up; returns since when that works again.
+    pub(super) fn proved(&mut self, started: Stamp, finished: Stamp) -> Option<Stamp> {
+        self.last_ok = Some(finished);
+        self.step(Signal::Proved { started, finished })
+    }
+
+    /// The next state; the table of this module in code.
+    fn step(&mut self, signal: Signal) -> Option<Stamp> {
+        let mut returned = None;
+        self.state = match (self.state, signal) {
+            (State::Fine, Signal::Doubted { sent }) => {
+                Self::doubt(sent, Run::default(), Run::default())
+            }
+            (State::Fine, Signal::Lookup { asked, answered, is_good: false }) => {
+                Self::doubt(asked, Run::default(), Run::of(asked, answered))
+            }
+            (State::Fine, Signal::Servers { asked, answered, is_good: false }) => {
+                Self::doubt(asked, Run::of(asked, answered), Run::default())
+            }
+            (
+                State::Doubt { since, servers, lookups, has_server_answered, .. },
+                Signal::Lookup { answered, is_good: true, .. },
+            ) if answered.is_at_or_after(since) => {
+                let is_known = self.servers_asked.is_some_and(|asked| asked.is_at_or_after(since));
+                if is_known {
+                    State::Fine
+                } else {
+                    State::Doubt {
+                        since,
+                        servers,
+                        lookups,
+                        has_server_answered,
+                        is_lookup_good: true,
+                    }
+                }
+            }
+            (State::Doubt { since, .. }, Signal::Proved { started, .. })
+                if started.is_at_or_after(since) =>
+            {
+                State::Fine
+            }
+            (
+                State::Doubt { since, servers, mut lookups, has_server_answered, is_lookup_good },
+                Signal::Lookup { asked, answered, is_good: false },
+            ) if asked.is_at_or_after(since) => {
+                lookups.count(asked, answered);
+                State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
+            }
+            (State::Doubt { is_lookup_good: true, since, .. }, Signal::Servers { asked, .. })
+                if asked.is_at_or_after(since) && !self.lies =>
+            {
+                State::Fine
+            }
+            (
+                State::Doubt { since, mut servers, lookups, has_server_answered, .. },
+                Signal::Servers { asked, answered, is_good },
+            ) if asked.is_at_or_after(since) => {
+                if is_good {
+                    servers = Run::default();
+                } else {
+                    servers.count(asked, answered);
+                }
+                let has_server_answered = has_server_answered || is_good;
+                let is_lookup_good = false;
+                State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
+            }
+            (
+                State::Failing { broken, since, servers, lookups },
+                Signal::Lookup { asked, answered, is_good },
+            ) => {
+                let mut lookups = if is_good { lookups } else { Run::default() };
+                if is_good {
+                    lookups.count(asked, answered);
+                }
+                if lookups.count >= ANSWERS_TO_AGREE {
+                    returned = Self::first_answer(broken, servers, lookups);
+                    State::Fine
+                } else {
+                    State::Failing { broken, since, servers, lookups }
+                }
+            }
+            (
+                State::Failing { broken, since, servers, lookups },
+                Signal::Servers { asked, answered, is_good },
+            ) => {
+                let mut servers = if is_good { servers } else { Run::default() };
+                if is_good {
+                    servers.count(asked, answered);
+                }
+                if broken == Broken::Servers && servers.count >= ANSWERS_TO_AGREE {
+                    returned = Self::first_answer(broken, servers, lookups);
+                    State::Fine
+                } else {
+                    State::Failing { broken, since, servers, lookups }
+                }
+            }
+            (State::Failing { broken, servers, lookups, .. }, Signal::Proved { finished, .. }) => {
+                let first = Self::first_answer(broken, servers, lookups);
+                let lag = first.and_then(|first| finished.since(&first));
+                let explains = lag.is_some_and(|lag| lag <= SYSTEM_LAGS);
+                returned = first.filter(|_| explains).or(Some(finished));
+                State::Fine
+            }
+            (state, _) => state,
+        };
+        returned
+    }
+
+    fn doubt(since: Stamp, servers: Run, lookups: Run) -> State {
+        State::Doubt { since, servers, lookups, has_server_answered: false, is_lookup_good: false }
+    }
+
+    /// When names could be looked up again, as the answers in a row show.
+    fn first_answer(broken: Broken, servers: Run, lookups: Run) -> Option<Stamp> {
+        let of = |run: Run| run.first.map(|(_, answered)| answered);
+        match broken {
+            Broken::Servers => {
+                [of(servers), of(lookups)].into_iter().flatten().reduce(Stamp::earliest)
+            }
+            Broken::Stub => of(lookups),
+        }
+    }
+
+    /// Fails if what is known at `now` shows it; tells whether it does since just now.
+    pub(super) fn ripen(&mut self, now: Stamp) -> bool {
+        let State::Doubt { since, servers, lookups, has_server_answered, .. } = self.state else {
+            return false;
+        };
+        let servers_fail = servers.count >= FAILURES_TO_AGREE && servers.lasted() >= FAILURES_OVER;
+        let is_lossy =
+            self.lost.is_some_and(|lost| now.since(&lost).is_none_or(|age| age <= LOSSY_FOR));
+        let stub_fails = lookups.count >= FAILURES_TO_AGREE
+            && !is_lossy
+            && (has_server_answered || self.servers.is_empty());
+        if !(servers_fail || stub_fails) || !now.is_at_or_after(self.grace_until) {
+            return false;
+        }
+        let broken = if servers_fail { Broken::Servers } else { Broken::Stub };
+        let (servers, lookups) = (Run::default(), Run::default());
+        self.state = State::Failing { broken, since, servers, lookups };
+        true
+    }
+
+    /// When something is decided although nothing new is known.
+    pub(super) fn deadline(&self) -> Option<Stamp> {
+        self.is_doubted().then_some(self.grace_until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::BootId, outage::ProbeKind, probe::Family};
+
+    fn at(ms: u64) -> Stamp {
+        let wall = jiff::Timestamp::from_millisecond(ms.cast_signed()).expect("a time");
+        Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall }
+    }
+
+    fn seen(probe: ProbeKind, answer: Dns, asked: u64, took: u64) -> Observation {
+        Observation {
+            probe,
+            target: "192.0.2.53:53".to_owned(),
+            family: Some(Family::Ipv4),
+            answer: answer.as_str().to_owned(),
+            ms: Some(took),
+            at: at(asked),
+        }
+    }
+
+    /// Names whose grace period is over.
+    fn names() -> Names {
+        Names::new(at(0), Duration::ZERO)
+    }
+
+    fn lookup(names: &mut Names, answer: Dns, asked: u64, took: u64) -> Option<Stamp> {
+        let returned = names.lookup_ended(answer, seen(ProbeKind::SystemDns, answer, asked, took));
+        names.ripen(at(asked + took));
+        returned
+    }
+
+    /// Asks servers at once, which answer so.
+    fn servers(names: &mut Names, answers: &[Dns], asked: u64, took: u64) -> Option<Stamp> {
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|answer| ServerAnswer {
+                server: ([192, 0, 2, 53], 53).into(),
+                answer: *answer,
+                observation: seen(ProbeKind::DirectDns, *answer, asked, took),
+            })
+            .collect();
+        let returned = names.servers_asked(at(asked), &answers, Party::Provider);
+        names.ripen(at(asked + took));
+        returned
+    }
+
+    #[test]
+    fn servers_fail_after_three_times_and_six_seconds_since_the_doubt() {
+        let mut names = names();
+        names.doubted(at(1_000));
+        servers(&mut names, &[Dns::Silent, Dns::Silent], 1_000, 2_000);
+        servers(&mut names, &[Dns::Silent, Dns::Failed], 3_000, 2_000);
+        assert_eq!(names.failing_since(), None);
+        servers(&mut names, &[Dns::Silent, Dns::Silent], 5_000, 2_000);
+        assert_eq!((names.failing_since(), names.party()), (Some(at(1_000)), Party::Provider));
+    }
+
+    #[test]
+    fn servers_that_fail_at_once_must_still_fail_for_six_seconds() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000] {
+            servers(&mut names, &[Dns::Failed], asked, 10);
+            assert_eq!(names.failing_since(), None);
+        }
+        servers(&mut names, &[Dns::Failed], 6_000, 10);
+        assert_eq!(names.failing_since(), Some(at(0)));
+    }
+
+    #[test]
+    fn one_server_that_answers_or_one_look_up_that_succeeds_is_enough() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000, 6_000] {
+            servers(&mut names, &[Dns::Silent, Dns::Answered], asked, 2_000);
+        }
+        assert_eq!(names.failing_since(), None);
+        lookup(&mut names, Dns::Answered, 3_000, 6_000);
+        assert!(!names.is_doubted());
+    }
+
+    #[test]
+    fn a_stub_fails_when_three_look_ups_ended_so_though_a_server_answers() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 10_000, 20_000] {
+            assert_eq!(names.failing_since(), None);
+            servers(&mut names, &[Dns::Answered], asked, 20);
+            lookup(&mut names, Dns::Failed, asked, 10_000);
+        }
+        assert_eq!((names.failing_since(), names.party()), (Some(at(0)), Party::Yours));
+        // Servers that answer are nothing new; the stub must.
+        assert_eq!(servers(&mut names, &[Dns::Answered], 40_000, 20), None);
+        assert_eq!(servers(&mut names, &[Dns::Answered], 42_000, 20), None);
+        assert_eq!(lookup(&mut names, Dns::Answered, 44_000, 20), None);
+        assert_eq!(lookup(&mut names, Dns::Answered, 46_000, 20), Some(at(44_020)));
+    }
+
+    #[test]
+    fn a_line_that_loses_packets_is_no_failure_of_name_servers() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 10_000, 20_000] {
+            servers(&mut names, &[Dns::Answered], asked, 20);
+            lookup(&mut names, Dns::Failed, asked, 10_000);
+            names.lost_probe(at(asked + 9_000));
+        }
+        assert_eq!(names.failing_since(), None);
+        assert!(names.is_doubted());
+    }
+
+    #[test]
+    fn nothing_fails_before_the_grace_period_is_over() {
+        let mut names = Names::new(at(0), Duration::from_mins(1));
+        for asked in 0..28 {
+            servers(&mut names, &[Dns::Silent], asked * 2_000, 2_000);
+        }
+        assert_eq!(names.failing_since(), None);
+        names.ripen(at(60_000));
+        assert_eq!(names.failing_since(), Some(at(0)));
+    }
+
+    #[test]
+    fn servers_are_back_with_their_first_answer() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000] {
+            servers(&mut names, &[Dns::Silent], asked, 2_000);
+        }
+        assert_eq!(servers(&mut names, &[Dns::Answered], 60_000, 30), None);
+        assert_eq!(servers(&mut names, &[Dns::Silent], 62_000, 2_000), None);
+        assert_eq!(servers(&mut names, &[Dns::Answered], 64_000, 30), None);
+        assert_eq!(servers(&mut names, &[Dns::Answered], 65_500, 30), Some(at(64_030)));
+        assert_eq!(names.failing_since(), None);
+    }
+
+    #[test]
+    fn a_proof_ends_it_where_a_server_has_answered_shortly_before() {
+        let failing = || {
+            let mut names = names();
+            names.doubted(at(0));
+            for asked in [0, 2_000, 4_000] {
+                servers(&mut names, &[Dns::Silent], asked, 2_000);
+            }
+            names
+        };
+        let mut one = failing();
+        servers(&mut one, &[Dns::Answered], 60_000, 10);
+        assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
+        let mut other = failing();
+        assert_eq!(other.proved(at(58_000), at(61_000)), Some(at(61_000)));
+    }
+
+    #[test]
+    fn an_address_that_servers_give_for_every_name_is_no_answer() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000, 6_000] {
+            servers(&mut names, &[Dns::Lied], asked, 20);
+            lookup(&mut names, Dns::Answered, asked + 100, 20);
+        }
+        assert_eq!(names.failing_since(), Some(at(0)));
+    }
+}

@@ -1,0 +1,295 @@
+//! The scheduled probes of the last minutes, and which of them say something about the connection.
+
+use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU16, time::Duration};
+
+use crate::probe::Family;
+
+/// After how many lost probes in a row an anchor is dead, if others answer meanwhile.
+const DEAD_AFTER: u32 = 3;
+/// Round-trip times are kept in units of 20 µs, 65,535 of which are 1.3 s; a probe is lost after one.
+const UNITS_PER_MS: u16 = 50;
+/// The most probes that are remembered: six and a half minutes of one each 100 ms by both families.
+const MOST_SAMPLES: usize = 8_000;
+/// The most probes that wait until all before them are known: 20 a second for a few seconds.
+const MOST_PENDING: usize = 256;
+/// The most anchors that are told apart. Probes of more are not counted.
+const MOST_ANCHORS: usize = 128;
+
+/// The probes of a window of up-time, 8 bytes each.
+///
+/// Probes are taken in the order of their sending. A *run* is what one anchor lost in a row.
+///
+/// | run | its lost probes |
+/// |---|---|
+/// | shorter than 3, and the anchor has not answered since | undecided, do not count yet |
+/// | at least 3, and another anchor of the family answered between the first and the last | left out for good: the anchor was dead, not the connection |
+/// | any other | count |
+///
+/// An interruption ends all runs.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// The newest last.
+    samples: VecDeque<Sample>,
+    /// In the order of sending: a lost probe is known to be lost when later ones have been answered.
+    pending: Vec<Pending>,
+    anchors: Vec<Anchor>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// The low half of the up-time; it wraps around after 49 days.
+    position: u32,
+    /// 50 to a millisecond; `None` when it was lost.
+    rtt: Option<NonZeroU16>,
+    anchor: u8,
+    standing: Standing,
+}
+
+const _: () = assert!(size_of::<Sample>() == 8, "five minutes must fit into a few tens of KB");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Counted,
+    Undecided,
+    LeftOut,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    sent_ms: u64,
+    position: u64,
+    rtt: Option<NonZeroU16>,
+    anchor: u8,
+}
+
+#[derive(Debug)]
+struct Anchor {
+    address: SocketAddr,
+    run: Run,
+}
+
+impl Anchor {
+    fn family(&self) -> Family {
+        Family::of(self.address.ip())
+    }
+}
+
+/// What an anchor has lost since its last answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    lost: u32,
+    /// Another anchor of the family has answered since the first of them.
+    others_answer: bool,
+    is_dead: bool,
+}
+
+/// What the probes that count were like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Figures {
+    /// How many there were.
+    pub(super) probes: usize,
+    /// How many of them were lost.
+    pub(super) lost: usize,
+    /// The time, in milliseconds, that 95 of 100 answers did not exceed.
+    pub(super) p95_ms: Option<f64>,
+}
+
+impl Figures {
+    /// The lost part of them, 0 to 1.
+    pub(super) fn loss(&self) -> f64 {
+        self.lost as f64 / self.probes.max(1) as f64
+    }
+}
+
+impl Window {
+    /// Adds a probe that was sent at the moment `sent_ms`, which has the position `position`.
+    pub(super) fn add(
+        &mut self,
+        address: SocketAddr,
+        sent_ms: u64,
+        position: u64,
+        rtt: Option<Duration>,
+    ) {
+        let Some(anchor) = self.place(address) else { return };
+        if self.pending.len() == MOST_PENDING {
+            let oldest = self.pending.remove(0);
+            self.take(oldest);
+        }
+        let at = self.pending.partition_point(|pending| pending.sent_ms <= sent_ms);
+        self.pending.insert(at, Pending { sent_ms, position, rtt: rtt.map(units), anchor });
+    }
+
+    /// The number of an anchor; one that has no probes left gives way to a new one.
+    fn place(&mut self, address: SocketAddr) -> Option<u8> {
+        let known = self.anchors.iter().position(|anchor| anchor.address == address);
+        let place = known.or_else(|| {
+            let new = Anchor { address, run: Run::default() };
+            if self.anchors.len() < MOST_ANCHORS {
+                self.anchors.push(new);
+                return Some(self.anchors.len() - 1);
+            }
+            let is_used = |place: usize| {
+                let is_its = |anchor: u8| usize::from(anchor) == place;
+                self.samples.iter().any(|sample| is_its(sample.anchor))
+                    || self.pending.iter().any(|pending| is_its(pending.anchor))
+            };
+            let free = (0..self.anchors.len()).find(|place| !is_used(*place))?;
+            self.anchors[free] = new;
+            Some(free)
+        });
+        place.and_then(|place| u8::try_from(place).ok())
+    }
+
+    /// Takes the probes that were sent until a moment at which all before are known.
+    pub(super) fn take_until(&mut self, moment_ms: u64) {
+        let count = self.pending.partition_point(|pending| pending.sent_ms <= moment_ms);
+        for pending in self.pending.drain(..count).collect::<Vec<_>>() {
+            self.take(pending);
+        }
+    }
+
+    fn take(&mut self, pending: Pending) {
+        let Pending { position, rtt, anchor, .. } = pending;
+        let place = usize::from(anchor);
+        let standing = if rtt.is_some() {
+            self.end_run(place);
+            let family = self.anchors[place].family();
+            for other in self.anchors.iter_mut().filter(|other| other.family() == family) {
+                other.run.others_answer |= other.run.lost > 0;
+            }
+            Standing::Counted
+        } else {
+            self.lose(place)
+        };
+        if self.samples.len() == MOST_SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(Sample { position: position as u32, rtt, anchor, standing });
+    }
+
+    /// Notes that an anchor has lost one more, and returns how that one stands.
+    fn lose(&mut self, place: usize) -> Standing {
+        let run = &mut self.anchors[place].run;
+        run.lost = run.lost.saturating_add(1);
+        if run.is_dead {
+            return Standing::LeftOut;
+        }
+        if run.lost < DEAD_AFTER {
+            return Standing::Undecided;
+        }
+        run.is_dead = run.others_answer;
+        let (lost, is_dead) = (run.lost, run.is_dead);
+        let standing = if is_dead { Standing::LeftOut } else { Standing::Counted };
+        if is_dead || lost == DEAD_AFTER {
+            self.decide_newest(place, lost - 1, standing);
+        }
+        standing
+    }
+
+    fn end_run(&mut self, place: usize) {
+        let run = std::mem::take(&mut self.anchors[place].run);
+        if (1..DEAD_AFTER).contains(&run.lost) {
+            self.decide_newest(place, run.lost, Standing::Counted);
+        }
+    }
+
+    /// Decides how the newest probes of an anchor stand, as many of them as are remembered.
+    fn decide_newest(&mut self, place: usize, count: u32, standing: Standing) {
+        let of_anchor = |sample: &&mut Sample| usize::from(sample.anchor) == place;
+        for sample in self.samples.iter_mut().rev().filter(of_anchor).take(count as usize) {
+            sample.standing = standing;
+        }
+    }
+
+    /// Ends all runs, and forgets the probes from `position` on.
+    pub(super) fn interrupt(&mut self, position: u64) {
+        for pending in std::mem::take(&mut self.pending) {
+            if pending.position < position {
+                self.take(pending);
+            }
+        }
+        (0..self.anchors.len()).for_each(|place| self.end_run(place));
+        self.samples.retain(|sample| from_to(position, sample.position) < 0);
+    }
+
+    /// Forgets what a family has lost since its last answer, and ends its runs.
+    pub(super) fn disregard(&mut self, family: Family) {
+        let of_family: Vec<_> =
+            self.anchors.iter().map(|anchor| anchor.family() == family).collect();
+        let is_its = |anchor: u8| of_family[usize::from(anchor)];
+        for pending in std::mem::take(&mut self.pending) {
+            if is_its(pending.anchor) {
+                self.take(pending);
+            } else {
+                self.pending.push(pending);
+            }
+        }
+        (0..of_family.len())
+            .filter(|place| of_family[*place])
+            .for_each(|place| self.end_run(place));
+        let answered = |sample: &Sample| is_its(sample.anchor) && sample.rtt.is_some();
+        let kept = self.samples.iter().rposition(answered).map_or(0, |newest| newest + 1);
+        let mut index = 0;
+        self.samples.retain(|sample| {
+            index += 1;
+            index <= kept || !is_its(sample.anchor)
+        });
+    }
+
+    /// Forgets the probes before `position`.
+    pub(super) fn forget_before(&mut self, position: u64) {
+        while self.samples.front().is_some_and(|sample| from_to(position, sample.position) < 0) {
+            self.samples.pop_front();
+        }
+    }
+
+    /// The probes from `position` on that count.
+    fn counted(&self, position: u64) -> impl Iterator<Item = &Sample> {
+        let counts = move |sample: &&Sample| {
+            sample.standing == Standing::Counted && from_to(position, sample.position) >= 0
+        };
+        self.samples.iter().filter(counts)
+    }
+
+    /// What the probes from `position` on were like, as far as they count.
+    pub(super) fn figures(&self, position: u64) -> Figures {
+        let probes = self.counted(position).count();
+        let mut times: Vec<_> = self.counted(position).filter_map(|sample| sample.rtt).collect();
+        // Nearest rank: the smallest time that 95 of 100 answers do not exceed.
+        let rank = (times.len() * 95).div_ceil(100);
+        let p95_ms =
+            rank.checked_sub(1).map(|index| milliseconds(*times.select_nth_unstable(index).1));
+        Figures { probes, lost: probes - times.len(), p95_ms }
+    }
+
+    /// The position of the first probe from `position` on that was lost and counts.
+    pub(super) fn first_lost(&self, position: u64) -> Option<u64> {
+        self.first(position, |sample| sample.rtt.is_none())
+    }
+
+    /// The position of the first one that took longer than a time in milliseconds.
+    pub(super) fn first_slower(&self, position: u64, limit_ms: f64) -> Option<u64> {
+        self.first(position, |sample| sample.rtt.is_some_and(|rtt| milliseconds(rtt) > limit_ms))
+    }
+
+    fn first(&self, position: u64, is_meant: impl Fn(&Sample) -> bool) -> Option<u64> {
+        let first = self.counted(position).find(|sample| is_meant(sample))?;
+        u64::try_from(from_to(position, first.position)).ok().map(|by| position + by)
+    }
+}
+
+/// The distance from a position to that of a sample; they are never 24 days apart.
+fn from_to(position: u64, sample: u32) -> i32 {
+    sample.wrapping_sub(position as u32).cast_signed()
+}
+
+fn units(rtt: Duration) -> NonZeroU16 {
+    let units = rtt.as_micros() * u128::from(UNITS_PER_MS) / 1_000;
+    u16::try_from(units)
+        .ok()
+        .map_or(NonZeroU16::MAX, |units| NonZeroU16::new(units).unwrap_or(NonZeroU16::MIN))
+}
+
+fn milliseconds(rtt: NonZeroU16) -> f64 {
+    f64::from(rtt.get()) / f64::from(UNITS_PER_MS)
+}

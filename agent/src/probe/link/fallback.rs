@@ -1,0 +1,73 @@
+//! Where the system refuses to be asked: its files, and what a socket would be given.
+
+use std::{io, net::IpAddr};
+
+use rustix::io::Errno;
+
+use super::Path;
+use crate::probe::{Link, LocalFailure, Route, tcp::source_to};
+
+/// How a packet to `address` would leave: by the kernel's files, else by its source address alone.
+pub(super) fn path_to(address: IpAddr) -> Path {
+    let address = address.to_canonical();
+    let source = source_to(address);
+    #[cfg(target_os = "linux")]
+    if let Ok(path) = super::procfs::path_to(address, &source) {
+        return path;
+    }
+    Path::from(by_source(source))
+}
+
+/// What the answer to "from which address?" says about the way. It names neither interface nor router.
+pub(super) fn by_source(source: io::Result<IpAddr>) -> Link {
+    match source {
+        Ok(source) => Link::Routed(Route {
+            interface: "unknown".to_owned(),
+            index: 0,
+            source: Some(source),
+            gateway: None,
+            tunnel: false,
+        }),
+        Err(error) => without_source(&error),
+    }
+}
+
+/// Why there is no source address.
+pub(super) fn without_source(error: &io::Error) -> Link {
+    match Errno::from_io_error(error) {
+        Some(Errno::ADDRNOTAVAIL) => Link::NoAddress,
+        Some(Errno::ACCESS | Errno::PERM) => Link::Prohibited,
+        Some(errno) if LocalFailure::of(errno).is_some() => Link::Unknown,
+        Some(_) => Link::NoRoute,
+        None => Link::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn loopback_is_reached_from_itself() {
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let link = by_source(source_to(loopback));
+        assert_eq!(link.route().and_then(|route| route.source), Some(loopback));
+    }
+
+    #[test]
+    fn a_look_that_fails_is_no_missing_route() {
+        for (errno, expected) in [
+            (Errno::NETUNREACH, Link::NoRoute),
+            (Errno::HOSTUNREACH, Link::NoRoute),
+            (Errno::INVAL, Link::NoRoute),
+            (Errno::ADDRNOTAVAIL, Link::NoAddress),
+            (Errno::ACCESS, Link::Prohibited),
+            (Errno::MFILE, Link::Unknown),
+            (Errno::NOMEM, Link::Unknown),
+        ] {
+            assert_eq!(by_source(Err(errno.into())), expected, "{errno:?}");
+        }
+    }
+}

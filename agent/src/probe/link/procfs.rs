@@ -1,0 +1,385 @@
+//! Linux without netlink (a sandbox that denies `AF_NETLINK`): the kernel's files.
+//!
+//! `/proc/net/route` and `/proc/net/ipv6_route` name interface and router, so that a dead router is not
+//! taken for a dead provider; `/sys/class/net` says what kind of interface it is. Policy rules and tables
+//! of their own do not show there: with a VPN that works by them, its interface is known by the source
+//! address alone.
+
+use std::{
+    fs, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path as FilePath,
+};
+
+use super::{
+    Path, fallback,
+    judge::{self, Kind, State},
+};
+use crate::probe::{Family, Link, Route};
+
+const ROUTES_V4: &str = "/proc/thread-self/net/route";
+const ROUTES_V6: &str = "/proc/thread-self/net/ipv6_route";
+const ADDRESSES_V6: &str = "/proc/thread-self/net/if_inet6";
+const INTERFACES: &str = "/sys/class/net";
+
+/// Flags of a route (`RTF_*` of `<linux/route.h>` and `<linux/ipv6_route.h>`).
+const RTF_UP: u32 = 0x1;
+const RTF_GATEWAY: u32 = 0x2;
+const RTF_REJECT: u32 = 0x200;
+const RTF_CACHE: u32 = 0x0100_0000;
+/// Flags of an interface (`IFF_*` of `<linux/if.h>`).
+const IFF_UP: u32 = 0x1;
+const IFF_POINTOPOINT: u32 = 0x10;
+const IFF_NOARP: u32 = 0x80;
+/// Hardware types (`ARPHRD_*` of `<linux/if_arp.h>`): loopback, no hardware at all, and the tunnels
+/// IPIP, IP6IP6, SIT, GRE and GRE over IPv6.
+const LOOPBACK: u32 = 772;
+const NO_HARDWARE: u32 = 0xfffe;
+const TUNNELS: [u32; 5] = [768, 769, 776, 778, 823];
+
+/// What the files say of packets to `address`; `source` is where they would leave from.
+pub(super) fn path_to(address: IpAddr, source: &io::Result<IpAddr>) -> io::Result<Path> {
+    // Files of the kernel's, which never wait for a disk.
+    let v4 = fs::read_to_string(ROUTES_V4)?;
+    // Missing where the kernel has no IPv6.
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let tables = Tables { v4, v6: read(ROUTES_V6), addresses_v6: read(ADDRESSES_V6) };
+    let states = interfaces(FilePath::new(INTERFACES), &tables);
+    Ok(judge(address, source, &tables, &states))
+}
+
+/// The texts of the kernel's files.
+struct Tables {
+    v4: String,
+    v6: String,
+    addresses_v6: String,
+}
+
+/// One entry of a routing table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    interface: String,
+    /// How many bits of the address it fits.
+    bits: u32,
+    metric: u32,
+    gateway: Option<IpAddr>,
+    rejects: bool,
+}
+
+fn judge(address: IpAddr, source: &io::Result<IpAddr>, tables: &Tables, states: &[State]) -> Path {
+    let without_route = || judge::without_route(states, Family::of(address)).into();
+    let source = match source {
+        Ok(source) => *source,
+        Err(error) => {
+            return match fallback::without_source(error) {
+                Link::NoRoute | Link::NoAddress if !states.is_empty() => without_route(),
+                link => link.into(),
+            };
+        }
+    };
+    let entry = match address {
+        // The tables of the device's own addresses do not show.
+        _ if source == address => Some(Entry::own()),
+        IpAddr::V4(v4) => best(tables.v4.lines().skip(1).filter_map(|line| entry_v4(line, v4))),
+        IpAddr::V6(v6) => best(tables.v6.lines().filter_map(|line| entry_v6(line, v6))),
+    };
+    // A policy rule leads to a table that does not show.
+    let Some(entry) = entry.filter(|entry| !entry.rejects) else {
+        return fallback::by_source(Ok(source)).into();
+    };
+    let state = states.iter().find(|state| state.name == entry.interface);
+    let tunnel = state.is_some_and(|state| state.is_tunnel(states));
+    if !tunnel && state.is_some_and(|state| !state.has_carrier(states)) {
+        return Link::NoCarrier.into();
+    }
+    // Beyond a point-to-point line is everything but the address of its other end.
+    let is_neighbour = |state: &State| state.resolves || entry.bits > 1;
+    let on_link = entry.gateway.is_none() && !tunnel && state.is_some_and(is_neighbour);
+    let link = Link::Routed(Route {
+        index: state.map_or(0, |state| state.index),
+        interface: entry.interface,
+        source: Some(source),
+        gateway: entry.gateway,
+        tunnel,
+    });
+    Path { link, on_link }
+}
+
+impl Entry {
+    fn own() -> Self {
+        let interface = "lo".to_owned();
+        Self { interface, bits: 128, metric: 0, gateway: None, rejects: false }
+    }
+}
+
+/// The entry that the kernel uses: the narrowest, then the one that it dislikes least.
+fn best(entries: impl Iterator<Item = Entry>) -> Option<Entry> {
+    entries.min_by_key(|entry| (u32::MAX - entry.bits, entry.metric))
+}
+
+/// An entry of `/proc/net/route`, if it leads to `address`: interface, destination, gateway, flags,
+/// references, uses, metric, mask. Addresses are numbers in the byte order of the machine.
+fn entry_v4(line: &str, address: Ipv4Addr) -> Option<Entry> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let number = |place: usize| u32::from_str_radix(fields.get(place)?, 16).ok();
+    let internet = |place| number(place).map(|number| Ipv4Addr::from(number.to_ne_bytes()));
+    let (destination, gateway, flags) = (internet(1)?, internet(2)?, number(3)?);
+    let (metric, mask) = (fields.get(6)?.parse().ok()?, internet(7)?);
+    let fits = address.to_bits() & mask.to_bits() == destination.to_bits();
+    (fits && flags & RTF_UP != 0).then(|| Entry {
+        interface: fields[0].to_owned(),
+        bits: mask.to_bits().count_ones(),
+        metric,
+        gateway: (flags & RTF_GATEWAY != 0).then_some(gateway.into()),
+        rejects: flags & RTF_REJECT != 0,
+    })
+}
+
+/// An entry of `/proc/net/ipv6_route`, if it leads to `address`: destination, its length, source, its
+/// length, gateway, metric, references, uses, flags, interface; all numbers in hexadecimal.
+fn entry_v6(line: &str, address: Ipv6Addr) -> Option<Entry> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let number = |place: usize| u32::from_str_radix(fields.get(place)?, 16).ok();
+    let internet =
+        |place: usize| u128::from_str_radix(fields.get(place)?, 16).ok().map(Ipv6Addr::from);
+    let (destination, bits, gateway) = (internet(0)?, number(1)?, internet(4)?);
+    let (metric, flags) = (number(5)?, number(8)?);
+    let differing = address.to_bits() ^ destination.to_bits();
+    let fits = differing.leading_zeros() >= bits;
+    let is_used = flags & RTF_CACHE == 0 && (flags & RTF_UP != 0 || flags & RTF_REJECT != 0);
+    (fits && is_used).then(|| Entry {
+        interface: fields.get(9).copied().unwrap_or_default().to_owned(),
+        bits,
+        metric,
+        gateway: (flags & RTF_GATEWAY != 0).then_some(gateway.into()),
+        rejects: flags & RTF_REJECT != 0,
+    })
+}
+
+/// All interfaces, as far as the files below `folder` tell.
+fn interfaces(folder: &FilePath, tables: &Tables) -> Vec<State> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| interface(&folder.join(&name), name, tables)).collect()
+}
+
+fn interface(folder: &FilePath, name: String, tables: &Tables) -> Option<State> {
+    let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let decimal = |file| text(file).trim().parse::<u32>().ok();
+    let flags = u32::from_str_radix(text("flags").trim().trim_start_matches("0x"), 16).ok()?;
+    let index = decimal("ifindex")?;
+    let kind = kind(
+        decimal("type")?,
+        &text("uevent"),
+        folder.join("tun_flags").exists(),
+        decimal("iflink").is_some_and(|peer| peer != index),
+    );
+    // Wi-Fi that is not let in yet is "dormant"; PPP and modems do not tell ("unknown").
+    let running = flags & IFF_UP != 0 && matches!(text("operstate").trim(), "up" | "unknown");
+    let master = fs::read_to_string(folder.join("master/ifindex")).ok();
+    let has_v4 = tables.v4.lines().any(|line| line.split_whitespace().next() == Some(&*name));
+    // Address, number, prefix length, scope (0: beyond the link), flags, name.
+    let has_v6 = tables.addresses_v6.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.get(3) == Some(&"00") && fields.get(5) == Some(&&*name)
+    });
+    let families = [(Family::Ipv4, has_v4), (Family::Ipv6, has_v6)];
+    Some(State {
+        index,
+        name,
+        kind,
+        running,
+        resolves: flags & (IFF_POINTOPOINT | IFF_NOARP) == 0,
+        master: master.and_then(|text| text.trim().parse().ok()),
+        families: families.into_iter().filter_map(|(family, has)| has.then_some(family)).collect(),
+    })
+}
+
+/// What made an interface, by its hardware type, its event text, whether it is a TUN or TAP, and whether
+/// it is joined to another one. An end of a pair shows as that, and so does a VLAN, which is a line as
+/// well.
+fn kind(hardware: u32, event: &str, is_tun: bool, is_joined: bool) -> Kind {
+    let device = event.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
+    match (hardware, device) {
+        (LOOPBACK, _) => Kind::Loopback,
+        (_, Some("wireguard")) => Kind::Tunnel,
+        _ if is_tun || TUNNELS.contains(&hardware) => Kind::Tunnel,
+        (_, Some("bridge")) => Kind::Bridge,
+        // Modems without Ethernet headers have no hardware type either.
+        (NO_HARDWARE, Some("wwan")) => Kind::Line,
+        (NO_HARDWARE, _) => Kind::Tunnel,
+        (_, None) if is_joined => Kind::Veth,
+        _ => Kind::Line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// A device at 192.168.1.20 behind 192.168.1.1 and `fe80::1`, with PPP as a second line.
+    fn tables() -> Tables {
+        let hex = |address: &str| {
+            let address: Ipv4Addr = address.parse().expect("an address");
+            format!("{:08X}", u32::from_ne_bytes(address.octets()))
+        };
+        let line = |interface: &str, to: &str, by: &str, flags: &str, metric: u32, mask: &str| {
+            let (to, by, mask) = (hex(to), hex(by), hex(mask));
+            format!("{interface}\t{to}\t{by}\t{flags}\t0\t0\t{metric}\t{mask}\t0\t0\t0  \n")
+        };
+        let v4 = [
+            "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+                .to_owned(),
+            line("ppp0", "0.0.0.0", "0.0.0.0", "0001", 700, "0.0.0.0"),
+            line("eth0", "0.0.0.0", "192.168.1.1", "0003", 100, "0.0.0.0"),
+            line("eth0", "192.168.1.0", "0.0.0.0", "0001", 100, "255.255.255.0"),
+            line("ppp0", "198.51.100.0", "0.0.0.0", "0001", 0, "255.255.255.254"),
+            line("ppp0", "128.0.0.0", "0.0.0.0", "0001", 0, "128.0.0.0"),
+            line("tun0", "203.0.113.0", "0.0.0.0", "0001", 0, "255.255.255.0"),
+            line("*", "203.0.113.64", "0.0.0.0", "0201", 0, "255.255.255.192"),
+        ];
+        let zero = "0".repeat(32);
+        let router = "fe800000000000000000000000000001";
+        let v6 = format!(
+            "fd00000000000000{} 40 {zero} 00 {zero} 00000100 00000001 00000000 00000001     eth0\n\
+             {zero} 00 {zero} 00 {router} 00000400 00000002 00000000 00000003     eth0\n\
+             {zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo\n",
+            "0".repeat(16)
+        );
+        let addresses_v6 = format!("fd0000000000000000000000000000{} 02 40 00 80     eth0\n", "02");
+        Tables { v4: v4.concat(), v6, addresses_v6 }
+    }
+
+    fn states() -> Vec<State> {
+        let state = |index, name: &str, kind, resolves| State {
+            index,
+            name: name.to_owned(),
+            kind,
+            running: true,
+            resolves,
+            master: None,
+            families: vec![Family::Ipv4],
+        };
+        vec![
+            state(1, "lo", Kind::Loopback, true),
+            state(2, "eth0", Kind::Line, true),
+            state(3, "ppp0", Kind::Line, false),
+            state(4, "tun0", Kind::Tunnel, false),
+        ]
+    }
+
+    fn look(address: &str, states: &[State]) -> Path {
+        let address: IpAddr = address.parse().expect("an address");
+        let source = IpAddr::from(Ipv4Addr::new(192, 168, 1, 20));
+        judge(address, &Ok(source), &tables(), states)
+    }
+
+    #[test]
+    fn the_files_tell_interface_and_router() {
+        for (address, interface, gateway, tunnel, on_link) in [
+            ("1.1.1.1", "eth0", Some("192.168.1.1"), false, false),
+            ("192.168.1.9", "eth0", None, false, true),
+            ("9.9.9.9", "eth0", Some("192.168.1.1"), false, false),
+            ("198.51.100.1", "ppp0", None, false, true),
+            ("208.67.222.222", "ppp0", None, false, false),
+            ("203.0.113.9", "tun0", None, true, false),
+            ("2606:4700:4700::1111", "eth0", Some("fe80::1"), false, false),
+            ("fd00::9", "eth0", None, false, true),
+            ("192.168.1.20", "lo", None, false, true),
+        ] {
+            let path = look(address, &states());
+            let route = path.link.route().unwrap_or_else(|| panic!("{address}: {path:?}"));
+            let gateway = gateway.map(|gateway| gateway.parse().expect("an address"));
+            let seen = (&*route.interface, route.gateway, route.tunnel, path.on_link);
+            assert_eq!(seen, (interface, gateway, tunnel, on_link), "{address}");
+        }
+        let rejected = look("203.0.113.70", &states());
+        assert_eq!(rejected.link.route().map(|route| &*route.interface), Some("unknown"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_without_netlink_too() {
+        let judge_error = |error: Errno, states: &[State]| {
+            let address = Ipv4Addr::new(1, 1, 1, 1).into();
+            judge(address, &Err(error.into()), &tables(), states).link
+        };
+        let mut unplugged = states();
+        for state in &mut unplugged {
+            state.running = false;
+        }
+        assert_eq!(judge_error(Errno::NETUNREACH, &states()), Link::NoRoute);
+        assert_eq!(judge_error(Errno::NETUNREACH, &unplugged), Link::NoCarrier);
+        assert_eq!(judge_error(Errno::ACCESS, &states()), Link::Prohibited);
+        assert_eq!(judge_error(Errno::MFILE, &states()), Link::Unknown);
+        assert_eq!(look("1.1.1.1", &unplugged).link, Link::NoCarrier);
+        // Nothing but the tables: interface and router all the same.
+        let route = look("1.1.1.1", &[]).link.route().cloned().expect("a route");
+        assert_eq!((&*route.interface, route.index), ("eth0", 0));
+    }
+
+    #[test]
+    fn interfaces_are_read_from_their_folders() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let make = |name: &str, files: &[(&str, &str)]| {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+            for (file, text) in files {
+                fs::write(folder.path().join(name).join(file), text).expect("a file");
+            }
+        };
+        let up = ("operstate", "up\n");
+        let (ether, flags) = (("type", "1\n"), ("flags", "0x1003\n"));
+        make("eth0", &[("ifindex", "2\n"), ("iflink", "2\n"), ether, flags, up]);
+        make("eth1", &[("ifindex", "3\n"), ether, flags, ("operstate", "down\n")]);
+        let point = ("flags", "0x10d1\n");
+        make("ppp0", &[("ifindex", "4\n"), ("type", "512\n"), point, ("operstate", "unknown\n")]);
+        make(
+            "wg0",
+            &[
+                ("ifindex", "5\n"),
+                ("type", "65534\n"),
+                ("flags", "0xd1\n"),
+                ("operstate", "unknown\n"),
+                ("uevent", "DEVTYPE=wireguard\nINTERFACE=wg0\n"),
+            ],
+        );
+        make("nonsense", &[]);
+        let mut states = interfaces(folder.path(), &tables());
+        states.sort_by_key(|state| state.index);
+        let (v4, v6) = (Family::Ipv4, Family::Ipv6);
+        let expected = [
+            ("eth0", Kind::Line, true, true, vec![v4, v6]),
+            ("eth1", Kind::Line, false, true, vec![]),
+            ("ppp0", Kind::Line, true, false, vec![v4]),
+            ("wg0", Kind::Tunnel, true, false, vec![]),
+        ];
+        let seen: Vec<_> = states
+            .into_iter()
+            .map(|state| (state.name, state.kind, state.running, state.resolves, state.families))
+            .collect();
+        let expected = expected
+            .map(|(name, kind, runs, resolves, of)| (name.to_owned(), kind, runs, resolves, of));
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn hardware_and_event_text_tell_tunnels_from_lines() {
+        for (hardware, event, is_tun, is_joined, expected) in [
+            (LOOPBACK, "", false, false, Kind::Loopback),
+            (1, "INTERFACE=eth0\n", false, false, Kind::Line),
+            (1, "DEVTYPE=wlan\n", false, false, Kind::Line),
+            (1, "DEVTYPE=bridge\n", false, false, Kind::Bridge),
+            (1, "DEVTYPE=vlan\n", false, true, Kind::Line),
+            (1, "", false, true, Kind::Veth),
+            (1, "", true, false, Kind::Tunnel),
+            (512, "", false, false, Kind::Line),
+            (NO_HARDWARE, "", true, false, Kind::Tunnel),
+            (NO_HARDWARE, "DEVTYPE=wireguard\n", false, false, Kind::Tunnel),
+            (NO_HARDWARE, "DEVTYPE=wwan\n", false, false, Kind::Line),
+            (776, "", false, true, Kind::Tunnel),
+        ] {
+            assert_eq!(kind(hardware, event, is_tun, is_joined), expected, "{hardware} {event}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use super::*;
+
+fn routed(index: u32, gateway: &str) -> Link {
+    Link::Routed(Route {
+        interface: format!("eth{index}"),
+        index,
+        source: None,
+        gateway: gateway.parse().ok(),
+        tunnel: false,
+    })
+}
+
+/// The link of the family and which of the anchors have a path of their own.
+fn judged(links: &[Link]) -> (Link, Vec<bool>) {
+    let anchors: Vec<Anchor> =
+        (1..=links.len()).map(|n| format!("192.0.2.{n}").parse().expect("an anchor")).collect();
+    let paths = links.iter().cloned().map(Path::from).collect();
+    let family = FamilyPaths::judge(&anchors, paths).expect("there are anchors");
+    (family.link, family.anchors.iter().map(|anchor| anchor.own_path).collect())
+}
+
+#[test]
+fn a_family_takes_the_path_of_most_of_its_anchors() {
+    let (home, lab) = (routed(1, "192.168.1.1"), routed(2, "192.168.2.1"));
+    let another_router = routed(1, "192.168.1.2");
+    for (links, expected, own) in [
+        (vec![home.clone(); 3], home.clone(), vec![false; 3]),
+        (vec![lab.clone(), home.clone(), home.clone()], home.clone(), vec![true, false, false]),
+        (vec![home.clone(), another_router, home.clone()], home.clone(), vec![false, true, false]),
+        // A cable is out, and a route of its own to one anchor is left.
+        (vec![lab.clone(), Link::NoRoute, Link::NoRoute], Link::NoRoute, vec![true, false, false]),
+        // Of two, the one that is routed.
+        (vec![Link::NoRoute, home.clone()], home.clone(), vec![true, false]),
+        (vec![Link::Prohibited; 2], Link::Prohibited, vec![false; 2]),
+        // Nothing is concluded from a look that failed.
+        (vec![Link::Unknown, Link::Unknown, home.clone()], home, vec![false; 3]),
+        (vec![Link::Unknown; 3], Link::Unknown, vec![false; 3]),
+    ] {
+        assert_eq!(judged(&links), (expected, own), "{links:?}");
+    }
+    assert_eq!(FamilyPaths::look(&[]), None);
+}
+
+#[test]
+fn only_a_refusal_calls_for_the_fallback() {
+    for (errno, expected) in [
+        (Errno::AFNOSUPPORT, true),
+        (Errno::PERM, true),
+        (Errno::ACCESS, true),
+        (Errno::MFILE, false),
+        (Errno::NOBUFS, false),
+        (Errno::AGAIN, false),
+    ] {
+        assert_eq!(is_refused(&errno.into()), expected, "{errno:?}");
+    }
+}

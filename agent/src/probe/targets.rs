@@ -1,0 +1,210 @@
+//! Whom the agent and the doctor ask, by which interface and for how long: one list, in one place.
+//!
+//! | who | how | limit |
+//! |---|---|---|
+//! | an anchor | a connect; for proof, TLS | [1 s](super::tcp::LOST_AFTER) until doubt, [2.5 s](super::tcp::CONNECT_LIMIT), [4 s](super::proof::PROOF_LIMIT) |
+//! | the router | TCP 53, 80, 443 and an echo, by the interface of the anchors' path | [1.5 s](gateway::LIMIT) |
+//! | each name server | a query of our own | [2 s](dns::LIMIT) |
+//! | the system's resolver | a look-up as every program makes it | [30 s](dns::LOOKUP_LIMIT) |
+//! | the portal pages | plain HTTP | [3 s](portal::LIMIT) |
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::Url;
+
+use super::{
+    Anchor, Dns, Family, Gateway, Interface, Link, Observation, PerFamily, ProbeKind, Route, dns,
+    gateway,
+    link::{self, FamilyPaths},
+    portal::{self, PortalAnswer},
+};
+use crate::{clock::Stamp, resolver::Resolver};
+
+/// Whom to ask; its clones share what is known of the name servers.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// The anchors of each family, in the order of the setting.
+    pub anchors: PerFamily<Vec<Anchor>>,
+    gateway: Option<IpAddr>,
+    resolver: Option<SocketAddr>,
+    portal: Vec<Url>,
+    /// The name that heartbeats depend on, or a well-known one.
+    name: String,
+    servers: Arc<dns::Servers>,
+}
+
+/// Which of the portal pages.
+#[derive(Clone, Copy, Debug)]
+pub enum Pages {
+    /// All of them at once.
+    All,
+    /// The one whose turn it is, counted from 0 over and over.
+    One(usize),
+}
+
+/// How the anchors of each family are reached; `None` of a family without anchors.
+pub type Paths = PerFamily<Option<FamilyPaths>>;
+
+impl Targets {
+    /// The targets by the settings: `host` is the one that heartbeats go to.
+    pub fn new(
+        anchors: &[Anchor],
+        gateway: Option<IpAddr>,
+        resolver: Option<SocketAddr>,
+        portal: &[Url],
+        host: Option<&str>,
+    ) -> Self {
+        Self {
+            anchors: PerFamily::from_fn(|family| {
+                anchors.iter().copied().filter(|anchor| anchor.family() == family).collect()
+            }),
+            gateway,
+            resolver,
+            portal: portal.to_vec(),
+            name: dns::name_to_ask(host).to_owned(),
+            servers: Arc::default(),
+        }
+    }
+
+    /// Asks the kernel how the anchors are reached now.
+    pub fn look(&self) -> Paths {
+        PerFamily::from_fn(|family| FamilyPaths::look(&self.anchors[family]))
+    }
+
+    /// The router of a family and the interface that it is asked by: the one that is set, or the one on the
+    /// anchors' path.
+    pub fn router(&self, family: Family, paths: &Paths) -> Option<(IpAddr, Interface)> {
+        // A router that is set may be reached another way than the anchors.
+        if let Some(address) = self.gateway.filter(|set| Family::of(*set) == family) {
+            let link = link::link_to(address);
+            return link.route().map(|route| (address, Interface::from(route)));
+        }
+        let route = route_of(paths, family)?;
+        Some((route.gateway?, Interface::from(route)))
+    }
+
+    /// Asks the router of a family.
+    pub async fn ask_router(
+        router: Option<(IpAddr, Interface)>,
+        family: Family,
+        clock: impl Fn() -> Stamp + Clone + Send + Sync + 'static,
+    ) -> (Gateway, Observation) {
+        match router {
+            Some((address, interface)) => {
+                gateway::ask(address, &interface, gateway::LIMIT, clock).await
+            }
+            None => (Gateway::NotAsked, nobody(ProbeKind::Gateway, Some(family), clock())),
+        }
+    }
+
+    /// Asks every name server directly, all at once: the one that is set, or all that the system uses.
+    pub async fn ask_name_servers(&self, clock: &impl Fn() -> Stamp) -> Vec<dns::ServerAnswer> {
+        let servers = match self.resolver {
+            Some(server) => vec![server],
+            None => self.servers.read().await,
+        };
+        let asked = servers.into_iter().map(|server| self.ask_server(server, clock));
+        join_all(asked).await
+    }
+
+    async fn ask_server(
+        &self,
+        server: SocketAddr,
+        clock: &impl Fn() -> Stamp,
+    ) -> dns::ServerAnswer {
+        let (mut answer, observation) =
+            dns::ask_directly(server, &self.name, dns::LIMIT, clock).await;
+        // That one name does not exist is no fault of a server that knows another.
+        if observation.answer == dns::NXDOMAIN && self.name != dns::WELL_KNOWN {
+            let known = dns::ask_directly(server, dns::WELL_KNOWN, dns::LIMIT, clock).await;
+            answer = answered_or(answer, known.0);
+        }
+        dns::ServerAnswer { server, answer, observation }
+    }
+
+    /// Looks the name up as every program on this device would. Whoever names a name server means that one
+    /// and not the system's: then it is asked instead.
+    pub async fn look_up(
+        &self,
+        resolver: &Resolver,
+        clock: &impl Fn() -> Stamp,
+    ) -> (Dns, Observation) {
+        if let Some(server) = self.resolver {
+            let dns::ServerAnswer { answer, observation, .. } =
+                self.ask_server(server, clock).await;
+            return (answer, observation);
+        }
+        let (mut answer, observation) =
+            dns::ask_system(resolver, &self.name, dns::LOOKUP_LIMIT, clock).await;
+        if observation.answer == dns::NXDOMAIN && self.name != dns::WELL_KNOWN {
+            let known = dns::ask_system(resolver, dns::WELL_KNOWN, dns::LOOKUP_LIMIT, clock).await;
+            answer = answered_or(answer, known.0);
+        }
+        (answer, observation)
+    }
+
+    /// Requests portal pages; `None` when the settings name none.
+    pub async fn ask_portal(
+        &self,
+        pages: Pages,
+        resolver: &Arc<Resolver>,
+        paths: &Paths,
+        clock: &impl Fn() -> Stamp,
+    ) -> Option<PortalAnswer> {
+        let pages = match pages {
+            Pages::All => self.portal.as_slice(),
+            Pages::One(turn) => {
+                let place = turn.checked_rem(self.portal.len())?;
+                &self.portal[place..=place]
+            }
+        };
+        if pages.is_empty() {
+            return None;
+        }
+        let gateways: Vec<IpAddr> = Family::BOTH
+            .into_iter()
+            .filter_map(|family| route_of(paths, family)?.gateway)
+            .collect();
+        Some(portal::ask(pages, resolver, &gateways, portal::LIMIT, clock).await)
+    }
+}
+
+/// The route of a family, where it has one.
+pub fn route_of(paths: &Paths, family: Family) -> Option<&Route> {
+    paths[family].as_ref().and_then(|paths| Link::route(&paths.link))
+}
+
+/// A question that there was nobody to put to.
+fn nobody(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
+    let (target, answer) = (String::new(), "not_asked".to_owned());
+    Observation { probe, target, family, answer, ms: None, at }
+}
+
+/// What became of a name, or that another one was answered.
+fn answered_or(answer: Dns, of_another: Dns) -> Dns {
+    if of_another == Dns::Answered { Dns::Answered } else { answer }
+}
+
+/// Waits for all, at the same time; the results are in the order of the questions.
+async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut pending {
+            if output.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *output = Some(value);
+            }
+        }
+        if pending.iter().all(|(_, output)| output.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, output)| output).collect()
+}

@@ -1,0 +1,34 @@
+//! The anchors: each proves itself by a certificate that names its address.
+
+use std::{net::IpAddr, sync::Arc};
+
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::play::{addresses::ANCHORS, certificates::Authority};
+
+/// The servers of all organisations.
+pub(crate) struct Anchors(Vec<([IpAddr; 2], TlsAcceptor)>);
+
+impl Anchors {
+    /// Anchors with certificates of this authority, one for each organisation.
+    pub(crate) fn new(authority: &Authority) -> Self {
+        let organisation = |addresses: [&str; 2]| {
+            let certificate = authority.server_of(&addresses, 2020..2100);
+            (addresses.map(|address| address.parse().expect("an address")), certificate.into())
+        };
+        Self(ANCHORS.map(organisation).into())
+    }
+
+    /// Serves one connection until the caller leaves. What is no anchor's address shows nothing.
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let Ok(local) = stream.local_addr() else { return };
+        let local = local.ip().to_canonical();
+        let mut organisations = self.0.iter();
+        let Some((_, tls)) = organisations.find(|(addresses, _)| addresses.contains(&local)) else {
+            return;
+        };
+        let Ok(mut stream) = tls.accept(stream).await else { return };
+        let _ = stream.read_u8().await;
+    }
+}

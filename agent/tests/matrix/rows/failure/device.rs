@@ -1,0 +1,73 @@
+//! The device itself is the cause, or lacks what it would take to see it.
+
+use ispmon_agent::outage::{Cause, Party};
+
+use super::build::{YOURS, beaten, minutely, probed};
+use crate::play::{
+    fault::Fault,
+    rows::Row,
+    settings::{Heartbeats, Names},
+};
+
+/// All of them, in the order of the table.
+pub(super) fn rows() -> Vec<Row> {
+    use Fault::{FirewallDrops, FirewallRejects, KillSwitch, OwnNamesGone, RouterDead};
+    vec![
+        firewall(
+            "firewall-rejects",
+            "The device's own packet filter refuses all.",
+            FirewallRejects,
+        ),
+        firewall("firewall-drops", "The device's own packet filter drops all.", FirewallDrops),
+        firewall(
+            "kill-switch",
+            "The device's own packet filter drops what leaves its network.",
+            KillSwitch,
+        ),
+        firewall(
+            "firewall-local",
+            "The device's own packet filter refuses all, and there are no heartbeats.",
+            FirewallRejects,
+        )
+        .locally(),
+        beaten(
+            "own-names",
+            "The name server on the device itself ends.",
+            OwnNamesGone,
+            Cause::Dns,
+            YOURS,
+        )
+        .with(|failure| {
+            failure.prepare = |world| world.serve_own_names();
+            failure.adjust = |settings| settings.names = Names::Own;
+        }),
+        minutely(
+            "own-names-local",
+            "The same without heartbeats.",
+            OwnNamesGone,
+            Cause::Dns,
+            YOURS,
+        )
+        .with(|failure| {
+            failure.prepare = |world| world.serve_own_names();
+            failure.adjust = |settings| {
+                settings.names = Names::Own;
+                settings.heartbeats = Heartbeats::Nowhere;
+            };
+        }),
+        probed(
+            "no-netlink",
+            "The router dies, and the system keeps netlink from the agent.",
+            RouterDead,
+            Cause::Gateway,
+            YOURS,
+        )
+        .with(|failure| failure.adjust = |settings| settings.netlink = false),
+    ]
+}
+
+/// A row whose cause is the device's own packet filter.
+fn firewall(name: &'static str, title: &'static str, fault: Fault) -> Row {
+    probed(name, title, fault, Cause::Link, Some(Party::Yours))
+        .with(|failure| failure.expected.cause = "firewall")
+}

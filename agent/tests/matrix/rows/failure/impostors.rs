@@ -1,0 +1,94 @@
+//! The line breaks, and a box on the way goes on answering in the name of others.
+
+use std::time::Duration;
+
+use ispmon_agent::outage::Cause;
+
+use super::build::{PROVIDER, beaten, beating, minutely, plain_http, probed};
+use crate::play::{fault::Fault, rows::Row, settings::Heartbeats};
+
+/// All of them, in the order of the table.
+pub(super) fn rows() -> Vec<Row> {
+    use Fault::{
+        IspSilent, ProxyAccepts, RouterOwnsAnchor, RouterPage, RouterSpeaksTls, SmallPacketsOnly,
+    };
+    let isp = Cause::Isp;
+    vec![
+        probed(
+            "impostor",
+            "The line dies behind a router that answers in the name of 1.1.1.1.",
+            RouterOwnsAnchor,
+            isp,
+            PROVIDER,
+        ),
+        probed("impostor-local", "The same without heartbeats.", RouterOwnsAnchor, isp, PROVIDER)
+            .locally(),
+        beaten(
+            "impostor-tls",
+            "The line dies behind a router that answers for all anchors, with TLS of its own.",
+            RouterSpeaksTls,
+            isp,
+            PROVIDER,
+        ),
+        minutely(
+            "impostor-tls-loc",
+            "The same without heartbeats.",
+            RouterSpeaksTls,
+            isp,
+            PROVIDER,
+        ),
+        beaten(
+            "proxy-accepts",
+            "The line dies behind a proxy that accepts every connection; names are answered.",
+            ProxyAccepts,
+            isp,
+            PROVIDER,
+        ),
+        minutely("proxy-acc-local", "The same without heartbeats.", ProxyAccepts, isp, PROVIDER),
+        beaten(
+            "small-packets",
+            "Only packets of at most 500 bytes pass the provider.",
+            SmallPacketsOnly,
+            isp,
+            PROVIDER,
+        ),
+        minutely(
+            "small-pack-local",
+            "The same without heartbeats.",
+            SmallPacketsOnly,
+            isp,
+            PROVIDER,
+        ),
+        probed(
+            "router-page",
+            "The line dies, and the router shows its own page for every name.",
+            RouterPage,
+            isp,
+            PROVIDER,
+        ),
+        probed("router-page-loc", "The same without heartbeats.", RouterPage, isp, PROVIDER)
+            .locally(),
+        probed(
+            "router-page-http",
+            "The same with heartbeats by plain HTTP, which the page answers with 200.",
+            RouterPage,
+            isp,
+            PROVIDER,
+        )
+        .with(plain_http),
+        probed(
+            "home-endpoint",
+            "The line dies; heartbeats go to a server in the house by its global address.",
+            IspSilent,
+            isp,
+            PROVIDER,
+        )
+        .with(|failure| {
+            failure.prepare = |world| world.insert_home_endpoint();
+            failure.settings = beating;
+            failure.adjust = |settings| settings.heartbeats = Heartbeats::AtHome;
+            failure.lasts = [Duration::from_secs(50), Duration::from_mins(5)];
+        })
+        .taking([75, 330]),
+    ]
+}

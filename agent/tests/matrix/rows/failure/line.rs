@@ -1,0 +1,148 @@
+//! The line breaks, or a part of it.
+
+use ispmon_agent::outage::{Cause, Scope};
+
+use super::build::{PROVIDER, YOURS, hasty, probed};
+use crate::play::{fault::Fault, rows::Row, settings::Heartbeats, tunnel::Carries};
+
+/// All of them, in the order of the table.
+pub(super) fn rows() -> Vec<Row> {
+    [whole(), parts()].into_iter().flatten().collect()
+}
+
+/// The line, as a whole.
+fn whole() -> Vec<Row> {
+    use Fault::{
+        CablePulled, IspRejects, IspSilent, NoAddress, RouterDead, RouterDeadButKnown, RouterDeaf,
+        RouterResets,
+    };
+    vec![
+        probed("cable", "The cable is pulled.", CablePulled, Cause::Link, YOURS),
+        probed("no-address", "The device loses its addresses.", NoAddress, Cause::Link, YOURS),
+        probed("gateway", "The router dies.", RouterDead, Cause::Gateway, YOURS),
+        probed(
+            "gateway-known",
+            "The router dies, but its entry in the neighbour table stays.",
+            RouterDeadButKnown,
+            Cause::Gateway,
+            YOURS,
+        ),
+        probed(
+            "gateway-deaf",
+            "The line dies behind a router that never answers probes.",
+            IspSilent,
+            Cause::Isp,
+            PROVIDER,
+        )
+        .with(|failure| failure.habit = Some(RouterDeaf)),
+        probed("isp", "The provider swallows everything.", IspSilent, Cause::Isp, PROVIDER),
+        probed("isp-hasty", "The same with a probe each second.", IspSilent, Cause::Isp, PROVIDER)
+            .with(|failure| failure.settings = hasty),
+        probed(
+            "isp-rejects",
+            "The provider refuses everything by ICMP.",
+            IspRejects,
+            Cause::Isp,
+            PROVIDER,
+        ),
+        probed(
+            "resets",
+            "The router answers with TCP resets for the dead internet.",
+            RouterResets,
+            Cause::Isp,
+            PROVIDER,
+        ),
+        probed(
+            "isp-local",
+            "The provider swallows everything, and there are no heartbeats.",
+            IspSilent,
+            Cause::Isp,
+            PROVIDER,
+        )
+        .locally(),
+        probed(
+            "contact-anchors",
+            "The provider swallows everything, and the anchors are asked for contact only.",
+            IspSilent,
+            Cause::Isp,
+            PROVIDER,
+        )
+        .with(|failure| {
+            failure.adjust = |settings| {
+                settings.anchors = Some("tcp://1.1.1.1:443, tcp://8.8.8.8:443, tcp://9.9.9.9:443");
+            };
+        }),
+        probed(
+            "no-roots-local",
+            "The provider swallows everything; no anchor can prove itself, nor are there heartbeats.",
+            IspSilent,
+            Cause::Isp,
+            PROVIDER,
+        )
+        .with(|failure| {
+            failure.adjust = |settings| {
+                settings.heartbeats = Heartbeats::Nowhere;
+                settings.trusts = false;
+            };
+        }),
+        probed(
+            "gateway-local",
+            "The router dies, and there are no heartbeats.",
+            RouterDead,
+            Cause::Gateway,
+            YOURS,
+        )
+        .locally(),
+    ]
+}
+
+/// A part of the line, or what lies over it.
+fn parts() -> Vec<Row> {
+    use Fault::{IspSilentFor, TunnelDead};
+    vec![
+        probed(
+            "ipv6",
+            "IPv6 alone dies at the provider.",
+            IspSilentFor("ipv6"),
+            Cause::Isp,
+            PROVIDER,
+        )
+        .with(|failure| failure.expected.scope = Scope::Ipv6),
+        probed(
+            "ipv4",
+            "IPv4 alone dies at the provider.",
+            IspSilentFor("ipv4"),
+            Cause::Isp,
+            PROVIDER,
+        )
+        .with(|failure| failure.expected.scope = Scope::Ipv4),
+        probed(
+            "tunnel",
+            "The tunnel dies, the line is up.",
+            TunnelDead(Carries::All),
+            Cause::Vpn,
+            YOURS,
+        )
+        .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
+        probed(
+            "tunnel-broker",
+            "IPv6 comes through a tunnel whose far end dies; IPv4 works.",
+            TunnelDead(Carries::Ipv6),
+            Cause::Vpn,
+            YOURS,
+        )
+        .with(|failure| {
+            failure.prepare = |world| world.insert_tunnel(Carries::Ipv6);
+            failure.expected.scope = Scope::Ipv6;
+        }),
+        probed(
+            "ipv6-local",
+            "IPv6 alone dies at the provider, and there are no heartbeats.",
+            IspSilentFor("ipv6"),
+            Cause::Isp,
+            PROVIDER,
+        )
+        .locally()
+        .with(|failure| failure.expected.scope = Scope::Ipv6),
+    ]
+}
