@@ -7,7 +7,7 @@ mod watch;
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -17,8 +17,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub use stamp::{BootId, Stamp};
 pub use watch::{
-    ClockEvent, ClockWatch, DARK_WAKE, DATE_TOLERANCE, Reading, SHORTEST_SUSPENSION, SMALLEST_STEP,
-    SOURCE_DATE, StepSource,
+    ClockEvent, ClockWatch, DARK_WAKE, DATE_TOLERANCE, LATEST_DATE, Reading, SHORTEST_SUSPENSION,
+    SMALLEST_STEP, SOURCE_DATE, StepSource,
 };
 
 /// How long reading all clocks may take for the reading to be of one moment.
@@ -133,12 +133,18 @@ fn awake_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
 }
 
-/// The operating system's id of this boot: it tells a restarted agent from a restarted machine.
+/// The operating system's id of this boot: it tells a restarted agent from a restarted machine. It is
+/// read once.
 ///
 /// # Errors
 /// The file or command that knows it cannot be read.
 pub fn boot_id() -> Result<String, BootIdError> {
-    read_boot_id().map(|id| id.trim().to_owned()).map_err(BootIdError)
+    static ID: OnceLock<String> = OnceLock::new();
+    if let Some(id) = ID.get() {
+        return Ok(id.clone());
+    }
+    let id = read_boot_id().map_err(BootIdError)?;
+    Ok(ID.get_or_init(|| id.trim().to_owned()).clone())
 }
 
 /// The system's time zone, for times that are shown to people; UTC when there is none.

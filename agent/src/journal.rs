@@ -14,16 +14,16 @@
 //! | name | content |
 //! |---|---|
 //! | `journal.ndjson` | the *current* file: the newest records, appended to |
-//! | `journal.N.ndjson` | a *full* file; N is the `seq` of its first record in at least 12 digits |
-//! | `journal.set-aside-N.ndjson` | what was in the way of a new chain; never read, never deleted |
-//! | `journal.partial` | a copy in the making; may be deleted |
+//! | `journal.N.ndjson` | a *full* file; N is the `seq` of its first record in at least 12 digits, or a larger number |
+//! | `journal.set-aside-N.ndjson` | what stood in the place of `journal.ndjson` and is no journal; never read, never deleted |
 //! | `alive` | the sign of life |
 //! | `lock` | locked exclusively with flock(2) by the writing agent; its process id in decimal digits. Mode 0600, since whoever can open it can lock it |
 //! | `handed-over.json` | belongs to the outbox: the record up to which the cloud has everything |
 //!
-//! The record is the full files by ascending N, and then the current file. A record that would make
-//! the current file longer than 4 MiB starts a new one, and the oldest of more than 16 files is
-//! deleted: what is read may begin anywhere in a chain.
+//! The record is all these files in the order of their first records, whatever their names are. A record
+//! that would make the current file longer than 4 MiB starts a new one, and the oldest of more than 16
+//! files is deleted: what is read may begin anywhere in a chain. Nothing but a regular file is opened,
+//! and no symbolic link is followed: the folder may belong to somebody else than the agent's user.
 //!
 //! # Lines
 //!
@@ -33,7 +33,7 @@
 //!
 //! | field | type | meaning |
 //! |---|---|---|
-//! | `seq` | integer | 1 for the first record, then one more each |
+//! | `seq` | integer | 1 for the first record, then one more each; at most 999,999,999,999 |
 //! | `prev` | text | the hash of the line before, 64 lower-case hexadecimal digits |
 //! | `boot` | text | UUID of the boot; all zeros when the system has none |
 //! | `boot_ms` | integer | milliseconds since that boot, sleep included |
@@ -46,7 +46,7 @@
 //!
 //! | `kind` | fields |
 //! |---|---|
-//! | `chain_started` | `format` (integer), `device` (text); when there was a record before: `reason` (text), `set_aside` (names of files) |
+//! | `chain_started` | `format` (integer), `device` (text); when there was a record before: `reason` (text), `set_aside` (names of files), `after` (`seq` and `hash` of the newest record before it that was not damaged) |
 //! | `agent_started` | `version`, `device` (texts) |
 //! | `agent_stopped` | `reason` (text) |
 //! | `paused` | `until` (stamp) |
@@ -71,8 +71,13 @@
 //! hash of the line before, in whichever file that is, and its `seq` is one more. A chain begins with
 //! `chain_started` in the first line of a file; its `prev` is 64 zeros, and its `seq` is above all
 //! that were used in the folder before. So whoever knows the hash of one record (heartbeats carry it to
-//! the cloud) can tell whether anything before it was changed. Nothing in the files protects the last
-//! line itself.
+//! the cloud) can tell whether anything before it was changed. The newest record is protected by the sign
+//! of life, and the last one before a new chain by `after`.
+//!
+//! Damage takes away only the lines that it touches. A line counts unless the record that should follow it
+//! names another hash, or it stands between two records that follow each other, or behind the one that
+//! `after` of the next chain names; the table at the top of `chain.rs` has every case. What does not
+//! count is believed by nobody: not by a start, a command or the hand-over.
 //!
 //! Two lines, the hash of the first of which is
 //! `0ce7970f9e63048d4e6cce49993e33790496af6c909d79708fb88ee301c439ca`:
@@ -84,16 +89,18 @@
 //!
 //! # The sign of life
 //!
-//! `alive` is overwritten in place each minute without a sync, and is exactly 128 bytes of ASCII:
+//! `alive` is overwritten in place each minute and after each record, without a sync, and is exactly 128
+//! bytes of ASCII:
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 0 to 14 | `ispmon-alive 1 ` |
 //! | 15 to 50 | the boot's UUID; then a space |
-//! | 52 to 66 | `boot_ms` in 15 digits; then a space |
-//! | 68 to 91 | the wall clock as `2026-11-24T08:01:40.250Z`; then a space |
-//! | 93 to 107 | `seq` of the newest durable record in 15 digits; then a space |
-//! | 109 to 126 | the first 18 hexadecimal digits of the SHA-256 of bytes 0 to 108 |
+//! | 52 to 64 | `boot_ms` in 13 digits; then a space |
+//! | 66 to 89 | the wall clock as `2026-11-24T08:01:40.250Z`; then a space |
+//! | 91 to 102 | `seq` of the newest durable record in 12 digits; then a space |
+//! | 104 to 115 | the first 12 digits of its hash; then a space |
+//! | 117 to 126 | the first 10 hexadecimal digits of the SHA-256 of bytes 0 to 116 |
 //! | 127 | line feed |
 //!
 //! One that does not fit its checksum was torn and says nothing.
@@ -107,37 +114,44 @@
 //! At a start and whenever the folder could not be used before:
 //!
 //! 1. A current file that ends within a line is cut to its last line feed: that line was never
-//!    acknowledged.
-//! 2. A current file with a line that is not a record, or does not follow the one before, is set aside.
-//!    What stands before that line is copied to a full file first, so that it stays readable. A new
-//!    chain gives the reason and names the file. A file that is not a journal at all is set aside whole.
-//! 3. A journal in a newer format is set aside whole, and nothing of it is used.
+//!    acknowledged. So are whole lines at its end that a power cut has left zeros in.
+//! 2. A current file with damage in it becomes a full file as it is. A new chain in a new file gives the
+//!    reason and the last record that counts. Only what is no journal at all is set aside: a file without
+//!    any record, a folder, a link, a pipe.
+//! 3. A journal in a newer format becomes a full file too, and nothing of it is used.
 //! 4. When `alive` knows of records that are not there, somebody has deleted them or played back a
-//!    backup: the current file becomes a full one, and a new chain says which are missing.
+//!    backup: the current file becomes a full one, and a new chain says which are missing. Its number
+//!    goes on behind them, so that the hole shows ever after.
 //! 5. When the newest device name in the record is another one, the folder was copied, or the device
 //!    got a new name, and nothing here can tell which: the records stay readable, a new chain names the
 //!    other device, and its open incidents and its last run are not this one's.
 //! 6. Damage in a full file changes nothing: it is reported, and its other lines are still read.
-//! 7. A current file that is deleted or replaced while the agent runs is noticed at the next append, and
-//!    a new chain says so. A folder that vanished is made anew and locked anew.
+//! 7. When the current file is deleted, replaced or written to by something else while the agent runs, the
+//!    next append notices it and reads the folder again, as at a start. A folder that vanished is made anew
+//!    and locked anew.
 //!
 //! # Versions
 //!
 //! `format` of `chain_started` is 1. New kinds, fields and words do not change it; a reader takes a
-//! record that it does not understand as a link of the chain. What would make a reader of format 1 wrong
-//! makes a new format, and that starts a new chain.
+//! record that it does not understand as a link of the chain, and says how many there are. Of evidence it
+//! leaves out the items that it does not understand. What would make a reader of format 1 wrong makes a new
+//! format, and that starts a new chain.
 
 mod alive;
 mod chain;
 mod files;
+mod flaw;
 mod handle;
 mod lines;
+mod parse;
 mod queue;
 mod reader;
 mod record;
+mod records;
 mod recovered;
 mod state;
 mod storage;
+mod unknown;
 mod verify;
 mod walls;
 mod writer;
@@ -146,13 +160,14 @@ pub use crate::{
     clock::StepSource,
     summary::{Quantiles, Summary},
 };
-pub use chain::Flaw;
 pub use files::HANDED_OVER_FILE;
+pub use flaw::{Damage, Flaw, Located, Place};
 pub use handle::{Appended, Appending, Journal, JournalError};
-pub use reader::{Damage, Located, Place, ReadError, Reader, last_alive};
-pub use record::{Digest, Entry, FORMAT, Record};
-pub(crate) use recovered::is_same_device;
-pub use recovered::{LastRun, Pause, Recovered};
+pub use reader::{ReadError, Reader, last_alive};
+pub use record::{Digest, Entry, FORMAT, Predecessor, Record, UnknownRecord};
+pub use recovered::{LastRun, PastGap, Pause, Recovered, Start};
+pub(crate) use recovered::{ended_where_last_seen, is_same_device, is_same_kind, was_seen_at};
 pub use state::JournalState;
+pub use unknown::UnknownRecords;
 pub use verify::{Verified, verify};
 pub use walls::Walls;

@@ -28,10 +28,10 @@ use crate::{
     clock::{self, Clock, ClockEvent, Stamp},
     event::Event,
     heartbeat::{Outcome, Way},
-    journal::{Entry, Recovered},
+    journal::{Entry, PastGap, Recovered, Start},
     outage::{
         BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine,
-        MachineSettings, SettleReason, Wanted,
+        MachineSettings, SettleReason, Transition, Wanted,
     },
     probe::{Family, Link, link::Links},
 };
@@ -142,15 +142,19 @@ impl Monitor {
         for note in &recovered.notes {
             Event::Advice { advice: note }.emit();
         }
-        match (recovered.pause, recovered.last_run) {
-            // The pause goes on, and the gap with it.
-            (Some(pause), _) if !pause.rest(&now).is_zero() => {
-                self.mode = Mode::Paused { since: pause.since, until: pause.until };
-                self.tally.lock().look_away(now);
+        for incident in &recovered.superseded {
+            self.recorder.progress(Transition::Closed(incident.clone()), now);
+        }
+        let Start { gaps, pause, renews_pause } = recovered.start(now);
+        for PastGap { cause, started, ended, uncertain_s } in gaps {
+            self.note_gap(cause, started, ended, uncertain_s);
+        }
+        if let Some(pause) = pause {
+            self.mode = Mode::Paused { since: pause.since, until: pause.until };
+            self.tally.lock().look_away(now);
+            if renews_pause {
+                self.recorder.write(Entry::Paused { until: pause.until }, now);
             }
-            (Some(pause), _) => self.note_gap(GapCause::Paused, pause.since, now, 0),
-            (None, Some(last)) => self.note_gap(last.cause, last.ended, now, last.uncertain_s),
-            (None, None) => {}
         }
         let (version, device) = (env!("CARGO_PKG_VERSION").to_owned(), self.watched.device.clone());
         self.recorder.write(Entry::AgentStarted { version, device }, now);
@@ -461,6 +465,8 @@ impl Monitor {
         if let (Outcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
             let step = self.clock.heartbeat_date(*date, started, now);
             if let Some(ClockEvent::Stepped { by_ms, source }) = step {
+                // The record of it is the first one with the right time.
+                let now = now.corrected(&self.clock.now());
                 self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
                 Event::ClockStepped { by_ms, source }.emit();
             }

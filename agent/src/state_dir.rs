@@ -1,4 +1,7 @@
-//! The folder of the record: where the agent keeps it, and where others find it.
+//! The folder of the record: where the agent keeps it, where others find it, and how files in it are
+//! opened.
+
+pub(crate) mod file;
 
 use std::{
     collections::BTreeMap,

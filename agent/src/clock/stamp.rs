@@ -16,6 +16,23 @@ pub struct BootId(Uuid);
 impl BootId {
     /// The id of a boot that the system cannot name.
     pub const UNKNOWN: Self = Self(Uuid::nil());
+    /// The bits that tell how often the clock of a boot was set back.
+    const TIMES_SET_BACK: u128 = 0xffff;
+
+    /// The id for the same boot of the system once its clock was set back, which no system does by itself,
+    /// but restored containers and virtual machines do. What was measured before does not compare with
+    /// what is measured since, so it counts as another boot.
+    #[must_use]
+    pub fn set_back(self) -> Self {
+        let bits = self.0.as_u128();
+        let times = bits.wrapping_add(1) & Self::TIMES_SET_BACK;
+        Self(Uuid::from_u128((bits & !Self::TIMES_SET_BACK) | times))
+    }
+
+    /// Whether both are of one boot of the system, however often its clock was set back.
+    pub fn is_same_of_system(self, other: Self) -> bool {
+        (self.0.as_u128() ^ other.0.as_u128()) <= Self::TIMES_SET_BACK
+    }
 }
 
 impl FromStr for BootId {
@@ -135,6 +152,17 @@ mod tests {
     fn stamp(boot_ms: u64) -> Stamp {
         let wall = "2026-03-29T00:59:59.250Z".parse().expect("a time");
         Stamp { boot: BootId::UNKNOWN, boot_ms, wall }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_another_boot_of_the_same_system() {
+        let id: BootId = "1f0c5a7e-93b4-4d5e-8a60-0c2f5b1dffff".parse().expect("a boot id");
+        let next = id.set_back();
+        assert_eq!(next.to_string(), "1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d0000");
+        assert_ne!(next, id);
+        assert_ne!(next.set_back(), next);
+        assert!(next.set_back().is_same_of_system(id));
+        assert!(!BootId::UNKNOWN.is_same_of_system(id));
     }
 
     #[test]

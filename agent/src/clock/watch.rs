@@ -54,7 +54,11 @@ const SLOWEST_ANSWER: Duration = Duration::from_mins(1);
 ///
 /// It is a constant and not the time of the build, so that the same source always gives the same
 /// program. Raise it with each release.
-pub const SOURCE_DATE: Timestamp = Timestamp::constant(1_795_478_400, 0);
+pub const SOURCE_DATE: Timestamp = Timestamp::constant(SOURCE_SECOND, 0);
+const SOURCE_SECOND: i64 = 1_795_478_400;
+
+/// A `Date` later than this is not believed: 20 years after the source, when nobody runs it any more.
+pub const LATEST_DATE: Timestamp = Timestamp::constant(SOURCE_SECOND + 20 * 31_557_600, 0);
 
 /// One look at all clocks at the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +204,10 @@ impl ClockWatch {
         received: Stamp,
     ) -> Option<ClockEvent> {
         let took = received.since(&sent)?;
-        if sent.boot != self.boot || took > SLOWEST_ANSWER || date < SOURCE_DATE {
+        if sent.boot != self.boot || took > SLOWEST_ANSWER {
+            return None;
+        }
+        if !(SOURCE_DATE..=LATEST_DATE).contains(&date) {
             return None;
         }
         let date_ms = date.as_millisecond();

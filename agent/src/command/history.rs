@@ -27,6 +27,9 @@ pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
     };
     let zone = clock::local_zone();
     let view = View { gaps: request.all, ..record.view(&request.period, &zone) };
+    if request.form == Form::Csv {
+        record.warn();
+    }
     print(|output| match request.form {
         Form::Json => report::json_incidents(&view, output),
         Form::Csv => report::csv_incidents(&view, output),
@@ -52,6 +55,9 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
     };
     let zone = clock::local_zone();
     let view = View { incident, ..record.view(&request.period, &zone) };
+    if request.form == Form::Csv {
+        record.warn();
+    }
     match &request.form {
         Form::Text => print(|output| report::text_report(&view, output)),
         Form::Json => print(|output| report::json_report(&view, output)),
@@ -118,6 +124,16 @@ impl FoundRecord {
         }
         let history = collector.finish(last_alive(folder), clock::now());
         Self { folder: folder.to_owned(), history, head, damage }
+    }
+
+    /// Says beside a table what is missing in it, because there is no room for it in a table.
+    fn warn(&self) {
+        if let Some(damage) = &self.damage {
+            complain(format_args!("warning: the record is damaged: {damage}"));
+        }
+        for sentence in self.history.unknown.sentences() {
+            complain(format_args!("warning: {sentence}"));
+        }
     }
 
     fn view<'a>(&'a self, period: &Period, zone: &'a jiff::tz::TimeZone) -> View<'a> {

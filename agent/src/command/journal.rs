@@ -66,13 +66,23 @@ fn write(
     if let Some(reason) = &verified.newest_reason {
         writeln!(output, "The newest chain started because {reason}")?;
     }
-    match &verified.first_problem {
-        None => writeln!(output, "Every record is as it was written.")?,
-        Some(ReadError::Damaged(damage)) => writeln!(output, "DAMAGED: {damage}")?,
-        Some(error) => writeln!(output, "DAMAGED: {}", Chain(error))?,
+    for sentence in verified.unknown.sentences() {
+        writeln!(output, "{sentence}")?;
     }
-    if verified.problems > 1 {
-        writeln!(output, "{} more lines are not right.", verified.problems - 1)?;
+    if verified.problems == 0 {
+        writeln!(output, "Every record is as it was written.")?;
+    }
+    let named = verified.first_problem.iter().chain(&verified.further_problems);
+    let mut unnamed = verified.problems;
+    for problem in named {
+        unnamed = unnamed.saturating_sub(1);
+        match problem {
+            ReadError::Damaged(damage) => writeln!(output, "DAMAGED: {damage}")?,
+            problem => writeln!(output, "DAMAGED: {}", Chain(problem))?,
+        }
+    }
+    if unnamed > 0 {
+        writeln!(output, "{unnamed} more lines are not right.")?;
     }
     output.flush()
 }

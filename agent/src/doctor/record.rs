@@ -85,6 +85,10 @@ fn record(facts: &Facts, folder: &Path) -> Check {
             Check::fail(NAME, format!("in {place}, {}", Chain(problem)))
                 .action("See what of it is whole: ispmon-agent journal verify.")
         }
+        Some(Ok(Verified { unknown, .. })) if !unknown.is_empty() => {
+            Check::warn(NAME, format!("in {place}, {}", unknown.sentences().join(" ")))
+                .action("Use the newer ispmon-agent again, which knows them.")
+        }
         Some(Ok(Verified { records, .. })) => {
             Check::pass(NAME, format!("the {records} records in {place} are as they were written"))
         }
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
     use crate::{
         doctor::tests::rows,
-        journal::{Damage, Flaw, Place},
+        journal::{Damage, Flaw, Place, UnknownRecord},
     };
 
     fn facts(verified: Option<Result<Verified, ReadError>>) -> Facts {
@@ -144,6 +148,9 @@ mod tests {
         let damage = Damage { place, seq: Some(17), flaw: Flaw::NotARecord };
         let damaged = Verified { first_problem: Some(ReadError::Damaged(damage)), ..whole() };
         insta::assert_snapshot!(row(Ok(damaged)), @"FAIL record: in /var/lib/ispmon, the journal is damaged: journal.ndjson, line 17 (record 17): this line is not a record → See what of it is whole: ispmon-agent journal verify.");
+        let mut newer = whole();
+        newer.unknown.count(&UnknownRecord { kind: "moon".to_owned(), word: None, incident: None });
+        insta::assert_snapshot!(row(Ok(newer)), @r#"WARN record: in /var/lib/ispmon, 1 record of kind "moon" comes from a newer version and is not shown. → Use the newer ispmon-agent again, which knows them."#);
         let mut full = facts(Some(Ok(whole())));
         full.running = Some(JournalStatus {
             waiting: 3,

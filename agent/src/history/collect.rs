@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use super::{Failure, HourOfRecord, Interval, PastIncident, Phase, incident::spread, walls::Walls};
 use crate::{
     clock::Stamp,
-    journal::{Digest, Entry, Record, is_same_device},
-    outage::{Cause, Gap, GapCause, Incident, IncidentId},
+    journal::{
+        Digest, Entry, Record, Summary, UnknownRecord, UnknownRecords, ended_where_last_seen,
+        is_same_device, is_same_kind, was_seen_at,
+    },
+    outage::{Gap, GapCause, Incident, IncidentId},
     probe::{Family, PerFamily},
 };
 
@@ -19,6 +22,9 @@ const ALIVE_FOR: Duration = Duration::from_secs(150);
 /// The shortest time between two runs that counts as a gap although no record names it so: a new
 /// start takes as long.
 const SHORTEST_UNNAMED: Duration = Duration::from_secs(1);
+
+/// How many gaps a copied line may lie behind the one that it is a copy of.
+const COPIES: usize = 256;
 
 /// The end of the record's chain: whoever knows it can tell whether anything before was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +77,8 @@ pub struct History {
     pub clock_steps: u32,
     /// How many records were read.
     pub records: u64,
+    /// Records that only a newer version understands: what they tell is missing in the rest.
+    pub unknown: UnknownRecords,
     /// The times of all gaps, in order and without overlap.
     unwatched: Vec<Interval>,
 }
@@ -131,11 +139,14 @@ impl History {
 pub struct Collector {
     walls: Walls,
     device: Option<String>,
-    incidents: HashMap<IncidentId, (u64, Incident)>,
+    incidents: HashMap<IncidentId, Known>,
     gaps: Vec<Gap>,
-    hours: Vec<crate::summary::Summary>,
+    hours: Vec<Summary>,
     clock_steps: u32,
     records: u64,
+    unknown: UnknownRecords,
+    /// How many records were read when monitoring was interrupted last.
+    interrupted: u64,
     first: Option<Stamp>,
     last: Option<Stamp>,
     /// Since when the agent is stopped, when the record says so and has not taken it back.
@@ -156,6 +167,15 @@ struct BetweenRuns {
     to: Stamp,
 }
 
+/// An incident in its newest form.
+#[derive(Debug)]
+struct Known {
+    incident: Incident,
+    /// The record that told of it: its number, and how many were read by then.
+    seq: u64,
+    read: u64,
+}
+
 impl Collector {
     /// Takes the next record.
     pub fn add(&mut self, record: Record) {
@@ -167,6 +187,7 @@ impl Collector {
             Entry::ChainStarted { device, .. } => self.begin(device, before, record.at),
             Entry::AgentStarted { device, .. } => {
                 self.begin(device, before, record.at);
+                self.interrupted = self.records;
                 let (cause, from) = match (self.stopped.take(), before) {
                     (Some(since), _) => (Some(GapCause::Stopped), since),
                     (None, Some(before)) => (None, before),
@@ -174,14 +195,19 @@ impl Collector {
                 };
                 self.between_runs.push(BetweenRuns { cause, from, to: record.at });
             }
-            Entry::AgentStopped { .. } => self.stopped = Some(record.at),
+            Entry::AgentStopped { .. } => {
+                self.stopped = Some(record.at);
+                self.interrupted = self.records;
+            }
             Entry::Paused { .. } => {
                 self.paused.get_or_insert(record.at);
+                self.interrupted = self.records;
             }
             Entry::IncidentOpened { incident }
             | Entry::IncidentChanged { incident }
             | Entry::IncidentClosed { incident } => self.keep(record.seq, incident),
             Entry::Gap { gap } => {
+                self.interrupted = self.records;
                 // A run that records something has begun.
                 if let Some(from) = self.stopped.take() {
                     let cause = Some(GapCause::Stopped);
@@ -190,12 +216,16 @@ impl Collector {
                 if gap.cause == GapCause::Paused {
                     self.paused = None;
                 }
-                self.gaps.push(gap);
+                // A line that was copied tells nothing new.
+                if self.gaps.iter().rev().take(COPIES).all(|known| known.id != gap.id) {
+                    self.gaps.push(gap);
+                }
             }
             Entry::Network { .. } => {}
             Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
-            Entry::RecordsDropped { .. } | Entry::Unknown => {}
+            Entry::RecordsDropped { .. } => {}
+            Entry::Unknown(unknown) => self.count(&unknown),
         }
     }
 
@@ -203,9 +233,8 @@ impl Collector {
     /// record left open: that ends where it was last watched, and a gap follows.
     fn begin(&mut self, device: String, before: Option<Stamp>, at: Stamp) {
         if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
-            for (_, incident) in self.incidents.values_mut() {
-                let last = incident.segments.last().map_or(incident.started, |last| last.to);
-                incident.ended.get_or_insert(last);
+            for known in self.incidents.values_mut().filter(|known| known.is_open()) {
+                known.end_unseen();
             }
             let paused = self.paused.take().map(|since| (Some(GapCause::Paused), since));
             let silent = before.filter(|_| self.stopped.is_none()).map(|since| (None, since));
@@ -216,20 +245,57 @@ impl Collector {
         self.device = Some(device);
     }
 
+    /// Counts a record that cannot be shown. Where it has closed an incident, that has ended.
+    fn count(&mut self, unknown: &UnknownRecord) {
+        self.unknown.count(unknown);
+        if unknown.kind == "incident_closed"
+            && let Some(known) = unknown.incident.and_then(|id| self.incidents.get_mut(&id))
+        {
+            known.end_unseen();
+        }
+    }
+
     /// Keeps an incident's newest form; what opened it is told only once.
     fn keep(&mut self, seq: u64, mut incident: Incident) {
-        if let Some((_, known)) = self.incidents.remove(&incident.id)
-            && incident.evidence.is_empty()
-        {
-            incident.evidence = known.evidence;
+        if let Some(known) = self.incidents.get_mut(&incident.id) {
+            if known.seq > seq {
+                // The lines have changed places.
+                if known.incident.evidence.is_empty() {
+                    known.incident.evidence = incident.evidence;
+                }
+                return;
+            }
+            if incident.evidence.is_empty() {
+                incident.evidence = std::mem::take(&mut known.incident.evidence);
+            }
         }
-        self.incidents.insert(incident.id, (seq, incident));
+        self.incidents.insert(incident.id, Known { incident, seq, read: self.records });
+    }
+
+    /// Ends what a later incident of the same kind has superseded: nobody has seen its end.
+    fn end_superseded(&mut self) {
+        let mut open: Vec<_> =
+            self.incidents.values_mut().filter(|known| known.is_open()).collect();
+        open.sort_unstable_by_key(|known| std::cmp::Reverse(known.read));
+        let mut newest: Vec<Incident> = Vec::new();
+        for known in open {
+            if newest.iter().any(|newer| is_same_kind(newer, &known.incident)) {
+                known.end_unseen();
+            } else {
+                newest.push(known.incident.clone());
+            }
+        }
     }
 
     /// The history of all records so far. `alive` is the last moment at which the agent is known to
     /// have run; without it that is the last record.
     pub fn finish(mut self, alive: Option<Stamp>, now: Timestamp) -> History {
+        if let Some(alive) = alive.filter(|alive| self.walls.knows(alive.boot)) {
+            // It may know the clock better than the last record.
+            self.walls.learn(alive);
+        }
         self.walls.settle();
+        self.end_superseded();
         let (Some(first), Some(last)) = (self.first, self.last) else {
             return History::default();
         };
@@ -239,10 +305,17 @@ impl Collector {
         let mut gaps: Vec<_> = self.gaps.iter().map(|gap| self.unwatched(gap)).collect();
         gaps.extend(self.unnamed_gaps(&gaps));
         // The end of the record is not the end of time: since then nobody has watched.
-        let paused = self.paused.map(|since| (GapCause::Paused, since));
+        let silent = now > known.saturating_add(ALIVE_FOR).unwrap_or(known);
+        let mut paused = self.paused.map(|since| (GapCause::Paused, since));
+        if let Some((cause, since)) = paused.filter(|_| silent && self.stopped.is_none()) {
+            // A crash within a pause is a crash.
+            let time = Interval::new(self.walls.time(&since), known);
+            let cause = Some(cause);
+            gaps.push(Unwatched::unnamed(cause, time));
+            paused = None;
+        }
         let off = paused.or(self.stopped.map(|since| (GapCause::Stopped, since)));
         let off = off.map(|(cause, since)| (Some(cause), self.walls.time(&since)));
-        let silent = now > known.saturating_add(ALIVE_FOR).unwrap_or(known);
         let end = if off.is_some() || silent { known.max(now) } else { known };
         if let Some((cause, since)) = off.or_else(|| silent.then_some((None, known))) {
             let time = Interval::new(since, end);
@@ -250,14 +323,14 @@ impl Collector {
         }
         gaps.sort_by_key(|gap| gap.time.from);
         let unwatched = Interval::union(gaps.iter().map(|gap| gap.time).collect());
-        let watched_until = match unwatched.last() {
-            Some(gap) if gap.to >= end => gap.from,
-            _ => end,
-        };
+        let runs_until = alive.unwrap_or(last);
         let incidents = std::mem::take(&mut self.incidents);
         let mut incidents: Vec<_> = incidents
             .into_values()
-            .map(|(seq, incident)| self.past(seq, incident, watched_until, &unwatched))
+            .map(|known| {
+                let runs_until = (known.read > self.interrupted).then_some(runs_until);
+                self.past(known.seq, known.incident, runs_until, &unwatched)
+            })
             .collect();
         incidents.sort_by_key(|incident| (incident.time.from, incident.recorded.id));
         let mut hours: Vec<_> = std::mem::take(&mut self.hours)
@@ -273,6 +346,7 @@ impl Collector {
             hours,
             clock_steps: self.clock_steps,
             records: self.records,
+            unknown: self.unknown,
             unwatched,
         }
     }
@@ -310,15 +384,16 @@ impl Collector {
         unnamed
     }
 
+    /// An incident in corrected times. An open one reaches to the last evidence for it: its last
+    /// segment, or where that goes on, the last moment at which the agent is known to have run.
     fn past(
         &self,
         seq: u64,
         recorded: Incident,
-        watched_until: Timestamp,
+        runs_until: Option<Stamp>,
         unwatched: &[Interval],
     ) -> PastIncident {
         let from = self.walls.time(&recorded.started);
-        let to = recorded.ended.as_ref().map_or(watched_until, |ended| self.walls.time(ended));
         let mut phases: Vec<_> = recorded
             .segments
             .iter()
@@ -328,16 +403,13 @@ impl Collector {
                 time: self.between(&segment.from, &segment.to),
             })
             .collect();
-        // An open incident goes on for as long as somebody watches and does not record that it has
-        // changed or ended. An unstable one changes without a record each time.
-        if recorded.ended.is_none()
-            && recorded.cause != Cause::Unstable
+        if let Some(alive) = runs_until.filter(|alive| was_seen_at(&recorded, *alive))
             && let Some(last) = phases.last_mut()
         {
-            let gap = unwatched.iter().find(|gap| gap.to > last.time.to);
-            let until = gap.map_or(watched_until, |gap| gap.from);
-            last.time.to = last.time.to.max(until.min(watched_until));
+            last.time.to = last.time.to.max(self.walls.time(&alive));
         }
+        let last_seen = phases.last().map_or(from, |last| last.time.to);
+        let to = recorded.ended.as_ref().map_or(last_seen, |ended| self.walls.time(ended));
         PastIncident {
             time: Interval::new(from, to),
             merged: spread(&recorded, &phases, from, unwatched),
@@ -347,6 +419,18 @@ impl Collector {
             observed: recorded.evidence.iter().map(|one| self.walls.time(&one.at)).collect(),
             seq,
             recorded,
+        }
+    }
+}
+
+impl Known {
+    fn is_open(&self) -> bool {
+        self.incident.ended.is_none()
+    }
+
+    fn end_unseen(&mut self) {
+        if self.is_open() {
+            self.incident = ended_where_last_seen(self.incident.clone());
         }
     }
 }

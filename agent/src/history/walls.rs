@@ -61,6 +61,11 @@ impl Walls {
         }
     }
 
+    /// Whether the record has a moment of this boot.
+    pub(super) fn knows(&self, id: BootId) -> bool {
+        self.boot(id).is_some()
+    }
+
     /// The corrected wall-clock time of a moment.
     pub(super) fn time(&self, stamp: &Stamp) -> Timestamp {
         let known = self.known.wall(stamp);

@@ -1,134 +1,446 @@
-//! Whether a line follows the one before it.
+//! Which lines are believed: those that the chain of hashes confirms, or at least does not contradict.
+//!
+//! Each record names the hash of the line before it, so a line is *confirmed* by the one after it, and
+//! a line that was changed is *contradicted* by it. The newest record is confirmed by the sign of life
+//! or, once a new chain was begun, by that chain's first record. From this follows what a line is worth:
+//!
+//! | the line | is |
+//! |---|---|
+//! | cannot be read | damage; what follows is read on |
+//! | is followed by the next | believed |
+//! | has the next number's predecessor's place, but the next line names another hash, and is confirmed | damage, not believed |
+//! | the same, and the next line is contradicted itself | neither is believed |
+//! | the same, and the next line would be confirmed if it named the right hash | both are believed; the changed hash is damage |
+//! | stands between two lines that follow each other | damage, not believed |
+//! | follows the one before, and a line with a higher number comes next | believed; the missing records are damage |
+//! | has a number that cannot be here | believed only if another record names its hash; damage |
+//! | stands behind the record that the next chain was begun after | damage, not believed |
+//! | is the last, follows none and is confirmed by nothing | damage, not believed |
 
-use serde::Deserialize;
+use std::collections::VecDeque;
 
 use super::{
-    lines::LONGEST_LINE,
-    record::{Digest, Entry, FORMAT, Record},
+    flaw::{Damage, Flaw, Located, Place},
+    parse::{parse, without_return},
+    record::{Digest, Entry, Predecessor},
 };
-use crate::clock::Stamp;
 
-/// What is wrong with a line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
-    /// It is not a JSON object with the fields of every record.
-    #[error("this line is not a record")]
-    NotARecord,
-    /// It is longer than a record can be.
-    #[error("this line is longer than {LONGEST_LINE} bytes")]
-    TooLong,
-    /// The file ends within the line, and it is not the file that is being written.
-    #[error("the file ends within this line")]
-    Torn,
-    /// The number is not the next one.
-    #[error("here should be record {expected}, but it is record {found}")]
-    Sequence {
-        /// The number that should stand here.
-        expected: u64,
-        /// The number that does.
-        found: u64,
-    },
-    /// The next record names another hash than this record has.
-    #[error(
-        "this record was changed after record {next} was written: its hash is {found}, record {next} says {expected}"
-    )]
-    Changed {
-        /// The number of the next record.
-        next: u64,
-        /// The hash that the next record names.
-        expected: Digest,
-        /// The hash of the line as it is.
-        found: Digest,
-    },
-    /// A chain begins where none can begin: within a file, or with the hash of something before it.
-    #[error("a chain begins here, which happens at the start of a file only")]
-    Misplaced,
-    /// It was written by a newer version whose format this version does not know.
-    #[error("this was written in format {0}; this version knows formats up to {FORMAT}")]
-    NewerFormat(u32),
+/// How far a number may be from the one before it without being confirmed.
+const PLAUSIBLE_STEP: u64 = 100_000;
+/// How many lines at a wrong place, and how many missing records, are remembered to be matched.
+const MOST_UNMATCHED: usize = 64;
+
+/// Where a record is in the journal.
+pub(super) type Position = (u64, Digest);
+
+/// What is known about a line.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It is a record that is believed.
+    Believed(Box<Located>),
+    /// It is damaged, or shows that something is.
+    Damaged(Damage),
 }
 
-/// A record that could be read, its hash, and how it breaks the chain if it does.
-pub(super) struct Followed {
-    pub(super) record: Record,
-    pub(super) digest: Digest,
-    pub(super) flaw: Option<Flaw>,
+/// A record whose hash was noted outside of the chain: its number, and how the hash begins.
+#[derive(Clone, Debug)]
+pub(super) struct Witness {
+    pub(super) seq: u64,
+    pub(super) hash: String,
 }
 
-/// The place in a chain behind the record that was read last.
-#[derive(Clone, Debug, Default)]
+impl Witness {
+    fn confirms(&self, seq: u64, digest: &Digest) -> bool {
+        self.seq == seq && digest.as_str().starts_with(&self.hash)
+    }
+}
+
+/// A line that nothing is decided about yet.
+#[derive(Debug)]
+struct Held {
+    located: Located,
+    flaw: Option<Flaw>,
+    /// It names the record before it, or nothing is before it.
+    follows: bool,
+    /// Its number cannot stand here.
+    is_doubtful: bool,
+    /// What is missing before it is explained by damage that was named.
+    is_explained: bool,
+}
+
+/// A line that contradicts the held one.
+#[derive(Debug)]
+struct Rival {
+    located: Located,
+    /// The hash that the line would have if it named the held one.
+    restored: Option<Digest>,
+}
+
+/// Takes the lines of a folder in order and decides about each as soon as it can, in bounded memory.
+#[derive(Debug, Default)]
 pub(super) struct Chain {
-    /// Number and hash of that record; `None` where nothing is known about what comes next.
-    last: Option<(u64, Digest)>,
-}
-
-/// What every record has, whatever its kind.
-#[derive(Deserialize)]
-struct Envelope {
-    seq: u64,
-    prev: Digest,
-    #[serde(flatten)]
-    at: Stamp,
-    kind: String,
-    format: Option<u32>,
+    /// The record of this chain that was believed last.
+    last: Option<Position>,
+    held: Option<Held>,
+    rival: Option<Rival>,
+    /// Records that others name and that were not there.
+    missing: VecDeque<Position>,
+    /// Records at a wrong place.
+    strays: VecDeque<Located>,
+    /// Whether a line was damaged since the one that is held.
+    is_broken: bool,
+    /// The record that the next chain was begun after.
+    limit: Option<Predecessor>,
+    /// The same for the file that begins.
+    next_limit: Option<Predecessor>,
+    witness: Option<Witness>,
+    /// The highest number that is known to be in use.
+    newest: u64,
+    verdicts: VecDeque<Verdict>,
 }
 
 impl Chain {
-    /// Reads a line and compares it with the one before. What comes after a line that cannot be read
-    /// is believed, for there is nothing to compare it with.
+    pub(super) fn new(witness: Option<Witness>) -> Self {
+        Self { witness, ..Self::default() }
+    }
+
+    /// The next verdict that is certain.
+    pub(super) fn next(&mut self) -> Option<Verdict> {
+        self.verdicts.pop_front()
+    }
+
+    /// The highest number in use, as far as it was read.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// A file comes next, behind which the next chain was begun after this record.
+    pub(super) fn begin_file(&mut self, limit: Option<Predecessor>) {
+        if self.held.is_none() && self.last.is_none() {
+            self.limit.clone_from(&limit);
+        }
+        self.next_limit = limit;
+    }
+
+    /// Takes the next line.
     ///
     /// # Errors
-    /// [`Flaw::NotARecord`] and [`Flaw::NewerFormat`]: there is no record to return.
-    pub(super) fn follow(&mut self, line: &[u8], first_of_file: bool) -> Result<Followed, Flaw> {
+    /// The line cannot be read as a record; it has been noted as damage.
+    pub(super) fn line(
+        &mut self,
+        line: &[u8],
+        place: Place,
+        first_of_file: bool,
+    ) -> Result<(), Flaw> {
+        let (line, has_return) = without_return(line);
         let record = match parse(line) {
             Ok(record) => record,
             Err(flaw) => {
-                self.last = None;
+                self.unreadable(flaw.clone(), &place);
                 return Err(flaw);
             }
         };
-        let digest = Digest::of(line);
-        let last = self.last.replace((record.seq, digest.clone()));
-        let flaw = match (&record.entry, last) {
-            (Entry::ChainStarted { .. }, _) if !first_of_file || record.prev != Digest::none() => {
-                Some(Flaw::Misplaced)
+        if has_return {
+            self.damage(&place, Some(record.seq), Flaw::CarriageReturn);
+        }
+        let located = Located { digest: Digest::of(line), record, place };
+        self.note_number(located.record.seq);
+        if let Entry::ChainStarted { after, .. } = &located.record.entry {
+            if first_of_file && located.record.prev == Digest::none() {
+                let after = after.clone();
+                self.begin_chain(located, after.as_ref());
+                return Ok(());
             }
-            (Entry::ChainStarted { .. }, Some((seq, _))) if record.seq <= seq => {
-                Some(Flaw::Sequence { expected: seq + 1, found: record.seq })
-            }
-            (Entry::ChainStarted { .. }, _) | (_, None) => None,
-            (_, Some((seq, _))) if record.seq != seq.saturating_add(1) => {
-                Some(Flaw::Sequence { expected: seq.saturating_add(1), found: record.seq })
-            }
-            (_, Some((_, found))) if record.prev != found => {
-                Some(Flaw::Changed { next: record.seq, expected: record.prev.clone(), found })
-            }
-            (_, Some(_)) => None,
-        };
-        Ok(Followed { record, digest, flaw })
+            self.record(located, line, Some(Flaw::Misplaced));
+        } else {
+            self.record(located, line, None);
+        }
+        Ok(())
     }
 
-    /// Forgets the last record, because something is missing behind it.
+    /// A line cannot be read.
+    pub(super) fn unreadable(&mut self, flaw: Flaw, place: &Place) {
+        self.is_broken = true;
+        self.damage(place, None, flaw);
+    }
+
+    /// A number is in use, whatever becomes of the record.
+    pub(super) fn note_number(&mut self, seq: u64) {
+        if self.newest == 0 || seq <= self.newest.saturating_add(PLAUSIBLE_STEP) {
+            self.newest = self.newest.max(seq);
+        }
+    }
+
+    /// Nothing is known about what comes next: a file is gone, or could not be read to its end.
     pub(super) fn forget(&mut self) {
-        self.last = None;
+        self.is_broken = true;
+    }
+
+    /// Decides about what is left; to be called behind the last line.
+    pub(super) fn finish(&mut self) {
+        match (self.held.take(), self.rival.take()) {
+            (Some(held), Some(rival)) => self.decide(held, rival),
+            (Some(held), None) => self.settle(held, false, true),
+            (None, _) => {}
+        }
+    }
+
+    fn begin_chain(&mut self, located: Located, after: Option<&Predecessor>) {
+        self.finish();
+        self.limit.clone_from(&self.next_limit);
+        let found = located.record.seq;
+        let is_explained = std::mem::take(&mut self.is_broken);
+        let flaw = self.last.take().and_then(|(seq, _)| {
+            let expected = seq + 1;
+            let is_hole = after.is_some() && found != expected && !is_explained;
+            (is_hole || found < expected).then_some(Flaw::Sequence { expected, found })
+        });
+        let is_doubtful =
+            matches!(flaw, Some(Flaw::Sequence { expected, found }) if found < expected);
+        self.held = Some(Held { located, flaw, follows: true, is_doubtful, is_explained });
+    }
+
+    fn record(&mut self, new: Located, line: &[u8], flaw: Option<Flaw>) {
+        match (self.held.take(), self.rival.take()) {
+            (None, _) => self.hold(new, flaw),
+            (Some(held), None) => self.compare(held, new, line, flaw),
+            (Some(held), Some(rival)) => self.judge(held, rival, new, flaw),
+        }
+    }
+
+    /// Compares a line with the one before it.
+    fn compare(&mut self, mut held: Held, new: Located, line: &[u8], flaw: Option<Flaw>) {
+        let seq = new.record.seq;
+        if new.digest == held.located.digest {
+            self.damage(&new.place, Some(seq), Flaw::Repeated);
+            self.held = Some(held);
+        } else if follows(&new, &position(&held.located)) {
+            self.settle(held, true, false);
+            self.hold(new, flaw);
+        } else if !held.follows && follows(&held.located, &position(&new)) {
+            // The two have changed places, which both survive.
+            let misplaced = held
+                .flaw
+                .take()
+                .or(flaw)
+                .unwrap_or(Flaw::Sequence { expected: seq, found: held.located.record.seq });
+            self.damage(&held.located.place, Some(held.located.record.seq), misplaced);
+            self.hold(new, None);
+            if let Some(new) = self.held.take() {
+                self.settle(Held { flaw: None, ..new }, true, false);
+            }
+            self.held = Some(Held { follows: true, is_doubtful: false, ..held });
+        } else if self.last.as_ref().is_some_and(|last| follows(&new, last)) {
+            self.reject(&held.located, Flaw::Added);
+            self.is_broken = false;
+            self.hold(new, flaw);
+        } else if seq == held.located.record.seq.saturating_add(1) {
+            let restored = restored(line, &new.record.prev, &held.located.digest);
+            self.held = Some(held);
+            self.rival = Some(Rival { located: new, restored });
+        } else {
+            if seq <= held.located.record.seq && !held.follows {
+                held.is_doubtful = true;
+            }
+            self.settle(held, false, false);
+            let named = self.strays.iter().position(|stray| follows(&new, &position(stray)));
+            if let Some(stray) = named.and_then(|index| self.strays.remove(index)) {
+                self.believe(stray);
+            }
+            self.hold(new, flaw);
+        }
+    }
+
+    /// Decides between two lines that contradict each other by what the third one says.
+    fn judge(&mut self, held: Held, rival: Rival, new: Located, flaw: Option<Flaw>) {
+        let seq = new.record.seq;
+        if new.digest == rival.located.digest {
+            self.damage(&new.place, Some(seq), Flaw::Repeated);
+            (self.held, self.rival) = (Some(held), Some(rival));
+        } else if follows(&new, &position(&rival.located)) {
+            self.prefer_rival(&held, rival.located);
+            self.hold(new, flaw);
+        } else if follows(&new, &position(&held.located)) {
+            self.settle(held, true, false);
+            self.reject(&rival.located, Flaw::Added);
+            self.is_broken = false;
+            self.hold(new, flaw);
+        } else if let Some(restored) = rival.restored.clone()
+            && follows(&new, &(rival.located.record.seq, restored))
+        {
+            self.restore(held, rival.located, new.record.prev.clone());
+            self.hold(new, flaw);
+        } else {
+            self.decide(held, rival);
+            self.hold(new, flaw);
+        }
+    }
+
+    /// Decides between two lines that contradict each other when no other line can.
+    fn decide(&mut self, held: Held, rival: Rival) {
+        let seq = rival.located.record.seq;
+        if self.is_named(&rival.located) {
+            self.prefer_rival(&held, rival.located);
+        } else if let Some(restored) = rival.restored.filter(|hash| self.names(seq, hash)) {
+            self.restore(held, rival.located, restored);
+        } else {
+            let found = held.located.digest.clone();
+            if self.is_named(&held.located) {
+                self.settle(held, true, false);
+            } else {
+                self.reject(&held.located, changed(&held.located, &rival.located));
+            }
+            self.reject(&rival.located, Flaw::Unconnected { found });
+        }
+    }
+
+    fn prefer_rival(&mut self, held: &Held, rival: Located) {
+        self.reject(&held.located, changed(&held.located, &rival));
+        self.hold(rival, None);
+        if let Some(rival) = self.held.take() {
+            self.settle(rival, true, false);
+        }
+    }
+
+    /// Believes two lines of which the second names another hash than it did.
+    fn restore(&mut self, held: Held, rival: Located, hash: Digest) {
+        self.settle(held, true, false);
+        self.damage(&rival.place, Some(rival.record.seq), Flaw::HashChanged);
+        self.believe(Located { digest: hash, ..rival });
+    }
+
+    /// Keeps a line until the next one is known.
+    fn hold(&mut self, located: Located, flaw: Option<Flaw>) {
+        let is_explained = std::mem::take(&mut self.is_broken);
+        let found = located.record.seq;
+        let held = match &self.last {
+            Some(last) if follows(&located, last) => {
+                Held { located, flaw, follows: true, is_doubtful: false, is_explained }
+            }
+            Some((seq, digest)) => {
+                let expected = seq.saturating_add(1);
+                let is_doubtful = found <= *seq
+                    || found > seq.saturating_add(PLAUSIBLE_STEP)
+                    // It stands at its place, so its number is wrong.
+                    || located.record.prev == *digest
+                    || flaw.is_some();
+                let is_hole = found != expected && (is_doubtful || !is_explained);
+                let hole = is_hole.then_some(Flaw::Sequence { expected, found });
+                Held { located, flaw: flaw.or(hole), follows: false, is_doubtful, is_explained }
+            }
+            None => {
+                let is_doubtful = flaw.is_some();
+                Held { located, flaw, follows: true, is_doubtful, is_explained }
+            }
+        };
+        self.held = Some(held);
+    }
+
+    /// Decides about a line by all that is known of it.
+    fn settle(&mut self, held: Held, confirmed: bool, is_last: bool) {
+        let Held { located, flaw, follows, is_doubtful, is_explained } = held;
+        let seq = located.record.seq;
+        if let Some(limit) = &self.limit {
+            if seq > limit.seq {
+                let last = limit.seq;
+                return self.reject(&located, Flaw::AddedLater { last });
+            }
+            if seq == limit.seq && located.digest != limit.hash {
+                let expected = limit.hash.to_string();
+                return self.reject(&located, Flaw::Unwitnessed { expected });
+            }
+        }
+        let confirmed = confirmed || self.is_named(&located);
+        if let Some(witness) = self.witness.as_ref().filter(|it| it.seq == seq && !confirmed) {
+            let expected = witness.hash.clone();
+            return self.reject(&located, Flaw::Unwitnessed { expected });
+        }
+        if let Some(flaw) = flaw {
+            self.damage(&located.place, Some(seq), flaw);
+        }
+        if confirmed || self.fills_gap(&located) {
+            self.believe_with_predecessor(located, follows);
+        } else if is_doubtful {
+            self.is_broken = true;
+            if self.strays.len() == MOST_UNMATCHED {
+                self.strays.pop_front();
+            }
+            self.strays.push_back(located);
+        } else if is_last && !follows && !is_explained {
+            self.reject(&located, Flaw::Unconfirmed);
+        } else {
+            self.believe_with_predecessor(located, follows);
+        }
+    }
+
+    /// Whether this is a record that another one has named in vain.
+    fn fills_gap(&mut self, located: &Located) -> bool {
+        let wanted = position(located);
+        let index = self.missing.iter().position(|missing| *missing == wanted);
+        index.and_then(|index| self.missing.remove(index)).is_some()
+    }
+
+    fn believe_with_predecessor(&mut self, located: Located, follows: bool) {
+        if !follows && located.record.prev != Digest::none() {
+            let before = (located.record.seq.saturating_sub(1), located.record.prev.clone());
+            let index = self.strays.iter().position(|stray| position(stray) == before);
+            if let Some(stray) = index.and_then(|index| self.strays.remove(index)) {
+                self.believe(stray);
+            } else {
+                if self.missing.len() == MOST_UNMATCHED {
+                    self.missing.pop_front();
+                }
+                self.missing.push_back(before);
+            }
+        }
+        self.believe(located);
+    }
+
+    fn believe(&mut self, located: Located) {
+        self.last = Some(position(&located));
+        self.verdicts.push_back(Verdict::Believed(Box::new(located)));
+    }
+
+    fn reject(&mut self, located: &Located, flaw: Flaw) {
+        self.is_broken = true;
+        self.damage(&located.place, Some(located.record.seq), flaw);
+    }
+
+    fn damage(&mut self, place: &Place, seq: Option<u64>, flaw: Flaw) {
+        self.verdicts.push_back(Verdict::Damaged(Damage { place: place.clone(), seq, flaw }));
+    }
+
+    fn is_named(&self, located: &Located) -> bool {
+        self.names(located.record.seq, &located.digest)
+    }
+
+    /// Whether a record of this number and hash was noted outside of its chain.
+    fn names(&self, seq: u64, digest: &Digest) -> bool {
+        self.limit.as_ref().is_some_and(|limit| limit.seq == seq && limit.hash == *digest)
+            || self.witness.as_ref().is_some_and(|witness| witness.confirms(seq, digest))
     }
 }
 
-/// Reads one line. A kind, or a value in a known kind, that only a newer version knows is
-/// [`Entry::Unknown`]: the record still has its place in the chain.
-fn parse(line: &[u8]) -> Result<Record, Flaw> {
-    if let Ok(record) = serde_json::from_slice::<Record>(line) {
-        return match record.entry {
-            Entry::ChainStarted { format, .. } if format > FORMAT => Err(Flaw::NewerFormat(format)),
-            _ => Ok(record),
-        };
+fn position(located: &Located) -> Position {
+    (located.record.seq, located.digest.clone())
+}
+
+fn follows(located: &Located, (seq, digest): &Position) -> bool {
+    located.record.seq == seq.saturating_add(1) && located.record.prev == *digest
+}
+
+fn changed(held: &Located, next: &Located) -> Flaw {
+    Flaw::Changed {
+        next: next.record.seq,
+        expected: next.record.prev.clone(),
+        found: held.digest.clone(),
     }
-    let envelope: Envelope = serde_json::from_slice(line).map_err(|_| Flaw::NotARecord)?;
-    let Envelope { seq, prev, at, kind, format } = envelope;
-    match format {
-        Some(format) if kind == "chain_started" && format > FORMAT => {
-            Err(Flaw::NewerFormat(format))
-        }
-        _ => Ok(Record { seq, prev, at, entry: Entry::Unknown }),
-    }
+}
+
+/// The hash of a line if it named this one instead of the hash that it names.
+fn restored(line: &[u8], named: &Digest, right: &Digest) -> Option<Digest> {
+    let text = str::from_utf8(line).ok()?;
+    let field = |digest: &Digest| format!("\"prev\":\"{digest}\"");
+    text.contains(&field(named))
+        .then(|| Digest::of(text.replacen(&field(named), &field(right), 1).as_bytes()))
 }

@@ -6,8 +6,6 @@ pub(super) const CURRENT: &str = "journal.ndjson";
 pub(super) const ALIVE: &str = "alive";
 /// The file whose lock says that an agent uses the folder.
 pub(super) const LOCK: &str = "lock";
-/// A copy that is not complete yet.
-pub(super) const PARTIAL: &str = "journal.partial";
 /// The file in which the outbox keeps what was acknowledged; the journal never touches it.
 pub const HANDED_OVER_FILE: &str = "handed-over.json";
 
@@ -21,11 +19,12 @@ pub(super) fn rolled(first_seq: u64) -> String {
     format!("journal.{first_seq:012}.ndjson")
 }
 
-/// The number of the first record in a full file, from its name; `None` for every other file.
+/// The number in the name of a full file; `None` for every other file. It is that of the first record
+/// in it unless somebody has given it another name.
 pub(super) fn first_seq(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("journal.")?.strip_suffix(".ndjson")?;
-    (digits.len() >= 12 && digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .then(|| digits.parse().ok())?
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 /// The name under which a file is set aside for the `number`th time.
@@ -33,12 +32,21 @@ pub(super) fn set_aside(number: u32) -> String {
     format!("journal.set-aside-{number}.ndjson")
 }
 
-/// The full files among these names, oldest first, each with the number of its first record.
-pub(super) fn rolled_files(names: &[String]) -> Vec<(u64, String)> {
-    let mut files: Vec<_> =
-        names.iter().filter_map(|name| Some((first_seq(name)?, name.clone()))).collect();
-    files.sort_unstable();
-    files
+/// Whether a file with this name was set aside.
+pub(super) fn is_set_aside(name: &str) -> bool {
+    name.starts_with("journal.set-aside-") && name.ends_with(".ndjson")
+}
+
+/// The name of a full file whose first record has this number, other than all of these.
+pub(super) fn free_rolled(first_seq: u64, names: &[String]) -> String {
+    // Files are read in the order of their content, so any number will do.
+    let free = (first_seq..u64::MAX).map(rolled).find(|name| !names.contains(name));
+    free.unwrap_or_else(|| rolled(u64::MAX))
+}
+
+/// The names of full files among these.
+pub(super) fn full_files(names: &[String]) -> Vec<String> {
+    names.iter().filter(|name| first_seq(name).is_some()).cloned().collect()
 }
 
 #[cfg(test)]
@@ -46,13 +54,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_files_sort_by_their_first_record_whatever_else_lies_there() {
+    fn full_files_are_known_by_their_names() {
         let names =
-            [CURRENT, ALIVE, LOCK, HANDED_OVER_FILE, PARTIAL, "journal.000000000x12.ndjson"];
+            [CURRENT, ALIVE, LOCK, HANDED_OVER_FILE, "journal.x12.ndjson", "journal..ndjson"];
         let mut names: Vec<String> = names.map(str::to_owned).to_vec();
-        names.extend([rolled(1_000_000_000_000), rolled(12), set_aside(3), rolled(5)]);
-        let sequence: Vec<u64> = rolled_files(&names).into_iter().map(|(seq, _)| seq).collect();
-        assert_eq!(sequence, [5, 12, 1_000_000_000_000]);
+        let full = [rolled(1_000_000_000_000), rolled(12), rolled(u64::MAX), rolled(5)];
+        names.extend([set_aside(3)]);
+        names.extend(full.clone());
+        assert_eq!(full_files(&names), full);
         assert_eq!(rolled(5), "journal.000000000005.ndjson");
+        assert_eq!(first_seq("journal.99999999999999999999.ndjson"), Some(u64::MAX));
+        assert_eq!(free_rolled(5, &names), rolled(6));
+        assert_eq!(names.iter().filter(|name| is_set_aside(name)).count(), 1);
     }
 }

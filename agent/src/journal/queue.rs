@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Appended, record::Entry, state::JournalState, writer::Position};
+use super::{Appended, chain::Position, record::Entry, state::JournalState};
 use crate::clock::Stamp;
 
 /// How many records wait in memory at most.

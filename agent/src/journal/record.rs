@@ -7,12 +7,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     clock::{Stamp, StepSource},
-    outage::{Gap, Incident, NetworkFacts},
+    outage::{Gap, Incident, IncidentId, NetworkFacts},
     summary::Summary,
 };
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
+/// The largest number that a record has: what fills twelve digits. A device that writes ten records a
+/// second gets there in 3,000 years, so a larger one was not written by an agent.
+pub(super) const LARGEST_SEQ: u64 = 999_999_999_999;
 
 /// A SHA-256 hash in 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +83,9 @@ pub enum Entry {
         /// The names of the files that were set aside for it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         set_aside: Vec<String>,
+        /// The newest record before it that was not damaged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Predecessor>,
     },
     /// The agent has started.
     AgentStarted {
@@ -142,9 +148,30 @@ pub enum Entry {
         /// When the first of them happened; the last one happened when this record was made.
         since: Stamp,
     },
-    /// Something that a newer agent writes and this version does not know.
-    #[serde(other)]
-    Unknown,
+    /// Something that a newer agent writes and this version does not know. It is never written.
+    #[serde(skip)]
+    Unknown(UnknownRecord),
+}
+
+/// The record that a chain was begun after. It tells ever after what stood there then, although the
+/// chain itself does not go back that far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predecessor {
+    /// Its number.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// What is known of a record that only a newer version understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownRecord {
+    /// Its kind.
+    pub kind: String,
+    /// The word in it that is not known, where the kind is.
+    pub word: Option<String>,
+    /// The incident that it tells of.
+    pub incident: Option<IncidentId>,
 }
 
 #[cfg(test)]

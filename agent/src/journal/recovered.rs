@@ -4,12 +4,12 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     alive::Alive,
-    record::{Entry, Record},
+    record::{Entry, Record, UnknownRecord},
     walls::Walls,
 };
 use crate::{
-    clock::Stamp,
-    outage::{GapCause, Incident, NetworkFacts},
+    clock::{BootId, Stamp},
+    outage::{Cause, GapCause, Incident, IncidentId, NetworkFacts, Scope},
     pause::LONGEST_PAUSE,
     summary::Summary,
 };
@@ -20,8 +20,10 @@ const MOST_HOURS: usize = 7 * 24 + 7;
 const MOST_NETWORKS: usize = 64;
 /// Of how many boots the clock's offset is handed back.
 const MOST_BOOTS: usize = 256;
-/// How many incidents can be open at once, with room to spare: one a scope.
-const MOST_OPEN: usize = 16;
+/// How many incidents that others have superseded are closed at most.
+const MOST_SUPERSEDED: usize = 1_000;
+/// How many incidents are remembered as closed, should their records not come in order.
+const MOST_CLOSED: usize = 64;
 /// How old the sign of life can be at a crash: it is written each minute.
 const CRASH_UNCERTAIN_S: u32 = 60;
 /// How old what is left of it can be after a power cut: it is not synced, and Linux writes back what
@@ -31,8 +33,12 @@ const POWER_UNCERTAIN_S: u32 = 120;
 /// What the agent must know of its last run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
-    /// The incidents that are still open, with their evidence, oldest first.
+    /// The incidents that are still open, with their evidence: at most one of connectivity, one of the
+    /// heartbeats and one of the quality.
     pub open: Vec<Incident>,
+    /// Incidents that the record leaves open although a later one of their kind has opened. They have
+    /// ended where they were last seen, and are to be written as closed.
+    pub superseded: Vec<Incident>,
     /// How the last run ended; `None` when there was none. The gap that follows from it is to be
     /// appended before anything else, so that it is not lost when this run ends early.
     pub last_run: Option<LastRun>,
@@ -44,8 +50,68 @@ pub struct Recovered {
     pub networks: Vec<NetworkFacts>,
     /// What is known of the wall clock of the latest boots.
     pub walls: Walls,
+    /// The boot that the stamps of this run are to name, when it is not the system's: the record has
+    /// later moments of the boot with that id, so its clock was set back, as that of a virtual machine or
+    /// a container is that was restored.
+    pub boot: Option<BootId>,
     /// What the user should know about the journal itself, as sentences.
     pub notes: Vec<String>,
+}
+
+/// What follows from the last run for the one that starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// What was not monitored, oldest first.
+    pub gaps: Vec<PastGap>,
+    /// The pause that goes on.
+    pub pause: Option<Pause>,
+    /// Whether the record must be told anew that there is a pause, because a gap has ended it.
+    pub renews_pause: bool,
+}
+
+/// A period before this start that was not monitored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastGap {
+    /// Why.
+    pub cause: GapCause,
+    /// When it began.
+    pub started: Stamp,
+    /// When it ended.
+    pub ended: Stamp,
+    /// How far `started` may be off, in seconds.
+    pub uncertain_s: u32,
+}
+
+impl Recovered {
+    /// What follows for a run that starts at `now`.
+    ///
+    /// A stop within a pause changes nothing about it. A crash does: until the last sign of life it was a
+    /// pause, and a crash since.
+    pub fn start(&self, now: Stamp) -> Start {
+        let gap =
+            |cause, started, ended, uncertain_s| PastGap { cause, started, ended, uncertain_s };
+        let Some(pause) = self.pause else {
+            let last = self.last_run.iter();
+            let gaps =
+                last.map(|last| gap(last.cause, last.ended, now, last.uncertain_s)).collect();
+            return Start { gaps, ..Start::default() };
+        };
+        let goes_on = !pause.rest(&now).is_zero();
+        match self.last_run.filter(|last| last.cause != GapCause::Stopped) {
+            Some(last) => Start {
+                gaps: vec![
+                    gap(GapCause::Paused, pause.since, last.ended, 0),
+                    gap(last.cause, last.ended, now, last.uncertain_s),
+                ],
+                pause: goes_on.then_some(Pause { since: now, ..pause }),
+                renews_pause: goes_on,
+            },
+            None if goes_on => Start { pause: Some(pause), ..Start::default() },
+            None => {
+                Start { gaps: vec![gap(GapCause::Paused, pause.since, now, 0)], ..Start::default() }
+            }
+        }
+    }
 }
 
 /// How the last run of the agent ended.
@@ -87,37 +153,65 @@ impl Pause {
 pub(super) struct History {
     /// The device that the latest records are about.
     pub(super) device: Option<String>,
-    open: VecDeque<Incident>,
+    open: Vec<Open>,
+    superseded: VecDeque<Open>,
+    closed: VecDeque<IncidentId>,
     last: Option<(Stamp, bool)>,
     pause: Option<Pause>,
     hours: VecDeque<Summary>,
     networks: VecDeque<NetworkFacts>,
     walls: Walls,
+    /// The latest moment of each boot.
+    latest: VecDeque<(BootId, u64)>,
+    /// How many records were read, and how many when monitoring was interrupted last.
+    records: u64,
+    interrupted: u64,
+}
+
+/// An incident that no record has closed.
+#[derive(Clone, Debug)]
+struct Open {
+    incident: Incident,
+    /// The record that told of it last: its number, and how many were read by then.
+    seq: u64,
+    read: u64,
 }
 
 impl History {
     /// Takes the next record into account.
     pub(super) fn apply(&mut self, record: Record) {
+        self.records += 1;
         self.walls.learn(&record.at);
         self.walls.forget_beyond(MOST_BOOTS);
+        self.reach(record.at);
         let stopped = matches!(record.entry, Entry::AgentStopped { .. });
         match record.entry {
-            Entry::ChainStarted { device, .. } | Entry::AgentStarted { device, .. } => {
-                if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
-                    *self = Self { walls: std::mem::take(&mut self.walls), ..Self::default() };
-                }
-                self.device = Some(device);
+            Entry::ChainStarted { device, .. } => self.begin(device),
+            Entry::AgentStarted { device, .. } => {
+                self.begin(device);
+                self.interrupted = self.records;
             }
             Entry::IncidentOpened { incident } | Entry::IncidentChanged { incident } => {
-                self.remember(incident);
+                self.remember(incident, record.seq);
             }
-            Entry::IncidentClosed { incident } => self.open.retain(|open| open.id != incident.id),
+            Entry::IncidentClosed { incident } => self.close(incident.id),
+            Entry::Unknown(UnknownRecord { kind, incident: Some(id), .. })
+                if kind == "incident_closed" =>
+            {
+                self.close(id);
+            }
             Entry::Paused { until } => {
                 // Another time for a pause that goes on; it is one, from its beginning.
                 let since = self.pause.map_or(record.at, |pause| pause.since);
                 self.pause = Some(Pause { since, until });
+                self.interrupted = self.records;
             }
-            Entry::Gap { gap } if gap.cause == GapCause::Paused => self.pause = None,
+            Entry::Gap { gap } => {
+                if gap.cause == GapCause::Paused {
+                    self.pause = None;
+                }
+                self.interrupted = self.records;
+            }
             Entry::Network { network } => {
                 self.networks.retain(|known| known.network != network.network);
                 self.networks.push_back(network);
@@ -131,66 +225,179 @@ impl History {
                     self.hours.pop_front();
                 }
             }
-            Entry::Gap { .. }
-            | Entry::AgentStopped { .. }
+            Entry::AgentStopped { .. }
             | Entry::ClockStepped { .. }
             | Entry::RecordsDropped { .. }
-            | Entry::Unknown => {}
+            | Entry::Unknown(_) => {}
         }
         self.last = Some((record.at, stopped));
     }
 
-    /// Keeps the newest state of an open incident, with the evidence of its opening.
-    fn remember(&mut self, mut incident: Incident) {
-        if let Some(open) = self.open.iter_mut().find(|open| open.id == incident.id) {
-            if incident.evidence.is_empty() {
-                incident.evidence = std::mem::take(&mut open.evidence);
-            }
-            *open = incident;
+    fn begin(&mut self, device: String) {
+        if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
+            let (walls, latest) =
+                (std::mem::take(&mut self.walls), std::mem::take(&mut self.latest));
+            *self = Self { walls, latest, records: self.records, ..Self::default() };
+        }
+        self.device = Some(device);
+    }
+
+    /// Remembers how far the clock of a boot has come.
+    fn reach(&mut self, at: Stamp) {
+        if let Some((_, latest)) = self.latest.iter_mut().rfind(|(boot, _)| *boot == at.boot) {
+            *latest = at.boot_ms.max(*latest);
             return;
         }
-        self.open.push_back(incident);
-        if self.open.len() > MOST_OPEN {
-            self.open.pop_front();
+        self.latest.push_back((at.boot, at.boot_ms));
+        if self.latest.len() > MOST_BOOTS {
+            self.latest.pop_front();
+        }
+    }
+
+    /// The boot that a run names which starts at `now`: the system's id, unless the record has later
+    /// moments of it.
+    fn boot(&self, now: Stamp) -> BootId {
+        let is_ahead =
+            |boot| self.latest.iter().any(|(known, ms)| *known == boot && *ms > now.boot_ms);
+        let mut boot = now.boot;
+        // Each turn needs a boot of its own in the list, so there is an end.
+        while is_ahead(boot) {
+            boot = boot.set_back();
+        }
+        boot
+    }
+
+    /// Keeps the newest state of an open incident, with the evidence of its opening. Where another one of
+    /// its kind is open, that has ended unseen.
+    fn remember(&mut self, mut incident: Incident, seq: u64) {
+        if self.closed.contains(&incident.id) {
+            return;
+        }
+        let known = self.open.iter().position(|open| open.incident.id == incident.id);
+        let known = known.map(|index| self.open.remove(index)).or_else(|| {
+            let known = self.superseded.iter().position(|open| open.incident.id == incident.id);
+            known.and_then(|index| self.superseded.remove(index))
+        });
+        if let Some(known) = known {
+            if known.seq > seq {
+                // The lines have changed places.
+                self.open.push(known);
+                return;
+            }
+            if incident.evidence.is_empty() {
+                incident.evidence = known.incident.evidence;
+            }
+        }
+        let others = self.open.extract_if(.., |open| is_same_kind(&open.incident, &incident));
+        self.superseded.extend(others);
+        let surplus = self.superseded.len().saturating_sub(MOST_SUPERSEDED);
+        self.superseded.drain(..surplus);
+        self.open.push(Open { incident, seq, read: self.records });
+    }
+
+    fn close(&mut self, id: IncidentId) {
+        self.open.retain(|open| open.incident.id != id);
+        self.superseded.retain(|open| open.incident.id != id);
+        self.closed.push_back(id);
+        if self.closed.len() > MOST_CLOSED {
+            self.closed.pop_front();
         }
     }
 
     /// What a run of `device` that starts at `now` must know.
     pub(super) fn finish(
-        self,
+        mut self,
         device: &str,
         alive: Option<Alive>,
         now: Stamp,
         notes: Vec<String>,
     ) -> Recovered {
+        let alive = alive.map(|alive| alive.at);
+        if let Some(at) = alive {
+            self.reach(at);
+        }
+        let system = now.boot;
+        let now = Stamp { boot: self.boot(now), ..now };
+        let boot = (now.boot != system).then_some(now.boot);
         if self.device.as_ref().is_some_and(|known| !is_same_device(known, device)) {
-            return Recovered { walls: self.walls, notes, ..Recovered::default() };
+            return Recovered { walls: self.walls, boot, notes, ..Recovered::default() };
         }
         let week_ago = now.wall - jiff::SignedDuration::from_hours(7 * 24);
         let walls = self.walls;
         let hours =
             self.hours.into_iter().filter(|hour| walls.wall(&hour.to) >= week_ago).collect();
+        let last_run = self.last.map(|(at, stopped)| last_run(at, stopped, alive, now));
+        let (paused, interrupted) = (self.pause.is_some(), self.interrupted);
+        let died = last_run.filter(|last| last.cause != GapCause::Stopped && !paused);
+        let open = self.open.into_iter().map(|Open { mut incident, read, .. }| {
+            if let Some(last) = died
+                && read > interrupted
+                && was_seen_at(&incident, last.ended)
+            {
+                incident.reach(last.ended);
+            }
+            incident
+        });
         Recovered {
-            open: self.open.into(),
-            last_run: self.last.map(|(at, stopped)| last_run(at, stopped, alive, now)),
+            open: open.collect(),
+            superseded: self
+                .superseded
+                .into_iter()
+                .map(|open| ended_where_last_seen(open.incident))
+                .collect(),
+            last_run,
             pause: self.pause,
             hours,
             networks: self.networks.into(),
             walls,
+            boot,
             notes,
         }
     }
 }
 
+/// Whether an incident that was open, and that the agent would have closed had it ended, was seen to go
+/// on at a moment at which the agent ran. Not an unstable one, whose good times are noted only now and
+/// then, and not one after a gap, before it was seen to go on.
+pub(crate) fn was_seen_at(incident: &Incident, alive: Stamp) -> bool {
+    incident.ended.is_none()
+        && incident.cause != Cause::Unstable
+        && incident.segments.last().is_some_and(|last| {
+            last.cause != Cause::Up && !last.length().is_zero() && alive.is_at_or_after(last.to)
+        })
+}
+
+/// Whether only one of two incidents can be open.
+pub(crate) fn is_same_kind(one: &Incident, other: &Incident) -> bool {
+    let kind = |scope| match scope {
+        Scope::Internet | Scope::Ipv4 | Scope::Ipv6 => Scope::Internet,
+        Scope::Heartbeat | Scope::Quality => scope,
+    };
+    kind(one.scope) == kind(other.scope)
+}
+
+/// An incident whose end nobody saw, ended where it was last seen to go on. Its downtime stays what was
+/// recorded.
+pub(crate) fn ended_where_last_seen(mut incident: Incident) -> Incident {
+    let segments = &mut incident.segments;
+    while segments.len() > 1
+        && segments.last().is_some_and(|last| last.cause == Cause::Up || last.length().is_zero())
+    {
+        segments.pop();
+    }
+    incident.ended = Some(segments.last().map_or(incident.started, |last| last.to));
+    incident
+}
+
 /// How the run ended whose last record was made at `last`.
-fn last_run(last: Stamp, stopped: bool, alive: Option<Alive>, now: Stamp) -> LastRun {
+fn last_run(last: Stamp, stopped: bool, alive: Option<Stamp>, now: Stamp) -> LastRun {
     if stopped {
         return LastRun { cause: GapCause::Stopped, ended: last, uncertain_s: 0 };
     }
     let is_later = |alive: &Stamp| {
         if alive.is_same_boot(last) { alive.boot_ms > last.boot_ms } else { alive.wall > last.wall }
     };
-    let ended = alive.map(|alive| alive.at).filter(is_later).unwrap_or(last);
+    let ended = alive.filter(is_later).unwrap_or(last);
     if ended.is_same_boot(now) {
         LastRun { cause: GapCause::Crashed, ended, uncertain_s: CRASH_UNCERTAIN_S }
     } else {
@@ -208,6 +415,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::outage::Segment;
     use crate::{
         clock::BootId,
         journal::{Digest, Record},
@@ -221,7 +429,7 @@ mod tests {
     }
 
     fn pause(at: Stamp, time: Duration) -> Record {
-        Record { seq: 1, prev: Digest::none(), at, entry: Entry::Paused { until: at.later(time) } }
+        record(1, at, Entry::Paused { until: at.later(time) })
     }
 
     #[test]
@@ -235,6 +443,167 @@ mod tests {
         let found = history.finish("dl-home", None, now, Vec::new()).pause.expect("a pause");
         assert_eq!(found, Pause { since: first, until: second.later(Duration::from_hours(2)) });
         assert_eq!(found.rest(&now), Duration::from_mins(90));
+    }
+
+    fn record(seq: u64, at: Stamp, entry: Entry) -> Record {
+        Record { seq, prev: Digest::none(), at, entry }
+    }
+
+    fn second(second: u64) -> Stamp {
+        let begin = stamp(1, 0, "2026-11-24T10:00:00Z");
+        begin.later(Duration::from_secs(second))
+    }
+
+    fn incident(number: u128, scope: Scope, cause: Cause, from: u64, to: u64) -> Incident {
+        Incident {
+            id: IncidentId(uuid::Uuid::from_u128(number)),
+            scope,
+            cause,
+            party: None,
+            started: second(from),
+            last_ok: None,
+            ended: None,
+            downtime_ms: if cause.is_downtime() { (to - from) * 1_000 } else { 0 },
+            one_family_ms: 0,
+            failures: 1,
+            segments: vec![Segment { scope, cause, from: second(from), to: second(to) }],
+            evidence: Vec::new(),
+        }
+    }
+
+    fn opened(incident: &Incident) -> Entry {
+        Entry::IncidentOpened { incident: incident.clone() }
+    }
+
+    fn alive(at: Stamp) -> Alive {
+        Alive::new(at, 1, &Digest::none())
+    }
+
+    #[test]
+    fn of_several_open_incidents_of_a_kind_only_the_newest_goes_on() {
+        let mut history = History::default();
+        let all = [
+            incident(1, Scope::Ipv4, Cause::Isp, 10, 20),
+            incident(2, Scope::Heartbeat, Cause::Endpoint, 30, 40),
+            incident(3, Scope::Ipv6, Cause::Isp, 50, 60),
+            incident(4, Scope::Internet, Cause::Dns, 70, 80),
+        ];
+        for (seq, one) in (1..).zip(&all) {
+            let at = one.segments[0].to;
+            history.apply(record(seq, at, opened(one)));
+        }
+        let found = history.finish("dl-home", None, second(100), Vec::new());
+        let open: Vec<_> = found.open.iter().map(|one| one.id).collect();
+        assert_eq!(open, [all[1].id, all[3].id]);
+        let ended = found.superseded.iter().map(|one| (one.id, one.ended, one.downtime_ms));
+        let wanted = [(all[0].id, Some(second(20)), 10_000), (all[2].id, Some(second(60)), 10_000)];
+        assert_eq!(ended.collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn an_open_incident_reaches_to_the_sign_of_life_unless_it_is_unstable() {
+        // Six outages of 7 s each, the last of them over: noted long ago.
+        let mut unstable = incident(1, Scope::Internet, Cause::Unstable, 0, 7);
+        unstable.downtime_ms = 42_000;
+        unstable.segments[0].cause = Cause::Isp;
+        let outage = incident(2, Scope::Internet, Cause::Isp, 0, 7);
+        for (open, down_ms) in [(unstable, 42_000), (outage, 120_000)] {
+            let mut history = History::default();
+            history.apply(record(1, second(7), opened(&open)));
+            let now = second(300);
+            let found = history.finish("dl-home", Some(alive(second(120))), now, Vec::new());
+            assert_eq!(found.open[0].downtime_ms, down_ms, "{:?}", open.cause);
+        }
+    }
+
+    #[test]
+    fn what_was_not_monitored_is_no_evidence_for_an_open_incident() {
+        let outage = incident(2, Scope::Internet, Cause::Isp, 0, 7);
+        let device = "dl-home".to_owned();
+        let version = "0.1.0".to_owned();
+        for entry in [
+            Entry::AgentStarted { version, device },
+            Entry::AgentStopped { reason: "SIGTERM".to_owned() },
+            Entry::Paused { until: second(7_200) },
+        ] {
+            let mut history = History::default();
+            history.apply(record(1, second(7), opened(&outage)));
+            history.apply(record(2, second(20), entry));
+            let found =
+                history.finish("dl-home", Some(alive(second(120))), second(300), Vec::new());
+            assert_eq!(found.open, std::slice::from_ref(&outage));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_another_boot() {
+        let mut history = History::default();
+        history.apply(record(1, second(5_000), Entry::AgentStopped { reason: "x".to_owned() }));
+        let now = second(100);
+        let found = history.clone().finish("dl-home", None, now, Vec::new());
+        let boot = found.boot.expect("another one");
+        assert_ne!(boot, now.boot);
+        assert!(boot.is_same_of_system(now.boot));
+        // The next run finds the moments of this one, and they are in order.
+        let later = Stamp { boot, ..second(200) };
+        history.apply(record(2, later, Entry::Hour { summary: hour(later) }));
+        let found = history.clone().finish("dl-home", None, second(300), Vec::new());
+        assert_eq!(found.boot, Some(boot));
+        assert_eq!(found.last_run.map(|last| last.cause), Some(GapCause::Crashed));
+        let found = history.finish("dl-home", None, second(150), Vec::new());
+        assert_eq!(found.boot, Some(boot.set_back()));
+        let last = found.last_run.expect("a run");
+        assert_eq!(last.cause, GapCause::PowerLost, "as after any other boot");
+    }
+
+    fn hour(at: Stamp) -> Summary {
+        Summary {
+            from: at,
+            to: at,
+            observed_ms: 0,
+            rounds: 0,
+            rounds_failed: 0,
+            probes: 0,
+            lost: 0,
+            rtt_ms: None,
+            beats: 0,
+            beats_failed: 0,
+            blips: 0,
+        }
+    }
+
+    #[test]
+    fn a_crash_within_a_pause_is_a_crash() {
+        let started = |entry: Entry, alive: Option<Alive>, now: Stamp| {
+            let mut history = History::default();
+            history.apply(pause(second(100), Duration::from_hours(1)));
+            if !matches!(entry, Entry::Hour { .. }) {
+                history.apply(record(2, second(110), entry));
+            }
+            history.finish("dl-home", alive, now, Vec::new()).start(now)
+        };
+        let nothing = || Entry::Hour { summary: hour(second(0)) };
+        let gap = |cause, from, to, uncertain_s| PastGap {
+            cause,
+            started: second(from),
+            ended: second(to),
+            uncertain_s,
+        };
+        let crashed = started(nothing(), Some(alive(second(110))), second(140));
+        let gaps = [gap(GapCause::Paused, 100, 110, 0), gap(GapCause::Crashed, 110, 140, 60)];
+        assert_eq!(crashed.gaps, gaps);
+        let until = second(100 + 3_600);
+        assert_eq!(crashed.pause, Some(Pause { since: second(140), until }));
+        assert!(crashed.renews_pause);
+        let over = started(nothing(), Some(alive(second(110))), second(4_000));
+        assert_eq!((over.gaps.len(), over.pause, over.renews_pause), (2, None, false));
+        // A stop in order changes nothing about the pause.
+        let stop = || Entry::AgentStopped { reason: "SIGTERM".to_owned() };
+        let stopped = started(stop(), None, second(140));
+        let pause = Some(Pause { since: second(100), until });
+        assert_eq!(stopped, Start { gaps: vec![], pause, renews_pause: false });
+        let over = started(stop(), None, second(4_000));
+        assert_eq!(over.gaps, [gap(GapCause::Paused, 100, 4_000, 0)]);
     }
 
     #[test]

@@ -16,8 +16,8 @@ use super::alive;
 /// What became of the current file since it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Current {
-    /// It is in its place.
-    InPlace,
+    /// It is in its place, and this long.
+    InPlace(u64),
     /// Nothing is in its place.
     Missing,
     /// Something else is in its place.
@@ -51,7 +51,7 @@ pub(super) trait Storage {
     fn open_current(&mut self, new: bool) -> io::Result<()>;
     /// Lets go of the current file.
     fn close_current(&mut self);
-    /// Looks whether the open current file is still in its place.
+    /// Looks whether the open current file is still in its place, and how long it is.
     fn current(&self) -> io::Result<Current>;
     /// Writes all of these bytes to the open current file.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
@@ -65,8 +65,6 @@ pub(super) trait Storage {
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Deletes a file.
     fn remove(&mut self, name: &str) -> io::Result<()>;
-    /// Makes a file of the first `length` bytes of another one, durably but for its name.
-    fn copy_start(&mut self, from: &str, length: u64, to: &str) -> io::Result<()>;
     /// Overwrites the sign of life, without making it durable.
     fn write_alive(&mut self, bytes: &[u8; alive::BYTES]) -> io::Result<()>;
 }

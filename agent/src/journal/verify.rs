@@ -5,16 +5,21 @@ use std::path::Path;
 use ispmon_wire::JournalHead;
 
 use super::{
+    files,
     reader::{ReadError, Reader, sign_of_life},
     record::Entry,
+    unknown::UnknownRecords,
     walls::Walls,
 };
 use crate::clock::Stamp;
 
+/// How many things that are wrong are named, beside the first one.
+const MOST_NAMED: usize = 19;
+
 /// What came of reading the whole record.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// How many records were read.
+    /// How many records are as they were written.
     pub records: u64,
     /// When the first and the last of them were written.
     pub span: Option<(Stamp, Stamp)>,
@@ -26,10 +31,25 @@ pub struct Verified {
     pub newest_reason: Option<String>,
     /// What the clocks of the boots showed.
     pub walls: Walls,
+    /// Records that only a newer version understands.
+    pub unknown: UnknownRecords,
     /// The first thing that is wrong.
     pub first_problem: Option<ReadError>,
+    /// The next ones, up to a few.
+    pub further_problems: Vec<ReadError>,
     /// How many things are wrong.
     pub problems: u64,
+}
+
+impl Verified {
+    fn note(&mut self, problem: ReadError) {
+        self.problems += 1;
+        if self.first_problem.is_none() {
+            self.first_problem = Some(problem);
+        } else if self.further_problems.len() < MOST_NAMED {
+            self.further_problems.push(problem);
+        }
+    }
 }
 
 /// Reads every line in a folder and compares it with the one before, and the last one with the sign of
@@ -41,30 +61,54 @@ pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
     let mut verified = Verified::default();
     // It names durable records alone, so whatever it knows must come after it was read.
     let written = sign_of_life(folder).map_or(0, |alive| alive.seq);
-    for read in Reader::open(folder)? {
+    let mut reader = Reader::open(folder)?;
+    // Only of so many files the oldest are deleted.
+    let is_complete = reader.files() < files::FILES;
+    for read in reader.by_ref() {
         let located = match read {
             Ok(located) => located,
             Err(problem) => {
-                verified.problems += 1;
-                verified.first_problem.get_or_insert(problem);
+                verified.note(problem);
                 continue;
             }
         };
         let record = located.record;
+        if verified.records == 0
+            && verified.problems == 0
+            && is_complete
+            && !matches!(record.entry, Entry::ChainStarted { .. })
+        {
+            verified.note(ReadError::Beginning { first: record.seq });
+        }
         verified.walls.learn(&record.at);
         verified.records += 1;
         let first = verified.span.map_or(record.at, |(first, _)| first);
         verified.span = Some((first, record.at));
         verified.head = Some(JournalHead { seq: record.seq, head: located.digest.to_string() });
-        if let Entry::ChainStarted { reason, .. } = record.entry {
-            verified.chains += 1;
-            verified.newest_reason = reason;
+        match record.entry {
+            Entry::ChainStarted { reason, .. } => {
+                verified.chains += 1;
+                verified.newest_reason = reason;
+            }
+            Entry::Unknown(unknown) => verified.unknown.count(&unknown),
+            _ => {}
         }
     }
-    let found = verified.head.as_ref().map_or(0, |head| head.seq);
+    let found = reader.newest();
     if written > found {
-        verified.problems += 1;
-        verified.first_problem.get_or_insert(ReadError::Missing { written, found });
+        verified.note(ReadError::Missing { written, found });
+    }
+    for name in set_aside(folder) {
+        verified.note(ReadError::SetAside { name });
     }
     Ok(verified)
+}
+
+/// The files that stood in the journal's place and are none.
+fn set_aside(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| files::is_set_aside(name)).collect();
+    names.sort_unstable();
+    names
 }

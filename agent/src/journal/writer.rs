@@ -9,9 +9,10 @@ use std::io;
 
 use super::{
     alive::Alive,
+    chain::{Position, Witness},
     files,
     lines::LONGEST_LINE,
-    record::{Digest, Entry, FORMAT, Record},
+    record::{Digest, Entry, FORMAT, LARGEST_SEQ, Predecessor, Record},
     recovered::Recovered,
     storage::{ClaimError, Current, Storage},
 };
@@ -21,6 +22,8 @@ use recovery::Found;
 /// How many bytes are written and synced at once, so that memory stays bounded when a thousand
 /// records have waited.
 const BATCH_BYTES: usize = 256 << 10;
+/// More records than one append writes.
+const APPENDED_AT_ONCE: u64 = 1 << 20;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,10 @@ pub(super) enum WriteError {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "a record in this folder has the number {0}, and no larger one is left: move the files away"
+    )]
+    NumbersUsedUp(u64),
 }
 
 /// Names the operation of an error.
@@ -49,19 +56,16 @@ impl From<ClaimError> for WriteError {
     }
 }
 
-/// Where a record is in the journal.
-pub(super) type Position = (u64, Digest);
-
 /// What has to happen to the current file before a new chain can start in another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Way {
     /// Nothing.
     Clear,
-    /// It is intact and becomes a full file.
-    Roll { first_seq: u64 },
-    /// It is set aside. What stands before the damage stays readable as a full file: the number of the
-    /// first record, and how many bytes.
-    SetAside { keep: Option<(u64, u64)> },
+    /// It becomes a full file: the number of its first record, and the length to which it is cut when it
+    /// ends within a line.
+    Roll { first_seq: u64, cut: Option<u64> },
+    /// It is no journal and is set aside.
+    SetAside,
 }
 
 /// What the first record of a new chain will say.
@@ -69,6 +73,7 @@ enum Way {
 struct Beginning {
     reason: Option<String>,
     set_aside: Vec<String>,
+    after: Option<Predecessor>,
 }
 
 /// The current file.
@@ -107,6 +112,10 @@ pub(super) struct Writer<S> {
     beginning: Beginning,
     file: Option<CurrentFile>,
     must_sync_folder: bool,
+    /// When the agent was known to run last.
+    alive_at: Option<Stamp>,
+    /// What has happened to the current file since it was opened.
+    changed: Option<String>,
 }
 
 impl<S: Storage> Writer<S> {
@@ -123,6 +132,8 @@ impl<S: Storage> Writer<S> {
             file: None,
             // The run before may have ended between making a file and syncing its name.
             must_sync_folder: true,
+            alive_at: None,
+            changed: None,
         }
     }
 
@@ -138,7 +149,7 @@ impl<S: Storage> Writer<S> {
             Err(taken @ WriteError::Taken { .. }) => return Err(taken),
             claimed => claimed,
         };
-        let read = recovery::recover(&self.storage, &self.device, now);
+        let read = recovery::recover(&self.storage, &self.device, None, now);
         Ok(match (read, claimed) {
             (Ok((found, recovered)), claimed) => {
                 self.take(found);
@@ -153,11 +164,11 @@ impl<S: Storage> Writer<S> {
     }
 
     fn take(&mut self, found: Found) {
-        let Found { head, newest, way, reason, file } = found;
+        let Found { head, newest, way, reason, after, file } = found;
         self.head = head;
         self.newest = newest.max(self.newest);
         self.way = way;
-        self.beginning = Beginning { reason, set_aside: Vec::new() };
+        self.beginning = Beginning { reason, set_aside: Vec::new(), after };
         self.file = file;
     }
 
@@ -178,14 +189,17 @@ impl<S: Storage> Writer<S> {
         let mut batch = batch.into_iter().peekable();
         let Some((_, now)) = batch.peek().copied() else { return Ok(Vec::new()) };
         self.prepare(now)?;
+        if self.newest >= LARGEST_SEQ - APPENDED_AT_ONCE {
+            return Err(WriteError::NumbersUsedUp(self.newest));
+        }
         let mut bytes = Vec::new();
         let mut last = self.head.clone();
         let mut first_seq = None;
         if last.is_none() {
-            let Beginning { reason, set_aside } = self.beginning.clone();
+            let Beginning { reason, set_aside, after } = self.beginning.clone();
             let device = self.device.clone();
-            let entry = Entry::ChainStarted { format: FORMAT, device, reason, set_aside };
-            let seq = self.newest.saturating_add(1);
+            let entry = Entry::ChainStarted { format: FORMAT, device, reason, set_aside, after };
+            let seq = self.newest + 1;
             last = push_line(&mut bytes, seq, Digest::none(), &entry, now);
             first_seq = Some(seq);
         }
@@ -208,6 +222,8 @@ impl<S: Storage> Writer<S> {
             self.newest = last.0;
             self.head = Some(last);
             self.beginning = Beginning::default();
+            // It confirms the newest record, which no other does.
+            self.note_alive(self.alive_at.filter(|at| at.is_at_or_after(now)).unwrap_or(now));
         }
         Ok(written)
     }
@@ -217,21 +233,29 @@ impl<S: Storage> Writer<S> {
         if !self.is_ready {
             return;
         }
-        if let Some((seq, _)) = self.head {
-            let _ = self.storage.write_alive(&Alive { at, seq }.to_bytes());
+        self.alive_at = Some(at);
+        if let Some((seq, digest)) = &self.head {
+            let _ = self.storage.write_alive(&Alive::new(at, *seq, digest).to_bytes());
         }
     }
 
     /// Brings folder and current file into the state in which they can be appended to.
     fn prepare(&mut self, now: Stamp) -> Result<(), WriteError> {
         self.storage.claim()?;
+        self.notice_change()?;
         if !self.is_ready {
-            let (found, _) = recovery::recover(&self.storage, &self.device, now)
+            // What was acknowledged is known better than by the sign of life.
+            let known = self.head.as_ref();
+            let known = known.map(|(seq, hash)| Witness { seq: *seq, hash: hash.to_string() });
+            let (found, _) = recovery::recover(&self.storage, &self.device, known, now)
                 .map_err(failed("reading the journal"))?;
             self.take(found);
+            if let (Some(reason), Some(change)) = (&mut self.beginning.reason, self.changed.take())
+            {
+                *reason = format!("{change}: {reason}");
+            }
             self.is_ready = true;
         }
-        self.notice_replacement()?;
         self.make_way()?;
         let Some(file) = &mut self.file else { return Ok(()) };
         if !file.opened {
@@ -253,23 +277,22 @@ impl<S: Storage> Writer<S> {
         Ok(())
     }
 
-    /// Starts a new chain when somebody took the file away while it was being written.
-    fn notice_replacement(&mut self) -> Result<(), WriteError> {
-        if !self.file.is_some_and(|file| file.opened) {
+    /// Notices when somebody took the file away, or wrote to it, while it was being written: then the
+    /// folder is read again, as at a start.
+    fn notice_change(&mut self) -> Result<(), WriteError> {
+        let Some(file) = self.file.filter(|file| self.is_ready && file.opened) else {
             return Ok(());
-        }
-        let (way, what) =
-            match self.storage.current().map_err(failed("looking at journal.ndjson"))? {
-                Current::InPlace => return Ok(()),
-                Current::Missing => (Way::Clear, "deleted"),
-                Current::Replaced => (Way::SetAside { keep: None }, "replaced"),
-            };
+        };
+        let what = match self.storage.current().map_err(failed("looking at journal.ndjson"))? {
+            Current::InPlace(length) if length == file.length || file.must_cut => return Ok(()),
+            Current::InPlace(_) => "written to by something else",
+            Current::Missing => "deleted",
+            Current::Replaced => "replaced",
+        };
         self.storage.close_current();
-        self.head = None;
         self.file = None;
-        self.way = way;
-        let reason = format!("{} was {what} while the agent ran", files::CURRENT);
-        self.beginning = Beginning { reason: Some(reason), set_aside: Vec::new() };
+        self.is_ready = false;
+        self.changed = Some(format!("{} was {what} while the agent ran", files::CURRENT));
         Ok(())
     }
 
@@ -277,18 +300,15 @@ impl<S: Storage> Writer<S> {
     fn make_way(&mut self) -> Result<(), WriteError> {
         match self.way.clone() {
             Way::Clear => return Ok(()),
-            Way::Roll { first_seq } => {
+            Way::Roll { first_seq, cut } => {
                 self.storage
                     .open_current(false)
+                    .and_then(|()| cut.map_or(Ok(()), |length| self.storage.cut(length)))
                     .and_then(|()| self.storage.sync())
                     .map_err(failed("syncing journal.ndjson"))?;
                 self.roll(first_seq)?;
             }
-            Way::SetAside { keep } => {
-                // The copy comes first: when the power fails in between, both are there.
-                if let Some((first_seq, length)) = keep {
-                    self.keep_start(first_seq, length).map_err(failed("copying journal.ndjson"))?;
-                }
+            Way::SetAside => {
                 let names = self.storage.names().map_err(failed("listing the folder"))?;
                 let name = (1..=u32::MAX).map(files::set_aside).find(|name| !names.contains(name));
                 let name = name.unwrap_or_default();
@@ -304,29 +324,18 @@ impl<S: Storage> Writer<S> {
         Ok(())
     }
 
-    fn keep_start(&mut self, first_seq: u64, length: u64) -> io::Result<()> {
-        let copied = self.storage.copy_start(files::CURRENT, length, files::PARTIAL);
-        if let Err(error) = copied {
-            // It would take up the room that is missing.
-            let _ = self.storage.remove(files::PARTIAL);
-            return Err(error);
-        }
-        self.storage.rename(files::PARTIAL, &files::rolled(first_seq))
-    }
-
     /// Gives the current file its final name, and makes room by deleting the oldest.
     fn roll(&mut self, first_seq: u64) -> Result<(), WriteError> {
-        self.storage
-            .rename(files::CURRENT, &files::rolled(first_seq))
-            .map_err(failed("renaming journal.ndjson"))?;
+        let names = self.storage.names().map_err(failed("listing the folder"))?;
+        let name = files::free_rolled(first_seq, &names);
+        self.storage.rename(files::CURRENT, &name).map_err(failed("renaming journal.ndjson"))?;
         self.storage.close_current();
         self.file = None;
         self.must_sync_folder = true;
         // One file too many until the next time does no harm.
-        let rolled =
-            self.storage.names().map(|names| files::rolled_files(&names)).unwrap_or_default();
-        let surplus = (rolled.len() + 1).saturating_sub(self.room.files);
-        for (_, name) in &rolled[..surplus] {
+        let full = recovery::full_files(&self.storage).unwrap_or_default();
+        let surplus = (full.len() + 1).saturating_sub(self.room.files);
+        for name in &full[..surplus] {
             let _ = self.storage.remove(name);
         }
         Ok(())

@@ -15,7 +15,7 @@
 //! - Everything that worked between two failures separates them, also where it was noticed late.
 //! - `Unverified` was left open by a gap, or by an earlier run of the agent.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use fastrand::Rng;
 
@@ -25,6 +25,9 @@ use super::{
     open::{OpenIncident, Opening},
 };
 use crate::clock::Stamp;
+
+/// How often the progress of a flapping connection is recorded at most when its scope changes.
+const SCOPE_PROGRESS: Duration = Duration::from_mins(1);
 
 /// What families and names say together.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,8 +112,8 @@ pub(super) struct Connectivity {
     last_ended: Option<Stamp>,
     /// When something has returned last since the incident opened.
     returned: Option<Stamp>,
-    /// When the progress of a flapping connection was recorded last.
-    progressed: Option<Stamp>,
+    /// When the progress of a flapping connection was recorded last, and with which scope.
+    progressed: Option<(Stamp, Scope)>,
 }
 
 impl Connectivity {
@@ -373,15 +376,18 @@ impl Connectivity {
         (State::Flapping(open, Phase::Failing(None)), progress.into_iter().collect())
     }
 
-    /// Records how a flapping connection does, but not each time.
+    /// Records how a flapping connection does, but not each time; sooner where another scope fails.
     fn progress(&mut self, open: &OpenIncident, now: Stamp) -> Option<Transition> {
-        let every = self.settings.limits.progress_every;
-        let is_recent =
-            self.progressed.and_then(|at| now.since(&at)).is_some_and(|age| age < every);
+        let limits = self.settings.limits;
+        let scope = open.current_scope();
+        let is_recent = self.progressed.is_some_and(|(at, known)| {
+            let every = if known == scope { limits.progress_every } else { SCOPE_PROGRESS };
+            now.since(&at).is_some_and(|age| age < every)
+        });
         if is_recent {
             return None;
         }
-        self.progressed = Some(now);
+        self.progressed = Some((now, scope));
         Some(Transition::Progressed(open.snapshot()))
     }
 
@@ -401,8 +407,6 @@ impl Connectivity {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{clock::BootId, outage::GapCause};
 

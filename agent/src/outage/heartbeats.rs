@@ -30,6 +30,8 @@ pub(super) struct Heartbeats {
     failing: Option<Failing>,
     last_delivered: Option<Stamp>,
     is_clock_implausible: bool,
+    /// When the clock was put right last: what was sent before failed for that.
+    clock_right_since: Option<Stamp>,
     /// When connectivity failed last: what was sent before failed for that.
     excused_until: Option<Stamp>,
     /// Since when everything is monitored without a gap.
@@ -68,6 +70,7 @@ impl Heartbeats {
             failing: None,
             last_delivered: None,
             is_clock_implausible: false,
+            clock_right_since: None,
             excused_until: None,
             monitored_since: now,
             clock_grace: now.later(settings.settle),
@@ -88,7 +91,10 @@ impl Heartbeats {
         self.is_clock_implausible || failing.is_some_and(|failing| failing.newest.hints_at_clock())
     }
 
-    pub(super) fn clock_implausible(&mut self, is_implausible: bool) {
+    pub(super) fn clock_implausible(&mut self, is_implausible: bool, now: Stamp) {
+        if self.is_clock_implausible && !is_implausible {
+            self.clock_right_since = Some(now);
+        }
         self.is_clock_implausible = is_implausible;
     }
 
@@ -252,6 +258,9 @@ impl Heartbeats {
         if self.is_clock_wrong() {
             let is_certain = now.is_at_or_after(self.clock_grace);
             return is_certain.then_some(Facts { clock: true, ..facts });
+        }
+        if self.clock_right_since.is_some_and(|at| at.is_at_or_after(failing.newest_started)) {
+            return None;
         }
         let refused_long = failing
             .refused_since

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use uuid::{Builder, Uuid};
 
 use super::{Cause, Party, Scope};
@@ -64,13 +64,38 @@ pub struct Incident {
     /// What failed from when to when, in order, without holes but for gaps that nobody watched.
     pub segments: Vec<Segment>,
     /// Who was asked when it opened, how, and what came back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "observations_that_are_known"
+    )]
     pub evidence: Vec<Observation>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// Reads evidence without the items that only a newer version understands: they must not cost the
+/// incident.
+fn observations_that_are_known<'de, D>(deserializer: D) -> Result<Vec<Observation>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Item {
+        Known(Observation),
+        Unknown(IgnoredAny),
+    }
+    let items = Vec::<Item>::deserialize(deserializer)?.into_iter();
+    Ok(items
+        .filter_map(|item| match item {
+            Item::Known(observation) => Some(observation),
+            Item::Unknown(_) => None,
+        })
+        .collect())
 }
 
 impl Incident {
@@ -82,6 +107,22 @@ impl Incident {
     /// How long exactly one address family was down in it.
     pub fn one_family_downtime(&self) -> Duration {
         Duration::from_millis(self.one_family_ms)
+    }
+
+    /// Its last segment has lasted until `to`, a later moment of the same boot.
+    pub fn reach(&mut self, to: Stamp) {
+        let Some(last) = self.segments.last_mut().filter(|last| to.is_at_or_after(last.to)) else {
+            return;
+        };
+        let more = to.boot_ms - last.to.boot_ms;
+        last.to = to;
+        if last.cause.is_downtime() {
+            match last.scope {
+                Scope::Internet => self.downtime_ms += more,
+                Scope::Ipv4 | Scope::Ipv6 => self.one_family_ms += more,
+                Scope::Heartbeat | Scope::Quality => {}
+            }
+        }
     }
 
     /// The part of its downtime whose segments were merged, so that only the sum still tells of it.

@@ -298,14 +298,12 @@ impl Machine {
                 let change = self.families[round.family].round_ended(round, by_contact);
                 if round.first_proof().is_some() {
                     self.teach(round.family, Lesson::AnchorProved);
-                    self.teach(round.family, Lesson::FamilyProved);
                 }
                 self.changed(round.family, change, now);
             }
             Evidence::Proof { family, started, finished } => {
                 let change = self.families[*family].proved(*started, *finished, Prover::Anchor);
                 self.teach(*family, Lesson::AnchorProved);
-                self.teach(*family, Lesson::FamilyProved);
                 self.changed(*family, change, now);
             }
             Evidence::Gateway { family, answer, observation } => {
@@ -343,7 +341,7 @@ impl Machine {
             }
             Evidence::Watched(gap) => transitions = self.gap_ended(gap, now),
             Evidence::ClockImplausible(is_implausible) => {
-                self.heartbeats.clock_implausible(*is_implausible);
+                self.heartbeats.clock_implausible(*is_implausible, now);
             }
             Evidence::NoAnchors { family } => {
                 self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);

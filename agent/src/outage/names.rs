@@ -105,7 +105,8 @@ enum Signal {
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     state: State,
-    /// Nothing may fail before that: a name server may start later than the agent.
+    /// Nothing may fail before that, unless a name was looked up since the start: a name server may
+    /// start later than the agent.
     grace_until: Stamp,
     /// What was asked before this says nothing.
     epoch: Stamp,
@@ -241,7 +242,7 @@ impl Names {
         }
         self.lookup = Some(observation);
         if is_good {
-            self.last_ok = Some(answered);
+            self.note_ok(answered);
         }
         self.step(Signal::Lookup { asked, answered, is_good })
     }
@@ -269,7 +270,7 @@ impl Names {
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
         if is_good && self.lookup.is_none() {
             // Where one name server is set, nobody asks the system.
-            self.last_ok = Some(asked);
+            self.note_ok(asked);
         }
         // A broken server is named; once they answer again it is late to look whose they were.
         if !matches!(self.state, State::Failing { .. }) {
@@ -284,8 +285,14 @@ impl Names {
 
     /// A heartbeat to a name proved that it was looked up; returns since when that works again.
     pub(super) fn proved(&mut self, started: Stamp, finished: Stamp) -> Option<Stamp> {
-        self.last_ok = Some(finished);
+        self.note_ok(finished);
         self.step(Signal::Proved { started, finished })
+    }
+
+    /// Names could be looked up at `at`: the grace period is over.
+    fn note_ok(&mut self, at: Stamp) {
+        self.last_ok = Some(at);
+        self.grace_until = self.grace_until.earliest(at);
     }
 
     /// The next state; the table of this module in code.

@@ -61,8 +61,11 @@ pub struct NetworkFacts {
 /// One thing that can be learned of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lesson {
+    /// A heartbeat has proved that the family works.
     FamilyProved,
+    /// An anchor has proved itself, and that the family works.
     AnchorProved,
+    /// The router has answered.
     RouterAnswered,
 }
 
@@ -108,12 +111,13 @@ impl Networks {
             anchor_proved: false,
             router_answered: false,
         });
-        let known = match lesson {
-            Lesson::FamilyProved => &mut facts.family_proved,
-            Lesson::AnchorProved => &mut facts.anchor_proved,
-            Lesson::RouterAnswered => &mut facts.router_answered,
-        };
-        if std::mem::replace(known, true) {
+        let known = facts.clone();
+        match lesson {
+            Lesson::FamilyProved => facts.family_proved = true,
+            Lesson::AnchorProved => (facts.anchor_proved, facts.family_proved) = (true, true),
+            Lesson::RouterAnswered => facts.router_answered = true,
+        }
+        if facts == known {
             return None;
         }
         self.remember(&facts);

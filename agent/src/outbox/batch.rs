@@ -1,13 +1,12 @@
 //! What is to be handed over next, read from the record.
 
 use std::{
-    fs, io,
+    io::{self, Read},
     iter::Peekable,
     path::{Path, PathBuf},
 };
 
 use ispmon_wire::limits;
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -15,10 +14,14 @@ use super::message;
 use crate::{
     clock::Stamp,
     journal::{Digest, Entry, HANDED_OVER_FILE, Located, ReadError, Reader, Walls},
+    state_dir::file::{self, Durability},
 };
 
 /// The most bytes of a batch's incidents, so that the whole message stays below its limit.
 const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
+
+/// More bytes than a position has.
+const POSITION_BYTES: u64 = 4_096;
 
 /// The newest record that the cloud has acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,32 +154,27 @@ fn undamaged(
 /// What was acknowledged last. A file that cannot be read is the same as none: everything is handed
 /// over again, which does no harm.
 fn acknowledged(folder: &Path) -> Option<Position> {
-    let text = fs::read(folder.join(HANDED_OVER_FILE)).ok()?;
+    let mut text = Vec::new();
+    let file = file::open(&folder.join(HANDED_OVER_FILE)).ok()?;
+    file.take(POSITION_BYTES).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
 /// Notes what was acknowledged: a new file takes the place of the old one as a whole.
 pub(super) fn acknowledge(folder: &Path, position: &Position) -> Result<(), OutboxError> {
     let path = folder.join(HANDED_OVER_FILE);
-    write(folder, &path, position).map_err(|error| OutboxError::Write(path, error))
+    write(&path, position).map_err(|error| OutboxError::Write(path, error))
 }
 
-fn write(folder: &Path, path: &Path, position: &Position) -> io::Result<()> {
-    use io::Write;
-    let new = path.with_extension("new");
-    let mut file = fs::File::create(&new)?;
+fn write(path: &Path, position: &Position) -> io::Result<()> {
     let mut json = serde_json::to_vec(position)?;
     json.push(b'\n');
-    file.write_all(&json)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    let folder = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-    Ok(rustix::fs::fsync(folder)?)
+    file::replace(path, &path.with_extension("new"), &json, 0o644, Durability::Synced)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use fastrand::Rng;
     use tempfile::TempDir;
@@ -260,6 +258,28 @@ mod tests {
             let batch = read(folder.path(), survey).expect("it is read");
             assert_eq!(batch.incidents.len(), 30, "record {rotten} is damaged");
         }
+    }
+
+    #[tokio::test]
+    async fn what_stands_behind_zeros_is_handed_over_and_what_was_changed_is_not() {
+        let folder = record(130).await;
+        let path = folder.path().join("journal.ndjson");
+        let mut bytes = fs::read(&path).expect("it is there");
+        let line = |number: usize| {
+            let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            ends.map(|(place, _)| place + 1).nth(number - 2).expect("so many lines")
+        };
+        let (zeroed, changed) = (line(50) + 20, line(60));
+        bytes[zeroed..zeroed + 60].fill(0);
+        let text = String::from_utf8_lossy(&bytes[changed..]).replacen("suspended", "paused", 1);
+        bytes.truncate(changed);
+        bytes.extend_from_slice(text.as_bytes());
+        fs::write(&path, bytes).expect("it is ours");
+        // The gap in line n is the one of minute n - 1.
+        let rest: Vec<u64> = (1..=130).filter(|minute| ![49, 59].contains(minute)).collect();
+        let (first, behind) = take(folder.path(), None);
+        assert_eq!((first.as_slice(), behind.waiting), (&rest[..100], 28));
+        assert_eq!(take(folder.path(), None).0, rest[100..]);
     }
 
     #[tokio::test]

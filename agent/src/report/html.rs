@@ -77,6 +77,9 @@ fn about(view: &View<'_>) -> Markup {
         @if let Some(damage) = view.damage {
             p.warning role="note" { strong { "The record is damaged: " } (damage) ". What follows is what can still be read." }
         }
+        @for sentence in view.history.unknown.sentences() {
+            p.warning role="note" { (sentence) }
+        }
     }
 }
 

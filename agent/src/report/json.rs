@@ -43,6 +43,8 @@ struct About<'a> {
     chain: Option<Chain<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_shown: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -204,6 +206,7 @@ fn about<'a>(view: &View<'a>) -> About<'a> {
         to: words::exact_time(reached.to, view.zone),
         chain: view.head.map(|head| Chain { seq: head.seq, head: head.hash.as_str() }),
         damage: view.damage,
+        not_shown: view.history.unknown.sentences(),
     }
 }
 

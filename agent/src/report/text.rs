@@ -84,7 +84,7 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
 
 /// Where the record is, and what is wrong with it.
 fn end(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    writeln!(output, "Record: {}", neutral(&view.folder.display().to_string()))?;
+    writeln!(output, "Record: {}", view.folder.display())?;
     damage(view, output)?;
     output.flush()
 }
@@ -102,14 +102,16 @@ fn nothing_happened(view: &View<'_>) -> String {
 }
 
 fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    match view.damage {
-        Some(damage) => writeln!(
+    if let Some(damage) = view.damage {
+        writeln!(
             output,
-            "Caution, the record is damaged: {}. `ispmon-agent journal verify` says more.",
-            neutral(damage)
-        ),
-        None => Ok(()),
+            "Caution, the record is damaged: {damage}. `ispmon-agent journal verify` says more."
+        )?;
     }
+    for sentence in view.history.unknown.sentences() {
+        writeln!(output, "Caution: {sentence}")?;
+    }
+    Ok(())
 }
 
 /// The whole report.
@@ -123,7 +125,7 @@ pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     }
     let account = Account::of(view.history, view.period);
     let time = |at| words::time(at, view.zone);
-    writeln!(output, "Internet connection of {}", neutral(view.device()))?;
+    writeln!(output, "Internet connection of {}", view.device())?;
     writeln!(output, "{} to {}", time(account.period.from), time(account.period.to))?;
     writeln!(
         output,
@@ -263,8 +265,8 @@ fn one_incident(
             [
                 time(*at),
                 words::probe(seen.probe).to_owned(),
-                seen.target.clone(),
-                seen.answer.clone(),
+                neutral(&seen.target),
+                neutral(&seen.answer),
                 milliseconds(seen),
             ]
         });
@@ -303,14 +305,13 @@ fn neutral(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
-/// Columns as wide as their widest cell, the last one as it comes; no cell holds anything that a
-/// terminal obeys.
+/// Columns as wide as their widest cell, the last one as it comes.
 fn table<const N: usize>(
     output: &mut impl Write,
     head: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> io::Result<()> {
-    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| neutral(&cell))).collect();
+    let rows: Vec<[String; N]> = rows.collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)

@@ -72,16 +72,23 @@ impl Foundation {
             .ok_or(StartError::NoFolder)?;
         let runtime = environment.get(OsStr::new("RUNTIME_DIRECTORY"));
         let status_dir = place::folder(runtime.and_then(|value| value.to_str()), &state_dir);
-        let boot = clock::boot_id().unwrap_or_else(|error| {
+        let mut boot = clock::boot_id().unwrap_or_else(|error| {
             Event::BootUnknown { error: &error }.emit();
             String::new()
         });
         let id = boot.parse().unwrap_or(BootId::UNKNOWN);
-        let clock = Clock::start(id, jiff::Timestamp::MIN);
+        let mut clock = Clock::start(id, jiff::Timestamp::MIN);
         let (journal, recovered) = Journal::open(&state_dir, &settings.device, clock.now())?;
+        if let Some(id) = recovered.boot {
+            // The clock of this boot was set back: what it shows does not compare with the record.
+            boot = id.to_string();
+            clock = Clock::start(id, jiff::Timestamp::MIN);
+        }
         // What the record says was once is over by now.
-        let newest = recovered.last_run.map_or(jiff::Timestamp::MIN, |last| last.ended.wall);
-        clock.not_before(newest);
+        let newest = recovered.last_run.map(|last| last.ended.wall);
+        if let Some(newest) = newest.filter(|newest| *newest <= clock::LATEST_DATE) {
+            clock.not_before(newest);
+        }
         Ok(Self { boot, clock, journal, recovered, state_dir, status_dir })
     }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::Status;
+use crate::state_dir::file;
 
 /// The name of the file in its folder.
 pub const FILE_NAME: &str = "status.json";
@@ -80,7 +81,7 @@ fn list(folders: &[PathBuf]) -> String {
 /// [`ReadError::Unreadable`] and [`ReadError::Garbled`].
 pub fn read(folder: &Path) -> Result<Option<Status>, ReadError> {
     let path = folder.join(FILE_NAME);
-    let bytes = match File::open(&path).and_then(content) {
+    let bytes = match file::open(&path).and_then(content) {
         Ok(bytes) => bytes,
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(ReadError::Unreadable(path, error)),

@@ -33,6 +33,9 @@ impl Presence {
     ///    process now. Time that the machine slept is not held against it for long: it writes when it
     ///    wakes.
     pub fn of(status: &Status, now: &Stamp, is_alive: impl FnOnce(u32) -> bool) -> Self {
+        // An agent that was started after the clock of its boot was set back names the boot anew.
+        let is_this_boot = now.boot.is_same_of_system(status.written.boot);
+        let now = if is_this_boot { Stamp { boot: status.written.boot, ..*now } } else { *now };
         let Some(age) = now.since(&status.written) else { return Self::Rebooted };
         if status.condition == Condition::Stopped {
             return Self::Stopped;

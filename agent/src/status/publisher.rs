@@ -1,9 +1,7 @@
 //! The thread that writes the status file.
 
 use std::{
-    fs::{self, File, Permissions},
-    io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -11,7 +9,10 @@ use std::{
 };
 
 use super::{Status, place::FILE_NAME};
-use crate::event::Event;
+use crate::{
+    event::Event,
+    state_dir::file::{self, Durability},
+};
 
 /// Writes the newest status to a file, on a thread of its own.
 ///
@@ -131,29 +132,16 @@ fn tell(path: &Path) -> impl FnMut(&io::Error) + use<> {
     move |error| Event::StatusNotWritten { path: &path, error }.emit()
 }
 
-/// Replaces the file by one that says this.
+/// Replaces the file by one that says this, which everybody may read.
 fn write(path: &Path, status: &Status) -> io::Result<()> {
-    let new = path.with_extension("json.new");
-    let replaced = write_new(&new, status).and_then(|()| fs::rename(&new, path));
-    if replaced.is_err() {
-        // A half-written file would only puzzle whoever finds it.
-        let _ = fs::remove_file(&new);
-    }
-    replaced
-}
-
-fn write_new(path: &Path, status: &Status) -> io::Result<()> {
     let mut json = serde_json::to_vec_pretty(status)?;
     json.push(b'\n');
-    let mut file = File::create(path)?;
-    // Whatever the umask is, `status` works for everybody.
-    file.set_permissions(Permissions::from_mode(0o644))?;
-    file.write_all(&json)
+    file::replace(path, &path.with_extension("json.new"), &json, 0o644, Durability::Unsynced)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{fs, os::unix::fs::PermissionsExt, sync::mpsc};
 
     use super::*;
     use crate::status::{place, text::tests::status};

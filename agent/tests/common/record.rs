@@ -46,6 +46,7 @@ impl Maker {
                 device: device.to_owned(),
                 reason: None,
                 set_aside: vec![],
+                after: None,
             },
         );
         let version = "0.1.0".to_owned();
@@ -228,9 +229,20 @@ impl Maker {
 
     /// A gap that the same boot measured.
     pub(crate) fn gap(&mut self, cause: GapCause, from: Timestamp, to: Timestamp) {
+        self.uncertain_gap(cause, from, to, 0);
+    }
+
+    /// The same, the start of which may be off by so many seconds.
+    pub(crate) fn uncertain_gap(
+        &mut self,
+        cause: GapCause,
+        from: Timestamp,
+        to: Timestamp,
+        uncertain_s: u32,
+    ) {
         let id = self.id(to);
         let (started, ended) = (self.at(from), self.at(to));
-        let gap = Gap { id, cause, started, ended, uncertain_s: 0, reason: None };
+        let gap = Gap { id, cause, started, ended, uncertain_s, reason: None };
         self.push(ended, Entry::Gap { gap });
     }
 

@@ -1,19 +1,22 @@
 //! `kill -9` at random points.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, env};
 
 use ispmon_agent::journal::{Reader, verify};
 
 use crate::child::Writer;
 
-/// A process a time; the thousands of random points are those of the writer's own tests.
+/// How many processes are killed unless the variable says so; the thousands of random points are those of
+/// the writer's own tests.
 const KILLS: usize = 25;
+const KILLS_VARIABLE: &str = "ISPMON_TEST_KILLS";
 
 #[test]
 fn what_a_killed_agent_has_acknowledged_is_there_and_the_chain_is_valid() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut acknowledged: HashMap<u64, String> = HashMap::new();
-    for kill in 0..KILLS {
+    let kills = env::var(KILLS_VARIABLE).ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    for kill in 0..kills {
         let writer = Writer::start(folder.path(), None);
         for (seq, digest) in writer.kill_after(1 + kill * 13 % 40) {
             assert_eq!(acknowledged.insert(seq, digest), None, "record {seq} was there already");
@@ -21,7 +24,7 @@ fn what_a_killed_agent_has_acknowledged_is_there_and_the_chain_is_valid() {
         let verified = verify(folder.path()).expect("there is a journal");
         assert!(verified.first_problem.is_none(), "{:?}", verified.first_problem);
     }
-    assert!(acknowledged.len() > KILLS);
+    assert!(acknowledged.len() > kills);
     for read in Reader::open(folder.path()).expect("there is a journal") {
         let located = read.expect("nothing is damaged");
         if let Some(digest) = acknowledged.remove(&located.record.seq) {

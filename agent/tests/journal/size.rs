@@ -26,7 +26,8 @@ fn write_year(folder: &Path) {
         writeln!(text, "{line}").expect("it is memory");
     };
     let device = "dl-home".to_owned();
-    add(at(0), Entry::ChainStarted { format: FORMAT, device, reason: None, set_aside: Vec::new() });
+    let (reason, set_aside, after) = (None, Vec::new(), None);
+    add(at(0), Entry::ChainStarted { format: FORMAT, device, reason, set_aside, after });
     let mut incidents = 0;
     for hour in 0..HOURS {
         let from = at(0).later(HOUR * u32::try_from(hour).expect("a year"));

@@ -21,6 +21,8 @@ use crate::play::{
 pub(crate) struct Weather {
     /// The part of the packets from the house that is lost, 0 to 1.
     pub(crate) loss: f64,
+    /// The part of the packets to the house that is lost, 0 to 1.
+    pub(crate) loss_back: f64,
     /// How much later each packet arrives, in either direction.
     pub(crate) delay: Duration,
 }
@@ -99,14 +101,14 @@ async fn forward(tun: Arc<Tun>, state: Arc<Mutex<State>>) {
 impl State {
     /// How much later a packet goes on; `None` when it is lost.
     fn judge(&mut self, packet: &[u8]) -> Option<Duration> {
-        if from_house(packet) {
+        let outward = from_house(packet);
+        let loss = if outward { self.weather.loss } else { self.weather.loss_back };
+        let goes_on = self.random.f64() >= loss;
+        if outward {
             self.count.sent += 1;
-            if self.random.f64() < self.weather.loss {
-                self.count.lost += 1;
-                return None;
-            }
+            self.count.lost += u32::from(!goes_on);
         }
-        Some(self.weather.delay)
+        goes_on.then_some(self.weather.delay)
     }
 }
 

@@ -26,8 +26,7 @@ pub(crate) const NAMES: u16 = 5_353;
 /// The port of a proxy that connects to the endpoint.
 pub(crate) const PROXY: u16 = 3_128;
 
-/// Starts all of them, within the context of a runtime. Nobody comes to most of them unless a fault leads
-/// the way.
+/// Starts all of them, within the context of a runtime. Without a fault, no traffic is led to most of them.
 pub(crate) fn start(house: &House, endpoint: &Arc<Endpoint>) -> io::Result<()> {
     accept(&house.router, ACCEPTS, |stream| async move {
         let _held = stream;

@@ -1,4 +1,4 @@
-//! Whoever listens in the house and on the internet: one thread for all of them.
+//! The servers in the house and on the internet: one thread for all of them.
 
 use std::{
     io,

@@ -8,16 +8,20 @@ use ispmon_agent::{
     heartbeat::{self, FailureKind},
     outage::{
         BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Limits, Machine,
-        MachineSettings, Observation, ProbeKind, Round, SettleReason, Transition,
+        MachineSettings, Party, Round, SettleReason, Transition,
     },
-    probe::{Connect, Connected, Dns, Family, Gateway, Link, Portal, Route},
+    probe::{
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Portal, ProbeKind,
+        Route, ServerAnswer,
+    },
 };
 use proptest::prelude::*;
 
 use crate::{
     invariants::Invariants,
-    player::{self, Plot},
-    world::{Anchors, Change, FamilyName, World, anchor_of},
+    player::{self, Beats, Plot, anchor_of, observation},
+    timeline::Timeline,
+    world::{Anchors, World},
 };
 
 /// One thing that happens, some time after the one before.
@@ -28,13 +32,19 @@ enum Happening {
     Probe(Family, Option<u64>),
     /// How long ago something was sent that failed.
     Doubt(Option<Family>, u64),
-    /// How long ago it began, and whether an anchor answered.
-    Round(Family, u64, bool),
+    /// How long ago it began, and what its anchor answered.
+    Round(Family, u64, AnchorEnd),
+    /// How long ago it began.
+    Proof(Family, u64),
+    NotAsked(LocalFailure),
     Gateway(Family, Gateway),
-    Dns(Dns),
-    Portal(Portal),
-    Beneath(Family, bool),
-    Beat(Option<Family>, u64, BeatOutcome),
+    /// How long ago it began.
+    Lookup(Dns, u64),
+    NameServers(Dns, u64, Party),
+    Portal(Portal, bool),
+    Underlay(Family, bool),
+    Beat(Option<heartbeat::Way>, u64, BeatOutcome),
+    NoAnchors(Family),
     /// How long nobody watches, and why.
     Gap(u64, GapCause),
     Implausible(bool),
@@ -59,6 +69,8 @@ fn link() -> impl Strategy<Value = Link> {
         4 => routed,
         1 => Just(Link::NoRoute),
         1 => Just(Link::NoCarrier),
+        1 => Just(Link::Prohibited),
+        1 => Just(Link::Unknown),
     ]
 }
 
@@ -75,8 +87,9 @@ fn outcome() -> impl Strategy<Value = BeatOutcome> {
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        Beat, Beneath, Dns as Names, Doubt, Gap as Unwatched, Gateway as Router, Implausible,
-        Link as Way, Portal as Page, Probe, Round as Asked, Settle, Tick,
+        Beat, Doubt, Gap as Unwatched, Gateway as Router, Implausible, Link as Path, Lookup,
+        NameServers, NoAnchors, NotAsked, Portal as Page, Probe, Proof, Round as Asked, Settle,
+        Tick, Underlay,
     };
     let reason = prop_oneof![
         Just(SettleReason::Started),
@@ -90,7 +103,22 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(Gateway::NotAsked)
     ];
     let names =
-        prop_oneof![Just(Dns::Answered), Just(Dns::Silent), Just(Dns::Lied), Just(Dns::NotAsked)];
+        || prop_oneof![Just(Dns::Answered), Just(Dns::Silent), Just(Dns::Lied), Just(Dns::Failed)];
+    let party = prop_oneof![Just(Party::Yours), Just(Party::Provider), Just(Party::Other)];
+    let end = prop_oneof![
+        7 => Just(AnchorEnd::Proved),
+        8 => Just(AnchorEnd::TimedOut),
+        2 => Just(AnchorEnd::Contact),
+        2 => Just(AnchorEnd::Unproved),
+        1 => Just(AnchorEnd::Refused),
+        1 => Just(AnchorEnd::Forbidden),
+        1 => Just(AnchorEnd::OnLink),
+    ];
+    let proof = prop::option::of(prop_oneof![
+        3 => family().prop_map(heartbeat::Way::Internet),
+        1 => Just(heartbeat::Way::Unknown),
+        1 => Just(heartbeat::Way::Nearby),
+    ]);
     let page =
         prop_oneof![Just(Portal::Genuine), Just(Portal::Intercepted), Just(Portal::NoAnswer)];
     let gap = prop_oneof![
@@ -102,18 +130,22 @@ fn happening() -> impl Strategy<Value = Happening> {
     ];
     prop_oneof![
         1 => reason.prop_map(Settle),
-        2 => (family(), link()).prop_map(|(family, link)| Way(family, link)),
+        2 => (family(), link()).prop_map(|(family, link)| Path(family, link)),
         4 => (family(), prop::option::weighted(0.7, 1_u64..1_000))
             .prop_map(|(family, rtt)| Probe(family, rtt)),
         3 => (prop::option::of(family()), 0_u64..30_000).prop_map(|(family, ago)| Doubt(family, ago)),
-        16 => (family(), 0_u64..6_000, prop::bool::weighted(0.35))
-            .prop_map(|(family, ago, good)| Asked(family, ago, good)),
+        16 => (family(), 0_u64..6_000, end).prop_map(|(family, ago, end)| Asked(family, ago, end)),
+        1 => (family(), 0_u64..6_000).prop_map(|(family, ago)| Proof(family, ago)),
+        1 => Just(NotAsked(LocalFailure::NoDescriptors)),
         2 => (family(), router).prop_map(|(family, answer)| Router(family, answer)),
-        2 => names.prop_map(Names),
-        2 => page.prop_map(Page),
-        1 => (family(), any::<bool>()).prop_map(|(family, alive)| Beneath(family, alive)),
-        4 => (prop::option::of(family()), 0_u64..30_000, outcome())
-            .prop_map(|(family, ago, outcome)| Beat(family, ago, outcome)),
+        2 => (names(), 0_u64..20_000).prop_map(|(answer, ago)| Lookup(answer, ago)),
+        3 => (names(), 0_u64..2_000, party)
+            .prop_map(|(answer, ago, party)| NameServers(answer, ago, party)),
+        2 => (page, any::<bool>()).prop_map(|(page, from_router)| Page(page, from_router)),
+        1 => (family(), any::<bool>()).prop_map(|(family, alive)| Underlay(family, alive)),
+        4 => (proof, 0_u64..30_000, outcome())
+            .prop_map(|(proof, ago, outcome)| Beat(proof, ago, outcome)),
+        1 => family().prop_map(NoAnchors),
         1 => (0_u64..3_600_000, gap).prop_map(|(lasts, cause)| Unwatched(lasts, cause)),
         1 => any::<bool>().prop_map(Implausible),
         6 => Just(Tick),
@@ -178,62 +210,69 @@ impl History {
     fn happen(&mut self, happening: &Happening) {
         let now = self.now();
         let ago = |ms: u64| now.earlier(Duration::from_millis(ms));
-        let observation = |probe, answer: &str| Observation {
-            probe,
-            target: "test".to_owned(),
-            family: None,
-            answer: answer.to_owned(),
-            ms: None,
-            at: now,
-        };
+        let seen = |probe, answer: &str, began| observation(probe, None, answer, ago(began), began);
         let evidence = match happening.clone() {
             Happening::Settle(reason) => Evidence::Settle(reason),
             Happening::Link(family, link) => Evidence::Link { family, link, asked: now },
             Happening::Probe(family, rtt) => Evidence::Probe {
                 family,
-                anchor: anchor_of(family),
+                anchor: anchor_of(family, 0),
                 sent: ago(rtt.unwrap_or(1_000)),
                 rtt: rtt.map(Duration::from_millis),
             },
             Happening::Doubt(family, since) => Evidence::Doubt { family, since: ago(since) },
-            Happening::Round(family, began, good) => {
-                let end = if good { Connect::Connected } else { Connect::TimedOut };
-                let answer = Connected {
-                    target: "192.0.2.1:443".parse().expect("an address"),
+            Happening::Round(family, began, end) => {
+                let answer = AnchorAnswer {
+                    anchor: anchor_of(family, 0),
                     sent: ago(began),
                     took: Duration::from_millis(began.min(2_500)),
                     end,
+                    from: None,
+                    own_path: false,
                 };
                 let answers = vec![answer];
                 Evidence::Round(Round { family, started: ago(began), finished: now, answers })
             }
+            Happening::Proof(family, began) => {
+                Evidence::Proof { family, started: ago(began), finished: now }
+            }
+            Happening::NotAsked(reason) => Evidence::NotAsked { reason, at: now },
             Happening::Gateway(family, answer) => Evidence::Gateway {
                 family,
                 answer,
-                observation: observation(ProbeKind::Gateway, answer.as_str()),
+                observation: seen(ProbeKind::Gateway, answer.as_str(), 0),
             },
-            Happening::Dns(system) => Evidence::Dns {
-                system,
-                direct: system,
-                resolver_is_providers: true,
-                asked: now,
-                observations: vec![observation(ProbeKind::SystemDns, system.as_str())],
-            },
-            Happening::Portal(answer) => Evidence::Portal {
+            Happening::Lookup(answer, began) => Evidence::Lookup {
                 answer,
-                observation: observation(ProbeKind::Portal, answer.as_str()),
+                observation: seen(ProbeKind::SystemDns, answer.as_str(), began),
             },
-            Happening::Beneath(family, alive) => Evidence::Beneath {
+            Happening::NameServers(answer, began, party) => Evidence::NameServers {
+                asked: ago(began),
+                answers: vec![ServerAnswer {
+                    server: ([192, 0, 2, 53], 53).into(),
+                    answer,
+                    observation: seen(ProbeKind::DirectDns, answer.as_str(), began),
+                }],
+                party,
+            },
+            Happening::Portal(answer, from_router) => Evidence::Portal {
+                answer,
+                from_router,
+                observation: seen(ProbeKind::Portal, answer.as_str(), 0),
+            },
+            Happening::Underlay(family, alive) => Evidence::Underlay {
                 family,
                 alive,
-                observation: observation(ProbeKind::Beneath, "connected"),
+                observation: seen(ProbeKind::Underlay, "connected", 0),
             },
-            Happening::Beat(family, began, outcome) => Evidence::Heartbeat {
+            Happening::Beat(proof, began, outcome) => Evidence::Heartbeat {
                 started: ago(began),
                 finished: now,
-                way: family.map_or(heartbeat::Way::Unknown, heartbeat::Way::Internet),
+                // Only what was answered can be proof.
+                proof: proof.filter(|_| !matches!(outcome, BeatOutcome::Failed(_))),
                 outcome,
             },
+            Happening::NoAnchors(family) => Evidence::NoAnchors { family },
             Happening::Gap(lasts, cause) => return self.leave(lasts, cause),
             Happening::Implausible(implausible) => Evidence::ClockImplausible(implausible),
             Happening::Tick => Evidence::Tick,
@@ -335,7 +374,8 @@ proptest! {
                 history.pass(1_500);
                 for family in Family::BOTH {
                     let good = good || family != which;
-                    history.happen(&Happening::Round(family, 1_000, good));
+                    let end = if good { AnchorEnd::Proved } else { AnchorEnd::TimedOut };
+                    history.happen(&Happening::Round(family, 1_000, end));
                 }
                 history.happen(&Happening::Tick);
             }
@@ -348,18 +388,14 @@ proptest! {
         both: bool,
         blips in prop::collection::vec((12_000_u64..60_000, 1_u64..2_900), 1..30),
     ) {
-        let families: &[FamilyName] =
-            if both { &[FamilyName::Ipv4, FamilyName::Ipv6] } else { &[FamilyName::Ipv4] };
         let mut at = 60_000;
         let mut changes = Vec::new();
         for (after, lasts) in blips {
             at += after;
-            for (at, anchors) in [(at, Anchors::Silent), (at + lasts, Anchors::Answer)] {
-                changes.push((at, Change { anchors: Some(anchors), ..Change::default() }));
-            }
+            changes.extend([(at, Anchors::Silent), (at + lasts, Anchors::Answer)]);
             at += lasts;
         }
-        let outcome = player::play(&plot(World::good(families, false), changes, at + 60_000, seed));
+        let outcome = player::play(&plot(both, &changes, at + 60_000, seed));
         let lines = outcome.transitions.iter().filter(|(_, transition)| {
             matches!(transition, Transition::Opened(incident) if incident.downtime_ms > 0)
         });
@@ -376,37 +412,50 @@ proptest! {
             Just(Anchors::Silent), Just(Anchors::Refuse), Just(Anchors::Unreachable),
         ],
     ) {
-        let families: &[FamilyName] =
-            if both { &[FamilyName::Ipv4, FamilyName::Ipv6] } else { &[FamilyName::Ipv4] };
         let ended = began + lasts;
-        let changes = [(began, anchors), (ended, Anchors::Answer)].map(|(at, anchors)| {
-            (at, Change { anchors: Some(anchors), ..Change::default() })
-        });
-        let world = World::good(families, false);
-        let outcome = player::play(&plot(world, changes.to_vec(), ended + 30_000, seed));
-        let [(known, Transition::Opened(opened)), (_, Transition::Closed(closed))] =
+        let changes = [(began, anchors), (ended, Anchors::Answer)];
+        let outcome = player::play(&plot(both, &changes, ended + 30_000, seed));
+        let [(known, Transition::Opened(opened)), .., (_, Transition::Closed(closed))] =
             &outcome.transitions[..]
         else {
             return Err(TestCaseError::fail(format!("{:#?}", outcome.transitions)));
         };
-        let of_story = |stamp: Stamp| stamp.boot_ms - 1_000;
+        prop_assert_eq!(opened.id, closed.id);
         prop_assert!(*known <= began + 10_000, "known at {known}, began at {began}");
-        prop_assert!((began..=began + 5_000).contains(&of_story(opened.started)), "{opened:#?}");
-        let end = of_story(closed.ended.expect("it is closed"));
+        let start = outcome.time_of(opened.started);
+        prop_assert!((began..=began + 5_000).contains(&start), "{opened:#?}");
+        let end = outcome.time_of(closed.ended.expect("it is closed"));
         prop_assert!((ended..=ended + 2_000).contains(&end), "{end} and {ended}");
+        let down = ended - began;
+        let tolerated = down.saturating_sub(5_000)..=down + 2_000;
+        prop_assert!(tolerated.contains(&closed.downtime_ms), "{closed:#?}");
     }
 }
 
-fn plot(world: World, changes: Vec<(u64, Change)>, lasts_ms: u64, seed: u64) -> Plot {
+/// A line whose anchors change so.
+fn plot(both: bool, changes: &[(u64, Anchors)], lasts_ms: u64, seed: u64) -> Plot {
+    let families: &[Family] = if both { &Family::BOTH } else { &[Family::Ipv4] };
+    let mut world = World::good(families, &[]);
+    let mut timeline = vec![(0, world.clone())];
+    for (at, anchors) in changes {
+        for (_, family) in &mut world.families {
+            family.line = *anchors;
+        }
+        timeline.push((*at, world.clone()));
+    }
     Plot {
         begins: "2026-03-10T01:00:00Z".parse().expect("a time"),
         lasts_ms,
-        gap_ends: vec![None; changes.len()],
-        world,
-        changes,
-        heartbeats: true,
+        timeline: Timeline(timeline),
+        news: Vec::new(),
+        beats: Beats::Random,
+        interval_ms: 5_000,
         settings: MachineSettings::default(),
         usual_ms: None,
         seed,
+        checkpoints: Vec::new(),
+        dates_crashes: false,
+        strict: true,
+        traced: false,
     }
 }

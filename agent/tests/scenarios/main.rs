@@ -1,12 +1,46 @@
 //! The incident machine in stories: each `*.toml` beside this file is one, see `README.md` there.
 
+mod change;
 mod histories;
 mod invariants;
+mod oracle;
 mod player;
 mod story;
+mod timeline;
 mod world;
 
-use std::{fs, panic, path::PathBuf};
+use std::{
+    cell::Cell,
+    fs,
+    panic::{self, AssertUnwindSafe},
+    path::PathBuf,
+    sync::Once,
+};
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `play` returns, or the message with which it panicked: what must always hold is asserted while
+/// a story is played. The panic is not printed, because there may be thousands.
+fn caught<T>(play: impl FnOnce() -> T) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |panicked| {
+            if !CATCHING.get() {
+                print(panicked);
+            }
+        }));
+    });
+    CATCHING.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(play));
+    CATCHING.set(false);
+    result.map_err(|panicked| {
+        let text = panicked.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        panicked.downcast_ref::<String>().cloned().or(text).unwrap_or_default()
+    })
+}
 
 /// Every story in the folder, by name.
 fn stories() -> Vec<(String, String)> {
@@ -30,9 +64,7 @@ fn every_story_ends_as_told() {
     let problems: Vec<_> = stories
         .iter()
         .filter_map(|(name, text)| {
-            // What must always hold is asserted while the story is played.
-            let checked = panic::catch_unwind(|| story::check(text));
-            let checked = checked.unwrap_or_else(|_| Err("see the panic above".to_owned()));
+            let checked = caught(|| story::check(text)).unwrap_or_else(Err);
             checked.err().map(|problem| format!("{name}.toml: {problem}"))
         })
         .collect();

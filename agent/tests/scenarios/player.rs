@@ -1,62 +1,123 @@
-//! Plays a story: a small agent on virtual time that asks the world and tells the machine.
+//! Plays a story on virtual time: the machine and the schedule that run in the agent, with questions
+//! that end as the world has it.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use fastrand::Rng;
 use ispmon_agent::{
     clock::{BootId, Stamp},
+    monitor::schedule::{Question, Schedule},
     outage::{
         BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Machine, MachineSettings,
-        Observation, ProbeKind, Round, SettleReason, Transition, View,
+        NetworkFacts, Round, SettleReason, Transition, View,
     },
-    probe::{Connect, Connected, Dns, Family, Gateway},
+    probe::{
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Observation, PerFamily,
+        Portal, ProbeKind, ServerAnswer,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     invariants::Invariants,
-    world::{Change, LinkState, World, anchor_of, connect},
+    timeline::Timeline,
+    world::{ANCHORS, FamilyWorld, PortalState, World},
 };
 
-const PROBE_MS: u64 = 5_000;
-const QUESTION_MS: u64 = 2_000;
-const BEAT_MS: u64 = 60_000;
-const RETRY_MS: u64 = 5_000;
+/// A connect that is unanswered for so long raises doubt, and counts as lost.
 const LOST_MS: u64 = 1_000;
+/// The time since boot at which a story begins.
+const BOOT_MS: u64 = 1_000;
+/// How often the agent's sign of life is renewed.
+const ALIVE_MS: u64 = 60_000;
 
 /// Everything that a story says about how it is played.
+#[derive(Clone, Debug)]
 pub(crate) struct Plot {
     pub(crate) begins: Timestamp,
     pub(crate) lasts_ms: u64,
-    pub(crate) world: World,
-    /// In the order of their time in milliseconds.
-    pub(crate) changes: Vec<(u64, Change)>,
-    /// Where the gap that a change begins ends.
-    pub(crate) gap_ends: Vec<Option<u64>>,
-    pub(crate) heartbeats: bool,
+    pub(crate) timeline: Timeline,
+    /// What the agent learns otherwise than by asking, in the order of the time.
+    pub(crate) news: Vec<(u64, News)>,
+    pub(crate) beats: Beats,
+    pub(crate) interval_ms: u64,
     pub(crate) settings: MachineSettings,
     pub(crate) usual_ms: Option<f64>,
     pub(crate) seed: u64,
+    /// When to look at what the machine shows.
+    pub(crate) checkpoints: Vec<u64>,
+    /// Whether a crash is dated as the journal does it, by its last sign of life.
+    pub(crate) dates_crashes: bool,
+    /// Whether what must always hold is checked at each step, or only when something changes.
+    pub(crate) strict: bool,
+    /// Whether everything that the machine learns is printed.
+    pub(crate) traced: bool,
+}
+
+/// What happens to the agent itself, or to what it runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The kernel says that a link, an address or a route may have changed.
+    LinksChanged,
+    /// An interface comes up, although nothing else changes.
+    LinkUp,
+    /// The kernel gave the router up.
+    GatewayGone,
+    ClockImplausible(bool),
+    ClockStep(i64),
+    Grace(Duration),
+    NoAnchors(Family),
+    /// A time that nobody watches begins, and lasts until then.
+    Gap(GapCause, u64),
+}
+
+/// When heartbeats go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beats {
+    None,
+    /// Every minute, and every 5 seconds after a failure.
+    Steady,
+    /// As the agent does it, with jitter and back-off.
+    Random,
 }
 
 /// What came of a story.
+#[derive(Debug)]
 pub(crate) struct Outcome {
     /// When which transition was told, in milliseconds of the story.
     pub(crate) transitions: Vec<(u64, Transition)>,
     pub(crate) view: View,
+    /// What was shown at each checkpoint that was watched.
+    pub(crate) views: Vec<(u64, View)>,
+    /// The longest time for which no anchor of a family was asked although the agent watched, and when
+    /// it was over.
+    pub(crate) silence: PerFamily<(u64, u64)>,
+    /// The longest time between two looks at the links, and when it was over.
+    pub(crate) blindness: (u64, u64),
+    /// When each boot began.
+    pub(crate) boots: BTreeMap<BootId, u64>,
+}
+
+impl Outcome {
+    /// The time of the story.
+    pub(crate) fn time_of(&self, stamp: Stamp) -> u64 {
+        (self.boots[&stamp.boot] + stamp.boot_ms).saturating_sub(BOOT_MS)
+    }
 }
 
 #[derive(Clone, Debug)]
 enum Action {
-    Change(usize),
-    Probe,
-    Tell(Box<Evidence>),
-    Round,
-    Ask,
+    News(usize),
+    GapEnd(GapCause, u64),
+    /// Evidence comes in that was asked for at a time.
+    Learn(u64, Vec<Evidence>, Option<Question>),
     Beat(u64),
-    BeatEnd(Box<Evidence>, u64),
-    GapEnd(usize),
-    Tick,
+    BeatEnd(u64, Box<Evidence>, u64),
 }
 
 struct Queued {
@@ -88,58 +149,128 @@ struct Player<'a> {
     queue: BinaryHeap<Reverse<Queued>>,
     number: u64,
     machine: Machine,
-    world: World,
+    schedule: Schedule,
     random: Rng,
     boot: u128,
+    boots: BTreeMap<BootId, u64>,
     boot_began: u64,
+    wall_offset_ms: i64,
+    clock_implausible: bool,
     watching: bool,
-    /// The incidents that a journal would have as open.
+    /// What was asked before this time is void.
+    void_before: u64,
+    links: PerFamily<Option<Link>>,
+    no_anchors: PerFamily<bool>,
+    turns: PerFamily<usize>,
+    proof_turns: PerFamily<usize>,
+    /// What the journal would have kept over a restart.
     recorded: Vec<Incident>,
-    next_round: Option<u64>,
-    last_round: Option<u64>,
-    next_ask: Option<u64>,
-    was_failing: bool,
+    networks: Vec<NetworkFacts>,
+    last_record: u64,
     beat: u64,
-    transitions: Vec<(u64, Transition)>,
+    failed_beats: u32,
+    was_failing: bool,
+    silent_since: PerFamily<u64>,
+    looked: u64,
+    routed_since: PerFamily<Option<u64>>,
+    outcome: Outcome,
     invariants: Invariants,
+    steps: u64,
 }
 
 /// Plays a story to its end, and checks at every step what must always hold.
 pub(crate) fn play(plot: &Plot) -> Outcome {
     let mut random = Rng::with_seed(plot.seed);
-    let origin = Stamp { boot: boot_id(1), boot_ms: 1_000, wall: plot.begins };
+    let boot = boot_id(1);
+    let origin = Stamp { boot, boot_ms: BOOT_MS, wall: plot.begins };
     let machine = Machine::new(plot.settings, random.fork(), Vec::new(), origin);
+    let view = machine.view();
     let mut player = Player {
         plot,
         now: 0,
         queue: BinaryHeap::new(),
         number: 0,
         machine,
-        world: plot.world.clone(),
+        schedule: schedule(plot, origin, &mut random),
         random,
         boot: 1,
+        boots: [(boot, 0)].into(),
         boot_began: 0,
+        wall_offset_ms: 0,
+        clock_implausible: plot.news.contains(&(0, News::ClockImplausible(true))),
         watching: true,
+        void_before: 0,
+        links: PerFamily::default(),
+        no_anchors: PerFamily::default(),
+        turns: PerFamily::default(),
+        proof_turns: PerFamily::default(),
         recorded: Vec::new(),
-        next_round: None,
-        last_round: None,
-        next_ask: None,
-        was_failing: false,
+        networks: Vec::new(),
+        last_record: 0,
         beat: 0,
-        transitions: Vec::new(),
+        failed_beats: 0,
+        was_failing: false,
+        silent_since: PerFamily::default(),
+        looked: 0,
+        routed_since: PerFamily::default(),
+        outcome: Outcome {
+            transitions: Vec::new(),
+            view,
+            views: Vec::new(),
+            silence: PerFamily::default(),
+            blindness: (0, 0),
+            boots: BTreeMap::new(),
+        },
         invariants: Invariants::default(),
+        steps: 0,
     };
-    for (index, (at, _)) in plot.changes.iter().enumerate() {
-        player.at(*at, Action::Change(index));
+    for (index, (at, _)) in plot.news.iter().enumerate() {
+        player.at(*at, Action::News(index));
     }
-    player.learn();
+    player.learn_what_is_usual();
     player.start(SettleReason::Started);
     player.run();
-    Outcome { view: player.machine.view(), transitions: player.transitions }
+    player.outcome.view = player.machine.view();
+    player.outcome.boots = player.boots;
+    player.outcome
+}
+
+fn schedule(plot: &Plot, now: Stamp, random: &mut Rng) -> Schedule {
+    let interval = Duration::from_millis(plot.interval_ms);
+    Schedule::new(interval, interval.mul_f64(random.f64()), Duration::from_millis(now.boot_ms))
+}
+
+/// The next anchor in turn that may be asked.
+fn next(turn: &mut usize, may_be: impl Fn(usize) -> bool) -> Option<usize> {
+    let anchors = (*turn..*turn + ANCHORS).map(|turn| turn % ANCHORS);
+    let anchor = anchors.into_iter().find(|anchor| may_be(*anchor))?;
+    *turn = (anchor + 1) % ANCHORS;
+    Some(anchor)
 }
 
 fn boot_id(number: u128) -> BootId {
     uuid::Uuid::from_u128(number).to_string().parse().expect("a boot id")
+}
+
+/// The address of an anchor of a family.
+pub(crate) fn anchor_of(family: Family, anchor: usize) -> SocketAddr {
+    let number = u16::try_from(anchor + 1).unwrap_or_default();
+    match family {
+        Family::Ipv4 => (Ipv4Addr::new(192, 0, 2, number.to_be_bytes()[1]), 443).into(),
+        Family::Ipv6 => (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number), 443).into(),
+    }
+}
+
+/// What is asked, and what came back.
+pub(crate) fn observation(
+    probe: ProbeKind,
+    family: Option<Family>,
+    answer: &str,
+    at: Stamp,
+    ms: u64,
+) -> Observation {
+    let (target, answer) = ("test".to_owned(), answer.to_owned());
+    Observation { probe, target, family, answer, ms: Some(ms), at }
 }
 
 impl Player<'_> {
@@ -149,15 +280,24 @@ impl Player<'_> {
     }
 
     fn stamp(&self, at: u64) -> Stamp {
-        let wall = self.plot.begins + SignedDuration::from_millis(at.cast_signed());
-        Stamp { boot: boot_id(self.boot), boot_ms: 1_000 + at - self.boot_began, wall }
+        let since = at.cast_signed() + self.wall_offset_ms;
+        let wall = self.plot.begins + SignedDuration::from_millis(since);
+        Stamp { boot: boot_id(self.boot), boot_ms: BOOT_MS + at - self.boot_began, wall }
     }
 
-    fn learn(&mut self) {
+    fn boot_time(&self) -> Duration {
+        Duration::from_millis(BOOT_MS + self.now - self.boot_began)
+    }
+
+    fn world(&self) -> &World {
+        self.plot.timeline.at(self.now)
+    }
+
+    fn learn_what_is_usual(&mut self) {
         let Some(usual_ms) = self.plot.usual_ms else { return };
         let now = self.stamp(self.now);
         for _ in 0..48 {
-            self.machine.learn(&ispmon_agent::journal::Summary {
+            self.machine.learn(&ispmon_agent::summary::Summary {
                 from: now,
                 to: now,
                 observed_ms: 3_600_000,
@@ -165,7 +305,7 @@ impl Player<'_> {
                 rounds_failed: 0,
                 probes: 720,
                 lost: 0,
-                rtt_ms: Some(ispmon_agent::journal::Quantiles {
+                rtt_ms: Some(ispmon_agent::summary::Quantiles {
                     p50: usual_ms,
                     p95: usual_ms * 1.5,
                     max: usual_ms * 2.0,
@@ -177,148 +317,187 @@ impl Player<'_> {
         }
     }
 
+    /// The agent has started, or watches again.
     fn start(&mut self, reason: SettleReason) {
-        self.tell(&Evidence::Settle(reason));
-        self.tell_links();
-        self.ask_gateway(true);
-        self.at(self.now + 700, Action::Probe);
+        self.silent_since = PerFamily::from_fn(|_| self.now);
+        self.looked = self.now;
+        self.note_routes();
+        self.settle(reason);
         self.beat += 1;
-        if self.plot.heartbeats {
+        if self.plot.beats != Beats::None {
             self.at(self.now + 300, Action::Beat(self.beat));
         }
     }
 
+    /// Nothing that was known still holds; it begins with a round.
+    fn settle(&mut self, reason: SettleReason) {
+        self.learn(&Evidence::Settle(reason));
+        self.look_at_links();
+        self.learn(&Evidence::ClockImplausible(self.clock_implausible));
+        self.schedule.resume(self.boot_time());
+    }
+
     fn run(&mut self) {
-        while let Some(Reverse(next)) = self.queue.pop() {
-            if next.at > self.plot.lasts_ms {
+        let mut checkpoints = self.plot.checkpoints.iter().copied().peekable();
+        loop {
+            let wake = if self.watching { self.advance() } else { u64::MAX };
+            let queued = self.queue.peek().map_or(u64::MAX, |Reverse(next)| next.at);
+            let next = wake.min(queued);
+            while let Some(at) = checkpoints.next_if(|at| *at < next) {
+                if self.watching {
+                    self.outcome.views.push((at, self.machine.view()));
+                }
+            }
+            if next > self.plot.lasts_ms {
+                self.now = self.plot.lasts_ms;
+                if self.watching {
+                    self.note_silence();
+                }
                 return;
             }
-            self.now = next.at;
-            if self.watching || matches!(next.action, Action::Change(_) | Action::GapEnd(_)) {
-                self.act(next.action);
+            self.now = next;
+            self.note_routes();
+            if queued == next
+                && let Some(Reverse(Queued { action, .. })) = self.queue.pop()
+            {
+                self.act(action);
             }
         }
+    }
+
+    /// Does what is due by the clock, and returns when to look again.
+    fn advance(&mut self) -> u64 {
+        let now = self.stamp(self.now);
+        if self.machine.deadline().is_some_and(|deadline| deadline.boot_ms <= now.boot_ms) {
+            self.learn(&Evidence::Tick);
+        }
+        let wanted = self.machine.plan();
+        let (questions, next) = self.schedule.due(wanted, self.boot_time());
+        if questions.iter().any(|asked| matches!(asked, Question::Probe(_) | Question::Round(_))) {
+            self.look_at_links();
+        }
+        for question in questions {
+            self.ask(question);
+        }
+        let deadline = self.machine.deadline().map(|at| at.boot_ms);
+        let next = u64::try_from(next.as_millis()).unwrap_or(u64::MAX);
+        let wake = next.min(deadline.unwrap_or(u64::MAX)).saturating_sub(BOOT_MS) + self.boot_began;
+        assert!(wake > self.now, "the agent would never rest: {wanted:?}");
+        wake
     }
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Change(index) => self.change(index),
-            Action::Probe => {
-                for family in Family::BOTH {
-                    if self.world.is_routed(family) {
-                        self.probe(family);
+            Action::News(index) => self.hear(index),
+            Action::GapEnd(cause, began) => self.end_gap(cause, began),
+            Action::Learn(asked, evidence, ended) => {
+                if let Some(question) = ended {
+                    self.schedule.answered(question);
+                }
+                if asked >= self.void_before && self.watching {
+                    for evidence in &evidence {
+                        self.learn(evidence);
                     }
                 }
-                self.at(self.now + PROBE_MS, Action::Probe);
             }
-            Action::Tell(evidence) => self.tell(&evidence),
-            Action::Round => {
-                self.next_round = None;
-                for family in self.machine.plan().families {
-                    self.last_round = Some(self.now);
-                    self.round(family);
-                }
-                self.follow_plan();
-            }
-            Action::Ask => {
-                self.next_ask = None;
-                if self.machine.plan().questions {
-                    self.ask();
-                }
-            }
-            Action::Beat(number) if number == self.beat => self.send_beat(),
-            Action::BeatEnd(evidence, number) => {
-                self.tell(&evidence);
-                let failed = matches!(
-                    *evidence,
-                    Evidence::Heartbeat { outcome: BeatOutcome::Failed(_), .. }
-                );
-                if number == self.beat {
-                    self.at(
-                        self.now + if failed { RETRY_MS } else { BEAT_MS },
-                        Action::Beat(number),
-                    );
-                }
-            }
+            Action::Beat(number) if number == self.beat && self.watching => self.send_beat(),
             Action::Beat(_) => {}
-            Action::GapEnd(index) => self.end_gap(index),
-            Action::Tick => self.tell(&Evidence::Tick),
+            Action::BeatEnd(started, evidence, number) => {
+                if started >= self.void_before && self.watching {
+                    self.learn(&evidence);
+                }
+                if number == self.beat {
+                    let wait = self.beat_wait(&evidence);
+                    self.at(self.now + wait, Action::Beat(number));
+                }
+            }
         }
     }
 
-    fn change(&mut self, index: usize) {
-        let change = &self.plot.changes[index].1;
-        let was_routed = Family::BOTH.map(|family| self.world.is_routed(family));
-        let links = Family::BOTH.map(|family| self.world.link(family));
-        self.world.change(change);
+    fn hear(&mut self, index: usize) {
+        let news = &self.plot.news[index].1;
+        match news {
+            News::ClockStep(by_ms) => self.wall_offset_ms += by_ms,
+            News::ClockImplausible(implausible) => self.clock_implausible = *implausible,
+            _ => {}
+        }
         if !self.watching {
             return;
         }
-        let came_up = Family::BOTH
-            .iter()
-            .zip(was_routed)
-            .any(|(family, was)| !was && self.world.is_routed(*family));
-        let other_network = change.network.is_some();
-        if came_up || other_network || change.link_up == Some(true) {
-            self.tell(&Evidence::Settle(SettleReason::LinkUp));
-            self.ask_gateway(true);
-        }
-        if links != Family::BOTH.map(|family| self.world.link(family)) || came_up {
-            self.tell_links();
-        }
-        if self.plot.changes[index].1.gateway.is_some() && self.world.gateway() == Gateway::Gone {
-            self.ask_gateway(false);
-        }
-        if let Some(implausible) = self.plot.changes[index].1.clock_implausible {
-            self.tell(&Evidence::ClockImplausible(implausible));
-        }
-        self.begin_gap(index);
-    }
-
-    fn begin_gap(&mut self, index: usize) {
-        if let Some(until) = self.plot.gap_ends[index] {
-            let gap = self.plot.changes[index].1.gap.as_deref();
-            if matches!(gap, Some("stopped" | "paused")) {
-                let transitions = self.machine.leave(self.stamp(self.now));
-                self.record(transitions);
+        match news {
+            News::LinksChanged => {
+                if self.look_at_links() {
+                    self.schedule.hurry();
+                }
             }
-            self.watching = false;
-            self.at(until, Action::GapEnd(index));
+            News::LinkUp => self.learn(&Evidence::Settle(SettleReason::LinkUp)),
+            News::GatewayGone => {
+                for family in Family::BOTH {
+                    if self.world().families[family].can_send() {
+                        self.tell_gateway(family, Gateway::Gone);
+                    }
+                }
+            }
+            News::ClockImplausible(implausible) => {
+                self.learn(&Evidence::ClockImplausible(*implausible));
+            }
+            News::ClockStep(_) => {
+                self.learn(&Evidence::ClockImplausible(self.clock_implausible));
+            }
+            News::Grace(grace) => self.machine.set_settle(*grace),
+            News::NoAnchors(family) => {
+                self.no_anchors[*family] = true;
+                self.links[*family] = None;
+                self.learn(&Evidence::NoAnchors { family: *family });
+            }
+            News::Gap(cause, until) => self.begin_gap(*cause, *until),
         }
     }
 
-    fn end_gap(&mut self, index: usize) {
-        let (began, change) = &self.plot.changes[index];
-        let cause = match change.gap.as_deref() {
-            Some("suspended") => GapCause::Suspended,
-            Some("paused") => GapCause::Paused,
-            Some("stopped") => GapCause::Stopped,
-            Some("crashed") => GapCause::Crashed,
-            Some("power_lost") => GapCause::PowerLost,
-            other => panic!("there is no gap of the cause {other:?}"),
+    fn begin_gap(&mut self, cause: GapCause, until: u64) {
+        if matches!(cause, GapCause::Stopped | GapCause::Paused) {
+            let transitions = self.machine.leave(self.stamp(self.now));
+            self.record(transitions);
+        }
+        self.watching = false;
+        self.note_silence();
+        let began = if self.plot.dates_crashes
+            && matches!(cause, GapCause::Crashed | GapCause::PowerLost)
+        {
+            let alive = self.now - (self.now - self.boot_began) % ALIVE_MS;
+            alive.max(self.last_record)
+        } else {
+            self.now
         };
-        let started = self.stamp(*began);
+        self.at(until, Action::GapEnd(cause, began));
+    }
+
+    fn end_gap(&mut self, cause: GapCause, began: u64) {
+        let started = self.stamp(began);
         if cause == GapCause::PowerLost {
             self.boot += 1;
             self.boot_began = self.now;
+            self.boots.insert(boot_id(self.boot), self.now);
         }
         let ended = self.stamp(self.now);
         self.watching = true;
-        // Whatever was under way has gone by.
-        let changes = self.queue.drain().filter(|Reverse(queued)| {
-            matches!(queued.action, Action::Change(_) | Action::GapEnd(_))
-        });
-        self.queue = changes.collect::<Vec<_>>().into();
-        (self.next_round, self.last_round, self.next_ask) = (None, None, None);
+        self.void_before = self.now;
         let restarted = !matches!(cause, GapCause::Suspended | GapCause::Paused);
         if restarted {
-            let open = std::mem::take(&mut self.recorded);
-            self.recorded.clone_from(&open);
+            // What was under way is gone.
+            let news = self.queue.drain().filter(|Reverse(queued)| {
+                matches!(queued.action, Action::News(_) | Action::GapEnd(..))
+            });
+            self.queue = news.collect::<Vec<_>>().into();
+            let open = self.recorded.clone();
             self.machine = Machine::new(self.plot.settings, self.random.fork(), open, ended);
-            self.learn();
+            self.networks.iter().for_each(|facts| self.machine.remember(facts));
+            self.schedule = schedule(self.plot, ended, &mut self.random);
+            self.links = PerFamily::default();
+            self.learn_what_is_usual();
         }
         let id = IncidentId::new(ended, &mut self.random);
-        self.tell(&Evidence::Watched(Gap {
+        self.learn(&Evidence::Watched(Gap {
             id,
             cause,
             started,
@@ -329,16 +508,74 @@ impl Player<'_> {
         self.start(if restarted { SettleReason::Started } else { SettleReason::Resumed });
     }
 
-    fn tell(&mut self, evidence: &Evidence) {
+    /// Asks the kernel how the anchors are reached, and returns whether that has changed.
+    fn look_at_links(&mut self) -> bool {
+        let asked = self.stamp(self.now);
+        let before = self.links.clone();
+        self.note_look();
+        for family in Family::BOTH {
+            let link = self.world().link(family);
+            self.links[family] = (!self.no_anchors[family]).then_some(link);
+        }
+        let network =
+            |link: &Link| link.route().map(|route| (route.index, route.gateway, route.source));
+        let has_returned = before.iter().zip(self.links.iter()).any(|((_, before), (_, after))| {
+            let (Some(before), Some(after)) = (before, after) else { return false };
+            network(after).is_some() && network(after) != network(before)
+        });
+        if has_returned {
+            self.learn(&Evidence::Settle(SettleReason::LinkUp));
+        }
+        let after = self.links.clone();
+        for (family, link) in &after {
+            if let Some(link) = link.clone() {
+                self.learn(&Evidence::Link { family, link, asked });
+            }
+        }
+        after != before
+    }
+
+    fn learn(&mut self, evidence: &Evidence) {
         let now = self.stamp(self.now);
         let transitions = self.machine.observe(evidence, now);
-        self.invariants.check(&self.machine, evidence, &transitions, now);
-        self.record(transitions);
-        self.follow_plan();
-        if let Some(deadline) = self.machine.deadline() {
-            let at = self.boot_began + deadline.boot_ms - 1_000;
-            self.at(at, Action::Tick);
+        self.networks.extend(self.machine.take_learned());
+        self.steps += 1;
+        if self.plot.strict || !transitions.is_empty() {
+            self.invariants.check(&self.machine, evidence, &transitions, now);
         }
+        if self.plot.traced {
+            self.trace(evidence);
+        }
+        self.record(transitions);
+        let is_failing = self.machine.is_failing();
+        if self.was_failing && !is_failing && self.plot.beats != Beats::None && self.watching {
+            // The first heartbeat after an outage goes at once.
+            self.beat += 1;
+            self.failed_beats = 0;
+            let wait = match self.plot.beats {
+                Beats::Random => self.random.u64(0..3_000),
+                Beats::Steady | Beats::None => 500,
+            };
+            self.at(self.now + wait, Action::Beat(self.beat));
+        }
+        self.was_failing = is_failing;
+    }
+
+    /// Prints what the machine learned, and what it makes of it.
+    fn trace(&self, evidence: &Evidence) {
+        let mut text = format!("{evidence:?}");
+        while let (Some(from), Some(to)) = (text.find("Stamp { boot"), text.find('Z')) {
+            if from > to {
+                break;
+            }
+            let stamp = &text[from..to];
+            let boot_ms = stamp.split("boot_ms: ").nth(1).and_then(|rest| rest.split(',').next());
+            let at = format!("@{}", boot_ms.unwrap_or_default());
+            text.replace_range(from..(to + 3).min(text.len()), &at);
+        }
+        let view = self.machine.view();
+        let open: Vec<_> = view.incidents.iter().map(|open| open.cause.as_str()).collect();
+        println!("{:>9} {:?} {:?} {open:?} {text}", self.now, view.ipv4, view.ipv6);
     }
 
     fn record(&mut self, transitions: Vec<Transition>) {
@@ -355,169 +592,229 @@ impl Player<'_> {
                 }
                 Transition::Watched(_) => {}
             }
-            self.transitions.push((self.now, transition));
+            self.last_record = self.now;
+            self.outcome.transitions.push((self.now, transition));
         }
     }
 
-    fn follow_plan(&mut self) {
-        let plan = self.machine.plan();
-        if !plan.families.is_empty() && self.next_round.is_none() {
-            let every = plan.every.as_millis() as u64;
-            let at = self.last_round.map_or(self.now, |last| self.now.max(last + every));
-            self.next_round = Some(at);
-            self.at(at, Action::Round);
+    fn ask(&mut self, question: Question) {
+        match question {
+            Question::Probe(family) => self.probe(family),
+            Question::Round(family) => self.round(family),
+            Question::Proof(family) => self.proof(family),
+            Question::Gateway(family) => self.gateway(family),
+            Question::Lookup => self.look_up(),
+            Question::NameServers => self.name_servers(),
+            Question::Portal | Question::PortalPage => self.portal(question),
         }
-        if plan.questions && self.next_ask.is_none() {
-            self.next_ask = Some(self.now);
-            self.at(self.now, Action::Ask);
-        }
-        if self.was_failing && !plan.failing && self.plot.heartbeats {
-            self.beat += 1;
-            self.at(self.now + 500, Action::Beat(self.beat));
-        }
-        self.was_failing = plan.failing;
     }
 
-    fn world_at(&self, at: u64) -> World {
-        let mut world = self.plot.world.clone();
-        for (_, change) in self.plot.changes.iter().take_while(|(changed, _)| *changed <= at) {
-            world.change(change);
-        }
-        world
+    /// An answer comes in after `took`.
+    fn answer(&mut self, took: u64, evidence: Vec<Evidence>, question: Question) {
+        self.at(self.now + took, Action::Learn(self.now, evidence, Some(question)));
     }
 
-    fn connect(&mut self, family: Family) -> (Connect, u64) {
-        let mut random = self.random.fork();
-        connect(|at| self.world_at(at), family, self.now, &mut random)
+    fn not_asked(&mut self, reason: LocalFailure, question: Question) {
+        let at = self.stamp(self.now);
+        self.answer(0, vec![Evidence::NotAsked { reason, at }], question);
+    }
+
+    fn note_silence(&mut self) {
+        self.note_look();
+        for family in Family::BOTH {
+            self.note_anchor_asked(family);
+        }
+    }
+
+    fn note_look(&mut self) {
+        let blind = self.now - std::mem::replace(&mut self.looked, self.now);
+        if blind > self.outcome.blindness.0 {
+            self.outcome.blindness = (blind, self.now);
+        }
+    }
+
+    fn note_anchor_asked(&mut self, family: Family) {
+        let silent = self.now - std::mem::replace(&mut self.silent_since[family], self.now);
+        // Without a way to send nobody can be asked.
+        let could = self.routed_since[family].is_some_and(|since| since + silent <= self.now);
+        if could && silent > self.outcome.silence[family].0 {
+            self.outcome.silence[family] = (silent, self.now);
+        }
+    }
+
+    /// Notes since when a family has a way to send.
+    fn note_routes(&mut self) {
+        for family in Family::BOTH {
+            let can_send = self.world().families[family].can_send() && !self.no_anchors[family];
+            let since = self.routed_since[family].unwrap_or(self.now);
+            self.routed_since[family] = can_send.then_some(since);
+        }
     }
 
     fn probe(&mut self, family: Family) {
-        let (end, took) = self.connect(family);
-        let sent = self.stamp(self.now);
-        let answered = end == Connect::Connected && took <= LOST_MS;
-        let rtt = answered.then(|| Duration::from_millis(took));
-        let known = self.now + took.min(LOST_MS);
-        self.at(
-            known,
-            Action::Tell(Box::new(Evidence::Probe {
-                family,
-                anchor: anchor_of(family),
-                sent,
-                rtt,
-            })),
-        );
-        if !answered {
-            let doubt = Evidence::Doubt { family: Some(family), since: sent };
-            self.at(known, Action::Tell(Box::new(doubt)));
+        self.note_anchor_asked(family);
+        // An anchor with a path of its own says nothing about the family's.
+        let own_path = self.world().families[family].own_path;
+        let turn = next(&mut self.turns[family], |anchor| !own_path[anchor]).unwrap_or(0);
+        let mut random = self.random.fork();
+        let (end, took) = self.plot.timeline.connect(family, turn, self.now, &mut random);
+        if let AnchorEnd::NotAsked(reason) = end {
+            return self.not_asked(reason, Question::Probe(family));
         }
+        let sent = self.stamp(self.now);
+        let answered = end == AnchorEnd::Contact && took <= LOST_MS;
+        let rtt = answered.then(|| Duration::from_millis(took));
+        let anchor = anchor_of(family, turn);
+        let mut evidence = vec![Evidence::Probe { family, anchor, sent, rtt }];
+        if !answered {
+            evidence.push(Evidence::Doubt { family: Some(family), since: sent });
+        }
+        self.answer(took.min(LOST_MS), evidence, Question::Probe(family));
     }
 
     fn round(&mut self, family: Family) {
+        self.note_anchor_asked(family);
+        let mut random = self.random.fork();
         let started = self.stamp(self.now);
-        let mut longest = 0;
-        let answers: Vec<_> = (1..=3)
-            .map(|anchor| {
-                let (end, took) = self.connect(family);
-                longest = longest.max(took);
-                let address = match family {
-                    Family::Ipv4 => format!("192.0.2.{anchor}:443"),
-                    Family::Ipv6 => format!("[2001:db8::{anchor}]:443"),
-                };
-                Connected {
-                    target: address.parse().expect("an address"),
-                    sent: started,
-                    took: Duration::from_millis(took),
-                    end,
-                }
-            })
-            .collect();
-        let good = answers.iter().filter(|answer| answer.end == Connect::Connected);
-        // One good answer decides it.
-        let took = good.map(|answer| answer.took.as_millis() as u64).min().unwrap_or(longest);
+        let own_path = self.world().families[family].own_path;
+        let mut ends = [(AnchorEnd::TimedOut, 0); ANCHORS];
+        for (anchor, end) in ends.iter_mut().enumerate() {
+            *end = self.plot.timeline.prove(family, anchor, self.now, &mut random);
+        }
+        if let AnchorEnd::NotAsked(reason) = ends[0].0
+            && ends.iter().all(|(end, _)| matches!(end, AnchorEnd::NotAsked(_)))
+        {
+            return self.not_asked(reason, Question::Round(family));
+        }
+        let proved = ends.iter().filter(|(end, _)| *end == AnchorEnd::Proved);
+        let first = proved.map(|(_, took)| *took).min();
+        let took = first.unwrap_or_else(|| ends.iter().map(|(_, took)| *took).max().unwrap_or(0));
+        let answers = ends.into_iter().enumerate().filter(|(_, (_, ended))| *ended <= took);
+        let answers = answers.map(|(anchor, (end, took))| AnchorAnswer {
+            anchor: anchor_of(family, anchor),
+            sent: started,
+            took: Duration::from_millis(took),
+            end,
+            from: None,
+            own_path: own_path[anchor],
+        });
+        let answers = answers.collect();
         let finished = self.stamp(self.now + took);
         let round = Round { family, started, finished, answers };
-        self.at(self.now + took, Action::Tell(Box::new(Evidence::Round(round))));
-    }
-
-    fn observation(&self, probe: ProbeKind, answer: &str) -> Observation {
-        Observation {
-            probe,
-            target: "test".to_owned(),
-            family: None,
-            answer: answer.to_owned(),
-            ms: None,
-            at: self.stamp(self.now),
+        self.answer(took, vec![Evidence::Round(round)], Question::Round(family));
+        if self.world().families[family].tunnel {
+            let alive = self.world().underlay;
+            let word = if alive { "connected" } else { "timeout" };
+            let seen = observation(ProbeKind::Underlay, Some(family), word, started, 40);
+            let evidence = vec![Evidence::Underlay { family, alive, observation: seen }];
+            self.at(self.now + 40, Action::Learn(self.now, evidence, None));
         }
     }
 
-    fn tell_links(&mut self) {
-        let asked = self.stamp(self.now);
-        for family in Family::BOTH {
-            let link = self.world.link(family);
-            self.tell(&Evidence::Link { family, link, asked });
-        }
-    }
-
-    /// Asks the router; `later` when the answer takes its time.
-    fn ask_gateway(&mut self, later: bool) {
-        for family in Family::BOTH {
-            let world = self.world.family(family);
-            if world.link != LinkState::Routed || self.world.has_tunnel() {
-                continue;
-            }
-            let answer = self.world.gateway();
-            let observation = self.observation(ProbeKind::Gateway, answer.as_str());
-            let took = match answer {
-                _ if !later => 0,
-                Gateway::Alive | Gateway::NotAsked => 3,
-                Gateway::Silent | Gateway::Gone => 1_000,
-            };
-            let evidence = Evidence::Gateway { family, answer, observation };
-            self.at(self.now + took, Action::Tell(Box::new(evidence)));
-        }
-    }
-
-    fn ask(&mut self) {
-        self.ask_gateway(true);
-        let asked = self.stamp(self.now);
-        let dns = self.world.dns();
-        // A server that lies gives an address to the system as well.
-        let system = if dns == Dns::Lied { Dns::Answered } else { dns };
-        let observations = vec![
-            self.observation(ProbeKind::SystemDns, system.as_str()),
-            self.observation(ProbeKind::DirectDns, dns.as_str()),
-        ];
-        let took = if dns == Dns::Silent { 1_900 } else { 20 };
-        let evidence = Evidence::Dns {
-            system,
-            direct: dns,
-            resolver_is_providers: self.world.resolver_is_providers,
-            asked,
-            observations,
+    fn proof(&mut self, family: Family) {
+        self.note_anchor_asked(family);
+        let FamilyWorld { own_path, tls, .. } = &self.plot.timeline.at(self.now).families[family];
+        let can_prove = |anchor: usize| tls[anchor] && !own_path[anchor];
+        let Some(turn) = next(&mut self.proof_turns[family], can_prove) else {
+            return self.answer(0, Vec::new(), Question::Proof(family));
         };
-        self.at(self.now + took, Action::Tell(Box::new(evidence)));
-        let answer = self.world.portal();
-        let observation = self.observation(ProbeKind::Portal, answer.as_str());
-        let took = if answer == ispmon_agent::probe::Portal::NoAnswer { 1_900 } else { 30 };
-        self.at(self.now + took, Action::Tell(Box::new(Evidence::Portal { answer, observation })));
-        if self.world.has_tunnel() {
-            for family in Family::BOTH {
-                let alive = self.world.beneath;
-                let observation = self
-                    .observation(ProbeKind::Beneath, if alive { "connected" } else { "timeout" });
-                let evidence = Evidence::Beneath { family, alive, observation };
-                self.at(self.now + 40, Action::Tell(Box::new(evidence)));
+        let mut random = self.random.fork();
+        let (end, took) = self.plot.timeline.prove(family, turn, self.now, &mut random);
+        let started = self.stamp(self.now);
+        let evidence = match end {
+            AnchorEnd::NotAsked(reason) => {
+                return self.not_asked(reason, Question::Proof(family));
             }
+            AnchorEnd::Proved => {
+                Evidence::Proof { family, started, finished: self.stamp(self.now + took) }
+            }
+            _ => Evidence::Doubt { family: Some(family), since: started },
+        };
+        self.answer(took, vec![evidence], Question::Proof(family));
+    }
+
+    fn tell_gateway(&mut self, family: Family, answer: Gateway) {
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, 0);
+        self.learn(&Evidence::Gateway { family, answer, observation: seen });
+    }
+
+    fn gateway(&mut self, family: Family) {
+        let (answer, took) = self.plot.timeline.gateway(family, self.now);
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, took);
+        let evidence = Evidence::Gateway { family, answer, observation: seen };
+        self.answer(took, vec![evidence], Question::Gateway(family));
+    }
+
+    fn look_up(&mut self) {
+        if let Some(reason) = self.world().local_failure {
+            return self.not_asked(reason, Question::Lookup);
         }
-        self.next_ask = Some(self.now + QUESTION_MS);
-        self.at(self.now + QUESTION_MS, Action::Ask);
+        let mut random = self.random.fork();
+        let (answer, took) = self.plot.timeline.look_up(self.now, &mut random);
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::SystemDns, None, answer.as_str(), at, took);
+        self.answer(took, vec![Evidence::Lookup { answer, observation: seen }], Question::Lookup);
+    }
+
+    fn name_servers(&mut self) {
+        if let Some(reason) = self.world().local_failure {
+            return self.not_asked(reason, Question::NameServers);
+        }
+        let mut random = self.random.fork();
+        let ends = self.plot.timeline.ask_servers(self.now, &mut random);
+        let took = ends.iter().map(|(_, took)| *took).max().unwrap_or(0);
+        let asked = self.stamp(self.now);
+        let answers = ends.into_iter().enumerate();
+        let answers = answers.map(|(server, (answer, took)): (usize, (Dns, u64))| {
+            let number = u8::try_from(server).unwrap_or_default();
+            ServerAnswer {
+                server: ([192, 168, number, 53], 53).into(),
+                answer,
+                observation: observation(ProbeKind::DirectDns, None, answer.as_str(), asked, took),
+            }
+        });
+        let party = self.world().servers_of;
+        let evidence = Evidence::NameServers { asked, answers: answers.collect(), party };
+        self.answer(took, vec![evidence], Question::NameServers);
+    }
+
+    fn portal(&mut self, question: Question) {
+        if let Some(reason) = self.world().local_failure {
+            return self.not_asked(reason, question);
+        }
+        let mut random = self.random.fork();
+        let (answer, took) = self.plot.timeline.portal(self.now, &mut random);
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::Portal, None, answer.as_str(), at, took);
+        let from_router =
+            answer == Portal::Intercepted && self.world().portal == PortalState::FromRouter;
+        let evidence = Evidence::Portal { answer, from_router, observation: seen };
+        self.answer(took, vec![evidence], question);
     }
 
     fn send_beat(&mut self) {
-        let (outcome, way, took) = self.world.heartbeat();
+        let mut random = self.random.fork();
+        let (outcome, proof, took) = self.plot.timeline.heartbeat(self.now, &mut random);
         let started = self.stamp(self.now);
         let finished = self.stamp(self.now + took);
-        let evidence = Evidence::Heartbeat { started, finished, way, outcome };
-        self.at(self.now + took, Action::BeatEnd(Box::new(evidence), self.beat));
+        let evidence = Evidence::Heartbeat { started, finished, proof, outcome };
+        self.at(self.now + took, Action::BeatEnd(self.now, Box::new(evidence), self.beat));
+    }
+
+    /// How long the next heartbeat waits after one that ended so.
+    fn beat_wait(&mut self, evidence: &Evidence) -> u64 {
+        let failed =
+            matches!(evidence, Evidence::Heartbeat { outcome: BeatOutcome::Failed(_), .. });
+        self.failed_beats = if failed { self.failed_beats + 1 } else { 0 };
+        match (self.plot.beats, failed) {
+            (Beats::Random, true) => {
+                self.random.u64(0..=(1_000 << self.failed_beats.min(5)).min(30_000))
+            }
+            (Beats::Random, false) => self.random.u64(54_000..66_000),
+            (Beats::Steady | Beats::None, true) => 5_000,
+            (Beats::Steady | Beats::None, false) => 60_000,
+        }
     }
 }

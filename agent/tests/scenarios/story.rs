@@ -2,13 +2,18 @@
 
 use std::{fmt::Write, time::Duration};
 
-use ispmon_agent::outage::{Incident, Limits, MachineSettings, Transition, sentence};
+use ispmon_agent::{
+    outage::{GapCause, Incident, Limits, MachineSettings, Transition, sentence},
+    probe::Family,
+};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::Deserialize;
 
 use crate::{
-    player::{self, Outcome, Plot},
-    world::{Change, FamilyName, World},
+    change::Change,
+    player::{self, Beats, News, Outcome, Plot},
+    timeline::Timeline,
+    world::{FamilyName, GatewayState, World},
 };
 
 /// An outage begins at most one probe interval before its first failed probe was sent.
@@ -31,11 +36,15 @@ struct Story {
     zone: String,
     #[serde(default = "families")]
     families: Vec<FamilyName>,
+    /// Whose route leads into a tunnel.
     #[serde(default)]
-    tunnel: bool,
+    tunnels: Vec<FamilyName>,
     #[serde(default = "yes")]
     heartbeats: bool,
-    settle: Option<String>,
+    /// How long nothing opens after a start, a resume or a link-up.
+    grace: Option<String>,
+    /// The probe interval.
+    interval: Option<String>,
     /// The median round-trip time of the last two days, in milliseconds.
     usual_ms: Option<f64>,
     #[serde(default)]
@@ -78,6 +87,7 @@ struct Expectation {
     downtime: Option<String>,
     failures: Option<u32>,
     segments: Option<Vec<String>>,
+    scopes: Option<Vec<String>>,
     /// A question and its answer that the record must hold, such as `gateway silent`.
     evidence: Option<String>,
     sentence: Option<String>,
@@ -104,39 +114,100 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
 }
 
 fn plot(story: &Story) -> Result<Plot, String> {
-    let mut world = World::good(&story.families, story.tunnel);
-    let mut changes = Vec::new();
-    let mut gap_ends = Vec::new();
-    for change in &story.event {
-        let at = milliseconds(&change.at)?;
-        if at == 0 {
-            world.change(change);
-            continue;
-        }
-        if changes.last().is_some_and(|(before, _)| *before > at) {
-            return Err(format!("the event at {} comes after a later one", change.at));
-        }
-        if change.gap.is_some() != change.until.is_some() {
-            return Err(format!("the gap at {} needs a cause and an `until`", change.at));
-        }
-        gap_ends.push(change.until.as_deref().map(milliseconds).transpose()?);
-        changes.push((at, change.clone()));
+    let present: Vec<Family> = story.families.iter().map(|name| Family::from(*name)).collect();
+    let tunnels: Vec<Family> = story.tunnels.iter().map(|name| Family::from(*name)).collect();
+    let mut world = World::good(&present, &tunnels);
+    let mut networks = vec!["home".to_owned()];
+    let mut timeline: Vec<(u64, World)> = vec![(0, world.clone())];
+    let mut news = Vec::new();
+    for (at, change) in expand(&story.event)? {
+        let before = world.clone();
+        change.apply(&mut world, &present, &mut networks)?;
+        timeline.push((at, world.clone()));
+        news.extend(news_of(change, &before, &world, at)?.into_iter().map(|news| (at, news)));
     }
-    let settle = story.settle.as_deref().map_or(Ok(60_000), milliseconds)?;
+    let grace = story.grace.as_deref().map_or(Ok(60_000), milliseconds)?;
     Ok(Plot {
         begins: story.begins,
         lasts_ms: milliseconds(&story.lasts)?,
-        world,
-        changes,
-        gap_ends,
-        heartbeats: story.heartbeats,
+        timeline: Timeline(timeline),
+        news,
+        beats: if story.heartbeats { Beats::Steady } else { Beats::None },
+        interval_ms: story.interval.as_deref().map_or(Ok(5_000), milliseconds)?,
         settings: MachineSettings {
-            settle: Duration::from_millis(settle),
+            settle: Duration::from_millis(grace),
             limits: Limits::default(),
         },
         usual_ms: story.usual_ms,
         seed: story.seed,
+        checkpoints: Vec::new(),
+        dates_crashes: false,
+        strict: true,
+        traced: std::env::var_os("ISPMON_TRACE").is_some(),
     })
+}
+
+/// Each event as often as it happens, in the order of the time.
+fn expand(events: &[Change]) -> Result<Vec<(u64, &Change)>, String> {
+    let mut expanded: Vec<(u64, &Change)> = Vec::new();
+    let mut last = 0;
+    for change in events {
+        let at = milliseconds(&change.at)?;
+        if at < last {
+            return Err(format!("the event at {} comes after a later one", change.at));
+        }
+        last = at;
+        if change.gap.is_some() != change.until.is_some() {
+            return Err(format!("the gap at {} needs a cause and an `until`", change.at));
+        }
+        if change.repeat.is_some() != change.every.is_some() {
+            return Err(format!("the event at {} needs both `repeat` and `every`", change.at));
+        }
+        let every = change.every.as_deref().map_or(Ok(0), milliseconds)?;
+        let times = (0..change.repeat.unwrap_or(1)).map(|number| at + number * every);
+        expanded.extend(times.map(|at| (at, change)));
+    }
+    expanded.sort_by_key(|(at, _)| *at);
+    Ok(expanded)
+}
+
+/// What the agent learns of a change without asking.
+fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Vec<News>, String> {
+    let mut news = Vec::new();
+    if let Some(by_s) = change.clock_step_s {
+        news.push(News::ClockStep(by_s * 1_000));
+    }
+    if let Some(implausible) = change.clock_implausible {
+        news.push(News::ClockImplausible(implausible));
+    }
+    if at > 0 && Family::BOTH.iter().any(|family| before.link(*family) != world.link(*family)) {
+        news.push(News::LinksChanged);
+    }
+    if change.link_up == Some(true) {
+        news.push(News::LinkUp);
+    }
+    if change.gateway == Some(GatewayState::Gone) {
+        news.push(News::GatewayGone);
+    }
+    if let Some(grace) = &change.grace {
+        news.push(News::Grace(Duration::from_millis(milliseconds(grace)?)));
+    }
+    if let Some(family) = change.no_anchors {
+        news.push(News::NoAnchors(family.into()));
+    }
+    if let (Some(gap), Some(until)) = (&change.gap, &change.until) {
+        let causes = [
+            GapCause::Suspended,
+            GapCause::Paused,
+            GapCause::Stopped,
+            GapCause::Crashed,
+            GapCause::PowerLost,
+        ];
+        let cause = causes.into_iter().find(|cause| cause.as_str() == gap);
+        let cause = cause.ok_or_else(|| format!("there is no gap of the cause {gap:?}"))?;
+        news.push(News::Gap(cause, milliseconds(until)?));
+    }
+    Ok(news)
 }
 
 fn milliseconds(text: &str) -> Result<u64, String> {
@@ -146,9 +217,7 @@ fn milliseconds(text: &str) -> Result<u64, String> {
 }
 
 fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), String> {
-    let began_ms = |at: ispmon_agent::clock::Stamp| {
-        u64::try_from(at.wall.as_millisecond() - story.begins.as_millisecond()).unwrap_or(0)
-    };
+    let began_ms = |at: ispmon_agent::clock::Stamp| outcome.time_of(at);
     let mut happened = outcome.transitions.iter();
     for (index, expected) in story.expect.iter().enumerate() {
         let number = index + 1;
@@ -167,6 +236,12 @@ fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), Stri
             if got != *wanted {
                 return differs("the sentence", wanted, &got);
             }
+        }
+        if let Transition::Watched(gap) = transition
+            && let Some(wanted) =
+                expected.cause.as_deref().filter(|text| *text != gap.cause.as_str())
+        {
+            return differs("the cause", wanted, gap.cause.as_str());
         }
         let Some(incident) = incident else { continue };
         let downtime = incident.downtime_ms;
@@ -211,6 +286,12 @@ fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), Stri
             let got: Vec<_> = incident.segments.iter().map(|s| s.cause.to_string()).collect();
             if got != *wanted {
                 return differs("the causes", &format!("{wanted:?}"), &format!("{got:?}"));
+            }
+        }
+        if let Some(wanted) = &expected.scopes {
+            let got: Vec<_> = incident.segments.iter().map(|s| s.scope.to_string()).collect();
+            if got != *wanted {
+                return differs("the scopes", &format!("{wanted:?}"), &format!("{got:?}"));
             }
         }
         if let Some(wanted) = &expected.evidence {
@@ -262,7 +343,11 @@ fn told(outcome: &Outcome, zone: &TimeZone) -> String {
     for (at, transition) in &outcome.transitions {
         let (event, incident) = parts(transition);
         let details = incident.map_or_else(String::new, |incident| {
-            let segments: Vec<_> = incident.segments.iter().map(|s| s.cause.as_str()).collect();
+            let segments: Vec<_> = incident
+                .segments
+                .iter()
+                .map(|s| format!("{} {} {} ms", s.scope, s.cause, s.length().as_millis()))
+                .collect();
             format!(
                 "[{} {} {:?} down {} ms, {} failures, {segments:?}]",
                 incident.scope,

@@ -1,19 +1,14 @@
-//! What the network is like at each moment of a story.
+//! What the network is like at one moment.
 
-use std::net::SocketAddr;
-
-use fastrand::Rng;
 use ispmon_agent::{
-    heartbeat::{FailureKind, Way},
-    outage::BeatOutcome,
-    probe::{Connect, Dns, Family, Gateway, Link, Portal, Route},
+    heartbeat::FailureKind,
+    outage::{BeatOutcome, Party},
+    probe::{Family, Link, LocalFailure, PerFamily, Route},
 };
 use serde::Deserialize;
 
-/// How long a connect may take.
-const CONNECT_MS: u64 = 2_500;
-/// When the kernel sends its first packet again.
-const TRIES_MS: [u64; 2] = [0, 1_000];
+/// How many anchors each family has.
+pub(crate) const ANCHORS: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +26,7 @@ impl From<FamilyName> for Family {
     }
 }
 
+/// What becomes of a connection to an anchor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Anchors {
@@ -38,6 +34,16 @@ pub(crate) enum Anchors {
     Silent,
     Refuse,
     Unreachable,
+    /// Somebody on the way connects in the anchor's name, and ends the connection when TLS begins.
+    Impostor,
+    /// The same, and never answers.
+    ImpostorHangs,
+    /// Small packets pass, larger ones do not: TCP connects, TLS hangs.
+    SmallOnly,
+    /// This device's firewall forbids it.
+    Forbidden,
+    /// The anchor is reached without a router.
+    OnLink,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -47,6 +53,8 @@ pub(crate) enum LinkState {
     NoRoute,
     NoAddress,
     NoCarrier,
+    Prohibited,
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -58,13 +66,25 @@ pub(crate) enum GatewayState {
     NotAsked,
 }
 
+/// What a name server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DnsState {
     Answered,
+    /// It answers even while the internet is unreachable.
+    AnsweredNearby,
     Silent,
     Failed,
     Lied,
+}
+
+/// What the resolver between the programs of the device and the name servers does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StubState {
+    Alive,
+    Silent,
+    Failed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -72,247 +92,155 @@ pub(crate) enum DnsState {
 pub(crate) enum PortalState {
     Genuine,
     Intercepted,
+    /// Intercepted by the router itself.
+    FromRouter,
     NoAnswer,
 }
 
-/// What changes at one moment; everything not named stays as it was.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Change {
-    pub(crate) at: String,
-    /// For which family link, anchors, latency and loss change; both when it is not named.
-    pub(crate) family: Option<FamilyName>,
-    pub(crate) link: Option<LinkState>,
-    pub(crate) anchors: Option<Anchors>,
-    pub(crate) latency_ms: Option<u64>,
-    pub(crate) loss_percent: Option<u8>,
-    /// The name of the network; another one means another router.
-    pub(crate) network: Option<String>,
-    pub(crate) gateway: Option<GatewayState>,
-    pub(crate) dns: Option<DnsState>,
-    /// Whether the name servers are the provider's.
-    pub(crate) resolver_is_providers: Option<bool>,
-    pub(crate) portal: Option<PortalState>,
-    /// Whether an anchor is alive beneath the tunnel.
-    pub(crate) beneath: Option<bool>,
-    pub(crate) heartbeat: Option<String>,
-    pub(crate) clock_implausible: Option<bool>,
-    /// An interface comes up, although nothing else changes.
-    pub(crate) link_up: Option<bool>,
-    /// A time that nobody watches begins, and lasts `until`.
-    pub(crate) gap: Option<String>,
-    pub(crate) until: Option<String>,
+/// How heartbeats end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heartbeat {
+    /// As the network allows, and then as the endpoint answers.
+    AsTheLineIs,
+    Delivered,
+    DeliveredByUnknownFamily,
+    DeliveredNearby,
+    Status(u16),
+    Fails(FailureKind),
 }
 
+/// One address family.
 #[derive(Clone, Debug)]
 pub(crate) struct FamilyWorld {
     pub(crate) link: LinkState,
-    pub(crate) anchors: Anchors,
-    latency_ms: u64,
-    loss_percent: u8,
+    /// What becomes of whatever is sent beyond the router.
+    pub(crate) line: Anchors,
+    /// What each anchor does with what reaches it.
+    pub(crate) anchors: [Anchors; ANCHORS],
+    /// The anchors that are asked for a proof, and not for a contact only.
+    pub(crate) tls: [bool; ANCHORS],
+    /// The anchors whose addresses the router has taken for itself.
+    pub(crate) owned: [bool; ANCHORS],
+    /// The anchors that are reached by a path of their own.
+    pub(crate) own_path: [bool; ANCHORS],
+    /// Whether the route leads into a tunnel.
+    pub(crate) tunnel: bool,
+    pub(crate) latency_ms: u64,
+    pub(crate) loss_percent: u8,
+}
+
+impl FamilyWorld {
+    /// What becomes of a connection to one anchor.
+    pub(crate) fn anchor(&self, anchor: usize) -> Anchors {
+        if self.owned[anchor] {
+            Anchors::Impostor
+        } else if self.line == Anchors::Answer || self.own_path[anchor] {
+            self.anchors[anchor]
+        } else {
+            self.line
+        }
+    }
+
+    /// Whether the kernel has a way to send, as far as it tells.
+    pub(crate) fn can_send(&self) -> bool {
+        matches!(self.link, LinkState::Routed | LinkState::Unknown)
+    }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    families: [FamilyWorld; 2],
-    /// Which families the story is about.
-    present: [bool; 2],
-    network: String,
-    tunnel: bool,
+    pub(crate) families: PerFamily<FamilyWorld>,
+    /// Which network the device is in; another one has another router.
+    pub(crate) network: u8,
+    /// Whether an anchor is alive beneath the tunnel.
+    pub(crate) underlay: bool,
     pub(crate) gateway: GatewayState,
-    pub(crate) dns: DnsState,
-    pub(crate) resolver_is_providers: bool,
+    pub(crate) servers: Vec<DnsState>,
+    pub(crate) servers_of: Party,
+    pub(crate) stub: StubState,
     pub(crate) portal: PortalState,
-    pub(crate) beneath: bool,
-    heartbeat: String,
+    pub(crate) heartbeat: Heartbeat,
+    /// How the endpoint answers heartbeats that reach it.
+    pub(crate) endpoint: BeatOutcome,
+    /// Whether heartbeats travel over verified TLS.
+    pub(crate) heartbeat_proves: bool,
+    /// Whether heartbeats go through a proxy in the own network.
+    pub(crate) proxied: bool,
+    /// Why this device can ask nobody.
+    pub(crate) local_failure: Option<LocalFailure>,
 }
 
 impl World {
     /// A world in which everything works by these families.
-    pub(crate) fn good(families: &[FamilyName], tunnel: bool) -> Self {
-        let family = |name| FamilyWorld {
-            link: if families.contains(&name) { LinkState::Routed } else { LinkState::NoAddress },
-            anchors: Anchors::Answer,
+    pub(crate) fn good(families: &[Family], tunnels: &[Family]) -> Self {
+        let family = |family| FamilyWorld {
+            link: if families.contains(&family) { LinkState::Routed } else { LinkState::NoAddress },
+            line: Anchors::Answer,
+            anchors: [Anchors::Answer; ANCHORS],
+            tls: [true; ANCHORS],
+            owned: [false; ANCHORS],
+            own_path: [false; ANCHORS],
+            tunnel: tunnels.contains(&family),
             latency_ms: 20,
             loss_percent: 0,
         };
         Self {
-            families: [family(FamilyName::Ipv4), family(FamilyName::Ipv6)],
-            present: [FamilyName::Ipv4, FamilyName::Ipv6].map(|name| families.contains(&name)),
-            network: "home".to_owned(),
-            tunnel,
+            families: PerFamily::from_fn(family),
+            network: 0,
+            underlay: false,
             gateway: GatewayState::Alive,
-            dns: DnsState::Answered,
-            resolver_is_providers: true,
+            servers: vec![DnsState::Answered],
+            servers_of: Party::Provider,
+            stub: StubState::Alive,
             portal: PortalState::Genuine,
-            beneath: false,
-            heartbeat: "as_the_line_is".to_owned(),
+            heartbeat: Heartbeat::AsTheLineIs,
+            endpoint: BeatOutcome::Delivered,
+            heartbeat_proves: true,
+            proxied: false,
+            local_failure: None,
         }
-    }
-
-    pub(crate) fn change(&mut self, change: &Change) {
-        let names = [FamilyName::Ipv4, FamilyName::Ipv6];
-        for ((world, name), present) in self.families.iter_mut().zip(names).zip(self.present) {
-            if present && change.family.is_none_or(|family| family == name) {
-                world.link = change.link.unwrap_or(world.link);
-                world.anchors = change.anchors.unwrap_or(world.anchors);
-                world.latency_ms = change.latency_ms.unwrap_or(world.latency_ms);
-                world.loss_percent = change.loss_percent.unwrap_or(world.loss_percent);
-            }
-        }
-        if let Some(network) = &change.network {
-            self.network.clone_from(network);
-        }
-        if let Some(heartbeat) = &change.heartbeat {
-            self.heartbeat.clone_from(heartbeat);
-        }
-        self.gateway = change.gateway.unwrap_or(self.gateway);
-        self.dns = change.dns.unwrap_or(self.dns);
-        self.resolver_is_providers =
-            change.resolver_is_providers.unwrap_or(self.resolver_is_providers);
-        self.portal = change.portal.unwrap_or(self.portal);
-        self.beneath = change.beneath.unwrap_or(self.beneath);
-    }
-
-    pub(crate) fn family(&self, family: Family) -> &FamilyWorld {
-        &self.families[usize::from(family == Family::Ipv6)]
-    }
-
-    pub(crate) fn is_routed(&self, family: Family) -> bool {
-        self.family(family).link == LinkState::Routed
-    }
-
-    pub(crate) fn has_tunnel(&self) -> bool {
-        self.tunnel
     }
 
     pub(crate) fn link(&self, family: Family) -> Link {
-        match self.family(family).link {
+        let tunnel = self.families[family].tunnel;
+        match self.families[family].link {
             LinkState::NoRoute => Link::NoRoute,
             LinkState::NoAddress => Link::NoAddress,
             LinkState::NoCarrier => Link::NoCarrier,
+            LinkState::Prohibited => Link::Prohibited,
+            LinkState::Unknown => Link::Unknown,
             LinkState::Routed => Link::Routed(Route {
-                interface: if self.tunnel { "wg0".to_owned() } else { self.network.clone() },
+                interface: if tunnel { "wg0".to_owned() } else { "eth0".to_owned() },
                 index: 2,
                 source: None,
-                gateway: (!self.tunnel).then(|| "192.168.1.1".parse().expect("an address")),
-                tunnel: self.tunnel,
+                gateway: (!tunnel).then(|| match family {
+                    Family::Ipv4 => [192, 168, self.network, 1].into(),
+                    Family::Ipv6 => [0xfe80, 0, 0, 0, 0, 0, u16::from(self.network), 1].into(),
+                }),
+                tunnel,
             }),
         }
     }
 
-    pub(crate) fn gateway(&self) -> Gateway {
-        match self.gateway {
-            GatewayState::Alive => Gateway::Alive,
-            GatewayState::Silent => Gateway::Silent,
-            GatewayState::Gone => Gateway::Gone,
-            GatewayState::NotAsked => Gateway::NotAsked,
-        }
+    /// Whether the internet is reached by this family.
+    pub(crate) fn works(&self, family: Family) -> bool {
+        let family = &self.families[family];
+        family.can_send()
+            && family.line == Anchors::Answer
+            && (0..ANCHORS).any(|anchor| family.anchor(anchor) == Anchors::Answer)
     }
 
-    pub(crate) fn dns(&self) -> Dns {
-        if !Family::BOTH.iter().any(|family| self.works(*family)) {
-            return Dns::Silent;
-        }
-        match self.dns {
-            DnsState::Answered => Dns::Answered,
-            DnsState::Silent => Dns::Silent,
-            DnsState::Failed => Dns::Failed,
-            DnsState::Lied => Dns::Lied,
-        }
-    }
-
-    pub(crate) fn portal(&self) -> Portal {
-        match self.portal {
-            PortalState::Intercepted => Portal::Intercepted,
-            PortalState::Genuine if Family::BOTH.iter().any(|family| self.works(*family)) => {
-                Portal::Genuine
-            }
-            PortalState::Genuine | PortalState::NoAnswer => Portal::NoAnswer,
-        }
-    }
-
-    fn works(&self, family: Family) -> bool {
-        self.is_routed(family) && self.family(family).anchors == Anchors::Answer
-    }
-
-    /// How a heartbeat that starts now ends, which way it goes, and after how many milliseconds.
-    pub(crate) fn heartbeat(&self) -> (BeatOutcome, Way, u64) {
-        let routed = Family::BOTH.into_iter().find(|family| self.is_routed(*family));
-        let works = Family::BOTH.into_iter().find(|family| self.works(*family));
-        let way = |family: Option<Family>| family.map_or(Way::Unknown, Way::Internet);
-        let failed = |kind: FailureKind| {
-            let took = if kind.as_str().ends_with("timeout") { 10_000 } else { 50 };
-            (BeatOutcome::Failed(kind), Way::Unknown, took)
+    /// Whether the internet is reached at all, at least by small packets. Heartbeats that are
+    /// answered whatever the anchors do prove it.
+    pub(crate) fn is_online(&self) -> bool {
+        let passes = |family| {
+            let world = &self.families[family];
+            world.can_send() && matches!(world.line, Anchors::Answer | Anchors::SmallOnly)
         };
-        match self.heartbeat.as_str() {
-            "delivered" => (BeatOutcome::Delivered, way(routed), 150),
-            "delivered_by_unknown_family" => (BeatOutcome::Delivered, Way::Unknown, 150),
-            "delivered_nearby" => (BeatOutcome::Delivered, Way::Nearby, 150),
-            "as_the_line_is" => match (works, self.dns, self.portal) {
-                (_, _, PortalState::Intercepted) => failed(FailureKind::TlsWrongName),
-                (None, ..) if routed.is_none() => failed(FailureKind::NetworkUnreachable),
-                (None, ..) => failed(FailureKind::ConnectTimeout),
-                (_, DnsState::Silent, _) => failed(FailureKind::ResolveTimeout),
-                (_, DnsState::Failed, _) => failed(FailureKind::ResolveFailed),
-                (_, DnsState::Lied, _) => failed(FailureKind::TlsWrongName),
-                (Some(family), DnsState::Answered, _) => {
-                    (BeatOutcome::Delivered, Way::Internet(family), 150)
-                }
-            },
-            text => {
-                if let Some(status) = text.strip_prefix("status_") {
-                    let status = status.parse().expect("a status is a number");
-                    return (BeatOutcome::Refused(status), way(works), 150);
-                }
-                let kinds = [
-                    FailureKind::ConnectRefused,
-                    FailureKind::ConnectTimeout,
-                    FailureKind::TlsTimeout,
-                    FailureKind::TlsUntrusted,
-                    FailureKind::TlsNotYetValid,
-                    FailureKind::AnswerTimeout,
-                    FailureKind::NameUnknown,
-                ];
-                let kind = kinds.into_iter().find(|kind| kind.as_str() == text);
-                failed(kind.unwrap_or_else(|| panic!("no heartbeat ends as {text:?}")))
-            }
-        }
+        let answered = matches!(
+            self.heartbeat,
+            Heartbeat::Delivered | Heartbeat::DeliveredByUnknownFamily | Heartbeat::Status(_)
+        );
+        answered || Family::BOTH.into_iter().any(passes)
     }
-}
-
-/// The anchor of a family: stories know only one.
-pub(crate) fn anchor_of(family: Family) -> SocketAddr {
-    match family {
-        Family::Ipv4 => ([192, 0, 2, 1], 443).into(),
-        Family::Ipv6 => ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 443).into(),
-    }
-}
-
-/// How a connect to an anchor ends that is sent at `sent`, and after how many milliseconds.
-pub(crate) fn connect(
-    at: impl Fn(u64) -> World,
-    family: Family,
-    sent: u64,
-    random: &mut Rng,
-) -> (Connect, u64) {
-    for waited in TRIES_MS {
-        let world = at(sent + waited);
-        if !world.is_routed(family) {
-            return (Connect::Unreachable, waited);
-        }
-        let world = world.family(family);
-        let end = match world.anchors {
-            Anchors::Silent => continue,
-            _ if random.u8(0..100) < world.loss_percent => continue,
-            Anchors::Answer => Connect::Connected,
-            Anchors::Refuse => Connect::Refused,
-            Anchors::Unreachable => Connect::Unreachable,
-        };
-        let took = waited + world.latency_ms;
-        if took < CONNECT_MS {
-            return (end, took);
-        }
-    }
-    (Connect::TimedOut, CONNECT_MS)
 }

@@ -136,6 +136,17 @@ fn a_machine_that_wakes_with_a_wrong_clock_has_slept_and_stepped() {
 }
 
 #[test]
+fn a_date_that_cannot_be_is_not_believed() {
+    let (mut machine, mut watch) = start();
+    watch.observe(machine.awake(9));
+    for date in ["1973-01-01T00:00:00Z", "2090-01-01T00:00:00Z"] {
+        let date = date.parse().expect("a time");
+        assert_eq!(watch.heartbeat_date(date, at(9_800), at(10_000)), None);
+        assert_eq!(watch.correction_ms(), 0, "{date}");
+    }
+}
+
+#[test]
 fn an_answer_corrects_a_wrong_clock_once() {
     let (mut machine, mut watch) = start();
     watch.observe(machine.awake(9));

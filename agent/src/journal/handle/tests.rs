@@ -208,9 +208,6 @@ impl Storage for Gated {
     fn remove(&mut self, name: &str) -> io::Result<()> {
         self.folder.remove(name)
     }
-    fn copy_start(&mut self, from: &str, length: u64, to: &str) -> io::Result<()> {
-        self.folder.copy_start(from, length, to)
-    }
     fn write_alive(&mut self, bytes: &[u8; alive::BYTES]) -> io::Result<()> {
         self.folder.write_alive(bytes)
     }

@@ -1,19 +1,22 @@
 //! The real file system.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{FlockOperation, OFlags, flock},
+    fs::{FlockOperation, flock},
     io::Errno,
 };
 
 use super::{ClaimError, Current, Storage};
-use crate::journal::{alive, files};
+use crate::{
+    journal::{alive, files},
+    state_dir::file,
+};
 
 /// Every local user may read the record: `outages` must work without root.
 const FOLDER_MODE: u32 = 0o755;
@@ -59,15 +62,7 @@ impl Storage for Folder {
             }
             _ => {}
         }
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(LOCK_MODE)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(ClaimError::Io)?;
+        let mut lock = open_own(&path, LOCK_MODE).map_err(ClaimError::Io)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -94,31 +89,14 @@ impl Storage for Folder {
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
-        // Without waiting for the other end of a pipe.
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(self.at(name))?;
-        if file.metadata()?.is_file() {
-            Ok(Box::new(file))
-        } else {
-            Err(io::Error::new(ErrorKind::InvalidData, "it is not a regular file"))
-        }
+        Ok(Box::new(file::open(&self.at(name))?))
     }
 
     fn open_current(&mut self, new: bool) -> io::Result<()> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(new)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(self.at(files::CURRENT))?;
-        if new {
-            // Whatever the umask says.
-            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
-        }
-        self.current = Some(file);
+        let path = self.at(files::CURRENT);
+        let opened =
+            if new { file::create(&path, FILE_MODE)? } else { file::open_to_write(&path)? };
+        self.current = Some(opened);
         Ok(())
     }
 
@@ -131,8 +109,10 @@ impl Storage for Folder {
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Current::Missing),
             Err(error) => Err(error),
-            Ok(_) if is_at(self.opened()?, &path)? => Ok(Current::InPlace),
-            Ok(_) => Ok(Current::Replaced),
+            Ok(there) => match &self.current {
+                Some(file) if is_at(file, &path)? => Ok(Current::InPlace(there.len())),
+                _ => Ok(Current::Replaced),
+            },
         }
     }
 
@@ -160,14 +140,6 @@ impl Storage for Folder {
         fs::remove_file(self.at(name))
     }
 
-    fn copy_start(&mut self, from: &str, length: u64, to: &str) -> io::Result<()> {
-        let mut source = self.read(from)?.take(length);
-        let mut target = File::create(self.at(to))?;
-        target.set_permissions(Permissions::from_mode(FILE_MODE))?;
-        io::copy(&mut source, &mut target)?;
-        target.sync_all()
-    }
-
     fn write_alive(&mut self, bytes: &[u8; alive::BYTES]) -> io::Result<()> {
         let path = self.at(files::ALIVE);
         if let Some(alive) = &self.alive
@@ -175,18 +147,23 @@ impl Storage for Folder {
         {
             return alive.write_all_at(bytes, 0);
         }
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(path)?;
+        let file = open_own(&path, FILE_MODE)?;
         file.set_len(alive::BYTES as u64)?;
-        file.set_permissions(Permissions::from_mode(FILE_MODE))?;
         file.write_all_at(bytes, 0)?;
         self.alive = Some(file);
         Ok(())
+    }
+}
+
+/// Opens a file that only the agent has a use for, and makes it when there is none. A link or a pipe in
+/// its place goes; what a link leads to is not touched.
+fn open_own(path: &Path, mode: u32) -> io::Result<File> {
+    match file::open_or_create(path, mode) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            fs::remove_file(path)?;
+            file::create(path, mode)
+        }
+        opened => opened,
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::{CurrentFile, Position, Way};
+use super::{CurrentFile, Predecessor, Way};
 use crate::{
     clock::Stamp,
     journal::{
         alive::{self, Alive},
-        chain::{Chain, Flaw, Followed},
+        chain::{Position, Witness},
         files,
-        lines::{Line, Lines},
+        flaw::{Damage, Flaw, Located, Place},
+        records::{Files, Item, Records},
         recovered::{History, Recovered, is_same_device},
         storage::Storage,
     },
@@ -17,8 +18,6 @@ use crate::{
 
 /// How many notes about damage are handed to the log; `journal verify` names all of it.
 const MOST_NOTES: usize = 8;
-/// How far a number behind damage may be from the one before it and still be believed.
-const PLAUSIBLE_STEP: u64 = 100_000;
 
 /// The plan for the first append.
 pub(super) struct Found {
@@ -29,73 +28,91 @@ pub(super) struct Found {
     pub(super) way: Way,
     /// Why a new chain has to start although there was one.
     pub(super) reason: Option<String>,
+    /// The record that a new chain is begun after.
+    pub(super) after: Option<Predecessor>,
     pub(super) file: Option<CurrentFile>,
 }
 
-/// What is found in one file.
-#[derive(Default)]
-struct Scanned {
-    /// The number of its first record.
-    first_seq: Option<u64>,
-    /// How many bytes lie before the first line that is not right.
-    good: u64,
-    /// The same without the last of them.
-    good_before: u64,
-    end: End,
+/// The files of a folder, as the writer sees it.
+struct InStorage<'a, S>(&'a S);
+
+impl<'a, S: Storage> Files for InStorage<'a, S> {
+    type File = Box<dyn Read + 'a>;
+
+    fn open(&self, name: &str) -> io::Result<Self::File> {
+        self.0.read(name)
+    }
+
+    fn again(&self, name: &str, _: &Self::File) -> io::Result<Self::File> {
+        self.0.read(name)
+    }
 }
 
+/// What was read.
 #[derive(Default)]
-enum End {
-    /// Behind the last line.
-    #[default]
-    Whole,
-    /// Within the last line.
-    Torn,
-    /// At a line that is not right: its number, and why.
-    Flawed(u64, String),
-    /// At the first line, which only a newer version understands.
-    Newer,
-}
-
-/// Reads everything, oldest first, in bounded memory.
 struct Scan {
     history: History,
-    chain: Chain,
-    head: Option<Position>,
-    newest: u64,
-    /// Whether the full file that was read last is whole.
-    is_whole: bool,
+    head: Option<(Position, Place)>,
+    /// The number of the first record in the current file that could be read.
+    first_seq: Option<u64>,
+    /// The first thing that is wrong with the current file.
+    problem: Option<Problem>,
     notes: Vec<String>,
 }
 
-/// Reads the folder without changing anything.
+/// What is wrong with the current file.
+enum Problem {
+    /// It is not a regular file.
+    Irregular(String),
+    /// A newer version wrote it.
+    Newer,
+    /// A line is damaged.
+    Damaged(u64, Flaw),
+    /// The disk does not give all of it.
+    Unreadable(io::Error),
+}
+
+/// The full files, oldest first.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(super) fn full_files(storage: &impl Storage) -> io::Result<Vec<String>> {
+    let full = files::full_files(&storage.names()?);
+    let records = Records::new(InStorage(storage), full, None, None);
+    Ok(records.names())
+}
+
+/// Reads the folder without changing anything. `known` is the newest record as the writer knows it,
+/// else the sign of life tells.
 ///
 /// # Errors
 /// The folder or the current file cannot be read, for a reason that may pass.
 pub(super) fn recover(
     storage: &impl Storage,
     device: &str,
+    known: Option<Witness>,
     now: Stamp,
 ) -> io::Result<(Found, Recovered)> {
     let names = storage.names()?;
-    let mut scan = Scan {
-        history: History::default(),
-        chain: Chain::default(),
-        head: None,
-        newest: 0,
-        is_whole: true,
-        notes: Vec::new(),
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    let alive = has(files::ALIVE).then(|| read_alive(storage)).flatten();
+    let witness = known.or_else(|| alive.clone().map(Alive::witness));
+    let mut scan = Scan::default();
+    let current = match has(files::CURRENT).then(|| storage.read(files::CURRENT)) {
+        None => None,
+        Some(Ok(file)) => Some(file),
+        Some(Err(error)) if error.kind() == ErrorKind::InvalidData => {
+            scan.problem = Some(Problem::Irregular(error.to_string()));
+            None
+        }
+        Some(Err(error)) => return Err(error),
     };
-    let rolled = files::rolled_files(&names);
-    for (first_seq, name) in &rolled {
-        scan.newest = scan.newest.max(*first_seq);
-        scan.rolled(storage, name);
+    let full = files::full_files(&names);
+    let mut records = Records::new(InStorage(storage), full, current, witness.clone());
+    for item in records.by_ref() {
+        scan.take(item);
     }
-    let has_current = names.iter().any(|name| name == files::CURRENT);
-    let current = if has_current { Some(scan.current(storage)?) } else { None };
-    let alive =
-        names.iter().any(|name| name == files::ALIVE).then(|| read_alive(storage)).flatten();
-    let found = scan.plan(current, rolled.last().map(|(first_seq, _)| *first_seq), alive, device);
+    let found = scan.plan(&records, witness.map_or(0, |witness| witness.seq), device);
     if let Some(reason) = &found.reason {
         scan.note(format!("The journal starts a new chain: {reason}."));
     }
@@ -117,167 +134,104 @@ impl Scan {
         }
     }
 
-    /// Reads a full file. It is never written again, so damage in it is noted and left where it is.
-    fn rolled(&mut self, storage: &impl Storage, name: &str) {
-        let damage = match storage.read(name) {
-            Ok(source) => self.read(source, name, false).end,
-            Err(error) => End::Flawed(1, error.to_string()),
-        };
-        self.is_whole = matches!(damage, End::Whole);
-        match damage {
-            End::Whole => return,
-            End::Torn => self.note(format!("{name} ends within a line.")),
-            End::Newer => self.note(format!("{name} was written by a newer version.")),
-            End::Flawed(line, flaw) => {
-                self.note(format!("{name} is damaged at line {line}: {flaw}."));
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Record(located) => {
+                let seq = located.record.seq;
+                if located.place.file.as_ref() == files::CURRENT {
+                    self.first_seq.get_or_insert(seq);
+                }
+                let Located { record, digest, place } = *located;
+                self.head = Some(((seq, digest), place));
+                self.history.apply(record);
             }
-        }
-        // What follows can be compared with the last record that was read; when that was not the last
-        // one of the file, the next one does not follow it, which is noted too.
-        self.chain.forget();
-    }
-
-    fn current(&mut self, storage: &impl Storage) -> io::Result<Scanned> {
-        match storage.read(files::CURRENT) {
-            Ok(source) => Ok(self.read(source, files::CURRENT, true)),
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                Ok(Scanned { end: End::Flawed(1, error.to_string()), ..Scanned::default() })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn read(&mut self, source: impl Read, name: &str, is_current: bool) -> Scanned {
-        let mut lines = Lines::new(source);
-        let mut scanned = Scanned::default();
-        loop {
-            let first_of_file = lines.number == 0;
-            let followed = match lines.next() {
-                Ok(None) => return scanned,
-                Ok(Some(Line::Torn)) => {
-                    if matches!(scanned.end, End::Whole) {
-                        scanned.end = End::Torn;
-                    }
-                    return scanned;
+            Item::Damage(Damage { place, seq, flaw }) => {
+                if place.file.as_ref() != files::CURRENT {
+                    self.note(format!("{} is damaged at line {}: {flaw}.", place.file, place.line));
+                } else if self.problem.is_none() {
+                    self.problem = Some(match flaw {
+                        Flaw::NewerFormat(_) if place.line == 1 => Problem::Newer,
+                        flaw => Problem::Damaged(place.line, flaw),
+                    });
                 }
-                Ok(Some(Line::Whole(line))) => self.chain.follow(line, first_of_file),
-                Ok(Some(Line::TooLong)) => Err(Flaw::TooLong),
-                Err(error) => {
-                    scanned.end = End::Flawed(lines.number + 1, error.to_string());
-                    return scanned;
-                }
-            };
-            let (line, end) = (lines.number, lines.end);
-            match followed {
-                Ok(Followed { record, digest, flaw }) => {
-                    let is_plausible = record.seq <= self.newest.saturating_add(PLAUSIBLE_STEP)
-                        || self.newest == 0;
-                    if is_plausible {
-                        self.newest = self.newest.max(record.seq);
-                    }
-                    match flaw {
-                        // The file itself may be right: another one is missing, or was damaged.
-                        Some(flaw @ (Flaw::Sequence { .. } | Flaw::Changed { .. }))
-                            if first_of_file =>
-                        {
-                            self.note(format!(
-                                "{name} does not follow the file before it: {flaw}."
-                            ));
-                        }
-                        Some(flaw @ Flaw::Changed { .. }) if matches!(scanned.end, End::Whole) => {
-                            // Only this line shows that the one before it is not what was written.
-                            scanned.good = scanned.good_before;
-                            scanned.end = End::Flawed(line - 1, flaw.to_string());
-                        }
-                        Some(flaw) if matches!(scanned.end, End::Whole) => {
-                            scanned.end = End::Flawed(line, flaw.to_string());
-                        }
-                        _ => {}
-                    }
-                    // Behind damage in the current file nothing is proven any more.
-                    if !is_current || matches!(scanned.end, End::Whole) {
-                        scanned.first_seq.get_or_insert(record.seq);
-                        scanned.good_before = std::mem::replace(&mut scanned.good, end);
-                        self.head = Some((record.seq, digest));
-                        self.history.apply(record);
-                    }
-                }
-                Err(Flaw::NewerFormat(_)) if first_of_file => {
-                    scanned.end = End::Newer;
-                    return scanned;
-                }
-                Err(flaw) => {
-                    self.chain.forget();
-                    if matches!(scanned.end, End::Whole) {
-                        scanned.end = End::Flawed(line, flaw.to_string());
-                    }
+                if let Some(seq) = seq.filter(|_| place.file.as_ref() == files::CURRENT) {
+                    // Damaged or not, it is a journal.
+                    self.first_seq.get_or_insert(seq);
                 }
             }
+            Item::Unreadable(name, error) if name.as_ref() == files::CURRENT => {
+                self.problem.get_or_insert(Problem::Unreadable(error));
+            }
+            Item::Unreadable(name, error) => self.note(format!("{name} cannot be read: {error}.")),
         }
     }
 
     /// Decides how to go on.
-    fn plan(
-        &self,
-        current: Option<Scanned>,
-        last_rolled: Option<u64>,
-        alive: Option<Alive>,
-        device: &str,
-    ) -> Found {
-        let known = alive.map_or(0, |alive| alive.seq);
-        let newest = self.newest.max(known);
-        let new_chain =
-            |way, reason: Option<String>| Found { head: None, newest, way, reason, file: None };
-        let aside = |keep, reason| new_chain(Way::SetAside { keep }, Some(reason));
-        if let Some(Scanned { first_seq, good, end, .. }) = &current {
-            let name = files::CURRENT;
-            match end {
-                End::Newer => return aside(None, format!("{name} was written by a newer version")),
-                End::Flawed(..) if first_seq.is_none() => {
-                    return aside(None, format!("{name} was not a journal"));
-                }
-                End::Flawed(line, flaw) => {
-                    let keep = first_seq.filter(|_| *good > 0).map(|first_seq| (first_seq, *good));
-                    return aside(keep, format!("{name} was damaged at line {line}: {flaw}"));
-                }
-                End::Whole | End::Torn => {}
-            }
-            if first_seq.zip(last_rolled).is_some_and(|(own, rolled)| own <= rolled) {
-                return aside(None, format!("{name} held records that other files hold too"));
-            }
-        }
-        let first_seq = current.as_ref().and_then(|current| current.first_seq);
-        let roll = match &current {
-            None => Way::Clear,
-            Some(Scanned { first_seq: Some(first_seq), end: End::Whole, .. }) => {
-                Way::Roll { first_seq: *first_seq }
-            }
-            // A full file has no torn end.
-            Some(Scanned { first_seq, good, .. }) => {
-                Way::SetAside { keep: first_seq.map(|first_seq| (first_seq, *good)) }
-            }
+    fn plan<S: Files>(&self, records: &Records<S>, known: u64, device: &str) -> Found {
+        let newest = records.newest().max(known);
+        let head = self.head.as_ref().map(|(position, _)| position.clone());
+        let after = head.clone().map(|(seq, hash)| Predecessor { seq, hash });
+        let name = files::CURRENT;
+        let end = records.current_end();
+        let file = end.map(|end| CurrentFile {
+            length: end.length,
+            first_seq: self.first_seq,
+            opened: false,
+            must_cut: end.is_torn,
+            must_sync: true,
+        });
+        let new_chain = |way, reason: String| Found {
+            head: None,
+            newest,
+            // A file without any record is used as it is.
+            file: file.filter(|_| way == Way::Clear),
+            way,
+            reason: Some(reason),
+            after: after.clone(),
         };
-        let head_seq = self.head.as_ref().map_or(0, |(seq, _)| *seq);
+        let roll = match (end, self.first_seq) {
+            (Some(end), Some(first_seq)) => {
+                Way::Roll { first_seq, cut: end.is_torn.then_some(end.length) }
+            }
+            // Nothing but the beginning of a line that was never acknowledged.
+            (Some(end), None) if end.length == 0 => Way::Clear,
+            (Some(_), None) => Way::SetAside,
+            (None, _) => Way::Clear,
+        };
+        match &self.problem {
+            Some(Problem::Irregular(what)) => {
+                return new_chain(Way::SetAside, format!("{name} was not a journal: {what}"));
+            }
+            Some(Problem::Newer) => {
+                let way = Way::Roll { first_seq: newest.max(1), cut: None };
+                return new_chain(way, format!("{name} was written by a newer version"));
+            }
+            Some(Problem::Damaged(..)) if roll == Way::SetAside => {
+                return new_chain(roll, format!("{name} was not a journal"));
+            }
+            Some(Problem::Damaged(line, flaw)) => {
+                return new_chain(roll, format!("{name} was damaged at line {line}: {flaw}"));
+            }
+            Some(Problem::Unreadable(error)) => {
+                return new_chain(roll, format!("{name} could not be read to its end: {error}"));
+            }
+            None => {}
+        }
+        let head_seq = head.as_ref().map_or(0, |(seq, _)| *seq);
         if known > head_seq {
             let from = head_seq + 1;
-            return new_chain(roll, Some(format!("records {from} to {known} were missing")));
+            return new_chain(roll, format!("records {from} to {known} were missing"));
         }
         if let Some(other) = &self.history.device
             && !is_same_device(other, device)
         {
-            return new_chain(roll, Some(format!("the records before are of the device {other}")));
+            return new_chain(roll, format!("the records before are of the device {other}"));
         }
-        if first_seq.is_none() && !self.is_whole {
+        let is_whole = self.head.as_ref().map(|(_, place)| place) == records.last_line();
+        if !is_whole && self.first_seq.is_none() {
             let reason = "the end of the file before it was damaged".to_owned();
-            return new_chain(roll, Some(reason));
+            return new_chain(roll, reason);
         }
-        let file = current.map(|current| CurrentFile {
-            length: current.good,
-            first_seq: current.first_seq,
-            opened: false,
-            must_cut: matches!(current.end, End::Torn),
-            must_sync: true,
-        });
-        Found { head: self.head.clone(), newest, way: Way::Clear, reason: None, file }
+        Found { head, newest, way: Way::Clear, reason: None, after: None, file }
     }
 }

@@ -136,7 +136,7 @@ impl Fault {
         }
     }
 
-    /// Whoever answers in the name of others.
+    /// Hosts that answer in the name of others.
     fn symptoms_of_impostors(self) -> Symptoms {
         use Question::{
             AnchorV4, AnchorV6, Endpoint, Name, ProofV4, ProofV6, Router, ThirdProof, Web,

@@ -1,4 +1,4 @@
-//! Times in which the device kept the agent from asking anybody.
+//! Times in which the device keeps the agent from sending any probe.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ fn policy_rule_locally(run: &Run, name: &str) -> Result<Finding, String> {
     prohibited(run, name, &Settings::default().locally())
 }
 
-/// Lets a rule prohibit everything for 8 s, and proves by a failure of the line that the agent still looks.
+/// Lets a rule prohibit everything for 8 s, and proves by a failure of the line that the agent still probes.
 fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
     stage.start(settings)?;
@@ -151,7 +151,7 @@ fn prohibited(run: &Run, name: &str, settings: &Settings) -> Result<Finding, Str
     finding.require(condition == "up", || {
         format!("20 s after the rule the status file says {condition}")
     });
-    // Whether anybody still looks shows when the line fails.
+    // An agent that no longer probes misses this failure.
     stage.sleep_until(allowed + Duration::from_secs(30))?;
     let broken = stage.strike_unseen(Fault::IspSilent)?;
     stage.sleep_until(broken + Duration::from_secs(20))?;

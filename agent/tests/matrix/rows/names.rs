@@ -29,11 +29,11 @@ pub(super) fn rows() -> Vec<Row> {
             play: Play::Own(names_late),
         },
         Row {
-            name: "dns-breath",
+            name: "dns-1s-back",
             title: "The name servers are dead, answer for 1 s after 25 s, and are dead again.",
             scaled: "heartbeat every 5 s, for at most 8 s",
             seconds: [95, 95],
-            play: Play::Own(one_breath),
+            play: Play::Own(one_good_second),
         },
         Row {
             name: "clock-names",
@@ -56,7 +56,7 @@ fn names_late(run: &Run, name: &str) -> Result<Finding, String> {
     Ok(nothing(&stage.finish()?))
 }
 
-fn one_breath(run: &Run, name: &str) -> Result<Finding, String> {
+fn one_good_second(run: &Run, name: &str) -> Result<Finding, String> {
     const DEAD: Duration = Duration::from_secs(25);
     let (heartbeat, timeout) = (Duration::from_secs(5), Duration::from_secs(8));
     let settings = Settings { heartbeat, timeout, ..Settings::default() };

@@ -49,7 +49,7 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn loss(run: &Run, name: &str) -> Result<Finding, String> {
     let stage = Stage::build(run, name)?;
-    let mut finding = bad_line(stage, Weather { loss: 0.3, delay: Duration::ZERO })?;
+    let mut finding = bad_line(stage, Weather { loss: 0.3, ..Weather::default() })?;
     finding.judge();
     Ok(finding)
 }
@@ -65,7 +65,7 @@ fn slower(run: &Run, name: &str) -> Result<Finding, String> {
 fn slowed(run: &Run, name: &str, delay: Duration) -> Result<Finding, String> {
     let stage = Stage::build(run, name)?;
     write_yesterday(&stage)?;
-    let mut finding = bad_line(stage, Weather { loss: 0.0, delay })?;
+    let mut finding = bad_line(stage, Weather { delay, ..Weather::default() })?;
     finding.judge();
     Ok(finding)
 }
@@ -122,6 +122,7 @@ fn write_yesterday(stage: &Stage<'_>) -> Result<(), String> {
                 device: "matrix".to_owned(),
                 reason: None,
                 set_aside: Vec::new(),
+                after: None,
             },
         ),
         (start, Entry::AgentStarted { version: "0.1.0".to_owned(), device: "matrix".to_owned() }),

@@ -1,8 +1,8 @@
-//! Trouble on the line that is no outage, whatever it looks like at times.
+//! Loss that is no outage.
 
 use std::time::Duration;
 
-use ispmon_agent::outage::Cause;
+use ispmon_agent::outage::{Cause, Incident};
 
 use crate::play::{
     fault::Fault,
@@ -18,17 +18,37 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         Row {
             name: "lossy-15",
-            title: "15 % of the packets from the house are lost for 10 min.",
+            title: "15 % of the packets are lost in each direction for 10 min.",
             scaled: SCALED,
             seconds: [145, 630],
-            play: Play::Own(|run, name| lossy(run, name, 0.15)),
+            play: Play::Own(|run, name| {
+                lossy(run, name, Weather { loss: 0.15, loss_back: 0.15, ..Weather::default() })
+            }),
         },
         Row {
             name: "lossy-35",
             title: "35 % of the packets from the house are lost for 10 min.",
             scaled: SCALED,
             seconds: [145, 630],
-            play: Play::Own(|run, name| lossy(run, name, 0.35)),
+            play: Play::Own(|run, name| {
+                lossy(run, name, Weather { loss: 0.35, ..Weather::default() })
+            }),
+        },
+        Row {
+            name: "lossy-25-both",
+            title: "25 % of the packets are lost in each direction for 10 min.",
+            scaled: SCALED,
+            seconds: [145, 630],
+            play: Play::Own(|run, name| {
+                lossy(run, name, Weather { loss: 0.25, loss_back: 0.25, ..Weather::default() })
+            }),
+        },
+        Row {
+            name: "lossy-beats",
+            title: "35 % of the packets from the house are lost for 10 min, and heartbeats have 8 s.",
+            scaled: SCALED,
+            seconds: [145, 630],
+            play: Play::Own(lossy_heartbeats),
         },
         Row {
             name: "anchor-dead",
@@ -40,34 +60,59 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
-fn lossy(run: &Run, name: &str, loss: f64) -> Result<Finding, String> {
+fn lossy(run: &Run, name: &str, weather: Weather) -> Result<Finding, String> {
     let settings = if run.full {
         Settings::default()
     } else {
         let (probe, heartbeat) = (Duration::from_secs(1), Duration::from_secs(5));
         Settings { heartbeat, probe, ..Settings::default() }
     };
+    let (mut finding, incidents) = play_loss(run, name, &settings, weather)?;
+    for incident in incidents {
+        if incident.cause == Cause::Degraded {
+            finding.notes.push("recorded as degraded".to_owned());
+        } else {
+            finding.got = Some(Expected::of(&incident));
+        }
+    }
+    finding.judge();
+    Ok(finding)
+}
+
+/// Heartbeats that have less time than a look-up may need, so that some fail while the line works.
+fn lossy_heartbeats(run: &Run, name: &str) -> Result<Finding, String> {
+    let (probe, heartbeat) = (Duration::from_secs(1), Duration::from_secs(5));
+    let timeout = Duration::from_secs(8);
+    let settings = Settings { heartbeat, timeout, probe, ..Settings::default() };
+    let weather = Weather { loss: 0.35, ..Weather::default() };
+    let (mut finding, incidents) = play_loss(run, name, &settings, weather)?;
+    for incident in incidents {
+        let (what, downtime) = (Expected::of(&incident), incident.downtime());
+        finding.notes.push(format!("recorded as {what}"));
+        finding.require(downtime.is_zero(), || format!("{what} with {downtime:?} of downtime"));
+    }
+    Ok(finding)
+}
+
+/// Lets a line lose packets, and returns what was recorded.
+fn play_loss(
+    run: &Run,
+    name: &str,
+    settings: &Settings,
+    weather: Weather,
+) -> Result<(Finding, Vec<Incident>), String> {
     let mut stage = Stage::build(run, name)?;
     stage.world.insert_forwarder(SEED).map_err(|error| format!("the forwarder: {error}"))?;
     stage.world.wait_until_working()?;
-    stage.start(&settings)?;
+    stage.start(settings)?;
     stage.wait_until_up()?;
-    stage.strike(Fault::Line(Weather { loss, delay: Duration::ZERO }))?;
+    stage.strike(Fault::Line(weather))?;
     stage.sleep(Duration::from_secs(if run.full { 600 } else { 120 }))?;
     let count = stage.world.forwarder().count();
     let records = stage.finish()?;
     let mut finding = Finding::default();
-    for story in stories(&records) {
-        let incident = &story.newest;
-        if incident.cause == Cause::Degraded {
-            finding.notes.push("recorded as degraded".to_owned());
-        } else {
-            finding.got = Some(Expected::of(incident));
-        }
-    }
     finding.notes.push(format!("the line lost {} of {} packets", count.lost, count.sent));
-    finding.judge();
-    Ok(finding)
+    Ok((finding, stories(&records).into_iter().map(|story| story.newest).collect()))
 }
 
 fn anchor_dead(run: &Run, name: &str) -> Result<Finding, String> {

@@ -100,6 +100,14 @@ impl Disk {
         state.synced_names.insert(name.to_owned(), inode);
     }
 
+    /// Somebody else writes into a file.
+    pub(super) fn overwrite(&self, name: &str, bytes: impl Into<Vec<u8>>) {
+        let mut state = self.state.borrow_mut();
+        let inode = state.names[name];
+        let bytes = bytes.into();
+        state.contents[inode] = Content { synced: bytes.clone(), bytes };
+    }
+
     /// Somebody else deletes a file.
     pub(super) fn delete(&self, name: &str) {
         let mut state = self.state.borrow_mut();
@@ -208,9 +216,12 @@ impl Storage for Disk {
     }
 
     fn current(&self) -> io::Result<Current> {
-        Ok(match self.state.borrow().names.get(files::CURRENT) {
+        let state = self.state.borrow();
+        Ok(match state.names.get(files::CURRENT) {
             None => Current::Missing,
-            Some(inode) if Some(*inode) == self.current => Current::InPlace,
+            Some(inode) if Some(*inode) == self.current => {
+                Current::InPlace(state.contents[*inode].bytes.len() as u64)
+            }
             Some(_) => Current::Replaced,
         })
     }
@@ -286,19 +297,6 @@ impl Storage for Disk {
         let mut state = self.state.borrow_mut();
         state.inode(name)?;
         state.names.remove(name);
-        Ok(())
-    }
-
-    fn copy_start(&mut self, from: &str, length: u64, to: &str) -> io::Result<()> {
-        let dies = self.change()?;
-        let mut bytes = self.content(from);
-        bytes.truncate(usize::try_from(length).expect("a small file"));
-        let mut state = self.state.borrow_mut();
-        if dies || state.faults.room.is_some_and(|room| room < bytes.len()) {
-            return Err(ErrorKind::StorageFull.into());
-        }
-        let inode = state.create(to);
-        state.contents[inode] = Content { synced: bytes.clone(), bytes };
         Ok(())
     }
 

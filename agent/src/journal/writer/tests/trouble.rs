@@ -42,12 +42,12 @@ fn a_file_that_is_deleted_while_the_agent_runs_is_missed() {
     assert_eq!(seq, 4, "no number means two records");
     let contents = Contents::of(&disk);
     assert_eq!(contents.texts(), ["two"]);
-    let reason = "journal.ndjson was deleted while the agent ran";
+    let reason = "journal.ndjson was deleted while the agent ran: records 1 to 2 were missing";
     assert_eq!(contents.beginnings(), [(Some(reason), &[][..])]);
 }
 
 #[test]
-fn a_file_that_is_replaced_while_the_agent_runs_is_set_aside() {
+fn a_file_that_is_replaced_by_no_journal_while_the_agent_runs_is_set_aside() {
     let disk = Disk::new();
     let (mut writer, _) = open(&disk, "dl-home");
     append(&mut writer, "one").expect("it is written");
@@ -55,10 +55,34 @@ fn a_file_that_is_replaced_while_the_agent_runs_is_set_aside() {
     append(&mut writer, "two").expect("it is written");
     assert_eq!(disk.content("journal.set-aside-1.ndjson"), b"something else\n");
     let contents = Contents::of(&disk);
-    let reason = "journal.ndjson was replaced while the agent ran";
+    let reason =
+        "journal.ndjson was replaced while the agent ran: journal.ndjson was not a journal";
     let aside = ["journal.set-aside-1.ndjson".to_owned()];
     assert_eq!(contents.beginnings(), [(Some(reason), &aside[..])]);
     assert_eq!(contents.texts(), ["two"]);
+}
+
+#[test]
+fn what_an_editor_leaves_while_the_agent_runs_is_kept_but_for_what_it_changed() {
+    for replaces in [true, false] {
+        let disk = Disk::new();
+        let (mut writer, _) = open(&disk, "dl-home");
+        for text in ["one", "two", "three"] {
+            append(&mut writer, text).expect("it is written");
+        }
+        let text = String::from_utf8(disk.content(files::CURRENT)).expect("it is text");
+        let edited = text.replace("two", "two or so");
+        if replaces {
+            disk.put(files::CURRENT, edited);
+        } else {
+            disk.overwrite(files::CURRENT, edited);
+        }
+        append(&mut writer, "four").expect("it is written");
+        let contents = Contents::of(&disk);
+        assert_eq!(contents.texts(), ["one", "three", "four"]);
+        assert_eq!(contents.damage.len(), 1, "{:#?}", contents.damage);
+        assert_eq!(contents.beginnings().len(), 2);
+    }
 }
 
 #[test]

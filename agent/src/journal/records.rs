@@ -1,0 +1,351 @@
+//! All records of a folder, oldest first, whoever reads them.
+//!
+//! Files are read in the order of their first records, whatever their names are. A look at the beginning
+//! of each file comes before the reading, because a chain tells which record it was begun after, and
+//! that decides about the end of the file before it.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read},
+    sync::Arc,
+};
+
+use super::{
+    chain::{Chain, Verdict, Witness},
+    files,
+    flaw::{Damage, Flaw, Located, Place},
+    lines::{Line, Lines},
+    parse::{parse, without_return},
+    record::{Digest, Entry, Predecessor},
+};
+
+/// How many lines at the beginning of a file are looked at for its first record.
+const BEGINNING: u64 = 64;
+/// How many lines in a row a power cut may leave zeros in.
+const MOST_ZEROED: usize = 1_024;
+
+/// Opens the files of a folder.
+pub(super) trait Files {
+    type File: Read;
+
+    /// Opens a regular file.
+    fn open(&self, name: &str) -> io::Result<Self::File>;
+
+    /// Opens a file that is open once more, at its beginning.
+    fn again(&self, name: &str, file: &Self::File) -> io::Result<Self::File>;
+}
+
+/// What comes next in a folder.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A record that is believed.
+    Record(Box<Located>),
+    /// A line is damaged.
+    Damage(Damage),
+    /// A file cannot be read, or not to its end.
+    Unreadable(Arc<str>, io::Error),
+}
+
+/// A file that is still to be read.
+struct Source<F> {
+    name: Arc<str>,
+    /// The current file is opened at once: it may get another name at any time.
+    file: Option<F>,
+    beginning: Beginning,
+    /// The record that the next chain was begun after.
+    limit: Option<Predecessor>,
+}
+
+/// The file that is being read.
+struct Open<F> {
+    name: Arc<str>,
+    lines: Lines<F>,
+    /// Only a newer version understands it.
+    is_newer: bool,
+    /// The lines with zeros in them that were read last, and how many bytes lie before each.
+    zeroed: Vec<(Place, u64)>,
+}
+
+/// How a file begins.
+#[derive(Clone, Debug, Default)]
+struct Beginning {
+    /// The number of its first record.
+    seq: Option<u64>,
+    /// The hash of that record.
+    digest: Option<Digest>,
+    /// A chain begins with it.
+    is_chain: bool,
+    /// The record that this chain was begun after.
+    after: Option<Predecessor>,
+}
+
+/// The end of the current file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CurrentEnd {
+    /// How many bytes lie before the end of its last whole line.
+    pub(super) length: u64,
+    /// Something stands behind them.
+    pub(super) is_torn: bool,
+}
+
+/// The records of a folder, and what is wrong with it.
+pub(super) struct Records<S: Files> {
+    files: S,
+    waiting: VecDeque<Source<S::File>>,
+    open: Option<Open<S::File>>,
+    chain: Chain,
+    items: VecDeque<Item>,
+    is_finished: bool,
+    current_end: Option<CurrentEnd>,
+    last_line: Option<Place>,
+}
+
+impl<S: Files> Records<S> {
+    /// The records in these full files and in the current one. `witness` is what was noted about the
+    /// newest record outside of the files, before they were opened.
+    pub(super) fn new(
+        files: S,
+        full: Vec<String>,
+        current: Option<S::File>,
+        witness: Option<Witness>,
+    ) -> Self {
+        let mut sources = Vec::new();
+        for name in full {
+            // What cannot be opened is noted when its turn comes.
+            let beginning = files.open(&name).map(look).unwrap_or_default();
+            sources.push((beginning, name, None));
+        }
+        if let Some(file) = current {
+            let beginning = files.again(files::CURRENT, &file).map(look).unwrap_or_default();
+            sources.push((beginning, files::CURRENT.to_owned(), Some(file)));
+        }
+        sources.sort_by_cached_key(|(beginning, name, file)| {
+            let named = files::first_seq(name).unwrap_or(u64::MAX);
+            (beginning.seq.unwrap_or(named), file.is_some(), name.clone())
+        });
+        let mut records = Self {
+            files,
+            waiting: VecDeque::new(),
+            open: None,
+            chain: Chain::new(witness),
+            items: VecDeque::new(),
+            is_finished: false,
+            current_end: None,
+            last_line: None,
+        };
+        for (beginning, name, file) in sources {
+            records.add(Source { name: name.into(), file, beginning, limit: None });
+        }
+        let mut limit = None;
+        for source in records.waiting.iter_mut().rev() {
+            source.limit.clone_from(&limit);
+            if source.beginning.is_chain {
+                limit.clone_from(&source.beginning.after);
+            }
+        }
+        records
+    }
+
+    /// Adds a file, unless it is a copy of the one before. Of the two, the current one is read.
+    fn add(&mut self, source: Source<S::File>) {
+        let digest = source.beginning.digest.as_ref();
+        let is_copy = digest.is_some()
+            && self.waiting.back().is_some_and(|last| last.beginning.digest.as_ref() == digest);
+        if !is_copy {
+            self.waiting.push_back(source);
+        } else if let Some(last) = self.waiting.back_mut() {
+            let copy = if source.file.is_some() {
+                std::mem::replace(last, source).name
+            } else {
+                source.name
+            };
+            let flaw = Flaw::Copy(Arc::clone(&last.name));
+            let place = Place { file: copy, line: 1 };
+            self.items.push_back(Item::Damage(Damage { place, seq: None, flaw }));
+        }
+    }
+
+    /// Notes that a file is there and cannot be read.
+    pub(super) fn note_unreadable(&mut self, name: &str, error: io::Error) {
+        self.items.push_back(Item::Unreadable(name.into(), error));
+    }
+
+    /// The names of the files that are to be read, in their order.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.waiting.iter().map(|source| source.name.to_string()).collect()
+    }
+
+    /// How many files are to be read.
+    pub(super) fn files(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Leaves out files that hold only records up to this number.
+    pub(super) fn skip_to(&mut self, seq: u64) {
+        while self
+            .waiting
+            .get(1)
+            .and_then(|next| next.beginning.seq)
+            .is_some_and(|first| first <= seq.saturating_add(1))
+        {
+            self.waiting.pop_front();
+        }
+    }
+
+    /// How the current file ended, when it was read.
+    pub(super) fn current_end(&self) -> Option<CurrentEnd> {
+        self.current_end
+    }
+
+    /// The last line of all files, whatever it holds.
+    pub(super) fn last_line(&self) -> Option<&Place> {
+        self.last_line.as_ref()
+    }
+
+    /// The highest number in use, as far as it was read.
+    pub(super) fn newest(&self) -> u64 {
+        self.chain.newest()
+    }
+
+    /// Reads a line, or opens the next file.
+    fn step(&mut self) {
+        let Some(open) = &mut self.open else { return self.open_next() };
+        let Open { name, lines, is_newer, zeroed } = open;
+        let is_current = name.as_ref() == files::CURRENT;
+        let (is_first, before) = (lines.number == 0, lines.end);
+        let place = Place { file: Arc::clone(name), line: lines.number + 1 };
+        let line = match lines.next() {
+            Ok(Some(Line::Torn) | None) if is_current => {
+                // The end of it is being written, or was never acknowledged.
+                let is_torn = !zeroed.is_empty() || lines.end > before;
+                let length = zeroed.first().map_or(before, |(_, before)| *before);
+                self.current_end = Some(CurrentEnd { length, is_torn });
+                self.open = None;
+                return;
+            }
+            Ok(Some(line)) => line,
+            Ok(None) => {
+                self.open = None;
+                return;
+            }
+            Err(error) => {
+                self.items.push_back(Item::Unreadable(Arc::clone(name), error));
+                self.chain.forget();
+                self.open = None;
+                return;
+            }
+        };
+        match line {
+            Line::Whole(line) if *is_newer => {
+                if let Ok(record) = parse(line) {
+                    self.chain.note_number(record.seq);
+                }
+            }
+            // A power cut leaves zeros where the system has not come to write. At the end of the file
+            // they are what a torn line is.
+            Line::Whole(line) if is_current && line.contains(&0) && zeroed.len() < MOST_ZEROED => {
+                zeroed.push((place, before));
+                return;
+            }
+            line => {
+                for (place, _) in zeroed.drain(..) {
+                    self.chain.unreadable(Flaw::NotARecord, &place);
+                }
+                match line {
+                    Line::Whole(line) => {
+                        let taken = self.chain.line(line, place.clone(), is_first);
+                        *is_newer = is_first && matches!(taken, Err(Flaw::NewerFormat(_)));
+                    }
+                    Line::Torn => self.chain.unreadable(Flaw::Torn, &place),
+                    Line::TooLong => self.chain.unreadable(Flaw::TooLong, &place),
+                }
+                self.last_line = Some(place);
+            }
+        }
+        if is_current {
+            self.current_end = Some(CurrentEnd { length: lines.end, is_torn: false });
+        }
+    }
+
+    fn open_next(&mut self) {
+        let Some(Source { name, file, limit, .. }) = self.waiting.pop_front() else {
+            self.chain.finish();
+            self.is_finished = true;
+            return;
+        };
+        match file.map_or_else(|| self.files.open(&name), Ok) {
+            Ok(file) => {
+                if name.as_ref() == files::CURRENT {
+                    self.current_end = Some(CurrentEnd::default());
+                }
+                self.chain.begin_file(limit);
+                let lines = Lines::new(file);
+                self.open = Some(Open { name, lines, is_newer: false, zeroed: Vec::new() });
+            }
+            // The agent has meanwhile made room by deleting the oldest file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.chain.forget(),
+            Err(error) => {
+                self.chain.forget();
+                self.items.push_back(Item::Unreadable(name, error));
+            }
+        }
+    }
+}
+
+/// Looks how a file begins.
+fn look(file: impl Read) -> Beginning {
+    let mut lines = Lines::new(file);
+    let mut beginning = Beginning::default();
+    while let Ok(Some(Line::Whole(line))) = lines.next() {
+        let (line, _) = without_return(line);
+        let Ok(record) = parse(line) else {
+            if lines.number >= BEGINNING {
+                break;
+            }
+            continue;
+        };
+        beginning.seq = Some(record.seq);
+        let digest = Digest::of(line);
+        let is_first = lines.number == 1;
+        if let Entry::ChainStarted { after, .. } = record.entry
+            && is_first
+            && record.prev == Digest::none()
+        {
+            let next = match lines.next() {
+                Ok(Some(Line::Whole(line))) => parse(line).ok(),
+                _ => None,
+            };
+            // A first line that was changed tells nothing.
+            let is_contradicted = next.is_some_and(|next| {
+                next.seq == record.seq.saturating_add(1) && next.prev != digest
+            });
+            beginning.is_chain = !is_contradicted;
+            beginning.after = after.filter(|_| !is_contradicted);
+        }
+        beginning.digest = Some(digest);
+        break;
+    }
+    beginning
+}
+
+impl<S: Files> Iterator for Records<S> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(verdict) = self.chain.next() {
+                return Some(match verdict {
+                    Verdict::Believed(located) => Item::Record(located),
+                    Verdict::Damaged(damage) => Item::Damage(damage),
+                });
+            }
+            if let Some(item) = self.items.pop_front() {
+                return Some(item);
+            }
+            if self.is_finished {
+                return None;
+            }
+            self.step();
+        }
+    }
+}

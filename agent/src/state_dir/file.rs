@@ -1,0 +1,192 @@
+//! Files in a folder that may belong to somebody else.
+//!
+//! The agent may run as root in a folder of another user, who can put anything under any name. So
+//! nothing but a regular file is opened, no symbolic link is followed, and a file that is written anew
+//! is made under a name that nobody has prepared.
+
+use std::{
+    fs::{self, File, FileType, OpenOptions, Permissions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+use rustix::fs::{Mode, OFlags};
+
+/// Something else than a regular file has the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a regular file but {0}")]
+struct NotRegular(&'static str);
+
+/// Whether a new file must survive a power cut before [`replace`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The file and its name are on the disk.
+    Synced,
+    /// The system writes it back when it likes.
+    Unsynced,
+}
+
+/// Opens a regular file to read.
+///
+/// # Errors
+/// [`ErrorKind::InvalidData`] when something else has that name, which is not opened; and what the
+/// system says.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    open_with(path, OpenOptions::new().read(true))
+}
+
+/// Opens a regular file to read and write.
+///
+/// # Errors
+/// Those of [`open`].
+pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
+    open_with(path, OpenOptions::new().read(true).write(true))
+}
+
+/// The same, and makes the file, readable as `mode` says, when there is none.
+///
+/// # Errors
+/// Those of [`open`].
+pub(crate) fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
+    match open_to_write(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => create(path, mode),
+        opened => opened,
+    }
+}
+
+/// Makes a file that is not there, readable as `mode` says, whatever the umask is.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`] when anything has that name, and what the system says.
+pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
+    // With O_EXCL no link is followed, wherever it leads.
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(file)
+}
+
+/// Puts a file with this content in the place of whatever has the name `path`, as a whole. `new` is the
+/// name of it until then, in the same folder.
+///
+/// # Errors
+/// What the system says; nothing has changed then.
+pub(crate) fn replace(
+    path: &Path,
+    new: &Path,
+    content: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> io::Result<()> {
+    let replaced = remove_leftover(new).and_then(|()| {
+        let mut file = create(new, mode)?;
+        file.write_all(content)?;
+        if durability == Durability::Synced {
+            file.sync_all()?;
+        }
+        fs::rename(new, path)
+    });
+    if let Err(error) = replaced {
+        // Nobody needs a half-written file.
+        let _ = fs::remove_file(new);
+        return Err(error);
+    }
+    match path.parent() {
+        Some(folder) if durability == Durability::Synced => {
+            let folder =
+                rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+            Ok(rustix::fs::fsync(folder)?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a file, or the link that has its name, when there is one.
+fn remove_leftover(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // Some devices act upon being opened, so the name is looked at first.
+    check(fs::symlink_metadata(path)?.file_type())?;
+    // Should it be replaced meanwhile: no link is followed, and no pipe is waited for.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    check(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+fn check(kind: FileType) -> io::Result<()> {
+    let other = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(io::Error::new(ErrorKind::InvalidData, NotRegular(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_regular_file_is_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("target"), "precious").expect("a file");
+        symlink(at("target"), at("link")).expect("a link");
+        symlink(at("nowhere"), at("dangling")).expect("a link");
+        fs::create_dir(at("folder")).expect("a folder");
+        let mode = rustix::fs::Mode::from_raw_mode(0o644);
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), mode).expect("a pipe");
+        let _listener = UnixListener::bind(at("socket")).expect("a socket");
+        for (name, what) in [
+            ("link", "a symbolic link"),
+            ("dangling", "a symbolic link"),
+            ("folder", "a folder"),
+            ("pipe", "a pipe"),
+            ("socket", "a socket"),
+        ] {
+            let reads = open(&at(name)).expect_err(name);
+            let writes = open_or_create(&at(name), 0o644).expect_err(name);
+            for error in [reads, writes] {
+                assert_eq!(error.kind(), ErrorKind::InvalidData, "{name}");
+                assert_eq!(error.to_string(), format!("it is not a regular file but {what}"));
+            }
+            create(&at(name), 0o644).expect_err(name);
+        }
+        assert!(!at("nowhere").exists());
+        open(&at("target")).expect("it is a file");
+    }
+
+    #[test]
+    fn a_prepared_link_keeps_its_target_when_a_file_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("target"), "precious").expect("a file");
+        for durability in [Durability::Synced, Durability::Unsynced] {
+            for name in ["file", "file.new"] {
+                symlink(at("target"), at(name)).expect("a link");
+            }
+            replace(&at("file"), &at("file.new"), b"new", 0o644, durability).expect("it is ours");
+            assert_eq!(fs::read(at("target")).expect("it is there"), b"precious");
+            assert_eq!(fs::read(at("file")).expect("it is there"), b"new");
+            assert!(fs::symlink_metadata(at("file")).expect("it is there").is_file());
+            assert!(!at("file.new").exists());
+            fs::remove_file(at("file")).expect("it is ours");
+        }
+    }
+}

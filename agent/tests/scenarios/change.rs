@@ -1,0 +1,219 @@
+//! What changes in a story at one moment.
+
+use ispmon_agent::{
+    heartbeat::FailureKind,
+    outage::{BeatOutcome, Party},
+    probe::{Family, LocalFailure},
+};
+use serde::Deserialize;
+
+use crate::world::{
+    ANCHORS, Anchors, DnsState, FamilyName, FamilyWorld, GatewayState, Heartbeat, LinkState,
+    PortalState, StubState, World,
+};
+
+/// What changes at one moment; everything not named stays as it was.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    pub(crate) at: String,
+    /// How often it happens, and the time between.
+    pub(crate) repeat: Option<u64>,
+    pub(crate) every: Option<String>,
+    /// For which family link, anchors, latency and loss change; both when it is not named.
+    pub(crate) family: Option<FamilyName>,
+    pub(crate) link: Option<LinkState>,
+    pub(crate) anchors: Option<AnchorsKey>,
+    /// The anchors whose addresses the router takes for itself.
+    pub(crate) owned: Option<[bool; ANCHORS]>,
+    pub(crate) own_path: Option<[bool; ANCHORS]>,
+    pub(crate) latency_ms: Option<u64>,
+    pub(crate) loss_percent: Option<u8>,
+    /// The name of the network; another one means another router.
+    pub(crate) network: Option<String>,
+    pub(crate) gateway: Option<GatewayState>,
+    pub(crate) dns: Option<DnsState>,
+    pub(crate) name_servers: Option<Vec<DnsState>>,
+    pub(crate) name_servers_of: Option<Party>,
+    pub(crate) stub_resolver: Option<StubState>,
+    pub(crate) portal: Option<PortalState>,
+    /// Whether an anchor is alive beneath the tunnel.
+    pub(crate) underlay: Option<bool>,
+    pub(crate) heartbeat: Option<String>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) heartbeat_proves: Option<bool>,
+    pub(crate) not_asked: Option<String>,
+    pub(crate) clock_implausible: Option<bool>,
+    /// By how many seconds the wall clock is set forward; backward when negative.
+    pub(crate) clock_step_s: Option<i64>,
+    /// An interface comes up, although nothing else changes.
+    pub(crate) link_up: Option<bool>,
+    /// A new grace period.
+    pub(crate) grace: Option<String>,
+    /// None of the anchors is of this family any more.
+    pub(crate) no_anchors: Option<FamilyName>,
+    /// A time that nobody watches begins, and lasts `until`.
+    pub(crate) gap: Option<String>,
+    pub(crate) until: Option<String>,
+}
+
+/// One word for all anchors, or one for each.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum AnchorsKey {
+    All(AnchorWord),
+    Each([AnchorWord; ANCHORS]),
+}
+
+/// What an anchor is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AnchorWord {
+    Answer,
+    /// It answers, and is set without TLS.
+    ContactOnly,
+    Silent,
+    Refuse,
+    Unreachable,
+    Impostor,
+    ImpostorHangs,
+    SmallOnly,
+    Forbidden,
+    OnLink,
+}
+
+impl AnchorWord {
+    fn state(self) -> Anchors {
+        match self {
+            Self::Answer | Self::ContactOnly => Anchors::Answer,
+            Self::Silent => Anchors::Silent,
+            Self::Refuse => Anchors::Refuse,
+            Self::Unreachable => Anchors::Unreachable,
+            Self::Impostor => Anchors::Impostor,
+            Self::ImpostorHangs => Anchors::ImpostorHangs,
+            Self::SmallOnly => Anchors::SmallOnly,
+            Self::Forbidden => Anchors::Forbidden,
+            Self::OnLink => Anchors::OnLink,
+        }
+    }
+}
+
+impl Change {
+    /// Changes the world, as far as the families `present` are concerned. `networks` are the names of
+    /// those that were seen so far.
+    pub(crate) fn apply(
+        &self,
+        world: &mut World,
+        present: &[Family],
+        networks: &mut Vec<String>,
+    ) -> Result<(), String> {
+        for (family, state) in &mut world.families {
+            if present.contains(&family)
+                && self.family.is_none_or(|named| Family::from(named) == family)
+            {
+                self.apply_to_family(state);
+            }
+        }
+        if let Some(network) = &self.network {
+            let known = networks.iter().position(|known| known == network);
+            let number = known.unwrap_or_else(|| {
+                networks.push(network.clone());
+                networks.len() - 1
+            });
+            world.network = u8::try_from(number).map_err(|_| "too many networks")?;
+        }
+        if let Some(dns) = self.dns {
+            world.servers.fill(dns);
+        }
+        if let Some(servers) = &self.name_servers {
+            world.servers.clone_from(servers);
+        }
+        if let Some(text) = &self.heartbeat {
+            world.heartbeat = heartbeat(text)?;
+        }
+        if let Some(text) = &self.endpoint {
+            world.endpoint = endpoint(text)?;
+        }
+        if let Some(text) = &self.not_asked {
+            world.local_failure = local_failure(text)?;
+        }
+        world.heartbeat_proves = self.heartbeat_proves.unwrap_or(world.heartbeat_proves);
+        world.servers_of = self.name_servers_of.unwrap_or(world.servers_of);
+        world.stub = self.stub_resolver.unwrap_or(world.stub);
+        world.gateway = self.gateway.unwrap_or(world.gateway);
+        world.portal = self.portal.unwrap_or(world.portal);
+        world.underlay = self.underlay.unwrap_or(world.underlay);
+        Ok(())
+    }
+
+    fn apply_to_family(&self, world: &mut FamilyWorld) {
+        match self.anchors {
+            None => {}
+            Some(AnchorsKey::All(word)) => {
+                world.line = word.state();
+                if world.line == Anchors::Answer {
+                    world.anchors = [Anchors::Answer; ANCHORS];
+                }
+                if word == AnchorWord::ContactOnly {
+                    world.tls = [false; ANCHORS];
+                }
+            }
+            Some(AnchorsKey::Each(words)) => {
+                world.line = Anchors::Answer;
+                world.anchors = words.map(AnchorWord::state);
+                for (tls, word) in world.tls.iter_mut().zip(words) {
+                    *tls &= word != AnchorWord::ContactOnly;
+                }
+            }
+        }
+        world.link = self.link.unwrap_or(world.link);
+        world.owned = self.owned.unwrap_or(world.owned);
+        world.own_path = self.own_path.unwrap_or(world.own_path);
+        world.latency_ms = self.latency_ms.unwrap_or(world.latency_ms);
+        world.loss_percent = self.loss_percent.unwrap_or(world.loss_percent);
+    }
+}
+
+fn heartbeat(text: &str) -> Result<Heartbeat, String> {
+    Ok(match text {
+        "as_the_line_is" => Heartbeat::AsTheLineIs,
+        "delivered" => Heartbeat::Delivered,
+        "delivered_by_unknown_family" => Heartbeat::DeliveredByUnknownFamily,
+        "delivered_nearby" => Heartbeat::DeliveredNearby,
+        text => match endpoint(text)? {
+            BeatOutcome::Refused(status) => Heartbeat::Status(status),
+            BeatOutcome::Failed(kind) => Heartbeat::Fails(kind),
+            BeatOutcome::Delivered => Heartbeat::Delivered,
+        },
+    })
+}
+
+fn endpoint(text: &str) -> Result<BeatOutcome, String> {
+    if text == "answers" {
+        return Ok(BeatOutcome::Delivered);
+    }
+    if let Some(status) = text.strip_prefix("status_").and_then(|status| status.parse().ok()) {
+        return Ok(BeatOutcome::Refused(status));
+    }
+    let kinds = [
+        FailureKind::ConnectRefused,
+        FailureKind::ConnectTimeout,
+        FailureKind::ProxyRefused,
+        FailureKind::TlsTimeout,
+        FailureKind::TlsUntrusted,
+        FailureKind::TlsNotYetValid,
+        FailureKind::AnswerTimeout,
+        FailureKind::NameUnknown,
+    ];
+    let kind = kinds.into_iter().find(|kind| kind.as_str() == text);
+    kind.map(BeatOutcome::Failed).ok_or_else(|| format!("no heartbeat ends as {text:?}"))
+}
+
+fn local_failure(text: &str) -> Result<Option<LocalFailure>, String> {
+    let failures = [LocalFailure::NoDescriptors, LocalFailure::NoMemory, LocalFailure::NoPort];
+    match failures.into_iter().find(|failure| failure.as_str() == text) {
+        None if text == "no" => Ok(None),
+        None => Err(format!("no device fails by {text:?}")),
+        failure => Ok(failure),
+    }
+}

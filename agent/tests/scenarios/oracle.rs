@@ -1,0 +1,112 @@
+//! Random worlds, each played for hours, and an independent judge of what the agent wrote.
+//!
+//! - [`sketch`] makes a world from a seed: a setup, and faults that come and go.
+//! - [`witness`] knows the world and not the machine, and says what is certain at which time.
+//! - [`judge`] plays the world and compares: liveness and truth.
+//! - [`shrink`] makes a world that fails small enough to read.
+//!
+//! `ISPMON_WORLDS` is the number of worlds, `ISPMON_SEED` one seed to play again; with `ISPMON_TRACE`
+//! everything is printed that the machine learns in the small world that is left of one that fails.
+
+mod judge;
+mod shrink;
+mod sketch;
+mod witness;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use judge::Violation;
+use sketch::Sketch;
+
+/// How many worlds are played without being asked for another number.
+const WORLDS: u64 = 500;
+/// How many failing worlds are shown for each rule that is broken.
+const SHOWN: usize = 3;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// Plays the worlds of these seeds on all processors, and returns those that fail, by seed.
+fn play(seeds: std::ops::Range<u64>) -> BTreeMap<u64, Vec<Violation>> {
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let found = judge::broken(&Sketch::random(seed));
+                    if !found.is_empty() {
+                        failed.lock().expect("nobody panics with it").insert(seed, found);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().expect("nobody panicked with it")
+}
+
+#[test]
+fn the_record_of_random_worlds_is_live_and_true() {
+    let replayed = number("ISPMON_SEED");
+    let seeds = match replayed {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("ISPMON_WORLDS").unwrap_or(WORLDS),
+    };
+    let worlds = seeds.end - seeds.start;
+    let failed = play(seeds);
+    let mut by_rule: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for (seed, found) in &failed {
+        let mut rules: Vec<_> = found.iter().map(|violation| violation.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        for rule in rules {
+            by_rule.entry(rule).or_default().push(*seed);
+        }
+    }
+    let mut report = String::new();
+    for (rule, seeds) in &by_rule {
+        report += &format!(
+            "\n== {rule}: {} worlds, seeds {:?}\n",
+            seeds.len(),
+            &seeds[..seeds.len().min(20)]
+        );
+        for seed in seeds.iter().take(SHOWN) {
+            let small = shrink::shrink(Sketch::random(*seed), rule);
+            if env::var_os("ISPMON_TRACE").is_some() {
+                judge::trace(&small);
+            }
+            let found = judge::broken(&small);
+            let violation = found.iter().find(|violation| violation.rule == *rule);
+            let details = violation.map_or("", |violation| &violation.details);
+            report += &format!("{small}\n  {details}\n\n");
+        }
+    }
+    assert!(failed.is_empty(), "{} of {worlds} worlds fail:\n{report}", failed.len());
+    println!("{worlds} worlds, no violation");
+}
+
+#[test]
+fn a_record_that_lies_is_found_out() {
+    // The witness is no rubber stamp: the truth of one world does not fit the record of another.
+    let found = (0..200).filter(|seed| {
+        let world = Sketch::random(*seed);
+        let mut other = world.clone();
+        other.faults.clear();
+        !judge::compare_with(&world, &other).is_empty()
+    });
+    assert!(found.count() >= 50, "most worlds differ from one in which nothing fails");
+}

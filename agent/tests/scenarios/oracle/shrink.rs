@@ -1,0 +1,67 @@
+//! Makes a world that fails smaller, while it fails by the same rule.
+
+use super::{
+    judge,
+    sketch::{Sketch, What},
+};
+
+/// The smallest world that was found.
+pub(super) fn shrink(mut sketch: Sketch, rule: &str) -> Sketch {
+    let fails =
+        |sketch: &Sketch| judge::broken(sketch).iter().any(|violation| violation.rule == rule);
+    loop {
+        let smaller = candidates(&sketch).into_iter().find(|smaller| fails(smaller));
+        match smaller {
+            Some(smaller) => sketch = smaller,
+            None => return sketch,
+        }
+    }
+}
+
+fn candidates(sketch: &Sketch) -> Vec<Sketch> {
+    let mut candidates = Vec::new();
+    // All but one half first, then all but one.
+    let half = sketch.faults.len() / 2;
+    if half > 1 {
+        for range in [0..half, half..sketch.faults.len()] {
+            let mut smaller = sketch.clone();
+            smaller.faults.drain(range);
+            candidates.push(smaller);
+        }
+    }
+    for index in 0..sketch.faults.len() {
+        let mut smaller = sketch.clone();
+        smaller.faults.remove(index);
+        candidates.push(smaller);
+    }
+    let simple = |change: fn(&mut Sketch)| {
+        let mut simpler = sketch.clone();
+        change(&mut simpler);
+        simpler
+    };
+    let setup = &sketch.setup;
+    if setup.servers > 1
+        && !sketch.faults.iter().any(|fault| matches!(fault.what, What::NameServer(..)))
+    {
+        candidates.push(simple(|sketch| sketch.setup.servers = 1));
+    }
+    if setup.interval_ms != 5_000 {
+        candidates.push(simple(|sketch| sketch.setup.interval_ms = 5_000));
+    }
+    if setup.grace_ms != 60_000 {
+        candidates.push(simple(|sketch| sketch.setup.grace_ms = 60_000));
+    }
+    if setup.tunnel {
+        candidates.push(simple(|sketch| sketch.setup.tunnel = false));
+    }
+    if setup.ipv6_broken {
+        candidates.push(simple(|sketch| sketch.setup.ipv6_broken = false));
+    }
+    let end = sketch.faults.iter().map(|fault| fault.to).max().unwrap_or(0);
+    if sketch.lasts_ms > end + 120_000 {
+        let mut shorter = sketch.clone();
+        shorter.lasts_ms = end + 120_000;
+        candidates.push(shorter);
+    }
+    candidates
+}

@@ -1,0 +1,489 @@
+//! A random world: a setup and the faults that come and go in it.
+
+use std::{fmt, time::Duration};
+
+use fastrand::Rng;
+use ispmon_agent::{
+    heartbeat::FailureKind,
+    outage::{BeatOutcome, GapCause, Limits, MachineSettings, Party},
+    probe::{Family, LocalFailure},
+};
+
+use crate::{
+    player::{Beats, News, Plot},
+    timeline::Timeline,
+    world::{
+        ANCHORS, Anchors, DnsState, GatewayState, Heartbeat, LinkState, PortalState, StubState,
+        World,
+    },
+};
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+
+/// How heartbeats travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beating {
+    /// No heartbeats: local mode.
+    None,
+    Https,
+    /// Plain HTTP, which proves nothing.
+    Plain,
+    /// To a machine in the own network.
+    Nearby,
+    /// Through a proxy, by HTTPS.
+    Proxied,
+}
+
+/// What does not change.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) families: Vec<Family>,
+    /// IPv6 has a route, and has never worked.
+    pub(super) ipv6_broken: bool,
+    pub(super) beating: Beating,
+    pub(super) tunnel: bool,
+    /// Whether anchors are asked for proof.
+    pub(super) tls: bool,
+    /// Anchors never answer here.
+    pub(super) anchors_blocked: bool,
+    pub(super) interval_ms: u64,
+    pub(super) servers: usize,
+    pub(super) servers_of: Party,
+    /// Whether the router answers probes.
+    pub(super) router_answers: bool,
+    pub(super) grace_ms: u64,
+}
+
+/// Something that is so from one time to another.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fault {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) what: What,
+}
+
+/// What is so.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum What {
+    Link(Option<Family>, LinkState),
+    Line(Option<Family>, Anchors),
+    Anchor(usize, Anchors),
+    /// The router takes the address of an anchor for itself.
+    Owned(usize),
+    Loss(u8),
+    Latency(u64),
+    RouterDead,
+    NameServer(usize, DnsState),
+    NameServers(DnsState),
+    Stub(StubState),
+    /// A login page takes the place of the internet, and does this with what anchors are sent.
+    LoginPage(Anchors),
+    /// The router shows a page of its own because the provider is down.
+    RouterPage(Anchors),
+    /// A box on the way does this with what anchors are sent, and answers names by itself.
+    Box(Anchors),
+    /// An anchor is reached through another uplink, whatever becomes of this one.
+    OwnPath(usize),
+    /// The tunnel is dead, and the line beneath it is not.
+    TunnelDead,
+    Endpoint(BeatOutcome),
+    LocalFailure(LocalFailure),
+    /// The clock shows a time before the program was built.
+    Clock,
+    Gap(GapCause),
+    OtherNetwork,
+    /// From then on the grace period is this.
+    Grace(u64),
+    /// From then on no anchor is of this family.
+    NoIpv6Anchors,
+    /// The wall clock is set, by seconds.
+    ClockStep(i64),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Sketch {
+    pub(super) seed: u64,
+    pub(super) lasts_ms: u64,
+    pub(super) setup: Setup,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl Sketch {
+    /// The world of a seed.
+    pub(super) fn random(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let setup = Setup::random(&mut random);
+        let mut faults = Vec::new();
+        let mut at = if random.u8(0..8) == 0 { 0 } else { random.u64(100..200) * SECOND };
+        let wanted = random.usize(1..9);
+        // Some worlds are quiet between their faults, in others one follows upon the other.
+        let crowded = random.u8(0..4);
+        let mut unwatched_until = 0;
+        while faults.len() < wanted {
+            let lasts = length(&mut random);
+            let what = What::random(&setup, &mut random);
+            let what = match what {
+                // Two gaps at once are one.
+                What::Gap(_) if at < unwatched_until => continue,
+                what => what,
+            };
+            let lasts = match what {
+                What::Gap(GapCause::Crashed | GapCause::PowerLost) => lasts.min(20 * MINUTE),
+                What::Loss(_) | What::Latency(_) => lasts.max(3 * MINUTE),
+                _ => lasts,
+            };
+            if matches!(what, What::Gap(_)) {
+                unwatched_until = at + lasts + SECOND;
+            }
+            let burst = random.u8(0..12) == 0 && !matches!(what, What::Gap(_));
+            let times = if burst { random.u64(6..20) } else { 1 };
+            let lasts = if burst { lasts.min(2 * MINUTE) } else { lasts };
+            let pause = random.u64(4 * SECOND..2 * MINUTE);
+            for number in 0..times {
+                let from = at + number * (lasts + pause);
+                faults.push(Fault { from, to: from + lasts, what: what.clone() });
+            }
+            let end = at + times * (lasts + pause);
+            at = match random.u8(0..4) {
+                // The next one comes while this one lasts.
+                place if place <= crowded.saturating_sub(1) => at + random.u64(0..=lasts),
+                3 => end + random.u64(0..20 * SECOND),
+                _ => end + random.u64(30 * SECOND..15 * MINUTE),
+            };
+        }
+        faults.sort_by_key(|fault| fault.from);
+        let lasts_ms = faults.iter().map(|fault| fault.to).max().unwrap_or(0) + 15 * MINUTE;
+        Self { seed, lasts_ms, setup, faults }
+    }
+
+    /// When something changes, from the beginning on.
+    pub(super) fn boundaries(&self) -> Vec<u64> {
+        let ends = self.faults.iter().flat_map(|fault| [fault.from, fault.to]);
+        let mut boundaries: Vec<_> = ends.chain([0]).collect();
+        boundaries.sort_unstable();
+        boundaries.dedup();
+        boundaries
+    }
+
+    /// What the world is like at a time.
+    fn world(&self, at: u64) -> World {
+        let mut world = self.setup.world();
+        for fault in &self.faults {
+            if fault.from <= at && at < fault.to {
+                fault.what.apply(&mut world);
+            }
+        }
+        world
+    }
+
+    /// Whether something like this is so at a time.
+    pub(super) fn is(&self, at: u64, like: impl Fn(&What) -> bool) -> bool {
+        self.faults.iter().any(|fault| fault.from <= at && at < fault.to && like(&fault.what))
+    }
+
+    /// How it is played.
+    pub(super) fn plot(&self) -> Plot {
+        let timeline: Vec<_> =
+            self.boundaries().into_iter().map(|at| (at, self.world(at))).collect();
+        let mut news = Vec::new();
+        for pair in timeline.windows(2) {
+            let (before, (at, after)) = (&pair[0].1, &pair[1]);
+            if Family::BOTH.iter().any(|family| before.link(*family) != after.link(*family)) {
+                news.push((*at, News::LinksChanged));
+            }
+        }
+        for fault in &self.faults {
+            match fault.what {
+                What::Clock => {
+                    news.push((fault.from, News::ClockImplausible(true)));
+                    news.push((fault.to, News::ClockImplausible(false)));
+                }
+                What::ClockStep(by_s) => news.push((fault.from, News::ClockStep(by_s * 1_000))),
+                What::Grace(grace) => {
+                    news.push((fault.from, News::Grace(Duration::from_millis(grace))));
+                }
+                What::NoIpv6Anchors => news.push((fault.from, News::NoAnchors(Family::Ipv6))),
+                What::Gap(cause) => news.push((fault.from, News::Gap(cause, fault.to))),
+                _ => {}
+            }
+        }
+        news.sort_by_key(|(at, _)| *at);
+        Plot {
+            begins: "2026-03-10T01:00:00Z".parse().expect("a time"),
+            lasts_ms: self.lasts_ms,
+            timeline: Timeline(timeline),
+            news,
+            beats: if self.setup.beating == Beating::None { Beats::None } else { Beats::Random },
+            interval_ms: self.setup.interval_ms,
+            settings: MachineSettings {
+                settle: Duration::from_millis(self.setup.grace_ms),
+                limits: Limits::default(),
+            },
+            usual_ms: Some(20.0),
+            seed: self.seed,
+            checkpoints: Vec::new(),
+            dates_crashes: true,
+            strict: false,
+            traced: false,
+        }
+    }
+}
+
+/// How long something lasts.
+fn length(random: &mut Rng) -> u64 {
+    match random.u8(0..8) {
+        0 => random.u64(200..8 * SECOND),
+        1 => random.u64(8 * SECOND..20 * SECOND),
+        2..=4 => random.u64(20 * SECOND..3 * MINUTE),
+        5 | 6 => random.u64(3 * MINUTE..12 * MINUTE),
+        _ => random.u64(12 * MINUTE..30 * MINUTE),
+    }
+}
+
+fn choose<T: Clone>(random: &mut Rng, from: &[T]) -> T {
+    from[random.usize(0..from.len())].clone()
+}
+
+impl Setup {
+    fn random(random: &mut Rng) -> Self {
+        let families = match random.u8(0..8) {
+            0..=3 => vec![Family::Ipv4],
+            4..=6 => vec![Family::Ipv4, Family::Ipv6],
+            _ => vec![Family::Ipv6],
+        };
+        let both = families.len() == 2;
+        let beating = choose(
+            random,
+            &[
+                Beating::Https,
+                Beating::Https,
+                Beating::Https,
+                Beating::None,
+                Beating::Plain,
+                Beating::Nearby,
+                Beating::Proxied,
+            ],
+        );
+        Self {
+            ipv6_broken: both && random.u8(0..8) == 0,
+            beating,
+            tunnel: random.u8(0..8) == 0,
+            // Without a proof IPv6 is not judged beside IPv4.
+            tls: both || random.u8(0..10) != 0,
+            anchors_blocked: beating == Beating::Proxied && random.u8(0..4) == 0,
+            interval_ms: choose(random, &[5, 5, 5, 5, 2, 10, 30]) * SECOND,
+            servers: random.usize(1..4),
+            servers_of: choose(
+                random,
+                &[Party::Provider, Party::Provider, Party::Yours, Party::Other],
+            ),
+            router_answers: random.u8(0..5) != 0,
+            grace_ms: choose(random, &[60, 60, 60, 20, 120]) * SECOND,
+            families,
+        }
+    }
+
+    /// How it is while nothing fails.
+    fn world(&self) -> World {
+        let tunnels: &[Family] = if self.tunnel { &self.families } else { &[] };
+        let mut world = World::good(&self.families, tunnels);
+        for (family, state) in &mut world.families {
+            state.tls = [self.tls; ANCHORS];
+            if self.ipv6_broken && family == Family::Ipv6 {
+                state.line = Anchors::Silent;
+            }
+            if self.anchors_blocked {
+                state.anchors = [Anchors::Silent; ANCHORS];
+            }
+        }
+        world.servers = vec![DnsState::Answered; self.servers];
+        world.servers_of = self.servers_of;
+        world.underlay = false;
+        if !self.router_answers {
+            world.gateway = GatewayState::Silent;
+        }
+        world.heartbeat_proves = self.beating != Beating::Plain;
+        world.proxied = self.beating == Beating::Proxied;
+        if self.beating == Beating::Nearby {
+            world.heartbeat = Heartbeat::DeliveredNearby;
+        }
+        world
+    }
+}
+
+impl What {
+    fn random(setup: &Setup, random: &mut Rng) -> Self {
+        let family = if setup.families.len() == 2 {
+            choose(random, &[None, Some(Family::Ipv4), Some(Family::Ipv6)])
+        } else {
+            None
+        };
+        let dead = [
+            Anchors::Silent,
+            Anchors::Silent,
+            Anchors::Silent,
+            Anchors::Refuse,
+            Anchors::Unreachable,
+            Anchors::Impostor,
+            Anchors::ImpostorHangs,
+            Anchors::SmallOnly,
+            Anchors::Forbidden,
+        ];
+        match random.u8(0..32) {
+            30 => Self::Box(choose(random, &[Anchors::Impostor, Anchors::ImpostorHangs])),
+            31 => Self::OwnPath(random.usize(0..ANCHORS)),
+            0..=2 => {
+                let links = [
+                    LinkState::NoCarrier,
+                    LinkState::NoCarrier,
+                    LinkState::NoAddress,
+                    LinkState::NoRoute,
+                    LinkState::Prohibited,
+                    LinkState::Unknown,
+                ];
+                Self::Link(family, choose(random, &links))
+            }
+            3..=8 => Self::Line(family, choose(random, &dead)),
+            9 if random.bool() => Self::Owned(random.usize(0..ANCHORS)),
+            9 | 10 => Self::Anchor(random.usize(0..ANCHORS), choose(random, &dead[..7])),
+            11 => Self::Loss(choose(random, &[3, 8, 15, 20, 35, 60])),
+            12 => Self::Latency(choose(random, &[80, 300, 700, 1_500])),
+            13 => Self::RouterDead,
+            14 => Self::NameServer(
+                random.usize(0..setup.servers),
+                choose(random, &[DnsState::Silent, DnsState::Failed, DnsState::Lied]),
+            ),
+            15 | 16 => Self::NameServers(choose(
+                random,
+                &[DnsState::Silent, DnsState::Silent, DnsState::Failed, DnsState::Lied],
+            )),
+            17 => Self::Stub(choose(random, &[StubState::Silent, StubState::Failed])),
+            18 => Self::LoginPage(choose(
+                random,
+                &[Anchors::Silent, Anchors::Impostor, Anchors::ImpostorHangs, Anchors::Refuse],
+            )),
+            19 => Self::RouterPage(choose(random, &[Anchors::Silent, Anchors::Impostor])),
+            20 if setup.tunnel => Self::TunnelDead,
+            20 | 21 => Self::Endpoint(choose(
+                random,
+                &[
+                    BeatOutcome::Refused(503),
+                    BeatOutcome::Refused(401),
+                    BeatOutcome::Failed(FailureKind::ConnectRefused),
+                    BeatOutcome::Failed(FailureKind::AnswerTimeout),
+                    BeatOutcome::Failed(FailureKind::TlsUntrusted),
+                ],
+            )),
+            22 => Self::LocalFailure(choose(
+                random,
+                &[LocalFailure::NoDescriptors, LocalFailure::NoPort],
+            )),
+            23 => Self::Clock,
+            24 => Self::Gap(choose(random, &[GapCause::Paused, GapCause::Suspended])),
+            25 => Self::Gap(choose(
+                random,
+                &[GapCause::Stopped, GapCause::Crashed, GapCause::PowerLost],
+            )),
+            26 => Self::OtherNetwork,
+            27 => Self::Grace(choose(random, &[5, 30, 90]) * SECOND),
+            28 if setup.families.len() == 2 => Self::NoIpv6Anchors,
+            _ => Self::ClockStep(choose(random, &[-3_600, -1, 30, 86_400])),
+        }
+    }
+
+    fn apply(&self, world: &mut World) {
+        let lines = |world: &mut World, family: Option<Family>, line| {
+            for (of, state) in &mut world.families {
+                if family.is_none_or(|family| family == of) {
+                    state.line = line;
+                }
+            }
+        };
+        match self {
+            Self::Link(family, link) => {
+                for (of, state) in &mut world.families {
+                    // A family that the device does not have stays so.
+                    let present = state.link != LinkState::NoAddress;
+                    if present && family.is_none_or(|family| family == of) {
+                        state.link = *link;
+                    }
+                }
+            }
+            Self::Line(family, line) => lines(world, *family, *line),
+            Self::Anchor(anchor, end) => {
+                for (_, state) in &mut world.families {
+                    state.anchors[*anchor] = *end;
+                }
+            }
+            Self::Owned(anchor) => {
+                for (_, state) in &mut world.families {
+                    state.owned[*anchor] = true;
+                }
+            }
+            Self::Loss(percent) => {
+                for (_, state) in &mut world.families {
+                    state.loss_percent = *percent;
+                }
+            }
+            Self::Latency(latency) => {
+                for (_, state) in &mut world.families {
+                    state.latency_ms = *latency;
+                }
+            }
+            Self::RouterDead => {
+                world.gateway = GatewayState::Silent;
+                world.underlay = false;
+                lines(world, None, Anchors::Silent);
+            }
+            Self::NameServer(server, state) => world.servers[*server] = *state,
+            Self::NameServers(state) => world.servers.fill(*state),
+            Self::Stub(state) => world.stub = *state,
+            Self::LoginPage(line) => {
+                world.portal = PortalState::Intercepted;
+                lines(world, None, *line);
+            }
+            Self::RouterPage(line) => {
+                world.portal = PortalState::FromRouter;
+                lines(world, None, *line);
+            }
+            Self::Box(line) => {
+                world.servers.fill(DnsState::AnsweredNearby);
+                lines(world, None, *line);
+            }
+            Self::OwnPath(anchor) => {
+                for (_, state) in &mut world.families {
+                    state.own_path[*anchor] = true;
+                }
+            }
+            Self::TunnelDead => {
+                world.underlay = true;
+                lines(world, None, Anchors::Silent);
+            }
+            Self::Endpoint(outcome) => world.endpoint = *outcome,
+            Self::LocalFailure(failure) => world.local_failure = Some(*failure),
+            Self::Clock => {
+                if world.heartbeat_proves && world.heartbeat == Heartbeat::AsTheLineIs {
+                    world.endpoint = BeatOutcome::Failed(FailureKind::TlsNotYetValid);
+                }
+            }
+            Self::OtherNetwork => world.network = 1,
+            Self::Gap(_) | Self::Grace(_) | Self::NoIpv6Anchors | Self::ClockStep(_) => {}
+        }
+    }
+}
+
+impl fmt::Display for Sketch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "seed {}, {:?}", self.seed, self.setup)?;
+        for Fault { from, to, what } in &self.faults {
+            writeln!(formatter, "  {:>9.3} s to {:>9.3} s: {what:?}", s(*from), s(*to))?;
+        }
+        write!(formatter, "  ends at {:.3} s", s(self.lasts_ms))
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "it is for people")]
+fn s(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1_000.0
+}

@@ -1,0 +1,321 @@
+//! How the network changes, and how a question ends that is asked at some time. Times are
+//! milliseconds of the story.
+
+use fastrand::Rng;
+use ispmon_agent::{
+    heartbeat::{FailureKind, Way},
+    outage::BeatOutcome,
+    probe::{AnchorEnd, Dns, Family, Gateway, Portal},
+};
+
+use crate::world::{Anchors, DnsState, GatewayState, Heartbeat, PortalState, StubState, World};
+
+/// How long a connect may take, and how long a proof, from the start of its connect.
+const CONNECT_MS: u64 = 2_500;
+const PROOF_MS: u64 = 4_000;
+/// When the kernel sends the first packet of a connection again, and when one that follows.
+const TRIES_MS: [u64; 2] = [0, 1_000];
+const LATER_TRIES_MS: [u64; 5] = [0, 200, 600, 1_400, 3_000];
+/// How long the system's resolver waits for one name server, and how often it asks all of them.
+const LOOKUP_MS: u64 = 5_000;
+const LOOKUP_ATTEMPTS: usize = 2;
+const DIRECT_MS: u64 = 2_000;
+const GATEWAY_MS: u64 = 1_500;
+const PORTAL_MS: u64 = 3_000;
+/// What a heartbeat takes that is answered, that is turned away, and that is not answered.
+const BEAT_MS: u64 = 150;
+const BEAT_REFUSED_MS: u64 = 50;
+const BEAT_LIMIT_MS: u64 = 10_000;
+
+/// The states of the world, each with the time from which it holds; the first from 0 on.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline(pub(crate) Vec<(u64, World)>);
+
+impl Timeline {
+    pub(crate) fn at(&self, at: u64) -> &World {
+        let later = self.0.partition_point(|(from, _)| *from <= at);
+        &self.0[later.saturating_sub(1)].1
+    }
+
+    /// How a connect to an anchor ends that is sent at `sent`, and after how long.
+    pub(crate) fn connect(
+        &self,
+        family: Family,
+        anchor: usize,
+        sent: u64,
+        random: &mut Rng,
+    ) -> (AnchorEnd, u64) {
+        for waited in TRIES_MS {
+            let world = self.at(sent + waited);
+            if let Some(failure) = world.local_failure {
+                return (AnchorEnd::NotAsked(failure), waited);
+            }
+            let family = &world.families[family];
+            if family.link == crate::world::LinkState::Prohibited {
+                return (AnchorEnd::Forbidden, waited);
+            }
+            if !family.can_send() && !family.own_path[anchor] {
+                return (AnchorEnd::Unreachable, waited);
+            }
+            let end = match family.anchor(anchor) {
+                Anchors::OnLink => return (AnchorEnd::OnLink, waited),
+                Anchors::Forbidden => return (AnchorEnd::Forbidden, waited),
+                Anchors::Silent => continue,
+                _ if is_lost(family.loss_percent, random) => continue,
+                Anchors::Refuse => AnchorEnd::Refused,
+                Anchors::Unreachable => AnchorEnd::Unreachable,
+                Anchors::Answer
+                | Anchors::Impostor
+                | Anchors::ImpostorHangs
+                | Anchors::SmallOnly => AnchorEnd::Contact,
+            };
+            let took = waited + family.latency_ms;
+            if took < CONNECT_MS {
+                return (end, took);
+            }
+        }
+        (AnchorEnd::TimedOut, CONNECT_MS)
+    }
+
+    /// The same with TLS, where the anchor is asked for it.
+    pub(crate) fn prove(
+        &self,
+        family: Family,
+        anchor: usize,
+        sent: u64,
+        random: &mut Rng,
+    ) -> (AnchorEnd, u64) {
+        let (end, connected) = self.connect(family, anchor, sent, random);
+        if end != AnchorEnd::Contact || !self.at(sent).families[family].tls[anchor] {
+            return (end, connected);
+        }
+        for waited in LATER_TRIES_MS {
+            let at = connected + waited;
+            if at >= PROOF_MS {
+                break;
+            }
+            let family = &self.at(sent + at).families[family];
+            let end = match family.anchor(anchor) {
+                _ if !family.can_send() && !family.own_path[anchor] => continue,
+                Anchors::Answer => AnchorEnd::Proved,
+                Anchors::Impostor | Anchors::Refuse => AnchorEnd::Unproved,
+                _ => continue,
+            };
+            let took = at + family.latency_ms;
+            if !is_lost(family.loss_percent, random) && took < PROOF_MS {
+                return (end, took);
+            }
+        }
+        (AnchorEnd::Unproved, PROOF_MS)
+    }
+
+    /// How a look-up by the system's resolver ends, and after how long.
+    pub(crate) fn look_up(&self, sent: u64, random: &mut Rng) -> (Dns, u64) {
+        match self.at(sent).stub {
+            StubState::Alive => {}
+            StubState::Silent => return (Dns::Silent, LOOKUP_MS * LOOKUP_ATTEMPTS as u64),
+            StubState::Failed => return (Dns::Failed, 5),
+        }
+        let (mut waited, mut failed) = (1, false);
+        for _ in 0..LOOKUP_ATTEMPTS {
+            for server in 0..self.at(sent).servers.len() {
+                let (answer, took) = self.ask_server(server, sent + waited, LOOKUP_MS, random);
+                waited += took;
+                match answer {
+                    // A server that lies gives an address to the system as well.
+                    Dns::Answered | Dns::Lied => return (Dns::Answered, waited),
+                    Dns::Failed => failed = true,
+                    Dns::Silent | Dns::NotAsked => {}
+                }
+            }
+        }
+        (if failed { Dns::Failed } else { Dns::Silent }, waited)
+    }
+
+    /// How a query to every name server ends, each after how long.
+    pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(Dns, u64)> {
+        let servers = 0..self.at(sent).servers.len();
+        servers.map(|server| self.ask_server(server, sent, DIRECT_MS, random)).collect()
+    }
+
+    fn ask_server(&self, server: usize, sent: u64, limit: u64, random: &mut Rng) -> (Dns, u64) {
+        let world = self.at(sent);
+        let nearby = world.servers[server] == DnsState::AnsweredNearby;
+        if world.local_failure.is_some() || !nearby && (!world.is_online() || lossy(world, random))
+        {
+            return (Dns::Silent, limit);
+        }
+        match world.servers[server] {
+            DnsState::Answered | DnsState::AnsweredNearby => (Dns::Answered, 20),
+            DnsState::Lied => (Dns::Lied, 20),
+            DnsState::Failed => (Dns::Failed, 20),
+            DnsState::Silent => (Dns::Silent, limit),
+        }
+    }
+
+    /// How a request for the portal page ends, and after how long.
+    pub(crate) fn portal(&self, sent: u64, random: &mut Rng) -> (Portal, u64) {
+        let world = self.at(sent);
+        let has_names = world
+            .servers
+            .iter()
+            .any(|server| matches!(server, DnsState::Answered | DnsState::AnsweredNearby))
+            && world.stub == StubState::Alive;
+        let can_send = Family::BOTH.into_iter().any(|family| world.families[family].can_send());
+        match world.portal {
+            PortalState::Intercepted | PortalState::FromRouter if can_send => {
+                (Portal::Intercepted, 30)
+            }
+            PortalState::Genuine
+                if has_names && world.is_online() && !lossy(world, random) && can_send =>
+            {
+                (Portal::Genuine, 30)
+            }
+            _ => (Portal::NoAnswer, PORTAL_MS),
+        }
+    }
+
+    /// What the router answers to a question at `sent`, and after how long.
+    pub(crate) fn gateway(&self, family: Family, sent: u64) -> (Gateway, u64) {
+        let world = self.at(sent);
+        if !world.families[family].can_send()
+            || world.families[family].tunnel
+            || world.local_failure.is_some()
+        {
+            return (Gateway::NotAsked, 0);
+        }
+        match world.gateway {
+            GatewayState::Alive => (Gateway::Alive, 3),
+            GatewayState::NotAsked => (Gateway::NotAsked, 0),
+            GatewayState::Silent => (Gateway::Silent, GATEWAY_MS),
+            GatewayState::Gone => (Gateway::Gone, GATEWAY_MS),
+        }
+    }
+
+    /// How a heartbeat ends that starts at `sent`, what it proves, and after how long.
+    pub(crate) fn heartbeat(&self, sent: u64, random: &mut Rng) -> (BeatOutcome, Option<Way>, u64) {
+        let world = self.at(sent);
+        if world.local_failure.is_some() {
+            return fails(FailureKind::ConnectFailed);
+        }
+        let (outcome, way, took) = match world.heartbeat {
+            Heartbeat::AsTheLineIs => return self.heartbeat_by_the_line(sent, random),
+            Heartbeat::Delivered => (BeatOutcome::Delivered, way_of(world), BEAT_MS),
+            Heartbeat::DeliveredByUnknownFamily => (BeatOutcome::Delivered, Way::Unknown, BEAT_MS),
+            Heartbeat::DeliveredNearby => (BeatOutcome::Delivered, Way::Nearby, BEAT_MS),
+            Heartbeat::Status(status) => (BeatOutcome::Refused(status), way_of(world), BEAT_MS),
+            Heartbeat::Fails(kind) => return fails(kind),
+        };
+        (outcome, world.heartbeat_proves.then_some(way), took)
+    }
+
+    fn heartbeat_by_the_line(
+        &self,
+        sent: u64,
+        random: &mut Rng,
+    ) -> (BeatOutcome, Option<Way>, u64) {
+        let world = self.at(sent);
+        if world.proxied {
+            return self.heartbeat_by_proxy(sent);
+        }
+        if !Family::BOTH.into_iter().any(|family| world.families[family].can_send()) {
+            return fails(FailureKind::NetworkUnreachable);
+        }
+        if matches!(world.portal, PortalState::Intercepted | PortalState::FromRouter) {
+            // A login page answers whatever it is asked.
+            return if world.heartbeat_proves {
+                fails(FailureKind::TlsWrongName)
+            } else {
+                (BeatOutcome::Delivered, None, BEAT_MS)
+            };
+        }
+        let (names, took) = self.look_up(sent, random);
+        if took > BEAT_LIMIT_MS || names == Dns::Silent {
+            return fails(FailureKind::ResolveTimeout);
+        }
+        if names == Dns::Failed {
+            return fails(FailureKind::ResolveFailed);
+        }
+        if world.servers.first() == Some(&DnsState::Lied) {
+            return fails(FailureKind::TlsWrongName);
+        }
+        let at = sent + took;
+        let world = self.at(at);
+        let mut kind = FailureKind::ConnectTimeout;
+        // Both families are tried, IPv6 a moment earlier; the first that connects is used.
+        for family in Family::BOTH.into_iter().rev() {
+            let state = &world.families[family];
+            if !state.can_send() {
+                continue;
+            }
+            match state.line {
+                // Packets that are lost are sent again in time.
+                Anchors::Answer if state.loss_percent < 95 => {
+                    let proof = world.heartbeat_proves.then_some(Way::Internet(family));
+                    let took = took + BEAT_MS + state.latency_ms;
+                    return answered(world, proof, took);
+                }
+                Anchors::SmallOnly | Anchors::ImpostorHangs => {
+                    return fails(FailureKind::TlsTimeout);
+                }
+                Anchors::Impostor if world.heartbeat_proves => {
+                    return fails(FailureKind::TlsHandshake);
+                }
+                Anchors::Impostor => return fails(FailureKind::ConnectionClosed),
+                Anchors::Refuse => kind = FailureKind::ConnectRefused,
+                Anchors::Unreachable => kind = FailureKind::HostUnreachable,
+                Anchors::Forbidden => kind = FailureKind::ConnectForbidden,
+                Anchors::Answer | Anchors::Silent | Anchors::OnLink => {}
+            }
+        }
+        fails(kind)
+    }
+}
+
+impl Timeline {
+    /// A proxy in the own network has names and a way of its own.
+    fn heartbeat_by_proxy(&self, sent: u64) -> (BeatOutcome, Option<Way>, u64) {
+        let world = self.at(sent);
+        let mut kind = FailureKind::NetworkUnreachable;
+        for family in Family::BOTH {
+            let state = &world.families[family];
+            if state.can_send() {
+                if state.line == Anchors::Answer {
+                    let proof = world.heartbeat_proves.then_some(Way::Unknown);
+                    return answered(world, proof, BEAT_MS);
+                }
+                kind = FailureKind::ProxyRefused;
+            }
+        }
+        fails(kind)
+    }
+}
+
+/// How the endpoint answers a heartbeat that reached it.
+fn answered(world: &World, proof: Option<Way>, took: u64) -> (BeatOutcome, Option<Way>, u64) {
+    match world.endpoint {
+        BeatOutcome::Failed(kind) => fails(kind),
+        outcome => (outcome, proof, took),
+    }
+}
+
+fn fails(kind: FailureKind) -> (BeatOutcome, Option<Way>, u64) {
+    let took = if kind.as_str().ends_with("timeout") { BEAT_LIMIT_MS } else { BEAT_REFUSED_MS };
+    (BeatOutcome::Failed(kind), None, took)
+}
+
+/// The first family that has a way to send.
+fn way_of(world: &World) -> Way {
+    let family = Family::BOTH.into_iter().find(|family| world.families[*family].can_send());
+    family.map_or(Way::Unknown, Way::Internet)
+}
+
+fn is_lost(percent: u8, random: &mut Rng) -> bool {
+    percent > 0 && random.u8(0..100) < percent
+}
+
+/// Whether one packet by the first family that works is lost.
+fn lossy(world: &World, random: &mut Rng) -> bool {
+    let family = Family::BOTH.into_iter().find(|family| world.works(*family));
+    is_lost(family.map_or(0, |family| world.families[family].loss_percent), random)
+}
