@@ -110,9 +110,9 @@ impl Maker {
         from: Timestamp,
         causes: &[(Cause, u64)],
     ) -> IncidentId {
-        let parts: Vec<_> =
+        let spans: Vec<_> =
             causes.iter().map(|(cause, seconds)| (scope, *cause, *seconds)).collect();
-        self.incident_of_parts(scope, cause, party, from, &parts)
+        self.incident_of_parts(scope, cause, party, from, &spans)
     }
 
     /// An incident of segments in turn, each with its scope, its cause and its seconds.
@@ -122,12 +122,12 @@ impl Maker {
         cause: Cause,
         party: Option<Party>,
         from: Timestamp,
-        parts: &[(Scope, Cause, u64)],
+        spans: &[(Scope, Cause, u64)],
     ) -> IncidentId {
         let id = self.id(from);
         let mut segments = Vec::new();
         let mut at = from;
-        for (scope, cause, seconds) in parts {
+        for (scope, cause, seconds) in spans {
             let (from, to) = (at, at + Duration::from_secs(*seconds));
             let (scope, cause) = (*scope, *cause);
             segments.push(Segment { scope, cause, from: self.at(from), to: self.at(to) });
@@ -140,12 +140,12 @@ impl Maker {
         };
         let (downtime_ms, one_family_ms) =
             (down(Segment::is_downtime), down(Segment::is_one_family));
-        let failures = parts.split(|part| part.1 == Cause::Up).filter(|it| !it.is_empty());
+        let failures = spans.split(|part| part.1 == Cause::Up).filter(|it| !it.is_empty());
         let evidence = self.evidence(from);
         let opened = Incident {
             id,
-            scope: parts[0].0,
-            cause: parts[0].1,
+            scope: spans[0].0,
+            cause: spans[0].1,
             party,
             started: self.at(from),
             last_ok: Some(self.at(from - Duration::from_secs(5))),
