@@ -221,10 +221,9 @@ impl Collector {
                     self.gaps.push(gap);
                 }
             }
-            Entry::Network { .. } => {}
             Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
-            Entry::RecordsDropped { .. } => {}
+            Entry::Network { .. } | Entry::RecordsDropped { .. } => {}
             Entry::Unknown(unknown) => self.count(&unknown),
         }
     }
