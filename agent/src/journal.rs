@@ -53,15 +53,15 @@
 //! | `incident_opened` | `incident`, with `evidence` |
 //! | `incident_changed` | `incident` as it is now, without `evidence` |
 //! | `incident_closed` | `incident`, whole |
-//! | `gap` | `gap`: `id` (UUID), `cause` (`suspended`, `paused`, `stopped`, `crashed`, `power_lost`), `started` and `ended` (stamps), `uncertain_s` (integer, absent for 0) |
+//! | `gap` | `gap`: `id` (UUID), `cause` (`suspended`, `paused`, `stopped`, `crashed`, `power_lost`, `blind`), `started` and `ended` (stamps), `uncertain_s` (integer, absent for 0), `reason` (a word; of `blind` alone) |
 //! | `clock_stepped` | `by_ms` (integer), `source` (`system`, `heartbeat`) |
 //! | `hour` | `summary`: `from`, `to` (stamps), `observed_ms`, `rounds`, `rounds_failed`, `probes`, `lost`, `beats`, `beats_failed`, `blips` (integers), `rtt_ms` (`p50`, `p95`, `max`; absent when none was answered) |
 //! | `records_dropped` | `count` (integer), `since` (stamp): so many records were lost before this one |
 //!
 //! An incident has `id` (UUIDv7), `scope`, `cause`, `party` (absent when not known), `started`,
-//! `last_ok` and `ended` (stamps; the last two may be absent), `downtime_ms`, `failures` (integers),
-//! `segments` (`scope`, `cause`, `from`, `to`) and `evidence` (`probe`, `target`, `family`, `answer`,
-//! `ms`, `at`; may be absent). The words of `scope`, `cause`, `party` and `probe` are those of
+//! `last_ok` and `ended` (stamps; the last two may be absent), `downtime_ms`, `one_family_ms` (absent
+//! for 0), `failures` (integers), `segments` (`scope`, `cause`, `from`, `to`) and `evidence` (`probe`,
+//! `target`, `family`, `answer`, `ms`, `at`; may be absent). The words of `scope`, `cause`, `party` and `probe` are those of
 //! [`Scope`](crate::outage::Scope), [`Cause`](crate::outage::Cause), [`Party`](crate::outage::Party)
 //! and [`ProbeKind`](crate::outage::ProbeKind).
 //!

@@ -30,7 +30,9 @@ macro_rules! with_names {
             ispmon_ended
             ispmon_duration_s
             ispmon_downtime_s
+            ispmon_one_family_s
             ispmon_failures
+            ispmon_reason
             ispmon_durable
             ispmon_quiet_s
             ispmon_count
@@ -87,6 +89,8 @@ impl Fields {
         self.set_known("ispmon_party", incident.party);
         self.set("ispmon_started", incident.started.wall);
         self.set("ispmon_downtime_s", incident.downtime().as_secs());
+        let one_family = incident.one_family_downtime().as_secs();
+        self.set_known("ispmon_one_family_s", Some(one_family).filter(|seconds| *seconds > 0));
         self.set("ispmon_failures", incident.failures);
         if let Some(ended) = incident.ended {
             self.set("ispmon_ended", ended.wall);
@@ -100,6 +104,7 @@ impl Fields {
         self.set("ispmon_started", gap.started.wall);
         self.set("ispmon_ended", gap.ended.wall);
         self.set("ispmon_duration_s", duration(&gap.started, &gap.ended).as_secs());
+        self.set_known("ispmon_reason", gap.reason.as_deref());
     }
 }
 
@@ -202,7 +207,7 @@ mod tests {
             // The clock was set in between, which no duration shows.
             ended: Some(stamp(BootId::UNKNOWN, 1_213_000, "2027-01-01T05:30:10Z")),
             downtime_ms: 1_203_000,
-            one_family_ms: 0,
+            one_family_ms: 720_400,
             failures: 1,
             segments: Vec::new(),
             evidence: Vec::new(),
@@ -216,6 +221,7 @@ mod tests {
         ispmon_party=provider
         ispmon_started=2027-01-01T02:10:07Z
         ispmon_downtime_s=1203
+        ispmon_one_family_s=720
         ispmon_failures=1
         ispmon_ended=2027-01-01T05:30:10Z
         ispmon_duration_s=1203
@@ -228,20 +234,21 @@ mod tests {
         let other = "7e6b4b8c-6f0e-4f5e-9d1e-0c6f1c1f2a3b".parse().expect("an id");
         let gap = Gap {
             id: IncidentId(Uuid::from_u128(7)),
-            cause: GapCause::PowerLost,
+            cause: GapCause::Blind,
             started: stamp(BootId::UNKNOWN, 9_000_000, "2027-01-01T02:00:00Z"),
             ended: stamp(other, 20_000, "2027-01-01T02:30:00Z"),
             uncertain_s: 60,
-            reason: None,
+            reason: Some("no_descriptors".to_owned()),
         };
         insta::assert_snapshot!(shown(&Transition::Watched(gap)), @"
         message_id=2bf13f3c68174023a66bf0ce2ec73e98
         ispmon_event=gap
         ispmon_id=00000000-0000-0000-0000-000000000007
-        ispmon_cause=power_lost
+        ispmon_cause=blind
         ispmon_started=2027-01-01T02:00:00Z
         ispmon_ended=2027-01-01T02:30:00Z
         ispmon_duration_s=1800
+        ispmon_reason=no_descriptors
         ispmon_durable=true
         ");
     }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{History, Interval, PastIncident, Ratio};
-use crate::outage::{Cause, Party, Scope};
+use super::{Failure, History, Interval, PastIncident, Ratio};
+use crate::{
+    outage::{Cause, Party, Scope},
+    probe::Family,
+};
 
 /// Failures added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,22 +109,27 @@ impl Account {
             _ => {}
         }
         for failure in history.failures(incident) {
-            let inside: Vec<_> =
-                failure.times.iter().map(|time| time.within(&self.period)).collect();
-            let downtime = Interval::total(&inside);
+            let downtime = self.inside(&failure);
             if downtime.is_zero() {
                 continue;
             }
-            let over = failure.over;
-            match incident.recorded.scope {
-                Scope::Ipv4 => self.ipv4.add(downtime, over),
-                Scope::Ipv6 => self.ipv6.add(downtime, over),
-                _ => {
-                    self.party_mut(failure.party).add(downtime, over);
-                    self.total.add(downtime, over);
+            self.party_mut(failure.party).add(downtime, failure.over);
+            self.total.add(downtime, failure.over);
+        }
+        for family in Family::BOTH {
+            for failure in history.family_failures(incident, family) {
+                let downtime = self.inside(&failure);
+                if !downtime.is_zero() {
+                    self.family_mut(family).add(downtime, failure.over);
                 }
             }
         }
+    }
+
+    /// How much of a failure lies in this time.
+    fn inside(&self, failure: &Failure) -> Duration {
+        let inside: Vec<_> = failure.times.iter().map(|time| time.within(&self.period)).collect();
+        Interval::total(&inside)
     }
 
     fn party_mut(&mut self, party: Party) -> &mut Figures {
@@ -129,6 +137,21 @@ impl Account {
             Party::Provider => &mut self.provider,
             Party::Yours => &mut self.yours,
             Party::Other => &mut self.other,
+        }
+    }
+
+    fn family_mut(&mut self, family: Family) -> &mut Figures {
+        match family {
+            Family::Ipv4 => &mut self.ipv4,
+            Family::Ipv6 => &mut self.ipv6,
+        }
+    }
+
+    /// The times at which this family alone was down.
+    pub fn family(&self, family: Family) -> &Figures {
+        match family {
+            Family::Ipv4 => &self.ipv4,
+            Family::Ipv6 => &self.ipv6,
         }
     }
 

@@ -13,11 +13,16 @@ use crate::{
     },
     outage::{Gap, GapCause, Incident, IncidentId},
     printable::printable,
+    probe::{Family, PerFamily},
 };
 
 /// For how long a record may end before `now` although the agent runs: it notes each minute that it
 /// is alive.
 const ALIVE_FOR: Duration = Duration::from_secs(150);
+
+/// The shortest time between two runs that counts as a gap although no record names it so: a new
+/// start takes as long.
+const SHORTEST_UNNAMED: Duration = Duration::from_secs(1);
 
 /// How many gaps a copied line may lie behind the one that it is a copy of.
 const COPIES: usize = 256;
@@ -32,7 +37,7 @@ pub struct Head {
 }
 
 /// A time that nobody watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwatched {
     /// Its id; `None` for a time that no record names as a gap, but that lies between two records.
     pub id: Option<IncidentId>,
@@ -42,8 +47,17 @@ pub struct Unwatched {
     pub time: Interval,
     /// How far its start may be off, in seconds.
     pub uncertain_s: u32,
+    /// What kept a running agent from asking, where the record says so.
+    pub reason: Option<String>,
     /// Whether it goes on: the agent does not run.
     pub open: bool,
+}
+
+impl Unwatched {
+    /// A time that no record names as a gap.
+    fn unnamed(cause: Option<GapCause>, time: Interval) -> Self {
+        Self { id: None, cause, time, uncertain_s: 0, reason: None, open: false }
+    }
 }
 
 /// The past as the record tells it, all times corrected.
@@ -104,9 +118,19 @@ impl History {
         incident.failures(&self.unwatched)
     }
 
+    /// The times in an incident in which this family alone was down.
+    pub fn family_failures(&self, incident: &PastIncident, family: Family) -> Vec<Failure> {
+        incident.family_failures(family, &self.unwatched)
+    }
+
     /// How long the internet was down in an incident.
     pub fn downtime(&self, incident: &PastIncident) -> Duration {
         incident.downtime(&self.unwatched)
+    }
+
+    /// How long each family alone was down in an incident.
+    pub fn family_downtime(&self, incident: &PastIncident) -> PerFamily<Duration> {
+        PerFamily::from_fn(|family| incident.family_downtime(family, &self.unwatched))
     }
 }
 
@@ -131,7 +155,17 @@ pub struct Collector {
     /// Since when it is paused, which a stop and a start in between do not end.
     paused: Option<Stamp>,
     /// From the end of a run to the start after it: gaps, should no record name them so.
-    between_runs: Vec<(Option<GapCause>, Stamp, Stamp)>,
+    between_runs: Vec<BetweenRuns>,
+}
+
+/// A time between two runs of the agent.
+#[derive(Clone, Copy, Debug)]
+struct BetweenRuns {
+    /// Why nobody watched; `None` where the earlier run ended without saying so. Then all that is
+    /// known of its end is that it came after its last record.
+    cause: Option<GapCause>,
+    from: Stamp,
+    to: Stamp,
 }
 
 /// An incident in its newest form.
@@ -155,9 +189,12 @@ impl Collector {
             Entry::AgentStarted { device, .. } => {
                 self.begin(&device, before, record.at);
                 self.interrupted = self.records;
-                if let Some(since) = self.stopped.take() {
-                    self.between_runs.push((Some(GapCause::Stopped), since, record.at));
-                }
+                let (cause, from) = match (self.stopped.take(), before) {
+                    (Some(since), _) => (Some(GapCause::Stopped), since),
+                    (None, Some(before)) => (None, before),
+                    (None, None) => return,
+                };
+                self.between_runs.push(BetweenRuns { cause, from, to: record.at });
             }
             Entry::AgentStopped { .. } => {
                 self.stopped = Some(record.at);
@@ -171,8 +208,12 @@ impl Collector {
             | Entry::IncidentChanged { incident }
             | Entry::IncidentClosed { incident } => self.keep(record.seq, incident),
             Entry::Gap { gap } => {
-                self.stopped = None;
                 self.interrupted = self.records;
+                // A run that records something has begun.
+                if let Some(from) = self.stopped.take() {
+                    let cause = Some(GapCause::Stopped);
+                    self.between_runs.push(BetweenRuns { cause, from, to: record.at });
+                }
                 if gap.cause == GapCause::Paused {
                     self.paused = None;
                 }
@@ -181,10 +222,9 @@ impl Collector {
                     self.gaps.push(gap);
                 }
             }
-            Entry::Network { .. } => {}
             Entry::ClockStepped { .. } => self.clock_steps += 1,
             Entry::Hour { summary } => self.hours.push(summary),
-            Entry::RecordsDropped { .. } => {}
+            Entry::Network { .. } | Entry::RecordsDropped { .. } => {}
             Entry::Unknown(unknown) => self.count(&unknown),
         }
     }
@@ -199,8 +239,8 @@ impl Collector {
             }
             let paused = self.paused.take().map(|since| (Some(GapCause::Paused), since));
             let silent = before.filter(|_| self.stopped.is_none()).map(|since| (None, since));
-            if let Some((cause, since)) = paused.or(silent) {
-                self.between_runs.push((cause, since, at));
+            if let Some((cause, from)) = paused.or(silent) {
+                self.between_runs.push(BetweenRuns { cause, from, to: at });
             }
         }
         self.device = Some(device);
@@ -264,12 +304,7 @@ impl Collector {
         let known = alive.map_or(begin, |alive| self.walls.time(&alive));
         let known = known.max(self.walls.time(&last));
         let mut gaps: Vec<_> = self.gaps.iter().map(|gap| self.unwatched(gap)).collect();
-        for (cause, from, to) in &self.between_runs {
-            let time = Interval::new(self.walls.time(from), self.walls.time(to));
-            if !gaps.iter().any(|gap| gap.time.touches(&time)) {
-                gaps.push(Unwatched { id: None, cause: *cause, time, uncertain_s: 0, open: false });
-            }
-        }
+        gaps.extend(self.unnamed_gaps(&gaps));
         // The end of the record is not the end of time: since then nobody has watched.
         let silent = now > known.saturating_add(ALIVE_FOR).unwrap_or(known);
         let mut paused = self.paused.map(|since| (GapCause::Paused, since));
@@ -277,7 +312,7 @@ impl Collector {
             // A crash within a pause is a crash.
             let time = Interval::new(self.walls.time(&since), known);
             let cause = Some(cause);
-            gaps.push(Unwatched { id: None, cause, time, uncertain_s: 0, open: false });
+            gaps.push(Unwatched::unnamed(cause, time));
             paused = None;
         }
         let off = paused.or(self.stopped.map(|since| (GapCause::Stopped, since)));
@@ -285,7 +320,7 @@ impl Collector {
         let end = if off.is_some() || silent { known.max(now) } else { known };
         if let Some((cause, since)) = off.or_else(|| silent.then_some((None, known))) {
             let time = Interval::new(since, end);
-            gaps.push(Unwatched { id: None, cause, time, uncertain_s: 0, open: true });
+            gaps.push(Unwatched { open: true, ..Unwatched::unnamed(cause, time) });
         }
         gaps.sort_by_key(|gap| gap.time.from);
         let unwatched = Interval::union(gaps.iter().map(|gap| gap.time).collect());
@@ -295,7 +330,7 @@ impl Collector {
             .into_values()
             .map(|known| {
                 let runs_until = (known.read > self.interrupted).then_some(runs_until);
-                self.past(known.seq, known.incident, runs_until)
+                self.past(known.seq, known.incident, runs_until, &unwatched)
             })
             .collect();
         incidents.sort_by_key(|incident| (incident.time.from, incident.recorded.id));
@@ -327,18 +362,44 @@ impl Collector {
             cause: Some(gap.cause),
             time: self.between(&gap.started, &gap.ended),
             uncertain_s: gap.uncertain_s,
+            reason: gap.reason.clone(),
             open: false,
         }
     }
 
+    /// The times between two runs that no recorded gap covers. Where it is known when a run ended,
+    /// that is whatever remains of the time; else a gap that touches it tells of it.
+    fn unnamed_gaps(&self, named: &[Unwatched]) -> Vec<Unwatched> {
+        let known = Interval::union(named.iter().map(|gap| gap.time).collect());
+        let mut unnamed = Vec::new();
+        for BetweenRuns { cause, from, to } in &self.between_runs {
+            let time = self.between(from, to);
+            let rest = match cause {
+                Some(_) => time.without(&known),
+                None if known.iter().any(|gap| gap.touches(&time)) => Vec::new(),
+                None => vec![time],
+            };
+            let rest = rest.into_iter().filter(|time| time.duration() >= SHORTEST_UNNAMED);
+            unnamed.extend(rest.map(|time| Unwatched::unnamed(*cause, time)));
+        }
+        unnamed
+    }
+
     /// An incident in corrected times. An open one reaches to the last evidence for it: its last
     /// segment, or where that goes on, the last moment at which the agent is known to have run.
-    fn past(&self, seq: u64, recorded: Incident, runs_until: Option<Stamp>) -> PastIncident {
+    fn past(
+        &self,
+        seq: u64,
+        recorded: Incident,
+        runs_until: Option<Stamp>,
+        unwatched: &[Interval],
+    ) -> PastIncident {
         let from = self.walls.time(&recorded.started);
         let mut phases: Vec<_> = recorded
             .segments
             .iter()
             .map(|segment| Phase {
+                scope: segment.scope,
                 cause: segment.cause,
                 time: self.between(&segment.from, &segment.to),
             })
@@ -352,7 +413,7 @@ impl Collector {
         let to = recorded.ended.as_ref().map_or(last_seen, |ended| self.walls.time(ended));
         PastIncident {
             time: Interval::new(from, to),
-            merged: spread(&recorded, &phases, from),
+            merged: spread(&recorded, &phases, from, unwatched),
             phases,
             clock_certain: self.walls.is_certain(recorded.started.boot),
             last_ok: recorded.last_ok.as_ref().map(|stamp| self.walls.time(stamp)),

@@ -5,7 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Interval;
-use crate::outage::{Cause, Incident, Party};
+use crate::{
+    outage::{Cause, Incident, Party, Scope},
+    probe::Family,
+};
 
 /// An incident in its newest form, in corrected times.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,9 +19,10 @@ pub struct PastIncident {
     pub time: Interval,
     /// Its segments.
     pub phases: Vec<Phase>,
-    /// Downtime that the record holds as a sum and a number only, because it merges the earliest of
-    /// many segments: spread evenly over the time that they took.
-    pub merged: Vec<Interval>,
+    /// What the record holds as a sum and a number only, because it merges the earliest of many
+    /// segments: the downtime, and the time of one family, spread evenly over the time that the
+    /// segments took. None overlaps another, and none lies in a time that nobody watched.
+    pub merged: Vec<Phase>,
     /// Whether the wall clock of its boot was ever right.
     pub clock_certain: bool,
     /// The last good answer before it, when there was one.
@@ -29,28 +33,37 @@ pub struct PastIncident {
     pub seq: u64,
 }
 
-/// A part of an incident that had one cause.
+/// A part of an incident that had one scope and one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Phase {
+    /// What it concerned.
+    pub scope: Scope,
     /// What failed.
     pub cause: Cause,
     /// From when to when.
     pub time: Interval,
 }
 
-/// A time without internet that counts as one, and whose it was.
+impl Phase {
+    /// Whether this scope, and no wider one, was down in it.
+    pub fn is_down(&self, scope: Scope) -> bool {
+        self.scope == scope && self.cause.is_downtime()
+    }
+}
+
+/// A time without internet, or without one address family, that counts as one, and whose it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Whose part failed.
     pub party: Party,
-    /// When the internet was down; gaps that nobody watched are cut out.
+    /// When it was down; gaps that nobody watched are cut out.
     pub times: Vec<Interval>,
     /// Whether it is over.
     pub over: bool,
 }
 
 impl Failure {
-    /// How long the internet was down in it.
+    /// How long it was down.
     pub fn downtime(&self) -> Duration {
         Interval::total(&self.times)
     }
@@ -62,22 +75,25 @@ impl PastIncident {
         self.recorded.ended.is_none()
     }
 
-    /// How long the internet was down in it: its segments of a cause that is downtime, without the
-    /// times that nobody watched.
+    /// How long the internet was down in it: its segments of that scope and of a cause that is
+    /// downtime, without the times that nobody watched.
     pub fn downtime(&self, unwatched: &[Interval]) -> Duration {
-        let down = self.phases.iter().filter(|phase| phase.cause.is_downtime());
-        let down = down.map(|phase| &phase.time).chain(&self.merged);
-        down.map(|time| Interval::total(&time.without(unwatched))).sum()
+        self.down(Scope::Internet, unwatched)
     }
 
-    /// What failed in merged segments, as far as the rest tells: the cause that lasted longest there.
-    pub fn merged_cause(&self) -> Cause {
-        let all: Vec<_> = self.phases.iter().filter(|phase| phase.cause.is_downtime()).collect();
-        longest_cause(&all).unwrap_or(Cause::Isp)
+    /// How long this family alone was down in it, while the other one worked. Not part of
+    /// [`downtime`](Self::downtime).
+    pub fn family_downtime(&self, family: Family, unwatched: &[Interval]) -> Duration {
+        self.down(family.into(), unwatched)
+    }
+
+    fn down(&self, scope: Scope, unwatched: &[Interval]) -> Duration {
+        let down = self.phases.iter().chain(&self.merged).filter(|phase| phase.is_down(scope));
+        down.map(|phase| Interval::total(&phase.time.without(unwatched))).sum()
     }
 
     /// Whether it can have downtime at all: heartbeats that do not arrive and a line that is merely
-    /// bad are no outage of the internet.
+    /// bad are no outage.
     pub fn is_outage(&self) -> bool {
         self.recorded.scope.is_line()
             && (self.recorded.cause == Cause::Unstable || self.recorded.cause.is_downtime())
@@ -89,28 +105,36 @@ impl PastIncident {
     /// many as it had times between good ones, and each counts for the party of what lasted longest
     /// in it: a router that fails now and then on an unstable line is not the provider's fault.
     pub fn failures(&self, unwatched: &[Interval]) -> Vec<Failure> {
+        self.failures_of(Scope::Internet, unwatched)
+    }
+
+    /// The times in it in which this family alone was down, counted in the same way.
+    pub fn family_failures(&self, family: Family, unwatched: &[Interval]) -> Vec<Failure> {
+        self.failures_of(family.into(), unwatched)
+    }
+
+    fn failures_of(&self, scope: Scope, unwatched: &[Interval]) -> Vec<Failure> {
         if !self.is_outage() {
             return Vec::new();
         }
         let unstable = self.recorded.cause == Cause::Unstable;
-        let runs = self
-            .phases
-            .split(|phase| unstable && !phase.cause.is_downtime())
-            .filter_map(|run| self.failure(run, unstable, unwatched));
-        let merged = self.merged.iter().map(|time| time.without(unwatched));
-        let mut failures: Vec<Failure>;
+        let merged = self.merged.iter().filter(|phase| phase.is_down(scope));
+        let merged: Vec<_> = merged.map(|phase| phase.time.without(unwatched)).collect();
+        let mut failures = Vec::new();
         if unstable {
             let party = self.recorded.party.unwrap_or(Party::Provider);
-            let merged = merged.map(|times| Failure { party, times, over: true });
-            failures = merged.chain(runs).collect();
-        } else {
-            failures = runs.collect();
-            if let Some(only) = failures.first_mut() {
-                only.times.extend(merged.flatten());
-            }
+            failures.extend(merged.into_iter().map(|times| Failure { party, times, over: true }));
+            let runs = self.phases.split(|phase| !phase.cause.is_downtime());
+            failures.extend(runs.filter_map(|run| self.failure(scope, run, unwatched)));
+        } else if let Some(mut only) = self.failure(scope, &self.phases, unwatched) {
+            only.times.extend(merged.into_iter().flatten());
+            failures.push(only);
+        } else if !merged.is_empty() {
+            let party = self.recorded.party.unwrap_or(Party::Provider);
+            failures.push(Failure { party, times: merged.concat(), over: true });
         }
         if self.is_open()
-            && self.phases.last().is_some_and(|last| last.cause.is_downtime())
+            && self.phases.last().is_some_and(|last| last.is_down(scope))
             && let Some(last) = failures.last_mut()
         {
             last.over = false;
@@ -118,36 +142,44 @@ impl PastIncident {
         failures
     }
 
-    fn failure(&self, run: &[Phase], unstable: bool, unwatched: &[Interval]) -> Option<Failure> {
-        let down: Vec<_> = run.iter().filter(|phase| phase.cause.is_downtime()).collect();
-        let cause = if unstable { longest_cause(&down)? } else { self.recorded.cause };
+    /// What was down in these phases, as one; `None` where that was nothing.
+    fn failure(&self, scope: Scope, run: &[Phase], unwatched: &[Interval]) -> Option<Failure> {
+        let down: Vec<_> = run.iter().filter(|phase| phase.is_down(scope)).collect();
+        let longest = longest_cause(&down)?;
+        let unstable = self.recorded.cause == Cause::Unstable;
         let own = if unstable { None } else { self.recorded.party };
-        let party = own.or_else(|| cause.party(self.name_servers()))?;
+        let party = own.or_else(|| longest.party(self.name_servers()))?;
         let times = down.iter().flat_map(|phase| phase.time.without(unwatched)).collect();
         Some(Failure { party, times, over: true })
     }
 
-    /// Whose the name servers were. An unstable line says it only where DNS is what lasted longest in it;
-    /// elsewhere nobody is blamed for them but the user.
-    fn name_servers(&self) -> Party {
-        let all: Vec<_> = self.phases.iter().filter(|phase| phase.cause.is_downtime()).collect();
-        let is_known = longest_cause(&all) == Some(Cause::Dns);
-        self.recorded.party.filter(|_| is_known).unwrap_or(Party::Other)
+    /// The party that runs the name servers in use, as far as the record tells: it says so only where
+    /// DNS is what lasted longest. Elsewhere the provider gets the benefit of the doubt.
+    pub fn name_servers(&self) -> Party {
+        let headline = self.phases.iter().filter(|phase| phase.is_down(self.recorded.scope));
+        let named = longest_cause(&headline.collect::<Vec<_>>()) == Some(Cause::Dns);
+        self.recorded.party.filter(|_| named).unwrap_or(Party::Other)
     }
 }
 
-/// The downtime of merged segments, evenly spread: each room gets as much of it, in as many pieces, as
-/// its length is of all rooms.
-pub(super) fn spread(recorded: &Incident, phases: &[Phase], from: Timestamp) -> Vec<Interval> {
-    let hidden = recorded.merged_downtime();
+/// The downtime and the time of one family of merged segments, evenly spread: each room gets as much
+/// of them, in as many pieces, as its length is of all rooms. What nobody watched is no room.
+pub(super) fn spread(
+    recorded: &Incident,
+    phases: &[Phase],
+    from: Timestamp,
+    unwatched: &[Interval],
+) -> Vec<Phase> {
+    let hidden = [recorded.merged_downtime(), recorded.merged_one_family()];
     let merged = phases.iter().filter(|phase| phase.cause == Cause::Unstable);
     let mut rooms: Vec<Interval> = merged.map(|phase| phase.time).collect();
     if rooms.is_empty() {
         // Where nothing could be merged, the earliest segment was dropped.
         rooms.extend(phases.first().map(|first| Interval::new(from, first.time.from)));
     }
+    let rooms: Vec<_> = rooms.iter().flat_map(|room| room.without(unwatched)).collect();
     let whole = Interval::total(&rooms);
-    if hidden.is_zero() || whole.is_zero() {
+    if whole.is_zero() || hidden.iter().all(Duration::is_zero) {
         return Vec::new();
     }
     let runs = phases.split(|phase| !phase.cause.is_downtime()).filter(|run| !run.is_empty());
@@ -155,18 +187,48 @@ pub(super) fn spread(recorded: &Incident, phases: &[Phase], from: Timestamp) -> 
         Cause::Unstable => recorded.failures.saturating_sub(runs.count() as u32).max(1),
         _ => 1,
     };
+    let kinds = [(Scope::Internet, hidden[0]), (family_of_merged(recorded, phases), hidden[1])];
     let mut spread = Vec::new();
     for room in rooms {
         let share = room.duration().as_secs_f64() / whole.as_secs_f64();
         let pieces = ((f64::from(failures) * share).round() as u32).max(1);
         let step = room.duration() / pieces;
-        let length = (hidden.mul_f64(share) / pieces).min(step);
-        spread.extend((0..pieces).map(|piece| {
-            let from = room.from + step * piece;
-            Interval::new(from, from + length)
-        }));
+        for piece in 0..pieces {
+            let (mut from, end) = (room.from + step * piece, room.from + step * (piece + 1));
+            for (scope, hidden) in kinds {
+                let length = hidden.mul_f64(share) / pieces;
+                let time = Interval::new(from, from + length).within(&Interval::new(from, end));
+                from = time.to;
+                if !time.is_empty() {
+                    spread.push(Phase { scope, cause: merged_cause(phases, scope), time });
+                }
+            }
+        }
     }
     spread
+}
+
+/// Which family was down alone in merged segments, as far as the rest tells.
+fn family_of_merged(recorded: &Incident, phases: &[Phase]) -> Scope {
+    let total = |family: Family| {
+        let down = phases.iter().filter(|phase| phase.is_down(family.into()));
+        down.map(|phase| phase.time.duration()).sum::<Duration>()
+    };
+    match recorded.scope {
+        Scope::Ipv4 | Scope::Ipv6 => recorded.scope,
+        _ if total(Family::Ipv4) > total(Family::Ipv6) => Scope::Ipv4,
+        _ => Scope::Ipv6,
+    }
+}
+
+/// What failed in merged segments, as far as the rest tells: the cause that lasted longest there.
+fn merged_cause(phases: &[Phase], scope: Scope) -> Cause {
+    let down = |wanted: &dyn Fn(&&Phase) -> bool| {
+        let down: Vec<_> =
+            phases.iter().filter(|phase| phase.cause.is_downtime()).filter(wanted).collect();
+        longest_cause(&down)
+    };
+    down(&|phase| phase.scope == scope).or_else(|| down(&|_| true)).unwrap_or(Cause::Isp)
 }
 
 /// The cause that lasted longest, of equal ones the earlier in the order of the verdict.

@@ -11,6 +11,7 @@ use crate::{
     clock::{BootId, Stamp},
     journal::{Digest, Entry, Record},
     outage::{Cause, Gap, GapCause, Incident, IncidentId, Party, Scope, Segment},
+    probe::Family,
 };
 
 /// The moment at which the record begins.
@@ -160,6 +161,64 @@ fn what_is_no_internet_downtime_is_listed_only() {
     assert_eq!(history.incidents.len(), 3);
 }
 
+/// An outage of the internet in which IPv6 was down before and after.
+fn partial(from: u64) -> Incident {
+    let causes = [(Cause::Isp, 10), (Cause::Gateway, 20), (Cause::Isp, 40), (Cause::Isp, 80)];
+    let mut partial = incident(Cause::Isp, Some(Party::Provider), from, &causes);
+    (partial.segments[0].scope, partial.segments[3].scope) = (Scope::Ipv6, Scope::Ipv6);
+    partial
+}
+
+#[test]
+fn the_time_of_one_family_counts_apart_from_the_downtime_of_its_incident() {
+    let history = history([closed(partial(100)), gap(200, 220)], 1_000);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!((account.provider.count, account.provider.downtime), (1, seconds(60)));
+    assert_eq!(account.total, account.provider);
+    assert_eq!((account.ipv6.count, account.ipv6.downtime), (1, seconds(10 + 80 - 20)));
+    assert_eq!(account.ipv4, Figures::default());
+    let only = &history.incidents[0];
+    assert_eq!(history.downtime(only), seconds(60));
+    let alone = history.family_downtime(only);
+    assert_eq!((alone.ipv4, alone.ipv6), (seconds(0), seconds(70)));
+}
+
+#[test]
+fn the_internet_is_repaired_when_one_family_is_back() {
+    let mut open = partial(100);
+    open.ended = None;
+    let opened = record(at(250), Entry::IncidentChanged { incident: open });
+    let history = history([opened], 400);
+    let account = Account::of(&history, between(0, 400));
+    assert_eq!((account.total.downtime, account.ipv6.downtime), (seconds(60), seconds(240)));
+    assert_eq!(account.total.mean_time_to_repair(), Some(seconds(60)));
+    assert_eq!(account.ipv6.mean_time_to_repair(), None);
+}
+
+#[test]
+fn an_unstable_line_counts_the_failures_of_each_scope() {
+    let causes =
+        [(Cause::Isp, 40), (Cause::Up, 60), (Cause::Isp, 30), (Cause::Isp, 5), (Cause::Up, 9)];
+    let mut unstable = incident(Cause::Unstable, Some(Party::Provider), 100, &causes);
+    unstable.segments[3].scope = Scope::Ipv4;
+    unstable.failures = 2;
+    let history = history([closed(unstable)], 1_000);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!((account.total.count, account.total.downtime), (2, seconds(70)));
+    assert_eq!((account.ipv4.count, account.ipv4.downtime), (1, seconds(5)));
+}
+
+#[test]
+fn nobody_stretches_what_an_unstable_line_was_seen_to_do() {
+    let causes = [(Cause::Isp, 7), (Cause::Up, 117), (Cause::Isp, 7)];
+    let mut open = incident(Cause::Unstable, Some(Party::Provider), 100, &causes);
+    open.ended = None;
+    let history = history([record(at(231), Entry::IncidentChanged { incident: open })], 1_000);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!((account.total.count, account.total.downtime), (2, seconds(14)));
+    assert!(history.incidents[0].is_open());
+}
+
 #[test]
 fn an_open_incident_reaches_to_the_last_watched_moment() {
     let mut open = isp(100, 10);
@@ -270,22 +329,49 @@ fn people_name_times_in_their_own_words() {
     }
 }
 
+#[test]
+fn between_two_runs_nobody_watched_whatever_the_record_names() {
+    let start = |second: u64| record(at(second), started().entry);
+    let stop = |second| record(at(second), Entry::AgentStopped { reason: "SIGTERM".into() });
+    // A gap tells of a part of the time between a stop and a start, and of nothing after a crash.
+    let records = [stop(100), gap(150, 200), start(300), closed(isp(400, 10)), start(600)];
+    let history = history(records, 1_000);
+    assert_eq!(history.unwatched(), [between(100, 300), between(410, 600)]);
+    let named: Vec<_> = history.gaps.iter().map(|gap| gap.id.is_some()).collect();
+    assert_eq!(named, [false, true, false, false]);
+    let account = Account::of(&history, between(0, 1_000));
+    assert_eq!(account.observed, seconds(1_000 - 200 - 190));
+}
+
+#[test]
+fn a_recorded_gap_tells_when_a_crashed_run_ended() {
+    let crash = [closed(isp(100, 10)), gap(500, 600), record(at(600), started().entry)];
+    let history = history(crash, 1_000);
+    assert_eq!(history.unwatched(), [between(500, 600)]);
+}
+
 proptest! {
     /// Whatever happened, the months add up to the whole, nothing is counted while nobody watched, and
     /// no party has more downtime than there was time.
     #[test]
     fn the_parts_of_a_time_add_up_to_it(
-        incidents in prop::collection::vec((0_u64..6_000_000, 0_u64..200_000, any::<bool>()), 0..12),
+        incidents in prop::collection::vec((0_u64..6_000_000, 0_u64..200_000, 0..4), 0..12),
         gaps in prop::collection::vec((0_u64..6_000_000, 0_u64..400_000), 0..6),
     ) {
         let end = 7_000_000;
         let records = incidents
             .iter()
-            .map(|&(from, long, provider)| {
-                let one = if provider { isp(from, long) } else {
-                    incident(Cause::Link, Some(Party::Yours), from, &[(Cause::Link, long)])
-                };
-                closed(one)
+            .map(|&(from, long, kind)| {
+                closed(match kind {
+                    0 => isp(from, long),
+                    1 => partial(from),
+                    2 => {
+                        let mut ipv4 = isp(from, long);
+                        (ipv4.scope, ipv4.segments[0].scope) = (Scope::Ipv4, Scope::Ipv4);
+                        ipv4
+                    }
+                    _ => incident(Cause::Link, Some(Party::Yours), from, &[(Cause::Link, long)]),
+                })
             })
             .chain(gaps.iter().map(|&(from, long)| gap(from, from + long)));
         let history = history(records, end);
@@ -298,12 +384,18 @@ proptest! {
         let sum = |value: fn(&Account) -> Duration| parts.iter().map(value).sum::<Duration>();
         prop_assert_eq!(sum(|part| part.observed), whole.observed);
         prop_assert_eq!(sum(|part| part.total.downtime), whole.total.downtime);
+        prop_assert_eq!(sum(|part| part.ipv4.downtime), whole.ipv4.downtime);
+        prop_assert_eq!(sum(|part| part.ipv6.downtime), whole.ipv6.downtime);
         prop_assert_eq!(whole.provider.downtime + whole.yours.downtime, whole.total.downtime);
         prop_assert!(whole.observed <= whole.period.duration());
         for incident in &history.incidents {
-            for time in history.failures(incident).iter().flat_map(|failure| &failure.times) {
+            let families = Family::BOTH.map(|family| history.family_failures(incident, family));
+            let failures = history.failures(incident).into_iter().chain(families.concat());
+            let times: Vec<_> = failures.flat_map(|failure| failure.times).collect();
+            for time in &times {
                 prop_assert!(history.unwatched().iter().all(|gap| !gap.touches(time)));
             }
+            prop_assert_eq!(Interval::total(&Interval::union(times.clone())), Interval::total(&times));
         }
     }
 }
@@ -338,6 +430,25 @@ fn an_incident_with_many_causes_counts_whole_though_the_earliest_are_merged() {
     let history = history([closed(long)], 1_000);
     let account = Account::of(&history, between(0, 1_000));
     assert_eq!((account.provider.count, account.provider.downtime), (1, seconds(660)));
+}
+
+#[test]
+fn merged_segments_keep_the_time_of_one_family_and_lie_where_somebody_watched() {
+    // The internet was down for 300 s of the merged time, IPv6 alone for 200 s; a gap lies in it.
+    let causes = [(Cause::Unstable, 1_000), (Cause::Isp, 60), (Cause::Isp, 40)];
+    let mut long = incident(Cause::Isp, Some(Party::Provider), 0, &causes);
+    long.segments[2].scope = Scope::Ipv6;
+    (long.downtime_ms, long.one_family_ms) = (360_000, 240_000);
+    let history = history([closed(long), gap(0, 400)], 2_000);
+    let account = Account::of(&history, between(0, 2_000));
+    assert_eq!((account.total.count, account.total.downtime), (1, seconds(360)));
+    assert_eq!((account.ipv6.count, account.ipv6.downtime), (1, seconds(240)));
+    assert_eq!(account.ipv4, Figures::default());
+    let only = &history.incidents[0];
+    let times =
+        history.failures(only).into_iter().chain(history.family_failures(only, Family::Ipv6));
+    let times: Vec<_> = times.flat_map(|failure| failure.times).collect();
+    assert_eq!(Interval::total(&Interval::union(times)), seconds(600), "none overlaps another");
 }
 
 #[test]

@@ -156,6 +156,16 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Whether the internet was down in it.
+    pub fn is_downtime(&self) -> bool {
+        self.scope == Scope::Internet && self.cause.is_downtime()
+    }
+
+    /// Whether exactly one address family was down in it.
+    pub fn is_one_family(&self) -> bool {
+        matches!(self.scope, Scope::Ipv4 | Scope::Ipv6) && self.cause.is_downtime()
+    }
+
     /// How long it lasted, by the clock that never jumps.
     pub fn length(&self) -> Duration {
         Duration::from_millis(self.to.boot_ms.saturating_sub(self.from.boot_ms))

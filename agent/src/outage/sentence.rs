@@ -5,7 +5,11 @@ use std::time::Duration;
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 use super::{Cause, Gap, Incident, ProbeKind, Scope, Transition};
-use crate::{clock::Stamp, duration::Readable, probe::Gateway};
+use crate::{
+    clock::Stamp,
+    duration::Readable,
+    probe::{Gateway, LocalFailure},
+};
 
 /// What has changed, as one sentence. Times are shown in `zone`, as the stamps' wall clock has them:
 /// whoever knows better by how much that was wrong corrects the stamps before.
@@ -38,31 +42,53 @@ pub fn opened(incident: &Incident, zone: &TimeZone) -> String {
     }
 }
 
-/// How it goes on, such as "Internet outage goes on, cause now: router (silent)."
+/// How it goes on, such as "Internet outage goes on, cause now: router (silent)." or "IPv4 is back; IPv6
+/// still fails, cause: ISP (router answered, nothing beyond it)."
 pub fn changed(incident: &Incident) -> String {
     let reason = reason(incident, present_cause(incident));
-    match incident.scope {
+    let scope = present_scope(incident);
+    if let Some(rest) = scope_change(incident) {
+        return format!("{rest}, cause: {reason}.");
+    }
+    match scope {
         Scope::Heartbeat => format!("Heartbeats still fail, cause now: {reason}."),
         Scope::Quality => format!("Internet line still bad: {reason}."),
         scope => format!("{} outage goes on, cause now: {reason}.", subject(scope)),
     }
 }
 
+/// What has become of the families, where the last segment concerns others than the one before it.
+fn scope_change(incident: &Incident) -> Option<&'static str> {
+    let [.., before, last] = &incident.segments[..] else { return None };
+    if !before.cause.is_downtime() || !last.cause.is_downtime() || last.from != before.to {
+        return None;
+    }
+    Some(match (before.scope, last.scope) {
+        (Scope::Internet, Scope::Ipv6) => "IPv4 is back; IPv6 still fails",
+        (Scope::Internet, Scope::Ipv4) => "IPv6 is back; IPv4 still fails",
+        (Scope::Ipv6, Scope::Internet) => "IPv4 fails too: the internet is down",
+        (Scope::Ipv4, Scope::Internet) => "IPv6 fails too: the internet is down",
+        (Scope::Ipv4, Scope::Ipv6) => "IPv4 is back, but IPv6 fails now",
+        (Scope::Ipv6, Scope::Ipv4) => "IPv6 is back, but IPv4 fails now",
+        _ => return None,
+    })
+}
+
 /// How an unstable line does, or that it is not known whether something goes on.
 pub fn progressed(incident: &Incident, zone: &TimeZone) -> String {
     if incident.cause != Cause::Unstable {
-        return match incident.scope {
+        return match present_scope(incident) {
             Scope::Heartbeat => "Heartbeats failed when last watched.".to_owned(),
             Scope::Quality => "Internet line was bad when last watched.".to_owned(),
             scope => format!("{} was out when last watched.", subject(scope)),
         };
     }
     format!(
-        "{} unstable since {}: failed {} so far, {} down.",
+        "{} unstable since {}: failed {} so far, {}.",
         subject(incident.scope),
         clock_time(&local(incident.started, zone)),
         times(incident.failures),
-        Readable(incident.downtime()),
+        down(incident),
     )
 }
 
@@ -72,13 +98,12 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
     let ended = incident.ended.unwrap_or(incident.started);
     let span = span(incident.started, ended, zone);
     let lasted = length(incident.started, ended);
-    let down = incident.downtime();
     if incident.cause == Cause::Unstable {
         return format!(
-            "{} stable again: failed {}, {} down within {}, {span}.",
+            "{} stable again: failed {}, {} within {}, {span}.",
             subject(incident.scope),
             times(incident.failures),
-            Readable(down),
+            down(incident),
             Readable(lasted),
         );
     }
@@ -96,13 +121,19 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
         }
         scope => {
             let subject = subject(scope);
-            let unwatched = lasted.saturating_sub(down);
-            if unwatched < Duration::from_secs(1) {
-                format!("{subject} outage over: {}, {span}, cause: {reason}.", Readable(lasted))
+            let alone = alone(incident);
+            let known = incident.downtime() + incident.one_family_downtime();
+            let lasts = if alone.is_empty() { known } else { incident.downtime() };
+            if lasted.saturating_sub(known) < Duration::from_secs(1) {
+                let lasts = if alone.is_empty() { lasted } else { lasts };
+                format!(
+                    "{subject} outage over: {}{alone}, {span}, cause: {reason}.",
+                    Readable(lasts)
+                )
             } else {
                 format!(
-                    "{subject} outage over: {} known within {}, {span}, cause: {reason}.",
-                    Readable(down),
+                    "{subject} outage over: {}{alone} known within {}, {span}, cause: {reason}.",
+                    Readable(lasts),
                     Readable(lasted)
                 )
             }
@@ -110,20 +141,63 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
     }
 }
 
+/// How long it was down, such as "30 min down, IPv6 only for another 2 min".
+fn down(incident: &Incident) -> String {
+    let alone = alone(incident);
+    let down = if alone.is_empty() {
+        incident.downtime() + incident.one_family_downtime()
+    } else {
+        incident.downtime()
+    };
+    format!("{} down{alone}", Readable(down))
+}
+
+/// For how long one family alone was down in an outage of the internet, such as ", IPv6 only for
+/// another 12 min"; nothing below a second, and of an incident that concerns one family only.
+fn alone(incident: &Incident) -> String {
+    let time = incident.one_family_downtime();
+    if incident.scope != Scope::Internet || time < Duration::from_secs(1) {
+        return String::new();
+    }
+    let is_part = |scope| incident.segments.iter().any(|segment| segment.scope == scope);
+    let family = match (is_part(Scope::Ipv4), is_part(Scope::Ipv6)) {
+        (true, false) => "IPv4",
+        (false, true) => "IPv6",
+        _ => "one address family",
+    };
+    format!(", {family} only for another {}", Readable(time))
+}
+
 /// What nobody saw, such as "Nobody watched for 8 h, 23:00:00 to 07:00:00: the machine slept."
 pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
-    let why = gap.cause.in_words();
+    let why = gap.reason.as_deref().map(blind_reason);
+    let why = why.unwrap_or_else(|| gap.cause.in_words().to_owned());
     let length = Readable(length(gap.started, gap.ended));
     let about = if gap.uncertain_s > 0 { "about " } else { "" };
     format!("Nobody watched for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
 }
 
+/// What kept this device from asking, by the word that the journal has for it.
+pub fn blind_reason(word: &str) -> String {
+    use LocalFailure::{NoDescriptors, NoMemory, NoPort, Other};
+    let mut all = [NoDescriptors, NoMemory, NoPort, Other].into_iter();
+    let known = all.find(|failure| failure.as_str() == word);
+    known.map_or_else(|| word.replace('_', " "), |failure| failure.reason().to_owned())
+}
+
 /// What failed, with what is known about it, such as "ISP (router answered, nothing beyond it)". Of an
-/// unstable line it is what fails at present.
+/// unstable line it is what fails at present, or failed last.
 pub fn cause(incident: &Incident) -> String {
-    let cause =
-        if incident.cause == Cause::Unstable { present_cause(incident) } else { incident.cause };
-    reason(incident, cause)
+    if incident.cause != Cause::Unstable {
+        return reason(incident, incident.cause);
+    }
+    let failed = incident.segments.iter().rev().find(|segment| segment.cause.is_downtime());
+    match failed {
+        Some(failed) if present_cause(incident) == Cause::Up => {
+            format!("{}; it works at the moment", reason(incident, failed.cause))
+        }
+        _ => reason(incident, present_cause(incident)),
+    }
 }
 
 fn subject(scope: Scope) -> &'static str {
@@ -132,6 +206,11 @@ fn subject(scope: Scope) -> &'static str {
         Scope::Ipv4 => "IPv4",
         Scope::Ipv6 => "IPv6",
     }
+}
+
+/// What an incident concerns at present: the scope of its last segment.
+pub fn present_scope(incident: &Incident) -> Scope {
+    incident.segments.last().map_or(incident.scope, |segment| segment.scope)
 }
 
 fn present_cause(incident: &Incident) -> Cause {
@@ -148,7 +227,7 @@ fn reason(incident: &Incident, cause: Cause) -> String {
             Some("no_route") => "link (no route)".to_owned(),
             _ => "link (this device is not connected)".to_owned(),
         },
-        Cause::Firewall => "firewall (this device forbids what it sends)".to_owned(),
+        Cause::Firewall => "firewall (this device's own rules forbid it)".to_owned(),
         Cause::Gateway => "router (silent)".to_owned(),
         Cause::CaptivePortal => "login page (it answers in the internet's place)".to_owned(),
         Cause::Vpn => "VPN (the tunnel is dead, the line beneath it works)".to_owned(),
@@ -232,7 +311,9 @@ mod tests {
 
     fn incident(scope: Scope, cause: Cause, from: &str, to: &str) -> Incident {
         let (started, ended) = (stamp(from), stamp(to));
-        let downtime_ms = if cause.is_downtime() { ended.boot_ms - started.boot_ms } else { 0 };
+        let lasted = if cause.is_downtime() { ended.boot_ms - started.boot_ms } else { 0 };
+        let (downtime_ms, one_family_ms) =
+            if scope == Scope::Internet { (lasted, 0) } else { (0, lasted) };
         Incident {
             id: IncidentId(uuid::Uuid::nil()),
             scope,
@@ -242,7 +323,7 @@ mod tests {
             last_ok: None,
             ended: Some(ended),
             downtime_ms,
-            one_family_ms: 0,
+            one_family_ms,
             failures: 1,
             segments: vec![Segment { scope, cause, from: started, to: ended }],
             evidence: vec![Observation {
@@ -271,6 +352,72 @@ mod tests {
     }
 
     #[test]
+    fn a_family_that_returns_first_or_fails_later_is_told_so() {
+        use Scope::{Internet, Ipv4, Ipv6};
+
+        let times = [
+            "2026-03-10T01:10:07Z",
+            "2026-03-10T01:30:10Z",
+            "2026-03-10T01:42:10Z",
+            "2026-03-10T01:42:11Z",
+        ];
+        let of = |scopes: &[Scope]| {
+            let mut outage = incident(scopes[0], Cause::Isp, times[0], times[scopes.len()]);
+            let segment = |(place, scope): (usize, &Scope)| Segment {
+                scope: *scope,
+                cause: Cause::Isp,
+                from: stamp(times[place]),
+                to: stamp(times[place + 1]),
+            };
+            outage.segments = scopes.iter().enumerate().map(segment).collect();
+            let down = |is_down: fn(&Segment) -> bool| {
+                let down = outage.segments.iter().filter(|one| is_down(one)).map(Segment::length);
+                down.sum::<Duration>().as_millis() as u64
+            };
+            let (downtime, alone) = (down(Segment::is_downtime), down(Segment::is_one_family));
+            (outage.downtime_ms, outage.one_family_ms) = (downtime, alone);
+            outage.scope = if downtime > 0 { Scope::Internet } else { scopes[0] };
+            outage
+        };
+        let told = [
+            changed(&of(&[Internet, Ipv6])),
+            changed(&of(&[Internet, Ipv4])),
+            changed(&of(&[Ipv6, Internet])),
+            changed(&of(&[Ipv4, Internet])),
+            changed(&of(&[Ipv6, Ipv4])),
+            progressed(&of(&[Internet, Ipv6]), &berlin()),
+            closed(&of(&[Internet, Ipv6]), &berlin()),
+            closed(&of(&[Ipv4, Internet, Ipv6]), &berlin()),
+            closed(&of(&[Ipv6]), &berlin()),
+        ];
+        insta::assert_snapshot!(told.join("\n"), @"
+        IPv4 is back; IPv6 still fails, cause: ISP (router answered, nothing beyond it).
+        IPv6 is back; IPv4 still fails, cause: ISP (router answered, nothing beyond it).
+        IPv4 fails too: the internet is down, cause: ISP (router answered, nothing beyond it).
+        IPv6 fails too: the internet is down, cause: ISP (router answered, nothing beyond it).
+        IPv6 is back, but IPv4 fails now, cause: ISP (router answered, nothing beyond it).
+        IPv6 was out when last watched.
+        Internet outage over: 20 min 3 s, IPv6 only for another 12 min, 02:10:07 to 02:42:10, cause: ISP (router answered, nothing beyond it).
+        Internet outage over: 12 min, one address family only for another 20 min 4 s, 02:10:07 to 02:42:11, cause: ISP (router answered, nothing beyond it).
+        IPv6 outage over: 20 min 3 s, 02:10:07 to 02:30:10, cause: ISP (router answered, nothing beyond it).
+        ");
+        let mut across = of(&[Internet, Ipv6]);
+        across.ended = Some(stamp("2026-03-10T02:42:10Z"));
+        insta::assert_snapshot!(closed(&across, &berlin()), @"Internet outage over: 20 min 3 s, IPv6 only for another 12 min known within 1 h 32 min, 02:10:07 to 03:42:10, cause: ISP (router answered, nothing beyond it).");
+    }
+
+    #[test]
+    fn a_firewall_is_this_devices_own() {
+        let forbidden = incident(
+            Scope::Internet,
+            Cause::Firewall,
+            "2026-03-10T01:10:07Z",
+            "2026-03-10T01:30:10Z",
+        );
+        insta::assert_snapshot!(opened(&forbidden, &berlin()), @"Internet outage since 02:10:07, cause: firewall (this device's own rules forbid it).");
+    }
+
+    #[test]
     fn a_change_of_the_hour_is_seen_in_the_offsets() {
         let outage =
             incident(Scope::Ipv6, Cause::Link, "2026-03-29T00:59:30Z", "2026-03-29T01:00:30Z");
@@ -288,6 +435,9 @@ mod tests {
             reason: None,
         };
         insta::assert_snapshot!(watched(&gap, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
+        let reason = Some("no_descriptors".to_owned());
+        let blind = Gap { cause: GapCause::Blind, reason, ..gap };
+        insta::assert_snapshot!(watched(&blind, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: this device has no free file descriptors.");
     }
 
     #[test]
@@ -302,6 +452,13 @@ mod tests {
         flapping.downtime_ms = 1_800_000;
         insta::assert_snapshot!(progressed(&flapping, &berlin()), @"Internet unstable since 02:00:00: failed 45 times so far, 30 min down.");
         insta::assert_snapshot!(closed(&flapping, &berlin()), @"Internet stable again: failed 45 times, 30 min down within 1 h, 02:00:00 to 03:00:00.");
+        flapping.one_family_ms = 120_000;
+        flapping.segments[0].cause = Cause::Isp;
+        let good = Segment { cause: Cause::Up, ..flapping.segments[0].clone() };
+        let alone = Segment { scope: Scope::Ipv6, ..flapping.segments[0].clone() };
+        flapping.segments.extend([alone, good]);
+        insta::assert_snapshot!(progressed(&flapping, &berlin()), @"Internet unstable since 02:00:00: failed 45 times so far, 30 min down, IPv6 only for another 2 min.");
+        insta::assert_snapshot!(cause(&flapping), @"ISP (router answered, nothing beyond it); it works at the moment");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clock::Stamp,
-    outage::{Gap, Incident, Scope, Segment},
+    outage::{Cause, Gap, Incident, Segment},
 };
 
 /// Gives the wall time of a stamp, by its boot's latest known offset.
@@ -19,7 +19,9 @@ pub type WallTime<'a> = &'a dyn Fn(&Stamp) -> Timestamp;
 pub fn incident(incident: &Incident, wall_time: WallTime<'_>) -> Option<ispmon_wire::Incident> {
     let started = wall_time(&incident.started);
     let downtime_s = incident.downtime_ms.div_ceil(1_000);
-    let least = i64::try_from(downtime_s).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+    let one_family_s = incident.one_family_ms.div_ceil(1_000);
+    let least = i64::try_from(downtime_s.saturating_add(one_family_s));
+    let least = least.map_or(SignedDuration::MAX, SignedDuration::from_secs);
     let ended = wall_time(incident.ended.as_ref()?);
     let ended = ended.max(started.saturating_add(least).unwrap_or(started));
     Some(ispmon_wire::Incident {
@@ -27,19 +29,18 @@ pub fn incident(incident: &Incident, wall_time: WallTime<'_>) -> Option<ispmon_w
         kind: IncidentKind::Incident,
         cause: incident.cause.as_str().to_owned(),
         party: incident.party.map(|party| party.as_str().to_owned()),
-        scope: match incident.scope {
-            Scope::Ipv4 | Scope::Ipv6 => Some(incident.scope.as_str().to_owned()),
-            Scope::Internet | Scope::Heartbeat | Scope::Quality => None,
-        },
+        scope: Some(incident.scope.as_str().to_owned()),
         started,
         ended,
         downtime_s,
+        one_family_s,
         segments: condensed(&incident.segments)
             .into_iter()
-            .map(|Segment { cause, from, to, .. }| {
+            .map(|Segment { scope, cause, from, to }| {
                 let from = wall_time(&from);
                 let to = wall_time(&to).max(from);
-                ispmon_wire::Segment { cause: cause.as_str().to_owned(), from, to }
+                let (cause, scope) = (cause.as_str().to_owned(), Some(scope.as_str().to_owned()));
+                ispmon_wire::Segment { cause, scope, from, to }
             })
             .collect(),
     })
@@ -57,34 +58,49 @@ pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::Incident {
         started,
         ended: wall_time(&gap.ended).max(started),
         downtime_s: 0,
+        one_family_s: 0,
         segments: Vec::new(),
     }
 }
 
-/// At most as many segments as a message may hold: of two neighbours that are together the
-/// shortest, the shorter takes the name of the longer, until there are few enough. Segments of two
-/// boots, or with a gap between them, stay apart as long as anything else can be joined.
+/// At most as many segments as a message may hold. Of two that touch, those that are together the
+/// shortest become one, until there are few enough:
+///
+/// 1. Where both have one scope and either failed or did not fail in both, the whole takes the cause
+///    of the longer. These are joined first.
+/// 2. Other pairs become `unstable`, as merged segments of the record are: that cause is no downtime
+///    by itself, so nothing is said to have failed for longer than it did.
+/// 3. Where none touches another, the shortest is left out: between them nobody watched.
 fn condensed(segments: &[Segment]) -> Vec<Segment> {
     let mut segments = segments.to_vec();
     while segments.len() > limits::SEGMENTS {
         let pair = segments
             .windows(2)
-            .map(|pair| (pair[1].from != pair[0].to, length(&pair[0]) + length(&pair[1])))
             .enumerate()
-            .min_by_key(|(_, cost)| *cost);
-        let Some((place, _)) = pair else { break };
-        let second = segments.remove(place + 1);
-        let first = &mut segments[place];
-        if length(&second) > length(first) {
-            (first.scope, first.cause) = (second.scope, second.cause);
-        }
-        first.to = second.to;
+            .filter(|(_, pair)| pair[0].to == pair[1].from)
+            .min_by_key(|(_, pair)| (!is_alike(pair), pair[0].length() + pair[1].length()));
+        let Some((place, pair)) = pair else {
+            let shortest = segments.iter().enumerate().min_by_key(|(_, one)| one.length());
+            let Some((place, _)) = shortest else { break };
+            segments.remove(place);
+            continue;
+        };
+        let longer = if pair[1].length() > pair[0].length() { &pair[1] } else { &pair[0] };
+        let (from, to) = (pair[0].from, pair[1].to);
+        let (scope, cause) = if is_alike(pair) {
+            (longer.scope, longer.cause)
+        } else {
+            // `Internet` comes first.
+            (pair[0].scope.min(pair[1].scope), Cause::Unstable)
+        };
+        segments.splice(place..=place + 1, [Segment { scope, cause, from, to }]);
     }
     segments
 }
 
-fn length(segment: &Segment) -> u64 {
-    segment.to.since(&segment.from).map_or(0, |length| length.as_millis() as u64)
+/// Whether two neighbours concern the same, and either both or none of them is downtime.
+fn is_alike(pair: &[Segment]) -> bool {
+    pair[0].scope == pair[1].scope && pair[0].cause.is_downtime() == pair[1].cause.is_downtime()
 }
 
 #[cfg(test)]
@@ -94,7 +110,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::BootId,
-        outage::{Cause, GapCause, IncidentId, Party},
+        outage::{GapCause, IncidentId, Party, Scope},
     };
 
     const OTHER_BOOT: &str = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
@@ -130,7 +146,7 @@ mod tests {
     fn an_incident_is_told_whole() {
         let told = incident(&sample(vec![segment(Cause::Isp, 0, 1_203)]), &|stamp| stamp.wall);
         let json = serde_json::to_string(&told.expect("it is closed")).expect("it is JSON");
-        insta::assert_snapshot!(json, @r#"{"id":"01936f3e-0000-7000-8000-000000000001","kind":"incident","cause":"isp","party":"provider","started":"2026-03-29T02:10:07Z","ended":"2026-03-29T02:30:10Z","downtime_s":1203,"segments":[{"cause":"isp","from":"2026-03-29T02:10:07Z","to":"2026-03-29T02:30:10Z"}]}"#);
+        insta::assert_snapshot!(json, @r#"{"id":"01936f3e-0000-7000-8000-000000000001","kind":"incident","cause":"isp","party":"provider","scope":"internet","started":"2026-03-29T02:10:07Z","ended":"2026-03-29T02:30:10Z","downtime_s":1203,"segments":[{"cause":"isp","scope":"internet","from":"2026-03-29T02:10:07Z","to":"2026-03-29T02:30:10Z"}]}"#);
     }
 
     #[test]
@@ -140,11 +156,32 @@ mod tests {
     }
 
     #[test]
-    fn only_one_family_is_named() {
+    fn each_segment_has_its_scope_and_the_time_of_one_family_stands_apart() {
+        let alone = Segment { scope: Scope::Ipv6, ..segment(Cause::Isp, 1_203, 1_923) };
+        let partly = Incident {
+            one_family_ms: 719_200,
+            ..sample(vec![segment(Cause::Isp, 0, 1_203), alone])
+        };
+        let told = incident(&partly, &|stamp| stamp.wall).expect("it is closed");
+        assert_eq!((told.scope.as_deref(), told.downtime_s), (Some("internet"), 1_203));
+        assert_eq!(told.one_family_s, 720);
+        let scopes: Vec<_> =
+            told.segments.iter().map(|part| part.scope.as_deref().unwrap_or_default()).collect();
+        assert_eq!(scopes, ["internet", "ipv6"]);
+    }
+
+    #[test]
+    fn where_only_one_family_was_down_there_is_no_downtime() {
         let segment = Segment { scope: Scope::Ipv6, ..segment(Cause::Isp, 0, 1_203) };
-        let six = Incident { scope: Scope::Ipv6, ..sample(vec![segment]) };
+        let six = Incident {
+            scope: Scope::Ipv6,
+            downtime_ms: 0,
+            one_family_ms: 1_202_100,
+            ..sample(vec![segment])
+        };
         let told = incident(&six, &|stamp| stamp.wall).expect("it is closed");
         assert_eq!(told.scope.as_deref(), Some("ipv6"));
+        assert_eq!((told.downtime_s, told.one_family_s), (0, 1_203));
     }
 
     #[test]
@@ -162,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn many_segments_become_few_without_a_hole() {
+    fn many_segments_become_few_without_a_hole_and_none_fails_for_longer_than_it_did() {
         let segments: Vec<Segment> = (0..181)
             .map(|index| {
                 let cause = if index % 2 == 0 { Cause::Isp } else { Cause::Up };
@@ -173,6 +210,45 @@ mod tests {
         assert_eq!(few.len(), limits::SEGMENTS);
         assert_eq!((few[0].from, few[19].to), (segments[0].from, segments[180].to));
         assert!(few.windows(2).all(|pair| pair[0].to == pair[1].from));
+        for part in few.iter().filter(|part| part.is_downtime()) {
+            assert_eq!(part.length(), Duration::from_secs(40));
+        }
+    }
+
+    #[test]
+    fn causes_are_joined_before_scopes_are() {
+        let mut segments: Vec<Segment> = (0..40)
+            .map(|index| {
+                let cause = if index % 2 == 0 { Cause::Isp } else { Cause::Gateway };
+                segment(cause, index * 40, (index + 1) * 40)
+            })
+            .collect();
+        segments[39].scope = Scope::Ipv4;
+        let few = condensed(&segments);
+        assert_eq!(few.len(), limits::SEGMENTS);
+        assert_eq!((few[19].scope, few[19].from), (Scope::Ipv4, at(39 * 40)));
+        let down: Duration = few.iter().filter(|one| one.is_downtime()).map(Segment::length).sum();
+        assert_eq!(down, Duration::from_mins(26));
+    }
+
+    #[test]
+    fn no_segment_reaches_over_a_time_that_nobody_watched() {
+        let segments: Vec<Segment> = (0..30)
+            .map(|index| segment(Cause::Isp, index * 100, index * 100 + index + 1))
+            .collect();
+        // The shortest are left out.
+        assert_eq!(condensed(&segments), segments[10..]);
+    }
+
+    #[test]
+    fn a_segment_across_a_restart_is_as_long_as_its_record_says() {
+        let boot: BootId = OTHER_BOOT.parse().expect("an id");
+        let after = |seconds| Stamp { boot, ..at(seconds) };
+        let mut segments: Vec<Segment> =
+            (0..20).map(|index| segment(Cause::Isp, index * 100, index * 100 + 50)).collect();
+        segments.push(Segment { from: after(2_000), to: after(2_010), ..segments[0].clone() });
+        let few = condensed(&segments);
+        assert_eq!(few, segments[..20], "the one of 10 s is the shortest");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
             "ended",
             "duration_s",
             "downtime_s",
+            "ipv4_only_s",
+            "ipv6_only_s",
             "cause",
             "party",
             "scope",
@@ -35,7 +37,7 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     let mut rows = Vec::new();
     for incident in view.history.incidents_in(view.period) {
         let recorded = &incident.recorded;
-        let downtime = view.history.downtime(incident);
+        let alone = view.history.family_downtime(incident);
         let ended = (!incident.is_open()).then_some(incident.time.to);
         rows.push((
             incident.time.from,
@@ -45,12 +47,14 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
                 words::exact_time(incident.time.from, view.zone),
                 ended.map_or_else(String::new, |ended| words::exact_time(ended, view.zone)),
                 seconds(incident.time.duration()),
-                seconds(downtime),
+                seconds(view.history.downtime(incident)),
+                seconds(alone.ipv4),
+                seconds(alone.ipv6),
                 recorded.cause.as_str().to_owned(),
                 recorded.party.map_or("", Party::as_str).to_owned(),
                 recorded.scope.as_str().to_owned(),
                 recorded.failures.to_string(),
-                words::notes(incident, downtime).join("; "),
+                words::notes(view, incident).join("; "),
             ],
         ));
     }
@@ -63,6 +67,8 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
                 words::exact_time(gap.time.from, view.zone),
                 if gap.open { String::new() } else { words::exact_time(gap.time.to, view.zone) },
                 seconds(gap.time.duration()),
+                String::new(),
+                String::new(),
                 String::new(),
                 gap.cause.map_or_else(String::new, |cause| cause.as_str().to_owned()),
                 String::new(),

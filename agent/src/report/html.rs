@@ -152,7 +152,7 @@ fn summary(account: &Account) -> Markup {
                 "downtime, cut off and never rounded up. Times that nobody watched count neither as up nor as down. "
                 "An outage counts for the part that failed longest in it; each failure of an unstable line counts for itself."
                 @if account.ipv4.count + account.ipv6.count > 0 {
-                    " Outages of one address family are not in the sum: the other one worked."
+                    " Times in which one address family alone was down are not in the sum: the other one worked."
                 }
                 @if account.unaccounted.degraded > 0 {
                     " The line was bad (loss or slowness) " (words::count(account.unaccounted.degraded, "time", "times")) ", which is no downtime."
@@ -299,14 +299,13 @@ fn list(view: &View<'_>) -> Markup {
 }
 
 fn list_row(view: &View<'_>, incident: &PastIncident) -> Markup {
-    let downtime = view.history.downtime(incident);
     html! {
         tr {
             td.t { (words::time(incident.time.from, view.zone)) }
             td.n { (Readable(incident.time.duration())) }
             td { (words::short_cause(incident.recorded.cause)) }
             td { (incident.recorded.party.map_or("–", words::party)) }
-            td { (words::notes(incident, downtime).join(", ")) }
+            td { (words::notes(view, incident).join(", ")) }
         }
     }
 }

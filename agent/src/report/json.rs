@@ -64,6 +64,8 @@ struct IncidentItem {
     open: bool,
     duration_s: f64,
     downtime_s: f64,
+    ipv4_only_s: f64,
+    ipv6_only_s: f64,
     failures: u32,
     clock_certain: bool,
     segments: Vec<SegmentItem>,
@@ -71,6 +73,7 @@ struct IncidentItem {
 
 #[derive(Serialize)]
 struct SegmentItem {
+    scope: Scope,
     cause: Cause,
     from: String,
     to: String,
@@ -94,6 +97,8 @@ struct GapItem {
     open: bool,
     duration_s: f64,
     uncertain_s: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -208,6 +213,7 @@ fn about<'a>(view: &View<'a>) -> About<'a> {
 fn item(view: &View<'_>, incident: &PastIncident) -> IncidentItem {
     let recorded = &incident.recorded;
     let time = |at| words::exact_time(at, view.zone);
+    let alone = view.history.family_downtime(incident);
     IncidentItem {
         id: recorded.id.to_string(),
         cause: recorded.cause,
@@ -218,12 +224,15 @@ fn item(view: &View<'_>, incident: &PastIncident) -> IncidentItem {
         open: incident.is_open(),
         duration_s: incident.time.duration().as_secs_f64(),
         downtime_s: view.history.downtime(incident).as_secs_f64(),
+        ipv4_only_s: alone.ipv4.as_secs_f64(),
+        ipv6_only_s: alone.ipv6.as_secs_f64(),
         failures: recorded.failures,
         clock_certain: incident.clock_certain,
         segments: incident
             .phases
             .iter()
             .map(|phase| SegmentItem {
+                scope: phase.scope,
                 cause: phase.cause,
                 from: time(phase.time.from),
                 to: time(phase.time.to),
@@ -241,6 +250,7 @@ fn gaps(view: &View<'_>) -> Vec<GapItem> {
         open: gap.open,
         duration_s: gap.time.duration().as_secs_f64(),
         uncertain_s: gap.uncertain_s,
+        reason: gap.reason.clone(),
     };
     view.history.gaps_in(view.period).map(item).collect()
 }

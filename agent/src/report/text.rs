@@ -11,6 +11,7 @@ use crate::{
     history::{Account, Figures, PastIncident, Quality},
     outage::{Observation, Party},
     printable::printable,
+    probe::Family,
 };
 
 /// The table of incidents, oldest first, and of gaps when the view lists them.
@@ -21,9 +22,8 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     let mut rows = Vec::new();
     for incident in view.history.incidents_in(view.period) {
         let recorded = &incident.recorded;
-        let downtime = view.history.downtime(incident);
         let whose = recorded.party.map_or("–", Party::as_str);
-        let what = with_notes(words::cause(recorded.cause), &words::notes(incident, downtime));
+        let what = with_notes(words::cause(recorded.cause), &words::notes(view, incident));
         rows.push((
             incident.time.from,
             [
@@ -71,13 +71,20 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
                 Readable(total.downtime)
             ),
         };
+        let families = words::families(&account);
+        let apart = if families.is_empty() { families } else { format!("; {families}") };
         writeln!(
             output,
-            "{down}. Watched: {} of {}.",
+            "{down}{apart}. Watched: {} of {}.",
             words::share(account.coverage()),
             Readable(account.period.duration()),
         )?;
     }
+    end(view, output)
+}
+
+/// Where the record is, and what is wrong with it.
+fn end(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     writeln!(output, "Record: {}", view.folder.display())?;
     damage(view, output)?;
     output.flush()
@@ -115,9 +122,7 @@ fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
 pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     if view.history.span.is_none() || view.reached().is_empty() {
         writeln!(output, "{}", nothing_happened(view))?;
-        writeln!(output, "Record: {}", view.folder.display())?;
-        damage(view, output)?;
-        return output.flush();
+        return end(view, output);
     }
     let account = Account::of(view.history, view.period);
     let time = |at| words::time(at, view.zone);
@@ -158,9 +163,7 @@ pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
             head.seq, head.hash
         )?;
     }
-    writeln!(output, "Record: {}", view.folder.display())?;
-    damage(view, output)?;
-    output.flush()
+    end(view, output)
 }
 
 fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
@@ -179,9 +182,9 @@ fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
         .map(|party| row(words::party(*party), account.party(*party)))
         .collect();
     rows.push(row("All", &account.total));
-    for (name, figures) in [("IPv4 only", &account.ipv4), ("IPv6 only", &account.ipv6)] {
-        if figures.count > 0 {
-            rows.push(row(name, figures));
+    for family in Family::BOTH {
+        if account.family(family).count > 0 {
+            rows.push(row(&format!("{family} only"), account.family(family)));
         }
     }
     table(
@@ -226,12 +229,11 @@ fn one_incident(
 ) -> io::Result<()> {
     let recorded = &incident.recorded;
     let time = |at| words::time(at, view.zone);
-    let downtime = view.history.downtime(incident);
     writeln!(output, "Incident {}", recorded.id)?;
     writeln!(
         output,
         "{}",
-        with_notes(words::cause(recorded.cause), &words::notes(incident, downtime))
+        with_notes(words::cause(recorded.cause), &words::notes(view, incident))
     )?;
     let mut rows = Vec::new();
     let clocks = |what: &str, at, stamp: &crate::clock::Stamp| {
@@ -253,10 +255,11 @@ fn one_incident(
             time(phase.time.from),
             time(phase.time.to),
             Readable(phase.time.duration()).to_string(),
+            words::scope(phase.scope).to_owned(),
             words::cause(phase.cause).to_owned(),
         ]
     });
-    table(output, &["FROM", "TO", "LASTED", "CAUSE"], rows)?;
+    table(output, &["FROM", "TO", "LASTED", "SCOPE", "CAUSE"], rows)?;
     if !recorded.evidence.is_empty() {
         writeln!(output)?;
         let rows = recorded.evidence.iter().zip(&incident.observed).map(|(seen, at)| {

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::View;
 use crate::{
     duration::Readable,
-    history::{PastIncident, Ratio, Unwatched},
-    outage::{Cause, GapCause, Party, ProbeKind, Scope},
+    history::{Account, PastIncident, Ratio, Unwatched},
+    outage::{Cause, GapCause, Party, ProbeKind, Scope, sentence},
+    probe::Family,
 };
 
 /// What failed.
 pub(super) fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Link => "Link: this device was not connected",
-        Cause::Firewall => "Firewall: this device forbade what it sent",
+        Cause::Firewall => "Firewall: this device's own rules forbade it",
         Cause::Gateway => "Router: it was silent",
         Cause::CaptivePortal => "Login page: it answered in the internet's place",
         Cause::Vpn => "VPN: the tunnel was dead, the line beneath it worked",
@@ -76,24 +78,47 @@ pub(super) fn probe(kind: ProbeKind) -> &'static str {
     }
 }
 
+/// What a segment concerned, where that is not the whole internet.
+pub(super) fn scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Internet => "Internet",
+        Scope::Ipv4 => "IPv4 only",
+        Scope::Ipv6 => "IPv6 only",
+        Scope::Heartbeat => "Heartbeats",
+        Scope::Quality => "Quality",
+    }
+}
+
 /// What must be known beside cause and duration, as short notes.
-pub(super) fn notes(incident: &PastIncident, downtime: Duration) -> Vec<String> {
+pub(super) fn notes(view: &View<'_>, incident: &PastIncident) -> Vec<String> {
+    let downtime = view.history.downtime(incident);
+    let alone = view.history.family_downtime(incident);
+    let recorded = &incident.recorded;
     let mut notes = Vec::new();
     if incident.is_open() {
         notes.push("still open".to_owned());
     }
-    match incident.recorded.scope {
-        Scope::Ipv4 => notes.push("IPv4 only".to_owned()),
-        Scope::Ipv6 => notes.push("IPv6 only".to_owned()),
+    match recorded.scope {
+        Scope::Ipv4 | Scope::Ipv6 => notes.push(scope(recorded.scope).to_owned()),
         Scope::Heartbeat | Scope::Quality => notes.push("no downtime".to_owned()),
         Scope::Internet => {}
     }
-    if incident.recorded.cause == Cause::Unstable {
-        notes.push(format!("failed {} times", incident.recorded.failures));
+    if recorded.cause == Cause::Unstable {
+        notes.push(format!("failed {}", count(recorded.failures, "time", "times")));
     }
+    let down = match recorded.scope {
+        Scope::Ipv4 => alone.ipv4,
+        Scope::Ipv6 => alone.ipv6,
+        _ => downtime,
+    };
     let lasted = incident.time.duration();
-    if incident.is_outage() && lasted.saturating_sub(downtime) >= Duration::from_secs(1) {
-        notes.push(format!("{} of it down", Readable(downtime)));
+    if incident.is_outage() && lasted.saturating_sub(down) >= Duration::from_secs(1) {
+        notes.push(format!("{} of it down", Readable(down)));
+    }
+    for (family, time) in &alone {
+        if recorded.scope != family.into() && *time >= Duration::from_secs(1) {
+            notes.push(format!("{family} only: {}", Readable(*time)));
+        }
     }
     if !incident.clock_certain {
         notes.push("time of day not certain".to_owned());
@@ -107,11 +132,20 @@ pub(super) fn gap_notes(gap: &Unwatched) -> Vec<String> {
     if gap.open {
         notes.push("still open".to_owned());
     }
+    notes.extend(gap.reason.as_deref().map(sentence::blind_reason));
     if gap.uncertain_s > 0 {
         let uncertain = Duration::from_secs(gap.uncertain_s.into());
         notes.push(format!("start known to ±{}", Readable(uncertain)));
     }
     notes
+}
+
+/// The time in which one family alone was down, such as `IPv6 only: 12 min`; nothing where none was.
+pub(super) fn families(account: &Account) -> String {
+    let down = Family::BOTH.map(|family| (family, account.family(family).downtime));
+    let down = down.iter().filter(|(_, downtime)| !downtime.is_zero());
+    let down = down.map(|(family, downtime)| format!("{family} only: {}", Readable(*downtime)));
+    down.collect::<Vec<_>>().join(", ")
 }
 
 /// `2026-11-24 02:10:07+01:00`: the offset tells the two hours apart that a day has twice.

@@ -200,7 +200,7 @@ impl From<&Link> for LinkStatus {
 pub struct OpenIncident {
     /// Identifies it.
     pub id: IncidentId,
-    /// What it concerns.
+    /// What it concerns: the internet when that was down at any time in it.
     pub scope: Scope,
     /// What failed for most of it.
     pub cause: Cause,
@@ -212,7 +212,7 @@ pub struct OpenIncident {
     pub reason: String,
     /// When it began.
     pub started: Stamp,
-    /// What fails at this moment; nothing in the good times of an unstable line, nor where the line is
+    /// What fails at this moment: less than `scope` where one address family has returned; nothing in the good times of an unstable line, nor where the line is
     /// merely bad or only heartbeats fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Scope>,

@@ -121,6 +121,13 @@ fn describe(incident: &OpenIncident, status: &Status, view: &View<'_>) -> String
         Scope::Internet if unstable => "Internet unstable",
         Scope::Ipv4 if unstable => "IPv4 unstable",
         Scope::Ipv6 if unstable => "IPv6 unstable",
+        // "The internet works" may stand above this.
+        Scope::Internet if incident.failing == Some(Scope::Ipv4) => {
+            "IPv4 outage, the rest of an internet outage"
+        }
+        Scope::Internet if incident.failing == Some(Scope::Ipv6) => {
+            "IPv6 outage, the rest of an internet outage"
+        }
         Scope::Internet => "Internet outage",
         Scope::Ipv4 => "IPv4 outage",
         Scope::Ipv6 => "IPv6 outage",

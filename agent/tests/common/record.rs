@@ -110,21 +110,42 @@ impl Maker {
         from: Timestamp,
         causes: &[(Cause, u64)],
     ) -> IncidentId {
+        let spans: Vec<_> =
+            causes.iter().map(|(cause, seconds)| (scope, *cause, *seconds)).collect();
+        self.incident_of_parts(scope, cause, party, from, &spans)
+    }
+
+    /// An incident of segments in turn, each with its scope, its cause and its seconds.
+    pub(crate) fn incident_of_parts(
+        &mut self,
+        scope: Scope,
+        cause: Cause,
+        party: Option<Party>,
+        from: Timestamp,
+        spans: &[(Scope, Cause, u64)],
+    ) -> IncidentId {
         let id = self.id(from);
         let mut segments = Vec::new();
         let mut at = from;
-        for (cause, seconds) in causes {
-            let to = at + Duration::from_secs(*seconds);
-            segments.push(Segment { scope, cause: *cause, from: self.at(at), to: self.at(to) });
+        for (scope, cause, seconds) in spans {
+            let (from, to) = (at, at + Duration::from_secs(*seconds));
+            let (scope, cause) = (*scope, *cause);
+            segments.push(Segment { scope, cause, from: self.at(from), to: self.at(to) });
             at = to;
         }
-        let down = causes.iter().filter(|(cause, _)| cause.is_downtime());
-        let failures = causes.split(|(cause, _)| *cause == Cause::Up).filter(|it| !it.is_empty());
+        let down = |is_down: fn(&Segment) -> bool| {
+            let down: Duration =
+                segments.iter().filter(|one| is_down(one)).map(Segment::length).sum();
+            u64::try_from(down.as_millis()).expect("not for ever")
+        };
+        let (downtime_ms, one_family_ms) =
+            (down(Segment::is_downtime), down(Segment::is_one_family));
+        let failures = spans.split(|part| part.1 == Cause::Up).filter(|it| !it.is_empty());
         let evidence = self.evidence(from);
         let opened = Incident {
             id,
-            scope,
-            cause: causes[0].0,
+            scope: spans[0].0,
+            cause: spans[0].1,
             party,
             started: self.at(from),
             last_ok: Some(self.at(from - Duration::from_secs(5))),
@@ -136,9 +157,11 @@ impl Maker {
             evidence,
         };
         let closed = Incident {
+            scope,
             cause,
             ended: Some(self.at(at)),
-            downtime_ms: down.map(|(_, seconds)| seconds * 1_000).sum(),
+            downtime_ms,
+            one_family_ms,
             failures: u32::try_from(failures.count()).expect("few"),
             segments,
             evidence: vec![],

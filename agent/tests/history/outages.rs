@@ -35,7 +35,7 @@ fn the_hour_that_comes_twice_is_told_apart() {
     2026-10-25 19:00:00+01:00  10 min      –         01a17438-2900  Bad line: loss or slowness (no downtime)
     2026-10-26 06:00:00+01:00  1 min       provider  01a17694-6880  ISP: no server on the internet answered (IPv6 only)
 
-    The internet was down 2 times, 21 min 33 s in all. Watched: 69.038 % of 2 d 23 h.
+    The internet was down 2 times, 21 min 33 s in all; IPv6 only: 1 min. Watched: 69.038 % of 2 d 23 h.
     Record: FOLDER
     ");
 }
@@ -78,12 +78,12 @@ fn csv_and_json_have_all_of_it() {
     let (csv, open) = csv.trim_end().rsplit_once('\n').expect("lines");
     assert!(open.starts_with("gap,,2026-10-26T06:01:02.000+01:00,,"), "{open}");
     insta::assert_snapshot!(csv, @"
-    kind,id,started,ended,duration_s,downtime_s,cause,party,scope,failures,notes
-    incident,01a17076-db40-7f31-88dc-97e5aab5fe3d,2026-10-25T02:30:00.000+02:00,2026-10-25T02:31:30.000+02:00,90.000,90.000,isp,provider,internet,1,
-    incident,01a170ad-c9c0-7e2a-87f4-e5c44c95357a,2026-10-25T02:30:00.000+01:00,2026-10-25T02:50:03.000+01:00,1203.000,1203.000,isp,provider,internet,1,
-    gap,01a1735c-6f00-74fa-aa77-99127b9e31c8,2026-10-25T11:00:00.000+01:00,2026-10-25T15:00:00.000+01:00,14400.000,,suspended,,,,
-    incident,01a17438-2900-78cf-815b-4857625a9156,2026-10-25T19:00:00.000+01:00,2026-10-25T19:10:00.000+01:00,600.000,0.000,degraded,,quality,1,no downtime
-    incident,01a17694-6880-7df0-8e5f-f226dfa3a096,2026-10-26T06:00:00.000+01:00,2026-10-26T06:01:00.000+01:00,60.000,60.000,isp,provider,ipv6,1,IPv6 only
+    kind,id,started,ended,duration_s,downtime_s,ipv4_only_s,ipv6_only_s,cause,party,scope,failures,notes
+    incident,01a17076-db40-7f31-88dc-97e5aab5fe3d,2026-10-25T02:30:00.000+02:00,2026-10-25T02:31:30.000+02:00,90.000,90.000,0.000,0.000,isp,provider,internet,1,
+    incident,01a170ad-c9c0-7e2a-87f4-e5c44c95357a,2026-10-25T02:30:00.000+01:00,2026-10-25T02:50:03.000+01:00,1203.000,1203.000,0.000,0.000,isp,provider,internet,1,
+    gap,01a1735c-6f00-74fa-aa77-99127b9e31c8,2026-10-25T11:00:00.000+01:00,2026-10-25T15:00:00.000+01:00,14400.000,,,,suspended,,,,
+    incident,01a17438-2900-78cf-815b-4857625a9156,2026-10-25T19:00:00.000+01:00,2026-10-25T19:10:00.000+01:00,600.000,0.000,0.000,0.000,degraded,,quality,1,no downtime
+    incident,01a17694-6880-7df0-8e5f-f226dfa3a096,2026-10-26T06:00:00.000+01:00,2026-10-26T06:01:00.000+01:00,60.000,0.000,0.000,60.000,isp,provider,ipv6,1,IPv6 only
     ");
     let json = shown(folder.path(), &["outages", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
@@ -93,6 +93,96 @@ fn csv_and_json_have_all_of_it() {
     assert_eq!(json["incidents"][1]["downtime_s"], 1203.0);
     assert_eq!(json["incidents"].as_array().map(Vec::len), Some(4));
     assert!(json.get("gaps").is_none());
+}
+
+/// An outage in which IPv6 returns twelve minutes after IPv4, and a firewall of one's own.
+fn partial() -> (TempDir, Maker) {
+    let folder = TempDir::new().expect("a folder");
+    let mut record = Maker::begin(3, "=1+1", "2026-11-01T00:00:00Z");
+    let (isp, provider) = (Cause::Isp, Some(Party::Provider));
+    let parts = [
+        (Scope::Ipv6, isp, 20),
+        (Scope::Internet, Cause::Gateway, 3),
+        (Scope::Internet, isp, 1_200),
+        (Scope::Ipv6, isp, 700),
+    ];
+    record.incident_of_parts(Scope::Internet, isp, provider, time("2026-11-01T01:10:07Z"), &parts);
+    let own = Cause::Firewall;
+    let yours = Some(Party::Yours);
+    record.incident(Scope::Internet, own, yours, time("2026-11-01T03:00:00Z"), &[(own, 60)]);
+    record.write(folder.path());
+    (folder, record)
+}
+
+#[test]
+fn the_time_of_one_family_stands_beside_the_downtime() {
+    let (folder, _) = partial();
+    let out = shown(folder.path(), &["outages", "--until", "2026-11-01T04:02"]);
+    insta::assert_snapshot!(out, @"
+    STARTED                    LASTED      WHOSE     ID             CAUSE
+    2026-11-01 02:10:07+01:00  32 min 3 s  provider  01a194a8-1998  ISP: no server on the internet answered (20 min 3 s of it down, IPv6 only: 12 min)
+    2026-11-01 04:00:00+01:00  1 min       yours     01a1950c-b380  Firewall: this device's own rules forbade it
+
+    The internet was down 2 times, 21 min 3 s in all; IPv6 only: 12 min. Watched: 99.468 % of 3 h 2 min.
+    Record: FOLDER
+    ");
+    let csv = shown(folder.path(), &["outages", "--csv", "--until", "2026-11-01T04:02"]);
+    insta::assert_snapshot!(csv.replace("\r\n", "\n"), @r#"
+    kind,id,started,ended,duration_s,downtime_s,ipv4_only_s,ipv6_only_s,cause,party,scope,failures,notes
+    incident,01a194a8-1998-7c2f-9121-4f2dfad25d9a,2026-11-01T02:10:07.000+01:00,2026-11-01T02:42:10.000+01:00,1923.000,1203.000,0.000,720.000,isp,provider,internet,1,"20 min 3 s of it down; IPv6 only: 12 min"
+    incident,01a1950c-b380-7334-9b4e-ee3c9581597a,2026-11-01T04:00:00.000+01:00,2026-11-01T04:01:00.000+01:00,60.000,60.000,0.000,0.000,firewall,yours,internet,1,
+    "#);
+    let json = shown(folder.path(), &["outages", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let incident = &json["incidents"][0];
+    assert_eq!(incident["scope"], "internet");
+    assert_eq!(incident["downtime_s"], 1203.0);
+    assert_eq!((&incident["ipv4_only_s"], &incident["ipv6_only_s"]), (&0.0.into(), &720.0.into()));
+    let scopes: Vec<_> = (0..4).map(|place| &incident["segments"][place]["scope"]).collect();
+    assert_eq!(scopes, ["ipv6", "internet", "internet", "ipv6"]);
+}
+
+#[test]
+fn a_report_shows_one_family_apart() {
+    let (folder, _) = partial();
+    let out =
+        shown(folder.path(), &["report", "--until", "2026-11-01T04:02", "--incident", "01a194a8"]);
+    let out = out.split("Record ").next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(out, @"
+    Internet connection of =1+1
+    2026-11-01 01:00:00+01:00 to 2026-11-01 04:02:00+01:00
+    Watched for 3 h 1 min, 99.468 % of the time; availability is over the time watched.
+
+    WHOSE PART         AVAILABLE  OUTAGES  DOWNTIME    LONGEST     MEAN REPAIR
+    Internet provider  88.924 %   1        20 min 3 s  20 min 3 s  20 min 3 s
+    Own equipment      99.447 %   1        1 min       1 min       1 min
+    Others             100.000 %  0        –           –           –
+    All                88.372 %   2        21 min 3 s  20 min 3 s  10 min 31 s
+    IPv6 only          93.371 %   1        12 min      12 min      12 min
+    IPv4 only and IPv6 only are not in the sum: the other half worked.
+
+    Incident 01a194a8-1998-7c2f-9121-4f2dfad25d9a
+    ISP: no server on the internet answered (20 min 3 s of it down, IPv6 only: 12 min)
+
+    MOMENT            TIME                       SINCE BOOT       CLOCK AS RECORDED
+    last good answer  2026-11-01 02:10:02+01:00  0 d 1:11:02.000  2026-11-01 02:10:02+01:00
+    first failure     2026-11-01 02:10:07+01:00  0 d 1:11:07.000  2026-11-01 02:10:07+01:00
+    good again        2026-11-01 02:42:10+01:00  0 d 1:43:10.000  2026-11-01 02:42:10+01:00
+    Boot 1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42, record 4
+
+    FROM                       TO                         LASTED       SCOPE      CAUSE
+    2026-11-01 02:10:07+01:00  2026-11-01 02:10:27+01:00  20 s         IPv6 only  ISP: no server on the internet answered
+    2026-11-01 02:10:27+01:00  2026-11-01 02:10:30+01:00  3 s          Internet   Router: it was silent
+    2026-11-01 02:10:30+01:00  2026-11-01 02:30:30+01:00  20 min       Internet   ISP: no server on the internet answered
+    2026-11-01 02:30:30+01:00  2026-11-01 02:42:10+01:00  11 min 40 s  IPv6 only  ISP: no server on the internet answered
+
+    ASKED AT                   HOW                        WHO                 ANSWER   AFTER
+    2026-11-01 02:10:07+01:00  TCP connect to a server    1.1.1.1:443         timeout  2500 ms
+    2026-11-01 02:10:07+01:00  TCP connect to a server    8.8.8.8:443         timeout  2500 ms
+    2026-11-01 02:10:08+01:00  TCP connect to a server    9.9.9.9:443         timeout  2500 ms
+    2026-11-01 02:10:08+01:00  TCP connect to a server    208.67.222.222:443  timeout  2500 ms
+    2026-11-01 02:10:08+01:00  TCP connect to the router  192.168.1.1:53      alive    3 ms
+    ");
 }
 
 #[test]

@@ -81,4 +81,31 @@ fn a_page_is_whole_whatever_the_record_holds() {
     quiet.fill("2026-10-25T03:00:00Z", 6, 1);
     quiet.write(&folder.join("month"));
     page("month", &["--month", "2026-10", "--incident", &id.to_string()]);
+    // IPv6 fails first and returns last; then it fails alone; then a firewall of one's own.
+    let mut partial = Maker::begin(7, "dl-home", "2026-09-30T22:00:00Z");
+    partial.fill("2026-09-30T22:00:00Z", 24, 0);
+    let parts = [
+        (Scope::Ipv6, Cause::Isp, 1_800),
+        (Scope::Internet, Cause::Isp, 5_400),
+        (Scope::Ipv6, Cause::Isp, 7_200),
+    ];
+    let provider = Some(Party::Provider);
+    let id = partial.incident_of_parts(Scope::Internet, Cause::Isp, provider, from, &parts);
+    let later = |hours| from + std::time::Duration::from_hours(hours);
+    let six = [(Cause::Isp, 3_600)];
+    partial.incident(Scope::Ipv6, Cause::Isp, provider, later(8), &six);
+    let own = [(Cause::Firewall, 3_600)];
+    partial.incident(Scope::Internet, Cause::Firewall, Some(Party::Yours), later(12), &own);
+    partial.fill("2026-10-26T00:00:00Z", 5, 0);
+    partial.write(&folder.join("partial"));
+    page("partial", &["--month", "2026-10", "--incident", &id.to_string()]);
+    let file = folder.join("partial").join("page.html");
+    let page = fs::read_to_string(file).expect("a page");
+    assert!(page.contains("IPv6 only, IPv4 worked") && !page.contains("IPv4 only, IPv6 worked"));
+    // One path in the timeline holds all times of one family: three times, each in one row.
+    let path = page.split(r#"<path class="family" d=""#).nth(1).expect("a path");
+    let path = path.split('"').next().expect("its end");
+    assert_eq!(path.matches('M').count(), 3, "{path}");
+    assert!(page.contains(r#"<path class="firewall""#) && page.contains(r#"id="p-firewall""#));
+    assert!(page.contains("IPv6 only: 2 h 30 min"), "the incident's notes say it");
 }

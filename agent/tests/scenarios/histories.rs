@@ -102,9 +102,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(Gateway::Gone),
         Just(Gateway::NotAsked)
     ];
-    let names = || {
-        prop_oneof![Just(Dns::Answered), Just(Dns::Silent), Just(Dns::Lied), Just(Dns::Failed)]
-    };
+    let names =
+        || prop_oneof![Just(Dns::Answered), Just(Dns::Silent), Just(Dns::Lied), Just(Dns::Failed)];
     let party = prop_oneof![Just(Party::Yours), Just(Party::Provider), Just(Party::Other)];
     let end = prop_oneof![
         7 => Just(AnchorEnd::Proved),

@@ -79,7 +79,11 @@ fn the_record_of_random_worlds_is_live_and_true() {
     }
     let mut report = String::new();
     for (rule, seeds) in &by_rule {
-        report += &format!("\n== {rule}: {} worlds, seeds {:?}\n", seeds.len(), &seeds[..seeds.len().min(20)]);
+        report += &format!(
+            "\n== {rule}: {} worlds, seeds {:?}\n",
+            seeds.len(),
+            &seeds[..seeds.len().min(20)]
+        );
         for seed in seeds.iter().take(SHOWN) {
             let small = shrink::shrink(Sketch::random(*seed), rule);
             if env::var_os("ISPMON_TRACE").is_some() {

@@ -497,7 +497,14 @@ impl Player<'_> {
             self.learn_what_is_usual();
         }
         let id = IncidentId::new(ended, &mut self.random);
-        self.learn(&Evidence::Watched(Gap { id, cause, started, ended, uncertain_s: 0, reason: None }));
+        self.learn(&Evidence::Watched(Gap {
+            id,
+            cause,
+            started,
+            ended,
+            uncertain_s: 0,
+            reason: None,
+        }));
         self.start(if restarted { SettleReason::Started } else { SettleReason::Resumed });
     }
 

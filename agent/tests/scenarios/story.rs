@@ -238,7 +238,8 @@ fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), Stri
             }
         }
         if let Transition::Watched(gap) = transition
-            && let Some(wanted) = expected.cause.as_deref().filter(|text| *text != gap.cause.as_str())
+            && let Some(wanted) =
+                expected.cause.as_deref().filter(|text| *text != gap.cause.as_str())
         {
             return differs("the cause", wanted, gap.cause.as_str());
         }

@@ -156,9 +156,11 @@ impl Timeline {
     /// How a request for the portal page ends, and after how long.
     pub(crate) fn portal(&self, sent: u64, random: &mut Rng) -> (Portal, u64) {
         let world = self.at(sent);
-        let has_names = world.servers.iter().any(|server| {
-            matches!(server, DnsState::Answered | DnsState::AnsweredNearby)
-        }) && world.stub == StubState::Alive;
+        let has_names = world
+            .servers
+            .iter()
+            .any(|server| matches!(server, DnsState::Answered | DnsState::AnsweredNearby))
+            && world.stub == StubState::Alive;
         let can_send = Family::BOTH.into_iter().any(|family| world.families[family].can_send());
         match world.portal {
             PortalState::Intercepted | PortalState::FromRouter if can_send => {
@@ -178,7 +180,8 @@ impl Timeline {
         let world = self.at(sent);
         if !world.families[family].can_send()
             || world.families[family].tunnel
-            || world.local_failure.is_some() {
+            || world.local_failure.is_some()
+        {
             return (Gateway::NotAsked, 0);
         }
         match world.gateway {
@@ -206,7 +209,11 @@ impl Timeline {
         (outcome, world.heartbeat_proves.then_some(way), took)
     }
 
-    fn heartbeat_by_the_line(&self, sent: u64, random: &mut Rng) -> (BeatOutcome, Option<Way>, u64) {
+    fn heartbeat_by_the_line(
+        &self,
+        sent: u64,
+        random: &mut Rng,
+    ) -> (BeatOutcome, Option<Way>, u64) {
         let world = self.at(sent);
         if world.proxied {
             return self.heartbeat_by_proxy(sent);

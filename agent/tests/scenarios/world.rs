@@ -174,11 +174,7 @@ impl World {
     /// A world in which everything works by these families.
     pub(crate) fn good(families: &[Family], tunnels: &[Family]) -> Self {
         let family = |family| FamilyWorld {
-            link: if families.contains(&family) {
-                LinkState::Routed
-            } else {
-                LinkState::NoAddress
-            },
+            link: if families.contains(&family) { LinkState::Routed } else { LinkState::NoAddress },
             line: Anchors::Answer,
             anchors: [Anchors::Answer; ANCHORS],
             tls: [true; ANCHORS],

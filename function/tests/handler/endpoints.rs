@@ -187,15 +187,25 @@ fn a_report_becomes_one_line_an_incident() {
             "downtime_s": downtime_s,
         })
     };
+    let mut partial = incident("0190163d-8694-739b-aea5-966c26f8ad93", "incident", 903);
+    partial["scope"] = "internet".into();
+    partial["one_family_s"] = 300.into();
+    partial["segments"] = json!([
+        {"cause": "isp", "scope": "internet",
+            "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:25:10Z"},
+        {"cause": "isp", "scope": "ipv6",
+            "from": "2026-11-23T02:25:10Z", "to": "2026-11-23T02:30:10Z"},
+    ]);
     let incidents = [
         incident("0190163d-8694-739b-aea5-966c26f8ad91", "incident", 1203),
+        partial,
         incident("0190163d-8694-739b-aea5-966c26f8ad92", "gap", 0),
     ];
     let body = json!({
         "device": "dl-home", "journal": {"seq": 41, "head": "ab12"}, "incidents": incidents,
     });
     let answer = once(function.port, &post("/api/outages", body.to_string()));
-    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"accepted":2}"#));
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"accepted":3}"#));
     for (number, mut line) in incidents.into_iter().enumerate() {
         line["event"] = "outage".into();
         line["device"] = "dl-home".into();

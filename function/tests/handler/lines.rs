@@ -56,21 +56,17 @@ fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 fn incident() -> impl Strategy<Value = Incident> {
-    let segment =
-        (text(64), time(), time()).prop_map(|(cause, from, to)| Segment { cause, from, to });
+    let scope = || proptest::option::of(text(limits::SCOPE_CHARACTERS));
+    let segment = (text(64), scope(), time(), time())
+        .prop_map(|(cause, scope, from, to)| Segment { cause, scope, from, to });
     let kind = proptest::sample::select(vec![IncidentKind::Incident, IncidentKind::Gap]);
     (
-        (
-            any::<u128>(),
-            kind,
-            text(64),
-            proptest::option::of(text(64)),
-            proptest::option::of(text(64)),
-        ),
-        (time(), time(), any::<u64>(), proptest::collection::vec(segment, 0..=limits::SEGMENTS)),
+        (any::<u128>(), kind, text(64), proptest::option::of(text(64)), scope()),
+        (time(), time(), any::<u64>(), any::<u64>()),
+        proptest::collection::vec(segment, 0..=limits::SEGMENTS),
     )
         .prop_map(
-            |((id, kind, cause, party, scope), (started, ended, downtime_s, segments))| Incident {
+            |((id, kind, cause, party, scope), (started, ended, down, one), segments)| Incident {
                 id: Uuid::from_u128(id),
                 kind,
                 cause,
@@ -78,7 +74,8 @@ fn incident() -> impl Strategy<Value = Incident> {
                 scope,
                 started,
                 ended,
-                downtime_s,
+                downtime_s: down,
+                one_family_s: one,
                 segments,
             },
         )
@@ -168,6 +165,7 @@ fn the_longest_messages_have_lines_that_application_insights_keeps_whole() {
     };
     let segment = Segment {
         cause: worst(limits::TOKEN_CHARACTERS),
+        scope: Some(worst(limits::SCOPE_CHARACTERS)),
         from: Timestamp::MIN,
         to: Timestamp::MAX,
     };
@@ -176,10 +174,11 @@ fn the_longest_messages_have_lines_that_application_insights_keeps_whole() {
         kind: IncidentKind::Incident,
         cause: worst(limits::TOKEN_CHARACTERS),
         party: Some(worst(limits::TOKEN_CHARACTERS)),
-        scope: Some(worst(limits::TOKEN_CHARACTERS)),
+        scope: Some(worst(limits::SCOPE_CHARACTERS)),
         started: Timestamp::MIN,
         ended: Timestamp::MAX,
         downtime_s: u64::MAX,
+        one_family_s: u64::MAX,
         segments: vec![segment; limits::SEGMENTS],
     };
     let address = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().expect("an address");

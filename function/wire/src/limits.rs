@@ -6,6 +6,9 @@ pub const DEVICE_CHARACTERS: usize = 100;
 pub const NOTE_CHARACTERS: usize = 500;
 /// The longest of all other texts (versions, boot ids, hashes, causes), in characters.
 pub const TOKEN_CHARACTERS: usize = 64;
+/// The longest scope, in characters. Shorter than other texts, because each segment has one, and the
+/// line of an incident must not become longer than what Application Insights keeps of it.
+pub const SCOPE_CHARACTERS: usize = 16;
 /// The longest request body, in bytes.
 pub const BODY_BYTES: usize = 64 * 1024;
 /// The longest silence that a heartbeat may announce, in seconds: a day.

@@ -36,7 +36,9 @@ pub struct Incident {
     /// Whose part failed: `yours`, `provider` or `other`. At most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<String>,
-    /// The address family that was affected, `ipv4` or `ipv6`; absent when both were.
+    /// What it concerns: `internet` when the internet was down at any time in it; `ipv4` or `ipv6` when
+    /// one address family failed while the other worked; `heartbeat`; `quality`. Absent for a gap. At
+    /// most 16 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// When it began.
@@ -46,9 +48,18 @@ pub struct Incident {
     /// How many seconds of it the internet was down; 0 for gaps.
     #[serde(default, deserialize_with = "lenient::count")]
     pub downtime_s: u64,
+    /// How many seconds of it one address family was down while the other worked. These are not part
+    /// of `downtime_s`. Absent when there were none.
+    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "is_zero")]
+    pub one_family_s: u64,
     /// What failed from when to when, at most 20 segments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<Segment>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Whether something failed or nobody watched.
@@ -64,11 +75,15 @@ pub enum IncidentKind {
     Unknown,
 }
 
-/// A part of an incident that had one cause.
+/// A part of an incident that had one cause and one scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// What failed; `up` for the good times of an unstable line. At most 64 characters.
     pub cause: String,
+    /// What it concerned, in the words of [`Incident::scope`]. Absent when the sender does not say. At
+    /// most 16 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// When it began.
     pub from: Timestamp,
     /// When it ended, never before it began.
@@ -115,9 +130,10 @@ impl Incident {
         if self.ended < self.started || self.segments.iter().any(|part| part.to < part.from) {
             return Err(MessageError::EndsBeforeStart { id });
         }
-        // Seconds are rounded by whoever counted them.
-        let lasted = self.ended.duration_since(self.started).as_secs().unsigned_abs() + 1;
-        if self.downtime_s > lasted {
+        // The agent rounds each of the two up to whole seconds.
+        let lasted = self.ended.duration_since(self.started).as_secs().unsigned_abs();
+        let tolerance = if self.downtime_s > 0 && self.one_family_s > 0 { 2 } else { 1 };
+        if self.downtime_s.saturating_add(self.one_family_s) > lasted + tolerance {
             return Err(MessageError::DowntimeTooLong { id });
         }
         Ok(())
@@ -125,14 +141,19 @@ impl Incident {
 
     fn cleaned(self) -> Self {
         let token = |token: &str| text::clean(token, limits::TOKEN_CHARACTERS);
+        let scope = |scope: &str| text::clean(scope, limits::SCOPE_CHARACTERS);
         Self {
             cause: token(&self.cause),
             party: self.party.as_deref().map(token),
-            scope: self.scope.as_deref().map(token),
+            scope: self.scope.as_deref().map(scope),
             segments: self
                 .segments
                 .into_iter()
-                .map(|part| Segment { cause: token(&part.cause), ..part })
+                .map(|part| Segment {
+                    cause: token(&part.cause),
+                    scope: part.scope.as_deref().map(scope),
+                    ..part
+                })
                 .collect(),
             ..self
         }

@@ -16,9 +16,19 @@ const ID: &str = "0190163d-8694-739b-aea5-966c26f8ad91";
 
 fn incident() -> Value {
     json!({
-        "id": ID, "kind": "incident", "cause": "isp", "party": "provider", "scope": "ipv4",
-        "started": "2026-11-23T02:10:07Z", "ended": "2026-11-23T02:30:10Z", "downtime_s": 1203,
-        "segments": [{"cause": "isp", "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:30:10Z"}],
+        "id": ID, "kind": "incident", "cause": "isp", "party": "provider", "scope": "internet",
+        "started": "2026-11-23T02:10:07Z", "ended": "2026-11-23T02:30:10Z",
+        "downtime_s": 1003, "one_family_s": 200,
+        "segments": [
+            {
+                "cause": "isp", "scope": "internet",
+                "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:26:50Z",
+            },
+            {
+                "cause": "isp", "scope": "ipv6",
+                "from": "2026-11-23T02:26:50Z", "to": "2026-11-23T02:30:10Z",
+            },
+        ],
     })
 }
 
@@ -40,6 +50,13 @@ fn everything_that_an_agent_says_is_understood() {
     });
     let time = |text: &str| text.parse::<Timestamp>().expect("a time");
     let (started, ended) = (time("2026-11-23T02:10:07Z"), time("2026-11-23T02:30:10Z"));
+    let ipv4_is_back = time("2026-11-23T02:26:50Z");
+    let segment = |scope: &str, from, to| Segment {
+        cause: "isp".to_owned(),
+        scope: Some(scope.to_owned()),
+        from,
+        to,
+    };
     assert_eq!(
         OutageReport::parse(body.to_string().as_bytes()),
         Ok(OutageReport {
@@ -50,11 +67,15 @@ fn everything_that_an_agent_says_is_understood() {
                 kind: IncidentKind::Incident,
                 cause: "isp".to_owned(),
                 party: Some("provider".to_owned()),
-                scope: Some("ipv4".to_owned()),
+                scope: Some("internet".to_owned()),
                 started,
                 ended,
-                downtime_s: 1203,
-                segments: vec![Segment { cause: "isp".to_owned(), from: started, to: ended }],
+                downtime_s: 1003,
+                one_family_s: 200,
+                segments: vec![
+                    segment("internet", started, ipv4_is_back),
+                    segment("ipv6", ipv4_is_back, ended),
+                ],
             }],
         })
     );
@@ -78,6 +99,24 @@ fn a_newer_agent_is_understood() {
     let report = with("kind", "storm".into()).expect("a report");
     assert_eq!(report.incidents[0].kind, IncidentKind::Unknown);
     assert!(with("evidence", json!({"router": "answered"})).is_ok());
+    // Words of causes and scopes are carried as they are: the queries name those that they mean.
+    let part = json!([{
+        "cause": "some_new_cause", "scope": "some_new_scope",
+        "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:30:10Z",
+    }]);
+    let report = with("segments", part).expect("a report");
+    let segment = &report.incidents[0].segments[0];
+    assert_eq!(segment.cause, "some_new_cause");
+    assert_eq!(segment.scope.as_deref(), Some("some_new_scope"));
+}
+
+#[test]
+fn a_segment_need_not_say_its_scope() {
+    let part = json!([{
+        "cause": "isp", "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:30:10Z",
+    }]);
+    let report = with("segments", part).expect("a report");
+    assert_eq!(report.incidents[0].segments[0].scope, None);
 }
 
 #[test]
@@ -89,7 +128,13 @@ fn a_report_with_one_bad_incident_is_refused_whole_with_a_sentence() {
             json!([{"cause": "isp", "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:10:06Z"}]),
             format!("Incident {ID} ends before it starts."),
         ),
-        ("downtime_s", json!(1205), format!("Incident {ID} has more downtime than it lasted.")),
+        ("downtime_s", json!(1006), format!("Incident {ID} has more downtime than it lasted.")),
+        ("one_family_s", json!(203), format!("Incident {ID} has more downtime than it lasted.")),
+        (
+            "one_family_s",
+            json!(u64::MAX),
+            format!("Incident {ID} has more downtime than it lasted."),
+        ),
         (
             "segments",
             Value::Array(vec![incident()["segments"][0].clone(); 21]),
@@ -105,6 +150,11 @@ fn a_report_with_one_bad_incident_is_refused_whole_with_a_sentence() {
         ("started", json!("yesterday")),
         ("ended", json!("2026-13-01T00:00:00Z")),
         ("segments", json!("none")),
+        (
+            "segments",
+            json!([{"cause": "isp", "scope": 6,
+            "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:30:10Z"}]),
+        ),
     ] {
         let error = with(field, value).expect_err(field);
         assert!(matches!(error, MessageError::Malformed(_)), "{field}: {error:?}");
@@ -114,11 +164,16 @@ fn a_report_with_one_bad_incident_is_refused_whole_with_a_sentence() {
 #[test]
 fn downtime_may_be_rounded_and_odd() {
     for (downtime, seconds) in
-        [(json!(1204), 1204), (json!(1203.9), 1203), (json!(-1), 0), (Value::Null, 0)]
+        [(json!(1005), 1005), (json!(1003.9), 1003), (json!(-1), 0), (Value::Null, 0)]
     {
         let report = with("downtime_s", downtime.clone()).expect("a report");
         assert_eq!(report.incidents[0].downtime_s, seconds, "{downtime}");
     }
+    let mut alone = incident();
+    (alone["downtime_s"], alone["one_family_s"]) = (json!(1204), json!(0));
+    assert!(OutageReport::parse(&report(&[alone.clone()])).is_ok());
+    alone["downtime_s"] = json!(1205);
+    assert!(OutageReport::parse(&report(&[alone])).is_err());
 }
 
 #[test]
@@ -153,6 +208,15 @@ fn an_empty_body_is_no_report() {
 fn long_texts_are_cut() {
     let report = with("cause", "ü".repeat(65).into()).expect("a report");
     assert_eq!(report.incidents[0].cause, "ü".repeat(limits::TOKEN_CHARACTERS));
+    let report = with("scope", "ü".repeat(17).into()).expect("a report");
+    let scope = Some("ü".repeat(limits::SCOPE_CHARACTERS));
+    assert_eq!(report.incidents[0].scope, scope);
+    let part = json!([{
+        "cause": "isp", "scope": "ü".repeat(17),
+        "from": "2026-11-23T02:10:07Z", "to": "2026-11-23T02:30:10Z",
+    }]);
+    let report = with("segments", part).expect("a report");
+    assert_eq!(report.incidents[0].segments[0].scope, scope);
 }
 
 #[test]
@@ -176,18 +240,25 @@ fn span() -> impl Strategy<Value = (Timestamp, Timestamp)> {
 
 fn any_incident() -> impl Strategy<Value = Incident> {
     let kind = prop_oneof![Just(IncidentKind::Incident), Just(IncidentKind::Gap)];
-    let segment = (text(64), span()).prop_map(|(cause, (from, to))| Segment { cause, from, to });
+    let scope = || proptest::option::of(text(limits::SCOPE_CHARACTERS));
+    let segment = (text(64), scope(), span()).prop_map(|(cause, scope, (from, to))| Segment {
+        cause,
+        scope,
+        from,
+        to,
+    });
     (
         any::<u128>().prop_map(Uuid::from_u128),
         kind,
         text(64),
         proptest::option::of(text(64)),
-        proptest::option::of(text(64)),
+        scope(),
         span(),
-        0.0..=1.0_f64,
+        (0.0..=0.5_f64, 0.0..=0.5_f64),
         proptest::collection::vec(segment, 0..3),
     )
-        .prop_map(|(id, kind, cause, party, scope, (started, ended), share, segments)| {
+        .prop_map(|(id, kind, cause, party, scope, (started, ended), shares, segments)| {
+            let lasted = ended.duration_since(started).as_secs_f64();
             Incident {
                 id,
                 kind,
@@ -196,7 +267,8 @@ fn any_incident() -> impl Strategy<Value = Incident> {
                 scope,
                 started,
                 ended,
-                downtime_s: (ended.duration_since(started).as_secs_f64() * share) as u64,
+                downtime_s: (lasted * shares.0) as u64,
+                one_family_s: (lasted * shares.1) as u64,
                 segments,
             }
         })
@@ -212,7 +284,7 @@ proptest! {
     fn any_json_gives_a_report_or_a_sentence(
         body in json_object(&["device", "journal", "seq", "head"]),
         incidents in proptest::collection::vec(json_object(&["id", "kind", "cause", "party", "scope",
-            "started", "ended", "downtime_s", "segments", "from", "to"]), 0..3),
+            "started", "ended", "downtime_s", "one_family_s", "segments", "from", "to"]), 0..3),
     ) {
         let mut body = body;
         body["incidents"] = Value::Array(incidents);
@@ -222,7 +294,7 @@ proptest! {
     #[test]
     fn any_field_may_hold_anything(
         field in proptest::sample::select(vec!["id", "kind", "cause", "party", "scope", "started",
-            "ended", "downtime_s", "segments"]),
+            "ended", "downtime_s", "one_family_s", "segments"]),
         value in json_object(&["value"]),
     ) {
         for value in value.as_object().expect("an object").values() {

@@ -15,7 +15,7 @@ use ispmon_lab::{
     rules::MonitorCondition,
     telemetry::IngestionDelay,
 };
-use ispmon_wire::{Incident, IncidentKind, OUTAGES_PATH, OutageReport};
+use ispmon_wire::{Incident, IncidentKind, OUTAGES_PATH, OutageReport, Segment};
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -154,11 +154,33 @@ fn incident(cause: &str, seconds: i64) -> Incident {
         kind: IncidentKind::Incident,
         cause: cause.to_owned(),
         party: Some("provider".to_owned()),
-        scope: None,
+        scope: Some("internet".to_owned()),
         started: ended - SignedDuration::from_secs(seconds),
         ended,
         downtime_s: seconds.unsigned_abs(),
+        one_family_s: 0,
         segments: vec![],
+    }
+}
+
+/// The same, in which IPv6 was down for some of its seconds after IPv4 had returned.
+fn with_ipv6_for_longer(outage: Incident, seconds: u32) -> Incident {
+    let ipv4_is_back = outage.ended - SignedDuration::from_secs(seconds.into());
+    let part = |scope: &str, from, to| Segment {
+        cause: outage.cause.clone(),
+        scope: Some(scope.to_owned()),
+        from,
+        to,
+    };
+    Incident {
+        party: Some("yours".to_owned()),
+        downtime_s: outage.downtime_s - u64::from(seconds),
+        one_family_s: seconds.into(),
+        segments: vec![
+            part("internet", outage.started, ipv4_is_back),
+            part("ipv6", ipv4_is_back, outage.ended),
+        ],
+        ..outage
     }
 }
 
@@ -176,15 +198,19 @@ async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
     let mut stage = Stage::set().await;
     stage.until(|stage| stage.starts == 1).await;
     let long = incident("isp", 6);
+    let partial = with_ipv6_for_longer(incident("gateway", 125), 5);
+    // The internet worked: nobody is mailed, however long it lasted.
     let ipv6 = Incident {
         scope: Some("ipv6".to_owned()),
-        party: Some("yours".to_owned()),
-        ..incident("gateway", 125)
+        downtime_s: 0,
+        one_family_s: 600,
+        ..incident("isp", 600)
     };
     let gap = Incident { kind: IncidentKind::Gap, downtime_s: 0, ..incident("suspended", 600) };
     let batch = report(vec![
         long.clone(),
-        ipv6.clone(),
+        partial.clone(),
+        ipv6,
         gap,
         incident("isp", 4),
         Incident { downtime_s: 0, ..incident("endpoint", 600) },
@@ -207,7 +233,7 @@ async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
     stage.evaluations(2).await;
 
     stage.reports.sort_by_key(|report| report.subject.clone());
-    let [of_ipv6, of_all] = &stage.reports[..] else {
+    let [of_partial, of_all] = &stage.reports[..] else {
         panic!("two mails, not {:?}", stage.reports)
     };
     assert_eq!(stage.files(), 2);
@@ -216,7 +242,7 @@ async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
         |at: Timestamp| stage.clock.at_wall(at).strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     for (report, outage, cause, duration) in [
         (of_all, &long, "isp (provider)", "6 min"),
-        (of_ipv6, &ipv6, "gateway (yours), IPv6 only", "2 h 5 min"),
+        (of_partial, &partial, "gateway (yours)", "2 h, IPv6 only for another 5 min"),
     ] {
         assert_eq!(report.condition, MonitorCondition::Fired);
         assert_eq!(report.says("device"), DEVICE);

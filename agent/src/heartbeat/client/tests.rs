@@ -78,6 +78,7 @@ async fn outages_are_handed_over_beside_the_heartbeats() {
         started: "2026-03-29T02:10:07Z".parse().expect("a time"),
         ended: "2026-03-29T02:30:10Z".parse().expect("a time"),
         downtime_s: 1_203,
+        one_family_s: 0,
         segments: Vec::new(),
     };
     let outcome = client.hand_over(None, vec![incident], PATIENCE).await;

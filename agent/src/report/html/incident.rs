@@ -8,14 +8,13 @@ use super::marks;
 use crate::{
     clock::Stamp,
     duration::Readable,
-    history::PastIncident,
-    outage::Party,
+    history::{PastIncident, Phase},
+    outage::{Cause, Party},
     report::{View, words},
 };
 
 pub(super) fn section(view: &View<'_>, incident: &PastIncident) -> Markup {
     let recorded = &incident.recorded;
-    let downtime = view.history.downtime(incident);
     let time = |at| words::exact_time(at, view.zone);
     let row = |what: &str, at, stamp: &Stamp| {
         html! { tr {
@@ -33,7 +32,7 @@ pub(super) fn section(view: &View<'_>, incident: &PastIncident) -> Markup {
                 @if let Some(party) = recorded.party { ". Whose part: " (words::party(party)) }
                 "."
             }
-            @for note in words::notes(incident, downtime) { p.note { (note) } }
+            @for note in words::notes(view, incident) { p.note { (note) } }
             (bar(view, incident))
             div.scroll { table {
                 thead { tr {
@@ -52,9 +51,12 @@ pub(super) fn section(view: &View<'_>, incident: &PastIncident) -> Markup {
             }
             h3 { "What failed when" }
             div.scroll { table {
-                thead { tr { th scope="col" { "From" } th scope="col" { "To" } th.n scope="col" { "Lasted" } th scope="col" { "Cause" } } }
+                thead { tr { th scope="col" { "From" } th scope="col" { "To" } th.n scope="col" { "Lasted" } th scope="col" { "Scope" } th scope="col" { "Cause" } } }
                 tbody { @for phase in &incident.phases {
-                    tr { td.t { (time(phase.time.from)) } td.t { (time(phase.time.to)) } td.n { (Readable(phase.time.duration())) } td { (words::cause(phase.cause)) } }
+                    tr {
+                        td.t { (time(phase.time.from)) } td.t { (time(phase.time.to)) } td.n { (Readable(phase.time.duration())) }
+                        td { (words::scope(phase.scope)) } td { (words::cause(phase.cause)) }
+                    }
                 } }
             } }
             @if !recorded.evidence.is_empty() {
@@ -98,10 +100,15 @@ fn bar(view: &View<'_>, incident: &PastIncident) -> Markup {
             (to - from).max(1.0)
         );
     };
-    for phase in incident.phases.iter().filter(|phase| phase.cause != crate::outage::Cause::Up) {
-        let party = phase.cause.party(incident.recorded.party.unwrap_or(Party::Other));
-        let band = marks::band_of(party.unwrap_or(Party::Provider), HEIGHT);
-        rect(phase.cause.as_str(), phase.time, band);
+    // Of merged segments there is what they held.
+    let drawn = |phase: &&Phase| !matches!(phase.cause, Cause::Up | Cause::Unstable);
+    for phase in incident.merged.iter().chain(&incident.phases).filter(drawn) {
+        if let Some(family) = marks::family_of(phase) {
+            rect("family", phase.time, marks::band_of_family(family, HEIGHT));
+        } else {
+            let party = phase.cause.party(incident.name_servers()).unwrap_or(Party::Provider);
+            rect(phase.cause.as_str(), phase.time, marks::band_of(party, HEIGHT));
+        }
     }
     for gap in view.history.unwatched().iter().filter(|gap| gap.touches(&incident.time)) {
         rect("gap", gap.within(&incident.time), (0, HEIGHT));

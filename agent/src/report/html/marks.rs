@@ -3,14 +3,19 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::outage::{Cause, Party};
+use crate::{
+    history::Phase,
+    outage::{Cause, Party},
+    probe::{Family, PerFamily},
+};
 
 /// The causes that are drawn, in the order of the legend, with their party.
-pub(super) const DRAWN: [(Cause, Party); 6] = [
+pub(super) const DRAWN: [(Cause, Party); 7] = [
     (Cause::Isp, Party::Provider),
     (Cause::Dns, Party::Provider),
     (Cause::Gateway, Party::Yours),
     (Cause::Link, Party::Yours),
+    (Cause::Firewall, Party::Yours),
     (Cause::Vpn, Party::Yours),
     (Cause::CaptivePortal, Party::Other),
 ];
@@ -24,6 +29,7 @@ pub(super) fn definitions() -> Markup {
             r#"<pattern id="p-dns" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-dns"/><path d="M0 0l4 4M4 0l-4 4" class="l"/></pattern>"#,
             r#"<pattern id="p-gateway" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-gateway"/><path d="M-1 1l2-2M0 4l4-4M3 5l2-2" class="l"/></pattern>"#,
             r#"<pattern id="p-link" width="3" height="3" patternUnits="userSpaceOnUse"><rect width="3" height="3" class="c-link"/><path d="M1 0v3" class="d"/></pattern>"#,
+            r#"<pattern id="p-firewall" width="6" height="4" patternUnits="userSpaceOnUse"><rect width="6" height="4" class="c-firewall"/><path d="M0 .5h6M0 2.5h6M1.5 .5v2M4.5 2.5v2" class="l"/></pattern>"#,
             r#"<pattern id="p-vpn" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-vpn"/><circle cx="2" cy="2" r="1" class="dot"/></pattern>"#,
             r#"<pattern id="p-captive_portal" width="3" height="3" patternUnits="userSpaceOnUse"><rect width="3" height="3" class="c-captive_portal"/><path d="M0 1h3" class="l"/></pattern>"#,
             r#"<pattern id="p-degraded" width="4" height="4" patternUnits="userSpaceOnUse"><rect width="4" height="4" class="c-degraded"/><circle cx="1" cy="1" r=".7" class="dot"/></pattern>"#,
@@ -45,14 +51,31 @@ pub(super) fn band_of(party: Party, height: u32) -> (u32, u32) {
     }
 }
 
+/// The family that was down alone in this part of an incident.
+pub(super) fn family_of(phase: &Phase) -> Option<Family> {
+    Family::BOTH.into_iter().find(|family| phase.is_down((*family).into()))
+}
+
+/// The height at which the time of one family alone stands in a row of `height`: a thin line, that of
+/// IPv4 above that of IPv6.
+pub(super) fn band_of_family(family: Family, height: u32) -> (u32, u32) {
+    let part = height * 2 / 7;
+    match family {
+        Family::Ipv4 => (height / 7, part),
+        Family::Ipv6 => (height * 4 / 7, part),
+    }
+}
+
 /// What the marks mean.
-pub(super) fn legend(with_degraded: bool, with_family: bool) -> Markup {
+pub(super) fn legend(with_degraded: bool, with_family: PerFamily<bool>) -> Markup {
     html! {
         ul.legend {
             @for (cause, party) in DRAWN {
                 li { (swatch(cause.as_str(), band_of(party, 14))) (super::words::short_cause(cause)) }
             }
-            @if with_family { li { (swatch("family", (5, 4))) "one address family only" } }
+            @for (family, shown) in with_family.iter() {
+                @if *shown { li { (swatch("family", band_of_family(family, 14))) (family) " only" } }
+            }
             @if with_degraded { li { (swatch("degraded", (0, 14))) "bad line, no downtime" } }
             li { (swatch("gap", (0, 14))) "not watched" }
             li { (swatch("watched", (0, 14))) "working" }

@@ -13,6 +13,7 @@ use super::marks;
 use crate::{
     history::{Account, CalendarPart, Interval, days},
     outage::{Cause, Party, Scope},
+    probe::PerFamily,
     report::{View, words},
 };
 
@@ -33,20 +34,18 @@ const WIDTH: u32 = LEFT + 25 * 20;
 pub(super) fn section(view: &View<'_>) -> Markup {
     let all = view.months();
     let reached = view.reached();
-    let any = |test: fn(Scope, Cause) -> bool| {
-        view.history.incidents_in(reached).any(|it| test(it.recorded.scope, it.recorded.cause))
-    };
+    let mut incidents = view.history.incidents_in(reached);
+    let degraded = incidents.any(|it| it.recorded.cause == Cause::Degraded);
+    let account = Account::of(view.history, reached);
+    let families = PerFamily::from_fn(|family| account.family(family).count > 0);
     html! {
         section aria-labelledby="timeline" {
             h2 #timeline { "Timeline" }
             p.note {
                 "A row is a day, from midnight to midnight. What failed at the provider’s fills the row, own equipment lies in its lower part, others’ in its upper part. "
-                "Short ones are drawn six minutes long, so that they can be seen."
+                "A thin line is a time in which one address family alone was down. Short ones are drawn six minutes long, so that they can be seen."
             }
-            (marks::legend(
-                any(|_, cause| cause == Cause::Degraded),
-                any(|scope, _| matches!(scope, Scope::Ipv4 | Scope::Ipv6)),
-            ))
+            (marks::legend(degraded, families))
             div.months.one[all.len() == 1] {
                 @for (month, account) in &all { (picture(view, month, account)) }
             }
@@ -166,24 +165,30 @@ fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String 
             paths.add(&mut degraded, incident.time, whole, SHORTEST);
             continue;
         }
-        if matches!(recorded.scope, Scope::Ipv4 | Scope::Ipv6) {
-            paths.add(&mut family, incident.time, (2, 2), SHORTEST);
-            continue;
-        }
         if !incident.is_outage() {
             continue;
         }
-        let phases = incident.phases.iter().map(|phase| (phase.cause, phase.time));
-        let merged = incident.merged.iter().map(|time| (incident.merged_cause(), *time));
-        for (cause, time) in merged.chain(phases.filter(|(cause, _)| cause.is_downtime())) {
-            let party = cause.party(recorded.party.unwrap_or(Party::Other)).unwrap_or(Party::Other);
+        for phase in incident.merged.iter().chain(&incident.phases) {
+            let watched = phase.time.without(view.history.unwatched());
+            if let Some(one) = marks::family_of(phase) {
+                let band = marks::band_of_family(one, HEIGHT);
+                for time in watched {
+                    paths.add(&mut family, time, band, SHORTEST);
+                }
+                continue;
+            }
+            if !phase.is_down(Scope::Internet) {
+                continue;
+            }
+            let cause = phase.cause;
+            let party = cause.party(incident.name_servers()).unwrap_or(Party::Other);
             let index = down.iter().position(|it| (it.0, it.1) == (cause, party));
             let index = index.unwrap_or_else(|| {
                 down.push((cause, party, String::new()));
                 down.len() - 1
             });
             let band = marks::band_of(party, HEIGHT);
-            for time in time.without(view.history.unwatched()) {
+            for time in watched {
                 paths.add(&mut down[index].2, time, band, SHORTEST);
             }
         }

@@ -107,6 +107,21 @@ fn outage() -> Status {
     status
 }
 
+#[test]
+fn what_is_left_of_an_outage_does_not_contradict_that_the_internet_works() {
+    let mut status = outage();
+    status.condition = Condition::Up;
+    status.families[0].condition = Condition::Up;
+    status.families[1].condition = Condition::Down;
+    status.incidents[0].failing = Some(Scope::Ipv6);
+    let text = shown(&status, Presence::Running);
+    let first: Vec<_> = text.lines().take(2).collect();
+    insta::assert_snapshot!(first.join("\n"), @"
+    dl-home: the internet works, but not by IPv6.
+    IPv6 outage, the rest of an internet outage since 2026-11-24 10:56:40+01:00 (4 min 32 s so far), cause: ISP (router answered, nothing beyond it). That is your provider's part.
+    ");
+}
+
 /// The text twelve seconds later, in Berlin.
 fn shown(status: &Status, presence: Presence) -> String {
     let zone = TimeZone::fixed(jiff::tz::offset(1));

@@ -33,9 +33,8 @@ pub(super) struct Violation {
 
 /// Plays a world, and returns what is wrong with the record of it; a broken invariant as well.
 pub(super) fn broken(sketch: &Sketch) -> Vec<Violation> {
-    caught(|| compare_with(sketch, sketch)).unwrap_or_else(|details| {
-        vec![Violation { rule: "what must always hold", details }]
-    })
+    caught(|| compare_with(sketch, sketch))
+        .unwrap_or_else(|details| vec![Violation { rule: "what must always hold", details }])
 }
 
 /// Plays a world, and prints everything that the machine learns.
@@ -129,9 +128,10 @@ impl<'a> Judge<'a> {
         let lag = self.lag(run.seen, family);
         let known = run.from + KNOWN_WITHIN.max(9 * SECOND + lag);
         // While nothing is known yet, nothing opens.
-        let unsettled = self.stretches.iter().find(|at| {
-            at.unsettled && at.from + 2 * SECOND >= run.from && at.from <= known
-        });
+        let unsettled = self
+            .stretches
+            .iter()
+            .find(|at| at.unsettled && at.from + 2 * SECOND >= run.from && at.from <= known);
         unsettled.map_or(known, |at| {
             at.from.max(run.from) + self.grace() + KNOWN_WITHIN.max(9 * SECOND + lag)
         })
@@ -344,7 +344,9 @@ impl<'a> Judge<'a> {
                     };
                     let details = format!(
                         "segment {index} {} {} from {from} to {to} ms covers {begins} to {ends} ms of {stretch:?}: {}",
-                        segment.scope, segment.cause, line(incident, outcome)
+                        segment.scope,
+                        segment.cause,
+                        line(incident, outcome)
                     );
                     self.found.push(Violation { rule, details });
                     break;
@@ -394,7 +396,8 @@ impl<'a> Judge<'a> {
             && incident.cause == cause
             && incident.party != Some(party)
         {
-            let details = format!("{:?} is not {party}: {}", incident.party, line(incident, outcome));
+            let details =
+                format!("{:?} is not {party}: {}", incident.party, line(incident, outcome));
             self.report("the right party", details);
         }
     }
@@ -447,9 +450,9 @@ impl<'a> Judge<'a> {
             let Transition::Opened(incident) = transition else { continue };
             let recent =
                 self.stretches.iter().filter(|s| s.from <= *at && s.to + 330 * SECOND >= *at);
-            let good = recent.clone().all(|s| {
-                s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50
-            });
+            let good = recent
+                .clone()
+                .all(|s| s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50);
             if incident.scope == Scope::Quality && good {
                 let details = format!("at {at} ms: {}", line(incident, outcome));
                 self.report("a line is bad only when it loses or delays", details);
@@ -465,7 +468,9 @@ impl<'a> Judge<'a> {
             let gap = |what: &What| matches!(what, What::Gap(_));
             let touched = self.sketch.faults.iter().any(|other| {
                 gap(&other.what) && other.from <= fault.to && fault.from <= other.to
-                    || blind(&other.what) && other != fault && other.to + 30_000 > fault.from
+                    || blind(&other.what)
+                        && other != fault
+                        && other.to + 30_000 > fault.from
                         && other.from < fault.to + 30_000
             });
             if fault.to - fault.from >= 30 * SECOND && !touched {
@@ -476,8 +481,10 @@ impl<'a> Judge<'a> {
             let seen = outcome.transitions.iter().any(|(_, transition)| {
                 let Transition::Watched(gap) = transition else { return false };
                 gap.cause == GapCause::Blind
-                    && outcome.time_of(gap.started).abs_diff(from) <= 15 * SECOND.max(self.sketch.setup.interval_ms)
-                    && outcome.time_of(gap.ended).abs_diff(to) <= 5 * SECOND + self.sketch.setup.interval_ms
+                    && outcome.time_of(gap.started).abs_diff(from)
+                        <= 15 * SECOND.max(self.sketch.setup.interval_ms)
+                    && outcome.time_of(gap.ended).abs_diff(to)
+                        <= 5 * SECOND + self.sketch.setup.interval_ms
             });
             if !seen {
                 self.report("a blind agent says so", format!("from {from} to {to} ms"));

@@ -274,7 +274,10 @@ impl Setup {
             anchors_blocked: beating == Beating::Proxied && random.u8(0..4) == 0,
             interval_ms: choose(random, &[5, 5, 5, 5, 2, 10, 30]) * SECOND,
             servers: random.usize(1..4),
-            servers_of: choose(random, &[Party::Provider, Party::Provider, Party::Yours, Party::Other]),
+            servers_of: choose(
+                random,
+                &[Party::Provider, Party::Provider, Party::Yours, Party::Other],
+            ),
             router_answers: random.u8(0..5) != 0,
             grace_ms: choose(random, &[60, 60, 60, 20, 120]) * SECOND,
             families,

@@ -6,7 +6,9 @@ use ispmon_agent::{
 };
 
 use super::sketch::{Beating, Sketch, What};
-use crate::world::{ANCHORS, Anchors, DnsState, GatewayState, LinkState, PortalState, StubState, World};
+use crate::world::{
+    ANCHORS, Anchors, DnsState, GatewayState, LinkState, PortalState, StubState, World,
+};
 
 /// How long a family must have worked, for something to be expected of it from then on.
 const LEARNED_MS: u64 = 10_000;
@@ -142,7 +144,8 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         for (family, learned) in &mut learned {
             let works = watched && conditions[family] == Condition::Works && !elsewhere;
             // Without a fresh look, only the proof of every five minutes tells.
-            let worth = if stretch.unsettled || *learned > 0 { to - from } else { (to - from) / 40 };
+            let worth =
+                if stretch.unsettled || *learned > 0 { to - from } else { (to - from) / 40 };
             *learned = if works { *learned + worth } else { 0 };
             known[family] |= *learned >= LEARNED_MS;
         }
@@ -169,9 +172,7 @@ fn condition(world: &World, family: Family) -> Condition {
         Anchors::Forbidden => Condition::Dead(Seen::ByProbes),
         // With TLS a round sees through an address that the router owns; without, nobody does.
         _ if state.owned.contains(&true) && !state.tls[0] => Condition::Unknown,
-        Anchors::Silent | Anchors::Refuse | Anchors::Unreachable => {
-            Condition::Dead(Seen::ByProbes)
-        }
+        Anchors::Silent | Anchors::Refuse | Anchors::Unreachable => Condition::Dead(Seen::ByProbes),
         // Where contact is all that is asked for, nobody sees it.
         _ if !state.tls[0] && state.line != Anchors::Answer => Condition::Unknown,
         Anchors::Impostor | Anchors::ImpostorHangs | Anchors::SmallOnly => {
@@ -211,7 +212,9 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         seen = seen.max(if stub { Seen::BySlowLookups } else { Seen::ByLookups });
     }
     let seen_all_dead = judged.iter().fold(Seen::ByProbes, |seen, condition| match condition {
-        Condition::Dead(by) if sketch.setup.anchors_blocked => seen.max(*by).max(Seen::ByHeartbeats),
+        Condition::Dead(by) if sketch.setup.anchors_blocked => {
+            seen.max(*by).max(Seen::ByHeartbeats)
+        }
         Condition::NoLink(_) if sketch.setup.anchors_blocked => seen.max(Seen::ByHeartbeats),
         Condition::Dead(by) => seen.max(*by),
         _ => seen,

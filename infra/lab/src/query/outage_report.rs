@@ -81,7 +81,7 @@ impl OutageReport {
             dimensions: vec![
                 dimension("cause", cause(&failure, line)),
                 dimension("device", text(&line["device"])),
-                dimension("duration", duration(seconds)),
+                dimension("duration", format!("{}{}", duration(seconds), one_family(line))),
                 dimension("end", time(&line["ended"])),
                 dimension("id", id),
                 dimension("start", time(&line["started"])),
@@ -97,18 +97,34 @@ fn outage(line: &str) -> Option<Value> {
     (text(&line["event"]) == "outage").then_some(line)
 }
 
-/// What failed, whose part it is and what it concerned: `gateway (yours), IPv6 only`.
+/// What failed and whose part it is: `captive portal (other)`.
 fn cause(failure: &str, line: &Value) -> String {
     let whose = match text(&line["party"]) {
         party if party.is_empty() => party,
         party => format!(" ({party})"),
     };
-    let only = match text(&line["scope"]).as_str() {
-        "ipv4" => ", IPv4 only",
-        "ipv6" => ", IPv6 only",
-        _ => "",
+    format!("{}{whose}", failure.replace('_', " "))
+}
+
+/// For how long one address family was down beside the downtime, from a minute on:
+/// `, IPv6 only for another 12 min`.
+fn one_family(line: &Value) -> String {
+    let alone = whole(&line["one_family_s"]).unwrap_or(0);
+    if alone < 60 {
+        return String::new();
+    }
+    let segments = line["segments"].to_string();
+    let family = match (segments.contains("ipv4"), segments.contains("ipv6")) {
+        (true, false) => "IPv4",
+        (false, true) => "IPv6",
+        _ => "one address family",
     };
-    format!("{}{whose}{only}", failure.replace('_', " "))
+    let (hours, minutes) = (alone / 3_600, alone / 60);
+    if hours > 0 {
+        format!(", {family} only for another {hours} h {} min", minutes % 60)
+    } else {
+        format!(", {family} only for another {minutes} min")
+    }
 }
 
 /// Seconds in their two largest units: `20 min 3 s`, `2 h 5 min`, `1 d 1 h`.
@@ -189,19 +205,67 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_words_with_their_party_and_what_they_concerned() {
+    fn causes_are_words_with_their_party() {
         for (fields, expected) in [
-            (
-                json!({"cause": "gateway", "party": "yours", "scope": "ipv6"}),
-                "gateway (yours), IPv6 only",
-            ),
+            (json!({"cause": "gateway", "party": "yours"}), "gateway (yours)"),
+            (json!({"cause": "firewall", "party": "yours"}), "firewall (yours)"),
             (json!({"cause": "captive_portal", "party": "other"}), "captive portal (other)"),
-            (json!({"cause": "unstable", "party": null, "scope": "ipv4"}), "unstable, IPv4 only"),
-            (json!({"scope": "internet"}), "isp (provider)"),
+            (json!({"cause": "unstable", "party": null}), "unstable"),
         ] {
             let [row] = &evaluate(&[line(1.0, fields)])[..] else { panic!("one row") };
             assert_eq!(value(row, "cause"), expected);
         }
+    }
+
+    #[test]
+    fn the_time_in_which_one_family_was_down_stands_beside_the_downtime() {
+        let of = |scopes: &[&str]| {
+            json!(
+                scopes
+                    .iter()
+                    .map(|scope| json!({"cause": "isp", "scope": scope}))
+                    .collect::<Vec<_>>()
+            )
+        };
+        let both = "one address family";
+        for (alone, segments, expected) in [
+            (
+                json!(720),
+                of(&["internet", "ipv6"]),
+                "20 min 3 s, IPv6 only for another 12 min".to_owned(),
+            ),
+            (
+                json!(60),
+                of(&["ipv4", "internet"]),
+                "20 min 3 s, IPv4 only for another 1 min".to_owned(),
+            ),
+            (
+                json!(5_700),
+                of(&["ipv6", "internet", "ipv4"]),
+                format!("20 min 3 s, {both} only for another 1 h 35 min"),
+            ),
+            (json!(180), Value::Null, format!("20 min 3 s, {both} only for another 3 min")),
+            (json!(59), of(&["internet", "ipv6"]), "20 min 3 s".to_owned()),
+            (Value::Null, of(&["internet", "ipv6"]), "20 min 3 s".to_owned()),
+        ] {
+            let fields = json!({"scope": "internet", "one_family_s": alone, "segments": segments});
+            let [row] = &evaluate(&[line(1.0, fields)])[..] else { panic!("one row") };
+            assert_eq!(value(row, "duration"), expected);
+            assert!((row.value - 20.0).abs() < 1e-9, "only the downtime is measured");
+        }
+    }
+
+    #[test]
+    fn an_outage_of_one_family_is_reported_for_its_internet_downtime_alone() {
+        let of = |downtime| {
+            let part = |scope| json!({"cause": "isp", "scope": scope});
+            let fields = json!({
+                "scope": if downtime > 0 { "internet" } else { "ipv6" }, "downtime_s": downtime,
+                "one_family_s": 7_200, "segments": [part("ipv6"), part("internet")],
+            });
+            evaluate(&[line(1.0, fields)]).len()
+        };
+        assert_eq!((of(0), of(299), of(300)), (0, 0, 1));
     }
 
     #[test]

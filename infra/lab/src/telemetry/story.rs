@@ -29,22 +29,41 @@ pub(super) fn told(line: String, clock: &StoryClock) -> String {
     Value::Object(event).to_string()
 }
 
-/// Scales the downtime of an outage.
+/// Scales the downtime of an outage, and the time in which one address family was down.
 ///
-/// A device counts whole seconds, which may be whole minutes here. Where the internet was down from the
-/// start to the end, these say it to the second.
+/// A device counts whole seconds, which may be whole minutes here. Where the times of its segments, or of
+/// the whole outage, say the same within a second, they say it exactly.
 fn downtime(event: &mut Map<String, Value>, scale: Scale) {
-    let time = |field| event.get(field)?.as_str()?.parse::<Timestamp>().ok();
-    if let (Some(started), Some(ended)) = (time("started"), time("ended"))
-        && let Some(seconds) = event.get("downtime_s").and_then(Value::as_f64)
-        && let lasted = ended.duration_since(started).as_secs_f64()
-        && (lasted - seconds).abs() < 1.0
-    {
-        let story = (lasted * f64::from(scale.factor())) as u64;
-        event.insert("downtime_s".to_owned(), Value::from(story));
-    } else {
-        duration(event, "downtime_s", scale);
+    let whole = length(event, ["started", "ended"]);
+    let internet = parts(event, &["internet"]);
+    let one_family = parts(event, &["ipv4", "ipv6"]);
+    for (field, seconds) in [("downtime_s", [internet, whole]), ("one_family_s", [one_family; 2])] {
+        let Some(said) = event.get(field).and_then(Value::as_f64) else { continue };
+        match seconds.into_iter().flatten().find(|seconds| (seconds - said).abs() < 1.0) {
+            Some(exact) => {
+                let story = (exact * f64::from(scale.factor())) as u64;
+                event.insert(field.to_owned(), Value::from(story));
+            }
+            None => duration(event, field, scale),
+        }
     }
+}
+
+/// The seconds of all segments of these scopes in which something failed.
+fn parts(event: &Map<String, Value>, scopes: &[&str]) -> Option<f64> {
+    let word = |part: &Map<String, Value>, field| part.get(field)?.as_str().map(str::to_owned);
+    let parts = event.get("segments").and_then(Value::as_array).into_iter().flatten();
+    let parts = parts.filter_map(Value::as_object).filter(|part| {
+        word(part, "scope").is_some_and(|scope| scopes.contains(&scope.as_str()))
+            && word(part, "cause").is_some_and(|cause| cause != "up")
+    });
+    parts.map(|part| length(part, ["from", "to"])).sum()
+}
+
+/// The seconds between two times.
+fn length(event: &Map<String, Value>, [from, to]: [&str; 2]) -> Option<f64> {
+    let time = |field| event.get(field)?.as_str()?.parse::<Timestamp>().ok();
+    Some(time(to)?.duration_since(time(from)?).as_secs_f64())
 }
 
 /// Scales a number of seconds.
@@ -133,6 +152,24 @@ mod tests {
                 serde_json::from_str(&told(line.to_string(), &clock())).expect("JSON");
             assert_eq!(story["downtime_s"], expected, "{downtime} s of {lasted} ms");
         }
+    }
+
+    #[test]
+    fn the_parts_of_an_outage_say_how_long_the_internet_and_one_family_were_down() {
+        let start = clock().epoch();
+        let at = |milliseconds| start + SignedDuration::from_millis(milliseconds);
+        let part = |scope: &str, cause: &str, from, to| json!({"cause": cause, "scope": scope, "from": at(from), "to": at(to)});
+        let line = json!({
+            "event": "outage", "started": start, "ended": at(20_000),
+            "downtime_s": 14, "one_family_s": 2, "segments": [
+                part("ipv6", "isp", 0, 500),
+                part("internet", "isp", 500, 14_250),
+                part("ipv4", "isp", 14_250, 15_100),
+                part("internet", "up", 15_100, 20_000),
+            ],
+        });
+        let story: Value = serde_json::from_str(&told(line.to_string(), &clock())).expect("JSON");
+        assert_eq!((&story["downtime_s"], &story["one_family_s"]), (&json!(825), &json!(81)));
     }
 
     #[test]

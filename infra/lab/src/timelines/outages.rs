@@ -8,7 +8,7 @@ use super::{Arrival, MINUTE, arrival, choice, spelling};
 use crate::query::{OutageReport, outage_report::SHOWN_FOR, silence};
 
 /// What can be handed over, with causes that only a newer agent knows.
-const CAUSES: [&str; 14] = [
+const CAUSES: [&str; 15] = [
     "isp",
     "isp",
     "gateway",
@@ -16,6 +16,7 @@ const CAUSES: [&str; 14] = [
     "dns",
     "vpn",
     "link",
+    "firewall",
     "unstable",
     "some_new_cause",
     "it's",
@@ -107,12 +108,30 @@ fn outage(
     for (field, values) in [
         ("party", [json!("provider"), json!("yours"), json!("other"), Value::Null]),
         ("scope", [json!("ipv4"), json!("ipv6"), json!("internet"), Value::Null]),
+        ("one_family_s", [json!(0), json!(59), json!(random.u32(60..200_000)), Value::Null]),
     ] {
         if random.u8(0..4) > 0 {
             line[field] = choice(random, &values);
         }
     }
+    if random.u8(0..4) > 0 {
+        line["segments"] = segments(random, &line);
+    }
     line.to_string()
+}
+
+/// Segments of an outage, each with its scope where an agent says so.
+fn segments(random: &mut Rng, line: &Value) -> Value {
+    let scopes =
+        [json!("internet"), json!("ipv4"), json!("ipv6"), json!("some_new_scope"), Value::Null];
+    let count = random.usize(0..4);
+    let one = |_| {
+        json!({
+            "cause": choice(random, &CAUSES), "scope": choice(random, &scopes),
+            "from": line["started"], "to": line["ended"],
+        })
+    };
+    (0..count).map(one).collect()
 }
 
 /// Seconds of downtime about the fewest that are reported, or where the words for them change.
