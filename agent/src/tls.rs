@@ -260,6 +260,21 @@ mod tests {
     }
 
     #[test]
+    fn the_roots_are_read_once_until_they_are_to_be_read_again() {
+        let (Ok(first), Ok(second)) = (platform_verifier(), platform_verifier()) else {
+            let _ = io::Write::write_all(
+                &mut io::stderr(),
+                b"SKIPPED: this system has no trusted roots\n",
+            );
+            return;
+        };
+        assert!(Arc::ptr_eq(&first, &second));
+        read_roots_again();
+        let third = platform_verifier().expect("they are there still");
+        assert!(!Arc::ptr_eq(&first, &third));
+    }
+
+    #[test]
     fn a_stranger_stays_one_at_any_time() {
         let verifier = verifier_of([Authority::new("B").root()]).expect("a root");
         let (certificate, _) = Authority::new("A").certificate("a.example", 2025..2030);

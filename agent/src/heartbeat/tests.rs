@@ -164,12 +164,21 @@ async fn success_that_lasts_resets_the_back_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_retried_after_an_interval_or_as_much_later_as_it_asks() {
-    for (asked, least) in
-        [(None, 60.0), (Some(5), 60.0), (Some(300), 300.0), (Some(86_400), 3_600.0)]
-    {
+    for (asked, proved, least) in [
+        (None, false, 60.0),
+        (Some(5), false, 60.0),
+        (Some(300), false, 300.0),
+        // Anybody on the way may have said so.
+        (Some(86_400), false, 3_600.0),
+        (Some(86_400), true, 86_400.0),
+        (Some(864_000), true, 86_400.0),
+    ] {
         for seed in 0..20 {
-            let answer = refused(429, asked.map(Duration::from_secs));
-            let gaps = gaps(&sent_at(vec![answer], seed, 3 * HOUR).await);
+            let mut answer = refused(429, asked.map(Duration::from_secs));
+            if let Outcome::Refused { proof, .. } = &mut answer {
+                *proof = proved.then_some(Way::Unknown);
+            }
+            let gaps = gaps(&sent_at(vec![answer], seed, 50 * HOUR).await);
             assert!(
                 gaps.iter().all(|gap| *gap >= least && *gap <= least * 1.1 + 0.002),
                 "{gaps:?}"

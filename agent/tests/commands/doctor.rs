@@ -45,6 +45,22 @@ fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
     Place::put(&place.state_dir(), &status);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn roots_and_a_zone_that_are_not_there_are_rows_of_their_own() {
+    let place = configured("127.0.0.1:1");
+    let mut command = place.command(&["doctor", "--config", "agent.toml"]);
+    command.env("SSL_CERT_FILE", "/nowhere/roots.pem").env("TZ", "Nowhere/At");
+    let ran = crate::place::run(command);
+    for words in [
+        "SSL_CERT_FILE names \"/nowhere/roots.pem\", which cannot be read",
+        "TZ is \"Nowhere/At\", which is no time zone that is known here",
+    ] {
+        let mut rows = ran.output.lines().filter(|line| line.starts_with("WARN  configuration "));
+        assert!(rows.any(|row| row.contains(words)), "{words}: {}", ran.output);
+    }
+}
+
 #[test]
 fn everything_is_looked_at_and_the_exit_code_tells_of_failures() {
     let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -59,6 +59,34 @@ fn no_line_is_said_to_work_while_its_outage_is_open() {
 }
 
 #[test]
+fn times_are_shown_in_the_zone_of_a_posix_rule() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    let shown = |zone: &str| {
+        let mut command = place.command(&["status"]);
+        command.env("TZ", zone);
+        run(command)
+    };
+    for zone in ["CET-1CEST", "CET-1CEST,M3.5.0,M10.5.0/3"] {
+        let ran = shown(zone);
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""), "{zone}");
+        let is_shown = ["+01:00 (", "+02:00 ("].iter().any(|offset| ran.output.contains(offset));
+        assert!(is_shown, "{zone}: {}", ran.output);
+    }
+    let ran = shown("Nowhere/At");
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.output.contains("+00:00 ("), "{}", ran.output);
+    assert!(
+        ran.errors.contains(
+            "warning: the time zone Nowhere/At in the variable TZ is not known here, so times are \
+             shown in UTC."
+        ),
+        "{}",
+        ran.errors
+    );
+}
+
+#[test]
 fn without_an_agent_it_is_told_how_to_start_one() {
     let place = Place::new();
     let ran = place.run(&["status"]);

@@ -1,7 +1,5 @@
 //! Variables that are none of the agent's settings and are obeyed all the same.
 
-use std::fs;
-
 use crate::place::Place;
 
 #[test]
@@ -33,12 +31,12 @@ fn roots_that_are_not_there_are_warned_of() {
 
     place.variable("SSL_CERT_FILE", "");
     place.variable("SSL_CERT_DIR", &format!("/nowhere:{}", path(&folder)));
-    fs::create_dir(&folder).expect("a folder");
+    std::fs::create_dir(&folder).expect("a folder");
     insta::assert_snapshot!(place.warnings(), @r#"
     SSL_CERT_DIR names "/nowhere", which cannot be read (No such file or directory (os error 2)): whom it should vouch for is not trusted. Correct it, or take it out of the agent's environment.
     SSL_CERT_DIR names "[folder]/roots", which holds no certificate: whom it should vouch for is not trusted. Correct it, or take it out of the agent's environment.
     "#);
-    fs::copy(&file, folder.join("a.pem")).expect("it is copied");
+    std::fs::copy(&file, folder.join("a.pem")).expect("it is copied");
     place.variable("SSL_CERT_DIR", &path(&folder));
     assert_eq!(place.warnings(), "");
 }

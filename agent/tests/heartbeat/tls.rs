@@ -98,4 +98,6 @@ fn a_system_without_roots_can_still_reach_a_server_without_tls() {
     let server = Server::answering(OK);
     let pinged = ping(&server.url("/"), &[("SSL_CERT_FILE", "/nowhere/roots.pem")]);
     assert_eq!(pinged.code, Some(0), "{pinged:?}");
+    let told = "warning: SSL_CERT_FILE names \"/nowhere/roots.pem\", which cannot be read";
+    assert_eq!(pinged.errors.contains(told), cfg!(target_os = "linux"), "{pinged:?}");
 }
