@@ -444,3 +444,6 @@ fn restored(line: &[u8], named: &Digest, right: &Digest) -> Option<Digest> {
     text.contains(&field(named))
         .then(|| Digest::of(text.replacen(&field(named), &field(right), 1).as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;
