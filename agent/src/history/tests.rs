@@ -475,3 +475,90 @@ fn a_pause_goes_on_through_a_restart() {
     let history = history([paused(200), paused(250), stopped, restarted], 1_000);
     assert_eq!(history.unwatched(), [between(200, 1_000)]);
 }
+
+#[test]
+fn of_open_incidents_of_a_kind_the_newest_alone_is_open() {
+    let mut records = Vec::new();
+    for from in [100, 200, 300] {
+        let mut open = isp(from, 20);
+        open.ended = None;
+        records.push(record(at(from + 20), Entry::IncidentOpened { incident: open }));
+    }
+    let history = history(records, 400);
+    let open: Vec<_> = history.incidents.iter().map(PastIncident::is_open).collect();
+    assert_eq!(open, [false, false, true]);
+    let account = Account::of(&history, between(0, 400));
+    assert_eq!((account.total.count, account.total.downtime), (3, seconds(20 + 20 + 100)));
+}
+
+#[test]
+fn what_was_recorded_of_an_open_unstable_incident_is_not_stretched() {
+    let parts = [(Cause::Isp, 7), (Cause::Up, 117), (Cause::Isp, 7)];
+    let mut open = incident(Cause::Unstable, Some(Party::Provider), 100, &parts);
+    open.ended = None;
+    let opened = record(at(231), Entry::IncidentOpened { incident: open });
+    let history = history([opened], 1_000);
+    assert_eq!(Account::of(&history, between(0, 1_000)).total.downtime, seconds(14));
+    assert_eq!(history.incidents[0].time, between(100, 231));
+}
+
+#[test]
+fn an_incident_that_a_newer_version_has_closed_is_over() {
+    let mut open = isp(100, 20);
+    open.ended = None;
+    let unknown = crate::journal::UnknownRecord {
+        kind: "incident_closed".to_owned(),
+        word: Some("solar_flare".to_owned()),
+        incident: Some(open.id),
+    };
+    let opened = record(at(120), Entry::IncidentOpened { incident: open });
+    let history = history([opened, record(at(150), Entry::Unknown(unknown))], 400);
+    assert!(!history.incidents[0].is_open());
+    assert_eq!(history.incidents[0].time, between(100, 120));
+    assert_eq!(history.unknown.sentences().len(), 1);
+}
+
+#[test]
+fn lines_that_have_changed_places_or_stand_twice_tell_nothing_else() {
+    let closed_first = [
+        Record { seq: 4, ..closed(isp(100, 60)) },
+        Record {
+            seq: 3,
+            ..record(
+                at(110),
+                Entry::IncidentOpened { incident: Incident { ended: None, ..isp(100, 10) } },
+            )
+        },
+    ];
+    let history = history(closed_first.into_iter().chain([gap(300, 350), gap(300, 350)]), 400);
+    assert!(!history.incidents[0].is_open());
+    assert_eq!((history.incidents.len(), history.gaps.len()), (1, 1));
+}
+
+#[test]
+fn a_crash_within_a_pause_is_not_the_pause() {
+    let paused = record(at(200), Entry::Paused { until: at(7_400) });
+    let history = History::of([started(), paused], Some(at(260)), at(1_000).wall);
+    let gaps: Vec<_> = history.gaps.iter().map(|gap| (gap.cause, gap.time, gap.open)).collect();
+    let pause = (Some(GapCause::Paused), between(200, 260), false);
+    assert_eq!(gaps, [pause, (None, between(260, 1_000), true)]);
+}
+
+#[test]
+fn a_clock_of_1973_that_only_the_sign_of_life_knows_better_makes_no_gap_of_decades() {
+    let wrong = |second: u64| Stamp {
+        boot: boot(2),
+        boot_ms: second * 1_000,
+        wall: "1973-01-01T00:00:00Z".parse::<Timestamp>().expect("a time") + seconds(second),
+    };
+    let mut outage = isp(0, 0);
+    (outage.started, outage.ended) = (wrong(10), Some(wrong(30)));
+    outage.segments =
+        vec![Segment { from: wrong(10), to: wrong(30), ..outage.segments[0].clone() }];
+    let records = [record(wrong(5), started().entry), record(wrong(30), closed(outage).entry)];
+    let alive = Stamp { wall: at(1_000).wall, ..wrong(60) };
+    let history = History::of(records, Some(alive), at(1_030).wall);
+    assert_eq!(history.span.map(|span| span.duration()), Some(seconds(55)));
+    assert_eq!(history.incidents[0].time.duration(), seconds(20));
+    assert!(history.gaps.is_empty(), "{:?}", history.gaps);
+}

@@ -60,12 +60,22 @@ impl Witness {
 struct Held {
     located: Located,
     flaw: Option<Flaw>,
-    /// It names the record before it, or nothing is before it.
-    follows: bool,
+    link: Link,
     /// Its number cannot stand here.
     is_doubtful: bool,
     /// What is missing before it is explained by damage that was named.
     is_explained: bool,
+}
+
+/// How a line is connected with the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// Nothing is known of what was before it.
+    First,
+    /// It names the record before it.
+    Follows,
+    /// It names another one.
+    Loose,
 }
 
 /// A line that contradicts the held one.
@@ -197,7 +207,8 @@ impl Chain {
         });
         let is_doubtful =
             matches!(flaw, Some(Flaw::Sequence { expected, found }) if found < expected);
-        self.held = Some(Held { located, flaw, follows: true, is_doubtful, is_explained });
+        let link = Link::First;
+        self.held = Some(Held { located, flaw, link, is_doubtful, is_explained });
     }
 
     fn record(&mut self, new: Located, line: &[u8], flaw: Option<Flaw>) {
@@ -217,7 +228,7 @@ impl Chain {
         } else if follows(&new, &position(&held.located)) {
             self.settle(held, true, false);
             self.hold(new, flaw);
-        } else if !held.follows && follows(&held.located, &position(&new)) {
+        } else if held.link != Link::Follows && follows(&held.located, &position(&new)) {
             // The two have changed places, which both survive.
             let misplaced = held
                 .flaw
@@ -229,9 +240,20 @@ impl Chain {
             if let Some(new) = self.held.take() {
                 self.settle(Held { flaw: None, ..new }, true, false);
             }
-            self.held = Some(Held { follows: true, is_doubtful: false, ..held });
+            self.held = Some(Held { link: Link::Follows, is_doubtful: false, ..held });
+        } else if held.link == Link::Follows
+            && self.last.as_ref().is_some_and(|last| follows(&new, last))
+        {
+            // Both claim the same place, and the next line tells which one has it.
+            self.held = Some(held);
+            self.rival = Some(Rival { located: new, restored: None });
         } else if self.last.as_ref().is_some_and(|last| follows(&new, last)) {
-            self.reject(&held.located, Flaw::Added);
+            if self.fills_gap(&held.located) {
+                self.damage_of(&held);
+                self.verdicts.push_back(Verdict::Believed(Box::new(held.located)));
+            } else {
+                self.reject(&held.located, Flaw::Added);
+            }
             self.is_broken = false;
             self.hold(new, flaw);
         } else if seq == held.located.record.seq.saturating_add(1) {
@@ -239,13 +261,13 @@ impl Chain {
             self.held = Some(held);
             self.rival = Some(Rival { located: new, restored });
         } else {
-            if seq <= held.located.record.seq && !held.follows {
+            if seq <= held.located.record.seq && held.link != Link::Follows {
                 held.is_doubtful = true;
             }
             self.settle(held, false, false);
             let named = self.strays.iter().position(|stray| follows(&new, &position(stray)));
             if let Some(stray) = named.and_then(|index| self.strays.remove(index)) {
-                self.believe(stray);
+                self.believe_with_predecessor(stray, Link::Loose);
             }
             self.hold(new, flaw);
         }
@@ -315,7 +337,7 @@ impl Chain {
         let found = located.record.seq;
         let held = match &self.last {
             Some(last) if follows(&located, last) => {
-                Held { located, flaw, follows: true, is_doubtful: false, is_explained }
+                Held { located, flaw, link: Link::Follows, is_doubtful: false, is_explained }
             }
             Some((seq, digest)) => {
                 let expected = seq.saturating_add(1);
@@ -326,11 +348,11 @@ impl Chain {
                     || flaw.is_some();
                 let is_hole = found != expected && (is_doubtful || !is_explained);
                 let hole = is_hole.then_some(Flaw::Sequence { expected, found });
-                Held { located, flaw: flaw.or(hole), follows: false, is_doubtful, is_explained }
+                Held { located, flaw: flaw.or(hole), link: Link::Loose, is_doubtful, is_explained }
             }
             None => {
                 let is_doubtful = flaw.is_some();
-                Held { located, flaw, follows: true, is_doubtful, is_explained }
+                Held { located, flaw, link: Link::First, is_doubtful, is_explained }
             }
         };
         self.held = Some(held);
@@ -338,7 +360,7 @@ impl Chain {
 
     /// Decides about a line by all that is known of it.
     fn settle(&mut self, held: Held, confirmed: bool, is_last: bool) {
-        let Held { located, flaw, follows, is_doubtful, is_explained } = held;
+        let Held { located, flaw, link, is_doubtful, is_explained } = held;
         let seq = located.record.seq;
         if let Some(limit) = &self.limit {
             if seq > limit.seq {
@@ -358,18 +380,21 @@ impl Chain {
         if let Some(flaw) = flaw {
             self.damage(&located.place, Some(seq), flaw);
         }
-        if confirmed || self.fills_gap(&located) {
-            self.believe_with_predecessor(located, follows);
+        if confirmed {
+            self.believe_with_predecessor(located, link);
+        } else if is_doubtful && self.fills_gap(&located) {
+            // What follows at its wrong place does not follow it.
+            self.verdicts.push_back(Verdict::Believed(Box::new(located)));
         } else if is_doubtful {
             self.is_broken = true;
             if self.strays.len() == MOST_UNMATCHED {
                 self.strays.pop_front();
             }
             self.strays.push_back(located);
-        } else if is_last && !follows && !is_explained {
+        } else if is_last && link == Link::Loose && !is_explained {
             self.reject(&located, Flaw::Unconfirmed);
         } else {
-            self.believe_with_predecessor(located, follows);
+            self.believe_with_predecessor(located, link);
         }
     }
 
@@ -380,8 +405,8 @@ impl Chain {
         index.and_then(|index| self.missing.remove(index)).is_some()
     }
 
-    fn believe_with_predecessor(&mut self, located: Located, follows: bool) {
-        if !follows && located.record.prev != Digest::none() {
+    fn believe_with_predecessor(&mut self, located: Located, link: Link) {
+        if link != Link::Follows && located.record.prev != Digest::none() {
             let before = (located.record.seq.saturating_sub(1), located.record.prev.clone());
             let index = self.strays.iter().position(|stray| position(stray) == before);
             if let Some(stray) = index.and_then(|index| self.strays.remove(index)) {
@@ -410,6 +435,12 @@ impl Chain {
         self.verdicts.push_back(Verdict::Damaged(Damage { place: place.clone(), seq, flaw }));
     }
 
+    fn damage_of(&mut self, held: &Held) {
+        if let Some(flaw) = held.flaw.clone() {
+            self.damage(&held.located.place, Some(held.located.record.seq), flaw);
+        }
+    }
+
     fn is_named(&self, located: &Located) -> bool {
         self.names(located.record.seq, &located.digest)
     }
@@ -429,7 +460,11 @@ fn follows(located: &Located, (seq, digest): &Position) -> bool {
     located.record.seq == seq.saturating_add(1) && located.record.prev == *digest
 }
 
+/// What is wrong with a line if the next one is right.
 fn changed(held: &Located, next: &Located) -> Flaw {
+    if held.record.seq == next.record.seq {
+        return Flaw::Added;
+    }
     Flaw::Changed {
         next: next.record.seq,
         expected: next.record.prev.clone(),
@@ -444,3 +479,6 @@ fn restored(line: &[u8], named: &Digest, right: &Digest) -> Option<Digest> {
     text.contains(&field(named))
         .then(|| Digest::of(text.replacen(&field(named), &field(right), 1).as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,9 +146,16 @@ fn undamaged(
     };
     let read = reader.into_iter().flatten().filter_map(|read| match read {
         Err(ReadError::Damaged(_)) => None,
+        Err(ReadError::Io { source, .. }) if is_lost(&source) => None,
         read => Some(read.map_err(OutboxError::Read)),
     });
     Ok(read.peekable())
+}
+
+/// Whether a file will not be readable later either: something else has its name, or the disk has lost it.
+fn is_lost(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// What was acknowledged last. A file that cannot be read is the same as none: everything is handed

@@ -12,4 +12,5 @@ mod killed;
 #[path = "../common/record.rs"]
 mod record;
 mod size;
+mod starts;
 mod verify;
