@@ -211,7 +211,7 @@ fn an_agent_that_does_not_run_is_told_before_anything_that_it_knew() {
     [how to start it]
 
     What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago): THE INTERNET IS DOWN.
-    Internet outage since 2026-11-24 10:56:40+01:00 (4 min 32 s so far), cause: ISP (router answered, nothing beyond it). That is your provider's part.
+    Internet outage since 2026-11-24 10:56:40+01:00 (4 min 20 s so far), cause: ISP (router answered, nothing beyond it). That is your provider's part.
     ");
     let hanging = Presence::Hanging(Duration::from_secs(1_203));
     insta::assert_snapshot!(top(&status(), hanging), @"
