@@ -1,7 +1,9 @@
 //! Compares what the agent wrote with what a perfect witness knows.
 
 use ispmon_agent::{
-    outage::{Cause, FamilyState, GapCause, Incident, Scope, Segment, Transition, View},
+    outage::{
+        Cause, FamilyState, GapCause, Incident, Party, Scope, Segment, Transition, View,
+    },
     probe::{Family, PerFamily},
 };
 
@@ -58,6 +60,8 @@ struct Run {
     to: u64,
     /// The hardest to see of what failed in it.
     seen: Seen,
+    /// What failed, where it is known.
+    cause: Option<(Cause, Party)>,
 }
 
 /// What the agent must show at a time.
@@ -361,7 +365,7 @@ impl<'a> Judge<'a> {
 
     /// Truth: the right cause in the middle of a long failure, and the right party.
     fn compare_party(&mut self, incident: &Incident, outcome: &Outcome) {
-        let mut all_of: Option<(Cause, ispmon_agent::outage::Party)> = None;
+        let mut all_of: Option<(Cause, Party)> = None;
         let mut mixed = false;
         for stretch in &self.stretches {
             let Some((cause, party)) = stretch.cause.filter(|_| stretch.watched) else {
@@ -370,7 +374,8 @@ impl<'a> Judge<'a> {
                 });
                 continue;
             };
-            let run = Run { from: stretch.from, to: stretch.to, seen: stretch.seen };
+            let Stretch { from, to, seen, .. } = *stretch;
+            let run = Run { from, to, seen, cause: stretch.cause };
             let settled = self.known(run, None) + 15 * SECOND - stretch.from;
             for segment in &incident.segments {
                 if overlap(segment, stretch, outcome, 0) > 0 {
@@ -500,9 +505,14 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
         if !holds(stretch) {
             continue;
         }
-        let run = Run { from: stretch.from, to: stretch.to, seen: stretch.seen };
-        // That names fail behind a dead line is seen anew.
-        let is_new = |last: &Run| last.seen < Seen::ByLookups && run.seen >= Seen::ByLookups;
+        let Stretch { from, to, seen, cause, .. } = *stretch;
+        let run = Run { from, to, seen, cause };
+        // That names fail behind a dead line is seen anew, and so is a resolver behind dead servers.
+        let fails = |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
+        let is_new = |last: &Run| {
+            last.cause != run.cause && (fails(last.cause) || fails(run.cause))
+                || (last.seen < Seen::ByLookups) != (run.seen < Seen::ByLookups)
+        };
         match runs.last_mut() {
             Some(last) if last.to == run.from && !is_new(last) => {
                 last.to = run.to;
