@@ -5,7 +5,7 @@
 //! - [`judge`] plays the world and compares: liveness and truth.
 //! - [`shrink`] makes a world that fails small enough to read.
 //!
-//! `ISPMON_WORLDS` is the number of worlds, `ISPMON_SEED` one seed to play again; with `ISPMON_TRACE`
+//! `ISPMON_WORLDS` is the number of worlds, `ISPMON_SEED` the first seed, alone the only one; with `ISPMON_TRACE`
 //! everything is printed that the machine learns in the small world that is left of one that fails.
 
 mod judge;
@@ -63,7 +63,7 @@ fn play(seeds: std::ops::Range<u64>) -> BTreeMap<u64, Vec<Violation>> {
 fn the_record_of_random_worlds_is_live_and_true() {
     let replayed = number("ISPMON_SEED");
     let seeds = match replayed {
-        Some(seed) => seed..seed + 1,
+        Some(seed) => seed..seed + number("ISPMON_WORLDS").unwrap_or(1),
         None => 0..number("ISPMON_WORLDS").unwrap_or(WORLDS),
     };
     let worlds = seeds.end - seeds.start;

@@ -1,7 +1,9 @@
 //! Compares what the agent wrote with what a perfect witness knows.
 
 use ispmon_agent::{
-    outage::{Cause, FamilyState, GapCause, Incident, Scope, Segment, Transition, View},
+    outage::{
+        Cause, FamilyState, GapCause, Incident, Party, Scope, Segment, Transition, View,
+    },
     probe::{Family, PerFamily},
 };
 
@@ -58,6 +60,8 @@ struct Run {
     to: u64,
     /// The hardest to see of what failed in it.
     seen: Seen,
+    /// What failed, where it is known.
+    cause: Option<(Cause, Party)>,
 }
 
 /// What the agent must show at a time.
@@ -297,43 +301,37 @@ impl<'a> Judge<'a> {
                 continue;
             }
             let (from, to) = (outcome.time_of(segment.from), outcome.time_of(segment.to));
-            let mut previous: Option<&Stretch> = None;
+            let worked = |stretch: &Stretch| {
+                stretch.watched
+                    && match segment.scope {
+                        Scope::Ipv4 => stretch.works.ipv4 == Some(true),
+                        Scope::Ipv6 => stretch.works.ipv6 == Some(true),
+                        _ => stretch.internet == Some(true),
+                    }
+            };
+            // The latest stretch in which it did not work, and what was lost in it.
+            let mut failed: Option<&Stretch> = None;
             for stretch in &self.stretches {
-                let wrong = match segment.scope {
-                    // What lasts less than ten seconds is no gap.
-                    _ if !stretch.watched => {
-                        self.is_gap(stretch.from) || stretch.to - stretch.from >= 17 * SECOND
-                    }
-                    Scope::Ipv4 => stretch.works.ipv4 == Some(true),
-                    Scope::Ipv6 => stretch.works.ipv6 == Some(true),
-                    _ => stretch.internet == Some(true),
+                let is_worked = worked(stretch);
+                let blind = self.blind_since(stretch.from);
+                let is_unwatched = !stretch.watched
+                    && (self.is_gap(stretch.from) || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
+                // When it may have ended for the machine at the latest.
+                let known = if is_worked {
+                    failed.map_or(0, |failed| failed.to + self.late(failed, stretch))
+                } else {
+                    // What was asked before nothing could be asked may take until then.
+                    blind.map_or(stretch.from, |(from, _)| from + 4 * SECOND) + BLUR
                 };
-                let was_wrong = previous.is_some_and(|before| match segment.scope {
-                    Scope::Ipv4 => before.watched && before.works.ipv4 == Some(true),
-                    Scope::Ipv6 => before.watched && before.works.ipv6 == Some(true),
-                    _ => before.watched && before.internet == Some(true),
-                });
-                // The end is known 2 s later; names and bad lines blur both.
-                let late = match previous {
-                    Some(before) if !was_wrong && stretch.watched => {
-                        let names = match before.seen {
-                            Seen::ByProbes | Seen::ByProofs => 0,
-                            Seen::ByHeartbeats => 35 * SECOND,
-                            Seen::ByLookups => SECOND,
-                            // The look-up that is under way has to end.
-                            Seen::BySlowLookups => self.look_up(),
-                        };
-                        END_WITHIN + BLUR + names + 2 * stretch.latency_ms
-                    }
-                    // Nothing can be asked; what was asked before may take until then.
-                    Some(before) if before.watched && !self.is_gap(stretch.from) => 4 * SECOND,
-                    _ => BLUR,
-                };
-                let lossy = stretch.loss > 0 || previous.is_some_and(|before| before.loss > 0);
+                let lossy = stretch.loss > 0 || failed.is_some_and(|before| before.loss > 0);
+                if !is_worked {
+                    failed = Some(stretch);
+                }
                 // A heartbeat that fails for something else raises doubt from its start on.
                 let broken = stretch.fine != Some(true) || stretch.endpoint != Some(true);
                 let blur = BLUR + if lossy || broken { 11 * SECOND } else { 0 };
-                previous = Some(stretch);
+                let wrong = is_worked || is_unwatched;
+                let late = known.saturating_sub(stretch.from);
                 let (begins, ends) =
                     ((stretch.from + late).max(from), stretch.to.saturating_sub(blur).min(to));
                 if wrong && begins + 100 < ends {
@@ -355,13 +353,35 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// How long after the end of a failure it may be open.
+    fn late(&self, failed: &Stretch, now: &Stretch) -> u64 {
+        let seen = match failed.seen {
+            // With contact alone, the login page must have gone first.
+            Seen::ByProbes | Seen::ByProofs if !self.sketch.setup.tls => 2 * SECOND,
+            Seen::ByProbes | Seen::ByProofs => 0,
+            Seen::ByHeartbeats => 35 * SECOND,
+            Seen::ByLookups => SECOND,
+            // The look-up that is under way has to end.
+            Seen::BySlowLookups => self.look_up(),
+        };
+        END_WITHIN + BLUR + seen + 2 * now.latency_ms
+    }
+
+    /// From when to when this device can ask nobody, around a time.
+    fn blind_since(&self, at: u64) -> Option<(u64, u64)> {
+        let blind = self.sketch.faults.iter().filter(|fault| {
+            matches!(fault.what, What::LocalFailure(_)) && fault.from <= at && at < fault.to
+        });
+        blind.map(|fault| (fault.from, fault.to)).min()
+    }
+
     fn is_gap(&self, at: u64) -> bool {
         self.sketch.is(at, |what| matches!(what, What::Gap(_)))
     }
 
     /// Truth: the right cause in the middle of a long failure, and the right party.
     fn compare_party(&mut self, incident: &Incident, outcome: &Outcome) {
-        let mut all_of: Option<(Cause, ispmon_agent::outage::Party)> = None;
+        let mut all_of: Option<(Cause, Party)> = None;
         let mut mixed = false;
         for stretch in &self.stretches {
             let Some((cause, party)) = stretch.cause.filter(|_| stretch.watched) else {
@@ -370,7 +390,8 @@ impl<'a> Judge<'a> {
                 });
                 continue;
             };
-            let run = Run { from: stretch.from, to: stretch.to, seen: stretch.seen };
+            let Stretch { from, to, seen, .. } = *stretch;
+            let run = Run { from, to, seen, cause: stretch.cause };
             let settled = self.known(run, None) + 15 * SECOND - stretch.from;
             for segment in &incident.segments {
                 if overlap(segment, stretch, outcome, 0) > 0 {
@@ -395,6 +416,7 @@ impl<'a> Judge<'a> {
         if let Some((cause, party)) = all_of.filter(|_| simple)
             && incident.cause == cause
             && incident.party != Some(party)
+            && self.stretches.iter().all(|stretch| stretch.loss == 0)
         {
             let details =
                 format!("{:?} is not {party}: {}", incident.party, line(incident, outcome));
@@ -500,9 +522,14 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
         if !holds(stretch) {
             continue;
         }
-        let run = Run { from: stretch.from, to: stretch.to, seen: stretch.seen };
-        // That names fail behind a dead line is seen anew.
-        let is_new = |last: &Run| last.seen < Seen::ByLookups && run.seen >= Seen::ByLookups;
+        let Stretch { from, to, seen, cause, .. } = *stretch;
+        let run = Run { from, to, seen, cause };
+        // That names fail behind a dead line is seen anew, and so is a resolver behind dead servers.
+        let fails = |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
+        let is_new = |last: &Run| {
+            last.cause != run.cause && (fails(last.cause) || fails(run.cause))
+                || (last.seen < Seen::ByLookups) != (run.seen < Seen::ByLookups)
+        };
         match runs.last_mut() {
             Some(last) if last.to == run.from && !is_new(last) => {
                 last.to = run.to;

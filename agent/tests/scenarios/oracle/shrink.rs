@@ -51,6 +51,9 @@ fn candidates(sketch: &Sketch) -> Vec<Sketch> {
     if setup.grace_ms != 60_000 {
         candidates.push(simple(|sketch| sketch.setup.grace_ms = 60_000));
     }
+    if setup.own_path.is_some() {
+        candidates.push(simple(|sketch| sketch.setup.own_path = None));
+    }
     if setup.tunnel {
         candidates.push(simple(|sketch| sketch.setup.tunnel = false));
     }

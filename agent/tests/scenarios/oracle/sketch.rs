@@ -45,6 +45,8 @@ pub(super) struct Setup {
     pub(super) tunnel: bool,
     /// Whether anchors are asked for proof.
     pub(super) tls: bool,
+    /// This anchor is reached through another uplink, whatever becomes of this one.
+    pub(super) own_path: Option<usize>,
     /// Anchors never answer here.
     pub(super) anchors_blocked: bool,
     pub(super) interval_ms: u64,
@@ -83,8 +85,6 @@ pub(super) enum What {
     RouterPage(Anchors),
     /// A box on the way does this with what anchors are sent, and answers names by itself.
     Box(Anchors),
-    /// An anchor is reached through another uplink, whatever becomes of this one.
-    OwnPath(usize),
     /// The tunnel is dead, and the line beneath it is not.
     TunnelDead,
     Endpoint(BeatOutcome),
@@ -126,6 +126,8 @@ impl Sketch {
             let what = match what {
                 // Two gaps at once are one.
                 What::Gap(_) if at < unwatched_until => continue,
+                // Nobody knows what network it was.
+                What::Link(_, LinkState::Unknown) if at < 60 * SECOND => continue,
                 what => what,
             };
             let lasts = match what {
@@ -271,6 +273,7 @@ impl Setup {
             tunnel: random.u8(0..8) == 0,
             // Without a proof IPv6 is not judged beside IPv4.
             tls: both || random.u8(0..10) != 0,
+            own_path: (random.u8(0..10) == 0).then(|| random.usize(0..ANCHORS)),
             anchors_blocked: beating == Beating::Proxied && random.u8(0..4) == 0,
             interval_ms: choose(random, &[5, 5, 5, 5, 2, 10, 30]) * SECOND,
             servers: random.usize(1..4),
@@ -292,6 +295,9 @@ impl Setup {
             state.tls = [self.tls; ANCHORS];
             if self.ipv6_broken && family == Family::Ipv6 {
                 state.line = Anchors::Silent;
+            }
+            if let Some(anchor) = self.own_path {
+                state.own_path[anchor] = true;
             }
             if self.anchors_blocked {
                 state.anchors = [Anchors::Silent; ANCHORS];
@@ -330,9 +336,9 @@ impl What {
             Anchors::SmallOnly,
             Anchors::Forbidden,
         ];
-        match random.u8(0..32) {
+        match random.u8(0..31) {
             30 => Self::Box(choose(random, &[Anchors::Impostor, Anchors::ImpostorHangs])),
-            31 => Self::OwnPath(random.usize(0..ANCHORS)),
+
             0..=2 => {
                 let links = [
                     LinkState::NoCarrier,
@@ -450,11 +456,6 @@ impl What {
             Self::Box(line) => {
                 world.servers.fill(DnsState::AnsweredNearby);
                 lines(world, None, *line);
-            }
-            Self::OwnPath(anchor) => {
-                for (_, state) in &mut world.families {
-                    state.own_path[*anchor] = true;
-                }
             }
             Self::TunnelDead => {
                 world.underlay = true;

@@ -127,6 +127,14 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             }
         }
         (stretch.from, stretch.to, stretch.watched) = (from, to, watched);
+        // Anchors that were answered for by somebody else fall silent again: nobody knows why until the
+        // next heartbeat.
+        if sketch.setup.anchors_blocked
+            && stretches.last().is_none_or(|last| last.internet != Some(true))
+        {
+            stretch.internet = stretch.internet.filter(|works| !works);
+            stretch.fine = stretch.fine.filter(|fine| !fine);
+        }
         if stretch.cause.is_some_and(|(cause, _)| needs_the_past(cause))
             && (elsewhere || !sketch.setup.families.iter().all(|family| known[*family]))
         {
@@ -206,20 +214,20 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     let any_works = judged.contains(&Condition::Works);
     let all_dead = all(|c| matches!(c, Condition::Dead(_) | Condition::NoLink(_)));
     let names = names(sketch, world);
-    let mut seen = Seen::ByProbes;
+    let hardest = |blocked: bool| {
+        judged.iter().fold(Seen::ByProbes, |seen, condition| match condition {
+            Condition::Dead(_) | Condition::NoLink(_) if blocked => seen.max(Seen::ByHeartbeats),
+            Condition::Dead(by) => seen.max(*by),
+            _ => seen,
+        })
+    };
+    let mut seen = hardest(false);
     if names_of(world) == Some(false) {
         let stub = world.stub != StubState::Alive;
         seen = seen.max(if stub { Seen::BySlowLookups } else { Seen::ByLookups });
     }
-    let seen_all_dead = judged.iter().fold(Seen::ByProbes, |seen, condition| match condition {
-        Condition::Dead(by) if sketch.setup.anchors_blocked => {
-            seen.max(*by).max(Seen::ByHeartbeats)
-        }
-        Condition::NoLink(_) if sketch.setup.anchors_blocked => seen.max(Seen::ByHeartbeats),
-        Condition::Dead(by) => seen.max(*by),
-        _ => seen,
-    });
     let heartbeats_pass = sketch.setup.anchors_blocked
+        && names_of(world) == Some(true)
         && sketch.setup.families.iter().all(|family| {
             let state = &world.families[*family];
             state.can_send() && state.line == Anchors::Answer
@@ -229,7 +237,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     let (internet, cause) = if heartbeats_pass {
         (Some(true), None)
     } else if all_dead {
-        seen = seen_all_dead;
+        seen = hardest(sketch.setup.anchors_blocked);
         (Some(false), cause(sketch, world, &judged))
     } else if any_works {
         match names {
