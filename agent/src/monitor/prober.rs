@@ -153,9 +153,9 @@ impl Prober {
     fn probe(&mut self, family: Family) {
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
         let ended = Some(Question::Probe(family));
-        // What is on-link proves nothing and says nothing about the quality.
-        let is_beyond = |anchor: &AnchorPath| !anchor.on_link;
-        let Some(anchor) = next(&self.anchors(family), &mut self.probed[family], is_beyond) else {
+        // What is on-link proves nothing, and what has a path of its own says nothing about the family's.
+        let fits = |anchor: &AnchorPath| !anchor.on_link && !anchor.own_path;
+        let Some(anchor) = next(&self.anchors(family), &mut self.probed[family], fits) else {
             return send(&answers, sent, Vec::new(), ended);
         };
         let anchor = anchor.anchor.address;
