@@ -308,7 +308,10 @@ impl Monitor {
             let (Some(before), Some(after)) = (&before[family], &after[family]) else {
                 return false;
             };
-            network(after).is_some() && network(after) != network(before)
+            // A look that failed is no other network.
+            *before != Link::Unknown
+                && network(after).is_some()
+                && network(after) != network(before)
         };
         let has_returned = Family::BOTH.into_iter().any(returned);
         let has_changed = *after != before;

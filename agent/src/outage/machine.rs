@@ -5,7 +5,7 @@ mod plan;
 
 pub use plan::Wanted;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     clock::Stamp,
     heartbeat::Way,
-    probe::{Family, Gateway, LocalFailure, PerFamily, Portal},
+    probe::{Dns, Family, Gateway, LocalFailure, PerFamily, Portal},
     summary::Summary,
 };
 
@@ -100,8 +100,11 @@ pub struct Machine {
     heartbeats: Heartbeats,
     quality: Quality,
     blips: Blips,
-    /// The families by which the internet was judged last.
+    /// Whether the last probe of each anchor was answered; there are 16 anchors at most.
+    answered: BTreeMap<SocketAddr, bool>,
+    /// The families by which the internet was judged last, and since when by these.
     were_judged: PerFamily<bool>,
+    judged_since: Stamp,
     /// How the newest heartbeat travelled, if it proved something.
     heartbeat_proof: Option<Way>,
 }
@@ -192,7 +195,9 @@ impl Machine {
             heartbeats: Heartbeats::new(settings, heartbeats, now),
             quality: Quality::new(settings, quality, now),
             blips: Blips::default(),
+            answered: BTreeMap::new(),
             were_judged: PerFamily::default(),
+            judged_since: now,
             heartbeat_proof: None,
         }
     }
@@ -232,6 +237,11 @@ impl Machine {
             }
             Evidence::Probe { .. } | Evidence::Round(_) | Evidence::Proof { .. } => true,
             Evidence::Heartbeat { proof, .. } => proof.is_some(),
+            Evidence::Lookup { answer, .. } => *answer == Dns::Answered,
+            Evidence::NameServers { answers, .. } => {
+                answers.iter().any(|server| server.answer == Dns::Answered)
+            }
+            Evidence::Portal { answer, .. } => *answer != Portal::NoAnswer,
             // A gap of another kind explains what could not be asked in it.
             Evidence::Watched(_) => {
                 self.sight = Sight::Seeing;
@@ -282,10 +292,14 @@ impl Machine {
                     Some(rtt) => track.contacted(*sent, sent.later(*rtt), by_contact),
                     None => {
                         track.unanswered();
-                        self.names.lost_probe(*sent);
                         None
                     }
                 };
+                let has_answered = self.answered.insert(*anchor, rtt.is_some());
+                // An anchor that is dead for longer says nothing about the loss of packets.
+                if rtt.is_none() && has_answered == Some(true) && self.judged()[*family] {
+                    self.names.lost_probe(*sent);
+                }
                 self.changed(*family, change, now);
                 let track = &self.families[*family];
                 let is_judged = self.judged()[*family];
@@ -384,13 +398,15 @@ impl Machine {
         // proxy: that the internet works, by a family that is not known.
         let travelled = way.family().filter(|family| self.families[*family].link().is_some());
         let is_one_up = self.is_one_up();
+        // By which of two families it travelled nobody knows; it brings one back only where all are down.
+        let judged = self.judged_families();
+        let are_all_down = judged.iter().all(|family| self.families[*family].is_down());
         for family in Family::BOTH {
+            let track = &self.families[family];
             let has_travelled = match travelled {
                 Some(travelled) => travelled == family,
-                None => {
-                    !is_one_up
-                        && (self.families[family].is_routed() || self.families[family].is_down())
-                }
+                None if track.is_down() => are_all_down,
+                None => !is_one_up && track.is_routed(),
             };
             if !has_travelled {
                 continue;
@@ -499,10 +515,10 @@ impl Machine {
         let mut transitions = Vec::new();
         for family in Family::BOTH {
             let is_judged = self.judged()[family];
-            if is_judged && !std::mem::replace(&mut self.were_judged[family], is_judged) {
+            if is_judged != std::mem::replace(&mut self.were_judged[family], is_judged) {
+                self.judged_since = now;
                 self.families[family].begin_judging(now);
             }
-            self.were_judged[family] = is_judged;
             if is_judged {
                 let change = self.families[family].ripen(now);
                 self.changed(family, change, now);

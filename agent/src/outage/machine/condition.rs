@@ -109,17 +109,19 @@ impl Machine {
             track.is_failing() || track.is_returning() || self.must_verify(track.family)
         });
         let is_open = self.connectivity.is_failing();
+        // Names that fail concern all of the internet, also beside a family that is down.
+        let names_since = self.names.failing_since();
+        if let Some(since) = names_since
+            && is_one_up
+            && !self.heartbeats.is_clock_wrong()
+        {
+            return self.names_fail(since);
+        }
         if down.is_empty() {
             let is_decided = judged.iter().all(|track| track.is_up());
-            return match self.names.failing_since() {
-                Some(since) if is_one_up && !self.heartbeats.is_clock_wrong() => {
-                    self.names_fail(since)
-                }
-                _ if !is_one_up => Condition::Undecided,
-                // Until it is known that names can be looked up, an outage is not over.
-                _ if is_open && (!is_decided || self.names.has_failed()) => Condition::Undecided,
-                _ => Condition::Works,
-            };
+            // Until it is known that names can be looked up, an outage is not over.
+            let waits = is_open && (!is_decided || self.names.has_failed());
+            return if !is_one_up || waits { Condition::Undecided } else { Condition::Works };
         }
         if is_moving {
             return Condition::Undecided;
@@ -146,6 +148,7 @@ impl Machine {
             before: first.filter(|(_, first)| first.boot_ms < last.boot_ms),
             last_ok,
             name_servers: self.names.party(),
+            judged_since: self.judged_since,
         })
     }
 
@@ -157,6 +160,7 @@ impl Machine {
             before: None,
             last_ok: self.names.last_ok(),
             name_servers: self.names.party(),
+            judged_since: self.judged_since,
         })
     }
 
@@ -234,6 +238,11 @@ impl Machine {
             // It woke in another network, which does not have that family and is not judged by it.
             return AfterGap::Over;
         }
+        if cause == Cause::Dns {
+            // More than the names fails now.
+            let causes = concerned.iter().map(|track| verdict(&self.facts(track, now)));
+            return AfterGap::Fails(combined_cause(causes));
+        }
         AfterGap::Fails(cause)
     }
 
@@ -241,7 +250,9 @@ impl Machine {
     pub(super) fn resume_failing(&mut self) {
         let Some(open) = self.connectivity.unverified() else { return };
         let (scope, cause) = (open.current_scope(), open.current_cause());
-        if cause == Cause::Dns {
+        let is_one_up =
+            self.families.iter().any(|(family, track)| scope.covers(family) && track.is_up());
+        if cause == Cause::Dns && is_one_up {
             return;
         }
         let any_routed =
