@@ -267,6 +267,10 @@ impl Names {
             }
             return None;
         }
+        if answers.iter().all(|server| server.answer == Dns::NotAsked) {
+            // This device could ask nobody, which says nothing about the servers.
+            return None;
+        }
         let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
         self.lies = !is_good && answers.iter().any(|server| server.answer == Dns::Lied);
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
@@ -485,6 +489,16 @@ mod tests {
         let returned = names.servers_asked(at(asked), &answers, Party::Provider);
         names.ripen(at(asked + took));
         returned
+    }
+
+    #[test]
+    fn servers_that_could_not_be_asked_have_not_failed() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000, 6_000] {
+            servers(&mut names, &[Dns::NotAsked, Dns::NotAsked], asked, 20);
+        }
+        assert_eq!((names.failing_since(), names.has_failed()), (None, false));
     }
 
     #[test]
