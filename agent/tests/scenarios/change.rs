@@ -184,6 +184,9 @@ fn heartbeat(text: &str) -> Result<Heartbeat, String> {
             BeatOutcome::Refused(status) => Heartbeat::Status(status),
             BeatOutcome::Failed(kind) => Heartbeat::Fails(kind),
             BeatOutcome::Delivered => Heartbeat::Delivered,
+            BeatOutcome::AppStopped | BeatOutcome::OtherAnswer => {
+                return Err(format!("no heartbeat of a story ends as {text:?}"));
+            }
         },
     })
 }
