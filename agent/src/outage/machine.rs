@@ -242,31 +242,58 @@ impl Machine {
                 answers.iter().any(|server| server.answer == Dns::Answered)
             }
             Evidence::Portal { answer, .. } => *answer != Portal::NoAnswer,
-            // A gap of another kind explains what could not be asked in it.
-            Evidence::Watched(_) => {
+            // A gap of another kind explains what could not be asked in it, and not what could not be
+            // asked before.
+            Evidence::Watched(gap) => {
+                let transitions = self.end_blindness(gap.started);
                 self.sight = Sight::Seeing;
-                false
+                return transitions;
             }
             _ => false,
         };
+        let before = self.sight;
         self.sight = self.sight.at(now);
-        if !is_asked {
-            return Vec::new();
+        let mut transitions = match (before.blind(), self.sight.blind()) {
+            (None, Some(began)) => self.went_blind(began),
+            _ => Vec::new(),
+        };
+        if is_asked {
+            let was_blind = self.sight.blind().is_some();
+            transitions.extend(self.end_blindness(now));
+            self.sight = Sight::Seeing;
+            if was_blind {
+                self.restart(now);
+            }
         }
-        let (sight, blind) = self.sight.asked();
-        self.sight = sight;
-        let Some((started, reason)) = blind else { return Vec::new() };
-        let gap = Gap {
-            id: IncidentId::new(now, &mut self.random),
+        transitions
+    }
+
+    /// Nothing could be asked until then, if it is so.
+    fn end_blindness(&mut self, until: Stamp) -> Vec<Transition> {
+        let began = self.sight.blind().filter(|(since, _)| until.is_at_or_after(*since));
+        let Some(began) = began else { return Vec::new() };
+        self.sight = Sight::Seeing;
+        let gap = self.blind_gap(began, until);
+        self.gap_ended(&gap, until)
+    }
+
+    /// Nobody has seen anything for ten seconds. What is open is recorded as far as it was seen: else
+    /// whoever reads the journal meanwhile, or after a crash, would take it to go on until then.
+    fn went_blind(&mut self, began: (Stamp, LocalFailure)) -> Vec<Transition> {
+        let gap = self.blind_gap(began, began.0);
+        let left = [self.connectivity.gap(&gap), self.heartbeats.gap(&gap)];
+        left.into_iter().flatten().collect()
+    }
+
+    fn blind_gap(&mut self, (started, reason): (Stamp, LocalFailure), ended: Stamp) -> Gap {
+        Gap {
+            id: IncidentId::new(ended, &mut self.random),
             cause: GapCause::Blind,
             started,
-            ended: now,
+            ended,
             uncertain_s: 0,
             reason: Some(reason.as_str().to_owned()),
-        };
-        let transitions = self.gap_ended(&gap, now);
-        self.restart(now);
-        transitions
+        }
     }
 
     fn take_in(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
@@ -288,12 +315,11 @@ impl Machine {
             Evidence::Probe { family, anchor, sent, rtt } => {
                 let by_contact = self.decides_by_contact(*family);
                 let track = &mut self.families[*family];
-                let change = match rtt {
-                    Some(rtt) => track.contacted(*sent, sent.later(*rtt), by_contact),
-                    None => {
-                        track.unanswered();
-                        None
-                    }
+                let change = if let Some(rtt) = rtt {
+                    track.contacted(*sent, sent.later(*rtt), by_contact)
+                } else {
+                    track.unanswered();
+                    None
                 };
                 let has_answered = self.answered.insert(*anchor, rtt.is_some());
                 // An anchor that is dead for longer says nothing about the loss of packets.
@@ -586,12 +612,11 @@ impl Machine {
     /// journal holds it even if monitoring never begins again.
     pub fn leave(&mut self, now: Stamp) -> Vec<Transition> {
         self.now = now;
-        [self.connectivity.open(), self.heartbeats.open(), self.quality.open()]
-            .into_iter()
-            .flatten()
-            .filter(|open| !open.is_unwatched())
-            .map(|open| Transition::Progressed(open.snapshot()))
-            .collect()
+        let mut transitions = self.end_blindness(now);
+        let open = [self.connectivity.open(), self.heartbeats.open(), self.quality.open()];
+        let open = open.into_iter().flatten().filter(|open| !open.is_unwatched());
+        transitions.extend(open.map(|open| Transition::Progressed(open.snapshot())));
+        transitions
     }
 
     /// Whether an outage is open that is not good at present, so that heartbeats have no chance.
@@ -624,7 +649,7 @@ impl Machine {
             families: PerFamily::from_fn(|family| self.family_state(family)),
             blips: self.blips.count(),
             anchors_blocked: self.families.iter().any(|(_, track)| track.is_blocked()),
-            blind: self.sight.blind_reason(),
+            blind: self.sight.blind().map(|(_, reason)| reason),
         }
     }
 
