@@ -291,7 +291,7 @@ impl Monitor {
     fn settle(&mut self, reason: SettleReason, now: Stamp) {
         self.learn(&Evidence::Settle(reason), now);
         self.look_at_links(now);
-        self.forget_families_without_anchors(now);
+        self.forget_what_is_not_asked(now);
         self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
         self.schedule.resume(Duration::from_millis(now.boot_ms));
     }
@@ -390,12 +390,15 @@ impl Monitor {
         }
     }
 
-    /// Families that no anchor is of any more are not judged.
-    fn forget_families_without_anchors(&mut self, now: Stamp) {
+    /// Families that no anchor is of, and heartbeats that are not sent, say nothing any more.
+    fn forget_what_is_not_asked(&mut self, now: Stamp) {
         for family in Family::BOTH {
             if self.prober.links()[family].is_none() {
                 self.learn(&Evidence::NoAnchors { family }, now);
             }
+        }
+        if self.watched.heartbeat.is_none() {
+            self.learn(&Evidence::NoHeartbeats, now);
         }
     }
 
@@ -451,7 +454,7 @@ impl Monitor {
                 self.watched = *watched;
                 self.machine.set_settle(self.watched.probe.settle);
                 self.look_at_links(now);
-                self.forget_families_without_anchors(now);
+                self.forget_what_is_not_asked(now);
             }
             Message::Pending(count) => self.picture.pending(count),
             Message::Stop { .. } => {}

@@ -44,6 +44,8 @@ pub enum Evidence {
         /// Which family.
         family: Family,
     },
+    /// No heartbeats are sent: nothing known of them still counts.
+    NoHeartbeats,
     /// A connect has failed or is unanswered after a second, or a proof beside the rounds failed.
     Doubt {
         /// Whose family; `None` when that is not known.

@@ -316,7 +316,7 @@ impl FamilyTrack {
     }
 
     /// Whether heartbeats decide and anchors do not: these are blocked here, or may be.
-    fn trusts_heartbeats(&self) -> bool {
+    pub(super) fn trusts_heartbeats(&self) -> bool {
         self.heartbeats == Heartbeats::Pass && self.anchors != Anchors::Heard
     }
 
@@ -626,6 +626,11 @@ impl FamilyTrack {
             let connect = answers.clone().any(|answer| answer.end == AnchorEnd::Unproved);
             self.anchors = Anchors::Overruled { connect };
         }
+    }
+
+    /// No heartbeats are sent any more.
+    pub(super) fn forget_heartbeats(&mut self) {
+        self.heartbeats = Heartbeats::Unheard;
     }
 
     /// A heartbeat by this family, or by none that is known, failed or proved nothing.

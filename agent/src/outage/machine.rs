@@ -386,6 +386,11 @@ impl Machine {
             Evidence::ClockImplausible(is_implausible) => {
                 self.heartbeats.clock_implausible(*is_implausible, now);
             }
+            Evidence::NoHeartbeats => {
+                self.heartbeat_proof = None;
+                self.families.iter_mut().for_each(|(_, track)| track.forget_heartbeats());
+                transitions = self.heartbeats.forget();
+            }
             Evidence::NoAnchors { family } => {
                 self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);
                 self.quality.disregard(*family);

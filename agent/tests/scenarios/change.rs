@@ -52,6 +52,8 @@ pub(crate) struct Change {
     pub(crate) grace: Option<String>,
     /// None of the anchors is of this family any more.
     pub(crate) no_anchors: Option<FamilyName>,
+    /// No heartbeats are sent any more.
+    pub(crate) no_heartbeats: Option<bool>,
     /// A time that nobody watches begins, and lasts `until`.
     pub(crate) gap: Option<String>,
     pub(crate) until: Option<String>,

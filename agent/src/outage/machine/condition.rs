@@ -7,6 +7,7 @@ use crate::{
         Cause, Observation, Scope,
         connectivity::{AfterGap, Condition, Failure},
         family::FamilyTrack,
+        open::OpenIncident,
         verdict::{Facts, combined_cause, verdict},
     },
     probe::{Family, PerFamily, Portal},
@@ -66,7 +67,7 @@ impl Machine {
 
     /// Whether the whole internet is down at present; one family alone leaves the other one's quality.
     pub(super) fn is_internet_down(&self) -> bool {
-        let scope = self.connectivity.open().map(|open| open.current_scope());
+        let scope = self.connectivity.open().map(OpenIncident::current_scope);
         self.connectivity.is_failing() && scope == Some(Scope::Internet)
     }
 

@@ -1,9 +1,7 @@
 //! Compares what the agent wrote with what a perfect witness knows.
 
 use ispmon_agent::{
-    outage::{
-        Cause, FamilyState, GapCause, Incident, Party, Scope, Segment, Transition, View,
-    },
+    outage::{Cause, FamilyState, GapCause, Incident, Party, Scope, Segment, Transition, View},
     probe::{Family, PerFamily},
 };
 
@@ -315,7 +313,8 @@ impl<'a> Judge<'a> {
                 let is_worked = worked(stretch);
                 let blind = self.blind_since(stretch.from);
                 let is_unwatched = !stretch.watched
-                    && (self.is_gap(stretch.from) || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
+                    && (self.is_gap(stretch.from)
+                        || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
                 // When it may have ended for the machine at the latest.
                 let known = if is_worked {
                     failed.map_or(0, |failed| failed.to + self.late(failed, stretch))
@@ -525,7 +524,8 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
         let Stretch { from, to, seen, cause, .. } = *stretch;
         let run = Run { from, to, seen, cause };
         // That names fail behind a dead line is seen anew, and so is a resolver behind dead servers.
-        let fails = |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
+        let fails =
+            |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
         let is_new = |last: &Run| {
             last.cause != run.cause && (fails(last.cause) || fails(run.cause))
                 || (last.seen < Seen::ByLookups) != (run.seen < Seen::ByLookups)
