@@ -539,20 +539,16 @@ impl Machine {
         }
         let was_down = self.is_internet_down();
         let decided = self.conclude_connectivity(has_evidence, now);
-        for transition in &decided {
-            match transition {
-                Transition::Opened(incident) => {
-                    transitions.extend(self.heartbeats.outage_opened(incident.started));
-                }
-                Transition::Closed(_) => self.heartbeats.outage_closed(),
-                _ => {}
-            }
-        }
         match (was_down, self.connectivity.open()) {
             (false, Some(open)) if self.is_internet_down() => {
-                transitions.extend(self.quality.line_failed(open.current_since()));
+                let since = open.current_since();
+                transitions.extend(self.heartbeats.outage_opened(since));
+                transitions.extend(self.quality.line_failed(since));
             }
-            (true, _) if !self.is_internet_down() => self.quality.line_returned(now),
+            (true, _) if !self.is_internet_down() => {
+                self.heartbeats.outage_closed();
+                self.quality.line_returned(now);
+            }
             _ => {}
         }
         transitions.extend(decided);
