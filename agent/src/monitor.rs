@@ -82,6 +82,8 @@ pub struct Monitor {
     void_before_ms: u64,
     /// What was known when it was told last.
     glance: Option<Glance>,
+    /// Whether it was said that anchors are blocked here, which is said once.
+    has_warned_of_blocked: bool,
     clock_looked: Duration,
     alive_noted: Duration,
     hour_ends: Duration,
@@ -124,6 +126,7 @@ impl Monitor {
             mode: Mode::Monitoring,
             void_before_ms: 0,
             glance: None,
+            has_warned_of_blocked: false,
             clock_looked: boot_time,
             alive_noted: Duration::ZERO,
             hour_ends,
@@ -409,7 +412,7 @@ impl Monitor {
         if new > 0 {
             self.tally.lock().blips(u32::try_from(new).unwrap_or(u32::MAX));
         }
-        if glance.anchors_blocked && !before.is_some_and(|before| before.anchors_blocked) {
+        if glance.anchors_blocked && !std::mem::replace(&mut self.has_warned_of_blocked, true) {
             Event::AnchorsBlocked.emit();
         }
         if let Some(reason) = glance.blind

@@ -182,16 +182,18 @@ impl Prober {
             self.underlay(family, interface, anchors);
         }
         let round = Round::start(self.anchors(family), &self.prover, None, clock.clone());
+        let prover = self.prover.clone();
         tokio::spawn(async move {
             let found = round.until_decided().await;
             let finished = clock();
+            let cannot_verify = Evidence::CannotVerify(prover.failure().is_some());
             let evidence = match all_local(&found) {
                 Some(reason) => Evidence::NotAsked { reason, at: started },
                 None => {
                     Evidence::Round(outage::Round { family, started, finished, answers: found })
                 }
             };
-            send(&answers, started, vec![evidence], Some(Question::Round(family)));
+            send(&answers, started, vec![cannot_verify, evidence], Some(Question::Round(family)));
         });
     }
 

@@ -131,6 +131,8 @@ pub enum Evidence {
     Watched(Gap),
     /// Whether the clock shows a time that cannot be, one before this program was built.
     ClockImplausible(bool),
+    /// Whether this device has no root certificates: then no anchor can prove itself, and contact decides.
+    CannotVerify(bool),
     /// Nothing new, but the [deadline](super::Machine::deadline) has come.
     Tick,
 }

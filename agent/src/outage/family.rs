@@ -444,6 +444,11 @@ impl FamilyTrack {
         change
     }
 
+    /// Whether what was asked at `asked` is about the present network and time.
+    pub(super) fn is_of_this_epoch(&self, asked: Stamp) -> bool {
+        asked.is_at_or_after(self.epoch)
+    }
+
     /// Nothing is known any more: the agent has started, or a gap is over.
     pub(super) fn restart(&mut self, now: Stamp, grace: Duration) {
         self.begin_epoch(now);

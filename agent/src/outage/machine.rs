@@ -100,6 +100,8 @@ pub struct Machine {
     heartbeats: Heartbeats,
     quality: Quality,
     blips: Blips,
+    /// This device has no root certificates that it could verify anything by.
+    cannot_verify: bool,
     /// Whether the last probe of each anchor was answered; there are 16 anchors at most.
     answered: BTreeMap<SocketAddr, bool>,
     /// The families by which the internet was judged last, and since when by these.
@@ -195,6 +197,7 @@ impl Machine {
             heartbeats: Heartbeats::new(settings, heartbeats, now),
             quality: Quality::new(settings, quality, now),
             blips: Blips::default(),
+            cannot_verify: false,
             answered: BTreeMap::new(),
             were_judged: PerFamily::default(),
             judged_since: now,
@@ -340,18 +343,18 @@ impl Machine {
                 let by_contact = self.decides_by_contact(round.family);
                 let change = self.families[round.family].round_ended(round, by_contact);
                 if round.first_proof().is_some() {
-                    self.teach(round.family, Lesson::AnchorProved);
+                    self.teach(round.family, round.started, Lesson::AnchorProved);
                 }
                 self.changed(round.family, change, now);
             }
             Evidence::Proof { family, started, finished } => {
                 let change = self.families[*family].proved(*started, *finished, Prover::Anchor);
-                self.teach(*family, Lesson::AnchorProved);
+                self.teach(*family, *started, Lesson::AnchorProved);
                 self.changed(*family, change, now);
             }
             Evidence::Gateway { family, answer, observation } => {
                 if *answer == Gateway::Alive {
-                    self.teach(*family, Lesson::RouterAnswered);
+                    self.teach(*family, observation.at, Lesson::RouterAnswered);
                 }
                 self.families[*family].gateway_answered(*answer, observation.clone());
             }
@@ -395,6 +398,7 @@ impl Machine {
                 self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);
                 self.quality.disregard(*family);
             }
+            Evidence::CannotVerify(cannot) => self.cannot_verify = *cannot,
             Evidence::NotAsked { .. } | Evidence::Tick => {}
         }
         transitions
@@ -444,7 +448,7 @@ impl Machine {
             }
             let change = self.families[family].proved(started, finished, Prover::Heartbeat);
             if travelled.is_some() {
-                self.teach(family, Lesson::FamilyProved);
+                self.teach(family, started, Lesson::FamilyProved);
             }
             self.changed(family, change, now);
         }
@@ -492,8 +496,10 @@ impl Machine {
     }
 
     /// Learns something of the network that a family is on.
-    fn teach(&mut self, family: Family, lesson: Lesson) {
-        let network = self.families[family].network();
+    fn teach(&mut self, family: Family, asked: Stamp, lesson: Lesson) {
+        // What was asked before a link-up is about the network before.
+        let track = &self.families[family];
+        let network = track.network().filter(|_| track.is_of_this_epoch(asked));
         self.learned.extend(network.and_then(|network| self.networks.learn(network, lesson)));
     }
 
@@ -570,20 +576,16 @@ impl Machine {
         }
         let was_down = self.is_internet_down();
         let decided = self.conclude_connectivity(has_evidence, now);
-        for transition in &decided {
-            match transition {
-                Transition::Opened(incident) => {
-                    transitions.extend(self.heartbeats.outage_opened(incident.started));
-                }
-                Transition::Closed(_) => self.heartbeats.outage_closed(),
-                _ => {}
-            }
-        }
         match (was_down, self.connectivity.open()) {
             (false, Some(open)) if self.is_internet_down() => {
-                transitions.extend(self.quality.line_failed(open.current_since()));
+                let since = open.current_since();
+                transitions.extend(self.heartbeats.outage_opened(since));
+                transitions.extend(self.quality.line_failed(since));
             }
-            (true, _) if !self.is_internet_down() => self.quality.line_returned(now),
+            (true, _) if !self.is_internet_down() => {
+                self.heartbeats.outage_closed();
+                self.quality.line_returned(now);
+            }
             _ => {}
         }
         transitions.extend(decided);

@@ -352,13 +352,17 @@ impl Names {
                 State::Doubt { since, mut servers, lookups, has_server_answered, .. },
                 Signal::Servers { asked, answered, is_good },
             ) if asked.is_at_or_after(since) => {
+                let mut lookups = lookups;
                 if is_good {
                     servers = Run::default();
                 } else {
                     servers.count(asked, answered);
                 }
-                let has_server_answered = has_server_answered || is_good;
-                let is_lookup_good = false;
+                if is_good && !has_server_answered {
+                    // Look-ups that failed while no server answered are not the stub's fault.
+                    lookups = Run::default();
+                }
+                let (has_server_answered, is_lookup_good) = (is_good, false);
                 State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
             }
             (

@@ -71,12 +71,14 @@ impl Machine {
         self.connectivity.is_failing() && scope == Some(Scope::Internet)
     }
 
-    /// Whether everything that is judged works for certain, and no outage is open.
+    /// Whether the internet works for certain, so that heartbeats that fail have a reason of their own:
+    /// a family works, and none is in doubt.
     pub(super) fn is_fine(&self) -> bool {
         let judged = self.judged_tracks();
-        !self.connectivity.is_failing()
-            && !judged.is_empty()
-            && judged.iter().all(|track| track.is_up())
+        !self.is_internet_down()
+            && self.connectivity.unverified().is_none()
+            && judged.iter().any(|track| track.is_up())
+            && judged.iter().all(|track| track.is_up() || track.is_down())
     }
 
     /// Whether anchors fail at present, so that heartbeats may fail for that.

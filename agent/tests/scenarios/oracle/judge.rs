@@ -130,10 +130,15 @@ impl<'a> Judge<'a> {
         let lag = self.lag(run.seen, family);
         let known = run.from + KNOWN_WITHIN.max(9 * SECOND + lag);
         // While nothing is known yet, nothing opens.
+        let worked = self.stretches.iter().rfind(|at| {
+            at.to <= run.from && at.internet == Some(true) && at.to - at.from >= 3 * SECOND
+        });
+        let since =
+            worked.map_or(0, |worked| worked.from).max(run.from.saturating_sub(self.grace()));
         let unsettled = self
             .stretches
             .iter()
-            .find(|at| at.unsettled && at.from + 2 * SECOND >= run.from && at.from <= known);
+            .find(|at| at.unsettled && at.from >= since && at.from <= known);
         unsettled.map_or(known, |at| {
             at.from.max(run.from) + self.grace() + KNOWN_WITHIN.max(9 * SECOND + lag)
         })
@@ -328,7 +333,8 @@ impl<'a> Judge<'a> {
                 }
                 // A heartbeat that fails for something else raises doubt from its start on.
                 let broken = stretch.fine != Some(true) || stretch.endpoint != Some(true);
-                let blur = BLUR + if lossy || broken { 11 * SECOND } else { 0 };
+                let blur =
+                    BLUR + 2 * stretch.latency_ms + if lossy || broken { 11 * SECOND } else { 0 };
                 let wrong = is_worked || is_unwatched;
                 let late = known.saturating_sub(stretch.from);
                 let (begins, ends) =
