@@ -147,6 +147,13 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         {
             stretch.cause = None;
         }
+        // On a line that loses packets a resolver may fail for that.
+        if world.stub != StubState::Alive
+            && world.families.iter().any(|(_, state)| state.loss_percent > 0)
+        {
+            stretch.internet = stretch.internet.filter(|_| stretch.seen < Seen::ByLookups);
+            stretch.fine = stretch.fine.filter(|fine| *fine);
+        }
         // IPv6 that never worked is all that is left where IPv4 has not worked either.
         if sketch.setup.ipv6_broken && !known.ipv4 {
             stretch.cause = None;
