@@ -122,7 +122,7 @@ impl Targets {
         }
         let (mut answer, observation) =
             dns::ask_system(resolver, &self.name, dns::LOOKUP_LIMIT, clock).await;
-        if observation.answer == dns::NXDOMAIN && self.name != dns::WELL_KNOWN {
+        if dns::is_of_name(&observation.answer) && self.name != dns::WELL_KNOWN {
             let known = dns::ask_system(resolver, dns::WELL_KNOWN, dns::LOOKUP_LIMIT, clock).await;
             answer = dns::answered_or(answer, known.0);
         }
