@@ -29,6 +29,8 @@ const FAILURES_TO_AGREE: u32 = 3;
 const FAILURES_OVER: Duration = Duration::from_secs(6);
 /// How many answers in a row show that names can be looked up again.
 const ANSWERS_TO_AGREE: u32 = 2;
+/// How much later than the first answer another must have been asked for to agree with it.
+const AGREE_AFTER: Duration = Duration::from_secs(1);
 /// A probe that was lost so recently shows a line that loses packets.
 const LOSSY_FOR: Duration = Duration::from_secs(30);
 
@@ -81,6 +83,15 @@ impl Run {
         self.count += 1;
         self.first.get_or_insert((asked, answered));
         self.last = Some(answered);
+    }
+
+    /// Counts an answer that is to agree with the ones before: it must have been asked for a while after
+    /// the first, so that a moment of service within a failure does not end it.
+    fn count_agreeing(&mut self, asked: Stamp, answered: Stamp) {
+        let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));
+        if first.is_none_or(|first| asked.is_at_or_after(first)) {
+            self.count(asked, answered);
+        }
     }
 
     fn lasted(&self) -> Duration {
@@ -368,7 +379,7 @@ impl Names {
             ) => {
                 let mut lookups = if is_good { lookups } else { Run::default() };
                 if is_good {
-                    lookups.count(asked, answered);
+                    lookups.count_agreeing(asked, answered);
                 }
                 if lookups.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
@@ -383,7 +394,7 @@ impl Names {
             ) => {
                 let mut servers = if is_good { servers } else { Run::default() };
                 if is_good {
-                    servers.count(asked, answered);
+                    servers.count_agreeing(asked, answered);
                 }
                 if broken == Broken::Servers && servers.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
@@ -397,7 +408,7 @@ impl Names {
                 Signal::Proved { started, finished },
             ) => {
                 // As good as a look-up that succeeded; one more must agree.
-                lookups.count(started, finished);
+                lookups.count_agreeing(started, finished);
                 let answered = if broken == Broken::Servers { servers.count } else { 0 };
                 if lookups.count + answered >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
