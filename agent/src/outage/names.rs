@@ -86,6 +86,15 @@ impl Run {
         self.last = Some(answered);
     }
 
+    /// One more good answer, or the end of the run.
+    fn and(mut self, is_good: bool, asked: Stamp, answered: Stamp) -> Self {
+        if !is_good {
+            return Self::default();
+        }
+        self.count(asked, answered);
+        self
+    }
+
     fn lasted(&self) -> Duration {
         let first = self.first.map(|(asked, _)| asked);
         first.zip(self.last).and_then(|(first, last)| last.since(&first)).unwrap_or_default()
@@ -369,10 +378,7 @@ impl Names {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Lookup { asked, answered, is_good },
             ) => {
-                let mut lookups = if is_good { lookups } else { Run::default() };
-                if is_good {
-                    lookups.count(asked, answered);
-                }
+                let lookups = lookups.and(is_good, asked, answered);
                 if lookups.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
@@ -384,10 +390,7 @@ impl Names {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Servers { asked, answered, is_good },
             ) => {
-                let mut servers = if is_good { servers } else { Run::default() };
-                if is_good {
-                    servers.count(asked, answered);
-                }
+                let servers = servers.and(is_good, asked, answered);
                 if broken == Broken::Servers && servers.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
