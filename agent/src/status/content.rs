@@ -166,7 +166,7 @@ pub struct FamilyStatus {
 /// How this device is connected by one address family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkStatus {
-    /// `routed`, `no_route`, `no_address` or `no_carrier`.
+    /// `routed`, `no_route`, `no_address`, `no_carrier`, `prohibited` or `unknown`.
     pub state: String,
     /// The interface that packets leave by.
     #[serde(default, skip_serializing_if = "Option::is_none")]

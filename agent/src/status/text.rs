@@ -239,6 +239,7 @@ fn connection(family: &FamilyStatus, whole: Condition, view: &View<'_>) -> Strin
                 "no_route" => ", because there is no route",
                 "no_address" => ", because this device has no address",
                 "no_carrier" => ", because no cable or Wi-Fi is connected",
+                "prohibited" => ", because a rule of this device forbids it",
                 _ => "",
             }),
         }

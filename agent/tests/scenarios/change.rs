@@ -151,12 +151,12 @@ impl Change {
     fn apply_to_family(&self, world: &mut FamilyWorld) {
         match self.anchors {
             None => {}
-            Some(AnchorsKey::All(word)) => {
-                world.line = word.state();
+            Some(AnchorsKey::All(all)) => {
+                world.line = all.state();
                 if world.line == Anchors::Answer {
                     world.anchors = [Anchors::Answer; ANCHORS];
                 }
-                if word == AnchorWord::ContactOnly {
+                if all == AnchorWord::ContactOnly {
                     world.tls = [false; ANCHORS];
                 }
             }

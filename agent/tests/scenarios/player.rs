@@ -145,6 +145,7 @@ impl Ord for Queued {
     }
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each changes by itself")]
 struct Player<'a> {
     plot: &'a Plot,
     now: u64,

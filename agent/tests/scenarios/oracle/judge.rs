@@ -64,6 +64,7 @@ struct Run {
 
 /// What the agent must show at a time.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::enum_variant_names, reason = "each reads as a sentence")]
 enum Must {
     ShowOutage(Scope, Run),
     ShowNone(Run),
@@ -135,10 +136,8 @@ impl<'a> Judge<'a> {
         });
         let since =
             worked.map_or(0, |worked| worked.from).max(run.from.saturating_sub(self.grace()));
-        let unsettled = self
-            .stretches
-            .iter()
-            .find(|at| at.unsettled && at.from >= since && at.from <= known);
+        let unsettled =
+            self.stretches.iter().find(|at| at.unsettled && at.from >= since && at.from <= known);
         unsettled.map_or(known, |at| {
             at.from.max(run.from) + self.grace() + KNOWN_WITHIN.max(9 * SECOND + lag)
         })
@@ -161,7 +160,7 @@ impl<'a> Judge<'a> {
         let mut musts = Vec::new();
         for run in &self.down {
             let known = self.known(*run, None);
-            for at in [known, (known + run.to) / 2, run.to.saturating_sub(BLUR)] {
+            for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                 if known <= at && at < run.to {
                     musts.push((at, Must::ShowOutage(Scope::Internet, *run)));
                 }
@@ -170,7 +169,7 @@ impl<'a> Judge<'a> {
         for (family, runs) in &self.family_down {
             for run in runs {
                 let known = self.known(*run, Some(family));
-                for at in [known, (known + run.to) / 2, run.to.saturating_sub(BLUR)] {
+                for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                     if known <= at && at < run.to {
                         musts.push((at, Must::ShowOutage(family.into(), *run)));
                     }
@@ -186,7 +185,7 @@ impl<'a> Judge<'a> {
                 _ => 0,
             };
             let known = run.from + KNOWN_WITHIN + slow;
-            for at in [known, (known + run.to) / 2, run.to.saturating_sub(BLUR)] {
+            for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                 if known <= at && at < run.to {
                     musts.push((at, Must::ShowNone(run)));
                 }
