@@ -165,6 +165,21 @@ fn beginning(error: &Error, now: UnixTime) -> Option<UnixTime> {
     }
 }
 
+/// When the certificate has ended that is not valid any more; where the system does not say it, the day of
+/// this source.
+fn end(error: &Error) -> Option<UnixTime> {
+    match error {
+        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
+            Some(*not_after)
+        }
+        Error::InvalidCertificate(CertificateError::Expired) => {
+            let source = u64::try_from(SOURCE_DATE.as_second()).unwrap_or_default();
+            Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(source)))
+        }
+        _ => None,
+    }
+}
+
 /// Gives macOS's words about a certificate outside its time the type that they have elsewhere.
 fn with_known_time(error: Error) -> Error {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = &error else {
@@ -180,8 +195,9 @@ fn with_known_time(error: Error) -> Error {
     error
 }
 
-/// Judges as [`judge`] does and accepts a certificate that only begins later: for those who ask whether a
-/// server is who it is, and send it nothing. The handshake's signature is verified as always.
+/// Judges as [`judge`] does and accepts a certificate that only begins later, or has ended by this device's
+/// clock: for those who ask whether a server is who it is, and send it nothing. A clock that is ahead is no
+/// outage. The handshake's signature is verified as always.
 #[derive(Debug)]
 pub struct ProofVerifier(pub Arc<dyn ServerCertVerifier>);
 
@@ -194,7 +210,9 @@ impl ServerCertVerifier for ProofVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        judge(&*self.0, certificate, intermediates, name, ocsp, now)
+        let judged = |at| judge(&*self.0, certificate, intermediates, name, ocsp, at);
+        judged(now)
+            .or_else(|error| end(&error).map_or(Err(error), judged))
             .map(|_| ServerCertVerified::assertion())
     }
 
@@ -257,6 +275,21 @@ mod tests {
         assert!(late.is_err(), "{late:?}");
         let other = judged("b.example", 2025..2030, "2024-01-01T00:00:00Z");
         assert!(other.is_err(), "its name is wrong at any time: {other:?}");
+    }
+
+    #[test]
+    fn an_anchor_is_who_it_is_whatever_this_devices_clock_says() {
+        let authority = Authority::new("A");
+        let verifier = ProofVerifier(verifier_of([authority.root()]).expect("a root"));
+        let (certificate, _) = authority.certificate("a.example", 2020..2025);
+        let judged = |name: &str, now: &str| {
+            let name = ServerName::try_from(name.to_owned()).expect("a name");
+            verifier.verify_server_cert(&certificate, &[], &name, &[], at(now)).is_ok()
+        };
+        for now in ["1970-01-01T00:00:00Z", "2022-01-01T00:00:00Z", "2069-12-31T00:00:00Z"] {
+            assert!(judged("a.example", now), "{now}");
+            assert!(!judged("b.example", now), "its name is wrong at any time: {now}");
+        }
     }
 
     #[test]

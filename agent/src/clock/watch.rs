@@ -238,9 +238,10 @@ impl ClockWatch {
     }
 
     /// Whether the best-known wall clock can be right: an answer to a heartbeat has named the time, or the
-    /// clock shows none that has certainly passed.
+    /// clock shows none that has certainly passed, or that nobody will see who runs this.
     pub fn is_plausible(&self) -> bool {
-        self.is_confirmed || self.stamp(self.last.boot_ms).wall >= self.not_before
+        let wall = self.stamp(self.last.boot_ms).wall;
+        self.is_confirmed || (self.not_before <= wall && wall <= LATEST_DATE)
     }
 
     /// The best-known wall clock's distance from the boot-time clock, in milliseconds.

@@ -40,6 +40,8 @@ use crate::{
 const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
 /// What ispmon's function answers to a heartbeat.
 const FUNCTION_ANSWER: &str = "ok";
+/// By how much the limit of an attempt to connect is longer than that of the whole heartbeat.
+const LATER: Duration = Duration::from_secs(1);
 /// The longest limit of one heartbeat, so that no deadline overflows.
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
@@ -124,7 +126,8 @@ impl HeartbeatClient {
             }
         };
         Ok(Self {
-            client: http_client(proxy, tls, resolver).map_err(ClientError::Http)?,
+            client: http_client(proxy, tls, resolver, settings.timeout)
+                .map_err(ClientError::Http)?,
             kind: settings.kind,
             method,
             key,
@@ -316,6 +319,7 @@ fn http_client(
     proxy: Option<&Proxy>,
     tls: ClientConfig,
     resolver: Arc<Resolver>,
+    timeout: Duration,
 ) -> reqwest::Result<Client> {
     // The client would honour the environment too, in its own way.
     let builder = Client::builder().no_proxy();
@@ -328,6 +332,9 @@ fn http_client(
         .dns_resolver(LookUps(resolver))
         .connector_layer(NoteConnected)
         .pool_max_idle_per_host(0)
+        // The addresses of a host share it, so that a dead one leaves time for the next; as a limit of its own
+        // it comes too late.
+        .connect_timeout(timeout.saturating_add(LATER))
         .http1_only()
         .redirect(redirect::Policy::none())
         .user_agent(USER_AGENT);

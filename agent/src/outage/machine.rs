@@ -375,7 +375,7 @@ impl Machine {
                     self.doubt(None, asked, Failed::Other);
                 }
                 // Where names lie, the page is looked for at an address that is not its own.
-                if answer != Portal::Genuine {
+                if answer != Portal::Genuine && self.heartbeat_proof.is_none() {
                     self.names.doubted(asked);
                 }
             }
@@ -568,7 +568,7 @@ impl Machine {
         if self.heartbeats.is_clock_wrong() {
             // A resolver that validates fails for a wrong clock too.
             self.names.disregard(now);
-        } else if self.is_one_up() {
+        } else if self.is_one_up() && self.heartbeat_proof.is_none() {
             self.names.ripen(now);
         }
         if self.is_excused() {

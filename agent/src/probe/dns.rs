@@ -43,6 +43,13 @@ pub const LIMIT: Duration = Duration::from_secs(2);
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(30);
 /// The word of an observation for the answer that there is no such name.
 pub(crate) const NXDOMAIN: &str = "nxdomain";
+/// The word of an observation for the answer that the name has no address.
+pub(crate) const NODATA: &str = "nodata";
+
+/// Whether the word of an observation says that the name, and perhaps it alone, has nothing to answer with.
+pub(crate) fn is_of_name(word: &str) -> bool {
+    matches!(word, NXDOMAIN | NODATA)
+}
 
 /// The name to ask for: that of the host which heartbeats go to, unless that is an address or a name of
 /// this machine itself, which no name server knows.
@@ -91,14 +98,15 @@ pub async fn ask_all(
     asked.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
-/// Asks one name server for `name`, and for [another](WELL_KNOWN) when it says that there is none.
+/// Asks one name server for `name`, and for [another](WELL_KNOWN) when it says that there is none or that it
+/// has no IPv4 address.
 pub(super) async fn ask_for_name(
     server: SocketAddr,
     name: &str,
     clock: &impl Fn() -> Stamp,
 ) -> ServerAnswer {
     let (mut answer, observation) = ask_directly(server, name, LIMIT, clock).await;
-    if observation.answer == NXDOMAIN && name != WELL_KNOWN {
+    if is_of_name(&observation.answer) && name != WELL_KNOWN {
         let known = ask_directly(server, WELL_KNOWN, LIMIT, clock).await;
         answer = answered_or(answer, known.0);
     }
@@ -121,7 +129,7 @@ const UDP_BYTES: usize = 1_232;
 /// sells advertisements on names that do not exist tells the truth about `name`.
 /// The observation's answer is `answered`, or `hijacks_nxdomain` for an answer of such a seller;
 /// `silent`, `lied`, or the failure: `servfail`, `refused`,
-/// `nxdomain`, `unreachable`, `forbidden`, `nonsense`, `failed`, or `partly_silent` when only the name
+/// `nxdomain`, `nodata`, `unreachable`, `forbidden`, `nonsense`, `failed`, or `partly_silent` when only the name
 /// that cannot exist was answered. A failure made on this device is [`Dns::NotAsked`] and names itself.
 pub async fn ask_directly(
     server: SocketAddr,
@@ -191,6 +199,8 @@ fn judge(real: &Result<Answer, Failure>, nonce: &Result<Answer, Failure>) -> (Dn
     };
     let is_lie = |address: &IpAddr| is_nobodys(*address) || for_everything.contains(address);
     match real {
+        // Servers that block, or have nobody to ask, answer so to everything.
+        Ok(Answer::Addresses(addresses)) if addresses.is_empty() => (Dns::Failed, NODATA),
         Ok(Answer::Addresses(addresses)) if addresses.iter().any(is_lie) => (Dns::Lied, "lied"),
         Ok(Answer::Addresses(_)) if !for_everything.is_empty() => {
             (Dns::Answered, "hijacks_nxdomain")
@@ -327,7 +337,8 @@ mod tests {
             (truth(), unknown(), (Dns::Answered, "answered")),
             (truth(), silent(), (Dns::Answered, "answered")),
             (truth(), Ok(Answer::Addresses(vec![])), (Dns::Answered, "answered")),
-            (Ok(Answer::Addresses(vec![])), unknown(), (Dns::Answered, "answered")),
+            (Ok(Answer::Addresses(vec![])), unknown(), (Dns::Failed, "nodata")),
+            (Ok(Answer::Addresses(vec![])), Ok(Answer::Addresses(vec![])), (Dns::Failed, "nodata")),
             (lie(), lie(), (Dns::Lied, "lied")),
             (truth(), lie(), (Dns::Answered, "hijacks_nxdomain")),
             (silent(), lie(), (Dns::Failed, "partly_silent")),

@@ -119,7 +119,11 @@ fn only_a_certificate_that_names_the_address_is_proof() {
             ("another's", Does::Tls(authority.server("192.0.2.9", YEARS)), AnchorEnd::Unproved),
             ("a name's", Does::Tls(authority.server("one.example", YEARS)), AnchorEnd::Unproved),
             ("untrusted", Does::Tls(stranger.server(server, YEARS)), AnchorEnd::Unproved),
-            ("expired", Does::Tls(authority.server(server, 2020..2021)), AnchorEnd::Unproved),
+            (
+                "expired by this clock",
+                Does::Tls(authority.server(server, 2020..2021)),
+                AnchorEnd::Proved,
+            ),
             (
                 "not yet by this clock",
                 Does::Tls(authority.server(server, 2058..2060)),

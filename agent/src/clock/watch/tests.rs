@@ -228,6 +228,17 @@ fn a_record_from_the_future_does_not_make_every_clock_implausible_for_ever() {
 }
 
 #[test]
+fn a_clock_that_shows_a_time_after_everybody_who_runs_this_is_wrong() {
+    let reading = Reading { wall: "2069-12-31T19:42:47Z".parse().expect("a time"), ..first() };
+    let mut machine = Machine(reading);
+    let mut watch = ClockWatch::new(BOOT, reading, Timestamp::UNIX_EPOCH);
+    assert!(!watch.is_plausible());
+    machine.awake(10);
+    watch.observe(machine.step_ms(-1_300_000_000_000));
+    assert!(watch.is_plausible());
+}
+
+#[test]
 fn a_machine_that_starts_in_1970_is_right_from_the_first_step_on() {
     let reading = Reading { wall: "1970-01-01T00:00:20Z".parse().expect("a time"), ..first() };
     let mut machine = Machine(reading);

@@ -7,6 +7,7 @@ use rustls::{CertificateError, pki_types::CertificateDer};
 
 use super::*;
 use crate::{
+    config::settings::HeartbeatSettings,
     heartbeat::{
         Outcome,
         proxy::{self, Proxy},
@@ -79,6 +80,52 @@ async fn a_server_that_never_finishes_the_handshake() {
     assert!(failure.reason.contains("did not finish the TLS handshake"), "{}", failure.reason);
 }
 
+/// A listener at `address` whose backlog is full, and what fills it.
+async fn deaf(address: &str) -> (std::net::SocketAddr, impl Sized + use<>) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(address.parse().expect("an address")).expect("a free port");
+    let listener = socket.listen(1).expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    let mut held = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(SHORT, tokio::net::TcpStream::connect(address)).await
+    {
+        held.push(stream);
+        assert!(held.len() < 100, "the backlog fills up");
+    }
+    (address, (listener, held))
+}
+
+#[tokio::test]
+async fn a_host_with_a_dead_address_is_reached_by_its_other_one() {
+    // A listener whose backlog is full ignores further attempts on Linux; elsewhere it may refuse.
+    if !cfg!(target_os = "linux") {
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: only Linux ignores connections to a full backlog\n"),
+        );
+        return;
+    }
+    let server = Server::answering(crate::heartbeat::tests::server::OK);
+    let port = server.port();
+    let (_, _held) = deaf(&format!("127.0.0.2:{port}")).await;
+    let addresses = || Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()]);
+    let client = crate::heartbeat::HeartbeatClient::assemble(
+        &HeartbeatSettings {
+            timeout: Duration::ZERO,
+            ..settings(&format!("http://func.example:{port}/api/ping"))
+        },
+        "dl-home",
+        "",
+        None,
+        crate::heartbeat::tls::configuration(None).expect("a configuration"),
+        Resolver::with(move |_| addresses(), AMPLE).into(),
+    );
+    let client = client.expect("a client");
+    let outcome = client.send(ispmon_wire::State::Running, Duration::ZERO, AMPLE).await;
+    assert!(outcome.delivered(), "{outcome}");
+}
+
 #[tokio::test]
 async fn a_connection_that_is_never_answered() {
     // A listener whose backlog is full ignores further attempts on Linux; elsewhere it may refuse.
@@ -89,17 +136,7 @@ async fn a_connection_that_is_never_answered() {
         );
         return;
     }
-    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
-    let listener = socket.listen(1).expect("a listener");
-    let address = listener.local_addr().expect("its address");
-    let mut held = Vec::new();
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(SHORT, tokio::net::TcpStream::connect(address)).await
-    {
-        held.push(stream);
-        assert!(held.len() < 100, "the backlog fills up");
-    }
+    let (address, _held) = deaf("127.0.0.1:0").await;
     let failure = fail(&format!("http://{address}/"), Roots::Nobody, None, SHORT).await;
     assert_eq!(failure.kind, FailureKind::ConnectTimeout);
     assert!(failure.reason.contains("did not answer the attempt to connect"), "{}", failure.reason);

@@ -131,16 +131,20 @@ impl<'a> Judge<'a> {
         let lag = self.lag(run.seen, family);
         let known = run.from + KNOWN_WITHIN.max(9 * SECOND + lag);
         // While nothing is known yet, nothing opens.
+        let unsettled = self.unsettled(run, known);
+        unsettled.map_or(known, |at| {
+            at.from.max(run.from) + self.grace() + KNOWN_WITHIN.max(9 * SECOND + lag)
+        })
+    }
+
+    /// The grace period that a failure began in, or that began before it was known.
+    fn unsettled(&self, run: Run, known: u64) -> Option<&Stretch> {
         let worked = self.stretches.iter().rfind(|at| {
             at.to <= run.from && at.internet == Some(true) && at.to - at.from >= 3 * SECOND
         });
         let since =
             worked.map_or(0, |worked| worked.from).max(run.from.saturating_sub(self.grace()));
-        let unsettled =
-            self.stretches.iter().find(|at| at.unsettled && at.from >= since && at.from <= known);
-        unsettled.map_or(known, |at| {
-            at.from.max(run.from) + self.grace() + KNOWN_WITHIN.max(9 * SECOND + lag)
-        })
+        self.stretches.iter().find(|at| at.unsettled && at.from >= since && at.from <= known)
     }
 
     /// How long a look-up takes that nobody answers.
@@ -331,7 +335,9 @@ impl<'a> Judge<'a> {
                     failed = Some(stretch);
                 }
                 // A heartbeat that fails for something else raises doubt from its start on.
-                let broken = stretch.fine != Some(true) || stretch.endpoint != Some(true);
+                let broken = stretch.fine != Some(true)
+                    || stretch.endpoint != Some(true)
+                    || !stretch.anchors;
                 let blur =
                     BLUR + 2 * stretch.latency_ms + if lossy || broken { 11 * SECOND } else { 0 };
                 let wrong = is_worked || is_unwatched;
@@ -441,7 +447,9 @@ impl<'a> Judge<'a> {
                 continue;
             }
             let family = Family::BOTH.into_iter().find(|family| Scope::from(*family) == scope);
-            let from = run.from + self.lag(run.seen, family);
+            // What fails since before the grace period is dated back to it.
+            let began = self.unsettled(run, known).map_or(run.from, |at| at.from.max(run.from));
+            let from = began + self.lag(run.seen, family);
             let expected = run.to.saturating_sub(from);
             let counted: u64 = incidents
                 .iter()

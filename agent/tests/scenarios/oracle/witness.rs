@@ -32,6 +32,8 @@ pub(super) struct Stretch {
     pub(super) cause: Option<(Cause, Party)>,
     /// What it takes to see the failure.
     pub(super) seen: Seen,
+    /// Whether every anchor answers that the line lets through.
+    pub(super) anchors: bool,
     /// Whether the endpoint answers as it should.
     pub(super) endpoint: Option<bool>,
     pub(super) loss: u8,
@@ -146,6 +148,17 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         {
             stretch.cause = None;
         }
+        // On a line that loses packets a resolver may fail for that.
+        if world.stub != StubState::Alive
+            && world.families.iter().any(|(_, state)| state.loss_percent > 0)
+        {
+            stretch.internet = stretch.internet.filter(|_| stretch.seen < Seen::ByLookups);
+            stretch.fine = stretch.fine.filter(|fine| *fine);
+        }
+        // IPv6 that never worked is all that is left where IPv4 has not worked either.
+        if sketch.setup.ipv6_broken && !known.ipv4 {
+            stretch.cause = None;
+        }
         let before = from.checked_sub(1).map(|before| plot.timeline.at(before));
         let resumed = stretches.last().is_none_or(|last| !last.watched) && watched;
         stretch.unsettled = resumed
@@ -256,8 +269,9 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
                     && world.endpoint != clock_fault() =>
             {
                 let stub = world.stub != StubState::Alive;
+                let servers = !world.servers.contains(&DnsState::Answered);
                 let party = if stub { Party::Yours } else { world.servers_of };
-                (Some(false), Some((Cause::Dns, party)))
+                (Some(false), Some((Cause::Dns, party)).filter(|_| !(stub && servers)))
             }
             _ => (None, None),
         }
@@ -279,6 +293,11 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         fine: fine.filter(|_| world.portal == PortalState::Genuine || internet == Some(false)),
         cause,
         seen,
+        anchors: sketch.setup.families.iter().all(|family| {
+            let state = &world.families[*family];
+            state.anchors.iter().all(|anchor| *anchor == Anchors::Answer)
+                && !state.owned.contains(&true)
+        }),
         endpoint: Some(world.endpoint == BeatOutcome::Delivered),
         loss: states().map(|state| state.loss_percent).max().unwrap_or(0),
         latency_ms: states().map(|state| state.latency_ms).max().unwrap_or(0),
