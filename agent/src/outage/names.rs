@@ -83,9 +83,9 @@ impl Run {
         self.last = Some(answered);
     }
 
-    /// One more good answer, or the end of the run.
-    fn and(mut self, is_good: bool, asked: Stamp, answered: Stamp) -> Self {
-        if !is_good {
+    /// One more answer that agrees, or the end of the run.
+    fn and(mut self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
+        if !agrees {
             return Self::default();
         }
         self.count(asked, answered);
@@ -355,15 +355,11 @@ impl Names {
                 State::Fine
             }
             (
-                State::Doubt { since, mut servers, lookups, has_server_answered, .. },
+                State::Doubt { since, servers, lookups, has_server_answered, .. },
                 Signal::Servers { asked, answered, is_good },
             ) if asked.is_at_or_after(since) => {
                 let mut lookups = lookups;
-                if is_good {
-                    servers = Run::default();
-                } else {
-                    servers.count(asked, answered);
-                }
+                let servers = servers.and(!is_good, asked, answered);
                 if is_good && !has_server_answered {
                     // Look-ups that failed while no server answered are not the stub's fault.
                     lookups = Run::default();
