@@ -52,6 +52,8 @@ pub(crate) struct Change {
     pub(crate) grace: Option<String>,
     /// None of the anchors is of this family any more.
     pub(crate) no_anchors: Option<FamilyName>,
+    /// The device has no root certificates.
+    pub(crate) cannot_verify: Option<bool>,
     /// No heartbeats are sent any more.
     pub(crate) no_heartbeats: Option<bool>,
     /// A time that nobody watches begins, and lasts `until`.

@@ -192,6 +192,7 @@ fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Ve
     if let Some(grace) = &change.grace {
         news.push(News::Grace(Duration::from_millis(milliseconds(grace)?)));
     }
+    news.extend(change.cannot_verify.map(News::CannotVerify));
     if change.no_heartbeats == Some(true) {
         news.push(News::NoHeartbeats);
     }
