@@ -516,6 +516,7 @@ impl Monitor {
         };
         let quality = self.tally.lock().quality(now);
         self.picture.quality(quality);
+        self.picture.blind(self.machine.glance().blind.filter(|_| pause.is_none()));
         self.picture.show(&self.machine.view(), links, pause, &self.recorder, &self.clock, now);
     }
 

@@ -212,7 +212,7 @@ is found within 10 seconds; with \"1s\" within 6.",
         description: "\
 Who is probed: servers that are always there, at least three of at least two organisations,
 for each address family that this network may have. The line counts as down only when none of
-them completes a connection. These are the public name servers of Cloudflare, Google and Quad9,
+them proves itself. These are the public name servers of Cloudflare, Google and Quad9,
 which are spread over the whole world and made for many more questions than these. The port is
 443 when none is named. Each has to prove itself by a TLS certificate that names its address. A
 server that has none is written \"tcp://192.0.2.1:443\"; that it answers proves less, because a
@@ -225,7 +225,7 @@ router or a login page may complete a connection in its place. At most 16.",
         old_variable: None,
         flag: None,
         description: "\
-The router, which is asked when no anchor answers. When not set, the one that this device sends
+The router, which is asked when an anchor does not answer. When not set, the one that this device sends
 to for the anchors.",
     },
     Setting {
@@ -235,7 +235,7 @@ to for the anchors.",
         old_variable: None,
         flag: None,
         description: "\
-The name server, which is asked when heartbeats fail although anchors answer. When not set, the
+The name server, which is asked when names may not be looked up any more. When not set, the
 one that this system uses.",
     },
     Setting {
@@ -247,7 +247,7 @@ one that this system uses.",
         description: "\
 What is requested to find out whether a login page stands between this device and the internet:
 addresses without encryption that answer with status 204 and nothing else. They are asked on
-doubt only; \"off\" never asks.",
+doubt, and where heartbeats prove nothing one of them once a minute; \"off\" never asks.",
     },
     Setting {
         key: "probe.settle",

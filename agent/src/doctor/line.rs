@@ -289,15 +289,21 @@ fn system_names(answer: Dns, asked: &Observation) -> Check {
             .action("A filter or a login page answers: let the name through."),
         Dns::Failed => Check::fail(name, format!("{host} was not found ({})", asked.answer))
             .action("See whether the name is right, and the name servers in /etc/resolv.conf."),
-        Dns::NotAsked => Check::skip(name, "there is no name server"),
+        Dns::NotAsked => not_asked(name, asked),
     }
+}
+
+/// A question that failed on this device, before anything was sent.
+fn not_asked(name: impl Into<String>, asked: &Observation) -> Check {
+    Check::fail(name, format!("this device could not ask it ({})", asked.answer))
+        .action("See what has used up its file descriptors, memory or ports.")
 }
 
 fn server(answer: Dns, asked: &Observation, names_work: bool) -> Check {
     let name = format!("name server {}", asked.target);
     let wrong = match answer {
         Dns::Answered => return Check::pass(name, format!("it answers{}", in_time(asked))),
-        Dns::NotAsked => return Check::skip(name, "there is none to ask"),
+        Dns::NotAsked => return not_asked(name, asked),
         Dns::Silent => "it does not answer".to_owned(),
         Dns::Lied => "it gives the same address for every name, or one that is nobody's".to_owned(),
         Dns::Failed => format!("it answers with a failure ({})", asked.answer),

@@ -8,7 +8,7 @@ use crate::{
     heartbeat::Outcome,
     journal::JournalState,
     outage::{FamilyState, View},
-    probe::{Family, Link, PerFamily},
+    probe::{Family, Link, LocalFailure, PerFamily},
     status::{
         ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
         LinkStatus, OpenIncident, Publisher, Quality, Status,
@@ -72,6 +72,11 @@ impl Picture {
         self.status.quality = quality;
     }
 
+    /// Takes in why this device can ask nobody, when that is so.
+    pub(super) fn blind(&mut self, reason: Option<LocalFailure>) {
+        self.status.blind = reason.map(|reason| reason.reason().to_owned());
+    }
+
     /// Takes in how much waits to be handed over.
     pub(super) fn pending(&mut self, count: u64) {
         self.status.hand_over_pending = count;
@@ -99,6 +104,7 @@ impl Picture {
         let incidents = &self.status.incidents;
         self.status.condition = match paused_until {
             Some(_) => Condition::Paused,
+            None if self.status.blind.is_some() => Condition::Unknown,
             None => overall(states).with_incidents(incidents),
         };
         self.status.families = Family::BOTH
@@ -106,6 +112,7 @@ impl Picture {
             .map(|family| FamilyStatus {
                 family,
                 condition: match &links[family] {
+                    Some(_) if self.status.blind.is_some() => Condition::Unknown,
                     Some(_) => {
                         condition(states[family]).of_family_with_incidents(family, incidents)
                     }
@@ -127,6 +134,7 @@ impl Picture {
     /// Says at last that the agent has stopped in order.
     pub(super) fn stopped(&mut self, now: Stamp) {
         self.status.condition = Condition::Stopped;
+        self.status.blind = None;
         self.publish(now);
         if let Some(publisher) = &self.publisher {
             publisher.flush(Duration::from_millis(100));

@@ -529,10 +529,14 @@ impl Machine {
     }
 
     /// Whether a completed handshake is as good as proof for this family: no anchor has ever proved
-    /// itself on this network, and no login page contradicts it.
+    /// itself on this network, or this device cannot verify any, and no login page contradicts it.
     fn decides_by_contact(&self, family: Family) -> bool {
-        !self.is_intercepted()
-            && decides_by_contact(&self.networks, self.families[family].network())
+        !self.is_intercepted() && self.contact_would_decide(family)
+    }
+
+    /// The same, whatever the portal pages say.
+    fn contact_would_decide(&self, family: Family) -> bool {
+        self.cannot_verify || decides_by_contact(&self.networks, self.families[family].network())
     }
 
     /// Whether the portal pages were intercepted when they were requested last.
@@ -543,8 +547,7 @@ impl Machine {
     /// Whether a family that is not up waits for a portal page that is not intercepted any more.
     fn is_contact_barred(&self) -> bool {
         let waits = |family: Family| {
-            let track = &self.families[family];
-            !track.is_up() && decides_by_contact(&self.networks, track.network())
+            !self.families[family].is_up() && self.contact_would_decide(family)
         };
         self.is_intercepted() && self.judged_families().into_iter().any(waits)
     }

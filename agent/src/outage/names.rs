@@ -85,13 +85,17 @@ impl Run {
         self.last = Some(answered);
     }
 
-    /// Counts an answer that is to agree with the ones before: it must have been asked for a while after
-    /// the first, so that a moment of service within a failure does not end it.
-    fn count_agreeing(&mut self, asked: Stamp, answered: Stamp) {
+    /// One more answer that agrees, or the end of the run. It must have been asked for a while after the
+    /// first, so that a moment of service within a failure does not end it.
+    fn and(mut self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
+        if !agrees {
+            return Self::default();
+        }
         let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));
         if first.is_none_or(|first| asked.is_at_or_after(first)) {
             self.count(asked, answered);
         }
+        self
     }
 
     fn lasted(&self) -> Duration {
@@ -357,15 +361,11 @@ impl Names {
                 State::Fine
             }
             (
-                State::Doubt { since, mut servers, lookups, has_server_answered, .. },
+                State::Doubt { since, servers, lookups, has_server_answered, .. },
                 Signal::Servers { asked, answered, is_good },
             ) if asked.is_at_or_after(since) => {
                 let mut lookups = lookups;
-                if is_good {
-                    servers = Run::default();
-                } else {
-                    servers.count(asked, answered);
-                }
+                let servers = servers.and(!is_good, asked, answered);
                 if is_good && !has_server_answered {
                     // Look-ups that failed while no server answered are not the stub's fault.
                     lookups = Run::default();
@@ -377,10 +377,7 @@ impl Names {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Lookup { asked, answered, is_good },
             ) => {
-                let mut lookups = if is_good { lookups } else { Run::default() };
-                if is_good {
-                    lookups.count_agreeing(asked, answered);
-                }
+                let lookups = lookups.and(is_good, asked, answered);
                 if lookups.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
@@ -392,10 +389,7 @@ impl Names {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Servers { asked, answered, is_good },
             ) => {
-                let mut servers = if is_good { servers } else { Run::default() };
-                if is_good {
-                    servers.count_agreeing(asked, answered);
-                }
+                let servers = servers.and(is_good, asked, answered);
                 if broken == Broken::Servers && servers.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
@@ -408,7 +402,7 @@ impl Names {
                 Signal::Proved { started, finished },
             ) => {
                 // As good as a look-up that succeeded; one more must agree.
-                lookups.count_agreeing(started, finished);
+                lookups = lookups.and(true, started, finished);
                 let answered = if broken == Broken::Servers { servers.count } else { 0 };
                 if lookups.count + answered >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);

@@ -104,9 +104,12 @@ impl OpenIncident {
         let merged = merged.into_iter().filter(|(_, length)| !length.is_zero()).collect();
         let is_flapping = incident.cause == Cause::Unstable;
         // A cause that was seen only when the journal was written has no length yet either, but it
-        // touches the segment before.
+        // touches the segment before, and differs from it.
         let is_undecided = match incident.segments.as_slice() {
-            [.., before, last] => is_empty(last) && before.to != last.from,
+            [.., before, last] => {
+                let is_same = (before.cause, before.scope) == (last.cause, last.scope);
+                is_empty(last) && (is_same || before.to != last.from)
+            }
             _ => false,
         };
         let watch = if is_undecided { Watch::Undecided } else { Watch::Recovered(now) };

@@ -38,6 +38,9 @@ pub struct Status {
     pub state_dir: PathBuf,
     /// How the internet is.
     pub condition: Condition,
+    /// Why nobody can tell how the internet is, as half a sentence: this device can ask nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind: Option<String>,
     /// When the pause ends by itself, while the agent is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<Stamp>,
@@ -83,6 +86,7 @@ impl Status {
             fresh_ms: u64::try_from(fresh_for.as_millis()).unwrap_or(u64::MAX),
             state_dir: state_dir.to_owned(),
             condition: Condition::Unknown,
+            blind: None,
             paused_until: None,
             families: Vec::new(),
             incidents: Vec::new(),
@@ -166,7 +170,7 @@ pub struct FamilyStatus {
 /// How this device is connected by one address family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkStatus {
-    /// `routed`, `no_route`, `no_address` or `no_carrier`.
+    /// `routed`, `no_route`, `no_address`, `no_carrier`, `prohibited` or `unknown`.
     pub state: String,
     /// The interface that packets leave by.
     #[serde(default, skip_serializing_if = "Option::is_none")]

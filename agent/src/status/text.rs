@@ -84,6 +84,9 @@ fn absence(status: &Status, view: &View<'_>) -> Option<String> {
 
 /// The answer to "is the internet up?".
 fn headline(status: &Status, view: &View<'_>) -> String {
+    if let Some(reason) = &status.blind {
+        return format!("whether the internet works is not known, because {reason}.");
+    }
     match status.condition.with_incidents(&status.incidents) {
         Condition::Unknown => "whether the internet works is not known yet.".to_owned(),
         Condition::Up => match failing_family(status) {
@@ -239,6 +242,7 @@ fn connection(family: &FamilyStatus, whole: Condition, view: &View<'_>) -> Strin
                 "no_route" => ", because there is no route",
                 "no_address" => ", because this device has no address",
                 "no_carrier" => ", because no cable or Wi-Fi is connected",
+                "prohibited" => ", because a rule of this device forbids it",
                 _ => "",
             }),
         }

@@ -52,6 +52,8 @@ pub(crate) struct Change {
     pub(crate) grace: Option<String>,
     /// None of the anchors is of this family any more.
     pub(crate) no_anchors: Option<FamilyName>,
+    /// The device has no root certificates.
+    pub(crate) cannot_verify: Option<bool>,
     /// No heartbeats are sent any more.
     pub(crate) no_heartbeats: Option<bool>,
     /// A time that nobody watches begins, and lasts `until`.
@@ -151,12 +153,12 @@ impl Change {
     fn apply_to_family(&self, world: &mut FamilyWorld) {
         match self.anchors {
             None => {}
-            Some(AnchorsKey::All(word)) => {
-                world.line = word.state();
+            Some(AnchorsKey::All(all)) => {
+                world.line = all.state();
                 if world.line == Anchors::Answer {
                     world.anchors = [Anchors::Answer; ANCHORS];
                 }
-                if word == AnchorWord::ContactOnly {
+                if all == AnchorWord::ContactOnly {
                     world.tls = [false; ANCHORS];
                 }
             }

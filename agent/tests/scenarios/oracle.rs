@@ -16,6 +16,7 @@ mod witness;
 use std::{
     collections::BTreeMap,
     env,
+    fmt::Write as _,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -79,8 +80,10 @@ fn the_record_of_random_worlds_is_live_and_true() {
     }
     let mut report = String::new();
     for (rule, seeds) in &by_rule {
-        report += &format!(
-            "\n== {rule}: {} worlds, seeds {:?}\n",
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            report,
+            "\n== {rule}: {} worlds, seeds {:?}",
             seeds.len(),
             &seeds[..seeds.len().min(20)]
         );
@@ -92,7 +95,7 @@ fn the_record_of_random_worlds_is_live_and_true() {
             let found = judge::broken(&small);
             let violation = found.iter().find(|violation| violation.rule == *rule);
             let details = violation.map_or("", |violation| &violation.details);
-            report += &format!("{small}\n  {details}\n\n");
+            let _ = writeln!(report, "{small}\n  {details}\n");
         }
     }
     assert!(failed.is_empty(), "{} of {worlds} worlds fail:\n{report}", failed.len());

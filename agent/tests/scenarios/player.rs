@@ -72,6 +72,8 @@ pub(crate) enum News {
     ClockStep(i64),
     Grace(Duration),
     NoAnchors(Family),
+    /// Whether the device has no root certificates.
+    CannotVerify(bool),
     /// A reload takes the heartbeats' URL away.
     NoHeartbeats,
     /// A time that nobody watches begins, and lasts until then.
@@ -145,6 +147,7 @@ impl Ord for Queued {
     }
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each changes by itself")]
 struct Player<'a> {
     plot: &'a Plot,
     now: u64,
@@ -452,6 +455,7 @@ impl Player<'_> {
                 self.learn(&Evidence::ClockImplausible(self.clock_implausible));
             }
             News::Grace(grace) => self.machine.set_settle(*grace),
+            News::CannotVerify(cannot) => self.learn(&Evidence::CannotVerify(*cannot)),
             News::NoHeartbeats => {
                 self.no_heartbeats = true;
                 self.beat += 1;

@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use ispmon_agent::{
-    outage::{GapCause, Incident, Limits, MachineSettings, Transition, sentence},
+    outage::{GapCause, Incident, Limits, MachineSettings, Transition, View, sentence},
     probe::Family,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -192,6 +192,7 @@ fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Ve
     if let Some(grace) = &change.grace {
         news.push(News::Grace(Duration::from_millis(milliseconds(grace)?)));
     }
+    news.extend(change.cannot_verify.map(News::CannotVerify));
     if change.no_heartbeats == Some(true) {
         news.push(News::NoHeartbeats);
     }
@@ -309,18 +310,21 @@ fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), Stri
         let sentence = sentence::sentence(transition, zone);
         return Err(format!("more happened than expected, at {}: {sentence}", seconds(*at)));
     }
-    let view = &outcome.view;
-    if let Some(wanted) = story.end.blips.filter(|wanted| *wanted != view.blips) {
+    compare_end(&story.end, &outcome.view)
+}
+
+fn compare_end(end: &End, view: &View) -> Result<(), String> {
+    if let Some(wanted) = end.blips.filter(|wanted| *wanted != view.blips) {
         return Err(format!(
             "at the end {wanted} blips are expected, and {} were counted",
             view.blips
         ));
     }
-    if story.end.anchors_blocked.is_some_and(|wanted| wanted != view.anchors_blocked) {
+    if end.anchors_blocked.is_some_and(|wanted| wanted != view.anchors_blocked) {
         return Err(format!("at the end anchors_blocked is {}", view.anchors_blocked));
     }
     let open: Vec<_> = view.incidents.iter().map(|open| open.cause.to_string()).collect();
-    if story.end.open.as_ref().is_some_and(|wanted| *wanted != open) {
+    if end.open.as_ref().is_some_and(|wanted| *wanted != open) {
         return Err(format!("at the end these are open: {open:?}"));
     }
     Ok(())

@@ -159,6 +159,13 @@ fn a_router_that_never_answers_and_a_server_that_lies_are_worth_knowing() {
 }
 
 #[test]
+fn a_server_that_this_device_cannot_ask_is_not_missing() {
+    let mut facts = healthy();
+    facts.direct_dns[0] = from_server(Dns::NotAsked, "192.168.1.1:53", "no_descriptors");
+    insta::assert_snapshot!(rows(&judge(&facts)[6..7]), @"FAIL name server 192.168.1.1:53: this device could not ask it (no_descriptors) → See what has used up its file descriptors, memory or ports.");
+}
+
+#[test]
 fn a_login_page_is_a_failure_even_when_connections_are_completed() {
     let mut facts = healthy();
     facts.portal = Some(page(Portal::Intercepted, "intercepted"));

@@ -25,6 +25,7 @@ pub(crate) fn status() -> Status {
         fresh_ms: 150_000,
         state_dir: "/var/lib/ispmon".into(),
         condition: Condition::Up,
+        blind: None,
         paused_until: None,
         families: vec![
             FamilyStatus {
@@ -192,6 +193,15 @@ fn doubt_pause_and_ignorance_are_no_outages() {
     insta::assert_snapshot!(first_line(Condition::Unknown, None), @"dl-home: whether the internet works is not known yet.");
     insta::assert_snapshot!(first_line(Condition::Doubt, None), @"dl-home: the internet works, or did until a moment ago: a probe has failed, and the agent is finding out why.");
     insta::assert_snapshot!(first_line(Condition::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is watched and no heartbeat is sent. End that with: ispmon-agent resume");
+}
+
+#[test]
+fn an_agent_that_can_ask_nobody_knows_nothing_of_the_internet() {
+    let mut status = status();
+    status.condition = Condition::Down;
+    status.blind = Some("this device has no free file descriptors".to_owned());
+    let text = shown(&status, Presence::Running);
+    insta::assert_snapshot!(text.lines().next().unwrap_or_default(), @"dl-home: whether the internet works is not known, because this device has no free file descriptors.");
 }
 
 #[test]

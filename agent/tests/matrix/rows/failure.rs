@@ -58,9 +58,6 @@ pub(crate) struct Failure {
 const LINGER: Duration = Duration::from_secs(4);
 /// How often an agent without heartbeats asks for proof.
 const MINUTE: Duration = Duration::from_mins(1);
-/// How long three look-ups take that each ask two name servers twice, for 5 s each, and what a heartbeat may
-/// wait before the first.
-const LOOK_UPS: Duration = Duration::from_secs(80);
 
 /// All rows of this kind, in the order of the table.
 pub(super) fn rows() -> Vec<Row> {

@@ -64,6 +64,7 @@ struct Run {
 
 /// What the agent must show at a time.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::enum_variant_names, reason = "each reads as a sentence")]
 enum Must {
     ShowOutage(Scope, Run),
     ShowNone(Run),
@@ -163,7 +164,7 @@ impl<'a> Judge<'a> {
         let mut musts = Vec::new();
         for run in &self.down {
             let known = self.known(*run, None);
-            for at in [known, (known + run.to) / 2, run.to.saturating_sub(BLUR)] {
+            for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                 if known <= at && at < run.to {
                     musts.push((at, Must::ShowOutage(Scope::Internet, *run)));
                 }
@@ -172,7 +173,7 @@ impl<'a> Judge<'a> {
         for (family, runs) in &self.family_down {
             for run in runs {
                 let known = self.known(*run, Some(family));
-                for at in [known, (known + run.to) / 2, run.to.saturating_sub(BLUR)] {
+                for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                     if known <= at && at < run.to {
                         musts.push((at, Must::ShowOutage(family.into(), *run)));
                     }
@@ -188,7 +189,7 @@ impl<'a> Judge<'a> {
                 _ => 0,
             };
             let known = run.from + KNOWN_WITHIN + slow;
-            for at in [known, (known + run.to) / 2, run.to.saturating_sub(BLUR)] {
+            for at in [known, known.midpoint(run.to), run.to.saturating_sub(BLUR)] {
                 if known <= at && at < run.to {
                     musts.push((at, Must::ShowNone(run)));
                 }

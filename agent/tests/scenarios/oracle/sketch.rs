@@ -37,6 +37,7 @@ pub(super) enum Beating {
 
 /// What does not change.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 pub(super) struct Setup {
     pub(super) families: Vec<Family>,
     /// IPv6 has a route, and has never worked.

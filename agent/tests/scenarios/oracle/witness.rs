@@ -44,6 +44,7 @@ pub(super) struct Stretch {
 
 /// What it takes to see a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(clippy::enum_variant_names, reason = "each reads as a sentence")]
 pub(super) enum Seen {
     /// A contact.
     ByProbes,
