@@ -82,6 +82,8 @@ pub struct Monitor {
     void_before_ms: u64,
     /// What was known when it was told last.
     glance: Option<Glance>,
+    /// Whether it was said that anchors are blocked here, which is said once.
+    has_warned_of_blocked: bool,
     clock_looked: Duration,
     alive_noted: Duration,
     hour_ends: Duration,
@@ -124,6 +126,7 @@ impl Monitor {
             mode: Mode::Monitoring,
             void_before_ms: 0,
             glance: None,
+            has_warned_of_blocked: false,
             clock_looked: boot_time,
             alive_noted: Duration::ZERO,
             hour_ends,
@@ -291,7 +294,7 @@ impl Monitor {
     fn settle(&mut self, reason: SettleReason, now: Stamp) {
         self.learn(&Evidence::Settle(reason), now);
         self.look_at_links(now);
-        self.forget_families_without_anchors(now);
+        self.forget_what_is_not_asked(now);
         self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
         self.schedule.resume(Duration::from_millis(now.boot_ms));
     }
@@ -308,7 +311,10 @@ impl Monitor {
             let (Some(before), Some(after)) = (&before[family], &after[family]) else {
                 return false;
             };
-            network(after).is_some() && network(after) != network(before)
+            // A look that failed is no other network.
+            *before != Link::Unknown
+                && network(after).is_some()
+                && network(after) != network(before)
         };
         let has_returned = Family::BOTH.into_iter().any(returned);
         let has_changed = *after != before;
@@ -387,12 +393,15 @@ impl Monitor {
         }
     }
 
-    /// Families that no anchor is of any more are not judged.
-    fn forget_families_without_anchors(&mut self, now: Stamp) {
+    /// Families that no anchor is of, and heartbeats that are not sent, say nothing any more.
+    fn forget_what_is_not_asked(&mut self, now: Stamp) {
         for family in Family::BOTH {
             if self.prober.links()[family].is_none() {
                 self.learn(&Evidence::NoAnchors { family }, now);
             }
+        }
+        if self.watched.heartbeat.is_none() {
+            self.learn(&Evidence::NoHeartbeats, now);
         }
     }
 
@@ -403,7 +412,7 @@ impl Monitor {
         if new > 0 {
             self.tally.lock().blips(u32::try_from(new).unwrap_or(u32::MAX));
         }
-        if glance.anchors_blocked && !before.is_some_and(|before| before.anchors_blocked) {
+        if glance.anchors_blocked && !std::mem::replace(&mut self.has_warned_of_blocked, true) {
             Event::AnchorsBlocked.emit();
         }
         if let Some(reason) = glance.blind
@@ -448,7 +457,7 @@ impl Monitor {
                 self.watched = *watched;
                 self.machine.set_settle(self.watched.probe.settle);
                 self.look_at_links(now);
-                self.forget_families_without_anchors(now);
+                self.forget_what_is_not_asked(now);
             }
             Message::Pending(count) => self.picture.pending(count),
             Message::Stop { .. } => {}

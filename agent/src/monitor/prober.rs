@@ -24,12 +24,16 @@ use crate::{
         PerFamily, Prover, Round, Route, Targets,
         dns::{self, Owner},
         link::{self, AnchorPath},
-        proof::prove,
+        proof::{Handshake, prove},
         targets::{Pages, Paths, route_of},
         tcp::{self, CONNECT_LIMIT, LOST_AFTER},
     },
     resolver::Resolver,
 };
+
+/// Which proof beside the rounds is a whole handshake: it needs large packets, and costs several times
+/// the bytes of one that resumes a session.
+const WHOLE_PROOF_EVERY: u32 = 5;
 
 /// What a question brought, as it comes in.
 #[derive(Debug)]
@@ -53,6 +57,8 @@ pub(super) struct Prober {
     /// Which anchor of each family comes next, for probes and for proofs.
     probed: PerFamily<usize>,
     proved: PerFamily<usize>,
+    /// How many proofs were asked for beside the rounds.
+    proofs: u32,
     /// Which portal page comes next.
     page: usize,
     /// How the anchors of each family are reached, by the newest look.
@@ -86,6 +92,7 @@ impl Prober {
             answers,
             probed: PerFamily::default(),
             proved: PerFamily::default(),
+            proofs: 0,
             page: 0,
             paths: PerFamily::default(),
             links: PerFamily::default(),
@@ -153,9 +160,9 @@ impl Prober {
     fn probe(&mut self, family: Family) {
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
         let ended = Some(Question::Probe(family));
-        // What is on-link proves nothing and says nothing about the quality.
-        let is_beyond = |anchor: &AnchorPath| !anchor.on_link;
-        let Some(anchor) = next(&self.anchors(family), &mut self.probed[family], is_beyond) else {
+        // What is on-link proves nothing, and what has a path of its own says nothing about the family's.
+        let fits = |anchor: &AnchorPath| !anchor.on_link && !anchor.own_path;
+        let Some(anchor) = next(&self.anchors(family), &mut self.probed[family], fits) else {
             return send(&answers, sent, Vec::new(), ended);
         };
         let anchor = anchor.anchor.address;
@@ -175,16 +182,18 @@ impl Prober {
             self.underlay(family, interface, anchors);
         }
         let round = Round::start(self.anchors(family), &self.prover, None, clock.clone());
+        let prover = self.prover.clone();
         tokio::spawn(async move {
             let found = round.until_decided().await;
             let finished = clock();
+            let cannot_verify = Evidence::CannotVerify(prover.failure().is_some());
             let evidence = match all_local(&found) {
                 Some(reason) => Evidence::NotAsked { reason, at: started },
                 None => {
                     Evidence::Round(outage::Round { family, started, finished, answers: found })
                 }
             };
-            send(&answers, started, vec![evidence], Some(Question::Round(family)));
+            send(&answers, started, vec![cannot_verify, evidence], Some(Question::Round(family)));
         });
     }
 
@@ -233,8 +242,11 @@ impl Prober {
             return send(&answers, started, Vec::new(), ended);
         };
         let prover = self.prover.clone();
+        self.proofs = self.proofs.wrapping_add(1);
+        let is_whole = self.proofs.is_multiple_of(WHOLE_PROOF_EVERY);
+        let kind = if is_whole { Handshake::Whole } else { Handshake::Resumed };
         tokio::spawn(async move {
-            let answer = prove(&anchor, &prover, None, &clock).await;
+            let answer = prove(&anchor, kind, &prover, None, &clock).await;
             send(&answers, started, vec![of_proof(family, &answer)], ended);
         });
     }

@@ -3,7 +3,7 @@
 //! | state | question not asked | a question was asked | 10 s later |
 //! |---|---|---|---|
 //! | `Seeing` | `Failing` | – | – |
-//! | `Failing` | – | `Seeing` | `Blind` |
+//! | `Failing` | – | `Seeing` | `Blind`: what is open is recorded as far as it was seen |
 //! | `Blind` | – | `Seeing`, and a gap | – |
 //!
 //! A failure that is made on this device (no free descriptor, no memory, no free port) says nothing about
@@ -37,14 +37,6 @@ impl Sight {
         }
     }
 
-    /// A question was asked; the beginning of the gap and its reason if there was one.
-    pub(super) fn asked(self) -> (Self, Option<(Stamp, LocalFailure)>) {
-        match self {
-            Self::Seeing | Self::Failing { .. } => (Self::Seeing, None),
-            Self::Blind { since, reason } => (Self::Seeing, Some((since, reason))),
-        }
-    }
-
     /// Time has passed.
     pub(super) fn at(self, now: Stamp) -> Self {
         match self {
@@ -55,10 +47,10 @@ impl Sight {
         }
     }
 
-    /// Why nothing can be asked, when that has lasted for long enough.
-    pub(super) fn blind_reason(self) -> Option<LocalFailure> {
+    /// Since when and why nothing can be asked, when that has lasted for long enough.
+    pub(super) fn blind(self) -> Option<(Stamp, LocalFailure)> {
         match self {
-            Self::Blind { reason, .. } => Some(reason),
+            Self::Blind { since, reason } => Some((since, reason)),
             Self::Seeing | Self::Failing { .. } => None,
         }
     }
@@ -86,9 +78,9 @@ mod tests {
         };
         let reason = LocalFailure::NoDescriptors;
         let failing = Sight::Seeing.not_asked(at(5), reason).not_asked(at(6), LocalFailure::NoPort);
-        assert_eq!(failing.at(at(14)).asked(), (Sight::Seeing, None));
+        assert_eq!(failing.at(at(14)).blind(), None);
         let blind = failing.at(at(15));
-        assert_eq!(blind.blind_reason(), Some(reason));
-        assert_eq!(blind.asked(), (Sight::Seeing, Some((at(5), reason))));
+        assert_eq!(blind.blind(), Some((at(5), reason)));
+        assert_eq!(blind.deadline(), None);
     }
 }

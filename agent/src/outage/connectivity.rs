@@ -49,6 +49,8 @@ pub(super) struct Failure {
     /// The last good answer before it.
     pub(super) last_ok: Option<Stamp>,
     pub(super) name_servers: Party,
+    /// Since when the same families are judged: a scope that comes from that begins no earlier.
+    pub(super) judged_since: Stamp,
 }
 
 impl Failure {
@@ -309,7 +311,8 @@ impl Connectivity {
         let now = step.now;
         let (cause, scope) = (open.current_cause(), open.current_scope());
         if failure.scope != scope {
-            let from = self.returned.map_or(failure.since, |at| at.latest(failure.since));
+            let from = failure.since.latest(failure.judged_since);
+            let from = self.returned.map_or(from, |at| at.latest(from));
             open.set_name_servers(failure.name_servers);
             open.change(failure.cause, failure.scope, from, now);
             return (open, None, true);
@@ -424,7 +427,16 @@ mod tests {
     fn fails(scope: Scope, cause: Cause, since: u64) -> Condition {
         let name_servers = Party::Provider;
         let since = at(since);
-        Condition::Fails(Failure { cause, scope, since, before: None, last_ok: None, name_servers })
+        let (before, last_ok, judged_since) = (None, None, at(0));
+        Condition::Fails(Failure {
+            cause,
+            scope,
+            since,
+            before,
+            last_ok,
+            name_servers,
+            judged_since,
+        })
     }
 
     struct Story {

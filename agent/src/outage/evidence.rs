@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Gap, Observation, Party};
 use crate::{
     clock::Stamp,
-    heartbeat::{FailureKind, Outcome, Way},
+    heartbeat::{FailureKind, Outcome, Refusal, Way},
     probe::{
         AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Portal, ServerAnswer,
     },
@@ -44,6 +44,8 @@ pub enum Evidence {
         /// Which family.
         family: Family,
     },
+    /// No heartbeats are sent: nothing known of them still counts.
+    NoHeartbeats,
     /// A connect has failed or is unanswered after a second, or a proof beside the rounds failed.
     Doubt {
         /// Whose family; `None` when that is not known.
@@ -129,6 +131,8 @@ pub enum Evidence {
     Watched(Gap),
     /// Whether the clock shows a time that cannot be, one before this program was built.
     ClockImplausible(bool),
+    /// Whether this device has no root certificates: then no anchor can prove itself, and contact decides.
+    CannotVerify(bool),
     /// Nothing new, but the [deadline](super::Machine::deadline) has come.
     Tick,
 }
@@ -189,8 +193,12 @@ impl Round {
 pub enum BeatOutcome {
     /// It was accepted.
     Delivered,
-    /// It was answered with this other status.
+    /// It was answered with this status, none of the 200s.
     Refused(u16),
+    /// It was answered in the place of an app that somebody stopped, which says nothing about the key.
+    AppStopped,
+    /// It was answered with a status of the 200s, and not as was expected.
+    OtherAnswer,
     /// It was not answered.
     Failed(FailureKind),
 }
@@ -217,6 +225,8 @@ impl BeatOutcome {
         match self {
             Self::Delivered => "delivered".to_owned(),
             Self::Refused(status) => format!("status_{status}"),
+            Self::AppStopped => "app_stopped".to_owned(),
+            Self::OtherAnswer => "other_answer".to_owned(),
             Self::Failed(kind) => kind.as_str().to_owned(),
         }
     }
@@ -226,8 +236,34 @@ impl From<&Outcome> for BeatOutcome {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Delivered { .. } => Self::Delivered,
-            Outcome::Refused { status, .. } => Self::Refused(*status),
+            Outcome::Refused { status, refusal, .. } => match refusal {
+                Refusal::Status => Self::Refused(*status),
+                Refusal::AppStopped => Self::AppStopped,
+                Refusal::OtherAnswer { .. } => Self::OtherAnswer,
+            },
             Outcome::Failed(failure) => Self::Failed(failure.kind),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_by_its_status_is_one_of_the_device() {
+        let refused = |status, refusal| {
+            let (retry_after, proof, took) = (None, None, Duration::ZERO);
+            BeatOutcome::from(&Outcome::Refused { status, refusal, retry_after, proof, took })
+        };
+        let other = Refusal::OtherAnswer { expected: "\"ok\"".to_owned(), answer: String::new() };
+        for (outcome, word, refuses_device) in [
+            (refused(403, Refusal::Status), "status_403", true),
+            (refused(503, Refusal::Status), "status_503", false),
+            (refused(403, Refusal::AppStopped), "app_stopped", false),
+            (refused(200, other), "other_answer", false),
+        ] {
+            assert_eq!((outcome.word().as_str(), outcome.refuses_device()), (word, refuses_device));
         }
     }
 }

@@ -316,7 +316,7 @@ impl FamilyTrack {
     }
 
     /// Whether heartbeats decide and anchors do not: these are blocked here, or may be.
-    fn trusts_heartbeats(&self) -> bool {
+    pub(super) fn trusts_heartbeats(&self) -> bool {
         self.heartbeats == Heartbeats::Pass && self.anchors != Anchors::Heard
     }
 
@@ -442,6 +442,11 @@ impl FamilyTrack {
         let (state, change) = self.state.step(signal);
         self.state = state;
         change
+    }
+
+    /// Whether what was asked at `asked` is about the present network and time.
+    pub(super) fn is_of_this_epoch(&self, asked: Stamp) -> bool {
+        asked.is_at_or_after(self.epoch)
     }
 
     /// Nothing is known any more: the agent has started, or a gap is over.
@@ -626,6 +631,11 @@ impl FamilyTrack {
             let connect = answers.clone().any(|answer| answer.end == AnchorEnd::Unproved);
             self.anchors = Anchors::Overruled { connect };
         }
+    }
+
+    /// No heartbeats are sent any more.
+    pub(super) fn forget_heartbeats(&mut self) {
+        self.heartbeats = Heartbeats::Unheard;
     }
 
     /// A heartbeat by this family, or by none that is known, failed or proved nothing.

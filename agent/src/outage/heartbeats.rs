@@ -196,6 +196,13 @@ impl Heartbeats {
         self.failing = None;
     }
 
+    /// No heartbeats are sent any more: what is open ends where it was last seen.
+    pub(super) fn forget(&mut self) -> Vec<Transition> {
+        (self.failing, self.last_delivered) = (None, None);
+        let open = self.open.take();
+        open.map(|open| Transition::Closed(open.close_unwatched())).into_iter().collect()
+    }
+
     fn close(&mut self, at: Stamp) -> Vec<Transition> {
         self.open.take().map(|open| Transition::Closed(open.close(at))).into_iter().collect()
     }

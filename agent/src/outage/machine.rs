@@ -5,7 +5,7 @@ mod plan;
 
 pub use plan::Wanted;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     clock::Stamp,
     heartbeat::Way,
-    probe::{Family, Gateway, LocalFailure, PerFamily, Portal},
+    probe::{Dns, Family, Gateway, LocalFailure, PerFamily, Portal},
     summary::Summary,
 };
 
@@ -100,8 +100,13 @@ pub struct Machine {
     heartbeats: Heartbeats,
     quality: Quality,
     blips: Blips,
-    /// The families by which the internet was judged last.
+    /// This device has no root certificates that it could verify anything by.
+    cannot_verify: bool,
+    /// Whether the last probe of each anchor was answered; there are 16 anchors at most.
+    answered: BTreeMap<SocketAddr, bool>,
+    /// The families by which the internet was judged last, and since when by these.
     were_judged: PerFamily<bool>,
+    judged_since: Stamp,
     /// How the newest heartbeat travelled, if it proved something.
     heartbeat_proof: Option<Way>,
 }
@@ -192,7 +197,10 @@ impl Machine {
             heartbeats: Heartbeats::new(settings, heartbeats, now),
             quality: Quality::new(settings, quality, now),
             blips: Blips::default(),
+            cannot_verify: false,
+            answered: BTreeMap::new(),
             were_judged: PerFamily::default(),
+            judged_since: now,
             heartbeat_proof: None,
         }
     }
@@ -232,31 +240,63 @@ impl Machine {
             }
             Evidence::Probe { .. } | Evidence::Round(_) | Evidence::Proof { .. } => true,
             Evidence::Heartbeat { proof, .. } => proof.is_some(),
-            // A gap of another kind explains what could not be asked in it.
-            Evidence::Watched(_) => {
+            Evidence::Lookup { answer, .. } => *answer == Dns::Answered,
+            Evidence::NameServers { answers, .. } => {
+                answers.iter().any(|server| server.answer == Dns::Answered)
+            }
+            Evidence::Portal { answer, .. } => *answer != Portal::NoAnswer,
+            // A gap of another kind explains what could not be asked in it, and not what could not be
+            // asked before.
+            Evidence::Watched(gap) => {
+                let transitions = self.end_blindness(gap.started);
                 self.sight = Sight::Seeing;
-                false
+                return transitions;
             }
             _ => false,
         };
+        let before = self.sight;
         self.sight = self.sight.at(now);
-        if !is_asked {
-            return Vec::new();
+        let mut transitions = match (before.blind(), self.sight.blind()) {
+            (None, Some(began)) => self.went_blind(began),
+            _ => Vec::new(),
+        };
+        if is_asked {
+            let was_blind = self.sight.blind().is_some();
+            transitions.extend(self.end_blindness(now));
+            self.sight = Sight::Seeing;
+            if was_blind {
+                self.restart(now);
+            }
         }
-        let (sight, blind) = self.sight.asked();
-        self.sight = sight;
-        let Some((started, reason)) = blind else { return Vec::new() };
-        let gap = Gap {
-            id: IncidentId::new(now, &mut self.random),
+        transitions
+    }
+
+    /// Nothing could be asked until then, if it is so.
+    fn end_blindness(&mut self, until: Stamp) -> Vec<Transition> {
+        let began = self.sight.blind().filter(|(since, _)| until.is_at_or_after(*since));
+        let Some(began) = began else { return Vec::new() };
+        self.sight = Sight::Seeing;
+        let gap = self.blind_gap(began, until);
+        self.gap_ended(&gap, until)
+    }
+
+    /// Nobody has seen anything for ten seconds. What is open is recorded as far as it was seen: else
+    /// whoever reads the journal meanwhile, or after a crash, would take it to go on until then.
+    fn went_blind(&mut self, began: (Stamp, LocalFailure)) -> Vec<Transition> {
+        let gap = self.blind_gap(began, began.0);
+        let left = [self.connectivity.gap(&gap), self.heartbeats.gap(&gap)];
+        left.into_iter().flatten().collect()
+    }
+
+    fn blind_gap(&mut self, (started, reason): (Stamp, LocalFailure), ended: Stamp) -> Gap {
+        Gap {
+            id: IncidentId::new(ended, &mut self.random),
             cause: GapCause::Blind,
             started,
-            ended: now,
+            ended,
             uncertain_s: 0,
             reason: Some(reason.as_str().to_owned()),
-        };
-        let transitions = self.gap_ended(&gap, now);
-        self.restart(now);
-        transitions
+        }
     }
 
     fn take_in(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
@@ -278,14 +318,17 @@ impl Machine {
             Evidence::Probe { family, anchor, sent, rtt } => {
                 let by_contact = self.decides_by_contact(*family);
                 let track = &mut self.families[*family];
-                let change = match rtt {
-                    Some(rtt) => track.contacted(*sent, sent.later(*rtt), by_contact),
-                    None => {
-                        track.unanswered();
-                        self.names.lost_probe(*sent);
-                        None
-                    }
+                let change = if let Some(rtt) = rtt {
+                    track.contacted(*sent, sent.later(*rtt), by_contact)
+                } else {
+                    track.unanswered();
+                    None
                 };
+                let has_answered = self.answered.insert(*anchor, rtt.is_some());
+                // An anchor that is dead for longer says nothing about the loss of packets.
+                if rtt.is_none() && has_answered == Some(true) && self.judged()[*family] {
+                    self.names.lost_probe(*sent);
+                }
                 self.changed(*family, change, now);
                 let track = &self.families[*family];
                 let is_judged = self.judged()[*family];
@@ -300,18 +343,18 @@ impl Machine {
                 let by_contact = self.decides_by_contact(round.family);
                 let change = self.families[round.family].round_ended(round, by_contact);
                 if round.first_proof().is_some() {
-                    self.teach(round.family, Lesson::AnchorProved);
+                    self.teach(round.family, round.started, Lesson::AnchorProved);
                 }
                 self.changed(round.family, change, now);
             }
             Evidence::Proof { family, started, finished } => {
                 let change = self.families[*family].proved(*started, *finished, Prover::Anchor);
-                self.teach(*family, Lesson::AnchorProved);
+                self.teach(*family, *started, Lesson::AnchorProved);
                 self.changed(*family, change, now);
             }
             Evidence::Gateway { family, answer, observation } => {
                 if *answer == Gateway::Alive {
-                    self.teach(*family, Lesson::RouterAnswered);
+                    self.teach(*family, observation.at, Lesson::RouterAnswered);
                 }
                 self.families[*family].gateway_answered(*answer, observation.clone());
             }
@@ -332,7 +375,7 @@ impl Machine {
                     self.doubt(None, asked, Failed::Other);
                 }
                 // Where names lie, the page is looked for at an address that is not its own.
-                if answer != Portal::Genuine {
+                if answer != Portal::Genuine && self.heartbeat_proof.is_none() {
                     self.names.doubted(asked);
                 }
             }
@@ -346,10 +389,16 @@ impl Machine {
             Evidence::ClockImplausible(is_implausible) => {
                 self.heartbeats.clock_implausible(*is_implausible, now);
             }
+            Evidence::NoHeartbeats => {
+                self.heartbeat_proof = None;
+                self.families.iter_mut().for_each(|(_, track)| track.forget_heartbeats());
+                transitions = self.heartbeats.forget();
+            }
             Evidence::NoAnchors { family } => {
                 self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);
                 self.quality.disregard(*family);
             }
+            Evidence::CannotVerify(cannot) => self.cannot_verify = *cannot,
             Evidence::NotAsked { .. } | Evidence::Tick => {}
         }
         transitions
@@ -384,20 +433,22 @@ impl Machine {
         // proxy: that the internet works, by a family that is not known.
         let travelled = way.family().filter(|family| self.families[*family].link().is_some());
         let is_one_up = self.is_one_up();
+        // By which of two families it travelled nobody knows; it brings one back only where all are down.
+        let judged = self.judged_families();
+        let are_all_down = judged.iter().all(|family| self.families[*family].is_down());
         for family in Family::BOTH {
+            let track = &self.families[family];
             let has_travelled = match travelled {
                 Some(travelled) => travelled == family,
-                None => {
-                    !is_one_up
-                        && (self.families[family].is_routed() || self.families[family].is_down())
-                }
+                None if track.is_down() => are_all_down,
+                None => !is_one_up && track.is_routed(),
             };
             if !has_travelled {
                 continue;
             }
             let change = self.families[family].proved(started, finished, Prover::Heartbeat);
             if travelled.is_some() {
-                self.teach(family, Lesson::FamilyProved);
+                self.teach(family, started, Lesson::FamilyProved);
             }
             self.changed(family, change, now);
         }
@@ -445,8 +496,10 @@ impl Machine {
     }
 
     /// Learns something of the network that a family is on.
-    fn teach(&mut self, family: Family, lesson: Lesson) {
-        let network = self.families[family].network();
+    fn teach(&mut self, family: Family, asked: Stamp, lesson: Lesson) {
+        // What was asked before a link-up is about the network before.
+        let track = &self.families[family];
+        let network = track.network().filter(|_| track.is_of_this_epoch(asked));
         self.learned.extend(network.and_then(|network| self.networks.learn(network, lesson)));
     }
 
@@ -499,10 +552,10 @@ impl Machine {
         let mut transitions = Vec::new();
         for family in Family::BOTH {
             let is_judged = self.judged()[family];
-            if is_judged && !std::mem::replace(&mut self.were_judged[family], is_judged) {
+            if is_judged != std::mem::replace(&mut self.were_judged[family], is_judged) {
+                self.judged_since = now;
                 self.families[family].begin_judging(now);
             }
-            self.were_judged[family] = is_judged;
             if is_judged {
                 let change = self.families[family].ripen(now);
                 self.changed(family, change, now);
@@ -515,7 +568,7 @@ impl Machine {
         if self.heartbeats.is_clock_wrong() {
             // A resolver that validates fails for a wrong clock too.
             self.names.disregard(now);
-        } else if self.is_one_up() {
+        } else if self.is_one_up() && self.heartbeat_proof.is_none() {
             self.names.ripen(now);
         }
         if self.is_excused() {
@@ -523,20 +576,16 @@ impl Machine {
         }
         let was_down = self.is_internet_down();
         let decided = self.conclude_connectivity(has_evidence, now);
-        for transition in &decided {
-            match transition {
-                Transition::Opened(incident) => {
-                    transitions.extend(self.heartbeats.outage_opened(incident.started));
-                }
-                Transition::Closed(_) => self.heartbeats.outage_closed(),
-                _ => {}
-            }
-        }
         match (was_down, self.connectivity.open()) {
             (false, Some(open)) if self.is_internet_down() => {
-                transitions.extend(self.quality.line_failed(open.current_since()));
+                let since = open.current_since();
+                transitions.extend(self.heartbeats.outage_opened(since));
+                transitions.extend(self.quality.line_failed(since));
             }
-            (true, _) if !self.is_internet_down() => self.quality.line_returned(now),
+            (true, _) if !self.is_internet_down() => {
+                self.heartbeats.outage_closed();
+                self.quality.line_returned(now);
+            }
             _ => {}
         }
         transitions.extend(decided);
@@ -570,12 +619,11 @@ impl Machine {
     /// journal holds it even if monitoring never begins again.
     pub fn leave(&mut self, now: Stamp) -> Vec<Transition> {
         self.now = now;
-        [self.connectivity.open(), self.heartbeats.open(), self.quality.open()]
-            .into_iter()
-            .flatten()
-            .filter(|open| !open.is_unwatched())
-            .map(|open| Transition::Progressed(open.snapshot()))
-            .collect()
+        let mut transitions = self.end_blindness(now);
+        let open = [self.connectivity.open(), self.heartbeats.open(), self.quality.open()];
+        let open = open.into_iter().flatten().filter(|open| !open.is_unwatched());
+        transitions.extend(open.map(|open| Transition::Progressed(open.snapshot())));
+        transitions
     }
 
     /// Whether an outage is open that is not good at present, so that heartbeats have no chance.
@@ -608,7 +656,7 @@ impl Machine {
             families: PerFamily::from_fn(|family| self.family_state(family)),
             blips: self.blips.count(),
             anchors_blocked: self.families.iter().any(|(_, track)| track.is_blocked()),
-            blind: self.sight.blind_reason(),
+            blind: self.sight.blind().map(|(_, reason)| reason),
         }
     }
 

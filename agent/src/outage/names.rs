@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `Fine` | `Doubt` | good: – ; failed: `Doubt` | answered: – ; failed: `Doubt` | – |
 //! | `Doubt` | – | good, and the servers do not lie: `Fine`; failed: counted, then `Failing` | counted, then `Failing` | `Fine` |
-//! | `Failing` | – | two good in a row: `Fine` | two answered in a row: `Fine`, unless the stub is broken | `Fine` |
+//! | `Failing` | – | two good in a row: `Fine` | two answered in a row: `Fine`, unless the stub is broken | counts as a good look-up |
 //!
 //! *Doubt* is raised by a failed heartbeat or look-up. From it, `Failing` needs that no look-up of the
 //! system has succeeded since, and
@@ -29,9 +29,6 @@ const FAILURES_TO_AGREE: u32 = 3;
 const FAILURES_OVER: Duration = Duration::from_secs(6);
 /// How many answers in a row show that names can be looked up again.
 const ANSWERS_TO_AGREE: u32 = 2;
-/// How late the system may learn that its name servers are back: glibc asks again only after 5 s
-/// (resolv.conf(5)), and the answer may take a second.
-const SYSTEM_LAGS: Duration = Duration::from_secs(6);
 /// A probe that was lost so recently shows a line that loses packets.
 const LOSSY_FOR: Duration = Duration::from_secs(30);
 
@@ -267,6 +264,10 @@ impl Names {
             }
             return None;
         }
+        if answers.iter().all(|server| server.answer == Dns::NotAsked) {
+            // This device could ask nobody, which says nothing about the servers.
+            return None;
+        }
         let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
         self.lies = !is_good && answers.iter().any(|server| server.answer == Dns::Lied);
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
@@ -348,13 +349,17 @@ impl Names {
                 State::Doubt { since, mut servers, lookups, has_server_answered, .. },
                 Signal::Servers { asked, answered, is_good },
             ) if asked.is_at_or_after(since) => {
+                let mut lookups = lookups;
                 if is_good {
                     servers = Run::default();
                 } else {
                     servers.count(asked, answered);
                 }
-                let has_server_answered = has_server_answered || is_good;
-                let is_lookup_good = false;
+                if is_good && !has_server_answered {
+                    // Look-ups that failed while no server answered are not the stub's fault.
+                    lookups = Run::default();
+                }
+                let (has_server_answered, is_lookup_good) = (is_good, false);
                 State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
             }
             (
@@ -387,12 +392,19 @@ impl Names {
                     State::Failing { broken, since, servers, lookups }
                 }
             }
-            (State::Failing { broken, servers, lookups, .. }, Signal::Proved { finished, .. }) => {
-                let first = Self::first_answer(broken, servers, lookups);
-                let lag = first.and_then(|first| finished.since(&first));
-                let explains = lag.is_some_and(|lag| lag <= SYSTEM_LAGS);
-                returned = first.filter(|_| explains).or(Some(finished));
-                State::Fine
+            (
+                State::Failing { broken, since, servers, mut lookups },
+                Signal::Proved { started, finished },
+            ) => {
+                // As good as a look-up that succeeded; one more must agree.
+                lookups.count(started, finished);
+                let answered = if broken == Broken::Servers { servers.count } else { 0 };
+                if lookups.count + answered >= ANSWERS_TO_AGREE {
+                    returned = Self::first_answer(broken, servers, lookups);
+                    State::Fine
+                } else {
+                    State::Failing { broken, since, servers, lookups }
+                }
             }
             (state, _) => state,
         };
@@ -488,6 +500,16 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_could_not_be_asked_have_not_failed() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000, 6_000] {
+            servers(&mut names, &[Dns::NotAsked, Dns::NotAsked], asked, 20);
+        }
+        assert_eq!((names.failing_since(), names.has_failed()), (None, false));
+    }
+
+    #[test]
     fn servers_fail_after_three_times_and_six_seconds_since_the_doubt() {
         let mut names = names();
         names.doubted(at(1_000));
@@ -578,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_ends_it_where_a_server_has_answered_shortly_before() {
+    fn a_proof_is_one_of_the_two_answers_that_must_agree() {
         let failing = || {
             let mut names = names();
             names.doubted(at(0));
@@ -591,7 +613,14 @@ mod tests {
         servers(&mut one, &[Dns::Answered], 60_000, 10);
         assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
         let mut other = failing();
-        assert_eq!(other.proved(at(58_000), at(61_000)), Some(at(61_000)));
+        assert_eq!(other.proved(at(58_000), at(61_000)), None);
+        assert_eq!(lookup(&mut other, Dns::Answered, 61_500, 10), Some(at(61_000)));
+        // A second of service within a failure does not split it.
+        let mut third = failing();
+        assert_eq!(third.proved(at(60_000), at(60_100)), None);
+        assert_eq!(lookup(&mut third, Dns::Failed, 61_500, 10), None);
+        assert_eq!(lookup(&mut third, Dns::Answered, 63_000, 10), None);
+        assert!(third.failing_since().is_some());
     }
 
     #[test]

@@ -103,8 +103,12 @@ impl OpenIncident {
         ];
         let merged = merged.into_iter().filter(|(_, length)| !length.is_zero()).collect();
         let is_flapping = incident.cause == Cause::Unstable;
-        let is_undecided =
-            incident.segments.len() > 1 && incident.segments.last().is_some_and(is_empty);
+        // A cause that was seen only when the journal was written has no length yet either, but it
+        // touches the segment before.
+        let is_undecided = match incident.segments.as_slice() {
+            [.., before, last] => is_empty(last) && before.to != last.from,
+            _ => false,
+        };
         let watch = if is_undecided { Watch::Undecided } else { Watch::Recovered(now) };
         Self { incident, is_flapping, name_servers, merged, watch }
     }

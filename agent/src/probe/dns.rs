@@ -270,9 +270,11 @@ async fn by_udp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<
     // From now on only this server's packets come in.
     socket.connect(server).await.map_err(|error| failure(&error))?;
     let mut buffer = [0; UDP_BYTES];
-    // A datagram may get lost, which is no verdict: it is sent once more at half-time.
-    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-    for until in [half, deadline] {
+    // A datagram may get lost, which is no verdict: it is sent four times, as a stub resolver does on a
+    // line that loses packets.
+    let begun = Instant::now();
+    let quarter = deadline.saturating_duration_since(begun) / 4;
+    for until in (1..4).map(|sent| begun + quarter * sent).chain([deadline]) {
         socket.send(query.bytes()).await.map_err(|error| failure(&error))?;
         while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
             let length = received.map_err(|error| failure(&error))?;

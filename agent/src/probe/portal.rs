@@ -64,7 +64,8 @@ pub struct PortalAnswer {
     pub observation: Observation,
 }
 
-/// Asks all pages at once, for `limit` at most, and says what came back. `gateways` are the routers that
+/// Asks all pages at once, for `limit` at most, and says what came back. `is_router` says which
+/// addresses are the router's that
 /// the anchors are reached through.
 ///
 /// A genuine answer decides at once: a network that lets one page through is not closed. That a page was
@@ -72,7 +73,7 @@ pub struct PortalAnswer {
 pub async fn ask(
     servers: &[Url],
     resolver: &Arc<Resolver>,
-    gateways: &[IpAddr],
+    is_router: &(impl Fn(IpAddr) -> bool + Sync),
     limit: Duration,
     clock: &impl Fn() -> Stamp,
 ) -> PortalAnswer {
@@ -101,7 +102,7 @@ pub async fn ask(
             }
             Portal::Intercepted => {
                 (portal, decided) = (Portal::Intercepted, Some(server));
-                from_router = from_router || page.is_routers(gateways, resolver, deadline).await;
+                from_router = from_router || page.is_routers(is_router, resolver, deadline).await;
             }
         }
     }
@@ -133,14 +134,11 @@ impl Page {
     /// Whether the router itself has answered.
     async fn is_routers(
         &self,
-        gateways: &[IpAddr],
+        is_router: &(impl Fn(IpAddr) -> bool + Sync),
         resolver: &Resolver,
         deadline: Instant,
     ) -> bool {
-        let is_gateway = |address: IpAddr| {
-            gateways.iter().any(|gateway| gateway.to_canonical() == address.to_canonical())
-        };
-        if is_gateway(self.peer) || self.redirect.is_some_and(is_gateway) {
+        if is_router(self.peer) || self.redirect.is_some_and(is_router) {
             return true;
         }
         if !self.is_looked_up || !is_private(self.peer) {
@@ -323,7 +321,8 @@ mod tests {
         ] {
             let resolver = Resolver::with(move |_| Ok(vec![of_all_names]), LIMIT);
             let seen = crate::runtime::run(async {
-                page.is_routers(&[router], &resolver, Instant::now() + LIMIT).await
+                page.is_routers(&|address| address == router, &resolver, Instant::now() + LIMIT)
+                    .await
             });
             assert_eq!(seen.expect("a runtime"), expected, "{what}");
         }

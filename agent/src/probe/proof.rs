@@ -9,8 +9,10 @@
 //! A certificate that only begins later proves as much, because nobody but its owner can sign with it: a
 //! start in 1970 is no outage. That heartbeats fail for it has a cause of its own.
 //!
-//! Sessions are resumed: only the holder of the keys that the first, verified handshake proved can go on
-//! with one, so a resumed session is proof as well, for a quarter of the bytes.
+//! Sessions can be resumed: only the holder of the keys that the first, verified handshake proved can go
+//! on with one, so a resumed session is proof as well, for a quarter of the bytes. But it fits into small
+//! packets: a line that swallows large ones (an MTU black hole) lets it pass. So rounds, which decide, ask
+//! for the [`Handshake::Whole`], and so does every fifth proof beside them.
 //!
 //! A handshake completed is closed by a reset ([`tcp`](super::tcp) says why), a second later: a server
 //! sends the tickets for the next session only after the end of the handshake.
@@ -57,11 +59,27 @@ pub struct Prover {
     state: Arc<watch::Sender<State>>,
 }
 
+/// How an anchor is asked for proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// With its certificates, a few kilobytes.
+    Whole,
+    /// A session is resumed where one is remembered.
+    Resumed,
+}
+
+/// The configurations for both kinds of handshake.
+#[derive(Debug)]
+struct Configurations {
+    whole: Arc<ClientConfig>,
+    resumed: Arc<ClientConfig>,
+}
+
 #[derive(Clone, Debug)]
 enum State {
     NotRead,
     Reading,
-    Ready(Arc<ClientConfig>),
+    Ready(Arc<Configurations>),
     /// Since when it is known that there are no roots, and why.
     Failed(Instant, Arc<Error>),
 }
@@ -77,7 +95,7 @@ impl Prover {
     /// # Errors
     /// rustls refuses its own defaults, which does not happen.
     pub fn with_verifier(verifier: Arc<dyn ServerCertVerifier>) -> Result<Self, Error> {
-        let state = State::Ready(Arc::new(configuration(verifier)?));
+        let state = State::Ready(Arc::new(configurations(verifier)?));
         Ok(Self { state: Arc::new(watch::Sender::new(state)) })
     }
 
@@ -90,13 +108,13 @@ impl Prover {
         }
     }
 
-    /// The configuration, once it is read; `None` when there are no roots.
-    async fn configuration(&self) -> Option<Arc<ClientConfig>> {
+    /// The configurations, once the roots are read; `None` when there are no roots.
+    async fn configurations(&self) -> Option<Arc<Configurations>> {
         let mut state = self.state.subscribe();
         self.read_if_due();
         loop {
             match &*state.borrow_and_update() {
-                State::Ready(configuration) => return Some(Arc::clone(configuration)),
+                State::Ready(both) => return Some(Arc::clone(both)),
                 State::Failed(..) => return None,
                 State::NotRead | State::Reading => {}
             }
@@ -126,9 +144,9 @@ impl Prover {
             if again {
                 read_roots_again();
             }
-            let made = platform_verifier().and_then(configuration);
+            let made = platform_verifier().and_then(configurations);
             state.send_replace(match made {
-                Ok(configuration) => State::Ready(Arc::new(configuration)),
+                Ok(both) => State::Ready(Arc::new(both)),
                 Err(error) => State::Failed(Instant::now(), Arc::new(error)),
             });
         };
@@ -146,16 +164,18 @@ impl Default for Prover {
     }
 }
 
-fn configuration(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, Error> {
-    let mut configuration = ClientConfig::builder_with_provider(provider())
+fn configurations(verifier: Arc<dyn ServerCertVerifier>) -> Result<Configurations, Error> {
+    let mut whole = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(ProofVerifier(verifier)))
         .with_no_client_auth();
     let sessions = ClientSessionMemoryCache::new(REMEMBERED_SESSIONS);
-    configuration.resumption = Resumption::store(Arc::new(sessions));
-    configuration.enable_sni = false;
-    Ok(configuration)
+    whole.enable_sni = false;
+    whole.resumption = Resumption::disabled();
+    let mut resumed = whole.clone();
+    resumed.resumption = Resumption::store(Arc::new(sessions));
+    Ok(Configurations { whole: Arc::new(whole), resumed: Arc::new(resumed) })
 }
 
 /// Asks one anchor for proof, through the interface `via` where one is given: a connect of 2.5 s at most,
@@ -163,6 +183,7 @@ fn configuration(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, 
 /// on-link is not asked at all.
 pub async fn prove(
     anchor: &AnchorPath,
+    kind: Handshake,
     prover: &Prover,
     via: Option<&Interface>,
     clock: &impl Fn() -> Stamp,
@@ -177,7 +198,7 @@ pub async fn prove(
             Ok(_) if !anchor.anchor.tls => (AnchorEnd::Contact, None),
             Ok(stream) => {
                 let limit = begun + PROOF_LIMIT;
-                let proof = timeout_at(limit, handshake(anchor, prover, stream)).await;
+                let proof = timeout_at(limit, handshake(anchor, kind, prover, stream)).await;
                 (if proof == Ok(true) { AnchorEnd::Proved } else { AnchorEnd::Unproved }, None)
             }
         }
@@ -187,8 +208,17 @@ pub async fn prove(
 }
 
 /// Whether the other side proves to be the anchor.
-async fn handshake(anchor: &AnchorPath, prover: &Prover, stream: TcpStream) -> bool {
-    let Some(configuration) = prover.configuration().await else { return false };
+async fn handshake(
+    anchor: &AnchorPath,
+    kind: Handshake,
+    prover: &Prover,
+    stream: TcpStream,
+) -> bool {
+    let Some(both) = prover.configurations().await else { return false };
+    let configuration = Arc::clone(match kind {
+        Handshake::Whole => &both.whole,
+        Handshake::Resumed => &both.resumed,
+    });
     let name = ServerName::IpAddress(anchor.anchor.address.ip().to_canonical().into());
     match TlsConnector::from(configuration).connect(name, stream).await {
         Ok(stream) => {

@@ -147,11 +147,12 @@ impl Targets {
         if pages.is_empty() {
             return None;
         }
-        let gateways: Vec<IpAddr> = Family::BOTH
+        let routes: Vec<Route> = Family::BOTH
             .into_iter()
-            .filter_map(|family| route_of(paths, family)?.gateway)
+            .filter_map(|family| route_of(paths, family).cloned())
             .collect();
-        Some(portal::ask(pages, resolver, &gateways, portal::LIMIT, clock).await)
+        let is_router = |address| link::is_router(address, &routes.iter().collect::<Vec<&Route>>());
+        Some(portal::ask(pages, resolver, &is_router, portal::LIMIT, clock).await)
     }
 }
 

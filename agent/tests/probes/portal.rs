@@ -53,8 +53,10 @@ fn serve_at(host: &Host, address: &str, port: u16, answer: &'static str) -> mpsc
 fn ask_all(network: &Network, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
     let urls: Vec<_> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
     let resolver = Arc::new(network.device.enter(Resolver::new));
-    let routers = ["192.168.7.1", "fe80::1"].map(|router| router.parse().expect("an address"));
-    on(&network.device, || portal::ask(&urls, &resolver, &routers, limit, &clock))
+    let routers: [std::net::IpAddr; 2] =
+        ["192.168.7.1", "fe80::1"].map(|router| router.parse().expect("an address"));
+    let is_router = |address| routers.contains(&address);
+    on(&network.device, || portal::ask(&urls, &resolver, &is_router, limit, &clock))
 }
 
 fn ask(network: &Network, urls: &[String], limit: std::time::Duration) -> (Portal, Observation) {

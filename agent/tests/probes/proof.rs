@@ -11,7 +11,7 @@ use std::{
 use ispmon_agent::probe::{
     Anchor, AnchorAnswer, AnchorEnd, Prover, Round,
     link::{AnchorPath, FamilyPaths},
-    proof::prove,
+    proof::{Handshake, prove},
 };
 use rustls::{
     HandshakeKind, RootCertStore, ServerConfig, ServerConnection, client::WebPkiServerVerifier,
@@ -103,7 +103,7 @@ fn anchor(server: &str, port: u16) -> Anchor {
 fn ask(network: &Network, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
     on(&network.device, || async move {
         let paths = FamilyPaths::look(&[anchor]).expect("an anchor");
-        prove(&paths.anchors[0], prover, None, &clock).await
+        prove(&paths.anchors[0], Handshake::Resumed, prover, None, &clock).await
     })
 }
 
@@ -240,7 +240,7 @@ fn the_next_proof_resumes_the_session_and_both_are_cheap() {
             let mut used = Vec::new();
             for _ in 0..2 {
                 let before = traffic();
-                let answer = prove(&path, &prover, None, &clock).await;
+                let answer = prove(&path, Handshake::Resumed, &prover, None, &clock).await;
                 assert_eq!(answer.end, AnchorEnd::Proved);
                 // The tickets come, and the connection is reset.
                 tokio::time::timeout(PATIENCE, until_quiet(server)).await.expect("it is closed");

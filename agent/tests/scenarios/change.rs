@@ -52,6 +52,8 @@ pub(crate) struct Change {
     pub(crate) grace: Option<String>,
     /// None of the anchors is of this family any more.
     pub(crate) no_anchors: Option<FamilyName>,
+    /// No heartbeats are sent any more.
+    pub(crate) no_heartbeats: Option<bool>,
     /// A time that nobody watches begins, and lasts `until`.
     pub(crate) gap: Option<String>,
     pub(crate) until: Option<String>,
@@ -184,6 +186,9 @@ fn heartbeat(text: &str) -> Result<Heartbeat, String> {
             BeatOutcome::Refused(status) => Heartbeat::Status(status),
             BeatOutcome::Failed(kind) => Heartbeat::Fails(kind),
             BeatOutcome::Delivered => Heartbeat::Delivered,
+            BeatOutcome::AppStopped | BeatOutcome::OtherAnswer => {
+                return Err(format!("no heartbeat of a story ends as {text:?}"));
+            }
         },
     })
 }

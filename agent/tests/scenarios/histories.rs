@@ -45,6 +45,7 @@ enum Happening {
     Underlay(Family, bool),
     Beat(Option<heartbeat::Way>, u64, BeatOutcome),
     NoAnchors(Family),
+    NoHeartbeats,
     /// How long nobody watches, and why.
     Gap(u64, GapCause),
     Implausible(bool),
@@ -79,6 +80,8 @@ fn outcome() -> impl Strategy<Value = BeatOutcome> {
         3 => Just(BeatOutcome::Delivered),
         1 => Just(BeatOutcome::Refused(401)),
         1 => Just(BeatOutcome::Refused(500)),
+        1 => Just(BeatOutcome::AppStopped),
+        1 => Just(BeatOutcome::OtherAnswer),
         1 => Just(BeatOutcome::Failed(FailureKind::ResolveTimeout)),
         1 => Just(BeatOutcome::Failed(FailureKind::TlsNotYetValid)),
         1 => Just(BeatOutcome::Failed(FailureKind::ConnectTimeout)),
@@ -88,8 +91,8 @@ fn outcome() -> impl Strategy<Value = BeatOutcome> {
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
         Beat, Doubt, Gap as Unwatched, Gateway as Router, Implausible, Link as Path, Lookup,
-        NameServers, NoAnchors, NotAsked, Portal as Page, Probe, Proof, Round as Asked, Settle,
-        Tick, Underlay,
+        NameServers, NoAnchors, NoHeartbeats, NotAsked, Portal as Page, Probe, Proof,
+        Round as Asked, Settle, Tick, Underlay,
     };
     let reason = prop_oneof![
         Just(SettleReason::Started),
@@ -146,6 +149,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (proof, 0_u64..30_000, outcome())
             .prop_map(|(proof, ago, outcome)| Beat(proof, ago, outcome)),
         1 => family().prop_map(NoAnchors),
+        1 => Just(NoHeartbeats),
         1 => (0_u64..3_600_000, gap).prop_map(|(lasts, cause)| Unwatched(lasts, cause)),
         1 => any::<bool>().prop_map(Implausible),
         6 => Just(Tick),
@@ -273,6 +277,7 @@ impl History {
                 outcome,
             },
             Happening::NoAnchors(family) => Evidence::NoAnchors { family },
+            Happening::NoHeartbeats => Evidence::NoHeartbeats,
             Happening::Gap(lasts, cause) => return self.leave(lasts, cause),
             Happening::Implausible(implausible) => Evidence::ClockImplausible(implausible),
             Happening::Tick => Evidence::Tick,

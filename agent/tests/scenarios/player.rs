@@ -72,6 +72,8 @@ pub(crate) enum News {
     ClockStep(i64),
     Grace(Duration),
     NoAnchors(Family),
+    /// A reload takes the heartbeats' URL away.
+    NoHeartbeats,
     /// A time that nobody watches begins, and lasts until then.
     Gap(GapCause, u64),
 }
@@ -161,6 +163,7 @@ struct Player<'a> {
     void_before: u64,
     links: PerFamily<Option<Link>>,
     no_anchors: PerFamily<bool>,
+    no_heartbeats: bool,
     turns: PerFamily<usize>,
     proof_turns: PerFamily<usize>,
     /// What the journal would have kept over a restart.
@@ -202,6 +205,7 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
         void_before: 0,
         links: PerFamily::default(),
         no_anchors: PerFamily::default(),
+        no_heartbeats: plot.beats == Beats::None,
         turns: PerFamily::default(),
         proof_turns: PerFamily::default(),
         recorded: Vec::new(),
@@ -324,7 +328,7 @@ impl Player<'_> {
         self.note_routes();
         self.settle(reason);
         self.beat += 1;
-        if self.plot.beats != Beats::None {
+        if !self.no_heartbeats {
             self.at(self.now + 300, Action::Beat(self.beat));
         }
     }
@@ -333,6 +337,9 @@ impl Player<'_> {
     fn settle(&mut self, reason: SettleReason) {
         self.learn(&Evidence::Settle(reason));
         self.look_at_links();
+        if self.no_heartbeats {
+            self.learn(&Evidence::NoHeartbeats);
+        }
         self.learn(&Evidence::ClockImplausible(self.clock_implausible));
         self.schedule.resume(self.boot_time());
     }
@@ -445,6 +452,11 @@ impl Player<'_> {
                 self.learn(&Evidence::ClockImplausible(self.clock_implausible));
             }
             News::Grace(grace) => self.machine.set_settle(*grace),
+            News::NoHeartbeats => {
+                self.no_heartbeats = true;
+                self.beat += 1;
+                self.learn(&Evidence::NoHeartbeats);
+            }
             News::NoAnchors(family) => {
                 self.no_anchors[*family] = true;
                 self.links[*family] = None;
@@ -548,7 +560,7 @@ impl Player<'_> {
         }
         self.record(transitions);
         let is_failing = self.machine.is_failing();
-        if self.was_failing && !is_failing && self.plot.beats != Beats::None && self.watching {
+        if self.was_failing && !is_failing && !self.no_heartbeats && self.watching {
             // The first heartbeat after an outage goes at once.
             self.beat += 1;
             self.failed_beats = 0;

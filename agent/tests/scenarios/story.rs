@@ -192,6 +192,9 @@ fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Ve
     if let Some(grace) = &change.grace {
         news.push(News::Grace(Duration::from_millis(milliseconds(grace)?)));
     }
+    if change.no_heartbeats == Some(true) {
+        news.push(News::NoHeartbeats);
+    }
     if let Some(family) = change.no_anchors {
         news.push(News::NoAnchors(family.into()));
     }

@@ -7,6 +7,7 @@ use crate::{
         Cause, Observation, Scope,
         connectivity::{AfterGap, Condition, Failure},
         family::FamilyTrack,
+        open::OpenIncident,
         verdict::{Facts, combined_cause, verdict},
     },
     probe::{Family, PerFamily, Portal},
@@ -66,16 +67,18 @@ impl Machine {
 
     /// Whether the whole internet is down at present; one family alone leaves the other one's quality.
     pub(super) fn is_internet_down(&self) -> bool {
-        let scope = self.connectivity.open().map(|open| open.current_scope());
+        let scope = self.connectivity.open().map(OpenIncident::current_scope);
         self.connectivity.is_failing() && scope == Some(Scope::Internet)
     }
 
-    /// Whether everything that is judged works for certain, and no outage is open.
+    /// Whether the internet works for certain, so that heartbeats that fail have a reason of their own:
+    /// a family works, and none is in doubt.
     pub(super) fn is_fine(&self) -> bool {
         let judged = self.judged_tracks();
-        !self.connectivity.is_failing()
-            && !judged.is_empty()
-            && judged.iter().all(|track| track.is_up())
+        !self.is_internet_down()
+            && self.connectivity.unverified().is_none()
+            && judged.iter().any(|track| track.is_up())
+            && judged.iter().all(|track| track.is_up() || track.is_down())
     }
 
     /// Whether anchors fail at present, so that heartbeats may fail for that.
@@ -109,17 +112,19 @@ impl Machine {
             track.is_failing() || track.is_returning() || self.must_verify(track.family)
         });
         let is_open = self.connectivity.is_failing();
+        // Names that fail concern all of the internet, also beside a family that is down.
+        let names_since = self.names.failing_since();
+        if let Some(since) = names_since
+            && is_one_up
+            && !self.heartbeats.is_clock_wrong()
+        {
+            return self.names_fail(since);
+        }
         if down.is_empty() {
             let is_decided = judged.iter().all(|track| track.is_up());
-            return match self.names.failing_since() {
-                Some(since) if is_one_up && !self.heartbeats.is_clock_wrong() => {
-                    self.names_fail(since)
-                }
-                _ if !is_one_up => Condition::Undecided,
-                // Until it is known that names can be looked up, an outage is not over.
-                _ if is_open && (!is_decided || self.names.has_failed()) => Condition::Undecided,
-                _ => Condition::Works,
-            };
+            // Until it is known that names can be looked up, an outage is not over.
+            let waits = is_open && (!is_decided || self.names.has_failed());
+            return if !is_one_up || waits { Condition::Undecided } else { Condition::Works };
         }
         if is_moving {
             return Condition::Undecided;
@@ -146,6 +151,7 @@ impl Machine {
             before: first.filter(|(_, first)| first.boot_ms < last.boot_ms),
             last_ok,
             name_servers: self.names.party(),
+            judged_since: self.judged_since,
         })
     }
 
@@ -157,6 +163,7 @@ impl Machine {
             before: None,
             last_ok: self.names.last_ok(),
             name_servers: self.names.party(),
+            judged_since: self.judged_since,
         })
     }
 
@@ -234,6 +241,11 @@ impl Machine {
             // It woke in another network, which does not have that family and is not judged by it.
             return AfterGap::Over;
         }
+        if cause == Cause::Dns {
+            // More than the names fails now.
+            let causes = concerned.iter().map(|track| verdict(&self.facts(track, now)));
+            return AfterGap::Fails(combined_cause(causes));
+        }
         AfterGap::Fails(cause)
     }
 
@@ -241,7 +253,9 @@ impl Machine {
     pub(super) fn resume_failing(&mut self) {
         let Some(open) = self.connectivity.unverified() else { return };
         let (scope, cause) = (open.current_scope(), open.current_cause());
-        if cause == Cause::Dns {
+        let is_one_up =
+            self.families.iter().any(|(family, track)| scope.covers(family) && track.is_up());
+        if cause == Cause::Dns && is_one_up {
             return;
         }
         let any_routed =

@@ -3,7 +3,8 @@
 //! 1. While all is well one anchor of each family is probed at each probe interval: contact. Proof
 //!    comes with each heartbeat; where heartbeats give none (local mode, plain HTTP, a target in the
 //!    own network) once a minute by one anchor, one look-up and one portal page, and every five
-//!    minutes by one anchor of a family that no heartbeat travelled on.
+//!    minutes by one anchor of a family that no heartbeat travelled on. Where heartbeats are believed
+//!    and anchors are not, one of these is asked once a minute too.
 //! 2. In doubt, and while the state is unknown, a round of the family begins every second. Rounds
 //!    overlap, because each takes up to 4 s and two must fail before an outage is reported.
 //! 3. While an outage is open a round begins every 1.5 s, so that its end is known to 2 s.
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use super::Machine;
 use crate::{
-    outage::{Cause, family::State},
+    outage::{Cause, family::State, open::OpenIncident},
     probe::{Family, PerFamily},
 };
 
@@ -62,7 +63,7 @@ impl Machine {
     pub fn plan(&self) -> Wanted {
         let judged = self.judged();
         let is_open = self.connectivity.is_failing();
-        let cause = self.connectivity.open().map(|open| open.current_cause());
+        let cause = self.connectivity.open().map(OpenIncident::current_cause);
         let round = if is_open { ROUND_WHILE_OPEN } else { ROUND_IN_DOUBT };
         let rounds =
             PerFamily::from_fn(|family| self.needs_rounds(family, judged[family]).then_some(round));
@@ -116,10 +117,15 @@ impl Machine {
         let travelled = self.heartbeat_proof.and_then(crate::heartbeat::Way::family);
         let main = Family::BOTH.into_iter().find(|family| judged[*family]);
         PerFamily::from_fn(|family| {
-            let is_asked = judged[family] || self.families[family].is_routed();
+            let track = &self.families[family];
+            let is_asked = judged[family] || track.is_routed();
+            // Anchors that are not believed are asked all the same: they may not be blocked any more.
+            let trusts_heartbeats = track.trusts_heartbeats();
+            let proves_line = self.heartbeat_proof.is_none() && main == Some(family);
             match () {
-                () if !is_asked || travelled == Some(family) => None,
-                () if self.heartbeat_proof.is_none() && main == Some(family) => Some(PROOF_OF_LINE),
+                () if !is_asked => None,
+                () if trusts_heartbeats || proves_line => Some(PROOF_OF_LINE),
+                () if travelled == Some(family) => None,
                 () => Some(PROOF_OF_OTHER_FAMILY),
             }
         })

@@ -1,9 +1,7 @@
 //! Compares what the agent wrote with what a perfect witness knows.
 
 use ispmon_agent::{
-    outage::{
-        Cause, FamilyState, GapCause, Incident, Party, Scope, Segment, Transition, View,
-    },
+    outage::{Cause, FamilyState, GapCause, Incident, Party, Scope, Segment, Transition, View},
     probe::{Family, PerFamily},
 };
 
@@ -132,13 +130,20 @@ impl<'a> Judge<'a> {
         let lag = self.lag(run.seen, family);
         let known = run.from + KNOWN_WITHIN.max(9 * SECOND + lag);
         // While nothing is known yet, nothing opens.
-        let unsettled = self
-            .stretches
-            .iter()
-            .find(|at| at.unsettled && at.from + 2 * SECOND >= run.from && at.from <= known);
+        let unsettled = self.unsettled(run, known);
         unsettled.map_or(known, |at| {
             at.from.max(run.from) + self.grace() + KNOWN_WITHIN.max(9 * SECOND + lag)
         })
+    }
+
+    /// The grace period that a failure began in, or that began before it was known.
+    fn unsettled(&self, run: Run, known: u64) -> Option<&Stretch> {
+        let worked = self.stretches.iter().rfind(|at| {
+            at.to <= run.from && at.internet == Some(true) && at.to - at.from >= 3 * SECOND
+        });
+        let since =
+            worked.map_or(0, |worked| worked.from).max(run.from.saturating_sub(self.grace()));
+        self.stretches.iter().find(|at| at.unsettled && at.from >= since && at.from <= known)
     }
 
     /// How long a look-up takes that nobody answers.
@@ -315,7 +320,8 @@ impl<'a> Judge<'a> {
                 let is_worked = worked(stretch);
                 let blind = self.blind_since(stretch.from);
                 let is_unwatched = !stretch.watched
-                    && (self.is_gap(stretch.from) || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
+                    && (self.is_gap(stretch.from)
+                        || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
                 // When it may have ended for the machine at the latest.
                 let known = if is_worked {
                     failed.map_or(0, |failed| failed.to + self.late(failed, stretch))
@@ -328,8 +334,11 @@ impl<'a> Judge<'a> {
                     failed = Some(stretch);
                 }
                 // A heartbeat that fails for something else raises doubt from its start on.
-                let broken = stretch.fine != Some(true) || stretch.endpoint != Some(true);
-                let blur = BLUR + if lossy || broken { 11 * SECOND } else { 0 };
+                let broken = stretch.fine != Some(true)
+                    || stretch.endpoint != Some(true)
+                    || !stretch.anchors;
+                let blur =
+                    BLUR + 2 * stretch.latency_ms + if lossy || broken { 11 * SECOND } else { 0 };
                 let wrong = is_worked || is_unwatched;
                 let late = known.saturating_sub(stretch.from);
                 let (begins, ends) =
@@ -437,7 +446,9 @@ impl<'a> Judge<'a> {
                 continue;
             }
             let family = Family::BOTH.into_iter().find(|family| Scope::from(*family) == scope);
-            let from = run.from + self.lag(run.seen, family);
+            // What fails since before the grace period is dated back to it.
+            let began = self.unsettled(run, known).map_or(run.from, |at| at.from.max(run.from));
+            let from = began + self.lag(run.seen, family);
             let expected = run.to.saturating_sub(from);
             let counted: u64 = incidents
                 .iter()
@@ -525,7 +536,8 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
         let Stretch { from, to, seen, cause, .. } = *stretch;
         let run = Run { from, to, seen, cause };
         // That names fail behind a dead line is seen anew, and so is a resolver behind dead servers.
-        let fails = |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
+        let fails =
+            |cause: Option<(Cause, Party)>| cause.is_some_and(|(cause, _)| cause == Cause::Dns);
         let is_new = |last: &Run| {
             last.cause != run.cause && (fails(last.cause) || fails(run.cause))
                 || (last.seen < Seen::ByLookups) != (run.seen < Seen::ByLookups)

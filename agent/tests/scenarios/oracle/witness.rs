@@ -32,6 +32,8 @@ pub(super) struct Stretch {
     pub(super) cause: Option<(Cause, Party)>,
     /// What it takes to see the failure.
     pub(super) seen: Seen,
+    /// Whether every anchor answers that the line lets through.
+    pub(super) anchors: bool,
     /// Whether the endpoint answers as it should.
     pub(super) endpoint: Option<bool>,
     pub(super) loss: u8,
@@ -105,6 +107,11 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             }
         });
         let mut stretch = judge(sketch, world, conditions);
+        // With an impossible clock a resolver fails that validates.
+        if sketch.is(from, |what| *what == What::Clock) && names_of(world) == Some(false) {
+            (stretch.internet, stretch.fine, stretch.cause) =
+                (stretch.internet.filter(|_| stretch.seen < Seen::ByLookups), None, None);
+        }
         // Heartbeats may still go by a family that is not judged.
         for family in sketch.setup.families.iter().copied() {
             if conditions[family] == Condition::Absent {
@@ -138,6 +145,17 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         if stretch.cause.is_some_and(|(cause, _)| needs_the_past(cause))
             && (elsewhere || !sketch.setup.families.iter().all(|family| known[*family]))
         {
+            stretch.cause = None;
+        }
+        // On a line that loses packets a resolver may fail for that.
+        if world.stub != StubState::Alive
+            && world.families.iter().any(|(_, state)| state.loss_percent > 0)
+        {
+            stretch.internet = stretch.internet.filter(|_| stretch.seen < Seen::ByLookups);
+            stretch.fine = stretch.fine.filter(|fine| *fine);
+        }
+        // IPv6 that never worked is all that is left where IPv4 has not worked either.
+        if sketch.setup.ipv6_broken && !known.ipv4 {
             stretch.cause = None;
         }
         let before = from.checked_sub(1).map(|before| plot.timeline.at(before));
@@ -250,8 +268,9 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
                     && world.endpoint != clock_fault() =>
             {
                 let stub = world.stub != StubState::Alive;
+                let servers = !world.servers.contains(&DnsState::Answered);
                 let party = if stub { Party::Yours } else { world.servers_of };
-                (Some(false), Some((Cause::Dns, party)))
+                (Some(false), Some((Cause::Dns, party)).filter(|_| !(stub && servers)))
             }
             _ => (None, None),
         }
@@ -273,6 +292,11 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         fine: fine.filter(|_| world.portal == PortalState::Genuine || internet == Some(false)),
         cause,
         seen,
+        anchors: sketch.setup.families.iter().all(|family| {
+            let state = &world.families[*family];
+            state.anchors.iter().all(|anchor| *anchor == Anchors::Answer)
+                && !state.owned.contains(&true)
+        }),
         endpoint: Some(world.endpoint == BeatOutcome::Delivered),
         loss: states().map(|state| state.loss_percent).max().unwrap_or(0),
         latency_ms: states().map(|state| state.latency_ms).max().unwrap_or(0),
