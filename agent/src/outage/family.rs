@@ -308,6 +308,11 @@ impl FamilyTrack {
         matches!(self.anchors, Anchors::Unheard(_))
     }
 
+    /// Whether no round has been decided since the last link-up.
+    pub(super) fn has_no_round(&self) -> bool {
+        self.rounds.is_empty()
+    }
+
     /// Whether rounds must tell whether anchors are blocked here.
     pub(super) fn is_disputed(&self) -> bool {
         matches!(self.anchors, Anchors::Disputed { .. })
@@ -412,9 +417,11 @@ impl FamilyTrack {
 
     /// Whether most anchors of the newest failed round were forbidden by this device.
     pub(super) fn is_forbidden(&self) -> bool {
-        let Some(round) = self.rounds.back().filter(|round| round.good.is_none()) else {
-            return false;
+        let since = self.failing_since();
+        let is_fresh = |round: &&Decided| {
+            round.good.is_none() && since.is_none_or(|since| round.started.is_at_or_after(since))
         };
+        let Some(round) = self.rounds.back().filter(is_fresh) else { return false };
         let counted = round.answers.iter().filter(|answer| !answer.own_path);
         let forbidden = counted.clone().filter(|answer| answer.end == AnchorEnd::Forbidden).count();
         forbidden > 0 && forbidden * 2 >= counted.count()
@@ -653,7 +660,16 @@ impl FamilyTrack {
 
     /// Goes down if it has failed for long enough at `now`.
     pub(super) fn ripen(&mut self, now: Stamp) -> Option<Change> {
-        let fails = self.is_cut() || self.failed_in_a_row() >= ROUNDS_TO_AGREE;
+        // Rounds before the doubt belong to a failure that has ended.
+        let begun = match self.state {
+            State::Unknown { .. } => Some(self.epoch),
+            State::Doubt { since, .. } => Some(since),
+            State::Up | State::Down { .. } => None,
+        };
+        let failed = self.rounds.iter().rev().take_while(|round| {
+            round.good.is_none() && begun.is_some_and(|begun| round.started.is_at_or_after(begun))
+        });
+        let fails = self.is_cut() || failed.count() >= ROUNDS_TO_AGREE;
         let is_ripe = self.ripe_at().is_some_and(|at| now.is_at_or_after(at));
         let since = self.failing_since().filter(|_| fails && is_ripe)?;
         self.step(Signal::Ripe { since })

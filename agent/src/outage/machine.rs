@@ -515,7 +515,10 @@ impl Machine {
             Some(Change::Blip) => self.blips.note(family, now),
             Some(Change::CameUp(at)) => {
                 self.connectivity.note_return(at);
-                self.names.connectivity_returned(at);
+                let other = family.other();
+                if !(self.judged()[other] && self.families[other].is_up()) {
+                    self.names.connectivity_returned(at);
+                }
             }
             Some(Change::WentDown) | None => {}
         }
@@ -546,9 +549,8 @@ impl Machine {
 
     /// Whether a family that is not up waits for a portal page that is not intercepted any more.
     fn is_contact_barred(&self) -> bool {
-        let waits = |family: Family| {
-            !self.families[family].is_up() && self.contact_would_decide(family)
-        };
+        let waits =
+            |family: Family| !self.families[family].is_up() && self.contact_would_decide(family);
         self.is_intercepted() && self.judged_families().into_iter().any(waits)
     }
 

@@ -226,9 +226,8 @@ impl Names {
                 *since = since.latest(at);
                 (*servers, *lookups) = (Run::default(), Run::default());
             }
-            State::Failing { servers, lookups, .. } => {
-                (*servers, *lookups) = (Run::default(), Run::default());
-            }
+            // Whether they still fail must be seen anew.
+            State::Failing { .. } => self.state = Self::doubt(at, Run::default(), Run::default()),
         }
     }
 

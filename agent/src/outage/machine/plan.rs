@@ -105,7 +105,12 @@ impl Machine {
     fn needs_rounds(&self, family: Family, is_judged: bool) -> bool {
         let track = &self.families[family];
         match track.state() {
-            State::Up => is_judged && (track.is_disputed() || self.must_verify(family)),
+            // What came up by a heartbeat alone has anchors that nothing is known of yet.
+            State::Up => {
+                let is_unproved =
+                    track.has_no_round() && !self.networks.has_proved_anchor(track.network());
+                is_judged && (is_unproved || track.is_disputed() || self.must_verify(family))
+            }
             State::Unknown { until, .. } => {
                 is_judged || track.is_routed() && !self.now.is_at_or_after(until)
             }
