@@ -302,17 +302,19 @@ impl Connectivity {
 
     /// It still fails, maybe with another cause or scope; tells whether that has changed.
     fn go_on(
-        &self,
+        &mut self,
         mut open: OpenIncident,
         other: OtherCause,
         failure: &Failure,
         step: &Step<'_>,
     ) -> (OpenIncident, OtherCause, bool) {
         let now = step.now;
+        // Something fails still, so what has returned was not everything.
+        let returned = self.returned.take();
         let (cause, scope) = (open.current_cause(), open.current_scope());
         if failure.scope != scope {
             let from = failure.since.latest(failure.judged_since);
-            let from = self.returned.map_or(from, |at| at.latest(from));
+            let from = returned.map_or(from, |at| at.latest(from));
             open.set_name_servers(failure.name_servers);
             open.change(failure.cause, failure.scope, from, now);
             return (open, None, true);

@@ -303,6 +303,11 @@ impl FamilyTrack {
             }
     }
 
+    /// Whether no anchor has answered since the last link-up.
+    pub(super) fn is_unheard(&self) -> bool {
+        matches!(self.anchors, Anchors::Unheard(_))
+    }
+
     /// Whether rounds must tell whether anchors are blocked here.
     pub(super) fn is_disputed(&self) -> bool {
         matches!(self.anchors, Anchors::Disputed { .. })

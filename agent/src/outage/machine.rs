@@ -104,6 +104,8 @@ pub struct Machine {
     cannot_verify: bool,
     /// Whether the last probe of each anchor was answered; there are 16 anchors at most.
     answered: BTreeMap<SocketAddr, bool>,
+    /// When a heartbeat proved last that the internet works, by whichever family.
+    heartbeat_proved: Option<Stamp>,
     /// The families by which the internet was judged last, and since when by these.
     were_judged: PerFamily<bool>,
     judged_since: Stamp,
@@ -199,6 +201,7 @@ impl Machine {
             blips: Blips::default(),
             cannot_verify: false,
             answered: BTreeMap::new(),
+            heartbeat_proved: None,
             were_judged: PerFamily::default(),
             judged_since: now,
             heartbeat_proof: None,
@@ -419,6 +422,9 @@ impl Machine {
         let family = proof.and_then(Way::family);
         let transitions = self.heartbeats.ended(started, finished, family, outcome, now);
         self.heartbeat_proof = proof.filter(|way| *way != Way::Nearby);
+        if self.heartbeat_proof.is_some() {
+            self.heartbeat_proved = Some(finished);
+        }
         let Some(way) = self.heartbeat_proof else {
             // What goes to the own network, and what anybody could have answered, proves nothing.
             if outcome != BeatOutcome::Delivered {
@@ -559,7 +565,7 @@ impl Machine {
                 self.judged_since = now;
                 self.families[family].begin_judging(now);
             }
-            if is_judged {
+            if is_judged && !self.are_anchors_blocked_beside(family) {
                 let change = self.families[family].ripen(now);
                 self.changed(family, change, now);
             } else if self.families[family].is_down() {

@@ -29,6 +29,8 @@ const FAILURES_TO_AGREE: u32 = 3;
 const FAILURES_OVER: Duration = Duration::from_secs(6);
 /// How many answers in a row show that names can be looked up again.
 const ANSWERS_TO_AGREE: u32 = 2;
+/// How much later than the first answer another must have been asked for to agree with it.
+const AGREE_AFTER: Duration = Duration::from_secs(1);
 /// A probe that was lost so recently shows a line that loses packets.
 const LOSSY_FOR: Duration = Duration::from_secs(30);
 
@@ -83,12 +85,16 @@ impl Run {
         self.last = Some(answered);
     }
 
-    /// One more answer that agrees, or the end of the run.
+    /// One more answer that agrees, or the end of the run. It must have been asked for a while after the
+    /// first, so that a moment of service within a failure does not end it.
     fn and(mut self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
         if !agrees {
             return Self::default();
         }
-        self.count(asked, answered);
+        let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));
+        if first.is_none_or(|first| asked.is_at_or_after(first)) {
+            self.count(asked, answered);
+        }
         self
     }
 
@@ -396,7 +402,7 @@ impl Names {
                 Signal::Proved { started, finished },
             ) => {
                 // As good as a look-up that succeeded; one more must agree.
-                lookups.count(started, finished);
+                lookups = lookups.and(true, started, finished);
                 let answered = if broken == Broken::Servers { servers.count } else { 0 };
                 if lookups.count + answered >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);

@@ -148,6 +148,14 @@ enum Origin {
     Network,
 }
 
+/// Whether the system knows no address to send from. That it has no port for the question says nothing.
+fn has_no_source(target: IpAddr) -> bool {
+    let errno = source_to(target).err().and_then(|error| Errno::from_io_error(&error));
+    errno.is_some_and(|errno| {
+        LocalFailure::of(errno).is_none()
+    })
+}
+
 /// The one place that says what an error of `connect` means.
 ///
 /// - IPv6 reports a router's "administratively prohibited" as `EACCES`, IPv4 as `EHOSTUNREACH`; only
@@ -163,7 +171,7 @@ fn meaning(error: &io::Error, origin: Origin, target: IpAddr) -> Connect {
         (_, Origin::OwnIcmp) | (Errno::ACCESS | Errno::PERM, Origin::Here) => Connect::Forbidden,
         (Errno::CONNREFUSED | Errno::CONNRESET, _) => Connect::Refused,
         (Errno::TIMEDOUT, _) => Connect::TimedOut,
-        (Errno::ADDRNOTAVAIL, _) if source_to(target).is_err() => Connect::Unreachable,
+        (Errno::ADDRNOTAVAIL, _) if has_no_source(target) => Connect::Unreachable,
         (
             Errno::NETUNREACH
             | Errno::HOSTUNREACH

@@ -176,6 +176,11 @@ fn a_line_without_a_router_is_no_neighbourhood_when_it_has_only_another_end() {
     // On Ethernet somebody has to answer for whoever is reached without a router.
     device.ip("route add 198.51.100.0/24 dev eth0").expect("ip");
     assert_eq!(path("198.51.100.1"), eth(false, true));
+    // But a default route without a router has one all the same, which answers for everybody (proxy ARP, and
+    // containers that know no gateway).
+    device.ip("route del default\nroute add default dev eth0").expect("ip");
+    assert_eq!(path("8.8.4.4"), eth(false, false), "the internet is beyond it");
+    assert_eq!(path("198.51.100.1"), eth(false, true));
     let own = path("192.168.7.2");
     assert_eq!(own, ("lo".to_owned(), false, true), "and this device itself is no internet");
 }

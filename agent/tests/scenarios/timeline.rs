@@ -20,6 +20,8 @@ const LATER_TRIES_MS: [u64; 5] = [0, 200, 600, 1_400, 3_000];
 const LOOKUP_MS: u64 = 5_000;
 const LOOKUP_ATTEMPTS: usize = 2;
 const DIRECT_MS: u64 = 2_000;
+/// How often a direct query is sent within its time.
+const DIRECT_TRIES: usize = 4;
 const GATEWAY_MS: u64 = 1_500;
 const PORTAL_MS: u64 = 3_000;
 /// What a heartbeat takes that is answered, that is turned away, and that is not answered.
@@ -119,7 +121,7 @@ impl Timeline {
         let (mut waited, mut failed) = (1, false);
         for _ in 0..LOOKUP_ATTEMPTS {
             for server in 0..self.at(sent).servers.len() {
-                let (answer, took) = self.ask_server(server, sent + waited, LOOKUP_MS, random);
+                let (answer, took) = self.ask_server(server, sent + waited, LOOKUP_MS, 1, random);
                 waited += took;
                 match answer {
                     // A server that lies gives an address to the system as well.
@@ -135,21 +137,39 @@ impl Timeline {
     /// How a query to every name server ends, each after how long.
     pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(Dns, u64)> {
         let servers = 0..self.at(sent).servers.len();
-        servers.map(|server| self.ask_server(server, sent, DIRECT_MS, random)).collect()
+        servers.map(|server| self.ask_server(server, sent, DIRECT_MS, DIRECT_TRIES, random)).collect()
     }
 
-    fn ask_server(&self, server: usize, sent: u64, limit: u64, random: &mut Rng) -> (Dns, u64) {
+    fn ask_server(
+        &self,
+        server: usize,
+        sent: u64,
+        limit: u64,
+        tries: usize,
+        random: &mut Rng,
+    ) -> (Dns, u64) {
+        let every = limit / tries as u64;
+        for waited in (0..tries as u64).map(|number| number * every) {
+            let (answer, took) = self.ask_server_once(server, sent + waited, random);
+            if answer != Dns::Silent {
+                return (answer, waited + took);
+            }
+        }
+        (Dns::Silent, limit)
+    }
+
+    fn ask_server_once(&self, server: usize, sent: u64, random: &mut Rng) -> (Dns, u64) {
         let world = self.at(sent);
         let nearby = world.servers[server] == DnsState::AnsweredNearby;
         if world.local_failure.is_some() || !nearby && (!world.is_online() || lossy(world, random))
         {
-            return (Dns::Silent, limit);
+            return (Dns::Silent, 0);
         }
         match world.servers[server] {
             DnsState::Answered | DnsState::AnsweredNearby => (Dns::Answered, 20),
             DnsState::Lied => (Dns::Lied, 20),
             DnsState::Failed => (Dns::Failed, 20),
-            DnsState::Silent => (Dns::Silent, limit),
+            DnsState::Silent => (Dns::Silent, 0),
         }
     }
 

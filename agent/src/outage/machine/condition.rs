@@ -6,7 +6,7 @@ use crate::{
     outage::{
         Cause, Observation, Scope,
         connectivity::{AfterGap, Condition, Failure},
-        family::FamilyTrack,
+        family::{FamilyTrack, State},
         open::OpenIncident,
         verdict::{Facts, combined_cause, verdict},
     },
@@ -62,7 +62,17 @@ impl Machine {
 
     /// The latest good answer.
     pub(super) fn last_ok(&self) -> Option<Stamp> {
-        self.families.iter().filter_map(|(_, track)| track.last_ok()).reduce(Stamp::latest)
+        let families = self.families.iter().filter_map(|(_, track)| track.last_ok());
+        families.chain(self.heartbeat_proved).reduce(Stamp::latest)
+    }
+
+    /// Whether the anchors of a family fail where those of the other one are blocked while heartbeats
+    /// pass, and have never proved themselves: then they are blocked too, and say nothing.
+    pub(super) fn are_anchors_blocked_beside(&self, family: Family) -> bool {
+        let track = &self.families[family];
+        self.families[family.other()].is_blocked()
+            && track.is_unheard()
+            && !self.networks.has_proved_anchor(track.network())
     }
 
     /// Whether the whole internet is down at present; one family alone leaves the other one's quality.
@@ -95,7 +105,7 @@ impl Machine {
         if !(track.is_up() && judged[family] && judged[family.other()]) {
             return false;
         }
-        let fails = other.is_down() || other.is_failing();
+        let fails = other.is_down() || matches!(other.state(), State::Doubt { .. });
         let since = other.failing_since().filter(|_| fails && !other.is_cut());
         since.is_some_and(|since| !track.is_verified_since(since, self.decides_by_contact(family)))
     }

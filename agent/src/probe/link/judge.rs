@@ -2,6 +2,9 @@
 
 use crate::probe::{Family, Link};
 
+/// The longest prefix of a route to everywhere: a default route, or one half of it (OpenVPN).
+pub(super) const WHOLE_WORLD: u8 = 1;
+
 /// An interface, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {

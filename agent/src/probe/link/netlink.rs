@@ -33,7 +33,7 @@ use tokio::net::UnixDatagram;
 
 use super::{
     Neighbour, Path,
-    judge::{self, Kind, State},
+    judge::{self, Kind, State, WHOLE_WORLD},
 };
 use crate::probe::{Family, Interface, Link, Route};
 
@@ -111,7 +111,7 @@ fn path_to(anchor: IpAddr, states: &[State]) -> io::Result<Path> {
     if found.source.is_some_and(|source| reach(source) < reach(anchor)) {
         return Ok(Link::NoAddress.into());
     }
-    let on_link = found.gateway.is_none() && !tunnel && (state.resolves || is_connected(anchor)?);
+    let on_link = found.gateway.is_none() && !tunnel && is_near(anchor, state)?;
     let link = Link::Routed(Route {
         interface: state.name.clone(),
         index: found.index,
@@ -123,10 +123,11 @@ fn path_to(anchor: IpAddr, states: &[State]) -> io::Result<Path> {
 }
 
 /// Whether the address lies in a network that the kernel itself knows to be connected, by an address of
-/// this device: the other end of a point-to-point line, and not what is beyond it.
-fn is_connected(address: IpAddr) -> io::Result<bool> {
+/// this device (at a point-to-point line its other end, and not what is beyond it), or in one that is set as
+/// such. A default route without a router leads to the whole world: somebody on the way answers for it.
+fn is_near(address: IpAddr, state: &State) -> io::Result<bool> {
     Ok(match route(address, Look::Entry)? {
-        Lookup::Found(found) => found.is_kernels,
+        Lookup::Found(entry) => entry.is_kernels || state.resolves && entry.bits > WHOLE_WORLD,
         Lookup::Nowhere | Lookup::Prohibited => false,
     })
 }
@@ -259,6 +260,8 @@ struct Found {
     source: Option<IpAddr>,
     gateway: Option<IpAddr>,
     metric: u32,
+    /// How long the prefix is that it is for; of an [entry](Look::Entry).
+    bits: u8,
     /// The kernel made it for an address of this device.
     is_kernels: bool,
 }
@@ -317,6 +320,7 @@ fn read_route(message: &RouteMessage) -> Lookup {
         source: None,
         gateway: None,
         metric: 0,
+        bits: message.header.destination_prefix_length,
         is_kernels: message.header.protocol == RouteProtocol::Kernel,
     };
     for attribute in &message.attributes {

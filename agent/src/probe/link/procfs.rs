@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Path, fallback,
-    judge::{self, Kind, State},
+    judge::{self, Kind, State, WHOLE_WORLD},
 };
 use crate::probe::{Family, Link, Route};
 
@@ -92,9 +92,9 @@ fn judge(address: IpAddr, source: &io::Result<IpAddr>, tables: &Tables, states: 
     if !tunnel && state.is_some_and(|state| !state.has_carrier(states)) {
         return Link::NoCarrier.into();
     }
-    // Beyond a point-to-point line is everything but the address of its other end.
-    let is_neighbour = |state: &State| state.resolves || entry.bits > 1;
-    let on_link = entry.gateway.is_none() && !tunnel && state.is_some_and(is_neighbour);
+    // A route to the whole world leads to no neighbours, whoever answers for them.
+    let is_near = entry.bits > u32::from(WHOLE_WORLD);
+    let on_link = entry.gateway.is_none() && !tunnel && state.is_some() && is_near;
     let link = Link::Routed(Route {
         index: state.map_or(0, |state| state.index),
         interface: entry.interface,

@@ -1,12 +1,9 @@
 //! What stands between names and addresses, or between the device and the internet.
 
-use std::time::Duration;
-
 use ispmon_agent::outage::Cause;
 
 use super::{
-    Witness,
-    build::{OTHER, PROVIDER, YOURS, beaten, minutely, plain_http, probed},
+    build::{OTHER, PROVIDER, beaten, endpoint, minutely, plain_http, probed},
 };
 use crate::play::{addresses::RESOLVER_V4, fault::Fault, rows::Row};
 
@@ -51,19 +48,16 @@ pub(super) fn rows() -> Vec<Row> {
             Cause::CaptivePortal,
             OTHER,
         ),
-        beaten(
+        // Who names a server has it asked in place of the system's, so names are not what failed.
+        endpoint(
             "dns-other",
             "The device's name servers are dead, and the one that is set for the agent lives.",
             RouterNamesSilent,
-            Cause::Dns,
-            YOURS,
+            Cause::Endpoint,
         )
         .with(|failure| {
             failure.adjust = |settings| settings.resolver = Some(RESOLVER_V4.to_string());
-            failure.witness = Witness::LookUps;
-            failure.lasts = [Duration::from_secs(90), Duration::from_mins(3)];
-        })
-        .taking([125, 330]),
+        }),
         probed(
             "portal-says-ok",
             "A login page answers 200, to heartbeats by plain HTTP too.",
