@@ -60,6 +60,10 @@ fn running(status: &Status, now: &Stamp) -> Check {
     let view = View { now: *now, zone: &zone, presence: Presence::Running };
     let (version, pid) = (&status.version, status.pid);
     let text = format!("{version} runs as process {pid}, started {}", view.ago(&status.started));
+    if let Some(reason) = &status.blind {
+        return Check::fail(NAME, format!("{text}; it can ask nobody, because {reason}"))
+            .action("See its log for what to do: until then nothing is monitored.");
+    }
     match (status.condition, &status.paused_until) {
         (Condition::Paused, Some(until)) => {
             Check::warn(NAME, format!("{text}; it is paused until {}", view.time(until)))
@@ -123,6 +127,13 @@ mod tests {
         let absent = Err(ReadError::Absent(vec!["/run/ispmon".into()]));
         let checks = judge(&absent, None, &working_status().written);
         assert!(rows(&checks).starts_with("FAIL agent: not running: there is no status file in"));
+    }
+
+    #[test]
+    fn an_agent_that_can_ask_nobody_fails() {
+        let blind = Some("this device has no free file descriptors".to_owned());
+        let row = row(Status { blind, ..working_status() }, Presence::Running);
+        insta::assert_snapshot!(row, @"FAIL agent: 0.1.0 runs as process 4711, started 3 h ago; it can ask nobody, because this device has no free file descriptors → See its log for what to do: until then nothing is monitored.");
     }
 
     #[test]

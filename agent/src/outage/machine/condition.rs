@@ -130,6 +130,10 @@ impl Machine {
         {
             return self.names_fail(since);
         }
+        if names_since.is_some() && !is_one_up && down.len() < judged.len() {
+            // The family by which names are known to fail is in doubt itself.
+            return Condition::Undecided;
+        }
         if down.is_empty() {
             let is_decided = judged.iter().all(|track| track.is_up());
             // Until it is known that names can be looked up, an outage is not over.
