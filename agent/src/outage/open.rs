@@ -103,10 +103,12 @@ impl OpenIncident {
         ];
         let merged = merged.into_iter().filter(|(_, length)| !length.is_zero()).collect();
         let is_flapping = incident.cause == Cause::Unstable;
-        // A cause that was seen only when the journal was written has no length yet either, but it
-        // touches the segment before.
+        // Another cause or scope that was seen only when the journal was written has no length yet
+        // either; after a gap there are none yet.
         let is_undecided = match incident.segments.as_slice() {
-            [.., before, last] => is_empty(last) && before.to != last.from,
+            [.., before, last] => {
+                is_empty(last) && (before.cause, before.scope) == (last.cause, last.scope)
+            }
             _ => false,
         };
         let watch = if is_undecided { Watch::Undecided } else { Watch::Recovered(now) };
