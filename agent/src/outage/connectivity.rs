@@ -111,6 +111,8 @@ pub(super) struct Connectivity {
     last_ended: Option<Stamp>,
     /// When something has returned last since the incident opened.
     returned: Option<Stamp>,
+    /// Something failed still after that, so that it was not everything that returned.
+    fails_after_return: bool,
     /// When the progress of a flapping connection was recorded last.
     progressed: Option<Stamp>,
 }
@@ -123,6 +125,7 @@ impl Connectivity {
             begun: VecDeque::new(),
             last_ended: None,
             returned: None,
+            fails_after_return: false,
             progressed: None,
         }
     }
@@ -152,6 +155,7 @@ impl Connectivity {
     /// Something that failed works again since `at`.
     pub(super) fn note_return(&mut self, at: Stamp) {
         self.returned = Some(self.returned.map_or(at, |known| known.latest(at)));
+        self.fails_after_return = false;
     }
 
     /// A gap is over.
@@ -250,7 +254,7 @@ impl Connectivity {
 
     /// When everything worked between the present segment and this failure, if it did.
     fn worked_before(&self, open: &OpenIncident, failure: &Failure) -> Option<Stamp> {
-        let returned = self.returned?;
+        let returned = self.returned.filter(|_| !self.fails_after_return)?;
         let is_later = failure.first().boot_ms > returned.boot_ms;
         (is_later && returned.is_at_or_after(open.current_since())).then_some(returned)
     }
@@ -309,12 +313,11 @@ impl Connectivity {
         step: &Step<'_>,
     ) -> (OpenIncident, OtherCause, bool) {
         let now = step.now;
-        // Something fails still, so what has returned was not everything.
-        let returned = self.returned.take();
+        self.fails_after_return = true;
         let (cause, scope) = (open.current_cause(), open.current_scope());
         if failure.scope != scope {
             let from = failure.since.latest(failure.judged_since);
-            let from = returned.map_or(from, |at| at.latest(from));
+            let from = self.returned.map_or(from, |at| at.latest(from));
             open.set_name_servers(failure.name_servers);
             open.change(failure.cause, failure.scope, from, now);
             return (open, None, true);

@@ -247,6 +247,22 @@ fn schedule(plot: &Plot, now: Stamp, random: &mut Rng) -> Schedule {
     Schedule::new(interval, interval.mul_f64(random.f64()), Duration::from_millis(now.boot_ms))
 }
 
+/// A transition in one line.
+fn told(transition: &Transition) -> String {
+    let (what, incident) = match transition {
+        Transition::Opened(incident) => ("opened", incident),
+        Transition::Changed(incident) => ("changed", incident),
+        Transition::Progressed(incident) => ("progressed", incident),
+        Transition::Closed(incident) => ("closed", incident),
+        Transition::Watched(gap) => return format!("watched {}", gap.cause),
+    };
+    let segments = incident.segments.iter().map(|segment| {
+        let (from, to) = (segment.from.boot_ms, segment.to.boot_ms);
+        format!("{} {} @{from}..@{to}", segment.scope, segment.cause)
+    });
+    format!("{what} {} {} {:?}", incident.scope, incident.cause, segments.collect::<Vec<_>>())
+}
+
 /// The next anchor in turn that may be asked.
 fn next(turn: &mut usize, may_be: impl Fn(usize) -> bool) -> Option<usize> {
     let anchors = (*turn..*turn + ANCHORS).map(|turn| turn % ANCHORS);
@@ -607,6 +623,9 @@ impl Player<'_> {
                     self.recorded.retain(|recorded| recorded.id != incident.id);
                 }
                 Transition::Watched(_) => {}
+            }
+            if self.plot.traced {
+                println!("{:>9} => {}", self.now, told(&transition));
             }
             self.last_record = self.now;
             self.outcome.transitions.push((self.now, transition));

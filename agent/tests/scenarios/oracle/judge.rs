@@ -368,7 +368,9 @@ impl<'a> Judge<'a> {
         let seen = match failed.seen {
             // With contact alone, the login page must have gone first.
             Seen::ByProbes | Seen::ByProofs if !self.sketch.setup.tls => 2 * SECOND,
-            Seen::ByProbes | Seen::ByProofs => 0,
+            Seen::ByProbes => 0,
+            // Names that are dead with the line may be noticed first.
+            Seen::ByProofs => SECOND,
             Seen::ByHeartbeats => 35 * SECOND,
             Seen::ByLookups => SECOND,
             // The look-up that is under way has to end.
