@@ -158,6 +158,11 @@ impl Connectivity {
         self.fails_after_return = false;
     }
 
+    /// When something that failed has returned last.
+    pub(super) fn returned(&self) -> Option<Stamp> {
+        self.returned
+    }
+
     /// A gap is over.
     pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
         let (state, transition) = match std::mem::replace(&mut self.state, State::Clear) {

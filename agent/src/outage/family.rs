@@ -313,6 +313,11 @@ impl FamilyTrack {
         self.rounds.is_empty()
     }
 
+    /// Whether a round has been decided that began at `at` or later, or none will tell more.
+    pub(super) fn has_round_since(&self, at: Stamp) -> bool {
+        self.is_cut() || self.rounds.iter().any(|round| round.started.is_at_or_after(at))
+    }
+
     /// Whether rounds must tell whether anchors are blocked here.
     pub(super) fn is_disputed(&self) -> bool {
         matches!(self.anchors, Anchors::Disputed { .. })
@@ -651,11 +656,13 @@ impl FamilyTrack {
     }
 
     /// A heartbeat by this family, or by none that is known, failed or proved nothing.
-    pub(super) fn heartbeat_failed(&mut self, started: Stamp) {
+    pub(super) fn heartbeat_failed(&mut self, started: Stamp, is_judged: bool) {
         if self.heartbeats == Heartbeats::Pass {
             self.heartbeats = Heartbeats::Fail;
         }
-        self.doubted(started, Failed::Other);
+        if is_judged {
+            self.doubted(started, Failed::Other);
+        }
     }
 
     /// Goes down if it has failed for long enough at `now`.

@@ -120,8 +120,10 @@ proptest! {
         let found: HashSet<_> = found.iter().map(Digest::as_str).collect();
         let order = shown(&lines, &digests);
         prop_assert!(found.len() + touched >= digests.len(), "{} of {order}", found.len());
-        // The first and the last line of a record can be missed without the rest showing it.
-        if lines != whole && kind != 0 {
+        // The first and the last line can be missed without the rest showing it; that the journal does not
+        // begin with its first record is noticed by its reader.
+        let begins_as_written = lines.first() == whole.first();
+        if lines != whole && kind != 0 && begins_as_written {
             prop_assert!(damages > 0, "it is noticed");
         }
     }

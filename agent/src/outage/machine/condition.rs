@@ -118,8 +118,13 @@ impl Machine {
         let judged = self.judged_tracks();
         let down: Vec<_> = judged.iter().filter(|track| track.is_down()).copied().collect();
         let is_one_up = judged.iter().any(|track| track.is_up());
+        let returned = self.connectivity.returned();
         let is_moving = judged.iter().any(|track| {
-            track.is_failing() || track.is_returning() || self.must_verify(track.family)
+            track.is_failing()
+                || track.is_returning()
+                || self.must_verify(track.family)
+                // The other one has returned: this one is asked first whether it has too.
+                || track.is_down() && returned.is_some_and(|at| !track.has_round_since(at))
         });
         let is_open = self.connectivity.is_failing();
         // Names that fail concern all of the internet, also beside a family that is down.
