@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 
 use tokio::task::JoinSet;
 
-use super::{AnchorAnswer, AnchorEnd, Interface, Prover, link::AnchorPath, proof::{Handshake, prove}};
+use super::{
+    AnchorAnswer, AnchorEnd, Interface, Prover,
+    link::AnchorPath,
+    proof::{Handshake, prove},
+};
 use crate::clock::Stamp;
 
 /// A round that is under way. Dropping it gives up what has not ended.
@@ -37,7 +41,9 @@ impl Round {
                 provable.push(anchor.anchor.address);
             }
             let (prover, via, clock) = (prover.clone(), via.cloned(), clock.clone());
-            answers.spawn(async move { prove(&anchor, Handshake::Whole, &prover, via.as_ref(), &clock).await });
+            answers.spawn(async move {
+                prove(&anchor, Handshake::Whole, &prover, via.as_ref(), &clock).await
+            });
         }
         Self { answers, provable }
     }

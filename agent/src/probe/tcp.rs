@@ -151,9 +151,7 @@ enum Origin {
 /// Whether the system knows no address to send from. That it has no port for the question says nothing.
 fn has_no_source(target: IpAddr) -> bool {
     let errno = source_to(target).err().and_then(|error| Errno::from_io_error(&error));
-    errno.is_some_and(|errno| {
-        LocalFailure::of(errno).is_none()
-    })
+    errno.is_some_and(|errno| LocalFailure::of(errno).is_none())
 }
 
 /// The one place that says what an error of `connect` means.

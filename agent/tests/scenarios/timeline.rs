@@ -137,7 +137,9 @@ impl Timeline {
     /// How a query to every name server ends, each after how long.
     pub(crate) fn ask_servers(&self, sent: u64, random: &mut Rng) -> Vec<(Dns, u64)> {
         let servers = 0..self.at(sent).servers.len();
-        servers.map(|server| self.ask_server(server, sent, DIRECT_MS, DIRECT_TRIES, random)).collect()
+        servers
+            .map(|server| self.ask_server(server, sent, DIRECT_MS, DIRECT_TRIES, random))
+            .collect()
     }
 
     fn ask_server(

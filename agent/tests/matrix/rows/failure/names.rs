@@ -2,9 +2,7 @@
 
 use ispmon_agent::outage::Cause;
 
-use super::{
-    build::{OTHER, PROVIDER, beaten, endpoint, minutely, plain_http, probed},
-};
+use super::build::{OTHER, PROVIDER, beaten, endpoint, minutely, plain_http, probed};
 use crate::play::{addresses::RESOLVER_V4, fault::Fault, rows::Row};
 
 /// All of them, in the order of the table.
