@@ -14,7 +14,7 @@
 //! packets: a line that swallows large ones (an MTU black hole) lets it pass. So rounds, which decide, ask
 //! for the [`Handshake::Whole`], and so does every fifth proof beside them.
 //!
-//! A handshake completed is closed by a reset ([`tcp`](super::tcp) says why), a second later: a server
+//! A handshake completed is closed by a reset ([`tcp`] says why), a second later: a server
 //! sends the tickets for the next session only after the end of the handshake.
 
 use std::{sync::Arc, time::Duration};

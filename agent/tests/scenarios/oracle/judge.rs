@@ -370,9 +370,8 @@ impl<'a> Judge<'a> {
             Seen::ByProbes | Seen::ByProofs if !self.sketch.setup.tls => 2 * SECOND,
             Seen::ByProbes => 0,
             // Names that are dead with the line may be noticed first.
-            Seen::ByProofs => SECOND,
+            Seen::ByProofs | Seen::ByLookups => SECOND,
             Seen::ByHeartbeats => 35 * SECOND,
-            Seen::ByLookups => SECOND,
             // The look-up that is under way has to end.
             Seen::BySlowLookups => self.look_up(),
         };
