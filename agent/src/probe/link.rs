@@ -26,7 +26,7 @@ mod judge;
 #[cfg(target_os = "linux")]
 mod netlink;
 mod poll;
-#[cfg(any(target_os = "linux", test))]
+#[cfg(target_os = "linux")]
 mod procfs;
 #[cfg(any(target_os = "macos", test))]
 mod route_socket;
