@@ -428,8 +428,9 @@ impl Machine {
         let Some(way) = self.heartbeat_proof else {
             // What goes to the own network, and what anybody could have answered, proves nothing.
             if outcome != BeatOutcome::Delivered {
-                for family in self.judged_families() {
-                    self.families[family].heartbeat_failed(started);
+                // Also of a family that is not judged nobody may go on to believe that they pass.
+                for (_, track) in &mut self.families {
+                    track.heartbeat_failed(started);
                 }
                 self.names.doubted(started);
             }

@@ -155,6 +155,10 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             stretch.internet = stretch.internet.filter(|_| stretch.seen < Seen::ByLookups);
             stretch.fine = stretch.fine.filter(|fine| *fine);
         }
+        // A device that never had a way to send may be on any network.
+        if sketch.setup.families == [Family::Ipv6] && !known.ipv6 {
+            stretch.cause = None;
+        }
         // IPv6 that never worked is all that is left where IPv4 has not worked either.
         if sketch.setup.ipv6_broken && !known.ipv4 {
             stretch.cause = None;
