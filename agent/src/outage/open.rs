@@ -103,12 +103,11 @@ impl OpenIncident {
         ];
         let merged = merged.into_iter().filter(|(_, length)| !length.is_zero()).collect();
         let is_flapping = incident.cause == Cause::Unstable;
-        // A cause that was seen only when the journal was written has no length yet either, but it
-        // touches the segment before, and differs from it.
+        // Another cause or scope that was seen only when the journal was written has no length yet
+        // either; after a gap there are none yet.
         let is_undecided = match incident.segments.as_slice() {
             [.., before, last] => {
-                let is_same = (before.cause, before.scope) == (last.cause, last.scope);
-                is_empty(last) && (is_same || before.to != last.from)
+                is_empty(last) && (before.cause, before.scope) == (last.cause, last.scope)
             }
             _ => false,
         };

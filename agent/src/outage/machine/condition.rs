@@ -10,7 +10,7 @@ use crate::{
         open::OpenIncident,
         verdict::{Facts, combined_cause, verdict},
     },
-    probe::{Family, PerFamily, Portal},
+    probe::{Family, Link, PerFamily, Portal},
 };
 
 impl Machine {
@@ -19,7 +19,8 @@ impl Machine {
     /// 1. IPv4 wherever it has a route. IPv6 where it has a route and has had proof on this network,
     ///    because many routers advertise IPv6 that never works; or where the network has no IPv4.
     /// 2. A family that has lost its way to send on a network that the device is still on.
-    /// 3. Where none has a way to send: the one that was on a network last, else IPv4.
+    /// 3. Where none has a way to send: the one that was on a network last, or that only a rule of this
+    ///    device keeps from one; else IPv4.
     pub(super) fn judged(&self) -> PerFamily<bool> {
         let routed = PerFamily::from_fn(|family| self.families[family].is_routed());
         let proved = PerFamily::from_fn(|family| {
@@ -39,7 +40,12 @@ impl Machine {
         if !judged.ipv4 && !judged.ipv6 {
             let known = |family: Family| self.families[family].network().is_some();
             let has_anchors = |family: Family| self.families[family].link().is_some();
-            let is_ipv6 = !has_anchors(Family::Ipv4) || known(Family::Ipv6) && !known(Family::Ipv4);
+            let is_barred = |family: Family| {
+                known(family) || self.families[family].link() == Some(&Link::Prohibited)
+            };
+            let is_ipv6 = !has_anchors(Family::Ipv4)
+                || known(Family::Ipv6) && !known(Family::Ipv4)
+                || is_barred(Family::Ipv6) && !is_barred(Family::Ipv4);
             judged.ipv6 = is_ipv6 && has_anchors(Family::Ipv6);
             judged.ipv4 = !judged.ipv6 && has_anchors(Family::Ipv4);
         }

@@ -86,13 +86,15 @@ impl Machine {
         };
         let is_portal_decisive = cause == Some(Cause::CaptivePortal) || self.is_contact_barred();
         let portal = check(is_portal_decisive, is_in_doubt);
+        let proof = self.proof(judged);
         Wanted {
             probed: PerFamily::from_fn(|family| {
                 judged[family] || self.families[family].is_routed()
             }),
             rounds,
             gateway: rounds,
-            proof: self.proof(judged),
+            // Rounds ask for more; one answer beside them must not bring a family back before the other.
+            proof: PerFamily::from_fn(|family| proof[family].filter(|_| rounds[family].is_none())),
             lookup: names.or(background),
             name_servers: names,
             portal,

@@ -155,6 +155,10 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             stretch.internet = stretch.internet.filter(|_| stretch.seen < Seen::ByLookups);
             stretch.fine = stretch.fine.filter(|fine| *fine);
         }
+        // A device that never had a way to send may be on any network.
+        if sketch.setup.families == [Family::Ipv6] && !known.ipv6 {
+            stretch.cause = None;
+        }
         // IPv6 that never worked is all that is left where IPv4 has not worked either.
         if sketch.setup.ipv6_broken && !known.ipv4 {
             stretch.cause = None;
@@ -261,17 +265,15 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     } else if any_works {
         match names {
             Some(true) => (Some(true), None),
-            // A wrong clock makes a resolver fail that validates; one family that is down as well
-            // makes it another matter.
+            // A wrong clock makes a resolver fail that validates.
             Some(false)
-                if all(|c| *c == Condition::Works)
-                    && !sketch.setup.anchors_blocked
-                    && world.endpoint != clock_fault() =>
+                if !sketch.setup.anchors_blocked && world.endpoint != clock_fault() =>
             {
                 let stub = world.stub != StubState::Alive;
                 let servers = !world.servers.contains(&DnsState::Answered);
                 let party = if stub { Party::Yours } else { world.servers_of };
-                (Some(false), Some((Cause::Dns, party)).filter(|_| !(stub && servers)))
+                let is_clear = all(|c| *c == Condition::Works) && !(stub && servers);
+                (Some(false), Some((Cause::Dns, party)).filter(|_| is_clear))
             }
             _ => (None, None),
         }
