@@ -85,17 +85,23 @@ impl Run {
         self.last = Some(answered);
     }
 
-    /// One more answer that agrees, or the end of the run. It must have been asked for a while after the
-    /// first, so that a moment of service within a failure does not end it.
+    /// One more answer that agrees, or the end of the run.
     fn and(mut self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
         if !agrees {
             return Self::default();
         }
-        let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));
-        if first.is_none_or(|first| asked.is_at_or_after(first)) {
-            self.count(asked, answered);
-        }
+        self.count(asked, answered);
         self
+    }
+
+    /// The same for answers that end a failure: each must have been asked for a while after the first, so
+    /// that a moment of service within a failure does not end it.
+    fn and_still(self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
+        let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));
+        if agrees && first.is_some_and(|first| !asked.is_at_or_after(first)) {
+            return self;
+        }
+        self.and(agrees, asked, answered)
     }
 
     fn lasted(&self) -> Duration {
@@ -376,7 +382,7 @@ impl Names {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Lookup { asked, answered, is_good },
             ) => {
-                let lookups = lookups.and(is_good, asked, answered);
+                let lookups = lookups.and_still(is_good, asked, answered);
                 if lookups.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
@@ -388,7 +394,7 @@ impl Names {
                 State::Failing { broken, since, servers, lookups },
                 Signal::Servers { asked, answered, is_good },
             ) => {
-                let servers = servers.and(is_good, asked, answered);
+                let servers = servers.and_still(is_good, asked, answered);
                 if broken == Broken::Servers && servers.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
@@ -401,7 +407,7 @@ impl Names {
                 Signal::Proved { started, finished },
             ) => {
                 // As good as a look-up that succeeded; one more must agree.
-                lookups = lookups.and(true, started, finished);
+                lookups = lookups.and_still(true, started, finished);
                 let answered = if broken == Broken::Servers { servers.count } else { 0 };
                 if lookups.count + answered >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
@@ -618,7 +624,8 @@ mod tests {
         assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
         let mut other = failing();
         assert_eq!(other.proved(at(58_000), at(61_000)), None);
-        assert_eq!(lookup(&mut other, Dns::Answered, 61_500, 10), Some(at(61_000)));
+        assert_eq!(lookup(&mut other, Dns::Answered, 61_500, 10), None, "too soon");
+        assert_eq!(lookup(&mut other, Dns::Answered, 62_500, 10), Some(at(61_000)));
         // A second of service within a failure does not split it.
         let mut third = failing();
         assert_eq!(third.proved(at(60_000), at(60_100)), None);
