@@ -266,9 +266,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         match names {
             Some(true) => (Some(true), None),
             // A wrong clock makes a resolver fail that validates.
-            Some(false)
-                if !sketch.setup.anchors_blocked && world.endpoint != clock_fault() =>
-            {
+            Some(false) if !sketch.setup.anchors_blocked && world.endpoint != clock_fault() => {
                 let stub = world.stub != StubState::Alive;
                 let servers = !world.servers.contains(&DnsState::Answered);
                 let party = if stub { Party::Yours } else { world.servers_of };
