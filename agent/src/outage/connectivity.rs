@@ -257,9 +257,15 @@ impl Connectivity {
         transitions
     }
 
+    /// When the last of what failed returned; not where something failed on after that, which then
+    /// ended otherwise (it is not judged any more).
+    fn all_returned(&self) -> Option<Stamp> {
+        self.returned.filter(|_| !self.fails_after_return)
+    }
+
     /// When everything worked between the present segment and this failure, if it did.
     fn worked_before(&self, open: &OpenIncident, failure: &Failure) -> Option<Stamp> {
-        let returned = self.returned.filter(|_| !self.fails_after_return)?;
+        let returned = self.all_returned()?;
         let is_later = failure.first().boot_ms > returned.boot_ms;
         (is_later && returned.is_at_or_after(open.current_since())).then_some(returned)
     }
@@ -348,7 +354,7 @@ impl Connectivity {
     }
 
     fn end(&mut self, open: OpenIncident, now: Stamp) -> Vec<Transition> {
-        let at = self.returned.unwrap_or(now);
+        let at = self.all_returned().unwrap_or(now);
         vec![self.closed(open.close(at))]
     }
 
@@ -361,7 +367,7 @@ impl Connectivity {
 
     /// A flapping connection works again.
     fn rest(&mut self, mut open: OpenIncident, now: Stamp) -> (State, Vec<Transition>) {
-        let at = self.returned.unwrap_or(now);
+        let at = self.all_returned().unwrap_or(now);
         open.change(Cause::Up, open.current_scope(), at, now);
         let progress = self.progress(&open, now);
         (State::Flapping(open, Phase::Good(at)), progress.into_iter().collect())

@@ -650,6 +650,14 @@ impl FamilyTrack {
         }
     }
 
+    /// The other family has answered, so that it is the one by which heartbeats pass through a proxy:
+    /// they say nothing about the anchors of this one.
+    pub(super) fn heartbeats_pass_by_the_other(&mut self) {
+        if matches!(self.anchors, Anchors::Disputed { .. } | Anchors::Overruled { .. }) {
+            self.anchors = Anchors::Heard;
+        }
+    }
+
     /// No heartbeats are sent any more.
     pub(super) fn forget_heartbeats(&mut self) {
         self.heartbeats = Heartbeats::Unheard;

@@ -327,6 +327,9 @@ impl Machine {
                     track.unanswered();
                     None
                 };
+                if rtt.is_some() {
+                    self.explain_heartbeats(*family);
+                }
                 let has_answered = self.answered.insert(*anchor, rtt.is_some());
                 // An anchor that is dead for longer says nothing about the loss of packets.
                 if rtt.is_none() && has_answered == Some(true) && self.judged()[*family] {
@@ -353,6 +356,7 @@ impl Machine {
             Evidence::Proof { family, started, finished } => {
                 let change = self.families[*family].proved(*started, *finished, Prover::Anchor);
                 self.teach(*family, *started, Lesson::AnchorProved);
+                self.explain_heartbeats(*family);
                 self.changed(*family, change, now);
             }
             Evidence::Gateway { family, answer, observation } => {
@@ -508,6 +512,13 @@ impl Machine {
         let track = &self.families[family];
         let network = track.network().filter(|_| track.is_of_this_epoch(asked));
         self.learned.extend(network.and_then(|network| self.networks.learn(network, lesson)));
+    }
+
+    /// An anchor of `family` answers: heartbeats that pass by a family that is not known pass by this one.
+    fn explain_heartbeats(&mut self, family: Family) {
+        if self.heartbeat_proof == Some(Way::Unknown) {
+            self.families[family.other()].heartbeats_pass_by_the_other();
+        }
     }
 
     /// Takes in what has become of a family.

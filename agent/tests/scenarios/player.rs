@@ -488,7 +488,9 @@ impl Player<'_> {
 
     fn begin_gap(&mut self, cause: GapCause, until: u64) {
         if matches!(cause, GapCause::Stopped | GapCause::Paused) {
-            let transitions = self.machine.leave(self.stamp(self.now));
+            let now = self.stamp(self.now);
+            let transitions = self.machine.leave(now);
+            self.invariants.check(&self.machine, &Evidence::Tick, &transitions, now);
             self.record(transitions);
         }
         self.watching = false;

@@ -122,16 +122,23 @@ impl Machine {
 
     fn proof(&self, judged: PerFamily<bool>) -> PerFamily<Option<Duration>> {
         let travelled = self.heartbeat_proof.and_then(crate::heartbeat::Way::family);
-        let main = Family::BOTH.into_iter().find(|family| judged[*family]);
+        // The one that carries everything while the other is down.
+        let of = |is_up: bool| {
+            let mut families = Family::BOTH.into_iter().filter(|family| judged[*family]);
+            families.find(|family| self.families[*family].is_up() == is_up)
+        };
+        let main = of(true).or(of(false));
         PerFamily::from_fn(|family| {
             let track = &self.families[family];
             let is_asked = judged[family] || track.is_routed();
             // Anchors that are not believed are asked all the same: they may not be blocked any more.
             let trusts_heartbeats = track.trusts_heartbeats();
+            // Until an anchor has proved itself here contact decides, and an impostor is believed.
+            let is_unproved = judged[family] && !self.networks.has_proved_anchor(track.network());
             let proves_line = self.heartbeat_proof.is_none() && main == Some(family);
             match () {
                 () if !is_asked => None,
-                () if trusts_heartbeats || proves_line => Some(PROOF_OF_LINE),
+                () if trusts_heartbeats || proves_line || is_unproved => Some(PROOF_OF_LINE),
                 () if travelled == Some(family) => None,
                 () => Some(PROOF_OF_OTHER_FAMILY),
             }

@@ -210,7 +210,7 @@ impl<'a> Judge<'a> {
                 musts.push((known, Must::ShowHeartbeats(run)));
             }
         }
-        let good = |at: &Stretch| fine(at) && at.loss == 0 && at.latency_ms <= 50;
+        let good = |at: &Stretch| fine(at) && at.loss == 0 && at.latency_ms <= 50 && at.anchors;
         for run in runs(&self.stretches, good) {
             let known = run.from + 11 * MINUTE;
             if known < run.to {
@@ -328,7 +328,7 @@ impl<'a> Judge<'a> {
                     failed.map_or(0, |failed| failed.to + self.late(failed, stretch))
                 } else {
                     // What was asked before nothing could be asked may take until then.
-                    blind.map_or(stretch.from, |(from, _)| from + 4 * SECOND) + BLUR
+                    blind.map_or(stretch.from, |(from, _)| from + self.under_way()) + BLUR
                 };
                 let lossy = stretch.loss > 0 || failed.is_some_and(|before| before.loss > 0);
                 if !is_worked {
@@ -375,7 +375,17 @@ impl<'a> Judge<'a> {
             // The look-up that is under way has to end.
             Seen::BySlowLookups => self.look_up(),
         };
-        END_WITHIN + BLUR + seen + 2 * now.latency_ms
+        // A family of which nobody knows may keep the other one waiting until its proof has failed.
+        let families = &self.sketch.setup.families;
+        let is_vague = !self.sketch.setup.ipv6_broken
+            && families.iter().any(|family| now.works[*family].is_none());
+        let wait = if is_vague { 4 * SECOND } else { 0 };
+        END_WITHIN + BLUR + seen + wait + 2 * now.latency_ms
+    }
+
+    /// How long what was asked may take: a proof, or a heartbeat.
+    fn under_way(&self) -> u64 {
+        if self.sketch.setup.beating == Beating::None { 4 * SECOND } else { 10 * SECOND }
     }
 
     /// From when to when this device can ask nobody, around a time.
@@ -449,7 +459,15 @@ impl<'a> Judge<'a> {
             }
             let family = Family::BOTH.into_iter().find(|family| Scope::from(*family) == scope);
             // What fails since before the grace period is dated back to it.
-            let began = self.unsettled(run, known).map_or(run.from, |at| at.from.max(run.from));
+            let unsettled = self.stretches.iter().rfind(|at| at.unsettled && at.from <= known);
+            let is_graced = self.unsettled(run, known).is_some();
+            let began =
+                unsettled.filter(|_| is_graced).map_or(run.from, |at| at.from.max(run.from));
+            // The look-up of names that failed before has to end.
+            let names = self.stretches.iter().any(|at| {
+                at.to == run.from && at.seen == Seen::BySlowLookups && scope != Scope::Internet
+            });
+            let began = began + if names { self.look_up() } else { 0 };
             let from = began + self.lag(run.seen, family);
             let expected = run.to.saturating_sub(from);
             let counted: u64 = incidents
@@ -485,9 +503,25 @@ impl<'a> Judge<'a> {
             let Transition::Opened(incident) = transition else { continue };
             let recent =
                 self.stretches.iter().filter(|s| s.from <= *at && s.to + 330 * SECOND >= *at);
-            let good = recent
-                .clone()
-                .all(|s| s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50);
+            // Slow probes are few, and anchors that die again and again lose packets like a bad line.
+            let dead: Vec<_> = self
+                .sketch
+                .faults
+                .iter()
+                .filter(|fault| {
+                    matches!(fault.what, What::Anchor(..))
+                        && fault.to + 330 * SECOND >= *at
+                        && fault.from <= *at
+                })
+                .collect();
+            let is_clear = dead.is_empty()
+                || self.sketch.setup.interval_ms <= 5 * SECOND
+                    && dead.len() == 1
+                    && dead.iter().all(|fault| fault.to - fault.from >= MINUTE);
+            let good = is_clear
+                && recent.clone().all(|s| {
+                    s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50
+                });
             if incident.scope == Scope::Quality && good {
                 let details = format!("at {at} ms: {}", line(incident, outcome));
                 self.report("a line is bad only when it loses or delays", details);

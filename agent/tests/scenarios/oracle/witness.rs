@@ -116,10 +116,11 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         // Heartbeats may still go by a family that is not judged.
         for family in sketch.setup.families.iter().copied() {
             if conditions[family] == Condition::Absent {
-                match condition(world, family) {
-                    Condition::Works if stretch.internet == Some(false) => stretch.internet = None,
-                    Condition::Works => {}
-                    _ => stretch.endpoint = None,
+                let state = &world.families[family];
+                if !(state.can_send() && state.line == Anchors::Answer) {
+                    stretch.endpoint = None;
+                } else if stretch.internet == Some(false) {
+                    stretch.internet = None;
                 }
             }
         }
@@ -158,6 +159,13 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         // A device that never had a way to send may be on any network.
         if sketch.setup.families == [Family::Ipv6] && !known.ipv6 {
             stretch.cause = None;
+        }
+        // Where IPv6 alone works, it must have proved itself before it is judged.
+        if conditions.ipv6 == Condition::Works
+            && (!known.ipv6 || elsewhere)
+            && !matches!(conditions.ipv4, Condition::Works | Condition::Absent)
+        {
+            (stretch.internet, stretch.fine) = (None, None);
         }
         // IPv6 that never worked is all that is left where IPv4 has not worked either.
         if sketch.setup.ipv6_broken && !known.ipv4 {
