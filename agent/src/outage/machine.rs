@@ -374,17 +374,7 @@ impl Machine {
                 self.names_returned(returned);
             }
             Evidence::Portal { answer, from_router, observation } => {
-                let asked = observation.at;
-                let (answer, from_router) = (*answer, *from_router);
-                self.portal =
-                    Some(PortalPage { answer, from_router, observation: observation.clone() });
-                if answer == Portal::Intercepted {
-                    self.doubt(None, asked, Failed::Other);
-                }
-                // Where names lie, the page is looked for at an address that is not its own.
-                if answer != Portal::Genuine && self.heartbeat_proof.is_none() {
-                    self.names.doubted(asked);
-                }
+                self.portal_asked(*answer, *from_router, observation);
             }
             Evidence::Underlay { family, alive, observation } => {
                 self.families[*family].underlay_answered(*alive, observation.clone());
@@ -409,6 +399,19 @@ impl Machine {
             Evidence::NotAsked { .. } | Evidence::Tick => {}
         }
         transitions
+    }
+
+    /// The portal pages were requested.
+    fn portal_asked(&mut self, answer: Portal, from_router: bool, observation: &Observation) {
+        let asked = observation.at;
+        self.portal = Some(PortalPage { answer, from_router, observation: observation.clone() });
+        if answer == Portal::Intercepted {
+            self.doubt(None, asked, Failed::Other);
+        }
+        // Where names lie, the page is looked for at an address that is not its own.
+        if answer != Portal::Genuine && self.heartbeat_proof.is_none() {
+            self.names.doubted(asked);
+        }
     }
 
     fn heartbeat_ended(

@@ -71,6 +71,7 @@ enum Condition {
 }
 
 /// What is known of the world that a sketch describes.
+#[allow(clippy::too_many_lines, reason = "it is one list of what a perfect witness knows")]
 pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
     let plot = sketch.plot();
     let boundaries = sketch.boundaries();
