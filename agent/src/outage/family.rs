@@ -342,7 +342,7 @@ impl FamilyTrack {
         let mut answers = failed.flat_map(|round| &round.answers);
         let is_contradicted = answers.any(|answer| answer.end == AnchorEnd::Unproved);
         let contact = self.last_contact.filter(|_| !is_contradicted);
-        [self.last_proof, contact].into_iter().flatten().reduce(Stamp::latest)
+        latest(self.last_proof, contact)
     }
 
     /// When the first thing was sent that failed, unless something was answered after that.

@@ -264,12 +264,8 @@ impl Machine {
             _ => Vec::new(),
         };
         if is_asked {
-            let was_blind = self.sight.blind().is_some();
             transitions.extend(self.end_blindness(now));
             self.sight = Sight::Seeing;
-            if was_blind {
-                self.restart(now);
-            }
         }
         transitions
     }
@@ -319,30 +315,7 @@ impl Machine {
                 }
             }
             Evidence::Probe { family, anchor, sent, rtt } => {
-                let by_contact = self.decides_by_contact(*family);
-                let track = &mut self.families[*family];
-                let change = if let Some(rtt) = rtt {
-                    track.contacted(*sent, sent.later(*rtt), by_contact)
-                } else {
-                    track.unanswered();
-                    None
-                };
-                if rtt.is_some() {
-                    self.explain_heartbeats(*family);
-                }
-                let has_answered = self.answered.insert(*anchor, rtt.is_some());
-                // An anchor that is dead for longer says nothing about the loss of packets.
-                if rtt.is_none() && has_answered == Some(true) && self.judged()[*family] {
-                    self.names.lost_probe(*sent);
-                }
-                self.changed(*family, change, now);
-                let track = &self.families[*family];
-                let is_judged = self.judged()[*family];
-                if track.is_blocked() || track.is_down() || !is_judged {
-                    self.quality.disregard(*family);
-                } else if !self.is_internet_down() {
-                    self.quality.heard(*anchor, *sent, *rtt);
-                }
+                self.probe_ended(*family, *anchor, *sent, *rtt, now);
             }
             Evidence::Doubt { family, since } => self.doubt(*family, *since, Failed::Connect),
             Evidence::Round(round) => {
@@ -414,6 +387,39 @@ impl Machine {
         }
     }
 
+    /// A scheduled probe was answered within a second, or was not.
+    fn probe_ended(
+        &mut self,
+        family: Family,
+        anchor: SocketAddr,
+        sent: Stamp,
+        rtt: Option<Duration>,
+        now: Stamp,
+    ) {
+        let (by_contact, is_judged) = (self.decides_by_contact(family), self.judged()[family]);
+        let track = &mut self.families[family];
+        let change = if let Some(rtt) = rtt {
+            let change = track.contacted(sent, sent.later(rtt), by_contact);
+            self.explain_heartbeats(family);
+            change
+        } else {
+            track.unanswered();
+            None
+        };
+        let has_answered = self.answered.insert(anchor, rtt.is_some());
+        // An anchor that is dead for longer says nothing about the loss of packets.
+        if rtt.is_none() && has_answered == Some(true) && is_judged {
+            self.names.lost_probe(sent);
+        }
+        self.changed(family, change, now);
+        let track = &self.families[family];
+        if track.is_blocked() || track.is_down() || !is_judged {
+            self.quality.disregard(family);
+        } else if !self.is_internet_down() {
+            self.quality.heard(anchor, sent, rtt);
+        }
+    }
+
     fn heartbeat_ended(
         &mut self,
         started: Stamp,
@@ -476,12 +482,8 @@ impl Machine {
         transitions.push(Transition::Watched(gap.clone()));
         transitions.extend(self.connectivity.gap(gap));
         transitions.extend(self.heartbeats.gap(gap));
-        self.portal = None;
         self.heartbeat_proof = None;
-        for (_, track) in &mut self.families {
-            track.restart(gap.ended, self.settings.settle);
-        }
-        self.names.restart(gap.ended, self.settings.settle);
+        self.restart(gap.ended);
         transitions
     }
 
