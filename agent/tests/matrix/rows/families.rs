@@ -78,20 +78,31 @@ fn link_up_locally(run: &Run, name: &str) -> Result<Finding, String> {
     dead_at_link_up(run, name, &settling(run).locally())
 }
 
+/// Has IPv4 die at the provider while the cable is out, plugs that in at a moment, and mends IPv4 later; returns
+/// when each was done.
+fn plug_in_without_ipv4(
+    stage: &mut Stage<'_>,
+    run: &Run,
+    at: Duration,
+) -> Result<(Duration, Duration), String> {
+    stage.strike_unseen(IPV4)?;
+    stage.sleep_until(at)?;
+    let plugged = stage.repair(Fault::CablePulled)?;
+    stage.sleep(Duration::from_secs(1))?;
+    stage.world.verify(IPV4, None)?;
+    stage.sleep_until(plugged + lasts(run))?;
+    let whole = stage.repair(IPV4)?;
+    until_ended(stage)?;
+    Ok((plugged, whole))
+}
+
 fn dead_at_link_up(run: &Run, name: &str, settings: &Settings) -> Result<Finding, String> {
     const OUT: Duration = Duration::from_secs(3);
     let mut stage = Stage::build(run, name)?;
     stage.start(settings)?;
     stage.wait_until_up()?;
     let pulled = stage.strike_unseen(Fault::CablePulled)?;
-    stage.strike_unseen(IPV4)?;
-    stage.sleep_until(pulled + OUT)?;
-    let plugged = stage.repair(Fault::CablePulled)?;
-    stage.sleep(Duration::from_secs(1))?;
-    stage.world.verify(IPV4, None)?;
-    stage.sleep_until(plugged + lasts(run))?;
-    let whole = stage.repair(IPV4)?;
-    until_ended(&mut stage)?;
+    let (plugged, whole) = plug_in_without_ipv4(&mut stage, run, pulled + OUT)?;
     let truth = Truth {
         expected: provider_ipv4(),
         broken: pulled,
@@ -151,14 +162,7 @@ fn ipv4_dead_after_carrier_loss(
     stage.start(settings)?;
     stage.wait_until_up()?;
     let pulled = stage.strike(Fault::CablePulled)?;
-    stage.strike_unseen(IPV4)?;
-    stage.sleep_until(pulled + OUT)?;
-    let plugged = stage.repair(Fault::CablePulled)?;
-    stage.sleep(Duration::from_secs(1))?;
-    stage.world.verify(IPV4, None)?;
-    stage.sleep_until(plugged + lasts(run))?;
-    let whole = stage.repair(IPV4)?;
-    until_ended(&mut stage)?;
+    let (plugged, whole) = plug_in_without_ipv4(&mut stage, run, pulled + OUT)?;
     // The headline is what lasted longest while the whole internet was down.
     let expected = Expected::new(Cause::Link, Some(Party::Yours), Scope::Internet);
     let truth = Truth { expected, ..Truth::of_provider(pulled, whole) };
