@@ -71,7 +71,6 @@ enum Condition {
 }
 
 /// What is known of the world that a sketch describes.
-#[allow(clippy::too_many_lines, reason = "it is one list of what a perfect witness knows")]
 pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
     let plot = sketch.plot();
     let boundaries = sketch.boundaries();
@@ -89,54 +88,17 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             .faults
             .iter()
             .any(|fault| fault.what == What::NoIpv6Anchors && fault.from <= from);
+        let moment = Moment { sketch, world, from, known, elsewhere };
         let conditions = PerFamily::from_fn(|family| {
-            let ipv6 = family == Family::Ipv6;
-            if !sketch.setup.families.contains(&family)
-                || ipv6 && (sketch.setup.ipv6_broken || no_ipv6)
-            {
-                return Condition::Absent;
-            }
-            let has_proved = known[family] && !elsewhere;
-            match condition(world, family) {
-                // Where nothing has ever proved itself, contact decides.
-                Condition::Dead(Seen::ByProofs) if !has_proved => Condition::Unknown,
-                Condition::Dead(_)
-                    if !has_proved && world.families[family].owned.contains(&true) =>
-                {
-                    Condition::Unknown
-                }
-                condition => condition,
+            if no_ipv6 && family == Family::Ipv6 {
+                Condition::Absent
+            } else {
+                moment.condition(family)
             }
         });
         let mut stretch = judge(sketch, world, conditions);
-        // With an impossible clock a resolver fails that validates.
-        if sketch.is(from, |what| *what == What::Clock) && names_of(world) == Some(false) {
-            (stretch.internet, stretch.fine, stretch.cause) =
-                (stretch.internet.filter(|_| stretch.seen < Seen::ByLookups), None, None);
-        }
-        // Heartbeats may still go by a family that is not judged.
-        for family in sketch.setup.families.iter().copied() {
-            if conditions[family] == Condition::Absent {
-                let state = &world.families[family];
-                if !(state.can_send() && state.line == Anchors::Answer) {
-                    stretch.endpoint = None;
-                } else if stretch.internet == Some(false) {
-                    stretch.internet = None;
-                }
-            }
-        }
-        for family in Family::BOTH {
-            // A family that lost its way, or never worked here, is not judged for sure.
-            let sure = match conditions[family] {
-                Condition::NoLink(_) => false,
-                Condition::Dead(_) => known[family] && !elsewhere,
-                _ => true,
-            };
-            if !sure {
-                stretch.works[family] = None;
-            }
-        }
         (stretch.from, stretch.to, stretch.watched) = (from, to, watched);
+        moment.forget_what_nobody_knows(&mut stretch, conditions);
         // Anchors that were answered for by somebody else fall silent again: nobody knows why until the
         // next heartbeat.
         if sketch.setup.anchors_blocked
@@ -144,33 +106,6 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         {
             stretch.internet = stretch.internet.filter(|works| !works);
             stretch.fine = stretch.fine.filter(|fine| !fine);
-        }
-        if stretch.cause.is_some_and(|(cause, _)| needs_the_past(cause))
-            && (elsewhere || !sketch.setup.families.iter().all(|family| known[*family]))
-        {
-            stretch.cause = None;
-        }
-        // On a line that loses packets a resolver may fail for that.
-        if world.stub != StubState::Alive
-            && world.families.iter().any(|(_, state)| state.loss_percent > 0)
-        {
-            stretch.internet = stretch.internet.filter(|_| stretch.seen < Seen::ByLookups);
-            stretch.fine = stretch.fine.filter(|fine| *fine);
-        }
-        // A device that never had a way to send may be on any network.
-        if sketch.setup.families == [Family::Ipv6] && !known.ipv6 {
-            stretch.cause = None;
-        }
-        // Where IPv6 alone works, it must have proved itself before it is judged.
-        if conditions.ipv6 == Condition::Works
-            && (!known.ipv6 || elsewhere)
-            && !matches!(conditions.ipv4, Condition::Works | Condition::Absent)
-        {
-            (stretch.internet, stretch.fine) = (None, None);
-        }
-        // IPv6 that never worked is all that is left where IPv4 has not worked either.
-        if sketch.setup.ipv6_broken && !known.ipv4 {
-            stretch.cause = None;
         }
         let before = from.checked_sub(1).map(|before| plot.timeline.at(before));
         let resumed = stretches.last().is_none_or(|last| !last.watched) && watched;
@@ -194,9 +129,109 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
     stretches
 }
 
-/// Whether a cause rests on what was learned before.
-fn needs_the_past(cause: Cause) -> bool {
-    matches!(cause, Cause::Gateway | Cause::CaptivePortal | Cause::Isp)
+/// The world at one moment, and what the agent may have learned of it until then.
+struct Moment<'a> {
+    sketch: &'a Sketch,
+    world: &'a World,
+    from: u64,
+    /// The families that have proved themselves on the first network.
+    known: PerFamily<bool>,
+    /// Whether the device is on another network.
+    elsewhere: bool,
+}
+
+impl Moment<'_> {
+    fn has_proved(&self, family: Family) -> bool {
+        self.known[family] && !self.elsewhere
+    }
+
+    fn condition(&self, family: Family) -> Condition {
+        let setup = &self.sketch.setup;
+        if !setup.families.contains(&family) || setup.ipv6_broken && family == Family::Ipv6 {
+            return Condition::Absent;
+        }
+        let is_owned = self.world.families[family].owned.contains(&true);
+        match condition(self.world, family) {
+            // Where nothing has ever proved itself, contact decides.
+            Condition::Dead(seen)
+                if !self.has_proved(family) && (seen == Seen::ByProofs || is_owned) =>
+            {
+                Condition::Unknown
+            }
+            condition => condition,
+        }
+    }
+
+    /// Takes back what the agent cannot know, or need not conclude.
+    fn forget_what_nobody_knows(&self, stretch: &mut Stretch, conditions: PerFamily<Condition>) {
+        self.forget_names(stretch);
+        self.forget_families(stretch, conditions);
+        self.forget_cause(stretch);
+    }
+
+    fn forget_names(&self, stretch: &mut Stretch) {
+        if names_of(self.world) != Some(false) {
+            return;
+        }
+        let is_line = stretch.seen < Seen::ByLookups;
+        // With an impossible clock a resolver fails that validates.
+        if self.sketch.is(self.from, |what| *what == What::Clock) {
+            stretch.internet = stretch.internet.filter(|_| is_line);
+            (stretch.fine, stretch.cause) = (None, None);
+        }
+        // On a line that loses packets a resolver may fail for that.
+        let mut families = self.world.families.iter();
+        if self.world.stub != StubState::Alive && families.any(|(_, state)| state.loss_percent > 0)
+        {
+            stretch.internet = stretch.internet.filter(|_| is_line);
+            stretch.fine = stretch.fine.filter(|fine| *fine);
+        }
+    }
+
+    fn forget_families(&self, stretch: &mut Stretch, conditions: PerFamily<Condition>) {
+        for family in self.sketch.setup.families.iter().copied() {
+            // Heartbeats may still go by a family that is not judged.
+            let state = &self.world.families[family];
+            if conditions[family] != Condition::Absent {
+                continue;
+            }
+            if !(state.can_send() && state.line == Anchors::Answer) {
+                stretch.endpoint = None;
+            } else if stretch.internet == Some(false) {
+                stretch.internet = None;
+            }
+        }
+        for (family, works) in &mut stretch.works {
+            // A family that lost its way, or never worked here, is not judged for sure.
+            *works = works.filter(|_| match conditions[family] {
+                Condition::NoLink(_) => false,
+                Condition::Dead(_) => self.has_proved(family),
+                _ => true,
+            });
+        }
+        // Where IPv6 alone works, it must have proved itself before it is judged.
+        if conditions.ipv6 == Condition::Works
+            && !self.has_proved(Family::Ipv6)
+            && !matches!(conditions.ipv4, Condition::Works | Condition::Absent)
+        {
+            (stretch.internet, stretch.fine) = (None, None);
+        }
+    }
+
+    fn forget_cause(&self, stretch: &mut Stretch) {
+        let setup = &self.sketch.setup;
+        let rests_on_the_past = stretch.cause.is_some_and(|(cause, _)| {
+            matches!(cause, Cause::Gateway | Cause::CaptivePortal | Cause::Isp)
+        });
+        let has_learned = setup.families.iter().all(|family| self.has_proved(*family));
+        // A device that never had a way to send may be on any network, and IPv6 that never worked is all
+        // that is left where IPv4 has not worked either.
+        let is_lost = setup.families == [Family::Ipv6] && !self.known.ipv6
+            || setup.ipv6_broken && !self.known.ipv4;
+        if rests_on_the_past && !has_learned || is_lost {
+            stretch.cause = None;
+        }
+    }
 }
 
 fn condition(world: &World, family: Family) -> Condition {

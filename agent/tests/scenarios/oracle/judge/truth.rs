@@ -1,0 +1,278 @@
+//! Truth: what was written must have been so, and what was so must have been written.
+
+use ispmon_agent::{
+    outage::{Cause, GapCause, Incident, Party, Scope, Transition},
+    probe::Family,
+};
+
+use super::{
+    super::{
+        sketch::{Beating, What},
+        witness::{Seen, Stretch, is_dated},
+    },
+    BLUR, END_WITHIN, Judge, MINUTE, Run, SECOND, Violation, line, overlap,
+};
+use crate::player::Outcome;
+
+impl Judge<'_> {
+    /// Truth: no downtime while the internet worked, or nobody watched.
+    pub(super) fn compare_downtime(&mut self, incident: &Incident, outcome: &Outcome) {
+        for (index, segment) in incident.segments.iter().enumerate() {
+            if !segment.cause.is_downtime() {
+                continue;
+            }
+            let (from, to) = (outcome.time_of(segment.from), outcome.time_of(segment.to));
+            let worked = |stretch: &Stretch| {
+                stretch.watched
+                    && match segment.scope {
+                        Scope::Ipv4 => stretch.works.ipv4 == Some(true),
+                        Scope::Ipv6 => stretch.works.ipv6 == Some(true),
+                        _ => stretch.internet == Some(true),
+                    }
+            };
+            // The latest stretch in which it did not work, and what was lost in it.
+            let mut failed: Option<&Stretch> = None;
+            for stretch in &self.stretches {
+                let is_worked = worked(stretch);
+                let blind = self.blind_since(stretch.from);
+                let is_unwatched = !stretch.watched
+                    && (self.is_gap(stretch.from)
+                        || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
+                // When it may have ended for the machine at the latest.
+                let known = if is_worked {
+                    failed.map_or(0, |failed| failed.to + self.late(failed, stretch))
+                } else {
+                    // What was asked before nothing could be asked may take until then.
+                    blind.map_or(stretch.from, |(from, _)| from + self.under_way()) + BLUR
+                };
+                let lossy = stretch.loss > 0 || failed.is_some_and(|before| before.loss > 0);
+                if !is_worked {
+                    failed = Some(stretch);
+                }
+                // A heartbeat that fails for something else raises doubt from its start on.
+                let broken = stretch.fine != Some(true)
+                    || stretch.endpoint != Some(true)
+                    || !stretch.anchors;
+                let blur =
+                    BLUR + 2 * stretch.latency_ms + if lossy || broken { 11 * SECOND } else { 0 };
+                let wrong = is_worked || is_unwatched;
+                let late = known.saturating_sub(stretch.from);
+                let (begins, ends) =
+                    ((stretch.from + late).max(from), stretch.to.saturating_sub(blur).min(to));
+                if wrong && begins + 100 < ends {
+                    let rule = if stretch.watched {
+                        "no downtime while it worked"
+                    } else {
+                        "no downtime that nobody watched"
+                    };
+                    let details = format!(
+                        "segment {index} {} {} from {from} to {to} ms covers {begins} to {ends} ms of {stretch:?}: {}",
+                        segment.scope,
+                        segment.cause,
+                        line(incident, outcome)
+                    );
+                    self.found.push(Violation { rule, details });
+                    break;
+                }
+            }
+        }
+    }
+
+    /// How long after the end of a failure it may be open.
+    fn late(&self, failed: &Stretch, now: &Stretch) -> u64 {
+        let seen = match failed.seen {
+            // With contact alone, the login page must have gone first.
+            Seen::ByProbes | Seen::ByProofs if !self.sketch.setup.tls => 2 * SECOND,
+            Seen::ByProbes => 0,
+            // Names that are dead with the line may be noticed first.
+            Seen::ByProofs | Seen::ByLookups => SECOND,
+            Seen::ByHeartbeats => 35 * SECOND,
+            // The look-up that is under way has to end.
+            Seen::BySlowLookups => self.look_up(),
+        };
+        // A family of which nobody knows may keep the other one waiting until its proof has failed.
+        let families = &self.sketch.setup.families;
+        let is_vague = !self.sketch.setup.ipv6_broken
+            && families.iter().any(|family| now.works[*family].is_none());
+        let wait = if is_vague { 4 * SECOND } else { 0 };
+        END_WITHIN + BLUR + seen + wait + 2 * now.latency_ms
+    }
+
+    /// How long what was asked may take: a proof, or a heartbeat.
+    fn under_way(&self) -> u64 {
+        if self.sketch.setup.beating == Beating::None { 4 * SECOND } else { 10 * SECOND }
+    }
+
+    /// From when to when this device can ask nobody, around a time.
+    fn blind_since(&self, at: u64) -> Option<(u64, u64)> {
+        let blind = self.sketch.faults.iter().filter(|fault| {
+            matches!(fault.what, What::LocalFailure(_)) && fault.from <= at && at < fault.to
+        });
+        blind.map(|fault| (fault.from, fault.to)).min()
+    }
+
+    fn is_gap(&self, at: u64) -> bool {
+        self.sketch.is(at, |what| matches!(what, What::Gap(_)))
+    }
+
+    /// Truth: the right cause in the middle of a long failure, and the right party.
+    pub(super) fn compare_party(&mut self, incident: &Incident, outcome: &Outcome) {
+        let mut all_of: Option<(Cause, Party)> = None;
+        let mut mixed = false;
+        for stretch in &self.stretches {
+            let Some((cause, party)) = stretch.cause.filter(|_| stretch.watched) else {
+                mixed |= incident.segments.iter().any(|segment| {
+                    overlap(segment, stretch, outcome, 0) > 0 && stretch.internet != Some(true)
+                });
+                continue;
+            };
+            let Stretch { from, to, seen, .. } = *stretch;
+            let run = Run { from, to, seen, cause: stretch.cause };
+            let settled = self.known(run, None) + 15 * SECOND - stretch.from;
+            for segment in &incident.segments {
+                if overlap(segment, stretch, outcome, 0) > 0 {
+                    mixed |= all_of.is_some_and(|before| before != (cause, party));
+                    all_of = Some((cause, party));
+                }
+                let wrong = segment.scope == Scope::Internet
+                    && segment.cause.is_downtime()
+                    && segment.cause != cause;
+                if wrong && overlap(segment, stretch, outcome, settled) > 5 * SECOND {
+                    let details = format!(
+                        "{} in place of {cause} in {stretch:?}: {}",
+                        segment.cause,
+                        line(incident, outcome)
+                    );
+                    self.found.push(Violation { rule: "the right cause", details });
+                    return;
+                }
+            }
+        }
+        let simple = incident.segments.len() == 1 && !mixed && incident.ended.is_some();
+        if let Some((cause, party)) = all_of.filter(|_| simple)
+            && incident.cause == cause
+            && incident.party != Some(party)
+            && self.stretches.iter().all(|stretch| stretch.loss == 0)
+        {
+            let details =
+                format!("{:?} is not {party}: {}", incident.party, line(incident, outcome));
+            self.report("the right party", details);
+        }
+    }
+
+    /// Truth: what failed is counted, but for what the probes cannot see at its beginning.
+    pub(super) fn compare_coverage(&mut self, incidents: &[Incident], outcome: &Outcome) {
+        let down = self.down.iter().map(|run| (Scope::Internet, *run, self.known(*run, None)));
+        let families = self.family_down.iter().flat_map(|(family, runs)| {
+            runs.iter().map(move |run| (Scope::from(family), *run, Some(family)))
+        });
+        let families = families.map(|(scope, run, family)| (scope, run, self.known(run, family)));
+        let all: Vec<_> = down.chain(families).collect();
+        for (scope, run, known) in all {
+            if known + BLUR >= run.to {
+                continue;
+            }
+            let family = Family::BOTH.into_iter().find(|family| Scope::from(*family) == scope);
+            // What fails since before the grace period is dated back to it.
+            let unsettled = self.stretches.iter().rfind(|at| at.unsettled && at.from <= known);
+            let is_graced = self.unsettled(run, known).is_some();
+            let began =
+                unsettled.filter(|_| is_graced).map_or(run.from, |at| at.from.max(run.from));
+            // The look-up of names that failed before has to end.
+            let names = self.stretches.iter().any(|at| {
+                at.to == run.from && at.seen == Seen::BySlowLookups && scope != Scope::Internet
+            });
+            let began = began + if names { self.look_up() } else { 0 };
+            let from = began + self.lag(run.seen, family);
+            let expected = run.to.saturating_sub(from);
+            let counted: u64 = incidents
+                .iter()
+                .flat_map(|incident| &incident.segments)
+                .filter(|segment| segment.scope == scope && segment.cause.is_downtime())
+                .map(|segment| {
+                    let (begins, ends) =
+                        (outcome.time_of(segment.from), outcome.time_of(segment.to));
+                    ends.min(run.to).saturating_sub(begins.max(from))
+                })
+                .sum();
+            let crashed = self.sketch.faults.iter().any(|fault| {
+                matches!(fault.what, What::Gap(cause) if !is_dated(cause))
+                    && run.from <= fault.from
+                    && fault.from <= run.to
+            });
+            // A crash is dated by the last sign of life.
+            let tolerated = 1_500 + if crashed { MINUTE } else { 0 };
+            if counted + tolerated < expected {
+                let lines: Vec<_> =
+                    incidents.iter().map(|incident| line(incident, outcome)).collect();
+                let details =
+                    format!("{counted} of {expected} ms of {scope} in {run:?}: {lines:#?}");
+                self.report("what failed is counted", details);
+            }
+        }
+    }
+
+    /// Truth: a line is bad only when packets are lost or late.
+    pub(super) fn compare_quality(&mut self, outcome: &Outcome) {
+        for (at, transition) in &outcome.transitions {
+            let Transition::Opened(incident) = transition else { continue };
+            let recent =
+                self.stretches.iter().filter(|s| s.from <= *at && s.to + 330 * SECOND >= *at);
+            // Slow probes are few, and anchors that die again and again lose packets like a bad line.
+            let dead: Vec<_> = self
+                .sketch
+                .faults
+                .iter()
+                .filter(|fault| {
+                    matches!(fault.what, What::Anchor(..))
+                        && fault.to + 330 * SECOND >= *at
+                        && fault.from <= *at
+                })
+                .collect();
+            let is_clear = dead.is_empty()
+                || self.sketch.setup.interval_ms <= 5 * SECOND
+                    && dead.len() == 1
+                    && dead.iter().all(|fault| fault.to - fault.from >= MINUTE);
+            let good = is_clear
+                && recent.clone().all(|s| {
+                    s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50
+                });
+            if incident.scope == Scope::Quality && good {
+                let details = format!("at {at} ms: {}", line(incident, outcome));
+                self.report("a line is bad only when it loses or delays", details);
+            }
+        }
+    }
+
+    /// A device that can ask nobody is blind, and the record says so.
+    pub(super) fn compare_blindness(&mut self, outcome: &Outcome) {
+        let blind = |what: &What| matches!(what, What::LocalFailure(_));
+        let mut expected = Vec::new();
+        for fault in self.sketch.faults.iter().filter(|fault| blind(&fault.what)) {
+            let gap = |what: &What| matches!(what, What::Gap(_));
+            let touched = self.sketch.faults.iter().any(|other| {
+                gap(&other.what) && other.from <= fault.to && fault.from <= other.to
+                    || blind(&other.what)
+                        && other != fault
+                        && other.to + 30_000 > fault.from
+                        && other.from < fault.to + 30_000
+            });
+            if fault.to - fault.from >= 30 * SECOND && !touched {
+                expected.push((fault.from, fault.to));
+            }
+        }
+        for (from, to) in expected {
+            let seen = outcome.transitions.iter().any(|(_, transition)| {
+                let Transition::Watched(gap) = transition else { return false };
+                gap.cause == GapCause::Blind
+                    && outcome.time_of(gap.started).abs_diff(from)
+                        <= 15 * SECOND.max(self.sketch.setup.interval_ms)
+                    && outcome.time_of(gap.ended).abs_diff(to)
+                        <= 5 * SECOND + self.sketch.setup.interval_ms
+            });
+            if !seen {
+                self.report("a blind agent says so", format!("from {from} to {to} ms"));
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Asking the world, and what comes back as evidence.
+
+use std::time::Duration;
+
+use ispmon_agent::{
+    monitor::schedule::Question,
+    outage::{Evidence, Round},
+    probe::{
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LocalFailure, Portal, ProbeKind,
+        ServerAnswer,
+    },
+};
+
+use super::{Action, LOST_MS, Player, anchor_of, next, observation};
+use crate::world::{ANCHORS, FamilyWorld, PortalState};
+
+impl Player<'_> {
+    pub(super) fn ask(&mut self, question: Question) {
+        match question {
+            Question::Probe(family) => self.probe(family),
+            Question::Round(family) => self.round(family),
+            Question::Proof(family) => self.proof(family),
+            Question::Gateway(family) => self.gateway(family),
+            Question::Lookup => self.look_up(),
+            Question::NameServers => self.name_servers(),
+            Question::Portal | Question::PortalPage => self.portal(question),
+        }
+    }
+
+    /// An answer comes in after `took`.
+    fn answer(&mut self, took: u64, evidence: Vec<Evidence>, question: Question) {
+        self.at(self.now + took, Action::Learn(self.now, evidence, Some(question)));
+    }
+
+    fn not_asked(&mut self, reason: LocalFailure, question: Question) {
+        let at = self.stamp(self.now);
+        self.answer(0, vec![Evidence::NotAsked { reason, at }], question);
+    }
+
+    fn probe(&mut self, family: Family) {
+        self.note_anchor_asked(family);
+        // An anchor with a path of its own says nothing about the family's.
+        let own_path = self.world().families[family].own_path;
+        let turn = next(&mut self.turns[family], |anchor| !own_path[anchor]).unwrap_or(0);
+        let mut random = self.random.fork();
+        let (end, took) = self.plot.timeline.connect(family, turn, self.now, &mut random);
+        if let AnchorEnd::NotAsked(reason) = end {
+            return self.not_asked(reason, Question::Probe(family));
+        }
+        let sent = self.stamp(self.now);
+        let answered = end == AnchorEnd::Contact && took <= LOST_MS;
+        let rtt = answered.then(|| Duration::from_millis(took));
+        let anchor = anchor_of(family, turn);
+        let mut evidence = vec![Evidence::Probe { family, anchor, sent, rtt }];
+        if !answered {
+            evidence.push(Evidence::Doubt { family: Some(family), since: sent });
+        }
+        self.answer(took.min(LOST_MS), evidence, Question::Probe(family));
+    }
+
+    fn round(&mut self, family: Family) {
+        self.note_anchor_asked(family);
+        let mut random = self.random.fork();
+        let started = self.stamp(self.now);
+        let own_path = self.world().families[family].own_path;
+        let mut ends = [(AnchorEnd::TimedOut, 0); ANCHORS];
+        for (anchor, end) in ends.iter_mut().enumerate() {
+            *end = self.plot.timeline.prove(family, anchor, self.now, &mut random);
+        }
+        if let AnchorEnd::NotAsked(reason) = ends[0].0
+            && ends.iter().all(|(end, _)| matches!(end, AnchorEnd::NotAsked(_)))
+        {
+            return self.not_asked(reason, Question::Round(family));
+        }
+        let proved = ends.iter().filter(|(end, _)| *end == AnchorEnd::Proved);
+        let first = proved.map(|(_, took)| *took).min();
+        let took = first.unwrap_or_else(|| ends.iter().map(|(_, took)| *took).max().unwrap_or(0));
+        let answers = ends.into_iter().enumerate().filter(|(_, (_, ended))| *ended <= took);
+        let answers = answers.map(|(anchor, (end, took))| AnchorAnswer {
+            anchor: anchor_of(family, anchor),
+            sent: started,
+            took: Duration::from_millis(took),
+            end,
+            from: None,
+            own_path: own_path[anchor],
+        });
+        let answers = answers.collect();
+        let finished = self.stamp(self.now + took);
+        let round = Round { family, started, finished, answers };
+        self.answer(took, vec![Evidence::Round(round)], Question::Round(family));
+        if self.world().families[family].tunnel {
+            let alive = self.world().underlay;
+            let word = if alive { "connected" } else { "timeout" };
+            let seen = observation(ProbeKind::Underlay, Some(family), word, started, 40);
+            let evidence = vec![Evidence::Underlay { family, alive, observation: seen }];
+            self.at(self.now + 40, Action::Learn(self.now, evidence, None));
+        }
+    }
+
+    fn proof(&mut self, family: Family) {
+        self.note_anchor_asked(family);
+        let FamilyWorld { own_path, tls, .. } = &self.plot.timeline.at(self.now).families[family];
+        let can_prove = |anchor: usize| tls[anchor] && !own_path[anchor];
+        let Some(turn) = next(&mut self.proof_turns[family], can_prove) else {
+            return self.answer(0, Vec::new(), Question::Proof(family));
+        };
+        let mut random = self.random.fork();
+        let (end, took) = self.plot.timeline.prove(family, turn, self.now, &mut random);
+        let started = self.stamp(self.now);
+        let evidence = match end {
+            AnchorEnd::NotAsked(reason) => {
+                return self.not_asked(reason, Question::Proof(family));
+            }
+            AnchorEnd::Proved => {
+                Evidence::Proof { family, started, finished: self.stamp(self.now + took) }
+            }
+            _ => Evidence::Doubt { family: Some(family), since: started },
+        };
+        self.answer(took, vec![evidence], Question::Proof(family));
+    }
+
+    pub(super) fn tell_gateway(&mut self, family: Family, answer: Gateway) {
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, 0);
+        self.learn(&Evidence::Gateway { family, answer, observation: seen });
+    }
+
+    fn gateway(&mut self, family: Family) {
+        let (answer, took) = self.plot.timeline.gateway(family, self.now);
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, took);
+        let evidence = Evidence::Gateway { family, answer, observation: seen };
+        self.answer(took, vec![evidence], Question::Gateway(family));
+    }
+
+    fn look_up(&mut self) {
+        if let Some(reason) = self.world().local_failure {
+            return self.not_asked(reason, Question::Lookup);
+        }
+        let mut random = self.random.fork();
+        let (answer, took) = self.plot.timeline.look_up(self.now, &mut random);
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::SystemDns, None, answer.as_str(), at, took);
+        self.answer(took, vec![Evidence::Lookup { answer, observation: seen }], Question::Lookup);
+    }
+
+    fn name_servers(&mut self) {
+        if let Some(reason) = self.world().local_failure {
+            return self.not_asked(reason, Question::NameServers);
+        }
+        let mut random = self.random.fork();
+        let ends = self.plot.timeline.ask_servers(self.now, &mut random);
+        let took = ends.iter().map(|(_, took)| *took).max().unwrap_or(0);
+        let asked = self.stamp(self.now);
+        let answers = ends.into_iter().enumerate();
+        let answers = answers.map(|(server, (answer, took)): (usize, (Dns, u64))| {
+            let number = u8::try_from(server).unwrap_or_default();
+            ServerAnswer {
+                server: ([192, 168, number, 53], 53).into(),
+                answer,
+                observation: observation(ProbeKind::DirectDns, None, answer.as_str(), asked, took),
+            }
+        });
+        let party = self.world().servers_of;
+        let evidence = Evidence::NameServers { asked, answers: answers.collect(), party };
+        self.answer(took, vec![evidence], Question::NameServers);
+    }
+
+    fn portal(&mut self, question: Question) {
+        if let Some(reason) = self.world().local_failure {
+            return self.not_asked(reason, question);
+        }
+        let mut random = self.random.fork();
+        let (answer, took) = self.plot.timeline.portal(self.now, &mut random);
+        let at = self.stamp(self.now);
+        let seen = observation(ProbeKind::Portal, None, answer.as_str(), at, took);
+        let from_router =
+            answer == Portal::Intercepted && self.world().portal == PortalState::FromRouter;
+        let evidence = Evidence::Portal { answer, from_router, observation: seen };
+        self.answer(took, vec![evidence], question);
+    }
+}
