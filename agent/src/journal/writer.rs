@@ -1,7 +1,8 @@
 //! Appending: a record is written, synced, and only then acknowledged.
 //!
-//! Recovery only reads and makes a plan; the first append carries it out. So a folder that cannot be
-//! written to is still read, and whatever fails is tried again with the next append.
+//! Recovery only reads and makes a plan; the first append carries it out, or, as far as the newest
+//! record has to become durable, the first sign of life. So a folder that cannot be written to is
+//! still read, and whatever fails is tried again with the next append.
 
 mod recovery;
 
@@ -229,13 +230,18 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Overwrites the sign of life. A failure is not worth more than a wider uncertainty.
+    ///
+    /// It names the newest record, so this has to be durable first: a run that was killed may have
+    /// left one that the next power cut takes away, and nobody deleted that.
     pub(super) fn note_alive(&mut self, at: Stamp) {
         if !self.is_ready {
             return;
         }
         self.alive_at = Some(at);
-        if let Some((seq, digest)) = &self.head {
-            let _ = self.storage.write_alive(&Alive::new(at, *seq, digest).to_bytes());
+        let Some((seq, digest)) = &self.head else { return };
+        let alive = Alive::new(at, *seq, digest).to_bytes();
+        if self.settle().is_ok() {
+            let _ = self.storage.write_alive(&alive);
         }
     }
 
@@ -257,6 +263,11 @@ impl<S: Storage> Writer<S> {
             self.is_ready = true;
         }
         self.make_way()?;
+        self.settle()
+    }
+
+    /// Makes what the current file holds, up to its length, durable, and its name.
+    fn settle(&mut self) -> Result<(), WriteError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         if !file.opened {
             if let Err(error) = self.storage.open_current(false) {
@@ -274,6 +285,15 @@ impl<S: Storage> Writer<S> {
         }
         file.must_cut = false;
         file.must_sync = false;
+        self.sync_folder()
+    }
+
+    /// Makes the names of the files durable, when one may not be.
+    fn sync_folder(&mut self) -> Result<(), WriteError> {
+        if self.must_sync_folder {
+            self.storage.sync_folder().map_err(failed("syncing the folder"))?;
+            self.must_sync_folder = false;
+        }
         Ok(())
     }
 
@@ -359,24 +379,20 @@ impl<S: Storage> Writer<S> {
             self.must_sync_folder = true;
             0
         };
-        let file = self.file.get_or_insert(CurrentFile {
+        let created = CurrentFile {
             length,
             first_seq: None,
             opened: true,
             must_cut: false,
             must_sync: false,
-        });
+        };
         let written = self
             .storage
             .write(length, bytes)
             .map_err(failed("writing journal.ndjson"))
             .and_then(|()| self.storage.sync().map_err(failed("syncing journal.ndjson")))
-            .and_then(|()| {
-                if !self.must_sync_folder {
-                    return Ok(());
-                }
-                self.storage.sync_folder().map_err(failed("syncing the folder"))
-            });
+            .and_then(|()| self.sync_folder());
+        let file = self.file.get_or_insert(created);
         if let Err(error) = written {
             // At once, so that nobody reads it; and again with the next append, to be sure.
             let _ = self.storage.cut(length);
@@ -384,7 +400,6 @@ impl<S: Storage> Writer<S> {
             file.must_sync = true;
             return Err(error);
         }
-        self.must_sync_folder = false;
         file.length += bytes.len() as u64;
         file.first_seq.get_or_insert(first_seq);
         Ok(())
