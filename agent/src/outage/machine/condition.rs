@@ -274,7 +274,8 @@ impl Machine {
         AfterGap::Fails(cause)
     }
 
-    /// Has the families of what goes on after a gap be down at once.
+    /// Has the families of what goes on after a gap be down at once. One that is not judged any more has
+    /// no part in what fails now.
     pub(super) fn resume_failing(&mut self) {
         let Some(open) = self.connectivity.unverified() else { return };
         let (scope, cause) = (open.current_scope(), open.current_cause());
@@ -285,8 +286,9 @@ impl Machine {
         }
         let any_routed =
             self.families.iter().any(|(family, track)| scope.covers(family) && track.is_routed());
+        let judged = self.judged();
         for (family, track) in &mut self.families {
-            let is_concerned = scope.covers(family) && track.link().is_some();
+            let is_concerned = scope.covers(family) && judged[family] && track.link().is_some();
             if is_concerned && (track.is_routed() || !any_routed) {
                 track.resume_failing();
             }

@@ -55,7 +55,7 @@ impl Judge<'_> {
                     || !stretch.anchors;
                 let blur =
                     BLUR + 2 * stretch.latency_ms + if lossy || broken { 11 * SECOND } else { 0 };
-                let wrong = is_worked || is_unwatched;
+                let wrong = is_worked && !self.is_overlooked(stretch) || is_unwatched;
                 let late = known.saturating_sub(stretch.from);
                 let (begins, ends) =
                     ((stretch.from + late).max(from), stretch.to.saturating_sub(blur).min(to));
@@ -96,6 +96,17 @@ impl Judge<'_> {
             && families.iter().any(|family| now.works[*family].is_none());
         let wait = if is_vague { 4 * SECOND } else { 0 };
         END_WITHIN + BLUR + seen + wait + 2 * now.latency_ms
+    }
+
+    /// Whether it worked between two failures that only proof shows, and for a shorter time than one
+    /// question takes: what was sent in the first may wait past the beginning of the second.
+    fn is_overlooked(&self, worked: &Stretch) -> bool {
+        let needs_proof = |at: &Stretch| at.watched && at.seen >= Seen::ByProofs;
+        let before = self.stretches.iter().find(|at| at.to == worked.from);
+        let after = self.stretches.iter().find(|at| at.from == worked.to);
+        worked.to - worked.from < self.under_way()
+            && before.is_some_and(needs_proof)
+            && after.is_some_and(needs_proof)
     }
 
     /// How long what was asked may take: a proof, or a heartbeat.
