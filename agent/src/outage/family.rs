@@ -212,6 +212,8 @@ pub(super) struct FamilyTrack {
     gateway: Option<(Gateway, Observation)>,
     gone: Option<Stamp>,
     underlay: Option<(bool, Observation)>,
+    /// No anchor is of it, until the kernel is asked for the way to one.
+    has_no_anchors: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -241,10 +243,21 @@ impl FamilyTrack {
             gateway: None,
             gone: None,
             underlay: None,
+            has_no_anchors: false,
         }
     }
 
+    /// A family that no anchor is of, so that nobody asks anything of it.
+    pub(super) fn without_anchors(family: Family, now: Stamp, grace: Duration) -> Self {
+        Self { has_no_anchors: true, ..Self::new(family, now, grace) }
+    }
+
     // What is known.
+
+    /// Whether no anchor is of it, as far as is known.
+    pub(super) fn has_no_anchors(&self) -> bool {
+        self.has_no_anchors
+    }
 
     pub(super) fn state(&self) -> State {
         self.state
@@ -509,6 +522,7 @@ impl FamilyTrack {
             self.network = Some(network);
         }
         self.link = Some((link, asked));
+        self.has_no_anchors = false;
         if self.is_cut() {
             self.step(Signal::Doubted { sent: asked, what: Failed::Round });
         }
@@ -651,8 +665,9 @@ impl FamilyTrack {
     }
 
     /// The other family has answered, so that it is the one by which heartbeats pass through a proxy:
-    /// they say nothing about the anchors of this one.
+    /// they say nothing about this one, nor about its anchors.
     pub(super) fn heartbeats_pass_by_the_other(&mut self) {
+        self.heartbeats = Heartbeats::Unheard;
         if matches!(self.anchors, Anchors::Disputed { .. } | Anchors::Overruled { .. }) {
             self.anchors = Anchors::Heard;
         }

@@ -365,7 +365,8 @@ impl Machine {
                 transitions = self.heartbeats.forget();
             }
             Evidence::NoAnchors { family } => {
-                self.families[*family] = FamilyTrack::new(*family, now, self.settings.settle);
+                self.families[*family] =
+                    FamilyTrack::without_anchors(*family, now, self.settings.settle);
                 self.quality.disregard(*family);
             }
             Evidence::CannotVerify(cannot) => self.cannot_verify = *cannot,
@@ -445,7 +446,8 @@ impl Machine {
                 for (family, track) in &mut self.families {
                     track.heartbeat_failed(started, judged[family]);
                 }
-                self.names.doubted(started);
+                // What failed otherwise may have found its name, and says since when to ask again.
+                self.names.doubted(if outcome.hints_at_dns() { started } else { finished });
             }
             return transitions;
         };
@@ -453,14 +455,18 @@ impl Machine {
         // proxy: that the internet works, by a family that is not known.
         let travelled = way.family().filter(|family| self.families[*family].link().is_some());
         let is_one_up = self.is_one_up();
-        // By which of two families it travelled nobody knows; it brings one back only where all are down.
-        let judged = self.judged_families();
-        let are_all_down = judged.iter().all(|family| self.families[*family].is_down());
+        // By which of two families it travelled nobody knows; it brings one back only where all are down,
+        // or were when a gap came.
+        let left_open = self.connectivity.unverified().map(OpenIncident::current_scope);
+        let is_down = PerFamily::from_fn(|family| {
+            self.families[family].is_down() || left_open.is_some_and(|scope| scope.covers(family))
+        });
+        let are_all_down = self.judged_families().iter().all(|family| is_down[*family]);
         for family in Family::BOTH {
             let track = &self.families[family];
             let has_travelled = match travelled {
                 Some(travelled) => travelled == family,
-                None if track.is_down() => are_all_down,
+                None if is_down[family] => are_all_down,
                 None => !is_one_up && track.is_routed(),
             };
             if !has_travelled {

@@ -137,6 +137,8 @@ pub(super) struct Names {
     party: Party,
     /// When the servers were asked last.
     servers_asked: Option<Stamp>,
+    /// When one of them answered last: they fail since then at the earliest.
+    server_answered: Option<Stamp>,
     lookup: Option<Observation>,
     servers: Vec<Observation>,
 }
@@ -152,6 +154,7 @@ impl Names {
             lies: false,
             party: Party::Provider,
             servers_asked: None,
+            server_answered: None,
             lookup: None,
             servers: Vec::new(),
         }
@@ -290,6 +293,12 @@ impl Names {
         }
         let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
         self.lies = !is_good && answers.iter().any(|server| server.answer == Dns::Lied);
+        if self.lies
+            && let State::Failing { lookups, .. } = &mut self.state
+        {
+            // A look-up that ended well before this was known had no answer either.
+            *lookups = Run::default();
+        }
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
         if is_good && self.lookup.is_none() {
             // Where one name server is set, nobody asks the system.
@@ -303,6 +312,9 @@ impl Names {
         let ends = good.map(|server| server.observation.answered()).reduce(Stamp::earliest);
         let all = answers.iter().map(|server| server.observation.answered());
         let answered = ends.or(all.reduce(Stamp::latest)).unwrap_or(asked);
+        if is_good {
+            self.server_answered = Some(answered);
+        }
         self.step(Signal::Servers { asked, answered, is_good })
     }
 
@@ -450,7 +462,11 @@ impl Names {
         if !(servers_fail || stub_fails) || !now.is_at_or_after(self.grace_until) {
             return false;
         }
-        let broken = if servers_fail { Broken::Servers } else { Broken::Stub };
+        let (broken, since) = if servers_fail {
+            (Broken::Servers, self.server_answered.map_or(since, |at| at.latest(since)))
+        } else {
+            (Broken::Stub, since)
+        };
         let (servers, lookups) = (Run::default(), Run::default());
         self.state = State::Failing { broken, since, servers, lookups };
         true
@@ -528,6 +544,17 @@ mod tests {
         assert_eq!(names.failing_since(), None);
         servers(&mut names, &[Dns::Silent, Dns::Silent], 5_000, 2_000);
         assert_eq!((names.failing_since(), names.party()), (Some(at(1_000)), Party::Provider));
+    }
+
+    #[test]
+    fn servers_fail_since_their_last_answer_however_long_the_doubt_is() {
+        let mut names = names();
+        names.doubted(at(0));
+        servers(&mut names, &[Dns::Answered], 2_000, 20);
+        for asked in [4_000, 6_000, 8_000] {
+            servers(&mut names, &[Dns::Silent], asked, 2_000);
+        }
+        assert_eq!(names.failing_since(), Some(at(2_020)));
     }
 
     #[test]
@@ -632,6 +659,20 @@ mod tests {
         assert_eq!(lookup(&mut third, Dns::Failed, 61_500, 10), None);
         assert_eq!(lookup(&mut third, Dns::Answered, 63_000, 10), None);
         assert!(third.failing_since().is_some());
+    }
+
+    #[test]
+    fn a_look_up_before_the_first_lie_does_not_date_the_return() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000] {
+            servers(&mut names, &[Dns::Silent], asked, 2_000);
+        }
+        assert_eq!(lookup(&mut names, Dns::Answered, 60_000, 20), None);
+        servers(&mut names, &[Dns::Lied], 60_500, 20);
+        assert_eq!(lookup(&mut names, Dns::Answered, 62_000, 20), None);
+        servers(&mut names, &[Dns::Answered], 90_000, 20);
+        assert_eq!(servers(&mut names, &[Dns::Answered], 92_000, 20), Some(at(90_020)));
     }
 
     #[test]

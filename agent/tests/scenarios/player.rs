@@ -355,6 +355,11 @@ impl Player<'_> {
     fn settle(&mut self, reason: SettleReason) {
         self.learn(&Evidence::Settle(reason));
         self.look_at_links();
+        for family in Family::BOTH {
+            if self.no_anchors[family] {
+                self.learn(&Evidence::NoAnchors { family });
+            }
+        }
         if self.no_heartbeats {
             self.learn(&Evidence::NoHeartbeats);
         }
@@ -444,6 +449,11 @@ impl Player<'_> {
         match news {
             News::ClockStep(by_ms) => self.wall_offset_ms += by_ms,
             News::ClockImplausible(implausible) => self.clock_implausible = *implausible,
+            News::NoHeartbeats => self.no_heartbeats = true,
+            News::NoAnchors(family) => {
+                self.no_anchors[*family] = true;
+                self.links[*family] = None;
+            }
             _ => {}
         }
         if !self.watching {
@@ -472,15 +482,10 @@ impl Player<'_> {
             News::Grace(grace) => self.machine.set_settle(*grace),
             News::CannotVerify(cannot) => self.learn(&Evidence::CannotVerify(*cannot)),
             News::NoHeartbeats => {
-                self.no_heartbeats = true;
                 self.beat += 1;
                 self.learn(&Evidence::NoHeartbeats);
             }
-            News::NoAnchors(family) => {
-                self.no_anchors[*family] = true;
-                self.links[*family] = None;
-                self.learn(&Evidence::NoAnchors { family: *family });
-            }
+            News::NoAnchors(family) => self.learn(&Evidence::NoAnchors { family: *family }),
             News::Gap(cause, until) => self.begin_gap(*cause, *until),
         }
     }

@@ -258,10 +258,10 @@ impl Timeline {
         if names == Dns::Failed {
             return fails(FailureKind::ResolveFailed);
         }
-        if world.servers.first() == Some(&DnsState::Lied) {
+        let at = sent + took;
+        if [world, self.at(at)].iter().any(|world| world.servers.first() == Some(&DnsState::Lied)) {
             return fails(FailureKind::TlsWrongName);
         }
-        let at = sent + took;
         let world = self.at(at);
         let mut kind = FailureKind::ConnectTimeout;
         // Both families are tried, IPv6 a moment earlier; the first that connects is used.

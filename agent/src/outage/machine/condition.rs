@@ -257,7 +257,8 @@ impl Machine {
         let have_all_failed = !routed.is_empty() && routed.iter().all(|track| track.has_failed());
         let is_no_way = routed.is_empty() && concerned.iter().any(|track| track.is_cut());
         // Families without anchors are not asked any more.
-        let is_unasked = is_settled && concerned.iter().all(|track| track.link().is_none());
+        let is_unasked = concerned.iter().all(|track| track.has_no_anchors())
+            || is_settled && concerned.iter().all(|track| track.link().is_none());
         if !(have_all_failed || is_settled && is_no_way || is_unasked) {
             return AfterGap::Unknown;
         }

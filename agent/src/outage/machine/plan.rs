@@ -4,7 +4,7 @@
 //!    comes with each heartbeat; where heartbeats give none (local mode, plain HTTP, a target in the
 //!    own network) once a minute by one anchor, one look-up and one portal page, and every five
 //!    minutes by one anchor of a family that no heartbeat travelled on. Where heartbeats are believed
-//!    and anchors are not, one of these is asked once a minute too.
+//!    and anchors are not, or no anchor has proved itself yet, one of these is asked once a minute too.
 //! 2. In doubt, and while the state is unknown, a round of the family begins every second. Rounds
 //!    overlap, because each takes up to 4 s and two must fail before an outage is reported.
 //! 3. While an outage is open a round begins every 1.5 s, so that its end is known to 2 s.
@@ -133,8 +133,9 @@ impl Machine {
             let is_asked = judged[family] || track.is_routed();
             // Anchors that are not believed are asked all the same: they may not be blocked any more.
             let trusts_heartbeats = track.trusts_heartbeats();
-            // Until an anchor has proved itself here contact decides, and an impostor is believed.
-            let is_unproved = judged[family] && !self.networks.has_proved_anchor(track.network());
+            // Until an anchor has proved itself here contact decides, and an impostor is believed; or the
+            // family is not judged at all.
+            let is_unproved = !self.networks.has_proved_anchor(track.network());
             let proves_line = self.heartbeat_proof.is_none() && main == Some(family);
             match () {
                 () if !is_asked => None,

@@ -5,7 +5,7 @@ use ispmon_agent::{
     probe::{Family, PerFamily},
 };
 
-use super::sketch::{Beating, Sketch, What};
+use super::sketch::{Beating, Fault, Sketch, What};
 use crate::world::{
     ANCHORS, Anchors, DnsState, GatewayState, LinkState, PortalState, StubState, World,
 };
@@ -40,6 +40,8 @@ pub(super) struct Stretch {
     pub(super) latency_ms: u64,
     /// A link or a network came up at its beginning, or the agent began to watch.
     pub(super) unsettled: bool,
+    /// All that is judged fails, and heartbeats may pass by a family that is not.
+    pub(super) carried: bool,
 }
 
 /// What it takes to see a failure.
@@ -106,6 +108,15 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
         {
             stretch.internet = stretch.internet.filter(|works| !works);
             stretch.fine = stretch.fine.filter(|fine| !fine);
+        }
+        // Anchors that fail while heartbeats pass by a family that nobody judges count as blocked: that
+        // these fail too shows with the heartbeats.
+        if stretch.internet == Some(false)
+            && stretches.last().is_some_and(|last| {
+                last.carried || last.internet == Some(false) && last.seen == Seen::ByHeartbeats
+            })
+        {
+            stretch.seen = stretch.seen.max(Seen::ByHeartbeats);
         }
         let before = from.checked_sub(1).map(|before| plot.timeline.at(before));
         let resumed = stretches.last().is_none_or(|last| !last.watched) && watched;
@@ -198,8 +209,16 @@ impl Moment<'_> {
             if !(state.can_send() && state.line == Anchors::Answer) {
                 stretch.endpoint = None;
             } else if stretch.internet == Some(false) {
-                stretch.internet = None;
+                (stretch.internet, stretch.carried) = (None, true);
             }
+        }
+        // Contact decides where IPv6 never worked, and that is all there is.
+        let ipv6 = self.world.families.ipv6.line;
+        if self.sketch.setup.ipv6_broken
+            && conditions.ipv4 != Condition::Works
+            && matches!(ipv6, Anchors::Impostor | Anchors::ImpostorHangs | Anchors::SmallOnly)
+        {
+            (stretch.internet, stretch.fine) = (None, None);
         }
         for (family, works) in &mut stretch.works {
             // A family that lost its way, or never worked here, is not judged for sure.
@@ -226,8 +245,10 @@ impl Moment<'_> {
         let has_learned = setup.families.iter().all(|family| self.has_proved(*family));
         // A device that never had a way to send may be on any network, and IPv6 that never worked is all
         // that is left where IPv4 has not worked either.
+        let moved = |fault: &Fault| fault.what == What::OtherNetwork && fault.from <= self.from;
+        let has_moved = self.sketch.faults.iter().any(moved);
         let is_lost = setup.families == [Family::Ipv6] && !self.known.ipv6
-            || setup.ipv6_broken && !self.known.ipv4;
+            || setup.ipv6_broken && (!self.known.ipv4 || has_moved);
         if rests_on_the_past && !has_learned || is_lost {
             stretch.cause = None;
         }
@@ -244,9 +265,9 @@ fn condition(world: &World, family: Family) -> Condition {
         }
     }
     match state.line {
-        Anchors::Forbidden => Condition::Dead(Seen::ByProbes),
         // With TLS a round sees through an address that the router owns; without, nobody does.
         _ if state.owned.contains(&true) && !state.tls[0] => Condition::Unknown,
+        Anchors::Forbidden => Condition::Dead(Seen::ByProbes),
         Anchors::Silent | Anchors::Refuse | Anchors::Unreachable => Condition::Dead(Seen::ByProbes),
         // Where contact is all that is asked for, nobody sees it.
         _ if !state.tls[0] && state.line != Anchors::Answer => Condition::Unknown,
@@ -255,8 +276,13 @@ fn condition(world: &World, family: Family) -> Condition {
         }
         Anchors::OnLink => Condition::Unknown,
         Anchors::Answer => {
-            let alive = (0..ANCHORS).any(|anchor| state.anchor(anchor) == Anchors::Answer);
-            if alive && state.loss_percent <= MOST_LOSS {
+            // One with a path of its own says nothing about the family's.
+            let is_alive =
+                |anchor: usize| !state.own_path[anchor] && state.anchor(anchor) == Anchors::Answer;
+            let alive = (0..ANCHORS).filter(|anchor| is_alive(*anchor)).count();
+            // The fewer are asked, the sooner all of them lose a packet at once.
+            let most_loss = if alive == ANCHORS { MOST_LOSS } else { MOST_LOSS / 2 };
+            if alive > 0 && state.loss_percent <= most_loss {
                 Condition::Works
             } else {
                 Condition::Unknown
@@ -346,6 +372,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         loss: states().map(|state| state.loss_percent).max().unwrap_or(0),
         latency_ms: states().map(|state| state.latency_ms).max().unwrap_or(0),
         unsettled: false,
+        carried: false,
     }
 }
 
@@ -396,6 +423,8 @@ fn cause(sketch: &Sketch, world: &World, judged: &[Condition]) -> Option<(Cause,
     }
     let silent = world.gateway == GatewayState::Silent && sketch.setup.router_answers;
     match world.portal {
+        // What a login page within the tunnel is part of, nobody can tell.
+        _ if sketch.setup.tunnel && world.portal != PortalState::Genuine => None,
         _ if sketch.setup.tunnel && world.underlay => Some((Cause::Vpn, Party::Yours)),
         _ if sketch.setup.tunnel => None,
         _ if silent => Some((Cause::Gateway, Party::Yours)),

@@ -72,8 +72,12 @@ impl Player<'_> {
         {
             return self.not_asked(reason, Question::Round(family));
         }
-        let proved = ends.iter().filter(|(end, _)| *end == AnchorEnd::Proved);
-        let first = proved.map(|(_, took)| *took).min();
+        // One with a path of its own decides nothing.
+        let proved = ends
+            .iter()
+            .zip(own_path)
+            .filter(|((end, _), own_path)| *end == AnchorEnd::Proved && !own_path);
+        let first = proved.map(|((_, took), _)| *took).min();
         let took = first.unwrap_or_else(|| ends.iter().map(|(_, took)| *took).max().unwrap_or(0));
         let answers = ends.into_iter().enumerate().filter(|(_, (_, ended))| *ended <= took);
         let answers = answers.map(|(anchor, (end, took))| AnchorAnswer {

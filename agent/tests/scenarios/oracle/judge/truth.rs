@@ -32,6 +32,8 @@ impl Judge<'_> {
             };
             // The latest stretch in which it did not work, and what was lost in it.
             let mut failed: Option<&Stretch> = None;
+            // The first stretch after that.
+            let mut since: Option<&Stretch> = None;
             for stretch in &self.stretches {
                 let is_worked = worked(stretch);
                 let blind = self.blind_since(stretch.from);
@@ -40,21 +42,29 @@ impl Judge<'_> {
                         || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
                 // When it may have ended for the machine at the latest.
                 let known = if is_worked {
-                    failed.map_or(0, |failed| failed.to + self.late(failed, stretch))
+                    let since = *since.get_or_insert(stretch);
+                    failed.map_or(0, |failed| failed.to + self.late(failed, since))
                 } else {
                     // What was asked before nothing could be asked may take until then.
                     blind.map_or(stretch.from, |(from, _)| from + self.under_way()) + BLUR
                 };
                 let lossy = stretch.loss > 0 || failed.is_some_and(|before| before.loss > 0);
                 if !is_worked {
-                    failed = Some(stretch);
+                    (failed, since) = (Some(stretch), None);
                 }
                 // A heartbeat that fails for something else raises doubt from its start on.
                 let broken = stretch.fine != Some(true)
                     || stretch.endpoint != Some(true)
                     || !stretch.anchors;
-                let blur =
-                    BLUR + 2 * stretch.latency_ms + if lossy || broken { 11 * SECOND } else { 0 };
+                // Names are asked every two seconds, and fail since their last answer.
+                let next = self.stretches.iter().find(|at| at.from == stretch.to);
+                let by_names = next.is_some_and(|next| next.seen >= Seen::ByLookups);
+                let names = if by_names { 2 * SECOND } else { 0 };
+                // A proof takes three round trips.
+                let blur = BLUR
+                    + names
+                    + 3 * stretch.latency_ms
+                    + if lossy || broken { 11 * SECOND } else { 0 };
                 let wrong = is_worked && !self.is_overlooked(stretch) || is_unwatched;
                 let late = known.saturating_sub(stretch.from);
                 let (begins, ends) =
@@ -90,12 +100,13 @@ impl Judge<'_> {
             // The look-up that is under way has to end.
             Seen::BySlowLookups => self.look_up(),
         };
-        // A family of which nobody knows may keep the other one waiting until its proof has failed.
+        // A family that has not returned may keep the other one waiting until its proof has failed, and
+        // a packet of the proof may be lost.
         let families = &self.sketch.setup.families;
-        let is_vague = !self.sketch.setup.ipv6_broken
-            && families.iter().any(|family| now.works[*family].is_none());
-        let wait = if is_vague { 4 * SECOND } else { 0 };
-        END_WITHIN + BLUR + seen + wait + 2 * now.latency_ms
+        let waits = !self.sketch.setup.ipv6_broken
+            && families.iter().any(|family| now.works[*family] != Some(true));
+        let wait = if waits || now.loss > 0 { 4 * SECOND } else { 0 };
+        END_WITHIN + BLUR + seen + wait + 3 * now.latency_ms
     }
 
     /// Whether it worked between two failures that only proof shows, and for a shorter time than one
@@ -199,7 +210,8 @@ impl Judge<'_> {
             let counted: u64 = incidents
                 .iter()
                 .flat_map(|incident| &incident.segments)
-                .filter(|segment| segment.scope == scope && segment.cause.is_downtime())
+                .filter(|segment| [scope, Scope::Internet].contains(&segment.scope))
+                .filter(|segment| segment.cause.is_downtime())
                 .map(|segment| {
                     let (begins, ends) =
                         (outcome.time_of(segment.from), outcome.time_of(segment.to));
@@ -209,7 +221,7 @@ impl Judge<'_> {
             let crashed = self.sketch.faults.iter().any(|fault| {
                 matches!(fault.what, What::Gap(cause) if !is_dated(cause))
                     && run.from <= fault.from
-                    && fault.from <= run.to
+                    && fault.from <= run.to + MINUTE
             });
             // A crash is dated by the last sign of life.
             let tolerated = 1_500 + if crashed { MINUTE } else { 0 };
