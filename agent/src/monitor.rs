@@ -321,9 +321,7 @@ impl Monitor {
         if has_returned {
             self.learn(&Evidence::Settle(SettleReason::LinkUp), now);
         }
-        for evidence in evidence {
-            self.learn(&evidence, now);
-        }
+        self.learn(&evidence, now);
         has_changed
     }
 

@@ -12,6 +12,7 @@ mod blind;
 mod blips;
 mod cause;
 mod connectivity;
+mod course;
 mod evidence;
 mod family;
 mod gap;

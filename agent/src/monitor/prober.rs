@@ -101,18 +101,13 @@ impl Prober {
 
     /// Asks the kernel how the anchors would be reached now, and returns what it says of every family that
     /// has any, whether or not it had a route before.
-    pub(super) fn look_at_links(&mut self) -> Vec<Evidence> {
+    pub(super) fn look_at_links(&mut self) -> Evidence {
         let asked = self.clock.now();
         self.paths = self.targets.look();
         self.links = PerFamily::from_fn(|family| {
             self.paths[family].as_ref().map(|paths| paths.link.clone())
         });
-        let links = self.links.iter();
-        links
-            .filter_map(|(family, link)| {
-                Some(Evidence::Link { family, link: link.clone()?, asked })
-            })
-            .collect()
+        Evidence::Links { links: self.links.clone(), asked }
     }
 
     /// Who looks names up.

@@ -46,6 +46,8 @@ pub(super) struct Failure {
     pub(super) since: Stamp,
     /// One family failed before the other, alone.
     pub(super) before: Option<(Scope, Stamp)>,
+    /// What it looked like before it was known to be an outage, the present cause last.
+    pub(super) course: Vec<(Cause, Stamp)>,
     /// The last good answer before it.
     pub(super) last_ok: Option<Stamp>,
     pub(super) name_servers: Party,
@@ -279,10 +281,11 @@ impl Connectivity {
         let last_ok = failure.last_ok.filter(|ok| started.is_at_or_after(*ok));
         let is_flapping = self.count_opening(started);
         let scope = failure.before.map_or(failure.scope, |(scope, _)| scope);
+        let first = failure.course.first().map_or(failure.cause, |(cause, _)| *cause);
         let opening = Opening {
             id: IncidentId::new(now, step.random),
             scope,
-            cause: failure.cause,
+            cause: first,
             is_flapping,
             name_servers: failure.name_servers,
             started,
@@ -290,7 +293,10 @@ impl Connectivity {
             evidence: std::mem::take(&mut step.evidence),
         };
         let mut open = OpenIncident::open(opening, now);
-        open.change(failure.cause, failure.scope, not_before(failure.since), now);
+        open.change(first, failure.scope, not_before(failure.since), now);
+        for (cause, from) in &failure.course {
+            open.change(*cause, failure.scope, not_before(*from), now);
+        }
         self.returned = None;
         self.progressed = None;
         let opened = Transition::Opened(open.snapshot());

@@ -7,7 +7,8 @@ use crate::{
     clock::Stamp,
     heartbeat::{FailureKind, Outcome, Refusal, Way},
     probe::{
-        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Portal, ServerAnswer,
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal,
+        ServerAnswer,
     },
 };
 
@@ -18,13 +19,12 @@ pub enum Evidence {
     /// What was known no longer holds: the state is unknown until the first good round, or until
     /// the grace period is over. Comes before the other evidence of the new time.
     Settle(SettleReason),
-    /// How the kernel would send to the anchors of one family, after a query or a change.
-    Link {
-        /// The family.
-        family: Family,
-        /// The way, or what is missing for one.
-        link: Link,
-        /// When the kernel was asked, or said so by itself.
+    /// How the kernel would send to the anchors of each family. Both families are looked at together and
+    /// told together, so that nothing is concluded from one of them alone.
+    Links {
+        /// The way, or what is missing for one; `None` of a family that was not looked at.
+        links: PerFamily<Option<Link>>,
+        /// When the kernel was asked.
         asked: Stamp,
     },
     /// A scheduled probe has been answered within a second, or not: contact, and a sample of the

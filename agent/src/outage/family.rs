@@ -285,11 +285,6 @@ impl FamilyTrack {
         self.link.as_ref().map(|(link, _)| link)
     }
 
-    /// When the kernel was asked last.
-    pub(super) fn looked_at(&self) -> Option<Stamp> {
-        self.link.as_ref().map(|(_, asked)| *asked)
-    }
-
     /// The network that it is on, or was on last.
     pub(super) fn network(&self) -> Option<&Network> {
         self.network.as_ref()
@@ -550,15 +545,22 @@ impl FamilyTrack {
     }
 
     /// An anchor has completed a handshake that was asked for at `sent`. `is_good` where contact
-    /// decides: then that is as good as a good round.
+    /// decides: then that is as good as a good round. `has_proved` where an anchor has proved itself on
+    /// this network before: then they are not blocked.
     pub(super) fn contacted(
         &mut self,
         sent: Stamp,
         answered: Stamp,
         is_good: bool,
+        has_proved: bool,
     ) -> Option<Change> {
         self.note_contact(Some(answered));
-        if self.anchors == (Anchors::Overruled { connect: false }) {
+        let is_heard = match self.anchors {
+            Anchors::Unheard(_) => has_proved && self.is_of_this_epoch(sent),
+            Anchors::Overruled { connect } => !connect,
+            Anchors::Heard | Anchors::Disputed { .. } => false,
+        };
+        if is_heard {
             self.anchors = Anchors::Heard;
         }
         let decided = Decided { started: sent, good: Some(answered), answers: Vec::new() };

@@ -22,6 +22,10 @@ const REFUSALS_TO_AGREE: u32 = 5;
 /// five seconds, and an endpoint that is called broken for a moment is a false incident.
 const NAMES_WAIT: Duration = Duration::from_secs(12);
 
+/// How long one refusal stands alone until `endpoint` opens: one that asks for a wait of hours
+/// (`Retry-After`) is followed by no second one.
+const REFUSED_ALONE: Duration = Duration::from_mins(3);
+
 /// The incidents of the heartbeats.
 #[derive(Debug)]
 pub(super) struct Heartbeats {
@@ -258,8 +262,9 @@ impl Heartbeats {
     /// 1. A certificate that is not valid yet, or a clock that cannot be right: `clock`, at once, but
     ///    not while a device that has just started may still be learning the time.
     /// 2. The same refusal of this device five times in a row and for ten minutes: `credentials`.
-    /// 3. Two heartbeats failed, the first four seconds ago or more, and names can be looked up, or no
-    ///    look-up has failed in twelve seconds: `endpoint`.
+    /// 3. Two heartbeats failed, the first four seconds ago or more, or one was refused and none followed
+    ///    for three minutes; and names can be looked up, or no look-up has failed in twelve seconds:
+    ///    `endpoint`.
     fn facts(&self, failing: &Failing, names: &Names, now: Stamp) -> Option<Facts> {
         let facts = Facts { anchors_alive: true, ..Facts::default() };
         if self.is_clock_wrong() {
@@ -278,7 +283,9 @@ impl Heartbeats {
         }
         let lasted = now.since(&failing.since).unwrap_or_default();
         let are_names_fine = !names.is_doubted() && names.failing_since().is_none();
-        let is_certain = failing.count >= FAILURES_TO_AGREE
+        let is_refused_alone =
+            matches!(failing.newest, BeatOutcome::Refused(_)) && lasted >= REFUSED_ALONE;
+        let is_certain = (failing.count >= FAILURES_TO_AGREE || is_refused_alone)
             && lasted >= OPEN_AFTER
             && (are_names_fine || lasted >= NAMES_WAIT && !names.has_failed());
         (is_certain || self.open.is_some())
@@ -290,6 +297,7 @@ impl Heartbeats {
             Some(failing) if self.open.is_none() => vec![
                 failing.since.later(OPEN_AFTER),
                 failing.since.later(NAMES_WAIT),
+                failing.since.later(REFUSED_ALONE),
                 self.clock_grace,
             ],
             _ => Vec::new(),

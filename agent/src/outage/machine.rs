@@ -16,6 +16,7 @@ use super::{
     blind::Sight,
     blips::Blips,
     connectivity::{AfterGap, Condition, Connectivity, Step},
+    course::Course,
     family::{Change, Failed, FamilyTrack, Prover, State, decides_by_contact},
     heartbeats::{Connection, Heartbeats},
     names::Names,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     clock::Stamp,
     heartbeat::Way,
-    probe::{Dns, Family, Gateway, LocalFailure, PerFamily, Portal},
+    probe::{Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal},
     summary::Summary,
 };
 
@@ -111,6 +112,8 @@ pub struct Machine {
     judged_since: Stamp,
     /// How the newest heartbeat travelled, if it proved something.
     heartbeat_proof: Option<Way>,
+    /// What a failure that is not an outage yet has looked like.
+    course: Course,
 }
 
 /// What came back in place of a portal page.
@@ -205,6 +208,7 @@ impl Machine {
             were_judged: PerFamily::default(),
             judged_since: now,
             heartbeat_proof: None,
+            course: Course::default(),
         }
     }
 
@@ -303,17 +307,7 @@ impl Machine {
         match evidence {
             Evidence::Settle(SettleReason::LinkUp) => self.link_up(now),
             Evidence::Settle(SettleReason::Started | SettleReason::Resumed) => self.restart(now),
-            Evidence::Link { family, link, asked } => {
-                self.families[*family].link_looked_at(link.clone(), *asked);
-                // Families that are looked at together belong together.
-                if self.families[family.other()].looked_at() == Some(*asked) {
-                    let networks =
-                        PerFamily::from_fn(|family| self.families[family].network().cloned());
-                    for (family, track) in &mut self.families {
-                        track.meet(networks[family.other()].as_ref());
-                    }
-                }
-            }
+            Evidence::Links { links, asked } => self.links_looked_at(links, *asked),
             Evidence::Probe { family, anchor, sent, rtt } => {
                 self.probe_ended(*family, *anchor, *sent, *rtt, now);
             }
@@ -375,6 +369,21 @@ impl Machine {
         transitions
     }
 
+    /// The kernel was asked how it would send.
+    fn links_looked_at(&mut self, links: &PerFamily<Option<Link>>, asked: Stamp) {
+        for (family, link) in links {
+            if let Some(link) = link {
+                self.families[family].link_looked_at(link.clone(), asked);
+            }
+        }
+        if links.iter().all(|(_, link)| link.is_some()) {
+            let networks = PerFamily::from_fn(|family| self.families[family].network().cloned());
+            for (family, track) in &mut self.families {
+                track.meet(networks[family.other()].as_ref());
+            }
+        }
+    }
+
     /// The portal pages were requested.
     fn portal_asked(&mut self, answer: Portal, from_router: bool, observation: &Observation) {
         let asked = observation.at;
@@ -398,9 +407,10 @@ impl Machine {
         now: Stamp,
     ) {
         let (by_contact, is_judged) = (self.decides_by_contact(family), self.judged()[family]);
+        let has_proved = self.networks.has_proved_anchor(self.families[family].network());
         let track = &mut self.families[family];
         let change = if let Some(rtt) = rtt {
-            let change = track.contacted(sent, sent.later(rtt), by_contact);
+            let change = track.contacted(sent, sent.later(rtt), by_contact, has_proved);
             self.explain_heartbeats(family);
             change
         } else {
@@ -626,7 +636,8 @@ impl Machine {
         let connection =
             Connection { is_fine: self.is_fine(), last_ok: self.last_ok(), names: &self.names };
         transitions.extend(self.heartbeats.decide(&connection, now, &mut self.random));
-        if !self.is_internet_down() {
+        // What is lost while nothing works yet may turn out to be an outage.
+        if !self.is_internet_down() && self.is_one_up() {
             transitions.extend(self.quality.decide(now, &mut self.random));
         }
         transitions
@@ -640,6 +651,7 @@ impl Machine {
             }
             return self.connectivity.after_gap(after, now);
         }
+        self.follow_course(now);
         let condition = self.condition(now);
         let evidence = match &condition {
             Condition::Fails(failure) => self.evidence(failure.scope, failure.first()),

@@ -18,6 +18,10 @@ pub struct Facts {
     /// Whether this router has answered before on this network. One that never has cannot be told
     /// from one that never does.
     pub gateway_answered_before: bool,
+    /// Whether the family failed beyond the router already when it lost its address or its route, and the
+    /// other family still has its own by the same interface. A router whose line loses IPv6 must say that
+    /// it is no router for IPv6 any more (RFC 7084, G-5), which is the same failure.
+    pub was_dead_beyond: bool,
     /// Whether an incident is open already. The kernel gives a router up only after 20 to 30
     /// seconds: too late to name the cause by when it opens, but good for a later segment.
     pub opened: bool,
@@ -46,7 +50,8 @@ pub enum HeartbeatFault {
 
 /// Names the cause: the first of these that holds.
 ///
-/// 1. `link`: there is no carrier, no address or no route. Of two families that are down together
+/// 1. `link`: there is no carrier, no address or no route, unless the router took these away because its
+///    line had failed: then it is still `isp`. Of two families that are down together
 ///    the first has a way to send and is judged by it, see [`combined_cause`].
 /// 2. `firewall`: a rule of this device forbids what it sends.
 /// 3. `gateway`: the router is silent, and it has answered before on this network. A router that
@@ -73,6 +78,7 @@ pub fn verdict(facts: &Facts) -> Cause {
     };
     if !facts.anchors_alive {
         return match facts.link {
+            Some(Link::NoRoute | Link::NoAddress) if facts.was_dead_beyond => Cause::Isp,
             Some(Link::NoRoute | Link::NoAddress | Link::NoCarrier) => Cause::Link,
             Some(Link::Prohibited) => Cause::Firewall,
             _ if facts.forbidden => Cause::Firewall,
@@ -120,6 +126,7 @@ mod tests {
             forbidden: true,
             gateway: Some(Gateway::Silent),
             gateway_answered_before: true,
+            was_dead_beyond: false,
             opened: false,
             alive_underlay: true,
             portal: true,

@@ -7,12 +7,12 @@ use ispmon_agent::{
     clock::{BootId, Stamp},
     heartbeat::{self, FailureKind},
     outage::{
-        BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Limits, Machine,
+        BeatOutcome, Cause, Evidence, Gap, GapCause, Incident, IncidentId, Limits, Machine,
         MachineSettings, Party, Round, SettleReason, Transition,
     },
     probe::{
-        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, Portal, ProbeKind,
-        Route, ServerAnswer,
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal,
+        ProbeKind, Route, ServerAnswer,
     },
 };
 use proptest::prelude::*;
@@ -217,7 +217,11 @@ impl History {
         let seen = |probe, answer: &str, began| observation(probe, None, answer, ago(began), began);
         let evidence = match happening.clone() {
             Happening::Settle(reason) => Evidence::Settle(reason),
-            Happening::Link(family, link) => Evidence::Link { family, link, asked: now },
+            Happening::Link(family, link) => {
+                let mut links = PerFamily::default();
+                links[family] = Some(link);
+                Evidence::Links { links, asked: now }
+            }
             Happening::Probe(family, rtt) => Evidence::Probe {
                 family,
                 anchor: anchor_of(family, 0),
@@ -371,9 +375,8 @@ proptest! {
         let mut history = History::begin();
         history.tell(&Evidence::Settle(SettleReason::Started));
         let now = history.now();
-        for family in Family::BOTH {
-            history.tell(&Evidence::Link { family, link: routed(false), asked: now });
-        }
+        let links = PerFamily::from_fn(|_| Some(routed(false)));
+        history.tell(&Evidence::Links { links, asked: now });
         for (lasts, good, which) in phases {
             for _ in 0..lasts / 1_500 {
                 history.pass(1_500);
@@ -435,6 +438,30 @@ proptest! {
         let tolerated = down.saturating_sub(5_000)..=down + 2_000;
         prop_assert!(tolerated.contains(&closed.downtime_ms), "{closed:#?}");
     }
+}
+
+#[test]
+fn one_refusal_that_asks_for_a_wait_of_hours_is_in_the_record_after_three_minutes() {
+    let mut history = History::begin();
+    history.tell(&Evidence::Settle(SettleReason::Started));
+    let links = PerFamily::from_fn(|family| (family == Family::Ipv4).then(|| routed(false)));
+    history.tell(&Evidence::Links { links, asked: history.now() });
+    history.happen(&Happening::Round(Family::Ipv4, 40, AnchorEnd::Proved));
+    let way = Some(heartbeat::Way::Internet(Family::Ipv4));
+    history.happen(&Happening::Beat(way, 100, BeatOutcome::Delivered));
+    history.pass(60_000);
+    let refused = history.now();
+    history.happen(&Happening::Beat(way, 0, BeatOutcome::Refused(429)));
+    let mut known = None;
+    while known.is_none() && history.now().since(&refused) < Some(Duration::from_mins(10)) {
+        history.pass(5_000);
+        history.happen(&Happening::Probe(Family::Ipv4, Some(20)));
+        known = history.recorded.first().map(|_| history.now());
+    }
+    let [incident] = &history.recorded[..] else { panic!("{:#?}", history.recorded) };
+    assert_eq!(incident.cause, Cause::Endpoint);
+    assert_eq!(incident.started, refused);
+    assert_eq!(known.and_then(|at| at.since(&refused)), Some(Duration::from_mins(3)));
 }
 
 /// A line whose anchors change so.

@@ -565,11 +565,7 @@ impl Player<'_> {
             self.learn(&Evidence::Settle(SettleReason::LinkUp));
         }
         let after = self.links.clone();
-        for (family, link) in &after {
-            if let Some(link) = link.clone() {
-                self.learn(&Evidence::Link { family, link, asked });
-            }
-        }
+        self.learn(&Evidence::Links { links: after.clone(), asked });
         after != before
     }
 

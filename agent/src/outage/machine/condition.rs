@@ -6,6 +6,7 @@ use crate::{
     outage::{
         Cause, Observation, Scope,
         connectivity::{AfterGap, Condition, Failure},
+        course::Course,
         family::{FamilyTrack, State},
         open::OpenIncident,
         verdict::{Facts, combined_cause, verdict},
@@ -169,11 +170,14 @@ impl Machine {
         let last = since.last().map_or(now, |(_, since)| *since);
         let last_ok = down.iter().filter_map(|track| track.last_ok()).reduce(Stamp::latest);
         let causes = down.iter().map(|track| verdict(&self.facts(track, now)));
+        let cause = combined_cause(causes);
+        let begun = first.map_or(last, |(_, first)| first);
         Condition::Fails(Failure {
-            cause: combined_cause(causes),
+            cause,
             scope,
             since: last,
             before: first.filter(|(_, first)| first.boot_ms < last.boot_ms),
+            course: self.course.until(cause, begun, now),
             last_ok,
             name_servers: self.names.party(),
             judged_since: self.judged_since,
@@ -186,10 +190,29 @@ impl Machine {
             scope: Scope::Internet,
             since,
             before: None,
+            course: Vec::new(),
             last_ok: self.names.last_ok(),
             name_servers: self.names.party(),
             judged_since: self.judged_since,
         })
+    }
+
+    /// Follows what fails while that is not an outage yet: all that is judged fails, or nobody knows of
+    /// it. Where one family works, or something is open, the present is all that counts.
+    pub(super) fn follow_course(&mut self, now: Stamp) {
+        let judged = self.judged_tracks();
+        let is_over = self.connectivity.is_failing()
+            || judged.iter().any(|track| track.is_up() || track.is_down());
+        if is_over && !judged.iter().all(|track| track.is_down()) {
+            self.course = Course::default();
+            return;
+        }
+        let failing: Vec<_> =
+            judged.iter().filter(|track| track.is_cut() || track.has_failed()).collect();
+        let since = failing.iter().filter_map(|track| track.failing_since());
+        let Some(since) = since.reduce(Stamp::earliest) else { return };
+        let cause = combined_cause(failing.iter().map(|track| verdict(&self.facts(track, now))));
+        self.course.note(cause, since, now, self.settings.limits.cause_holds);
     }
 
     /// What is known of a family that is down.
@@ -203,11 +226,25 @@ impl Machine {
             gateway: track.gateway(since, now),
             gateway_answered_before: self.networks.has_router_answered(network),
             opened: self.connectivity.is_failing(),
+            was_dead_beyond: self.was_dead_beyond(track.family),
             alive_underlay: track.is_underlay_alive(since)
                 || !other.is_tunnelled() && other.is_up(),
             portal: self.is_captive(track, since),
             ..Facts::default()
         }
+    }
+
+    /// Whether a family failed beyond the router when it lost its way to send, while the other one kept
+    /// its own by the same interface.
+    fn was_dead_beyond(&self, family: Family) -> bool {
+        let interface =
+            |family: Family| self.families[family].network().map(|network| &network.interface);
+        let open = self.connectivity.open();
+        self.families[family.other()].is_routed()
+            && interface(family) == interface(family.other())
+            && open.is_some_and(|open| {
+                open.current_cause() == Cause::Isp && open.current_scope().covers(family)
+            })
     }
 
     /// Whether a login page answers in the internet's place. The router's own page on a network that has

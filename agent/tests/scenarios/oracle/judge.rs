@@ -320,7 +320,8 @@ fn runs(stretches: &[Stretch], holds: impl Fn(&Stretch) -> bool) -> Vec<Run> {
                 || (last.seen < Seen::ByLookups) != (run.seen < Seen::ByLookups)
         };
         match runs.last_mut() {
-            Some(last) if last.to == run.from && !is_new(last) => {
+            // On another network a family must show anew that it fails.
+            Some(last) if last.to == run.from && !is_new(last) && !stretch.moved => {
                 last.to = run.to;
                 last.seen = last.seen.max(run.seen);
             }

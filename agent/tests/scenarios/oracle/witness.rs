@@ -40,6 +40,8 @@ pub(super) struct Stretch {
     pub(super) latency_ms: u64,
     /// A link or a network came up at its beginning, or the agent began to watch.
     pub(super) unsettled: bool,
+    /// The device came to another network at its beginning.
+    pub(super) moved: bool,
     /// All that is judged fails, and heartbeats may pass by a family that is not.
     pub(super) carried: bool,
 }
@@ -119,6 +121,7 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
             stretch.seen = stretch.seen.max(Seen::ByHeartbeats);
         }
         let before = from.checked_sub(1).map(|before| plot.timeline.at(before));
+        stretch.moved = before.is_some_and(|before| before.network != world.network);
         let resumed = stretches.last().is_none_or(|last| !last.watched) && watched;
         stretch.unsettled = resumed
             || before.is_some_and(|before| {
@@ -372,6 +375,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
         loss: states().map(|state| state.loss_percent).max().unwrap_or(0),
         latency_ms: states().map(|state| state.latency_ms).max().unwrap_or(0),
         unsettled: false,
+        moved: false,
         carried: false,
     }
 }

@@ -57,9 +57,7 @@ impl Judge<'_> {
                     || stretch.endpoint != Some(true)
                     || !stretch.anchors;
                 // Names are asked every two seconds, and fail since their last answer.
-                let next = self.stretches.iter().find(|at| at.from == stretch.to);
-                let by_names = next.is_some_and(|next| next.seen >= Seen::ByLookups);
-                let names = if by_names { 2 * SECOND } else { 0 };
+                let names = if segment.cause == Cause::Dns { 2 * SECOND } else { 0 };
                 // A proof takes three round trips.
                 let blur = BLUR
                     + names
