@@ -455,6 +455,7 @@ mod tests {
             scope,
             since,
             before,
+            course: Vec::new(),
             last_ok,
             name_servers,
             judged_since,

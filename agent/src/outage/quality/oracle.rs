@@ -25,8 +25,9 @@ struct Probe {
     epoch: usize,
 }
 
-/// What a decision rests on: probes, lost ones, the 95th percentile in microseconds.
-type Basis = (usize, usize, Option<u64>);
+/// What a decision rests on: probes, lost ones, the 95th percentile in microseconds, whether one anchor
+/// of each family lost all of them while others answered.
+type Basis = (usize, usize, Option<u64>, bool);
 
 #[derive(Default)]
 struct Oracle {
@@ -158,7 +159,17 @@ impl Oracle {
         let mut recent = counted.iter().filter(|probe| probe.sent >= self.opens_from);
         let lost = recent.clone().find(|probe| probe.rtt.is_none()).map(|probe| probe.sent);
         let slow = recent.find(|probe| probe.rtt.is_some_and(|rtt| rtt > 100_000));
-        let basis = (counted.len(), counted.len() - times.len(), p95);
+        let is_of_one = [false, true].into_iter().all(|is_ipv6| {
+            let asked = counted.iter().filter(|probe| probe.anchor.is_ipv6() == is_ipv6);
+            let losing = asked.clone().filter(|probe| probe.rtt.is_none());
+            let losing: BTreeSet<_> = losing.map(|probe| probe.anchor).collect();
+            match losing.len() {
+                0 => true,
+                1 => asked.into_iter().any(|probe| !losing.contains(&probe.anchor)),
+                _ => false,
+            }
+        });
+        let basis = (counted.len(), counted.len() - times.len(), p95, is_of_one);
         (basis, lost, slow.map(|probe| probe.sent))
     }
 
@@ -174,7 +185,7 @@ impl Oracle {
             return (None, None);
         }
         let (basis, first_lost, first_slow) = self.basis(now);
-        let (probes, lost, p95) = basis;
+        let (probes, lost, p95, is_of_one) = basis;
         let slower = |limit: u64| p95.is_some_and(|p95| p95 > limit);
         let change = if let Some(started) = self.open {
             let is_good = lost * 20 < probes.max(1) && !slower(100_000);
@@ -186,7 +197,7 @@ impl Oracle {
             })
         } else if probes < 20 {
             None
-        } else if lost >= 3 && lost * 10 >= probes {
+        } else if lost >= 3 && lost * 10 >= probes && !is_of_one {
             first_lost.map(Change::Opened)
         } else if slower(100_000) {
             first_slow.map(Change::Opened)
@@ -311,7 +322,7 @@ impl Player {
             other => panic!("{other:?}"),
         });
         assert!(transitions.len() <= 1, "{transitions:?}");
-        if let Some((probes, lost, p95)) = basis {
+        if let Some((probes, lost, p95, _)) = basis {
             let figures = self.quality.figures();
             assert_eq!((figures.probes, figures.lost), (probes, lost), "at {}", self.now);
             let p95_ms = p95.map(|p95| p95 as f64 / 1_000.0);
@@ -321,7 +332,7 @@ impl Player {
         }
         assert_eq!(got, change, "at {} of {basis:?}", self.now);
         if let Some(Transition::Opened(incident)) = transitions.first() {
-            let (probes, lost, _) = basis.expect("it was decided");
+            let (probes, lost, ..) = basis.expect("it was decided");
             let figure =
                 format!("{probes} probes: {:.0} % lost", lost as f64 * 100.0 / probes as f64);
             assert!(incident.evidence[0].target.starts_with(&figure), "{figure}");

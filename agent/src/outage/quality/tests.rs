@@ -151,6 +151,19 @@ fn an_anchor_that_is_dead_for_two_minutes_is_no_degraded_connection_also_when_it
 }
 
 #[test]
+fn what_one_anchor_loses_now_and_then_is_not_the_connections_loss_however_few_are_asked() {
+    // At one probe each 10 s an anchor that fails for 20 s again and again loses a tenth of them all.
+    let fails = |number, now: u64, _| (number != 1 || now % 90_000 >= 40_000).then_some(RTT_MS);
+    let mut line = Line::new(10_000);
+    line.families = Family::BOTH.to_vec();
+    line.good(10 * MINUTE).play(30 * MINUTE, fails);
+    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
+    // The same share, of all anchors.
+    line.play(10 * MINUTE, |_, now, _| (now % 70_000 != 0).then_some(RTT_MS));
+    assert_eq!(line.opened().len(), 1);
+}
+
+#[test]
 fn nor_are_two_of_three_dead_anchors_and_the_third_is_enough_to_find_loss() {
     let mut line = Line::new(5_000);
     let one_alive = |number, _, _| (number == 2).then_some(RTT_MS);

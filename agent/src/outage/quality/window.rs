@@ -12,7 +12,7 @@ const UNITS_PER_MS: u16 = 50;
 const MOST_SAMPLES: usize = 8_000;
 /// The most probes that wait until all before them are known: 20 a second for a few seconds.
 const MOST_PENDING: usize = 256;
-/// The most anchors that are told apart. Probes of more are not counted.
+/// The most anchors that are told apart, one bit each. Probes of more are not counted.
 const MOST_ANCHORS: usize = 128;
 
 /// The probes of a window of up-time, 8 bytes each.
@@ -90,6 +90,9 @@ pub(super) struct Figures {
     pub(super) probes: usize,
     /// How many of them were lost.
     pub(super) lost: usize,
+    /// Whether one anchor of a family lost all that the family lost, while others of it answered: then it
+    /// is the anchor's loss. One operator's anchors fail for both families.
+    pub(super) is_of_one_anchor: bool,
     /// The time, in milliseconds, that 95 of 100 answers did not exceed.
     pub(super) p95_ms: Option<f64>,
 }
@@ -259,7 +262,17 @@ impl Window {
         let rank = (times.len() * 95).div_ceil(100);
         let p95_ms =
             rank.checked_sub(1).map(|index| milliseconds(*times.select_nth_unstable(index).1));
-        Figures { probes, lost: probes - times.len(), p95_ms }
+        let is_of_one_anchor = Family::BOTH.into_iter().all(|family| {
+            let (mut asked, mut losing) = (0_u128, 0_u128);
+            for sample in self.counted(position) {
+                if self.anchors[usize::from(sample.anchor)].family() == family {
+                    asked |= 1 << sample.anchor;
+                    losing |= u128::from(sample.rtt.is_none()) << sample.anchor;
+                }
+            }
+            losing == 0 || losing.count_ones() == 1 && asked != losing
+        });
+        Figures { probes, lost: probes - times.len(), is_of_one_anchor, p95_ms }
     }
 
     /// The position of the first probe from `position` on that was lost and counts.

@@ -239,7 +239,7 @@ impl Judge<'_> {
             let Transition::Opened(incident) = transition else { continue };
             let recent =
                 self.stretches.iter().filter(|s| s.from <= *at && s.to + 330 * SECOND >= *at);
-            // Slow probes are few, and anchors that die again and again lose packets like a bad line.
+            // Two anchors that die lose packets like a bad line.
             let dead: Vec<_> = self
                 .sketch
                 .faults
@@ -250,10 +250,7 @@ impl Judge<'_> {
                         && fault.from <= *at
                 })
                 .collect();
-            let is_clear = dead.is_empty()
-                || self.sketch.setup.interval_ms <= 5 * SECOND
-                    && dead.len() == 1
-                    && dead.iter().all(|fault| fault.to - fault.from >= MINUTE);
+            let is_clear = dead.len() <= 1;
             let good = is_clear
                 && recent.clone().all(|s| {
                     s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50
