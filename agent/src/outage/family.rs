@@ -282,6 +282,11 @@ impl FamilyTrack {
         self.network.as_ref()
     }
 
+    /// Whether it is up and something has proved itself by it at `at` or later.
+    pub(super) fn has_proved_since(&self, at: Stamp) -> bool {
+        self.is_up() && self.last_proof.is_some_and(|proof| proof.is_at_or_after(at))
+    }
+
     /// Whether its route leads into a tunnel.
     pub(super) fn is_tunnelled(&self) -> bool {
         self.link().and_then(Link::route).is_some_and(|route| route.tunnel)

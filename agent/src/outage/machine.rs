@@ -333,8 +333,15 @@ impl Machine {
                 self.changed(*family, change, now);
             }
             Evidence::Gateway { family, answer, observation } => {
-                if *answer == Gateway::Alive {
-                    self.teach(*family, observation.at, Lesson::RouterAnswered);
+                let works = self.families[*family].has_proved_since(observation.at);
+                match answer {
+                    Gateway::Alive => self.teach(*family, observation.at, Lesson::RouterAnswered),
+                    // A router that passes everything on and is silent itself will be silent when the
+                    // provider fails, too.
+                    Gateway::Silent if works => {
+                        self.teach(*family, observation.at, Lesson::RouterSilent);
+                    }
+                    Gateway::Silent | Gateway::Gone | Gateway::NotAsked => {}
                 }
                 self.families[*family].gateway_answered(*answer, observation.clone());
             }
