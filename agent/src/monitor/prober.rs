@@ -18,7 +18,7 @@ use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 use super::{Watched, schedule::Question};
 use crate::{
     clock::{Clock, Stamp},
-    outage::{self, Evidence, Observation, Party, ProbeKind},
+    outage::{self, Evidence, Network, Observation, Party, ProbeKind},
     probe::{
         AnchorAnswer, AnchorEnd, Connect, Connected, Family, Interface, Link, LocalFailure,
         PerFamily, Prover, Round, Route, Targets,
@@ -198,7 +198,7 @@ impl Prober {
         [family, family.other()].into_iter().find_map(|by| {
             let anchors = self.anchors(by);
             let address = anchors.first()?.anchor.address.ip();
-            Some((link::underlay(route, address)?, anchors))
+            Some((link::underlay(route, address)?.interface, anchors))
         })
     }
 
@@ -249,10 +249,16 @@ impl Prober {
     fn gateway(&self, family: Family) {
         let (answers, clock) = (self.answers.clone(), self.clock());
         let router = self.targets.router(family, &self.paths);
+        let is_tunnel = route_of(&self.paths, family).is_some_and(|route| route.tunnel);
+        let beneath = router.as_ref().filter(|_| is_tunnel).map(|(address, interface)| Network {
+            family: Family::of(*address),
+            interface: interface.name.clone(),
+            router: Some(*address),
+        });
         tokio::spawn(async move {
             let (answer, observation) = Targets::ask_router(router, family, clock).await;
             let asked = observation.at;
-            let evidence = vec![Evidence::Gateway { family, answer, observation }];
+            let evidence = vec![Evidence::Gateway { family, answer, beneath, observation }];
             send(&answers, asked, evidence, Some(Question::Gateway(family)));
         });
     }

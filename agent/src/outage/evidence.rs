@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Gap, Observation, Party};
+use super::{Gap, Network, Observation, Party};
 use crate::{
     clock::Stamp,
     heartbeat::{FailureKind, Outcome, Refusal, Way},
@@ -77,6 +77,8 @@ pub enum Evidence {
         family: Family,
         /// What came back.
         answer: Gateway,
+        /// The network that it is the router of, where that is beneath a tunnel; else it is the family's.
+        beneath: Option<Network>,
         /// The same for the journal; `at` is when it was asked.
         observation: Observation,
     },

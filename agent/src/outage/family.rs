@@ -210,6 +210,8 @@ pub(super) struct FamilyTrack {
     /// Failed rounds that began no later do not count: a proof was completed then.
     void_until: Option<Stamp>,
     gateway: Option<(Gateway, Observation)>,
+    /// The network of the router that was asked, where that is beneath a tunnel.
+    beneath: Option<Network>,
     gone: Option<Stamp>,
     underlay: Option<(bool, Observation)>,
     /// No anchor is of it, until the kernel is asked for the way to one.
@@ -241,6 +243,7 @@ impl FamilyTrack {
             proof_sent: None,
             void_until: None,
             gateway: None,
+            beneath: None,
             gone: None,
             underlay: None,
             has_no_anchors: false,
@@ -288,6 +291,16 @@ impl FamilyTrack {
     /// The network that it is on, or was on last.
     pub(super) fn network(&self) -> Option<&Network> {
         self.network.as_ref()
+    }
+
+    /// The network of the router that it needs.
+    pub(super) fn router_network(&self) -> Option<&Network> {
+        self.beneath.as_ref().or(self.network())
+    }
+
+    /// Whether it is up and something has proved itself by it at `at` or later.
+    pub(super) fn has_proved_since(&self, at: Stamp) -> bool {
+        self.is_up() && self.last_proof.is_some_and(|proof| proof.is_at_or_after(at))
     }
 
     /// Whether its route leads into a tunnel.
@@ -714,7 +727,13 @@ impl FamilyTrack {
         }
     }
 
-    pub(super) fn gateway_answered(&mut self, answer: Gateway, observation: Observation) {
+    pub(super) fn gateway_answered(
+        &mut self,
+        answer: Gateway,
+        beneath: Option<&Network>,
+        observation: &Observation,
+    ) {
+        self.beneath = beneath.cloned();
         match answer {
             Gateway::Alive => self.gone = None,
             Gateway::Gone => self.gone = Some(observation.at),
@@ -722,7 +741,7 @@ impl FamilyTrack {
         }
         let newest = self.gateway.as_ref();
         if newest.is_none_or(|(_, known)| observation.at.is_at_or_after(known.at)) {
-            self.gateway = Some((answer, observation));
+            self.gateway = Some((answer, observation.clone()));
         }
     }
 

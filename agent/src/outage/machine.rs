@@ -326,11 +326,24 @@ impl Machine {
                 self.explain_heartbeats(*family);
                 self.changed(*family, change, now);
             }
-            Evidence::Gateway { family, answer, observation } => {
-                if *answer == Gateway::Alive {
-                    self.teach(*family, observation.at, Lesson::RouterAnswered);
-                }
-                self.families[*family].gateway_answered(*answer, observation.clone());
+            Evidence::Gateway { family, answer, beneath, observation } => {
+                let track = &mut self.families[*family];
+                track.gateway_answered(*answer, beneath.as_ref(), observation);
+                let lesson = match answer {
+                    Gateway::Alive => Some(Lesson::RouterAnswered),
+                    // A router that passes everything on and is silent itself will be silent when the
+                    // provider fails, too.
+                    Gateway::Silent if track.has_proved_since(observation.at) => {
+                        Some(Lesson::RouterSilent)
+                    }
+                    Gateway::Silent | Gateway::Gone | Gateway::NotAsked => None,
+                };
+                let network =
+                    track.router_network().filter(|_| track.is_of_this_epoch(observation.at));
+                let learned = network.zip(lesson);
+                let learned =
+                    learned.and_then(|(network, lesson)| self.networks.learn(network, lesson));
+                self.learned.extend(learned);
             }
             Evidence::Lookup { answer, observation } => {
                 let returned = self.names.lookup_ended(*answer, observation.clone());

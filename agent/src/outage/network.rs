@@ -1,7 +1,8 @@
 //! What has been learned of the networks that this device was in.
 //!
 //! A network is an interface and a router. What has worked on it once is expected of it from then
-//! on: a silent router, an address family, anchors that prove themselves.
+//! on: an address family, anchors that prove themselves, a router that answers. The last is expected
+//! until the router is silent on a line that works: it may be set to drop what is sent to itself.
 
 use std::net::IpAddr;
 
@@ -53,7 +54,7 @@ pub struct NetworkFacts {
     /// An anchor has proved itself on it.
     #[serde(default)]
     pub anchor_proved: bool,
-    /// The router has answered.
+    /// The router answers.
     #[serde(default)]
     pub router_answered: bool,
 }
@@ -67,6 +68,8 @@ pub(super) enum Lesson {
     AnchorProved,
     /// The router has answered.
     RouterAnswered,
+    /// The router has not answered, although it passed on an answer of the internet meanwhile.
+    RouterSilent,
 }
 
 /// The networks that are known.
@@ -98,7 +101,7 @@ impl Networks {
         network.and_then(|network| self.get(network)).is_some_and(|known| known.anchor_proved)
     }
 
-    /// Whether the router of `network` has answered.
+    /// Whether the router of `network` has answered, and has not been silent on a line that worked since.
     pub(super) fn has_router_answered(&self, network: Option<&Network>) -> bool {
         network.and_then(|network| self.get(network)).is_some_and(|known| known.router_answered)
     }
@@ -116,6 +119,7 @@ impl Networks {
             Lesson::FamilyProved => facts.family_proved = true,
             Lesson::AnchorProved => (facts.anchor_proved, facts.family_proved) = (true, true),
             Lesson::RouterAnswered => facts.router_answered = true,
+            Lesson::RouterSilent => facts.router_answered = false,
         }
         if facts == known {
             return None;
@@ -145,6 +149,19 @@ mod tests {
         assert!(learned.family_proved && learned.router_answered);
         assert!(networks.has_proved_family(Some(&network(1))));
         assert!(!networks.has_proved_family(Some(&network(2))));
+    }
+
+    #[test]
+    fn a_router_may_stop_answering_and_answer_again() {
+        let mut networks = Networks::default();
+        assert_eq!(networks.learn(&network(1), Lesson::RouterSilent), None);
+        networks.learn(&network(1), Lesson::AnchorProved);
+        networks.learn(&network(1), Lesson::RouterAnswered);
+        let learned = networks.learn(&network(1), Lesson::RouterSilent).expect("it is new");
+        assert!(learned.anchor_proved && !learned.router_answered);
+        assert!(!networks.has_router_answered(Some(&network(1))));
+        assert!(networks.learn(&network(1), Lesson::RouterAnswered).is_some());
+        assert!(networks.has_router_answered(Some(&network(1))));
     }
 
     #[test]

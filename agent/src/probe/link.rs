@@ -252,9 +252,9 @@ pub fn neighbour(gateway: IpAddr, index: u32) -> Neighbour {
 }
 
 /// Whether `address` is another address of one of these routers: the kernel knows both by the same
-/// hardware address. `false` where that is not known.
+/// hardware address. `false` where that is not known. The far end of a tunnel is no router.
 pub fn is_router(address: IpAddr, routes: &[&Route]) -> bool {
-    routes.iter().any(|route| {
+    routes.iter().filter(|route| !route.tunnel).any(|route| {
         route.gateway.is_some_and(|gateway| {
             gateway.to_canonical() == address.to_canonical()
                 || system::same_neighbour(gateway, address, route.index).unwrap_or(false)
@@ -262,7 +262,16 @@ pub fn is_router(address: IpAddr, routes: &[&Route]) -> bool {
     })
 }
 
-/// The interface beneath the tunnel that `route` leads into: of those that are no tunnels, have a
+/// What a tunnel runs over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Underlay {
+    /// The interface that its packets leave by.
+    pub interface: Interface,
+    /// The router there; none on a line without one.
+    pub router: Option<IpAddr>,
+}
+
+/// What is beneath the tunnel that `route` leads into: of the interfaces that are no tunnels, have a
 /// carrier and a route to `anchor` of their own, the one that the kernel would prefer if there were
 /// no tunnel. `None` when `route` leads into no tunnel, or nothing is beneath it.
 ///
@@ -270,7 +279,7 @@ pub fn is_router(address: IpAddr, routes: &[&Route]) -> bool {
 /// address space (OpenVPN); a look-up that is bound to an interface steps over both, and so does a
 /// socket that is bound to it. A tunnel that carries one family over the other has anchors of the other
 /// family beneath it.
-pub fn underlay(route: &Route, anchor: IpAddr) -> Option<Interface> {
+pub fn underlay(route: &Route, anchor: IpAddr) -> Option<Underlay> {
     if !route.tunnel {
         return None;
     }

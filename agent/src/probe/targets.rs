@@ -3,7 +3,7 @@
 //! | who | how | limit |
 //! |---|---|---|
 //! | an anchor | a connect; for proof, TLS | [1 s](super::tcp::LOST_AFTER) until doubt, [2.5 s](super::tcp::CONNECT_LIMIT), [4 s](super::proof::PROOF_LIMIT) |
-//! | the router | TCP 53, 80, 443 and an echo, by the interface of the anchors' path | [1.5 s](gateway::LIMIT) |
+//! | the router | TCP 53, 80, 443 and an echo, by the interface of the anchors' path, or beneath it where that is a tunnel | [1.5 s](gateway::LIMIT) |
 //! | each name server | a query of our own | [2 s](dns::LIMIT) |
 //! | the system's resolver | a look-up as every program makes it | [30 s](dns::LOOKUP_LIMIT) |
 //! | the portal pages | plain HTTP | [3 s](portal::LIMIT) |
@@ -18,7 +18,7 @@ use reqwest::Url;
 use super::{
     Anchor, Dns, Family, Gateway, Interface, Link, Observation, PerFamily, ProbeKind, Route, dns,
     gateway,
-    link::{self, FamilyPaths},
+    link::{self, FamilyPaths, Underlay},
     portal::{self, PortalAnswer},
 };
 use crate::{clock::Stamp, resolver::Resolver};
@@ -75,7 +75,8 @@ impl Targets {
     }
 
     /// The router of a family and the interface that it is asked by: the one that is set, or the one on the
-    /// anchors' path.
+    /// anchors' path. Where that is a tunnel, it is the one beneath: the far end of the tunnel is no router of
+    /// the user's.
     pub fn router(&self, family: Family, paths: &Paths) -> Option<(IpAddr, Interface)> {
         // A router that is set may be reached another way than the anchors.
         if let Some(address) = self.gateway.filter(|set| Family::of(*set) == family) {
@@ -83,7 +84,20 @@ impl Targets {
             return link.route().map(|route| (address, Interface::from(route)));
         }
         let route = route_of(paths, family)?;
+        if route.tunnel {
+            let beneath = self.underlay(family, route)?;
+            return Some((beneath.router?, beneath.interface));
+        }
         Some((route.gateway?, Interface::from(route)))
+    }
+
+    /// What is beneath the tunnel that `route` leads into, on the way to an anchor of the same family, else
+    /// of the other one, which a tunnel may carry it over.
+    fn underlay(&self, family: Family, route: &Route) -> Option<Underlay> {
+        [family, family.other()].into_iter().find_map(|by| {
+            let anchor = self.anchors[by].first()?;
+            link::underlay(route, anchor.address.ip())
+        })
     }
 
     /// Asks the router of a family.

@@ -196,11 +196,13 @@ fn beneath_a_tunnel_that_carries_ipv6_over_ipv4_is_the_line_of_ipv4() {
              addr add fd08::2/64 dev sit1\n\
              route add ::/0 dev sit1\n")
         .expect("ip");
+    let line = route(device, ANCHORS[0]);
     let route = route(device, ANCHORS[1]);
     assert!(route.tunnel && route.interface == "sit1", "{route:?}");
     let beneath = |anchor: &str| device.enter(|| underlay(&route, address(anchor)));
     assert_eq!(beneath(ANCHORS[1]), None, "there is no other way for IPv6");
-    assert_eq!(beneath(ANCHORS[0]).map(|found| found.name).as_deref(), Some("eth0"));
+    let found = beneath(ANCHORS[0]).expect("the line of IPv4");
+    assert_eq!((&*found.interface.name, found.router), ("eth0", line.gateway));
 }
 
 #[test]
@@ -294,7 +296,7 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
             let route = route(device, anchor);
             assert!(route.tunnel, "{route:?}");
             let found = device.enter(|| underlay(&route, address(anchor)));
-            assert_eq!(found.map(|found| found.name).as_deref(), expected, "{anchor}");
+            assert_eq!(found.map(|found| found.interface.name).as_deref(), expected, "{anchor}");
         }
     };
     let before = route(device, ANCHORS[0]);
@@ -342,7 +344,7 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
             while !ANCHORS.iter().all(|anchor| {
                 let route = link_to(address(anchor)).route().cloned();
                 let found = route.and_then(|route| underlay(&route, address(anchor)));
-                found.is_some_and(|found| found.name == "wlan0")
+                found.is_some_and(|found| found.interface.name == "wlan0")
             }) {
                 links.changed().await;
             }

@@ -248,6 +248,7 @@ impl History {
             Happening::Gateway(family, answer) => Evidence::Gateway {
                 family,
                 answer,
+                beneath: None,
                 observation: seen(ProbeKind::Gateway, answer.as_str(), 0),
             },
             Happening::Lookup(answer, began) => Evidence::Lookup {

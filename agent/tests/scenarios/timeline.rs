@@ -200,10 +200,7 @@ impl Timeline {
     /// What the router answers to a question at `sent`, and after how long.
     pub(crate) fn gateway(&self, family: Family, sent: u64) -> (Gateway, u64) {
         let world = self.at(sent);
-        if !world.families[family].can_send()
-            || world.families[family].tunnel
-            || world.local_failure.is_some()
-        {
+        if !world.families[family].can_send() || world.local_failure.is_some() {
             return (Gateway::NotAsked, 0);
         }
         match world.gateway {

@@ -1,8 +1,10 @@
 //! What the network is like at one moment.
 
+use std::net::IpAddr;
+
 use ispmon_agent::{
     heartbeat::FailureKind,
-    outage::{BeatOutcome, Party},
+    outage::{BeatOutcome, Network, Party},
     probe::{Family, Link, LocalFailure, PerFamily, Route},
 };
 use serde::Deserialize;
@@ -213,13 +215,26 @@ impl World {
                 interface: if tunnel { "wg0".to_owned() } else { "eth0".to_owned() },
                 index: 2,
                 source: None,
-                gateway: (!tunnel).then(|| match family {
-                    Family::Ipv4 => [192, 168, self.network, 1].into(),
-                    Family::Ipv6 => [0xfe80, 0, 0, 0, 0, 0, u16::from(self.network), 1].into(),
-                }),
+                gateway: (!tunnel).then(|| self.router(family)),
                 tunnel,
             }),
         }
+    }
+
+    fn router(&self, family: Family) -> IpAddr {
+        match family {
+            Family::Ipv4 => [192, 168, self.network, 1].into(),
+            Family::Ipv6 => [0xfe80, 0, 0, 0, 0, 0, u16::from(self.network), 1].into(),
+        }
+    }
+
+    /// The network beneath the tunnel of this family, if it leads into one.
+    pub(crate) fn beneath(&self, family: Family) -> Option<Network> {
+        self.families[family].tunnel.then(|| Network {
+            family,
+            interface: "eth0".to_owned(),
+            router: Some(self.router(family)),
+        })
     }
 
     /// Whether the internet is reached by this family.

@@ -219,12 +219,11 @@ impl Machine {
     fn facts(&self, track: &FamilyTrack, now: Stamp) -> Facts {
         let since = track.failing_since().unwrap_or(now);
         let other = &self.families[track.family.other()];
-        let network = track.network();
         Facts {
             link: track.link().cloned(),
             forbidden: track.is_forbidden(),
             gateway: track.gateway(since, now),
-            gateway_answered_before: self.networks.has_router_answered(network),
+            gateway_answered_before: self.networks.has_router_answered(track.router_network()),
             opened: self.connectivity.is_failing(),
             was_dead_beyond: self.was_dead_beyond(track.family),
             alive_underlay: track.is_underlay_alive(since)

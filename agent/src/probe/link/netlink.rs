@@ -32,7 +32,7 @@ use rustix::{
 use tokio::net::UnixDatagram;
 
 use super::{
-    Neighbour, Path,
+    Neighbour, Path, Underlay,
     judge::{self, Kind, State, WHOLE_WORLD},
 };
 use crate::probe::{Family, Interface, Link, Route};
@@ -196,17 +196,20 @@ fn neighbours(
     })
 }
 
-pub(super) fn underlay(anchor: IpAddr) -> io::Result<Option<Interface>> {
+pub(super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
     let anchor = anchor.to_canonical();
     let states = interfaces()?;
-    let mut best: Option<(u32, &State)> = None;
+    let mut best: Option<(Found, &State)> = None;
     for state in running_lines(&states) {
-        let Some(metric) = metric_through(state, anchor)? else { continue };
-        if best.is_none_or(|(lowest, _)| metric < lowest) {
-            best = Some((metric, state));
+        let Some(found) = entry_through(state, anchor)? else { continue };
+        if best.as_ref().is_none_or(|(lowest, _)| found.metric < lowest.metric) {
+            best = Some((found, state));
         }
     }
-    Ok(best.map(|(_, state)| Interface { name: state.name.clone(), index: state.index }))
+    Ok(best.map(|(found, state)| Underlay {
+        interface: Interface { name: state.name.clone(), index: state.index },
+        router: found.gateway,
+    }))
 }
 
 /// The lines that a tunnel could run over: it may carry one family over the other.
@@ -214,7 +217,7 @@ fn lines_beneath(states: &[State], anchor: IpAddr) -> io::Result<Vec<&State>> {
     let mut lines = Vec::new();
     for state in running_lines(states) {
         for address in SOMEWHERE.into_iter().chain([anchor]) {
-            if metric_through(state, address)?.is_some() {
+            if entry_through(state, address)?.is_some() {
                 lines.push(state);
                 break;
             }
@@ -227,10 +230,10 @@ fn running_lines(states: &[State]) -> impl Iterator<Item = &State> {
     states.iter().filter(|state| state.is_line(states) && state.has_carrier(states))
 }
 
-/// How much the kernel dislikes the route to `anchor` through one interface; `None` without one.
-fn metric_through(state: &State, anchor: IpAddr) -> io::Result<Option<u32>> {
+/// The route to `anchor` through one interface.
+fn entry_through(state: &State, anchor: IpAddr) -> io::Result<Option<Found>> {
     Ok(match route(anchor, Look::Through(state.index))? {
-        Lookup::Found(found) => Some(found.metric),
+        Lookup::Found(found) => Some(found),
         Lookup::Nowhere | Lookup::Prohibited => None,
     })
 }

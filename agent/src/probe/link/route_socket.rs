@@ -220,7 +220,7 @@ mod socket {
     use tokio::net::UnixDatagram;
 
     use super::{
-        super::{Neighbour, Path},
+        super::{Neighbour, Path, Underlay},
         Reply, is_line, is_point_to_point, question, read_reply, tells_of_change,
     };
     use crate::probe::{Interface, Link};
@@ -295,14 +295,15 @@ mod socket {
         Ok(Neighbour::Unknown)
     }
 
-    pub(in super::super) fn underlay(anchor: IpAddr) -> io::Result<Option<Interface>> {
+    pub(in super::super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
         for index in 1..=MOST_INTERFACES {
             if let Reply::Found(route) = ask(anchor, Some(index))?
                 && is_line(&route.interface)
                 && route.index == index
                 && route.gateway.is_some()
             {
-                return Ok(Some(Interface::from(&route)));
+                let interface = Interface::from(&route);
+                return Ok(Some(Underlay { interface, router: route.gateway }));
             }
         }
         Ok(None)

@@ -54,3 +54,17 @@ fn only_a_refusal_calls_for_the_fallback() {
         assert_eq!(is_refused(&errno.into()), expected, "{errno:?}");
     }
 }
+
+#[test]
+fn the_far_end_of_a_tunnel_is_no_router() {
+    let far_end = IpAddr::from([10, 8, 0, 1]);
+    let route = |tunnel| Route {
+        interface: "tun0".to_owned(),
+        index: u32::MAX,
+        source: None,
+        gateway: Some(far_end),
+        tunnel,
+    };
+    assert!(is_router(far_end, &[&route(false)]));
+    assert!(!is_router(far_end, &[&route(true)]));
+}

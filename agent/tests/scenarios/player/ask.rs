@@ -126,14 +126,16 @@ impl Player<'_> {
     pub(super) fn tell_gateway(&mut self, family: Family, answer: Gateway) {
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, 0);
-        self.learn(&Evidence::Gateway { family, answer, observation: seen });
+        let beneath = self.world().beneath(family);
+        self.learn(&Evidence::Gateway { family, answer, beneath, observation: seen });
     }
 
     fn gateway(&mut self, family: Family) {
         let (answer, took) = self.plot.timeline.gateway(family, self.now);
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, took);
-        let evidence = Evidence::Gateway { family, answer, observation: seen };
+        let beneath = self.world().beneath(family);
+        let evidence = Evidence::Gateway { family, answer, beneath, observation: seen };
         self.answer(took, vec![evidence], Question::Gateway(family));
     }
 
