@@ -31,7 +31,10 @@ mod procfs;
 #[cfg(any(target_os = "macos", test))]
 mod route_socket;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep_until};
@@ -139,6 +142,24 @@ impl From<Link> for Path {
     fn from(link: Link) -> Self {
         Self { link, on_link: false }
     }
+}
+
+/// One address of each family that nobody has (RFC 5737, RFC 3849).
+const SOMEWHERE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+/// The longest prefix of a route to everywhere: a default route, or one half of it (OpenVPN).
+const WHOLE_WORLD: u32 = 1;
+
+/// Whether an address that is reached without a router and not through a tunnel is a neighbour, by the
+/// entry of the routing table that leads to it: how many bits of the address it fits, whether whom a packet is
+/// handed to is looked up on its interface (ARP, neighbour discovery), and whether the kernel made it for an
+/// address of this device.
+///
+/// A route to the whole world leads to no neighbours, whoever answers for them.
+fn is_near(bits: u32, resolves: bool, is_kernels: bool) -> bool {
+    is_kernels || resolves && bits > WHOLE_WORLD
 }
 
 /// How a packet to `address` would leave this device now.

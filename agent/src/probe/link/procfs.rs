@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Path, fallback,
-    judge::{self, Kind, State, WHOLE_WORLD},
+    judge::{self, Kind, State},
 };
 use crate::probe::{Family, Link, Route};
 
@@ -92,8 +92,8 @@ fn judge(address: IpAddr, source: &io::Result<IpAddr>, tables: &Tables, states: 
     if !tunnel && state.is_some_and(|state| !state.has_carrier(states)) {
         return Link::NoCarrier.into();
     }
-    // A route to the whole world leads to no neighbours, whoever answers for them.
-    let is_near = entry.bits > u32::from(WHOLE_WORLD);
+    // Who made an entry does not show, so that the other end of a point-to-point line is near as well.
+    let is_near = super::is_near(entry.bits, true, false);
     let on_link = entry.gateway.is_none() && !tunnel && state.is_some() && is_near;
     let link = Link::Routed(Route {
         index: state.map_or(0, |state| state.index),

@@ -43,6 +43,7 @@ const RTF_IFSCOPE: i32 = 0x0100_0000;
 /// netmask, genmask, interface (name), interface address.
 const RTA_DST: i32 = 0x1;
 const GATEWAY_BIT: u32 = 1;
+const NETMASK_BIT: u32 = 2;
 const INTERFACE_BIT: u32 = 4;
 const SOURCE_BIT: u32 = 5;
 const RTA_IFP: i32 = 1 << INTERFACE_BIT;
@@ -97,9 +98,33 @@ fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
 #[derive(Debug, PartialEq, Eq)]
 enum Reply {
     /// This is the route.
-    Found(Route),
+    Found(Found),
     /// There is none.
     Nowhere,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    route: Route,
+    /// How many bits of the address its entry fits. Unknown of one that the kernel has made for this address
+    /// alone, out of another one that the reply does not name.
+    bits: Option<u32>,
+}
+
+impl Found {
+    /// Whether the address is a neighbour. `elsewhere` is the route to an address that nobody has: what leads
+    /// there the same way is a route to the whole world.
+    fn is_on_link(&self, elsewhere: impl FnOnce() -> Option<Self>) -> bool {
+        let Self { route, bits } = self;
+        if route.gateway.is_some() || route.tunnel {
+            return false;
+        }
+        let is_same =
+            |other: &Self| other.route.gateway.is_none() && other.route.index == route.index;
+        let bits = bits.or_else(|| elsewhere().filter(is_same).map(|_| 0));
+        let resolves = !is_point_to_point(&route.interface);
+        super::is_near(bits.unwrap_or(u32::MAX), resolves, false)
+    }
 }
 
 /// Reads the reply to the question with this number; `None` for every other message.
@@ -122,6 +147,7 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         gateway: None,
         tunnel: false,
     };
+    let mut bits = None;
     let present = number(message, ADDRESSES_AT)?;
     let mut rest = &message[HEADER_BYTES..];
     for bit in 0..8 {
@@ -131,6 +157,7 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         let length = usize::from(*rest.first()?);
         let address = rest.get(..length)?;
         match bit {
+            NETMASK_BIT => bits = Some(prefix_length(address)),
             GATEWAY_BIT if flags & RTF_GATEWAY != 0 => route.gateway = internet(address),
             INTERFACE_BIT => route.interface = interface_name(address)?,
             SOURCE_BIT => route.source = internet(address),
@@ -140,7 +167,16 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         rest = rest.get(length.max(1).next_multiple_of(4)..).unwrap_or_default();
     }
     route.tunnel = is_tunnel(&route.interface);
-    Some(Reply::Found(route))
+    if flags & RTF_HOST != 0 {
+        bits = (flags & RTF_WASCLONED == 0).then_some(128);
+    }
+    Some(Reply::Found(Found { route, bits }))
+}
+
+/// How many bits a netmask has: a socket address whose trailing zeros are cut off, up to all of it.
+fn prefix_length(mask: &[u8]) -> u32 {
+    // Nothing but the address is set in it, besides the length and, at times, the family.
+    mask.iter().skip(4).map(|byte| byte.count_ones()).sum()
 }
 
 fn number(message: &[u8], at: usize) -> Option<i32> {
@@ -220,8 +256,8 @@ mod socket {
     use tokio::net::UnixDatagram;
 
     use super::{
-        super::{Neighbour, Path},
-        Reply, is_line, is_point_to_point, question, read_reply, tells_of_change,
+        super::{Neighbour, Path, SOMEWHERE},
+        Found, Reply, is_line, question, read_reply, tells_of_change,
     };
     use crate::probe::{Interface, Link};
 
@@ -275,10 +311,13 @@ mod socket {
 
     fn path_to(address: IpAddr) -> io::Result<Path> {
         Ok(match ask(address, None)? {
-            Reply::Found(route) => {
-                let is_neighbour = route.gateway.is_none() && !route.tunnel;
-                let on_link = is_neighbour && !is_point_to_point(&route.interface);
-                Path { link: Link::Routed(route), on_link }
+            Reply::Found(found) => {
+                let somewhere = SOMEWHERE[usize::from(address.is_ipv6())];
+                let on_link = found.is_on_link(|| match ask(somewhere, None) {
+                    Ok(Reply::Found(found)) => Some(found),
+                    Ok(Reply::Nowhere) | Err(_) => None,
+                });
+                Path { link: Link::Routed(found.route), on_link }
             }
             Reply::Nowhere => Link::NoRoute.into(),
         })
@@ -297,7 +336,7 @@ mod socket {
 
     pub(in super::super) fn underlay(anchor: IpAddr) -> io::Result<Option<Interface>> {
         for index in 1..=MOST_INTERFACES {
-            if let Reply::Found(route) = ask(anchor, Some(index))?
+            if let Reply::Found(Found { route, .. }) = ask(anchor, Some(index))?
                 && is_line(&route.interface)
                 && route.index == index
                 && route.gateway.is_some()
@@ -370,6 +409,7 @@ mod tests {
             gateway: Some("192.168.1.1".parse().expect("an address")),
             tunnel: false,
         };
+        let expected = Found { route: expected, bits: Some(0) };
         assert_eq!(read_reply(&reply(), SEQUENCE), Some(Reply::Found(expected)));
         assert_eq!(read_reply(&reply(), SEQUENCE + 1), None, "somebody else's");
         let mut nowhere = reply();
@@ -378,6 +418,50 @@ mod tests {
         for length in 0..reply().len() {
             // Whatever is cut off, reading it must not panic.
             let _ = read_reply(&reply()[..length], SEQUENCE);
+        }
+    }
+
+    /// A reply without a router, by en0 with this netmask and these flags.
+    fn without_router(mask: &[u8], flags: i32) -> Found {
+        let mut message = question("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
+        message.truncate(HEADER_BYTES);
+        put(&mut message, INDEX_AT, &4_u16.to_ne_bytes());
+        put(&mut message, FLAGS_AT, &(RTF_UP | flags).to_ne_bytes());
+        put(&mut message, ADDRESSES_AT, &(0x1 | 0x2 | 0x4 | RTA_IFP).to_ne_bytes());
+        message.extend([16, AF_INET, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend([20, AF_LINK, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend(mask);
+        message.resize(message.len().next_multiple_of(4), 0);
+        message.extend([20, AF_LINK, 4, 0, 6, 3, 0, 0, b'e', b'n', b'0']);
+        message.extend([0; 9]);
+        match read_reply(&message, SEQUENCE) {
+            Some(Reply::Found(found)) => found,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_default_route_without_a_router_makes_no_neighbours() {
+        let default = [0, 0, 0, 0];
+        let half = [5, 0, 0, 0, 0x80, 0, 0, 0];
+        let segment = [7, 0, 0, 0, 255, 255, 255, 0];
+        let host = || without_router(&default, RTF_HOST | RTF_WASCLONED);
+        let another = |index| {
+            let mut found = without_router(&default, 0);
+            found.route.index = index;
+            found
+        };
+        for (what, found, elsewhere, expected) in [
+            ("to the whole world", without_router(&default, 0), None, false),
+            ("to half of it", without_router(&half, 0), None, false),
+            ("to a segment", without_router(&segment, 0), None, true),
+            ("to a segment beside it", without_router(&segment, 0), Some(another(4)), true),
+            ("to a host, set by hand", without_router(&default, RTF_HOST), Some(another(4)), true),
+            ("to a host, made of it", host(), Some(another(4)), false),
+            ("to a host, made of another one", host(), Some(another(5)), true),
+            ("to a host, without a route elsewhere", host(), None, true),
+        ] {
+            assert_eq!(found.is_on_link(|| elsewhere), expected, "{what}");
         }
     }
 
