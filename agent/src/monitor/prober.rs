@@ -99,13 +99,25 @@ impl Prober {
         }
     }
 
+    /// Forgets the hardware addresses of the routers: the device may be elsewhere now.
+    pub(super) fn forget_macs(&mut self) {
+        for (_, link) in &mut self.links {
+            *link = link.as_ref().map(Link::without_mac);
+        }
+    }
+
     /// Asks the kernel how the anchors would be reached now, and returns what it says of every family that
     /// has any, whether or not it had a route before.
     pub(super) fn look_at_links(&mut self) -> Vec<Evidence> {
         let asked = self.clock.now();
         self.paths = self.targets.look();
         self.links = PerFamily::from_fn(|family| {
-            self.paths[family].as_ref().map(|paths| paths.link.clone())
+            let link = &self.paths[family].as_ref()?.link;
+            Some(
+                self.links[family]
+                    .as_ref()
+                    .map_or_else(|| link.clone(), |known| link.with_mac_of(known)),
+            )
         });
         let links = self.links.iter();
         links

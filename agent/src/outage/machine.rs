@@ -305,6 +305,8 @@ impl Machine {
             Evidence::Settle(SettleReason::Started | SettleReason::Resumed) => self.restart(now),
             Evidence::Link { family, link, asked } => {
                 self.families[*family].link_looked_at(link.clone(), *asked);
+                let network = self.families[*family].network();
+                self.learned.extend(network.and_then(|network| self.networks.identify(network)));
                 // Families that are looked at together belong together.
                 if self.families[family.other()].looked_at() == Some(*asked) {
                     let networks =
@@ -491,6 +493,7 @@ impl Machine {
         for (_, track) in &mut self.families {
             track.restart(now, self.settings.settle);
         }
+        self.networks.forget_ambiguous();
         self.names.restart(now, self.settings.settle);
         self.portal = None;
     }
@@ -499,6 +502,7 @@ impl Machine {
         for (_, track) in &mut self.families {
             track.link_up(now, self.settings.settle);
         }
+        self.networks.forget_ambiguous();
         self.names.link_up(now, self.settings.settle);
         self.portal = None;
     }

@@ -39,7 +39,7 @@ use std::{
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Anchor, Interface, Link, Route};
+use super::{Anchor, Interface, Link, MacAddress, Route};
 #[cfg(target_os = "linux")]
 use netlink as system;
 #[cfg(target_os = "macos")]
@@ -220,7 +220,7 @@ pub struct AnchorPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyPaths {
     /// The path that most of them take: the same interface and router, or the same obstacle. One that is
-    /// routed wins a tie.
+    /// routed wins a tie. It names the router's hardware address where that is known.
     pub link: Link,
     /// Each of them.
     pub anchors: Vec<AnchorPath>,
@@ -230,7 +230,11 @@ impl FamilyPaths {
     /// Looks at the anchors of one family; `None` when there are none.
     pub fn look(anchors: &[Anchor]) -> Option<Self> {
         let addresses: Vec<_> = anchors.iter().map(|anchor| anchor.address.ip()).collect();
-        Self::judge(anchors, paths_to(&addresses))
+        let mut family = Self::judge(anchors, paths_to(&addresses))?;
+        if let Link::Routed(route) = &mut family.link {
+            route.gateway_mac = gateway_mac(route);
+        }
+        Some(family)
     }
 
     fn judge(anchors: &[Anchor], paths: Vec<Path>) -> Option<Self> {
@@ -270,6 +274,15 @@ fn way(link: &Link) -> (&str, Option<(u32, Option<IpAddr>)>) {
 /// What is known of the neighbour `gateway` on the interface with number `index`.
 pub fn neighbour(gateway: IpAddr, index: u32) -> Neighbour {
     system::neighbour(gateway, index).unwrap_or(Neighbour::Unknown)
+}
+
+/// The hardware address of the router of `route`, as far as the kernel knows it: not on a line without one,
+/// and not before something was sent to it.
+pub fn gateway_mac(route: &Route) -> Option<MacAddress> {
+    let gateway = route.gateway?;
+    system::mac_of(gateway, route.index).unwrap_or_else(|error| {
+        is_refused(&error).then(|| fallback::mac_of(gateway, &route.interface)).flatten()
+    })
 }
 
 /// Whether `address` is another address of one of these routers: the kernel knows both by the same

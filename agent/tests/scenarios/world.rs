@@ -3,7 +3,7 @@
 use ispmon_agent::{
     heartbeat::FailureKind,
     outage::{BeatOutcome, Party},
-    probe::{Family, Link, LocalFailure, PerFamily, Route},
+    probe::{Family, Link, LocalFailure, MacAddress, PerFamily, Route},
 };
 use serde::Deserialize;
 
@@ -97,6 +97,17 @@ pub(crate) enum PortalState {
     NoAnswer,
 }
 
+/// When the kernel knows the hardware address of the router.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MacState {
+    AtOnce,
+    /// Once something was sent to it.
+    #[default]
+    Later,
+    Never,
+}
+
 /// How heartbeats end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heartbeat {
@@ -152,6 +163,8 @@ pub(crate) struct World {
     pub(crate) families: PerFamily<FamilyWorld>,
     /// Which network the device is in; another one has another router.
     pub(crate) network: u8,
+    /// The network whose router has the same IP address.
+    pub(crate) router: u8,
     /// Whether an anchor is alive beneath the tunnel.
     pub(crate) underlay: bool,
     pub(crate) gateway: GatewayState,
@@ -187,6 +200,7 @@ impl World {
         Self {
             families: PerFamily::from_fn(family),
             network: 0,
+            router: 0,
             underlay: false,
             gateway: GatewayState::Alive,
             servers: vec![DnsState::Answered],
@@ -214,12 +228,21 @@ impl World {
                 index: 2,
                 source: None,
                 gateway: (!tunnel).then(|| match family {
-                    Family::Ipv4 => [192, 168, self.network, 1].into(),
-                    Family::Ipv6 => [0xfe80, 0, 0, 0, 0, 0, u16::from(self.network), 1].into(),
+                    Family::Ipv4 => [192, 168, self.router, 1].into(),
+                    Family::Ipv6 => [0xfe80, 0, 0, 0, 0, 0, u16::from(self.router), 1].into(),
                 }),
+                gateway_mac: MacAddress::new(&[0x52, 0x54, 0, 0, 0, self.network])
+                    .filter(|_| !tunnel),
                 tunnel,
             }),
         }
+    }
+
+    /// Whether the kernel says when this becomes the world `after`: not of another router that has the same
+    /// IP address.
+    pub(crate) fn is_change_told(&self, after: &Self) -> bool {
+        let way = |world: &Self, family| world.link(family).without_mac();
+        Family::BOTH.into_iter().any(|family| way(self, family) != way(after, family))
     }
 
     /// Whether the internet is reached by this family.

@@ -35,7 +35,7 @@ use super::{
     Neighbour, Path, SOMEWHERE,
     judge::{self, Kind, State},
 };
-use crate::probe::{Family, Interface, Link, Route};
+use crate::probe::{Family, Interface, Link, MacAddress, Route};
 
 /// The kernel splits long answers into pieces of at most this size (`NLMSG_GOODSIZE` and what
 /// libnetlink reads with).
@@ -112,6 +112,7 @@ fn path_to(anchor: IpAddr, states: &[State]) -> io::Result<Path> {
         index: found.index,
         source: found.source,
         gateway: found.gateway,
+        gateway_mac: None,
         tunnel,
     });
     Ok(Path { link, on_link })
@@ -143,24 +144,30 @@ pub(super) fn neighbour(gateway: IpAddr, index: u32) -> io::Result<Neighbour> {
 }
 
 pub(super) fn same_neighbour(one: IpAddr, other: IpAddr, index: u32) -> io::Result<bool> {
-    let hardware = |wanted: IpAddr| -> io::Result<Option<Vec<u8>>> {
-        let mut found = None;
-        neighbours(wanted, index, |address, entry| {
-            if address == wanted.to_canonical() {
-                found = entry.attributes.iter().find_map(|attribute| match attribute {
-                    NeighbourAttribute::LinkLayerAddress(bytes) if !bytes.is_empty() => {
-                        Some(bytes.clone())
-                    }
-                    _ => None,
-                });
-            }
-        })?;
-        Ok(found)
-    };
-    Ok(match (hardware(one)?, hardware(other)?) {
+    Ok(match (hardware(one, index)?, hardware(other, index)?) {
         (Some(one), Some(other)) => one == other,
         _ => false,
     })
+}
+
+pub(super) fn mac_of(gateway: IpAddr, index: u32) -> io::Result<Option<MacAddress>> {
+    Ok(hardware(gateway, index)?.and_then(|bytes| MacAddress::new(&bytes)))
+}
+
+/// The hardware address of a neighbour, of whichever length; an entry that is not resolved has none.
+fn hardware(wanted: IpAddr, index: u32) -> io::Result<Option<Vec<u8>>> {
+    let mut found = None;
+    neighbours(wanted, index, |address, entry| {
+        if address == wanted.to_canonical() {
+            found = entry.attributes.iter().find_map(|attribute| match attribute {
+                NeighbourAttribute::LinkLayerAddress(bytes) if !bytes.is_empty() => {
+                    Some(bytes.clone())
+                }
+                _ => None,
+            });
+        }
+    })?;
+    Ok(found)
 }
 
 /// Hands over the neighbours on one interface, of the family of `like`.

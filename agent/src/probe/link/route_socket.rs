@@ -7,9 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[cfg(target_os = "macos")]
-pub(super) use socket::{Events, neighbour, paths_to, same_neighbour, underlay};
+pub(super) use socket::{Events, mac_of, neighbour, paths_to, same_neighbour, underlay};
 
-use crate::probe::Route;
+use crate::probe::{MacAddress, Route};
 
 /// `struct rt_msghdr`: its size and the places of its fields.
 const HEADER_BYTES: usize = 92;
@@ -75,8 +75,15 @@ fn question(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
             message.extend([0; 8]);
         }
         IpAddr::V6(v6) => {
+            let mut octets = v6.octets();
+            if v6.is_unicast_link_local()
+                && let Some(index) = scope.and_then(|index| u16::try_from(index).ok())
+            {
+                // The kernel keeps the interface's number in the middle of a link-local address.
+                octets[2..4].copy_from_slice(&index.to_be_bytes());
+            }
             message.extend([28, AF_INET6, 0, 0, 0, 0, 0, 0]);
-            message.extend(v6.octets());
+            message.extend(octets);
             message.extend([0; 4]);
         }
     }
@@ -109,13 +116,15 @@ struct Found {
     /// How many bits of the address its entry fits. Unknown of one that the kernel has made for this address
     /// alone, out of another one that the reply does not name.
     bits: Option<u32>,
+    /// The hardware address of a neighbour, which stands where else the router is.
+    mac: Option<MacAddress>,
 }
 
 impl Found {
     /// Whether the address is a neighbour. `elsewhere` is the route to an address that nobody has: what leads
     /// there the same way is a route to the whole world.
     fn is_on_link(&self, elsewhere: impl FnOnce() -> Option<Self>) -> bool {
-        let Self { route, bits } = self;
+        let Self { route, bits, .. } = self;
         if route.gateway.is_some() || route.tunnel {
             return false;
         }
@@ -145,9 +154,10 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         index: u32::from(u16::from_ne_bytes([message[INDEX_AT], message[INDEX_AT + 1]])),
         source: None,
         gateway: None,
+        gateway_mac: None,
         tunnel: false,
     };
-    let mut bits = None;
+    let (mut bits, mut mac) = (None, None);
     let present = number(message, ADDRESSES_AT)?;
     let mut rest = &message[HEADER_BYTES..];
     for bit in 0..8 {
@@ -159,6 +169,7 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         match bit {
             NETMASK_BIT => bits = Some(prefix_length(address)),
             GATEWAY_BIT if flags & RTF_GATEWAY != 0 => route.gateway = internet(address),
+            GATEWAY_BIT if flags & RTF_LLINFO != 0 => mac = hardware(address),
             INTERFACE_BIT => route.interface = interface_name(address)?,
             SOURCE_BIT => route.source = internet(address),
             _ => {}
@@ -170,7 +181,7 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
     if flags & RTF_HOST != 0 {
         bits = (flags & RTF_WASCLONED == 0).then_some(128);
     }
-    Some(Reply::Found(Found { route, bits }))
+    Some(Reply::Found(Found { route, bits, mac }))
 }
 
 /// How many bits a netmask has: a socket address whose trailing zeros are cut off, up to all of it.
@@ -209,6 +220,18 @@ fn interface_name(address: &[u8]) -> Option<String> {
     }
     let length = usize::from(*address.get(5)?);
     Some(String::from_utf8_lossy(address.get(8..8 + length)?).into_owned())
+}
+
+/// The hardware address in a `sockaddr_dl`, behind the name: its length is at 6. To a program that may not see
+/// it, the kernel shows another one, which is everybody's.
+fn hardware(address: &[u8]) -> Option<MacAddress> {
+    const HIDDEN: [u8; 6] = [2, 0, 0, 0, 0, 0];
+    if *address.get(1)? != AF_LINK {
+        return None;
+    }
+    let from = 8 + usize::from(*address.get(5)?);
+    let bytes = address.get(from..from + usize::from(*address.get(6)?))?;
+    MacAddress::new(bytes).filter(|_| bytes != HIDDEN)
 }
 
 /// macOS names what made an interface; see the parent module for why `ppp` is not among them.
@@ -259,7 +282,7 @@ mod socket {
         super::{Neighbour, Path, SOMEWHERE},
         Found, Reply, is_line, question, read_reply, tells_of_change,
     };
-    use crate::probe::{Interface, Link};
+    use crate::probe::{Interface, Link, MacAddress};
 
     /// `PF_ROUTE` of `<sys/socket.h>`.
     const PF_ROUTE: i32 = 17;
@@ -326,6 +349,13 @@ mod socket {
     #[allow(clippy::unnecessary_wraps, reason = "the return type is that of the other systems")]
     pub(in super::super) fn same_neighbour(_: IpAddr, _: IpAddr, _: u32) -> io::Result<bool> {
         Ok(false)
+    }
+
+    pub(in super::super) fn mac_of(gateway: IpAddr, index: u32) -> io::Result<Option<MacAddress>> {
+        Ok(match ask(gateway, Some(index))? {
+            Reply::Found(found) => found.mac,
+            Reply::Nowhere => None,
+        })
     }
 
     // The return type is that of the other systems, which can fail.
@@ -407,9 +437,10 @@ mod tests {
             index: 4,
             source: Some("192.168.1.20".parse().expect("an address")),
             gateway: Some("192.168.1.1".parse().expect("an address")),
+            gateway_mac: None,
             tunnel: false,
         };
-        let expected = Found { route: expected, bits: Some(0) };
+        let expected = Found { route: expected, bits: Some(0), mac: None };
         assert_eq!(read_reply(&reply(), SEQUENCE), Some(Reply::Found(expected)));
         assert_eq!(read_reply(&reply(), SEQUENCE + 1), None, "somebody else's");
         let mut nowhere = reply();
@@ -462,6 +493,28 @@ mod tests {
             ("to a host, without a route elsewhere", host(), None, true),
         ] {
             assert_eq!(found.is_on_link(|| elsewhere), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_neighbour_has_a_hardware_address_once_it_is_known() {
+        let link = |name: &str, bytes: &[u8]| {
+            let lengths = [name.len(), bytes.len()].map(|length| length.try_into().expect("short"));
+            let mut address = vec![0, AF_LINK, 4, 0, 6, lengths[0], lengths[1], 0];
+            address.extend(name.bytes());
+            address.extend(bytes);
+            address
+        };
+        let known = [0x52, 0x54, 0, 0, 0, 1];
+        for (what, address, expected) in [
+            ("known", link("", &known), MacAddress::new(&known)),
+            ("behind a name", link("en0", &known), MacAddress::new(&known)),
+            ("not resolved yet", link("en0", &[]), None),
+            ("hidden", link("", &[2, 0, 0, 0, 0, 0]), None),
+            ("cut off", link("en0", &known)[..12].to_vec(), None),
+            ("a router", vec![16, AF_INET, 0, 0, 192, 168, 1, 1], None),
+        ] {
+            assert_eq!(hardware(&address), expected, "{what}");
         }
     }
 

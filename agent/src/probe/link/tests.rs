@@ -6,6 +6,7 @@ fn routed(index: u32, gateway: &str) -> Link {
         index,
         source: None,
         gateway: gateway.parse().ok(),
+        gateway_mac: None,
         tunnel: false,
     })
 }
