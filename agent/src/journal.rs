@@ -54,6 +54,7 @@
 //! | `incident_changed` | `incident` as it is now, without `evidence` |
 //! | `incident_closed` | `incident`, whole |
 //! | `gap` | `gap`: `id` (UUID), `cause` (`suspended`, `paused`, `stopped`, `crashed`, `power_lost`, `blind`), `started` and `ended` (stamps), `uncertain_s` (integer, absent for 0), `reason` (a word; of `blind` alone) |
+//! | `network` | `network`: `family` (`ipv4`, `ipv6`), `interface` (text), `router` (IP address), `router_mac` (hardware address, as `52:54:00:12:34:56`; either may be absent), `family_proved`, `anchor_proved`, `router_answered` (booleans) |
 //! | `clock_stepped` | `by_ms` (integer), `source` (`system`, `heartbeat`) |
 //! | `hour` | `summary`: `from`, `to` (stamps), `observed_ms`, `rounds`, `rounds_failed`, `probes`, `lost`, `beats`, `beats_failed`, `blips` (integers), `rtt_ms` (`p50`, `p95`, `max`; absent when none was answered) |
 //! | `records_dropped` | `count` (integer), `since` (stamp): so many records were lost before this one |

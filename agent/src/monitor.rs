@@ -33,7 +33,7 @@ use crate::{
         BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine,
         MachineSettings, SettleReason, Transition, Wanted,
     },
-    probe::{Family, Link, link::Links},
+    probe::{Family, Link, PerFamily, link::Links},
 };
 pub use histogram::Histogram;
 pub use message::{Message, Parts, SharedTally, Watched};
@@ -293,6 +293,7 @@ impl Monitor {
     /// Nothing that was known still holds; it begins with a round.
     fn settle(&mut self, reason: SettleReason, now: Stamp) {
         self.learn(&Evidence::Settle(reason), now);
+        self.prober.forget_macs();
         self.look_at_links(now);
         self.forget_what_is_not_asked(now);
         self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
@@ -306,18 +307,14 @@ impl Monitor {
         let evidence = self.prober.look_at_links();
         let after = self.prober.links();
         let returned = |family| {
-            let network =
-                |link: &Link| link.route().map(|route| (route.index, route.gateway, route.source));
-            let (Some(before), Some(after)) = (&before[family], &after[family]) else {
-                return false;
-            };
-            // A look that failed is no other network.
-            *before != Link::Unknown
-                && network(after).is_some()
-                && network(after) != network(before)
+            let (before, after) = (before[family].as_ref(), after[family].as_ref());
+            before.zip(after).is_some_and(|(before, after)| after.has_come_up_since(before))
         };
         let has_returned = Family::BOTH.into_iter().any(returned);
-        let has_changed = *after != before;
+        let way = |links: &PerFamily<Option<Link>>| {
+            PerFamily::from_fn(|family| links[family].as_ref().map(Link::without_mac))
+        };
+        let has_changed = has_returned || way(after) != way(&before);
         if has_returned {
             self.learn(&Evidence::Settle(SettleReason::LinkUp), now);
         }

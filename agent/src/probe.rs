@@ -18,6 +18,7 @@ mod family;
 pub mod gateway;
 mod interface;
 pub mod link;
+mod mac_address;
 mod observation;
 pub mod portal;
 pub mod proof;
@@ -33,6 +34,7 @@ pub use answer::{
 pub use dns::ServerAnswer;
 pub use family::{Family, PerFamily};
 pub use interface::Interface;
+pub use mac_address::{MacAddress, MacAddressError};
 pub use observation::{Observation, ProbeKind};
 pub use portal::PortalAnswer;
 pub use proof::Prover;

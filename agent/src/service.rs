@@ -254,7 +254,7 @@ impl Service {
             running.logging.set_level(new.log.level);
             Event::Reloaded.emit();
             advise(&warnings);
-            if new.state_dir != settings.state_dir {
+            if !running.uses_state_dir(new.state_dir.as_deref()) {
                 Event::Advice { advice: &"The new `state_dir` is used from the next start on." }
                     .emit();
             }

@@ -311,7 +311,14 @@ mod tests {
     fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> Link {
         let gateway = gateway.map(|gateway| gateway.parse().expect("an address"));
         let interface = interface.to_owned();
-        Link::Routed(Route { interface, index: 2, source: None, gateway, tunnel })
+        Link::Routed(Route {
+            interface,
+            index: 2,
+            source: None,
+            gateway,
+            gateway_mac: None,
+            tunnel,
+        })
     }
 
     #[test]

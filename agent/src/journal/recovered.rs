@@ -215,7 +215,7 @@ impl History {
                 self.interrupted = self.records;
             }
             Entry::Network { network } => {
-                self.networks.retain(|known| known.network != network.network);
+                self.networks.retain(|known| !network.supersede(known));
                 self.networks.push_back(network);
                 if self.networks.len() > MOST_NETWORKS {
                     self.networks.pop_front();

@@ -99,13 +99,25 @@ impl Prober {
         }
     }
 
+    /// Forgets the hardware addresses of the routers: the device may be elsewhere now.
+    pub(super) fn forget_macs(&mut self) {
+        for (_, link) in &mut self.links {
+            *link = link.as_ref().map(Link::without_mac);
+        }
+    }
+
     /// Asks the kernel how the anchors would be reached now, and returns what it says of every family that
     /// has any, whether or not it had a route before.
     pub(super) fn look_at_links(&mut self) -> Evidence {
         let asked = self.clock.now();
         self.paths = self.targets.look();
         self.links = PerFamily::from_fn(|family| {
-            self.paths[family].as_ref().map(|paths| paths.link.clone())
+            let link = &self.paths[family].as_ref()?.link;
+            Some(
+                self.links[family]
+                    .as_ref()
+                    .map_or_else(|| link.clone(), |known| link.with_mac_of(known)),
+            )
         });
         Evidence::Links { links: self.links.clone(), asked }
     }
@@ -254,6 +266,7 @@ impl Prober {
             family: Family::of(*address),
             interface: interface.name.clone(),
             router: Some(*address),
+            router_mac: None,
         });
         tokio::spawn(async move {
             let (answer, observation) = Targets::ask_router(router, family, clock).await;

@@ -28,6 +28,7 @@ use crate::clock::Stamp;
 
 /// What families and names say together.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Condition {
     /// Everything that is judged works.
     Works,

@@ -311,7 +311,11 @@ impl FamilyTrack {
     /// Whether it has lost its way to send on a network that it was on. `other` is the network that
     /// the other family is on now, which tells whether the device has moved.
     pub(super) fn has_lost_its_route(&self, other: Option<&Network>) -> bool {
-        self.is_cut() && self.network.is_some() && self.companion.as_ref() == other
+        let is_same = match (&self.companion, other) {
+            (Some(before), Some(now)) => before.may_be(now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        self.is_cut() && self.network.is_some() && is_same
     }
 
     /// Whether heartbeats pass where no anchor ever answers.
@@ -523,7 +527,7 @@ impl FamilyTrack {
         let known = Network::of(self.family, &link);
         let is_nameless = link == Link::Unknown && self.network.is_none();
         if let Some(network) = known.or(is_nameless.then(|| Network::nameless(self.family))) {
-            if self.network.as_ref() != Some(&network) {
+            if !self.network.as_ref().is_some_and(|known| known.may_be(&network)) {
                 self.gateway = None;
                 self.gone = None;
             }

@@ -387,6 +387,8 @@ impl Machine {
         for (family, link) in links {
             if let Some(link) = link {
                 self.families[family].link_looked_at(link.clone(), asked);
+                let network = self.families[family].network();
+                self.learned.extend(network.and_then(|network| self.networks.identify(network)));
             }
         }
         if links.iter().all(|(_, link)| link.is_some()) {
@@ -520,6 +522,7 @@ impl Machine {
         for (_, track) in &mut self.families {
             track.restart(now, self.settings.settle);
         }
+        self.networks.forget_ambiguous();
         self.names.restart(now, self.settings.settle);
         self.portal = None;
     }
@@ -528,6 +531,7 @@ impl Machine {
         for (_, track) in &mut self.families {
             track.link_up(now, self.settings.settle);
         }
+        self.networks.forget_ambiguous();
         self.names.link_up(now, self.settings.settle);
         self.portal = None;
     }

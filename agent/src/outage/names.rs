@@ -10,7 +10,7 @@
 //! system has succeeded since, and
 //!
 //! - that every configured server failed three times in a row over at least six seconds, when asked
-//!   directly; or
+//!   directly (six times on a line that has just lost probes); or
 //! - where a server does answer: that three look-ups of the system in a row have *ended* in failure
 //!   (glibc needs five seconds for each server and attempt), while no probe was lost. Then the stub
 //!   between is broken, which is the user's. A line that loses packets is no failure of name servers.
@@ -25,6 +25,9 @@ use crate::{
 
 /// How many times in a row servers or look-ups must have failed.
 const FAILURES_TO_AGREE: u32 = 3;
+/// The same on a line that has just lost probes: at 70 % of loss a query that is sent four times is lost
+/// each fourth time.
+const FAILURES_ON_LOSS: u32 = 6;
 /// Over which time the servers must have failed, from the first question to the last answer.
 const FAILURES_OVER: Duration = Duration::from_secs(6);
 /// How many answers in a row show that names can be looked up again.
@@ -229,6 +232,8 @@ impl Names {
     /// The internet was down, and works again since `at`: what was asked before says nothing.
     pub(super) fn connectivity_returned(&mut self, at: Stamp) {
         self.epoch = self.epoch.latest(at);
+        // What was lost meanwhile was lost for that.
+        self.lost = self.lost.filter(|lost| lost.is_at_or_after(at));
         match &mut self.state {
             State::Fine => {}
             State::Doubt { since, servers, lookups, .. } => {
@@ -453,9 +458,10 @@ impl Names {
         let State::Doubt { since, servers, lookups, has_server_answered, .. } = self.state else {
             return false;
         };
-        let servers_fail = servers.count >= FAILURES_TO_AGREE && servers.lasted() >= FAILURES_OVER;
         let is_lossy =
             self.lost.is_some_and(|lost| now.since(&lost).is_none_or(|age| age <= LOSSY_FOR));
+        let enough = if is_lossy { FAILURES_ON_LOSS } else { FAILURES_TO_AGREE };
+        let servers_fail = servers.count >= enough && servers.lasted() >= FAILURES_OVER;
         let stub_fails = lookups.count >= FAILURES_TO_AGREE
             && !is_lossy
             && (has_server_answered || self.servers.is_empty());
@@ -609,6 +615,19 @@ mod tests {
         }
         assert_eq!(names.failing_since(), None);
         assert!(names.is_doubted());
+    }
+
+    #[test]
+    fn on_a_lossy_line_servers_must_fail_twice_as_often() {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000, 6_000, 8_000] {
+            names.lost_probe(at(asked));
+            servers(&mut names, &[Dns::Silent], asked, 2_000);
+            assert_eq!(names.failing_since(), None);
+        }
+        servers(&mut names, &[Dns::Silent], 10_000, 2_000);
+        assert_eq!(names.failing_since(), Some(at(0)));
     }
 
     #[test]

@@ -114,6 +114,7 @@ mod tests {
             index: 2,
             source: None,
             gateway: None,
+            gateway_mac: None,
             tunnel,
         })
     }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use super::MacAddress;
 use crate::clock::Stamp;
 pub use anchor::{AnchorAnswer, AnchorEnd};
 pub use local::LocalFailure;
@@ -76,9 +77,20 @@ pub struct Route {
     pub source: Option<IpAddr>,
     /// The router that it would be handed to; `None` on a line without one (a tunnel, a modem).
     pub gateway: Option<IpAddr>,
+    /// The hardware address of that router, as far as the kernel knows it. It is looked up for the path
+    /// of a family alone ([`FamilyPaths`](super::link::FamilyPaths)).
+    pub gateway_mac: Option<MacAddress>,
     /// Whether the interface is a tunnel (WireGuard, TUN, IP in IP, utun …; not PPP), which says
     /// nothing about the line beneath it.
     pub tunnel: bool,
+}
+
+impl Route {
+    /// Whether both lead from the same address to the same router, as far as is known.
+    fn is_same(&self, other: &Self) -> bool {
+        let way = |route: &Self| (route.index, route.gateway, route.source);
+        way(self) == way(other) && MacAddress::may_be(self.gateway_mac, other.gateway_mac)
+    }
 }
 
 /// Whether, and how, the device could send to the anchors of one address family.
@@ -108,6 +120,41 @@ impl Link {
             Self::NoCarrier => "no_carrier",
             Self::Prohibited => "prohibited",
             Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a link has come up since it was like `before`, or leads to another network: by another
+    /// interface, through another router, or from another address. Two routers with one IP address are told
+    /// apart by their hardware addresses, when both are known.
+    ///
+    /// A look that failed is no other network.
+    pub fn has_come_up_since(&self, before: &Self) -> bool {
+        let Some(route) = self.route().filter(|_| *before != Self::Unknown) else { return false };
+        !before.route().is_some_and(|before| route.is_same(before))
+    }
+
+    /// The same without the router's hardware address, which becomes known without any change of the way.
+    #[must_use]
+    pub fn without_mac(&self) -> Self {
+        self.with_mac(None)
+    }
+
+    /// The same, and where the way is that of `before`, with the hardware address that its router had
+    /// then, unless a newer one is known: the kernel forgets that of a router that does not answer.
+    #[must_use]
+    pub fn with_mac_of(&self, before: &Self) -> Self {
+        match (self, before) {
+            (Self::Routed(route), Self::Routed(before)) if route.is_same(before) => {
+                self.with_mac(route.gateway_mac.or(before.gateway_mac))
+            }
+            _ => self.clone(),
+        }
+    }
+
+    fn with_mac(&self, gateway_mac: Option<MacAddress>) -> Self {
+        match self {
+            Self::Routed(route) => Self::Routed(Route { gateway_mac, ..route.clone() }),
+            other => other.clone(),
         }
     }
 
@@ -192,6 +239,58 @@ impl Portal {
             Self::Genuine => "genuine",
             Self::Intercepted => "intercepted",
             Self::NoAnswer => "no_answer",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routed(router: u8, source: u8, mac: Option<u8>) -> Link {
+        Link::Routed(Route {
+            interface: "wlan0".to_owned(),
+            index: 3,
+            source: Some([192, 168, 1, source].into()),
+            gateway: Some([192, 168, 1, router].into()),
+            gateway_mac: mac.and_then(|last| MacAddress::new(&[2, 0, 0, 0, 0, last])),
+            tunnel: false,
+        })
+    }
+
+    #[test]
+    fn a_link_comes_up_when_it_leads_elsewhere() {
+        let home = routed(1, 20, Some(7));
+        for (what, before, after, expected) in [
+            ("nothing has changed", &home, &home, false),
+            ("the carrier is back", &Link::NoCarrier, &home, true),
+            ("a look failed before", &Link::Unknown, &home, false),
+            ("a look fails", &home, &Link::Unknown, false),
+            ("the route is gone", &home, &Link::NoRoute, false),
+            ("another router", &home, &routed(2, 20, None), true),
+            ("another address", &home, &routed(1, 21, Some(7)), true),
+            ("the hardware address becomes known", &routed(1, 20, None), &home, false),
+            ("the hardware address is forgotten", &home, &routed(1, 20, None), false),
+            ("another hardware address", &home, &routed(1, 20, Some(8)), true),
+        ] {
+            assert_eq!(after.has_come_up_since(before), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_hardware_address_of_a_router_that_falls_silent_is_kept() {
+        let home = routed(1, 20, Some(7));
+        let forgotten = routed(1, 20, None);
+        assert_eq!(forgotten.with_mac_of(&home), home);
+        assert_eq!(forgotten.without_mac(), home.without_mac());
+        for (what, before, after) in [
+            ("another one is known", &home, &routed(1, 20, Some(8))),
+            ("another router", &home, &routed(2, 20, None)),
+            ("another address", &home, &routed(1, 21, None)),
+            ("the link was down", &Link::NoCarrier, &forgotten),
+            ("the link is down", &home, &Link::NoCarrier),
+        ] {
+            assert_eq!(after.with_mac_of(before), *after, "{what}");
         }
     }
 }

@@ -31,12 +31,15 @@ mod procfs;
 #[cfg(any(target_os = "macos", test))]
 mod route_socket;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Anchor, Interface, Link, Route};
+use super::{Anchor, Interface, Link, MacAddress, Route};
 #[cfg(target_os = "linux")]
 use netlink as system;
 #[cfg(target_os = "macos")]
@@ -141,6 +144,24 @@ impl From<Link> for Path {
     }
 }
 
+/// One address of each family that nobody has (RFC 5737, RFC 3849).
+const SOMEWHERE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+/// The longest prefix of a route to everywhere: a default route, or one half of it (OpenVPN).
+const WHOLE_WORLD: u32 = 1;
+
+/// Whether an address that is reached without a router and not through a tunnel is a neighbour, by the
+/// entry of the routing table that leads to it: how many bits of the address it fits, whether whom a packet is
+/// handed to is looked up on its interface (ARP, neighbour discovery), and whether the kernel made it for an
+/// address of this device.
+///
+/// A route to the whole world leads to no neighbours, whoever answers for them.
+fn is_near(bits: u32, resolves: bool, is_kernels: bool) -> bool {
+    is_kernels || resolves && bits > WHOLE_WORLD
+}
+
 /// How a packet to `address` would leave this device now.
 pub fn link_to(address: IpAddr) -> Link {
     path_to(address).link
@@ -199,7 +220,7 @@ pub struct AnchorPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyPaths {
     /// The path that most of them take: the same interface and router, or the same obstacle. One that is
-    /// routed wins a tie.
+    /// routed wins a tie. It names the router's hardware address where that is known.
     pub link: Link,
     /// Each of them.
     pub anchors: Vec<AnchorPath>,
@@ -209,7 +230,11 @@ impl FamilyPaths {
     /// Looks at the anchors of one family; `None` when there are none.
     pub fn look(anchors: &[Anchor]) -> Option<Self> {
         let addresses: Vec<_> = anchors.iter().map(|anchor| anchor.address.ip()).collect();
-        Self::judge(anchors, paths_to(&addresses))
+        let mut family = Self::judge(anchors, paths_to(&addresses))?;
+        if let Link::Routed(route) = &mut family.link {
+            route.gateway_mac = gateway_mac(route);
+        }
+        Some(family)
     }
 
     fn judge(anchors: &[Anchor], paths: Vec<Path>) -> Option<Self> {
@@ -249,6 +274,15 @@ fn way(link: &Link) -> (&str, Option<(u32, Option<IpAddr>)>) {
 /// What is known of the neighbour `gateway` on the interface with number `index`.
 pub fn neighbour(gateway: IpAddr, index: u32) -> Neighbour {
     system::neighbour(gateway, index).unwrap_or(Neighbour::Unknown)
+}
+
+/// The hardware address of the router of `route`, as far as the kernel knows it: not on a line without one,
+/// and not before something was sent to it.
+pub fn gateway_mac(route: &Route) -> Option<MacAddress> {
+    let gateway = route.gateway?;
+    system::mac_of(gateway, route.index).unwrap_or_else(|error| {
+        is_refused(&error).then(|| fallback::mac_of(gateway, &route.interface)).flatten()
+    })
 }
 
 /// Whether `address` is another address of one of these routers: the kernel knows both by the same

@@ -115,9 +115,17 @@ pub(super) struct Running {
     /// Told by the monitor when the line has returned.
     pub(super) returned: Arc<Notify>,
     pub(super) beats: Beats,
+    state_dir: StateDir,
     journal: Journal,
     tally: SharedTally,
     clients: watch::Sender<Option<Arc<HeartbeatClient>>>,
+}
+
+/// The folder of the record, which stays the same until the agent ends.
+struct StateDir {
+    folder: PathBuf,
+    /// What the setting `state_dir` was at the start.
+    setting: Option<PathBuf>,
 }
 
 /// The control socket, when there is one.
@@ -155,6 +163,7 @@ impl Running {
             monitor: messages.clone(),
         });
         let publisher = publisher(&status_dir);
+        let in_use = StateDir { folder: state_dir.clone(), setting: settings.state_dir.clone() };
         // Before the status says that an agent runs: whoever reads that may pause it at once.
         let control = Control::open(&status_dir).await;
         let parts = monitor::Parts {
@@ -182,6 +191,7 @@ impl Running {
             sleep: Watcher::start(),
             returned,
             beats: Beats { messages, delivered },
+            state_dir: in_use,
             journal,
             tally,
             clients,
@@ -195,6 +205,12 @@ impl Running {
             journal: journal.state().head.clone(),
             link: tally.take_link_quality(),
         })
+    }
+
+    /// Whether the setting `state_dir` means the folder in use.
+    pub(super) fn uses_state_dir(&self, setting: Option<&Path>) -> bool {
+        let StateDir { folder, setting: at_start } = &self.state_dir;
+        setting == at_start.as_deref() || setting == Some(folder)
     }
 
     /// Tells the outbox which client is in use.

@@ -1,4 +1,8 @@
-use std::{net::IpAddr, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, TcpStream},
+    time::Duration,
+};
 
 use ispmon_agent::probe::{
     Anchor, Link, Route,
@@ -60,6 +64,7 @@ fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
         index: by_default.index,
         source: Some(address("192.168.7.2")),
         gateway: Some(address("192.168.7.1")),
+        gateway_mac: None,
         tunnel: false,
     };
     assert_eq!(by_default, expected);
@@ -70,6 +75,38 @@ fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
     assert_eq!(route(&network.device, "192.168.7.9").gateway, None);
     network.device.ip("route add 203.0.113.1 via 192.168.7.77").expect("ip");
     assert_eq!(route(&network.device, ANCHORS[0]).gateway, Some(address("192.168.7.77")));
+}
+
+/// The hardware address of the router that most anchors are reached by.
+fn mac(device: &Host, anchor: &str) -> Option<String> {
+    let anchors = [anchor.parse().expect("an anchor")];
+    let paths = device.enter(|| FamilyPaths::look(&anchors)).expect("there is an anchor");
+    let route = paths.link.route().unwrap_or_else(|| panic!("a route to {anchor}: {paths:?}"));
+    route.gateway_mac.map(|mac| mac.to_string())
+}
+
+#[test]
+fn the_hardware_address_of_a_router_is_known_once_something_was_sent_to_it() {
+    let Some(network) = Network::build() else { return };
+    let (device, router) = (&network.device, &network.router);
+    router.ip("link set lan address 52:54:00:00:00:01").expect("ip");
+    // The kernels have met when the network was built.
+    device.ip("neigh flush dev eth0").expect("ip");
+    for anchor in ["203.0.113.1:9", "[fd00:113::1]:9"] {
+        assert_eq!(mac(device, anchor), None, "{anchor}");
+        let refused = device.enter(|| TcpStream::connect(anchor)).map_err(|error| error.kind());
+        assert!(matches!(refused, Err(ErrorKind::ConnectionRefused)), "{anchor}: {refused:?}");
+        assert_eq!(mac(device, anchor).as_deref(), Some("52:54:00:00:00:01"), "{anchor}");
+    }
+    let replace = |gateway: &str, how: &str| {
+        device.ip(&format!("neigh replace {gateway} dev eth0 {how}")).expect("ip");
+    };
+    for (gateway, anchor) in [("192.168.7.1", "203.0.113.1:9"), ("fe80::1", "[fd00:113::1]:9")] {
+        replace(gateway, "lladdr 52:54:00:00:00:02 nud stale");
+        assert_eq!(mac(device, anchor).as_deref(), Some("52:54:00:00:00:02"), "{anchor}");
+        replace(gateway, "nud failed");
+        assert_eq!(mac(device, anchor), None, "{anchor}: it does not answer any more");
+    }
 }
 
 #[test]

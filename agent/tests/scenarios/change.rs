@@ -31,6 +31,8 @@ pub(crate) struct Change {
     pub(crate) loss_percent: Option<u8>,
     /// The name of the network; another one means another router.
     pub(crate) network: Option<String>,
+    /// The network whose router has the same IP address as that of `network`.
+    pub(crate) router_of: Option<String>,
     pub(crate) gateway: Option<GatewayState>,
     pub(crate) dns: Option<DnsState>,
     pub(crate) name_servers: Option<Vec<DnsState>>,
@@ -118,13 +120,19 @@ impl Change {
                 self.apply_to_family(state);
             }
         }
-        if let Some(network) = &self.network {
+        let mut number = |network: &String| {
             let known = networks.iter().position(|known| known == network);
             let number = known.unwrap_or_else(|| {
                 networks.push(network.clone());
                 networks.len() - 1
             });
-            world.network = u8::try_from(number).map_err(|_| "too many networks")?;
+            u8::try_from(number).map_err(|_| "too many networks")
+        };
+        if let Some(network) = &self.network {
+            world.network = number(network)?;
+            world.router = number(self.router_of.as_ref().unwrap_or(network))?;
+        } else if self.router_of.is_some() {
+            return Err("`router_of` needs a `network`".to_owned());
         }
         if let Some(dns) = self.dns {
             world.servers.fill(dns);

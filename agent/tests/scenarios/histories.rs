@@ -21,7 +21,7 @@ use crate::{
     invariants::Invariants,
     player::{self, Beats, Plot, anchor_of, observation},
     timeline::Timeline,
-    world::{Anchors, World},
+    world::{Anchors, MacState, World},
 };
 
 /// One thing that happens, some time after the one before.
@@ -63,6 +63,7 @@ fn link() -> impl Strategy<Value = Link> {
             index: 2,
             source: None,
             gateway: None,
+            gateway_mac: None,
             tunnel,
         })
     });
@@ -344,6 +345,7 @@ fn routed(tunnel: bool) -> Link {
         index: 2,
         source: None,
         gateway: None,
+        gateway_mac: None,
         tunnel,
     })
 }
@@ -484,6 +486,7 @@ fn plot(both: bool, changes: &[(u64, Anchors)], lasts_ms: u64, seed: u64) -> Plo
         beats: Beats::Random,
         interval_ms: 5_000,
         settings: MachineSettings::default(),
+        router_mac: MacState::Later,
         usual_ms: None,
         seed,
         checkpoints: Vec::new(),

@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     invariants::Invariants,
     timeline::Timeline,
-    world::{ANCHORS, World},
+    world::{ANCHORS, MacState, World},
 };
 
 /// A connect that is unanswered for so long raises doubt, and counts as lost.
@@ -46,6 +46,7 @@ pub(crate) struct Plot {
     pub(crate) beats: Beats,
     pub(crate) interval_ms: u64,
     pub(crate) settings: MachineSettings,
+    pub(crate) router_mac: MacState,
     pub(crate) usual_ms: Option<f64>,
     pub(crate) seed: u64,
     /// When to look at what the machine shows.
@@ -354,6 +355,8 @@ impl Player<'_> {
     /// Nothing that was known still holds; it begins with a round.
     fn settle(&mut self, reason: SettleReason) {
         self.learn(&Evidence::Settle(reason));
+        // As the prober does: the device may be elsewhere now.
+        self.links = self.links.clone().map(|link| link.as_ref().map(Link::without_mac));
         self.look_at_links();
         for family in Family::BOTH {
             if self.no_anchors[family] {
@@ -402,9 +405,13 @@ impl Player<'_> {
             self.learn(&Evidence::Tick);
         }
         let wanted = self.machine.plan();
-        let (questions, next) = self.schedule.due(wanted, self.boot_time());
-        if questions.iter().any(|asked| matches!(asked, Question::Probe(_) | Question::Round(_))) {
-            self.look_at_links();
+        let (mut questions, mut next) = self.schedule.due(wanted, self.boot_time());
+        let looks = |asked: &Question| matches!(asked, Question::Probe(_) | Question::Round(_));
+        if questions.iter().any(looks) && self.look_at_links() {
+            // As the monitor does it: what has changed may ask for more.
+            let (more, again) = self.schedule.due(self.machine.plan(), self.boot_time());
+            questions.extend(more);
+            next = again;
         }
         for question in questions {
             self.ask(question);
@@ -552,21 +559,35 @@ impl Player<'_> {
         let before = self.links.clone();
         self.note_look();
         for family in Family::BOTH {
-            let link = self.world().link(family);
+            let link = self.look_at_link(family);
             self.links[family] = (!self.no_anchors[family]).then_some(link);
         }
-        let network =
-            |link: &Link| link.route().map(|route| (route.index, route.gateway, route.source));
         let has_returned = before.iter().zip(self.links.iter()).any(|((_, before), (_, after))| {
             let (Some(before), Some(after)) = (before, after) else { return false };
-            network(after).is_some() && network(after) != network(before)
+            after.has_come_up_since(before)
         });
         if has_returned {
             self.learn(&Evidence::Settle(SettleReason::LinkUp));
         }
         let after = self.links.clone();
         self.learn(&Evidence::Links { links: after.clone(), asked });
-        after != before
+        let way = |link: Option<Link>| link.as_ref().map(Link::without_mac);
+        has_returned || after.map(way) != before.map(way)
+    }
+
+    /// What the kernel says of the way of a family, with what was known of its router before.
+    fn look_at_link(&self, family: Family) -> Link {
+        let (link, before) = (self.world().link(family), self.links[family].as_ref());
+        let is_new = before.is_none_or(|before| {
+            before.route().is_none() || link.without_mac().has_come_up_since(&before.without_mac())
+        });
+        let is_known = match self.plot.router_mac {
+            MacState::AtOnce => true,
+            MacState::Later => !is_new,
+            MacState::Never => false,
+        };
+        let link = if is_known { link } else { link.without_mac() };
+        before.map_or_else(|| link.clone(), |before| link.with_mac_of(before))
     }
 
     fn learn(&mut self, evidence: &Evidence) {

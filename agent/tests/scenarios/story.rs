@@ -13,7 +13,7 @@ use crate::{
     change::Change,
     player::{self, Beats, News, Outcome, Plot},
     timeline::Timeline,
-    world::{FamilyName, GatewayState, World},
+    world::{FamilyName, GatewayState, MacState, World},
 };
 
 /// An outage begins at most one probe interval before its first failed probe was sent.
@@ -45,6 +45,8 @@ struct Story {
     grace: Option<String>,
     /// The probe interval.
     interval: Option<String>,
+    #[serde(default)]
+    router_mac: MacState,
     /// The median round-trip time of the last two days, in milliseconds.
     usual_ms: Option<f64>,
     #[serde(default)]
@@ -138,6 +140,7 @@ fn plot(story: &Story) -> Result<Plot, String> {
             settle: Duration::from_millis(grace),
             limits: Limits::default(),
         },
+        router_mac: story.router_mac,
         usual_ms: story.usual_ms,
         seed: story.seed,
         checkpoints: Vec::new(),
@@ -180,7 +183,7 @@ fn news_of(change: &Change, before: &World, world: &World, at: u64) -> Result<Ve
     if let Some(implausible) = change.clock_implausible {
         news.push(News::ClockImplausible(implausible));
     }
-    if at > 0 && Family::BOTH.iter().any(|family| before.link(*family) != world.link(*family)) {
+    if at > 0 && before.is_change_told(world) {
         news.push(News::LinksChanged);
     }
     if change.link_up == Some(true) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ispmon_agent::{
     heartbeat::FailureKind,
     outage::{BeatOutcome, Network, Party},
-    probe::{Family, Link, LocalFailure, PerFamily, Route},
+    probe::{Family, Link, LocalFailure, MacAddress, PerFamily, Route},
 };
 use serde::Deserialize;
 
@@ -99,6 +99,17 @@ pub(crate) enum PortalState {
     NoAnswer,
 }
 
+/// When the kernel knows the hardware address of the router.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MacState {
+    AtOnce,
+    /// Once something was sent to it.
+    #[default]
+    Later,
+    Never,
+}
+
 /// How heartbeats end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heartbeat {
@@ -154,6 +165,8 @@ pub(crate) struct World {
     pub(crate) families: PerFamily<FamilyWorld>,
     /// Which network the device is in; another one has another router.
     pub(crate) network: u8,
+    /// The network whose router has the same IP address.
+    pub(crate) router: u8,
     /// Whether an anchor is alive beneath the tunnel.
     pub(crate) underlay: bool,
     pub(crate) gateway: GatewayState,
@@ -189,6 +202,7 @@ impl World {
         Self {
             families: PerFamily::from_fn(family),
             network: 0,
+            router: 0,
             underlay: false,
             gateway: GatewayState::Alive,
             servers: vec![DnsState::Answered],
@@ -215,16 +229,18 @@ impl World {
                 interface: if tunnel { "wg0".to_owned() } else { "eth0".to_owned() },
                 index: 2,
                 source: None,
-                gateway: (!tunnel).then(|| self.router(family)),
+                gateway: (!tunnel).then(|| self.gateway(family)),
+                gateway_mac: MacAddress::new(&[0x52, 0x54, 0, 0, 0, self.network])
+                    .filter(|_| !tunnel),
                 tunnel,
             }),
         }
     }
 
-    fn router(&self, family: Family) -> IpAddr {
+    fn gateway(&self, family: Family) -> IpAddr {
         match family {
-            Family::Ipv4 => [192, 168, self.network, 1].into(),
-            Family::Ipv6 => [0xfe80, 0, 0, 0, 0, 0, u16::from(self.network), 1].into(),
+            Family::Ipv4 => [192, 168, self.router, 1].into(),
+            Family::Ipv6 => [0xfe80, 0, 0, 0, 0, 0, u16::from(self.router), 1].into(),
         }
     }
 
@@ -233,8 +249,16 @@ impl World {
         self.families[family].tunnel.then(|| Network {
             family,
             interface: "eth0".to_owned(),
-            router: Some(self.router(family)),
+            router: Some(self.gateway(family)),
+            router_mac: None,
         })
+    }
+
+    /// Whether the kernel says when this becomes the world `after`: not of another router that has the same
+    /// IP address.
+    pub(crate) fn is_change_told(&self, after: &Self) -> bool {
+        let way = |world: &Self, family| world.link(family).without_mac();
+        Family::BOTH.into_iter().any(|family| way(self, family) != way(after, family))
     }
 
     /// Whether the internet is reached by this family.

@@ -1,5 +1,7 @@
 //! Reading the configuration again on SIGHUP.
 
+use std::path::Path;
+
 use ispmon_wire::State;
 use rustix::process::Signal;
 
@@ -111,6 +113,30 @@ fn the_level_of_the_log_changes_and_heartbeats_keep_their_rhythm() {
     agent.signal(Signal::HUP);
     agent.logged("The new configuration is in use.");
     assert_rhythm_kept(agent, &server);
+}
+
+#[test]
+fn another_state_folder_is_advised_about_and_the_one_in_use_is_not() {
+    let folder = Folder::with("device = 'dl-home'\n");
+    let in_use = folder.path().join("state");
+    let configure = |state_dir: &Path| {
+        let text = format!("device = 'dl-home'\nstate_dir = '{}'\n", state_dir.display());
+        folder.configure(&text);
+    };
+    configure(&in_use);
+    let mut command = folder.command(["run"]);
+    let mut agent = Agent::spawn(command.env_remove("ISPMON_STATE_DIR"));
+    agent.logged("dl-home");
+    configure(&folder.path().join("another"));
+    agent.signal(Signal::HUP);
+    agent.logged("The new `state_dir` is used from the next start on.");
+    configure(&in_use);
+    agent.signal(Signal::HUP);
+    agent.logged("The new configuration is in use.");
+    agent.signal(Signal::TERM);
+    let (status, log) = agent.end();
+    assert!(status.success(), "{status}");
+    assert_eq!(log.matches("from the next start on").count(), 1, "{log}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> Link {
         index: 2,
         source: None,
         gateway: gateway.and_then(|gateway| gateway.parse().ok()),
+        gateway_mac: None,
         tunnel,
     })
 }

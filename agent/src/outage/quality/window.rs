@@ -270,7 +270,7 @@ impl Window {
                     losing |= u128::from(sample.rtt.is_none()) << sample.anchor;
                 }
             }
-            losing == 0 || losing.count_ones() == 1 && asked != losing
+            losing == 0 || losing.is_power_of_two() && asked != losing
         });
         Figures { probes, lost: probes - times.len(), is_of_one_anchor, p95_ms }
     }

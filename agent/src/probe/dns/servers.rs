@@ -300,6 +300,7 @@ mod tests {
                 index: 2,
                 source: None,
                 gateway: gateway.map(|gateway| gateway.parse().expect("an address")),
+                gateway_mac: None,
                 tunnel,
             }),
             on_link,

@@ -5,7 +5,7 @@ use std::{io, net::IpAddr};
 use rustix::io::Errno;
 
 use super::Path;
-use crate::probe::{Link, LocalFailure, Route, tcp::source_to};
+use crate::probe::{Link, LocalFailure, MacAddress, Route, tcp::source_to};
 
 /// How a packet to `address` would leave: by the kernel's files, else by its source address alone.
 pub(super) fn path_to(address: IpAddr) -> Path {
@@ -18,6 +18,17 @@ pub(super) fn path_to(address: IpAddr) -> Path {
     Path::from(by_source(source))
 }
 
+/// The hardware address of the neighbour `gateway` on an interface, by the kernel's files.
+pub(super) fn mac_of(gateway: IpAddr, interface: &str) -> Option<MacAddress> {
+    #[cfg(target_os = "linux")]
+    return super::procfs::mac_of(gateway, interface);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (gateway, interface);
+        None
+    }
+}
+
 /// What the answer to "from which address?" says about the way. It names neither interface nor router.
 pub(super) fn by_source(source: io::Result<IpAddr>) -> Link {
     match source {
@@ -26,6 +37,7 @@ pub(super) fn by_source(source: io::Result<IpAddr>) -> Link {
             index: 0,
             source: Some(source),
             gateway: None,
+            gateway_mac: None,
             tunnel: false,
         }),
         Err(error) => without_source(&error),

@@ -2,10 +2,6 @@
 
 use crate::probe::{Family, Link};
 
-/// The longest prefix of a route to everywhere: a default route, or one half of it (OpenVPN).
-#[cfg(target_os = "linux")]
-pub(super) const WHOLE_WORLD: u8 = 1;
-
 /// An interface, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     os::{fd::OwnedFd, unix::net::UnixDatagram as StdDatagram},
 };
 
@@ -32,10 +32,10 @@ use rustix::{
 use tokio::net::UnixDatagram;
 
 use super::{
-    Neighbour, Path, Underlay,
-    judge::{self, Kind, State, WHOLE_WORLD},
+    Neighbour, Path, SOMEWHERE, Underlay,
+    judge::{self, Kind, State},
 };
-use crate::probe::{Family, Interface, Link, Route};
+use crate::probe::{Family, Interface, Link, MacAddress, Route};
 
 /// The kernel splits long answers into pieces of at most this size (`NLMSG_GOODSIZE` and what
 /// libnetlink reads with).
@@ -44,11 +44,6 @@ const BUFFER_BYTES: usize = 32 * 1024;
 /// `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE` and `_IPV6_RULE` of
 /// `<linux/rtnetlink.h>`, each as the bit of its number.
 const GROUPS: u32 = group(1) | group(5) | group(7) | group(8) | group(9) | group(11) | group(19);
-/// One address of each family that nobody has (RFC 5737, RFC 3849).
-const SOMEWHERE: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-];
 
 const fn group(number: u32) -> u32 {
     1 << (number - 1)
@@ -117,6 +112,7 @@ fn path_to(anchor: IpAddr, states: &[State]) -> io::Result<Path> {
         index: found.index,
         source: found.source,
         gateway: found.gateway,
+        gateway_mac: None,
         tunnel,
     });
     Ok(Path { link, on_link })
@@ -127,7 +123,7 @@ fn path_to(anchor: IpAddr, states: &[State]) -> io::Result<Path> {
 /// such. A default route without a router leads to the whole world: somebody on the way answers for it.
 fn is_near(address: IpAddr, state: &State) -> io::Result<bool> {
     Ok(match route(address, Look::Entry)? {
-        Lookup::Found(entry) => entry.is_kernels || state.resolves && entry.bits > WHOLE_WORLD,
+        Lookup::Found(entry) => super::is_near(entry.bits.into(), state.resolves, entry.is_kernels),
         Lookup::Nowhere | Lookup::Prohibited => false,
     })
 }
@@ -148,24 +144,30 @@ pub(super) fn neighbour(gateway: IpAddr, index: u32) -> io::Result<Neighbour> {
 }
 
 pub(super) fn same_neighbour(one: IpAddr, other: IpAddr, index: u32) -> io::Result<bool> {
-    let hardware = |wanted: IpAddr| -> io::Result<Option<Vec<u8>>> {
-        let mut found = None;
-        neighbours(wanted, index, |address, entry| {
-            if address == wanted.to_canonical() {
-                found = entry.attributes.iter().find_map(|attribute| match attribute {
-                    NeighbourAttribute::LinkLayerAddress(bytes) if !bytes.is_empty() => {
-                        Some(bytes.clone())
-                    }
-                    _ => None,
-                });
-            }
-        })?;
-        Ok(found)
-    };
-    Ok(match (hardware(one)?, hardware(other)?) {
+    Ok(match (hardware(one, index)?, hardware(other, index)?) {
         (Some(one), Some(other)) => one == other,
         _ => false,
     })
+}
+
+pub(super) fn mac_of(gateway: IpAddr, index: u32) -> io::Result<Option<MacAddress>> {
+    Ok(hardware(gateway, index)?.and_then(|bytes| MacAddress::new(&bytes)))
+}
+
+/// The hardware address of a neighbour, of whichever length; an entry that is not resolved has none.
+fn hardware(wanted: IpAddr, index: u32) -> io::Result<Option<Vec<u8>>> {
+    let mut found = None;
+    neighbours(wanted, index, |address, entry| {
+        if address == wanted.to_canonical() {
+            found = entry.attributes.iter().find_map(|attribute| match attribute {
+                NeighbourAttribute::LinkLayerAddress(bytes) if !bytes.is_empty() => {
+                    Some(bytes.clone())
+                }
+                _ => None,
+            });
+        }
+    })?;
+    Ok(found)
 }
 
 /// Hands over the neighbours on one interface, of the family of `like`.
@@ -521,6 +523,8 @@ fn reach(address: IpAddr) -> Reach {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]

@@ -13,13 +13,14 @@ use std::{
 
 use super::{
     Path, fallback,
-    judge::{self, Kind, State, WHOLE_WORLD},
+    judge::{self, Kind, State},
 };
-use crate::probe::{Family, Link, Route};
+use crate::probe::{Family, Link, MacAddress, Route};
 
 const ROUTES_V4: &str = "/proc/thread-self/net/route";
 const ROUTES_V6: &str = "/proc/thread-self/net/ipv6_route";
 const ADDRESSES_V6: &str = "/proc/thread-self/net/if_inet6";
+const NEIGHBOURS_V4: &str = "/proc/thread-self/net/arp";
 const INTERFACES: &str = "/sys/class/net";
 
 /// Flags of a route (`RTF_*` of `<linux/route.h>` and `<linux/ipv6_route.h>`).
@@ -27,6 +28,8 @@ const RTF_UP: u32 = 0x1;
 const RTF_GATEWAY: u32 = 0x2;
 const RTF_REJECT: u32 = 0x200;
 const RTF_CACHE: u32 = 0x0100_0000;
+/// A neighbour whose hardware address is known (`ATF_COM` of `<linux/if_arp.h>`).
+const ATF_COM: u32 = 0x2;
 /// Flags of an interface (`IFF_*` of `<linux/if.h>`).
 const IFF_UP: u32 = 0x1;
 const IFF_POINTOPOINT: u32 = 0x10;
@@ -46,6 +49,24 @@ pub(super) fn path_to(address: IpAddr, source: &io::Result<IpAddr>) -> io::Resul
     let tables = Tables { v4, v6: read(ROUTES_V6), addresses_v6: read(ADDRESSES_V6) };
     let states = interfaces(FilePath::new(INTERFACES), &tables);
     Ok(judge(address, source, &tables, &states))
+}
+
+/// The hardware address of the neighbour `gateway` on an interface. There is no such file for IPv6.
+pub(super) fn mac_of(gateway: IpAddr, interface: &str) -> Option<MacAddress> {
+    let IpAddr::V4(gateway) = gateway.to_canonical() else { return None };
+    mac_in(&fs::read_to_string(NEIGHBOURS_V4).ok()?, gateway, interface)
+}
+
+/// The same, from the text of the file: address, hardware type, flags, hardware address, mask, interface.
+fn mac_in(text: &str, gateway: Ipv4Addr, interface: &str) -> Option<MacAddress> {
+    text.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let flags = u32::from_str_radix(fields.get(2)?.trim_start_matches("0x"), 16).ok()?;
+        let is_it = fields[0].parse() == Ok(gateway)
+            && fields.get(5) == Some(&interface)
+            && flags & ATF_COM != 0;
+        is_it.then(|| fields.get(3)?.parse().ok()).flatten()
+    })
 }
 
 /// The texts of the kernel's files.
@@ -92,14 +113,15 @@ fn judge(address: IpAddr, source: &io::Result<IpAddr>, tables: &Tables, states: 
     if !tunnel && state.is_some_and(|state| !state.has_carrier(states)) {
         return Link::NoCarrier.into();
     }
-    // A route to the whole world leads to no neighbours, whoever answers for them.
-    let is_near = entry.bits > u32::from(WHOLE_WORLD);
+    // Who made an entry does not show, so that the other end of a point-to-point line is near as well.
+    let is_near = super::is_near(entry.bits, true, false);
     let on_link = entry.gateway.is_none() && !tunnel && state.is_some() && is_near;
     let link = Link::Routed(Route {
         index: state.map_or(0, |state| state.index),
         interface: entry.interface,
         source: Some(source),
         gateway: entry.gateway,
+        gateway_mac: None,
         tunnel,
     });
     Path { link, on_link }
@@ -297,6 +319,32 @@ mod tests {
         }
         let rejected = look("203.0.113.70", &states());
         assert_eq!(rejected.link.route().map(|route| &*route.interface), Some("unknown"));
+    }
+
+    #[test]
+    fn a_neighbour_has_the_hardware_address_of_its_interface() {
+        let text = "\
+IP address       HW type     Flags       HW address            Mask     Device
+192.168.1.7      0x1         0x0         00:00:00:00:00:00     *        eth0
+192.168.1.1      0x1         0x2         52:54:00:00:00:02     *        wlan0
+192.168.1.1      0x1         0x2         52:54:00:00:00:01     *        eth0
+192.168.1.8      0x1         0x6         52:54:00:00:00:08     *        eth0
+";
+        for (gateway, interface, expected) in [
+            ([192, 168, 1, 1], "eth0", Some("52:54:00:00:00:01")),
+            ([192, 168, 1, 1], "wlan0", Some("52:54:00:00:00:02")),
+            ([192, 168, 1, 1], "eth1", None),
+            ([192, 168, 1, 7], "eth0", None),
+            ([192, 168, 1, 8], "eth0", Some("52:54:00:00:00:08")),
+            ([192, 168, 1, 9], "eth0", None),
+        ] {
+            let expected = expected.map(|text| text.parse().expect("an address"));
+            assert_eq!(
+                mac_in(text, gateway.into(), interface),
+                expected,
+                "{gateway:?} {interface}"
+            );
+        }
     }
 
     #[test]

@@ -7,9 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[cfg(target_os = "macos")]
-pub(super) use socket::{Events, neighbour, paths_to, same_neighbour, underlay};
+pub(super) use socket::{Events, mac_of, neighbour, paths_to, same_neighbour, underlay};
 
-use crate::probe::Route;
+use crate::probe::{MacAddress, Route};
 
 /// `struct rt_msghdr`: its size and the places of its fields.
 const HEADER_BYTES: usize = 92;
@@ -43,6 +43,7 @@ const RTF_IFSCOPE: i32 = 0x0100_0000;
 /// netmask, genmask, interface (name), interface address.
 const RTA_DST: i32 = 0x1;
 const GATEWAY_BIT: u32 = 1;
+const NETMASK_BIT: u32 = 2;
 const INTERFACE_BIT: u32 = 4;
 const SOURCE_BIT: u32 = 5;
 const RTA_IFP: i32 = 1 << INTERFACE_BIT;
@@ -74,8 +75,15 @@ fn question(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
             message.extend([0; 8]);
         }
         IpAddr::V6(v6) => {
+            let mut octets = v6.octets();
+            if v6.is_unicast_link_local()
+                && let Some(index) = scope.and_then(|index| u16::try_from(index).ok())
+            {
+                // The kernel keeps the interface's number in the middle of a link-local address.
+                octets[2..4].copy_from_slice(&index.to_be_bytes());
+            }
             message.extend([28, AF_INET6, 0, 0, 0, 0, 0, 0]);
-            message.extend(v6.octets());
+            message.extend(octets);
             message.extend([0; 4]);
         }
     }
@@ -97,9 +105,35 @@ fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
 #[derive(Debug, PartialEq, Eq)]
 enum Reply {
     /// This is the route.
-    Found(Route),
+    Found(Found),
     /// There is none.
     Nowhere,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    route: Route,
+    /// How many bits of the address its entry fits. Unknown of one that the kernel has made for this address
+    /// alone, out of another one that the reply does not name.
+    bits: Option<u32>,
+    /// The hardware address of a neighbour, which stands where else the router is.
+    mac: Option<MacAddress>,
+}
+
+impl Found {
+    /// Whether the address is a neighbour. `elsewhere` is the route to an address that nobody has: what leads
+    /// there the same way is a route to the whole world.
+    fn is_on_link(&self, elsewhere: impl FnOnce() -> Option<Self>) -> bool {
+        let Self { route, bits, .. } = self;
+        if route.gateway.is_some() || route.tunnel {
+            return false;
+        }
+        let is_same =
+            |other: &Self| other.route.gateway.is_none() && other.route.index == route.index;
+        let bits = bits.or_else(|| elsewhere().filter(is_same).map(|_| 0));
+        let resolves = !is_point_to_point(&route.interface);
+        super::is_near(bits.unwrap_or(u32::MAX), resolves, false)
+    }
 }
 
 /// Reads the reply to the question with this number; `None` for every other message.
@@ -120,8 +154,10 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         index: u32::from(u16::from_ne_bytes([message[INDEX_AT], message[INDEX_AT + 1]])),
         source: None,
         gateway: None,
+        gateway_mac: None,
         tunnel: false,
     };
+    let (mut bits, mut mac) = (None, None);
     let present = number(message, ADDRESSES_AT)?;
     let mut rest = &message[HEADER_BYTES..];
     for bit in 0..8 {
@@ -131,7 +167,9 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         let length = usize::from(*rest.first()?);
         let address = rest.get(..length)?;
         match bit {
+            NETMASK_BIT => bits = Some(prefix_length(address)),
             GATEWAY_BIT if flags & RTF_GATEWAY != 0 => route.gateway = internet(address),
+            GATEWAY_BIT if flags & RTF_LLINFO != 0 => mac = hardware(address),
             INTERFACE_BIT => route.interface = interface_name(address)?,
             SOURCE_BIT => route.source = internet(address),
             _ => {}
@@ -140,7 +178,16 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
         rest = rest.get(length.max(1).next_multiple_of(4)..).unwrap_or_default();
     }
     route.tunnel = is_tunnel(&route.interface);
-    Some(Reply::Found(route))
+    if flags & RTF_HOST != 0 {
+        bits = (flags & RTF_WASCLONED == 0).then_some(128);
+    }
+    Some(Reply::Found(Found { route, bits, mac }))
+}
+
+/// How many bits a netmask has: a socket address whose trailing zeros are cut off, up to all of it.
+fn prefix_length(mask: &[u8]) -> u32 {
+    // Nothing but the address is set in it, besides the length and, at times, the family.
+    mask.iter().skip(4).map(|byte| byte.count_ones()).sum()
 }
 
 fn number(message: &[u8], at: usize) -> Option<i32> {
@@ -173,6 +220,18 @@ fn interface_name(address: &[u8]) -> Option<String> {
     }
     let length = usize::from(*address.get(5)?);
     Some(String::from_utf8_lossy(address.get(8..8 + length)?).into_owned())
+}
+
+/// The hardware address in a `sockaddr_dl`, behind the name: its length is at 6. To a program that may not see
+/// it, the kernel shows another one, which is everybody's.
+fn hardware(address: &[u8]) -> Option<MacAddress> {
+    const HIDDEN: [u8; 6] = [2, 0, 0, 0, 0, 0];
+    if *address.get(1)? != AF_LINK {
+        return None;
+    }
+    let from = 8 + usize::from(*address.get(5)?);
+    let bytes = address.get(from..from + usize::from(*address.get(6)?))?;
+    MacAddress::new(bytes).filter(|_| bytes != HIDDEN)
 }
 
 /// macOS names what made an interface; see the parent module for why `ppp` is not among them.
@@ -220,10 +279,10 @@ mod socket {
     use tokio::net::UnixDatagram;
 
     use super::{
-        super::{Neighbour, Path, Underlay},
-        Reply, is_line, is_point_to_point, question, read_reply, tells_of_change,
+        super::{Neighbour, Path, SOMEWHERE, Underlay},
+        Found, Reply, is_line, question, read_reply, tells_of_change,
     };
-    use crate::probe::{Interface, Link};
+    use crate::probe::{Interface, Link, MacAddress};
 
     /// `PF_ROUTE` of `<sys/socket.h>`.
     const PF_ROUTE: i32 = 17;
@@ -275,10 +334,13 @@ mod socket {
 
     fn path_to(address: IpAddr) -> io::Result<Path> {
         Ok(match ask(address, None)? {
-            Reply::Found(route) => {
-                let is_neighbour = route.gateway.is_none() && !route.tunnel;
-                let on_link = is_neighbour && !is_point_to_point(&route.interface);
-                Path { link: Link::Routed(route), on_link }
+            Reply::Found(found) => {
+                let somewhere = SOMEWHERE[usize::from(address.is_ipv6())];
+                let on_link = found.is_on_link(|| match ask(somewhere, None) {
+                    Ok(Reply::Found(found)) => Some(found),
+                    Ok(Reply::Nowhere) | Err(_) => None,
+                });
+                Path { link: Link::Routed(found.route), on_link }
             }
             Reply::Nowhere => Link::NoRoute.into(),
         })
@@ -289,6 +351,13 @@ mod socket {
         Ok(false)
     }
 
+    pub(in super::super) fn mac_of(gateway: IpAddr, index: u32) -> io::Result<Option<MacAddress>> {
+        Ok(match ask(gateway, Some(index))? {
+            Reply::Found(found) => found.mac,
+            Reply::Nowhere => None,
+        })
+    }
+
     // The return type is that of the other systems, which can fail.
     #[allow(clippy::unnecessary_wraps)]
     pub(in super::super) fn neighbour(_: IpAddr, _: u32) -> io::Result<Neighbour> {
@@ -297,7 +366,7 @@ mod socket {
 
     pub(in super::super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
         for index in 1..=MOST_INTERFACES {
-            if let Reply::Found(route) = ask(anchor, Some(index))?
+            if let Reply::Found(Found { route, .. }) = ask(anchor, Some(index))?
                 && is_line(&route.interface)
                 && route.index == index
                 && route.gateway.is_some()
@@ -369,8 +438,10 @@ mod tests {
             index: 4,
             source: Some("192.168.1.20".parse().expect("an address")),
             gateway: Some("192.168.1.1".parse().expect("an address")),
+            gateway_mac: None,
             tunnel: false,
         };
+        let expected = Found { route: expected, bits: Some(0), mac: None };
         assert_eq!(read_reply(&reply(), SEQUENCE), Some(Reply::Found(expected)));
         assert_eq!(read_reply(&reply(), SEQUENCE + 1), None, "somebody else's");
         let mut nowhere = reply();
@@ -379,6 +450,72 @@ mod tests {
         for length in 0..reply().len() {
             // Whatever is cut off, reading it must not panic.
             let _ = read_reply(&reply()[..length], SEQUENCE);
+        }
+    }
+
+    /// A reply without a router, by en0 with this netmask and these flags.
+    fn without_router(mask: &[u8], flags: i32) -> Found {
+        let mut message = question("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
+        message.truncate(HEADER_BYTES);
+        put(&mut message, INDEX_AT, &4_u16.to_ne_bytes());
+        put(&mut message, FLAGS_AT, &(RTF_UP | flags).to_ne_bytes());
+        put(&mut message, ADDRESSES_AT, &(0x1 | 0x2 | 0x4 | RTA_IFP).to_ne_bytes());
+        message.extend([16, AF_INET, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend([20, AF_LINK, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        message.extend(mask);
+        message.resize(message.len().next_multiple_of(4), 0);
+        message.extend([20, AF_LINK, 4, 0, 6, 3, 0, 0, b'e', b'n', b'0']);
+        message.extend([0; 9]);
+        match read_reply(&message, SEQUENCE) {
+            Some(Reply::Found(found)) => found,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_default_route_without_a_router_makes_no_neighbours() {
+        let default = [0, 0, 0, 0];
+        let half = [5, 0, 0, 0, 0x80, 0, 0, 0];
+        let segment = [7, 0, 0, 0, 255, 255, 255, 0];
+        let host = || without_router(&default, RTF_HOST | RTF_WASCLONED);
+        let another = |index| {
+            let mut found = without_router(&default, 0);
+            found.route.index = index;
+            found
+        };
+        for (what, found, elsewhere, expected) in [
+            ("to the whole world", without_router(&default, 0), None, false),
+            ("to half of it", without_router(&half, 0), None, false),
+            ("to a segment", without_router(&segment, 0), None, true),
+            ("to a segment beside it", without_router(&segment, 0), Some(another(4)), true),
+            ("to a host, set by hand", without_router(&default, RTF_HOST), Some(another(4)), true),
+            ("to a host, made of it", host(), Some(another(4)), false),
+            ("to a host, made of another one", host(), Some(another(5)), true),
+            ("to a host, without a route elsewhere", host(), None, true),
+        ] {
+            assert_eq!(found.is_on_link(|| elsewhere), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_neighbour_has_a_hardware_address_once_it_is_known() {
+        let link = |name: &str, bytes: &[u8]| {
+            let lengths = [name.len(), bytes.len()].map(|length| length.try_into().expect("short"));
+            let mut address = vec![0, AF_LINK, 4, 0, 6, lengths[0], lengths[1], 0];
+            address.extend(name.bytes());
+            address.extend(bytes);
+            address
+        };
+        let known = [0x52, 0x54, 0, 0, 0, 1];
+        for (what, address, expected) in [
+            ("known", link("", &known), MacAddress::new(&known)),
+            ("behind a name", link("en0", &known), MacAddress::new(&known)),
+            ("not resolved yet", link("en0", &[]), None),
+            ("hidden", link("", &[2, 0, 0, 0, 0, 0]), None),
+            ("cut off", link("en0", &known)[..12].to_vec(), None),
+            ("a router", vec![16, AF_INET, 0, 0, 192, 168, 1, 1], None),
+        ] {
+            assert_eq!(hardware(&address), expected, "{what}");
         }
     }
 

@@ -6,6 +6,7 @@ fn routed(index: u32, gateway: &str) -> Link {
         index,
         source: None,
         gateway: gateway.parse().ok(),
+        gateway_mac: None,
         tunnel: false,
     })
 }
@@ -63,8 +64,24 @@ fn the_far_end_of_a_tunnel_is_no_router() {
         index: u32::MAX,
         source: None,
         gateway: Some(far_end),
+        gateway_mac: None,
         tunnel,
     };
     assert!(is_router(far_end, &[&route(false)]));
     assert!(!is_router(far_end, &[&route(true)]));
+}
+
+#[test]
+fn a_route_to_the_whole_world_leads_to_no_neighbours() {
+    for (what, bits, resolves, is_kernels, expected) in [
+        ("default dev eth0", 0, true, false, false),
+        ("0.0.0.0/1 dev eth0", 1, true, false, false),
+        ("192.168.0.0/16 dev eth0, set by hand", 16, true, false, true),
+        ("192.168.1.0/24 dev eth0, by its address", 24, true, true, true),
+        ("default dev ppp0", 0, false, false, false),
+        ("198.51.100.0/24 dev ppp0, set by hand", 24, false, false, false),
+        ("the other end of ppp0", 32, false, true, true),
+    ] {
+        assert_eq!(is_near(bits, resolves, is_kernels), expected, "{what}");
+    }
 }

@@ -13,8 +13,8 @@ use crate::{
     player::{Beats, News, Plot},
     timeline::Timeline,
     world::{
-        ANCHORS, Anchors, DnsState, GatewayState, Heartbeat, LinkState, PortalState, StubState,
-        World,
+        ANCHORS, Anchors, DnsState, GatewayState, Heartbeat, LinkState, MacState, PortalState,
+        StubState, World,
     },
 };
 
@@ -56,6 +56,9 @@ pub(super) struct Setup {
     /// Whether the router answers probes.
     pub(super) router_answers: bool,
     pub(super) grace_ms: u64,
+    pub(super) router_mac: MacState,
+    /// Whether the router of another network has the same IP address, and another hardware address.
+    pub(super) same_router_address: bool,
 }
 
 /// Something that is so from one time to another.
@@ -114,7 +117,8 @@ impl Sketch {
     /// The world of a seed.
     pub(super) fn random(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        let setup = Setup::random(&mut random);
+        // A source of its own: the other worlds stay what they are.
+        let setup = Setup::random(&mut random).with_routers(&mut Rng::with_seed(!seed));
         let mut faults = Vec::new();
         let mut at = if random.u8(0..8) == 0 { 0 } else { random.u64(100..200) * SECOND };
         let wanted = random.usize(1..9);
@@ -177,6 +181,7 @@ impl Sketch {
                 fault.what.apply(&mut world);
             }
         }
+        world.router = if self.setup.same_router_address { 0 } else { world.network };
         world
     }
 
@@ -192,7 +197,7 @@ impl Sketch {
         let mut news = Vec::new();
         for pair in timeline.windows(2) {
             let (before, (at, after)) = (&pair[0].1, &pair[1]);
-            if Family::BOTH.iter().any(|family| before.link(*family) != after.link(*family)) {
+            if before.is_change_told(after) {
                 news.push((*at, News::LinksChanged));
             }
         }
@@ -223,6 +228,7 @@ impl Sketch {
                 settle: Duration::from_millis(self.setup.grace_ms),
                 limits: Limits::default(),
             },
+            router_mac: self.setup.router_mac,
             usual_ms: Some(20.0),
             seed: self.seed,
             checkpoints: Vec::new(),
@@ -285,7 +291,17 @@ impl Setup {
             router_answers: random.u8(0..5) != 0,
             grace_ms: choose(random, &[60, 60, 60, 20, 120]) * SECOND,
             families,
+            router_mac: MacState::Later,
+            same_router_address: false,
         }
+    }
+
+    fn with_routers(self, random: &mut Rng) -> Self {
+        let router_mac =
+            choose(random, &[MacState::AtOnce, MacState::Later, MacState::Later, MacState::Never]);
+        // Where it is never known, such a network is taken for the first one.
+        let same_router_address = random.bool() && router_mac != MacState::Never;
+        Self { router_mac, same_router_address, ..self }
     }
 
     /// How it is while nothing fails.

@@ -17,6 +17,7 @@ const MOST_LOSS: u8 = 20;
 
 /// A stretch of time in which nothing changes. `None` is what nobody can know.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
 pub(super) struct Stretch {
     pub(super) from: u64,
     pub(super) to: u64,
@@ -270,8 +271,9 @@ fn condition(world: &World, family: Family) -> Condition {
     match state.line {
         // With TLS a round sees through an address that the router owns; without, nobody does.
         _ if state.owned.contains(&true) && !state.tls[0] => Condition::Unknown,
-        Anchors::Forbidden => Condition::Dead(Seen::ByProbes),
-        Anchors::Silent | Anchors::Refuse | Anchors::Unreachable => Condition::Dead(Seen::ByProbes),
+        Anchors::Forbidden | Anchors::Silent | Anchors::Refuse | Anchors::Unreachable => {
+            Condition::Dead(Seen::ByProbes)
+        }
         // Where contact is all that is asked for, nobody sees it.
         _ if !state.tls[0] && state.line != Anchors::Answer => Condition::Unknown,
         Anchors::Impostor | Anchors::ImpostorHangs | Anchors::SmallOnly => {
