@@ -50,10 +50,12 @@ pub async fn examine(case: &Case) -> Report {
     let mut report = Report::default();
     report.extend(configuration::judge(&case.configuration));
     report.extend(agent::judge(&case.agent, settings, &case.now));
-    report.extend(record::judge(&record::Facts::gather(status, &case.state_dirs)));
+    let record = record::Facts::gather(status, &case.state_dirs);
+    report.extend(record::judge(&record));
     report.extend(match settings {
         Some(Settings { probe, heartbeat, .. }) => {
-            line::judge(&line::Facts::gather(probe, heartbeat).await)
+            let past = line::Past { networks: record.networks(), status };
+            line::judge(&line::Facts::gather(probe, heartbeat, past).await)
         }
         None => vec![Check::skip("line", "the configuration does not say whom to ask")],
     });

@@ -6,20 +6,57 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::Url;
 
-use super::Check;
+use super::{Check, Verdict};
 use crate::{
     clock::Stamp,
     config::{HeartbeatSettings, ProbeSettings},
     duration::Readable,
-    outage::Observation,
+    outage::{Network, NetworkFacts, Observation},
     probe::{
         AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, Portal, PortalAnswer, Prover, Round,
-        ServerAnswer, Targets,
+        Route, ServerAnswer, Targets,
         link::Links,
-        targets::{Pages, Paths},
+        targets::{Pages, Paths, route_of},
     },
     resolver::Resolver,
+    status::{Condition, Presence, Status},
 };
+
+/// What is known of the time before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past<'a> {
+    /// What the record says of networks; `None` when it cannot be read.
+    pub(super) networks: Option<&'a [NetworkFacts]>,
+    /// What the agent said last.
+    pub(super) status: Option<(&'a Status, Presence)>,
+}
+
+impl Past<'_> {
+    /// Whether the agent does not judge IPv6 here: it has a route beside that of IPv4, and has never worked on
+    /// this network. Many routers advertise IPv6 that their provider does not have.
+    fn is_ipv6_unjudged(&self, paths: &Paths) -> bool {
+        let Some(route) = route_of(paths, Family::Ipv6) else { return false };
+        let here = Network::new(Family::Ipv6, route);
+        let has_worked = match self.networks {
+            Some(known) => {
+                known.iter().any(|known| known.family_proved && known.network.may_be(&here))
+            }
+            None => !self.agent_leaves_out(route),
+        };
+        route_of(paths, Family::Ipv4).is_some() && !has_worked
+    }
+
+    /// Whether the running agent says that it does not use IPv6, although it has this route.
+    fn agent_leaves_out(&self, route: &Route) -> bool {
+        let status = self.status.filter(|(_, presence)| presence.is_running());
+        status.iter().flat_map(|(status, _)| &status.families).any(|family| {
+            let is_here = family.link.as_ref().is_some_and(|link| {
+                link.interface.as_ref() == Some(&route.interface) && link.gateway == route.gateway
+            });
+            family.family == Family::Ipv6 && family.condition == Condition::Unused && is_here
+        })
+    }
+}
 
 /// What everybody who was asked answered.
 #[derive(Debug)]
@@ -28,6 +65,8 @@ pub(super) struct Facts {
     is_told: bool,
     /// How packets to the anchors of each family leave; of families that have an anchor.
     paths: Paths,
+    /// Whether IPv6 is not judged here, because it has never worked.
+    ipv6_unjudged: bool,
     /// In the order of the setting; not of families without a route.
     anchors: Vec<AnchorAnswer>,
     /// Whether any of them was asked for proof.
@@ -43,7 +82,11 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Asks everybody at the same time, each by itself.
-    pub(super) async fn gather(probe: &ProbeSettings, heartbeat: &HeartbeatSettings) -> Self {
+    pub(super) async fn gather(
+        probe: &ProbeSettings,
+        heartbeat: &HeartbeatSettings,
+        past: Past<'_>,
+    ) -> Self {
         let url = heartbeat.url.as_ref().map(crate::config::HeartbeatUrl::expose);
         let host = url.and_then(Url::host_str);
         let (anchors, gateway) = (&probe.anchors, probe.gateway);
@@ -83,6 +126,7 @@ impl Facts {
             is_told: Links::new().is_told(),
             wants_proof: routed.iter().any(|path| path.anchor.tls),
             no_roots: prover.failure(),
+            ipv6_unjudged: past.is_ipv6_unjudged(&paths),
             paths,
             anchors: answers,
             gateways,
@@ -90,6 +134,11 @@ impl Facts {
             direct_dns,
             portal,
         }
+    }
+
+    /// Whether what fails by a family is no failure, because the agent does not judge it here.
+    fn is_unjudged(&self, family: Family) -> bool {
+        family == Family::Ipv6 && self.ipv6_unjudged && !self.works(family)
     }
 
     fn any_proved(&self) -> bool {
@@ -110,6 +159,20 @@ impl Facts {
     }
 }
 
+/// A row where IPv6 is not judged.
+fn unjudged() -> Check {
+    Check::warn("IPv6", "it has a route and has never worked on this network, so it is not watched")
+        .action("If it should work here, ask the provider; if not, turn it off on the router.")
+}
+
+/// A check of a family that is not judged: what fails is no failure.
+fn as_unjudged(check: Check) -> Check {
+    if check.verdict == Verdict::Pass {
+        return check;
+    }
+    Check::skip(check.name, format!("{}; IPv6 is not watched here", check.detail))
+}
+
 pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     let links: Vec<_> = facts
         .paths
@@ -119,12 +182,20 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     let mut checks: Vec<_> =
         links.iter().map(|(family, link)| route(*family, link, &links)).collect();
     checks.extend(netlink(facts.is_told));
+    if facts.is_unjudged(Family::Ipv6) {
+        checks.push(unjudged());
+    }
     checks.extend(facts.anchors.iter().map(|answer| {
-        anchor(answer, facts.works(Family::of(answer.anchor.ip())), facts.any_proved())
+        let family = Family::of(answer.anchor.ip());
+        let check = anchor(answer, facts.works(family), facts.any_proved());
+        let is_own = matches!(answer.end, AnchorEnd::NotAsked(_));
+        if facts.is_unjudged(family) && !is_own { as_unjudged(check) } else { check }
     }));
     checks.extend(proof(facts));
     checks.extend(facts.gateways.iter().map(|(answer, asked)| {
-        router(*answer, asked, asked.family.is_none_or(|family| facts.works(family)))
+        let check = router(*answer, asked, asked.family.is_none_or(|family| facts.works(family)));
+        let is_unjudged = asked.family.is_some_and(|family| facts.is_unjudged(family));
+        if is_unjudged { as_unjudged(check) } else { check }
     }));
     if facts.gateways.is_empty() {
         checks.push(Check::skip("router", "there is none on the way"));

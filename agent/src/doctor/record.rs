@@ -6,6 +6,7 @@ use super::Check;
 use crate::{
     error_chain::Chain,
     journal::{ReadError, Verified, verify},
+    outage::NetworkFacts,
     status::{JournalStatus, Presence, Status},
 };
 
@@ -42,6 +43,15 @@ impl Facts {
             free_bytes: folder.as_deref().and_then(free_bytes),
             running: running.map(|(status, _)| status.journal.clone()),
             folder,
+        }
+    }
+
+    /// What the record says of networks; `None` when it cannot be read.
+    pub(super) fn networks(&self) -> Option<&[NetworkFacts]> {
+        match &self.verified {
+            Some(Ok(verified)) => Some(&verified.networks),
+            None | Some(Err(ReadError::Absent { .. })) => Some(&[]),
+            Some(Err(_)) => None,
         }
     }
 }

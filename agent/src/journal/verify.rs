@@ -11,7 +11,7 @@ use super::{
     unknown::UnknownRecords,
     walls::Walls,
 };
-use crate::clock::Stamp;
+use crate::{clock::Stamp, outage::NetworkFacts};
 
 /// How many things that are wrong are named, beside the first one.
 const MOST_NAMED: usize = 19;
@@ -31,6 +31,8 @@ pub struct Verified {
     pub newest_reason: Option<String>,
     /// What the clocks of the boots showed.
     pub walls: Walls,
+    /// What was learned of networks.
+    pub networks: Vec<NetworkFacts>,
     /// Records that only a newer version understands.
     pub unknown: UnknownRecords,
     /// The first thing that is wrong.
@@ -89,6 +91,10 @@ pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
             Entry::ChainStarted { reason, .. } => {
                 verified.chains += 1;
                 verified.newest_reason = reason;
+            }
+            Entry::Network { network } => {
+                verified.networks.retain(|known| !network.supersede(known));
+                verified.networks.push(network);
             }
             Entry::Unknown(unknown) => verified.unknown.count(&unknown),
             _ => {}

@@ -198,22 +198,22 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
     }
 
+    /// A gap that began in this minute.
+    fn gap(number: u64, random: &mut Rng) -> Gap {
+        let (started, ended) = (at(number * 60), at(number * 60 + 30));
+        let id = IncidentId::new(started, random);
+        let cause = GapCause::Suspended;
+        Gap { id, cause, started, ended, uncertain_s: 0, reason: None }
+    }
+
     /// A record of so many gaps, the first of which is record 2.
     async fn record(gaps: u64) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         let (journal, _) = Journal::open(folder.path(), "dl-home", at(0)).expect("it opens");
         let mut random = Rng::with_seed(1);
         for number in 1..=gaps {
-            let (started, ended) = (at(number * 60), at(number * 60 + 30));
-            let id = IncidentId::new(started, &mut random);
-            let gap = Gap {
-                id,
-                cause: GapCause::Suspended,
-                started,
-                ended,
-                uncertain_s: 0,
-                reason: None,
-            };
+            let gap = gap(number, &mut random);
+            let ended = gap.ended;
             let appended = journal.append(Entry::Gap { gap }, ended).await;
             assert!(matches!(appended, Appended::Durable { .. }));
         }
@@ -297,5 +297,27 @@ mod tests {
         fs::copy(other.path().join("journal.ndjson"), folder.path().join("journal.ndjson"))
             .expect("it is ours");
         assert_eq!(take(folder.path(), None).0, [1, 2, 3, 4, 5]);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_networks_stays_here() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, _) = Journal::open(folder.path(), "dl-home", at(0)).expect("it opens");
+        let network = r#"{"family":"ipv4","interface":"wlan0","router":"192.168.77.1","router_mac":"52:54:00:12:34:56"}"#;
+        let network = serde_json::from_str(network).expect("it is a network");
+        for entry in
+            [Entry::Network { network }, Entry::Gap { gap: gap(1, &mut Rng::with_seed(1)) }]
+        {
+            let appended = journal.append(entry, at(90)).await;
+            assert!(matches!(appended, Appended::Durable { .. }));
+        }
+        journal.close(Duration::from_mins(1)).await;
+        let survey = survey(folder.path(), Walls::default(), at(0)).expect("it is read");
+        let batch = read(folder.path(), survey).expect("it is read");
+        assert_eq!(batch.incidents.len(), 1, "the gap");
+        let sent = serde_json::to_string(&batch.incidents).expect("it is JSON");
+        for local in ["52:54:00:12:34:56", "192.168.77.1", "wlan0"] {
+            assert!(!sent.contains(local), "{sent}");
+        }
     }
 }

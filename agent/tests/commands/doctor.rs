@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::place::{Place, Ran, skipped};
 
 /// A machine whose agent asks nobody beyond loopback.
-fn configured(anchors: &str) -> Place {
+pub(crate) fn configured(anchors: &str) -> Place {
     let place = Place::new();
     let configuration = format!(
         "device = \"dl-home\"\n[heartbeat]\nurl = \"http://127.0.0.1:1/api/ping\"\nkey_file = \"./key\"\n\

@@ -1,6 +1,11 @@
 //! The commands that concern the running agent, as the real program: what they print, and how they end.
 
 mod doctor;
+#[cfg(target_os = "linux")]
+mod doctor_network;
+#[cfg(target_os = "linux")]
+#[path = "../common/network.rs"]
+mod network;
 mod pause;
 mod place;
 #[path = "../common/record.rs"]

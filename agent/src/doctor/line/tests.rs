@@ -6,6 +6,7 @@ use crate::{
     doctor::tests::rows,
     outage::ProbeKind,
     probe::{LocalFailure, PerFamily, Route, link::FamilyPaths},
+    status::FamilyStatus,
 };
 
 fn at() -> Stamp {
@@ -67,6 +68,7 @@ fn healthy() -> Facts {
         ],
         wants_proof: true,
         no_roots: None,
+        ipv6_unjudged: false,
         gateways: vec![(Gateway::Alive, asked(ProbeKind::Gateway, "192.168.1.1", "refused"))],
         system_dns: (Dns::Answered, asked(ProbeKind::SystemDns, "dl.example", "answered")),
         direct_dns: vec![from_server(Dns::Answered, "192.168.1.1:53", "answered")],
@@ -127,6 +129,75 @@ fn one_family_does_not_vouch_for_the_other() {
     FAIL anchor [2606:4700:4700::1111]:443: there is no way to it → If other programs get through by IPv6, a firewall blocks it; else the line is down.
     FAIL router fe80::1: it does not answer → Look after the router.
     ");
+}
+
+#[test]
+fn ipv6_that_has_never_worked_here_is_a_warning() {
+    let mut facts = healthy();
+    let ipv4 = routed("eth0", Some("192.168.1.1"), false);
+    facts.paths = paths(ipv4, routed("eth0", Some("fe80::1"), false));
+    facts.ipv6_unjudged = true;
+    facts.anchors.push(ended("[2606:4700:4700::1111]:443", AnchorEnd::Unreachable));
+    facts.anchors.push(ended("[2620:fe::9]:443", AnchorEnd::Unproved));
+    facts.gateways.push((Gateway::Silent, asked(ProbeKind::Gateway, "fe80::1", "silent")));
+    insta::assert_snapshot!(rows(&judge(&facts)[1..8]), @"
+    PASS route IPv6: by eth0 through fe80::1
+    WARN IPv6: it has a route and has never worked on this network, so it is not watched → If it should work here, ask the provider; if not, turn it off on the router.
+    PASS anchor 1.1.1.1:443: it proved itself in 9 ms
+    PASS anchor 9.9.9.9:443: it proved itself in 9 ms
+    SKIP anchor [2606:4700:4700::1111]:443: there is no way to it; IPv6 is not watched here
+    SKIP anchor [2620:fe::9]:443: something answers in its place and cannot prove to be it; IPv6 is not watched here
+    PASS router 192.168.1.1: it answers (refused)
+    ");
+    insta::assert_snapshot!(rows(&judge(&facts)[8..9]), @"SKIP router fe80::1: it does not answer; IPv6 is not watched here");
+    // It has just begun to work.
+    facts.anchors[2].end = AnchorEnd::Proved;
+    let rows = rows(&judge(&facts));
+    assert!(rows.contains("FAIL anchor [2620:fe::9]:443") && !rows.contains("SKIP"), "{rows}");
+}
+
+#[test]
+fn whether_ipv6_is_judged_is_for_the_record_to_say_and_for_the_agent_where_that_cannot_be_read() {
+    let ipv4 = || routed("eth0", Some("192.168.1.1"), false);
+    let ipv6 = || routed("eth0", Some("fe80::1"), false);
+    let known = |family, router: &str, family_proved| NetworkFacts {
+        network: Network {
+            family,
+            interface: "eth0".to_owned(),
+            router: router.parse().ok(),
+            router_mac: None,
+        },
+        family_proved,
+        anchor_proved: family_proved,
+        router_answered: true,
+    };
+    let worked = [known(Family::Ipv6, "fe80::1", true)];
+    let failed = [known(Family::Ipv6, "fe80::1", false), known(Family::Ipv4, "192.168.1.1", true)];
+    let elsewhere = [known(Family::Ipv6, "fe80::2", true)];
+    let status = |condition| {
+        let folder = "/var/lib/ispmon".as_ref();
+        let mut status = Status::starting("dl-home", folder, at(), Duration::from_mins(1));
+        let link = Some((&ipv6()).into());
+        status.families =
+            vec![FamilyStatus { family: Family::Ipv6, condition, last_ok: None, link }];
+        status
+    };
+    let (unused, down) = (status(Condition::Unused), status(Condition::Down));
+    let running = |status| Some((status, Presence::Running));
+    for (what, paths, networks, status, expected) in [
+        ("a new device", paths(ipv4(), ipv6()), Some(&[][..]), None, true),
+        ("never here", paths(ipv4(), ipv6()), Some(&failed[..]), None, true),
+        ("elsewhere", paths(ipv4(), ipv6()), Some(&elsewhere[..]), None, true),
+        ("once here", paths(ipv4(), ipv6()), Some(&worked[..]), None, false),
+        ("IPv6 alone", paths(Link::NoAddress, ipv6()), Some(&failed[..]), None, false),
+        ("no IPv6", paths(ipv4(), Link::NoRoute), Some(&failed[..]), None, false),
+        ("not readable", paths(ipv4(), ipv6()), None, None, false),
+        ("says the agent", paths(ipv4(), ipv6()), None, running(&unused), true),
+        ("it is down", paths(ipv4(), ipv6()), None, running(&down), false),
+        ("said it once", paths(ipv4(), ipv6()), None, Some((&unused, Presence::Gone)), false),
+    ] {
+        assert_eq!(Past { networks, status }.is_ipv6_unjudged(&paths), expected, "{what}");
+    }
 }
 
 #[test]
