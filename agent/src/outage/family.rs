@@ -43,6 +43,9 @@ const ROUNDS_KEPT: usize = 10;
 /// How many rounds and probes must have failed, while heartbeats pass, until anchors that have never
 /// answered count as blocked.
 const NEVER_ANSWERED: u32 = 3;
+/// How soon after a question to the router something must have proved itself, for its silence to be its
+/// habit: TCP sends again after a second (RFC 6298), and that must have found a line that works.
+const PROVED_WITHIN: Duration = Duration::from_millis(900);
 /// How long the kernel's word that nobody is at the router's address outweighs silence.
 const GONE_HOLDS: Duration = Duration::from_mins(1);
 
@@ -216,6 +219,8 @@ pub(super) struct FamilyTrack {
     underlay: Option<(bool, Observation)>,
     /// No anchor is of it, until the kernel is asked for the way to one.
     has_no_anchors: bool,
+    /// The hardware address of the router has been known since the last link-up.
+    is_router_known: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -247,6 +252,7 @@ impl FamilyTrack {
             gone: None,
             underlay: None,
             has_no_anchors: false,
+            is_router_known: false,
         }
     }
 
@@ -298,9 +304,14 @@ impl FamilyTrack {
         self.beneath.as_ref().or(self.network())
     }
 
-    /// Whether it is up and something has proved itself by it at `at` or later.
-    pub(super) fn has_proved_since(&self, at: Stamp) -> bool {
-        self.is_up() && self.last_proof.is_some_and(|proof| proof.is_at_or_after(at))
+    /// Whether it is up, and something proved itself by it so soon after a question to the router that the
+    /// router, which was silent, had time to answer: it is asked twice, a second apart.
+    pub(super) fn works_through_silence(&self, asked: Stamp) -> bool {
+        let is_soon = |proof: Stamp| {
+            proof.since(&asked).is_some_and(|after| after < PROVED_WITHIN)
+                && proof.is_at_or_after(asked)
+        };
+        self.is_up() && self.last_proof.is_some_and(is_soon)
     }
 
     /// Whether its route leads into a tunnel.
@@ -516,27 +527,43 @@ impl FamilyTrack {
         self.anchors = Anchors::Unheard(0);
         self.heartbeats = Heartbeats::Unheard;
         self.rounds.clear();
+        self.is_router_known = false;
         self.epoch = now;
     }
 
-    /// Takes in how the kernel would send.
-    pub(super) fn link_looked_at(&mut self, link: Link, asked: Stamp) {
+    /// Takes in how the kernel would send. Returns the network before, if only its router has become another
+    /// one and no link has come up: that has taken over its address.
+    pub(super) fn link_looked_at(&mut self, link: Link, asked: Stamp) -> Option<Network> {
         if self.link.as_ref().is_some_and(|(_, newest)| !asked.is_at_or_after(*newest)) {
-            return;
+            return None;
         }
+        let mut before = None;
         let known = Network::of(self.family, &link);
         let is_nameless = link == Link::Unknown && self.network.is_none();
         if let Some(network) = known.or(is_nameless.then(|| Network::nameless(self.family))) {
             if !self.network.as_ref().is_some_and(|known| known.may_be(&network)) {
                 self.gateway = None;
                 self.gone = None;
+                before = self
+                    .network
+                    .take()
+                    .filter(|known| self.is_router_known && known.is_alike(&network));
             }
+            self.is_router_known |= network.router_mac.is_some();
             self.network = Some(network);
         }
         self.link = Some((link, asked));
         self.has_no_anchors = false;
         if self.is_cut() {
             self.step(Signal::Doubted { sent: asked, what: Failed::Round });
+        }
+        before
+    }
+
+    /// The router of the other family, of the network `before`, was taken over by that of `now`.
+    pub(super) fn companion_taken_over(&mut self, before: &Network, now: &Network) {
+        if self.companion.as_ref() == Some(before) {
+            self.companion = Some(now.clone());
         }
     }
 

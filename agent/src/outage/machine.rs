@@ -333,7 +333,7 @@ impl Machine {
                     Gateway::Alive => Some(Lesson::RouterAnswered),
                     // A router that passes everything on and is silent itself will be silent when the
                     // provider fails, too.
-                    Gateway::Silent if track.has_proved_since(observation.at) => {
+                    Gateway::Silent if track.works_through_silence(observation.at) => {
                         Some(Lesson::RouterSilent)
                     }
                     Gateway::Silent | Gateway::Gone | Gateway::NotAsked => None,
@@ -385,10 +385,13 @@ impl Machine {
     /// The kernel was asked how it would send.
     fn links_looked_at(&mut self, links: &PerFamily<Option<Link>>, asked: Stamp) {
         for (family, link) in links {
-            if let Some(link) = link {
-                self.families[family].link_looked_at(link.clone(), asked);
-                let network = self.families[family].network();
-                self.learned.extend(network.and_then(|network| self.networks.identify(network)));
+            let Some(link) = link else { continue };
+            let before = self.families[family].link_looked_at(link.clone(), asked);
+            let Some(network) = self.families[family].network().cloned() else { continue };
+            self.learned.extend(self.networks.identify(&network));
+            if let Some(before) = before {
+                self.learned.extend(self.networks.take_over(&before, &network));
+                self.families[family.other()].companion_taken_over(&before, &network);
             }
         }
         if links.iter().all(|(_, link)| link.is_some()) {

@@ -65,7 +65,7 @@ impl Network {
     }
 
     /// Whether both are the same but for the hardware address.
-    fn is_alike(&self, other: &Self) -> bool {
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
         let alike = |network: &Self| (network.family, network.router);
         alike(self) == alike(other) && self.interface == other.interface
     }
@@ -193,6 +193,20 @@ impl Networks {
         let learned = self.0.remove(place);
         let known = self.get(network).cloned();
         let mut facts = known.clone().unwrap_or_else(|| NetworkFacts::nothing(network.clone()));
+        facts.add(&learned);
+        if known.as_ref() == Some(&facts) {
+            return None;
+        }
+        self.remember(&facts);
+        Some(facts)
+    }
+
+    /// Another router has taken over the address of the one of `before` while the device stayed where it
+    /// was: what was learned is expected of that one too. Returns it when it is new.
+    pub(super) fn take_over(&mut self, before: &Network, now: &Network) -> Option<NetworkFacts> {
+        let learned = self.get(before)?.clone();
+        let known = self.get(now).cloned();
+        let mut facts = known.clone().unwrap_or_else(|| NetworkFacts::nothing(now.clone()));
         facts.add(&learned);
         if known.as_ref() == Some(&facts) {
             return None;

@@ -86,10 +86,10 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether both lead from the same address to the same router, as far as is known.
-    fn is_same(&self, other: &Self) -> bool {
+    /// Whether both lead by the same interface from the same address to the same one.
+    fn is_same_way(&self, other: &Self) -> bool {
         let way = |route: &Self| (route.index, route.gateway, route.source);
-        way(self) == way(other) && MacAddress::may_be(self.gateway_mac, other.gateway_mac)
+        way(self) == way(other)
     }
 }
 
@@ -124,13 +124,13 @@ impl Link {
     }
 
     /// Whether a link has come up since it was like `before`, or leads to another network: by another
-    /// interface, through another router, or from another address. Two routers with one IP address are told
-    /// apart by their hardware addresses, when both are known.
+    /// interface, through another router, or from another address.
     ///
-    /// A look that failed is no other network.
+    /// A look that failed is no other network. Nor is another hardware address while the link stays up: a
+    /// second router has taken over the first one's address, as routers that stand in for each other do.
     pub fn has_come_up_since(&self, before: &Self) -> bool {
         let Some(route) = self.route().filter(|_| *before != Self::Unknown) else { return false };
-        !before.route().is_some_and(|before| route.is_same(before))
+        !before.route().is_some_and(|before| route.is_same_way(before))
     }
 
     /// The same without the router's hardware address, which becomes known without any change of the way.
@@ -144,7 +144,7 @@ impl Link {
     #[must_use]
     pub fn with_mac_of(&self, before: &Self) -> Self {
         match (self, before) {
-            (Self::Routed(route), Self::Routed(before)) if route.is_same(before) => {
+            (Self::Routed(route), Self::Routed(before)) if route.is_same_way(before) => {
                 self.with_mac(route.gateway_mac.or(before.gateway_mac))
             }
             _ => self.clone(),
@@ -271,7 +271,7 @@ mod tests {
             ("another address", &home, &routed(1, 21, Some(7)), true),
             ("the hardware address becomes known", &routed(1, 20, None), &home, false),
             ("the hardware address is forgotten", &home, &routed(1, 20, None), false),
-            ("another hardware address", &home, &routed(1, 20, Some(8)), true),
+            ("another hardware address", &home, &routed(1, 20, Some(8)), false),
         ] {
             assert_eq!(after.has_come_up_since(before), expected, "{what}");
         }

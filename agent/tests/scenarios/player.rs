@@ -472,7 +472,11 @@ impl Player<'_> {
                     self.schedule.hurry();
                 }
             }
-            News::LinkUp => self.learn(&Evidence::Settle(SettleReason::LinkUp)),
+            News::LinkUp => {
+                self.links = self.links.clone().map(|link| link.as_ref().map(Link::without_mac));
+                self.learn(&Evidence::Settle(SettleReason::LinkUp));
+                self.look_at_links();
+            }
             News::GatewayGone => {
                 for family in Family::BOTH {
                     if self.world().families[family].can_send() {

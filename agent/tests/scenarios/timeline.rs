@@ -206,6 +206,10 @@ impl Timeline {
         match world.gateway {
             GatewayState::Alive => (Gateway::Alive, 3),
             GatewayState::NotAsked => (Gateway::NotAsked, 0),
+            // It is asked again after a second.
+            GatewayState::Silent if self.at(sent + TRIES_MS[1]).gateway == GatewayState::Alive => {
+                (Gateway::Alive, TRIES_MS[1] + 3)
+            }
             GatewayState::Silent => (Gateway::Silent, GATEWAY_MS),
             GatewayState::Gone => (Gateway::Gone, GATEWAY_MS),
         }

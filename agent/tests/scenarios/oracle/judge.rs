@@ -142,7 +142,7 @@ impl<'a> Judge<'a> {
     /// The grace period that a failure began in, or that began before it was known.
     fn unsettled(&self, run: Run, known: u64) -> Option<&Stretch> {
         let worked = self.stretches.iter().rfind(|at| {
-            at.to <= run.from && at.internet == Some(true) && at.to - at.from >= 3 * SECOND
+            at.to <= run.from && at.fine == Some(true) && at.to - at.from >= 3 * SECOND
         });
         let since =
             worked.map_or(0, |worked| worked.from).max(run.from.saturating_sub(self.grace()));

@@ -199,6 +199,9 @@ impl Sketch {
             let (before, (at, after)) = (&pair[0].1, &pair[1]);
             if before.is_change_told(after) {
                 news.push((*at, News::LinksChanged));
+            } else if before.network != after.network {
+                // The device was carried there, and the new network has the same addresses.
+                news.push((*at, News::LinkUp));
             }
         }
         for fault in &self.faults {

@@ -130,7 +130,8 @@ pub(super) fn witness(sketch: &Sketch) -> Vec<Stretch> {
                     let (old, new) = (before.link(*family), world.link(*family));
                     new.route().is_some() && old != new
                 })
-            });
+            })
+            || stretch.moved;
         for (family, learned) in &mut learned {
             let works = watched && conditions[family] == Condition::Works && !elsewhere;
             // Without a fresh look, only the proof of every five minutes tells.
