@@ -14,32 +14,46 @@ use crate::clock::Stamp;
 pub(super) struct Course {
     /// Each cause, and since when it holds.
     causes: Vec<(Cause, Stamp)>,
-    /// A cause that differs from the last one, and since when it is seen.
-    other: Option<(Cause, Stamp)>,
+    /// What is seen in place of the last of them.
+    other: Option<Other>,
+}
+
+/// A cause that does not hold for long enough yet.
+#[derive(Clone, Copy, Debug)]
+struct Other {
+    cause: Cause,
+    /// Since when it is seen.
+    seen: Stamp,
+    /// Since when the last cause that holds is not seen any more: what was seen in between for a moment was a
+    /// question that had no answer yet.
+    from: Stamp,
 }
 
 /// The most causes that are kept: a grace period is a minute by default, and each must hold for seconds.
 const MOST_CAUSES: usize = 20;
 
 impl Course {
-    /// The failure that began at `since` has this cause at `now`. Another one counts when it is seen for
-    /// as long as `holds`; that there is no link is the kernel's word and counts at once.
+    /// The failure that began at `since` has this cause at `now`. It counts when it is seen for as long as
+    /// `holds`, in which everybody who is asked has answered; that there is no link is the kernel's word and
+    /// counts at once.
     pub(super) fn note(&mut self, cause: Cause, since: Stamp, now: Stamp, holds: Duration) {
-        let Some((last, _)) = self.causes.last() else {
-            self.causes.push((cause, since));
-            return;
-        };
-        if *last == cause {
+        let last = self.causes.last().map(|(last, _)| *last);
+        if last == Some(cause) {
             self.other = None;
             return;
         }
-        let seen = self.other.filter(|(other, _)| *other == cause);
-        let from = seen.map_or(now, |(_, from)| from);
-        let is_certain = cause == Cause::Link || now.since(&from).is_some_and(|held| held >= holds);
+        let begins = if last.is_none() { since } else { now };
+        let other = match self.other {
+            Some(other) if other.cause == cause => other,
+            Some(other) => Other { cause, seen: now, from: other.from },
+            None => Other { cause, seen: begins, from: begins },
+        };
+        let is_certain =
+            cause == Cause::Link || now.since(&other.seen).is_some_and(|held| held >= holds);
         if !is_certain {
-            self.other = Some((cause, from));
+            self.other = Some(other);
         } else if self.causes.len() < MOST_CAUSES {
-            self.causes.push((cause, from));
+            self.causes.push((cause, other.from));
             self.other = None;
         }
     }
@@ -57,7 +71,7 @@ mod tests {
     use super::*;
     use crate::clock::BootId;
 
-    const HOLDS: Duration = Duration::from_secs(3);
+    const HOLDS: Duration = Duration::from_secs(6);
 
     fn at(s: u64) -> Stamp {
         Stamp { boot: BootId::UNKNOWN, boot_ms: s * 1_000, wall: jiff::Timestamp::UNIX_EPOCH }
@@ -69,7 +83,7 @@ mod tests {
         course.note(Cause::Link, at(0), at(1), HOLDS);
         course.note(Cause::Isp, at(0), at(4), HOLDS);
         course.note(Cause::Gateway, at(0), at(5), HOLDS);
-        course.note(Cause::Gateway, at(0), at(8), HOLDS);
+        course.note(Cause::Gateway, at(0), at(11), HOLDS);
         course.note(Cause::Isp, at(0), at(30), HOLDS);
         course.note(Cause::Link, at(0), at(31), HOLDS);
         course.note(Cause::Isp, at(0), at(40), HOLDS);
@@ -77,11 +91,19 @@ mod tests {
             course.until(Cause::Isp, at(0), at(41)),
             [
                 (Cause::Link, at(0)),
-                (Cause::Gateway, at(5)),
-                (Cause::Link, at(31)),
+                (Cause::Gateway, at(4)),
+                (Cause::Link, at(30)),
                 (Cause::Isp, at(40))
             ]
         );
+    }
+
+    #[test]
+    fn a_first_impression_is_no_cause() {
+        let mut course = Course::default();
+        course.note(Cause::Isp, at(0), at(1), HOLDS);
+        course.note(Cause::Gateway, at(0), at(2), HOLDS);
+        assert_eq!(course.until(Cause::Gateway, at(0), at(4)), [(Cause::Gateway, at(0))]);
     }
 
     #[test]

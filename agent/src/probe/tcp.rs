@@ -7,8 +7,9 @@
 //! no `TIME_WAIT` behind either, so that source ports are not used up. A connect that is given up sends
 //! nothing more.
 //!
-//! On Ethernet a completed one takes four packets, 268 bytes by IPv4 and 348 by IPv6: at one every 5 s
-//! 0.19 and 0.25 MB an hour. One that is given up after 2.5 s takes two packets, 148 bytes.
+//! On Linux the answer is not confirmed by a packet of its own, which would say no more than the reset does.
+//! So on Ethernet a completed one takes three packets, 214 bytes by IPv4 and 274 by IPv6: at one every 5 s
+//! 0.15 and 0.20 MB an hour. One that is given up after 2.5 s takes two packets, 148 bytes.
 
 mod firewall;
 mod sender;
@@ -120,6 +121,7 @@ fn begin(target: SocketAddr, via: Option<&Interface>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_linger(Some(Duration::ZERO))?;
+    confirm_late(&socket);
     sender::keep_errors(&socket, family)?;
     if let Some(interface) = via {
         interface.bind(&socket, family)?;
@@ -130,6 +132,17 @@ fn begin(target: SocketAddr, via: Option<&Interface>) -> io::Result<TcpStream> {
     }
     TcpStream::from_std(StdStream::from(socket))
 }
+
+/// Has the kernel wait with the confirmation of the server's answer for something that can carry it: the reset
+/// of a probe, or the first packet of TLS. It saves a packet and is no more than that, so a failure is none.
+#[cfg(target_os = "linux")]
+fn confirm_late(socket: &Socket) {
+    let _ = rustix::net::sockopt::set_tcp_quickack(socket, false);
+}
+
+/// No other system can be told so.
+#[cfg(not(target_os = "linux"))]
+fn confirm_late(_socket: &Socket) {}
 
 /// Whether the system chose, of all ports of this machine, the very one that was called: such a
 /// connection is completed without anybody listening (a "simultaneous open" with itself).

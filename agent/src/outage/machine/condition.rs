@@ -197,22 +197,28 @@ impl Machine {
         })
     }
 
-    /// Follows what fails while that is not an outage yet: all that is judged fails, or nobody knows of
-    /// it. Where one family works, or something is open, the present is all that counts.
+    /// Follows what fails in a grace period: all that is judged fails, or nobody knows of it. Where one
+    /// family works, or something is open, the present is all that counts; and a doubt is decided within
+    /// seconds, in which not everybody has answered.
     pub(super) fn follow_course(&mut self, now: Stamp) {
         let judged = self.judged_tracks();
-        let is_over = self.connectivity.is_failing()
-            || judged.iter().any(|track| track.is_up() || track.is_down());
-        if is_over && !judged.iter().all(|track| track.is_down()) {
+        let is_one_known = judged.iter().any(|track| track.is_up() || track.is_down());
+        let are_all_down = judged.iter().all(|track| track.is_down());
+        if self.connectivity.is_failing() || is_one_known && !are_all_down {
             self.course = Course::default();
             return;
         }
-        let failing: Vec<_> =
-            judged.iter().filter(|track| track.is_cut() || track.has_failed()).collect();
+        let failing: Vec<_> = judged
+            .iter()
+            .filter(|track| {
+                track.is_cut()
+                    || track.has_failed() && matches!(track.state(), State::Unknown { .. })
+            })
+            .collect();
         let since = failing.iter().filter_map(|track| track.failing_since());
         let Some(since) = since.reduce(Stamp::earliest) else { return };
         let cause = combined_cause(failing.iter().map(|track| verdict(&self.facts(track, now))));
-        self.course.note(cause, since, now, self.settings.limits.cause_holds);
+        self.course.note(cause, since, now, 2 * self.settings.limits.cause_holds);
     }
 
     /// What is known of a family that is down.

@@ -98,7 +98,7 @@ fn whole() -> Vec<Row> {
 
 /// A part of the line, or what lies over it.
 fn parts() -> Vec<Row> {
-    use Fault::{IspSilentFor, TunnelDead};
+    use Fault::{IspSilent, IspSilentFor, RouterDead, TunnelDead};
     vec![
         probed(
             "ipv6",
@@ -122,6 +122,22 @@ fn parts() -> Vec<Row> {
             TunnelDead(Carries::All),
             Cause::Vpn,
             YOURS,
+        )
+        .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
+        probed(
+            "tunnel-gateway",
+            "The router beneath a tunnel dies.",
+            RouterDead,
+            Cause::Gateway,
+            YOURS,
+        )
+        .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
+        probed(
+            "tunnel-isp",
+            "The provider swallows everything, a tunnel included.",
+            IspSilent,
+            Cause::Isp,
+            PROVIDER,
         )
         .with(|failure| failure.prepare = |world| world.insert_tunnel(Carries::All)),
         probed(
