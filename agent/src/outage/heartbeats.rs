@@ -23,8 +23,8 @@ const REFUSALS_TO_AGREE: u32 = 5;
 const NAMES_WAIT: Duration = Duration::from_secs(12);
 
 /// How long one refusal stands alone until `endpoint` opens: one that asks for a wait of hours
-/// (`Retry-After`) is followed by no second one.
-const REFUSED_ALONE: Duration = Duration::from_mins(3);
+/// (`Retry-After`) is followed by no second one. Longer than most people let pass between two heartbeats.
+const REFUSED_ALONE: Duration = Duration::from_mins(20);
 
 /// The incidents of the heartbeats.
 #[derive(Debug)]
@@ -263,7 +263,7 @@ impl Heartbeats {
     ///    not while a device that has just started may still be learning the time.
     /// 2. The same refusal of this device five times in a row and for ten minutes: `credentials`.
     /// 3. Two heartbeats failed, the first four seconds ago or more, or one was refused and none followed
-    ///    for three minutes; and names can be looked up, or no look-up has failed in twelve seconds:
+    ///    for twenty minutes; and names can be looked up, or no look-up has failed in twelve seconds:
     ///    `endpoint`.
     fn facts(&self, failing: &Failing, names: &Names, now: Stamp) -> Option<Facts> {
         let facts = Facts { anchors_alive: true, ..Facts::default() };
