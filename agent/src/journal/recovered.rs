@@ -18,8 +18,6 @@ use crate::{
 
 /// How many hourly summaries are handed back: those of a week, with room for a restart a day.
 const MOST_HOURS: usize = 7 * 24 + 7;
-/// How many networks are handed back.
-const MOST_NETWORKS: usize = 64;
 /// Of how many boots the clock's offset is handed back.
 const MOST_BOOTS: usize = 256;
 /// How many incidents that others have superseded are closed at most.
@@ -161,7 +159,7 @@ pub(super) struct History {
     last: Option<(Stamp, bool)>,
     pause: Option<Pause>,
     hours: VecDeque<Summary>,
-    networks: VecDeque<NetworkFacts>,
+    networks: Vec<NetworkFacts>,
     walls: Walls,
     /// The latest moment of each boot.
     latest: VecDeque<(BootId, u64)>,
@@ -214,13 +212,7 @@ impl History {
                 }
                 self.interrupted = self.records;
             }
-            Entry::Network { network } => {
-                self.networks.retain(|known| !network.supersede(known));
-                self.networks.push_back(network);
-                if self.networks.len() > MOST_NETWORKS {
-                    self.networks.pop_front();
-                }
-            }
+            Entry::Network { network } => network.remember_in(&mut self.networks),
             Entry::Hour { summary } => {
                 self.hours.push_back(summary);
                 if self.hours.len() > MOST_HOURS {
@@ -350,7 +342,7 @@ impl History {
             last_run,
             pause: self.pause,
             hours,
-            networks: self.networks.into(),
+            networks: self.networks,
             walls,
             boot,
             notes,

@@ -31,7 +31,7 @@ pub struct Verified {
     pub newest_reason: Option<String>,
     /// What the clocks of the boots showed.
     pub walls: Walls,
-    /// What was learned of networks.
+    /// What was learned of networks, the latest last.
     pub networks: Vec<NetworkFacts>,
     /// Records that only a newer version understands.
     pub unknown: UnknownRecords,
@@ -92,10 +92,7 @@ pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
                 verified.chains += 1;
                 verified.newest_reason = reason;
             }
-            Entry::Network { network } => {
-                verified.networks.retain(|known| !network.supersede(known));
-                verified.networks.push(network);
-            }
+            Entry::Network { network } => network.remember_in(&mut verified.networks),
             Entry::Unknown(unknown) => verified.unknown.count(&unknown),
             _ => {}
         }

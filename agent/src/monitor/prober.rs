@@ -23,7 +23,7 @@ use crate::{
         AnchorAnswer, AnchorEnd, Connect, Connected, Family, Interface, Link, LocalFailure,
         PerFamily, Prover, Round, Route, Targets,
         dns::{self, Owner},
-        link::{self, AnchorPath},
+        link::AnchorPath,
         proof::{Handshake, prove},
         targets::{Pages, Paths, route_of},
         tcp::{self, CONNECT_LIMIT, LOST_AFTER},
@@ -184,9 +184,9 @@ impl Prober {
     fn round(&self, family: Family) {
         let (answers, clock, started) = (self.answers.clone(), self.clock(), self.clock.now());
         if let Some(route) = route_of(&self.paths, family)
-            && let Some((interface, anchors)) = self.beneath(family, route)
+            && let Some((by, beneath)) = self.targets.underlay(family, route)
         {
-            self.underlay(family, interface, anchors);
+            self.underlay(family, beneath.interface, self.anchors(by));
         }
         let round = Round::start(self.anchors(family), &self.prover, None, clock.clone());
         let prover = self.prover.clone();
@@ -204,16 +204,7 @@ impl Prober {
         });
     }
 
-    /// The interface beneath the tunnel that `route` leads into, and the anchors to ask through it: of the
-    /// same family, else of the other one, which a tunnel may carry it over.
-    fn beneath(&self, family: Family, route: &Route) -> Option<(Interface, Vec<AnchorPath>)> {
-        [family, family.other()].into_iter().find_map(|by| {
-            let anchors = self.anchors(by);
-            let address = anchors.first()?.anchor.address.ip();
-            Some((link::underlay(route, address)?.interface, anchors))
-        })
-    }
-
+    /// Asks anchors by the interface beneath a tunnel.
     fn underlay(&self, family: Family, interface: Interface, anchors: Vec<AnchorPath>) {
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
         // Beneath the tunnel all of them take the same way.

@@ -531,6 +531,16 @@ mod tests {
         returned
     }
 
+    /// Names whose servers have failed from the beginning for six seconds.
+    fn failing() -> Names {
+        let mut names = names();
+        names.doubted(at(0));
+        for asked in [0, 2_000, 4_000] {
+            servers(&mut names, &[Dns::Silent], asked, 2_000);
+        }
+        names
+    }
+
     #[test]
     fn servers_that_could_not_be_asked_have_not_failed() {
         let mut names = names();
@@ -643,11 +653,7 @@ mod tests {
 
     #[test]
     fn servers_are_back_with_their_first_answer() {
-        let mut names = names();
-        names.doubted(at(0));
-        for asked in [0, 2_000, 4_000] {
-            servers(&mut names, &[Dns::Silent], asked, 2_000);
-        }
+        let mut names = failing();
         assert_eq!(servers(&mut names, &[Dns::Answered], 60_000, 30), None);
         assert_eq!(servers(&mut names, &[Dns::Silent], 62_000, 2_000), None);
         assert_eq!(servers(&mut names, &[Dns::Answered], 64_000, 30), None);
@@ -657,14 +663,6 @@ mod tests {
 
     #[test]
     fn a_proof_is_one_of_the_two_answers_that_must_agree() {
-        let failing = || {
-            let mut names = names();
-            names.doubted(at(0));
-            for asked in [0, 2_000, 4_000] {
-                servers(&mut names, &[Dns::Silent], asked, 2_000);
-            }
-            names
-        };
         let mut one = failing();
         servers(&mut one, &[Dns::Answered], 60_000, 10);
         assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
@@ -682,11 +680,7 @@ mod tests {
 
     #[test]
     fn a_look_up_before_the_first_lie_does_not_date_the_return() {
-        let mut names = names();
-        names.doubted(at(0));
-        for asked in [0, 2_000, 4_000] {
-            servers(&mut names, &[Dns::Silent], asked, 2_000);
-        }
+        let mut names = failing();
         assert_eq!(lookup(&mut names, Dns::Answered, 60_000, 20), None);
         servers(&mut names, &[Dns::Lied], 60_500, 20);
         assert_eq!(lookup(&mut names, Dns::Answered, 62_000, 20), None);

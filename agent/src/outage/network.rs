@@ -95,7 +95,7 @@ impl NetworkFacts {
 
     /// Whether these facts take the place of `earlier` ones: they are about the same network, or that had no
     /// hardware address then.
-    pub fn supersede(&self, earlier: &Self) -> bool {
+    fn supersede(&self, earlier: &Self) -> bool {
         let (network, earlier) = (&self.network, &earlier.network);
         let is_same = network.router_mac == earlier.router_mac || earlier.router_mac.is_none();
         network.is_alike(earlier) && is_same
@@ -108,6 +108,15 @@ impl NetworkFacts {
             Lesson::RouterAnswered => self.router_answered = true,
             Lesson::RouterSilent => self.router_answered = false,
         }
+    }
+
+    /// Adds these facts to those that are known, oldest first, in place of the ones that they supersede.
+    pub fn remember_in(self, known: &mut Vec<Self>) {
+        known.retain(|earlier| !self.supersede(earlier));
+        if known.len() == MOST_NETWORKS {
+            known.remove(0);
+        }
+        known.push(self);
     }
 
     fn add(&mut self, other: &Self) {
@@ -138,11 +147,7 @@ impl Networks {
     /// Takes in what the journal remembers, oldest first. A later entry of a network replaces an
     /// earlier one.
     pub(super) fn remember(&mut self, facts: &NetworkFacts) {
-        self.0.retain(|known| !facts.supersede(known));
-        if self.0.len() == MOST_NETWORKS {
-            self.0.remove(0);
-        }
-        self.0.push(facts.clone());
+        facts.clone().remember_in(&mut self.0);
     }
 
     /// Whether something is known of `network`, or of one that it may be.
@@ -191,23 +196,21 @@ impl Networks {
         };
         let place = self.0.iter().position(is_it)?;
         let learned = self.0.remove(place);
-        let known = self.get(network).cloned();
-        let mut facts = known.clone().unwrap_or_else(|| NetworkFacts::nothing(network.clone()));
-        facts.add(&learned);
-        if known.as_ref() == Some(&facts) {
-            return None;
-        }
-        self.remember(&facts);
-        Some(facts)
+        self.add(network, &learned)
     }
 
     /// Another router has taken over the address of the one of `before` while the device stayed where it
     /// was: what was learned is expected of that one too. Returns it when it is new.
     pub(super) fn take_over(&mut self, before: &Network, now: &Network) -> Option<NetworkFacts> {
         let learned = self.get(before)?.clone();
-        let known = self.get(now).cloned();
-        let mut facts = known.clone().unwrap_or_else(|| NetworkFacts::nothing(now.clone()));
-        facts.add(&learned);
+        self.add(now, &learned)
+    }
+
+    /// Adds what was learned elsewhere to what is known of `network`, and returns that when it is new.
+    fn add(&mut self, network: &Network, learned: &NetworkFacts) -> Option<NetworkFacts> {
+        let known = self.get(network).cloned();
+        let mut facts = known.clone().unwrap_or_else(|| NetworkFacts::nothing(network.clone()));
+        facts.add(learned);
         if known.as_ref() == Some(&facts) {
             return None;
         }

@@ -54,9 +54,10 @@ const DECIDED_EVERY: Duration = Duration::from_secs(1);
 /// monitored it. A probe that could not be sent for want of a carrier or route is lost as well.
 ///
 /// 1. An incident opens when at least 10 % of the scheduled probes in the window were lost (at least
-///    3, and not all by one anchor of a family while others of it answered), or when 95 of 100 answers took at most a time that is above three times the week's median
-///    and above 100 ms; the second only once a day of samples is known. The window must be full, and
-///    hold at least 20 probes.
+///    3, and not all by one anchor of a family while others of it answered), or when 95 of 100
+///    answers took at most a time that is above three times the week's median and above 100 ms; the
+///    second only once a day of samples is known. The window must be full, and hold at least 20
+///    probes.
 /// 2. It closes when, over a window that began no earlier than the incident, less than 5 % are lost,
 ///    and that time is not both above twice the median and above 100 ms. Between the two nothing
 ///    changes.
@@ -263,8 +264,9 @@ impl Quality {
         now: Stamp,
         random: &mut Rng,
     ) -> Vec<Transition> {
-        let is_lossy =
-            figures.loss() >= BAD_LOSS && figures.lost >= FEWEST_LOST && !figures.is_of_one_anchor;
+        let is_lossy = figures.loss() >= BAD_LOSS
+            && figures.lost >= FEWEST_LOST
+            && !self.window.is_of_one_anchor(from);
         let from = from.max(self.opens_from);
         let first = if is_lossy {
             self.window.first_lost(from)

@@ -85,18 +85,18 @@ impl Targets {
         }
         let route = route_of(paths, family)?;
         if route.tunnel {
-            let beneath = self.underlay(family, route)?;
+            let (_, beneath) = self.underlay(family, route)?;
             return Some((beneath.router?, beneath.interface));
         }
         Some((route.gateway?, Interface::from(route)))
     }
 
     /// What is beneath the tunnel that `route` leads into, on the way to an anchor of the same family, else
-    /// of the other one, which a tunnel may carry it over.
-    fn underlay(&self, family: Family, route: &Route) -> Option<Underlay> {
+    /// of the other one, which a tunnel may carry it over; and by which of them.
+    pub fn underlay(&self, family: Family, route: &Route) -> Option<(Family, Underlay)> {
         [family, family.other()].into_iter().find_map(|by| {
             let anchor = self.anchors[by].first()?;
-            link::underlay(route, anchor.address.ip())
+            Some((by, link::underlay(route, anchor.address.ip())?))
         })
     }
 

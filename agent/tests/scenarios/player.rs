@@ -355,8 +355,7 @@ impl Player<'_> {
     /// Nothing that was known still holds; it begins with a round.
     fn settle(&mut self, reason: SettleReason) {
         self.learn(&Evidence::Settle(reason));
-        // As the prober does: the device may be elsewhere now.
-        self.links = self.links.clone().map(|link| link.as_ref().map(Link::without_mac));
+        self.forget_macs();
         self.look_at_links();
         for family in Family::BOTH {
             if self.no_anchors[family] {
@@ -473,7 +472,7 @@ impl Player<'_> {
                 }
             }
             News::LinkUp => {
-                self.links = self.links.clone().map(|link| link.as_ref().map(Link::without_mac));
+                self.forget_macs();
                 self.learn(&Evidence::Settle(SettleReason::LinkUp));
                 self.look_at_links();
             }
@@ -555,6 +554,11 @@ impl Player<'_> {
             reason: None,
         }));
         self.start(if restarted { SettleReason::Started } else { SettleReason::Resumed });
+    }
+
+    /// Forgets the hardware addresses of the routers, as the prober does: the device may be elsewhere now.
+    fn forget_macs(&mut self) {
+        self.links = self.links.clone().map(|link| link.as_ref().map(Link::without_mac));
     }
 
     /// Asks the kernel how the anchors are reached, and returns whether that has changed.

@@ -90,9 +90,6 @@ pub(super) struct Figures {
     pub(super) probes: usize,
     /// How many of them were lost.
     pub(super) lost: usize,
-    /// Whether one anchor of a family lost all that the family lost, while others of it answered: then it
-    /// is the anchor's loss. One operator's anchors fail for both families.
-    pub(super) is_of_one_anchor: bool,
     /// The time, in milliseconds, that 95 of 100 answers did not exceed.
     pub(super) p95_ms: Option<f64>,
 }
@@ -262,7 +259,13 @@ impl Window {
         let rank = (times.len() * 95).div_ceil(100);
         let p95_ms =
             rank.checked_sub(1).map(|index| milliseconds(*times.select_nth_unstable(index).1));
-        let is_of_one_anchor = Family::BOTH.into_iter().all(|family| {
+        Figures { probes, lost: probes - times.len(), p95_ms }
+    }
+
+    /// Whether one anchor of a family lost all that the family lost from `position` on, while others of it
+    /// answered: then it is the anchor's loss. One operator's anchors fail for both families.
+    pub(super) fn is_of_one_anchor(&self, position: u64) -> bool {
+        Family::BOTH.into_iter().all(|family| {
             let (mut asked, mut losing) = (0_u128, 0_u128);
             for sample in self.counted(position) {
                 if self.anchors[usize::from(sample.anchor)].family() == family {
@@ -271,8 +274,7 @@ impl Window {
                 }
             }
             losing == 0 || losing.is_power_of_two() && asked != losing
-        });
-        Figures { probes, lost: probes - times.len(), is_of_one_anchor, p95_ms }
+        })
     }
 
     /// The position of the first probe from `position` on that was lost and counts.

@@ -240,18 +240,12 @@ impl Judge<'_> {
             let recent =
                 self.stretches.iter().filter(|s| s.from <= *at && s.to + 330 * SECOND >= *at);
             // Two anchors that die lose packets like a bad line.
-            let dead: Vec<_> = self
-                .sketch
-                .faults
-                .iter()
-                .filter(|fault| {
-                    matches!(fault.what, What::Anchor(..))
-                        && fault.to + 330 * SECOND >= *at
-                        && fault.from <= *at
-                })
-                .collect();
-            let is_clear = dead.len() <= 1;
-            let good = is_clear
+            let dead = self.sketch.faults.iter().filter(|fault| {
+                matches!(fault.what, What::Anchor(..))
+                    && fault.to + 330 * SECOND >= *at
+                    && fault.from <= *at
+            });
+            let good = dead.count() <= 1
                 && recent.clone().all(|s| {
                     s.watched && s.fine == Some(true) && s.loss == 0 && s.latency_ms <= 50
                 });
