@@ -51,8 +51,8 @@ impl Clock {
         self.lock().stamp(boot_ms)
     }
 
-    /// Looks at all clocks; what they tell is in order. Meant for every second: a suspension is dated by
-    /// the looks before and after it.
+    /// Looks at all clocks; what they tell is in order. Meant for every few seconds: a suspension is
+    /// dated by the looks before and after it.
     pub fn observe(&self) -> Vec<ClockEvent> {
         self.lock().observe(read())
     }

@@ -12,6 +12,8 @@ use crate::{
 };
 
 pub(super) use crate::tls::certificates;
+#[path = "../../tests/common/port.rs"]
+pub(super) mod port;
 #[path = "../../tests/common/server.rs"]
 pub(super) mod server;
 

@@ -32,6 +32,7 @@ mod procfs;
 mod route_socket;
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
@@ -39,7 +40,7 @@ use std::{
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Anchor, Interface, Link, MacAddress, Route};
+use super::{Anchor, Interface, Link, MacAddress, PerFamily, Route};
 #[cfg(target_os = "linux")]
 use netlink as system;
 #[cfg(target_os = "macos")]
@@ -177,18 +178,21 @@ pub fn path_to(address: IpAddr) -> Path {
 /// A look that fails is [`Link::Unknown`]. Only where the system refuses to be asked at all do the
 /// kernel's files and a socket's source address stand in, because two sources would tell two different stories.
 pub fn paths_to(addresses: &[IpAddr]) -> Vec<Path> {
-    let asked = system::paths_to(addresses);
-    asked.unwrap_or_else(|error| {
-        let is_refused = is_refused(&error);
-        let path = |address: &IpAddr| {
-            if is_refused { fallback::path_to(*address) } else { Link::Unknown.into() }
-        };
-        addresses.iter().map(path).collect()
-    })
+    let unseen = |error: &io::Error, address| {
+        if is_refused(error) { fallback::path_to(address) } else { Link::Unknown.into() }
+    };
+    match system::paths_to(addresses) {
+        Ok(paths) => paths
+            .into_iter()
+            .zip(addresses)
+            .map(|(path, address)| path.unwrap_or_else(|error| unseen(&error, *address)))
+            .collect(),
+        Err(error) => addresses.iter().map(|address| unseen(&error, *address)).collect(),
+    }
 }
 
 /// Whether the system refuses such sockets altogether, and did not only fail this time.
-fn is_refused(error: &std::io::Error) -> bool {
+fn is_refused(error: &io::Error) -> bool {
     use Errno as E;
     matches!(
         E::from_io_error(error),
@@ -230,7 +234,23 @@ impl FamilyPaths {
     /// Looks at the anchors of one family; `None` when there are none.
     pub fn look(anchors: &[Anchor]) -> Option<Self> {
         let addresses: Vec<_> = anchors.iter().map(|anchor| anchor.address.ip()).collect();
-        let mut family = Self::judge(anchors, paths_to(&addresses))?;
+        Self::of(anchors, paths_to(&addresses))
+    }
+
+    /// Looks at the anchors of both families at once, which costs hardly more than one; `None` of a family
+    /// without anchors.
+    pub fn look_at_both(anchors: &PerFamily<Vec<Anchor>>) -> PerFamily<Option<Self>> {
+        let all = anchors.iter().flat_map(|(_, anchors)| anchors);
+        let addresses: Vec<_> = all.map(|anchor| anchor.address.ip()).collect();
+        let mut paths = paths_to(&addresses).into_iter();
+        PerFamily::from_fn(|family| {
+            let anchors = &anchors[family];
+            Self::of(anchors, paths.by_ref().take(anchors.len()).collect())
+        })
+    }
+
+    fn of(anchors: &[Anchor], paths: Vec<Path>) -> Option<Self> {
+        let mut family = Self::judge(anchors, paths)?;
         if let Link::Routed(route) = &mut family.link {
             route.gateway_mac = gateway_mac(route);
         }

@@ -202,7 +202,9 @@ fn meaning(error: &io::Error, origin: Origin, target: IpAddr) -> Connect {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::Ipv4Addr;
+
+    use socket2::{Domain, Socket, Type};
 
     use super::*;
     use crate::{clock::BootId, runtime};
@@ -257,11 +259,13 @@ mod tests {
 
     #[test]
     fn a_listener_is_alive_and_a_closed_port_refuses() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let target = listener.local_addr().expect("its address");
+        // Bound to a port, and not listening: it is nobody else's, and refuses.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+        let target = socket.local_addr().ok().and_then(|own| own.as_socket()).expect("its address");
+        assert_eq!(ask(target).end, Connect::Refused);
+        socket.listen(1).expect("it can listen");
         let alive = ask(target);
         assert_eq!((alive.target, alive.sent, alive.end), (target, clock(), Connect::Connected));
-        drop(listener);
-        assert_eq!(ask(target).end, Connect::Refused);
     }
 }

@@ -8,6 +8,8 @@ mod doctor_network;
 mod network;
 mod pause;
 mod place;
+#[path = "../common/port.rs"]
+mod port;
 #[path = "../common/record.rs"]
 #[allow(dead_code, reason = "these tests use a part")]
 mod record;

@@ -14,7 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::place::{Place, Ran};
+use crate::{
+    place::{Place, Ran},
+    port::HeldPort,
+};
 
 /// Only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -25,20 +28,23 @@ struct Agent {
     child: Child,
     /// What the agent probes; without it the line is dead.
     anchor: Option<TcpListener>,
+    /// Its port, which stays its own.
+    _port: HeldPort,
 }
 
 impl Agent {
     fn start() -> Self {
-        let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut port = HeldPort::take();
+        let anchor = port.listen();
         let place = Place::new();
-        let address = anchor.local_addr().expect("it has one");
+        let address = port.address();
         let configuration = format!(
             "device = \"dl-home\"\n[probe]\nanchors = \"tcp://{address}\"\ngateway = \"127.0.0.1\"\n\
              resolver = \"127.0.0.1:1\"\nportal = \"off\"\ninterval = \"500ms\"\n"
         );
         fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
         let child = spawn(&place);
-        let agent = Self { place, child, anchor: Some(anchor) };
+        let agent = Self { place, child, anchor: Some(anchor), _port: port };
         agent.wait_for("it runs", |json| json["presence"] == "running");
         agent
     }

@@ -1,7 +1,6 @@
 //! Answers of all kinds, and none.
 
 use std::{
-    net::TcpListener,
     sync::{Mutex, mpsc::channel},
     time::Duration,
 };
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     agent::{Agent, Folder},
     ping::{Pinged, ping},
+    port::HeldPort,
     server::{OK, PATIENCE, Server, repeat},
 };
 
@@ -58,10 +58,8 @@ fn a_redirect_is_a_refusal() {
 
 #[test]
 fn a_refused_connection_is_told_as_such() {
-    let address = {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.local_addr().expect("its address")
-    };
+    let port = HeldPort::take();
+    let address = port.address();
     let pinged = ping(&format!("http://{address}/api/ping"), &[]);
     assert_eq!(pinged.code, Some(1));
     assert!(pinged.errors.contains(&format!("{address} refused the connection.")), "{pinged:?}");

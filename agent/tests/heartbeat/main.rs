@@ -7,6 +7,8 @@ mod answers;
 #[path = "../common/certificates.rs"]
 mod certificates;
 mod ping;
+#[path = "../common/port.rs"]
+mod port;
 mod proxy;
 mod secrets;
 #[path = "../common/server.rs"]

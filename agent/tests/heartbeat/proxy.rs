@@ -2,6 +2,7 @@
 
 use crate::{
     ping::ping,
+    port::HeldPort,
     server::{OK, Server},
 };
 
@@ -47,10 +48,8 @@ fn a_password_that_breaks_the_proxys_address_is_refused_with_advice() {
 
 #[test]
 fn a_proxy_that_is_not_reached_leads_to_advice_about_the_proxy() {
-    let port = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.local_addr().expect("its address").port()
-    };
+    let held = HeldPort::take();
+    let port = held.address().port();
     let closed = Server::answering("");
     for (proxy, told) in [
         // A name that can exist nowhere (RFC 6761, section 6.4).

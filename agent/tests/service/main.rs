@@ -9,6 +9,8 @@ mod log;
 #[path = "../common/logind.rs"]
 mod logind;
 mod outage;
+#[path = "../common/port.rs"]
+mod port;
 #[allow(dead_code, reason = "other tests make other records with it")]
 #[path = "../common/record.rs"]
 mod record;

@@ -2,7 +2,7 @@
 //! line is cut: a reset is no sign of life.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     process::{Command, Output},
     sync::mpsc,
     thread,
@@ -13,12 +13,13 @@ use rustix::process::Signal;
 
 use crate::{
     agent::{Agent, Folder, PATIENCE},
+    port::HeldPort,
     server::{OK, Server},
 };
 
 /// Anchors that answer as long as they are not cut.
 struct Anchors {
-    addresses: Vec<SocketAddr>,
+    ports: Vec<HeldPort>,
     listening: Vec<Listening>,
 }
 
@@ -30,9 +31,8 @@ struct Listening {
 }
 
 impl Listening {
-    fn at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).expect("the port is free");
-        let address = listener.local_addr().expect("it has an address");
+    fn at(port: &mut HeldPort) -> Self {
+        let (listener, address) = (port.listen(), port.address());
         let (end, ended) = mpsc::channel();
         let accept = move || {
             for connection in listener.incoming() {
@@ -59,9 +59,9 @@ impl Drop for Listening {
 
 impl Anchors {
     fn open() -> Self {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listening: Vec<Listening> = (0..3).map(|_| Listening::at(any)).collect();
-        Self { addresses: listening.iter().map(|anchor| anchor.address).collect(), listening }
+        let mut ports: Vec<HeldPort> = (0..3).map(|_| HeldPort::take()).collect();
+        let listening = ports.iter_mut().map(Listening::at).collect();
+        Self { ports, listening }
     }
 
     fn cut(&mut self) {
@@ -69,11 +69,12 @@ impl Anchors {
     }
 
     fn restore(&mut self) {
-        self.listening = self.addresses.iter().copied().map(Listening::at).collect();
+        self.listening = self.ports.iter_mut().map(Listening::at).collect();
     }
 
     fn list(&self) -> String {
-        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> =
+            self.ports.iter().map(|port| port.address().to_string()).collect();
         addresses.join(", ")
     }
 }

@@ -15,6 +15,7 @@ use crate::{
             Roots,
             certificates::Authority,
             client, peers,
+            port::HeldPort,
             server::{Server, repeat, swallow},
             settings,
         },
@@ -43,12 +44,6 @@ async fn fail_tls(server: &Server, roots: Vec<CertificateDer<'static>>) -> Failu
     fail(&format!("https://localhost:{}/", server.port()), Roots::Only(roots), None, AMPLE).await
 }
 
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
-}
-
 /// The reason without the port, which differs from run to run.
 fn reason(failure: &Failure, port: u16) -> String {
     failure.reason.replace(&port.to_string(), "PORT")
@@ -56,7 +51,8 @@ fn reason(failure: &Failure, port: u16) -> String {
 
 #[tokio::test]
 async fn a_refused_connection() {
-    let port = free_port();
+    let held = HeldPort::take();
+    let port = held.address().port();
     let failure = fail(&format!("http://127.0.0.1:{port}/"), Roots::Nobody, None, AMPLE).await;
     assert_eq!(failure.kind, FailureKind::ConnectRefused);
     insta::assert_snapshot!(reason(&failure, port), @"127.0.0.1:PORT refused the connection");
@@ -346,8 +342,11 @@ async fn proxies_that_refuse() {
 async fn a_socks_proxy_that_refuses_or_is_not_there() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
+    let mut held = HeldPort::take();
+    let port = held.address().port();
+    let listener = held.listen();
+    listener.set_nonblocking(true).expect("it can be");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let address = format!("socks5h://127.0.0.1:{port}");
     let target = "https://func.example/api/ping";
     let proxy = proxy::choose(&target.parse().expect("a URL"), |name| {
@@ -379,7 +378,8 @@ async fn a_socks_proxy_that_refuses_or_is_not_there() {
 
 #[tokio::test]
 async fn a_proxy_that_is_not_there() {
-    let port = free_port();
+    let held = HeldPort::take();
+    let port = held.address().port();
     let proxy = proxy_at(port, "");
     let failure = fail("https://func.example/", Roots::Nobody, Some(&proxy), AMPLE).await;
     assert_eq!(failure.kind, FailureKind::ConnectRefused);

@@ -328,8 +328,10 @@ mod socket {
 
     const NO_BUFFERS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
 
-    pub(in super::super) fn paths_to(addresses: &[IpAddr]) -> io::Result<Vec<Path>> {
-        addresses.iter().map(|address| path_to(*address)).collect()
+    // The return type is that of the other systems, which can fail.
+    #[allow(clippy::unnecessary_wraps)]
+    pub(in super::super) fn paths_to(addresses: &[IpAddr]) -> io::Result<Vec<io::Result<Path>>> {
+        Ok(addresses.iter().map(|address| path_to(*address)).collect())
     }
 
     fn path_to(address: IpAddr) -> io::Result<Path> {
