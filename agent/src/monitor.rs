@@ -43,14 +43,14 @@ use recorder::Recorder;
 use schedule::{Question, Schedule};
 pub use tally::Tally;
 
-/// How often the clocks are compared at least: a sleep is dated by the looks before and after it. Whatever
-/// happens is a look too, and at the default interval of the probes nothing else is seen more often.
-const CLOCK_EVERY: Duration = Duration::from_secs(5);
+/// How often the clocks are compared at least: a sleep is dated by the looks before and after it, so that its
+/// record is longer than the sleep by no more than this.
+const CLOCK_EVERY: Duration = Duration::from_secs(2);
 /// How often the record's sign of life is renewed.
 const ALIVE_EVERY: Duration = Duration::from_mins(1);
 /// A task that comes this much too late was not run: the process was stopped, or its virtual machine.
 /// Nobody watched meanwhile, and what was asked before is void.
-const STALLED_AFTER: Duration = Duration::from_secs(6);
+const STALLED_AFTER: Duration = Duration::from_secs(9);
 
 /// Whether anything is monitored.
 #[derive(Clone, Copy, Debug)]
