@@ -19,20 +19,14 @@ pub mod handler;
 pub mod identity;
 pub mod keys;
 pub mod log_level;
+mod port;
 pub mod report;
 pub mod restart;
 pub mod routes;
 mod server;
 mod supervisor;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use hyper::Method;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -44,6 +38,7 @@ use crate::{
 use app::{App, AppError};
 use identity::Identity;
 use keys::Keys;
+use port::HandlerPort;
 use restart::{Consequence, Ending};
 use supervisor::HandlerState;
 
@@ -165,7 +160,7 @@ pub(crate) struct Shared {
     clock: StoryClock,
     observer: Observer,
     identity: Identity,
-    port: u16,
+    port: HandlerPort,
     state: watch::Sender<HandlerState>,
     in_flight: watch::Sender<usize>,
 }
@@ -185,7 +180,7 @@ impl Host {
             clock: settings.clock,
             observer: settings.observer,
             identity: Identity::new(),
-            port: free_port().await.map_err(HostError::Port)?,
+            port: HandlerPort::take().map_err(HostError::Port)?,
             state: watch::Sender::new(HandlerState::Starting),
             in_flight: watch::Sender::new(0),
         });
@@ -246,22 +241,4 @@ async fn run(shared: Arc<Shared>, listener: TcpListener, stopping: watch::Receiv
         }
     }
     shared.tell(HostEvent::Stopped);
-}
-
-/// How many ports are tried before the system's choice is taken.
-const PORTS_TRIED: usize = 100;
-
-/// A port that nobody uses; the handler listens there after every restart.
-///
-/// It lies below the ports that systems give to outgoing connections: one of those could be taken
-/// by a connection before the handler listens, or while it restarts.
-async fn free_port() -> io::Result<u16> {
-    for _ in 0..PORTS_TRIED {
-        let port = fastrand::u16(10_000..30_000);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
-            return Ok(port);
-        }
-    }
-    let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    Ok(probe.local_addr()?.port())
 }

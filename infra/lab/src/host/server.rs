@@ -189,7 +189,7 @@ async fn forward(shared: &Shared, invoked: &Invoked, head: &Parts, body: Bytes) 
         match ready? {
             HandlerState::Ready(number) => {
                 let request = to_handler(shared, invoked, head, body.clone())?;
-                match exchange::send(shared.port, request).await {
+                match exchange::send(shared.port.number(), request).await {
                     Ok(answer) => return Some(to_client(answer, &head.method)),
                     Err(error) => {
                         // If it has ended, the supervisor is about to notice: whoever asks next waits.

@@ -89,7 +89,7 @@ struct Run {
 impl Run {
     fn start(shared: &Arc<Shared>) -> std::io::Result<Self> {
         let started = Instant::now();
-        let mut handler = Handler::start(&shared.app, &shared.app_settings, shared.port)?;
+        let mut handler = Handler::start(&shared.app, &shared.app_settings, shared.port.number())?;
         let mut readers = JoinSet::new();
         if let Some((stdout, stderr)) = handler.outputs() {
             readers.spawn(read(stdout, Output::Stdout, Arc::clone(shared)));
