@@ -248,7 +248,8 @@ fn write_app(app: &Path, initialization: &str) {
         "customHandler": {
             "description": {
                 "defaultExecutablePath": "handler",
-                "arguments": ["--exact", "handler", "--nocapture"],
+                // With one thread, as by default on one processor, its name would begin the first line.
+                "arguments": ["--exact", "handler", "--nocapture", "--test-threads=2"],
             },
             "enableForwardingHttpRequest": true,
             "initializationTimeout": initialization,
