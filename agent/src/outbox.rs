@@ -360,3 +360,6 @@ fn asked_to_wait(outcome: &Outcome) -> Duration {
         _ => Duration::ZERO,
     }
 }
+
+#[cfg(test)]
+mod tests;
