@@ -15,7 +15,7 @@ use tracing::Level;
 use crate::{
     clock::{Stamp, StepSource},
     heartbeat::Outcome,
-    outage::Transition,
+    outage::{IncidentId, Transition},
     probe::LocalFailure,
 };
 
@@ -172,9 +172,23 @@ pub enum Event<'a> {
         /// How many.
         count: u64,
     },
+    /// The cloud has acknowledged them a second time.
+    HandedOverAgain {
+        /// How many.
+        count: u64,
+    },
     /// It has not, for the first time since it did.
     NotHandedOver {
-        /// Why.
+        /// Why, as the end of a sentence.
+        reason: &'a dyn fmt::Display,
+        /// What can be done about it, as a sentence.
+        advice: Option<&'a str>,
+    },
+    /// The cloud refuses one incident or gap although it takes others, so that it is never handed over.
+    PassedOver {
+        /// Its id.
+        id: IncidentId,
+        /// Why, as the end of a sentence.
         reason: &'a dyn fmt::Display,
     },
     /// Nobody can pause the agent.
@@ -258,14 +272,16 @@ impl Event<'_> {
             | Self::Blind { .. }
             | Self::JournalProblem { .. }
             | Self::NotHandedOver { .. }
+            | Self::PassedOver { .. }
             | Self::ControlUnavailable { .. }
             | Self::LinesDropped { .. } => Level::WARN,
             Self::ReloadRefused { .. } | Self::ReloadKeptOld | Self::Panicked { .. } => {
                 Level::ERROR
             }
-            Self::Delivered { .. } | Self::FailedAgain { .. } | Self::SleepUnheard { .. } => {
-                Level::DEBUG
-            }
+            Self::Delivered { .. }
+            | Self::FailedAgain { .. }
+            | Self::HandedOverAgain { .. }
+            | Self::SleepUnheard { .. } => Level::DEBUG,
         }
     }
 
@@ -305,7 +321,9 @@ impl Event<'_> {
             Self::JournalProblem { .. } => Kind::JournalProblem,
             Self::JournalDurable => Kind::JournalDurable,
             Self::HandedOver { .. } => Kind::HandedOver,
+            Self::HandedOverAgain { .. } => Kind::HandedOverAgain,
             Self::NotHandedOver { .. } => Kind::NotHandedOver,
+            Self::PassedOver { .. } => Kind::PassedOver,
             Self::ControlUnavailable { .. } => Kind::ControlUnavailable,
             Self::Paused { .. } => Kind::Paused,
             Self::Resumed { .. } => Kind::Resumed,
@@ -325,6 +343,7 @@ impl Event<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heartbeat::Refusal;
 
     #[derive(Debug, thiserror::Error)]
     #[error("the id of this boot cannot be read")]
@@ -334,15 +353,17 @@ mod tests {
     fn each_event_is_a_sentence_with_its_level() {
         let url = "https://ispmon.example/api/ping";
         let device = "dl-home";
-        let refused = |status| Outcome::Refused {
+        let refused = |status, refusal| Outcome::Refused {
             status,
-            refusal: crate::heartbeat::Refusal::Status,
+            refusal,
             retry_after: None,
             proof: None,
             took: Duration::ZERO,
         };
-        let outcome = &refused(401);
-        let unavailable = &refused(503);
+        let outcome = &refused(401, Refusal::Status);
+        let unavailable = &refused(503, Refusal::Status);
+        let (expected, answer) = ("{\"accepted\":1}".to_owned(), "Welcome!".to_owned());
+        let other = &refused(200, Refusal::OtherAnswer { expected, answer });
         let delivered = &Outcome::Delivered {
             client_address: None,
             expected: Some(true),
@@ -350,6 +371,7 @@ mod tests {
             proof: None,
             took: Duration::from_millis(132),
         };
+        let id = IncidentId(uuid::Uuid::from_u128(7));
         let wait = Duration::from_secs(62);
         let took = Duration::from_millis(132);
         let client_address = "203.0.113.7".parse().ok();
@@ -379,6 +401,10 @@ mod tests {
                 path: Path::new("/run/ispmon/status.json"),
                 error: &std::io::Error::other("no space left on device"),
             },
+            Event::HandedOver { count: 1 },
+            Event::HandedOverAgain { count: 12 },
+            Event::NotHandedOver { reason: &other.reason(), advice: other.hand_over_advice() },
+            Event::PassedOver { id, reason: &"the answer was 400" },
             Event::LinesDropped { count: 1 },
             Event::LinesDropped { count: 12 },
             Event::Panicked { what: "panicked at src/x.rs:1:1:\nindex out of bounds" },
@@ -409,6 +435,10 @@ mod tests {
         INFO The cloud knows of this stop, but raises the alarm as usual: `heartbeat.quiet_after_stop` is 0.
         WARN The cloud could not be told of this stop, so it raises the alarm if this lasts: Heartbeat refused: the answer was 401 Unauthorized.
         WARN `ispmon-agent status` shows old things until /run/ispmon/status.json can be written: no space left on device.
+        INFO The cloud has taken 1 entry of the record.
+        DEBUG The cloud has taken 12 entries of the record a second time, in case one was lost there.
+        WARN The cloud has not taken what it has not heard yet: the answer was 200 OK, but "Welcome!" in place of {"accepted":1}. Heartbeats arrive, but the address beside theirs, which ends in `outages`, is not that of ispmon's function, or something on the way answers in its place.
+        WARN The cloud takes others but refuses the incident or gap 00000000-0000-0000-0000-000000000007: the answer was 400. It is passed over, so that no mail will tell of it; it stays in the record.
         WARN 1 log line was dropped here: nobody read the log fast enough.
         WARN 12 log lines were dropped here: nobody read the log fast enough.
         ERROR This is a defect of ispmon-agent VERSION: panicked at src/x.rs:1:1:

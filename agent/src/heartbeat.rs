@@ -75,4 +75,4 @@ async fn repeat(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

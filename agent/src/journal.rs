@@ -18,7 +18,7 @@
 //! | `journal.set-aside-N.ndjson` | what stood in the place of `journal.ndjson` and is no journal; never read, never deleted |
 //! | `alive` | the sign of life |
 //! | `lock` | locked exclusively with flock(2) by the writing agent; its process id in decimal digits. Mode 0600, since whoever can open it can lock it |
-//! | `handed-over.json` | belongs to the outbox: the record up to which the cloud has everything |
+//! | `handed-over.json` | belongs to the outbox: the records up to which the cloud has everything, once and twice |
 //!
 //! The record is all these files in the order of their first records, whatever their names are. A record
 //! that would make the current file longer than 4 MiB starts a new one, and the oldest of more than 16

@@ -455,7 +455,7 @@ impl Monitor {
                 self.look_at_links(now);
                 self.forget_what_is_not_asked(now);
             }
-            Message::Pending(count) => self.picture.pending(count),
+            Message::HandOver { waiting, problem } => self.picture.hand_over(waiting, problem),
             Message::Stop { .. } => {}
         }
         self.show();

@@ -1,23 +1,30 @@
-//! Handing the record over: every closed incident and gap, until the cloud has acknowledged it.
+//! Handing the record over: every closed incident and gap, until the cloud has acknowledged it twice.
 //!
-//! The record itself is the outbox. What is acknowledged is one position in it, in a small file of its
-//! own, so a restart loses nothing and memory does not grow with what waits: at most 100 incidents are
-//! read at a time. An id that is sent twice counts once, so in doubt everything is sent again.
+//! The record itself is the outbox. What is acknowledged is a place in it, in a small file of its own, so a
+//! restart loses nothing and memory does not grow with what waits: at most 100 incidents are read at a time.
+//! An id that is sent twice counts once, so in doubt everything is sent again.
 //!
 //! 1. Nothing is tried while heartbeats fail: the line that has just returned carries a heartbeat first.
 //! 2. After a failure the next try waits, at first about 10 s, then twice as long each time up to 10
 //!    minutes, or as long as the answer asked for.
-//! 3. The record is read to its end once, and not again for each of many batches.
+//! 3. The record is read to its end once a round, and not again for each of many batches.
 //! 4. While the clock shows a time that cannot be, everything waits: times once sent cannot be called
 //!    back.
+//! 5. Only ispmon's function acknowledges, by the number of what it took. It may lose that yet, so that
+//!    everything goes a second time some minutes later ([`place`]); what is new goes first.
+//! 6. What the cloud refuses for its content is found and passed over, so that it holds up nothing else
+//!    ([`course`]).
 
 mod batch;
+mod course;
 mod disk;
 mod message;
+mod place;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fastrand::Rng;
+use ispmon_wire::Incident;
 use tokio::{
     select,
     sync::{Notify, mpsc::UnboundedSender, watch},
@@ -31,10 +38,14 @@ use crate::{
     heartbeat::{Backoff, HeartbeatClient, Outcome},
     journal::{Journal, Walls},
     monitor::Message,
+    outage::IncidentId,
+    status::HandOverProblem,
 };
-use batch::{Batch, OutboxError, Survey, acknowledge, read, survey};
+use batch::{Batch, OutboxError, Survey, read, survey};
+use course::{Action, Answer, Course};
 use disk::Disk;
 pub use message::{WallTime, gap, incident};
+use place::{Place, Round};
 
 /// The first wait after a failure, at most.
 const BACKOFF_BASE: Duration = Duration::from_secs(20);
@@ -42,6 +53,8 @@ const BACKOFF_BASE: Duration = Duration::from_secs(20);
 const BACKOFF_CAP: Duration = Duration::from_mins(10);
 /// How long one hand-over may take; a function that has slept takes up to 10 s to wake.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long the next try waits while a bad incident is looked for.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the outbox works with.
 #[derive(Debug)]
@@ -69,14 +82,29 @@ pub struct Parts {
 pub struct Outbox {
     parts: Parts,
     disk: Disk,
-    /// Whether there may be something to hand over.
+    /// Whether there may be something to hand over for the first time.
     maybe: bool,
-    /// What is known to wait behind the newest batch, which was taken.
-    ahead: Option<Survey>,
+    /// When there is something to hand over a second time.
+    again_at: Option<Instant>,
+    /// What is known to wait behind the newest batch of a round, which was taken.
+    ahead: Option<(Round, Survey)>,
+    course: Course,
     not_before: Instant,
     backoff: Backoff,
     random: Rng,
-    told: bool,
+    /// How many wait, as the monitor knows.
+    waiting: u64,
+    /// What is wrong.
+    problem: Option<HandOverProblem>,
+    /// The statuses that were logged since the last success; nothing stands for no answer.
+    told: Vec<Option<u16>>,
+}
+
+/// One batch, and what it belongs to.
+struct Sending {
+    round: Round,
+    place: Place,
+    batch: Batch,
 }
 
 impl Outbox {
@@ -86,20 +114,31 @@ impl Outbox {
             parts,
             disk: Disk::default(),
             maybe: true,
+            again_at: None,
             ahead: None,
+            course: Course::Whole,
             not_before: Instant::now(),
             backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP),
             random: Rng::new(),
-            told: false,
+            waiting: 0,
+            problem: None,
+            told: Vec::new(),
         }
     }
 
     /// Hands over for ever.
     pub async fn run(mut self) {
         loop {
-            let ready = self.maybe && *self.parts.delivered.borrow_and_update();
+            let (round, at) = match self.again_at {
+                _ if self.maybe => (Some(Round::First), self.not_before),
+                Some(at) => (Some(Round::Second), at.max(self.not_before)),
+                None => (None, self.not_before),
+            };
+            let round = round.filter(|_| *self.parts.delivered.borrow_and_update());
             select! {
-                () = sleep_until(self.not_before), if ready => self.hand_over().await,
+                () = sleep_until(at), if round.is_some() => {
+                    self.hand_over(round.unwrap_or(Round::First)).await;
+                }
                 () = self.parts.closed.notified() => self.look_again(),
                 // One that takes no record may have given way to one that does.
                 Ok(()) = self.parts.client.changed() => self.look_again(),
@@ -118,79 +157,209 @@ impl Outbox {
     }
 
     /// Hands one batch over.
-    async fn hand_over(&mut self) {
+    async fn hand_over(&mut self, round: Round) {
         let client = self.parts.client.borrow_and_update().clone();
         let Some(client) = client.filter(|_| self.parts.clock.is_plausible()) else {
             // The next heartbeat asks again.
             return self.wait(BACKOFF_BASE);
         };
-        let (folder, walls) = (self.parts.folder.clone(), self.parts.walls.clone());
-        let ahead = self.ahead.take();
-        let now = self.parts.clock.now();
-        let read = move || {
-            let survey = ahead.map_or_else(|| survey(&folder, walls, now), Ok)?;
-            read(&folder, survey)
-        };
-        let Batch { incidents, position, behind } = match self.disk.run(read).await {
-            Some(Ok(batch)) => batch,
-            Some(Err(error)) => return self.failed(&error),
-            None => return self.wait(BACKOFF_CAP),
-        };
-        let Some(position) = position else {
-            self.maybe = false;
-            return self.say_pending(0);
-        };
-        let count = incidents.len() as u64;
-        self.say_pending(count + behind.waiting);
-        let head = self.parts.journal.state().head.clone();
-        let outcome = client.hand_over(head, incidents, LIMIT).await;
-        match outcome {
+        let Some(sending) = self.read(round).await else { return };
+        let Sending { batch, .. } = &sending;
+        if batch.position.is_none() {
+            return self.end_round(sending).await;
+        }
+        let sent = batch.incidents.len();
+        if round == Round::First {
+            self.say_waiting(sent as u64 + batch.behind.waiting);
+        }
+        if sent == 0 {
+            return self.note(sending, None).await;
+        }
+        let Some((action, outcome)) = self.send(&client, &sending.batch.incidents).await else {
             // Nobody is there to take them, now or later.
-            None => {
-                self.maybe = false;
-                self.say_pending(0);
+            self.maybe = false;
+            self.again_at = None;
+            self.all_is_well();
+            return self.say_waiting(0);
+        };
+        match action {
+            Action::Note => self.note(sending, None).await,
+            Action::PassOver => {
+                self.wait(PAUSE);
+                self.note(sending, Some(&outcome)).await;
             }
-            Some(Outcome::Delivered { .. }) => {
-                let folder = self.parts.folder.clone();
-                let noted = self.disk.run(move || acknowledge(&folder, &position)).await;
-                if let Some(Err(error)) = noted {
-                    return self.failed(&error);
-                }
-                self.backoff.reset();
-                self.told = false;
-                self.maybe = behind.waiting > 0;
-                self.say_pending(behind.waiting);
-                self.ahead = self.maybe.then_some(behind);
-                Event::HandedOver { count }.emit();
-            }
-            Some(outcome) => {
-                let asked = match &outcome {
-                    Outcome::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
-                    _ => Duration::ZERO,
+            Action::Halve | Action::Ask => self.wait(PAUSE.max(asked_to_wait(&outcome))),
+            Action::BackOff => {
+                let status = match outcome {
+                    Outcome::Refused { status, .. } => Some(status),
+                    _ => None,
                 };
-                let wait = self.backoff.failed(&mut self.random).max(asked.min(BACKOFF_CAP));
-                self.wait(wait);
-                if !std::mem::replace(&mut self.told, true) {
-                    Event::NotHandedOver { reason: &outcome }.emit();
-                }
+                let reason = outcome.reason().to_string();
+                self.failed(round, status, reason, outcome.hand_over_advice());
+                let asked = Instant::now() + asked_to_wait(&outcome);
+                self.not_before = self.not_before.max(asked);
             }
         }
     }
 
-    fn failed(&mut self, error: &OutboxError) {
+    /// Reads what is handed over next, on the disk's thread.
+    async fn read(&mut self, round: Round) -> Option<Sending> {
+        let (folder, walls) = (self.parts.folder.clone(), self.parts.walls.clone());
+        let ahead = self.ahead.take().filter(|(of, _)| *of == round);
+        let (now, most) = (self.parts.clock.now(), self.course.most());
+        let read = move || {
+            let place = Place::load(&folder);
+            let ahead = ahead.map(|(_, ahead)| ahead);
+            let survey = ahead.map_or_else(|| survey(&folder, place.of(round), walls, now), Ok)?;
+            let batch = read(&folder, &place, round, survey, most)?;
+            Ok(Sending { round, place, batch })
+        };
+        match self.disk.run(read).await {
+            Some(Ok(sending)) => Some(sending),
+            Some(Err(error)) => {
+                self.failed_here(round, &error);
+                None
+            }
+            None => {
+                self.wait(BACKOFF_CAP);
+                None
+            }
+        }
+    }
+
+    /// Sends incidents, and an empty message behind them where that shows whether they are at fault.
+    /// Returns what to do and what came of the incidents; of the empty message, when that was not taken.
+    async fn send(
+        &mut self,
+        client: &HeartbeatClient,
+        incidents: &[Incident],
+    ) -> Option<(Action, Outcome)> {
+        let head = self.parts.journal.state().head.clone();
+        let outcome = client.hand_over(head.clone(), incidents.to_vec(), LIMIT).await?;
+        let (course, action) = self.course.step(incidents.len(), Answer::of(&outcome));
+        self.course = course;
+        if action != Action::Ask {
+            return Some((action, outcome));
+        }
+        let asked = client.hand_over(head, Vec::new(), LIMIT).await?;
+        let (course, action) = self.course.step(0, Answer::of(&asked));
+        self.course = course;
+        Some((action, if asked.delivered() { outcome } else { asked }))
+    }
+
+    /// Notes that a batch was taken, or that the one incident in it is passed over.
+    async fn note(&mut self, sending: Sending, refusal: Option<&Outcome>) {
+        let Sending { round, mut place, batch } = sending;
+        let Batch { incidents, first, position, behind } = batch;
+        let Some(position) = position else { return };
+        let now = self.parts.clock.now();
+        match first.filter(|_| refusal.is_some()) {
+            Some(seq) => place.pass_over(round, position, seq, now),
+            None => place.taken(round, position, now),
+        }
+        if !self.save(round, place).await {
+            return;
+        }
+        let count = incidents.len() as u64;
+        match (refusal, incidents.first()) {
+            (Some(refusal), Some(incident)) => {
+                let reason = &refusal.reason();
+                Event::PassedOver { id: IncidentId(incident.id), reason }.emit();
+            }
+            _ if count == 0 => {}
+            _ if round == Round::First => Event::HandedOver { count }.emit(),
+            _ => Event::HandedOverAgain { count }.emit(),
+        }
+        self.backoff.reset();
+        if round == Round::First {
+            self.all_is_well();
+            self.maybe = behind.waiting > 0;
+            self.say_waiting(behind.waiting);
+        }
+        self.ahead = (behind.waiting > 0).then_some((round, behind));
+    }
+
+    /// Notes that nothing is left of a round.
+    async fn end_round(&mut self, sending: Sending) {
+        let Sending { round, mut place, .. } = sending;
+        let now = self.parts.clock.now();
+        match round {
+            Round::First => {
+                self.maybe = false;
+                self.all_is_well();
+                self.again_at = place.due_in(&now).map(|rest| Instant::now() + rest);
+                self.say_waiting(0);
+            }
+            Round::Second => {
+                place.end_second_round(now);
+                self.save(round, place).await;
+            }
+        }
+    }
+
+    /// Notes a place; tells whether it is on the disk.
+    async fn save(&mut self, round: Round, place: Place) -> bool {
+        let folder = self.parts.folder.clone();
+        let due_in = place.due_in(&self.parts.clock.now());
+        match self.disk.run(move || place.save(&folder)).await {
+            Some(Ok(())) => {
+                self.again_at = due_in.map(|rest| Instant::now() + rest);
+                true
+            }
+            Some(Err(error)) => {
+                self.failed_here(round, &error);
+                false
+            }
+            None => {
+                self.wait(BACKOFF_CAP);
+                false
+            }
+        }
+    }
+
+    fn failed_here(&mut self, round: Round, error: &OutboxError) {
+        self.failed(round, None, Chain(error).to_string(), None);
+    }
+
+    /// Backs off. Of a second round that fails nobody is told: the cloud has taken all of it once.
+    fn failed(&mut self, round: Round, status: Option<u16>, reason: String, advice: Option<&str>) {
         let wait = self.backoff.failed(&mut self.random);
         self.wait(wait);
-        if !std::mem::replace(&mut self.told, true) {
-            Event::NotHandedOver { reason: &Chain(error) }.emit();
+        if round == Round::Second {
+            return;
         }
+        if !self.told.contains(&status) {
+            self.told.push(status);
+            Event::NotHandedOver { reason: &reason, advice }.emit();
+        }
+        self.problem = Some(HandOverProblem { reason, advice: advice.map(str::to_owned) });
+        self.say_waiting(self.waiting);
+    }
+
+    fn all_is_well(&mut self) {
+        self.problem = None;
+        self.told.clear();
     }
 
     fn wait(&mut self, time: Duration) {
         self.not_before = Instant::now() + time;
     }
 
-    fn say_pending(&self, count: u64) {
+    fn say_waiting(&mut self, waiting: u64) {
+        self.waiting = waiting;
         // Without a monitor the agent is leaving.
-        let _ = self.parts.monitor.send(Message::Pending(count));
+        let problem = self.problem.clone();
+        let _ = self.parts.monitor.send(Message::HandOver { waiting, problem });
     }
 }
+
+/// How long the other side asks to be left alone, within bounds.
+fn asked_to_wait(outcome: &Outcome) -> Duration {
+    match outcome {
+        Outcome::Refused { retry_after, .. } => retry_after.unwrap_or_default().min(BACKOFF_CAP),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -40,8 +40,10 @@ use reload::Reloader;
 /// How long leaving may take in all, from the signal on. With the flush of the log it stays within
 /// [`crate::signals::LEAVE_LIMIT`].
 const LEAVE_WITHIN: Duration = Duration::from_millis(1_700);
-/// How long the last heartbeat may take.
+/// How long the last heartbeat may take, and the one that repeats it.
 const LAST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(1_500);
+/// With less time than this left, the last heartbeat is not repeated.
+const SHORTEST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(50);
 /// How long a machine that is about to sleep may still be awake: others that delay it have 5 s with
 /// logind (`InhibitDelayMaxSec`), and 30 s on macOS. After that it is thought to stay awake.
 const FALL_ASLEEP_WITHIN: Duration = Duration::from_mins(2);
@@ -52,7 +54,9 @@ const RECORD_LIMIT: Duration = Duration::from_millis(500);
 pub struct Service {
     settings: Settings,
     reporter: Option<Reporter>,
-    /// The number of the newest heartbeat of the configurations before this one.
+    /// The number of the newest heartbeat of the configurations before this one. The first of an agent
+    /// follows the milliseconds since the boot: within a boot the cloud believes the highest number, so
+    /// that those of an agent must be above those of the one before, of which nothing is known.
     sequence: u64,
     pause: Option<Pause>,
     running: Running,
@@ -126,8 +130,9 @@ impl Service {
         advise(&warnings);
         let pause = foundation.pause();
         let running = Running::start(&settings, foundation, requests, load, logging).await?;
-        let reporter = Reporter::new(&settings, &running, 0).map_err(StartError::Client)?;
-        Ok(Self { settings, reporter, sequence: 0, pause, running })
+        let sequence = running.clock.now().boot_ms;
+        let reporter = Reporter::new(&settings, &running, sequence).map_err(StartError::Client)?;
+        Ok(Self { settings, reporter, sequence, pause, running })
     }
 
     /// Runs until a request says to leave, and leaves within
@@ -346,22 +351,41 @@ impl Service {
         pause.map(|pause| pause.rest(&self.running.clock.now())).unwrap_or_default()
     }
 
-    /// Announces a silence, within `limit`.
+    /// Announces a silence, within `limit`: twice, if it leaves the time for that, because an announcement
+    /// that was answered may still be lost in the cloud. The second one has a number of its own and says
+    /// the same, so that it does not matter which of them arrives, or arrives last.
     async fn announce(&self, state: State, quiet: Duration, limit: Duration) {
-        let Some(reporter) = &self.reporter else { return };
-        let Settings { device, heartbeat, .. } = &self.settings;
-        if heartbeat.kind == HeartbeatKind::Plain {
+        let begun = Instant::now();
+        let Some(Reporter { client, .. }) = &self.reporter else { return };
+        if self.settings.heartbeat.kind == HeartbeatKind::Plain {
             // A dead-man's switch knows nothing but signs of life, and this would be one more.
             return;
         }
-        let outcome = reporter.client.send(state, quiet, limit).await;
+        let first = client.send(state, quiet, limit).await;
+        if first.delivered() {
+            // Whatever becomes of the second one.
+            self.say_announced(state, quiet, &first);
+        }
+        let rest = limit.saturating_sub(begun.elapsed());
+        let second = if rest >= SHORTEST_HEARTBEAT_LIMIT {
+            Some(client.send(state, quiet, rest).await)
+        } else {
+            None
+        };
+        if !first.delivered() {
+            self.say_announced(state, quiet, second.as_ref().unwrap_or(&first));
+        }
+    }
+
+    fn say_announced(&self, state: State, quiet: Duration, outcome: &Outcome) {
+        let device = &self.settings.device;
         match outcome {
             Outcome::Delivered { .. } if state == State::Sleeping => {
                 Event::SleepAnnounced { device, quiet }.emit();
             }
             Outcome::Delivered { .. } if quiet.is_zero() => Event::StopAnnounced.emit(),
             Outcome::Delivered { .. } => Event::SilenceAnnounced { device, quiet }.emit(),
-            _ => Event::SilenceNotAnnounced { outcome: &outcome }.emit(),
+            _ => Event::SilenceNotAnnounced { outcome }.emit(),
         }
     }
 }

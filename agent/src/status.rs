@@ -16,8 +16,8 @@ pub mod text;
 pub(crate) use text::tests::status as working_status;
 
 pub use content::{
-    ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
-    LinkStatus, OpenIncident, Quality, Status,
+    ClockStatus, Condition, FamilyStatus, HandOverProblem, HeartbeatStatus, JournalStatus,
+    LastHeartbeat, LinkStatus, OpenIncident, Quality, Status,
 };
 pub use place::{Found, ReadError};
 pub use presence::Presence;

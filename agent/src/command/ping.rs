@@ -6,7 +6,6 @@ use ispmon_wire::State;
 
 use super::{complain, fail, fail_because, fail_without_client, print, warn};
 use crate::{
-    clock,
     config::{HeartbeatUrl, Loaded, Settings},
     duration::Readable,
     exit::Exit,
@@ -23,9 +22,8 @@ pub fn ping(loaded: &Loaded) -> Exit {
         complain("there is nowhere to send a heartbeat to: set `heartbeat.url`, or give --url.");
         return Exit::Configuration;
     };
-    // One heartbeat can do without the boot's id; nobody compares it with another one.
-    let boot = clock::boot_id().unwrap_or_default();
-    let client = match HeartbeatClient::new(heartbeat, device, &boot, Arc::new(Resolver::new())) {
+    // It names no boot: within one the highest number counts, and an agent that runs has its own numbers.
+    let client = match HeartbeatClient::new(heartbeat, device, "", Arc::new(Resolver::new())) {
         Ok(client) => client,
         Err(error) => return fail_without_client(&error),
     };

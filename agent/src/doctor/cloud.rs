@@ -9,6 +9,7 @@ use crate::{
 
 const BEAT: &str = "heartbeat";
 const EXPECTED: &str = "alert rule";
+const HAND_OVER: &str = "hand-over";
 
 /// Judges by what the running agent says of its own heartbeats.
 pub(super) fn judge(
@@ -42,7 +43,22 @@ pub(super) fn judge(
     let mut rows = vec![beat(heartbeat, now)];
     let kind = settings.map(|settings| settings.heartbeat.kind);
     rows.push(expected(heartbeat, &status.device, kind));
+    rows.extend(hand_over(status));
     rows
+}
+
+/// Whether the cloud takes what is over; nothing where nothing is wrong.
+fn hand_over(status: &Status) -> Option<Check> {
+    let problem = status.hand_over_problem.as_ref()?;
+    let waiting = match status.hand_over_pending {
+        1 => "1 outage or gap waits".to_owned(),
+        more => format!("{more} outages and gaps wait"),
+    };
+    let check = Check::fail(HAND_OVER, format!("{waiting}: {}", problem.reason));
+    let action = problem.advice.clone().unwrap_or_else(|| {
+        "The agent tries again by itself; if that lasts, see whether the app runs.".to_owned()
+    });
+    Some(check.action(action))
 }
 
 fn beat(heartbeat: &HeartbeatStatus, now: &Stamp) -> Check {
@@ -87,7 +103,7 @@ mod tests {
     use crate::{
         doctor::tests::rows,
         heartbeat::{Outcome, Refusal},
-        status::{LastHeartbeat, working_status},
+        status::{HandOverProblem, LastHeartbeat, working_status},
     };
 
     fn shown(status: &Status, presence: Presence) -> String {
@@ -128,6 +144,16 @@ mod tests {
         let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
         heartbeat.last = Some(LastHeartbeat::new(status.written, &refused));
         insta::assert_snapshot!(shown(&status, Presence::Running).lines().next().unwrap_or_default(), @"FAIL heartbeat: 12 s ago: Heartbeat refused: the answer was 401 Unauthorized. → Check the function key, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too.");
+    }
+
+    #[test]
+    fn a_cloud_that_does_not_take_outages_fails() {
+        let mut status = working_status();
+        status.hand_over_pending = 3;
+        let reason = "the answer was 404 Not Found".to_owned();
+        let advice = Some("Look at the address.".to_owned());
+        status.hand_over_problem = Some(HandOverProblem { reason, advice });
+        insta::assert_snapshot!(rows(&hand_over(&status).into_iter().collect::<Vec<_>>()), @"FAIL hand-over: 3 outages and gaps wait: the answer was 404 Not Found → Look at the address.");
     }
 
     #[test]

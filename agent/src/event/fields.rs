@@ -147,7 +147,9 @@ impl Event<'_> {
             Self::FailedAgain { failures: count, .. }
             | Self::DeliveredAgain { failures: count, .. }
             | Self::HandedOver { count }
+            | Self::HandedOverAgain { count }
             | Self::LinesDropped { count } => fields.set("ispmon_count", count),
+            Self::PassedOver { id, .. } => fields.set("ispmon_id", id),
             Self::JournalProblem { waiting, .. } => fields.set("ispmon_count", waiting),
             _ => {}
         }

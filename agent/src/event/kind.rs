@@ -63,7 +63,9 @@ kinds! {
     JournalProblem = "journal_problem", "3dcfa6799747494ba9ef8c356b91859b";
     JournalDurable = "journal_durable", "e36b934c4d8844bcad2a2201548af722";
     HandedOver = "handed_over", "00656284443c449ab7ea94f96abeb995";
+    HandedOverAgain = "handed_over_again", "6b6da26bd3a74ae49c7e1eac678692a1";
     NotHandedOver = "not_handed_over", "3eda087d454e42019b7175b7beb966c4";
+    PassedOver = "passed_over", "660b2c7c3d8f496ba8ab907f0654b856";
     ControlUnavailable = "control_unavailable", "4af650dc824144a5adc30ea8a9950b66";
     Paused = "paused", "bf3dbaa9f64c4bd7959c810e02f5d5da";
     Resumed = "resumed", "9d87c953b2d5477d958c77af38a47263";
@@ -92,6 +94,7 @@ mod tests {
         Kind::Reloaded,
         Kind::ReloadedUnchanged,
         Kind::Stopping,
+        Kind::HandedOverAgain,
         Kind::Resumed,
         Kind::SleepUnheard,
     ];

@@ -124,9 +124,20 @@ impl fmt::Display for Event<'_> {
             Self::HandedOver { count } => {
                 write!(formatter, "The cloud has taken {} of the record.", Count(*count, "entry"))
             }
-            Self::NotHandedOver { reason } => {
-                write!(formatter, "The cloud has not taken what it has not heard yet: {reason}")
+            Self::HandedOverAgain { count } => write!(
+                formatter,
+                "The cloud has taken {} of the record a second time, in case one was lost there.",
+                Count(*count, "entry")
+            ),
+            Self::NotHandedOver { reason, advice } => {
+                write!(formatter, "The cloud has not taken what it has not heard yet: {reason}.")?;
+                advice.map_or(Ok(()), |advice| write!(formatter, " {advice}"))
             }
+            Self::PassedOver { id, reason } => write!(
+                formatter,
+                "The cloud takes others but refuses the incident or gap {id}: {reason}. It is passed over, so \
+                 that no mail will tell of it; it stays in the record."
+            ),
             Self::ControlUnavailable { error } => {
                 write!(formatter, "The agent cannot be paused: {}.", Chain(*error))
             }

@@ -142,7 +142,7 @@ impl ExpectedAnswer<'_> {
                 if body.is_whole && accepted.is_some_and(|accepted| accepted.accepted == count) {
                     return None;
                 }
-                format!("that all {count} were accepted")
+                format!("{{\"accepted\":{count}}}")
             }
         };
         Some(Refusal::other_answer(expected, &body.text()))

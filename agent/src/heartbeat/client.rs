@@ -213,7 +213,7 @@ impl HeartbeatClient {
         }
     }
 
-    /// Goes on counting heartbeats behind `last`, the number of another client of this process.
+    /// Goes on counting heartbeats behind `last`, such as the number of another client of this process.
     #[must_use]
     pub fn counting_from(mut self, last: u64) -> Self {
         self.messages.count_from(last);

@@ -174,6 +174,11 @@ impl Failure {
         Self { kind, took, proof: None, is_of_proxy, reason }
     }
 
+    /// What happened, as the end of a sentence.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// The same with what was proved before it failed.
     pub(super) fn with_proof(self, proof: Option<Way>) -> Self {
         Self { proof, ..self }

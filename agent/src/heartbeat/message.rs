@@ -23,7 +23,8 @@ pub struct Enclosure {
 /// Gives each heartbeat what it says beside the agent's own state, at the moment of sending.
 pub type Enclose = dyn Fn() -> Enclosure + Send + Sync;
 
-/// Writes the heartbeats of one process, each with the next sequence number, beginning at 1.
+/// Writes the heartbeats of one process, each with the next sequence number, beginning at 1 unless told
+/// otherwise.
 pub(super) struct Messages {
     device: String,
     boot: String,

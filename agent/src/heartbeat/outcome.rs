@@ -173,6 +173,11 @@ impl Outcome {
         }
     }
 
+    /// Why whatever was sent was not delivered, as the end of a sentence.
+    pub fn reason(&self) -> impl fmt::Display {
+        Reason(self)
+    }
+
     /// What the person who reads the sentence can do about it, as a sentence, when there is such a
     /// thing.
     pub fn advice(&self) -> Option<&'static str> {
@@ -203,6 +208,25 @@ impl Outcome {
                 (Refusal::Status, _) => None,
             },
             Self::Failed(failure) => failure_advice(failure),
+        }
+    }
+
+    /// The same about a hand-over, which is tried only while heartbeats are delivered, so that their
+    /// address is right.
+    pub fn hand_over_advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { refusal: Refusal::Status, status: 401 | 403, .. } => Some(
+                "Check the function key: a key of the app (a host key) opens both addresses, that of one \
+                 function only its own.",
+            ),
+            Self::Refused { refusal: Refusal::OtherAnswer { .. }, .. }
+            | Self::Refused {
+                refusal: Refusal::Status, status: 300..=399 | 400 | 404 | 405, ..
+            } => Some(
+                "Heartbeats arrive, but the address beside theirs, which ends in `outages`, is not \
+                     that of ispmon's function, or something on the way answers in its place.",
+            ),
+            _ => self.advice(),
         }
     }
 }
@@ -260,8 +284,21 @@ impl fmt::Display for Outcome {
             Self::Delivered { took, .. } => {
                 write!(formatter, "Heartbeat delivered in {}.", Readable(*took))
             }
-            Self::Refused { status, refusal, retry_after, .. } => {
-                write!(formatter, "Heartbeat refused: the answer was {}", Status(*status))?;
+            Self::Refused { .. } => write!(formatter, "Heartbeat refused: {}.", self.reason()),
+            Self::Failed(failure) => failure.fmt(formatter),
+        }
+    }
+}
+
+/// Why a message was not delivered.
+struct Reason<'a>(&'a Outcome);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Outcome::Delivered { .. } => formatter.write_str("it was delivered"),
+            Outcome::Refused { status, refusal, retry_after, .. } => {
+                write!(formatter, "the answer was {}", Status(*status))?;
                 match refusal {
                     Refusal::Status => {}
                     Refusal::AppStopped => formatter.write_str(", because the app is stopped")?,
@@ -273,11 +310,11 @@ impl fmt::Display for Outcome {
                     }
                 }
                 match retry_after {
-                    Some(wait) => write!(formatter, ", and asks to wait {}.", Readable(*wait)),
-                    None => formatter.write_str("."),
+                    Some(wait) => write!(formatter, ", and asks to wait {}", Readable(*wait)),
+                    None => Ok(()),
                 }
             }
-            Self::Failed(failure) => failure.fmt(formatter),
+            Outcome::Failed(failure) => formatter.write_str(failure.reason()),
         }
     }
 }

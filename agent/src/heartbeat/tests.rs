@@ -15,10 +15,10 @@ pub(super) use crate::tls::certificates;
 #[path = "../../tests/common/port.rs"]
 pub(super) mod port;
 #[path = "../../tests/common/server.rs"]
-pub(super) mod server;
+pub(crate) mod server;
 
 /// Settings as they are by default, with a URL.
-pub(super) fn settings(url: &str) -> HeartbeatSettings {
+pub(crate) fn settings(url: &str) -> HeartbeatSettings {
     HeartbeatSettings {
         kind: HeartbeatKind::Ispmon,
         url: Some(HeartbeatUrl::new(url.parse().expect("a URL"), false)),

@@ -16,7 +16,7 @@ use crate::{
     heartbeat::Outcome,
     journal::{Journal, Recovered},
     resolver::Resolver,
-    status::Publisher,
+    status::{HandOverProblem, Publisher},
 };
 
 /// What others tell the monitor.
@@ -45,7 +45,12 @@ pub enum Message {
     /// There are new settings.
     Change(Box<Watched>),
     /// Something about the hand-over has changed.
-    Pending(u64),
+    HandOver {
+        /// How many closed incidents and gaps wait for it.
+        waiting: u64,
+        /// What is wrong with it.
+        problem: Option<HandOverProblem>,
+    },
     /// The agent leaves; the answer comes when the record knows.
     Stop {
         /// What asked it to.

@@ -10,8 +10,8 @@ use crate::{
     outage::{FamilyState, View},
     probe::{Family, Link, LocalFailure, PerFamily},
     status::{
-        ClockStatus, Condition, FamilyStatus, HeartbeatStatus, JournalStatus, LastHeartbeat,
-        LinkStatus, OpenIncident, Publisher, Quality, Status,
+        ClockStatus, Condition, FamilyStatus, HandOverProblem, HeartbeatStatus, JournalStatus,
+        LastHeartbeat, LinkStatus, OpenIncident, Publisher, Quality, Status,
     },
 };
 
@@ -77,9 +77,10 @@ impl Picture {
         self.status.blind = reason.map(|reason| reason.reason().to_owned());
     }
 
-    /// Takes in how much waits to be handed over.
-    pub(super) fn pending(&mut self, count: u64) {
-        self.status.hand_over_pending = count;
+    /// Takes in how much waits to be handed over, and why if something is wrong.
+    pub(super) fn hand_over(&mut self, waiting: u64, problem: Option<HandOverProblem>) {
+        self.status.hand_over_pending = waiting;
+        self.status.hand_over_problem = problem;
     }
 
     /// Takes in what the machine knows, and has the whole written.

@@ -1,43 +1,32 @@
 //! What is to be handed over next, read from the record.
 
 use std::{
-    io::{self, Read},
+    io,
     iter::Peekable,
     path::{Path, PathBuf},
 };
 
 use ispmon_wire::limits;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::message;
+use super::{
+    message,
+    place::{Place, Position, Round},
+};
 use crate::{
     clock::Stamp,
-    journal::{Digest, Entry, HANDED_OVER_FILE, Located, ReadError, Reader, Walls},
-    state_dir::file::{self, Durability},
+    journal::{Entry, Located, ReadError, Reader, Walls},
 };
 
 /// The most bytes of a batch's incidents, so that the whole message stays below its limit.
 const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
-
-/// More bytes than a position has.
-const POSITION_BYTES: u64 = 4_096;
-
-/// The newest record that the cloud has acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Position {
-    /// Its number.
-    pub(super) seq: u64,
-    /// The hash of its line: a new chain counts anew, and is noticed by it.
-    pub(super) digest: Digest,
-}
 
 /// What waits to be handed over.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Survey {
     /// The clocks of all boots, as the end of the record knows them.
     walls: Walls,
-    /// How many incidents and gaps wait behind the acknowledged position.
+    /// How many incidents and gaps wait behind the place to which the round has come.
     pub(super) waiting: u64,
 }
 
@@ -46,7 +35,9 @@ pub(super) struct Survey {
 pub(super) struct Batch {
     /// At most 100, oldest first.
     pub(super) incidents: Vec<ispmon_wire::Incident>,
-    /// The record up to which everything is acknowledged with this batch.
+    /// The number of the first one's record.
+    pub(super) first: Option<u64>,
+    /// The record to which the round has come with this batch; nothing when nothing is left of it.
     pub(super) position: Option<Position>,
     /// What waits behind it.
     pub(super) behind: Survey,
@@ -66,9 +57,14 @@ pub(super) enum OutboxError {
 /// Reads the record to its end, because the newest record of a boot knows its clock best; what this
 /// boot's clock shows `now` may be newer still. `walls` knows the clocks of boots that are not in the
 /// record any more.
-pub(super) fn survey(folder: &Path, mut walls: Walls, now: Stamp) -> Result<Survey, OutboxError> {
+pub(super) fn survey(
+    folder: &Path,
+    from: &Position,
+    mut walls: Walls,
+    now: Stamp,
+) -> Result<Survey, OutboxError> {
     let mut waiting = 0;
-    for located in records(folder)? {
+    for located in records(folder, from)? {
         let record = located?.record;
         walls.learn(&record.at);
         waiting +=
@@ -78,15 +74,29 @@ pub(super) fn survey(folder: &Path, mut walls: Walls, now: Stamp) -> Result<Surv
     Ok(Survey { walls, waiting })
 }
 
-/// Reads what follows the acknowledged position, as much as one message holds. What `survey` found
-/// may have become more since.
-pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> {
-    let mut batch = Batch { incidents: Vec::new(), position: None, behind: survey };
+/// Reads what a round hands over next: as much as one message holds, and `most` at most. What `survey`
+/// found may have become more since.
+pub(super) fn read(
+    folder: &Path,
+    place: &Place,
+    round: Round,
+    survey: Survey,
+    most: usize,
+) -> Result<Batch, OutboxError> {
+    let mut batch = Batch { incidents: Vec::new(), first: None, position: None, behind: survey };
     let mut bytes = 0;
-    for located in records(folder)? {
+    for located in records(folder, place.of(round))? {
         let Located { record, digest, .. } = located?;
+        if place.end_of(round).is_some_and(|end| record.seq > end) {
+            break;
+        }
         let wall_time = |stamp: &_| batch.behind.walls.wall(stamp);
         let told = match &record.entry {
+            Entry::IncidentClosed { .. } | Entry::Gap { .. }
+                if round == Round::Second && place.passed_over.contains(&record.seq) =>
+            {
+                None
+            }
             Entry::IncidentClosed { incident } => message::incident(incident, &wall_time),
             Entry::Gap { gap } => Some(message::gap(gap, &wall_time)),
             _ => continue,
@@ -94,11 +104,14 @@ pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> 
         let size = told
             .as_ref()
             .map_or(0, |told| serde_json::to_vec(told).map_or(0, |json| json.len() + 1));
-        let full = batch.incidents.len() == limits::INCIDENTS || bytes + size > INCIDENTS_BYTES;
+        let full = batch.incidents.len() >= most || bytes + size > INCIDENTS_BYTES;
         if full && !batch.incidents.is_empty() {
             break;
         }
         bytes += size;
+        if told.is_some() {
+            batch.first.get_or_insert(record.seq);
+        }
         batch.incidents.extend(told);
         batch.position = Some(Position { seq: record.seq, digest });
         batch.behind.waiting = batch.behind.waiting.saturating_sub(1);
@@ -109,7 +122,7 @@ pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> 
     Ok(batch)
 }
 
-/// The records behind the acknowledged position. Damaged lines are passed over: what can be read is
+/// The records behind a position. Damaged lines are passed over: what can be read is
 /// handed over, and `journal verify` tells the rest. A file that cannot be read now may be later.
 ///
 /// Where the record at that position cannot be read any more, what follows is known by its number,
@@ -118,17 +131,16 @@ pub(super) fn read(folder: &Path, survey: Survey) -> Result<Batch, OutboxError> 
 /// handed over twice counts once, at least for as long as it is remembered.
 fn records(
     folder: &Path,
+    from: &Position,
 ) -> Result<impl Iterator<Item = Result<Located, OutboxError>>, OutboxError> {
-    let Some(Position { seq, digest }) = acknowledged(folder) else {
-        return undamaged(folder, 0);
-    };
+    let Position { seq, digest } = from;
     let mut records = undamaged(folder, seq.saturating_sub(1))?;
     match records.peek() {
-        Some(Ok(first)) if first.record.seq == seq && first.digest == digest => {
+        Some(Ok(first)) if first.record.seq == *seq && first.digest == *digest => {
             records.next();
             Ok(records)
         }
-        Some(Ok(first)) if first.record.seq == seq => undamaged(folder, 0),
+        Some(Ok(first)) if first.record.seq == *seq => undamaged(folder, 0),
         Some(_) => Ok(records),
         None => undamaged(folder, 0),
     }
@@ -156,27 +168,6 @@ fn undamaged(
 fn is_lost(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidData
         || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-}
-
-/// What was acknowledged last. A file that cannot be read is the same as none: everything is handed
-/// over again, which does no harm.
-fn acknowledged(folder: &Path) -> Option<Position> {
-    let mut text = Vec::new();
-    let file = file::open(&folder.join(HANDED_OVER_FILE)).ok()?;
-    file.take(POSITION_BYTES).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
-}
-
-/// Notes what was acknowledged: a new file takes the place of the old one as a whole.
-pub(super) fn acknowledge(folder: &Path, position: &Position) -> Result<(), OutboxError> {
-    let path = folder.join(HANDED_OVER_FILE);
-    write(&path, position).map_err(|error| OutboxError::Write(path, error))
-}
-
-fn write(path: &Path, position: &Position) -> io::Result<()> {
-    let mut json = serde_json::to_vec(position)?;
-    json.push(b'\n');
-    file::replace(path, &path.with_extension("new"), &json, 0o644, Durability::Synced)
 }
 
 #[cfg(test)]
@@ -221,17 +212,29 @@ mod tests {
         folder
     }
 
-    /// Takes the next batch, has it acknowledged, and returns when its gaps began and how many wait.
-    fn take(folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
-        let survey =
-            ahead.unwrap_or_else(|| survey(folder, Walls::default(), at(0)).expect("it is read"));
-        let batch = read(folder, survey).expect("it is read");
-        if let Some(position) = &batch.position {
-            acknowledge(folder, position).expect("it is noted");
+    fn look(folder: &Path, round: Round) -> Survey {
+        let place = Place::load(folder);
+        survey(folder, place.of(round), Walls::default(), at(0)).expect("it is read")
+    }
+
+    /// Takes the next batch, notes it, and returns when its gaps began and how many wait.
+    fn take_of(round: Round, folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
+        let mut place = Place::load(folder);
+        let survey = ahead.unwrap_or_else(|| look(folder, round));
+        let batch = read(folder, &place, round, survey, limits::INCIDENTS).expect("it is read");
+        match batch.position {
+            Some(position) => place.taken(round, position, at(0)),
+            None if round == Round::Second => place.end_second_round(at(0)),
+            None => {}
         }
+        place.save(folder).expect("it is noted");
         let begin = at(0).wall;
         let minutes = batch.incidents.iter().map(|told| told.started.duration_since(begin));
         (minutes.map(|time| time.as_secs() as u64 / 60).collect(), batch.behind)
+    }
+
+    fn take(folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
+        take_of(Round::First, folder, ahead)
     }
 
     #[tokio::test]
@@ -248,6 +251,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_second_round_ends_where_the_first_was_when_it_became_due_and_leaves_out_what_was_passed_over()
+     {
+        let folder = record(250).await;
+        take(folder.path(), None);
+        take(folder.path(), None);
+        let mut place = Place::load(folder.path());
+        // Gap n is record n + 1.
+        place.passed_over = vec![8];
+        place.save(folder.path()).expect("it is noted");
+        let all_but_7 = (1..=100).filter(|minute| *minute != 7).collect::<Vec<u64>>();
+        assert_eq!(take_of(Round::Second, folder.path(), None).0, all_but_7);
+        assert_eq!(
+            take_of(Round::Second, folder.path(), None).0,
+            (101..=200).collect::<Vec<u64>>()
+        );
+        assert_eq!(take_of(Round::Second, folder.path(), None).0, [] as [u64; 0]);
+        assert_eq!(take(folder.path(), None).0.len(), 50);
+        assert_eq!(take_of(Round::Second, folder.path(), None).0.len(), 50);
+        assert_eq!(Place::load(folder.path()).due, None);
+    }
+
+    #[tokio::test]
+    async fn a_part_is_as_large_as_it_is_asked_for_and_names_its_first_record() {
+        let folder = record(5).await;
+        let (place, survey) = (Place::default(), look(folder.path(), Round::First));
+        let batch = read(folder.path(), &place, Round::First, survey, 1).expect("it is read");
+        assert_eq!((batch.incidents.len(), batch.first, batch.behind.waiting), (1, Some(2), 4));
+        assert_eq!(batch.position.map(|position| position.seq), Some(2));
+    }
+
+    #[tokio::test]
     async fn damage_before_the_position_or_at_it_begins_nothing_anew() {
         let folder = record(130).await;
         take(folder.path(), None);
@@ -260,9 +294,11 @@ mod tests {
             });
             fs::write(&path, lines.map(|line| line + "\n").collect::<String>())
                 .expect("it is ours");
-            let survey = survey(folder.path(), Walls::default(), at(0)).expect("it is read");
+            let survey = look(folder.path(), Round::First);
             assert_eq!(survey.waiting, 30, "record {rotten} is damaged");
-            let batch = read(folder.path(), survey).expect("it is read");
+            let place = Place::load(folder.path());
+            let batch = read(folder.path(), &place, Round::First, survey, limits::INCIDENTS);
+            let batch = batch.expect("it is read");
             assert_eq!(batch.incidents.len(), 30, "record {rotten} is damaged");
         }
     }
@@ -312,8 +348,10 @@ mod tests {
             assert!(matches!(appended, Appended::Durable { .. }));
         }
         journal.close(Duration::from_mins(1)).await;
-        let survey = survey(folder.path(), Walls::default(), at(0)).expect("it is read");
-        let batch = read(folder.path(), survey).expect("it is read");
+        let survey = look(folder.path(), Round::First);
+        let place = Place::default();
+        let batch = read(folder.path(), &place, Round::First, survey, limits::INCIDENTS);
+        let batch = batch.expect("it is read");
         assert_eq!(batch.incidents.len(), 1, "the gap");
         let sent = serde_json::to_string(&batch.incidents).expect("it is JSON");
         for local in ["52:54:00:12:34:56", "192.168.77.1", "wlan0"] {

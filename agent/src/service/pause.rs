@@ -10,12 +10,15 @@ use tokio::{
 
 use crate::{
     clock::{Clock, Stamp},
-    heartbeat::{HeartbeatClient, Outcome, Pacing},
+    heartbeat::{HeartbeatClient, Pacing},
 };
 
 /// How long whoever asked for a pause waits to hear whether the cloud knows of it. It is told again and
 /// again in any case.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often the cloud is told of a pause.
+const ANNOUNCEMENTS: u32 = 2;
 
 /// A pause that has begun.
 #[derive(Debug)]
@@ -73,24 +76,29 @@ impl Pause {
         self.ends.rest(now)
     }
 
-    /// Tells the cloud, again and again until it knows: silence that it does not know of alarms.
+    /// Tells the cloud, again and again until it knows: silence that it does not know of alarms. About an
+    /// interval later it is told once more, because what was answered may still be lost there; what is left
+    /// of the pause by then is announced, so that both name the same end.
     pub(super) async fn announce(
         &self,
         client: Option<&Arc<HeartbeatClient>>,
         mut pacing: Pacing,
         clock: &Clock,
     ) -> Infallible {
-        while let Some(client) = client
-            && *self.announced.borrow() != Some(true)
-        {
+        let Some(client) = client else { return future::pending().await };
+        let is_known = *self.announced.borrow() == Some(true);
+        let mut left = if is_known { 0 } else { ANNOUNCEMENTS };
+        while left > 0 {
             let started = Instant::now();
             let quiet = self.rest(&clock.now());
             let outcome = client.send(State::Paused, quiet, client.timeout()).await;
-            let delivered = matches!(outcome, Outcome::Delivered { .. });
-            self.announced.send_replace(Some(delivered));
-            if !delivered {
-                sleep(pacing.after(&outcome, started, Instant::now())).await;
+            if outcome.delivered() {
+                left -= 1;
+                self.announced.send_replace(Some(true));
+            } else if left == ANNOUNCEMENTS {
+                self.announced.send_replace(Some(false));
             }
+            sleep(pacing.after(&outcome, started, Instant::now())).await;
         }
         future::pending().await
     }

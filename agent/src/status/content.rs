@@ -68,6 +68,9 @@ pub struct Status {
     /// How many closed incidents and gaps wait to be handed to the cloud.
     #[serde(default)]
     pub hand_over_pending: u64,
+    /// Why the cloud did not take them when it was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand_over_problem: Option<HandOverProblem>,
     /// What is known about this device's clock.
     #[serde(default)]
     pub clock: ClockStatus,
@@ -96,6 +99,7 @@ impl Status {
             quality: None,
             journal: JournalStatus::default(),
             hand_over_pending: 0,
+            hand_over_problem: None,
             clock: ClockStatus::default(),
         }
     }
@@ -277,6 +281,16 @@ impl LastHeartbeat {
             advice: outcome.advice().map(str::to_owned),
         }
     }
+}
+
+/// Why incidents could not be handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOverProblem {
+    /// What came of it, as the end of a sentence, without secrets.
+    pub reason: String,
+    /// What a person can do about it, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }
 
 /// How good the line was lately.

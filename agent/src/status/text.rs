@@ -194,11 +194,14 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
     }
     rows.push(("Record", record(status)));
     if status.heartbeat.is_some() {
-        let waiting = match status.hand_over_pending {
+        let mut waiting = match status.hand_over_pending {
             0 => "nothing waits to be handed to the cloud".to_owned(),
             1 => "1 outage or gap waits to be handed to the cloud".to_owned(),
             more => format!("{more} outages and gaps wait to be handed to the cloud"),
         };
+        if let Some(problem) = &status.hand_over_problem {
+            let _ = write!(waiting, "; the last try failed: {}.", problem.reason);
+        }
         rows.push(("Hand-over", waiting));
     }
     if !status.clock.plausible {

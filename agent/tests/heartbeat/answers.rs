@@ -32,6 +32,8 @@ fn an_accepted_heartbeat_carries_the_key_and_ends_with_0() {
     assert!(request.starts_with("POST /api/ping HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("x-functions-key: k3y\r\n"), "{request}");
     assert!(request.contains("\"device\":\"dl-home\""), "{request}");
+    // Its number must not count among those of an agent that runs.
+    assert!(request.contains("\"boot\":\"\""), "{request}");
 }
 
 #[test]

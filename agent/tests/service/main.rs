@@ -3,12 +3,14 @@
 mod agent;
 mod backlog;
 mod container;
+mod hand_over;
 mod journald;
 mod log;
 #[cfg(target_os = "linux")]
 #[path = "../common/logind.rs"]
 mod logind;
 mod outage;
+mod pause;
 #[path = "../common/port.rs"]
 mod port;
 #[allow(dead_code, reason = "other tests make other records with it")]

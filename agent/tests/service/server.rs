@@ -55,14 +55,33 @@ impl Server {
     pub(crate) fn start_with(
         choose: impl Fn(&Heartbeat) -> Behaviour + Send + Clone + 'static,
     ) -> Self {
+        Self::listen(choose, accept)
+    }
+
+    /// Listens too, answers heartbeats as the function does, and reports with a status, its name and a body
+    /// as `take` says; nothing stands for what the function says.
+    pub(crate) fn start_taking(
+        take: impl Fn(&OutageReport) -> Option<(&'static str, &'static str)> + Send + Clone + 'static,
+    ) -> Self {
+        let take = move |report: &OutageReport| {
+            take(report).map_or_else(|| accept(report), |(status, body)| answer(status, body))
+        };
+        Self::listen(|_| OK, take)
+    }
+
+    fn listen(
+        choose: impl Fn(&Heartbeat) -> Behaviour + Send + Clone + 'static,
+        take: impl Fn(&OutageReport) -> String + Send + Clone + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let (sender, heartbeats) = mpsc::channel();
         let (report_sender, reports) = mpsc::channel();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (senders, choose) = ((sender.clone(), report_sender.clone()), choose.clone());
-                thread::spawn(move || serve(stream, &senders, choose));
+                let senders = (sender.clone(), report_sender.clone());
+                let (choose, take) = (choose.clone(), take.clone());
+                thread::spawn(move || serve(stream, &senders, choose, take));
             }
         });
         Self { address, heartbeats, reports }
@@ -93,25 +112,41 @@ impl Server {
         }
     }
 
+    /// The reports that have come and were not asked for yet.
+    pub(crate) fn pending_reports(&self) -> Vec<OutageReport> {
+        self.reports.try_iter().collect()
+    }
+
     /// The heartbeats that have come and were not asked for yet.
     pub(crate) fn pending(&self) -> Vec<Heartbeat> {
         self.heartbeats.try_iter().collect()
     }
 }
 
+/// What the function answers to a report that it takes.
+fn accept(report: &OutageReport) -> String {
+    answer("200 OK", &format!("{{\"accepted\":{}}}", report.incidents.len()))
+}
+
+fn answer(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+}
+
 fn serve(
     stream: TcpStream,
     (sender, reports): &(Sender<Heartbeat>, Sender<OutageReport>),
     choose: impl Fn(&Heartbeat) -> Behaviour,
+    take: impl Fn(&OutageReport) -> String,
 ) {
     let mut reader = BufReader::new(stream);
     let Some((request, body)) = read(&mut reader) else { return };
     if request.contains(OUTAGES_PATH) {
         let Ok(report) = OutageReport::parse(&body) else { return };
-        let answer = format!("{{\"accepted\":{}}}", report.incidents.len());
-        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
-        let _ = write!(reader.get_mut(), "{head}: {}\r\n\r\n{answer}", answer.len());
+        let answer = take(&report);
+        // Before the answer, so that a test that knows of it finds the report too.
         let _ = reports.send(report);
+        let _ = reader.get_mut().write_all(answer.as_bytes());
         return;
     }
     let Ok(heartbeat) = Heartbeat::parse(&body) else { return };

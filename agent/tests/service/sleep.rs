@@ -33,6 +33,9 @@ fn an_announced_sleep_is_not_taken_back_before_the_machine_wakes() {
     let announced = server.heartbeat_that_is(State::Sleeping);
     let told = announced.agent.expect("it is of an agent");
     assert_eq!(Duration::from_secs(told.quiet_s.into()), Duration::from_hours(12));
+    let again = server.heartbeat().agent.expect("it is of an agent");
+    assert_eq!((again.state, again.quiet_s), (told.state, told.quiet_s), "it is said twice");
+    assert_eq!(again.seq, told.seq + 1);
     assert_eq!(lock.read(&mut [0]).expect("the pipe is read"), 0, "the machine may sleep now");
     runtime.block_on(logind.prepare_for_sleep(false));
     let state = server.heartbeat().agent.map(|agent| agent.state);

@@ -40,15 +40,71 @@ fn a_clean_stop_announces_its_silence() {
     let first = server.heartbeat();
     agent.logged("The first heartbeat reached");
     let (status, log) = leave(agent, Signal::TERM);
-    let last = server.heartbeat();
-    assert_eq!(first.agent.as_ref().expect("agent").state, State::Running);
-    let (first, last) = (first.agent.expect("agent"), last.agent.expect("agent"));
-    assert_eq!((last.state, last.quiet_s), (State::Stopping, 1_200));
-    assert_eq!(last.seq, first.seq + 1);
-    assert_eq!(last.boot, first.boot);
+    let first = first.agent.expect("agent");
+    assert_eq!(first.state, State::Running);
+    for number in [1, 2] {
+        let last = server.heartbeat().agent.expect("agent");
+        assert_eq!((last.state, last.quiet_s), (State::Stopping, 1_200), "it is said twice");
+        assert_eq!(last.seq, first.seq + number);
+        assert_eq!(last.boot, first.boot);
+    }
+    assert!(server.pending().is_empty(), "and no more");
     assert!(status.success(), "{status}");
     assert!(log.contains("SIGTERM: the agent stops."), "{log}");
     assert!(log.contains("dl-home stops, and raises no alarm for 20 min."), "{log}");
+}
+
+#[test]
+fn a_stop_that_could_not_be_announced_is_tried_once_more() {
+    let tries = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let server = Server::start_with(move |heartbeat| {
+        let state = heartbeat.agent.as_ref().map(|agent| agent.state);
+        let is_first = || tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        if state == Some(State::Stopping) && is_first() { Behaviour::Close } else { OK }
+    });
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let mut agent = folder.run();
+    agent.logged("The first heartbeat reached");
+    let (status, log) = leave(agent, Signal::TERM);
+    assert!(status.success(), "{status}");
+    assert!(log.contains("dl-home stops, and raises no alarm for 30 min."), "{log}");
+    assert!(!log.contains("could not be told"), "{log}");
+}
+
+#[test]
+fn a_stop_whose_repetition_hangs_is_announced_in_time() {
+    let tries = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let server = Server::start_with(move |heartbeat| {
+        let state = heartbeat.agent.as_ref().map(|agent| agent.state);
+        let is_second = || tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1;
+        if state == Some(State::Stopping) && is_second() { Behaviour::Hang } else { OK }
+    });
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let mut agent = folder.run();
+    agent.logged("The first heartbeat reached");
+    let (status, log) = leave(agent, Signal::TERM);
+    assert_left(status, Signal::TERM);
+    assert!(log.contains("dl-home stops, and raises no alarm for 30 min."), "{log}");
+}
+
+#[test]
+fn heartbeats_of_an_agent_are_numbered_above_those_of_the_one_before() {
+    let server = Server::start(OK);
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let mut newest = 0;
+    for _ in 0..3 {
+        let mut agent = folder.run();
+        agent.logged("The first heartbeat reached");
+        leave(agent, Signal::TERM);
+        for heartbeat in server.pending() {
+            let agent = heartbeat.agent.expect("agent");
+            assert!(agent.seq > newest, "{} after {newest}", agent.seq);
+            newest = agent.seq;
+        }
+    }
 }
 
 #[test]

@@ -31,9 +31,10 @@ pub struct Heartbeat {
 pub struct AgentInfo {
     /// The agent's version, such as `0.1.0`.
     pub version: String,
-    /// The operating system's id of this boot.
+    /// The operating system's id of this boot; empty where heartbeats are not compared by their numbers.
     pub boot: String,
-    /// How many heartbeats this process has tried to send, this one included.
+    /// Grows with each heartbeat of a boot, over restarts of the agent too: of two of one boot, that with
+    /// the higher number was sent later, whichever arrives first.
     #[serde(deserialize_with = "lenient::count")]
     pub seq: u64,
     /// What the agent is doing, or about to do.

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     outage::IncidentId,
     probe::Family,
-    status::{ClockStatus, JournalStatus, LastHeartbeat, LinkStatus},
+    status::{ClockStatus, HandOverProblem, JournalStatus, LastHeartbeat, LinkStatus},
 };
 
 const BOOT: &str = "9d0f1a3c-8a51-4e0b-9a52-1d1b5d1f0001";
@@ -76,6 +76,7 @@ pub(crate) fn status() -> Status {
         }),
         journal: JournalStatus { seq: 41, head: "a".repeat(64), waiting: 0, problem: None },
         hand_over_pending: 0,
+        hand_over_problem: None,
         clock: ClockStatus::default(),
     }
 }
@@ -244,6 +245,8 @@ fn what_needs_somebody_stands_in_its_row() {
     let mut status = status();
     status.blips = 3;
     status.hand_over_pending = 2;
+    let reason = "the answer was 404 Not Found".to_owned();
+    status.hand_over_problem = Some(HandOverProblem { reason, advice: None });
     status.journal.waiting = 4;
     status.journal.problem = Some("The disk is full.".to_owned());
     status.clock.correction_ms = 4_200;
@@ -259,7 +262,7 @@ fn what_needs_somebody_stands_in_its_row() {
     Heartbeats  12 s ago: Heartbeat delivered in 132 ms. THE CLOUD DOES NOT EXPECT THIS DEVICE, so no mail would come.
     Address     203.0.113.7, as the cloud sees it
     Record      41 records in /var/lib/ispmon; 4 more not yet durable. The disk is full.
-    Hand-over   2 outages and gaps wait to be handed to the cloud
+    Hand-over   2 outages and gaps wait to be handed to the cloud; the last try failed: the answer was 404 Not Found.
     Clock       4.2 s slow; the times of the record are corrected
     ");
 }

@@ -1,0 +1,354 @@
+//! How far the cloud has taken the record: once, and twice. A small file of its own keeps it.
+//!
+//! That the cloud has answered does not say that it keeps what it was told: what has come that far may still
+//! be lost with the machine that took it. So everything goes a second time, some minutes later. Two places
+//! in the record say which entries those are:
+//!
+//! ```text
+//! record   ---------|-----------------|--------------|------------>
+//! taken       twice        once               once      not yet
+//!                 `twice`         `due`           `once`
+//! ```
+//!
+//! What was taken since `due` was set is for the round after the next one: so each entry goes again five
+//! minutes after it was taken at the earliest, however many come, and a round ends.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::batch::OutboxError;
+use crate::{
+    clock::Stamp,
+    journal::{Digest, HANDED_OVER_FILE},
+    state_dir::file::{self, Durability},
+};
+
+/// How long after it was taken an entry goes again, at the earliest. By then the host has passed on what
+/// it had in memory, or has lost it: it waits for up to 30 s, and an idle app is ended after about as long.
+pub(super) const AGAIN_AFTER: Duration = Duration::from_mins(5);
+/// How many entries that were passed over are remembered until the second round; what is forgotten is found
+/// again.
+const MOST_PASSED_OVER: usize = 100;
+/// More bytes than the file has.
+const FILE_BYTES: u64 = 8_192;
+
+/// Which of its two ways an entry goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// The first time.
+    First,
+    /// The second and last time.
+    Second,
+}
+
+/// A record up to which something is so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// Its number.
+    pub(super) seq: u64,
+    /// The hash of its line: a new chain counts anew, and is noticed by it.
+    pub(super) digest: Digest,
+}
+
+impl Position {
+    /// Before the first record.
+    pub(super) fn beginning() -> Self {
+        Self { seq: 0, digest: Digest::none() }
+    }
+}
+
+/// How far everything is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The newest record that the cloud has taken.
+    pub(super) once: Position,
+    /// The newest one that it has taken twice.
+    pub(super) twice: Position,
+    /// What is taken a second time next.
+    pub(super) due: Option<Due>,
+    /// The numbers of records behind `twice` that the cloud would not take.
+    pub(super) passed_over: Vec<u64>,
+}
+
+/// A second round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Due {
+    /// Its end.
+    #[serde(flatten)]
+    pub(super) position: Position,
+    /// When everything up to there had been taken once.
+    pub(super) since: Stamp,
+}
+
+/// The file. Older versions know only its first two fields, and read and write those.
+#[derive(Serialize, Deserialize)]
+struct File {
+    #[serde(flatten)]
+    once: Position,
+    /// Absent in the file of an older version, which hands nothing over twice.
+    #[serde(default)]
+    twice: Option<Position>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due: Option<Due>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    passed_over: Vec<u64>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        let (once, twice) = (Position::beginning(), Position::beginning());
+        Self { once, twice, due: None, passed_over: Vec::new() }
+    }
+}
+
+impl Place {
+    /// What is noted in this folder. A file that cannot be read is the same as none: everything is handed
+    /// over again, which does no harm.
+    pub(super) fn load(folder: &Path) -> Self {
+        Self::read(folder).unwrap_or_default()
+    }
+
+    fn read(folder: &Path) -> Option<Self> {
+        let mut text = Vec::new();
+        let file = file::open(&folder.join(HANDED_OVER_FILE)).ok()?;
+        file.take(FILE_BYTES).read_to_end(&mut text).ok()?;
+        let File { once, twice, due, passed_over } = serde_json::from_slice(&text).ok()?;
+        let twice = twice.unwrap_or_else(|| once.clone());
+        Some(Self { once, twice, due, passed_over })
+    }
+
+    /// Notes it: a new file takes the place of the old one as a whole.
+    pub(super) fn save(&self, folder: &Path) -> Result<(), OutboxError> {
+        let path = folder.join(HANDED_OVER_FILE);
+        self.write(&path).map_err(|error| OutboxError::Write(path, error))
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let Self { once, twice, due, passed_over } = self.clone();
+        let mut json = serde_json::to_vec(&File { once, twice: Some(twice), due, passed_over })?;
+        json.push(b'\n');
+        file::replace(path, &path.with_extension("new"), &json, 0o644, Durability::Synced)
+    }
+
+    /// Where a round goes on.
+    pub(super) fn of(&self, round: Round) -> &Position {
+        match round {
+            Round::First => &self.once,
+            Round::Second => &self.twice,
+        }
+    }
+
+    /// The number of the last record of a round; none where it ends with the record.
+    pub(super) fn end_of(&self, round: Round) -> Option<u64> {
+        match round {
+            Round::First => None,
+            // Without one there is nothing to do.
+            Round::Second => Some(self.due.as_ref().map_or(0, |due| due.position.seq)),
+        }
+    }
+
+    /// Notes that a round has come to `position` at `now`.
+    pub(super) fn taken(&mut self, round: Round, position: Position, now: Stamp) {
+        match round {
+            Round::First => {
+                if position.seq <= self.once.seq {
+                    // Another record stands here now, of which nothing was taken twice.
+                    *self = Self::default();
+                }
+                self.once = position.clone();
+                self.due.get_or_insert(Due { position, since: now });
+            }
+            Round::Second => {
+                let is_end = self.due.as_ref().is_none_or(|due| position.seq >= due.position.seq);
+                self.twice = position;
+                if is_end {
+                    self.end_second_round(now);
+                }
+            }
+        }
+    }
+
+    /// Notes that the record at `position`, up to which a round has come, is never taken.
+    pub(super) fn pass_over(&mut self, round: Round, position: Position, seq: u64, now: Stamp) {
+        self.taken(round, position, now);
+        if round == Round::First {
+            self.passed_over.push(seq);
+            let surplus = self.passed_over.len().saturating_sub(MOST_PASSED_OVER);
+            self.passed_over.drain(..surplus);
+        }
+    }
+
+    /// Notes that nothing is left of the second round.
+    pub(super) fn end_second_round(&mut self, now: Stamp) {
+        if let Some(due) = self.due.take()
+            && due.position.seq > self.twice.seq
+        {
+            self.twice = due.position;
+        }
+        self.passed_over.retain(|seq| *seq > self.twice.seq);
+        self.due = (self.once.seq > self.twice.seq)
+            .then(|| Due { position: self.once.clone(), since: now });
+    }
+
+    /// How long it is until the second round; never longer than [`AGAIN_AFTER`], whatever the clocks of
+    /// two boots say. Nothing when there is none.
+    pub(super) fn due_in(&self, now: &Stamp) -> Option<Duration> {
+        let due = self.due.as_ref()?;
+        Some(due.since.later(AGAIN_AFTER).rest(now).min(AGAIN_AFTER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::clock::BootId;
+
+    fn at(seconds: u64) -> Stamp {
+        let wall = "2026-11-24T08:00:00Z".parse().expect("a time");
+        Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
+    }
+
+    fn position(seq: u64) -> Position {
+        Position { seq, digest: Digest::of(&seq.to_be_bytes()) }
+    }
+
+    /// Something that happens to a record in which every entry counts.
+    #[derive(Clone, Copy, Debug)]
+    enum Happening {
+        /// So many entries are taken for the first time, if there are as many.
+        First(u64),
+        /// So many entries of a second round are taken, if it is due.
+        Second(u64),
+        /// So many entries are written.
+        Written(u64),
+        /// So many seconds pass.
+        Pass(u64),
+        /// The agent is started again.
+        Restart,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        prop_oneof![
+            (1_u64..150).prop_map(Happening::First),
+            (1_u64..150).prop_map(Happening::Second),
+            (1_u64..20).prop_map(Happening::Written),
+            (1_u64..400).prop_map(Happening::Pass),
+            Just(Happening::Restart),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn everything_goes_twice_minutes_apart_and_no_third_time(
+            story in vec(happening(), 0..60),
+            waiting in 0_u64..2_000,
+        ) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (mut place, mut now, mut written) = (Place::default(), 0, waiting);
+            // When each entry was taken, from entry 1 on.
+            let mut taken: Vec<Vec<u64>> = vec![Vec::new(); 8_000];
+            let rest = [Happening::First(100), Happening::Pass(300), Happening::Second(100)];
+            let rest = rest.into_iter().cycle().take(3 * 120);
+            for happening in story.into_iter().chain(rest) {
+                let (round, count) = match happening {
+                    Happening::Written(more) => {
+                        written += more;
+                        continue;
+                    }
+                    Happening::Pass(seconds) => {
+                        now += seconds;
+                        continue;
+                    }
+                    Happening::Restart => {
+                        place.save(folder.path()).expect("it is noted");
+                        prop_assert_eq!(&Place::load(folder.path()), &place);
+                        continue;
+                    }
+                    Happening::First(count) => (Round::First, count),
+                    Happening::Second(count) => (Round::Second, count),
+                };
+                if round == Round::Second && place.due_in(&at(now)) != Some(Duration::ZERO) {
+                    continue;
+                }
+                let from = place.of(round).seq;
+                let end = place.end_of(round).unwrap_or(written).min(from + count);
+                if end <= from {
+                    continue;
+                }
+                for entry in from + 1..=end {
+                    taken[entry as usize].push(now);
+                }
+                place.taken(round, position(end), at(now));
+            }
+            for entry in 1..=written {
+                let [first, second] = taken[entry as usize][..] else {
+                    return Err(TestCaseError::fail(format!("{entry}: {:?}", taken[entry as usize])));
+                };
+                prop_assert!(second - first >= AGAIN_AFTER.as_secs(), "{entry}: {first}, {second}");
+            }
+            prop_assert_eq!(place.due, None);
+        }
+    }
+
+    #[test]
+    fn what_an_older_version_handed_over_is_not_handed_over_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = serde_json::to_string(&position(41)).expect("it is JSON");
+        fs::write(folder.path().join(HANDED_OVER_FILE), old).expect("it is ours");
+        let place = Place::load(folder.path());
+        assert_eq!((&place.once, &place.twice), (&position(41), &position(41)));
+        assert_eq!(place.due_in(&at(0)), None);
+        // And the older one knows what this one writes.
+        place.save(folder.path()).expect("it is noted");
+        let text = fs::read_to_string(folder.path().join(HANDED_OVER_FILE)).expect("it is there");
+        assert_eq!(serde_json::from_str::<Position>(&text).expect("it is one"), position(41));
+    }
+
+    #[test]
+    fn the_second_round_comes_in_time_whatever_the_clocks_say() {
+        let mut place = Place::default();
+        place.taken(Round::First, position(3), at(1_000));
+        assert_eq!(place.due_in(&at(1_000)), Some(AGAIN_AFTER));
+        assert_eq!(place.due_in(&at(1_299)), Some(Duration::from_secs(1)));
+        assert_eq!(place.due_in(&at(9_000)), Some(Duration::ZERO));
+        let boot: BootId = "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().expect("an id");
+        let other_boot = |seconds| Stamp { boot, boot_ms: 0, ..at(seconds) };
+        assert_eq!(place.due_in(&other_boot(1_100)), Some(Duration::from_secs(200)));
+        assert_eq!(place.due_in(&other_boot(0)), Some(AGAIN_AFTER), "the clock was set back");
+    }
+
+    #[test]
+    fn what_was_passed_over_is_remembered_until_the_second_round_is_over_and_never_too_much() {
+        let mut place = Place::default();
+        for seq in 1..=150 {
+            place.pass_over(Round::First, position(seq), seq, at(0));
+        }
+        assert_eq!(place.passed_over, (51..=150).collect::<Vec<_>>());
+        let folder = tempfile::tempdir().expect("a folder");
+        place.save(folder.path()).expect("it is noted");
+        assert_eq!(Place::load(folder.path()), place);
+        place.end_second_round(at(300));
+        place.end_second_round(at(600));
+        assert_eq!((place.twice.seq, place.passed_over.len()), (150, 0));
+    }
+
+    #[test]
+    fn another_record_in_its_place_begins_anew() {
+        let mut place = Place::default();
+        place.taken(Round::First, position(130), at(0));
+        place.taken(Round::Second, position(130), at(300));
+        place.taken(Round::First, position(6), at(400));
+        assert_eq!((place.once.seq, place.twice.seq), (6, 0));
+        place.taken(Round::Second, position(6), at(700));
+        assert_eq!((place.twice.seq, place.due), (6, None));
+    }
+}

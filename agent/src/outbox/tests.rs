@@ -1,0 +1,168 @@
+//! The task on paused time, with a real record and a real server.
+
+use std::sync::mpsc;
+
+use ispmon_wire::OutageReport;
+use tempfile::TempDir;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::spawn_blocking,
+    time::{advance, timeout},
+};
+
+use super::{place::AGAIN_AFTER, *};
+use crate::{
+    clock::{BootId, Stamp},
+    heartbeat::tests::{server::Server, settings},
+    journal::{Appended, Entry},
+    outage::{Gap, GapCause},
+    resolver::Resolver,
+};
+
+/// An outbox at work.
+struct Stage {
+    server: Arc<Server>,
+    journal: Journal,
+    closed: Arc<Notify>,
+    heard: UnboundedReceiver<Message>,
+    ids: Vec<IncidentId>,
+    _delivered: watch::Sender<bool>,
+    _client: watch::Sender<Option<Arc<HeartbeatClient>>>,
+    _folder: TempDir,
+    /// As long as something blocks, only [`advance`] moves the time.
+    _block: mpsc::Sender<()>,
+}
+
+impl Stage {
+    /// Begins with a record of so many gaps; the answers come in turn.
+    async fn set(gaps: usize, answers: &'static [(&'static str, &'static str)]) -> Self {
+        let (block, blocked) = mpsc::channel::<()>();
+        drop(spawn_blocking(move || blocked.recv()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::with(move |connection, count| {
+            let (status, body) = answers[count];
+            let length = body.len();
+            write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")
+        });
+        let url = settings(&server.url("/api/ping"));
+        let client = HeartbeatClient::new(&url, "dl-home", "b00t", Arc::new(Resolver::new()));
+        let (client_sender, client) = watch::channel(client.ok().map(Arc::new));
+        let (delivered_sender, delivered) = watch::channel(true);
+        let (monitor, heard) = unbounded_channel();
+        let clock = Clock::start(BootId::UNKNOWN, jiff::Timestamp::MIN);
+        let opened = Journal::open(folder.path(), "dl-home", clock.now());
+        let (journal, _) = opened.expect("it opens");
+        let closed = Arc::new(Notify::new());
+        let mut stage = Self {
+            server: Arc::new(server),
+            journal: journal.clone(),
+            closed: Arc::clone(&closed),
+            heard,
+            ids: Vec::new(),
+            _delivered: delivered_sender,
+            _client: client_sender,
+            _folder: folder,
+            _block: block,
+        };
+        for _ in 0..gaps {
+            stage.write().await;
+        }
+        // What is there at the start needs no word of it.
+        let _ = timeout(Duration::ZERO, stage.closed.notified()).await;
+        let folder = journal.folder().to_owned();
+        let walls = Walls::default();
+        let parts = Parts { folder, journal, walls, clock, client, delivered, closed, monitor };
+        tokio::spawn(Outbox::new(parts).run());
+        stage
+    }
+
+    /// Writes one more gap into the record.
+    async fn write(&mut self) {
+        let at = Stamp { boot: BootId::UNKNOWN, ..Stamp::now() };
+        let id = IncidentId::new(at, &mut Rng::new());
+        let cause = GapCause::Suspended;
+        let gap = Gap { id, cause, started: at, ended: at, uncertain_s: 0, reason: None };
+        let appended = self.journal.append(Entry::Gap { gap }, at).await;
+        assert!(matches!(appended, Appended::Durable { .. }));
+        self.ids.push(id);
+        self.closed.notify_one();
+    }
+
+    /// Waits until so many messages have come in all; returns which gaps the last of these holds.
+    async fn message(&mut self, count: usize) -> Vec<usize> {
+        let server = Arc::clone(&self.server);
+        let requests = spawn_blocking(move || server.wait_for_requests(count)).await;
+        let requests = requests.expect("they come");
+        let (_, body) = requests[count - 1].split_once("\r\n\r\n").expect("a body");
+        let report = OutageReport::parse(body.as_bytes()).expect("a report");
+        let place = |told: &Incident| self.ids.iter().position(|id| id.0 == told.id);
+        report.incidents.iter().map(|told| place(told).expect("one of ours") + 1).collect()
+    }
+
+    /// Waits until what is on its way is taken.
+    async fn taken(&mut self) {
+        let mut is_on_its_way = false;
+        loop {
+            match self.heard.recv().await.expect("the outbox runs") {
+                Message::HandOver { waiting: 0, problem: None } if is_on_its_way => return,
+                Message::HandOver { waiting, .. } => is_on_its_way = waiting > 0,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Waits until the outbox says that this is wrong.
+    async fn wrong(&mut self, reason: &str) {
+        loop {
+            match self.heard.recv().await.expect("the outbox runs") {
+                Message::HandOver { problem: Some(problem), .. } if problem.reason == reason => {
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+const OK_1: (&str, &str) = ("200 OK", "{\"accepted\":1}");
+const OK_3: (&str, &str) = ("200 OK", "{\"accepted\":3}");
+
+#[tokio::test(start_paused = true)]
+async fn everything_goes_a_second_time_minutes_later_and_what_is_new_goes_first() {
+    let mut stage = Stage::set(3, &[OK_3, OK_1, OK_3, OK_1, OK_1, OK_1, OK_1]).await;
+    assert_eq!(stage.message(1).await, [1, 2, 3]);
+    stage.taken().await;
+    advance(AGAIN_AFTER.mul_f64(0.9)).await;
+    stage.write().await;
+    assert_eq!(stage.message(2).await, [4], "the second round is not due");
+    stage.taken().await;
+    advance(AGAIN_AFTER).await;
+    assert_eq!(stage.message(3).await, [1, 2, 3]);
+    // Each gap that is new shows that nothing else was sent before it, however much time passes.
+    for (messages, new, again) in [(4, 5, 4), (6, 6, 5)] {
+        stage.write().await;
+        assert_eq!(stage.message(messages).await, [new]);
+        stage.taken().await;
+        advance(Duration::from_hours(24)).await;
+        assert_eq!(stage.message(messages + 1).await, [again], "and never a third time");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_refuses_an_empty_message_too_is_tried_again_with_all_of_it() {
+    const NO: (&str, &str) = ("400 Bad Request", "");
+    let mut stage = Stage::set(3, &[NO, NO, NO, NO, ("503 Service Unavailable", ""), OK_3]).await;
+    stage.wrong("the answer was 400 Bad Request").await;
+    assert_eq!(stage.message(2).await, [] as [usize; 0]);
+    advance(BACKOFF_CAP).await;
+    assert_eq!(stage.message(4).await, [] as [usize; 0]);
+    // Said before the second try, and after it.
+    stage.wrong("the answer was 400 Bad Request").await;
+    stage.wrong("the answer was 400 Bad Request").await;
+    advance(BACKOFF_CAP).await;
+    stage.wrong("the answer was 503 Service Unavailable").await;
+    assert_eq!(stage.message(5).await, [1, 2, 3]);
+    advance(BACKOFF_CAP).await;
+    assert_eq!(stage.message(6).await, [1, 2, 3]);
+    stage.taken().await;
+}
