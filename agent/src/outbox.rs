@@ -11,9 +11,9 @@
 //! 4. While the clock shows a time that cannot be, everything waits: times once sent cannot be called
 //!    back.
 //! 5. Only ispmon's function acknowledges, by the number of what it took. It may lose that yet, so that
-//!    everything goes a second time some minutes later ([`place`]); what is new goes first.
+//!    everything goes a second time some minutes later (`outbox/place.rs`); what is new goes first.
 //! 6. What the cloud refuses for its content is found and passed over, so that it holds up nothing else
-//!    ([`course`]).
+//!    (`outbox/course.rs`).
 
 mod batch;
 mod course;

@@ -25,14 +25,14 @@ const BODY_LIMIT: Duration = Duration::from_secs(2);
 /// status is 403, as for a wrong key.
 const APP_STOPPED: [&str; 2] = ["web app is stopped", "web app - unavailable"];
 
-/// What is expected of the body of an answer with a status of the 200s.
+/// What is expected of an answer with a status of the 200s, of its body above all.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ExpectedAnswer<'a> {
     /// Nothing.
     Anything,
     /// That it is this text, apart from white space around it.
     Text(&'a str),
-    /// That it accepts this many incidents.
+    /// That it accepts this many incidents; the status is 200 then.
     Accepted(usize),
 }
 
@@ -84,7 +84,7 @@ impl AnswerHead {
         took: Duration,
     ) -> Outcome {
         let AnswerHead { status, date, retry_after, client_address, expected, proof } = self;
-        let refusal = if status.is_success() {
+        let refusal = if wanted.allows(status) {
             wanted.refuse(body)
         } else {
             let text = body.text().to_lowercase();
@@ -131,6 +131,15 @@ impl AnswerBody {
 }
 
 impl ExpectedAnswer<'_> {
+    /// Whether an answer with this status may be the expected one.
+    fn allows(self, status: StatusCode) -> bool {
+        match self {
+            Self::Anything | Self::Text(_) => status.is_success(),
+            // What the function answers; a queue on the way may say that it has accepted something.
+            Self::Accepted(_) => status == StatusCode::OK,
+        }
+    }
+
     /// What is wrong with the body of an answer with a status of the 200s.
     fn refuse(self, body: &AnswerBody) -> Option<Refusal> {
         let expected = match self {

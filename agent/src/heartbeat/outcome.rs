@@ -220,12 +220,12 @@ impl Outcome {
                  function only its own.",
             ),
             Self::Refused { refusal: Refusal::OtherAnswer { .. }, .. }
-            | Self::Refused {
-                refusal: Refusal::Status, status: 300..=399 | 400 | 404 | 405, ..
-            } => Some(
-                "Heartbeats arrive, but the address beside theirs, which ends in `outages`, is not \
+            | Self::Refused { refusal: Refusal::Status, status: 200..=400 | 404 | 405, .. } => {
+                Some(
+                    "Heartbeats arrive, but the address beside theirs, which ends in `outages`, is not \
                      that of ispmon's function, or something on the way answers in its place.",
-            ),
+                )
+            }
             _ => self.advice(),
         }
     }
