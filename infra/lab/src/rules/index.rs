@@ -138,11 +138,8 @@ impl<L: Line> TraceIndex<L> {
         self.others.is_empty()
     }
 
-    /// A time since which every expected device has certainly sent a heartbeat, whatever the query
-    /// makes of sequence numbers; `None` when there is no such time.
-    ///
-    /// Of the heartbeats of one boot any that is kept may be the one that counts, so the oldest does
-    /// here; of several boots the newest counts.
+    /// A time since which every expected device has certainly sent a heartbeat; `None` when there is no
+    /// such time. Any heartbeat shows that its device was alive, whatever it announces.
     pub fn all_alive_since(&self) -> Option<Timestamp> {
         if self.others.iter().any(|line| line.kind() == LineKind::Other) {
             return None;
@@ -152,7 +149,7 @@ impl<L: Line> TraceIndex<L> {
                 self.boots
                     .iter()
                     .filter(|boot| boot.device == device)
-                    .filter_map(Boot::oldest)
+                    .filter_map(Boot::newest)
                     .max()
             })
             .min()
@@ -260,8 +257,8 @@ impl Line for ReadLine {
 fn kind(message: &str, devices: &[String]) -> Option<LineKind> {
     let line: Value = serde_json::from_str(message).ok()?;
     match line.get("event")?.as_str()? {
-        "heartbeat" => heartbeat(&line, devices),
-        "outage" => Some(LineKind::Outage),
+        "heartbeat" if message.starts_with(r#"{"event":"heartbeat""#) => heartbeat(&line, devices),
+        "outage" if message.starts_with(r#"{"event":"outage""#) => Some(LineKind::Outage),
         _ => None,
     }
 }
