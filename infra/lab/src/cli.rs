@@ -180,6 +180,64 @@ mod tests {
     }
 
     #[test]
+    fn help_of_simulate_names_every_assumption_and_its_source() {
+        insta::assert_snapshot!(help("simulate"), @r"
+        Play years of outages in seconds, and count what the alert rules would have mailed
+
+        Usage: ispmon-lab simulate [OPTIONS]
+
+        Options:
+              --years <COUNT>             Years of each world [default: 1]
+              --seeds <COUNT>             How many worlds, each made up from a seed of its own [default: 20]
+              --first-seed <NUMBER>       The seed of the first world [default: 1]
+              --threshold <MINUTES>       Minutes of silence from which a device counts as silent (`SILENCE_MINUTES`) [default: the templates']
+              --evaluation <MINUTES>      Minutes between two evaluations of a rule (`EVALUATION_MINUTES`) [default: the templates']
+              --interval <SECONDS>        Seconds between two heartbeats (`HEARTBEAT_INTERVAL`) [default: 60]
+              --compare <SETTING=VALUES>  Values of a setting side by side, such as `threshold=5,5.5,6`; given twice, all combinations
+              --devices <COUNT>           Devices that the price is for [default: 1]
+              --json                      Print JSON instead of the table
+              --html <FILE>               Write a page with plots, which needs nothing from elsewhere
+          -h, --help                      Print help
+
+        Assumptions:
+              --outages <COUNT>            Times a year that the line or the power fails; once a week for 17 of 100 households (Cisco 2013) [default: 52]
+              --outage-median <MINUTES>    Median length of an outage in minutes, log-normal, cut to 1 s … 7 d; assumed [default: 6]
+              --outage-spread <SIGMA>      How widely the lengths spread: 1.8 makes 3 of 10 longer than 15 min, 1 of 1,000 longer than a day [default: 1.8]
+              --power-cuts <PART>          Part of the outages that are power cuts: the agent starts anew behind them; assumed [default: 0.1]
+              --heartbeat-loss <PART>      Part of the heartbeats that time out although the line is up; assumed [default: 0.002]
+              --lost-buffers <COUNT>       Times a year that the host ends with its last 30 s of lines unsent; how often is not known (its channel buffers 30 s: ApplicationInsights-dotnet #1743, azure-functions-host #5341) [default: 52]
+              --cold-starts <PART>         Part of the heartbeats that wait 1.5 to 10 s for a cold start (azure-functions-host #11526) [default: 0.1]
+              --delay-p99 <SECONDS>        Ingestion delay that 99 of 100 lines stay below, in seconds; measured over 7 days of a rule [default: 49]
+              --delay-worst <SECONDS>      Longest ingestion delay in seconds, which one line of 10,000 reaches; measured in the same 7 days [default: 203]
+              --overtaking                 Let lines overtake each other: without it a delayed line holds up those behind it, which is worse
+              --jitter <SECONDS>           How far an evaluation is early or late at most, in seconds; assumed [default: 60]
+              --restarts <COUNT>           Restarts a year, half of the device (30 to 120 s), half of the agent alone (1 to 5 s); assumed [default: 24]
+              --pauses <COUNT>             Pauses and sleeps a year, each announced and at most 12 h long, median 1 h; assumed [default: 24]
+              --platform-down <HOURS>      Hours a year in which Azure fails, a third each: function, ingestion, rules (99.95 % SLA: 4.4 h) [default: 4.4]
+              --platform-failures <COUNT>  Failures of Azure a year over which these hours are spread; assumed [default: 6]
+              --mail-limit <COUNT>         Mails an hour that an address gets at most (Azure's limit for action groups) [default: 100]
+
+        Each world is made up from a seed: outages, restarts, pauses, lost lines, failures of Azure. A device sends
+        its heartbeats in it as the agent does, the rules of the deployment look at them as Azure would, and
+        what they mail is compared with what happened. Equal arguments give equal results.
+
+        An outage counts when no heartbeat could reach the cloud for 12 minutes or longer and nobody had
+        announced it. A false alarm is a mail about silence in which neither the line nor the power nor Azure failed.
+        A false resolve says that a device is back while its outage lasts.
+
+        Examples:
+          ispmon-lab simulate
+              20 years of one device with the settings of the templates.
+          ispmon-lab simulate --years 10 --seeds 100 --compare threshold=5,5.5,6,6.5,7 --html years.html
+              Thresholds side by side, in the same worlds, with plots.
+          ispmon-lab simulate --compare evaluation=1,5,10,15 --compare interval=30,60,120
+              All combinations of two settings.
+          ispmon-lab simulate --outages 500 --outage-median 2 --heartbeat-loss 0.02
+              A bad line.
+        ");
+    }
+
+    #[test]
     fn settings_that_make_no_sense_are_not_simulated() {
         for (arguments, expected) in [
             (&["--threshold", "5.55"][..], "whole tenths"),

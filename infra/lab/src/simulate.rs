@@ -63,13 +63,13 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     first_seed: u64,
 
-    /// Minutes of silence from which a device counts as silent (`SILENCE_MINUTES`)
-    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = settings::threshold)]
-    threshold: f64,
+    /// Minutes of silence from which a device counts as silent (`SILENCE_MINUTES`) [default: the templates']
+    #[arg(long, value_name = "MINUTES", value_parser = settings::threshold)]
+    threshold: Option<f64>,
 
-    /// Minutes between two evaluations of a rule (`EVALUATION_MINUTES`)
-    #[arg(long, value_name = "MINUTES", default_value_t = 5, value_parser = settings::evaluation)]
-    evaluation: u32,
+    /// Minutes between two evaluations of a rule (`EVALUATION_MINUTES`) [default: the templates']
+    #[arg(long, value_name = "MINUTES", value_parser = settings::evaluation)]
+    evaluation: Option<u32>,
 
     /// Seconds between two heartbeats (`HEARTBEAT_INTERVAL`)
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = settings::interval)]
@@ -147,12 +147,13 @@ fn write(arguments: &Arguments) -> Result<(), SimulateError> {
 
 /// Plays all worlds with all settings.
 fn simulate(arguments: &Arguments) -> Result<Report, SimulateError> {
+    let deployed = rules::deployed()?;
+    let (threshold, evaluation) = run::timing(&deployed);
     let settings = Settings {
-        threshold: arguments.threshold,
-        evaluation_minutes: arguments.evaluation,
+        threshold: arguments.threshold.unwrap_or(threshold),
+        evaluation_minutes: arguments.evaluation.unwrap_or(evaluation),
         interval_s: arguments.interval,
     };
-    let deployed = rules::deployed()?;
     let variants = settings
         .combinations(&arguments.compare)
         .into_iter()

@@ -30,7 +30,34 @@ fn a_year_of_a_bad_line_is_shown_as_a_table() {
         "--compare",
         "threshold=5,10",
     ]);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    1 world of 1 year, seed 1
+
+    | threshold of silence, minutes |     5 |    10 |
+    |-------------------------------|------:|------:|
+    | evaluation every … minutes    |     5 |     5 |
+    | heartbeat every … seconds     |    60 |    60 |
+    | outages of 12 min or longer   |    31 |    31 |
+    |   mailed                      |    31 |    30 |
+    |   missed                      |     0 |     1 |
+    |   missed while Azure failed   |     0 |     0 |
+    | false alarms                  |     0 |     0 |
+    |   in 100 years                |  0.00 |  0.00 |
+    | alarms while Azure failed     |     0 |     0 |
+    | alarms about shorter outages  |     1 |     0 |
+    | false resolves                |     0 |     0 |
+    | first mail: median, minutes   |   6.7 |  11.3 |
+    | first mail: 95 of 100 within  |   9.4 |  13.6 |
+    | first mail: worst             |   9.8 |  13.7 |
+    | mails a year                  | 321.0 | 294.0 |
+    |   silent                      |  45.0 |  32.0 |
+    |   resolved                    |  45.0 |  32.0 |
+    |   reminders                   | 186.0 | 185.0 |
+    |   reports                     |  45.0 |  45.0 |
+    | mails kept back by the limit  |     0 |     0 |
+    | years of one device           |     1 |     1 |
+    | price a month, US dollars     |  4.50 |  4.50 |
+    ");
 }
 
 #[test]

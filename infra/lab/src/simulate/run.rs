@@ -89,6 +89,15 @@ pub fn rules(deployed: &[Rule], settings: &Settings) -> Result<Vec<Rule>, Resolv
         .collect()
 }
 
+/// The threshold of silence and the time between two evaluations, both in minutes, that are deployed.
+pub fn timing(deployed: &[Rule]) -> (f64, u32) {
+    let silence = deployed.iter().find(|rule| Purpose::of(rule) == Purpose::Silence);
+    silence.map_or((5.0, 5), |rule| {
+        let settings = rule.settings();
+        (settings.condition.threshold, settings.frequency.as_mins() as u32)
+    })
+}
+
 /// Plays a world with these rules; `seed` decides everything random that is not part of the world.
 pub fn run(
     world: &World,
@@ -142,14 +151,20 @@ pub(super) fn play(
     Log { mails, kept_back, announcements: device.announcements() }
 }
 
+impl Purpose {
+    fn of(rule: &Rule) -> Self {
+        match rule.settings().condition.measure.as_deref() {
+            Some("silentMinutes") => Self::Silence,
+            Some("longestMinutes") => Self::Reminder,
+            _ => Self::Report,
+        }
+    }
+}
+
 impl Schedule {
     fn new(rule: &Rule, assumptions: &Assumptions, random: &mut Rng) -> Self {
         let frequency = rule.settings().frequency.as_millis() as Millis;
-        let purpose = match rule.settings().condition.measure.as_deref() {
-            Some("silentMinutes") => Purpose::Silence,
-            Some("longestMinutes") => Purpose::Reminder,
-            _ => Purpose::Report,
-        };
+        let purpose = Purpose::of(rule);
         let mut random = fork(random);
         // Azure documents no phase: a rule is evaluated from some time on.
         let nominal = frequency + uniform(&mut random, 0, frequency - 1);

@@ -203,3 +203,44 @@ fn a_simulated_world_is_the_same_for_the_plain_engine() {
     }
     assert!(mails > 12, "{mails}");
 }
+
+#[test]
+fn the_settings_of_the_templates_change_no_rule_and_others_change_only_the_timing() {
+    let deployed = rules::deployed().expect("rules");
+    let (threshold, evaluation_minutes) = run::timing(&deployed);
+    let settings = Settings { threshold, evaluation_minutes, interval_s: 60 };
+    for (rule, same) in deployed.iter().zip(rules_for(&settings)) {
+        let expected = rule.with_devices(&[super::lines::DEVICE.to_owned()]);
+        assert_eq!(same.settings().condition, expected.settings().condition);
+        assert_eq!(same.settings().memory, expected.settings().memory);
+        assert_eq!(same.settings().frequency, expected.settings().frequency);
+    }
+    let rarer = rules_for(&Settings { threshold: 6.5, evaluation_minutes: 15, ..settings });
+    assert_eq!(run::timing(&rarer), (6.5, 15));
+    let reminder = rarer.iter().find(|rule| rule.settings().name.ends_with("reminder"));
+    let query = &reminder.expect("a reminder").settings().query;
+    assert!(query.contains("todouble('6.5')") && query.contains("todouble('15')"), "{query}");
+}
+
+#[test]
+fn worlds_are_as_assumed() {
+    let assumptions = Settings::default_assumptions();
+    let years = 200;
+    let world = World::random(&assumptions, years, 3);
+    let yearly = |count: usize| count as f64 / f64::from(years);
+    let outages: Vec<Span> = world.outages.iter().map(|outage| outage.span).collect();
+    assert!((50.0..54.0).contains(&yearly(outages.len())), "{}", outages.len());
+    let mut lengths: Vec<_> = outages.iter().map(|span| span.length()).collect();
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    assert!((5 * MINUTE + 40 * SECOND..6 * MINUTE + 20 * SECOND).contains(&median), "{median}");
+    assert!(lengths[0] >= SECOND && *lengths.last().expect("an outage") > DAY);
+    let down: Millis = world.platform_down().map(Span::length).sum();
+    let hours = down as f64 / HOUR as f64 / f64::from(years);
+    assert!((3.9..4.9).contains(&hours), "{hours}");
+    let absences: Vec<Span> = world.absences.iter().map(|absence| absence.span).collect();
+    assert!((46.0..50.0).contains(&yearly(absences.len())), "{}", absences.len());
+    for spans in [&outages, &absences, &world.function_down, &world.rules_down] {
+        assert!(spans.windows(2).all(|pair| pair[0].to < pair[1].from), "sorted, without overlaps");
+    }
+}
