@@ -82,20 +82,20 @@ var deviceSilentReminderQuery = replace(
 )
 
 var outageReportQuery = replace(
-  trim(loadTextContent('../queries/outage-report.kql')),
-  '\'MINIMUM_MINUTES\'',
-  '\'${reportMinutes}\''
+  replace(trim(loadTextContent('../queries/outage-report.kql')), '\'MINIMUM_MINUTES\'', '\'${reportMinutes}\''),
+  '\'DEVICES\'',
+  join(deviceLiterals, ', ')
 )
 
 // What an outage report says, one dimension each: a mail shows nothing else of a query's result. In the order
 // of the alphabet, so that a dimension has the same place whether Azure keeps this order or sorts.
 var outageReportDimensions = [
-  'cause'
-  'device'
-  'duration'
-  'end'
-  'id'
-  'start'
+  'Cause'
+  'Computer'
+  'Duration'
+  'End'
+  'Id'
+  'Start'
 ]
 
 // Paths into the common alert schema, which Azure fills in when it writes the mail:
@@ -163,7 +163,7 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
           threshold: json(silenceMinutes)
           dimensions: [
             {
-              name: 'device'
+              name: 'Computer'
               operator: 'Include'
               values: [
                 '*'
@@ -223,7 +223,7 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
           threshold: json(silenceMinutes)
           dimensions: [
             {
-              name: 'devices'
+              name: 'Computer'
               operator: 'Include'
               values: [
                 '*'
@@ -296,8 +296,8 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
         }
       ]
     }
-    // The query yields an outage for half an hour, so that a late row is not missed. A stateful rule mails it once
-    // all the same; a stateless one would mail it at each evaluation.
+    // The query yields an outage for six hours, so that a late row is not missed. A stateful rule mails it once all
+    // the same; a stateless one would mail it at each evaluation.
     autoMitigate: true
     skipQueryValidation: true
     actions: {
