@@ -60,29 +60,40 @@ impl Pacing {
     /// The wait from `now` until the next try, after a heartbeat that started at `sent` came to
     /// `outcome`.
     pub fn after(&mut self, outcome: &Outcome, sent: Instant, now: Instant) -> Duration {
-        let first = !std::mem::replace(&mut self.begun, true);
         match outcome {
-            Outcome::Delivered { .. } => {
-                self.backoff.succeeded(now);
-                let gap = if first {
-                    self.interval.mul_f64(self.random.f64())
-                } else {
-                    self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64())
-                };
-                gap.saturating_sub(now.saturating_duration_since(sent))
-            }
+            Outcome::Delivered { .. } => self.after_delivery(sent, now),
             Outcome::Refused { retry_after, proof, .. } => {
-                self.backoff.interrupted();
-                let longest = if proof.is_some() {
-                    LONGEST_RETRY_AFTER
-                } else {
-                    LONGEST_UNPROVED_RETRY_AFTER
-                };
-                let wait = self.interval.max(retry_after.unwrap_or_default().min(longest));
-                wait + wait.mul_f64(JITTER).min(LONGEST_JITTER).mul_f64(self.random.f64())
+                self.after_refusal(*retry_after, proof.is_some())
             }
-            Outcome::Failed(_) => self.backoff.failed(&mut self.random),
+            Outcome::Failed(_) => self.after_failure(),
         }
+    }
+
+    /// The wait from `now` after a heartbeat that started at `sent` was delivered.
+    pub fn after_delivery(&mut self, sent: Instant, now: Instant) -> Duration {
+        let first = !std::mem::replace(&mut self.begun, true);
+        self.backoff.succeeded(now);
+        let gap = if first {
+            self.interval.mul_f64(self.random.f64())
+        } else {
+            self.interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.f64())
+        };
+        gap.saturating_sub(now.saturating_duration_since(sent))
+    }
+
+    /// The wait after an answer that was a refusal, with the `Retry-After` that it asked for.
+    pub fn after_refusal(&mut self, retry_after: Option<Duration>, is_proof: bool) -> Duration {
+        self.begun = true;
+        self.backoff.interrupted();
+        let longest = if is_proof { LONGEST_RETRY_AFTER } else { LONGEST_UNPROVED_RETRY_AFTER };
+        let wait = self.interval.max(retry_after.unwrap_or_default().min(longest));
+        wait + wait.mul_f64(JITTER).min(LONGEST_JITTER).mul_f64(self.random.f64())
+    }
+
+    /// The wait after a heartbeat that nobody answered.
+    pub fn after_failure(&mut self) -> Duration {
+        self.begun = true;
+        self.backoff.failed(&mut self.random)
     }
 
     /// The wait until the next try when the line is known to be back: a few seconds at most, and

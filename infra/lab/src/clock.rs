@@ -76,6 +76,11 @@ impl fmt::Display for Scale {
     }
 }
 
+/// This moment, for measuring how long something takes, or as the origin of virtual time.
+pub fn monotonic() -> Instant {
+    Instant::now()
+}
+
 /// A clock that starts at an epoch of the story and runs at a scale.
 ///
 /// Copies tell the same time. Within a tokio runtime whose time is paused the clock of a story that

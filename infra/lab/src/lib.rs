@@ -3,7 +3,8 @@
 //! It plays the Functions host to the real function, stores the telemetry, evaluates the alert rules of
 //! the deployment and writes the mails that they would send.
 //!
-//! - [`demo`] tells the whole story in a minute; [`up`] runs the same services in real time.
+//! - [`demo`] tells the whole story in a minute; [`up`] runs the same services in real time;
+//!   [`simulate`] plays years of it on virtual time.
 //! - [`cloud`] is all of them together.
 //! - [`host`] starts the function and forwards requests to it, as the Functions host does.
 //! - [`telemetry`] is what reaches Application Insights, and when it can be queried.
@@ -28,6 +29,7 @@ pub mod role;
 pub mod rules;
 pub mod sentence;
 pub mod signals;
+pub mod simulate;
 pub mod telemetry;
 pub mod timelines;
 pub mod up;

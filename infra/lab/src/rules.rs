@@ -5,7 +5,9 @@
 
 pub mod condition;
 pub mod failing;
+pub mod index;
 pub mod resolve;
+pub mod running;
 pub mod settings;
 pub mod stateful;
 pub mod stateless;
@@ -14,11 +16,11 @@ use std::{borrow::Cow, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::query::{Query, QueryError, Trace};
-use condition::Dimensions;
+use crate::query::{DeviceSilentReminder, Query, QueryError, Trace};
+use condition::{Aggregation, Dimensions, Operator};
+use resolve::ResolveError;
+use running::RunningRule;
 use settings::{Memory, RuleSettings, SettingsError};
-use stateful::{Change, StatefulRule};
-use stateless::StatelessRule;
 
 /// The evaluated deployment that belongs to this source.
 const SNAPSHOT: &str = include_str!("../../main.snapshot.json");
@@ -104,6 +106,55 @@ impl Rule {
     pub fn with_devices(&self, devices: &[String]) -> Self {
         Self { settings: Arc::clone(&self.settings), query: self.query.with_devices(devices) }
     }
+
+    /// The same rule as the templates would deploy it for another threshold of silence, in minutes, and
+    /// another time between two evaluations: a divisor of an hour at which a stateful rule can run.
+    pub fn with_timing(
+        &self,
+        silence_minutes: f64,
+        frequency_minutes: u32,
+    ) -> Result<Self, ResolveError> {
+        let frequency = SignedDuration::from_mins(frequency_minutes.into());
+        let mut settings = RuleSettings::clone(&self.settings);
+        settings.frequency = frequency;
+        if let Memory::Stateful { healthy_evaluations } = &mut settings.memory {
+            *healthy_evaluations = resolve::healthy_evaluations(frequency)?;
+        }
+        let query = match &self.query {
+            Query::DeviceSilentReminder(query) => {
+                Query::DeviceSilentReminder(DeviceSilentReminder {
+                    silence_minutes,
+                    frequency_minutes,
+                    ..query.clone()
+                })
+            }
+            query => query.clone(),
+        };
+        if matches!(query, Query::DeviceSilent(_)) {
+            settings.condition.threshold = silence_minutes;
+        }
+        settings.query = query.text();
+        Ok(Self { settings: Arc::new(settings), query })
+    }
+
+    /// The silence below which the query yields nothing that meets the condition, for the rules that ask
+    /// about silence; `None` when there is no such silence.
+    fn least_silence(&self) -> Option<SignedDuration> {
+        let condition = &self.settings.condition;
+        let is_upward =
+            matches!(condition.operator, Operator::GreaterThan | Operator::GreaterThanOrEqual)
+                && condition.threshold >= 0.0;
+        let is_per_row = matches!(
+            condition.aggregation,
+            Aggregation::Average | Aggregation::Minimum | Aggregation::Maximum
+        );
+        let minutes = match &self.query {
+            Query::DeviceSilent(_) if is_upward && is_per_row => condition.threshold,
+            Query::DeviceSilentReminder(query) if is_per_row => query.silence_minutes,
+            _ => return None,
+        };
+        SignedDuration::try_from_secs_f64(minutes * 60.0).ok().filter(SignedDuration::is_positive)
+    }
 }
 
 /// Something that Azure would mail.
@@ -147,26 +198,23 @@ impl MonitorCondition {
 /// All rules of a deployment, running.
 #[derive(Debug)]
 pub struct RuleEngine {
-    rules: Vec<RunningRule>,
+    rules: Vec<ScheduledRule>,
 }
 
 #[derive(Debug)]
-struct RunningRule {
-    rule: Rule,
-    memory: RuleMemory,
+struct ScheduledRule {
+    running: RunningRule,
     due: Timestamp,
-}
-
-#[derive(Debug)]
-enum RuleMemory {
-    Stateful(StatefulRule),
-    Stateless(StatelessRule),
 }
 
 impl RuleEngine {
     /// Rules that were deployed at `start`; each is evaluated first when one frequency has passed.
     pub fn new(rules: Vec<Rule>, start: Timestamp) -> Self {
-        Self { rules: rules.into_iter().map(|rule| RunningRule::new(rule, start)).collect() }
+        let scheduled = |rule: Rule| {
+            let due = later(start, rule.settings.frequency);
+            ScheduledRule { running: RunningRule::new(rule), due }
+        };
+        Self { rules: rules.into_iter().map(scheduled).collect() }
     }
 
     /// When the next evaluation is due; `None` only without rules.
@@ -182,69 +230,25 @@ impl RuleEngine {
     /// altogether, because the machine slept, are skipped. `rows` may come in any order.
     pub fn evaluate(&mut self, now: Timestamp, rows: &[Trace]) -> Vec<Notification> {
         let mut notifications = Vec::new();
-        for running in &mut self.rules {
-            if let Some(at) = running.take_due(now) {
-                let told = |each: &Notification| !each.rule.untold.contains(&each.condition);
-                notifications.extend(running.evaluate(at, rows).into_iter().filter(told));
+        for rule in &mut self.rules {
+            if let Some(at) = rule.take_due(now) {
+                notifications.extend(rule.running.evaluate(at, rows));
             }
         }
         notifications
     }
 }
 
-impl RunningRule {
-    fn new(rule: Rule, start: Timestamp) -> Self {
-        let failing = rule.settings.condition.failing;
-        let memory = match rule.settings.memory {
-            Memory::Stateful { healthy_evaluations } => {
-                RuleMemory::Stateful(StatefulRule::new(failing, healthy_evaluations))
-            }
-            Memory::Stateless => RuleMemory::Stateless(StatelessRule::new(failing)),
-        };
-        let due = later(start, rule.settings.frequency);
-        Self { rule, memory, due }
-    }
-
+impl ScheduledRule {
     /// The latest time at or before `now` at which an evaluation was due, if any; moves on to the next.
     fn take_due(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let frequency = self.rule.settings.frequency;
+        let frequency = self.running.rule.settings.frequency;
         let mut at = None;
         while self.due <= now {
             at = Some(self.due);
             self.due = later(self.due, frequency);
         }
         at
-    }
-
-    fn evaluate(&mut self, at: Timestamp, rows: &[Trace]) -> Vec<Notification> {
-        let settings = &self.rule.settings;
-        let rows = self.rule.visible(at, rows);
-        let measured = settings.condition.measure(&self.rule.query.evaluate(at, &rows));
-        let notification = |condition, dimensions: Dimensions, fired| Notification {
-            rule: Arc::clone(settings),
-            condition,
-            value: measured.get(&dimensions).map(|measurement| measurement.value),
-            dimensions,
-            fired,
-            evaluated: at,
-        };
-        match &mut self.memory {
-            RuleMemory::Stateless(rule) => rule
-                .observe(&measured)
-                .into_iter()
-                .map(|dimensions| notification(MonitorCondition::Fired, dimensions, at))
-                .collect(),
-            RuleMemory::Stateful(rule) => rule
-                .observe(at, &measured)
-                .into_iter()
-                .map(|(dimensions, change)| match change {
-                    Change::Fired => notification(MonitorCondition::Fired, dimensions, at),
-                    Change::Resolved { fired } => {
-                        notification(MonitorCondition::Resolved, dimensions, fired)
-                    }
-                })
-                .collect(),
-        }
     }
 }
 

@@ -93,6 +93,11 @@ impl StatefulRule {
         Self { failing, healthy_to_resolve, alerts: BTreeMap::new() }
     }
 
+    /// Whether no alert has fired or is about to.
+    pub fn is_at_rest(&self) -> bool {
+        self.alerts.is_empty()
+    }
+
     /// Takes in the evaluation of all combinations at `at` and returns what changed, by combination.
     ///
     /// A combination that fired earlier and is not measured any more does not meet the condition.

@@ -24,6 +24,11 @@ impl StatelessRule {
         Self { failing, recent: BTreeMap::new() }
     }
 
+    /// Whether none of the evaluations that still count met the condition.
+    pub fn is_at_rest(&self) -> bool {
+        self.recent.is_empty()
+    }
+
     /// Takes in one evaluation and returns the combinations that fire, in order.
     ///
     /// A combination that is not measured does not meet the condition.

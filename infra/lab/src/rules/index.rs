@@ -1,0 +1,296 @@
+//! The lines that can still decide what a query yields, out of the 48 hours that it may look at.
+//!
+//! A query about silence needs the newest heartbeats of each device, not the thousands before them. The
+//! index drops a heartbeat only when a newer one makes it meaningless whatever the query does with
+//! times and sequence numbers; it keeps all outages, and every line that it does not understand. So a
+//! query yields on the index what it yields on all lines, and there is no second implementation of
+//! any query here: the tests compare both on random timelines.
+//!
+//! A world that is simulated has no lines, only values that become lines when a query looks at them;
+//! that is why the index is generic over [`Line`].
+
+use std::collections::VecDeque;
+
+use ispmon_wire::comparison_key;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::query::{Trace, silence::RANGE};
+
+/// Something that is, or can become, a row of the table `traces`.
+pub trait Line {
+    /// When the line was written.
+    fn timestamp(&self) -> Timestamp;
+
+    /// What the index needs to know about it.
+    fn kind(&self) -> LineKind;
+
+    /// The row.
+    fn to_trace(&self) -> Trace;
+}
+
+/// What the index needs to know about a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// A heartbeat of an expected device.
+    Heartbeat(HeartbeatKey),
+    /// A heartbeat of a device that no rule watches.
+    Unwatched,
+    /// A handed-over incident or gap, of whichever device.
+    Outage,
+    /// Anything else, which a query may understand in its own way.
+    Other,
+}
+
+/// Whose heartbeat it is, and its place among the heartbeats of one boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatKey {
+    /// The place of the device in the list of expected devices.
+    pub device: usize,
+    /// Stands for the boot, the same for all its heartbeats; 0 when the line names none.
+    pub boot: u64,
+    /// The sequence number, when the line has one.
+    pub seq: Option<u64>,
+}
+
+/// Lines in the order in which they became visible, without those that mean nothing any more.
+#[derive(Debug)]
+pub struct TraceIndex<L> {
+    boots: Vec<Boot<L>>,
+    others: VecDeque<L>,
+    expected: usize,
+    version: u64,
+    rows: Rows,
+}
+
+/// What queries look at, until something changes.
+#[derive(Debug, Default)]
+struct Rows {
+    heartbeats: Option<Vec<Trace>>,
+    outages: Option<Vec<Trace>>,
+}
+
+/// The heartbeats of one boot of one device that can still matter.
+#[derive(Debug)]
+struct Boot<L> {
+    device: usize,
+    id: u64,
+    heartbeats: Vec<L>,
+}
+
+impl<L: Line> TraceIndex<L> {
+    /// An empty index for so many expected devices.
+    pub const fn new(expected: usize) -> Self {
+        let rows = Rows { heartbeats: None, outages: None };
+        Self { boots: Vec::new(), others: VecDeque::new(), expected, version: 0, rows }
+    }
+
+    /// Takes in a line that has become visible, not before its own time.
+    pub fn insert(&mut self, line: L) {
+        match line.kind() {
+            LineKind::Heartbeat(key) => self.insert_heartbeat(key, line),
+            LineKind::Unwatched => {}
+            LineKind::Outage | LineKind::Other => {
+                self.version += 1;
+                self.rows = Rows::default();
+                self.others.push_back(line);
+            }
+        }
+    }
+
+    /// Forgets what no query sees at `now` or later.
+    pub fn expire(&mut self, now: Timestamp) {
+        let from = now.saturating_sub(RANGE).unwrap_or(Timestamp::MIN);
+        let before = self.others.len();
+        if self.others.front().is_some_and(|first| first.timestamp() <= from) {
+            self.others.retain(|line| line.timestamp() > from);
+        }
+        if self.others.len() != before {
+            self.version += 1;
+            self.rows = Rows::default();
+        }
+    }
+
+    /// The rows that decide what a query about silence yields, in no particular order.
+    pub fn heartbeats(&mut self) -> &[Trace] {
+        let (boots, others) = (&self.boots, &self.others);
+        self.rows.heartbeats.get_or_insert_with(|| {
+            let heartbeats = boots.iter().flat_map(|boot| &boot.heartbeats);
+            let others = others.iter().filter(|line| line.kind() == LineKind::Other);
+            heartbeats.chain(others).map(Line::to_trace).collect()
+        })
+    }
+
+    /// The rows that decide what a query about outages yields, in no particular order.
+    pub fn outages(&mut self) -> &[Trace] {
+        let others = &self.others;
+        self.rows.outages.get_or_insert_with(|| others.iter().map(Line::to_trace).collect())
+    }
+
+    /// A number that changes with every line that is no heartbeat of an expected device, when it comes
+    /// and when it has become too old.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether there are only heartbeats of expected devices.
+    pub fn has_only_heartbeats(&self) -> bool {
+        self.others.is_empty()
+    }
+
+    /// A time since which every expected device has certainly sent a heartbeat; `None` when there is no
+    /// such time. Any heartbeat shows that its device was alive, whatever it announces.
+    pub fn all_alive_since(&self) -> Option<Timestamp> {
+        if self.others.iter().any(|line| line.kind() == LineKind::Other) {
+            return None;
+        }
+        (0..self.expected)
+            .map(|device| {
+                self.boots
+                    .iter()
+                    .filter(|boot| boot.device == device)
+                    .filter_map(Boot::newest)
+                    .max()
+            })
+            .min()
+            .flatten()
+    }
+
+    fn insert_heartbeat(&mut self, key: HeartbeatKey, line: L) {
+        self.rows.heartbeats = None;
+        let same = |boot: &Boot<L>| boot.device == key.device && boot.id == key.boot;
+        if let Some(boot) = self.boots.iter_mut().rev().find(|boot| same(boot)) {
+            boot.insert(key.seq, line);
+        } else {
+            let heartbeats = vec![line];
+            self.boots.push(Boot { device: key.device, id: key.boot, heartbeats });
+        }
+        if self.boots.len() > self.expected {
+            self.drop_older_boots(key);
+        }
+    }
+
+    /// Drops the boots of a device that ended before everything that is kept of its newest one.
+    fn drop_older_boots(&mut self, newest: HeartbeatKey) {
+        let is_newest = |boot: &&Boot<L>| boot.device == newest.device && boot.id == newest.boot;
+        let Some(oldest) = self.boots.iter().find(is_newest).and_then(Boot::oldest) else { return };
+        self.boots.retain(|boot| {
+            boot.device != newest.device || boot.newest().is_none_or(|newest| newest >= oldest)
+        });
+    }
+}
+
+impl<L: Line> Boot<L> {
+    fn insert(&mut self, seq: Option<u64>, line: L) {
+        let at = line.timestamp();
+        let of = |known: &L| match known.kind() {
+            LineKind::Heartbeat(key) => key.seq,
+            LineKind::Unwatched | LineKind::Outage | LineKind::Other => None,
+        };
+        let replaces = |known: &L| replaces((at, seq), (known.timestamp(), of(known)));
+        if let [known] = self.heartbeats.as_mut_slice()
+            && replaces(known)
+        {
+            *known = line;
+            return;
+        }
+        let is_replaced = |known: &L| self::replaces((known.timestamp(), of(known)), (at, seq));
+        if self.heartbeats.iter().any(is_replaced) {
+            return;
+        }
+        self.heartbeats.retain(|known| !replaces(known));
+        self.heartbeats.push(line);
+    }
+
+    fn newest(&self) -> Option<Timestamp> {
+        self.heartbeats.iter().map(Line::timestamp).max()
+    }
+
+    fn oldest(&self) -> Option<Timestamp> {
+        self.heartbeats.iter().map(Line::timestamp).min()
+    }
+}
+
+/// Whether one heartbeat makes another of the same boot meaningless: it is later by the clock and by the
+/// sequence number, or neither has a number. Equal ones never replace each other.
+fn replaces(one: (Timestamp, Option<u64>), other: (Timestamp, Option<u64>)) -> bool {
+    one.0 > other.0
+        && match (one.1, other.1) {
+            (Some(one), Some(other)) => one > other,
+            (None, None) => true,
+            _ => false,
+        }
+}
+
+/// A row of the table as a [`Line`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadLine {
+    trace: Trace,
+    kind: LineKind,
+}
+
+impl ReadLine {
+    /// Reads a row, for rules that expect these devices.
+    ///
+    /// Only a heartbeat in the plain words of the function is taken for one; what is unusual in any way is
+    /// left for the query to judge.
+    pub fn read(trace: Trace, devices: &[String]) -> Self {
+        let kind = kind(&trace.message, devices).unwrap_or(LineKind::Other);
+        Self { trace, kind }
+    }
+}
+
+impl Line for ReadLine {
+    fn timestamp(&self) -> Timestamp {
+        self.trace.timestamp
+    }
+
+    fn kind(&self) -> LineKind {
+        self.kind
+    }
+
+    fn to_trace(&self) -> Trace {
+        self.trace.clone()
+    }
+}
+
+fn kind(message: &str, devices: &[String]) -> Option<LineKind> {
+    let line: Value = serde_json::from_str(message).ok()?;
+    match line.get("event")?.as_str()? {
+        "heartbeat" if message.starts_with(r#"{"event":"heartbeat""#) => heartbeat(&line, devices),
+        "outage" if message.starts_with(r#"{"event":"outage""#) => Some(LineKind::Outage),
+        _ => None,
+    }
+}
+
+fn heartbeat(line: &Value, devices: &[String]) -> Option<LineKind> {
+    let name = comparison_key(line.get("device")?.as_str()?);
+    let key =
+        line.get("key").map_or(Some(name.as_str()), |key| key.as_str()?.strip_prefix("d:"))?;
+    let mut places = devices.iter().enumerate().filter(|(_, each)| comparison_key(each) == name);
+    let boot = line.get("boot").map_or(Some(""), Value::as_str)?;
+    let seq = line.get("seq").map_or(Some(None), |seq| seq.as_u64().map(Some))?;
+    match (places.next(), places.next()) {
+        _ if key != name => None,
+        (None, _) => Some(LineKind::Unwatched),
+        (Some((device, _)), None) => {
+            Some(LineKind::Heartbeat(HeartbeatKey { device, boot: number(boot), seq }))
+        }
+        // Two expected devices with one name: the index would have to know what a query makes of it.
+        (Some(_), Some(_)) => None,
+    }
+}
+
+/// A number for a boot id: FNV-1a, 0 only for none.
+fn number(boot: &str) -> u64 {
+    if boot.is_empty() {
+        return 0;
+    }
+    let hash = boot.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! The device and its agent: which heartbeats it sends, and when queries see them.
+//!
+//! The waits between heartbeats are the agent's own ([`Pacing`]).
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    time::Duration,
+};
+
+use fastrand::Rng;
+use ispmon_agent::{
+    config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings},
+    heartbeat::Pacing,
+};
+use ispmon_wire::State;
+use tokio::time::Instant;
+
+use super::{
+    assumptions::{
+        Assumptions, BACKOFF, BUFFER, COLD_START, HEARTBEAT_TIMEOUT, QUIET_AFTER_SLEEP,
+        QUIET_AFTER_STOP, RETURN_SEEN, ROUND_TRIP, SECOND_ANNOUNCEMENT, SECOND_HAND_OVER,
+        SHORTEST_INCIDENT,
+    },
+    delay::Ingestion,
+    lines::{SimulatedLine, Subject},
+    random::{fork, uniform},
+    time::{Cursor, MINUTE, Millis, SECOND, Span, timestamp},
+    world::{Absence, AbsenceKind, World},
+};
+use crate::clock;
+
+/// The device at work.
+#[derive(Debug)]
+pub struct Device<'world> {
+    world: &'world World,
+    assumptions: &'world Assumptions,
+    settings: HeartbeatSettings,
+    pacing: Pacing,
+    origin: Instant,
+    random: Rng,
+    ingestion: Ingestion<'world>,
+    /// When the next heartbeat is sent.
+    next: Millis,
+    next_absence: usize,
+    next_outage: usize,
+    next_lost_buffer: usize,
+    function_down: Cursor<'world>,
+    hand_overs: BinaryHeap<Reverse<(Millis, usize, bool)>>,
+    boot: u64,
+    seq: u64,
+    /// The announced silence that lasts.
+    announced: Option<Span>,
+    announcements: Vec<Span>,
+    /// Lines that no query sees yet, in the order in which queries will.
+    pending: VecDeque<(Millis, SimulatedLine)>,
+}
+
+impl<'world> Device<'world> {
+    /// A device that starts at time 0 and sends heartbeats this often.
+    pub fn new(
+        world: &'world World,
+        assumptions: &'world Assumptions,
+        interval: Duration,
+        random: &mut Rng,
+    ) -> Self {
+        let settings = heartbeat_settings(interval);
+        let mut random = fork(random);
+        let ingestion = Ingestion::new(assumptions, &world.ingestion_down, fork(&mut random));
+        let incidents = world.outages.iter().enumerate().filter(|(_, outage)| {
+            !outage.is_power_cut && outage.span.length() >= SHORTEST_INCIDENT
+        });
+        let hand_overs = incidents
+            .map(|(index, outage)| {
+                let at = outage.span.to + uniform(&mut random, 5 * SECOND, 15 * SECOND);
+                Reverse((at, index, false))
+            })
+            .collect();
+        Self {
+            world,
+            assumptions,
+            pacing: Pacing::with_seed(&settings, random.u64(..)),
+            settings,
+            origin: clock::monotonic(),
+            ingestion,
+            next: uniform(&mut random, 0, 3 * SECOND),
+            random,
+            next_absence: 0,
+            next_outage: 0,
+            next_lost_buffer: 0,
+            function_down: Cursor::new(&world.function_down),
+            hand_overs,
+            boot: 1,
+            seq: 0,
+            announced: None,
+            announcements: Vec::new(),
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// Does everything that happens up to `until`.
+    pub fn advance(&mut self, until: Millis) {
+        loop {
+            let absence = self.world.absences.get(self.next_absence);
+            let leaves = absence.map_or(Millis::MAX, |absence| absence.span.from);
+            let hands_over = self.hand_overs.peek().map_or(Millis::MAX, |Reverse(first)| first.0);
+            if self.next.min(leaves).min(hands_over) > until {
+                return;
+            }
+            match absence {
+                Some(absence) if leaves <= self.next && leaves <= hands_over => {
+                    self.next_absence += 1;
+                    self.leave(*absence);
+                }
+                _ if hands_over <= self.next => self.hand_over(),
+                _ => self.heartbeat(),
+            }
+        }
+    }
+
+    /// The lines that queries see by `now` and have not seen before.
+    pub fn take_visible(&mut self, now: Millis) -> Vec<SimulatedLine> {
+        let count = self.pending.iter().take_while(|(visible, _)| *visible <= now).count();
+        self.pending.drain(..count).map(|(_, line)| line).collect()
+    }
+
+    /// The announced silences until now, each until the heartbeat that ended it.
+    pub fn announcements(mut self) -> Vec<Span> {
+        self.announcements.extend(self.announced);
+        self.announcements
+    }
+
+    fn heartbeat(&mut self) {
+        let at = self.next;
+        self.seq += 1;
+        if let Some((outage, is_power_cut)) = self.outage(at) {
+            self.next = if is_power_cut {
+                self.boot += 1;
+                self.start_anew();
+                outage.to + uniform(&mut self.random, 20 * SECOND, MINUTE)
+            } else if at + HEARTBEAT_TIMEOUT < outage.to && outage.length() >= SHORTEST_INCIDENT {
+                let seen = uniform(&mut self.random, RETURN_SEEN.0, RETURN_SEEN.1);
+                outage.to + seen + millis(self.pacing.line_returned())
+            } else {
+                at + HEARTBEAT_TIMEOUT + millis(self.pacing.after_failure())
+            };
+        } else if self.function_down.at(at).is_some() {
+            self.next = at + ROUND_TRIP + millis(self.pacing.after_refusal(None, true));
+        } else if self.random.f64() < self.assumptions.heartbeat_loss {
+            self.next = at + HEARTBEAT_TIMEOUT + millis(self.pacing.after_failure());
+        } else {
+            let answered = at + ROUND_TRIP + self.cold_start();
+            self.end_announcement(answered);
+            let (sent, now) = (self.instant(at), self.instant(answered));
+            self.write(answered, self.subject(State::Running, 0));
+            self.next = answered + millis(self.pacing.after_delivery(sent, now));
+        }
+    }
+
+    /// The device or its agent stops on purpose.
+    fn leave(&mut self, absence: Absence) {
+        let Absence { span, quiet, kind } = absence;
+        if self.outage(span.from).is_some_and(|(_, is_power_cut)| is_power_cut) {
+            return;
+        }
+        let state = match kind {
+            AbsenceKind::Reboot | AbsenceKind::AgentRestart => State::Stopping,
+            AbsenceKind::Pause => State::Paused,
+            AbsenceKind::Sleep => State::Sleeping,
+        };
+        for at in [span.from, span.from + SECOND_ANNOUNCEMENT] {
+            self.seq += 1;
+            let arrives = self.reaches(at) && self.random.f64() >= self.assumptions.heartbeat_loss;
+            if arrives {
+                let written = at + ROUND_TRIP;
+                self.announced.get_or_insert(Span { from: written, to: written + quiet });
+                self.write(written, self.subject(state, quiet));
+            }
+        }
+        match kind {
+            AbsenceKind::Reboot => {
+                self.boot += 1;
+                self.start_anew();
+            }
+            AbsenceKind::AgentRestart => self.start_anew(),
+            AbsenceKind::Pause | AbsenceKind::Sleep => {}
+        }
+        self.next = span.to + millis(self.pacing.line_returned());
+    }
+
+    /// Hands an incident over, a first or a second time, or tries again later.
+    fn hand_over(&mut self) {
+        let Some(Reverse((at, index, is_second))) = self.hand_overs.pop() else { return };
+        let absent = self.next_absence.checked_sub(1).map(|last| self.world.absences[last].span);
+        if !self.reaches(at) || absent.is_some_and(|absent| absent.contains(at)) {
+            self.hand_overs.push(Reverse((at + SECOND_HAND_OVER, index, is_second)));
+            return;
+        }
+        self.write(at, Subject::Outage { index, span: self.world.outages[index].span });
+        if !is_second {
+            self.hand_overs.push(Reverse((at + SECOND_HAND_OVER, index, true)));
+        }
+    }
+
+    /// The function writes a line; when the host sends it on, it becomes visible some time later.
+    fn write(&mut self, at: Millis, subject: Subject) {
+        let visible = self.ingestion.visible(at);
+        if self.is_lost(at) {
+            return;
+        }
+        let line = SimulatedLine { timestamp: timestamp(at), subject };
+        let behind = self.pending.iter().rev().take_while(|(other, _)| *other > visible).count();
+        self.pending.insert(self.pending.len() - behind, (visible, line));
+    }
+
+    fn subject(&self, state: State, quiet: Millis) -> Subject {
+        Subject::Heartbeat { boot: self.boot, seq: self.seq, state, quiet_s: quiet / SECOND }
+    }
+
+    fn start_anew(&mut self) {
+        self.seq = 0;
+        self.pacing = Pacing::with_seed(&self.settings, self.random.u64(..));
+    }
+
+    fn end_announcement(&mut self, at: Millis) {
+        if let Some(Span { from, to }) = self.announced.take() {
+            self.announcements.push(Span { from, to: to.min(at) });
+        }
+    }
+
+    fn cold_start(&mut self) -> Millis {
+        if self.random.f64() < self.assumptions.cold_starts {
+            uniform(&mut self.random, COLD_START.0, COLD_START.1)
+        } else {
+            0
+        }
+    }
+
+    /// Whether something that is sent at `at` gets an answer of the function.
+    fn reaches(&mut self, at: Millis) -> bool {
+        self.outage(at).is_none() && !self.world.function_down.iter().any(|down| down.contains(at))
+    }
+
+    /// The outage at `at`, and whether it is a power cut. Steps back by seconds only.
+    fn outage(&mut self, at: Millis) -> Option<(Span, bool)> {
+        let outages = &self.world.outages;
+        while outages.get(self.next_outage).is_some_and(|next| next.span.to + MINUTE <= at) {
+            self.next_outage += 1;
+        }
+        let coming = outages[self.next_outage..].iter().take_while(|outage| outage.span.from <= at);
+        coming
+            .filter(|outage| outage.span.contains(at))
+            .map(|outage| (outage.span, outage.is_power_cut))
+            .next()
+    }
+
+    fn is_lost(&mut self, at: Millis) -> bool {
+        let lost = &self.world.lost_buffers;
+        while lost.get(self.next_lost_buffer).is_some_and(|next| *next + MINUTE <= at) {
+            self.next_lost_buffer += 1;
+        }
+        let coming = lost[self.next_lost_buffer..].iter().take_while(|end| **end < at + BUFFER);
+        coming.into_iter().any(|end| at <= *end)
+    }
+
+    fn instant(&self, at: Millis) -> Instant {
+        self.origin + Duration::from_millis(at.unsigned_abs())
+    }
+}
+
+/// The agent's defaults, with this interval.
+fn heartbeat_settings(interval: Duration) -> HeartbeatSettings {
+    let of = |millis: Millis| Duration::from_millis(millis.unsigned_abs());
+    HeartbeatSettings {
+        kind: HeartbeatKind::Ispmon,
+        url: None,
+        method: HeartbeatMethod::Get,
+        expect: None,
+        key: None,
+        key_file: None,
+        interval,
+        timeout: of(HEARTBEAT_TIMEOUT),
+        backoff_base: of(BACKOFF.0),
+        backoff_cap: of(BACKOFF.1),
+        quiet_after_stop: of(QUIET_AFTER_STOP),
+        quiet_after_sleep: of(QUIET_AFTER_SLEEP),
+    }
+}
+
+fn millis(wait: Duration) -> Millis {
+    wait.as_millis() as Millis
+}

@@ -1,0 +1,109 @@
+//! The lines that the function writes in a simulated world.
+//!
+//! They are values, because there are half a million a year; a line becomes text, written by the real
+//! function, only when a query looks at it.
+
+use ispmon_wire::{AgentInfo, Device, Heartbeat, Incident, IncidentKind, Segment, State};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::time::{Millis, SECOND, Span, timestamp};
+use crate::{
+    query::Trace,
+    rules::index::{HeartbeatKey, Line, LineKind},
+};
+
+/// The name of the simulated device.
+pub const DEVICE: &str = "dl-home";
+
+/// One line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SimulatedLine {
+    /// When it is written.
+    pub timestamp: Timestamp,
+    /// What it says.
+    pub subject: Subject,
+}
+
+/// What a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A heartbeat.
+    Heartbeat {
+        /// The boot, 1 for the first.
+        boot: u64,
+        /// How many heartbeats the process has sent.
+        seq: u64,
+        /// What the agent does.
+        state: State,
+        /// The announced silence in seconds.
+        quiet_s: i64,
+    },
+    /// A handed-over incident.
+    Outage {
+        /// Which one.
+        index: usize,
+        /// From when to when.
+        span: Span,
+    },
+}
+
+impl Line for SimulatedLine {
+    fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    fn kind(&self) -> LineKind {
+        match self.subject {
+            Subject::Heartbeat { boot, seq, .. } => {
+                LineKind::Heartbeat(HeartbeatKey { device: 0, boot, seq: Some(seq) })
+            }
+            Subject::Outage { .. } => LineKind::Outage,
+        }
+    }
+
+    fn to_trace(&self) -> Trace {
+        let device = Device::from(DEVICE);
+        let line = match self.subject {
+            Subject::Heartbeat { boot, seq, state, quiet_s } => {
+                let agent = AgentInfo {
+                    boot: Uuid::from_u64_pair(0, boot).to_string(),
+                    seq,
+                    state,
+                    quiet_s: quiet_s as u32,
+                    ..AgentInfo::default()
+                };
+                let heartbeat = Heartbeat { agent: Some(agent), ..Heartbeat::default() };
+                ispmon_function::line::heartbeat(&device, None, &heartbeat)
+            }
+            Subject::Outage { index, span } => {
+                ispmon_function::line::outage(&device, &incident(index, span), None)
+            }
+        };
+        let message = String::from_utf8_lossy(line.as_bytes().trim_ascii_end()).into_owned();
+        Trace { timestamp: self.timestamp, message }
+    }
+}
+
+fn incident(index: usize, span: Span) -> Incident {
+    let (started, ended) = (timestamp(span.from), timestamp(span.to));
+    let seconds = |millis: Millis| (millis / SECOND).unsigned_abs();
+    let segment = Segment {
+        cause: "isp".to_owned(),
+        scope: Some("internet".to_owned()),
+        from: started,
+        to: ended,
+    };
+    Incident {
+        id: Uuid::from_u64_pair(1, index as u64),
+        kind: IncidentKind::Incident,
+        cause: "isp".to_owned(),
+        party: Some("provider".to_owned()),
+        scope: Some("internet".to_owned()),
+        started,
+        ended,
+        downtime_s: seconds(span.length()),
+        one_family_s: 0,
+        segments: vec![segment],
+    }
+}

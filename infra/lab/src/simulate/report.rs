@@ -1,0 +1,210 @@
+//! The results as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{price, score::Score, settings::Settings, time::YEAR};
+
+/// What was simulated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Years of each world.
+    pub years: u32,
+    /// How many worlds.
+    pub seeds: u32,
+    /// The seed of the first world; the others follow.
+    pub first_seed: u64,
+    /// The results, one for each set of settings.
+    pub results: Vec<Outcome>,
+}
+
+/// What came of one set of settings.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// The settings.
+    pub settings: Settings,
+    /// Years of one device in all.
+    pub device_years: f64,
+    /// Outages of 12 minutes or longer.
+    pub outages: usize,
+    /// Those that were mailed.
+    pub mailed: usize,
+    /// Those that were not mailed and that no failure of Azure explains.
+    pub missed: usize,
+    /// Those that were not mailed while a part of Azure failed.
+    pub missed_while_azure_failed: usize,
+    /// Mails about silence that nothing explains.
+    pub false_alarms: usize,
+    /// The same for 100 years of one device.
+    pub false_alarms_in_100_years: f64,
+    /// Mails about silence while a part of Azure failed.
+    pub alarms_while_azure_failed: usize,
+    /// Mails about outages that were shorter than the threshold.
+    pub alarms_about_short_outages: usize,
+    /// Resolved mails while the outage lasted.
+    pub false_resolves: usize,
+    /// Minutes from the beginning of an outage to its first mail.
+    pub first_mail: Option<FirstMail>,
+    /// Mails a year, of which kind.
+    pub mails: Mails,
+    /// Mails that the hourly limit kept back.
+    pub kept_back: usize,
+    /// US dollars a month.
+    pub monthly_price: f64,
+    #[serde(skip)]
+    pub(super) first_mails: Vec<u32>,
+}
+
+/// Minutes from the beginning of an outage to its first mail.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FirstMail {
+    /// Half come earlier.
+    pub median: f64,
+    /// 95 of 100 come earlier.
+    pub p95: f64,
+    /// None comes later.
+    pub worst: f64,
+}
+
+/// Mails a year.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Mails {
+    /// All.
+    pub all: f64,
+    /// A device is silent.
+    pub silent: f64,
+    /// It is back.
+    pub resolved: f64,
+    /// It is still silent.
+    pub reminders: f64,
+    /// An outage is over.
+    pub reports: f64,
+}
+
+impl Outcome {
+    /// Sums up what was counted; `devices` is how many devices the price is for.
+    pub fn new(settings: Settings, mut score: Score, devices: u32) -> Self {
+        let years = score.observed as f64 / YEAR as f64;
+        let yearly = |count: usize| count as f64 / years;
+        score.first_mails.sort_unstable();
+        let mails = Mails {
+            all: yearly(score.mails()),
+            silent: yearly(score.silent_mails),
+            resolved: yearly(score.resolved_mails),
+            reminders: yearly(score.reminders),
+            reports: yearly(score.reports),
+        };
+        Self {
+            settings,
+            device_years: years,
+            outages: score.outages,
+            mailed: score.mailed,
+            missed: score.missed,
+            missed_while_azure_failed: score.missed_azure,
+            false_alarms: score.false_alarms,
+            false_alarms_in_100_years: 100.0 * yearly(score.false_alarms),
+            alarms_while_azure_failed: score.azure_alarms,
+            alarms_about_short_outages: score.early_alarms,
+            false_resolves: score.false_resolves,
+            first_mail: FirstMail::of(&score.first_mails),
+            monthly_price: price::monthly(&settings, devices, mails.all),
+            mails,
+            kept_back: score.kept_back,
+            first_mails: score.first_mails,
+        }
+    }
+}
+
+impl FirstMail {
+    /// The quantiles of sorted seconds.
+    fn of(sorted: &[u32]) -> Option<Self> {
+        let quantile = |part: f64| {
+            let index = (part * sorted.len() as f64).ceil() as usize;
+            sorted.get(index.max(1) - 1).map(|seconds| f64::from(*seconds) / 60.0)
+        };
+        Some(Self { median: quantile(0.5)?, p95: quantile(0.95)?, worst: quantile(1.0)? })
+    }
+}
+
+/// A row of the table: its name, and how a result is shown in it.
+type Line = (&'static str, fn(&Outcome) -> String);
+
+/// The rows of the table.
+pub(super) const LINES: [Line; 23] = [
+    ("threshold of silence, minutes", |each| each.settings.threshold.to_string()),
+    ("evaluation every … minutes", |each| each.settings.evaluation_minutes.to_string()),
+    ("heartbeat every … seconds", |each| each.settings.interval_s.to_string()),
+    ("outages of 12 min or longer", |each| each.outages.to_string()),
+    ("  mailed", |each| each.mailed.to_string()),
+    ("  missed", |each| each.missed.to_string()),
+    ("  missed while Azure failed", |each| each.missed_while_azure_failed.to_string()),
+    ("false alarms", |each| each.false_alarms.to_string()),
+    ("  in 100 years", |each| format!("{:.2}", each.false_alarms_in_100_years)),
+    ("alarms while Azure failed", |each| each.alarms_while_azure_failed.to_string()),
+    ("alarms about shorter outages", |each| each.alarms_about_short_outages.to_string()),
+    ("false resolves", |each| each.false_resolves.to_string()),
+    ("first mail: median, minutes", |each| minutes(each, |first| first.median)),
+    ("first mail: 95 of 100 within", |each| minutes(each, |first| first.p95)),
+    ("first mail: worst", |each| minutes(each, |first| first.worst)),
+    ("mails a year", |each| format!("{:.1}", each.mails.all)),
+    ("  silent", |each| format!("{:.1}", each.mails.silent)),
+    ("  resolved", |each| format!("{:.1}", each.mails.resolved)),
+    ("  reminders", |each| format!("{:.1}", each.mails.reminders)),
+    ("  reports", |each| format!("{:.1}", each.mails.reports)),
+    ("mails kept back by the limit", |each| each.kept_back.to_string()),
+    ("years of one device", |each| format!("{:.0}", each.device_years)),
+    ("price a month, US dollars", |each| format!("{:.2}", each.monthly_price)),
+];
+
+fn minutes(outcome: &Outcome, of: fn(&FirstMail) -> f64) -> String {
+    outcome.first_mail.as_ref().map_or_else(|| "-".to_owned(), |first| format!("{:.1}", of(first)))
+}
+
+impl Report {
+    /// One sentence that says what was simulated.
+    pub fn title(&self) -> String {
+        let plural =
+            |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        let last = self.first_seed + u64::from(self.seeds) - 1;
+        let seeds = match self.seeds {
+            1 => format!("seed {last}"),
+            _ => format!("seeds {} to {last}", self.first_seed),
+        };
+        format!(
+            "{} of {}, {seeds}",
+            plural(self.seeds.into(), "world"),
+            plural(self.years.into(), "year"),
+        )
+    }
+
+    /// The table, one column for each set of settings; also a Markdown table.
+    pub fn to_text(&self) -> String {
+        let cells: Vec<Vec<String>> =
+            LINES.iter().map(|(_, show)| self.results.iter().map(show).collect()).collect();
+        let name_width = LINES.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let width = cells.iter().flatten().map(String::len).max().unwrap_or(0);
+        let mut text = format!("{}\n\n", self.title());
+        for (number, ((name, _), cells)) in LINES.iter().zip(&cells).enumerate() {
+            let pad = " ".repeat(name_width - name.chars().count());
+            let _ = write!(text, "| {name}{pad} |");
+            for cell in cells {
+                let _ = write!(text, " {cell:>width$} |");
+            }
+            text.push('\n');
+            if number == 0 {
+                let _ = write!(text, "|{}|", "-".repeat(name_width + 2));
+                for _ in cells {
+                    let _ = write!(text, "{}:|", "-".repeat(width + 1));
+                }
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    /// The results as one JSON document.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}

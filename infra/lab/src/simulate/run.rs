@@ -1,0 +1,224 @@
+//! One world from its beginning to its end: the device sends, the rules look, mails go out.
+
+use std::{collections::VecDeque, time::Duration};
+
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use super::{
+    assumptions::Assumptions,
+    device::Device,
+    lines::SimulatedLine,
+    random::{fork, uniform},
+    settings::Settings,
+    time::{Cursor, HOUR, Millis, Span, millis, timestamp},
+    world::World,
+};
+use crate::rules::{
+    MonitorCondition, Notification, Rule, index::TraceIndex, resolve::ResolveError,
+    running::RunningRule,
+};
+
+/// What came of one world.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Log {
+    /// The mails in the order of time.
+    pub mails: Vec<MailSent>,
+    /// Mails that Azure kept back because the address had had its share of the hour.
+    pub kept_back: usize,
+    /// When the device had announced to be silent, until the heartbeat that ended it.
+    pub announcements: Vec<Span>,
+}
+
+/// One mail.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MailSent {
+    /// When it was sent.
+    pub at: Millis,
+    /// About what.
+    pub kind: MailKind,
+}
+
+/// What a mail is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MailKind {
+    /// The device is silent.
+    Silent {
+        /// Since when, by the mail.
+        since: Millis,
+    },
+    /// It is back.
+    Resolved {
+        /// When the alert had fired.
+        fired: Millis,
+    },
+    /// It is still silent.
+    Reminder,
+    /// An outage is over.
+    Report,
+}
+
+/// What a rule is for, by the column that it measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Silence,
+    Reminder,
+    Report,
+}
+
+/// A rule with the times of its evaluations.
+#[derive(Debug)]
+struct Schedule {
+    rule: RunningRule,
+    purpose: Purpose,
+    frequency: Millis,
+    jitter: Millis,
+    nominal: Millis,
+    actual: Millis,
+    random: Rng,
+}
+
+/// The rules of the templates with these settings, for the simulated device.
+pub fn rules(deployed: &[Rule], settings: &Settings) -> Result<Vec<Rule>, ResolveError> {
+    let device = [super::lines::DEVICE.to_owned()];
+    deployed
+        .iter()
+        .map(|rule| {
+            rule.with_devices(&device).with_timing(settings.threshold, settings.evaluation_minutes)
+        })
+        .collect()
+}
+
+/// The threshold of silence and the time between two evaluations, both in minutes, that are deployed.
+pub fn timing(deployed: &[Rule]) -> (f64, u32) {
+    let silence = deployed.iter().find(|rule| Purpose::of(rule) == Purpose::Silence);
+    silence.map_or((5.0, 5), |rule| {
+        let settings = rule.settings();
+        (settings.condition.threshold, settings.frequency.as_mins() as u32)
+    })
+}
+
+/// Plays a world with these rules; `seed` decides everything random that is not part of the world.
+pub fn run(
+    world: &World,
+    assumptions: &Assumptions,
+    settings: &Settings,
+    rules: &[Rule],
+    seed: u64,
+) -> Log {
+    let mut index = TraceIndex::new(1);
+    play(world, assumptions, settings, rules, seed, |rule, now, lines| {
+        for line in lines {
+            index.insert(line);
+        }
+        rule.evaluate_indexed(now, &mut index)
+    })
+}
+
+/// The same with any way to evaluate a rule at a time, given the lines that have become visible since
+/// the evaluation before.
+pub(super) fn play(
+    world: &World,
+    assumptions: &Assumptions,
+    settings: &Settings,
+    rules: &[Rule],
+    seed: u64,
+    mut evaluate: impl FnMut(&mut RunningRule, Timestamp, Vec<SimulatedLine>) -> Vec<Notification>,
+) -> Log {
+    let mut random = Rng::with_seed(seed);
+    let interval = Duration::from_secs(settings.interval_s.into());
+    let mut device = Device::new(world, assumptions, interval, &mut random);
+    let mut schedules: Vec<_> =
+        rules.iter().map(|rule| Schedule::new(rule, assumptions, &mut random)).collect();
+    let mut rules_down = Cursor::new(&world.rules_down);
+    let mut outbox = Outbox::new(assumptions.mail_limit);
+    while let Some(schedule) = schedules.iter_mut().min_by_key(|schedule| schedule.actual) {
+        let now = schedule.actual;
+        if now >= world.length {
+            break;
+        }
+        schedule.advance();
+        if rules_down.at(now).is_some() {
+            continue;
+        }
+        device.advance(now);
+        let lines = device.take_visible(now);
+        for notification in evaluate(&mut schedule.rule, timestamp(now), lines) {
+            outbox.send(now, schedule.purpose, &notification);
+        }
+    }
+    let (mails, kept_back) = (outbox.sent, outbox.kept_back);
+    Log { mails, kept_back, announcements: device.announcements() }
+}
+
+impl Purpose {
+    fn of(rule: &Rule) -> Self {
+        match rule.settings().condition.measure.as_deref() {
+            Some("silentMinutes") => Self::Silence,
+            Some("longestMinutes") => Self::Reminder,
+            _ => Self::Report,
+        }
+    }
+}
+
+impl Schedule {
+    fn new(rule: &Rule, assumptions: &Assumptions, random: &mut Rng) -> Self {
+        let frequency = rule.settings().frequency.as_millis() as Millis;
+        let purpose = Purpose::of(rule);
+        let mut random = fork(random);
+        // Azure documents no phase: a rule is evaluated from some time on.
+        let nominal = frequency + uniform(&mut random, 0, frequency - 1);
+        let jitter = assumptions.jitter_at(frequency);
+        let rule = RunningRule::new(rule.clone());
+        let mut schedule = Self { rule, purpose, frequency, jitter, nominal, actual: 0, random };
+        schedule.actual = schedule.jittered();
+        schedule
+    }
+
+    fn advance(&mut self) {
+        self.nominal += self.frequency;
+        self.actual = self.jittered();
+    }
+
+    fn jittered(&mut self) -> Millis {
+        self.nominal + uniform(&mut self.random, -self.jitter, self.jitter)
+    }
+}
+
+/// Sends mails to one address, at most so many in an hour.
+#[derive(Debug)]
+struct Outbox {
+    limit: usize,
+    last_hour: VecDeque<Millis>,
+    sent: Vec<MailSent>,
+    kept_back: usize,
+}
+
+impl Outbox {
+    const fn new(limit: usize) -> Self {
+        Self { limit, last_hour: VecDeque::new(), sent: Vec::new(), kept_back: 0 }
+    }
+
+    fn send(&mut self, at: Millis, purpose: Purpose, notification: &Notification) {
+        while self.last_hour.front().is_some_and(|first| *first <= at - HOUR) {
+            self.last_hour.pop_front();
+        }
+        if self.last_hour.len() >= self.limit {
+            self.kept_back += 1;
+            return;
+        }
+        self.last_hour.push_back(at);
+        let minutes = notification.value.unwrap_or_default();
+        let kind = match (purpose, notification.condition) {
+            (Purpose::Silence, MonitorCondition::Fired) => {
+                MailKind::Silent { since: at - (minutes * 60_000.0) as Millis }
+            }
+            (Purpose::Silence, MonitorCondition::Resolved) => {
+                MailKind::Resolved { fired: millis(notification.fired) }
+            }
+            (Purpose::Reminder, _) => MailKind::Reminder,
+            (Purpose::Report, _) => MailKind::Report,
+        };
+        self.sent.push(MailSent { at, kind });
+    }
+}

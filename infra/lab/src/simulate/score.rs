@@ -1,0 +1,203 @@
+//! What the mails are worth: which outages they told of, and which of them were wrong.
+//!
+//! - An **outage** counts when no heartbeat could reach the cloud for 12 minutes or longer, for a reason
+//!   that nobody had announced. Announced silence does not count: an outage that begins in it begins to
+//!   count when it ends.
+//! - It was **mailed** when a mail about silence was sent in it, or behind it about a silence that had
+//!   begun in it, or when the alert of an earlier outage was still in force. Otherwise it was **missed**;
+//!   if a part of Azure failed in it, that explains it.
+//! - The **time to the first mail** runs from the moment at which the outage begins to count. Outages that
+//!   an earlier alert covers have none.
+//! - A mail about silence is an **alarm about an outage** when one that lasts as long as the threshold lies
+//!   in the silence that it names; else it is an **early alarm** when a shorter one does; else
+//!   **Azure's own** when a part of Azure failed in that silence; else a **false alarm**.
+//! - A **false resolve** is a Resolved mail in an outage that had begun before its alert fired.
+
+use super::{
+    run::{Log, MailKind},
+    settings::Settings,
+    time::{MINUTE, Millis, SECOND, Span},
+    world::World,
+};
+
+/// The shortest outage that must be mailed.
+pub const SHORTEST_OUTAGE: Millis = 12 * MINUTE;
+
+/// What was counted in one world, or in several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Score {
+    /// Milliseconds of one device.
+    pub observed: Millis,
+    /// Outages of 12 minutes or longer.
+    pub outages: usize,
+    /// Those that were mailed.
+    pub mailed: usize,
+    /// Those that were not, although nothing explains it.
+    pub missed: usize,
+    /// Those that were not, while a part of Azure failed.
+    pub missed_azure: usize,
+    /// Mails about silence that nothing explains.
+    pub false_alarms: usize,
+    /// Mails about silence in which only a part of Azure had failed.
+    pub azure_alarms: usize,
+    /// Mails about outages shorter than the threshold.
+    pub early_alarms: usize,
+    /// Mails about silence, all of them.
+    pub silent_mails: usize,
+    /// Resolved mails while the outage lasted.
+    pub false_resolves: usize,
+    /// Resolved mails.
+    pub resolved_mails: usize,
+    /// Reminders.
+    pub reminders: usize,
+    /// Reports of outages that are over.
+    pub reports: usize,
+    /// Mails that the limit kept back.
+    pub kept_back: usize,
+    /// Times from an outage's beginning to its first mail, in seconds.
+    pub first_mails: Vec<u32>,
+}
+
+/// An alert that was mailed, from Fired to Resolved.
+#[derive(Clone, Copy, Debug)]
+struct Alert {
+    since: Millis,
+    fired: Millis,
+    resolved: Millis,
+}
+
+impl Score {
+    /// Judges the mails of one world.
+    pub fn of(world: &World, settings: &Settings, log: &Log) -> Self {
+        let mut score =
+            Self { observed: world.length, kept_back: log.kept_back, ..Self::default() };
+        let platform: Vec<_> = world.platform_down().collect();
+        score.count_mails(world, &platform, settings, log);
+        let alerts = alerts(log, world.length);
+        let mut first = 0;
+        for outage in outages(world, log) {
+            while alerts.get(first).is_some_and(|alert| alert.resolved <= outage.from) {
+                first += 1;
+            }
+            score.outages += 1;
+            let about = alerts[first..]
+                .iter()
+                .take_while(|alert| alert.fired < outage.to || alert.since < outage.to);
+            match about.into_iter().next() {
+                Some(alert) => {
+                    score.mailed += 1;
+                    if let Ok(took) = u32::try_from((alert.fired - outage.from) / SECOND)
+                        && alert.fired >= outage.from
+                    {
+                        score.first_mails.push(took);
+                    }
+                }
+                None if platform.iter().any(|down| down.overlap(outage) > 0) => {
+                    score.missed_azure += 1;
+                }
+                None => score.missed += 1,
+            }
+        }
+        score
+    }
+
+    fn count_mails(&mut self, world: &World, platform: &[Span], settings: &Settings, log: &Log) {
+        for mail in &log.mails {
+            match mail.kind {
+                MailKind::Reminder => self.reminders += 1,
+                MailKind::Report => self.reports += 1,
+                MailKind::Resolved { fired } => {
+                    self.resolved_mails += 1;
+                    let lasts = |outage: &super::world::Outage| {
+                        outage.span.contains(mail.at) && outage.span.from < fired
+                    };
+                    self.false_resolves += usize::from(world.outages.iter().any(lasts));
+                }
+                MailKind::Silent { since } => {
+                    self.silent_mails += 1;
+                    let silence = Span { from: since, to: mail.at };
+                    let threshold = (settings.threshold * MINUTE as f64) as Millis;
+                    let longest = world
+                        .outages
+                        .iter()
+                        .filter(|outage| outage.span.overlap(silence) > 0)
+                        .map(|outage| outage.span.length())
+                        .max();
+                    match longest {
+                        Some(longest) if longest >= threshold => {}
+                        Some(_) => self.early_alarms += 1,
+                        None if platform.iter().any(|down| down.overlap(silence) > 0) => {
+                            self.azure_alarms += 1;
+                        }
+                        None => self.false_alarms += 1,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds what was counted in another world.
+    pub fn add(&mut self, other: Self) {
+        self.observed += other.observed;
+        self.outages += other.outages;
+        self.mailed += other.mailed;
+        self.missed += other.missed;
+        self.missed_azure += other.missed_azure;
+        self.false_alarms += other.false_alarms;
+        self.azure_alarms += other.azure_alarms;
+        self.early_alarms += other.early_alarms;
+        self.silent_mails += other.silent_mails;
+        self.false_resolves += other.false_resolves;
+        self.resolved_mails += other.resolved_mails;
+        self.reminders += other.reminders;
+        self.reports += other.reports;
+        self.kept_back += other.kept_back;
+        self.first_mails.extend(other.first_mails);
+    }
+
+    /// All mails that were sent.
+    pub const fn mails(&self) -> usize {
+        self.silent_mails + self.resolved_mails + self.reminders + self.reports
+    }
+}
+
+/// The parts of the outages that count, in the order of time.
+fn outages(world: &World, log: &Log) -> Vec<Span> {
+    let mut announcements = log.announcements.as_slice();
+    let mut outages = Vec::new();
+    for outage in &world.outages {
+        let Span { mut from, to } = outage.span;
+        while let [first, rest @ ..] = announcements
+            && first.to <= from
+        {
+            announcements = rest;
+        }
+        if let [first, ..] = announcements
+            && first.from <= from
+        {
+            from = first.to;
+        }
+        if to - from >= SHORTEST_OUTAGE && to <= world.length {
+            outages.push(Span { from, to });
+        }
+    }
+    outages
+}
+
+fn alerts(log: &Log, end: Millis) -> Vec<Alert> {
+    let mut alerts: Vec<Alert> = Vec::new();
+    for mail in &log.mails {
+        match mail.kind {
+            MailKind::Silent { since } => {
+                alerts.push(Alert { since, fired: mail.at, resolved: end });
+            }
+            MailKind::Resolved { fired } => {
+                if let Some(alert) = alerts.iter_mut().rev().find(|alert| alert.fired == fired) {
+                    alert.resolved = mail.at;
+                }
+            }
+            MailKind::Reminder | MailKind::Report => {}
+        }
+    }
+    alerts
+}

@@ -1,0 +1,88 @@
+//! Virtual time: whole milliseconds since the simulated years began.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A time or a duration in milliseconds.
+pub type Millis = i64;
+
+/// One second.
+pub const SECOND: Millis = 1_000;
+/// One minute.
+pub const MINUTE: Millis = 60 * SECOND;
+/// One hour.
+pub const HOUR: Millis = 60 * MINUTE;
+/// One day.
+pub const DAY: Millis = 24 * HOUR;
+/// A year of 365 days.
+pub const YEAR: Millis = 365 * DAY;
+
+/// The begin of the simulated years: 1 January 2027, midnight UTC.
+const START_SECOND: i64 = 1_798_761_600;
+
+/// The same time in the calendar.
+pub fn timestamp(at: Millis) -> Timestamp {
+    Timestamp::from_millisecond(1_000 * START_SECOND + at).unwrap_or(Timestamp::MAX)
+}
+
+/// A time of the calendar as virtual time.
+pub fn millis(at: Timestamp) -> Millis {
+    at.as_millisecond() - 1_000 * START_SECOND
+}
+
+/// A number of milliseconds as a duration.
+pub fn duration(millis: Millis) -> SignedDuration {
+    SignedDuration::from_millis(millis)
+}
+
+/// Seconds as milliseconds.
+pub fn seconds(seconds: f64) -> Millis {
+    (seconds * 1_000.0).round() as Millis
+}
+
+/// A stretch of time; its end does not belong to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// Its first moment.
+    pub from: Millis,
+    /// The first moment behind it.
+    pub to: Millis,
+}
+
+impl Span {
+    /// Whether the moment belongs to it.
+    pub const fn contains(self, at: Millis) -> bool {
+        self.from <= at && at < self.to
+    }
+
+    /// Its length.
+    pub const fn length(self) -> Millis {
+        self.to - self.from
+    }
+
+    /// How much of it lies in another.
+    pub fn overlap(self, other: Self) -> Millis {
+        (self.to.min(other.to) - self.from.max(other.from)).max(0)
+    }
+}
+
+/// The spans of a sorted list that do not overlap, asked in the order of time.
+#[derive(Clone, Debug)]
+pub struct Cursor<'spans> {
+    spans: &'spans [Span],
+    next: usize,
+}
+
+impl<'spans> Cursor<'spans> {
+    /// Before the first.
+    pub const fn new(spans: &'spans [Span]) -> Self {
+        Self { spans, next: 0 }
+    }
+
+    /// The span that the moment belongs to; no earlier moment may be asked about afterwards.
+    pub fn at(&mut self, at: Millis) -> Option<Span> {
+        while self.spans.get(self.next).is_some_and(|span| span.to <= at) {
+            self.next += 1;
+        }
+        self.spans.get(self.next).copied().filter(|span| span.contains(at))
+    }
+}
