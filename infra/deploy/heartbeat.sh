@@ -128,7 +128,7 @@ deliver() {
 # wait_until_queryable: a 200 only says that the line is in the host's pipe. The rules see it when it can be queried.
 wait_until_queryable() {
   local attempt
-  for attempt in $(seq 1 40); do
+  for attempt in $(seq 1 25); do
     query arrived "$note"
     case $? in
       0) [ "$answer" = '' ] || [ "$answer" = 0 ] || { end_progress; say 'The test heartbeat can be queried.'; return; } ;;
@@ -136,8 +136,8 @@ wait_until_queryable() {
     esac
     progress "waiting until the test heartbeat can be queried (attempt $attempt)"
     # Azure's host may have lost the line: it counts as sent only when it arrives.
-    case $attempt in 12 | 24) send_test_heartbeats_again ;; esac
-    sleep 15
+    case $attempt in 8 | 16) send_test_heartbeats_again ;; esac
+    sleep 20
   done
   end_progress
   diagnose_ingestion

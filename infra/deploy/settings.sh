@@ -14,7 +14,10 @@ find_env_file() {
 read_settings() {
   local file
   file=$(find_env_file) ||
-    die "There is no .env file, neither in this folder nor in $here." 78
+    {
+      next="cp infra/.env.example .env, edit .env, then $again"
+      die "There is no .env file, neither in this folder nor in $here." 78
+    }
   read_env_file "$file"
   say "Settings from $env_file"
   : "${conf_RG:=ispmon}" "${conf_LOCATION:=westeurope}" "${conf_PREFIX:=ispmon}"

@@ -49,6 +49,8 @@ def main():
         failed = skipped = 0
         with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) * 2) as pool:
             for name, result, seconds in pool.map(run, tests):
+                if pattern:
+                    print(f"{seconds:6.1f} s  {name}", flush=True)
                 for _, reason in result.skipped:
                     skipped += 1
                     print(f"SKIPPED: {name}: {reason}")
