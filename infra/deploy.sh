@@ -69,7 +69,7 @@ child=''
 helper() {
   local name=$1
   shift
-  python3 -I -X utf8 "$here/deploy/$name.py" "$@"
+  python3 -I -S -X utf8 "$here/deploy/$name.py" "$@"
 }
 
 # misuse TEXT: ends the script because of its arguments.

@@ -17,6 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000002"
 WORKSPACE = "7d6f0a52-3c1e-4f7b-9f0e-3b0d7a1c2e55"
 PRINCIPAL = "3f9e1c9a-5c4b-4d58-8f1d-5e2b7a9c0d11"
+KINDS = ("device-silent", "device-silent-reminder", "outage-report")
 SETTINGS = """RG LOCATION PREFIX HEARTBEAT_DEVICE ALERT_EMAIL ALERT_WEBHOOK ALERT_OWNERS SILENCE_MINUTES EVALUATION_MINUTES
 REMINDER_MINUTES DAILY_REMINDER_HOUR REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CAP_GB
 BUDGET_AMOUNT BUDGET_START""".split()
@@ -249,7 +250,7 @@ class World:
         devices = self.devices()
         chunks = [devices[at : at + 200] for at in range(0, len(devices), 200)]
         for model in self.snapshot:
-            if model["type"] != "Microsoft.Insights/scheduledQueryRules" or re.search(r"-\d+$", model["name"]):
+            if model["name"].removeprefix("ispmon-") not in KINDS:
                 continue
             for number, chunk in enumerate(chunks, 1):
                 rule = copy.deepcopy(model)
