@@ -112,12 +112,14 @@ read_arguments() {
   [ "$action" = deploy ] || again="$again --$action"
 }
 
+# shellcheck disable=SC2317 # Called by a trap.
 # clean_up: removes the temporary files, and stops what still runs in the background.
 clean_up() {
   [ -z "$child" ] || kill "$child" 2>/dev/null
   rm -rf "$work"
 }
 
+# shellcheck disable=SC2317 # Called by a trap.
 interrupted() {
   end_progress
   next="$again (it goes on where it stopped)"
@@ -157,6 +159,31 @@ deploy_code() {
   find_unseen
   send_test_heartbeats
   wait_until_queryable
+}
+
+# arm: deploys the rules and holds them against what they must be.
+arm() {
+  step 'Alert rules'
+  deploy_rules
+  verify_rules
+}
+
+# deploy_rules_if_safe: the rules without the code: only where heartbeats arrive already, because rules without
+# heartbeats alarm. A device that is new in the list gets its hour of announced silence first.
+deploy_rules_if_safe() {
+  [ "$conf_RULES_ENABLED" = true ] || return 0
+  find_unseen
+  if [ "$(grep -c '' "$unseen")" = "$device_count" ] && ! has_rules; then
+    say 'No heartbeat arrived yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
+    return
+  fi
+  if [ -s "$unseen" ]; then
+    step 'Test heartbeat'
+    make_keys
+    send_test_heartbeats
+    wait_until_queryable
+  fi
+  arm
 }
 
 # finish: what every deployment ends with.
@@ -199,10 +226,8 @@ main() {
       step 'Resources'
       create_group
       deploy_resources
-      step 'Alert rules'
-      deploy_rules
-      verify_rules
-      finish 'Resources and rules are deployed; the code was left as it is.'
+      deploy_rules_if_safe
+      finish 'The code was left as it is.'
       ;;
     code-only)
       read_outputs
@@ -220,11 +245,7 @@ main() {
       create_group
       deploy_resources
       deploy_code
-      if [ "$conf_RULES_ENABLED" = true ]; then
-        step 'Alert rules'
-        deploy_rules
-        verify_rules
-      fi
+      [ "$conf_RULES_ENABLED" = false ] || arm
       step 'Mail'
       prove_mail
       finish "The alarm is armed. Test mail: $mail_proof."
@@ -232,4 +253,8 @@ main() {
   esac
 }
 
-main "$@"
+# Read as a whole before it runs, so that a `git pull` meanwhile does not change what runs.
+{
+  main "$@"
+  exit
+}

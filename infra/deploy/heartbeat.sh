@@ -55,7 +55,7 @@ make_keys() {
     progress "keys: $made"
   done 3<"$devices"
   end_progress
-  say "Keys: $device_count, one a device, $made of them new"
+  say "Keys: one for each device ($device_count), new: $made"
 }
 
 # read_key NAME: sets `answer` to a key. It is never printed and never an argument.
@@ -96,10 +96,10 @@ send_test_heartbeats() {
       progress "test heartbeats: $sent"
     done 3<"$unseen"
     end_progress
-    say "Test heartbeats: answered; $sent new devices may be silent for an hour"
+    say "Answered. Devices that were never seen may be silent for an hour: $sent"
   else
     deliver ispmon-deploy 0 "$secret"
-    say 'Test heartbeat: answered; every device was seen before, so none is muted'
+    say 'Answered. Every device was seen before, so none is muted.'
   fi
   secret=''
 }

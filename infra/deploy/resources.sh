@@ -66,6 +66,11 @@ deploy_rules() {
   left="Everything is deployed."
 }
 
+# has_rules: whether an earlier run has deployed the rules.
+has_rules() {
+  azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" --query id -o tsv
+}
+
 # read_outputs: the names of an earlier run's resources, for all that deploys no templates.
 read_outputs() {
   [ "$group_exists" = true ] || { next="infra/deploy.sh without that option"; die "The resource group $conf_RG does not exist: nothing was deployed yet."; }

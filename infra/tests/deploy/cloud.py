@@ -219,7 +219,7 @@ class World:
                 raise Failure("the rules are deployed before a heartbeat can be queried")
             self.rules = list(self.make_rules())
         name = option(arguments, "--name")
-        self.deployments[name] = {"properties": {"outputs": self.outputs()}}
+        self.deployments[name] = {"id": f"/deployments/{name}", "properties": {"outputs": self.outputs()}}
         return self.deployments[name]
 
     def answer_deployment_group_show(self, arguments):
@@ -231,7 +231,7 @@ class World:
     def outputs(self):
         prefix = self.environment.get("PREFIX", "ispmon")
         values = {
-            "functionAppName": f"{prefix}-function-k3v7x2",
+            "functionAppName": f"{prefix}-k3v7x2",
             "functionUrl": self.host.url,
             "storageAccountName": f"{prefix.replace('-', '')}k3v7x2",
             "deploymentContainer": "app-package",

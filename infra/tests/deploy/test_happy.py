@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import tomllib
 import unittest
@@ -9,6 +10,9 @@ import zipfile
 
 import stage
 from stage import Stage
+
+
+BUILD = bool(os.environ.get("ISPMON_TEST_BUILD"))
 
 
 class Happy(Stage):
@@ -23,6 +27,7 @@ class Happy(Stage):
                     ("Press Enter", ""),
                     ("Did the test mail arrive", "y"),
                 ],
+                package=not BUILD,
             )
         )
         state = self.is_armed()
@@ -38,9 +43,20 @@ class Happy(Stage):
             self.assertEqual(stat.S_IMODE(os.stat(self.path(name)).st_mode), 0o600)
         with open(config["heartbeat"]["key_file"], encoding="utf-8") as file:
             self.assertIn(file.read().strip(), state["secrets"])
+        self.is_what_the_readme_shows(run.output, state["url"])
+
+    def is_what_the_readme_shows(self, output, url):
+        """The README shows this run, with a folder and an address as a user has them."""
+        if not BUILD:
+            return
+        shown = output.replace(self.folder, "/home/me/ispmon").replace(url, "https://ispmon-k3v7x2.azurewebsites.net/api/ping")
+        shown = re.sub(r"Package: .*/", "Package: /home/me/ispmon/target/", shown)
+        shown = "\n".join(line.rstrip() for line in shown.strip().splitlines()) + "\n"
         if os.environ.get("ISPMON_TEST_TRANSCRIPT"):
             with open(os.environ["ISPMON_TEST_TRANSCRIPT"], "w", encoding="utf-8") as file:
-                file.write(run.output.replace(self.folder, "/home/me/ispmon").replace(stage.PACKAGE, "ispmon-function.zip"))
+                file.write(shown)
+        with open(os.path.join(stage.ROOT, "infra/README.md"), encoding="utf-8") as file:
+            self.assertIn(shown, file.read(), "infra/README.md shows another run (ISPMON_TEST_TRANSCRIPT=FILE writes this one)")
 
     def test_the_rules_come_after_the_heartbeat(self):
         self.succeeds(self.run_script())
@@ -83,6 +99,13 @@ class Happy(Stage):
         before = len(self.state()["calls"])
         self.succeeds(self.run_script("--infra-only"))
         self.assertFalse([call for call in self.state()["calls"][before:] if "config-zip" in call])
+        self.write(".env", stage.ENVIRONMENT.replace("dl-home", "dl-home, office"))
+        rows = len(self.state()["rows"])
+        self.ask("rows", lines=['{"event":"heartbeat","device":"dl-home"}'])
+        self.succeeds(self.run_script("--infra-only"))
+        # A device that is new in the list does not alarm at birth.
+        self.assertEqual([json.loads(line)["device"] for line in self.state()["rows"][rows + 1 :]], ["office"])
+        self.write(".env", stage.ENVIRONMENT)
         before = len(self.state()["calls"])
         self.succeeds(self.run_script("--what-if"))
         self.assertTrue([call for call in self.state()["calls"][before:] if "what-if" in call])
@@ -90,6 +113,11 @@ class Happy(Stage):
         self.succeeds(self.run_script("--destroy"))
         self.assertIsNone(self.state()["group"])
         self.succeeds(self.run_script("--destroy"))
+
+    def test_rules_without_heartbeats_would_alarm(self):
+        run = self.succeeds(self.run_script("--infra-only"))
+        self.assertIn("the alert rules wait for the code", run.output)
+        self.assertEqual(self.state()["rules"], [])
 
     def test_without_a_terminal_nothing_is_assumed(self):
         self.fails(self.run_script(yes=False), "Nobody is there to confirm", "--yes")
@@ -109,7 +137,7 @@ class Package(Stage):
         return line.split("Package: ")[1]
 
     def test_two_builds_give_the_same_bytes(self):
-        if not os.environ.get("ISPMON_TEST_BUILD"):
+        if not BUILD:
             self.skipTest("Rust has no library for x86_64-unknown-linux-musl here")
         with open(self.built(), "rb") as file:
             first = file.read()
