@@ -80,7 +80,7 @@ check_address() {
   esac
   [ ${#1} -le 64 ] || refuse_setting ALERT_EMAIL "has \"$1\" in it, which is longer than the 64 characters that Azure takes."
   case $(printf '%s' "$1" | tr '[:upper:]' '[:lower:]') in
-    *@example.com | *@example.org | *@example.net | *@*.example | you@* | your* | *@your* | *@yourdomain* | user@domain*)
+    *@example.com | *@example.org | *@example.net | *@*.example | your-* | your.* | your_* | *@yourdomain.* | *@your-domain.* | *@domain.tld)
       refuse_setting ALERT_EMAIL "is still the example \"$1\". Put in the address that shall be mailed." ;;
   esac
 }

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 
 from host import Host
 
@@ -63,6 +64,7 @@ class World:
         self.violations = []
         self.queries = 0
         self.settings = {}
+        self.parameters = {}
         self.host = Host(folder, self.keys)
         with open(os.path.join(ROOT, "infra/main.snapshot.json"), encoding="utf-8") as file:
             self.snapshot = json.load(file)["predictedResources"]
@@ -87,6 +89,7 @@ class World:
             "violations": self.violations,
             "url": self.host.url,
             "settings": self.settings,
+            "parameters": self.parameters,
         }
 
     def call(self, judge, call):
@@ -193,6 +196,14 @@ class World:
 
     def answer_bicep_build_params(self, arguments):
         self.check_environment()
+        if self.current.get("bicep"):
+            # The real compiler, with the environment that the script gave to az.
+            command = [self.current["bicep"], "build-params", option(arguments, "--file"), "--stdout"]
+            result = subprocess.run(command, env=self.environment, capture_output=True)
+            if result.returncode != 0:
+                raise Failure(result.stderr.decode())
+            values = json.loads(json.loads(result.stdout)["parametersJson"])["parameters"]
+            self.parameters = {name: entry["value"] for name, entry in values.items()}
         return None
 
     def answer_deployment_group_what_if(self, arguments):

@@ -34,17 +34,15 @@ def main():
     with tempfile.TemporaryDirectory(prefix="ispmon-az-") as folder:
         with open(os.path.join(folder, "azureProfile.json"), "w", encoding="utf-8") as file:
             file.write(PROFILE)
-        address = os.path.join(folder, "socket")
         # Neither a login of the user nor a report of use: this az has a home of its own.
         environment = {**os.environ, "AZURE_CONFIG_DIR": folder, "AZURE_CORE_COLLECT_TELEMETRY": "no"}
         server = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "server.py"), address],
+            [sys.executable, os.path.join(HERE, "server.py")],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        server.stdout.readline()
-        os.environ["ISPMON_TEST_SERVER"] = address
+        os.environ["ISPMON_TEST_SERVER"] = server.stdout.readline().decode().strip()
         tests = [test for test in cases(unittest.defaultTestLoader.discover(HERE)) if pattern in test.id()]
         failed = skipped = 0
         with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) * 2) as pool:

@@ -1,7 +1,9 @@
-"""Serves the calls of all stand-ins for `az` on a Unix socket: server.py SOCKET.
+"""Serves the calls of all stand-ins for `az` on loopback, and prints its port.
 
-One process, because loading the Azure CLI takes a second. A call is a line of JSON, and so is its answer; a line
-with "ask" instead is a question of a test. Ends with its standard input.
+One process, because loading the Azure CLI takes a second. A call is a list of fields, each with a zero byte at its
+end: the number of arguments, the folder of the test, the caller's process id, its standard input, the arguments.
+So is the answer: status, standard error, standard output. A field that begins with "{" instead of the number is a
+question of a test, in JSON. Ends with its standard input.
 """
 
 import datetime
@@ -25,53 +27,71 @@ def world(folder):
     return worlds[folder]
 
 
-def serve(call):
-    """The answer to one line; None when there shall be none."""
-    asked = call.get("ask")
-    if asked == "state":
-        return world(call["world"]).state()
-    if asked == "rows":
-        world(call["world"]).host.rows.extend(
-            (datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None), line) for line in call["lines"]
-        )
-        return {}
-    if asked == "close":
-        worlds.pop(call["world"]).host.close()
-        return {}
+def environment(process):
+    with open(f"/proc/{process}/environ", encoding="utf-8", errors="replace") as file:
+        return dict(entry.split("=", 1) for entry in file.read().split("\0") if "=" in entry)
+
+
+def answer_test(question):
+    folder = question["world"]
+    if question["ask"] == "rows":
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        world(folder).host.rows.extend((now + datetime.timedelta(microseconds=n), line) for n, line in enumerate(question["lines"]))
+    elif question["ask"] == "close":
+        if folder in worlds:
+            worlds.pop(folder).host.close()
+    else:
+        return world(folder).state()
+    return {}
+
+
+def answer_call(call):
+    """Status, standard error and standard output; None when there shall be no answer."""
     try:
-        return {"status": 0, "output": world(call["world"]).call(judge, call), "error": ""}
+        return 0, "", world(call["world"]).call(judge, call)
     except Refused as error:
-        return {"status": 2, "output": "", "error": f"REFUSED BY THE PARSER: {error}"}
+        return 2, f"REFUSED BY THE PARSER: {error}", ""
     except Failure as error:
-        return {"status": error.status, "output": "", "error": f"ERROR: {error}\n"}
+        return error.status, f"ERROR: {error}\n", ""
     except Hangs:
-        return {"hangs": True}
+        return "hangs", "", ""
     except Killed:
         return None
 
 
 class Connection(socketserver.StreamRequestHandler):
+    def field(self):
+        data = bytearray()
+        while (byte := self.rfile.read(1)) not in (b"\0", b""):
+            data += byte
+        return data.decode()
+
     def handle(self):
-        line = self.rfile.readline()
-        if not line:
+        first = self.field()
+        if first.startswith("{"):
+            with lock:
+                answer = (json.dumps(answer_test(json.loads(first))),)
+        elif first:
+            folder, process, standard_input = self.field(), int(self.field()), self.field()
+            call = {"world": folder, "process": process, "input": standard_input}
+            call["arguments"] = [self.field() for _ in range(int(first))]
+            call["environment"] = environment(process)
+            with lock:
+                answer = answer_call(call)
+        else:
             return
-        with lock:
-            answer = serve(json.loads(line))
         if answer is not None:
-            try:
-                self.wfile.write(json.dumps(answer).encode() + b"\n")
-            except BrokenPipeError:
-                pass
+            self.wfile.write(b"".join(str(part).encode() + b"\0" for part in answer))
 
 
-class Server(socketserver.ThreadingUnixStreamServer):
+class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
 
 
-server = Server(sys.argv[1], Connection)
+server = Server(("127.0.0.1", 0), Connection)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-print("ready", flush=True)
+print(server.server_address[1], flush=True)
 sys.stdin.read()
 for open_world in list(worlds.values()):
     open_world.host.close()

@@ -56,11 +56,11 @@ class Stage(unittest.TestCase):
         self.write("plan.json", json.dumps(plan))
 
     def ask(self, what, **more):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(os.environ["ISPMON_TEST_SERVER"])
-            connection.sendall(json.dumps({"ask": what, "world": self.folder, **more}).encode() + b"\n")
-            with connection.makefile("r") as lines:
-                return json.loads(lines.readline())
+        question = json.dumps({"ask": what, "world": self.folder, **more}).encode() + b"\0"
+        with socket.create_connection(("127.0.0.1", int(os.environ["ISPMON_TEST_SERVER"]))) as connection:
+            connection.sendall(question)
+            with connection.makefile("rb") as answer:
+                return json.loads(answer.read().rstrip(b"\0"))
 
     def state(self):
         return self.ask("state")

@@ -150,6 +150,34 @@ class EnvFile(Stage):
         self.assertEqual((settings["LOCATION"], settings["RULES_ENABLED"]), ("westeurope", "true"))
         self.assertNotIn("RG", settings)
 
+    def test_the_templates_understand_the_settings(self):
+        bicep = os.environ.get("ISPMON_TEST_BICEP")
+        if not bicep:
+            self.skipTest("no bicep on PATH or in ISPMON_TOOLS")
+        self.plan(bicep=bicep)
+        self.settings(
+            "ALERT_EMAIL='me@contoso.com, you@contoso.com'\nHEARTBEAT_DEVICE='dl-home, its'\n"
+            + "PREFIX=home\nLOCATION=northeurope\nALERT_WEBHOOK=https://contoso.com/hook?x=1\nEVALUATION_MINUTES=10\n"
+            + "SILENCE_MINUTES=6.5\nREMINDER_MINUTES='10, 30,60'\nDAILY_REMINDER_HOUR=7\nREPORT_MINUTES=12\n"
+        )
+        parameters = self.state()["parameters"]
+        self.assertEqual(parameters["devices"], ["dl-home", "its"])
+        self.assertEqual(parameters["mailAddresses"], ["me@contoso.com", "you@contoso.com"])
+        self.assertEqual((parameters["prefix"], parameters["location"]), ("home", "northeurope"))
+        self.assertEqual((parameters["silenceMinutes"], parameters["evaluationMinutes"]), ("6.5", "10"))
+        self.assertEqual((parameters["reminderMarks"], parameters["reportMinutes"]), ([10, 30, 60], 12))
+        self.write(".env", stage.ENVIRONMENT + "REMINDER_MINUTES=ten\n")
+        self.fails(self.run_script("--what-if"), "The templates refuse the settings")
+
+    def test_the_file_of_the_python_agent(self):
+        old = (
+            'export RG="ispmon-rg"\nexport LOCATION="northeurope"\nexport PREFIX="dlhome"\n'
+            'export ALERT_EMAIL="me@contoso.com"\nHEARTBEAT_URL=https://old.azurewebsites.net/api/ping\n'
+            "HEARTBEAT_DEVICE=dl-home\nHEARTBEAT_INTERVAL=60\n"
+        )
+        settings = self.settings(old)
+        self.assertEqual((settings["PREFIX"], settings["LOCATION"], settings["HEARTBEAT_DEVICE"]), ("dlhome", "northeurope", "dl-home"))
+
     def test_a_file_of_devices(self):
         names = [f"device {number:05} " + "x" * 80 for number in range(3000)]
         text = "\ufeff# all\r\n\r\n" + "\r\n".join(names) + "\r\nDEVICE 00001 " + "x" * 80

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 import tomllib
 import unittest
 import zipfile
@@ -44,6 +45,14 @@ class Happy(Stage):
         with open(config["heartbeat"]["key_file"], encoding="utf-8") as file:
             self.assertIn(file.read().strip(), state["secrets"])
         self.is_what_the_readme_shows(run.output, state["url"])
+
+    def test_the_agent_takes_its_configuration(self):
+        self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        command = [os.environ["ISPMON_TEST_AGENT"], "ping", "--config", self.path("agent.toml")]
+        result = subprocess.run(command, cwd=self.folder, env={"HOME": self.folder}, capture_output=True)
+        self.assertEqual(result.returncode, 0, result.stderr.decode() + result.stdout.decode())
+        line = json.loads(self.state()["rows"][-1])
+        self.assertEqual((line["device"], line.get("quiet_s")), ("dl-home", 0))
 
     def is_what_the_readme_shows(self, output, url):
         """The README shows this run, with a folder and an address as a user has them."""
