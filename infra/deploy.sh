@@ -1,0 +1,260 @@
+#!/usr/bin/env bash
+# Deploys ispmon's cloud side into one resource group: see --help. Runs with bash 3.2, as macOS has it.
+set -uo pipefail
+
+usage() {
+  cat <<'END'
+Usage: infra/deploy.sh [OPTION]…
+
+Reads ./.env, else infra/.env (start from infra/.env.example), and deploys everything that watches your heartbeats:
+resources and roles, the function, keys, the alert rules once a test heartbeat can be queried, a test mail.
+Running it again is always safe.
+
+  --what-if             show what would change, change nothing
+  --infra-only          resources and rules, no code
+  --code-only           code, keys and test heartbeat; no change of resources and rules
+  --check               report how the deployment is doing
+  --destroy             delete the resource group with everything in it
+  --zip FILE            take this package of the function instead of building it
+  --agent-config FILE   write the agent's configuration, and its key beside it; a pair for each of several devices
+  --force               go on although rights, region or locks look wrong; with --destroy: although the resource
+                        group was not created by this script
+  --yes                 ask nothing
+  --help                show this
+
+Needs az (https://aka.ms/azure-cli), curl, python3; and Rust, unless --zip is given.
+END
+}
+
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+root=$(dirname "$here")
+again='infra/deploy.sh'
+action=deploy
+assume_yes=no
+force=no
+given_zip=''
+agent_config=''
+child=''
+
+# shellcheck source=deploy/say.sh
+. "$here/deploy/say.sh"
+# shellcheck source=deploy/env-file.sh
+. "$here/deploy/env-file.sh"
+# shellcheck source=deploy/settings.sh
+. "$here/deploy/settings.sh"
+# shellcheck source=deploy/azure.sh
+. "$here/deploy/azure.sh"
+# shellcheck source=deploy/preflight.sh
+. "$here/deploy/preflight.sh"
+# shellcheck source=deploy/package.sh
+. "$here/deploy/package.sh"
+# shellcheck source=deploy/resources.sh
+. "$here/deploy/resources.sh"
+# shellcheck source=deploy/code.sh
+. "$here/deploy/code.sh"
+# shellcheck source=deploy/heartbeat.sh
+. "$here/deploy/heartbeat.sh"
+# shellcheck source=deploy/diagnosis.sh
+. "$here/deploy/diagnosis.sh"
+# shellcheck source=deploy/mail.sh
+. "$here/deploy/mail.sh"
+# shellcheck source=deploy/agent-config.sh
+. "$here/deploy/agent-config.sh"
+# shellcheck source=deploy/check.sh
+. "$here/deploy/check.sh"
+# shellcheck source=deploy/destroy.sh
+. "$here/deploy/destroy.sh"
+
+# helper NAME ARGUMENTS…: runs one of the Python helpers, apart from the user's own Python settings.
+helper() {
+  local name=$1
+  shift
+  python3 -I -S -X utf8 "$here/deploy/$name.py" "$@"
+}
+
+# misuse TEXT: ends the script because of its arguments.
+misuse() {
+  printf 'deploy.sh: %s\nTry infra/deploy.sh --help.\n' "$1" >&2
+  exit 64
+}
+
+# choose ACTION: remembers what to do; one thing only.
+choose() {
+  [ "$action" = deploy ] || misuse "--$action and --$1 exclude each other."
+  action=$1
+}
+
+# absolute FILE: the same path from every folder.
+absolute() {
+  case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
+}
+
+read_arguments() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --what-if | --infra-only | --code-only | --check | --destroy) choose "${1#--}" ;;
+      --force) force=yes ;;
+      --yes) assume_yes=yes ;;
+      --zip | --agent-config)
+        [ -n "${2:-}" ] || misuse "$1 needs a file."
+        if [ "$1" = --zip ]; then given_zip=$(absolute "$2"); else agent_config=$(absolute "$2"); fi
+        again="$again $1 $2"
+        shift
+        ;;
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      *) misuse "\"$1\" is no option." ;;
+    esac
+    shift
+  done
+  [ "$action" = deploy ] || again="$again --$action"
+}
+
+# shellcheck disable=SC2317 # Called by a trap.
+# clean_up: removes the temporary files, and stops what still runs in the background.
+clean_up() {
+  [ -z "$child" ] || kill "$child" 2>/dev/null
+  rm -rf "$work"
+}
+
+# shellcheck disable=SC2317 # Called by a trap.
+interrupted() {
+  end_progress
+  next="$again (it goes on where it stopped)"
+  die 'Interrupted.' 130
+}
+
+confirm() {
+  [ "$assume_yes" = no ] || return 0
+  [ -t 0 ] || { next="$again --yes"; die 'Nobody is there to confirm.'; }
+  ask "Deploy to the resource group $conf_RG in $conf_LOCATION?" || { next="$again, whenever you like"; die 'Nothing was deployed.'; }
+}
+
+preflight() {
+  step 'Preflight'
+  check_tools
+  read_settings
+  check_login
+  check_group
+  case $action in
+    check | destroy) ;;
+    *)
+      check_rights
+      check_providers
+      check_region
+      check_templates
+      ;;
+  esac
+  [ "$action" = check ] || check_locks
+  say "Devices: $device_count; mails to $conf_ALERT_EMAIL"
+}
+
+deploy_code() {
+  step 'Code'
+  upload_code
+  make_keys
+  step 'Test heartbeat'
+  find_unseen
+  send_test_heartbeats
+  wait_until_queryable
+}
+
+# arm: deploys the rules and holds them against what they must be.
+arm() {
+  step 'Alert rules'
+  deploy_rules
+  verify_rules
+}
+
+# deploy_rules_if_safe: the rules without the code: only where heartbeats arrive already, because rules without
+# heartbeats alarm. A device that is new in the list gets its hour of announced silence first.
+deploy_rules_if_safe() {
+  [ "$conf_RULES_ENABLED" = true ] || return 0
+  find_unseen
+  if [ "$(grep -c '' "$unseen")" = "$device_count" ] && ! has_rules; then
+    say 'No heartbeat arrived yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
+    return
+  fi
+  if [ -s "$unseen" ]; then
+    step 'Test heartbeat'
+    make_keys
+    send_test_heartbeats
+    wait_until_queryable
+  fi
+  arm
+}
+
+# finish: what every deployment ends with.
+finish() {
+  [ -z "$agent_config" ] || { step 'Configuration of the agent'; write_agent_configs; }
+  step 'Done'
+  say "$1"
+  show_next_step
+}
+
+main() {
+  read_arguments "$@"
+  work=$(mktemp -d "${TMPDIR:-/tmp}/ispmon-deploy.XXXXXX") || exit 1
+  trap clean_up EXIT
+  trap interrupted INT TERM HUP
+  preflight
+  case $action in
+    check)
+      read_outputs
+      check
+      ;;
+    destroy)
+      step 'Deletion'
+      destroy
+      ;;
+    what-if)
+      step 'What would change'
+      if [ "$group_exists" = false ]; then
+        say "The resource group $conf_RG does not exist yet: everything in infra/main.bicep would be created in it."
+        return
+      fi
+      (
+        export_settings true
+        az deployment group what-if --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
+          --parameters "$here/main.bicepparam" "${flags[@]}" </dev/null
+      ) || die 'Azure could not say what would change; see its message above.'
+      ;;
+    infra-only)
+      confirm
+      step 'Resources'
+      create_group
+      deploy_resources
+      deploy_rules_if_safe
+      finish 'The code was left as it is.'
+      ;;
+    code-only)
+      read_outputs
+      step 'Package'
+      make_package
+      left='The resources and rules as before.'
+      deploy_code
+      finish 'The code is deployed; resources and rules were left as they are.'
+      ;;
+    deploy)
+      step 'Package'
+      make_package
+      confirm
+      step 'Resources'
+      create_group
+      deploy_resources
+      deploy_code
+      [ "$conf_RULES_ENABLED" = false ] || arm
+      step 'Mail'
+      prove_mail
+      finish "The alarm is armed. Test mail: $mail_proof."
+      ;;
+  esac
+}
+
+# Read as a whole before it runs, so that a `git pull` meanwhile does not change what runs.
+{
+  main "$@"
+  exit
+}

@@ -1,0 +1,175 @@
+# shellcheck shell=bash
+# Whether what is deployed is what it should be: after a deployment, and as `--check`.
+
+# read_rules: reads the deployed rules into a file; sets `rule_names` if no deployment named them.
+read_rules() {
+  azure_reads rest --method get \
+    --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
+    --query value -o json || die_of 'Reading the alert rules failed'
+  printf '%s' "$answer" >"$work/rules.json"
+}
+
+# compare_rules: prints what is wrong with the rules, a line each.
+compare_rules() {
+  PREFIX=$conf_PREFIX ACTION_GROUP=$action_group EVALUATION_MINUTES=$conf_EVALUATION_MINUTES \
+    SILENCE_MINUTES=$conf_SILENCE_MINUTES RULE_NAMES=$rule_names \
+    helper rules "$here/main.snapshot.json" "$devices" <"$work/rules.json" ||
+    printf 'The rules are not understood.\n'
+}
+
+# verify_rules: ends the script when a rule is not what the snapshot says.
+verify_rules() {
+  local wrong
+  [ -n "$rule_names" ] || die 'The deployment names no alert rule.'
+  read_rules
+  wrong=$(compare_rules)
+  [ -z "$wrong" ] || {
+    next="$again --infra-only; if that does not mend it, somebody else changes these rules"
+    die "The deployed rules are not what they must be: $(printf '%s' "$wrong" | tr '\n' ';')"
+  }
+  say "Rules verified: $rule_names"
+}
+
+# row RESULT TEXT [ACTION]: one result of the check.
+row() {
+  printf '%-4s  %s\n' "$1" "$2"
+  case $1 in
+    FAIL) failed=$((failed + 1)) ;;
+    WARN) warned=$((warned + 1)) ;;
+  esac
+  [ -z "${3:-}" ] || printf '      -> %s\n' "$3"
+}
+
+# check: prints a row for each subject, and ends with 1 when one failed.
+check() {
+  failed=0
+  warned=0
+  printf '\n'
+  check_rules
+  check_rule_health
+  check_settings_of_app
+  check_action_group
+  check_devices
+  check_machines
+  check_raw_row
+  printf '\nSUMMARY: %s failed, %s warnings\n' "$failed" "$warned"
+  [ "$failed" = 0 ]
+}
+
+check_rules() {
+  local wrong line
+  if [ -z "$rule_names" ]; then
+    row FAIL 'No alert rule was deployed' 'infra/deploy.sh'
+    return
+  fi
+  read_rules
+  wrong=$(compare_rules)
+  if [ -z "$wrong" ]; then
+    row PASS "Rules: as they must be ($rule_names)"
+    return
+  fi
+  while IFS= read -r line; do row FAIL "Rule $line" 'infra/deploy.sh --infra-only'; done <<<"$wrong"
+}
+
+check_rule_health() {
+  local name state
+  if ! azure_reads rest --method get \
+    --url "$group_id/providers/Microsoft.ResourceHealth/availabilityStatuses?api-version=2022-10-01" \
+    --query "value[?contains(id, 'scheduledQueryRules') || contains(id, 'scheduledqueryrules')].[id, properties.availabilityState]" -o tsv; then
+    row WARN 'Rule health: cannot be read'
+    return
+  fi
+  if [ -z "$answer" ]; then
+    row WARN 'Rule health: not known yet; Azure reports it some time after the first evaluation'
+    return
+  fi
+  while IFS=$'\t' read -r name state; do
+    name=$(printf '%s' "$name" | sed -e 's|.*/scheduled[qQ]uery[rR]ules/||' -e 's|/.*||')
+    case $state in
+      Available) row PASS "Rule health: $name is available" ;;
+      Unknown) row WARN "Rule health: $name is unknown" ;;
+      *) row FAIL "Rule health: $name is $state" "Portal, Monitor, Alerts, Alert rules, $name, Resource health" ;;
+    esac
+  done <<<"$answer"
+}
+
+check_settings_of_app() {
+  local name value found=no
+  if ! app_settings; then
+    row WARN "App settings: cannot be read: $failure"
+    return
+  fi
+  while IFS=$'\t' read -r name value; do
+    case $name in
+      AzureFunctionsJobHost__*)
+        found=yes
+        row WARN "App setting $name=$value overrides host.json" \
+          "az functionapp config appsettings delete -g $conf_RG -n $app --setting-names $name"
+        ;;
+      AzureWebJobsStorage)
+        found=yes
+        row FAIL 'App setting AzureWebJobsStorage: a connection string beats the identity' \
+          "az functionapp config appsettings delete -g $conf_RG -n $app --setting-names $name"
+        ;;
+    esac
+  done <<<"$answer"
+  [ "$found" = yes ] || row PASS 'App settings: nothing overrides host.json or the identity'
+}
+
+check_action_group() {
+  local enabled addresses address
+  if ! azure_reads monitor action-group show --resource-group "$conf_RG" --name "$action_group" \
+    --query "[to_string(enabled), join(',', emailReceivers[].emailAddress)]" -o tsv; then
+    row FAIL "Action group $action_group: cannot be read: $failure" 'infra/deploy.sh --infra-only'
+    return
+  fi
+  { IFS= read -r enabled; IFS= read -r addresses; } <<<"$answer"
+  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" 'infra/deploy.sh --infra-only'
+  while IFS= read -r address; do
+    trim "$address"
+    case ",$addresses," in
+      *",$trimmed,"*) row PASS "Action group: mails $trimmed (only the portal shows whether it is verified)" ;;
+      *) row FAIL "Action group: does not mail $trimmed" 'infra/deploy.sh --infra-only' ;;
+    esac
+  done < <(printf '%s\n' "$conf_ALERT_EMAIL" | tr ',' '\n')
+}
+
+check_devices() {
+  local device seen
+  query last-seen
+  case $? in
+    0 | 2) ;;
+    *)
+      row FAIL "Heartbeats: cannot be queried: $failure"
+      return
+      ;;
+  esac
+  printf '%s\n' "$answer" >"$work/seen.tsv"
+  while IFS=$'\t' read -r device seen; do
+    case $seen in
+      never) row WARN "Device \"$device\": never seen" 'infra/deploy.sh --code-only --agent-config agent.toml, and start the agent with it' ;;
+      *) row PASS "Device \"$device\": last heartbeat $seen" ;;
+    esac
+  done < <(helper seen --report "$devices" "$work/seen.tsv")
+}
+
+check_machines() {
+  local device
+  query two-machines || { row WARN "Two machines with one name: cannot be queried: $failure"; return; }
+  if [ -z "$answer" ]; then
+    row PASS 'Two machines with one name: none in the last day'
+    return
+  fi
+  while IFS=$'\t' read -r device _; do
+    row FAIL "Two machines send heartbeats as \"$device\": if one dies, no mail comes" 'give each a name of its own'
+  done <<<"$answer"
+}
+
+check_raw_row() {
+  query raw-row || { row WARN "Raw row: cannot be queried: $failure"; return; }
+  case $answer in
+    '') row WARN 'Raw row: no heartbeat in the last day' ;;
+    '{"event":"heartbeat"'*) row PASS "Raw row begins with $answer" ;;
+    *) row FAIL "Raw row begins with $answer" 'Azure puts something before the JSON: the queries of the rules cannot read it' ;;
+  esac
+}

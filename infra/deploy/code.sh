@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# The upload of the code, which has two ways into Flex Consumption.
+
+# upload_code: uploads the package. What az says about the outcome is not always true, so where it is not sure
+# the heartbeats that follow decide.
+upload_code() {
+  local attempt refusals=0 more=''
+  left="The resource group $conf_RG with its resources; the code may be missing or that of an earlier run."
+  for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    say "Uploading the code${more:+ ($more)}"
+    azure_limited 420 'uploading' functionapp deployment source config-zip --resource-group "$conf_RG" --name "$app" \
+      --src "$package" --build-remote false --timeout 300 -o none
+    case $?:$failure in
+      0:*) return ;;
+      124:*)
+        say 'The upload took too long to answer. Whether the code arrived is seen in a moment.'
+        return
+        ;;
+      *unhealthy* | *'fetch host key'* | *'host status'* | *'Timeout reached'*)
+        say 'az does not know whether the code runs. That is seen in a moment.'
+        return
+        ;;
+      *)
+        if has_status 50[234] || is_passing "$failure"; then
+          refusals=$((refusals + 1))
+          more='its service does not answer'
+          if [ "$refusals" -ge 3 ]; then
+            upload_by_arm
+            return
+          fi
+        elif has_status 403 || has_status 409 || is_awaited; then
+          more='roles may need some minutes, or another upload is running'
+        else
+          die_of 'The upload of the code failed'
+        fi
+        ;;
+    esac
+    sleep 30
+  done
+  upload_by_arm
+}
+
+# has_status PATTERN: whether the last failure names this HTTP status, and not only a number with these digits in it.
+has_status() {
+  local pattern="(^|[^0-9A-Fa-f-])$1([^0-9A-Fa-f-]|\$)"
+  [[ $failure =~ $pattern ]]
+}
+
+# is_awaited: whether the last failure of an upload is one that passes with time.
+is_awaited() {
+  case $failure in
+    *Forbidden* | *'artially successful'* | *Conflict* | *'nother deployment'*) return 0 ;;
+  esac
+  return 1
+}
+
+# upload_by_arm: the second way: the package goes into the storage, and Resource Manager is told to fetch it.
+upload_by_arm() {
+  local uri
+  say "The upload service refuses (${failure:0:120}). Trying the other way, by Resource Manager."
+  azure storage blob upload --auth-mode login --account-name "$storage_account" --container-name "$container" \
+    --name ispmon-function.zip --file "$package" --overwrite --no-progress -o none || {
+    next="give yourself the role \"Storage Blob Data Contributor\" on the storage account $storage_account, wait some minutes, then $again --code-only"
+    die "The package cannot be put into the storage: $failure"
+  }
+  azure_secret storage blob generate-sas --as-user --auth-mode login --account-name "$storage_account" \
+    --container-name "$container" --name ispmon-function.zip --permissions r --expiry "$(tomorrow)" \
+    --full-uri -o tsv || die_of 'The address of the package cannot be made'
+  # The address is as good as a key: the body goes through a pipe, not through a file or an argument.
+  uri=$answer
+  printf '{"properties":{"packageUri":"%s","remoteBuild":false}}' "$uri" |
+    az rest --method put --url "$group_id/providers/Microsoft.Web/sites/$app/extensions/onedeploy?api-version=2024-11-01" \
+      --body @- -o none "${flags[@]}" 2>"$work/failure" || {
+    failure=$(cut_failure)
+    next="wait an hour, then $again --code-only; or another LOCATION"
+    die "Both ways of uploading the code failed: $failure"
+  }
+  say 'Resource Manager has taken the code.'
+}
+
+# tomorrow: the time in 24 hours as storage wants it; `date` differs between Linux and macOS.
+tomorrow() {
+  python3 -I -c 'import datetime as d; print((d.datetime.now(d.timezone.utc) + d.timedelta(days=1)).strftime("%Y-%m-%dT%H:%MZ"))'
+}

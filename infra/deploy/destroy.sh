@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# Deletes everything that was deployed.
+
+destroy() {
+  local reply kept
+  if [ "$group_exists" = false ]; then
+    say "The resource group $conf_RG does not exist: there is nothing to delete."
+    return
+  fi
+  if [ "$group_tag" != "$conf_PREFIX" ]; then
+    object "The resource group $conf_RG was not created by this script, so it may hold things of others." \
+      "delete it yourself, or add --force"
+  fi
+  azure_reads resource list --resource-group "$conf_RG" --query '[].[type, name]' -o tsv ||
+    die_of "Listing the resources in $conf_RG failed"
+  say "These resources of $conf_RG will be deleted, with all heartbeats:"
+  kept=$answer
+  printf '%s\n' "$kept" | sed 's/^/     /'
+  if [ "$assume_yes" = no ]; then
+    [ -t 0 ] || { next="$again --yes"; die 'Nobody is there to confirm the deletion.'; }
+    printf '   Type the name of the resource group to delete it: '
+    IFS= read -r reply || reply=''
+    [ "$reply" = "$conf_RG" ] || die 'That is not its name; nothing was deleted.'
+  fi
+  left="A part of the resource group $conf_RG."
+  azure_limited 1800 'deleting (some minutes)' group delete --name "$conf_RG" --yes || die_of "Deleting $conf_RG failed"
+  left='Nothing.'
+  say "Deleted. The workspace can be restored for 14 days: deploying again with the same names brings its rows back."
+}

@@ -1,0 +1,109 @@
+"""The names of the devices: reads, checks and cuts them.
+
+  devices.py --file FILE   one name a line; blank lines and lines that begin with # do not count
+  devices.py --list        names on standard input, separated by commas
+  devices.py --parts       names on standard input, one a line: prints them as lists with commas, each
+                           short enough for one variable of the environment
+
+The first two print a line for each device: its name, a tab, the name of its host key.
+"""
+
+import hashlib
+import re
+import sys
+
+MOST_DEVICES = 5000
+MOST_CHARACTERS = 100
+# Linux takes 128 kB for one variable.
+MOST_BYTES = 100_000
+MOST_PARTS = 8
+# Their lower case is not the same for every program that compares names.
+AMBIGUOUS = "İıẞΣςϴ\u212a\u212b\u2126ǄǅǆǇǈǉǊǋǌǱǲǳ"
+# Host keys that belong to Azure.
+RESERVED = {"default", "master", "_master"}
+
+
+def refuse(sentence):
+    sys.exit(sentence)
+
+
+def check(name, where):
+    if len(name) > MOST_CHARACTERS:
+        refuse(f"{where}: the name {name[:20]}… is longer than {MOST_CHARACTERS} characters.")
+    if "," in name:
+        refuse(f"{where}: the name {name!r} has a comma in it; one name a line.")
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name):
+        refuse(f"{where}: the name {name!r} has a control character in it.")
+    for character in name:
+        if character in AMBIGUOUS:
+            refuse(
+                f"{where}: the name {name!r} has the letter {character!r}, whose lower case is not the "
+                "same everywhere; use another name."
+            )
+
+
+def key_name(name):
+    """The name of a device's host key: its own where that can be one, else with a part of its hash."""
+    lower = name.lower()
+    plain = re.sub(r"[^a-z0-9-]+", "-", lower).strip("-")[:40]
+    if plain == lower and plain not in RESERVED:
+        return plain
+    return f"{plain or 'device'}-{hashlib.sha256(lower.encode()).hexdigest()[:8]}"
+
+
+def distinct(named):
+    seen = {}
+    for name, where in named:
+        check(name, where)
+        seen.setdefault(name.lower(), name)
+    if not seen:
+        refuse("There is no device in the list.")
+    if len(seen) > MOST_DEVICES:
+        refuse(f"There are {len(seen)} devices; at most {MOST_DEVICES} can be monitored.")
+    return seen.values()
+
+
+def from_file(path):
+    try:
+        text = open(path, encoding="utf-8-sig").read()
+    except UnicodeDecodeError:
+        refuse(f"{path} is no UTF-8 text. Save it as UTF-8.")
+    for number, line in enumerate(text.split("\n"), 1):
+        name = line.strip()
+        if name and not name.startswith("#"):
+            yield name, f"{path}, line {number}"
+
+
+def from_list(text):
+    for number, entry in enumerate(text.split(","), 1):
+        if not entry.strip():
+            refuse(f"entry {number} is empty.")
+        yield entry.strip(), f"entry {number}"
+
+
+def parts(names):
+    part, size = [], 0
+    for name in names:
+        length = len(name.encode()) + 1
+        if part and size + length > MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(name)
+        size += length
+    yield part
+
+
+def main(arguments):
+    if arguments == ["--parts"]:
+        lists = list(parts(sys.stdin.read().split("\n")[:-1]))
+        if len(lists) > MOST_PARTS:
+            refuse("The names of all devices together are too long.")
+        for part in lists:
+            print(",".join(part))
+        return
+    named = from_file(arguments[1]) if arguments[0] == "--file" else from_list(sys.stdin.read())
+    for name in distinct(named):
+        print(f"{name}\t{key_name(name)}")
+
+
+main(sys.argv[1:])

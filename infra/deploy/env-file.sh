@@ -1,0 +1,150 @@
+# shellcheck shell=bash
+# The .env file: read, never executed. Quotes, comments and `export` mean what they mean to the agent, which
+# reads the same file; whatever a shell would expand or run is refused with its line number.
+
+# The variables that are taken from the file; all others are left to those whom they concern.
+readonly VARIABLES='SUBSCRIPTION RG LOCATION PREFIX HEARTBEAT_DEVICE HEARTBEAT_DEVICE_2 HEARTBEAT_DEVICE_3
+HEARTBEAT_DEVICE_4 HEARTBEAT_DEVICE_5 HEARTBEAT_DEVICE_6 HEARTBEAT_DEVICE_7 HEARTBEAT_DEVICE_8 DEVICES_FILE
+ALERT_EMAIL ALERT_WEBHOOK ALERT_OWNERS SILENCE_MINUTES EVALUATION_MINUTES REMINDER_MINUTES DAILY_REMINDER_HOUR
+REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CAP_GB BUDGET_AMOUNT BUDGET_START'
+
+# refuse_line TEXT: ends the script because of the current line.
+refuse_line() { die "$env_file, line $line_number: $1" 78; }
+
+# read_env_file FILE: sets conf_NAME for each variable that the file has. A later line replaces an earlier one.
+read_env_file() {
+  local line name rest bom=$'\xef\xbb\xbf'
+  env_file=$1
+  line_number=0
+  for name in $VARIABLES; do
+    unset "$name"
+  done
+  conf_SUBSCRIPTION='' conf_RG='' conf_LOCATION='' conf_PREFIX='' conf_HEARTBEAT_DEVICE=''
+  conf_HEARTBEAT_DEVICE_2='' conf_HEARTBEAT_DEVICE_3='' conf_HEARTBEAT_DEVICE_4='' conf_HEARTBEAT_DEVICE_5=''
+  conf_HEARTBEAT_DEVICE_6='' conf_HEARTBEAT_DEVICE_7='' conf_HEARTBEAT_DEVICE_8='' conf_DEVICES_FILE=''
+  conf_ALERT_EMAIL='' conf_ALERT_WEBHOOK='' conf_ALERT_OWNERS='' conf_SILENCE_MINUTES=''
+  conf_EVALUATION_MINUTES='' conf_REMINDER_MINUTES='' conf_DAILY_REMINDER_HOUR='' conf_REPORT_MINUTES=''
+  conf_RULES_ENABLED='' conf_RUNTIME_NAME='' conf_RUNTIME_VERSION='' conf_MAX_INSTANCES='' conf_DAILY_CAP_GB=''
+  conf_BUDGET_AMOUNT='' conf_BUDGET_START=''
+  if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
+    die "$env_file holds bytes of zero: it was saved as UTF-16 or is no text. Save it as UTF-8." 78
+  fi
+  while IFS= read -r line || [ -n "$line" ]; do
+    line_number=$((line_number + 1))
+    [ "$line_number" = 1 ] && line=${line#"$bom"}
+    line=${line%$'\r'}
+    trim "$line"
+    line=$trimmed
+    case $line in
+      '' | '#'*) continue ;;
+      export[[:blank:]]*)
+        trim "${line#export}"
+        line=$trimmed
+        ;;
+    esac
+    case $line in
+      *=*) ;;
+      *) refuse_line 'this is no NAME=VALUE, no comment and no blank line.' ;;
+    esac
+    name=${line%%=*}
+    rest=${line#*=}
+    case $name in
+      '' | [0-9]* | *[!A-Za-z0-9_]*)
+        refuse_line "\"$name\" is no name of a variable. Write NAME=VALUE without blanks around the \"=\"." ;;
+    esac
+    case " $(printf '%s' "$VARIABLES" | tr '\n' ' ') " in
+      *" $name "*) ;;
+      *) continue ;;
+    esac
+    read_value "$rest"
+    case $value in
+      *[[:cntrl:]]*) refuse_line "the value of $name has a control character in it." ;;
+    esac
+    printf -v "conf_$name" '%s' "$value"
+  done <"$env_file"
+}
+
+# trim TEXT: sets `trimmed` to TEXT without blanks at both ends.
+trim() {
+  trimmed=${1#"${1%%[![:space:]]*}"}
+  trimmed=${trimmed%"${trimmed##*[![:space:]]}"}
+}
+
+# read_value TEXT: sets `value` to what stands behind the "=".
+read_value() {
+  local text=$1
+  value=''
+  case $text in
+    [[:blank:]]*)
+      trim "$text"
+      case $trimmed in
+        '' | '#'*) return ;;
+        *) refuse_line 'there is a blank behind the "=". Write NAME=VALUE.' ;;
+      esac
+      ;;
+    "'"*)
+      text=${text#"'"}
+      case $text in
+        *"'"*) ;;
+        *) refuse_line 'the quote is never closed. Close it on the same line.' ;;
+      esac
+      value=${text%%"'"*}
+      nothing_follows "${text#*"'"}"
+      ;;
+    '"'*) read_double_quoted "${text#\"}" ;;
+    *)
+      value=${text%%[[:blank:]]#*}
+      trim "$value"
+      value=$trimmed
+      case $value in
+        *\$* | *'`'*) refuse_expansion ;;
+        *"'"* | *'"'*) refuse_line 'a quote stands within the value. Put all of the value between quotes.' ;;
+        *\\*) refuse_line 'a backslash stands within the value. Put the value between single quotes.' ;;
+      esac
+      ;;
+  esac
+}
+
+# read_double_quoted TEXT: what a double quote begins. As in a shell, \" \\ \$ and \` are escapes.
+read_double_quoted() {
+  local text=$1 character
+  while [ -n "$text" ]; do
+    character=${text%"${text#?}"}
+    text=${text#?}
+    case $character in
+      '"')
+        nothing_follows "$text"
+        return
+        ;;
+      \\)
+        [ -n "$text" ] || break
+        character=${text%"${text#?}"}
+        text=${text#?}
+        case $character in
+          '"' | \\ | '$' | '`') value=$value$character ;;
+          *) value=$value\\$character ;;
+        esac
+        ;;
+      '$' | '`') refuse_expansion ;;
+      *) value=$value$character ;;
+    esac
+  done
+  refuse_line 'the quote is never closed. Close it on the same line.'
+}
+
+refuse_expansion() {
+  # shellcheck disable=SC2016 # These characters are meant.
+  refuse_line 'the value has a "$" or "`", and this file is read without being executed. Write out what is meant, or put it between single quotes.'
+}
+
+# nothing_follows TEXT: refuses what stands behind a closing quote, unless it is a comment.
+nothing_follows() {
+  case $1 in
+    '') return ;;
+    [[:blank:]]*)
+      trim "$1"
+      case $trimmed in '' | '#'*) return ;; esac
+      ;;
+  esac
+  refuse_line 'something follows the closing quote. Put all of the value between the quotes.'
+}

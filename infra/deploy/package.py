@@ -1,0 +1,86 @@
+"""The zip of the function app: makes it, or checks one that was made elsewhere.
+
+  package.py --make ZIP --function FOLDER --binary FILE
+  package.py --check ZIP
+
+The same files always give the same bytes: fixed times and order, and nothing is compressed, because libraries
+that compress differ. The binary keeps its executable bit, without which the Functions host cannot start it.
+"""
+
+import os
+import stat
+import struct
+import sys
+import zipfile
+
+BINARY = "ispmon-function"
+FILES = ["Outages/function.json", "Ping/function.json", "host.json"]
+# The earliest time that a zip can hold.
+TIME = (1980, 1, 1, 0, 0, 0)
+X86_64 = 62
+INTERPRETER = 3
+
+
+def check_binary(data):
+    """Refuses what Azure's machines cannot start: another system, another processor, a library needed."""
+    if data[:4] != b"\x7fELF":
+        sys.exit(f"{BINARY} is no Linux program.")
+    if data[4] != 2 or struct.unpack_from("<H", data, 18)[0] != X86_64:
+        sys.exit(f"{BINARY} is not built for x86-64.")
+    offset, size, count = (
+        struct.unpack_from("<Q", data, 32)[0],
+        struct.unpack_from("<H", data, 54)[0],
+        struct.unpack_from("<H", data, 56)[0],
+    )
+    kinds = [struct.unpack_from("<I", data, offset + size * number)[0] for number in range(count)]
+    if INTERPRETER in kinds:
+        sys.exit(f"{BINARY} is not static: it needs the libraries of the machine that it was built on.")
+
+
+def add(package, name, data, mode):
+    entry = zipfile.ZipInfo(name, TIME)
+    entry.create_system = 3
+    entry.external_attr = (stat.S_IFREG | mode) << 16
+    package.writestr(entry, data, zipfile.ZIP_STORED)
+
+
+def make(path, function, binary):
+    with open(binary, "rb") as file:
+        program = file.read()
+    check_binary(program)
+    partial = f"{path}.partial"
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as package:
+        for name in FILES:
+            with open(os.path.join(function, name), "rb") as file:
+                add(package, name, file.read(), 0o644)
+        add(package, BINARY, program, 0o755)
+    os.replace(partial, path)
+
+
+def check(path):
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = sorted(package.namelist())
+            missing = [name for name in [*FILES, BINARY] if name not in names]
+            if missing:
+                sys.exit(f"it lacks {', '.join(missing)}.")
+            if not package.getinfo(BINARY).external_attr >> 16 & 0o111:
+                sys.exit(f"{BINARY} has lost its executable bit; download it again, or build it.")
+            if package.testzip():
+                sys.exit("it is damaged.")
+            check_binary(package.read(BINARY))
+    except (zipfile.BadZipFile, OSError, struct.error, IndexError) as error:
+        sys.exit(f"it is no zip of the function: {error}.")
+
+
+def main(arguments):
+    if arguments[0] == "--check":
+        check(arguments[1])
+    else:
+        make(arguments[1], arguments[3], arguments[5])
+
+
+try:
+    main(sys.argv[1:])
+except OSError as error:
+    sys.exit(f"{error}.")

@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# The resource group and the two deployments of the templates into it.
+
+# create_group: makes the resource group, if it is not there, and registers the providers.
+create_group() {
+  local provider
+  for provider in $unregistered; do
+    say "Registering $provider"
+    azure provider register --namespace "$provider" --wait || die_of "Registering the provider $provider failed"
+    left="The providers are registered, nothing else was created."
+  done
+  [ "$group_exists" = false ] || return 0
+  say "Creating the resource group $conf_RG in $conf_LOCATION"
+  azure group create --name "$conf_RG" --location "$conf_LOCATION" --tags "ispmon=$conf_PREFIX" -o none ||
+    die_of "Creating the resource group $conf_RG failed"
+  left="The resource group $conf_RG, empty."
+}
+
+# deploy_templates NAME RULES TEXT: one deployment; waits while another one runs. RULES is true or false.
+deploy_templates() {
+  local name=$1 rules=$2 text=$3 attempt status
+  for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    (
+      export_settings "$rules"
+      exec az deployment group create --resource-group "$conf_RG" --name "$name" --parameters "$here/main.bicepparam" \
+        --query properties.outputs -o json "${flags[@]}" >"$work/answer" 2>"$work/failure" </dev/null
+    ) &
+    watch_child 3600 "$text"
+    status=$?
+    take_answer
+    [ "$status" != 0 ] || return 0
+    case $failure in
+      *DeploymentActive* | *'AnotherOperationInProgress'* | *'another operation'*)
+        say 'Another deployment is still running, perhaps of an earlier run. Waiting for it.'
+        sleep 60
+        ;;
+      *)
+        # A passing fault; also an identity that is so new that not every part of Azure knows it.
+        case $failure in *PrincipalNotFound*) ;; *) is_passing "$failure" || return 1 ;; esac
+        [ "$attempt" -lt 4 ] || return 1
+        sleep 20
+        ;;
+    esac
+  done
+  return 1
+}
+
+# deploy_resources: everything but the rules; sets the names that the templates made.
+deploy_resources() {
+
+  say 'Deploying the resources and roles (about 3 minutes)'
+  left="The resource group $conf_RG with a part of its resources; no rule of this run, so no false alarm."
+  deploy_templates "$conf_PREFIX-resources" false 'deploying' || die_of 'The deployment of the resources failed'
+  take_outputs
+  left="The resource group $conf_RG with its resources, which cost nothing while unused; rules only of earlier runs."
+}
+
+# deploy_rules: everything once more, with the rules; sets rule_names.
+deploy_rules() {
+  say 'Deploying the alert rules (about a minute)'
+  deploy_templates "$conf_PREFIX-rules" true 'deploying' || {
+    left="The function works and takes heartbeats; the alert rules are missing or those of an earlier run."
+    die_of 'The deployment of the alert rules failed'
+  }
+  take_outputs
+  left="Everything is deployed."
+}
+
+# has_rules: whether an earlier run has deployed the rules.
+has_rules() {
+  azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" --query id -o tsv
+}
+
+# read_outputs: the names of an earlier run's resources, for all that deploys no templates.
+read_outputs() {
+  [ "$group_exists" = true ] || { next="infra/deploy.sh without that option"; die "The resource group $conf_RG does not exist: nothing was deployed yet."; }
+  azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-resources" \
+    --query properties.outputs -o json || {
+    next="infra/deploy.sh --infra-only, then $again"
+    die "The names of the resources are not known: $failure"
+  }
+  take_outputs
+  if azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
+    --query properties.outputs -o json; then
+    take_outputs
+  fi
+}
+
+# take_outputs: reads the outputs of the templates from `answer`.
+take_outputs() {
+  local name value
+  rule_names=''
+  while IFS=$'\t' read -r name value; do
+    case $name in
+      functionAppName) app=$value ;;
+      functionUrl) url=$value ;;
+      storageAccountName) storage_account=$value ;;
+      deploymentContainer) container=$value ;;
+      workspaceName) workspace=$value ;;
+      workspaceId) workspace_id=$value ;;
+      componentName) component=$value ;;
+      actionGroupName) action_group=$value ;;
+      identityPrincipalId) principal=$value ;;
+      ruleNames) rule_names=$value ;;
+    esac
+  done < <(printf '%s' "$answer" | python3 -I -X utf8 -c '
+import json, sys
+for name, output in json.load(sys.stdin).items():
+    value = output["value"]
+    print(name, " ".join(value) if isinstance(value, list) else value, sep="\t")' 2>/dev/null)
+  : "${app:=}" "${url:=}" "${storage_account:=}" "${container:=}" "${workspace:=}" "${workspace_id:=}" \
+    "${component:=}" "${action_group:=}" "${principal:=}"
+  [ -n "$app" ] && [ -n "$url" ] && [ -n "$workspace_id" ] ||
+    die 'The answer of the deployment does not name the function app and the workspace.'
+  case $url in
+    https://* | http://127.0.0.1:*) ;;
+    *) die "The function's URL is $url, and keys are sent over https only." ;;
+  esac
+}

@@ -1,0 +1,78 @@
+"""The real Azure CLI as judge: its argument parser takes or refuses each call, and its own code filters and
+formats the answers. What a command would do in Azure is left to the caller."""
+
+import contextlib
+import io
+
+from azure.cli.core import get_default_cli
+from azure.cli.core.commands import _expand_file_prefixed_files
+from azure.cli.core.commands.events import (
+    EVENT_INVOKER_POST_LOAD_ARGUMENTS,
+    EVENT_INVOKER_PRE_LOAD_ARGUMENTS,
+)
+from knack.events import EVENT_INVOKER_POST_CMD_TBL_CREATE
+from knack.util import CommandResultItem
+
+
+class Refused(Exception):
+    """The parser refuses the call; the message is what it prints."""
+
+
+class Judge:
+    """Parsers are made once for each command, which takes most of the time."""
+
+    def __init__(self):
+        self.cli = get_default_cli()
+        self.parsers = {}
+
+    def _parser(self, arguments):
+        cli = self.cli
+        invocation = cli.invocation_cls(
+            cli_ctx=cli, parser_cls=cli.parser_cls, commands_loader_cls=cli.commands_loader_cls, help_cls=cli.help_cls
+        )
+        command = invocation._rudimentary_get_command(arguments)
+        if command in self.parsers:
+            return command, self.parsers[command]
+        cli.invocation = invocation
+        loader = invocation.commands_loader
+        loader.load_command_table(arguments)
+        command = invocation._rudimentary_get_command(arguments)
+        if command not in loader.command_table:
+            raise Refused(f"'{' '.join(arguments)}' is misspelled or not recognized by the system.\n")
+        invocation.data["command_string"] = command
+        loader.command_table = {command: loader.command_table[command]}
+        loader.command_name = command
+        cli.raise_event(EVENT_INVOKER_PRE_LOAD_ARGUMENTS, commands_loader=loader)
+        loader.load_arguments(command)
+        cli.raise_event(EVENT_INVOKER_POST_LOAD_ARGUMENTS, commands_loader=loader)
+        cli.raise_event(EVENT_INVOKER_POST_CMD_TBL_CREATE, commands_loader=loader)
+        invocation.parser.cli_ctx = cli
+        invocation.parser.load_command_table(loader)
+        self.parsers[command] = invocation
+        return command, invocation
+
+    def parse(self, arguments, standard_input):
+        """The command and its parsed arguments; raises Refused."""
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(errors):
+            try:
+                command, invocation = self._parser(arguments)
+                self.cli.invocation = invocation
+                expanded = [standard_input if argument == "@-" else argument for argument in arguments]
+                parsed = invocation.parser.parse_args(_expand_file_prefixed_files(expanded))
+            except SystemExit as exit:
+                raise Refused(errors.getvalue() or f"exit {exit.code}") from exit
+        return command, parsed
+
+    def output(self, parsed, result):
+        """What the CLI prints for a result, with the call's --query and --output."""
+        query = getattr(parsed, "_jmespath_query", None)
+        if query is not None:
+            result = query.search(result)
+        kind = parsed._output_format
+        if result is None or kind == "none":
+            return ""
+        text = io.StringIO()
+        item = CommandResultItem(result, is_query_active=query is not None)
+        self.cli.output.out(item, formatter=self.cli.output.get_formatter(kind), out_file=text)
+        return text.getvalue()

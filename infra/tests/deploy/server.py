@@ -1,0 +1,98 @@
+"""Serves the calls of all stand-ins for `az` on loopback, and prints its port.
+
+One process, because loading the Azure CLI takes a second. A call is a list of fields, each with a zero byte at its
+end: the number of arguments, the folder of the test, the caller's process id, its standard input, the arguments.
+So is the answer: status, standard error, standard output. A field that begins with "{" instead of the number is a
+question of a test, in JSON. Ends with its standard input.
+"""
+
+import datetime
+import json
+import os
+import socketserver
+import sys
+import threading
+
+from cloud import Failure, Hangs, Killed, World
+from judge import Judge, Refused
+
+judge = Judge()
+lock = threading.Lock()
+worlds = {}
+
+
+def world(folder):
+    if folder not in worlds:
+        worlds[folder] = World(folder)
+    return worlds[folder]
+
+
+def environment(process):
+    with open(f"/proc/{process}/environ", encoding="utf-8", errors="replace") as file:
+        return dict(entry.split("=", 1) for entry in file.read().split("\0") if "=" in entry)
+
+
+def answer_test(question):
+    folder = question["world"]
+    if question["ask"] == "rows":
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        world(folder).host.rows.extend((now + datetime.timedelta(microseconds=n), line) for n, line in enumerate(question["lines"]))
+    elif question["ask"] == "close":
+        if folder in worlds:
+            worlds.pop(folder).host.close()
+    else:
+        return world(folder).state()
+    return {}
+
+
+def answer_call(call):
+    """Status, standard error and standard output; None when there shall be no answer."""
+    try:
+        return 0, "", world(call["world"]).call(judge, call)
+    except Refused as error:
+        return 2, f"REFUSED BY THE PARSER: {error}", ""
+    except Failure as error:
+        return error.status, f"ERROR: {error}\n", ""
+    except Hangs:
+        return "hangs", "", ""
+    except Killed:
+        return None
+
+
+class Connection(socketserver.StreamRequestHandler):
+    def field(self):
+        data = bytearray()
+        while (byte := self.rfile.read(1)) not in (b"\0", b""):
+            data += byte
+        return data.decode()
+
+    def handle(self):
+        first = self.field()
+        if first.startswith("{"):
+            with lock:
+                answer = (json.dumps(answer_test(json.loads(first))),)
+        elif first:
+            folder, process, standard_input = self.field(), int(self.field()), self.field()
+            call = {"world": folder, "process": process, "input": standard_input}
+            call["arguments"] = [self.field() for _ in range(int(first))]
+            call["environment"] = environment(process)
+            with lock:
+                answer = answer_call(call)
+        else:
+            return
+        if answer is not None:
+            self.wfile.write(b"".join(str(part).encode() + b"\0" for part in answer))
+
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+server = Server(("127.0.0.1", 0), Connection)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_address[1], flush=True)
+sys.stdin.read()
+for open_world in list(worlds.values()):
+    open_world.host.close()
+os._exit(0)

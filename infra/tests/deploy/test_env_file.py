@@ -1,0 +1,197 @@
+"""The .env file: what is read, and what is refused with its line number."""
+
+import os
+import subprocess
+
+import stage
+from stage import Stage
+
+
+class EnvFile(Stage):
+    def settings(self, text):
+        """What reaches the templates when this is the .env file."""
+        self.write(".env", text)
+        self.succeeds(self.run_script("--what-if"))
+        return self.state()["settings"]
+
+    def refused(self, text, *words):
+        self.write(".env", text)
+        before = self.state()["calls"]
+        run = self.fails(self.run_script("--what-if"), *words, status=78)
+        self.assertIn("Nothing was created or changed", run.output)
+        self.assertEqual(self.state()["calls"], before)
+
+    def device(self, line):
+        """What the reader makes of a line, asked of it directly, because there are many of them."""
+        self.write(".env", f"ALERT_EMAIL=me@contoso.com\n{line}\n")
+        shell = os.environ.get("ISPMON_TEST_BASH", "bash")
+        script = '. "$0/say.sh"; . "$0/env-file.sh"; read_env_file .env; printf %s "$conf_HEARTBEAT_DEVICE"'
+        command = [shell, "-u", "-c", script, os.path.join(stage.ROOT, "infra/deploy")]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, check=True).stdout.decode()
+
+    def test_values_mean_what_they_mean_to_the_agent(self):
+        for line, device in (
+            ("HEARTBEAT_DEVICE=dl-home", "dl-home"),
+            ("  export   HEARTBEAT_DEVICE=dl-home  ", "dl-home"),
+            ("export\tHEARTBEAT_DEVICE=dl-home", "dl-home"),
+            ("HEARTBEAT_DEVICE=my home, office", "my home, office"),
+            ("HEARTBEAT_DEVICE='a $(touch pwned) b'", "a $(touch pwned) b"),
+            ('HEARTBEAT_DEVICE="a \\$HOME \\" \\\\ b"', 'a $HOME " \\ b'),
+            ("HEARTBEAT_DEVICE='it is \"quoted\"'", 'it is "quoted"'),
+            ('HEARTBEAT_DEVICE="it\'s" # comment', "it's"),
+            ("HEARTBEAT_DEVICE=home # comment", "home"),
+            ("HEARTBEAT_DEVICE=home#1", "home#1"),
+            ("HEARTBEAT_DEVICE=old\nHEARTBEAT_DEVICE=new", "new"),
+            ("HEARTBEAT_DEVICE='Büro Süd'", "Büro Süd"),
+            ("HEARTBEAT_DEVICE=a=b", "a=b"),
+            ("HEARTBEAT_DEVICE='*'", "*"),
+            ("HEARTBEAT_DEVICE=*", "*"),
+            ("HEARTBEAT_DEVICE=~", "~"),
+            ("HEARTBEAT_DEVICE='a' ", "a"),
+            ("HEARTBEAT_DEVICE='-n'", "-n"),
+            ("HEARTBEAT_DEVICE='%s'", "%s"),
+            ("HEARTBEAT_DEVICE='a\\b'", "a\\b"),
+            ("HEARTBEAT_DEVICE=home\nOTHER=$(touch pwned)\nPATH=/nowhere\nBASH_ENV=x", "home"),
+        ):
+            with self.subTest(line):
+                self.assertEqual(self.device(line), device)
+        self.assertFalse(os.path.exists(self.path("pwned")))
+
+    def test_the_traps_of_editors(self):
+        for text in (
+            "ALERT_EMAIL=me@contoso.com\r\nHEARTBEAT_DEVICE=dl-home\r\n",
+            b"\xef\xbb\xbfALERT_EMAIL=me@contoso.com\nHEARTBEAT_DEVICE=dl-home",
+            b"\xef\xbb\xbf# comment\r\nexport ALERT_EMAIL='me@contoso.com'\r\n\r\nHEARTBEAT_DEVICE=\"dl-home\"\r\n",
+        ):
+            with self.subTest(text):
+                settings = self.settings(text)
+                self.assertEqual(settings["HEARTBEAT_DEVICE"], "dl-home")
+                self.assertEqual(settings["ALERT_EMAIL"], "me@contoso.com")
+
+    def test_what_is_refused_names_its_line(self):
+        good = "# first\nALERT_EMAIL=me@contoso.com\n"
+        for line, words in (
+            ("HEARTBEAT_DEVICE=$(hostname)", "without being executed"),
+            ("HEARTBEAT_DEVICE=`hostname`", "without being executed"),
+            ('HEARTBEAT_DEVICE="$HOME"', "without being executed"),
+            ("HEARTBEAT_DEVICE='dl-home", "never closed"),
+            ('HEARTBEAT_DEVICE="dl-home', "never closed"),
+            ('HEARTBEAT_DEVICE="dl-home\\', "never closed"),
+            ("HEARTBEAT_DEVICE='a'b", "follows the closing quote"),
+            ('HEARTBEAT_DEVICE="a" "b"', "follows the closing quote"),
+            ("HEARTBEAT_DEVICE = dl-home", "without blanks"),
+            ("HEARTBEAT_DEVICE= dl-home", "blank behind"),
+            ("HEARTBEAT_DEVICE", "no NAME=VALUE"),
+            ("HEARTBEAT_DEVICE=a'b'c", "within the value"),
+            ("HEARTBEAT_DEVICE=a\\ b", "backslash"),
+            ("HEARTBEAT_DEVICE=a\x01b", "control character"),
+            ("source ./other", "no NAME=VALUE"),
+            ("9LIVES=cat", "no name of a variable"),
+        ):
+            with self.subTest(line):
+                self.refused(good + line + "\n", "line 3", words)
+        self.refused(good.encode("utf-16"), "UTF-8")
+
+    def test_addresses_that_nobody_reads(self):
+        for address in (
+            "",
+            "you@example.com",
+            "owner@Example.org",
+            "your-mail@domain.tld",
+            "me",
+            "me@localhost",
+            "me@contoso.com,,you@contoso.com",
+            "me@contoso.com you@contoso.com",
+            "a@b@c.de",
+            "@contoso.com",
+            "x" * 60 + "@contoso.com",
+        ):
+            with self.subTest(address):
+                self.refused(f"HEARTBEAT_DEVICE=dl-home\nALERT_EMAIL={address}\n", "ALERT_EMAIL")
+
+    def test_settings_out_of_their_range(self):
+        for line in (
+            "EVALUATION_MINUTES=3",
+            "RULES_ENABLED=yes",
+            "ALERT_OWNERS=1",
+            "PREFIX=-x",
+            "PREFIX=a",
+            "PREFIX=averyveryverylongprefix",
+            "LOCATION='eu/west'",
+            "RG='a b'",
+            "ALERT_WEBHOOK=http://contoso.com/hook",
+            "HEARTBEAT_DEVICE=a,,b",
+            "HEARTBEAT_DEVICE=İstanbul",
+            "DEVICES_FILE=devices.txt",
+            "HEARTBEAT_DEVICE=" + "x" * 101,
+        ):
+            with self.subTest(line):
+                self.refused(stage.ENVIRONMENT + line + "\n", line.split("=")[0])
+        self.refused("ALERT_EMAIL=me@contoso.com\n", "HEARTBEAT_DEVICE")
+
+    def test_the_example_is_refused_until_it_is_edited(self):
+        with open(os.path.join(stage.ROOT, "infra/.env.example"), encoding="utf-8") as file:
+            example = file.read()
+        self.refused(example, "ALERT_EMAIL", "example")
+        edited = example.replace("you@example.com", "me@contoso.com")
+        self.assertEqual(self.settings(edited)["HEARTBEAT_DEVICE"], "dl-home")
+
+    def test_the_example_names_every_variable(self):
+        with open(os.path.join(stage.ROOT, "infra/.env.example"), encoding="utf-8") as file:
+            example = file.read()
+        with open(os.path.join(stage.ROOT, "infra/deploy/env-file.sh"), encoding="utf-8") as file:
+            names = file.read().split("VARIABLES='")[1].split("'")[0].split()
+        for name in names:
+            if not name.startswith("HEARTBEAT_DEVICE_"):
+                self.assertRegex(example, rf"(?m)^(# )?{name}=")
+
+    def test_the_environment_does_not_leak_into_the_templates(self):
+        settings = self.settings(stage.ENVIRONMENT)
+        self.assertEqual((settings["LOCATION"], settings["RULES_ENABLED"]), ("westeurope", "true"))
+        self.assertNotIn("RG", settings)
+
+    def test_the_templates_understand_the_settings(self):
+        bicep = os.environ.get("ISPMON_TEST_BICEP")
+        if not bicep:
+            self.skipTest("no bicep on PATH or in ISPMON_TOOLS")
+        self.plan(bicep=bicep)
+        self.settings(
+            "ALERT_EMAIL='me@contoso.com, you@contoso.com'\nHEARTBEAT_DEVICE='dl-home, its'\n"
+            + "PREFIX=home\nLOCATION=northeurope\nALERT_WEBHOOK=https://contoso.com/hook?x=1\nEVALUATION_MINUTES=10\n"
+            + "SILENCE_MINUTES=6.5\nREMINDER_MINUTES='10, 30,60'\nDAILY_REMINDER_HOUR=7\nREPORT_MINUTES=12\n"
+        )
+        parameters = self.state()["parameters"]
+        self.assertEqual(parameters["devices"], ["dl-home", "its"])
+        self.assertEqual(parameters["mailAddresses"], ["me@contoso.com", "you@contoso.com"])
+        self.assertEqual((parameters["prefix"], parameters["location"]), ("home", "northeurope"))
+        self.assertEqual((parameters["silenceMinutes"], parameters["evaluationMinutes"]), ("6.5", "10"))
+        self.assertEqual((parameters["reminderMarks"], parameters["reportMinutes"]), ([10, 30, 60], 12))
+        self.write(".env", stage.ENVIRONMENT + "REMINDER_MINUTES=ten\n")
+        self.fails(self.run_script("--what-if"), "The templates refuse the settings")
+
+    def test_the_file_of_the_python_agent(self):
+        old = (
+            'export RG="ispmon-rg"\nexport LOCATION="northeurope"\nexport PREFIX="dlhome"\n'
+            'export ALERT_EMAIL="me@contoso.com"\nHEARTBEAT_URL=https://old.azurewebsites.net/api/ping\n'
+            "HEARTBEAT_DEVICE=dl-home\nHEARTBEAT_INTERVAL=60\n"
+        )
+        settings = self.settings(old)
+        self.assertEqual((settings["PREFIX"], settings["LOCATION"], settings["HEARTBEAT_DEVICE"]), ("dlhome", "northeurope", "dl-home"))
+
+    def test_a_file_of_devices(self):
+        names = [f"device {number:05} " + "x" * 80 for number in range(3000)]
+        text = "\ufeff# all\r\n\r\n" + "\r\n".join(names) + "\r\nDEVICE 00001 " + "x" * 80
+        self.write("list.txt", text)
+        settings = self.settings("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n")
+        parts = [settings.get("HEARTBEAT_DEVICE" + part) for part in ("", "_2", "_3", "_4")]
+        self.assertTrue(all(len(part.encode()) <= 100_000 for part in parts if part))
+        self.assertEqual([name for part in parts if part for name in part.split(",")], names)
+        self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=none.txt\n", "DEVICES_FILE", "no such file")
+        self.write("list.txt", "a\nb, c\n")
+        self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n", "list.txt, line 2")
+
+    def test_without_a_file(self):
+        os.remove(self.path(".env"))
+        if os.path.exists(os.path.join(stage.ROOT, "infra/.env")):
+            self.skipTest("infra/.env exists here")
+        self.fails(self.run_script(), "There is no .env file", ".env.example", status=78)

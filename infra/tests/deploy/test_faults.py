@@ -1,0 +1,385 @@
+"""A call that fails, a kill at any step: what the user reads, and that the next run ends well."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import stage
+from stage import Stage
+
+CHANGES = ("provider register", "group create", "deployment group create", "config-zip", "keys set", "test-notifications")
+
+
+def is_change(call):
+    return any(change in call for change in CHANGES)
+
+
+def shape(call):
+    """What a call is about, without what differs from run to run."""
+    words = []
+    for word in call.split():
+        if word.startswith("-"):
+            break
+        words.append(word)
+    what = " ".join(words)
+    for name in ("ispmon-resources", "ispmon-rules", "/query", "/permissions", "/scheduledQueryRules"):
+        if name in call:
+            what += " " + name
+    return what
+
+
+class EveryStep(Stage):
+    def steps(self):
+        """The number of the first call of each kind in a run that goes well, with its text."""
+        self.plan(registered=stage.ALL_PROVIDERS[1:])
+        self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        first = {}
+        for number, call in enumerate(self.state()["calls"], 1):
+            first.setdefault(shape(call), number)
+        self.ask("close")
+        return sorted(first.items(), key=lambda step: step[1])
+
+    def strike(self, fault):
+        """A first run with a fault, in a new subscription."""
+        self.plan(registered=stage.ALL_PROVIDERS[1:], fault=fault)
+        run = self.run_script("--agent-config", "agent.toml")
+        self.no_secret_shows()
+        for name in os.listdir(self.temporary):
+            # Only a killed script leaves its temporary folder behind, and nobody else can read it.
+            self.assertEqual(run.status, -signal.SIGKILL, run.output)
+            self.assertEqual(os.stat(os.path.join(self.temporary, name)).st_mode & 0o077, 0)
+            shutil.rmtree(os.path.join(self.temporary, name))
+        return run
+
+    def rerun(self):
+        """The next run, without a fault, arms the alarm."""
+        self.plan(registered=stage.ALL_PROVIDERS[1:])
+        self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        state = self.is_armed()
+        self.assertEqual(state["mails"][-1], "me@contoso.com")
+        with open(self.path("agent.key"), encoding="utf-8") as file:
+            self.assertIn(file.read().strip(), state["secrets"])
+        self.no_secret_shows()
+
+    def test_a_failure_of_each_call(self):
+        rerun = set()
+        for name, number in self.steps():
+            with self.subTest(name):
+                first = self.strike({"at": number, "when": "before", "message": "(InvalidRequest) injected fault"})
+                if "keys list" in name:
+                    # While an app starts it cannot say its keys, so it is asked again.
+                    self.succeeds(first)
+                elif "test-notifications" in name:
+                    # A test mail that cannot be sent is no reason to call the alarm broken.
+                    self.assertIn("did not send the test mail", first.output)
+                elif "runtimes" in name:
+                    self.fails(first, "does not offer the runtime")
+                else:
+                    self.fails(first, "injected fault")
+                # What differs for the next run is what the first one has changed.
+                changed = tuple(shape(call) for call in self.state()["calls"] if is_change(call))
+                if changed not in rerun:
+                    rerun.add(changed)
+                    self.rerun()
+            self.ask("close")
+
+    def test_a_kill_after_each_change(self):
+        # A kill between two changes is the same for the next run, whatever was read in between.
+        for name, number in self.steps():
+            if is_change(name):
+                with self.subTest(name):
+                    self.assertEqual(self.strike({"at": number, "when": "after"}).status, -signal.SIGKILL)
+                    self.rerun()
+                self.ask("close")
+
+    def test_a_kill_while_the_heartbeat_is_sent(self):
+        self.write("kill-curl", "")
+        self.assertEqual(self.run_script().status, -signal.SIGKILL)
+        shutil.rmtree(self.temporary)
+        os.mkdir(self.temporary)
+        self.succeeds(self.run_script())
+        self.is_armed()
+
+    def test_an_interrupt_says_what_is_left(self):
+        self.plan(failures=[{"match": "config-zip", "hang": True, "message": ""}])
+        process = subprocess.Popen(
+            self.command("--yes"),
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        for line in process.stdout:
+            if b"Uploading" in line:
+                break
+        while not any("config-zip" in call for call in self.state()["calls"]):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        output = process.stdout.read().decode()
+        run = self.note(process.wait(), output)
+        self.fails(run, "Interrupted", "with its resources", "goes on where it stopped", status=130)
+        self.assertEqual(os.listdir(self.temporary), [])
+
+
+class Upload(Stage):
+    def plan_failures(self, *failures, **more):
+        self.plan(failures=[{"match": match, "message": message, "times": times} for match, message, times in failures], **more)
+
+    def uploads(self):
+        return sum("config-zip" in call for call in self.state()["calls"])
+
+    def test_what_passes_is_tried_again(self):
+        for message in (
+            "Operation returned an invalid status 'Forbidden' (403)",
+            "Deployment was partially successful. These are the deployment logs.",
+            "(409) Conflict: another deployment is in progress",
+        ):
+            with self.subTest(message):
+                self.plan_failures(("config-zip", message, 3))
+                self.succeeds(self.run_script())
+                self.assertEqual(self.uploads(), 4)
+                self.is_armed()
+                self.ask("close")
+
+    def test_a_service_that_refuses_is_gone_round(self):
+        self.plan_failures(("config-zip", "Status Code: 503, Details: Service Unavailable", 99))
+        run = self.succeeds(self.run_script())
+        self.assertEqual(self.uploads(), 3)
+        self.assertIn("Resource Manager has taken the code", run.output)
+        self.is_armed()
+
+    def test_the_other_way_needs_a_role(self):
+        self.plan_failures(
+            ("config-zip", "Status Code: 503, Details: Service Unavailable", 99),
+            ("storage blob upload", "You do not have the required permissions needed to perform this operation.", 99),
+        )
+        self.fails(self.run_script(), "Storage Blob Data Contributor")
+
+    def test_the_heartbeat_decides_and_not_az(self):
+        # A code that is there although az says otherwise: the first upload arrived, the second reports nonsense.
+        self.succeeds(self.run_script())
+        for message in ("the function app appears to be unhealthy", "Failed to fetch host key to check for function app status"):
+            self.plan_failures(("config-zip", message, 99))
+            self.succeeds(self.run_script())
+        self.plan(failures=[{"match": "config-zip", "hang": True, "message": ""}])
+        run = self.succeeds(self.run_script())
+        self.assertIn("took too long", run.output)
+
+    def test_a_cold_app_is_waited_for(self):
+        self.plan(cold=5)
+        self.succeeds(self.run_script())
+        self.is_armed()
+
+    def test_keys_that_cannot_be_read_yet(self):
+        self.plan_failures(("keys list", "Operation returned an invalid status 'Bad Request'", 5))
+        self.succeeds(self.run_script())
+
+    def test_code_that_never_answers(self):
+        self.plan(cold=10**6, settings={"AzureWebJobsStorage": "SECRET-connection-string"}, roles=[])
+        self.fails(
+            self.run_script(),
+            "does not work after ten minutes",
+            "the code is not there",
+            "Storage Blob Data Owner",
+            "beats its identity",
+        )
+
+
+class Silence(Stage):
+    """The function answers, but the line never arrives."""
+
+    def reason(self, *words, **plan):
+        self.plan(dropping=True, **plan)
+        run = self.fails(self.run_script(), "cannot be queried", *words)
+        self.assertNotIn("ispmon-rules", "".join(self.state()["calls"]))
+        return run
+
+    def test_role(self):
+        self.reason("Monitoring Metrics Publisher", roles=["Storage Blob Data Owner"])
+
+    def test_log_level(self):
+        name = "AzureFunctionsJobHost__logging__logLevel__default"
+        self.reason(name, "log level", settings={name: "Error"})
+
+    def test_sampling(self):
+        name = "AzureFunctionsJobHost__logging__applicationInsights__samplingSettings__isEnabled"
+        self.reason(name, "sampling", settings={name: "true"})
+
+    def test_cap(self):
+        self.reason("DAILY_CAP_GB", ingestion="OverQuota")
+
+    def test_nothing_found(self):
+        self.reason("half an hour")
+
+
+class Preflight(Stage):
+    """What is found before anything is created."""
+
+    def stops(self, *words, **plan):
+        self.plan(**plan)
+        run = self.fails(self.run_script(), "Nothing was created or changed", *words)
+        self.assertIsNone(self.state()["group"])
+        return run
+
+    def test_login(self):
+        self.stops("az login", login="none")
+        self.stops("Your login has expired", "az login", login="expired")
+
+    def test_an_expired_login_in_the_middle(self):
+        self.plan(failures=[{"match": "deployment group create", "message": "AADSTS700082: The refresh token has expired."}])
+        self.fails(self.run_script(), "your login has expired: az login")
+
+    def test_rights(self):
+        contributor = {"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write", "Microsoft.Authorization/*/Delete"]}
+        self.stops("roleAssignments/write", "Role Based Access Control Administrator", permissions=[contributor])
+        administrator = {"actions": ["Microsoft.Authorization/roleAssignments/write"], "notActions": []}
+        self.plan(permissions=[contributor, administrator])
+        self.succeeds(self.run_script())
+
+    def test_rights_are_no_obstacle_with_force(self):
+        self.plan(permissions=[])
+        self.succeeds(self.run_script("--force"))
+
+    def test_region(self):
+        self.stops("westeurope has no Flex Consumption", "northeurope", regions=["North Europe"])
+
+    def test_runtime(self):
+        self.stops("RUNTIME_NAME=node", runtimes=["node"])
+        self.write(".env", stage.ENVIRONMENT + "RUNTIME_NAME=node\nRUNTIME_VERSION=22\n")
+        self.succeeds(self.run_script())
+
+    def test_locks(self):
+        scope = "/subscriptions/00000000-0000-0000-0000-000000000002"
+        lock = {"level": "ReadOnly", "name": "frozen", "id": f"{scope}/providers/Microsoft.Authorization/locks/frozen"}
+        self.stops("frozen", "az lock delete", locks=[lock])
+        other = {**lock, "id": f"{scope}/resourceGroups/other/providers/Microsoft.Authorization/locks/frozen"}
+        self.plan(locks=[other])
+        self.succeeds(self.run_script())
+        held = {**lock, "level": "CanNotDelete", "id": f"{scope}/resourceGroups/ISPMON/providers/x/locks/held"}
+        self.plan(locks=[held])
+        self.fails(self.run_script("--destroy"), "CanNotDelete")
+
+    def test_a_passing_fault_is_not_even_seen(self):
+        message = "(TooManyRequests) The request is being throttled."
+        self.plan(failures=[{"match": "provider show", "message": message, "times": 2}])
+        run = self.succeeds(self.run_script())
+        self.assertNotIn("TooManyRequests", run.output)
+
+    def test_bad_options(self):
+        for arguments in (("--nonsense",), ("--zip",), ("--check", "--destroy")):
+            self.assertEqual(self.run_script(*arguments, package=False, yes=False).status, 64)
+
+
+class Rules(Stage):
+    def test_a_query_that_one_minute_does_not_take(self):
+        self.write(".env", stage.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
+        for message in (
+            "(BadRequest) QueryNotContainKnownTable: the query must refer to a known table",
+            "One-minute frequency is not supported for this query",
+            "The request is not supported",
+        ):
+            # Only the deployment with the rules; it is the second one.
+            self.plan(failures=[{"match": "--name ispmon-rules", "message": message}])
+            run = self.fails(self.run_script(), "Set EVALUATION_MINUTES=5", "takes heartbeats")
+            self.assertIn("rules are missing", run.output)
+
+    def test_a_deployment_that_still_runs_is_waited_for(self):
+        message = "(DeploymentActive) Unable to edit or replace deployment 'ispmon-resources': previous deployment is still active"
+        self.plan(failures=[{"match": "deployment group create", "message": message, "times": 2}])
+        run = self.succeeds(self.run_script())
+        self.assertIn("Another deployment is still running", run.output)
+
+    def test_rules_that_are_not_as_they_must_be(self):
+        for tamper, words in (
+            ({"enabled": False}, "it is disabled"),
+            ({"autoMitigate": None}, "resolves by itself"),
+            ({"muteActionsDuration": "PT5M"}, "pause between two mails"),
+            ({"windowSize": "PT1M"}, "window is shorter"),
+        ):
+            with self.subTest(words):
+                self.plan(tamper=tamper)
+                self.fails(self.run_script(), "not what they must be", words)
+
+    def test_more_devices_than_fit_into_one_rule(self):
+        self.write(".env", stage.ENVIRONMENT.replace("dl-home", "dl-home," + ",".join(f"d{n}" for n in range(1, 230))))
+        self.ask("rows", lines=['{"event":"heartbeat","device":"d1"}'])
+        self.succeeds(self.run_script("--infra-only"))
+        self.assertIn("ispmon-device-silent-2", self.state()["rules"])
+
+    def test_without_rules(self):
+        self.write(".env", stage.ENVIRONMENT + "RULES_ENABLED=false\n")
+        self.succeeds(self.run_script())
+        self.assertEqual(self.state()["rules"], [])
+
+    def test_a_test_mail_that_azure_does_not_send(self):
+        self.plan(failures=[{"match": "test-notifications", "message": "(Conflict) Operation is not allowed"}])
+        run = self.succeeds(self.run_script())
+        self.assertIn("Azure did not send the test mail", run.output)
+
+
+class Check(Stage):
+    def setUp(self):
+        super().setUp()
+        self.succeeds(self.run_script())
+
+    def heartbeat(self, boot, device="dl-home"):
+        return json.dumps({"event": "heartbeat", "device": device, "boot": boot}, separators=(",", ":"))
+
+    def check(self, *words, status=0, **plan):
+        self.plan(**plan)
+        run = self.run_script("--check", yes=False)
+        self.assertEqual(run.status, status, run.output)
+        for text in words:
+            self.assertIn(text, run.output)
+
+    def test_all_is_well(self):
+        self.check('Device "dl-home": never seen', "WARN", "SUMMARY: 0 failed, 1 warnings")
+        self.ask("rows", lines=[self.heartbeat("b1")])
+        self.check(
+            'PASS  Device "dl-home": last heartbeat 2',
+            "PASS  Rule health: ispmon-device-silent is available",
+            "PASS  App settings",
+            "PASS  Action group: mails me@contoso.com",
+            "PASS  Two machines with one name: none",
+            'PASS  Raw row begins with {"event":"heartbeat"',
+            "SUMMARY: 0 failed, 0 warnings",
+        )
+        self.assertFalse([call for call in self.state()["calls"][-16:] if " create" in call or " set " in call])
+
+    def test_what_is_wrong_is_named(self):
+        self.check("Rule health: ispmon-outage-report is Degraded", status=1, health="Degraded")
+        self.check("does not mail me@contoso.com", status=1, receivers=["old@contoso.com"])
+        self.check("a connection string beats the identity", status=1, settings={"AzureWebJobsStorage": "SECRET-string"})
+        self.check("overrides host.json", settings={"AzureFunctionsJobHost__logging__logLevel__default": "Error"})
+
+    def test_two_machines_with_one_name(self):
+        self.ask("rows", lines=[self.heartbeat(boot) for boot in ("b1", "b2", "b1", "b2")])
+        self.check('Two machines send heartbeats as "dl-home"', status=1)
+
+    def test_a_reboot_is_no_second_machine(self):
+        self.ask("rows", lines=[self.heartbeat(boot) for boot in ("b1", "b1", "b2", "b2")])
+        self.check("Two machines with one name: none")
+
+    def test_a_prefix_before_the_json(self):
+        self.ask("rows", lines=["2026-11-28 [info] " + self.heartbeat("b1")])
+        self.check("Azure puts something before the JSON", status=1)
+
+
+class Destroy(Stage):
+    def test_a_group_of_others_is_kept(self):
+        self.succeeds(self.run_script())
+        self.write(".env", stage.ENVIRONMENT + "PREFIX=other\n")
+        self.fails(self.run_script("--destroy"), "was not created by this script", "--force")
+        self.assertIsNotNone(self.state()["group"])
+        self.succeeds(self.run_script("--destroy", "--force"))
+
+    def test_the_name_has_to_be_typed(self):
+        self.succeeds(self.run_script())
+        self.fails(self.run_in_terminal("--destroy", answers=[("Type the name", "ispmon2")]), "nothing was deleted")
+        self.succeeds(self.run_in_terminal("--destroy", answers=[("Type the name", "ispmon")]))
+        self.assertIsNone(self.state()["group"])
