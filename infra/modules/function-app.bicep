@@ -43,16 +43,17 @@ param devices deviceName[]
 @description('Address of a package to deploy, or empty.')
 param packageUri string
 
-// How long an app setting may be on Flex Consumption is documented nowhere; Linux itself takes 128 KiB.
-// Without the setting, the function does not say which devices nobody watches. Nothing else changes.
+// How long an app setting may be on Flex Consumption is documented nowhere; Linux itself takes 128 KiB, and so does an
+// expression of a template. Without the setting, the function does not say which devices nobody watches. Nothing
+// else changes.
 var expectedDevicesLimit = 8192
-var expectedDevices = join(devices, ',')
-var expectedDevicesSettings = byteCount(expectedDevices) > expectedDevicesLimit
+var expectedDevicesLength = reduce(map(devices, device => byteCount(device) + 1), 0, (sum, bytes) => sum + bytes)
+var expectedDevicesSettings = expectedDevicesLength > expectedDevicesLimit
   ? []
   : [
       {
         name: 'EXPECTED_DEVICES'
-        value: expectedDevices
+        value: join(devices, ',')
       }
     ]
 

@@ -2,18 +2,22 @@
 
 use serde_json::Value;
 
-pub const RULE: &str = "Microsoft.Insights/scheduledQueryRules";
-pub const COMPONENT: &str = "Microsoft.Insights/components";
-pub const WORKSPACE: &str = "Microsoft.OperationalInsights/workspaces";
-pub const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
-pub const ROLE: &str = "Microsoft.Authorization/roleAssignments";
-pub const SITE: &str = "Microsoft.Web/sites";
-pub const STORAGE: &str = "Microsoft.Storage/storageAccounts";
-pub const ACTION_GROUP: &str = "Microsoft.Insights/actionGroups";
+pub(crate) const RULE: &str = "Microsoft.Insights/scheduledQueryRules";
+pub(crate) const COMPONENT: &str = "Microsoft.Insights/components";
+pub(crate) const WORKSPACE: &str = "Microsoft.OperationalInsights/workspaces";
+pub(crate) const IDENTITY: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
+pub(crate) const ROLE: &str = "Microsoft.Authorization/roleAssignments";
+pub(crate) const SITE: &str = "Microsoft.Web/sites";
+pub(crate) const STORAGE: &str = "Microsoft.Storage/storageAccounts";
+pub(crate) const ACTION_GROUP: &str = "Microsoft.Insights/actionGroups";
+
+/// Where everything is deployed to.
+pub(crate) const RESOURCE_GROUP: &str =
+    "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/ispmon";
 
 /// The kinds of rules about devices: the middle of their names, what their alerts are split by, in the rule's
 /// order, and what they measure.
-pub const KINDS: [Kind; 3] = [
+pub(crate) const KINDS: [Kind; 3] = [
     Kind { name: "device-silent", dimensions: &["Computer"], measured: "silentMinutes" },
     Kind { name: "device-silent-reminder", dimensions: &["Computer"], measured: "longestMinutes" },
     Kind {
@@ -23,62 +27,62 @@ pub const KINDS: [Kind; 3] = [
     },
 ];
 
-pub struct Kind {
-    pub name: &'static str,
-    pub dimensions: &'static [&'static str],
-    pub measured: &'static str,
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) dimensions: &'static [&'static str],
+    pub(crate) measured: &'static str,
 }
 
 /// One evaluated deployment.
-pub struct Deployment {
-    pub name: &'static str,
-    pub prefix: &'static str,
-    pub location: &'static str,
+pub(crate) struct Deployment {
+    pub(crate) name: &'static str,
+    pub(crate) prefix: &'static str,
+    pub(crate) location: &'static str,
     /// The devices, in their order.
-    pub devices: Vec<String>,
-    pub resources: Vec<Value>,
-    pub outputs: Value,
+    pub(crate) devices: Vec<String>,
+    pub(crate) resources: Vec<Value>,
+    pub(crate) outputs: Value,
 }
 
 /// One rule about devices.
-pub struct Rule {
+pub(crate) struct Rule {
     /// The deployment and the rule, for a failing test.
-    pub name: String,
-    pub kind: &'static Kind,
+    pub(crate) name: String,
+    pub(crate) kind: &'static Kind,
     /// Which set of devices, from 0.
-    pub set: usize,
-    pub resource: Value,
+    pub(crate) set: usize,
+    pub(crate) resource: Value,
 }
 
 impl Rule {
-    pub fn properties(&self) -> &Value {
+    pub(crate) fn properties(&self) -> &Value {
         &self.resource["properties"]
     }
 
-    pub fn condition(&self) -> &Value {
+    pub(crate) fn condition(&self) -> &Value {
         let conditions = self.properties()["criteria"]["allOf"].as_array().unwrap();
         assert_eq!(conditions.len(), 1, "{}", self.name);
         &conditions[0]
     }
 
-    pub fn query(&self) -> &str {
+    pub(crate) fn query(&self) -> &str {
         self.condition()["query"].as_str().unwrap()
     }
 
-    pub fn is_every_minute(&self) -> bool {
+    pub(crate) fn is_every_minute(&self) -> bool {
         self.properties()["evaluationFrequency"] == "PT1M"
     }
 }
 
 /// Two devices, all defaults.
-pub fn main() -> Deployment {
+pub(crate) fn main() -> Deployment {
     let devices = ["dl-home", "office"].map(str::to_owned).to_vec();
     let text = include_str!("../../../main.snapshot.json");
     read("main", "ispmon", "westeurope", devices, text)
 }
 
 /// Awkward names, no defaults.
-pub fn many() -> Deployment {
+pub(crate) fn many() -> Deployment {
     let devices =
         ["it's the \"attic\"", r"back\slash\'", "007", "Büro 東京 🏠 1.50", "'] | take 0 //"];
     let devices = devices.map(str::to_owned).to_vec();
@@ -87,17 +91,17 @@ pub fn many() -> Deployment {
 }
 
 /// More devices than a rule can hold.
-pub fn thousand() -> Deployment {
+pub(crate) fn thousand() -> Deployment {
     let devices = (1..=1_000).map(|number| format!("site-{number:04}")).collect();
     let text = include_str!("../../../thousand.snapshot.json");
     read("thousand", "ispmon", "westeurope", devices, text)
 }
 
-pub fn all() -> [Deployment; 3] {
+pub(crate) fn all() -> [Deployment; 3] {
     [main(), many(), thousand()]
 }
 
-pub fn read(
+pub(crate) fn read(
     name: &'static str,
     prefix: &'static str,
     location: &'static str,
@@ -112,13 +116,13 @@ pub fn read(
 }
 
 impl Deployment {
-    pub fn of_type(&self, kind: &str) -> Vec<&Value> {
+    pub(crate) fn of_type(&self, kind: &str) -> Vec<&Value> {
         let is = |resource: &&Value| resource["type"].as_str().unwrap().eq_ignore_ascii_case(kind);
         self.resources.iter().filter(is).collect()
     }
 
     /// The only resource of a type.
-    pub fn only(&self, kind: &str) -> &Value {
+    pub(crate) fn only(&self, kind: &str) -> &Value {
         let resources = self.of_type(kind);
         let [resource] = resources[..] else {
             panic!("{}: one {kind}, not {}", self.name, resources.len())
@@ -126,22 +130,18 @@ impl Deployment {
         resource
     }
 
-    pub fn named(&self, kind: &str, name: &str) -> &Value {
+    pub(crate) fn named(&self, kind: &str, name: &str) -> &Value {
         let resources = self.of_type(kind);
         let resource = resources.into_iter().find(|resource| resource["name"] == name);
         resource.unwrap_or_else(|| panic!("{}: {kind} {name}", self.name))
     }
 
-    pub fn id(&self, kind: &str) -> &str {
+    pub(crate) fn id(&self, kind: &str) -> &str {
         self.only(kind)["id"].as_str().unwrap()
     }
 
-    pub fn resource_group(&self) -> &'static str {
-        "/subscriptions/00000000-0000-0000-0000-000000000002/resourceGroups/ispmon"
-    }
-
     /// All rules about devices.
-    pub fn rules(&self) -> Vec<Rule> {
+    pub(crate) fn rules(&self) -> Vec<Rule> {
         let rules = self.of_type(RULE).into_iter().filter_map(|resource| {
             let name = resource["name"].as_str().unwrap();
             let middle = name.strip_prefix(self.prefix)?.strip_prefix('-')?;
@@ -157,7 +157,7 @@ impl Deployment {
     }
 
     /// The sets of devices, as the templates split them when no name is long.
-    pub fn sets(&self) -> Vec<&[String]> {
+    pub(crate) fn sets(&self) -> Vec<&[String]> {
         self.devices.chunks(200).collect()
     }
 }

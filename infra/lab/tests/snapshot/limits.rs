@@ -3,7 +3,7 @@
 use super::deployment::{self, RULE};
 
 /// All properties of a rule together: azure-monitor-docs, alerts-create-log-alert-rule.md.
-const RULE_BYTES: usize = 65_536;
+pub(crate) const RULE_BYTES: usize = 65_536;
 const RULE_DEVICES: usize = 200;
 const DESCRIPTION_CHARACTERS: usize = 4_096;
 /// What the portal takes as a subject.

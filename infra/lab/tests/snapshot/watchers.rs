@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::deployment::{self, ACTION_GROUP, COMPONENT, Deployment, RULE, WORKSPACE};
+use super::deployment::{
+    self, ACTION_GROUP, COMPONENT, Deployment, RESOURCE_GROUP, RULE, WORKSPACE,
+};
 
 const WATCHER: &str = "Microsoft.Insights/activityLogAlerts";
 
@@ -44,7 +46,7 @@ fn a_rule_that_is_disabled_or_deleted_or_fails_is_mailed() {
         for watcher in watchers {
             assert_eq!(watcher["location"], "global");
             assert_eq!(watcher["properties"]["enabled"], true);
-            assert_eq!(watcher["properties"]["scopes"], json!([deployment.resource_group()]));
+            assert_eq!(watcher["properties"]["scopes"], json!([RESOURCE_GROUP]));
             let group = json!([{"actionGroupId": deployment.id(ACTION_GROUP)}]);
             assert_eq!(watcher["properties"]["actions"]["actionGroups"], group);
         }
