@@ -112,7 +112,7 @@ param reminderMarks reminderMinute[] = [
 @maxValue(23)
 param dailyReminderHour int = 8
 
-@description('Minutes of downtime from which an outage is reported when it is over: what failed, whose part it is, from when to when. Each report is charged as one time series of its rule while its query yields it.')
+@description('Minutes of downtime from which an outage is reported when it is over: what failed, whose part it is, from when to when. Each report is charged as one time series of its rule while its query yields it, six to seven hours.')
 @minValue(1)
 @maxValue(1440)
 param reportMinutes int = 5

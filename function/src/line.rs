@@ -36,14 +36,15 @@ impl Line {
     }
 }
 
-/// The line of a heartbeat, which begins with `{"event":"heartbeat"`. Absent fields are left out,
-/// because every byte is stored and paid for twice.
+/// The line of a heartbeat, which begins with `{"event":"heartbeat"`: queries look for these
+/// characters. Absent fields are left out, because every byte is stored and paid for twice.
 pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat) -> Line {
     let agent = heartbeat.agent.as_ref();
     let text = |of: fn(&AgentInfo) -> &str| agent.map(of).filter(|text| !text.is_empty());
     Line::of(&HeartbeatEvent {
         event: "heartbeat",
         device: device.as_str(),
+        key: &device.comparison_key(),
         note: heartbeat.note.as_deref(),
         ip: address,
         seq: agent.map(|agent| agent.seq),
@@ -56,11 +57,13 @@ pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat
     })
 }
 
-/// The line of a handed-over incident, which begins with `{"event":"outage"`.
+/// The line of a handed-over incident, which begins with `{"event":"outage"`: queries look for these
+/// characters.
 ///
 /// `journal` says where the agent's record stood when it handed over.
 pub fn outage(device: &Device, incident: &Incident, journal: Option<&JournalHead>) -> Line {
-    Line::of(&OutageEvent { event: "outage", device: device.as_str(), incident, journal })
+    let key = &device.comparison_key();
+    Line::of(&OutageEvent { event: "outage", device: device.as_str(), key, incident, journal })
 }
 
 /// The line of something that went wrong in the handler itself, cut to [`LONGEST`].
@@ -75,6 +78,8 @@ pub fn failure(message: &str) -> Line {
 struct HeartbeatEvent<'a> {
     event: &'static str,
     device: &'a str,
+    /// What queries join on.
+    key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +104,7 @@ struct HeartbeatEvent<'a> {
 struct OutageEvent<'a> {
     event: &'static str,
     device: &'a str,
+    key: &'a str,
     #[serde(flatten)]
     incident: &'a Incident,
     #[serde(skip_serializing_if = "Option::is_none")]

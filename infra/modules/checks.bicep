@@ -9,10 +9,13 @@ func containsAny(text string, parts string[]) bool => !empty(filter(parts, part 
 @description('Whether a text can be the beginning of all names.')
 @export()
 func isPrefix(text string) bool =>
-  empty(filter(characters(toLower(text)), character => !contains('abcdefghijklmnopqrstuvwxyz0123456789-', character))) && contains(
+  !empty(text) && !endsWith(text, '-') && !contains(text, '--') && contains(
     'abcdefghijklmnopqrstuvwxyz',
     toLower(take(text, 1))
-  ) && !endsWith(text, '-') && !contains(text, '--')
+  ) && empty(filter(
+    characters(toLower(text)),
+    character => !contains('abcdefghijklmnopqrstuvwxyz0123456789-', character)
+  ))
 
 @description('Whether a text looks like a mail address. Whether somebody reads it only a mail can show.')
 @export()

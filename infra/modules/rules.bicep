@@ -63,18 +63,18 @@ var outageReportQuery = filled(loadTextContent('../queries/outage-report.kql'), 
 // The columns that a rule's alerts are split by, and all that a mail shows of a result. In the order of the
 // alphabet, so that a dimension has the same place whether Azure keeps this order or sorts.
 var deviceSilentDimensions = [
-  'device'
+  'Computer'
 ]
 var deviceSilentReminderDimensions = [
-  'devices'
+  'Computer'
 ]
 var outageReportDimensions = [
-  'cause'
-  'device'
-  'duration'
-  'end'
-  'id'
-  'start'
+  'Cause'
+  'Computer'
+  'Duration'
+  'End'
+  'Id'
+  'Start'
 ]
 
 // Paths into the common alert schema, which Azure fills in when it writes the mail:
@@ -250,8 +250,8 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
         }
       ]
     }
-    // The query yields an outage for half an hour, so that a late row is not missed. A stateful rule mails it once
-    // all the same; a stateless one would mail it at each evaluation.
+    // The query yields an outage for six hours, so that a late row is not missed. A stateful rule mails it once all
+    // the same; a stateless one would mail it at each evaluation.
     autoMitigate: true
     skipQueryValidation: true
     actions: {

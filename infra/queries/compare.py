@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Compares the lab's queries with the Kusto text that gets deployed, row by row.
 
-    ispmon-lab timelines --seed 1 --count 200 | infra/queries/compare.py
+    ispmon-lab timelines --seed 1 --count 1000 | infra/queries/compare.py
     infra/queries/compare.py --extract FOLDER
 
 The first form runs the text of each query, with DuckDB, on the rows of each timeline and wants the
 rows that the lab's native implementation gave. It needs `pip install 'duckdb-kql[duckdb]'`. Each line
-of the input is a JSON object: `rule`, `query`, `now`, `rows` ([time, message] each) and `expected`.
+of the input is a JSON object: `seed`, `rule`, `query`, `now`, `rows` ([time, message] each) and
+`expected`.
 
-The second form writes the query of every rule in infra/main.snapshot.json to a file of its own, for
-tools that check Kusto text.
+The second form writes queries to files of their own, for tools that check Kusto text: that of every
+rule in infra/main.snapshot.json, and those of this folder with values at their placeholders where they
+cannot be checked without.
 """
 
 import argparse
@@ -23,6 +25,14 @@ import sys
 
 TOLERANCE = 1e-6
 EPOCH = datetime.datetime(1970, 1, 1)
+SCHEMA = {
+    "traces": ["timestamp", "message"],
+    "AppTraces": ["TimeGenerated", "Message", "_ResourceId"],
+}
+WORKSPACE_TABLES = {
+    "AppTraces": "AppTraces = traces | project-rename TimeGenerated = timestamp, Message = message",
+    "_LogOperation": "_LogOperation = datatable(TimeGenerated: datetime, Category: string, Detail: string)[]",
+}
 SNAPSHOT = pathlib.Path(__file__).resolve().parent.parent / "main.snapshot.json"
 
 
@@ -32,7 +42,7 @@ def translate(query):
     # Imported here, because only this form of the command needs it.
     import duckdb_kql
 
-    sql = duckdb_kql.to_sql(query, schema={"traces": ["timestamp", "message"]}, query_now=EPOCH)
+    sql = duckdb_kql.to_sql(query, schema=SCHEMA, query_now=EPOCH)
     (now,) = sql.parameters
     return str(sql), now
 
@@ -44,13 +54,21 @@ def connect():
 
     connection = duckdb_kql.connect()
     connection.execute("SET threads TO 1")
+    connection.execute("CREATE TABLE traces (timestamp TIMESTAMP, message VARCHAR)")
+    # The same rows as the workspace shows them, and those of another component.
+    connection.execute(
+        "CREATE VIEW AppTraces AS SELECT timestamp AS TimeGenerated, message AS Message, "
+        "unnest(['/subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/c', "
+        "'/subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/other']) "
+        "AS _ResourceId FROM traces"
+    )
     return connection
 
 
 def run(comparison):
     """The result of a query: its rows, each a dictionary."""
     connection = connect()
-    connection.execute("CREATE OR REPLACE TABLE traces (timestamp TIMESTAMP, message VARCHAR)")
+    connection.execute("DELETE FROM traces")
     if comparison["rows"]:
         times, messages = zip(*comparison["rows"])
         connection.execute(
@@ -108,7 +126,7 @@ def describe(comparison, problem):
     """A difference, with everything that is needed to look into it."""
     traces = "\n".join(f"  {time} {message}" for time, message in sorted(comparison["rows"]))
     return (
-        f"{comparison['rule']} differs at {comparison['now']}\n"
+        f"{comparison['rule']} differs with seed {comparison['seed']} at {comparison['now']}\n"
         f"query:\n{comparison['query']}\n"
         f"rows of traces:\n{traces}\n"
         f"native:\n{rows_text(comparison['expected'])}\n"
@@ -123,9 +141,11 @@ def rows_text(rows):
 def compare(lines):
     """Compares all timelines, prints a summary, and returns the exit status."""
     counts = {}
+    seeds = set()
     differences = 0
     with concurrent.futures.ProcessPoolExecutor() as pool:
         for difference, comparison in pool.map(check, lines, chunksize=16):
+            seeds.add(comparison["seed"])
             total, with_rows = counts.get(comparison["rule"], (0, 0))
             found_rows = bool(comparison["expected"])
             counts[comparison["rule"]] = (total + 1, with_rows + found_rows)
@@ -139,20 +159,34 @@ def compare(lines):
         f"{rule}: {total} results, {with_rows} of them with rows"
         for rule, (total, with_rows) in sorted(counts.items())
     )
-    print(f"{'FAILED' if differences else 'PASSED'}: {summary}, {differences} differences.")
+    print(
+        f"{'FAILED' if differences else 'PASSED'}: seeds {min(seeds)} to {max(seeds)}: "
+        f"{summary}, {differences} differences."
+    )
     return 1 if differences else 0
 
 
 def extract(folder):
-    """Writes the query of every rule of the snapshot to FOLDER, and prints the paths."""
+    """Writes queries to files in FOLDER, and prints the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     resources = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["predictedResources"]
-    for resource in resources:
-        if resource["type"] == "Microsoft.Insights/scheduledQueryRules":
-            path = folder / f"{resource['name']}.kql"
-            condition = resource["properties"]["criteria"]["allOf"][0]
-            path.write_text(condition["query"], encoding="utf-8")
-            print(path)
+    texts = {
+        f"{resource['name']}.kql": resource["properties"]["criteria"]["allOf"][0]["query"]
+        for resource in resources
+        if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
+    }
+    here = pathlib.Path(__file__).resolve().parent
+    for path in sorted(here.glob("*.kql")) + sorted(here.glob("*/*.kql")):
+        text = path.read_text(encoding="utf-8").replace("'RANGE'", "30d")
+        texts[f"template-{path.name}"] = text
+    for name, text in texts.items():
+        # The checker knows the tables of a component, not those of its workspace.
+        table = WORKSPACE_TABLES.get(text.partition("\n")[0])
+        if table:
+            text = f"let {table};\n{text}"
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+        print(path)
 
 
 def main():
@@ -161,7 +195,7 @@ def main():
         "--extract",
         metavar="FOLDER",
         type=pathlib.Path,
-        help="write the queries of infra/main.snapshot.json to files instead",
+        help="write the queries to files for a checker instead",
     )
     arguments = parser.parse_args()
     if arguments.extract:

@@ -27,8 +27,10 @@ fn heartbeat(client_address: Option<&'static str>, line: Value) -> Expected {
 }
 
 fn expected() -> BTreeMap<&'static str, Expected> {
-    let nameless = || heartbeat(None, json!({"event": "heartbeat", "device": "unknown"}));
-    let test_ping = json!({"event": "heartbeat", "device": "dl-home", "note": "test ping"});
+    let nameless =
+        || heartbeat(None, json!({"event": "heartbeat", "device": "unknown", "key": "d:unknown"}));
+    let test_ping =
+        json!({"event": "heartbeat", "device": "dl-home", "key": "d:dl-home", "note": "test ping"});
     let with_address = |address: &str| {
         let mut line = test_ping.clone();
         line["ip"] = address.into();
@@ -124,7 +126,10 @@ fn no_header_and_no_query_is_ever_written_down() {
         assert_eq!(answer.status, 200);
         assert!(!answer.head.contains("SECRET") && !answer.body.contains("SECRET"), "{answer:?}");
     }
-    assert_eq!(function.line(), json!({"event": "heartbeat", "device": "unknown"}));
+    assert_eq!(
+        function.line(),
+        json!({"event": "heartbeat", "device": "unknown", "key": "d:unknown"})
+    );
     function.assert_no_more_lines();
     function.end();
 }

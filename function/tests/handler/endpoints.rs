@@ -30,7 +30,11 @@ fn paths_are_matched_as_the_host_forwards_them() {
     ] {
         let answer = client.exchange(&bare("GET", path));
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok"), "{path}");
-        assert_eq!(function.line(), json!({"event": "heartbeat", "device": "unknown"}), "{path}");
+        assert_eq!(
+            function.line(),
+            json!({"event": "heartbeat", "device": "unknown", "key": "d:unknown"}),
+            "{path}"
+        );
     }
     for path in [
         "/api",
@@ -146,7 +150,7 @@ fn everything_an_agent_says_is_in_its_line() {
     assert_eq!(
         function.line(),
         json!({
-            "event": "heartbeat", "device": "dl-home", "note": "any string",
+            "event": "heartbeat", "device": "dl-home", "key": "d:dl-home", "note": "any string",
             "seq": 123, "state": "stopping", "quiet_s": 1800, "version": "0.1.0", "boot": "b7",
             "journal": {"seq": 41, "head": "ab12"},
             "link": {"probes": 12, "lost": 0, "rtt_ms": {"p50": 9.1, "p95": 22.4}},
@@ -209,6 +213,7 @@ fn a_report_becomes_one_line_an_incident() {
     for (number, mut line) in incidents.into_iter().enumerate() {
         line["event"] = "outage".into();
         line["device"] = "dl-home".into();
+        line["key"] = "d:dl-home".into();
         if number == 0 {
             line["journal"] = json!({"seq": 41, "head": "ab12"});
         }
@@ -298,7 +303,10 @@ fn a_length_that_lies_harms_only_its_sender() {
         b"POST /api/ping HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}{\"device\":1}\r\n\r\n",
     );
     assert_eq!(answer.status, 200);
-    assert_eq!(function.line(), json!({"event": "heartbeat", "device": "unknown"}));
+    assert_eq!(
+        function.line(),
+        json!({"event": "heartbeat", "device": "unknown", "key": "d:unknown"})
+    );
     assert_eq!(client.receive().status, 400);
     client.wait_for_end();
     // Not a number, and one that is beyond all numbers.

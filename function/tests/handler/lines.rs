@@ -96,6 +96,7 @@ proptest! {
         prop_assert!(line.as_bytes().starts_with(start));
         let value = check(&line)?;
         prop_assert_eq!(&value["device"], device.as_str());
+        prop_assert_eq!(&value["key"], &device.comparison_key());
         prop_assert_eq!(value["note"].as_str(), heartbeat.note.as_deref());
         let said: Option<IpAddr> = value["ip"].as_str().map(|ip| ip.parse().expect("an address"));
         prop_assert_eq!(said, address);
@@ -125,6 +126,7 @@ proptest! {
         prop_assert!(line.as_bytes().starts_with(start));
         let value = check(&line)?;
         prop_assert_eq!(&value["device"], device.as_str());
+        prop_assert_eq!(&value["key"], &device.comparison_key());
         let parts: Heartbeat = serde_json::from_value(value.clone()).expect("the same shape");
         prop_assert_eq!(parts.journal, journal);
         prop_assert_eq!(serde_json::from_value::<Incident>(value).expect("an incident"), incident);
@@ -198,7 +200,7 @@ fn separators_controls_and_emoji_are_escaped_as_utf_16() {
     };
     let line = line::heartbeat(&Device::from("a"), None, &heartbeat);
     let expected = concat!(
-        r#"{"event":"heartbeat","device":"a","note":"\"\\\n\r\u0000\u007f\u0085\u00a0"#,
+        r#"{"event":"heartbeat","device":"a","key":"d:a","note":"\"\\\n\r\u0000\u007f\u0085\u00a0"#,
         r#"\u2028\u2029\u00fc\ud83d\ude00{0}"}"#,
         "\n"
     );

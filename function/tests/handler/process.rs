@@ -91,7 +91,7 @@ fn signals_keep_their_meaning_and_the_status_is_never_0() {
         function.signal(signal);
         let (status, lines, stderr) = function.wait();
         assert_eq!((status.code(), status.signal()), (None, Some(signal.as_raw())));
-        assert_eq!(lines, [r#"{"event":"heartbeat","device":"unknown"}"#]);
+        assert_eq!(lines, [r#"{"event":"heartbeat","device":"unknown","key":"d:unknown"}"#]);
         assert_eq!(stderr, "");
     }
 }

@@ -38,12 +38,42 @@ fn names_are_compared_trimmed_and_in_lower_case() {
 }
 
 #[test]
-fn a_name_alone_has_the_key_of_its_device() {
-    for name in ["dl-home", " DL-Home\t", "ΟΔΟΣ", "İstanbul", "ẞ", "ß"] {
-        assert_eq!(comparison_key(name), Device::from(name).comparison_key(), "{name:?}");
+fn a_key_is_a_text_that_no_reader_takes_for_anything_else() {
+    for (name, key) in [
+        ("dl-home", "d:dl-home"),
+        (" DL-Home\t", "d:dl-home"),
+        ("007", "d:007"),
+        ("1e5", "d:1e5"),
+        ("1.50", "d:1.50"),
+        ("-0", "d:-0"),
+        ("True", "d:true"),
+        ("null", "d:null"),
+        ("2026-11-28", "d:2026-11-28"),
+        ("2026-11-28T12:00:00Z", "d:2026-11-28t12:00:00z"),
+        ("01936F3E-0000-7000-8000-000000000001", "d:01936f3e-0000-7000-8000-000000000001"),
+        ("d:dl-home", "d:d:dl-home"),
+        ("it's \"quoted\"", "d:it's \"quoted\""),
+        ("raspberry pi\u{a0}4\u{3000}", "d:raspberry pi\u{a0}4"),
+        ("x', 'y | take 1", "d:x', 'y | take 1"),
+        ("Büro-ÄÖÜ", "d:büro-äöü"),
+        ("🏠", "d:🏠"),
+        ("ẞ", "d:ß"),
+        ("ß", "d:ß"),
+    ] {
+        assert_eq!(comparison_key(name), key, "{name:?}");
+        assert_eq!(Device::from(name).comparison_key(), key, "{name:?}");
     }
+}
+
+#[test]
+fn letters_are_lowered_one_by_one() {
     // Neighbours play no part: a sigma at the end is the same letter.
-    assert_eq!(comparison_key("ΟΔΟΣ"), "οδοσ");
+    assert_eq!(comparison_key("ΟΔΟΣ"), "d:οδοσ");
+    assert_eq!(comparison_key("ς"), "d:ς");
+    // Its lower case is two characters.
+    assert_eq!(comparison_key("İstanbul"), "d:İstanbul");
+    let longer = |character: &char| character.to_lowercase().count() != 1;
+    assert_eq!(('\0'..=char::MAX).filter(longer).collect::<String>(), "İ");
 }
 
 #[test]
@@ -65,6 +95,10 @@ proptest! {
         prop_assert!(device.as_str().chars().count() <= limits::DEVICE_CHARACTERS);
         prop_assert!(!device.as_str().chars().any(char::is_control));
         prop_assert_eq!(&device, &Device::from(device.as_str()));
-        prop_assert_eq!(device.comparison_key(), device.comparison_key().trim().to_owned());
+        let key = device.comparison_key();
+        let name = key.strip_prefix("d:").expect("the prefix");
+        prop_assert_eq!(name, name.trim());
+        prop_assert_eq!(name.chars().count(), device.as_str().trim().chars().count());
+        prop_assert_eq!(comparison_key(name), key, "a key is its own key");
     }
 }

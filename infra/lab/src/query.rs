@@ -5,11 +5,13 @@
 //! deployed. That the Rust and the Kusto text yield the same rows is shown by
 //! `infra/queries/compare.py`, on the timelines that [`crate::timelines`] makes up.
 //!
+//! - [`device_silent_minute`] is the same as [`device_silent`] in other words.
 //! - [`silence`] reads the heartbeats: since when is a device silent?
 //! - [`device_silent`], [`device_silent_reminder`] and [`outage_report`] are one query each.
 //! - [`template`] reads parameters from a query's text, and writes them into it.
 
 pub mod device_silent;
+pub mod device_silent_minute;
 pub mod device_silent_reminder;
 pub mod outage_report;
 pub mod silence;
@@ -126,7 +128,7 @@ impl Query {
         }
     }
 
-    /// The same query for other devices; one that reports of every device stays as it is.
+    /// The same query for other devices.
     #[must_use]
     pub fn with_devices(&self, devices: &[String]) -> Self {
         let devices = devices.to_vec();
@@ -135,7 +137,9 @@ impl Query {
             Self::DeviceSilentReminder(query) => {
                 Self::DeviceSilentReminder(DeviceSilentReminder { devices, ..query.clone() })
             }
-            Self::OutageReport(query) => Self::OutageReport(query.clone()),
+            Self::OutageReport(query) => {
+                Self::OutageReport(OutageReport { devices, ..query.clone() })
+            }
         }
     }
 
@@ -191,7 +195,8 @@ mod tests {
         assert_eq!(Query::parse(&silent.text()), Ok(silent));
         let reminder = Query::DeviceSilentReminder(reminder());
         assert_eq!(Query::parse(&reminder.text()), Ok(reminder));
-        let report = Query::OutageReport(OutageReport { minimum_minutes: 12 });
+        let devices = devices(&["it's"]);
+        let report = Query::OutageReport(OutageReport { devices, minimum_minutes: 12 });
         assert_eq!(Query::parse(&report.text()), Ok(report));
     }
 
@@ -199,9 +204,9 @@ mod tests {
     fn a_query_that_is_no_template_is_an_error_that_says_where() {
         let text = Query::DeviceSilentReminder(reminder()).text();
         let error = Query::parse(&text.replace("== 'heartbeat'", "== 'beat'")).unwrap_err();
-        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "heartbeat'\n| extend name = tolower(trim(" the query has "beat'\n| extend name = tolower(trim(@'\\s+""#);
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "heartbeat'\n| extend key = iff(isempty(to" the query has "beat'\n| extend key = iff(isempty(tostrin""#);
         let error = Query::parse(&text.replace("due > 0", "due >= 0")).unwrap_err();
-        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has " 0\n| project devices = strcat_array(text" the query has "= 0\n| project devices = strcat_array(tex""#);
+        insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has " 0\n| extend more = iff(devices > 5, strc" the query has "= 0\n| extend more = iff(devices > 5, str""#);
         let error = Query::parse(&format!("{text};")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "" the query has ";""#);
         let error = Query::parse(&text[..text.len() - 1]).unwrap_err();
@@ -210,7 +215,9 @@ mod tests {
 
     #[test]
     fn a_query_is_compared_with_the_template_that_it_follows_longest() {
-        let text = Query::OutageReport(OutageReport { minimum_minutes: 5 }).text();
+        let text =
+            Query::OutageReport(OutageReport { devices: devices(&["one"]), minimum_minutes: 5 })
+                .text();
         let error = Query::parse(&text.replace("'incident'", "'gap'")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the query is most like outage-report.kql, but where that has "incident' and failure !in ('endpoint', '" the query has "gap' and failure !in ('endpoint', 'crede""#);
     }
@@ -224,7 +231,9 @@ mod tests {
         insta::assert_snapshot!(error, @r#"the parameter MARKS of device-silent-reminder.kql is "x"; it must be a list of whole numbers"#);
         let error = Query::parse(&text.replacen("todouble('5')", "todouble('10')", 1)).unwrap_err();
         insta::assert_snapshot!(error, @r#"the parameter FREQUENCY_MINUTES of device-silent-reminder.kql is both "10" and "5""#);
-        let text = Query::OutageReport(OutageReport { minimum_minutes: 5 }).text();
+        let text =
+            Query::OutageReport(OutageReport { devices: devices(&["one"]), minimum_minutes: 5 })
+                .text();
         let error = Query::parse(&text.replace("tolong('5')", "tolong('0')")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the parameter MINIMUM_MINUTES of outage-report.kql is "0"; it must be a whole number of minutes, 1 or more"#);
         let error = Query::parse(device_silent_reminder::TEMPLATE.text.trim()).unwrap_err();

@@ -4,6 +4,7 @@
 //! rows and wants the same result. So they hold whatever could tell two implementations apart, and
 //! times at which a result is about to change.
 
+mod heartbeats;
 mod outages;
 
 use std::io::{self, Write};
@@ -11,13 +12,15 @@ use std::io::{self, Write};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::query::{DeviceSilent, DeviceSilentReminder, Query, Row, Trace, silence};
+use crate::query::{
+    DeviceSilent, DeviceSilentReminder, Query, Row, Trace, device_silent_minute, silence,
+};
 use outages::Outages;
 
 /// Names that devices have here. Whatever a name holds must not change the meaning of a query.
-const DEVICES: [&str; 12] = [
+const DEVICES: [&str; 22] = [
     "dl-home",
     "Office",
     "raspberry pi 4",
@@ -30,10 +33,20 @@ const DEVICES: [&str; 12] = [
     "ΣΟΦΟΣ",
     "5",
     "🏠",
+    "007",
+    "1e5",
+    "1.50",
+    "-0",
+    "true",
+    "null",
+    "2026-11-28",
+    "01936F3E-0000-7000-8000-000000000001",
+    "traces | take 1 //",
+    "d:office",
 ];
 
 /// Lines that are not heartbeats of an expected device, though some look like it.
-const FOREIGN_LINES: [&str; 16] = [
+const FOREIGN_LINES: [&str; 20] = [
     "",
     "listening on 127.0.0.1:7071",
     "heartbeat",
@@ -50,10 +63,15 @@ const FOREIGN_LINES: [&str; 16] = [
     "{\"event\":\"outage\",\"device\":\"dl-home\",\"id\":\"0198\",\"note\":\"heartbeat\"}",
     "{\"device\":\"dl-home\",\"quiet_s\":0}",
     "{\"event\":\"heartbeat\",\"device\":\"stranger\",\"quiet_s\":86400}",
+    "{\"event\":\"heartbeat\",\"device\":\"dl-home\",\"key\":\"d:stranger\",\"quiet_s\":86400}",
+    "{\"event\":\"heartbeat\",\"device\":\"dl-home\"} {\"event\":\"heartbeat\",\"device\":\"dl-home\"}",
+    "{\"event\":\"failure\",\"message\":\"{\\\"event\\\":\\\"heartbeat\\\",\\\"device\\\":\\\"dl-home\\\"}\"}",
+    "{\"event\":\"failure\",\"message\":\"heartbeat, outage\"}",
 ];
 
-/// How many times each timeline is looked at.
-const LOOKS: usize = 4;
+/// The component whose rows the one-minute form of a query reads.
+const COMPONENT: &str =
+    "/subscriptions/s/resourcegroups/g/providers/microsoft.insights/components/c";
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
@@ -67,6 +85,8 @@ struct Arrival {
 /// One query on one timeline at one time, and its result.
 #[derive(Debug, Serialize)]
 struct Comparison {
+    /// What the timeline was made of.
+    seed: u64,
     rule: &'static str,
     query: String,
     now: Timestamp,
@@ -74,14 +94,14 @@ struct Comparison {
     expected: Vec<Map<String, Value>>,
 }
 
-/// Writes comparisons for `count` timelines as JSON, one a line; the same for the same seed.
+/// Writes comparisons for `count` timelines as JSON, one a line: of each query one result for each
+/// timeline. The first timeline is made of `seed`, the next one of the number that follows.
 ///
-/// Each line holds `rule`, `query` (its text), `now`, `rows` (time and message of each) and `expected`
-/// (the rows of the result, in any order).
+/// Each line holds `seed`, `rule`, `query` (its text), `now`, `rows` (time and message of each) and
+/// `expected` (the rows of the result, in any order).
 pub fn write(seed: u64, count: usize, mut out: impl Write) -> io::Result<()> {
-    let mut random = Rng::with_seed(seed);
-    for _ in 0..count {
-        for comparison in timeline(&mut random) {
+    for seed in (seed..).take(count) {
+        for comparison in timeline(seed) {
             serde_json::to_writer(&mut out, &comparison)?;
             writeln!(out)?;
         }
@@ -89,39 +109,54 @@ pub fn write(seed: u64, count: usize, mut out: impl Write) -> io::Result<()> {
     out.flush()
 }
 
-fn timeline(random: &mut Rng) -> Vec<Comparison> {
+fn timeline(seed: u64) -> [Comparison; 4] {
+    let random = &mut Rng::with_seed(seed);
     let base = start(random);
     let devices = some_devices(random);
-    let silent = Query::DeviceSilent(DeviceSilent { devices: devices.clone() });
+    let silent = DeviceSilent { devices: devices.clone() };
     let settings = reminder(random, devices);
-    let reminder = Query::DeviceSilentReminder(settings.clone());
     let mut arrivals = Vec::new();
     let mut changes = vec![base];
     for device in &settings.devices {
         let end = last_heartbeat(random, base, settings.daily_hour);
-        life(random, device, end, &mut arrivals, &mut changes);
+        heartbeats::life(random, device, end, &mut arrivals, &mut changes);
     }
-    let outages = Outages::make(random, base, &settings.devices, &mut arrivals);
-    let report = Query::OutageReport(outages.query().clone());
     foreign_lines(random, base, &mut arrivals);
+    let mut reported = arrivals.clone();
+    let outages = Outages::make(random, base, &settings.devices, &mut reported);
     random.shuffle(&mut arrivals);
+    random.shuffle(&mut reported);
 
-    let mut comparisons = Vec::new();
-    for _ in 0..LOOKS {
-        let now = look(random, base, &settings, &changes);
-        comparisons.push(compare("device-silent", &silent, now, &arrivals));
-        comparisons.push(compare("device-silent-reminder", &reminder, now, &arrivals));
-        let now = outages.look(random);
-        comparisons.push(compare("outage-report", &report, now, &arrivals));
-    }
-    comparisons
+    let minute = device_silent_minute::text(&silent, COMPONENT);
+    let (silent, report) =
+        (Query::DeviceSilent(silent), Query::OutageReport(outages.query().clone()));
+    let mut look = || look(random, base, &settings, &changes);
+    let [at_silent, at_minute, at_reminder] = [look(), look(), look()];
+    let reminder = Query::DeviceSilentReminder(settings.clone());
+    let at_report = outages.look(random);
+    [
+        compare(seed, "device-silent", &silent, at_silent, &arrivals),
+        Comparison {
+            query: minute,
+            ..compare(seed, "device-silent-minute", &silent, at_minute, &arrivals)
+        },
+        compare(seed, "device-silent-reminder", &reminder, at_reminder, &arrivals),
+        compare(seed, "outage-report", &report, at_report, &reported),
+    ]
 }
 
-fn compare(rule: &'static str, query: &Query, now: Timestamp, arrivals: &[Arrival]) -> Comparison {
+fn compare(
+    seed: u64,
+    rule: &'static str,
+    query: &Query,
+    now: Timestamp,
+    arrivals: &[Arrival],
+) -> Comparison {
     let seen = arrivals.iter().filter(|arrival| arrival.visible <= now);
     let rows: Vec<_> = seen.map(|arrival| arrival.trace.clone()).collect();
     let expected = query.evaluate(now, &rows).into_iter();
     Comparison {
+        seed,
         rule,
         query: query.text(),
         now,
@@ -143,7 +178,9 @@ fn start(random: &mut Rng) -> Timestamp {
 fn some_devices(random: &mut Rng) -> Vec<String> {
     let mut devices = DEVICES.map(str::to_owned).to_vec();
     random.shuffle(&mut devices);
-    devices.truncate(random.usize(1..=4));
+    if random.u8(0..10) > 0 {
+        devices.truncate(random.usize(1..=4));
+    }
     devices
 }
 
@@ -177,40 +214,6 @@ fn last_heartbeat(random: &mut Rng, base: Timestamp, daily_hour: u32) -> Timesta
     daily(base, random.i64(-2..=0), daily_hour) + off
 }
 
-/// The heartbeats of one device until `end`, and the times at which its silence changes.
-fn life(
-    random: &mut Rng,
-    device: &str,
-    end: Timestamp,
-    arrivals: &mut Vec<Arrival>,
-    changes: &mut Vec<Timestamp>,
-) {
-    if random.u8(0..8) == 0 {
-        return;
-    }
-    let mut at = end - SignedDuration::from_mins(random.i64(0..2_000));
-    let pace = random.i64(1..120);
-    while at < end {
-        let announces = random.u8(0..12) == 0;
-        arrivals.push(heartbeat(random, device, at, announces));
-        at += MINUTE * random.i32(1..=2 * pace as i32);
-    }
-    let announces = random.u8(0..3) == 0;
-    arrivals.push(heartbeat(random, device, end, announces));
-    if random.u8(0..6) == 0 {
-        // Two heartbeats with one time, of which one announces a silence.
-        let announces = random.bool();
-        arrivals.push(heartbeat(random, device, end, announces));
-    }
-    let last = arrivals.last().map(|arrival| arrival.trace.message.clone()).unwrap_or_default();
-    let quiet_seconds = serde_json::from_str::<Value>(&last)
-        .ok()
-        .and_then(|line| line["quiet_s"].as_f64())
-        .filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    changes.push(end);
-    changes.push(end + SignedDuration::from_secs_f64(quiet_seconds.unwrap_or_default()));
-}
-
 /// From a moment to three days, often a whole number of minutes.
 fn silence_before(random: &mut Rng) -> SignedDuration {
     let longest = choice(random, &[10, 70, 1_500, 2_880, 4_320]);
@@ -219,46 +222,6 @@ fn silence_before(random: &mut Rng) -> SignedDuration {
         0 => whole,
         1 => whole + SignedDuration::from_micros(random.i64(0..60_000_000)),
         _ => whole - SignedDuration::from_secs(random.i64(0..30)),
-    }
-}
-
-fn heartbeat(random: &mut Rng, device: &str, at: Timestamp, announces: bool) -> Arrival {
-    let mut line = json!({"event": "heartbeat", "device": spelling(random, device), "note": "it's \"quoted\""});
-    let quiet = if announces { Some(announced(random)) } else { unannounced(random) };
-    if let Some(quiet) = quiet {
-        line["quiet_s"] = quiet;
-    }
-    // A name that is a number may come as one.
-    if device == "5" && random.bool() {
-        line["device"] = json!(5);
-    }
-    arrival(random, at, line.to_string())
-}
-
-fn announced(random: &mut Rng) -> Value {
-    match random.u8(0..8) {
-        0 => json!(1_800),
-        1 => json!(43_200),
-        2 => json!(86_400),
-        3 => json!(random.u32(1..600)),
-        4 => json!(f64::from(random.u32(1..4_000)) / 4.0),
-        5 => json!(random.u32(1..3_600).to_string()),
-        6 => json!(1e12),
-        _ => json!(random.u32(1..86_400)),
-    }
-}
-
-fn unannounced(random: &mut Rng) -> Option<Value> {
-    match random.u8(0..16) {
-        0 => None,
-        1 => Some(Value::Null),
-        2 => Some(json!("soon")),
-        3 => Some(json!(-600)),
-        4 => Some(json!(-0.5)),
-        5 => Some(json!([600])),
-        6 => Some(json!({"quiet_s": 600})),
-        7 => Some(json!("")),
-        _ => Some(json!(0)),
     }
 }
 

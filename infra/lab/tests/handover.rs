@@ -245,12 +245,12 @@ async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
         (of_partial, &partial, "gateway (yours)", "2 h, IPv6 only for another 5 min"),
     ] {
         assert_eq!(report.condition, MonitorCondition::Fired);
-        assert_eq!(report.says("device"), DEVICE);
-        assert_eq!(report.says("id"), outage.id.to_string());
-        assert_eq!(report.says("cause"), cause);
-        assert_eq!(report.says("duration"), duration);
-        assert_eq!(report.says("start"), time(outage.started));
-        assert_eq!(report.says("end"), time(outage.ended));
+        assert_eq!(report.says("Computer"), DEVICE);
+        assert_eq!(report.says("Id"), outage.id.to_string());
+        assert_eq!(report.says("Cause"), cause);
+        assert_eq!(report.says("Duration"), duration);
+        assert_eq!(report.says("Start"), time(outage.started));
+        assert_eq!(report.says("End"), time(outage.ended));
         let start = time(outage.started);
         let subject = format!("ispmon: outage of dl-home: {duration}, {cause}, from {start}");
         assert_eq!(report.subject, subject);

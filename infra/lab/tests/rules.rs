@@ -58,7 +58,7 @@ fn reports(sent: &[Notification]) -> Vec<(i64, &str)> {
     let sent = sent.iter().filter(|each| each.rule.name == REPORT);
     sent.map(|each| {
         let minutes = each.evaluated.duration_since(start()).as_mins();
-        let id = each.dimensions.iter().find(|(name, _)| name == "id").expect("an id");
+        let id = each.dimensions.iter().find(|(name, _)| name == "Id").expect("an id");
         (minutes, id.1.as_str())
     })
     .collect()
@@ -138,7 +138,7 @@ fn announced_silence_is_no_alert_until_it_is_over() {
 fn a_device_that_never_reported_is_silent_and_an_unexpected_one_is_nobodys_business() {
     let sent = play(&mut engine(&["dl-home"]), &beats("elsewhere", 0..20), 20.0);
     assert_eq!(sent[0].value, Some(2880.0));
-    assert_eq!(sent[0].dimensions, [("device".to_owned(), "dl-home".to_owned())]);
+    assert_eq!(sent[0].dimensions, [("Computer".to_owned(), "dl-home".to_owned())]);
     assert!(sent.iter().all(|each| each.rule.name == SILENT), "{:?}", summary(&sent));
     assert_eq!(sent.len(), 1);
 }
@@ -171,12 +171,12 @@ fn an_outage_is_reported_once_in_one_mail_that_says_it_all() {
     insta::assert_snapshot!(mail.subject, @"ispmon: outage of dl-home: 10 min, isp (provider), from 2026-03-01 12:11:00 UTC");
     let (_, condition) = mail.body.split_once("Alert condition\n\n").expect("the last heading");
     insta::assert_snapshot!(condition, @r"
-    Dimension cause             isp (provider)
-    Dimension device            dl-home
-    Dimension duration          10 min
-    Dimension end               2026-03-01 12:21:00 UTC
-    Dimension id                a
-    Dimension start             2026-03-01 12:11:00 UTC
+    Dimension Cause             isp (provider)
+    Dimension Computer          dl-home
+    Dimension Duration          10 min
+    Dimension End               2026-03-01 12:21:00 UTC
+    Dimension Id                a
+    Dimension Start             2026-03-01 12:11:00 UTC
     Metric value                10
     Metric measure column       downtimeMinutes
     Time aggregation            Maximum
@@ -273,7 +273,7 @@ fn a_snapshot_whose_query_was_changed_is_refused() {
     assert_ne!(snapshot, changed);
     let error = rules::from_snapshot(&changed).expect_err("not what was written natively");
     assert!(error.to_string().contains(SILENT), "{error}");
-    let changed = snapshot.replace("ago(30m)", "ago(31m)");
+    let changed = snapshot.replace("ago(7h)", "ago(8h)");
     assert_ne!(snapshot, changed);
     let error = rules::from_snapshot(&changed).expect_err("not what was written natively");
     assert!(error.to_string().contains(REPORT), "{error}");

@@ -106,7 +106,10 @@ impl Process {
         let answer =
             super::http::once(self.port, &super::http::post("/api/ping", r#"{"device":"mark"}"#));
         assert_eq!(answer.status, 200);
-        assert_eq!(self.line(), serde_json::json!({"event": "heartbeat", "device": "mark"}));
+        assert_eq!(
+            self.line(),
+            serde_json::json!({"event": "heartbeat", "device": "mark", "key": "d:mark"})
+        );
     }
 
     pub(crate) fn connect(&self) -> Client {

@@ -307,8 +307,8 @@ impl MailSent {
         };
         // Of the rules that fire once, only the one of outages tells a start and an end.
         let report = || {
-            let (start, end) = (dimension("start")?, dimension("end")?);
-            Some(Report { cause: dimension("cause")?, start, end })
+            let (start, end) = (dimension("Start")?, dimension("End")?);
+            Some(Report { cause: dimension("Cause")?, start, end })
         };
         let report = report();
         let kind = match (notification.condition, notification.rule.memory) {

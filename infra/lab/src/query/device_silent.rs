@@ -21,7 +21,7 @@ pub const MEASURED_COLUMN: &str = "silentMinutes";
 /// The query and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceSilent {
-    /// The expected devices, 1 to 250.
+    /// The expected devices, at most 200 a rule.
     pub devices: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl DeviceSilent {
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
         let heartbeats = Heartbeats::read(now, rows);
         let row = |device: &String| Row {
-            dimensions: vec![("device".to_owned(), device.clone())],
+            dimensions: vec![("Computer".to_owned(), device.clone())],
             value: tenths(minutes(heartbeats.silent_since(device), now).max(0.0)),
         };
         self.devices.iter().map(row).collect()
@@ -67,7 +67,7 @@ mod tests {
         let rows = [trace(7, "DL-Home", 60), trace(5, "laptop", 3_600), trace(1, "stranger", 0)];
         let devices = ["dl-home", " Laptop ", "office"].map(str::to_owned).to_vec();
         let row = |device: &str, value| Row {
-            dimensions: vec![("device".to_owned(), device.to_owned())],
+            dimensions: vec![("Computer".to_owned(), device.to_owned())],
             value,
         };
         assert_eq!(

@@ -35,7 +35,7 @@ const DAY_MINUTES: i64 = 24 * 60;
 /// The query and its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceSilentReminder {
-    /// The expected devices, 1 to 250.
+    /// The expected devices, at most 200 a rule.
     pub devices: Vec<String>,
     /// The minutes of silence from which a device counts as silent.
     pub silence_minutes: f64,
@@ -47,11 +47,16 @@ pub struct DeviceSilentReminder {
     pub daily_hour: u32,
 }
 
+/// How many devices a reminder names; the others are counted.
+const NAMED: usize = 5;
+
 /// A device that is silent.
 #[derive(Debug)]
 struct Silent<'devices> {
     device: &'devices str,
     minutes: f64,
+    /// Whether its silence has just reached a mark.
+    is_due: bool,
 }
 
 /// The step of time to which an evaluation belongs.
@@ -94,29 +99,33 @@ impl DeviceSilentReminder {
         ])
     }
 
-    /// One row that names all silent devices, longest silence first, when the silence of one of them
-    /// has reached a mark in the step of time that `now` belongs to; otherwise none.
+    /// One row that names silent devices, when the silence of one of them has reached a mark in the step
+    /// of time that `now` belongs to; otherwise none. Those that have reached one come first, then the
+    /// longest silence. Five are named, the others counted.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
         let heartbeats = Heartbeats::read(now, rows);
         let step = self.step(now);
-        let mut due = false;
         let mut silent = Vec::new();
         for device in &self.devices {
             let since = heartbeats.silent_since(device);
             let minutes = minutes(since, now);
             if minutes >= self.silence_minutes {
-                due |= self.is_due(&step, since);
-                silent.push(Silent { device, minutes });
+                silent.push(Silent { device, minutes, is_due: self.is_due(&step, since) });
             }
         }
-        if !due {
+        silent.sort_by(Silent::first);
+        let longest = silent.iter().map(|silent| silent.minutes).fold(0.0, f64::max);
+        if !silent.first().is_some_and(|silent| silent.is_due) {
             return Vec::new();
         }
-        silent.sort_by(Silent::longest_first);
-        let devices: Vec<_> = silent.iter().map(Silent::sentence).collect();
+        let named: Vec<_> = silent.iter().take(NAMED).map(Silent::sentence).collect();
+        let more = match silent.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         vec![Row {
-            dimensions: vec![("devices".to_owned(), devices.join(", "))],
-            value: tenths(silent[0].minutes),
+            dimensions: vec![("Computer".to_owned(), format!("{}{more}", named.join(", ")))],
+            value: tenths(longest),
         }]
     }
 
@@ -143,8 +152,11 @@ impl DeviceSilentReminder {
 }
 
 impl Silent<'_> {
-    fn longest_first(&self, other: &Self) -> Ordering {
-        other.minutes.total_cmp(&self.minutes).then_with(|| self.device.cmp(other.device))
+    /// Orders those that are due before the others, then by length.
+    fn first(&self, other: &Self) -> Ordering {
+        let due = other.is_due.cmp(&self.is_due);
+        let longest = other.minutes.total_cmp(&self.minutes);
+        due.then(longest).then_with(|| self.device.cmp(other.device))
     }
 
     fn sentence(&self) -> String {
@@ -185,7 +197,26 @@ mod tests {
     }
 
     #[test]
-    fn one_row_names_all_silent_devices_longest_first() {
+    fn one_row_names_five_and_counts_the_others_those_first_that_reached_a_mark() {
+        let now = at("2026-03-01T12:00:00Z");
+        let names: Vec<_> = (0..20).map(|number| format!("d{number:02}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let beat = |number: usize, minutes| {
+            heartbeat(names[number], now - SignedDuration::from_mins(minutes), 0)
+        };
+        // Of all silent ones only the 17th has just reached a mark, ten minutes.
+        let mut rows: Vec<_> = (0..20).map(|number| beat(number, 90 + number as i64)).collect();
+        rows[17] = beat(17, 12);
+        let [row] = &reminder(&names, 5).evaluate(now, &rows)[..] else { panic!("one row") };
+        insta::assert_snapshot!(row.dimensions[0].1, @"d17 for 12 min, d19 for 1 h 49 min, d18 for 1 h 48 min, d16 for 1 h 46 min, d15 for 1 h 45 min and 15 more");
+        assert!((row.value - 109.0).abs() < 1e-9, "the longest silence is measured");
+        let six: Vec<_> = [&names[13..18], &["never"]].concat();
+        let [row] = &reminder(&six, 5).evaluate(now, &rows)[..] else { panic!("one row") };
+        assert!(row.dimensions[0].1.ends_with(" and 1 more"), "{}", row.dimensions[0].1);
+    }
+
+    #[test]
+    fn one_row_names_all_silent_devices() {
         let now = at("2026-03-01T12:00:00Z");
         let rows = [
             heartbeat("dl-home", now - SignedDuration::from_mins(12), 0),
@@ -195,7 +226,7 @@ mod tests {
         ];
         let query = reminder(&["dl-home", "office", "attic", "laptop", "garage"], 5);
         let [row] = &query.evaluate(now, &rows)[..] else { panic!("one row") };
-        insta::assert_snapshot!(row.dimensions[0].1, @"garage for 48 h or longer, office for 3 h 20 min, dl-home for 12 min");
+        insta::assert_snapshot!(row.dimensions[0].1, @"dl-home for 12 min, garage for 48 h or longer, office for 3 h 20 min");
         assert!((row.value - 2_880.0).abs() < 1e-9);
     }
 

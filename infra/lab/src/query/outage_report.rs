@@ -1,8 +1,14 @@
-//! Outages that are over, as their devices handed them over: one row each, for half an hour.
+//! Outages that are over, as their devices handed them over: one row each for the first of an hour, and
+//! one row a device and hour for all others.
 //!
-//! The half hour is there for rows that arrive late, and for an evaluation that does not take place. A
-//! stateful rule mails each outage once in it. That the same id comes again changes nothing: its first
-//! row within 48 hours counts, for what it says and for when.
+//! A stateful rule mails each row once, so a row must not change while the query yields it, and there
+//! must not be many: beyond 300 Azure evaluates nothing, and beyond 100 mails an hour an address gets
+//! none, neither those of other rules. So outages are grouped by the hour in which their first line was
+//! written, which never changes. An hour is shown whole, for six hours after its end, because lines can
+//! arrive late. That the same id comes again changes nothing: its first row within 48 hours counts, for
+//! what it says and for when.
+
+mod selection;
 
 use std::collections::HashMap;
 
@@ -11,30 +17,44 @@ use serde_json::Value;
 
 use super::{
     QueryError, Row, Trace,
-    silence::{RANGE, tenths},
+    device_silent::devices_text,
+    silence::{self, RANGE, tenths},
     template::{Captures, Template, quote},
     text,
 };
+use ispmon_wire::comparison_key;
+use selection::{Entry, Outage};
 
 /// `infra/queries/outage-report.kql`.
 pub const TEMPLATE: Template = Template {
     name: "outage-report.kql",
     text: include_str!("../../../queries/outage-report.kql"),
-    placeholders: &["MINIMUM_MINUTES"],
+    placeholders: &["DEVICES", "MINIMUM_MINUTES"],
 };
 
 /// The column that a rule measures, in minutes.
 pub const MEASURED_COLUMN: &str = "downtimeMinutes";
 
-/// How long an outage is in the result, from its first row on.
-pub const SHOWN_FOR: SignedDuration = SignedDuration::from_mins(30);
+/// How long an hour is in the result, from its beginning on.
+pub const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(7);
+
+/// How long after its beginning an hour is summed up: when it is over, and its lines have arrived.
+pub const SUMMED_UP_AFTER: SignedDuration = SignedDuration::from_mins(62);
+
+/// What a line of an outage contains.
+const MARK: &str = r#"{"event":"outage""#;
+
+/// How old an outage may be that is reported by itself, from its end to its first line.
+const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 /// Causes that are no time without internet, whatever their line says.
 const NO_DOWNTIME: [&str; 4] = ["endpoint", "credentials", "clock", "degraded"];
 
-/// The query and its parameter.
+/// The query and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutageReport {
+    /// The expected devices, at most 200 a rule; nothing is reported of others.
+    pub devices: Vec<String>,
     /// The minutes of downtime from which an outage is reported.
     pub minimum_minutes: u32,
 }
@@ -44,57 +64,92 @@ impl OutageReport {
         let minutes = |text: &str| text.parse().ok().filter(|minutes| *minutes > 0);
         let minimum_minutes =
             captures.one("MINIMUM_MINUTES", minutes, "a whole number of minutes, 1 or more")?;
-        Ok(Self { minimum_minutes })
+        Ok(Self { devices: captures.texts("DEVICES")?, minimum_minutes })
     }
 
     pub(super) fn text(&self) -> String {
-        TEMPLATE.fill(&[("MINIMUM_MINUTES", quote(&self.minimum_minutes.to_string()))])
+        TEMPLATE.fill(&[
+            ("DEVICES", devices_text(&self.devices)),
+            ("MINIMUM_MINUTES", quote(&self.minimum_minutes.to_string())),
+        ])
     }
 
-    /// One row for each incident that was first handed over in the last half hour and in which the
-    /// internet was down for long enough.
+    /// The rows for the incidents that were first handed over in the last hours and in which the
+    /// internet was down for long enough: at most 35 for each of seven hours.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
-        let mut first: HashMap<String, (Timestamp, Value)> = HashMap::new();
+        let expected: HashMap<_, _> =
+            self.devices.iter().map(|device| (comparison_key(device), device)).collect();
+        let mut first: HashMap<String, (Timestamp, &String, Value)> = HashMap::new();
         for row in rows.iter().filter(|row| row.timestamp > now - RANGE) {
-            let Some(line) = outage(&row.message) else { continue };
+            let Some(line) = silence::event(&row.message, MARK, "outage") else { continue };
+            let Some(&device) = expected.get(&silence::key(&line)) else { continue };
             let id = text(&line["id"]);
-            if first.get(&id).is_none_or(|(known, _)| row.timestamp < *known) {
-                first.insert(id, (row.timestamp, line));
+            if first.get(&id).is_none_or(|(known, ..)| row.timestamp < *known) {
+                first.insert(id, (row.timestamp, device, line));
             }
         }
-        first
+        let outages = first
             .into_iter()
-            .filter(|(_, (seen, _))| *seen > now - SHOWN_FOR)
-            .filter_map(|(id, (_, line))| self.report(id, &line))
+            .filter(|(_, (seen, ..))| selection::hour(*seen) > now - SHOWN_FOR)
+            .filter_map(|(id, (seen, device, line))| self.outage(id, seen, device, &line))
+            .collect();
+        selection::entries(outages)
+            .filter(|entry| entry.is_single() || now >= entry.hour() + SUMMED_UP_AFTER)
+            .map(|entry| row(&entry))
             .collect()
     }
 
-    /// The row of an outage, if it is one that is reported.
-    fn report(&self, id: String, line: &Value) -> Option<Row> {
+    /// An outage, if it is one that is reported.
+    fn outage(&self, id: String, seen: Timestamp, device: &str, line: &Value) -> Option<Outage> {
         let failure = text(&line["cause"]);
         let seconds = whole(&line["downtime_s"])?;
         let reported = text(&line["kind"]) == "incident"
             && !NO_DOWNTIME.contains(&failure.as_str())
             && seconds >= 60 * i64::from(self.minimum_minutes);
-        let dimension = |name: &str, value| (name.to_owned(), value);
-        reported.then(|| Row {
-            dimensions: vec![
-                dimension("cause", cause(&failure, line)),
-                dimension("device", text(&line["device"])),
-                dimension("duration", format!("{}{}", duration(seconds), one_family(line))),
-                dimension("end", time(&line["ended"])),
-                dimension("id", id),
-                dimension("start", time(&line["started"])),
-            ],
-            value: tenths(seconds as f64 / 60.0),
+        let ended = time(&line["ended"]);
+        reported.then(|| Outage {
+            id,
+            seen,
+            device: device.to_owned(),
+            is_fresh: ended.is_some_and(|ended| ended > seen - FRESH),
+            seconds,
+            only: one_family(line),
+            cause: cause(&failure, line),
+            began: time(&line["started"]),
+            ended,
         })
     }
 }
 
-/// The line as JSON, when it is that of a handed-over incident or gap.
-fn outage(line: &str) -> Option<Value> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    (text(&line["event"]) == "outage").then_some(line)
+fn row(entry: &Entry) -> Row {
+    let dimension = |name: &str, value| (name.to_owned(), value);
+    let sum = &entry.sum;
+    let lasted = duration(sum.seconds);
+    let duration = match (entry.is_single(), sum.outages) {
+        (true, _) => format!("{lasted}{}", sum.only),
+        (false, 1) => format!("1 more outage, {lasted}"),
+        (false, outages) => format!("{outages} more outages, {lasted} in all"),
+    };
+    let computer = match (&*entry.device, entry.devices) {
+        ("", 1) => "1 more device".to_owned(),
+        ("", devices) => format!("{devices} more devices"),
+        (device, _) => device.to_owned(),
+    };
+    let id = match &*entry.id {
+        "" => format!("summary of {}", entry.hour().strftime("%Y-%m-%d %H:%M UTC")),
+        id => id.to_owned(),
+    };
+    Row {
+        dimensions: vec![
+            dimension("Cause", sum.cause().to_owned()),
+            dimension("Computer", computer),
+            dimension("Duration", duration),
+            dimension("End", time_text(sum.ended)),
+            dimension("Id", id),
+            dimension("Start", time_text(sum.began)),
+        ],
+        value: tenths(sum.seconds as f64 / 60.0),
+    }
 }
 
 /// What failed and whose part it is: `captive portal (other)`.
@@ -141,11 +196,15 @@ fn duration(seconds: i64) -> String {
     format!("{} {}{rest}", whole.0, whole.1)
 }
 
-/// A time as the function writes it, `2026-11-24T02:10:07.123Z`, as `2026-11-24 02:10:07 UTC`.
-fn time(value: &Value) -> String {
-    let text = text(value);
-    let part = |from, length| text.chars().skip(from).take(length).collect::<String>();
-    format!("{} {} UTC", part(0, 10), part(11, 8))
+/// A time as the function writes it, in whole seconds: `2026-11-24T02:10:07.123Z` without `.123`.
+fn time(value: &Value) -> Option<Timestamp> {
+    let seconds: String = text(value).chars().take(19).collect();
+    format!("{seconds}Z").parse().ok()
+}
+
+fn time_text(time: Option<Timestamp>) -> String {
+    let time = time.map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
+    format!("{} UTC", time.unwrap_or_default())
 }
 
 /// A JSON number as `tolong` of the Kusto query language reads it, cut off to a whole one.
@@ -154,174 +213,4 @@ fn whole(value: &Value) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn now() -> Timestamp {
-        "2026-11-24T03:00:00Z".parse().unwrap()
-    }
-
-    /// A line that was written so many minutes ago, with these fields in place of the usual ones.
-    fn line(minutes_ago: f64, fields: Value) -> Trace {
-        let mut line = json!({
-            "event": "outage", "device": "dl-home", "id": "a", "kind": "incident", "cause": "isp",
-            "party": "provider", "started": "2026-11-24T02:10:07.9Z",
-            "ended": "2026-11-24T02:30:10Z", "downtime_s": 1203,
-        });
-        let (Some(line_fields), Value::Object(fields)) = (line.as_object_mut(), fields) else {
-            panic!("fields");
-        };
-        line_fields.extend(fields);
-        Trace {
-            timestamp: now() - SignedDuration::from_secs_f64(minutes_ago * 60.0),
-            message: line.to_string(),
-        }
-    }
-
-    fn evaluate(rows: &[Trace]) -> Vec<Row> {
-        OutageReport { minimum_minutes: 5 }.evaluate(now(), rows)
-    }
-
-    fn value(row: &Row, name: &str) -> String {
-        row.dimensions.iter().find(|(column, _)| column == name).unwrap().1.clone()
-    }
-
-    #[test]
-    fn a_report_says_what_failed_whose_it_is_when_and_for_how_long() {
-        let [row] = &evaluate(&[line(1.0, json!({}))])[..] else { panic!("one row") };
-        let texts: Vec<_> =
-            row.dimensions.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        insta::assert_snapshot!(texts.join("\n"), @r"
-        cause: isp (provider)
-        device: dl-home
-        duration: 20 min 3 s
-        end: 2026-11-24 02:30:10 UTC
-        id: a
-        start: 2026-11-24 02:10:07 UTC
-        ");
-        assert!((row.value - 20.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn causes_are_words_with_their_party() {
-        for (fields, expected) in [
-            (json!({"cause": "gateway", "party": "yours"}), "gateway (yours)"),
-            (json!({"cause": "firewall", "party": "yours"}), "firewall (yours)"),
-            (json!({"cause": "captive_portal", "party": "other"}), "captive portal (other)"),
-            (json!({"cause": "unstable", "party": null}), "unstable"),
-        ] {
-            let [row] = &evaluate(&[line(1.0, fields)])[..] else { panic!("one row") };
-            assert_eq!(value(row, "cause"), expected);
-        }
-    }
-
-    #[test]
-    fn the_time_in_which_one_family_was_down_stands_beside_the_downtime() {
-        let of = |scopes: &[&str]| {
-            json!(
-                scopes
-                    .iter()
-                    .map(|scope| json!({"cause": "isp", "scope": scope}))
-                    .collect::<Vec<_>>()
-            )
-        };
-        let both = "one address family";
-        for (alone, segments, expected) in [
-            (
-                json!(720),
-                of(&["internet", "ipv6"]),
-                "20 min 3 s, IPv6 only for another 12 min".to_owned(),
-            ),
-            (
-                json!(60),
-                of(&["ipv4", "internet"]),
-                "20 min 3 s, IPv4 only for another 1 min".to_owned(),
-            ),
-            (
-                json!(5_700),
-                of(&["ipv6", "internet", "ipv4"]),
-                format!("20 min 3 s, {both} only for another 1 h 35 min"),
-            ),
-            (json!(180), Value::Null, format!("20 min 3 s, {both} only for another 3 min")),
-            (json!(59), of(&["internet", "ipv6"]), "20 min 3 s".to_owned()),
-            (Value::Null, of(&["internet", "ipv6"]), "20 min 3 s".to_owned()),
-        ] {
-            let fields = json!({"scope": "internet", "one_family_s": alone, "segments": segments});
-            let [row] = &evaluate(&[line(1.0, fields)])[..] else { panic!("one row") };
-            assert_eq!(value(row, "duration"), expected);
-            assert!((row.value - 20.0).abs() < 1e-9, "only the downtime is measured");
-        }
-    }
-
-    #[test]
-    fn an_outage_of_one_family_is_reported_for_its_internet_downtime_alone() {
-        let of = |downtime| {
-            let part = |scope| json!({"cause": "isp", "scope": scope});
-            let fields = json!({
-                "scope": if downtime > 0 { "internet" } else { "ipv6" }, "downtime_s": downtime,
-                "one_family_s": 7_200, "segments": [part("ipv6"), part("internet")],
-            });
-            evaluate(&[line(1.0, fields)]).len()
-        };
-        assert_eq!((of(0), of(299), of(300)), (0, 0, 1));
-    }
-
-    #[test]
-    fn durations_have_two_units() {
-        for (seconds, expected) in [
-            (60, "1 min"),
-            (1_203, "20 min 3 s"),
-            (3_600, "1 h"),
-            (3_659, "1 h"),
-            (7_500, "2 h 5 min"),
-            (86_400, "1 d"),
-            (90_000, "1 d 1 h"),
-        ] {
-            assert_eq!(duration(seconds), expected);
-        }
-    }
-
-    #[test]
-    fn gaps_short_outages_and_what_is_no_downtime_are_not_reported() {
-        for fields in [
-            json!({"kind": "gap", "cause": "suspended"}),
-            json!({"kind": "unknown"}),
-            json!({"downtime_s": 299}),
-            json!({"downtime_s": null}),
-            json!({"event": "heartbeat"}),
-            json!({"cause": "endpoint"}),
-            json!({"cause": "credentials"}),
-            json!({"cause": "clock"}),
-            json!({"cause": "degraded"}),
-        ] {
-            assert_eq!(evaluate(&[line(1.0, fields.clone())]), [], "{fields}");
-        }
-        assert_eq!(evaluate(&[line(1.0, json!({"downtime_s": 300}))]).len(), 1);
-    }
-
-    #[test]
-    fn an_outage_is_shown_for_half_an_hour_from_its_first_row_on_which_alone_counts() {
-        let other = json!({"downtime_s": 5_000});
-        let again = |minutes_ago| line(minutes_ago, other.clone());
-        for (first, shown) in [(29.9, true), (30.0, false), (2_879.0, false), (2_880.0, true)] {
-            let rows = [again(3.0), line(first, json!({})), again(1.0)];
-            assert_eq!(evaluate(&rows).len(), usize::from(shown), "first seen {first} min ago");
-        }
-        let [row] = &evaluate(&[again(1.0), line(3.0, json!({}))])[..] else { panic!("one row") };
-        assert_eq!(value(row, "duration"), "20 min 3 s");
-    }
-
-    #[test]
-    fn outages_of_two_devices_and_two_of_one_are_apart() {
-        let rows = [
-            line(1.0, json!({"id": "a"})),
-            line(1.0, json!({"id": "b"})),
-            line(1.0, json!({"id": "c", "device": "office"})),
-        ];
-        let mut ids: Vec<_> = evaluate(&rows).iter().map(|row| value(row, "id")).collect();
-        ids.sort();
-        assert_eq!(ids, ["a", "b", "c"]);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Since when is a device silent?
 //!
-//! A device is silent from its last heartbeat on, or from the end of the silence that this heartbeat
-//! announced. Device names are compared trimmed and in lower case.
+//! A device is silent from its last heartbeat on, or from the end of the silence that it announced.
+//! Devices are compared by the key that the function writes ([`comparison_key`]).
 
 use std::collections::HashMap;
 
@@ -18,31 +18,70 @@ pub const RANGE: SignedDuration = SignedDuration::from_hours(48);
 /// The longest silence that a heartbeat can announce, in seconds.
 const LONGEST_QUIET_SECONDS: f64 = 86_400.0;
 
+/// What a line of a heartbeat contains.
+pub(crate) const MARK: &str = r#"{"event":"heartbeat""#;
+
 /// The heartbeats of the last 48 hours.
 #[derive(Debug)]
 pub struct Heartbeats {
-    /// For each device, in the form in which names are compared: its last heartbeat, and the silence in
-    /// seconds that it announced.
-    last: HashMap<String, (Timestamp, f64)>,
+    /// For each device, by its key: when it was seen last, and until when it may be silent.
+    last: HashMap<String, Seen>,
     /// The beginning of what can be seen.
     from: Timestamp,
+}
+
+/// When a device was seen last and until when it may be silent; the later one is the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    at: Timestamp,
+    quiet_until: Timestamp,
+}
+
+/// The heartbeats of one device since one start of its system.
+#[derive(Clone, Copy, Debug)]
+struct Boot {
+    /// When the last one came.
+    seen: Timestamp,
+    /// The one with the highest number.
+    newest: Numbered,
+}
+
+/// One heartbeat: the one with the higher number, then the later one, then the one that announces more
+/// is the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+struct Numbered {
+    seq: f64,
+    at: Timestamp,
+    quiet_seconds: f64,
 }
 
 impl Heartbeats {
     /// Picks the heartbeats from all lines. Lines that are none are passed over.
     ///
-    /// Of two heartbeats of one device with the same time, the one that announced the longer silence
-    /// counts.
+    /// What a device announced is decided within one boot by the highest `seq`, whenever it came: a
+    /// heartbeat that was held up on its way must not undo a newer one. Between boots, and among
+    /// heartbeats that have no boot or no number, the time of arrival decides. Any heartbeat shows that
+    /// the device was alive.
     pub fn read(now: Timestamp, rows: &[Trace]) -> Self {
         let from = now - RANGE;
-        let mut last: HashMap<String, (Timestamp, f64)> = HashMap::new();
+        let mut boots: HashMap<(String, String), Boot> = HashMap::new();
         for row in rows.iter().filter(|row| row.timestamp > from) {
-            let Some((device, quiet_seconds)) = heartbeat(&row.message) else { continue };
-            let heartbeat = (row.timestamp, quiet_seconds);
-            let known = last.entry(device).or_insert(heartbeat);
-            if *known < heartbeat {
-                *known = heartbeat;
+            let Some(line) = heartbeat(&row.message) else { continue };
+            let newest =
+                Numbered { seq: line.seq, at: row.timestamp, quiet_seconds: line.quiet_seconds };
+            let known =
+                boots.entry((line.key, line.boot)).or_insert(Boot { seen: row.timestamp, newest });
+            known.seen = known.seen.max(row.timestamp);
+            if known.newest < newest {
+                known.newest = newest;
             }
+        }
+        let mut last: HashMap<String, Seen> = HashMap::new();
+        for ((key, _), boot) in boots {
+            let quiet = SignedDuration::from_secs_f64(boot.newest.quiet_seconds);
+            let seen = Seen { at: boot.seen, quiet_until: boot.seen.max(boot.newest.at + quiet) };
+            let known = last.entry(key).or_insert(seen);
+            *known = seen.max(*known);
         }
         Self { last, from }
     }
@@ -51,9 +90,7 @@ impl Heartbeats {
     ///
     /// Lies in the future while an announced silence lasts.
     pub fn silent_since(&self, device: &str) -> Timestamp {
-        self.last.get(&comparison_key(device)).map_or(self.from, |&(timestamp, quiet_seconds)| {
-            timestamp + SignedDuration::from_secs_f64(quiet_seconds)
-        })
+        self.last.get(&comparison_key(device)).map_or(self.from, |seen| seen.quiet_until)
     }
 }
 
@@ -70,14 +107,39 @@ pub fn tenths(minutes: f64) -> f64 {
     (minutes * 10.0).floor() / 10.0
 }
 
-/// The device and the announced silence in seconds, when the line is a heartbeat.
-fn heartbeat(line: &str) -> Option<(String, f64)> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    if text(&line["event"]) != "heartbeat" {
-        return None;
+/// What the queries read of a heartbeat.
+struct Heartbeat {
+    key: String,
+    /// Empty when the line lacks the boot or the number.
+    boot: String,
+    /// 0 when the line lacks the boot or the number.
+    seq: f64,
+    quiet_seconds: f64,
+}
+
+fn heartbeat(message: &str) -> Option<Heartbeat> {
+    let line = event(message, MARK, "heartbeat")?;
+    let number = |name: &str| text(&line[name]).parse::<f64>().ok();
+    let boot = Some(text(&line["boot"])).filter(|boot| !boot.is_empty());
+    let (boot, seq) = boot.zip(number("seq")).unwrap_or_default();
+    let quiet_seconds = number("quiet_s").unwrap_or_default().clamp(0.0, LONGEST_QUIET_SECONDS);
+    Some(Heartbeat { key: key(&line), boot, seq, quiet_seconds })
+}
+
+/// The JSON in a message that begins with `mark`, when it is such an event.
+///
+/// What the host may one day write before the line is passed over.
+pub(crate) fn event(message: &str, mark: &str, name: &str) -> Option<Value> {
+    let line: Value = serde_json::from_str(&message[message.find(mark)?..]).ok()?;
+    (text(&line["event"]) == name).then_some(line)
+}
+
+/// The key of the device that sent a line. An old line has none, only the name.
+pub(super) fn key(line: &Value) -> String {
+    match text(&line["key"]) {
+        key if key.is_empty() => comparison_key(&text(&line["device"])),
+        key => key,
     }
-    let announced: f64 = text(&line["quiet_s"]).parse().unwrap_or_default();
-    Some((comparison_key(&text(&line["device"])), announced.clamp(0.0, LONGEST_QUIET_SECONDS)))
 }
 
 #[cfg(test)]
@@ -101,7 +163,8 @@ mod tests {
 
     #[track_caller]
     fn check(device: &str, lines: &[(f64, &str)], expected: f64) {
-        assert!((silent_minutes(device, lines) - expected).abs() < 1e-9, "{lines:?}");
+        let found = silent_minutes(device, lines);
+        assert!((found - expected).abs() < 1e-9, "{found} {lines:?}");
     }
 
     #[test]
@@ -190,6 +253,8 @@ mod tests {
             r#"{"event":"heartbeat","device":"dl-home""#,
             r#"{"event":"outage","device":"dl-home","quiet_s":0}"#,
             r#"{"device":"dl-home","quiet_s":0}"#,
+            r#"{"event":"heartbeats","device":"dl-home","quiet_s":0}"#,
+            r#"{"event":"heartbeat","device":"dl-home"} and more"#,
             r#"{"event":["heartbeat"],"device":"dl-home","quiet_s":0}"#,
             r#"["heartbeat","dl-home"]"#,
             r#""heartbeat""#,
@@ -197,5 +262,61 @@ mod tests {
         ] {
             check("dl-home", &[(3.0, line)], 2_880.0);
         }
+    }
+
+    /// A line of an agent: device, boot, number, announced silence.
+    fn line(boot: &str, seq: &str, quiet_s: u32) -> String {
+        format!(
+            r#"{{"event":"heartbeat","device":"DL-Home","key":"d:dl-home","seq":{seq},"boot":{boot},"quiet_s":{quiet_s}}}"#
+        )
+    }
+
+    #[test]
+    fn within_a_boot_the_highest_number_decides_what_was_announced() {
+        let running = |seq| line("\"a\"", seq, 0);
+        let stopping = |seq| line("\"a\"", seq, 1_800);
+        // The one that was sent first comes last.
+        check("dl-home", &[(20.0, &stopping("8")), (19.0, &running("7"))], -10.0);
+        check("dl-home", &[(20.0, &running("8")), (19.0, &stopping("7"))], 19.0);
+        check("dl-home", &[(40.0, &stopping("10")), (39.0, &running("9"))], 10.0);
+        // They come in order.
+        check("dl-home", &[(20.0, &stopping("8")), (19.0, &running("9"))], 19.0);
+        // One that comes twice, and two of one time.
+        check("dl-home", &[(20.0, &stopping("8")), (15.0, &stopping("8"))], -15.0);
+        check("dl-home", &[(20.0, &stopping("8")), (20.0, &running("9"))], 20.0);
+        check("dl-home", &[(20.0, &stopping("9")), (20.0, &running("8"))], -10.0);
+        // It shows that the device was alive all the same.
+        check("dl-home", &[(20.0, &running("8")), (2.0, &running("7"))], 2.0);
+    }
+
+    #[test]
+    fn between_boots_and_without_a_number_time_decides() {
+        let beat = |boot: &str, seq: &str, quiet| line(boot, seq, quiet);
+        let (a, b) = ("\"a\"", "\"b\"");
+        check("dl-home", &[(20.0, &beat(a, "900", 1_800)), (19.0, &beat(b, "1", 0))], 19.0);
+        check("dl-home", &[(20.0, &beat(b, "1", 0)), (19.0, &beat(a, "900", 1_800))], -11.0);
+        for (boot, seq) in [("null", "7"), ("\"\"", "7"), (a, "null"), (a, "\"x\""), (a, "[7]")] {
+            let late = [(20.0, &*beat(a, "8", 1_800)), (19.0, &*beat(boot, seq, 0))];
+            check("dl-home", &late, 19.0);
+            let late = [(20.0, &*beat(boot, seq, 1_800)), (19.0, &*beat(boot, seq, 0))];
+            check("dl-home", &late, 19.0);
+        }
+        // A number that comes as a text is one.
+        check("dl-home", &[(20.0, &beat(a, "\"8\"", 1_800)), (19.0, &beat(a, "7", 0))], -10.0);
+    }
+
+    #[test]
+    fn the_key_decides_whose_line_it_is_and_a_line_without_one_has_its_name() {
+        let line = r#"{"event":"heartbeat","device":7,"key":"d:007"}"#;
+        check("007", &[(3.0, line)], 3.0);
+        check("7", &[(3.0, line)], 2_880.0);
+        let old = r#"{"event":"heartbeat","device":"007","key":""}"#;
+        check("007", &[(3.0, old)], 3.0);
+    }
+
+    #[test]
+    fn what_the_host_may_write_before_a_line_is_passed_over() {
+        let line = r#"[2026-03-01T11:57:00Z] {"event":"heartbeat","device":"dl-home"}"#;
+        check("dl-home", &[(3.0, line)], 3.0);
     }
 }

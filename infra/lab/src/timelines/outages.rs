@@ -1,11 +1,18 @@
 //! Made-up outages, as devices hand them over: some twice, some late, some that are none.
 
 use fastrand::Rng;
+use ispmon_function::line;
+use ispmon_wire::{Device, Incident, comparison_key};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Arrival, MINUTE, arrival, choice, spelling};
-use crate::query::{OutageReport, outage_report::SHOWN_FOR, silence};
+use crate::query::{
+    OutageReport,
+    outage_report::{SHOWN_FOR, SUMMED_UP_AFTER},
+    silence,
+};
 
 /// What can be handed over, with causes that only a newer agent knows.
 const CAUSES: [&str; 15] = [
@@ -41,29 +48,16 @@ impl Outages {
         devices: &[String],
         arrivals: &mut Vec<Arrival>,
     ) -> Self {
-        let query = OutageReport { minimum_minutes: choice(random, &[1, 5, 5, 12, 60]) };
+        let minimum_minutes = choice(random, &[1, 5, 5, 12, 60]);
+        let query = OutageReport { devices: devices.to_vec(), minimum_minutes };
         let mut changes = vec![base];
         for number in 0..random.usize(0..8) {
-            let device = choice(random, devices);
             let longest = choice(random, &[20, 40, 200, 2_880, 4_320]);
-            let mut at = base - MINUTE * random.i32(0..=longest);
-            let id = format!("0198c0de-{number}");
-            let line = outage(random, &query, &device, &id, at);
-            arrivals.push(arrival(random, at, line.clone()));
-            changes.push(at);
-            while random.u8(0..3) == 0 {
-                if random.u8(0..6) > 0 {
-                    at += SignedDuration::from_micros(random.i64(1..=7_200_000_000));
-                }
-                // The same words again, or others: those of the first row count.
-                let again = if at == changes[changes.len() - 1] || random.bool() {
-                    line.clone()
-                } else {
-                    outage(random, &query, &device, &id, at)
-                };
-                arrivals.push(arrival(random, at, again));
-                changes.push(at);
-            }
+            let at = base - MINUTE * random.i32(0..=longest);
+            handed_over(random, &query, &format!("{number}"), at, arrivals, &mut changes);
+        }
+        if random.u8(0..4) == 0 {
+            flood(random, base, &query, arrivals, &mut changes);
         }
         Self { query, changes }
     }
@@ -76,15 +70,64 @@ impl Outages {
     /// A time at which the result is likely to change, or shortly before or after it.
     pub(super) fn look(&self, random: &mut Rng) -> Timestamp {
         let change = choice(random, &self.changes);
-        let exact = match random.u8(0..5) {
-            0 => change + SHOWN_FOR,
-            1 => change + silence::RANGE,
-            _ => change + SignedDuration::from_secs(random.i64(0..=2_400)),
+        let hour = Timestamp::UNIX_EPOCH
+            + SignedDuration::from_hours(change.as_second().div_euclid(3_600));
+        let exact = match random.u8(0..6) {
+            0 => hour + SHOWN_FOR,
+            1 => hour + SUMMED_UP_AFTER,
+            2 => change + silence::RANGE,
+            3 => change + SignedDuration::from_secs(random.i64(0..=2_400)),
+            _ => change + SignedDuration::from_secs(random.i64(0..=24_000)),
         };
         exact + SignedDuration::from_micros(random.i64(-1..=1))
     }
 }
 
+/// An outage that is handed over once or several times.
+fn handed_over(
+    random: &mut Rng,
+    query: &OutageReport,
+    id: &str,
+    mut at: Timestamp,
+    arrivals: &mut Vec<Arrival>,
+    changes: &mut Vec<Timestamp>,
+) {
+    let device = choice(random, &query.devices);
+    let line = outage(random, query, &device, id, at);
+    arrivals.push(arrival(random, at, line.clone()));
+    changes.push(at);
+    while random.u8(0..3) == 0 {
+        if random.u8(0..6) > 0 {
+            at += SignedDuration::from_micros(random.i64(1..=7_200_000_000));
+        }
+        // The same words again, or others: those of the first row count.
+        let again = if at == changes[changes.len() - 1] || random.bool() {
+            line.clone()
+        } else {
+            outage(random, query, &device, id, at)
+        };
+        arrivals.push(arrival(random, at, again));
+        changes.push(at);
+    }
+}
+
+/// Many outages within minutes, as by a device that could not hand over for long.
+fn flood(
+    random: &mut Rng,
+    base: Timestamp,
+    query: &OutageReport,
+    arrivals: &mut Vec<Arrival>,
+    changes: &mut Vec<Timestamp>,
+) {
+    let from = base - MINUTE * random.i32(0..=600);
+    let seconds = choice(random, &[1, 60, 900, 7_200]);
+    for number in 0..choice(random, &[15, 60, 120]) {
+        let at = from + SignedDuration::from_secs(random.i64(0..=seconds));
+        handed_over(random, query, &format!("f{number}"), at, arrivals, changes);
+    }
+}
+
+/// The line of an outage, most often as the function writes it.
 fn outage(
     random: &mut Rng,
     query: &OutageReport,
@@ -92,11 +135,17 @@ fn outage(
     id: &str,
     handed_over: Timestamp,
 ) -> String {
-    let ended = handed_over - SignedDuration::from_micros(random.i64(0..600_000_000));
+    let before = match random.u8(0..6) {
+        0 => SignedDuration::from_hours(24) - SignedDuration::from_secs(random.i64(-2..=2)),
+        1 => SignedDuration::from_secs(random.i64(0..1_000_000)),
+        _ => SignedDuration::from_micros(random.i64(0..600_000_000)),
+    };
+    let ended = handed_over - before;
     let seconds = downtime(random, query.minimum_minutes);
     let started = ended - SignedDuration::from_secs(seconds.unwrap_or_default());
+    // The id is the same in every line of the outage.
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes());
     let mut line = json!({
-        "event": "outage",
         "device": spelling(random, device),
         "id": id,
         "kind": choice(random, &["incident", "incident", "incident", "incident", "gap", "unknown"]),
@@ -117,7 +166,21 @@ fn outage(
     if random.u8(0..4) > 0 {
         line["segments"] = segments(random, &line);
     }
-    line.to_string()
+    if random.u8(0..4) > 0
+        && let Ok(incident) = serde_json::from_value::<Incident>(line.clone())
+    {
+        let device = Device::from(line["device"].as_str().unwrap_or_default());
+        let line = line::outage(&device, &incident, None);
+        return String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned();
+    }
+    match random.u8(0..8) {
+        0 => line["key"] = json!(""),
+        1 => line["key"] = json!(comparison_key(device)),
+        2 => line["id"] = json!(""),
+        3 => line["ended"] = json!(choice(random, &["soon", ""])),
+        _ => {}
+    }
+    line.to_string().replacen('{', r#"{"event":"outage","#, 1)
 }
 
 /// Segments of an outage, each with its scope where an agent says so.

@@ -182,7 +182,7 @@ fn the_rules_mean_the_same_devices_silence_and_frequency() {
                     assert_eq!(rule.properties()["evaluationFrequency"], own, "{}", rule.name);
                 }
                 Some(Query::OutageReport(query)) => {
-                    // LATER assert_eq!(query.devices, sets[rule.set], "{}", rule.name);
+                    assert_eq!(query.devices, sets[rule.set], "{}", rule.name);
                     assert_eq!(query.minimum_minutes, minimum, "{}", rule.name);
                 }
                 _ => assert!(rule.is_every_minute(), "{}", rule.name),

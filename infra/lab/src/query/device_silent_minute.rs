@@ -1,0 +1,21 @@
+//! The form of [`DeviceSilent`] for a rule that is evaluated every minute: without a join, on the
+//! tables of the workspace.
+
+use super::{
+    DeviceSilent,
+    device_silent::devices_text,
+    template::{Template, quote},
+};
+
+/// `infra/queries/device-silent-minute.kql`.
+pub const TEMPLATE: Template = Template {
+    name: "device-silent-minute.kql",
+    text: include_str!("../../../queries/device-silent-minute.kql"),
+    placeholders: &["COMPONENT_ID", "DEVICES"],
+};
+
+/// The text of the query for the rows of one Application Insights component, by its resource id in
+/// lower case. It yields the rows that `query` yields.
+pub fn text(query: &DeviceSilent, component: &str) -> String {
+    TEMPLATE.fill(&[("COMPONENT_ID", quote(component)), ("DEVICES", devices_text(&query.devices))])
+}

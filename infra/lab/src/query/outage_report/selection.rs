@@ -1,0 +1,172 @@
+//! Which outages have a row of their own, and which are summed up.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The most outages of a device in an hour that have a row each.
+const SINGLES_OF_DEVICE: usize = 10;
+/// The most outages of all devices in an hour that have a row each.
+const SINGLES: usize = 24;
+/// The most devices in an hour whose other outages are summed up each for itself; those of the rest
+/// are summed up together.
+const SUMMARIES: usize = 10;
+
+/// What stands for causes that differ.
+const VARIOUS: &str = "various causes";
+
+const HOUR_SECONDS: i64 = 3_600;
+
+/// An outage that is reported.
+#[derive(Clone, Debug)]
+pub(super) struct Outage {
+    pub(super) id: String,
+    /// When its first line was written.
+    pub(super) seen: Timestamp,
+    /// The expected device.
+    pub(super) device: String,
+    /// Whether it had ended less than a day before its first line.
+    pub(super) is_fresh: bool,
+    /// The downtime.
+    pub(super) seconds: i64,
+    /// For how long one address family alone was down.
+    pub(super) only: String,
+    pub(super) cause: String,
+    pub(super) began: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+}
+
+/// What becomes a row: an outage by itself, or the sum of several.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    hour: i64,
+    /// Empty for the devices that are summed up together.
+    pub(super) device: String,
+    /// The outage's; empty for a sum.
+    pub(super) id: String,
+    /// How many devices there are in it.
+    pub(super) devices: usize,
+    pub(super) sum: Sum,
+}
+
+/// Outages together.
+#[derive(Clone, Debug)]
+pub(super) struct Sum {
+    pub(super) outages: usize,
+    pub(super) seconds: i64,
+    pub(super) only: String,
+    /// `None` when there are several.
+    cause: Option<String>,
+    pub(super) began: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Whether it is one outage by itself.
+    pub(super) fn is_single(&self) -> bool {
+        !self.id.is_empty()
+    }
+
+    /// The beginning of the hour in which the first lines of its outages were written.
+    pub(super) fn hour(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.hour * HOUR_SECONDS)
+    }
+}
+
+impl Sum {
+    /// The one cause, or that there are several.
+    pub(super) fn cause(&self) -> &str {
+        self.cause.as_deref().unwrap_or(VARIOUS)
+    }
+
+    fn of(outage: Outage) -> Self {
+        Self {
+            outages: 1,
+            seconds: outage.seconds,
+            only: outage.only,
+            cause: Some(outage.cause),
+            began: outage.began,
+            ended: outage.ended,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.outages += other.outages;
+        self.seconds += other.seconds;
+        if self.cause != other.cause {
+            self.cause = None;
+        }
+        self.began = self.began.into_iter().chain(other.began).min();
+        self.ended = self.ended.into_iter().chain(other.ended).max();
+    }
+}
+
+/// The beginning of the hour in which a time lies.
+pub(super) fn hour(time: Timestamp) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(number(time) * HOUR_SECONDS)
+}
+
+/// The number of the hour.
+fn number(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(HOUR_SECONDS)
+}
+
+/// Of each hour the first outages by themselves, and the rest of each device in one.
+///
+/// The first are those whose lines were written first, so none that comes later takes another one's
+/// place.
+pub(super) fn entries(mut outages: Vec<Outage>) -> impl Iterator<Item = Entry> {
+    let order = |outage: &Outage| (Reverse(outage.is_fresh), outage.seen, outage.id.clone());
+    outages.sort_by_key(order);
+    let mut of_device: HashMap<(i64, String), usize> = HashMap::new();
+    let mut of_hour: HashMap<i64, usize> = HashMap::new();
+    let mut entries = Vec::new();
+    let mut rest: BTreeMap<(i64, String), Sum> = BTreeMap::new();
+    for outage in outages {
+        let (hour, device) = (number(outage.seen), outage.device.clone());
+        let place = of_device.entry((hour, device.clone())).or_default();
+        *place += 1;
+        let mut is_single = outage.is_fresh && *place <= SINGLES_OF_DEVICE;
+        if is_single {
+            let place = of_hour.entry(hour).or_default();
+            *place += 1;
+            // A line without an id cannot be told from another one.
+            is_single = *place <= SINGLES && !outage.id.is_empty();
+        }
+        if is_single {
+            let id = outage.id.clone();
+            entries.push(Entry { hour, device, id, devices: 1, sum: Sum::of(outage) });
+        } else {
+            let sum = Sum::of(outage);
+            match rest.get_mut(&(hour, device.clone())) {
+                Some(known) => known.add(sum),
+                None => drop(rest.insert((hour, device), sum)),
+            }
+        }
+    }
+    entries.into_iter().chain(sums(rest))
+}
+
+/// The rest of each hour, of the devices with most for themselves.
+fn sums(rest: BTreeMap<(i64, String), Sum>) -> impl Iterator<Item = Entry> {
+    let mut hours: BTreeMap<i64, Vec<(String, Sum)>> = BTreeMap::new();
+    for ((hour, device), sum) in rest {
+        hours.entry(hour).or_default().push((device, sum));
+    }
+    hours.into_iter().flat_map(|(hour, mut sums)| {
+        sums.sort_by_key(|(device, sum)| (Reverse(sum.outages), device.clone()));
+        let others = sums.split_off(sums.len().min(SUMMARIES));
+        let devices = others.len();
+        let together = others.into_iter().map(|(_, sum)| sum).reduce(|mut one, other| {
+            one.add(other);
+            one
+        });
+        let entry =
+            move |device, devices, sum| Entry { hour, device, id: String::new(), devices, sum };
+        let each = sums.into_iter().map(move |(device, sum)| entry(device, 1, sum));
+        each.chain(together.map(|sum| entry(String::new(), devices, sum)))
+    })
+}
