@@ -1,20 +1,29 @@
-metadata description = 'ispmon in one resource group: where heartbeats are kept, and the rules that mail when they stop.'
+metadata description = 'ispmon in one resource group: a function that takes heartbeats in, where they are kept, and the rules that mail when they stop.'
 
 import { deviceName, mailAddress, reminderMinute } from 'modules/types.bicep'
+import {
+  checkedAddresses
+  checkedBudgetStart
+  checkedDailyCap
+  checkedDevices
+  checkedPackage
+  checkedPrefix
+} from 'modules/checks.bicep'
+import { byteCount, jsonEscaped, kustoLiteral } from 'modules/text.bicep'
 
 targetScope = 'resourceGroup'
 
 @description('Azure region of all resources.')
 param location string = resourceGroup().location
 
-@description('Beginning of all names: letters, digits and hyphens, beginning with a letter.')
+@description('Beginning of all names: letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
 @minLength(2)
 @maxLength(16)
-param prefix string
+param prefix string = 'ispmon'
 
-@description('Devices that must send heartbeats. A device that is not listed is never alerted on. Each device is charged as one time series of the rule.')
+@description('Devices that must send heartbeats. A device that is not listed is never alerted on. Each device is charged as one time series of its rule.')
 @minLength(1)
-@maxLength(250)
+@maxLength(5000)
 param devices deviceName[]
 
 @description('Addresses that are mailed.')
@@ -22,9 +31,12 @@ param devices deviceName[]
 @maxLength(100)
 param mailAddresses mailAddress[]
 
-@description('URL that is called beside the mails, with the common alert schema; empty for none. It must be public. Slack and Teams do not understand this schema: put a Logic App between.')
+@description('Whether the owners of the subscription are mailed too. Their addresses need no passcode, so somebody is told from the first night on.')
+param mailOwners bool = true
+
+@description('URLs that are called beside the mails, with the common alert schema, separated by commas; empty for none. They must be public and begin with https://. Slack and Teams do not understand this schema: put a Logic App between.')
 @secure()
-param webhookUrl string
+param webhookUrls string = ''
 
 @description('Minutes of silence from which a device counts as silent. Less than 5 would alarm on single late heartbeats.')
 @allowed([
@@ -44,57 +56,221 @@ param webhookUrl string
   '45'
   '60'
 ])
-param silenceMinutes string
+param silenceMinutes string = '5'
 
-@description('Minutes between two evaluations of a rule. More is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15).')
+@description('Minutes between two evaluations of a rule. More is cheaper and later: silence is mailed within silenceMinutes + evaluationMinutes, and its end at the third evaluation that finds heartbeats again (the second with 15). 1 is experimental and holds for the rule about silence only, the others keep to 5; at most 100 rules of a subscription may run every minute.')
 @allowed([
+  '1'
   '5'
   '10'
   '15'
 ])
-param evaluationMinutes string
+param evaluationMinutes string = '5'
 
 @description('Minutes of silence at which a reminder is sent. Marks that are not at least one minute beyond silenceMinutes remind of nothing new.')
 @minLength(1)
 @maxLength(100)
-param reminderMarks reminderMinute[]
+param reminderMarks reminderMinute[] = [
+  10
+  15
+  20
+  25
+  30
+  35
+  40
+  45
+  50
+  55
+  60
+  120
+  180
+  240
+  300
+  360
+  420
+  480
+  540
+  600
+  660
+  720
+  780
+  840
+  900
+  960
+  1020
+  1080
+  1140
+  1200
+  1260
+  1320
+  1380
+  1440
+]
 
 @description('Hour of the day, UTC, of the daily reminder after 24 hours of silence.')
 @minValue(0)
 @maxValue(23)
-param dailyReminderHour int
+param dailyReminderHour int = 8
 
 @description('Minutes of downtime from which an outage is reported when it is over: what failed, whose part it is, from when to when. Each report is charged as one time series of its rule while its query yields it, six to seven hours.')
 @minValue(1)
 @maxValue(1440)
-param reportMinutes int
+param reportMinutes int = 5
 
-// Devices are compared trimmed and in lower case everywhere, so the same name twice is one device.
-var comparedDevices = map(devices, device => toLower(trim(device)))
-var distinctDevices = filter(devices, (device, index) => indexOf(comparedDevices, toLower(trim(device))) == index)
-var unusableDevices = filter(
-  devices,
-  device => empty(trim(device)) || contains(device, ',') || contains(device, '\n') || contains(device, '\r')
+@description('Whether the rules, and what watches them, are deployed. Without them nothing is mailed: the first of two deployments of a new resource group leaves them out until a heartbeat can be queried.')
+param rulesEnabled bool = true
+
+@description('Name of the function\'s runtime. The host takes the handler whatever this is, so node or python serve in a region that does not offer custom.')
+@minLength(1)
+param runtimeName string = 'custom'
+
+@description('Version of the runtime, for instance 1.0 for custom, 22 for node, 3.12 for python.')
+@minLength(1)
+param runtimeVersion string = '1.0'
+
+@description('Instances of the function that may run at the same time.')
+@minValue(1)
+@maxValue(1000)
+param maxInstances int = 2
+
+@description('Gigabytes a day after which the workspace takes nothing in until the next day; -1 for no limit. A device writes about 2.4 MB a day.')
+@minValue(-1)
+@maxValue(1000)
+param dailyCapGb int = 1
+
+@description('Costs a month, in the currency of the subscription, at 80 % of which a mail is sent; 0 for no budget.')
+@minValue(0)
+param budgetAmount int = 0
+
+@description('First day of the month from which the budget counts, as 2026-12-01; needed with a budget, and not to be changed later.')
+@maxLength(10)
+param budgetStart string = ''
+
+@description('Address of a zip of the function to deploy, beginning with https://; empty to deploy no code. Azure must be able to read it.')
+param packageUri string = ''
+
+// --- What the types cannot refuse
+
+var usedPrefix = checkedPrefix(prefix)
+var usedDevices = checkedDevices(devices)
+var usedAddresses = checkedAddresses(mailAddresses)
+var usedDailyCapGb = checkedDailyCap(dailyCapGb, length(usedDevices))
+
+// --- Names
+
+// Names that are unique in all of Azure end with 13 characters that stand for this resource group and prefix.
+var uniqueEnd = uniqueString(resourceGroup().id, toLower(usedPrefix))
+var appName = toLower('${usedPrefix}-${uniqueEnd}')
+var storageAccountName = toLower('${take(replace(usedPrefix, '-', ''), 11)}${uniqueEnd}')
+var deploymentContainer = 'packages'
+var workspaceName = '${usedPrefix}-logs'
+var componentName = '${usedPrefix}-insights'
+
+// --- Sets of devices
+
+// A rule may hold 64 KB, its query included, and a stateful one 300 alerts. So a rule gets 200 devices, or fewer
+// when a name is so long, or so full of characters that need escaping, that 200 of its kind would not fit.
+var devicesPerRule = 200
+var devicesBytesPerRule = 49152
+var longestDevice = reduce(
+  map(usedDevices, device => byteCount(jsonEscaped(kustoLiteral(device))) + 2),
+  1,
+  (longest, bytes) => max(longest, bytes)
 )
-var checkedDevices = empty(unusableDevices)
-  ? distinctDevices
-  : fail('Device names must not be blank and must hold no comma and no line break: ${string(unusableDevices)}')
+var chunkSize = min(devicesPerRule, devicesBytesPerRule / longestDevice)
+var chunks = map(
+  range(0, (length(usedDevices) + chunkSize - 1) / chunkSize),
+  index => take(skip(usedDevices, index * chunkSize), chunkSize)
+)
 
-var workspaceName = '${prefix}-logs'
-var componentName = '${prefix}-insights'
+// --- Who is told
+
+module people 'modules/people.bicep' = {
+  params: {
+    prefix: usedPrefix
+    mailAddresses: usedAddresses
+    mailOwners: mailOwners
+    webhookUrls: webhookUrls
+  }
+}
+
+// --- Where heartbeats are kept
 
 module telemetry 'modules/telemetry.bicep' = {
   params: {
     location: location
     workspaceName: workspaceName
     componentName: componentName
+    dailyCapGb: usedDailyCapGb
+    actionGroupId: people.outputs.actionGroupId
   }
 }
 
-module alertIdentity 'modules/alert-identity.bicep' = {
+// --- What takes them in
+
+module storage 'modules/storage.bicep' = {
   params: {
     location: location
-    identityName: '${prefix}-alert-identity'
+    accountName: storageAccountName
+    containerName: deploymentContainer
+  }
+}
+
+module appIdentity 'modules/identity.bicep' = {
+  params: {
+    location: location
+    identityName: '${usedPrefix}-app-identity'
+  }
+}
+
+module appRoles 'modules/app-roles.bicep' = {
+  params: {
+    #disable-next-line what-if-short-circuiting // Only the principal id lets the identity be made anew.
+    principalId: appIdentity.outputs.principalId
+    accountName: storageAccountName
+    componentName: componentName
+  }
+  dependsOn: [
+    storage
+    telemetry
+  ]
+}
+
+module functionApp 'modules/function-app.bicep' = {
+  params: {
+    location: location
+    planName: '${usedPrefix}-plan'
+    appName: appName
+    identityId: appIdentity.outputs.identityId
+    clientId: appIdentity.outputs.clientId
+    blobEndpoint: storage.outputs.blobEndpoint
+    containerName: deploymentContainer
+    componentName: componentName
+    runtimeName: runtimeName
+    runtimeVersion: runtimeVersion
+    maxInstances: maxInstances
+    devices: usedDevices
+    packageUri: checkedPackage(packageUri)
+  }
+  // The app reads its storage as soon as it starts.
+  dependsOn: [
+    appRoles
+  ]
+}
+
+// --- What mails when they stop
+
+module alertIdentity 'modules/identity.bicep' = {
+  params: {
+    location: location
+    identityName: '${usedPrefix}-alert-identity'
+  }
+}
+
+module alertRoles 'modules/alert-roles.bicep' = {
+  params: {
+    #disable-next-line what-if-short-circuiting // Only the principal id lets the identity be made anew.
+    principalId: alertIdentity.outputs.principalId
     workspaceName: workspaceName
     componentName: componentName
   }
@@ -103,22 +279,94 @@ module alertIdentity 'modules/alert-identity.bicep' = {
   ]
 }
 
-module alerts 'modules/alerts.bicep' = {
+module rules 'modules/rules.bicep' = [
+  for (chunk, index) in chunks: if (rulesEnabled) {
+    params: {
+      location: location
+      prefix: usedPrefix
+      suffix: index == 0 ? '' : '-${index + 1}'
+      componentId: telemetry.outputs.componentId
+      workspaceId: telemetry.outputs.workspaceResourceId
+      identityId: alertIdentity.outputs.identityId
+      actionGroupId: people.outputs.actionGroupId
+      devices: chunk
+      times: {
+        silenceMinutes: silenceMinutes
+        evaluationMinutes: evaluationMinutes
+        reminderMarks: reminderMarks
+        dailyReminderHour: dailyReminderHour
+        reportMinutes: reportMinutes
+      }
+    }
+    dependsOn: [
+      alertRoles
+    ]
+  }
+]
+
+module watchers 'modules/watchers.bicep' = if (rulesEnabled) {
   params: {
     location: location
-    prefix: prefix
-    componentId: telemetry.outputs.componentId
+    prefix: usedPrefix
+    workspaceId: telemetry.outputs.workspaceResourceId
     identityId: alertIdentity.outputs.identityId
-    devices: checkedDevices
-    mailAddresses: mailAddresses
-    webhookUrl: webhookUrl
-    silenceMinutes: silenceMinutes
-    evaluationMinutes: evaluationMinutes
-    reminderMarks: reminderMarks
-    dailyReminderHour: dailyReminderHour
-    reportMinutes: reportMinutes
+    actionGroupId: people.outputs.actionGroupId
+    hasDailyCap: usedDailyCapGb > 0
+  }
+  dependsOn: [
+    alertRoles
+  ]
+}
+
+module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
+  params: {
+    prefix: usedPrefix
+    amount: budgetAmount
+    startDate: checkedBudgetStart(budgetStart, budgetAmount)
+    mailAddresses: usedAddresses
   }
 }
 
+// --- What shows them
+
+module workbook 'modules/workbook.bicep' = {
+  params: {
+    location: location
+    prefix: usedPrefix
+    componentId: telemetry.outputs.componentId
+  }
+}
+
+@description('Name of the function app.')
+output functionAppName string = appName
+
+@description('Address that takes heartbeats in.')
+output functionUrl string = functionApp.outputs.functionUrl
+
+@description('Name of the storage account of the function app.')
+output storageAccountName string = storageAccountName
+
+@description('Container of that account that keeps the deployed package.')
+output deploymentContainer string = deploymentContainer
+
+@description('Name of the Log Analytics workspace.')
+output workspaceName string = workspaceName
+
+@description('Id by which the workspace is queried.')
+output workspaceId string = telemetry.outputs.workspaceCustomerId
+
 @description('Name of the Application Insights component that keeps the heartbeats.')
 output componentName string = componentName
+
+@description('Name of the action group that mails.')
+output actionGroupName string = people.outputs.actionGroupName
+
+@description('Principal id of the identity of the function app, to which its roles are assigned.')
+output identityPrincipalId string = appIdentity.outputs.principalId
+
+@description('Names of the rules about devices; none without rules.')
+output ruleNames string[] = flatten(map(range(0, rulesEnabled ? length(chunks) : 0), index => [
+  '${usedPrefix}-device-silent${index == 0 ? '' : '-${index + 1}'}'
+  '${usedPrefix}-device-silent-reminder${index == 0 ? '' : '-${index + 1}'}'
+  '${usedPrefix}-outage-report${index == 0 ? '' : '-${index + 1}'}'
+]))

@@ -1,9 +1,20 @@
 // Every value comes from the environment, so that one .env file sets them all. `snapshot.sh` names the
-// values with which main.snapshot.json was made.
+// values with which main.snapshot.json was made. A default here must be the one in main.bicep.
 using './main.bicep'
 
-// A list is separated by commas; spaces around its entries do not matter.
-var deviceList = split(readEnvironmentVariable('HEARTBEAT_DEVICE'), ',')
+// A list is separated by commas; spaces around its entries do not matter. One that is too long for one
+// variable goes on in the next: Linux takes 128 KiB in each.
+var deviceLists = [
+  readEnvironmentVariable('HEARTBEAT_DEVICE_2', '')
+  readEnvironmentVariable('HEARTBEAT_DEVICE_3', '')
+  readEnvironmentVariable('HEARTBEAT_DEVICE_4', '')
+  readEnvironmentVariable('HEARTBEAT_DEVICE_5', '')
+  readEnvironmentVariable('HEARTBEAT_DEVICE_6', '')
+  readEnvironmentVariable('HEARTBEAT_DEVICE_7', '')
+  readEnvironmentVariable('HEARTBEAT_DEVICE_8', '')
+]
+var moreDevices = flatten(map(deviceLists, list => empty(trim(list)) ? [] : split(list, ',')))
+var deviceList = concat(split(readEnvironmentVariable('HEARTBEAT_DEVICE'), ','), moreDevices)
 var addressList = split(readEnvironmentVariable('ALERT_EMAIL'), ',')
 var markList = readEnvironmentVariable('REMINDER_MINUTES', '')
 
@@ -14,9 +25,17 @@ param location = readEnvironmentVariable('LOCATION', 'westeurope')
 param prefix = readEnvironmentVariable('PREFIX', 'ispmon')
 param devices = map(deviceList, device => trim(device))
 param mailAddresses = map(addressList, address => trim(address))
-param webhookUrl = readEnvironmentVariable('ALERT_WEBHOOK', '')
+param mailOwners = bool(readEnvironmentVariable('ALERT_OWNERS', 'true'))
+param webhookUrls = readEnvironmentVariable('ALERT_WEBHOOK', '')
 param silenceMinutes = readEnvironmentVariable('SILENCE_MINUTES', '5')
 param evaluationMinutes = readEnvironmentVariable('EVALUATION_MINUTES', '5')
 param reminderMarks = empty(markList) ? defaultMarks : map(split(markList, ','), mark => int(trim(mark)))
 param dailyReminderHour = int(readEnvironmentVariable('DAILY_REMINDER_HOUR', '8'))
 param reportMinutes = int(readEnvironmentVariable('REPORT_MINUTES', '5'))
+param rulesEnabled = bool(readEnvironmentVariable('RULES_ENABLED', 'true'))
+param runtimeName = readEnvironmentVariable('RUNTIME_NAME', 'custom')
+param runtimeVersion = readEnvironmentVariable('RUNTIME_VERSION', '1.0')
+param maxInstances = int(readEnvironmentVariable('MAX_INSTANCES', '2'))
+param dailyCapGb = int(readEnvironmentVariable('DAILY_CAP_GB', '1'))
+param budgetAmount = int(readEnvironmentVariable('BUDGET_AMOUNT', '0'))
+param budgetStart = readEnvironmentVariable('BUDGET_START', '')

@@ -1,9 +1,14 @@
 #!/bin/sh
-# Builds, lints and checks the format of every template, then writes main.snapshot.json: the resources
-# as Azure would get them, evaluated offline with the fixed ids and environment below.
+# Builds, lints and checks the format of every template, then writes what is made from them:
 #
-#   infra/snapshot.sh              writes main.snapshot.json
-#   infra/snapshot.sh --validate   fails when main.snapshot.json is stale
+#   main.snapshot.json       the resources as Azure would get them, evaluated offline with the fixed ids and
+#                            environment below
+#   many.snapshot.json       the same for several awkward devices and every minute, thousand.snapshot.json for
+#                            more devices than a rule holds
+#   azuredeploy.json         the templates in one file, for a "Deploy to Azure" button
+#
+#   infra/snapshot.sh              writes them
+#   infra/snapshot.sh --validate   fails when one is stale
 #
 # Needs the Bicep CLI as `bicep` on the PATH or in the folder $ISPMON_TOOLS.
 set -eu
@@ -36,18 +41,25 @@ fixed() {
     "$bicep" "$@"
 }
 
+stale() {
+  echo "infra/$1 is stale: run infra/snapshot.sh and commit the result." >&2
+  problems=1
+}
+
 problems=0
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-fixed build main.bicep --stdout >/dev/null || problems=1
-for template in main.bicep main.bicepparam modules/*.bicep; do
+# The modules are linted with the template that uses them.
+for template in main.bicep *.bicepparam; do
   fixed lint "$template" >"$output" 2>&1 || problems=1
   # A warning is a problem too, and the exit status does not tell.
   if [ -s "$output" ]; then
     cat "$output" >&2
     problems=1
   fi
+done
+for template in main.bicep *.bicepparam modules/*.bicep; do
   fixed format "$template" --stdout >"$output"
   if ! cmp -s "$output" "$template"; then
     echo "infra/$template is not formatted: run 'bicep format infra/$template'." >&2
@@ -56,10 +68,25 @@ for template in main.bicep main.bicepparam modules/*.bicep; do
 done
 [ "$problems" -eq 0 ] || exit 1
 
-if ! fixed snapshot main.bicepparam --mode "$mode" \
-  --tenant-id 00000000-0000-0000-0000-000000000001 \
-  --subscription-id 00000000-0000-0000-0000-000000000002 \
-  --resource-group ispmon --location westeurope --deployment-name ispmon; then
-  [ "$mode" = overwrite ] || echo "infra/main.snapshot.json is stale: run infra/snapshot.sh and commit the result." >&2
-  exit 1
+# The compiler writes its version and a hash, which say nothing about the templates.
+fixed build main.bicep --stdout | sed '/"_generator": {/,/}/ {
+  /"version":/d
+  /"templateHash":/d
+  s/"name": "bicep",/"name": "bicep"/
+}' >"$output"
+if [ "$mode" = overwrite ]; then
+  cat "$output" >azuredeploy.json
+elif ! cmp -s "$output" azuredeploy.json; then
+  stale azuredeploy.json
 fi
+
+for parameters in *.bicepparam; do
+  if ! fixed snapshot "$parameters" --mode "$mode" \
+    --tenant-id 00000000-0000-0000-0000-000000000001 \
+    --subscription-id 00000000-0000-0000-0000-000000000002 \
+    --resource-group ispmon --location westeurope --deployment-name ispmon; then
+    [ "$mode" = overwrite ] || stale "${parameters%.bicepparam}.snapshot.json"
+    problems=1
+  fi
+done
+exit "$problems"

@@ -17,3 +17,22 @@ type mailAddress = string
 @minValue(6)
 @maxValue(1440)
 type reminderMinute = int
+
+@export()
+@description('When the rules speak.')
+type timing = {
+  @description('Minutes of silence from which a device counts as silent.')
+  silenceMinutes: string
+
+  @description('Minutes between two evaluations of a rule.')
+  evaluationMinutes: string
+
+  @description('Minutes of silence at which a reminder is sent.')
+  reminderMarks: reminderMinute[]
+
+  @description('Hour of the day, UTC, of the daily reminder after 24 hours of silence.')
+  dailyReminderHour: int
+
+  @description('Minutes of downtime from which an outage is reported when it is over.')
+  reportMinutes: int
+}

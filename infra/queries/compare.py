@@ -29,6 +29,10 @@ SCHEMA = {
     "traces": ["timestamp", "message"],
     "AppTraces": ["TimeGenerated", "Message", "_ResourceId"],
 }
+WORKSPACE_TABLES = {
+    "AppTraces": "AppTraces = traces | project-rename TimeGenerated = timestamp, Message = message",
+    "_LogOperation": "_LogOperation = datatable(TimeGenerated: datetime, Category: string, Detail: string)[]",
+}
 SNAPSHOT = pathlib.Path(__file__).resolve().parent.parent / "main.snapshot.json"
 
 
@@ -172,14 +176,14 @@ def extract(folder):
         if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
     }
     here = pathlib.Path(__file__).resolve().parent
-    for path in sorted(here.glob("*.kql")) + sorted(here.glob("workbook/*.kql")):
+    for path in sorted(here.glob("*.kql")) + sorted(here.glob("*/*.kql")):
         text = path.read_text(encoding="utf-8").replace("'RANGE'", "30d")
-        if text.startswith("AppTraces"):
-            # The checker knows the tables of a component, not those of its workspace.
-            table = "traces | project-rename TimeGenerated = timestamp, Message = message"
-            text = f"let AppTraces = {table};\n{text}"
         texts[f"template-{path.name}"] = text
     for name, text in texts.items():
+        # The checker knows the tables of a component, not those of its workspace.
+        table = WORKSPACE_TABLES.get(text.partition("\n")[0])
+        if table:
+            text = f"let {table};\n{text}"
         path = folder / name
         path.write_text(text, encoding="utf-8")
         print(path)

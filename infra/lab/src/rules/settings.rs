@@ -23,6 +23,9 @@ pub use processing::ProcessingRuleError;
 const RULE_TYPE: &str = "Microsoft.Insights/scheduledQueryRules";
 const PROCESSING_RULE_TYPE: &str = "Microsoft.AlertsManagement/actionRules";
 const ACTION_GROUP_TYPE: &str = "Microsoft.Insights/actionGroups";
+/// The table of a workspace's own notices, which the lab does not keep: the rules on it watch the
+/// workspace, not the devices.
+const NOTICES_TABLE: &str = "_LogOperation";
 
 /// The settings of one rule, checked, with the defaults of the resource provider filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,7 +166,7 @@ pub enum RuleError {
     UnknownActionGroup(String),
 }
 
-/// Reads all enabled rules from the text of a `bicep snapshot`, in the file's order.
+/// Reads all enabled rules about devices from the text of a `bicep snapshot`, in the file's order.
 pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, SettingsError> {
     let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(SettingsError::Document)?;
     let resources = &snapshot.predicted_resources;
@@ -211,13 +214,17 @@ fn action_groups(resources: &[Resource]) -> Result<Vec<(&str, ActionGroup)>, Set
         .collect()
 }
 
-/// One rule, or `None` when it is disabled.
+/// One rule, or `None` when it is disabled or not about devices.
 fn rule(
     resource: &Resource,
     groups: &[(&str, ActionGroup)],
 ) -> Result<Option<RuleSettings>, RuleError> {
     let properties: ScheduledQueryRule = resource.properties_as().map_err(RuleError::Shape)?;
     if !properties.enabled {
+        return Ok(None);
+    }
+    let table = properties.criteria.all_of.first().and_then(|first| first.query.lines().next());
+    if table == Some(NOTICES_TABLE) {
         return Ok(None);
     }
     let kind = resource.kind.as_deref().unwrap_or("LogAlert");

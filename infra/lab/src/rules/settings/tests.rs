@@ -137,6 +137,17 @@ fn a_disabled_rule_is_none_and_a_disabled_group_mails_nobody() {
 }
 
 #[test]
+fn a_rule_on_the_workspaces_own_notices_is_left_out() {
+    let mut deployment = deployment();
+    let mut watcher = deployment["predictedResources"][1].clone();
+    watcher["properties"]["criteria"]["allOf"][0]["query"] = json!("_LogOperation\n| take 1");
+    deployment["predictedResources"].as_array_mut().expect("a list").push(watcher);
+    assert_eq!(read(&deployment.to_string()).expect("right").len(), 1);
+    let other = with("/criteria/allOf/0/query", json!("_LogOperations"));
+    assert_eq!(read(&other.to_string()).expect("right").len(), 1);
+}
+
+#[test]
 fn what_the_lab_does_not_play_is_an_error_that_names_rule_and_value() {
     let criterion = "/criteria/allOf/0";
     let two = json!([{}, {}]);

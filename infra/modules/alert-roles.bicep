@@ -1,10 +1,7 @@
-metadata description = 'The identity under which the alert rules run their queries. Without one, a rule runs with the rights of whoever deployed it last and stops when these go.'
+metadata description = 'What the alert rules may do: read. Without an identity of its own, a rule runs with the rights of whoever deployed it last and stops when these go.'
 
-@description('Azure region of the identity.')
-param location string
-
-@description('Name of the identity.')
-param identityName string
+@description('Principal id of the identity under which the rules run. The assignments are named after it: named after a resource id, they would clash when the identity is made anew.')
+param principalId string
 
 @description('Workspace that the identity may read.')
 param workspaceName string
@@ -26,30 +23,22 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = {
   name: componentName
 }
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: identityName
-  location: location
-}
-
 resource workspaceReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(workspace.id, identity.id, readerRoleId)
+  name: guid(workspace.id, principalId, readerRoleId)
   scope: workspace
   properties: {
-    principalId: identity.properties.principalId
+    principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: readerRoleId
   }
 }
 
 resource componentReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(component.id, identity.id, readerRoleId)
+  name: guid(component.id, principalId, readerRoleId)
   scope: component
   properties: {
-    principalId: identity.properties.principalId
+    principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: readerRoleId
   }
 }
-
-@description('Resource id of the identity. Whoever takes it from here waits for its roles.')
-output identityId string = identity.id

@@ -1,6 +1,7 @@
-metadata description = 'Who is told, and when: the action group and the alert rules.'
+metadata description = 'The alert rules of up to 200 devices: silence, reminders, outage reports.'
 
-import { deviceName, mailAddress, reminderMinute } from 'types.bicep'
+import { deviceName, timing } from 'types.bicep'
+import { filled, kustoLiteral } from 'text.bicep'
 
 @description('Azure region of the rules.')
 param location string
@@ -8,87 +9,65 @@ param location string
 @description('Beginning of all names.')
 param prefix string
 
+@description('End of all names, so that several sets of rules can stand side by side; empty for the first.')
+param suffix string
+
 @description('Resource id of the Application Insights component that the rules query.')
 param componentId string
 
-@description('Resource id of the identity with Reader on the component and its workspace, under which the rules run.')
+@description('Resource id of its workspace, which the one-minute form of a rule queries.')
+param workspaceId string
+
+@description('Resource id of the identity under which the rules run. It must have Reader on both already.')
 param identityId string
 
+@description('Resource id of the action group.')
+param actionGroupId string
+
 @description('Devices that must send heartbeats.')
-@minLength(1)
-@maxLength(250)
+@maxLength(200)
 param devices deviceName[]
 
-@description('Addresses that are mailed.')
-@minLength(1)
-param mailAddresses mailAddress[]
+@description('When the rules speak.')
+param times timing
 
-@description('URL that is called with the common alert schema, or empty.')
-@secure()
-param webhookUrl string
+// Azure refuses joins in rules that run every minute, and what a component calls `traces`. So only the rule about
+// silence runs that often, with another query on the workspace; the others keep to five minutes.
+var isEveryMinute = times.evaluationMinutes == '1'
+var slowMinutes = isEveryMinute ? '5' : times.evaluationMinutes
 
-@description('Minutes of silence from which a device counts as silent.')
-param silenceMinutes string
+var deviceLiterals = join(map(devices, device => kustoLiteral(device)), ', ')
 
-@description('Minutes between two evaluations of a rule.')
-param evaluationMinutes string
+var deviceSilentQuery = isEveryMinute
+  ? filled(loadTextContent('../queries/device-silent-minute.kql'), [
+      { placeholder: 'COMPONENT_ID', value: kustoLiteral(toLower(componentId)) }
+      { placeholder: 'DEVICES', value: deviceLiterals }
+    ])
+  : filled(loadTextContent('../queries/device-silent.kql'), [
+      { placeholder: 'DEVICES', value: deviceLiterals }
+    ])
 
-@description('Minutes of silence at which a reminder is sent.')
-@minLength(1)
-param reminderMarks reminderMinute[]
+var deviceSilentReminderQuery = filled(loadTextContent('../queries/device-silent-reminder.kql'), [
+  { placeholder: 'SILENCE_MINUTES', value: kustoLiteral(times.silenceMinutes) }
+  { placeholder: 'FREQUENCY_MINUTES', value: kustoLiteral(slowMinutes) }
+  { placeholder: 'DAILY_HOUR', value: kustoLiteral(string(times.dailyReminderHour)) }
+  { placeholder: 'MARKS', value: join(map(times.reminderMarks, mark => string(mark)), ', ') }
+  { placeholder: 'DEVICES', value: deviceLiterals }
+])
 
-@description('Hour of the day, UTC, of the daily reminder after 24 hours of silence.')
-@minValue(0)
-@maxValue(23)
-param dailyReminderHour int
+var outageReportQuery = filled(loadTextContent('../queries/outage-report.kql'), [
+  { placeholder: 'MINIMUM_MINUTES', value: kustoLiteral(string(times.reportMinutes)) }
+  { placeholder: 'DEVICES', value: deviceLiterals }
+])
 
-@description('Minutes of downtime from which an outage is reported when it is over.')
-@minValue(1)
-@maxValue(1440)
-param reportMinutes int
-
-var evaluationFrequency = 'PT${evaluationMinutes}M'
-
-// String literals of the Kusto query language: a backslash and a quote are escaped by a backslash.
-var deviceLiterals = map(devices, device => '\'${replace(replace(device, '\\', '\\\\'), '\'', '\\\'')}\'')
-
-var deviceSilentQuery = replace(
-  trim(loadTextContent('../queries/device-silent.kql')),
-  '\'DEVICES\'',
-  join(deviceLiterals, ', ')
-)
-
-// The devices come last: a name is never searched for placeholders.
-var deviceSilentReminderQuery = replace(
-  replace(
-    replace(
-      replace(
-        replace(
-          trim(loadTextContent('../queries/device-silent-reminder.kql')),
-          '\'SILENCE_MINUTES\'',
-          '\'${silenceMinutes}\''
-        ),
-        '\'FREQUENCY_MINUTES\'',
-        '\'${evaluationMinutes}\''
-      ),
-      '\'DAILY_HOUR\'',
-      '\'${dailyReminderHour}\''
-    ),
-    '\'MARKS\'',
-    join(map(reminderMarks, mark => string(mark)), ', ')
-  ),
-  '\'DEVICES\'',
-  join(deviceLiterals, ', ')
-)
-
-var outageReportQuery = replace(
-  replace(trim(loadTextContent('../queries/outage-report.kql')), '\'MINIMUM_MINUTES\'', '\'${reportMinutes}\''),
-  '\'DEVICES\'',
-  join(deviceLiterals, ', ')
-)
-
-// What an outage report says, one dimension each: a mail shows nothing else of a query's result. In the order
-// of the alphabet, so that a dimension has the same place whether Azure keeps this order or sorts.
+// The columns that a rule's alerts are split by, and all that a mail shows of a result. In the order of the
+// alphabet, so that a dimension has the same place whether Azure keeps this order or sorts.
+var deviceSilentDimensions = [
+  'Computer'
+]
+var deviceSilentReminderDimensions = [
+  'Computer'
+]
 var outageReportDimensions = [
   'Cause'
   'Computer'
@@ -107,33 +86,8 @@ var outageDuration = '\${data.alertContext.condition.allOf[0].dimensions[2].valu
 var outageStart = '\${data.alertContext.condition.allOf[0].dimensions[5].value}'
 var monitorCondition = '\${data.essentials.monitorCondition}'
 
-resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
-  name: '${prefix}-people'
-  location: 'global'
-  properties: {
-    enabled: true
-    groupShortName: take(prefix, 12)
-    emailReceivers: [
-      for address in mailAddresses: {
-        name: address
-        emailAddress: address
-        useCommonAlertSchema: true
-      }
-    ]
-    webhookReceivers: empty(webhookUrl)
-      ? []
-      : [
-          {
-            name: 'webhook'
-            serviceUri: webhookUrl
-            useCommonAlertSchema: true
-          }
-        ]
-  }
-}
-
 resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: '${prefix}-device-silent'
+  name: '${prefix}-device-silent${suffix}'
   location: location
   kind: 'LogAlert'
   identity: {
@@ -144,14 +98,14 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   }
   properties: {
     displayName: '${prefix}: device silent'
-    description: 'A device has sent no heartbeat for ${silenceMinutes} minutes or longer: its internet connection, its power or the agent is down, or the cloud side does not receive. A Resolved mail follows when its heartbeats are back.'
+    description: 'A device has sent no heartbeat for ${times.silenceMinutes} minutes or longer: its internet connection, its power or the agent is down, or the cloud side does not receive. A Resolved mail follows when its heartbeats are back.'
     severity: 1
     enabled: true
     scopes: [
-      componentId
+      isEveryMinute ? workspaceId : componentId
     ]
-    evaluationFrequency: evaluationFrequency
-    windowSize: evaluationFrequency
+    evaluationFrequency: 'PT${times.evaluationMinutes}M'
+    windowSize: 'PT${times.evaluationMinutes}M'
     overrideQueryTimeRange: 'P2D'
     criteria: {
       allOf: [
@@ -160,10 +114,10 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
           timeAggregation: 'Maximum'
           metricMeasureColumn: 'silentMinutes'
           operator: 'GreaterThanOrEqual'
-          threshold: json(silenceMinutes)
+          threshold: json(times.silenceMinutes)
           dimensions: [
-            {
-              name: 'Computer'
+            for name in deviceSilentDimensions: {
+              name: name
               operator: 'Include'
               values: [
                 '*'
@@ -183,7 +137,7 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
     skipQueryValidation: true
     actions: {
       actionGroups: [
-        actionGroup.id
+        actionGroupId
       ]
       actionProperties: {
         'Email.Subject': '${prefix}: ${monitorCondition}: silence of ${firstDimension}'
@@ -193,7 +147,7 @@ resource deviceSilent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
 }
 
 resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: '${prefix}-device-silent-reminder'
+  name: '${prefix}-device-silent-reminder${suffix}'
   location: location
   kind: 'LogAlert'
   identity: {
@@ -210,8 +164,8 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
     scopes: [
       componentId
     ]
-    evaluationFrequency: evaluationFrequency
-    windowSize: evaluationFrequency
+    evaluationFrequency: 'PT${slowMinutes}M'
+    windowSize: 'PT${slowMinutes}M'
     overrideQueryTimeRange: 'P2D'
     criteria: {
       allOf: [
@@ -220,10 +174,10 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
           timeAggregation: 'Maximum'
           metricMeasureColumn: 'longestMinutes'
           operator: 'GreaterThanOrEqual'
-          threshold: json(silenceMinutes)
+          threshold: json(times.silenceMinutes)
           dimensions: [
-            {
-              name: 'Computer'
+            for name in deviceSilentReminderDimensions: {
+              name: name
               operator: 'Include'
               values: [
                 '*'
@@ -242,7 +196,7 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
     skipQueryValidation: true
     actions: {
       actionGroups: [
-        actionGroup.id
+        actionGroupId
       ]
       actionProperties: {
         'Email.Subject': '${prefix}: still silent: ${firstDimension}'
@@ -252,7 +206,7 @@ resource deviceSilentReminder 'Microsoft.Insights/scheduledQueryRules@2026-03-01
 }
 
 resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: '${prefix}-outage-report'
+  name: '${prefix}-outage-report${suffix}'
   location: location
   kind: 'LogAlert'
   identity: {
@@ -263,14 +217,14 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   }
   properties: {
     displayName: '${prefix}: outage report'
-    description: 'An outage of ${reportMinutes} minutes or longer is over, and the device has handed over what it recorded: which part failed, whose it is, from when to when, and for how long the internet was down in that time. The times are UTC. Sent once.'
+    description: 'An outage of ${times.reportMinutes} minutes or longer is over, and the device has handed over what it recorded: which part failed, whose it is, from when to when, and for how long the internet was down in that time. The times are UTC. Sent once.'
     severity: 3
     enabled: true
     scopes: [
       componentId
     ]
-    evaluationFrequency: evaluationFrequency
-    windowSize: evaluationFrequency
+    evaluationFrequency: 'PT${slowMinutes}M'
+    windowSize: 'PT${slowMinutes}M'
     overrideQueryTimeRange: 'P2D'
     criteria: {
       allOf: [
@@ -279,7 +233,7 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
           timeAggregation: 'Maximum'
           metricMeasureColumn: 'downtimeMinutes'
           operator: 'GreaterThanOrEqual'
-          threshold: reportMinutes
+          threshold: times.reportMinutes
           dimensions: [
             for name in outageReportDimensions: {
               name: name
@@ -302,7 +256,7 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
     skipQueryValidation: true
     actions: {
       actionGroups: [
-        actionGroup.id
+        actionGroupId
       ]
       actionProperties: {
         'Email.Subject': '${prefix}: outage of ${outageDevice}: ${outageDuration}, ${outageCause}, from ${outageStart}'
@@ -313,7 +267,7 @@ resource outageReport 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
 
 // An outage report "resolves" when the query stops yielding it. That is no news.
 resource outageReportResolved 'Microsoft.AlertsManagement/actionRules@2021-08-08' = {
-  name: '${prefix}-outage-report-resolved'
+  name: '${prefix}-outage-report-resolved${suffix}'
   location: 'Global'
   properties: {
     description: 'Lets the rule ${outageReport.name} send no mail when its alerts resolve.'

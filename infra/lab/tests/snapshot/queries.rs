@@ -1,0 +1,192 @@
+//! The queries of the rules: which devices they name, and what they yield.
+
+use ispmon_lab::query::{Query, Trace};
+use serde_json::json;
+
+use super::deployment::{self, KINDS, RULE, Rule};
+
+/// The columns of a query's result: its last line is a projection.
+fn columns(text: &str) -> Vec<String> {
+    let (_, projection) = text.rsplit_once("\n| project ").unwrap();
+    let mut depth = 0;
+    let mut columns = vec![String::new()];
+    for character in projection.chars() {
+        match character {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => {
+                columns.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        columns.last_mut().unwrap().push(character);
+    }
+    let name = |column: &String| column.split(" = ").next().unwrap().trim().to_owned();
+    columns.iter().map(name).collect()
+}
+
+/// The name as a string literal of the Kusto query language.
+fn literal(name: &str) -> String {
+    format!("'{}'", name.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+/// Native forms of all queries but the one that runs every minute.
+fn played(rule: &Rule) -> Option<Query> {
+    (!rule.is_every_minute()).then(|| Query::parse(rule.query()).unwrap())
+}
+
+#[test]
+fn every_query_names_the_devices_of_its_set_and_no_others() {
+    for deployment in deployment::all() {
+        let sets = deployment.sets();
+        for rule in deployment.rules() {
+            let list =
+                sets[rule.set].iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
+            assert_eq!(rule.query().matches(&list).count(), 1, "{}", rule.name);
+            let others = deployment.devices.len() - sets[rule.set].len();
+            let named =
+                deployment.devices.iter().filter(|name| rule.query().contains(&literal(name)));
+            assert_eq!(named.count() + others, deployment.devices.len(), "{}", rule.name);
+        }
+        let mut watched: Vec<_> = sets.concat();
+        watched.sort();
+        watched.dedup();
+        assert_eq!(watched.len(), deployment.devices.len(), "{}", deployment.name);
+    }
+}
+
+#[test]
+fn a_result_holds_the_dimensions_and_the_measured_number_and_no_time() {
+    for deployment in deployment::all() {
+        for rule in deployment.rules() {
+            let condition = rule.condition();
+            let all = |dimension: &&str| json!({"name": dimension, "operator": "Include", "values": ["*"]});
+            let expected: Vec<_> = rule.kind.dimensions.iter().map(all).collect();
+            assert_eq!(condition["dimensions"], json!(expected), "{}", rule.name);
+            assert_eq!(condition["metricMeasureColumn"], rule.kind.measured, "{}", rule.name);
+            assert_eq!(condition["timeAggregation"], "Maximum", "{}", rule.name);
+            let mut expected = rule.kind.dimensions.to_vec();
+            expected.push(rule.kind.measured);
+            assert_eq!(columns(rule.query()), expected, "{}", rule.name);
+        }
+    }
+}
+
+#[test]
+fn the_queries_yield_rows_for_what_they_are_about() {
+    let seen = "2026-03-01T07:59:00Z".parse().unwrap();
+    let message = r#"{"event":"outage","device":"dl-home","key":"d:dl-home","id":"a","kind":"incident","cause":"isp","started":"2026-03-01T07:00:00Z","ended":"2026-03-01T07:20:03Z","downtime_s":1203}"#;
+    let rows = [Trace { timestamp: seen, message: message.to_owned() }];
+    for rule in deployment::main().rules() {
+        let query = played(&rule).unwrap();
+        assert_eq!(query.measured_column(), rule.kind.measured, "{}", rule.name);
+        let result = query.evaluate("2026-03-01T08:00:00Z".parse().unwrap(), &rows);
+        assert!(!result.is_empty(), "{}", rule.name);
+        for row in result {
+            let names: Vec<_> = row.dimensions.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, rule.kind.dimensions, "{}", rule.name);
+        }
+    }
+}
+
+/// Azure does not say in which order a mail's dimensions come: these have one place in both orders.
+#[test]
+fn dimensions_stand_in_the_order_of_the_alphabet() {
+    for kind in &KINDS {
+        assert!(kind.dimensions.is_sorted(), "{}", kind.name);
+        assert!(kind.dimensions.len() <= 6, "{}: more than a rule may have", kind.name);
+        // A default mail shows the dimension of this name as the configuration item.
+        assert!(kind.dimensions.contains(&"Computer"), "{}", kind.name);
+    }
+}
+
+#[test]
+fn the_queries_keep_to_what_an_alert_rule_can_run() {
+    for deployment in deployment::all() {
+        for rule in deployment.rules() {
+            let (name, text) = (&rule.name, rule.query());
+            let (table, time) = if rule.is_every_minute() {
+                ("AppTraces", "TimeGenerated")
+            } else {
+                ("traces", "timestamp")
+            };
+            assert!(text.starts_with(&format!("{table}\n| where {time} > ago(2d)\n")), "{name}");
+            let mut text = text.to_owned();
+            for device in &deployment.devices {
+                text = text.replace(&literal(device), "''");
+            }
+            for forbidden in
+                [";", "//", "let ", "datetime_diff", "bag_unpack", "pivot", "union", "search "]
+            {
+                assert!(!text.contains(forbidden), "{name} contains {forbidden}");
+            }
+            for unfilled in [
+                "DEVICES",
+                "COMPONENT_ID",
+                "SILENCE_MINUTES",
+                "FREQUENCY_MINUTES",
+                "MARKS",
+                "DAILY_HOUR",
+                "MINIMUM_MINUTES",
+            ] {
+                assert!(!text.contains(unfilled), "{name} contains {unfilled}");
+            }
+        }
+        for rule in deployment.of_type(RULE) {
+            let text = rule["properties"]["criteria"]["allOf"][0]["query"].as_str().unwrap();
+            assert!(!text.ends_with([';', ' ', '\n', '\r', '\t']), "{rule}");
+        }
+    }
+}
+
+#[test]
+fn what_runs_every_minute_joins_nothing_and_reads_its_own_component_only() {
+    let many = deployment::many();
+    let rules = many.rules();
+    let [rule] = &rules.iter().filter(|rule| rule.is_every_minute()).collect::<Vec<_>>()[..] else {
+        panic!("the rule about silence, and it alone");
+    };
+    assert_eq!(rule.kind.name, "device-silent");
+    for forbidden in ["join", "take ", "ingestion_time", "traces\n"] {
+        let text = rule.query().replace(&literal("'] | take 0 //"), "");
+        assert!(!text.contains(forbidden), "{forbidden}");
+    }
+    let component = many.id(deployment::COMPONENT).to_lowercase();
+    assert!(rule.query().contains(&format!("_ResourceId =~ '{component}'")), "{}", rule.query());
+}
+
+#[test]
+fn the_rules_mean_the_same_devices_silence_and_frequency() {
+    let first_hour = (2..=12).map(|step| step * 5);
+    let first_day = (2..=24).map(|hour| hour * 60);
+    let default_marks: Vec<_> = first_hour.chain(first_day).collect();
+    for (deployment, silence, frequency, marks, hour, minimum) in [
+        (deployment::main(), 5.0, 5, default_marks.clone(), 8, 5),
+        (deployment::many(), 6.5, 5, vec![15, 60], 20, 12),
+        (deployment::thousand(), 5.0, 15, default_marks, 8, 5),
+    ] {
+        let sets = deployment.sets();
+        for rule in deployment.rules() {
+            match played(&rule) {
+                Some(Query::DeviceSilent(query)) => {
+                    assert_eq!(query.devices, sets[rule.set], "{}", rule.name);
+                }
+                Some(Query::DeviceSilentReminder(query)) => {
+                    assert_eq!(query.devices, sets[rule.set], "{}", rule.name);
+                    assert!((query.silence_minutes - silence).abs() < f64::EPSILON);
+                    assert_eq!(query.frequency_minutes, frequency, "{}", rule.name);
+                    assert_eq!(query.marks, marks, "{}", rule.name);
+                    assert_eq!(query.daily_hour, hour, "{}", rule.name);
+                    let own = format!("PT{frequency}M");
+                    assert_eq!(rule.properties()["evaluationFrequency"], own, "{}", rule.name);
+                }
+                Some(Query::OutageReport(query)) => {
+                    assert_eq!(query.devices, sets[rule.set], "{}", rule.name);
+                    assert_eq!(query.minimum_minutes, minimum, "{}", rule.name);
+                }
+                _ => assert!(rule.is_every_minute(), "{}", rule.name),
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+metadata description = 'What the types of the parameters cannot refuse. Each function returns its value, or fails with a sentence that says which variable of .env to change.'
+
+@description('The characters of a text, one by one.')
+func characters(text string) string[] => map(range(0, length(text)), index => substring(text, index, 1))
+
+@description('Whether a text holds at least one of these parts.')
+func containsAny(text string, parts string[]) bool => !empty(filter(parts, part => contains(text, part)))
+
+@description('Whether a text can be the beginning of all names.')
+@export()
+func isPrefix(text string) bool =>
+  !empty(text) && !endsWith(text, '-') && !contains(text, '--') && contains(
+    'abcdefghijklmnopqrstuvwxyz',
+    toLower(take(text, 1))
+  ) && empty(filter(
+    characters(toLower(text)),
+    character => !contains('abcdefghijklmnopqrstuvwxyz0123456789-', character)
+  ))
+
+@description('Whether a text looks like a mail address. Whether somebody reads it only a mail can show.')
+@export()
+func isMailAddress(text string) bool =>
+  length(split(text, '@')) == 2 && !empty(split(text, '@')[0]) && contains(last(split(text, '@')), '.') && !startsWith(
+    last(split(text, '@')),
+    '.'
+  ) && !endsWith(text, '.') && !contains(text, '..') && !containsAny(text, [
+    ' '
+    '\t'
+    '\n'
+    '\r'
+    ','
+    ';'
+    ':'
+    '<'
+    '>'
+    '('
+    ')'
+    '['
+    ']'
+    '"'
+    '\\'
+  ])
+
+@description('Whether a device name can be compared: not blank, without commas and line breaks, and without letters whose lower case differs between the agent, the function, this template and the queries.')
+@export()
+func isDeviceName(name string) bool =>
+  !empty(trim(name)) && !containsAny(name, [
+    ','
+    '\n'
+    '\r'
+    '\u{0}'
+    '\u{b}'
+    '\u{c}'
+    '\u{85}'
+    '\u{2028}'
+    '\u{2029}'
+    '\u{130}' // İ
+    '\u{131}' // ı
+    '\u{1e9e}' // ẞ
+    '\u{3a3}' // Σ
+    '\u{3c2}' // ς
+    '\u{3f4}' // ϴ
+    '\u{212a}' // the Kelvin sign
+    '\u{212b}' // the Ångström sign
+    '\u{2126}' // the Ohm sign
+    '\u{1c4}' // the digraphs DŽ, LJ, NJ, DZ, all in capitals or with one
+    '\u{1c5}'
+    '\u{1c7}'
+    '\u{1c8}'
+    '\u{1ca}'
+    '\u{1cb}'
+    '\u{1f1}'
+    '\u{1f2}'
+  ])
+
+@export()
+@description('Names begin with the prefix: letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
+func checkedPrefix(prefix string) string =>
+  isPrefix(prefix)
+    ? prefix
+    : fail('PREFIX must hold letters, digits and single hyphens only, begin with a letter and not end with a hyphen: ${prefix}')
+
+@export()
+@description('Device names that can be compared, each once. Devices are compared trimmed and in lower case everywhere, so the same name twice is one device.')
+func checkedDevices(devices string[]) string[] =>
+  empty(filter(devices, device => !isDeviceName(device)))
+    ? (length(union(map(devices, device => toLower(trim(device))), [])) == length(devices) ? devices : filter(devices, (device, index) => indexOf(map(devices, other => toLower(trim(other))), toLower(trim(device))) == index))
+    : fail('HEARTBEAT_DEVICE: device names must not be blank, must hold no comma and no line break, and none of the letters İ ı ẞ Σ ς ϴ, of the Kelvin, Ångström and Ohm signs and of the digraphs such as Dž, whose lower case is not the same everywhere: ${string(take(filter(devices, device => !isDeviceName(device)), 10))}')
+
+@export()
+@description('Mail addresses, each once.')
+func checkedAddresses(addresses string[]) string[] =>
+  !empty(filter(addresses, address => !isMailAddress(address)))
+    ? fail('ALERT_EMAIL must hold mail addresses such as me@example.org, separated by commas: ${string(filter(addresses, address => !isMailAddress(address)))}')
+    : length(union(map(addresses, address => toLower(address)), [])) == length(addresses) ? addresses : fail('ALERT_EMAIL must hold each address once: ${string(addresses)}')
+
+@description('Whether a text is the address of something that is reached by HTTPS.')
+@export()
+func isSecureUrl(url string) bool =>
+  startsWith(toLower(url), 'https://') && length(url) > 8 && !containsAny(url, [' ', '\t', '\n', '\r'])
+
+@export()
+@description('URLs that are called, each once, without the spaces around them. One may hold a secret, so the message does not show it.')
+func checkedUrls(urls string) string[] =>
+  empty(trim(urls))
+    ? []
+    : !empty(filter(split(urls, ','), url => !isSecureUrl(trim(url))))
+        ? fail('ALERT_WEBHOOK must hold URLs that begin with https://, separated by commas.')
+        : length(union(map(split(urls, ','), url => trim(url)), [])) == length(split(urls, ',')) ? map(split(urls, ','), url => trim(url)) : fail('ALERT_WEBHOOK must hold each URL once.')
+
+@description('What a device writes a day, in MB: 2.4 measured with the defaults, and something to spare.')
+func dailyMegabytes(devices int) int => devices * 3
+
+@export()
+@description('A daily cap that so many devices do not reach, or none.')
+func checkedDailyCap(gigabytes int, devices int) int =>
+  gigabytes == -1 || gigabytes * 1000 >= dailyMegabytes(devices)
+    ? gigabytes
+    : fail('DAILY_CAP_GB is ${gigabytes}, which ${devices} devices would reach every day, and heartbeats would be lost: set it to ${(dailyMegabytes(devices) + 999) / 1000} or more, or to -1 for no limit.')
+
+@export()
+@description('First day of a month, needed with a budget.')
+func checkedBudgetStart(start string, amount int) string =>
+  amount == 0 || length(start) == 10 && substring(start, 4, 1) == '-' && endsWith(start, '-01')
+    ? start
+    : fail('BUDGET_AMOUNT needs BUDGET_START, the first day of a month such as 2026-12-01, not \'${start}\'.')
+
+@export()
+@description('Address of a package, or nothing.')
+func checkedPackage(uri string) string =>
+  empty(uri) || isSecureUrl(uri) ? uri : fail('packageUri must be a URL that begins with https://: ${uri}')
