@@ -25,7 +25,27 @@ fn a_start_says_where_heartbeats_go_and_that_the_first_arrived() {
     let heartbeat = server.heartbeat();
     assert_eq!(heartbeat.device(), Some("dl-home"));
     let sender = heartbeat.agent.expect("agent");
-    assert_eq!((sender.version.as_str(), sender.seq), (version, 1));
+    assert_eq!(sender.version, version);
+}
+
+/// The cloud takes the highest number of a boot for the newest heartbeat.
+#[test]
+fn an_agent_that_starts_again_counts_on() {
+    let server = Server::start(OK);
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let mut last = 0;
+    for _ in 0..2 {
+        let mut agent = folder.run();
+        agent.logged("The first heartbeat reached");
+        agent.signal(Signal::TERM);
+        assert!(agent.end().0.success());
+        for heartbeat in server.pending() {
+            let seq = heartbeat.agent.expect("agent").seq;
+            assert!(seq > last, "{seq} after {last}");
+            last = seq;
+        }
+    }
 }
 
 #[test]

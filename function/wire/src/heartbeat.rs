@@ -33,7 +33,8 @@ pub struct AgentInfo {
     pub version: String,
     /// The operating system's id of this boot.
     pub boot: String,
-    /// How many heartbeats this process has tried to send, this one included.
+    /// Counts the heartbeats since this boot, whichever run of the agent sends them: of two, the one that
+    /// was sent later has the higher number. A run begins at the milliseconds since the boot.
     #[serde(deserialize_with = "lenient::count")]
     pub seq: u64,
     /// What the agent is doing, or about to do.
