@@ -169,7 +169,7 @@ fn flood(device: &str, count: usize, minutes_ago: f64) -> Vec<Trace> {
     let one = |number: usize| {
         let fields = json!({
             "id": format!("{device}-{number:04}"), "device": device, "downtime_s": 600,
-            "cause": if number % 2 == 0 { "isp" } else { "dns" },
+            "cause": if number.is_multiple_of(2) { "isp" } else { "dns" },
         });
         line(minutes_ago - number as f64 / 1_000.0, fields)
     };
