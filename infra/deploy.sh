@@ -109,6 +109,8 @@ read_arguments() {
     esac
     shift
   done
+  # For advice that names another part than the one that was asked for.
+  base=$again
   [ "$action" = deploy ] || again="$again --$action"
 }
 

@@ -24,7 +24,7 @@ verify_rules() {
   read_rules
   wrong=$(compare_rules)
   [ -z "$wrong" ] || {
-    next="$again --infra-only; if that does not mend it, somebody else changes these rules"
+    next="$base --infra-only; if that does not mend it, somebody else changes these rules"
     die "The deployed rules are not what they must be: $(printf '%s' "$wrong" | tr '\n' ';')"
   }
   say "Rules verified: $rule_names"

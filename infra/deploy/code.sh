@@ -60,7 +60,7 @@ upload_by_arm() {
   say "The upload service refuses (${failure:0:120}). Trying the other way, by Resource Manager."
   azure storage blob upload --auth-mode login --account-name "$storage_account" --container-name "$container" \
     --name ispmon-function.zip --file "$package" --overwrite --no-progress -o none || {
-    next="give yourself the role \"Storage Blob Data Contributor\" on the storage account $storage_account, wait some minutes, then $again --code-only"
+    next="give yourself the role \"Storage Blob Data Contributor\" on the storage account $storage_account, wait some minutes, then $base --code-only"
     die "The package cannot be put into the storage: $failure"
   }
   azure_secret storage blob generate-sas --as-user --auth-mode login --account-name "$storage_account" \
@@ -72,7 +72,7 @@ upload_by_arm() {
     az rest --method put --url "$group_id/providers/Microsoft.Web/sites/$app/extensions/onedeploy?api-version=2024-11-01" \
       --body @- -o none "${flags[@]}" 2>"$work/failure" || {
     failure=$(cut_failure)
-    next="wait an hour, then $again --code-only; or another LOCATION"
+    next="wait an hour, then $base --code-only; or another LOCATION"
     die "Both ways of uploading the code failed: $failure"
   }
   say 'Resource Manager has taken the code.'

@@ -121,7 +121,7 @@ deliver() {
     404) failure='the code is not there, or does not start' ;;
     *) failure="it answers $status" ;;
   esac
-  next="$again --code-only; if it stays so, see the portal: $app, Log stream"
+  next="$base --code-only; if it stays so, see the portal: $app, Log stream"
   die "The function at $url does not work after ten minutes: $failure."
 }
 

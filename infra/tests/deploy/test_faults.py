@@ -306,10 +306,14 @@ class Rules(Stage):
                 self.fails(self.run_script(), "not what they must be", words)
 
     def test_more_devices_than_fit_into_one_rule(self):
-        self.write(".env", stage.ENVIRONMENT.replace("dl-home", "dl-home," + ",".join(f"d{n}" for n in range(1, 230))))
-        self.ask("rows", lines=['{"event":"heartbeat","device":"d1"}'])
+        names = ["dl-home", *(f"d{number}" for number in range(1, 230))]
+        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        self.ask("rows", lines=[self.heartbeat(name) for name in names])
         self.succeeds(self.run_script("--infra-only"))
         self.assertIn("ispmon-device-silent-2", self.state()["rules"])
+
+    def heartbeat(self, device):
+        return json.dumps({"event": "heartbeat", "device": device}, separators=(",", ":"))
 
     def test_without_rules(self):
         self.write(".env", stage.ENVIRONMENT + "RULES_ENABLED=false\n")
