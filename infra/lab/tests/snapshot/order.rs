@@ -115,7 +115,8 @@ fn defaults_are_the_same_with_and_without_an_environment() {
     }
     assert_eq!(compared.len(), 14, "{compared:?}");
     let marks = (2..=12).map(|step| step * 5).chain((2..=24).map(|hour| hour * 60));
-    assert_eq!(parameters["reminderMarks"]["defaultValue"], Value::from_iter(marks));
+    let marks: Value = marks.collect();
+    assert_eq!(parameters["reminderMarks"]["defaultValue"], marks);
     for (name, parameter) in parameters.as_object().unwrap() {
         let required = ["devices", "mailAddresses"].contains(&name.as_str());
         assert_eq!(parameter["defaultValue"].is_null(), required, "{name}");

@@ -104,7 +104,7 @@ fn values_are_told_apart_one_by_one() {
     templates.write("trial.bicepparam", "using './trial.bicep'\n");
     templates.write(
         "trial.bicep",
-        r#"
+        r"
 import { checkedUrls, isDeviceName, isMailAddress, isPrefix, isSecureUrl } from 'modules/checks.bicep'
 var table = loadJsonContent('trial.json')
 output prefixes bool[] = map(table.prefixes, text => isPrefix(text))
@@ -112,7 +112,7 @@ output addresses bool[] = map(table.addresses, text => isMailAddress(text))
 output devices bool[] = map(table.devices, text => isDeviceName(text))
 output urls bool[] = map(table.urls, text => isSecureUrl(text))
 output lists (string[])[] = map(table.lists, text => checkedUrls(text))
-"#,
+",
     );
     let good = json!({
         "prefixes": ["ispmon", "Net-Watch-16-xyz", "ab", "a1-2"],
