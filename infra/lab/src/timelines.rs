@@ -152,8 +152,8 @@ fn compare(
     now: Timestamp,
     arrivals: &[Arrival],
 ) -> Comparison {
-    let seen = arrivals.iter().filter(|arrival| arrival.visible <= now);
-    let rows: Vec<_> = seen.map(|arrival| arrival.trace.clone()).collect();
+    let visible = arrivals.iter().filter(|arrival| arrival.visible <= now);
+    let rows: Vec<_> = visible.map(|arrival| arrival.trace.clone()).collect();
     let expected = query.evaluate(now, &rows).into_iter();
     Comparison {
         seed,

@@ -48,6 +48,9 @@ pub(super) fn render(notification: &Notification) -> String {
     rows.row("Severity", &format!("Sev{}", rule.severity));
     rows.row("Monitor condition", condition.as_str());
     rows.row("Affected resource", scope.name);
+    if dimensions.iter().any(|(name, _)| name == "Computer") {
+        rows.row("Configuration items", &schema::configuration_item(notification));
+    }
     rows.row("Resource type", &scope.resource_type);
     rows.row("Resource group", scope.group);
     rows.row("Subscription", scope.subscription);

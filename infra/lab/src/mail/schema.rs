@@ -18,6 +18,13 @@ pub(super) fn alert_id(notification: &Notification) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())
 }
 
+/// What the alert is about: the value of the dimension `Computer`, else the rule's scope (Microsoft
+/// Learn, "Common alert schema"). A mail shows it whatever its subject is.
+pub(super) fn configuration_item(notification: &Notification) -> String {
+    let computer = notification.dimensions.iter().find(|(name, _)| name == "Computer");
+    computer.map_or_else(|| notification.rule.scope.to_lowercase(), |(_, value)| value.clone())
+}
+
 /// The whole document.
 pub(super) fn document(notification: &Notification) -> Value {
     let Notification { rule, condition, dimensions, value, fired, evaluated } = notification;
@@ -42,7 +49,7 @@ pub(super) fn document(notification: &Notification) -> Value {
                 "monitorCondition": condition.as_str(),
                 "monitoringService": "Log Alerts V2",
                 "alertTargetIDs": [rule.scope.to_lowercase()],
-                "configurationItems": [rule.scope.to_lowercase()],
+                "configurationItems": [configuration_item(notification)],
                 "firedDateTime": time(*fired),
                 "resolvedDateTime": resolved,
                 "description": rule.description,

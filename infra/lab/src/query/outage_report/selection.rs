@@ -93,7 +93,7 @@ impl Sum {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.outages += other.outages;
         self.seconds += other.seconds;
         if self.cause != other.cause {
@@ -142,7 +142,7 @@ pub(super) fn entries(mut outages: Vec<Outage>) -> impl Iterator<Item = Entry> {
         } else {
             let sum = Sum::of(outage);
             match rest.get_mut(&(hour, device.clone())) {
-                Some(known) => known.add(sum),
+                Some(known) => known.add(&sum),
                 None => drop(rest.insert((hour, device), sum)),
             }
         }
@@ -161,7 +161,7 @@ fn sums(rest: BTreeMap<(i64, String), Sum>) -> impl Iterator<Item = Entry> {
         let others = sums.split_off(sums.len().min(SUMMARIES));
         let devices = others.len();
         let together = others.into_iter().map(|(_, sum)| sum).reduce(|mut one, other| {
-            one.add(other);
+            one.add(&other);
             one
         });
         let entry =
