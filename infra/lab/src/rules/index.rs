@@ -265,8 +265,7 @@ fn kind(message: &str, devices: &[String]) -> Option<LineKind> {
 
 fn heartbeat(line: &Value, devices: &[String]) -> Option<LineKind> {
     let name = comparison_key(line.get("device")?.as_str()?);
-    let key =
-        line.get("key").map_or(Some(name.as_str()), |key| key.as_str()?.strip_prefix("d:"))?;
+    let key = line.get("key").map_or(Some(name.as_str()), Value::as_str)?;
     let mut places = devices.iter().enumerate().filter(|(_, each)| comparison_key(each) == name);
     let boot = line.get("boot").map_or(Some(""), Value::as_str)?;
     let seq = line.get("seq").map_or(Some(None), |seq| seq.as_u64().map(Some))?;

@@ -72,7 +72,7 @@ fn timeline(random: &mut Rng) -> Vec<(Timestamp, Trace)> {
             }),
         };
         if random.bool() {
-            line["key"] = json!(format!("d:{}", comparison_key(line["device"].as_str().unwrap())));
+            line["key"] = json!(comparison_key(line["device"].as_str().unwrap()));
         }
         if random.u8(..4) == 0
             && let Some(line) = line.as_object_mut()
