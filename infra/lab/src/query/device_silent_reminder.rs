@@ -205,7 +205,8 @@ mod tests {
             heartbeat(names[number], now - SignedDuration::from_mins(minutes), 0)
         };
         // Of all silent ones only the 17th has just reached a mark, ten minutes.
-        let mut rows: Vec<_> = (0..20).zip(90..).map(|(number, minutes)| beat(number, minutes)).collect();
+        let mut rows: Vec<_> =
+            (0..20).zip(90..).map(|(number, minutes)| beat(number, minutes)).collect();
         rows[17] = beat(17, 12);
         let [row] = &reminder(&names, 5).evaluate(now, &rows)[..] else { panic!("one row") };
         insta::assert_snapshot!(row.dimensions[0].1, @"d17 for 12 min, d19 for 1 h 49 min, d18 for 1 h 48 min, d16 for 1 h 46 min, d15 for 1 h 45 min and 15 more");

@@ -217,8 +217,8 @@ impl<'world> Device<'world> {
         Subject::Heartbeat { boot: self.boot, seq: self.seq, state, quiet_s: quiet / SECOND }
     }
 
+    /// Its sequence numbers go on growing: a run begins with the milliseconds since the boot.
     fn start_anew(&mut self) {
-        self.seq = 0;
         self.pacing = Pacing::with_seed(&self.settings, self.random.u64(..));
     }
 
