@@ -109,6 +109,12 @@ impl<L: Line> TraceIndex<L> {
             self.version += 1;
             self.rows = Rows::default();
         }
+        // A boot that another one followed may yet go on: two machines with one name do so in turn.
+        let boots = self.boots.len();
+        self.boots.retain(|boot| boot.newest().is_some_and(|newest| newest > from));
+        if self.boots.len() != boots {
+            self.rows.heartbeats = None;
+        }
     }
 
     /// The rows that decide what a query about silence yields, in no particular order.
@@ -165,18 +171,6 @@ impl<L: Line> TraceIndex<L> {
             let heartbeats = vec![line];
             self.boots.push(Boot { device: key.device, id: key.boot, heartbeats });
         }
-        if self.boots.len() > self.expected {
-            self.drop_older_boots(key);
-        }
-    }
-
-    /// Drops the boots of a device that ended before everything that is kept of its newest one.
-    fn drop_older_boots(&mut self, newest: HeartbeatKey) {
-        let is_newest = |boot: &&Boot<L>| boot.device == newest.device && boot.id == newest.boot;
-        let Some(oldest) = self.boots.iter().find(is_newest).and_then(Boot::oldest) else { return };
-        self.boots.retain(|boot| {
-            boot.device != newest.device || boot.newest().is_none_or(|newest| newest >= oldest)
-        });
     }
 }
 
@@ -204,10 +198,6 @@ impl<L: Line> Boot<L> {
 
     fn newest(&self) -> Option<Timestamp> {
         self.heartbeats.iter().map(Line::timestamp).max()
-    }
-
-    fn oldest(&self) -> Option<Timestamp> {
-        self.heartbeats.iter().map(Line::timestamp).min()
     }
 }
 

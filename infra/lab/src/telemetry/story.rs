@@ -26,7 +26,11 @@ pub(super) fn told(line: String, clock: &StoryClock) -> String {
         }
         _ => return line,
     }
-    Value::Object(event).to_string()
+    // The queries look for the event at the beginning, where the function writes it.
+    let name = event.remove("event").unwrap_or_default();
+    let rest = Value::Object(event).to_string();
+    let comma = if rest == "{}" { "" } else { "," };
+    format!("{{\"event\":{name}{comma}{}", &rest[1..])
 }
 
 /// Scales the downtime of an outage, and the time in which one address family was down.
@@ -107,6 +111,13 @@ mod tests {
         let beat: Value =
             serde_json::from_str(&told(HEARTBEAT.to_owned(), &clock())).expect("JSON");
         assert_eq!(beat, json!({"event": "heartbeat", "device": "a", "quiet_s": 1800}));
+    }
+
+    #[test]
+    fn the_event_stays_at_the_beginning() {
+        let told = |line: &str| told(line.to_owned(), &clock());
+        assert!(told(HEARTBEAT).starts_with(r#"{"event":"heartbeat","#));
+        assert_eq!(told(r#"{"event":"heartbeat"}"#), r#"{"event":"heartbeat"}"#);
     }
 
     #[test]
