@@ -64,6 +64,9 @@ def differences(rule, model, settings):
                 yield f"{what}: {found[what]!r}, must be {value!r}"
     frequency = seconds(properties["evaluationFrequency"])
     wanted = settings["evaluation"] * 60
+    if wanted == 60 and kind(rule["name"], settings["prefix"]) != "device-silent":
+        # Only silence has a query that may be evaluated every minute.
+        wanted = 5 * 60
     if kind(rule["name"], settings["prefix"]) not in KINDS:
         wanted = seconds(model["properties"]["evaluationFrequency"]) if model else frequency
     if frequency != wanted:

@@ -269,7 +269,10 @@ class World:
                 condition = rule["properties"]["criteria"]["allOf"][0]
                 quoted = ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in chunk)
                 condition["query"] = condition["query"].replace("'dl-home', 'office'", quoted)
-                rule["properties"]["evaluationFrequency"] = f"PT{self.environment['EVALUATION_MINUTES']}M"
+                minutes = self.environment["EVALUATION_MINUTES"]
+                if minutes == "1" and not model["name"].endswith("device-silent"):
+                    minutes = "5"
+                rule["properties"]["evaluationFrequency"] = f"PT{minutes}M"
                 if model["name"].endswith("device-silent"):
                     condition["threshold"] = float(self.environment["SILENCE_MINUTES"])
                 rule["properties"]["actions"]["actionGroups"] = [f"/x/actionGroups/{prefix}-people"]

@@ -288,6 +288,10 @@ class Rules(Stage):
             run = self.fails(self.run_script(), "Set EVALUATION_MINUTES=5", "takes heartbeats")
             self.assertIn("rules are missing", run.output)
 
+    def test_only_silence_is_looked_at_every_minute(self):
+        self.write(".env", stage.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
+        self.assertNotIn("evaluated every", self.succeeds(self.run_script()).output)
+
     def test_a_deployment_that_still_runs_is_waited_for(self):
         message = "(DeploymentActive) Unable to edit or replace deployment 'ispmon-resources': previous deployment is still active"
         self.plan(failures=[{"match": "deployment group create", "message": message, "times": 2}])
