@@ -2,13 +2,14 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket},
     sync::Arc,
     thread,
     time::Duration,
 };
 
 use rustls::pki_types::CertificateDer;
+use socket2::{Domain, Socket, Type};
 use tokio::{
     io::AsyncWriteExt as _,
     net::TcpStream,
@@ -133,7 +134,7 @@ where
     Served: Future<Output = ()> + Send + 'static,
 {
     const LONGEST: Duration = Duration::from_mins(2);
-    let listener = namespace.enter(|| TcpListener::bind(address))??;
+    let listener = namespace.enter(|| listen(address))??;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     Handle::current().spawn(async move {
@@ -145,6 +146,17 @@ where
         }
     });
     Ok(())
+}
+
+/// Listens on an address that the namespace may not have yet: on a busy machine the kernel takes a while to
+/// find a new IPv6 address usable.
+fn listen(address: (Ipv6Addr, u16)) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_freebind_v6(true)?;
+    socket.bind(&SocketAddr::from(address).into())?;
+    socket.listen(128)?;
+    Ok(socket.into())
 }
 
 /// A socket on a port of all addresses.
