@@ -214,17 +214,7 @@ impl Outbox {
             let batch = read(&folder, &place, round, survey, most)?;
             Ok(Sending { round, place, batch })
         };
-        match self.disk.run(read).await {
-            Some(Ok(sending)) => Some(sending),
-            Some(Err(error)) => {
-                self.failed_here(round, &error);
-                None
-            }
-            None => {
-                self.wait(BACKOFF_CAP);
-                None
-            }
-        }
+        self.on_disk(round, read).await
     }
 
     /// Sends incidents, and an empty message behind them where that shows whether they are at fault.
@@ -301,24 +291,25 @@ impl Outbox {
     async fn save(&mut self, round: Round, place: Place) -> bool {
         let folder = self.parts.folder.clone();
         let due_in = place.due_in(&self.parts.clock.now());
-        match self.disk.run(move || place.save(&folder)).await {
-            Some(Ok(())) => {
-                self.again_at = due_in.map(|rest| Instant::now() + rest);
-                true
-            }
-            Some(Err(error)) => {
-                self.failed_here(round, &error);
-                false
-            }
-            None => {
-                self.wait(BACKOFF_CAP);
-                false
-            }
+        let is_saved = self.on_disk(round, move || place.save(&folder)).await.is_some();
+        if is_saved {
+            self.again_at = due_in.map(|rest| Instant::now() + rest);
         }
+        is_saved
     }
 
-    fn failed_here(&mut self, round: Round, error: &OutboxError) {
-        self.failed(round, None, Chain(error).to_string(), None);
+    /// Does work of a round on the disk's thread. Backs off where that fails, or cannot be done at all.
+    async fn on_disk<T: Send + 'static>(
+        &mut self,
+        round: Round,
+        work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
+    ) -> Option<T> {
+        match self.disk.run(work).await {
+            Some(Ok(done)) => return Some(done),
+            Some(Err(error)) => self.failed(round, None, Chain(&error).to_string(), None),
+            None => self.wait(BACKOFF_CAP),
+        }
+        None
     }
 
     /// Backs off. Of a second round that fails nobody is told: the cloud has taken all of it once.

@@ -130,8 +130,6 @@ impl Service {
         advise(&warnings);
         let pause = foundation.pause();
         let running = Running::start(&settings, foundation, requests, load, logging).await?;
-        // Higher than every number of an earlier run since the same boot: the cloud takes the highest
-        // one for the newest.
         let sequence = running.clock.now().boot_ms;
         let reporter = Reporter::new(&settings, &running, sequence).map_err(StartError::Client)?;
         Ok(Self { settings, reporter, sequence, pause, running })

@@ -4,7 +4,10 @@ use super::Check;
 use crate::{
     clock::{self, Stamp},
     config::{HeartbeatKind, Settings},
-    status::{Condition, HeartbeatStatus, Presence, Status, text::View},
+    status::{
+        Condition, HeartbeatStatus, Presence, Status,
+        text::{View, waiting},
+    },
 };
 
 const BEAT: &str = "heartbeat";
@@ -50,10 +53,7 @@ pub(super) fn judge(
 /// Whether the cloud takes what is over; nothing where nothing is wrong.
 fn hand_over(status: &Status) -> Option<Check> {
     let problem = status.hand_over_problem.as_ref()?;
-    let waiting = match status.hand_over_pending {
-        1 => "1 outage or gap waits".to_owned(),
-        more => format!("{more} outages and gaps wait"),
-    };
+    let waiting = waiting(status.hand_over_pending);
     let check = Check::fail(HAND_OVER, format!("{waiting}: {}", problem.reason));
     let action = problem.advice.clone().unwrap_or_else(|| {
         "The agent tries again by itself; if that lasts, see whether the app runs.".to_owned()

@@ -231,15 +231,9 @@ pub struct FamilyPaths {
 }
 
 impl FamilyPaths {
-    /// Looks at the anchors of one family; `None` when there are none.
-    pub fn look(anchors: &[Anchor]) -> Option<Self> {
-        let addresses: Vec<_> = anchors.iter().map(|anchor| anchor.address.ip()).collect();
-        Self::of(anchors, paths_to(&addresses))
-    }
-
     /// Looks at the anchors of both families at once, which costs hardly more than one; `None` of a family
     /// without anchors.
-    pub fn look_at_both(anchors: &PerFamily<Vec<Anchor>>) -> PerFamily<Option<Self>> {
+    pub fn look(anchors: &PerFamily<Vec<Anchor>>) -> PerFamily<Option<Self>> {
         let all = anchors.iter().flat_map(|(_, anchors)| anchors);
         let addresses: Vec<_> = all.map(|anchor| anchor.address.ip()).collect();
         let mut paths = paths_to(&addresses).into_iter();

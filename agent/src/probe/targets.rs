@@ -71,7 +71,7 @@ impl Targets {
 
     /// Asks the kernel how the anchors are reached now.
     pub fn look(&self) -> Paths {
-        FamilyPaths::look_at_both(&self.anchors)
+        FamilyPaths::look(&self.anchors)
     }
 
     /// The router of a family and the interface that it is asked by: the one that is set, or the one on the

@@ -194,15 +194,14 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
     }
     rows.push(("Record", record(status)));
     if status.heartbeat.is_some() {
-        let mut waiting = match status.hand_over_pending {
+        let mut shown = match status.hand_over_pending {
             0 => "nothing waits to be handed to the cloud".to_owned(),
-            1 => "1 outage or gap waits to be handed to the cloud".to_owned(),
-            more => format!("{more} outages and gaps wait to be handed to the cloud"),
+            some => format!("{} to be handed to the cloud", waiting(some)),
         };
         if let Some(problem) = &status.hand_over_problem {
-            let _ = write!(waiting, "; the last try failed: {}.", problem.reason);
+            let _ = write!(shown, "; the last try failed: {}.", problem.reason);
         }
-        rows.push(("Hand-over", waiting));
+        rows.push(("Hand-over", shown));
     }
     if !status.clock.plausible {
         rows.push(("Clock", "wrong: its time cannot be true".to_owned()));
@@ -212,6 +211,14 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
         rows.push(("Clock", format!("{by} {way}; the times of the record are corrected")));
     }
     rows
+}
+
+/// How many closed incidents and gaps wait for something, as the beginning of a sentence.
+pub(crate) fn waiting(count: u64) -> String {
+    match count {
+        1 => "1 outage or gap waits".to_owned(),
+        more => format!("{more} outages and gaps wait"),
+    }
 }
 
 fn connection(family: &FamilyStatus, whole: Condition, view: &View<'_>) -> String {

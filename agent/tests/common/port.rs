@@ -18,10 +18,11 @@ impl HeldPort {
     /// Takes a port that is free.
     pub(crate) fn take() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        // Linux lets a listener in beside a socket that does not listen, where both allow it.
-        socket.set_reuse_address(cfg!(target_os = "linux")).expect("it may be shared");
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         socket.bind(&any.into()).expect("a free port");
+        // Linux lets a listener in beside a socket that does not listen, where both allow it. Only now: while
+        // it was bound, nobody was to share it.
+        socket.set_reuse_address(cfg!(target_os = "linux")).expect("it may be shared");
         let address = socket.local_addr().ok().and_then(|own| own.as_socket());
         Self { socket: Some(socket), address: address.expect("its address") }
     }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use ispmon_agent::probe::{
-    Anchor, Link, Route,
+    Anchor, Link, Route, Targets,
     link::{FamilyPaths, Links, Neighbour, is_router, link_to, neighbour, path_to, underlay},
 };
 use tokio::time::{sleep, timeout};
@@ -77,10 +77,16 @@ fn a_route_is_what_the_kernel_would_use_for_that_anchor() {
     assert_eq!(route(&network.device, ANCHORS[0]).gateway, Some(address("192.168.7.77")));
 }
 
+/// How anchors of one family are reached from a device.
+fn paths(device: &Host, anchors: &[Anchor]) -> FamilyPaths {
+    let targets = Targets::new(anchors, None, None, &[], None);
+    let paths = device.enter(|| targets.look());
+    paths[anchors[0].family()].clone().expect("there are anchors")
+}
+
 /// The hardware address of the router that most anchors are reached by.
 fn mac(device: &Host, anchor: &str) -> Option<String> {
-    let anchors = [anchor.parse().expect("an anchor")];
-    let paths = device.enter(|| FamilyPaths::look(&anchors)).expect("there is an anchor");
+    let paths = paths(device, &[anchor.parse().expect("an anchor")]);
     let route = paths.link.route().unwrap_or_else(|| panic!("a route to {anchor}: {paths:?}"));
     route.gateway_mac.map(|mac| mac.to_string())
 }
@@ -163,7 +169,7 @@ fn an_anchor_with_a_route_of_its_own_is_told_from_the_family() {
     let anchors = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "192.168.7.9"]
         .map(|anchor| anchor.parse::<Anchor>().expect("an anchor"));
     let look = |anchors: &[Anchor]| {
-        let paths = device.enter(|| FamilyPaths::look(anchors)).expect("there are anchors");
+        let paths = paths(device, anchors);
         let gateway = paths.link.route().and_then(|route| route.gateway);
         let each: Vec<_> =
             paths.anchors.iter().map(|anchor| (anchor.own_path, anchor.on_link)).collect();

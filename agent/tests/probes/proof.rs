@@ -9,8 +9,8 @@ use std::{
 };
 
 use ispmon_agent::probe::{
-    Anchor, AnchorAnswer, AnchorEnd, Prover, Round,
-    link::{AnchorPath, FamilyPaths},
+    Anchor, AnchorAnswer, AnchorEnd, Prover, Round, Targets,
+    link::AnchorPath,
     proof::{Handshake, prove},
 };
 use rustls::{
@@ -102,7 +102,8 @@ fn anchor(server: &str, port: u16) -> Anchor {
 /// Asks as the agent would: by the path that the kernel names.
 fn ask(network: &Network, prover: &Prover, anchor: Anchor) -> AnchorAnswer {
     on(&network.device, || async move {
-        let paths = FamilyPaths::look(&[anchor]).expect("an anchor");
+        let paths = Targets::new(&[anchor], None, None, &[], None).look();
+        let paths = paths[anchor.family()].as_ref().expect("an anchor");
         prove(&paths.anchors[0], Handshake::Resumed, prover, None, &clock).await
     })
 }

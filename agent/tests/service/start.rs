@@ -28,26 +28,6 @@ fn a_start_says_where_heartbeats_go_and_that_the_first_arrived() {
     assert_eq!(sender.version.as_str(), version);
 }
 
-/// The cloud takes the highest number of a boot for the newest heartbeat.
-#[test]
-fn an_agent_that_starts_again_counts_on() {
-    let server = Server::start(OK);
-    let folder =
-        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
-    let mut last = 0;
-    for _ in 0..2 {
-        let mut agent = folder.run();
-        agent.logged("The first heartbeat reached");
-        agent.signal(Signal::TERM);
-        assert!(agent.end().0.success());
-        for heartbeat in server.pending() {
-            let seq = heartbeat.agent.expect("agent").seq;
-            assert!(seq > last, "{seq} after {last}");
-            last = seq;
-        }
-    }
-}
-
 #[test]
 fn without_a_url_it_stays_says_so_once_and_obeys_signals() {
     let folder = Folder::with("device = 'dl-home'\n");

@@ -3,6 +3,10 @@
 use std::{
     os::unix::process::ExitStatusExt,
     process::ExitStatus,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -54,19 +58,24 @@ fn a_clean_stop_announces_its_silence() {
     assert!(log.contains("dl-home stops, and raises no alarm for 20 min."), "{log}");
 }
 
-#[test]
-fn a_stop_that_could_not_be_announced_is_tried_once_more() {
-    let tries = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+/// Stops an agent whose server behaves so at one of the announcements, counted from 0.
+fn leave_with(odd: u32, behaviour: Behaviour) -> (ExitStatus, String) {
+    let tries = Arc::new(AtomicU32::new(0));
     let server = Server::start_with(move |heartbeat| {
         let state = heartbeat.agent.as_ref().map(|agent| agent.state);
-        let is_first = || tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
-        if state == Some(State::Stopping) && is_first() { Behaviour::Close } else { OK }
+        let is_odd = || tries.fetch_add(1, Ordering::SeqCst) == odd;
+        if state == Some(State::Stopping) && is_odd() { behaviour } else { OK }
     });
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
     let mut agent = folder.run();
     agent.logged("The first heartbeat reached");
-    let (status, log) = leave(agent, Signal::TERM);
+    leave(agent, Signal::TERM)
+}
+
+#[test]
+fn a_stop_that_could_not_be_announced_is_tried_once_more() {
+    let (status, log) = leave_with(0, Behaviour::Close);
     assert!(status.success(), "{status}");
     assert!(log.contains("dl-home stops, and raises no alarm for 30 min."), "{log}");
     assert!(!log.contains("could not be told"), "{log}");
@@ -74,21 +83,12 @@ fn a_stop_that_could_not_be_announced_is_tried_once_more() {
 
 #[test]
 fn a_stop_whose_repetition_hangs_is_announced_in_time() {
-    let tries = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let server = Server::start_with(move |heartbeat| {
-        let state = heartbeat.agent.as_ref().map(|agent| agent.state);
-        let is_second = || tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1;
-        if state == Some(State::Stopping) && is_second() { Behaviour::Hang } else { OK }
-    });
-    let folder =
-        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
-    let mut agent = folder.run();
-    agent.logged("The first heartbeat reached");
-    let (status, log) = leave(agent, Signal::TERM);
+    let (status, log) = leave_with(1, Behaviour::Hang);
     assert_left(status, Signal::TERM);
     assert!(log.contains("dl-home stops, and raises no alarm for 30 min."), "{log}");
 }
 
+/// The cloud takes the highest number of a boot for the newest heartbeat.
 #[test]
 fn heartbeats_of_an_agent_are_numbered_above_those_of_the_one_before() {
     let server = Server::start(OK);
