@@ -34,6 +34,11 @@ pub struct Trace {
     pub message: String,
 }
 
+/// A line of the function as the host passes it on: without its line feed.
+pub fn message(line: &ispmon_function::line::Line) -> String {
+    String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned()
+}
+
 /// One row of a query's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {

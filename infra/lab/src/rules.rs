@@ -85,6 +85,11 @@ impl Rule {
         }
     }
 
+    /// The query, as the lab understands it.
+    pub const fn query(&self) -> &Query {
+        &self.query
+    }
+
     /// The settings as deployed.
     pub fn settings(&self) -> &RuleSettings {
         &self.settings

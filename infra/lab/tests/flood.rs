@@ -3,7 +3,7 @@
 
 use ispmon_function::line;
 use ispmon_lab::{
-    query::Trace,
+    query::{Trace, message},
     rules::{self, MonitorCondition, Notification, RuleEngine},
 };
 use ispmon_wire::{AgentInfo, Device, Heartbeat, Incident, IncidentKind, State};
@@ -28,10 +28,6 @@ fn minute(minutes: f64) -> Timestamp {
     start() + SignedDuration::from_secs_f64(minutes * 60.0)
 }
 
-fn text(line: &line::Line) -> String {
-    String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned()
-}
-
 /// Heartbeats of a device in these minutes, as the function writes them.
 fn beats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Trace> {
     minutes.map(move |number| {
@@ -43,7 +39,7 @@ fn beats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Tr
             quiet_s: 0,
         };
         let heartbeat = Heartbeat { agent: Some(agent), ..Heartbeat::default() };
-        let message = text(&line::heartbeat(&Device::from(device), None, &heartbeat));
+        let message = message(&line::heartbeat(&Device::from(device), None, &heartbeat));
         Trace { timestamp: minute(f64::from(number) + 0.5), message }
     })
 }
@@ -63,7 +59,7 @@ fn outage(device: &str, number: usize, ended_hours_ago: f64) -> String {
         one_family_s: 0,
         segments: vec![],
     };
-    text(&line::outage(&Device::from(device), &incident, None))
+    message(&line::outage(&Device::from(device), &incident, None))
 }
 
 /// Everything that goes out until the story's minute `until`, where `rows` are queryable at once.
@@ -178,7 +174,7 @@ fn forty_devices_that_flood_for_six_hours_leave_room_for_the_alarm() {
     for device in &devices[1..] {
         rows.extend((0..130).map(|step| Trace {
             timestamp: minute(f64::from(step) * 4.0),
-            message: text(&line::heartbeat(
+            message: message(&line::heartbeat(
                 &Device::from(device.as_str()),
                 None,
                 &Heartbeat::default(),

@@ -42,7 +42,7 @@ pub const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(7);
 pub const SUMMED_UP_AFTER: SignedDuration = SignedDuration::from_mins(62);
 
 /// What a line of an outage contains.
-const MARK: &str = r#"{"event":"outage""#;
+pub(crate) const MARK: &str = r#"{"event":"outage""#;
 
 /// How old an outage may be that is reported by itself, from its end to its first line.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);

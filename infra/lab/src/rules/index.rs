@@ -11,9 +11,7 @@
 
 use std::collections::VecDeque;
 
-use ispmon_wire::comparison_key;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::query::{Trace, silence::RANGE};
 
@@ -59,7 +57,6 @@ pub struct TraceIndex<L> {
     boots: Vec<Boot<L>>,
     others: VecDeque<L>,
     expected: usize,
-    version: u64,
     rows: Rows,
 }
 
@@ -82,7 +79,7 @@ impl<L: Line> TraceIndex<L> {
     /// An empty index for so many expected devices.
     pub const fn new(expected: usize) -> Self {
         let rows = Rows { heartbeats: None, outages: None };
-        Self { boots: Vec::new(), others: VecDeque::new(), expected, version: 0, rows }
+        Self { boots: Vec::new(), others: VecDeque::new(), expected, rows }
     }
 
     /// Takes in a line that has become visible, not before its own time.
@@ -91,7 +88,6 @@ impl<L: Line> TraceIndex<L> {
             LineKind::Heartbeat(key) => self.insert_heartbeat(key, line),
             LineKind::Unwatched => {}
             LineKind::Outage | LineKind::Other => {
-                self.version += 1;
                 self.rows = Rows::default();
                 self.others.push_back(line);
             }
@@ -106,7 +102,6 @@ impl<L: Line> TraceIndex<L> {
             self.others.retain(|line| line.timestamp() > from);
         }
         if self.others.len() != before {
-            self.version += 1;
             self.rows = Rows::default();
         }
         // A boot that another one followed may yet go on: two machines with one name do so in turn.
@@ -133,15 +128,9 @@ impl<L: Line> TraceIndex<L> {
         self.rows.outages.get_or_insert_with(|| others.iter().map(Line::to_trace).collect())
     }
 
-    /// A number that changes with every line that is no heartbeat of an expected device, when it comes
-    /// and when it has become too old.
-    pub const fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// Whether there are only heartbeats of expected devices.
-    pub fn has_only_heartbeats(&self) -> bool {
-        self.others.is_empty()
+    /// When the newest line was written that is no heartbeat of an expected device.
+    pub fn newest_other(&self) -> Option<Timestamp> {
+        self.others.iter().map(Line::timestamp).max()
     }
 
     /// A time since which every expected device has certainly sent a heartbeat; `None` when there is no
@@ -182,12 +171,6 @@ impl<L: Line> Boot<L> {
             LineKind::Unwatched | LineKind::Outage | LineKind::Other => None,
         };
         let replaces = |known: &L| replaces((at, seq), (known.timestamp(), of(known)));
-        if let [known] = self.heartbeats.as_mut_slice()
-            && replaces(known)
-        {
-            *known = line;
-            return;
-        }
         let is_replaced = |known: &L| self::replaces((known.timestamp(), of(known)), (at, seq));
         if self.heartbeats.iter().any(is_replaced) {
             return;
@@ -210,75 +193,6 @@ fn replaces(one: (Timestamp, Option<u64>), other: (Timestamp, Option<u64>)) -> b
             (None, None) => true,
             _ => false,
         }
-}
-
-/// A row of the table as a [`Line`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadLine {
-    trace: Trace,
-    kind: LineKind,
-}
-
-impl ReadLine {
-    /// Reads a row, for rules that expect these devices.
-    ///
-    /// Only a heartbeat in the plain words of the function is taken for one; what is unusual in any way is
-    /// left for the query to judge.
-    pub fn read(trace: Trace, devices: &[String]) -> Self {
-        let kind = kind(&trace.message, devices).unwrap_or(LineKind::Other);
-        Self { trace, kind }
-    }
-}
-
-impl Line for ReadLine {
-    fn timestamp(&self) -> Timestamp {
-        self.trace.timestamp
-    }
-
-    fn kind(&self) -> LineKind {
-        self.kind
-    }
-
-    fn to_trace(&self) -> Trace {
-        self.trace.clone()
-    }
-}
-
-fn kind(message: &str, devices: &[String]) -> Option<LineKind> {
-    let line: Value = serde_json::from_str(message).ok()?;
-    match line.get("event")?.as_str()? {
-        "heartbeat" if message.starts_with(r#"{"event":"heartbeat""#) => heartbeat(&line, devices),
-        "outage" if message.starts_with(r#"{"event":"outage""#) => Some(LineKind::Outage),
-        _ => None,
-    }
-}
-
-fn heartbeat(line: &Value, devices: &[String]) -> Option<LineKind> {
-    let name = comparison_key(line.get("device")?.as_str()?);
-    let key = line.get("key").map_or(Some(name.as_str()), Value::as_str)?;
-    let mut places = devices.iter().enumerate().filter(|(_, each)| comparison_key(each) == name);
-    let boot = line.get("boot").map_or(Some(""), Value::as_str)?;
-    let seq = line.get("seq").map_or(Some(None), |seq| seq.as_u64().map(Some))?;
-    match (places.next(), places.next()) {
-        _ if key != name => None,
-        (None, _) => Some(LineKind::Unwatched),
-        (Some((device, _)), None) => {
-            Some(LineKind::Heartbeat(HeartbeatKey { device, boot: number(boot), seq }))
-        }
-        // Two expected devices with one name: the index would have to know what a query makes of it.
-        (Some(_), Some(_)) => None,
-    }
-}
-
-/// A number for a boot id: FNV-1a, 0 only for none.
-fn number(boot: &str) -> u64 {
-    if boot.is_empty() {
-        return 0;
-    }
-    let hash = boot.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash.max(1)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
     MonitorCondition, Notification, Rule,
@@ -12,17 +12,13 @@ use super::{
     stateful::{Change, StatefulRule},
     stateless::StatelessRule,
 };
-use crate::query::{Query, Trace};
+use crate::query::{Query, Trace, outage_report};
 
 /// A rule with its memory.
 #[derive(Debug)]
 pub struct RunningRule {
     pub(super) rule: Rule,
     memory: RuleMemory,
-    /// See [`Rule::least_silence`].
-    least_silence: Option<SignedDuration>,
-    /// The version of the index at which the reports had ended: until it changes there is none.
-    reported: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -41,8 +37,7 @@ impl RunningRule {
             }
             Memory::Stateless => RuleMemory::Stateless(StatelessRule::new(failing)),
         };
-        let least_silence = rule.least_silence();
-        Self { rule, memory, least_silence, reported: None }
+        Self { rule, memory }
     }
 
     /// The rule.
@@ -88,8 +83,8 @@ impl RunningRule {
     /// time.
     ///
     /// An evaluation that can neither meet the condition nor change what the rule remembers does not take
-    /// place: when every device has been heard of lately enough, or when nothing has come since the
-    /// last report ended.
+    /// place: when every device has been heard of lately enough, or when nothing that has come can still be
+    /// reported.
     pub fn evaluate_indexed<L: Line>(
         &mut self,
         at: Timestamp,
@@ -100,10 +95,7 @@ impl RunningRule {
             return Vec::new();
         }
         let rows = if self.is_report() { index.outages() } else { index.heartbeats() };
-        let notifications = self.evaluate(at, rows);
-        let has_ended = notifications.is_empty() && self.is_at_rest();
-        self.reported = has_ended.then(|| index.version());
-        notifications
+        self.evaluate(at, rows)
     }
 
     /// Whether no condition was met of late and no alert has fired.
@@ -121,10 +113,12 @@ impl RunningRule {
 
     fn is_without_news<L: Line>(&self, at: Timestamp, index: &TraceIndex<L>) -> bool {
         if self.is_report() {
-            // Only lines that are no heartbeats can be reported, and none that is over comes again.
-            return index.has_only_heartbeats() || self.reported == Some(index.version());
+            // A line shows for so long at most from the beginning of the hour in which it came.
+            let is_over = |newest| at.duration_since(newest) >= outage_report::SHOWN_FOR;
+            return index.newest_other().is_none_or(is_over);
         }
-        self.least_silence
+        self.rule
+            .least_silence()
             .zip(index.all_alive_since())
             .is_some_and(|(least, alive)| at.duration_since(alive) < least)
     }

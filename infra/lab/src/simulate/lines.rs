@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::time::{Millis, SECOND, Span, timestamp};
 use crate::{
-    query::Trace,
+    query::{Trace, message},
     rules::index::{HeartbeatKey, Line, LineKind},
 };
 
@@ -80,8 +80,7 @@ impl Line for SimulatedLine {
                 ispmon_function::line::outage(&device, &incident(index, span), None)
             }
         };
-        let message = String::from_utf8_lossy(line.as_bytes().trim_ascii_end()).into_owned();
-        Trace { timestamp: self.timestamp, message }
+        Trace { timestamp: self.timestamp, message: message(&line) }
     }
 }
 

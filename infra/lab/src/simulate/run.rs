@@ -14,9 +14,12 @@ use super::{
     time::{Cursor, HOUR, Millis, Span, millis, timestamp},
     world::World,
 };
-use crate::rules::{
-    MonitorCondition, Notification, Rule, index::TraceIndex, resolve::ResolveError,
-    running::RunningRule,
+use crate::{
+    query::Query,
+    rules::{
+        MonitorCondition, Notification, Rule, index::TraceIndex, resolve::ResolveError,
+        running::RunningRule,
+    },
 };
 
 /// What came of one world.
@@ -58,19 +61,10 @@ pub enum MailKind {
     Report,
 }
 
-/// What a rule is for, by the column that it measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Silence,
-    Reminder,
-    Report,
-}
-
 /// A rule with the times of its evaluations.
 #[derive(Debug)]
 struct Schedule {
     rule: RunningRule,
-    purpose: Purpose,
     frequency: Millis,
     jitter: Millis,
     nominal: Millis,
@@ -91,7 +85,7 @@ pub fn rules(deployed: &[Rule], settings: &Settings) -> Result<Vec<Rule>, Resolv
 
 /// The threshold of silence and the time between two evaluations, both in minutes, that are deployed.
 pub fn timing(deployed: &[Rule]) -> (f64, u32) {
-    let silence = deployed.iter().find(|rule| Purpose::of(rule) == Purpose::Silence);
+    let silence = deployed.iter().find(|rule| matches!(rule.query(), Query::DeviceSilent(_)));
     silence.map_or((5.0, 5), |rule| {
         let settings = rule.settings();
         (settings.condition.threshold, settings.frequency.as_mins() as u32)
@@ -144,33 +138,22 @@ pub(super) fn play(
         device.advance(now);
         let lines = device.take_visible(now);
         for notification in evaluate(&mut schedule.rule, timestamp(now), lines) {
-            outbox.send(now, schedule.purpose, &notification);
+            outbox.send(now, schedule.rule.rule().query(), &notification);
         }
     }
     let (mails, kept_back) = (outbox.sent, outbox.kept_back);
     Log { mails, kept_back, announcements: device.announcements() }
 }
 
-impl Purpose {
-    fn of(rule: &Rule) -> Self {
-        match rule.settings().condition.measure.as_deref() {
-            Some("silentMinutes") => Self::Silence,
-            Some("longestMinutes") => Self::Reminder,
-            _ => Self::Report,
-        }
-    }
-}
-
 impl Schedule {
     fn new(rule: &Rule, assumptions: &Assumptions, random: &mut Rng) -> Self {
         let frequency = rule.settings().frequency.as_millis() as Millis;
-        let purpose = Purpose::of(rule);
         let mut random = fork(random);
         // Azure documents no phase: a rule is evaluated from some time on.
         let nominal = frequency + uniform(&mut random, 0, frequency - 1);
         let jitter = assumptions.jitter_at(frequency);
         let rule = RunningRule::new(rule.clone());
-        let mut schedule = Self { rule, purpose, frequency, jitter, nominal, actual: 0, random };
+        let mut schedule = Self { rule, frequency, jitter, nominal, actual: 0, random };
         schedule.actual = schedule.jittered();
         schedule
     }
@@ -199,7 +182,7 @@ impl Outbox {
         Self { limit, last_hour: VecDeque::new(), sent: Vec::new(), kept_back: 0 }
     }
 
-    fn send(&mut self, at: Millis, purpose: Purpose, notification: &Notification) {
+    fn send(&mut self, at: Millis, query: &Query, notification: &Notification) {
         while self.last_hour.front().is_some_and(|first| *first <= at - HOUR) {
             self.last_hour.pop_front();
         }
@@ -209,15 +192,15 @@ impl Outbox {
         }
         self.last_hour.push_back(at);
         let minutes = notification.value.unwrap_or_default();
-        let kind = match (purpose, notification.condition) {
-            (Purpose::Silence, MonitorCondition::Fired) => {
+        let kind = match (query, notification.condition) {
+            (Query::DeviceSilent(_), MonitorCondition::Fired) => {
                 MailKind::Silent { since: at - (minutes * 60_000.0) as Millis }
             }
-            (Purpose::Silence, MonitorCondition::Resolved) => {
+            (Query::DeviceSilent(_), MonitorCondition::Resolved) => {
                 MailKind::Resolved { fired: millis(notification.fired) }
             }
-            (Purpose::Reminder, _) => MailKind::Reminder,
-            (Purpose::Report, _) => MailKind::Report,
+            (Query::DeviceSilentReminder(_), _) => MailKind::Reminder,
+            (Query::OutageReport(_), _) => MailKind::Report,
         };
         self.sent.push(MailSent { at, kind });
     }

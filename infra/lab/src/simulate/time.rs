@@ -1,6 +1,6 @@
 //! Virtual time: whole milliseconds since the simulated years began.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 /// A time or a duration in milliseconds.
 pub type Millis = i64;
@@ -27,11 +27,6 @@ pub fn timestamp(at: Millis) -> Timestamp {
 /// A time of the calendar as virtual time.
 pub fn millis(at: Timestamp) -> Millis {
     at.as_millisecond() - 1_000 * START_SECOND
-}
-
-/// A number of milliseconds as a duration.
-pub fn duration(millis: Millis) -> SignedDuration {
-    SignedDuration::from_millis(millis)
 }
 
 /// Seconds as milliseconds.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{Arrival, MINUTE, arrival, choice, spelling};
-use crate::query::{Trace, silence};
+use crate::query::{Trace, message, silence};
 
 /// One device, as it counts its heartbeats.
 struct Sender<'device> {
@@ -112,8 +112,7 @@ impl Sender<'_> {
         };
         let device = Device::from(spelling(random, self.device).as_str());
         let address = random.bool().then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let line = line::heartbeat(&device, address, &heartbeat);
-        String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned()
+        message(&line::heartbeat(&device, address, &heartbeat))
     }
 
     /// A line without key, or with fields as no agent sends them.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Arrival, MINUTE, arrival, choice, spelling};
 use crate::query::{
-    OutageReport,
+    OutageReport, message,
     outage_report::{SHOWN_FOR, SUMMED_UP_AFTER},
     silence,
 };
@@ -170,8 +170,7 @@ fn outage(
         && let Ok(incident) = serde_json::from_value::<Incident>(line.clone())
     {
         let device = Device::from(line["device"].as_str().unwrap_or_default());
-        let line = line::outage(&device, &incident, None);
-        return String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned();
+        return message(&line::outage(&device, &incident, None));
     }
     match random.u8(0..8) {
         0 => line["key"] = json!(""),
