@@ -79,7 +79,7 @@ explain() {
   case $1 in
     *AADSTS* | *'az login'* | *'Please run'* | *InteractionRequired* | *'refresh token'* | *'No subscription found'*)
       next="your login has expired: az login, then $again" ;;
-    *QueryNotContainKnownTable* | *'One-minute frequency is not supported'* | *'requency is not supported'*)
+    *QueryNotContainKnownTable* | *'requency is not supported'*)
       next="Azure refuses to evaluate this query every minute. Set EVALUATION_MINUTES=5 in $env_file, then $again" ;;
     *'not supported'*)
       [ "$conf_EVALUATION_MINUTES" != 1 ] ||

@@ -18,14 +18,8 @@ read_env_file() {
   line_number=0
   for name in $VARIABLES; do
     unset "$name"
+    eval "conf_$name=''"
   done
-  conf_SUBSCRIPTION='' conf_RG='' conf_LOCATION='' conf_PREFIX='' conf_HEARTBEAT_DEVICE=''
-  conf_HEARTBEAT_DEVICE_2='' conf_HEARTBEAT_DEVICE_3='' conf_HEARTBEAT_DEVICE_4='' conf_HEARTBEAT_DEVICE_5=''
-  conf_HEARTBEAT_DEVICE_6='' conf_HEARTBEAT_DEVICE_7='' conf_HEARTBEAT_DEVICE_8='' conf_DEVICES_FILE=''
-  conf_ALERT_EMAIL='' conf_ALERT_WEBHOOK='' conf_ALERT_OWNERS='' conf_SILENCE_MINUTES=''
-  conf_EVALUATION_MINUTES='' conf_REMINDER_MINUTES='' conf_DAILY_REMINDER_HOUR='' conf_REPORT_MINUTES=''
-  conf_RULES_ENABLED='' conf_RUNTIME_NAME='' conf_RUNTIME_VERSION='' conf_MAX_INSTANCES='' conf_DAILY_CAP_GB=''
-  conf_BUDGET_AMOUNT='' conf_BUDGET_START=''
   if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
     die "$env_file holds bytes of zero: it was saved as UTF-16 or is no text. Save it as UTF-8." 78
   fi

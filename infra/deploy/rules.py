@@ -12,8 +12,6 @@ import re
 import sys
 
 MOST_DEVICES = 200
-# What EVALUATION_MINUTES and the lists of devices are about; other rules are as the snapshot has them.
-KINDS = ("device-silent", "device-silent-reminder", "outage-report")
 SECONDS = {"M": 60, "H": 3600, "D": 86400}
 
 
@@ -47,35 +45,28 @@ def quoted(name):
     return "'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def listed(name, query):
-    return quoted(name) in query or json.dumps(name, ensure_ascii=False) in query or f"@'{name}'" in query
-
-
 def differences(rule, model, settings):
     properties = rule["properties"]
     condition = properties["criteria"]["allOf"][0]
     query = condition["query"]
+    what = kind(rule["name"], settings["prefix"])
     if not properties.get("enabled"):
         yield "it is disabled"
     if model:
         expected, found = shape(model), shape(rule)
-        for what, value in expected.items():
-            if found[what] != value:
-                yield f"{what}: {found[what]!r}, must be {value!r}"
+        for name, value in expected.items():
+            if found[name] != value:
+                yield f"{name}: {found[name]!r}, must be {value!r}"
     frequency = seconds(properties["evaluationFrequency"])
-    wanted = settings["evaluation"] * 60
-    if wanted == 60 and kind(rule["name"], settings["prefix"]) != "device-silent":
-        # Only silence has a query that may be evaluated every minute.
-        wanted = 5 * 60
-    if kind(rule["name"], settings["prefix"]) not in KINDS:
-        wanted = seconds(model["properties"]["evaluationFrequency"]) if model else frequency
+    # Only silence has a query that may be evaluated every minute.
+    wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
     if frequency != wanted:
         yield f"evaluated every {frequency // 60} minutes, must be {wanted // 60}"
     if seconds(properties["windowSize"]) < frequency:
         yield "its window is shorter than the time between two evaluations"
     if properties.get("autoMitigate") and properties.get("muteActionsDuration"):
         yield "it resolves and is muted at once"
-    if kind(rule["name"], settings["prefix"]) == "device-silent" and float(condition["threshold"]) != settings["silence"]:
+    if what == "device-silent" and float(condition["threshold"]) != settings["silence"]:
         yield f"silence from {condition['threshold']} minutes on, must be {settings['silence']:g}"
     if query.rstrip().endswith(";"):
         yield 'its query ends with ";", with which a rule never runs'
@@ -117,7 +108,7 @@ def main():
     if len(devices) > MOST_DEVICES * len(silent):
         print(f"{len(silent)} rules watch {len(devices)} devices; at most {MOST_DEVICES} fit into one")
     for device in devices:
-        if not any(listed(device, query) for query in queries):
+        if not any(quoted(device) in query for query in queries):
             print(f'no rule watches the device "{device}"')
 
 

@@ -10,8 +10,8 @@ of the input is a JSON object: `seed`, `rule`, `query`, `now`, `rows` ([time, me
 `expected`.
 
 The second form writes queries to files of their own, for tools that check Kusto text: that of every
-rule in infra/main.snapshot.json, and those of this folder with values at their placeholders where they
-cannot be checked without.
+rule in infra/main.snapshot.json, and all that are files in infra, with values at their placeholders where
+they cannot be checked without.
 """
 
 import argparse
@@ -175,10 +175,10 @@ def extract(folder):
         for resource in resources
         if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
     }
-    here = pathlib.Path(__file__).resolve().parent
-    for path in sorted(here.glob("*.kql")) + sorted(here.glob("*/*.kql")):
+    root = SNAPSHOT.parent
+    for path in sorted(root.glob("**/*.kql")):
         text = path.read_text(encoding="utf-8").replace("'RANGE'", "30d")
-        texts[f"template-{path.name}"] = text
+        texts["-".join(path.relative_to(root).parts)] = text
     for name, text in texts.items():
         # The checker knows the tables of a component, not those of its workspace.
         table = WORKSPACE_TABLES.get(text.partition("\n")[0])

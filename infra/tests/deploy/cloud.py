@@ -41,6 +41,12 @@ class Killed(Exception):
     """The script was killed in this call."""
 
 
+def snapshot(name):
+    """The resources of one of the snapshots."""
+    with open(os.path.join(ROOT, f"infra/{name}.snapshot.json"), encoding="utf-8") as file:
+        return json.load(file)["predictedResources"]
+
+
 def option(arguments, *names):
     for name in names:
         if name in arguments:
@@ -66,8 +72,13 @@ class World:
         self.settings = {}
         self.parameters = {}
         self.host = Host(folder, self.keys)
-        with open(os.path.join(ROOT, "infra/main.snapshot.json"), encoding="utf-8") as file:
-            self.snapshot = json.load(file)["predictedResources"]
+        self.snapshot = snapshot("main")
+        # How often each rule is evaluated where silence is looked for every minute.
+        self.every_minute = {
+            resource["name"].removeprefix("Net-Watch-16-xyz-"): resource["properties"]["evaluationFrequency"]
+            for resource in snapshot("many")
+            if resource["type"] == "Microsoft.Insights/scheduledQueryRules"
+        }
 
     def plan(self):
         try:
@@ -96,7 +107,7 @@ class World:
         """One call of az: (status, output, error)."""
         arguments, environment = call["arguments"], call["environment"]
         plan = self.plan()
-        number = len(self.calls) + 1 - plan.get("from", 0)
+        number = len(self.calls) + 1
         self.calls.append(" ".join(arguments))
         self.host.dropping = plan.get("dropping", False)
         if "cold" in plan and not self.host.rows:
@@ -270,9 +281,8 @@ class World:
                 quoted = ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in chunk)
                 condition["query"] = condition["query"].replace("'dl-home', 'office'", quoted)
                 minutes = self.environment["EVALUATION_MINUTES"]
-                if minutes == "1" and not model["name"].endswith("device-silent"):
-                    minutes = "5"
-                rule["properties"]["evaluationFrequency"] = f"PT{minutes}M"
+                every_minute = self.every_minute[model["name"].removeprefix("ispmon-")]
+                rule["properties"]["evaluationFrequency"] = every_minute if minutes == "1" else f"PT{minutes}M"
                 if model["name"].endswith("device-silent"):
                     condition["threshold"] = float(self.environment["SILENCE_MINUTES"])
                 rule["properties"]["actions"]["actionGroups"] = [f"/x/actionGroups/{prefix}-people"]

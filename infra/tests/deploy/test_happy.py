@@ -6,7 +6,6 @@ import re
 import stat
 import subprocess
 import tomllib
-import unittest
 import zipfile
 
 import stage
@@ -101,7 +100,6 @@ class Happy(Stage):
     def test_the_parts_of_a_deployment(self):
         self.fails(self.run_script("--code-only"), "nothing was deployed yet")
         self.succeeds(self.run_script())
-        self.plan(**{"from": 0})
         before = len(self.state()["calls"])
         self.succeeds(self.run_script("--code-only"))
         self.assertFalse([call for call in self.state()["calls"][before:] if "group create" in call])
@@ -190,6 +188,3 @@ class Package(Stage):
         self.fails(self.run_script("--zip", "x.zip", package=False), "it is no zip", status=65)
         self.fails(self.run_script("--zip", "missing.zip", package=False), "no such file", status=66)
 
-
-if __name__ == "__main__":
-    unittest.main()
