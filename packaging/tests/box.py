@@ -155,7 +155,7 @@ class Run:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=cache()))
-        self.lock = open(self.folder / "lock", "w", encoding="ascii")  # pylint: disable=consider-using-with
+        self.lock = open(self.folder / "lock", "w", encoding="ascii")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.boxes = []
 
@@ -219,13 +219,17 @@ class Box:
     def boot(self):
         """Boots it and waits until systemd has started all that it wants to start."""
         network = f"--network-namespace-path={self.network.namespace()}" if self.network else "--private-network"
+        groups = list(cgroups(f"ispmon-{self.name}"))
+        for group in groups:
+            group.mkdir(exist_ok=True)
+        # A control group of its own, or two containers take each other's for theirs.
+        join = 'until [ "$1" = -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
         with open(self.console, "ab") as console:
-            self.nspawn = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
-                ["systemd-nspawn", "--quiet", "-D", self.root, "-b", network, "--register=no", "--keep-unit",
-                 "--console=read-only", "-M", self.name],
+            self.nspawn = subprocess.Popen(
+                ["sh", "-euc", join, "sh", *groups, "--", "systemd-nspawn", "--quiet", "-D", self.root, "-b", network, "--register=no", "--keep-unit",
+                 "--resolv-conf=off", "--timezone=off", "--console=read-only", "-M", self.name],
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                preexec_fn=lambda: enter_cgroup(f"ispmon-{self.name}"),
             )
         wait(f"{self.name} to boot", self._has_booted)
 
@@ -315,10 +319,3 @@ def cgroups(name):
         _, hierarchy, group = line.split(":", 2)
         if hierarchy in mounts:
             yield mounts[hierarchy] / group.lstrip("/") / name
-
-
-def enter_cgroup(name):
-    """Moves this process to a control group of its own, so that two containers do not take each other's for theirs."""
-    for group in cgroups(name):
-        group.mkdir(exist_ok=True)
-        (group / "cgroup.procs").write_text("0", encoding="ascii")
