@@ -34,8 +34,10 @@ import tempfile
 import time
 import uuid
 
-# What every image has beyond the smallest Debian.
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "ca-certificates", "iproute2", "procps")
+# What every image has beyond the smallest Debian: what a machine has on which a person can log in and follow README.md.
+PACKAGES = (
+    "ca-certificates", "curl", "dbus", "iproute2", "libpam-systemd", "polkitd", "procps", "sudo", "systemd", "systemd-sysv",
+)
 # Who is asked for packages when apt on this machine does not say.
 MIRROR = "http://deb.debian.org/debian"
 # How long a state may take to come about, in seconds; machines under load take their time.
@@ -44,6 +46,8 @@ PATIENCE = 120.0
 LOOK = 0.1
 # What `systemd-nspawn --keep-unit` exits with when the system inside asked for a reboot.
 REBOOT = 133
+# The variable by which `isolate` knows that it has been here.
+ISOLATED = "ISPMON_BOX_ISOLATED"
 # What a command in a box finds in its environment, and nothing else.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -89,14 +93,17 @@ def missing():
 
 def isolate():
     """Starts this program anew in namespaces that end with it; returns in the new one."""
-    if os.environ.get("ISPMON_BOX_ISOLATED") == "1" and os.getpid() == 1:
+    if os.environ.get(ISOLATED) == "1" and os.getpid() == 1:
         # The first process of a namespace ignores signals that it has no handler for.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        # Names of network namespaces are this program's own, too.
+        os.makedirs("/run/netns", exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
         return
     sys.stdout.flush()
     command = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
     command += [sys.executable, *sys.argv]
-    os.execvpe("unshare", command, {**os.environ, "ISPMON_BOX_ISOLATED": "1"})
+    os.execvpe("unshare", command, {**os.environ, ISOLATED: "1"})
 
 
 def cache():
@@ -171,7 +178,8 @@ class Run:
 
     def box(self, release, packages=(), network=None):
         """A new box, not yet booted; `network` has `namespace()`, the path of the namespace that it is to live in."""
-        machine = Box(self.folder / f"box-{len(self.boxes)}", base_image(release, packages), release, network)
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{release}-", dir=self.folder))
+        machine = Box(folder, base_image(release, packages), release, network)
         self.boxes.append(machine)
         return machine
 
@@ -197,7 +205,11 @@ class Box:
         self.write("/etc/hostname", "box\n")
         if release in ("bullseye", "bookworm"):
             # A container's boot id is a mount in /proc, which their systemd leaves out of a /proc of a service's own.
-            self.write("/etc/systemd/system/ispmon-agent.service.d/container.conf", "[Service]\nProtectProc=default\n")
+            self.write("/etc/tmpfiles.d/boot-id.conf", "C /run/boot-id 0444 - - - /proc/sys/kernel/random/boot_id\n")
+            self.write(
+                "/etc/systemd/system/ispmon-agent.service.d/container.conf",
+                "[Service]\nBindReadOnlyPaths=/run/boot-id:/proc/sys/kernel/random/boot_id\n",
+            )
 
     def __enter__(self):
         return self
