@@ -34,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["outage"],
     &["event", "journal"],
     &["history", "install", "logging", "sleep", "status"],
+    &["notify"],
     &["cli", "doctor", "monitor", "report"],
     &["outbox"],
     &["service"],

@@ -17,6 +17,7 @@
 //! - [`install`] makes the agent a service of the system, and removes it again.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
+//! - [`notify`] tells the service manager that the agent is ready, how it is, and that it works on.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
 //! - [`tls`] knows who may vouch for a server, and what a certificate proves under a wrong clock.
@@ -49,6 +50,7 @@ mod layers;
 pub mod logging;
 pub mod loopback;
 pub mod monitor;
+pub mod notify;
 pub mod outage;
 pub mod outbox;
 pub mod pause;
