@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["heartbeat"],
     &["outage"],
     &["event", "journal"],
-    &["history", "logging", "sleep", "status"],
+    &["history", "install", "logging", "sleep", "status"],
     &["notify"],
     &["cli", "doctor", "monitor", "report"],
     &["outbox"],

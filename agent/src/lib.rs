@@ -14,6 +14,7 @@
 //! - [`status`] is what the agent knows at this moment, in a file; [`control`] is how the running agent
 //!   is paused.
 //! - [`doctor`] looks for everything that would keep the agent from its work.
+//! - [`install`] makes the agent a service of the system, and removes it again.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
 //! - [`notify`] tells the service manager that the agent is ready, how it is, and that it works on.
@@ -28,6 +29,8 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
+use install::description::exit_for_manager;
+
 pub mod cli;
 pub mod clock;
 pub mod command;
@@ -40,6 +43,7 @@ pub mod event;
 pub mod exit;
 pub mod heartbeat;
 pub mod history;
+pub mod install;
 pub mod journal;
 #[cfg(test)]
 mod layers;
@@ -66,7 +70,10 @@ pub mod tls;
 /// The whole program: does what the command line asks for. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli::parse(arguments) {
-        Ok(invocation) => command::execute(&invocation).into(),
+        Ok(invocation) => {
+            let job = std::env::var_os("XPC_SERVICE_NAME");
+            exit_for_manager(command::execute(&invocation), job.as_deref()).into()
+        }
         Err(error) => cli::answer(&error).into(),
     }
 }

@@ -62,6 +62,13 @@ fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> FileLay
     FileLayer { path, layer, is_public }
 }
 
+/// The settings of a text that is to become the file at `path`, readable by everybody.
+pub(super) fn of_text(path: &Path, text: &str, problems: &mut Problems) -> FileLayer {
+    let mut layer = empty(path);
+    fill(&mut layer, path, text, problems);
+    FileLayer { path: path.to_owned(), layer, is_public: true }
+}
+
 fn empty(path: &Path) -> Layer {
     Layer::new("file", whole(path))
 }
