@@ -1,6 +1,6 @@
 """What is checked: a story each, in a box of its own; the rows of a story follow each other."""
 
-from checks import clocks, disk, figures, packages, readme, restarts, service, settings, sleep
+from checks import clocks, disk, figures, install, packages, readme, restarts, service, settings, sleep
 
 STORIES = {
     "service": service.story,
@@ -11,6 +11,7 @@ STORIES = {
     "packages": packages.story,
     "sleep": sleep.story,
     "figures": figures.story,
+    "install": install.story,
     "readme-debian": readme.debian,
     "readme-linux": readme.linux,
 }
