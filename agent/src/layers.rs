@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] = &[
     &["event", "journal"],
     &["history", "logging", "sleep", "status"],
     &["cli", "doctor", "monitor", "report"],
-    &["outbox"],
+    &["generate", "outbox"],
     &["service"],
     &["command"],
 ];
