@@ -62,7 +62,12 @@ pub fn execute(invocation: &Invocation) -> Exit {
     }
     let loaded = match load(&sources) {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            if invocation.action == Action::Run {
+                run::report_refusal(&error, &sources);
+            }
+            return refuse(&error);
+        }
     };
     match invocation.action {
         Action::Run => run::run(loaded, sources),

@@ -34,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
     &["outage"],
     &["event", "journal"],
     &["history", "logging", "sleep", "status"],
+    &["notify"],
     &["cli", "doctor", "monitor", "report"],
     &["generate", "outbox"],
     &["service"],

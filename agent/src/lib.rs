@@ -17,6 +17,7 @@
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
 //! - [`generate`] makes man pages and completions.
+//! - [`notify`] tells the service manager that the agent is ready, how it is, and that it works on.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
 //! - [`tls`] knows who may vouch for a server, and what a certificate proves under a wrong clock.
@@ -47,6 +48,7 @@ mod layers;
 pub mod logging;
 pub mod loopback;
 pub mod monitor;
+pub mod notify;
 pub mod outage;
 pub mod outbox;
 pub mod pause;

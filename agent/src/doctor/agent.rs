@@ -34,7 +34,7 @@ pub(super) fn judge(
         Presence::Hanging(age) => {
             let age = Readable(age);
             Check::fail(NAME, format!("process {pid} has written no status for {age}"))
-                .action("Restart it, and look into its log.")
+                .action(RESTART_ADVICE)
         }
         Presence::Stopped => not_running("it was stopped".to_owned()),
         Presence::Gone => not_running(format!("process {pid} crashed or was killed")),
@@ -53,6 +53,12 @@ const ENABLE_ADVICE: &str = if cfg!(target_os = "macos") {
     "Have it started at each boot: brew services start ispmon-agent."
 } else {
     "Have it started at each boot: sudo systemctl enable --now ispmon-agent."
+};
+
+const RESTART_ADVICE: &str = if cfg!(target_os = "macos") {
+    "Restart it, and look into its log: brew services restart ispmon-agent."
+} else {
+    "Restart it, and look into its log: sudo systemctl restart ispmon-agent; journalctl -u ispmon-agent."
 };
 
 fn running(status: &Status, now: &Stamp) -> Check {
@@ -112,7 +118,9 @@ mod tests {
     fn row(status: Status, presence: Presence) -> String {
         let now = status.written.later(Duration::from_secs(12));
         let found = Found { folder: "/run/ispmon".into(), status };
-        rows(&judge(&Ok((found, presence)), None, &now)).replace(START_ADVICE, "[start it]")
+        rows(&judge(&Ok((found, presence)), None, &now))
+            .replace(START_ADVICE, "[start it]")
+            .replace(RESTART_ADVICE, "[restart it]")
     }
 
     #[test]
@@ -121,7 +129,7 @@ mod tests {
         insta::assert_snapshot!(row(working_status(), Presence::Gone), @"FAIL agent: process 4711 crashed or was killed → [start it]");
         insta::assert_snapshot!(row(working_status(), Presence::Stopped), @"FAIL agent: it was stopped → [start it]");
         let hanging = Presence::Hanging(Duration::from_mins(20));
-        insta::assert_snapshot!(row(working_status(), hanging), @"FAIL agent: process 4711 has written no status for 20 min → Restart it, and look into its log.");
+        insta::assert_snapshot!(row(working_status(), hanging), @"FAIL agent: process 4711 has written no status for 20 min → [restart it]");
         let rebooted = row(working_status(), Presence::Rebooted);
         assert!(rebooted.starts_with("FAIL agent: it was not started again with this machine"));
         let absent = Err(ReadError::Absent(vec!["/run/ispmon".into()]));

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 
 use super::{Condition, FamilyStatus, HeartbeatStatus, OpenIncident, Presence, Quality, Status};
 use crate::{
@@ -27,7 +27,8 @@ pub struct View<'a> {
 pub const START_ADVICE: &str = if cfg!(target_os = "macos") {
     "Start it with: brew services start ispmon-agent (or, in a terminal: ispmon-agent run)."
 } else {
-    "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run)."
+    "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run). If it ends at \
+     once, systemctl status ispmon-agent says why."
 };
 
 /// Writes the whole status, the answer to "is the internet up?" in its first line.
@@ -340,9 +341,14 @@ impl View<'_> {
         }
     }
 
-    /// A moment in the local time with its offset. Within this boot it is counted from now, so that a
-    /// clock that was set in between shows it right.
+    /// A moment in the local time with its offset.
     pub fn time(&self, stamp: &Stamp) -> String {
+        self.local(stamp).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+    }
+
+    /// A moment in the local time. Within this boot it is counted from now, so that a clock that was set in
+    /// between shows it right.
+    pub fn local(&self, stamp: &Stamp) -> ZonedDateTime {
         let wall: Timestamp = if stamp.is_same_boot(self.now) {
             match stamp.boot_ms.checked_sub(self.now.boot_ms) {
                 Some(ahead) => self.now.later(Duration::from_millis(ahead)).wall,
@@ -351,8 +357,7 @@ impl View<'_> {
         } else {
             stamp.wall
         };
-        let local = wall.to_zoned_datetime(self.zone.clone());
-        local.strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+        wall.to_zoned_datetime(self.zone.clone())
     }
 }
 
