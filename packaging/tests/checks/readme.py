@@ -4,7 +4,7 @@ import pathlib
 import shutil
 import subprocess
 
-import artefacts
+import dist
 from report import Skip, expect
 from world import PACKAGE
 
@@ -23,7 +23,7 @@ def linux(world):
 
 def paste(world, platform):
     """Pastes the lines as an ordinary user, who may use sudo and answers yes."""
-    lines = artefacts.readme()[platform]
+    lines = dist.readme()[platform]
     expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
     world.box.write("/etc/sudoers.d/visitor", "visitor ALL=(ALL) NOPASSWD: ALL\n", 0o440)
     for line in lines:
@@ -34,10 +34,10 @@ def paste(world, platform):
 
 def published(world):
     """Looks the package up that dnf would fetch; nothing here can run a Fedora."""
-    lines = artefacts.readme()["Fedora"]
+    lines = dist.readme()["Fedora"]
     expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
-    url = next(word for word in lines[0].split() if word.startswith(artefacts.SERVER))
-    file = world.network.pages / url.removeprefix(artefacts.SERVER).lstrip("/")
+    url = next(word for word in lines[0].split() if word.startswith(dist.SERVER))
+    file = world.network.pages / url.removeprefix(dist.SERVER).lstrip("/")
     expect(file.is_file(), f"{url} is none of the artefacts")
     if not shutil.which("rpm"):
         raise Skip(f"{file.name} is published; there is no rpm here to look into it")
@@ -48,14 +48,14 @@ def published(world):
 
 def tap():
     """Compares the names with those of the formula; packaging/tests/brew installs it."""
-    lines = artefacts.readme()["macOS"]
+    lines = dist.readme()["macOS"]
     expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
-    repository = artefacts.repository()
+    repository = dist.repository()
     owner = repository.rsplit("/", 2)[1]
     expect(f"brew tap {owner}/tap" in lines[0], f"the first line taps another one than {owner}'s: {lines[0]}")
     expect(lines[1].endswith(PACKAGE) and lines[2].endswith(PACKAGE), f"the lines name other things: {lines}")
-    formula = pathlib.Path(artefacts.ROOT / f"packaging/homebrew/Formula/{PACKAGE}.rb")
+    formula = pathlib.Path(dist.ROOT / f"packaging/homebrew/Formula/{PACKAGE}.rb")
     if not formula.exists():
-        raise Skip(f"{formula.relative_to(artefacts.ROOT)} is not there")
+        raise Skip(f"{formula.relative_to(dist.ROOT)} is not there")
     expect(repository in formula.read_text(encoding="utf-8"), f"the formula does not name {repository}")
     return f"{lines[0]}, of {formula.name}"
