@@ -54,22 +54,27 @@ class Artefacts:
             machine.shell(line)
 
 
-def build(folder, lab=None):
-    """Makes the packages of this machine's architecture in `folder`, and the lab."""
+def build(folder):
+    """Makes the packages of this machine's architecture in `folder` and returns it; `None` if this machine cannot."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.deb"):
+    for old in folder.glob("ispmon-*"):
         old.unlink()
     architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
     make = (ROOT / "packaging/build", "--out", folder, "--arch", architecture)
     run(*make, "--package-version", PREVIOUS, "deb")
+    if not list(folder.glob("*.deb")):
+        return None
     with_key(folder, lambda variables: run(*make, "deb", "rpm", "tarball", "apt", **variables))
-    if lab is None:
-        run("cargo", "build", "--locked", "--quiet", "-p", "ispmon-lab")
-        metadata = subprocess.run(
-            ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked"], cwd=ROOT, capture_output=True, check=True
-        )
-        lab = pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "debug/ispmon-lab"
-    return Artefacts(folder, lab)
+    return folder
+
+
+def build_lab():
+    """Makes the lab and returns its path."""
+    run("cargo", "build", "--locked", "--quiet", "-p", "ispmon-lab")
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked"], cwd=ROOT, capture_output=True, check=True
+    )
+    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "debug/ispmon-lab"
 
 
 def with_key(folder, make):

@@ -26,9 +26,10 @@ def expect(condition, text):
 class Report:
     """All rows, printed as they come."""
 
-    def __init__(self, verbose=False):
-        self.verbose = verbose
+    def __init__(self):
         self.failed, self.skipped, self.passed = [], [], 0
+        # Set when the run is given up; what fails from then on fails for that.
+        self.is_over = False
         self.lock = threading.Lock()
 
     def row(self, name, check, *arguments):
@@ -45,6 +46,8 @@ class Report:
             verdict, detail, trace = "FAIL", f"{type(error).__name__}: {error}", traceback.format_exc()
         took = (time.monotonic() - started) * 1000
         detail = " / ".join(detail.split("\n"))
+        if self.is_over:
+            return False
         with self.lock:
             if verdict == "FAIL":
                 self.failed.append(name)
