@@ -199,8 +199,7 @@ class Run:
 
     def box(self, release, packages=(), network=None):
         """A new box, not yet booted; `network` has `namespace()`, the path of the namespace that it is to live in."""
-        folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{release}-", dir=self.folder))
-        machine = Box(folder, base_image(release, packages), release, network)
+        machine = Box(self.folder / f"{release}-{os.urandom(4).hex()}", base_image(release, packages), release, network)
         self.boxes.append(machine)
         return machine
 
