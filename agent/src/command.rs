@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod doctor;
+pub mod generate;
 pub mod history;
 pub mod install;
 pub mod journal;
@@ -37,6 +38,9 @@ pub fn execute(invocation: &Invocation) -> Exit {
     if invocation.action == (Action::Config { sample: true }) {
         return print(config::write_sample);
     }
+    if let Action::Generate(request) = &invocation.action {
+        return generate::generate(request);
+    }
     let sources =
         match Sources::of_this_process(invocation.config_file.clone(), invocation.flags.clone()) {
             Ok(sources) => sources,
@@ -56,7 +60,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
         Action::Service(request) => return install::execute(request, &sources),
         Action::VerifyJournal => return journal::verify_journal(&sources),
         Action::Doctor { json } => return doctor::doctor(&sources, *json),
-        Action::Run | Action::Ping | Action::Config { .. } => {}
+        Action::Run | Action::Ping | Action::Config { .. } | Action::Generate(_) => {}
     }
     let loaded = match load(&sources) {
         Ok(loaded) => loaded,

@@ -36,7 +36,7 @@ const LAYERS: &[&[&str]] = &[
     &["history", "install", "logging", "sleep", "status"],
     &["notify"],
     &["cli", "doctor", "monitor", "report"],
-    &["outbox"],
+    &["generate", "outbox"],
     &["service"],
     &["command"],
 ];

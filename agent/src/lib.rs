@@ -17,6 +17,7 @@
 //! - [`install`] makes the agent a service of the system, and removes it again.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
+//! - [`generate`] makes man pages and completions.
 //! - [`notify`] tells the service manager that the agent is ready, how it is, and that it works on.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
@@ -41,6 +42,7 @@ pub mod duration;
 pub mod error_chain;
 pub mod event;
 pub mod exit;
+pub mod generate;
 pub mod heartbeat;
 pub mod history;
 pub mod install;
