@@ -21,7 +21,8 @@ fn start(loaded: Loaded, sources: Sources) -> Result<(), Exit> {
     let requests = signals::listen().map_err(|error| fail_because(&error))?;
     let logging =
         Logging::start(loaded.settings.log.level).map_err(|error| fail_because(&error))?;
-    let foundation = Foundation::lay(&loaded.settings, &sources.environment, sources.user == 0)
+    let (environment, homebrew) = (&sources.environment, sources.homebrew.as_ref());
+    let foundation = Foundation::lay(&loaded.settings, environment, homebrew, sources.user == 0)
         .map_err(|error| refuse(&error))?;
     let load = Arc::new(move || load(&sources));
     let service = async {

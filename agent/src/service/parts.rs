@@ -20,6 +20,7 @@ use crate::{
     error_chain::Chain,
     event::Event,
     heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome},
+    installation::Prefix,
     journal::{Journal, JournalError, Recovered},
     logging::Logging,
     monitor::{self, Message, Monitor, SharedTally, Watched},
@@ -66,9 +67,12 @@ impl Foundation {
     pub fn lay(
         settings: &Settings,
         environment: &BTreeMap<OsString, OsString>,
+        homebrew: Option<&Prefix>,
         is_root: bool,
     ) -> Result<Self, StartError> {
-        let state_dir = state_dir::of_agent(settings.state_dir.as_deref(), environment, is_root)
+        let setting = settings.state_dir.as_deref();
+        let homebrew = homebrew.map(Prefix::state_dir);
+        let state_dir = state_dir::of_agent(setting, environment, homebrew, is_root)
             .ok_or(StartError::NoFolder)?;
         let runtime = environment.get(OsStr::new("RUNTIME_DIRECTORY"));
         let status_dir = place::folder(runtime.and_then(|value| value.to_str()), &state_dir);
