@@ -91,8 +91,8 @@ mod tests {
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
-    fn brew() -> Option<PathBuf> {
-        Some("/opt/homebrew/var/ispmon".into())
+    fn brew() -> PathBuf {
+        "/opt/homebrew/var/ispmon".into()
     }
 
     fn agents(variables: &[(&str, &str)], is_root: bool) -> Option<PathBuf> {
@@ -103,8 +103,8 @@ mod tests {
     fn the_setting_overrides_everything() {
         let environment = environment(&[("STATE_DIRECTORY", "/var/lib/x"), ("HOME", "/home/me")]);
         let setting = Path::new("/mnt/usb/ispmon");
-        assert_eq!(of_agent(Some(setting), &environment, brew(), true).as_deref(), Some(setting));
-        assert_eq!(of_readers(Some(setting), &environment, brew()), [setting]);
+        assert_eq!(of_agent(Some(setting), &environment, Some(brew()), true).as_deref(), Some(setting));
+        assert_eq!(of_readers(Some(setting), &environment, Some(brew())), [setting]);
     }
 
     #[test]
@@ -141,11 +141,14 @@ mod tests {
     fn the_program_of_a_formula_has_its_folder_whoever_runs_it() {
         let home = environment(&[("HOME", "/home/me")]);
         for is_root in [false, true] {
-            assert_eq!(of_agent(None, &home, brew(), is_root), brew());
+            assert_eq!(of_agent(None, &home, Some(brew()), is_root), Some(brew()));
         }
-        assert_eq!(of_readers(None, &home, brew()).first(), brew().as_ref());
+        assert_eq!(of_readers(None, &home, Some(brew())).first(), Some(&brew()));
         let systemds = environment(&[("STATE_DIRECTORY", "/var/lib/ispmon")]);
-        assert_eq!(of_agent(None, &systemds, brew(), true), Some("/var/lib/ispmon".into()));
+        assert_eq!(
+            of_agent(None, &systemds, Some(brew()), true),
+            Some("/var/lib/ispmon".into())
+        );
     }
 
     #[test]
