@@ -1,5 +1,6 @@
 //! The command line: what the agent is asked to do, and the settings that are given with it.
 
+mod generate;
 mod history;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -11,6 +12,7 @@ use clap::{
 
 use history::{OutagesFlags, ReportFlags};
 
+pub use generate::{GenerateRequest, Shell};
 pub use history::{Form, OutagesRequest, ReportRequest};
 
 use crate::{
@@ -67,6 +69,8 @@ pub enum Action {
     },
     /// Compares every line of the record with the one before it.
     VerifyJournal,
+    /// Makes man pages or completions.
+    Generate(GenerateRequest),
 }
 
 /// What the old flag `--daemon` is answered with.
@@ -182,6 +186,12 @@ enum Command {
         #[command(subcommand)]
         command: JournalCommand,
     },
+    /// Make the man pages and completions that the packages contain
+    #[command(hide = true)]
+    Generate {
+        #[command(subcommand)]
+        request: GenerateRequest,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -234,6 +244,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         Some(Command::Journal { command: JournalCommand::Verify }) => {
             old.refuse("journal verify", Action::VerifyJournal)?
         }
+        Some(Command::Generate { request }) => old.refuse("generate", Action::Generate(request))?,
     };
     let action = if old.once && action == Action::Run { Action::Ping } else { action };
     Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon: old.daemon })
@@ -268,6 +279,11 @@ fn pause_time(text: &str) -> Result<Duration, String> {
         Some(time) => Ok(time),
         None => Err("it is no duration such as 2h, 90min or a number of seconds".to_owned()),
     }
+}
+
+/// The definition of the command line, for what is made from it.
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Prints what clap has to say, help to the standard output and errors to the standard error, and

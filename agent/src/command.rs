@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod doctor;
+pub mod generate;
 pub mod history;
 pub mod journal;
 pub mod pause;
@@ -36,6 +37,9 @@ pub fn execute(invocation: &Invocation) -> Exit {
     if invocation.action == (Action::Config { sample: true }) {
         return print(config::write_sample);
     }
+    if let Action::Generate(request) = &invocation.action {
+        return generate::generate(request);
+    }
     let sources =
         match Sources::of_this_process(invocation.config_file.clone(), invocation.flags.clone()) {
             Ok(sources) => sources,
@@ -54,11 +58,16 @@ pub fn execute(invocation: &Invocation) -> Exit {
         Action::Resume => return pause::resume(&sources),
         Action::VerifyJournal => return journal::verify_journal(&sources),
         Action::Doctor { json } => return doctor::doctor(&sources, *json),
-        Action::Run | Action::Ping | Action::Config { .. } => {}
+        Action::Run | Action::Ping | Action::Config { .. } | Action::Generate(_) => {}
     }
     let loaded = match load(&sources) {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            if invocation.action == Action::Run {
+                run::report_refusal(&error, &sources);
+            }
+            return refuse(&error);
+        }
     };
     match invocation.action {
         Action::Run => run::run(loaded, sources),

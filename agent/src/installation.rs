@@ -49,16 +49,16 @@ impl Prefix {
     }
 }
 
-/// What starts the agent as a service, as people are advised to.
+/// The commands by which people manage the service, as they are advised to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceManager {
+pub enum ServiceCommands {
     /// `brew services`.
     Homebrew,
     /// `systemctl`.
     Systemd,
 }
 
-impl ServiceManager {
+impl ServiceCommands {
     /// That of a program that was installed in `prefix`, or without Homebrew.
     pub fn of(prefix: Option<&Prefix>) -> Self {
         if prefix.is_some() || cfg!(target_os = "macos") { Self::Homebrew } else { Self::Systemd }
@@ -71,7 +71,21 @@ impl ServiceManager {
                 "Start it with: brew services start ispmon-agent (or, in a terminal: ispmon-agent run)."
             }
             Self::Systemd => {
-                "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run)."
+                "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run). If it \
+                 ends at once, systemctl status ispmon-agent says why."
+            }
+        }
+    }
+
+    /// What to do about an agent that hangs.
+    pub fn restart_advice(self) -> &'static str {
+        match self {
+            Self::Homebrew => {
+                "Restart it, and look into its log: brew services restart ispmon-agent."
+            }
+            Self::Systemd => {
+                "Restart it, and look into its log: sudo systemctl restart ispmon-agent; journalctl -u \
+                 ispmon-agent."
             }
         }
     }

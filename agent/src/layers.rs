@@ -35,8 +35,9 @@ const LAYERS: &[&[&str]] = &[
     &["outage"],
     &["event", "journal"],
     &["history", "logging", "sleep", "status"],
+    &["notify"],
     &["cli", "doctor", "monitor", "report"],
-    &["outbox"],
+    &["generate", "outbox"],
     &["service"],
     &["command"],
 ];

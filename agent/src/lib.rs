@@ -16,6 +16,8 @@
 //! - [`doctor`] looks for everything that would keep the agent from its work.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
+//! - [`generate`] makes man pages and completions.
+//! - [`notify`] tells the service manager that the agent is ready, how it is, and that it works on.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
 //! - [`tls`] knows who may vouch for a server, and what a certificate proves under a wrong clock.
@@ -37,6 +39,7 @@ pub mod duration;
 pub mod error_chain;
 pub mod event;
 pub mod exit;
+pub mod generate;
 pub mod heartbeat;
 pub mod history;
 pub mod installation;
@@ -46,6 +49,7 @@ mod layers;
 pub mod logging;
 pub mod loopback;
 pub mod monitor;
+pub mod notify;
 pub mod outage;
 pub mod outbox;
 pub mod pause;

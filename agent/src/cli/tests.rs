@@ -433,3 +433,17 @@ fn outages_and_report_take_a_time_and_a_form() {
         refused(&format!("ispmon-agent {line}"));
     }
 }
+
+#[test]
+fn what_packages_contain_is_generated() {
+    let action = |line: &str| understood(&format!("ispmon-agent generate {line}")).action;
+    assert_eq!(action("man /x"), Action::Generate(GenerateRequest::Man { folder: "/x".into() }));
+    for (name, shell) in [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)] {
+        let request = GenerateRequest::Completions { shell };
+        assert_eq!(action(&format!("completions {name}")), Action::Generate(request));
+    }
+    let refusal = refused("ispmon-agent generate completions tcsh");
+    assert!(refusal.contains("[possible values: bash, zsh, fish]"), "{refusal}");
+    refused("ispmon-agent generate");
+    refused("ispmon-agent --once generate man /x");
+}

@@ -8,7 +8,7 @@ use crate::{
     config::Sources,
     doctor::{Case, Configuration, examine},
     exit::Exit,
-    installation::ServiceManager,
+    installation::ServiceCommands,
     runtime,
 };
 
@@ -19,7 +19,7 @@ pub fn doctor(sources: &Sources, json: bool) -> Exit {
         configuration: Configuration::read(sources),
         agent: places.find_present(),
         state_dirs: places.state_dirs(),
-        manager: ServiceManager::of(sources.homebrew.as_ref()),
+        commands: ServiceCommands::of(sources.homebrew.as_ref()),
         now: Stamp::now(),
     };
     let report = match runtime::run(examine(&case)) {

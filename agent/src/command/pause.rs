@@ -11,7 +11,7 @@ use crate::{
     control::{Answer, AskError, Request, ask},
     duration::Readable,
     exit::Exit,
-    installation::ServiceManager,
+    installation::ServiceCommands,
     printable::printable,
     runtime,
     status::text::View,
@@ -39,7 +39,7 @@ const START_INTERVAL: Duration = Duration::from_millis(50);
 
 fn control(sources: &Sources, request: Request) -> Exit {
     let places = Places::of(sources);
-    let manager = ServiceManager::of(sources.homebrew.as_ref());
+    let commands = ServiceCommands::of(sources.homebrew.as_ref());
     let asking = async {
         let deadline = Instant::now() + START_LIMIT;
         loop {
@@ -59,8 +59,8 @@ fn control(sources: &Sources, request: Request) -> Exit {
     };
     match runtime::run(asking) {
         Ok(Ok(answer)) => report(&answer),
-        Ok(Err(Some(error))) => explain(&error, manager),
-        Ok(Err(None)) => fail(format_args!("the agent is not running. {}", manager.start_advice())),
+        Ok(Err(Some(error))) => explain(&error, commands),
+        Ok(Err(None)) => fail(format_args!("the agent is not running. {}", commands.start_advice())),
         Err(error) => fail_because(&error),
     }
 }
@@ -95,15 +95,15 @@ fn report(answer: &Answer) -> Exit {
     }
 }
 
-fn explain(error: &AskError, manager: ServiceManager) -> Exit {
+fn explain(error: &AskError, commands: ServiceCommands) -> Exit {
     match error {
         AskError::NotRunning(_) => {
-            let advice = manager.start_advice();
+            let advice = commands.start_advice();
             fail(format_args!("the agent is not running: {error}. {advice}"))
         }
         AskError::Forbidden(_) => fail(format_args!(
             "{error}: it is open to root and to the agent's own user and group. To do this, {}",
-            manager.control_advice()
+            commands.control_advice()
         )),
         AskError::NoAnswer(_) => {
             fail(format_args!("{error}: it hangs, or is very busy. Try again, or restart it."))

@@ -9,7 +9,7 @@ use crate::{
     clock::Stamp,
     config::Sources,
     exit::Exit,
-    installation::ServiceManager,
+    installation::ServiceCommands,
     status::{
         Found, ReadError, Status, place,
         text::{self, View},
@@ -29,7 +29,7 @@ struct Shown<'a> {
 
 /// Shows the status; succeeds when the agent runs.
 pub fn status(sources: &Sources, json: bool) -> Exit {
-    let start_advice = ServiceManager::of(sources.homebrew.as_ref()).start_advice();
+    let start_advice = ServiceCommands::of(sources.homebrew.as_ref()).start_advice();
     let (found, presence) = match Places::of(sources).find_present() {
         Ok(found) => found,
         Err(ReadError::Absent(_)) if json => {

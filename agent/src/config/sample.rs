@@ -8,13 +8,7 @@ mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::config::table::{Kind, SETTINGS, Setting};
-
-    fn variables(setting: &Setting) -> String {
-        let old = setting.old_variable.map(|name| format!(" or {name}")).unwrap_or_default();
-        let flag = setting.flag.map(|flag| format!(", flag {flag}")).unwrap_or_default();
-        format!("Variable {}{old}{flag}.", setting.variable())
-    }
+    use crate::config::table::SETTINGS;
 
     /// The sample file, as the table of settings makes it.
     fn rendered() -> String {
@@ -38,10 +32,9 @@ mod tests {
             for line in setting.description.lines() {
                 writeln!(text, "# {line}").expect("a string takes it");
             }
-            if !matches!(setting.kind, Kind::Url | Kind::Path) {
-                writeln!(text, "# It takes {}.", setting.kind).expect("a string takes it");
+            for line in setting.takes().into_iter().chain([setting.overridden_by()]) {
+                writeln!(text, "# {line}").expect("a string takes it");
             }
-            writeln!(text, "# {}", variables(setting)).expect("a string takes it");
             writeln!(text, "# {name} = \"{}\"", setting.default).expect("a string takes it");
         }
         text

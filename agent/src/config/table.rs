@@ -283,6 +283,21 @@ impl Setting {
         format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
     }
 
+    /// What it takes, in a sentence; nothing where its description says so.
+    pub fn takes(&self) -> Option<String> {
+        match self.kind {
+            Kind::Url | Kind::Path => None,
+            kind => Some(format!("It takes {kind}.")),
+        }
+    }
+
+    /// By what else it can be set, in a sentence.
+    pub fn overridden_by(&self) -> String {
+        let old = self.old_variable.map(|name| format!(" or {name}")).unwrap_or_default();
+        let flag = self.flag.map(|flag| format!(", flag {flag}")).unwrap_or_default();
+        format!("Variable {}{old}{flag}.", self.variable())
+    }
+
     /// Whether an empty value is the same as none.
     pub fn is_optional(&self) -> bool {
         self.default.is_empty()

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 
 use super::{Condition, FamilyStatus, HeartbeatStatus, OpenIncident, Presence, Quality, Status};
 use crate::{
@@ -339,9 +339,14 @@ impl View<'_> {
         }
     }
 
-    /// A moment in the local time with its offset. Within this boot it is counted from now, so that a
-    /// clock that was set in between shows it right.
+    /// A moment in the local time with its offset.
     pub fn time(&self, stamp: &Stamp) -> String {
+        self.local(stamp).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+    }
+
+    /// A moment in the local time. Within this boot it is counted from now, so that a clock that was set in
+    /// between shows it right.
+    pub fn local(&self, stamp: &Stamp) -> ZonedDateTime {
         let wall: Timestamp = if stamp.is_same_boot(self.now) {
             match stamp.boot_ms.checked_sub(self.now.boot_ms) {
                 Some(ahead) => self.now.later(Duration::from_millis(ahead)).wall,
@@ -350,8 +355,7 @@ impl View<'_> {
         } else {
             stamp.wall
         };
-        let local = wall.to_zoned_datetime(self.zone.clone());
-        local.strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+        wall.to_zoned_datetime(self.zone.clone())
     }
 }
 
