@@ -31,7 +31,7 @@ fn columns(text: &str) -> String {
 
 /// Whether this machine has a configuration of its own, which would take the place of a `.env`.
 fn is_configured() -> bool {
-    ispmon_agent::config::default_paths().iter().any(|path| path.exists())
+    ispmon_agent::config::default_paths(None).iter().any(|path| path.exists())
 }
 
 #[test]
