@@ -94,8 +94,8 @@ pub const DAEMON_NOTE: &str = "--daemon has no effect any more: the service mana
     verbatim_doc_comment,
     after_help = "\
 Settings come from, each overriding the one before: defaults, the configuration file, variables
-(ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is /etc/ispmon/agent.toml or Homebrew's
-etc/ispmon/agent.toml; where there is none, a .env of yours in the current folder is read.
+(ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml of the Homebrew that
+installed this program, else /etc/ispmon/agent.toml, else a .env of yours in the current folder.
 `ispmon-agent config --sample` explains all settings, `ispmon-agent config` shows those in force.
 The function key is never given here: it stands in the file that heartbeat.key_file names.
 

@@ -41,6 +41,7 @@ pub use settings::{
     ProbeSettings, Settings,
 };
 
+use crate::installation::Prefix;
 use layer::Layer;
 use problem::Problems;
 
@@ -54,6 +55,8 @@ pub struct Sources {
     pub default_files: Vec<PathBuf>,
     /// The flags of the command line.
     pub flags: Flags,
+    /// The prefix of the Homebrew that installed this program, if one did.
+    pub homebrew: Option<Prefix>,
     /// The variables of the environment.
     pub environment: BTreeMap<OsString, OsString>,
     /// The current folder, where `.env` is looked for and where relative paths start.
@@ -71,10 +74,12 @@ impl Sources {
     /// # Errors
     /// The current folder is not known, because it was deleted or may not be entered.
     pub fn of_this_process(config_file: Option<PathBuf>, flags: Flags) -> io::Result<Self> {
+        let homebrew = Prefix::of_this_program();
         Ok(Self {
             config_file,
-            default_files: default_paths(),
+            default_files: default_paths(homebrew.as_ref()),
             flags,
+            homebrew,
             environment: std::env::vars_os().collect(),
             folder: std::env::current_dir()?,
             user: rustix::process::geteuid().as_raw(),

@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
         "duration",
         "error_chain",
         "exit",
+        "installation",
         "loopback",
         "pause",
         "printable",

@@ -68,8 +68,10 @@ pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
     }
 }
 
+/// Says why nothing is done. Many of these sentences end with a command, and a command with no dot behind it
+/// can be copied.
 fn decline(refusal: &Refusal) -> Exit {
-    fail(format_args!("{refusal}."))
+    fail(refusal)
 }
 
 fn install(

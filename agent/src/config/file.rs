@@ -11,20 +11,21 @@ use super::{
     problem::Problems,
     regular_file::{ReadError, RegularFile},
 };
+use crate::installation::Prefix;
 
 /// The most bytes that a configuration file may have. The sample, with all its comments, has a
 /// twentieth of that.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// Where the configuration file is looked for when `--config` does not name it: the system's
-/// folder, then those of Homebrew on Apple silicon and on Intel.
-pub fn default_paths() -> Vec<PathBuf> {
-    let mut paths = vec![PathBuf::from("/etc/ispmon/agent.toml")];
-    if cfg!(target_os = "macos") {
-        paths.push(PathBuf::from("/opt/homebrew/etc/ispmon/agent.toml"));
-        paths.push(PathBuf::from("/usr/local/etc/ispmon/agent.toml"));
-    }
-    paths
+/// Where the configuration file is looked for when `--config` does not name it: in the prefix of the
+/// Homebrew that installed this program, then in the system's folder.
+///
+/// The prefix comes first because the formula's service uses its file, and commands must show what
+/// the service uses. A program that Homebrew did not install looks in no prefix: that belongs to a
+/// user, whose file could have a root service send them what only root may read.
+pub fn default_paths(homebrew: Option<&Prefix>) -> Vec<PathBuf> {
+    let own = homebrew.map(Prefix::config_file);
+    own.into_iter().chain([PathBuf::from("/etc/ispmon/agent.toml")]).collect()
 }
 
 /// Reads the file at `named`, which must exist, or else the first of `defaults` that does.

@@ -463,7 +463,7 @@ fn a_removal_keeps_the_record_and_the_configuration() {
             "run systemctl start ispmon-agent.service",
         ]
     );
-    insta::assert_snapshot!(plan.notes.join("\n"), @"Kept for a later installation: /var/lib/ispmon, /etc/ispmon/agent.toml, /etc/ispmon/heartbeat.key, the user ispmon. To remove that too, the record of all outages included: /home/me/ispmon-agent uninstall --purge");
+    insta::assert_snapshot!(plan.notes.join("\n"), @"Kept for a later installation: /var/lib/ispmon, /etc/ispmon/agent.toml, /etc/ispmon/heartbeat.key, the user ispmon. To remove that too, the record of all outages included: sudo rm -r /var/lib/ispmon /etc/ispmon && sudo userdel ispmon");
     let plan = removed(&installed(Platform::MacOs), false).expect("it can be removed");
     insta::assert_snapshot!(outline(&plan), @r"
     run launchctl bootout system/net.ispmon.agent
