@@ -64,7 +64,7 @@ def build(folder):
     run(*make, "--package-version", PREVIOUS, "deb")
     if not list(folder.glob("*.deb")):
         return None
-    with_key(folder, lambda variables: run(*make, "deb", "rpm", "tarball", "apt", **variables))
+    with_key(folder, lambda variables: run(*make, "deb", "tarball", "apt", **variables))
     return folder
 
 
