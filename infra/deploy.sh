@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Deploys ispmon's cloud side into one resource group: see --help. Runs with bash 3.2, as macOS has it.
+[ -n "${BASH_VERSION:-}" ] || { echo "deploy.sh: this needs bash: bash $0" >&2 && exit 64; }
+# As `sh`, bash is stricter than this script.
+set +o posix
 set -uo pipefail
 
 usage() {
@@ -17,8 +20,8 @@ Running it again is always safe.
   --destroy             delete the resource group with everything in it
   --zip FILE            take this package of the function instead of building it
   --agent-config FILE   write the agent's configuration, and its key beside it; a pair for each of several devices
-  --force               go on although rights, region or locks look wrong; with --destroy: although the resource
-                        group was not created by this script
+  --force               go on although rights, region, locks, names of settings or an earlier deployment look wrong;
+                        with --destroy: although the resource group was not created by this script
   --yes                 ask nothing
   --help                show this
 
@@ -37,7 +40,9 @@ done
 for name in $(compgen -e | grep '^[a-z_]*$' | grep -v '_proxy$'); do unset "$name"; done
 here=$(cd -P "$(dirname "$file")" && pwd) || exit 1
 root=$(dirname "$here")
-again='infra/deploy.sh'
+# How the user calls this script, for advice that can be pasted.
+case $0 in */*) me=$(printf '%q' "$0") ;; *) me="bash $(printf '%q' "$0")" ;; esac
+again=$me
 action=deploy
 assume_yes=no
 force=no
@@ -83,7 +88,7 @@ helper() {
 
 # misuse TEXT: ends the script because of its arguments.
 misuse() {
-  printf 'deploy.sh: %s\nTry infra/deploy.sh --help.\n' "$1" >&2
+  printf 'deploy.sh: %s\nTry %s --help.\n' "$1" "$me" >&2
   exit 64
 }
 
@@ -107,7 +112,7 @@ read_arguments() {
       --zip | --agent-config)
         [ -n "${2:-}" ] || misuse "$1 needs a file."
         if [ "$1" = --zip ]; then given_zip=$(absolute "$2"); else agent_config=$(absolute "$2"); fi
-        again="$again $1 $2"
+        again="$again $1 $(printf '%q' "$2")"
         shift
         ;;
       --help | -h)
@@ -188,7 +193,7 @@ deploy_rules_if_safe() {
   [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
   find_unseen
   if [ "$(grep -c '' "$unseen")" = "$device_count" ] && ! has_rules; then
-    say 'No heartbeat arrived yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
+    say "No heartbeat arrived yet, so the alert rules wait for the code: $me deploys both."
     return
   fi
   if [ -s "$unseen" ]; then

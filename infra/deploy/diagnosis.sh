@@ -32,7 +32,7 @@ diagnose_ingestion() {
   reason=''
   if roles_of_app "$group_id/providers/Microsoft.Insights/components/$component" &&
     ! printf '%s\n' "$answer" | grep -qx 'Monitoring Metrics Publisher'; then
-    reason="The app's identity lacks the role \"Monitoring Metrics Publisher\" on $component, without which all telemetry is refused silently; infra/deploy.sh --infra-only assigns it."
+    reason="The app's identity lacks the role \"Monitoring Metrics Publisher\" on $component, without which all telemetry is refused silently; $me --infra-only assigns it."
     return
   fi
   if app_settings; then
