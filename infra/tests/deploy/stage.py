@@ -35,6 +35,7 @@ class Stage(unittest.TestCase):
         self.temporary = os.path.join(self.folder, "tmp")
         os.mkdir(self.temporary)
         self.outputs = []
+        self.variables = {}
         self.write(".env", ENVIRONMENT)
 
     def tearDown(self):
@@ -75,6 +76,7 @@ class Stage(unittest.TestCase):
             # What a user's shell may export by chance must not reach the templates.
             "LOCATION": "moon",
             "RULES_ENABLED": "false",
+            **self.variables,
         }
 
     def command(self, *arguments, package=True):
