@@ -26,7 +26,16 @@ Needs az (https://aka.ms/azure-cli), curl, python3; and Rust, unless --zip is gi
 END
 }
 
-here=$(cd "$(dirname "$0")" && pwd) || exit 1
+# Where the parts are: behind the links by which this file may have been called, whatever the user's CDPATH says.
+unset CDPATH
+file=$0
+while [ -L "$file" ]; do
+  target=$(readlink "$file") || exit 1
+  case $target in /*) file=$target ;; *) file=$(dirname "$file")/$target ;; esac
+done
+# A variable that the user's shell exports stays exported when it is assigned here, and may then hold a key.
+for name in $(compgen -e | grep '^[a-z_]*$' | grep -v '_proxy$'); do unset "$name"; done
+here=$(cd -P "$(dirname "$file")" && pwd) || exit 1
 root=$(dirname "$here")
 again='infra/deploy.sh'
 action=deploy
@@ -37,39 +46,39 @@ agent_config=''
 child=''
 
 # shellcheck source=deploy/say.sh
-. "$here/deploy/say.sh"
+. "$here/deploy/say.sh" || exit 1
 # shellcheck source=deploy/env-file.sh
-. "$here/deploy/env-file.sh"
+. "$here/deploy/env-file.sh" || exit 1
 # shellcheck source=deploy/settings.sh
-. "$here/deploy/settings.sh"
+. "$here/deploy/settings.sh" || exit 1
 # shellcheck source=deploy/azure.sh
-. "$here/deploy/azure.sh"
+. "$here/deploy/azure.sh" || exit 1
 # shellcheck source=deploy/preflight.sh
-. "$here/deploy/preflight.sh"
+. "$here/deploy/preflight.sh" || exit 1
 # shellcheck source=deploy/package.sh
-. "$here/deploy/package.sh"
+. "$here/deploy/package.sh" || exit 1
 # shellcheck source=deploy/resources.sh
-. "$here/deploy/resources.sh"
+. "$here/deploy/resources.sh" || exit 1
 # shellcheck source=deploy/code.sh
-. "$here/deploy/code.sh"
+. "$here/deploy/code.sh" || exit 1
 # shellcheck source=deploy/heartbeat.sh
-. "$here/deploy/heartbeat.sh"
+. "$here/deploy/heartbeat.sh" || exit 1
 # shellcheck source=deploy/diagnosis.sh
-. "$here/deploy/diagnosis.sh"
+. "$here/deploy/diagnosis.sh" || exit 1
 # shellcheck source=deploy/mail.sh
-. "$here/deploy/mail.sh"
+. "$here/deploy/mail.sh" || exit 1
 # shellcheck source=deploy/agent-config.sh
-. "$here/deploy/agent-config.sh"
+. "$here/deploy/agent-config.sh" || exit 1
 # shellcheck source=deploy/check.sh
-. "$here/deploy/check.sh"
+. "$here/deploy/check.sh" || exit 1
 # shellcheck source=deploy/destroy.sh
-. "$here/deploy/destroy.sh"
+. "$here/deploy/destroy.sh" || exit 1
 
 # helper NAME ARGUMENTS…: runs one of the Python helpers, apart from the user's own Python settings.
 helper() {
   local name=$1
   shift
-  python3 -I -S -X utf8 "$here/deploy/$name.py" "$@"
+  python3 -I -S -B -X utf8 "$here/deploy/$name.py" "$@"
 }
 
 # misuse TEXT: ends the script because of its arguments.
@@ -129,15 +138,18 @@ interrupted() {
 }
 
 confirm() {
+  local without=''
+  [ "$conf_RULES_ENABLED" = true ] || without=', without alert rules (RULES_ENABLED=false)'
   [ "$assume_yes" = no ] || return 0
   [ -t 0 ] || { next="$again --yes"; die 'Nobody is there to confirm.'; }
-  ask "Deploy to the resource group $conf_RG in $conf_LOCATION?" || { next="$again, whenever you like"; die 'Nothing was deployed.'; }
+  ask "Deploy to the resource group $conf_RG in $conf_LOCATION$without?" || { next="$again, whenever you like"; die 'Nothing was deployed.'; }
 }
 
 preflight() {
   step 'Preflight'
   check_tools
   read_settings
+  check_az
   check_login
   check_group
   case $action in
@@ -173,7 +185,7 @@ arm() {
 # deploy_rules_if_safe: the rules without the code: only where heartbeats arrive already, because rules without
 # heartbeats alarm. A device that is new in the list gets its hour of announced silence first.
 deploy_rules_if_safe() {
-  [ "$conf_RULES_ENABLED" = true ] || return 0
+  [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
   find_unseen
   if [ "$(grep -c '' "$unseen")" = "$device_count" ] && ! has_rules; then
     say 'No heartbeat arrived yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
@@ -192,13 +204,13 @@ deploy_rules_if_safe() {
 finish() {
   [ -z "$agent_config" ] || { step 'Configuration of the agent'; write_agent_configs; }
   step 'Done'
-  say "$1"
+  say "$(alarm) $1"
   show_next_step
 }
 
 main() {
   read_arguments "$@"
-  work=$(mktemp -d "${TMPDIR:-/tmp}/ispmon-deploy.XXXXXX") || exit 1
+  work=$(mktemp -d "${TMPDIR:-/tmp}/ispmon-deploy.XXXXXX") || die "No temporary folder can be made in ${TMPDIR:-/tmp}."
   trap clean_up EXIT
   trap interrupted INT TERM HUP
   preflight
@@ -218,7 +230,7 @@ main() {
         return
       fi
       (
-        export_settings true
+        export_settings "$conf_RULES_ENABLED"
         az deployment group what-if --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
           --parameters "$here/main.bicepparam" "${flags[@]}" </dev/null
       ) || die 'Azure could not say what would change; see its message above.'
@@ -247,10 +259,10 @@ main() {
       create_group
       deploy_resources
       deploy_code
-      [ "$conf_RULES_ENABLED" = false ] || arm
+      if [ "$conf_RULES_ENABLED" = true ]; then arm; else disarm; fi
       step 'Mail'
       prove_mail
-      finish "The alarm is armed. Test mail: $mail_proof."
+      finish "Test mail: $mail_proof."
       ;;
   esac
 }

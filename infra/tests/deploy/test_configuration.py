@@ -21,7 +21,7 @@ class Configuration(Stage):
         os.makedirs(self.path("azure"), exist_ok=True)
         with open(os.path.join(os.environ["ISPMON_TEST_AZURE"], "azureProfile.json"), encoding="utf-8") as file:
             self.write("azure/azureProfile.json", file.read())
-        self.variables = {"AZURE_CONFIG_DIR": self.path("azure"), **variables}
+        self.exported = {"AZURE_CONFIG_DIR": self.path("azure"), **variables}
         self.plan(defaults=["other-group", "moonbase", "other-app"])
 
     def run_all(self):
