@@ -1,6 +1,11 @@
 # shellcheck shell=bash
 # Calls of the Azure CLI, and what their failures mean.
 
+# What the user has configured for az plays no part here, neither in its files nor in the environment: az prefers
+# these variables to all of that. Defaults would be added to calls, and a log would hold the keys that az is told.
+export AZURE_CORE_OUTPUT=json AZURE_CORE_NO_COLOR=true AZURE_LOGGING_ENABLE_LOG_FILE=no AZURE_DEFAULTS_GROUP='' \
+  AZURE_DEFAULTS_LOCATION='' AZURE_DEFAULTS_SUBSCRIPTION='' AZURE_DEFAULTS_WEB='' AZURE_DEFAULTS_APPSERVICEPLAN=''
+
 # What every call gets: no chatter beside its answer; once known, the subscription, so that somebody who switches
 # accounts in another terminal does not change where this goes.
 flags=(--only-show-errors)

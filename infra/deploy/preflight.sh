@@ -101,9 +101,13 @@ fetch_token() {
 # check_group: whether the resource group is there, and what is in it; sets `group_exists`.
 check_group() {
   local location state
-  azure_reads group exists --name "$conf_RG" || die_of "Asking for the resource group $conf_RG failed"
+  azure_reads group exists --name "$conf_RG" -o tsv || die_of "Asking for the resource group $conf_RG failed"
   group_exists=$answer
-  [ "$group_exists" = true ] || return 0
+  case $group_exists in
+    true) ;;
+    false) return ;;
+    *) die "Whether the resource group $conf_RG exists is not known: az says \"$answer\"." ;;
+  esac
   left="As before: the resource group $conf_RG exists, and this run changed nothing in it."
   azure_reads group show --name "$conf_RG" \
     --query "[location, properties.provisioningState || '', tags.ispmon || '']" -o tsv ||

@@ -22,6 +22,10 @@ KINDS = ("device-silent", "device-silent-reminder", "outage-report")
 SETTINGS = """RG LOCATION PREFIX HEARTBEAT_DEVICE ALERT_EMAIL ALERT_WEBHOOK ALERT_OWNERS SILENCE_MINUTES EVALUATION_MINUTES
 REMINDER_MINUTES DAILY_REMINDER_HOUR REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CAP_GB
 BUDGET_AMOUNT BUDGET_START""".split()
+ROLES = {
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+}
 OWNER = [{"actions": ["*"], "notActions": []}]
 
 
@@ -123,6 +127,9 @@ class World:
                 self.violations.append(f"a key is in an argument or variable of: {' '.join(arguments)[:80]}")
         fault = plan.get("fault", {}) if plan.get("fault", {}).get("at") == number else {}
         command, parsed = judge.parse(arguments, call["input"])
+        for name, value in vars(parsed).items():
+            if isinstance(value, str) and value in plan.get("defaults", []):
+                self.violations.append(f"{name}={value} comes from the user's configuration in: {' '.join(arguments)[:80]}")
         if fault.get("when") == "before":
             self.strike(fault, call)
         for known in plan.get("failures", []):
@@ -173,6 +180,8 @@ class World:
         return {"accessToken": "SECRET-token", "expiresOn": "2026-11-28 23:59:59.000000"}
 
     def answer_group_exists(self, arguments):
+        if "exists" in self.current:
+            return self.current["exists"]
         return self.group is not None and self.group["name"] == option(arguments, "--name")
 
     def answer_group_show(self, arguments):
@@ -332,10 +341,6 @@ class World:
     def answer_storage_blob_generate_sas(self, arguments):
         return f"https://x.blob.core.windows.net/{option(arguments, '--name')}?sig=SECRET-signature"
 
-    def answer_role_assignment_list(self, arguments):
-        roles = self.current.get("roles", ["Storage Blob Data Owner", "Monitoring Metrics Publisher"])
-        return [{"principalId": PRINCIPAL, "roleDefinitionName": role} for role in roles]
-
     def answer_monitor_log_analytics_workspace_show(self, arguments):
         return {"workspaceCapping": {"dataIngestionStatus": self.current.get("ingestion", "RespectQuota")}}
 
@@ -351,6 +356,12 @@ class World:
         url = option(arguments, "--url")
         if url.startswith("https://api.loganalytics.io/"):
             return self.query(option(arguments, "--body"))
+        if url.endswith("/roleAssignments"):
+            if f"$filter=principalId eq '{PRINCIPAL}'" not in arguments:
+                raise Failure("(400) the roles of everybody")
+            definitions = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
+            roles = self.current.get("roles", list(ROLES))
+            return {"value": [{"properties": {"roleDefinitionId": definitions + ROLES[role]}} for role in roles]}
         if "/permissions?" in url:
             return {"value": self.current.get("permissions", OWNER)}
         rules = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/ispmon/providers/Microsoft.Insights/scheduledQueryRules"
