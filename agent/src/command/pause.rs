@@ -11,7 +11,7 @@ use crate::{
     control::{Answer, AskError, Request, ask},
     duration::Readable,
     exit::Exit,
-    installation::ServiceCommands,
+    homebrew::ServiceCommands,
     printable::printable,
     runtime,
     status::text::View,
@@ -60,7 +60,9 @@ fn control(sources: &Sources, request: Request) -> Exit {
     match runtime::run(asking) {
         Ok(Ok(answer)) => report(&answer),
         Ok(Err(Some(error))) => explain(&error, commands),
-        Ok(Err(None)) => fail(format_args!("the agent is not running. {}", commands.start_advice())),
+        Ok(Err(None)) => {
+            fail(format_args!("the agent is not running. {}", commands.start_advice()))
+        }
         Err(error) => fail_because(&error),
     }
 }

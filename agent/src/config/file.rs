@@ -11,7 +11,7 @@ use super::{
     problem::Problems,
     regular_file::{ReadError, RegularFile},
 };
-use crate::installation::Prefix;
+use crate::homebrew::Prefix;
 
 /// The most bytes that a configuration file may have. The sample, with all its comments, has a
 /// twentieth of that.
@@ -61,6 +61,13 @@ fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> FileLay
         Err(error) => problems.add(&whole(&path), cannot_be_read(&error)),
     }
     FileLayer { path, layer, is_public }
+}
+
+/// The settings of a text that is to become the file at `path`, readable by everybody.
+pub(super) fn of_text(path: &Path, text: &str, problems: &mut Problems) -> FileLayer {
+    let mut layer = empty(path);
+    fill(&mut layer, path, text, problems);
+    FileLayer { path: path.to_owned(), layer, is_public: true }
 }
 
 fn empty(path: &Path) -> Layer {

@@ -114,7 +114,7 @@ fn a_missing_file_ends_with_78_and_wrong_usage_with_64() {
     let (code, _, errors) = run(agent(&place, &["run", "--config", "missing.toml"]));
     assert_eq!(code, Some(78));
     assert!(errors.contains("missing.toml: the configuration file cannot be used"), "{errors}");
-    for arguments in [&["--intervall", "60"][..], &["start"], &["config", "--once"], &["--url", ""]]
+    for arguments in [&["--intervall", "60"][..], &["begin"], &["config", "--once"], &["--url", ""]]
     {
         let (code, output, errors) = run(agent(&place, arguments));
         assert_eq!((code, output.as_str()), (Some(64), ""), "{arguments:?}");

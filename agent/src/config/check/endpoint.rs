@@ -69,7 +69,11 @@ impl Check<'_> {
             return None;
         }
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
-        let (named_at, origin, key) = if let Some(named_at) = named_at {
+        let (named_at, origin, key) = if let Some(text) = self.given_key {
+            let origin = self.text("heartbeat.url").map_or(Origin::Default, |given| given.origin);
+            let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
+            (origin.clone(), origin, key)
+        } else if let Some(named_at) = named_at {
             // A wrong path is a problem already, and nothing else may stand in for it.
             let path = key_file?;
             let key = key::read_file(path);

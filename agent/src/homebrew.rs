@@ -1,4 +1,5 @@
-//! How this program was installed, which decides where its files are and what starts its service.
+//! The Homebrew that installed this program, if one did: where the program's files are, and what starts its
+//! service.
 //!
 //! Homebrew keeps each version of a formula in a folder of its own, `PREFIX/Cellar/FORMULA/VERSION`, and what
 //! outlives a version in `PREFIX/etc` and `PREFIX/var`. The prefix is read from the real path of the running
