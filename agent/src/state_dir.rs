@@ -103,7 +103,10 @@ mod tests {
     fn the_setting_overrides_everything() {
         let environment = environment(&[("STATE_DIRECTORY", "/var/lib/x"), ("HOME", "/home/me")]);
         let setting = Path::new("/mnt/usb/ispmon");
-        assert_eq!(of_agent(Some(setting), &environment, Some(brew()), true).as_deref(), Some(setting));
+        assert_eq!(
+            of_agent(Some(setting), &environment, Some(brew()), true).as_deref(),
+            Some(setting)
+        );
         assert_eq!(of_readers(Some(setting), &environment, Some(brew())), [setting]);
     }
 
@@ -145,10 +148,7 @@ mod tests {
         }
         assert_eq!(of_readers(None, &home, Some(brew())).first(), Some(&brew()));
         let systemds = environment(&[("STATE_DIRECTORY", "/var/lib/ispmon")]);
-        assert_eq!(
-            of_agent(None, &systemds, Some(brew()), true),
-            Some("/var/lib/ispmon".into())
-        );
+        assert_eq!(of_agent(None, &systemds, Some(brew()), true), Some("/var/lib/ispmon".into()));
     }
 
     #[test]

@@ -60,7 +60,9 @@ fn control(sources: &Sources, request: Request) -> Exit {
     match runtime::run(asking) {
         Ok(Ok(answer)) => report(&answer),
         Ok(Err(Some(error))) => explain(&error, commands),
-        Ok(Err(None)) => fail(format_args!("the agent is not running. {}", commands.start_advice())),
+        Ok(Err(None)) => {
+            fail(format_args!("the agent is not running. {}", commands.start_advice()))
+        }
         Err(error) => fail_because(&error),
     }
 }
