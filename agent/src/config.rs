@@ -41,7 +41,7 @@ pub use settings::{
     ProbeSettings, Settings,
 };
 
-use crate::homebrew::Prefix;
+use crate::installation::Prefix;
 use layer::Layer;
 use problem::Problems;
 
@@ -165,7 +165,6 @@ pub fn load_text(
         config_file: None,
         default_files: Vec::new(),
         flags: Flags::default(),
-        homebrew: None,
         environment: BTreeMap::new(),
         folder: PathBuf::from("/"),
         user: 0,

@@ -25,7 +25,7 @@ pub use configuration::Configuration;
 use crate::{
     clock::Stamp,
     config::Settings,
-    homebrew::ServiceCommands,
+    installation::ServiceCommands,
     status::{Found, Presence, ReadError},
 };
 

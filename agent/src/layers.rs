@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
         "duration",
         "error_chain",
         "exit",
-        "homebrew",
+        "installation",
         "loopback",
         "pause",
         "printable",

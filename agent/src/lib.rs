@@ -9,7 +9,7 @@
 //! - [`probe`] asks whoever is on the way to the internet, and brings back what came of it.
 //! - [`outage`] is what the agent knows about a failure: its cause, whose it is, from when to when.
 //! - [`journal`] is the durable record of it.
-//! - [`state_dir`] is the folder that the record is kept in, [`homebrew`] is where a program that Homebrew installed has it.
+//! - [`state_dir`] is the folder that the record is kept in, [`installation`] what Homebrew has to do with it.
 //! - [`history`] is what the record says about the past, [`report`] shows it as text, JSON, CSV and HTML.
 //! - [`status`] is what the agent knows at this moment, in a file; [`control`] is how the running agent
 //!   is paused.
@@ -45,8 +45,8 @@ pub mod exit;
 pub mod generate;
 pub mod heartbeat;
 pub mod history;
-pub mod homebrew;
 pub mod install;
+pub mod installation;
 pub mod journal;
 #[cfg(test)]
 mod layers;

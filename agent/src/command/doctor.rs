@@ -8,7 +8,7 @@ use crate::{
     config::Sources,
     doctor::{Case, Configuration, examine},
     exit::Exit,
-    homebrew::ServiceCommands,
+    installation::ServiceCommands,
     runtime,
 };
 

@@ -14,7 +14,7 @@ use crate::{
     error_chain::Chain,
     exit::Exit,
     history::{Collector, Head, History, PastIncident, Period},
-    homebrew::Prefix,
+    installation::Prefix,
     journal::{ReadError, Reader, last_alive},
     printable::PrintableWriter,
     report::{self, View},

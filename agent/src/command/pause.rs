@@ -11,7 +11,7 @@ use crate::{
     control::{Answer, AskError, Request, ask},
     duration::Readable,
     exit::Exit,
-    homebrew::ServiceCommands,
+    installation::ServiceCommands,
     printable::printable,
     runtime,
     status::text::View,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::{Sources, load_without_key},
-    homebrew::Prefix,
+    installation::Prefix,
     state_dir,
     status::{Found, Presence, ReadError, place},
 };

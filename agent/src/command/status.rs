@@ -9,7 +9,7 @@ use crate::{
     clock::Stamp,
     config::Sources,
     exit::Exit,
-    homebrew::ServiceCommands,
+    installation::ServiceCommands,
     status::{
         Found, ReadError, Status, place,
         text::{self, View},

@@ -11,7 +11,7 @@ use super::{
     problem::Problems,
     regular_file::{ReadError, RegularFile},
 };
-use crate::homebrew::Prefix;
+use crate::installation::Prefix;
 
 /// The most bytes that a configuration file may have. The sample, with all its comments, has a
 /// twentieth of that.

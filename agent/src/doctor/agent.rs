@@ -5,7 +5,7 @@ use crate::{
     clock::{self, Stamp},
     config::Settings,
     duration::Readable,
-    homebrew::ServiceCommands,
+    installation::ServiceCommands,
     status::{Condition, Found, Presence, ReadError, Status, text::View},
 };
 

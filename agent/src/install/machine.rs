@@ -35,7 +35,7 @@ pub enum CommandError {
     Failed {
         /// How it ended.
         status: std::process::ExitStatus,
-        /// What it wrote, without line breaks around it.
+        /// What it wrote, on one line.
         text: String,
     },
 }
@@ -82,8 +82,12 @@ impl Machine {
         if status.success() {
             return Ok(stdout.into_owned());
         }
-        let text = format!("{}\n{stdout}", String::from_utf8_lossy(&stderr));
-        Err(CommandError::Failed { status, text: text.trim().to_owned() })
+        let stderr = String::from_utf8_lossy(&stderr);
+        let lines = stderr.lines().chain(stdout.lines()).map(str::trim);
+        // What systemctl has done on its way, and is undone again, explains nothing.
+        let is_reason = |line: &&str| !line.is_empty() && !line.starts_with("Created symlink");
+        let text = lines.filter(is_reason).collect::<Vec<_>>().join(" ");
+        Err(CommandError::Failed { status, text: text.trim_end_matches('.').to_owned() })
     }
 
     fn output(&self, command: &CommandLine) -> Result<Output, CommandError> {

@@ -45,7 +45,7 @@ pub enum Refusal {
     /// Homebrew manages the service.
     #[error(
         "ispmon-agent is installed by Homebrew, which has a command for its services: brew services {order} \
-         ispmon-agent (with sudo in front, it also runs while nobody is logged in)"
+         ispmon-agent (with sudo in front, it also runs while nobody is logged in)."
     )]
     ManagedByHomebrew {
         /// The command.
@@ -57,7 +57,7 @@ pub enum Refusal {
     )]
     Masked,
     /// Something that is no file has the name of one.
-    #[error("{} is {what}, and a file belongs there; look at what it is for and move it away", .path.display())]
+    #[error("{} is {what}, and a file belongs there; look at what it is for and move it away.", .path.display())]
     NoFile {
         /// Its path.
         path: PathBuf,
@@ -66,8 +66,8 @@ pub enum Refusal {
     },
     /// The configuration is somebody's own.
     #[error(
-        "{} has settings already, so {} was not taken over and nothing was changed. Add the settings by \
-         hand, or move the file away and run this again", .path.display(), .from.display()
+        "{} is not the untouched sample of this version, so {} was not taken over and nothing was changed. \
+         Add the settings by hand, or move the file away and run this again.", .path.display(), .from.display()
     )]
     Configured {
         /// The configuration.
@@ -78,7 +78,7 @@ pub enum Refusal {
     /// There is another key.
     #[error(
         "{} holds another function key than {}, so nothing was changed. Empty the one that is not valid any \
-         more and run this again", .path.display(), .from.display()
+         more and run this again.", .path.display(), .from.display()
     )]
     OtherKey {
         /// The key file.
@@ -113,7 +113,7 @@ pub fn start_advice(package: &Package) -> String {
     match package {
         Package::Homebrew => {
             "To start it: brew services start ispmon-agent (with sudo in front, it also runs while nobody \
-             is logged in)"
+             is logged in)."
                 .to_owned()
         }
         _ => format!("To start it, now and with every boot: sudo systemctl enable --now {NAME}"),
@@ -124,13 +124,13 @@ pub fn start_advice(package: &Package) -> String {
 pub fn removal_advice(package: &Package, platform: Platform) -> String {
     match (package, platform) {
         (Package::Debian(name), _) => format!(
-            "To remove it: sudo apt remove {name} (sudo apt purge {name} removes the record of outages too)"
+            "To remove it: sudo apt remove {name} (sudo apt purge {name} removes the record of outages too)."
         ),
         (Package::Rpm(name), _) => format!("To remove it: sudo dnf remove {name}"),
         (Package::Homebrew, _) => {
             "To remove it: brew services stop ispmon-agent, then brew uninstall ispmon-agent"
                 .to_owned()
         }
-        (Package::Unknown, _) => "Remove it with the package manager that installed it".to_owned(),
+        (Package::Unknown, _) => "Remove it with the package manager that installed it.".to_owned(),
     }
 }

@@ -117,6 +117,8 @@ pub fn recent_output(machine: &Machine, platform: Platform) -> Vec<String> {
 fn journal(machine: &Machine) -> Option<String> {
     let arguments = ["show", "--property", "InvocationID", "--value", NAME];
     let id = machine.run(&CommandLine::new("systemctl", arguments)).ok()?;
+    // What it wrote may not have reached the journal yet.
+    let _ = machine.run(&CommandLine::new("journalctl", ["--sync"]));
     let of_this_run = format!("_SYSTEMD_INVOCATION_ID={}", id.trim());
     let arguments = ["--no-pager", "--quiet", "--output", "cat", "--lines", "20", &of_this_run];
     machine.run(&CommandLine::new("journalctl", arguments)).ok()

@@ -19,7 +19,7 @@ use crate::{
     error_chain::Chain,
     event::Event,
     heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome},
-    homebrew::Prefix,
+    installation::Prefix,
     journal::{self, Journal, JournalError, Recovered},
     logging::Logging,
     monitor::{self, Message, Monitor, SharedTally, Watched},

@@ -6,10 +6,11 @@ import subprocess
 from report import expect
 from world import CONFIGURATION, KEY_FILE, PACKAGE, RECORD, UNIT
 
-# Where the program is copied to, and where it comes from: a folder that is empty after the next boot.
+# Where the program is copied to, and where it comes from: a folder that vanishes.
 PROGRAM = "/usr/local/bin/ispmon-agent"
-SOURCE = "/tmp/download/ispmon-agent"
-OLD = "/tmp/download/ispmon-agent-old"
+DOWNLOADS = "/srv/download"
+SOURCE = f"{DOWNLOADS}/ispmon-agent"
+OLD = f"{DOWNLOADS}/ispmon-agent-old"
 # What `install` writes.
 FILES = {
     PROGRAM: "755",
@@ -19,13 +20,13 @@ FILES = {
     CONFIGURATION: "644",
     KEY_FILE: "600",
 }
-# A systemctl that fails when it is asked for one thing, and is the real one for everything else.
+# A systemctl that fails once, when it is first asked for one thing, and is the real one for everything else.
 BROKEN = """#!/bin/sh
-case "$*" in *{word}*) echo "made to fail" >&2; exit 1 ;; esac
+case "$*" in *{word}*) [ -e "$0-has-failed" ] || {{ : >"$0-has-failed"; echo "made to fail" >&2; exit 1; }} ;; esac
 exec /usr/bin/systemctl "$@"
 """
 # What changes whether or not anybody installs anything.
-RESTLESS = "-path /etc/.pwd.lock -o -name '*-' -o -path /var/lib/systemd/catalog/database"
+RESTLESS = "-path /etc/.pwd.lock -o -name '*-' -o -path /var/lib/systemd -o -path '/var/lib/dpkg/*'"
 
 
 def story(world):
@@ -94,10 +95,16 @@ def tree(world):
     return listed.out.splitlines()
 
 
+def changes(world, before):
+    """The paths that are not as they were, without the record, which a running agent writes."""
+    lines = {*before} ^ {*tree(world)}
+    paths = {next(word for word in line.split() if word.startswith("/")) for line in lines}
+    return sorted(path for path in paths if not path.startswith(f"{RECORD}/"))
+
+
 def unchanged(world, before):
     """Fails unless the system is as it was."""
-    after = tree(world)
-    changed = sorted({*before} ^ {*after})
+    changed = changes(world, before)
     expect(not changed, f"changed: {changed[:6]}")
 
 
@@ -113,6 +120,7 @@ def running(world):
 
 def breaking(world, word):
     """A folder with a systemctl that fails at this word."""
+    world.box.run("rm", "-rf", "/opt/broken")
     world.box.write("/opt/broken/systemctl", BROKEN.format(word=word), 0o755)
     return "/opt/broken"
 
@@ -134,7 +142,6 @@ def without_root(world):
 def in_chroot(world):
     """Says that nobody starts services there."""
     script = f"""mkdir -p /srv/chroot && mount --bind / /srv/chroot && mount -t proc proc /srv/chroot/proc
-mkdir /srv/chroot/tmp/download && cp {SOURCE} /srv/chroot{SOURCE}
 code=0; chroot /srv/chroot {SOURCE} install || code=$?
 umount /srv/chroot/proc /srv/chroot; exit $code"""
     world.box.shell("mkdir -p /srv/chroot")
@@ -177,7 +184,8 @@ def older(world):
 def upgrade_undone(world):
     """The older program is there again, and runs."""
     before = tree(world)
-    said = refused(run(world, "install", path=breaking(world, "restart")), "could not run systemctl restart", "made to fail")
+    done = run(world, "install", path=breaking(world, "restart"))
+    said = refused(done, "could not run systemctl restart", "made to fail", "everything is as it was before")
     unchanged(world, before)
     running(world)
     return said
@@ -186,10 +194,9 @@ def upgrade_undone(world):
 def upgrade(world):
     """Replaces the program and restarts the service; all else stays."""
     world.configure()
-    before, pid = set(tree(world)), world.pid()
+    before, pid = tree(world), world.pid()
     line = succeeded(run(world, "install"), "replace /usr/local/bin/ispmon-agent", "ispmon-agent is up to date and runs")
-    changed = {entry.split()[-1] for entry in before ^ set(tree(world)) if not entry.split()[-1].startswith(RECORD)}
-    expect(changed <= {PROGRAM}, f"changed: {changed}")
+    expect(changes(world, before) == [PROGRAM], f"changed: {changes(world, before)}")
     running(world)
     expect(world.pid() != pid, "the older process still runs")
     version = world.box.run(PROGRAM, "--version").out
@@ -238,6 +245,7 @@ def catalog(world):
 
 def reboot(world):
     """Runs again, although the folder that it was installed from is gone."""
+    world.box.run("rm", "-r", DOWNLOADS)
     world.box.reboot()
     world.wait_up()
     running(world)
@@ -249,9 +257,8 @@ def uninstall_undone(world):
     """Leaves the system as it was, and the service running."""
     before = tree(world)
     done = run(world, "uninstall", source=PROGRAM, path=breaking(world, "daemon-reload"))
-    refused(done, "could not run systemctl daemon-reload")
-    after = {entry for entry in {*before} ^ {*tree(world)} if RECORD not in entry}
-    expect(not after, f"changed: {sorted(after)[:6]}")
+    refused(done, "could not run systemctl daemon-reload", "everything is as it was before")
+    unchanged(world, before)
     expect(state(world)[0] == "active", f"it is {state(world)}")
     return done.err.splitlines()[-1]
 

@@ -74,7 +74,7 @@ pub(super) fn creation(facts: &Facts) -> Vec<Step> {
 }
 
 /// The commands that remove the user again, and its group.
-fn removal_commands(platform: Platform) -> Vec<CommandLine> {
+pub(super) fn removal_commands(platform: Platform) -> Vec<CommandLine> {
     let user = platform.user();
     match platform {
         // The group goes with its only user.

@@ -129,22 +129,29 @@ fn purge(facts: &Facts, layout: &Layout) -> Vec<Step> {
     steps
 }
 
+/// What stays, and how it is removed by hand: the program that could do it goes.
 fn kept(facts: &Facts, layout: &Layout) -> String {
-    let mut kept: Vec<_> = [&layout.record, &layout.configuration, &layout.key]
-        .into_iter()
-        .filter(|path| facts.entry(path).is_some())
-        .map(|path| path.display().to_string())
-        .collect();
+    let is_there = |path: &&PathBuf| facts.entry(path).is_some();
+    let shown = |path: &PathBuf| path.display().to_string();
+    let files = [&layout.record, &layout.configuration, &layout.key].into_iter().filter(is_there);
+    let mut kept: Vec<_> = files.map(shown).collect();
+    let mut commands = Vec::new();
+    let folders = [&layout.record, &layout.configuration_folder].into_iter().filter(is_there);
+    let folders: Vec<_> = folders.map(shown).collect();
+    if !folders.is_empty() {
+        commands.push(format!("sudo rm -r {}", folders.join(" ")));
+    }
     if let AccountState::Exists { .. } = facts.account {
         kept.push(format!("the user {}", facts.platform.user()));
+        let removal = account::removal_commands(facts.platform).into_iter();
+        commands.extend(removal.map(|command| format!("sudo {command}")));
     }
     if kept.is_empty() {
         return "Nothing else is left of it.".to_owned();
     }
     format!(
-        "Kept for a later installation: {}. To remove that too, the record of all outages included: \
-         {} uninstall --purge",
+        "Kept for a later installation: {}. To remove that too, the record of all outages included: {}",
         kept.join(", "),
-        facts.program.display()
+        commands.join(" && ")
     )
 }
