@@ -277,6 +277,9 @@ def uninstall(world):
 def purge(world):
     """Asks first, which fails without a terminal; then nothing is left, the user included."""
     refused(run(world, "uninstall", "--purge"), "--yes")
+    command = f"{SOURCE} uninstall --purge"
+    done = world.box.run("script", "-qec", command, "/dev/null", stdin="no\n", check=False)
+    expect(done.code == 1 and "Type yes" in done.out, f"on a terminal it ended with {done.code}: {done.out}")
     expect(world.box.path(RECORD).exists(), "the record is gone without an answer")
     line = succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
     for path in ("/etc/ispmon", RECORD, "/run/ispmon"):
