@@ -309,7 +309,7 @@ def from_env(world):
     world.box.write(env, "HEARTBEAT_INTERVAL=often\n")
     done = run(world, "install", "--from-env", env)
     expect(done.code == 78 and "often" in done.err, f"it ended with {done.code}: {done.err}")
-    succeeded(run(world, "uninstall", "--purge", "--yes"))
+    succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
     return line
 
 
