@@ -34,8 +34,10 @@ import tempfile
 import time
 import uuid
 
-# What every image has beyond the smallest Debian.
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "ca-certificates", "iproute2", "procps")
+# What every image has beyond the smallest Debian: what a machine has on which a person can log in and follow README.md.
+PACKAGES = (
+    "ca-certificates", "curl", "dbus", "iproute2", "libpam-systemd", "polkitd", "procps", "sudo", "systemd", "systemd-sysv",
+)
 # Who is asked for packages when apt on this machine does not say.
 MIRROR = "http://deb.debian.org/debian"
 # How long a state may take to come about, in seconds; machines under load take their time.
@@ -44,6 +46,8 @@ PATIENCE = 120.0
 LOOK = 0.1
 # What `systemd-nspawn --keep-unit` exits with when the system inside asked for a reboot.
 REBOOT = 133
+# The variable by which `isolate` knows that it has been here.
+ISOLATED = "ISPMON_BOX_ISOLATED"
 # What a command in a box finds in its environment, and nothing else.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -83,20 +87,42 @@ def missing():
         return "containers need Linux"
     if os.geteuid() != 0:
         return "containers need root"
-    lacking = [tool for tool in ("systemd-nspawn", "nsenter", "unshare", "ip", "debootstrap") if not shutil.which(tool)]
+    lacking = [tool for tool in ("systemd-nspawn", "nsenter", "unshare", "setpriv", "ip", "debootstrap", "openssl") if not shutil.which(tool)]
     return f"not installed: {', '.join(lacking)}" if lacking else ""
 
 
 def isolate():
-    """Starts this program anew in namespaces that end with it; returns in the new one."""
-    if os.environ.get("ISPMON_BOX_ISOLATED") == "1" and os.getpid() == 1:
-        # The first process of a namespace ignores signals that it has no handler for.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Starts this program anew in namespaces that end with it; returns in the new one. Called there again, does nothing."""
+    if os.environ.get(ISOLATED):
+        if os.getpid() == 1:
+            # Names of network namespaces are this program's own, too.
+            os.makedirs("/run/netns", exist_ok=True)
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+            _be_init()
         return
     sys.stdout.flush()
-    command = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
-    command += [sys.executable, *sys.argv]
-    os.execvpe("unshare", command, {**os.environ, "ISPMON_BOX_ISOLATED": "1"})
+    command = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
+    command += ["--mount-proc", "--", sys.executable, *sys.argv]
+    with subprocess.Popen(command, env={**os.environ, ISOLATED: "1"}) as inner:
+        # A terminal sends its interrupt to both.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: inner.kill())
+        code = inner.wait()
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def _be_init():
+    """Returns in a child; this process becomes the init of its namespace and waits for every process that has lost its
+    parent, because a container does not end before all that was started in it has been waited for."""
+    child = os.fork()
+    if child == 0:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def cache():
@@ -153,6 +179,8 @@ class Run:
         for folder in cache().glob("run-*"):
             with contextlib.suppress(OSError), open(folder / "lock", "a", encoding="ascii") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for left in folder.iterdir():
+                    remove_cgroups(left.name)
                 shutil.rmtree(folder, ignore_errors=True)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=cache()))
         self.lock = open(self.folder / "lock", "w", encoding="ascii")
@@ -171,7 +199,7 @@ class Run:
 
     def box(self, release, packages=(), network=None):
         """A new box, not yet booted; `network` has `namespace()`, the path of the namespace that it is to live in."""
-        machine = Box(self.folder / f"box-{len(self.boxes)}", base_image(release, packages), release, network)
+        machine = Box(self.folder / f"{release}-{os.urandom(4).hex()}", base_image(release, packages), release, network)
         self.boxes.append(machine)
         return machine
 
@@ -182,7 +210,7 @@ class Box:
     def __init__(self, folder, base, release, network=None):
         self.release = release
         self.network = network
-        self.name = f"{release}-{os.urandom(3).hex()}"
+        self.name = folder.name
         self.folder = folder
         self.root = folder / "root"
         self.console = folder / "console.log"
@@ -197,7 +225,11 @@ class Box:
         self.write("/etc/hostname", "box\n")
         if release in ("bullseye", "bookworm"):
             # A container's boot id is a mount in /proc, which their systemd leaves out of a /proc of a service's own.
-            self.write("/etc/systemd/system/ispmon-agent.service.d/container.conf", "[Service]\nProtectProc=default\n")
+            self.write("/etc/tmpfiles.d/boot-id.conf", "C /run/boot-id 0444 - - - /proc/sys/kernel/random/boot_id\n")
+            self.write(
+                "/etc/systemd/system/ispmon-agent.service.d/container.conf",
+                "[Service]\nBindReadOnlyPaths=/run/boot-id:/proc/sys/kernel/random/boot_id\n",
+            )
 
     def __enter__(self):
         return self
@@ -219,7 +251,7 @@ class Box:
     def boot(self):
         """Boots it and waits until systemd has started all that it wants to start."""
         network = f"--network-namespace-path={self.network.namespace()}" if self.network else "--private-network"
-        groups = list(cgroups(f"ispmon-{self.name}"))
+        groups = list(cgroups(self.name))
         for group in groups:
             group.mkdir(exist_ok=True)
         # A control group of its own, or two containers take each other's for theirs.
@@ -298,17 +330,11 @@ class Box:
         """Ends it and gives up its tree."""
         self.kill()
         subprocess.run(["umount", "--recursive", "--lazy", self.root], stderr=subprocess.DEVNULL, check=False)
-        for group in cgroups(f"ispmon-{self.name}"):
-            # The deepest first; those that are in use stay, and there is none.
-            for path in sorted(group.rglob("*/"), reverse=True):
-                with contextlib.suppress(OSError):
-                    path.rmdir()
-            with contextlib.suppress(OSError):
-                group.rmdir()
+        remove_cgroups(self.name)
 
 
-def cgroups(name):
-    """The control group `name` beneath that of this process, in each hierarchy that systemd manages."""
+def cgroups(box):
+    """The control group of a box, beneath that of this process, in each hierarchy that systemd manages."""
     mounts = {}
     for line in pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         fields, rest = line.split(" - ")
@@ -318,4 +344,12 @@ def cgroups(name):
     for line in pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, hierarchy, group = line.split(":", 2)
         if hierarchy in mounts:
-            yield mounts[hierarchy] / group.lstrip("/") / name
+            yield mounts[hierarchy] / group.lstrip("/") / f"ispmon-{box}"
+
+
+def remove_cgroups(box):
+    """Removes what is left of a box's control groups."""
+    for group in cgroups(box):
+        for path in (*sorted(group.rglob("*/"), reverse=True), group):
+            with contextlib.suppress(OSError):
+                path.rmdir()

@@ -9,7 +9,6 @@ certificate authority made for the run proves them; a box trusts it after `Netwo
 
 from __future__ import annotations
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -54,10 +53,6 @@ class Network:
         self.pages.mkdir()
         self.home, self.router, self.internet = f"{name}-box", f"{name}-router", f"{name}-internet"
         self.processes = []
-        namespaces = pathlib.Path("/run/netns")
-        if not os.path.ismount(namespaces):
-            namespaces.mkdir(exist_ok=True)
-            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", namespaces], check=True)
         for namespace in (self.home, self.router, self.internet):
             ip("netns", "add", namespace)
             ip("link", "set", "lo", "up", namespace=namespace)

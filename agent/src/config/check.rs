@@ -144,6 +144,19 @@ impl Check<'_> {
                 self.refuse("device", &given, "which has a control character in it");
             } else if given.text.chars().count() > most {
                 self.refuse("device", &given, "which is too long");
+            } else if let Some(character) = ispmon_wire::unusable_character(&given.text) {
+                let what = match character {
+                    ',' => {
+                        "which is a list; name this machine alone, for instance in ISPMON_DEVICE"
+                            .to_owned()
+                    }
+                    letter => {
+                        format!(
+                            "with the letter {letter}, whose lower case is not the same everywhere"
+                        )
+                    }
+                };
+                self.refuse("device", &given, &what);
             }
             return (given.text, given.origin);
         }

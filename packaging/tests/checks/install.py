@@ -61,7 +61,9 @@ def unpack(world):
         package = next(world.artefacts.dist.glob(f"{PACKAGE}_{version}_*.deb"))
         folder = pathlib.Path(world.folder) / f"unpacked-{version}"
         subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
-        world.box.write(target, (folder / "usr/bin/ispmon-agent").read_bytes(), 0o755)
+        program = (folder / "usr/bin/ispmon-agent").read_bytes()
+        # Both packages hold the same program; what follows its end makes the older one another file.
+        world.box.write(target, program + b"old" if target == OLD else program, 0o755)
 
 
 def run(world, *words, source=SOURCE, user=None, path=None):
