@@ -5,6 +5,7 @@ pub mod config;
 pub mod doctor;
 pub mod generate;
 pub mod history;
+pub mod install;
 pub mod journal;
 pub mod pause;
 pub mod ping;
@@ -56,6 +57,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
         Action::Status { json } => return status::status(&sources, *json),
         Action::Pause { time } => return pause::pause(&sources, *time),
         Action::Resume => return pause::resume(&sources),
+        Action::Service(request) => return install::execute(request, &sources),
         Action::VerifyJournal => return journal::verify_journal(&sources),
         Action::Doctor { json } => return doctor::doctor(&sources, *json),
         Action::Run | Action::Ping | Action::Config { .. } | Action::Generate(_) => {}

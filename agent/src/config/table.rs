@@ -68,9 +68,10 @@ the same.",
         old_variable: None,
         flag: Some("--state-dir"),
         description: "\
-The folder of the agent's record of outages. When not set, systemd's state folder; else the
-system's (/var/lib/ispmon, on macOS /usr/local/var/ispmon) for root, and for everybody else a
-folder of their own (~/.local/state/ispmon, on macOS ~/Library/Application Support/ispmon).
+The folder of the agent's record of outages. When not set, systemd's state folder; else, for a
+program that Homebrew installed, var/ispmon of its prefix; else the system's (/var/lib/ispmon, on
+macOS /usr/local/var/ispmon) for root, and for everybody else a folder of their own
+(~/.local/state/ispmon, on macOS ~/Library/Application Support/ispmon).
 A change takes effect at the next start.",
     },
     Setting {
