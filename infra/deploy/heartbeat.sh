@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # Keys, the test heartbeat, and the wait until it can be queried.
 
-# query FILE [NOTE]: asks the workspace; sets `answer` to the rows, columns separated by tabs.
+# query NAME [NOTE]: asks the workspace; sets `answer` to the rows, columns separated by tabs.
 # Returns 2 when there is no table yet.
 query() {
-  helper query "$here/deploy/queries/$1.kql" "${2:-}" >"$work/query.json" || die "The query $1 cannot be read."
+  helper query "$1" "${2:-}" >"$work/query.json" || die "The query $1 cannot be read."
   azure_reads rest --method post --url "https://api.loganalytics.io/v1/workspaces/$workspace_id/query" \
     --resource https://api.loganalytics.io --headers Content-Type=application/json --body "@$work/query.json" \
     --query 'tables[0].rows' -o tsv && return
@@ -83,25 +83,31 @@ send_heartbeat() {
 # that it does not alarm at birth. A device that was seen is never muted: if there are only such ones, the test
 # heartbeat comes from a name that nobody expects.
 send_test_heartbeats() {
-  local device key first secret sent=0
   note="deploy-test-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')"
-  first=$(head -n 1 "$devices" | cut -f 2)
-  read_key "$first"
-  secret=$answer
-  # Any key opens the function to any name, so one is enough for the test.
+  send_noted
   if [ -s "$unseen" ]; then
-    while IFS=$'\t' read -r device key <&3; do
+    say "Answered. Devices that were never seen may be silent for an hour: $(wc -l <"$unseen" | tr -d ' ')"
+  else
+    say 'Answered. Every device was seen before, so none is muted.'
+  fi
+}
+
+# send_noted: the test heartbeats with the note.
+send_noted() {
+  local device secret sent=0
+  read_key "$(head -n 1 "$devices" | cut -f 2)"
+  # Any key opens the function to any name, so one is enough for the test.
+  secret=$answer
+  if [ -s "$unseen" ]; then
+    while IFS=$'\t' read -r device _ <&3; do
       deliver "$device" 3600 "$secret"
       sent=$((sent + 1))
       progress "test heartbeats: $sent"
     done 3<"$unseen"
     end_progress
-    say "Answered. Devices that were never seen may be silent for an hour: $sent"
   else
     deliver ispmon-deploy 0 "$secret"
-    say 'Answered. Every device was seen before, so none is muted.'
   fi
-  secret=''
 }
 
 # deliver DEVICE QUIET_SECONDS KEY: sends until the function answers. A cold app answers 401, 404 or 503 for a while.
@@ -136,23 +142,11 @@ wait_until_queryable() {
     esac
     progress "waiting until the test heartbeat can be queried (attempt $attempt)"
     # Azure's host may have lost the line: it counts as sent only when it arrives.
-    case $attempt in 8 | 16) send_test_heartbeats_again ;; esac
+    case $attempt in 8 | 16) send_noted ;; esac
     sleep 20
   done
   end_progress
   diagnose_ingestion
   next="correct this, then $again"
   die "The function answered, but its line cannot be queried after ten minutes. $reason"
-}
-
-# send_test_heartbeats_again: the same lines once more.
-send_test_heartbeats_again() {
-  local device key secret
-  read_key "$(head -n 1 "$devices" | cut -f 2)"
-  secret=$answer
-  if [ -s "$unseen" ]; then
-    while IFS=$'\t' read -r device key <&3; do deliver "$device" 3600 "$secret"; done 3<"$unseen"
-  else
-    deliver ispmon-deploy 0 "$secret"
-  fi
 }

@@ -62,8 +62,11 @@ def differences(rule, model, settings):
             if found[name] != value:
                 yield f"{name}: {found[name]!r}, must be {value!r}"
     frequency = seconds(properties["evaluationFrequency"])
-    # Only silence has a query that may be evaluated every minute.
-    wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
+    if what == "daily-cap":
+        wanted = seconds(model["properties"]["evaluationFrequency"])
+    else:
+        # Only silence has a query that may be evaluated every minute.
+        wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
     if frequency != wanted:
         yield f"evaluated every {frequency // 60} minutes, must be {wanted // 60}"
     if seconds(properties["windowSize"]) < frequency:
@@ -74,7 +77,7 @@ def differences(rule, model, settings):
         yield f"silence from {condition['threshold']} minutes on, must be {settings['silence']:g}"
     if query.rstrip().endswith(";"):
         yield 'its query ends with ";", with which a rule never runs'
-    if re.search(r"'(DEVICES|SILENCE_MINUTES|FREQUENCY_MINUTES|MARKS|COMPONENT_ID)'", query):
+    if re.search(r"'(DEVICES|SILENCE_MINUTES|MINIMUM_MINUTES|FREQUENCY_MINUTES|DAILY_HOUR|MARKS|COMPONENT_ID)'", query):
         yield "its query has a placeholder in it"
     groups = [group.lower().split("/")[-1] for group in properties["actions"].get("actionGroups") or []]
     if settings["group"].lower() not in groups:
