@@ -164,6 +164,7 @@ preflight() {
       check_providers
       check_region
       check_templates
+      check_budget
       ;;
   esac
   [ "$action" = check ] || check_locks

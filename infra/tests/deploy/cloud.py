@@ -72,7 +72,7 @@ class World:
         self.mails = []
         self.blobs = []
         self.identities = {}
-        self.budgets = set()
+        self.budgets = {}
         self.violations = []
         self.queries = 0
         self.settings = {}
@@ -259,7 +259,7 @@ class World:
         prefix = self.environment.get("PREFIX", "ispmon")
         self.identities[f"{prefix}-alert-identity"] = self.environment["LOCATION"]
         if int(self.environment.get("BUDGET_AMOUNT", "0")) > 0:
-            self.budgets.add(f"{prefix}-budget")
+            self.budgets[f"{prefix}-budget"] = self.environment["BUDGET_START"]
         made = []
         if self.environment["RULES_ENABLED"] == "true":
             if not self.host.rows:
@@ -379,7 +379,7 @@ class World:
             name = url.split("?")[0].split("/")[-1]
             if name not in self.budgets:
                 raise Failure(f"Not Found({{'error': {{'code': '404', 'message': 'The budget {name} is not there.'}}}})")
-            return {"name": name}
+            return {"name": name, "properties": {"timePeriod": {"startDate": f"{self.budgets[name]}T00:00:00Z"}}}
         if "/availabilityStatuses?" in url:
             state = self.current.get("health", "Available")
             return {
