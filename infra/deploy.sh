@@ -170,7 +170,7 @@ deploy_code() {
   upload_code
   make_keys
   step 'Test heartbeat'
-  find_unseen
+  find_new_devices
   send_test_heartbeats
   wait_until_queryable
 }
@@ -186,12 +186,12 @@ arm() {
 # heartbeats alarm. A device that is new in the list gets its hour of announced silence first.
 deploy_rules_if_safe() {
   [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
-  find_unseen
-  if [ "$(grep -c '' "$unseen")" = "$device_count" ] && ! has_rules; then
-    say 'No heartbeat arrived yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
+  find_new_devices
+  if [ "$(grep -c '' "$new_devices")" = "$device_count" ] && ! has_rules; then
+    say 'No device is heard yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
     return
   fi
-  if [ -s "$unseen" ]; then
+  if [ -s "$new_devices" ]; then
     step 'Test heartbeat'
     make_keys
     send_test_heartbeats
