@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Deploys ispmon's cloud side into one resource group: see --help. Runs with bash 3.2, as macOS has it.
+[ -n "${BASH_VERSION:-}" ] || { echo "deploy.sh: this needs bash: bash $0" >&2 && exit 64; }
+# As `sh`, bash is stricter than this script.
+set +o posix
 set -uo pipefail
 
 usage() {
@@ -17,8 +20,8 @@ Running it again is always safe.
   --destroy             delete the resource group with everything in it
   --zip FILE            take this package of the function instead of building it
   --agent-config FILE   write the agent's configuration, and its key beside it; a pair for each of several devices
-  --force               go on although rights, region or locks look wrong; with --destroy: although the resource
-                        group was not created by this script
+  --force               go on although rights, region, locks, names of settings or an earlier deployment look wrong;
+                        with --destroy: although the resource group was not created by this script
   --yes                 ask nothing
   --help                show this
 
@@ -37,7 +40,9 @@ done
 for name in $(compgen -e | grep '^[a-z_]*$' | grep -v '_proxy$'); do unset "$name"; done
 here=$(cd -P "$(dirname "$file")" && pwd) || exit 1
 root=$(dirname "$here")
-again='infra/deploy.sh'
+# How the user calls this script, for advice that can be pasted.
+case $0 in */*) me=$(printf '%q' "$0") ;; *) me="bash $(printf '%q' "$0")" ;; esac
+again=$me
 action=deploy
 assume_yes=no
 force=no
@@ -83,7 +88,7 @@ helper() {
 
 # misuse TEXT: ends the script because of its arguments.
 misuse() {
-  printf 'deploy.sh: %s\nTry infra/deploy.sh --help.\n' "$1" >&2
+  printf 'deploy.sh: %s\nTry %s --help.\n' "$1" "$me" >&2
   exit 64
 }
 
@@ -98,6 +103,21 @@ absolute() {
   case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
 }
 
+# take_file OPTION FILE: remembers the file of an option. Where it cannot be used, that is found now and not at the end.
+take_file() {
+  local folder
+  again="$again $1 $(printf '%q' "$2")"
+  if [ "$1" = --zip ]; then
+    given_zip=$(absolute "$2")
+    return
+  fi
+  agent_config=$(absolute "$2")
+  folder=$(dirname "$agent_config")
+  [ ! -d "$agent_config" ] || misuse "--agent-config names $agent_config, which is a folder. Name a file, such as agent.toml."
+  [ -d "$folder" ] || misuse "--agent-config names $agent_config, and there is no folder $folder."
+  [ -w "$folder" ] || misuse "--agent-config names $agent_config, and you may not write to the folder $folder."
+}
+
 read_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
@@ -105,11 +125,15 @@ read_arguments() {
       --force) force=yes ;;
       --yes) assume_yes=yes ;;
       --zip | --agent-config)
-        [ -n "${2:-}" ] || misuse "$1 needs a file."
-        if [ "$1" = --zip ]; then given_zip=$(absolute "$2"); else agent_config=$(absolute "$2"); fi
-        again="$again $1 $2"
+        case ${2:-} in
+          '') misuse "$1 needs a file." ;;
+          # Else --check, for instance, would be taken for the name of a file, and everything be deployed.
+          -*) misuse "$1 needs a file, and \"$2\" looks like an option. Write ./$2 if it is one." ;;
+        esac
+        take_file "$1" "$2"
         shift
         ;;
+      --zip=?* | --agent-config=?*) take_file "${1%%=*}" "${1#*=}" ;;
       --help | -h)
         usage
         exit 0
@@ -188,7 +212,7 @@ deploy_rules_if_safe() {
   [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
   find_new_devices
   if [ "$(grep -c '' "$new_devices")" = "$device_count" ] && ! has_rules; then
-    say 'No device is heard yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
+    say "No device is heard yet, so the alert rules wait for the code: $me deploys both."
     return
   fi
   if [ -s "$new_devices" ]; then
@@ -202,7 +226,6 @@ deploy_rules_if_safe() {
 
 # finish: what every deployment ends with.
 finish() {
-  [ -z "$agent_config" ] || { step 'Configuration of the agent'; write_agent_configs; }
   step 'Done'
   say "$(alarm) $1"
   show_next_step
@@ -241,6 +264,7 @@ main() {
       create_group
       deploy_resources
       deploy_rules_if_safe
+      write_agent_configs
       finish 'The code was left as it is.'
       ;;
     code-only)
@@ -249,6 +273,7 @@ main() {
       make_package
       left='The resources and rules as before.'
       deploy_code
+      write_agent_configs
       finish 'The code is deployed; resources and rules were left as they are.'
       ;;
     deploy)
@@ -260,6 +285,8 @@ main() {
       deploy_resources
       deploy_code
       if [ "$conf_RULES_ENABLED" = true ]; then arm; else disarm; fi
+      # Before the mail, which may not arrive: the rules are armed, so the agents must be able to send.
+      write_agent_configs
       step 'Mail'
       prove_mail
       finish "Test mail: $mail_proof."

@@ -79,16 +79,16 @@ disarm() {
 alarm() {
   local active
   if [ "$conf_RULES_ENABLED" = false ]; then
-    printf 'Not armed, because RULES_ENABLED=false: no mail comes when a device is silent. Set it to true, then: infra/deploy.sh --infra-only.'
+    printf '%s' "Not armed, because RULES_ENABLED=false: no mail comes when a device is silent. Set it to true, then: $me --infra-only."
     return
   fi
   azure_reads rest --method get --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
-    --query value -o json || { printf 'Whether the alarm is armed could not be read: infra/deploy.sh --check.'; return; }
+    --query value -o json || { printf '%s' "Whether the alarm is armed could not be read: $me --check."; return; }
   printf '%s' "$answer" >"$work/rules.json"
   active=$(active_rules)
   case " $active " in
     *"-device-silent "*) printf 'The alarm is armed.' ;;
-    *) printf 'Not armed, because no rule about silence is in force: no mail comes when a device is silent. Next: infra/deploy.sh.' ;;
+    *) printf '%s' "Not armed, because no rule about silence is in force: no mail comes when a device is silent. Next: $me." ;;
   esac
 }
 
@@ -124,21 +124,21 @@ check_rules() {
   active=$(active_rules)
   if [ "$conf_RULES_ENABLED" = false ]; then
     if [ -z "$active" ]; then
-      row FAIL 'No alert rule is in force, because RULES_ENABLED=false' "set RULES_ENABLED=true in $env_file, then infra/deploy.sh --infra-only"
+      row FAIL 'No alert rule is in force, because RULES_ENABLED=false' "set RULES_ENABLED=true in $env_file, then $me --infra-only"
     else
-      row WARN "RULES_ENABLED=false, and these rules are in force: $active" 'infra/deploy.sh --infra-only switches them off'
+      row WARN "RULES_ENABLED=false, and these rules are in force: $active" "$me --infra-only switches them off"
     fi
     return
   fi
   if [ -z "$rule_names" ]; then
-    row FAIL 'No alert rule was deployed' 'infra/deploy.sh'
+    row FAIL 'No alert rule was deployed' "$me"
     return
   fi
   wrong=$(compare_rules)
   if [ -z "$wrong" ]; then
     row PASS "Rules: as they must be ($rule_names)"
   else
-    while IFS= read -r line; do row FAIL "Rule $line" 'infra/deploy.sh --infra-only'; done <<<"$wrong"
+    while IFS= read -r line; do row FAIL "Rule $line" "$me --infra-only"; done <<<"$wrong"
   fi
   while IFS=$'\t' read -r what remedy; do
     case $what in *PREFIX=*) row WARN "$what" "$remedy" ;; *) row FAIL "$what" "$remedy" ;; esac
@@ -194,16 +194,16 @@ check_action_group() {
   local enabled addresses address
   if ! azure_reads monitor action-group show --resource-group "$conf_RG" --name "$action_group" \
     --query "[to_string(enabled), join(',', emailReceivers[].emailAddress)]" -o tsv; then
-    row FAIL "Action group $action_group: cannot be read: $failure" 'infra/deploy.sh --infra-only'
+    row FAIL "Action group $action_group: cannot be read: $failure" "$me --infra-only"
     return
   fi
   { IFS= read -r enabled; IFS= read -r addresses; } <<<"$answer"
-  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" 'infra/deploy.sh --infra-only'
+  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" "$me --infra-only"
   while IFS= read -r address; do
     trim "$address"
     case ",$addresses," in
       *",$trimmed,"*) row PASS "Action group: mails $trimmed (only the portal shows whether it is verified)" ;;
-      *) row FAIL "Action group: does not mail $trimmed" 'infra/deploy.sh --infra-only' ;;
+      *) row FAIL "Action group: does not mail $trimmed" "$me --infra-only" ;;
     esac
   done < <(printf '%s\n' "$conf_ALERT_EMAIL" | tr ',' '\n')
 }
@@ -222,7 +222,7 @@ check_devices() {
   printf '%s\n' "$answer" >"$work/seen.tsv"
   while IFS=$'\t' read -r device seen; do
     case $seen in
-      never) row WARN "Device \"$device\": never seen" 'infra/deploy.sh --code-only --agent-config agent.toml, and start the agent with it' ;;
+      never) row WARN "Device \"$device\": never seen" "$me --code-only --agent-config agent.toml, and start the agent with it" ;;
       *) row PASS "Device \"$device\": last heartbeat $seen" ;;
     esac
   done < <(helper seen --report "$devices" "$work/seen.tsv")

@@ -47,7 +47,7 @@ diagnose_ingestion() {
   local name value unread=''
   reason=''
   if lacks_role "$group_id/providers/Microsoft.Insights/components/$component" "$METRICS_PUBLISHER"; then
-    reason="The app's identity lacks the role \"Monitoring Metrics Publisher\" on $component, without which all telemetry is refused silently; infra/deploy.sh --infra-only assigns it."
+    reason="The app's identity lacks the role \"Monitoring Metrics Publisher\" on $component, without which all telemetry is refused silently; $me --infra-only assigns it."
     return
   fi
   if app_settings; then

@@ -63,15 +63,25 @@ make_keys() {
   say "Keys: one for each device ($device_count), new: $made"
 }
 
-# read_key NAME: sets `answer` to a key. It is never printed and never an argument.
-read_key() {
-  local attempt
+# read_keys: sets `answer` to all keys of the app, as JSON. They are never printed and never an argument.
+read_keys() {
+  local attempt missing=''
   for attempt in 1 2 3; do
-    azure_secret functionapp keys list --resource-group "$conf_RG" --name "$app" --query "functionKeys.\"$1\"" -o tsv &&
-      [ -n "$answer" ] && return
-    sleep 10
+    if azure_secret functionapp keys list --resource-group "$conf_RG" --name "$app" --query functionKeys -o json; then
+      missing=$(printf '%s' "$answer" | helper keys --missing "$devices" | head -n 1)
+      [ -n "$missing" ] || return 0
+    fi
+    [ "$attempt" = 3 ] || sleep 10
   done
-  die_of "Reading the key \"$1\" failed"
+  [ -z "$missing" ] || { next="$base --code-only"; die "The function app has no key named \"$missing\"."; }
+  die_of 'Reading the keys failed'
+}
+
+# first_key: sets `secret` to the key of the first device.
+first_key() {
+  read_keys
+  secret=$(printf '%s' "$answer" | helper keys --get "$(head -n 1 "$devices" | cut -f 2)")
+  answer=''
 }
 
 # send_heartbeat DEVICE QUIET_SECONDS KEY: sends the test heartbeat of a device; sets `status` to what came back.
@@ -89,9 +99,7 @@ send_heartbeat() {
 send_test_heartbeats() {
   local device key first secret sent=0
   note="deploy-test-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')"
-  first=$(head -n 1 "$devices" | cut -f 2)
-  read_key "$first"
-  secret=$answer
+  first_key
   # Any key opens the function to any name, so one is enough for the test.
   if [ -s "$new_devices" ]; then
     while IFS=$'\t' read -r device key <&3; do
@@ -152,8 +160,7 @@ wait_until_queryable() {
 # send_test_heartbeats_again: the same lines once more.
 send_test_heartbeats_again() {
   local device key secret
-  read_key "$(head -n 1 "$devices" | cut -f 2)"
-  secret=$answer
+  first_key
   if [ -s "$new_devices" ]; then
     while IFS=$'\t' read -r device key <&3; do deliver "$device" 3600 "$secret"; done 3<"$new_devices"
   else

@@ -79,10 +79,10 @@ has_rules() {
 
 # read_outputs: the names of an earlier run's resources, for all that deploys no templates.
 read_outputs() {
-  [ "$group_exists" = true ] || { next="infra/deploy.sh without that option"; die "The resource group $conf_RG does not exist: nothing was deployed yet."; }
+  [ "$group_exists" = true ] || { next="$me without that option"; die "The resource group $conf_RG does not exist: nothing was deployed yet."; }
   azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-resources" \
     --query properties.outputs -o json || {
-    next="infra/deploy.sh --infra-only, then $again"
+    next="$me --infra-only, then $again"
     die "The names of the resources are not known: $failure"
   }
   take_outputs
