@@ -17,16 +17,21 @@ query() {
   return 1
 }
 
-# find_unseen: which devices have never sent a heartbeat; sets `unseen` to a file like `devices`.
-find_unseen() {
-  unseen="$work/unseen.tsv"
-  query last-seen
+# find_new_devices: which devices are new: no rule in force watches them, and nothing was heard of them in the last ten
+# minutes, nor have they announced that they are silent. Sets `new_devices` to a file like `devices`. Whoever is watched
+# already is left alone: a heartbeat in its name would end its alarm.
+find_new_devices() {
+  new_devices="$work/new-devices.tsv"
+  read_rules
+  helper rules --watched "$conf_PREFIX" <"$work/rules.json" >"$work/watched.txt" || die 'The alert rules are not understood.'
+  query heard
   case $? in
     0 | 2) ;;
-    *) die_of 'Asking which devices were seen already failed, and a device that was seen must not be muted' ;;
+    *) die_of 'Asking which devices are heard already failed, and such a device must not be muted' ;;
   esac
-  printf '%s\n' "$answer" >"$work/seen.tsv"
-  helper seen --unseen "$devices" "$work/seen.tsv" >"$unseen" || die 'The list of the devices that were seen is not understood.'
+  printf '%s\n' "$answer" >"$work/heard.txt"
+  helper seen --new "$devices" "$work/heard.txt" "$work/watched.txt" >"$new_devices" ||
+    die 'The list of the devices that are heard is not understood.'
 }
 
 # make_keys: a host key for each device, named after it. A key that is there stays as it is.
@@ -58,15 +63,25 @@ make_keys() {
   say "Keys: one for each device ($device_count), new: $made"
 }
 
-# read_key NAME: sets `answer` to a key. It is never printed and never an argument.
-read_key() {
-  local attempt
+# read_keys: sets `answer` to all keys of the app, as JSON. They are never printed and never an argument.
+read_keys() {
+  local attempt missing=''
   for attempt in 1 2 3; do
-    azure_secret functionapp keys list --resource-group "$conf_RG" --name "$app" --query "functionKeys.\"$1\"" -o tsv &&
-      [ -n "$answer" ] && return
-    sleep 10
+    if azure_secret functionapp keys list --resource-group "$conf_RG" --name "$app" --query functionKeys -o json; then
+      missing=$(printf '%s' "$answer" | helper keys --missing "$devices" | head -n 1)
+      [ -n "$missing" ] || return 0
+    fi
+    [ "$attempt" = 3 ] || sleep 10
   done
-  die_of "Reading the key \"$1\" failed"
+  [ -z "$missing" ] || { next="$base --code-only"; die "The function app has no key named \"$missing\"."; }
+  die_of 'Reading the keys failed'
+}
+
+# first_key: sets `secret` to the key of the first device.
+first_key() {
+  read_keys
+  secret=$(printf '%s' "$answer" | helper keys --get "$(head -n 1 "$devices" | cut -f 2)")
+  answer=''
 }
 
 # send_heartbeat DEVICE QUIET_SECONDS KEY: sends the test heartbeat of a device; sets `status` to what came back.
@@ -79,27 +94,24 @@ send_heartbeat() {
   if [ "$status" = 200 ] && [ "$(head -c 2 "$work/response" 2>/dev/null)" != ok ]; then status='200, but not from ispmon'; fi
 }
 
-# send_test_heartbeats: one in the name of each device that was never seen, with an hour's announced silence, so
-# that it does not alarm at birth. A device that was seen is never muted: if there are only such ones, the test
-# heartbeat comes from a name that nobody expects.
+# send_test_heartbeats: one in the name of each new device, with an hour's announced silence, so that it does not alarm
+# at birth. If none is new, the test heartbeat comes from a name that nobody expects.
 send_test_heartbeats() {
   local device key first secret sent=0
   note="deploy-test-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')"
-  first=$(head -n 1 "$devices" | cut -f 2)
-  read_key "$first"
-  secret=$answer
+  first_key
   # Any key opens the function to any name, so one is enough for the test.
-  if [ -s "$unseen" ]; then
+  if [ -s "$new_devices" ]; then
     while IFS=$'\t' read -r device key <&3; do
       deliver "$device" 3600 "$secret"
       sent=$((sent + 1))
       progress "test heartbeats: $sent"
-    done 3<"$unseen"
+    done 3<"$new_devices"
     end_progress
-    say "Answered. Devices that were never seen may be silent for an hour: $sent"
+    say "Answered. Devices that are new may be silent for an hour: $sent"
   else
     deliver ispmon-deploy 0 "$secret"
-    say 'Answered. Every device was seen before, so none is muted.'
+    say 'Answered. Every device is heard or watched already, so none is muted.'
   fi
   secret=''
 }
@@ -148,10 +160,9 @@ wait_until_queryable() {
 # send_test_heartbeats_again: the same lines once more.
 send_test_heartbeats_again() {
   local device key secret
-  read_key "$(head -n 1 "$devices" | cut -f 2)"
-  secret=$answer
-  if [ -s "$unseen" ]; then
-    while IFS=$'\t' read -r device key <&3; do deliver "$device" 3600 "$secret"; done 3<"$unseen"
+  first_key
+  if [ -s "$new_devices" ]; then
+    while IFS=$'\t' read -r device key <&3; do deliver "$device" 3600 "$secret"; done 3<"$new_devices"
   else
     deliver ispmon-deploy 0 "$secret"
   fi

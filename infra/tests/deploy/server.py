@@ -45,6 +45,7 @@ def answer_test(question):
     folder = question["world"]
     if question["ask"] == "rows":
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        now -= datetime.timedelta(seconds=question.get("age", 0))
         world(folder).host.rows.extend((now + datetime.timedelta(microseconds=n), line) for n, line in enumerate(question["lines"]))
     elif question["ask"] == "close":
         if folder in worlds:

@@ -132,7 +132,19 @@ class Happy(Stage):
 
     def test_no_mail(self):
         answers = [("Deploy to", "y"), ("Press Enter", ""), ("Did the test mail arrive", "n")]
-        self.fails(self.run_in_terminal(answers=answers), "Spam folder", "Resend", "its mails reach nobody yet")
+        run = self.fails(
+            self.run_in_terminal("--agent-config", "agent.toml", answers=answers),
+            "Spam folder",
+            "Resend",
+            "The alarm is armed. But the test mail did not arrive, so until it does, perhaps only the subscription's owners",
+            "ispmon-agent run --config",
+            "--infra-only",
+        )
+        # The rules are armed: the agent must be able to send, whatever becomes of the mail.
+        self.assertTrue(os.path.exists(self.path("agent.toml")))
+        self.assertEqual(len([call for call in self.state()["calls"] if "ispmon-rules" in call and "create" in call]), 1, run.output)
+        self.write(".env", stage.ENVIRONMENT + "ALERT_OWNERS=false\n")
+        self.fails(self.run_in_terminal(answers=answers), "so its mails may reach nobody yet")
 
 
 class Package(Stage):
