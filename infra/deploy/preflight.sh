@@ -149,14 +149,16 @@ check_earlier_run() {
 check_budget() {
   local start=$conf_BUDGET_START there
   [ "${conf_BUDGET_AMOUNT:-0}" != 0 ] || return 0
-  if [ "$group_exists" = true ] && azure rest --method get -o tsv --query 'properties.timePeriod.startDate' \
-    --url "$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget?api-version=2023-05-01" &&
-    [ -n "$answer" ]; then
-    there=${answer%%T*}
-    [ "$there" = "$start" ] ||
-      object "BUDGET_START in $env_file is $start, and the budget that is there begins at $there, which Azure does not let be changed." \
-        "set BUDGET_START=$there in $env_file, or delete the budget $conf_PREFIX-budget (Portal, $conf_RG, Budgets)"
-    return
+  if [ "$group_exists" = true ]; then
+    if azure rest --method get --query properties.timePeriod.startDate -o tsv \
+      --url "$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget?api-version=2023-05-01"; then
+      there=${answer%%T*}
+      [ "$there" = "$start" ] ||
+        object "BUDGET_START in $env_file is $start, and the budget that is there begins at $there, which Azure does not let be changed." \
+          "set BUDGET_START=$there in $env_file, or delete the budget $conf_PREFIX-budget (Portal, $conf_RG, Budgets)"
+      return
+    fi
+    case $failure in *404* | *'Not Found'* | *NotFound*) ;; *) return ;; esac
   fi
   [[ $start < $(date -u +%Y-%m-01) ]] || return 0
   object "BUDGET_START in $env_file is $start: a new budget cannot begin before this month." \

@@ -34,6 +34,13 @@ class Armed(Stage):
             self.assertIn("Not armed", run.output)
             self.assertFalse([name for name in self.state()["enabled"] if not name.endswith("-daily-cap")])
 
+    def test_rules_of_another_prefix_are_not_switched_off(self):
+        self.write(".env", stage.ENVIRONMENT + "PREFIX=ispmon-b\n")
+        self.succeeds(self.run_script())
+        self.write(".env", OFF)
+        self.succeeds(self.run_script("--force"))
+        self.assertIn("ispmon-b-device-silent", self.state()["enabled"])
+
     def test_what_if_leaves_the_rules_out(self):
         self.succeeds(self.run_script())
         self.write(".env", OFF)
