@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # Keys, the test heartbeat, and the wait until it can be queried.
 
-# query FILE [NOTE]: asks the workspace; sets `answer` to the rows, columns separated by tabs.
+# query NAME [NOTE]: asks the workspace; sets `answer` to the rows, columns separated by tabs.
 # Returns 2 when there is no table yet.
 query() {
-  helper query "$here/deploy/queries/$1.kql" "${2:-}" >"$work/query.json" || die "The query $1 cannot be read."
+  helper query "$1" "${2:-}" >"$work/query.json" || die "The query $1 cannot be read."
   azure_reads rest --method post --url "https://api.loganalytics.io/v1/workspaces/$workspace_id/query" \
     --resource https://api.loganalytics.io --headers Content-Type=application/json --body "@$work/query.json" \
     --query 'tables[0].rows' -o tsv && return
@@ -97,23 +97,30 @@ send_heartbeat() {
 # send_test_heartbeats: one in the name of each new device, with an hour's announced silence, so that it does not alarm
 # at birth. If none is new, the test heartbeat comes from a name that nobody expects.
 send_test_heartbeats() {
-  local device key first secret sent=0
   note="deploy-test-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')"
+  send_noted
+  if [ -s "$new_devices" ]; then
+    say "Answered. Devices that are new may be silent for an hour: $(wc -l <"$new_devices" | tr -d ' ')"
+  else
+    say 'Answered. Every device is heard or watched already, so none is muted.'
+  fi
+}
+
+# send_noted: the test heartbeats with the note.
+send_noted() {
+  local device secret sent=0
   first_key
   # Any key opens the function to any name, so one is enough for the test.
   if [ -s "$new_devices" ]; then
-    while IFS=$'\t' read -r device key <&3; do
+    while IFS=$'\t' read -r device _ <&3; do
       deliver "$device" 3600 "$secret"
       sent=$((sent + 1))
       progress "test heartbeats: $sent"
     done 3<"$new_devices"
     end_progress
-    say "Answered. Devices that are new may be silent for an hour: $sent"
   else
     deliver ispmon-deploy 0 "$secret"
-    say 'Answered. Every device is heard or watched already, so none is muted.'
   fi
-  secret=''
 }
 
 # deliver DEVICE QUIET_SECONDS KEY: sends until the function answers. A cold app answers 401, 404 or 503 for a while.
@@ -148,22 +155,11 @@ wait_until_queryable() {
     esac
     progress "waiting until the test heartbeat can be queried (attempt $attempt)"
     # Azure's host may have lost the line: it counts as sent only when it arrives.
-    case $attempt in 8 | 16) send_test_heartbeats_again ;; esac
+    case $attempt in 8 | 16) send_noted ;; esac
     sleep 20
   done
   end_progress
   diagnose_ingestion
   next="correct this, then $again"
   die "The function answered, but its line cannot be queried after ten minutes. $reason"
-}
-
-# send_test_heartbeats_again: the same lines once more.
-send_test_heartbeats_again() {
-  local device key secret
-  first_key
-  if [ -s "$new_devices" ]; then
-    while IFS=$'\t' read -r device key <&3; do deliver "$device" 3600 "$secret"; done 3<"$new_devices"
-  else
-    deliver ispmon-deploy 0 "$secret"
-  fi
 }

@@ -32,7 +32,7 @@ def named_devices(query):
 def has_placeholder(query, devices):
     """Whether a word of the query's template is still in it. A device may be called like one of these words."""
     others = DEVICE_LIST.sub("", query)
-    if re.search(r"'(DEVICES|SILENCE_MINUTES|FREQUENCY_MINUTES|MARKS|DAILY_HOUR|REPORT_MINUTES|COMPONENT_ID)'", others):
+    if re.search(r"'(DEVICES|SILENCE_MINUTES|FREQUENCY_MINUTES|MARKS|DAILY_HOUR|MINIMUM_MINUTES|COMPONENT_ID)'", others):
         return True
     return "DEVICES" in named_devices(query) and "DEVICES" not in devices
 
@@ -75,8 +75,11 @@ def differences(rule, model, settings):
             if found[name] != value:
                 yield f"{name}: {found[name]!r}, must be {value!r}"
     frequency = seconds(properties["evaluationFrequency"])
-    # Only silence has a query that may be evaluated every minute.
-    wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
+    if what == "daily-cap":
+        wanted = seconds(model["properties"]["evaluationFrequency"])
+    else:
+        # Only silence has a query that may be evaluated every minute.
+        wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
     if frequency != wanted:
         yield f"evaluated every {frequency // 60} minutes, must be {wanted // 60}"
     if seconds(properties["windowSize"]) < frequency:

@@ -296,15 +296,15 @@ class World:
 
     def make_rules(self):
         """The snapshot's rules with the devices, the minutes and the prefix of the environment."""
-        prefix = self.environment.get("PREFIX", "ispmon")
         devices = self.devices()
         chunks = [devices[at : at + 200] for at in range(0, len(devices), 200)]
         for model in self.snapshot:
+            if model["name"] == "ispmon-daily-cap":
+                yield self.ours(copy.deepcopy(model), "daily-cap")
             if model["name"].removeprefix("ispmon-") not in KINDS:
                 continue
             for number, chunk in enumerate(chunks, 1):
                 rule = copy.deepcopy(model)
-                rule["name"] = prefix + rule["name"][len("ispmon") :] + (f"-{number}" if number > 1 else "")
                 condition = rule["properties"]["criteria"]["allOf"][0]
                 quoted = ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in chunk)
                 condition["query"] = condition["query"].replace("'dl-home', 'office'", quoted)
@@ -313,9 +313,15 @@ class World:
                 rule["properties"]["evaluationFrequency"] = every_minute if minutes == "1" else f"PT{minutes}M"
                 if model["name"].endswith("device-silent"):
                     condition["threshold"] = float(self.environment["SILENCE_MINUTES"])
-                rule["properties"]["actions"]["actionGroups"] = [f"/x/actionGroups/{prefix}-people"]
-                rule["properties"].update(self.current.get("tamper", {}))
-                yield rule
+                yield self.ours(rule, model["name"].removeprefix("ispmon-") + (f"-{number}" if number > 1 else ""))
+
+    def ours(self, rule, name):
+        """The rule with the names of the environment's prefix, and with what somebody changed in it."""
+        prefix = self.environment.get("PREFIX", "ispmon")
+        rule["name"] = f"{prefix}-{name}"
+        rule["properties"]["actions"]["actionGroups"] = [f"/x/actionGroups/{prefix}-people"]
+        rule["properties"].update(self.current.get("tamper", {}))
+        return rule
 
     def answer_functionapp_deployment_source_config_zip(self, arguments):
         self.need_group(arguments)
@@ -382,6 +388,7 @@ class World:
             return {"name": name, "properties": {"timePeriod": {"startDate": f"{self.budgets[name]}T00:00:00Z"}}}
         if "/availabilityStatuses?" in url:
             state = self.current.get("health", "Available")
+            unknown = self.current.get("no_health", [])
             return {
                 "value": [
                     {
@@ -389,6 +396,7 @@ class World:
                         "properties": {"availabilityState": state},
                     }
                     for rule in self.rules
+                    if rule["name"] not in unknown
                 ]
             }
         if url.endswith("/extensions/onedeploy?api-version=2024-11-01"):

@@ -46,7 +46,9 @@ def answer_test(question):
     if question["ask"] == "rows":
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
         now -= datetime.timedelta(seconds=question.get("age", 0))
-        world(folder).host.rows.extend((now + datetime.timedelta(microseconds=n), line) for n, line in enumerate(question["lines"]))
+        pace = datetime.timedelta(minutes=question.get("minutes", 0), microseconds=1)
+        last = len(question["lines"]) - 1
+        world(folder).host.rows.extend((now - (last - n) * pace, line) for n, line in enumerate(question["lines"]))
     elif question["ask"] == "close":
         if folder in worlds:
             worlds.pop(folder).host.close()
