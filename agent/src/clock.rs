@@ -128,8 +128,9 @@ pub fn boot_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }
 
-/// The time since some moment in the past, without the time that the machine slept.
-fn awake_time() -> Duration {
+/// The time since some moment in the past, without the time that the machine slept. Linux calls this clock
+/// `CLOCK_MONOTONIC`, and the service manager counts by it.
+pub fn awake_time() -> Duration {
     #[cfg(target_os = "macos")]
     return macos::time_awake();
     #[cfg(not(target_os = "macos"))]

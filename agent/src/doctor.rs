@@ -25,6 +25,7 @@ pub use configuration::Configuration;
 use crate::{
     clock::Stamp,
     config::Settings,
+    installation::ServiceCommands,
     status::{Found, Presence, ReadError},
 };
 
@@ -36,6 +37,8 @@ pub struct Case {
     pub agent: Result<(Found, Presence), ReadError>,
     /// Where the record may be, the likeliest first, when no agent says where it is.
     pub state_dirs: Vec<PathBuf>,
+    /// The commands by which the service is managed.
+    pub commands: ServiceCommands,
     /// This moment.
     pub now: Stamp,
 }
@@ -49,7 +52,7 @@ pub async fn examine(case: &Case) -> Report {
     let status = case.agent.as_ref().ok().map(|(found, presence)| (&found.status, *presence));
     let mut report = Report::default();
     report.extend(configuration::judge(&case.configuration));
-    report.extend(agent::judge(&case.agent, settings, &case.now));
+    report.extend(agent::judge(&case.agent, settings, case.commands, &case.now));
     let record = record::Facts::gather(status, &case.state_dirs);
     report.extend(record::judge(&record));
     report.extend(match settings {

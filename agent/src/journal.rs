@@ -163,7 +163,7 @@ pub use crate::{
 };
 pub use files::HANDED_OVER_FILE;
 pub use flaw::{Damage, Flaw, Located, Place};
-pub use handle::{Appended, Appending, Journal, JournalError};
+pub use handle::{Appended, Appending, Journal, JournalError, OPEN_LIMIT};
 pub use reader::{ReadError, Reader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Predecessor, Record, UnknownRecord};
 pub use recovered::{LastRun, PastGap, Pause, Recovered, Start};

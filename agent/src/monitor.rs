@@ -29,6 +29,7 @@ use crate::{
     event::Event,
     heartbeat::Outcome,
     journal::{Entry, PastGap, Recovered, Start},
+    notify::ServiceManager,
     outage::{
         BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine,
         MachineSettings, SettleReason, Transition, Wanted,
@@ -76,6 +77,7 @@ pub struct Monitor {
     tally: SharedTally,
     recorder: Recorder,
     picture: Picture,
+    manager: ServiceManager,
     random: Rng,
     returned: Arc<Notify>,
     mode: Mode,
@@ -96,8 +98,17 @@ impl Monitor {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(watched: Watched, parts: Parts) -> Self {
-        let Parts { clock, resolver, journal, recovered, publisher, state_dir, returned, closed } =
-            parts;
+        let Parts {
+            clock,
+            resolver,
+            journal,
+            recovered,
+            publisher,
+            manager,
+            state_dir,
+            returned,
+            closed,
+        } = parts;
         let now = clock.now();
         let mut random = Rng::new();
         let settings =
@@ -113,7 +124,8 @@ impl Monitor {
         let hour_ends = boot_time + tally.rest_of_hour(now);
         let mut monitor = Self {
             schedule: Schedule::new(watched.probe.interval, phase, boot_time),
-            picture: Picture::new(&watched, now, &state_dir, publisher),
+            picture: Picture::new(&watched, now, &state_dir, publisher, manager.clone()),
+            manager,
             recorder: Recorder::new(journal, closed),
             watched,
             clock,
@@ -214,9 +226,11 @@ impl Monitor {
             self.prober.ask(question);
         }
         let deadline = self.deadline().map(|at| Duration::from_millis(at.boot_ms));
+        let pulse = self.manager.pulse(boot_time);
         [next, self.hour_ends, self.alive_noted + ALIVE_EVERY, boot_time + CLOCK_EVERY]
             .into_iter()
             .chain(deadline)
+            .chain(pulse)
             .min()
             .unwrap_or(next)
     }

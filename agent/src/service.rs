@@ -27,6 +27,7 @@ use crate::{
     heartbeat::{self, ClientError, HeartbeatClient, Outcome, Pacing},
     logging::Logging,
     monitor::Message,
+    notify::ServiceManager,
     signals::Request,
     sleep::{Permit, SleepEvent},
 };
@@ -125,11 +126,13 @@ impl Service {
         requests: mpsc::UnboundedReceiver<Request>,
         load: Arc<Load>,
         logging: Logging,
+        manager: ServiceManager,
     ) -> Result<Self, StartError> {
         let Loaded { settings, warnings, .. } = loaded;
         advise(&warnings);
         let pause = foundation.pause();
-        let running = Running::start(&settings, foundation, requests, load, logging).await?;
+        let running =
+            Running::start(&settings, foundation, requests, load, logging, manager).await?;
         let sequence = running.clock.now().boot_ms;
         let reporter = Reporter::new(&settings, &running, sequence).map_err(StartError::Client)?;
         Ok(Self { settings, reporter, sequence, pause, running })
@@ -139,6 +142,7 @@ impl Service {
     /// [`LEAVE_LIMIT`](crate::signals::LEAVE_LIMIT) of it.
     pub async fn run(mut self) {
         self.say_start();
+        self.running.manager.ready();
         let mut state = State::Running;
         let mut is_to_sleep = false;
         loop {
@@ -152,6 +156,7 @@ impl Service {
                     self.announce_pause_again();
                     self.running.tell(Message::Change(Box::new(watched(&self.settings))));
                     self.say_start();
+                    self.running.manager.reloaded();
                 }
                 Next::Pause(until, reply) => self.begin_pause(until, reply),
                 Next::Resume(reply) => {
@@ -213,12 +218,17 @@ impl Service {
                 Some(request) = running.requests.recv() => match request {
                     Request::Stop(signal) => return Next::Leave(signal),
                     Request::Reload => {
+                        running.manager.reloading();
                         if let Err(error) = running.reloader.request() {
-                            keep_old([Chain(&error)]);
+                            running.keep_old([Chain(&error)]);
                         }
                         continue;
                     }
                 },
+                () = running.manager.life_is_due() => {
+                    running.manager.confirm();
+                    continue;
+                }
                 loaded = running.reloader.finished() => loaded,
                 (request, reply) = running.control.next() => match request {
                     ControlRequest::Pause { time } => {
@@ -240,11 +250,12 @@ impl Service {
             let Loaded { settings: new, warnings, .. } = match loaded {
                 Ok(loaded) if loaded.settings == *settings => {
                     Event::ReloadedUnchanged.emit();
+                    running.manager.reloaded();
                     continue;
                 }
                 Ok(loaded) => loaded,
                 Err(error) => {
-                    keep_old(error.problems());
+                    running.keep_old(error.problems());
                     continue;
                 }
             };
@@ -252,7 +263,7 @@ impl Service {
             let reporter = match Reporter::new(&new, running, sequence) {
                 Ok(reporter) => reporter,
                 Err(error) => {
-                    keep_old([Chain(&error)]);
+                    running.keep_old([Chain(&error)]);
                     continue;
                 }
             };
@@ -272,6 +283,7 @@ impl Service {
             }
             // Only the log is concerned, so heartbeats keep their rhythm.
             *settings = new;
+            running.manager.reloaded();
         }
     }
 
@@ -335,6 +347,7 @@ impl Service {
     async fn leave(self, signal: &'static str) {
         let begun = Instant::now();
         Event::Stopping { signal }.emit();
+        self.running.manager.stopping(signal);
         let (done, noted) = oneshot::channel();
         self.running.tell(Message::Stop { reason: signal, done });
         // A hanging disk must not keep the cloud from being told.
@@ -423,11 +436,4 @@ fn advise(warnings: &[String]) {
     for advice in warnings {
         Event::Advice { advice }.emit();
     }
-}
-
-fn keep_old(problems: impl IntoIterator<Item = impl fmt::Display>) {
-    for problem in problems {
-        Event::ReloadRefused { problem: &problem }.emit();
-    }
-    Event::ReloadKeptOld.emit();
 }

@@ -2,43 +2,76 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use super::{fail_because, fail_without_client};
 use crate::{
-    config::{Loaded, Sources, load},
+    config::{ConfigError, Loaded, Sources, load},
+    error_chain::Chain,
     exit::Exit,
-    logging::Logging,
-    runtime,
+    logging::{Logging, LoggingError},
+    notify::ServiceManager,
+    runtime::{self, RuntimeError},
     service::{Foundation, Service, StartError},
-    signals,
+    signals::{self, SignalError},
 };
+
+/// Why the service does not run.
+#[derive(Debug, Error)]
+enum RunError {
+    #[error(transparent)]
+    Signals(#[from] SignalError),
+    #[error(transparent)]
+    Logging(#[from] LoggingError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+}
 
 /// Runs the service until a signal asks it to leave.
 pub fn run(loaded: Loaded, sources: Sources) -> Exit {
-    start(loaded, sources).err().unwrap_or(Exit::Success)
+    let manager = ServiceManager::of(&sources.environment);
+    match start(loaded, sources, &manager) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            manager.refused(&format!("{}.", Chain(&error)));
+            refuse(&error)
+        }
+    }
 }
 
-fn start(loaded: Loaded, sources: Sources) -> Result<(), Exit> {
-    let requests = signals::listen().map_err(|error| fail_because(&error))?;
-    let logging =
-        Logging::start(loaded.settings.log.level).map_err(|error| fail_because(&error))?;
-    let foundation = Foundation::lay(&loaded.settings, &sources.environment, sources.user == 0)
-        .map_err(|error| refuse(&error))?;
+/// Tells the service manager that the service does not run because of its configuration.
+pub(super) fn report_refusal(error: &ConfigError, sources: &Sources) {
+    let [first, others @ ..] = error.problems() else { return };
+    let reason = match others.len() {
+        0 => first.to_string(),
+        more => format!("{first} ({more} more in the log)"),
+    };
+    ServiceManager::of(&sources.environment).refused(&reason);
+}
+
+fn start(loaded: Loaded, sources: Sources, manager: &ServiceManager) -> Result<(), RunError> {
+    let requests = signals::listen()?;
+    let logging = Logging::start(loaded.settings.log.level)?;
+    let foundation = Foundation::lay(&loaded.settings, &sources, manager)?;
     let load = Arc::new(move || load(&sources));
+    let manager = manager.clone();
     let service = async {
-        let service = Service::start(loaded, foundation, requests, load, logging).await?;
+        let service = Service::start(loaded, foundation, requests, load, logging, manager).await?;
         service.run().await;
         Ok(())
     };
-    runtime::run(service).map_err(|error| fail_because(&error))?.map_err(|error| refuse(&error))
+    runtime::run(service)?
 }
 
-fn refuse(error: &StartError) -> Exit {
+fn refuse(error: &RunError) -> Exit {
     match error {
-        StartError::Client(error) => fail_without_client(error),
-        StartError::NoFolder => {
+        RunError::Start(StartError::Client(error)) => fail_without_client(error),
+        RunError::Start(StartError::NoFolder) => {
             fail_because(error);
             Exit::Configuration
         }
-        StartError::Journal(_) => fail_because(error),
+        _ => fail_because(error),
     }
 }

@@ -61,6 +61,19 @@ pub(super) fn read(
     }
 }
 
+/// Reads the settings of a `.env` that a user names, whoever owns it: the keys and texts that it sets.
+pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static str, String)> {
+    let text = RegularFile::open(path).and_then(|file| file.read(MOST_BYTES));
+    match text {
+        Ok(text) => layer(path, &text, problems).texts(),
+        Err(error) => {
+            let whole = Origin::File { path: path.to_owned(), line: None };
+            problems.add(&whole, format!("it cannot be used: {}", error.reason()));
+            Vec::new()
+        }
+    }
+}
+
 fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
     let origin = |line, variable: &str| Origin::DotEnv {
         path: path.to_owned(),

@@ -28,7 +28,7 @@ use crate::{clock::Stamp, error_chain::Chain};
 
 /// How long a start waits for the record to be read. A disk that hangs must not keep the agent from
 /// its heartbeats.
-const OPEN_LIMIT: Duration = Duration::from_secs(10);
+pub const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// After this time a record counts as waiting although the disk has not failed: a monitor that waits
 /// for it would be blind meanwhile. An SD card that is busy takes tenths of a second for a sync.
 const APPEND_LIMIT: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ impl Journal {
     ///
     /// A folder that cannot be used is no error: records wait in memory until it can, and
     /// [`Journal::state`] has the reason. This call blocks for as long as the reading takes, up to
-    /// 10 s, so it belongs before the start of the runtime.
+    /// [`OPEN_LIMIT`], so it belongs before the start of the runtime.
     ///
     /// # Errors
     /// Every [`JournalError`].

@@ -15,6 +15,7 @@ use crate::{
     config::settings::ProbeSettings,
     heartbeat::Outcome,
     journal::{Journal, Recovered},
+    notify::ServiceManager,
     resolver::Resolver,
     status::{HandOverProblem, Publisher},
 };
@@ -86,6 +87,8 @@ pub struct Parts {
     pub recovered: Recovered,
     /// Where the status goes, when it can go anywhere.
     pub publisher: Option<Publisher>,
+    /// Who is told how the agent is, beside the readers of the status.
+    pub manager: ServiceManager,
     /// The folder of the record.
     pub state_dir: PathBuf,
     /// Told when the line has returned.

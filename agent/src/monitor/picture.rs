@@ -7,6 +7,7 @@ use crate::{
     clock::{Clock, Stamp},
     heartbeat::Outcome,
     journal::JournalState,
+    notify::ServiceManager,
     outage::{FamilyState, View},
     probe::{Family, Link, LocalFailure, PerFamily},
     status::{
@@ -23,6 +24,7 @@ const FRESH_INTERVALS: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Picture {
     publisher: Option<Publisher>,
+    manager: ServiceManager,
     status: Status,
 }
 
@@ -32,10 +34,11 @@ impl Picture {
         now: Stamp,
         folder: &Path,
         publisher: Option<Publisher>,
+        manager: ServiceManager,
     ) -> Self {
         // How long it stays fresh is for the settings to say.
         let status = Status::starting(&watched.device, folder, now, Duration::ZERO);
-        let mut picture = Self { publisher, status };
+        let mut picture = Self { publisher, manager, status };
         picture.change(watched);
         picture
     }
@@ -144,6 +147,7 @@ impl Picture {
 
     fn publish(&mut self, now: Stamp) {
         self.status.written = now;
+        self.manager.show(&self.status);
         if let Some(publisher) = &self.publisher {
             publisher.publish(self.status.clone());
         }

@@ -1,9 +1,8 @@
 //! Everything that runs beside the heartbeats, and how it is put together.
 
 use std::{
-    collections::BTreeMap,
-    ffi::{OsStr, OsString},
-    fs,
+    ffi::OsStr,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,14 +14,16 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::{Load, Pause, Reloader};
 use crate::{
     clock::{self, BootId, Clock},
-    config::Settings,
+    config::{Settings, Sources},
     control,
     error_chain::Chain,
     event::Event,
     heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome},
-    journal::{Journal, JournalError, Recovered},
+    installation::Prefix,
+    journal::{self, Journal, JournalError, Recovered},
     logging::Logging,
     monitor::{self, Message, Monitor, SharedTally, Watched},
+    notify::ServiceManager,
     outbox::{self, Outbox},
     resolver::Resolver,
     signals::Request,
@@ -59,17 +60,20 @@ pub struct Foundation {
 }
 
 impl Foundation {
-    /// Opens the record where settings and environment say.
+    /// Opens the record where settings and environment say, and says so to the service manager.
     ///
     /// # Errors
     /// There is no folder for it, or another agent uses it.
     pub fn lay(
         settings: &Settings,
-        environment: &BTreeMap<OsString, OsString>,
-        is_root: bool,
+        sources: &Sources,
+        manager: &ServiceManager,
     ) -> Result<Self, StartError> {
-        let state_dir = state_dir::of_agent(settings.state_dir.as_deref(), environment, is_root)
+        let (setting, environment) = (settings.state_dir.as_deref(), &sources.environment);
+        let homebrew = sources.homebrew.as_ref().map(Prefix::state_dir);
+        let state_dir = state_dir::of_agent(setting, environment, homebrew, sources.user == 0)
             .ok_or(StartError::NoFolder)?;
+        manager.opening(&state_dir, journal::OPEN_LIMIT);
         let runtime = environment.get(OsStr::new("RUNTIME_DIRECTORY"));
         let status_dir = place::folder(runtime.and_then(|value| value.to_str()), &state_dir);
         let mut boot = clock::boot_id().unwrap_or_else(|error| {
@@ -112,6 +116,7 @@ pub(super) struct Running {
     pub(super) logging: Logging,
     pub(super) control: Control,
     pub(super) sleep: Watcher,
+    pub(super) manager: ServiceManager,
     /// Told by the monitor when the line has returned.
     pub(super) returned: Arc<Notify>,
     pub(super) beats: Beats,
@@ -145,6 +150,7 @@ impl Running {
         requests: mpsc::UnboundedReceiver<Request>,
         load: Arc<Load>,
         logging: Logging,
+        manager: ServiceManager,
     ) -> Result<Self, StartError> {
         let Foundation { boot, clock, journal, recovered, state_dir, status_dir } = foundation;
         let (messages, heard) = mpsc::unbounded_channel();
@@ -172,6 +178,7 @@ impl Running {
             journal: journal.clone(),
             recovered,
             publisher,
+            manager: manager.clone(),
             state_dir,
             returned: Arc::clone(&returned),
             closed,
@@ -189,6 +196,7 @@ impl Running {
             logging,
             control,
             sleep: Watcher::start(),
+            manager,
             returned,
             beats: Beats { messages, delivered },
             state_dir: in_use,
@@ -211,6 +219,15 @@ impl Running {
     pub(super) fn uses_state_dir(&self, setting: Option<&Path>) -> bool {
         let StateDir { folder, setting: at_start } = &self.state_dir;
         setting == at_start.as_deref() || setting == Some(folder)
+    }
+
+    /// Says why a new configuration is not used.
+    pub(super) fn keep_old(&self, problems: impl IntoIterator<Item = impl fmt::Display>) {
+        for problem in problems {
+            Event::ReloadRefused { problem: &problem }.emit();
+        }
+        Event::ReloadKeptOld.emit();
+        self.manager.reload_refused(&self.clock.now());
     }
 
     /// Tells the outbox which client is in use.

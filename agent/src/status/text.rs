@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 
 use super::{Condition, FamilyStatus, HeartbeatStatus, OpenIncident, Presence, Quality, Status};
 use crate::{
@@ -23,27 +23,26 @@ pub struct View<'a> {
     pub presence: Presence,
 }
 
-/// What to do about an agent that does not run.
-pub const START_ADVICE: &str = if cfg!(target_os = "macos") {
-    "Start it with: brew services start ispmon-agent (or, in a terminal: ispmon-agent run)."
-} else {
-    "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run)."
-};
-
-/// Writes the whole status, the answer to "is the internet up?" in its first line.
-pub fn render(status: &Status, view: &View<'_>) -> String {
+/// Writes the whole status, the answer to "is the internet up?" in its first line. `start_advice` says what
+/// to do about an agent that does not run.
+pub fn render(status: &Status, view: &View<'_>, start_advice: &str) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(status, view, &mut text);
+    let _ = write_all(status, view, start_advice, &mut text);
     text
 }
 
-fn write_all(status: &Status, view: &View<'_>, text: &mut String) -> std::fmt::Result {
+fn write_all(
+    status: &Status,
+    view: &View<'_>,
+    start_advice: &str,
+    text: &mut String,
+) -> std::fmt::Result {
     let device = &status.device;
     match absence(status, view) {
         None => writeln!(text, "{device}: {}", headline(status, view))?,
         Some(absence) => {
-            writeln!(text, "{device}: {absence}\n{START_ADVICE}")?;
+            writeln!(text, "{device}: {absence}\n{start_advice}")?;
             let (time, ago) = (view.time(&status.written), view.ago(&status.written));
             write!(text, "\nWhat it knew last, {time} ({ago})")?;
             match status.condition {
@@ -340,9 +339,14 @@ impl View<'_> {
         }
     }
 
-    /// A moment in the local time with its offset. Within this boot it is counted from now, so that a
-    /// clock that was set in between shows it right.
+    /// A moment in the local time with its offset.
     pub fn time(&self, stamp: &Stamp) -> String {
+        self.local(stamp).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+    }
+
+    /// A moment in the local time. Within this boot it is counted from now, so that a clock that was set in
+    /// between shows it right.
+    pub fn local(&self, stamp: &Stamp) -> ZonedDateTime {
         let wall: Timestamp = if stamp.is_same_boot(self.now) {
             match stamp.boot_ms.checked_sub(self.now.boot_ms) {
                 Some(ahead) => self.now.later(Duration::from_millis(ahead)).wall,
@@ -351,8 +355,7 @@ impl View<'_> {
         } else {
             stamp.wall
         };
-        let local = wall.to_zoned_datetime(self.zone.clone());
-        local.strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
+        wall.to_zoned_datetime(self.zone.clone())
     }
 }
 

@@ -115,6 +115,27 @@ SOMETHING=$(reboot)
 }
 
 #[test]
+fn the_list_of_devices_that_deploys_the_alarm_names_no_single_one() {
+    for (list, problem) in [
+        (
+            "dl-home, office",
+            "which is a list; name this machine alone, for instance in ISPMON_DEVICE",
+        ),
+        ("İstanbul", "with the letter İ, whose lower case is not the same everywhere"),
+    ] {
+        let place = Place::new();
+        place.write(".env", &format!("HEARTBEAT_DEVICE={list}\n"), 0o600);
+        let problems = place.problems();
+        assert!(
+            problems.starts_with(&format!(
+                "[folder]/.env, line 1 (HEARTBEAT_DEVICE): device is \"{list}\", {problem}; it takes"
+            )),
+            "{problems}"
+        );
+    }
+}
+
+#[test]
 fn blanks_around_the_sign_of_assignment_do_not_matter() {
     let place = Place::new();
     place.write(

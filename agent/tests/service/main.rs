@@ -9,6 +9,7 @@ mod log;
 #[cfg(target_os = "linux")]
 #[path = "../common/logind.rs"]
 mod logind;
+mod notify;
 mod outage;
 mod pause;
 #[path = "../common/port.rs"]
@@ -23,3 +24,5 @@ mod silent_resolver;
 mod sleep;
 mod start;
 mod stop;
+#[cfg(target_os = "linux")]
+mod unit;

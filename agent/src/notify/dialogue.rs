@@ -1,0 +1,225 @@
+//! What is said when: a pure table of the phases of a service.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    message::{Assignment, Message},
+    text,
+};
+use crate::{
+    clock::Stamp,
+    status::{Status, text::View},
+};
+
+/// How long a start may take beyond what it is known to wait for.
+const START_MARGIN: Duration = Duration::from_secs(10);
+
+/// How far the service has come.
+///
+/// | phase | what happens | what is said | phase after it |
+/// |---|---|---|---|
+/// | `Starting` | the journal is opened | `EXTEND_TIMEOUT_USEC`, `STATUS` | `Starting` |
+/// | `Starting` | the agent is ready | `READY=1`, `STATUS` | `Running` |
+/// | `Starting` | it cannot start | `STATUS` | `Starting` |
+/// | `Running`, `Reloading` | a reload is asked for | `RELOADING=1`, `MONOTONIC_USEC` | `Reloading` |
+/// | `Reloading` | the reload is over, whatever came of it | `READY=1`, `STATUS` | `Running` |
+/// | `Running`, `Reloading` | there is news, or a sign of life is due | `STATUS`, `WATCHDOG=1` | the same |
+/// | any but `Stopping` | the agent leaves | `STOPPING=1`, `STATUS` | `Stopping` |
+///
+/// Nothing is said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+    Reloading,
+    Stopping,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Occurrence<'a> {
+    /// The journal in this folder is opened, which takes no longer than the limit.
+    Opening { folder: &'a Path, limit: Duration },
+    /// The agent is ready.
+    Ready,
+    /// The agent cannot start, for this reason.
+    Refused { reason: &'a str },
+    /// A reload was asked for at this time since boot, sleep not counted.
+    ReloadRequested { monotonic: Duration },
+    /// A reload is over; `refusal` is a sentence if the old configuration stays in use.
+    Reloaded { refusal: Option<&'a str> },
+    /// The agent leaves because of this signal.
+    Stopping { signal: &'a str },
+    /// There is a new status snapshot.
+    News { status: &'a Status, view: &'a View<'a> },
+    /// A sign of life is due.
+    Alive,
+}
+
+/// What the service manager knows of the agent.
+#[derive(Debug)]
+pub(super) struct Dialogue {
+    phase: Phase,
+    /// The sentence that was told last.
+    told: String,
+    /// Since when the internet has been up; nothing while it is not, or while that is not known.
+    up_since: Option<Stamp>,
+    /// The newest sentence about the state.
+    state: String,
+    /// That the newest configuration was refused, when it was.
+    refusal: Option<String>,
+}
+
+impl Dialogue {
+    /// Nothing has been said yet.
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Starting,
+            told: String::new(),
+            up_since: None,
+            state: "Started.".to_owned(),
+            refusal: None,
+        }
+    }
+
+    /// What is said about an occurrence, by the table above [`Phase`].
+    pub(super) fn step(&mut self, occurrence: Occurrence<'_>) -> Option<Message> {
+        use Phase::{Reloading, Running, Starting, Stopping};
+        let assignments = match (self.phase, occurrence) {
+            (Starting, Occurrence::Opening { folder, limit }) => {
+                let text = format!("Opening the journal in {}.", folder.display());
+                vec![Assignment::ExtendTimeout(limit + START_MARGIN), self.tell(text)]
+            }
+            (Starting, Occurrence::Ready) => {
+                self.phase = Running;
+                vec![Assignment::Ready, self.tell(self.text())]
+            }
+            (Starting, Occurrence::Refused { reason }) => {
+                vec![self.tell(format!("Not started: {reason}"))]
+            }
+            (Running | Reloading, Occurrence::ReloadRequested { monotonic }) => {
+                self.phase = Reloading;
+                vec![Assignment::Reloading { monotonic }]
+            }
+            (Reloading, Occurrence::Reloaded { refusal }) => {
+                self.phase = Running;
+                self.refusal = refusal.map(str::to_owned);
+                vec![Assignment::Ready, self.tell(self.text())]
+            }
+            (Starting | Running | Reloading, Occurrence::Stopping { signal }) => {
+                self.phase = Stopping;
+                let text = format!("Stopping because of {signal}.");
+                vec![Assignment::Stopping, self.tell(text)]
+            }
+            (Starting | Running | Reloading, Occurrence::News { status, view }) => {
+                self.up_since = text::up_since(self.up_since, status);
+                self.state = text::sentence(status, self.up_since, view);
+                let text = self.text();
+                if self.phase == Starting || text == self.told {
+                    return None;
+                }
+                vec![self.tell(text)]
+            }
+            (Running | Reloading, Occurrence::Alive) => vec![Assignment::Watchdog],
+            _ => return None,
+        };
+        Some(Message(assignments))
+    }
+
+    /// What is to be known at this moment.
+    fn text(&self) -> String {
+        match &self.refusal {
+            None => self.state.clone(),
+            Some(refusal) => format!("{} {refusal}", self.state),
+        }
+    }
+
+    fn tell(&mut self, text: String) -> Assignment {
+        self.told.clone_from(&text);
+        Assignment::Status(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::status::{Presence, working_status};
+
+    const RELOAD: Occurrence<'_> =
+        Occurrence::ReloadRequested { monotonic: Duration::from_secs(7) };
+    const STOP: Occurrence<'_> = Occurrence::Stopping { signal: "SIGTERM" };
+    const USED: Occurrence<'_> = Occurrence::Reloaded { refusal: None };
+
+    fn said(dialogue: &mut Dialogue, occurrence: Occurrence<'_>) -> String {
+        dialogue
+            .step(occurrence)
+            .map_or_else(String::new, |message| message.to_string().trim_end().replace('\n', " "))
+    }
+
+    #[test]
+    fn a_life_from_the_start_to_the_stop() {
+        let mut dialogue = Dialogue::new();
+        let opening = Occurrence::Opening {
+            folder: Path::new("/var/lib/ispmon"),
+            limit: Duration::from_secs(10),
+        };
+        insta::assert_snapshot!(said(&mut dialogue, opening), @"EXTEND_TIMEOUT_USEC=20000000 STATUS=Opening the journal in /var/lib/ispmon.");
+        assert_eq!(said(&mut dialogue, Occurrence::Alive), "", "the start is no work yet");
+        assert_eq!(said(&mut dialogue, Occurrence::Ready), "READY=1 STATUS=Started.");
+        assert_eq!(said(&mut dialogue, Occurrence::Ready), "", "once");
+        assert_eq!(said(&mut dialogue, Occurrence::Alive), "WATCHDOG=1");
+        assert_eq!(said(&mut dialogue, USED), "", "nobody has asked for it");
+        assert_eq!(said(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
+        assert_eq!(said(&mut dialogue, Occurrence::Alive), "WATCHDOG=1");
+        assert_eq!(said(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
+        assert_eq!(said(&mut dialogue, USED), "READY=1 STATUS=Started.");
+        assert_eq!(said(&mut dialogue, STOP), "STOPPING=1 STATUS=Stopping because of SIGTERM.");
+        for late in [STOP, RELOAD, USED, Occurrence::Ready, Occurrence::Alive] {
+            assert_eq!(said(&mut dialogue, late), "", "{late:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_fails_says_why() {
+        let mut dialogue = Dialogue::new();
+        let reason = Occurrence::Refused { reason: "the configuration has a problem." };
+        assert_eq!(
+            said(&mut dialogue, reason),
+            "STATUS=Not started: the configuration has a problem."
+        );
+    }
+    #[test]
+    fn a_refused_file_is_told_until_one_is_not_refused() {
+        let mut dialogue = Dialogue::new();
+        dialogue.step(Occurrence::Ready);
+        let refused = Occurrence::Reloaded { refusal: Some("The configuration was refused.") };
+        dialogue.step(RELOAD);
+        assert_eq!(
+            said(&mut dialogue, refused),
+            "READY=1 STATUS=Started. The configuration was refused."
+        );
+        let status = working_status();
+        let view = View { now: status.written, zone: &TimeZone::UTC, presence: Presence::Running };
+        let news = Occurrence::News { status: &status, view: &view };
+        let told = said(&mut dialogue, news);
+        assert!(told.starts_with("STATUS=Internet up since"), "{told}");
+        assert!(told.ends_with(". The configuration was refused."), "{told}");
+        assert_eq!(said(&mut dialogue, news), "", "it is no news");
+        dialogue.step(RELOAD);
+        let told = said(&mut dialogue, USED);
+        assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
+        assert!(!told.contains("refused"), "{told}");
+    }
+
+    #[test]
+    fn what_is_known_before_the_start_is_over_is_told_with_it() {
+        let mut dialogue = Dialogue::new();
+        let status = working_status();
+        let view = View { now: status.written, zone: &TimeZone::UTC, presence: Presence::Running };
+        assert_eq!(said(&mut dialogue, Occurrence::News { status: &status, view: &view }), "");
+        let told = said(&mut dialogue, Occurrence::Ready);
+        assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
+    }
+}

@@ -1,0 +1,251 @@
+//! The state of the agent in one sentence, as `systemctl status` shows it.
+//!
+//! It names moments and no ages: the text is read minutes after it was sent, and "12 s ago" would be wrong
+//! by then.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    clock::Stamp,
+    outage::{Cause, Scope},
+    status::{Condition, HeartbeatStatus, OpenIncident, Status, text::View},
+};
+
+/// Since when the internet has been up by `status`, when it was up since `before` by the one before it. A
+/// probe that failed changes nothing as long as nobody knows why.
+pub(super) fn up_since(before: Option<Stamp>, status: &Status) -> Option<Stamp> {
+    match connectivity(status) {
+        Condition::Up => before.or(Some(status.written)),
+        Condition::Doubt => before,
+        _ => None,
+    }
+}
+
+/// That the configuration which was read at this moment was refused.
+pub(super) fn refusal(at: &Stamp, zone: &TimeZone) -> String {
+    let at = at.wall.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
+    format!("The configuration of {at} was refused, see the log; the old one is in use.")
+}
+
+/// The state as a sentence.
+pub(super) fn sentence(status: &Status, up_since: Option<Stamp>, view: &View<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_all(&mut text, status, up_since, view);
+    if let Some(problem) = &status.journal.problem {
+        let _ = write!(text, " {problem}");
+    }
+    text
+}
+
+fn write_all(
+    text: &mut String,
+    status: &Status,
+    up_since: Option<Stamp>,
+    view: &View<'_>,
+) -> std::fmt::Result {
+    if let Some(until) = status.paused_until {
+        let until = time(&until, view);
+        return write!(text, "Paused until {until}: nothing is monitored, no heartbeat is sent.");
+    }
+    let outage = status.incidents.iter().find(|incident| incident.failing == Some(Scope::Internet));
+    match (connectivity(status), &status.blind, outage) {
+        (_, Some(reason), _) => write!(text, "Nothing can be monitored, because {reason}")?,
+        (_, _, Some(incident)) => {
+            let since = time(&incident.started, view);
+            write!(text, "Internet outage since {since}, cause: {}", incident.reason)?;
+        }
+        (Condition::Up | Condition::Doubt, ..) => match up_since {
+            Some(since) => write!(text, "Internet up since {}", time(&since, view))?,
+            None => text.write_str("Checking the internet connection")?,
+        },
+        (Condition::Down, ..) => text.write_str("Internet down")?,
+        _ => text.write_str("Checking the internet connection")?,
+    }
+    for incident in &status.incidents {
+        if let Some(what) = other_incident(incident) {
+            write!(text, "; {what} since {}", time(&incident.started, view))?;
+        }
+    }
+    write!(text, "; {}.", heartbeats(status.heartbeat.as_ref(), view))
+}
+
+/// How the internet is, as far as it can be monitored at all.
+fn connectivity(status: &Status) -> Condition {
+    if status.blind.is_some() {
+        return Condition::Unknown;
+    }
+    status.condition.with_incidents(&status.incidents)
+}
+
+/// An open incident beside an outage of the whole internet. Failed heartbeats are told anyway.
+fn other_incident(incident: &OpenIncident) -> Option<&'static str> {
+    match incident.failing.unwrap_or(incident.scope) {
+        Scope::Ipv4 => Some("IPv4 outage"),
+        Scope::Ipv6 => Some("IPv6 outage"),
+        Scope::Quality => Some("degraded connection"),
+        Scope::Internet if incident.cause == Cause::Unstable => Some("unstable"),
+        Scope::Internet | Scope::Heartbeat => None,
+    }
+}
+
+fn heartbeats(heartbeat: Option<&HeartbeatStatus>, view: &View<'_>) -> String {
+    let Some(HeartbeatStatus { last, last_delivered, .. }) = heartbeat else {
+        return "no heartbeats, as no heartbeat.url is set".to_owned();
+    };
+    let delivered = last_delivered.as_ref().map(|at| time(at, view));
+    match (last.as_ref().map(|last| last.delivered), delivered) {
+        (None | Some(true), Some(at)) => format!("last heartbeat {at}"),
+        (None | Some(true), None) => "no heartbeat yet".to_owned(),
+        (Some(false), Some(at)) => format!("heartbeats fail, the last was delivered {at}"),
+        (Some(false), None) => "heartbeats fail, none was delivered yet".to_owned(),
+    }
+}
+
+/// The time of day, with the date when it is not today's.
+fn time(stamp: &Stamp, view: &View<'_>) -> String {
+    let (at, now) = (view.local(stamp), view.local(&view.now));
+    let format = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    at.strftime(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::tz::Offset;
+
+    use super::*;
+    use crate::{
+        outage::{IncidentId, Party},
+        status::{JournalStatus, LastHeartbeat, Presence, working_status},
+    };
+
+    /// What is told of `status` an instant after it was written, by an agent that knows the internet to have
+    /// been up for `up` hours.
+    fn told(status: &Status, up: Option<u64>) -> String {
+        let zone = TimeZone::fixed(Offset::constant(2));
+        let view = View { now: status.written, zone: &zone, presence: Presence::Running };
+        let since = up.map(|hours| status.written.earlier(Duration::from_hours(hours)));
+        sentence(status, up_since(since, status), &view)
+    }
+
+    fn earlier(seconds: u64) -> Stamp {
+        working_status().written.earlier(Duration::from_secs(seconds))
+    }
+
+    fn incident(scope: Scope, failing: Option<Scope>, cause: Cause) -> OpenIncident {
+        OpenIncident {
+            id: IncidentId(uuid::Uuid::from_u128(1)),
+            scope,
+            cause,
+            party: Some(Party::Provider),
+            reason: "ISP (router answered, nothing beyond it)".to_owned(),
+            started: earlier(83),
+            failing,
+            failures: 1,
+            durable: true,
+        }
+    }
+
+    fn with_heartbeat(last: Option<bool>, last_delivered: Option<Stamp>) -> Status {
+        let mut status = working_status();
+        let heartbeat = status.heartbeat.as_mut().expect("it sends some");
+        heartbeat.last = last.map(|delivered| LastHeartbeat {
+            at: earlier(0),
+            delivered,
+            sentence: String::new(),
+            advice: None,
+        });
+        heartbeat.last_delivered = last_delivered;
+        status
+    }
+
+    #[test]
+    fn the_usual_sentence_names_two_moments() {
+        insta::assert_snapshot!(told(&working_status(), Some(2)), @"Internet up since 10:01:00; last heartbeat 12:01:00.");
+        insta::assert_snapshot!(told(&working_status(), None), @"Internet up since 12:01:00; last heartbeat 12:01:00.");
+        let next_day = working_status().written.later(Duration::from_hours(26));
+        let next_day = Status { written: next_day, ..working_status() };
+        insta::assert_snapshot!(told(&next_day, Some(26)), @"Internet up since 2026-11-24 12:01:00; last heartbeat 2026-11-24 12:01:00.");
+    }
+
+    #[test]
+    fn heartbeats_have_four_states() {
+        let told = |last, delivered| told(&with_heartbeat(last, delivered), Some(2));
+        insta::assert_snapshot!(told(None, None), @"Internet up since 10:01:00; no heartbeat yet.");
+        insta::assert_snapshot!(told(Some(false), None), @"Internet up since 10:01:00; heartbeats fail, none was delivered yet.");
+        insta::assert_snapshot!(told(Some(false), Some(earlier(190))), @"Internet up since 10:01:00; heartbeats fail, the last was delivered 11:57:50.");
+        let local = Status { heartbeat: None, ..working_status() };
+        insta::assert_snapshot!(super::tests::told(&local, Some(2)), @"Internet up since 10:01:00; no heartbeats, as no heartbeat.url is set.");
+    }
+
+    #[test]
+    fn an_outage_comes_first_and_what_else_fails_after_it() {
+        let down = |incidents: Vec<OpenIncident>| Status {
+            condition: Condition::Down,
+            incidents,
+            ..with_heartbeat(Some(false), Some(earlier(95)))
+        };
+        let internet = incident(Scope::Internet, Some(Scope::Internet), Cause::Isp);
+        insta::assert_snapshot!(told(&down(vec![internet]), Some(2)), @"Internet outage since 11:59:37, cause: ISP (router answered, nothing beyond it); heartbeats fail, the last was delivered 11:59:25.");
+        insta::assert_snapshot!(told(&down(Vec::new()), Some(2)), @"Internet down; heartbeats fail, the last was delivered 11:59:25.");
+        let beside = |incident| Status { incidents: vec![incident], ..working_status() };
+        let ipv6 = incident(Scope::Ipv6, Some(Scope::Ipv6), Cause::Isp);
+        insta::assert_snapshot!(told(&beside(ipv6), Some(2)), @"Internet up since 10:01:00; IPv6 outage since 11:59:37; last heartbeat 12:01:00.");
+        let quality = incident(Scope::Quality, None, Cause::Degraded);
+        insta::assert_snapshot!(told(&beside(quality), Some(2)), @"Internet up since 10:01:00; degraded connection since 11:59:37; last heartbeat 12:01:00.");
+        let unstable = incident(Scope::Internet, None, Cause::Unstable);
+        insta::assert_snapshot!(told(&beside(unstable), None), @"Internet up since 12:01:00; unstable since 11:59:37; last heartbeat 12:01:00.");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_claimed() {
+        let unknown = Status { condition: Condition::Unknown, ..with_heartbeat(None, None) };
+        insta::assert_snapshot!(told(&unknown, None), @"Checking the internet connection; no heartbeat yet.");
+        let doubt = Status { condition: Condition::Doubt, ..working_status() };
+        insta::assert_snapshot!(told(&doubt, None), @"Checking the internet connection; last heartbeat 12:01:00.");
+        assert_eq!(told(&doubt, Some(2)), told(&working_status(), Some(2)), "for seconds only");
+        let blind = Some("this device has no free file descriptors".to_owned());
+        insta::assert_snapshot!(told(&Status { blind, ..working_status() }, Some(2)), @"Nothing can be monitored, because this device has no free file descriptors; last heartbeat 12:01:00.");
+        let until = Some(working_status().written.later(Duration::from_hours(2)));
+        let paused =
+            Status { paused_until: until, condition: Condition::Paused, ..working_status() };
+        insta::assert_snapshot!(told(&paused, None), @"Paused until 14:01:00: nothing is monitored, no heartbeat is sent.");
+    }
+
+    #[test]
+    fn what_needs_somebody_is_added() {
+        insta::assert_snapshot!(refusal(&earlier(60), &TimeZone::UTC), @"The configuration of 2026-11-24 10:00:00 was refused, see the log; the old one is in use.");
+        let problem =
+            Some("The journal in /var/lib/ispmon cannot be written: disk full.".to_owned());
+        let journal = JournalStatus { waiting: 3, problem, ..JournalStatus::default() };
+        insta::assert_snapshot!(told(&Status { journal, ..working_status() }, Some(2)), @"Internet up since 10:01:00; last heartbeat 12:01:00. The journal in /var/lib/ispmon cannot be written: disk full.");
+    }
+
+    #[test]
+    fn the_internet_is_up_since_it_was_first_found_to_be() {
+        let at = |condition, seconds| Status {
+            condition,
+            written: working_status().written.later(Duration::from_secs(seconds)),
+            ..working_status()
+        };
+        let mut since = None;
+        for (condition, seconds, expected) in [
+            (Condition::Unknown, 0, None),
+            (Condition::Doubt, 1, None),
+            (Condition::Up, 2, Some(2)),
+            (Condition::Doubt, 3, Some(2)),
+            (Condition::Up, 4, Some(2)),
+            (Condition::Down, 5, None),
+            (Condition::Up, 6, Some(6)),
+            (Condition::Paused, 7, None),
+        ] {
+            let status = at(condition, seconds);
+            since = up_since(since, &status);
+            assert_eq!(since, expected.map(|seconds| at(condition, seconds).written), "{seconds}");
+        }
+    }
+}
