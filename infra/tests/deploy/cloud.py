@@ -120,6 +120,8 @@ class World:
         if number == 1 and "group" in plan:
             self.group = plan["group"]
         self.host.dropping = plan.get("dropping", False)
+        if "losing" in plan and not self.host.rows and not self.host.lost:
+            self.host.losing = plan["losing"]
         if "cold" in plan and not self.host.rows:
             self.host.cold_answers, plan["cold"] = plan["cold"], 0
         for secret in self.keys.values():
@@ -282,7 +284,7 @@ class World:
         prefix = self.environment.get("PREFIX", "ispmon")
         values = {
             "functionAppName": f"{prefix}-k3v7x2",
-            "functionUrl": self.host.url,
+            "functionUrl": self.current.get("url", self.host.url),
             "storageAccountName": f"{prefix.replace('-', '')}k3v7x2",
             "deploymentContainer": "app-package",
             "workspaceName": f"{prefix}-logs",
