@@ -37,6 +37,8 @@ class Host:
         self.rows = []
         self.dropping = False
         self.cold_answers = 0
+        # How many lines are still to be lost, and how many were.
+        self.losing = self.lost = 0
         self.process = None
         self.lock = threading.Lock()
         host = self
@@ -85,7 +87,10 @@ class Host:
 
     def read_lines(self, lines):
         for line in lines:
-            if not self.dropping:
+            if self.losing:
+                self.losing -= 1
+                self.lost += 1
+            elif not self.dropping:
                 now = datetime.datetime.now(datetime.timezone.utc)
                 self.rows.append((now.replace(tzinfo=None), line.decode().rstrip("\n")))
 

@@ -51,6 +51,11 @@ class EnvFile(Stage):
             ("HEARTBEAT_DEVICE='-n'", "-n"),
             ("HEARTBEAT_DEVICE='%s'", "%s"),
             ("HEARTBEAT_DEVICE='a\\b'", "a\\b"),
+            ("HEARTBEAT_DEVICE=a\\ b", "a\\ b"),
+            ("HEARTBEAT_DEVICE=Anna's", "Anna's"),
+            ("HEARTBEAT_DEVICE=home\nOPTION_D =4\nVAR.WITH.DOTS=x\nOPTION-B=x\nFOO\n9LIVES=cat\nsource ./other", "home"),
+            ('HEARTBEAT_DEVICE=home\nKEY="-----BEGIN KEY-----\nMIIEv/a+b\n-----END KEY-----"\nOTHER: x', "home"),
+            ('HEARTBEAT_DEVICE=home\necho "$RG" "${LOCATION}"\nurl: http://x/?RG=y', "home"),
             ("HEARTBEAT_DEVICE = dl-home", "dl-home"),
             ("export HEARTBEAT_DEVICE\t=\t'dl # home' # comment", "dl # home"),
             ("HEARTBEAT_DEVICE= dl-home ", "dl-home"),
@@ -84,15 +89,13 @@ class EnvFile(Stage):
             ('HEARTBEAT_DEVICE="dl-home\\', "never closed"),
             ("HEARTBEAT_DEVICE='a'b", "follows the closing quote"),
             ('HEARTBEAT_DEVICE="a" "b"', "follows the closing quote"),
-            ("HEARTBEAT_DEVICE", "no NAME=VALUE"),
-            ("HEARTBEAT_DEVICE: dl-home", "no NAME=VALUE"),
-            ("set HEARTBEAT_DEVICE=dl-home", "no name of a variable"),
-            ("-HEARTBEAT_DEVICE=dl-home", "no name of a variable"),
-            ("HEARTBEAT_DEVICE=a'b'c", "within the value"),
-            ("HEARTBEAT_DEVICE=a\\ b", "backslash"),
+            ("HEARTBEAT_DEVICE", "names HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE dl-home", "names HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE: dl-home", "names HEARTBEAT_DEVICE"),
+            ("set HEARTBEAT_DEVICE=dl-home", "names HEARTBEAT_DEVICE"),
+            ("-HEARTBEAT_DEVICE=dl-home", "names HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE+=dl-home", "names HEARTBEAT_DEVICE"),
             ("HEARTBEAT_DEVICE=a\x01b", "control character"),
-            ("source ./other", "no NAME=VALUE"),
-            ("9LIVES=cat", "no name of a variable"),
         ):
             with self.subTest(line):
                 self.refused(good + line + "\n", "line 3", words)
@@ -167,6 +170,24 @@ class EnvFile(Stage):
                 if not line.startswith(("HEARTBEAT_DEVICE", "DEVICES_FILE")):
                     self.assertIn(", line 4,", self.outputs[-1])
         self.refused("ALERT_EMAIL=me@contoso.com\n", "HEARTBEAT_DEVICE")
+
+    def test_a_name_with_a_mistake_in_it(self):
+        for line, meant in (
+            ("RULES_ENABELD=false", "RULES_ENABLED"),
+            ("SILENCE_MINUTE=10", "SILENCE_MINUTES"),
+            ("HEARTBEAT_DEVICES=a", "HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE_9=a", "HEARTBEAT_DEVICE"),
+            ("alert_email=me@contoso.com", "ALERT_EMAIL"),
+            ("EVALUATION_MINS=5", "EVALUATION_MINUTES"),
+        ):
+            with self.subTest(line):
+                self.write(".env", stage.ENVIRONMENT + line + "\n")
+                name = line.split("=")[0]
+                self.fails(self.run_script("--what-if"), f"line 4: there is no setting {name}", f"Is {meant}")
+        self.succeeds(self.run_script("--what-if", "--force"))
+        others = "HEARTBEAT_URL=https://x\nHEARTBEAT_INTERVAL=60\nISPMON_DEVICE=x\nREGION=x\nRG_NAME=x\nAZURE_LOCATION=x\nEMAIL=x\nMINUTES=5\n"
+        self.write(".env", stage.ENVIRONMENT + others)
+        self.succeeds(self.run_script("--what-if"))
 
     def test_a_cap_that_many_devices_reach(self):
         devices = ",".join(f"d{number}" for number in range(334))
