@@ -83,6 +83,10 @@ refuse_ours() {
 # refuse_other_encodings: ends the script when the file is not UTF-8, of which ASCII is a part.
 refuse_other_encodings() {
   local number
+  [ -r "$env_file" ] || {
+    next="make it readable for you (ls -l $env_file shows whose it is; it may have been copied with sudo), then $again"
+    die "$env_file cannot be read: you have no permission." 78
+  }
   if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
     die "$env_file holds bytes of zero: it was saved as UTF-16 or is no text. Save it as UTF-8." 78
   fi

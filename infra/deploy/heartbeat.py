@@ -1,20 +1,19 @@
-"""Test heartbeats by one process of curl, which keeps its connection.
+"""Test heartbeats.
 
-  heartbeat.py --requests DEVICES URL NOTE QUIET_SECONDS   the function's key on standard input; prints curl's configuration
-  heartbeat.py --unanswered DEVICES NOTE                   what that curl printed on standard input; prints the status of
+  heartbeat.py --requests DEVICES URL MARK QUIET_SECONDS   the function's key on standard input; prints curl's configuration
+  heartbeat.py --unanswered DEVICES MARK                   what that curl printed on standard input; prints the status of
                                                            the first heartbeat that was not taken, or nothing, and then
                                                            the lines of DEVICES without those whose heartbeat was taken
 
-DEVICES has a device's name, and more behind a tab, on each line.
+DEVICES has a device's name, and more behind a tab, on each line. The mark is the note of the heartbeats, too.
 """
 
 import json
+import os
 import sys
 
-
-def lines(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read().split("\n")[:-1]
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import transfers  # noqa: E402
 
 
 def body(device, note, quiet):
@@ -26,60 +25,25 @@ def body(device, note, quiet):
     return json.dumps(heartbeat)
 
 
-def option(name, value):
-    """A line of curl's configuration."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{name} = "{escaped}"\n'
-
-
-def requests(devices, url, note, quiet, key):
-    for device in devices:
-        yield (
-            option("url", url)
-            + option("header", f"x-functions-key: {key}")
-            + option("header", "content-type: application/json")
-            + option("data-binary", body(device.split("\t")[0], note, quiet))
-            + option("connect-timeout", "20")
-            + option("max-time", "60")
-            # The note is random, so no page that answers to everything can hold this line.
-            + option("write-out", f"\n{note} %{{http_code}}\n")
-            + "silent\nshow-error\n"
-        )
-
-
-def status(answer, code):
-    # A page that answers 200 to everything is not the function.
-    if code == "200" and answer.split("\n")[0].strip() != "ok":
+def outcome(status, answer):
+    """The status; a page that answers 200 to everything is not the function."""
+    if status == "200" and answer.split("\n")[0].strip() != "ok":
         return "200, but not from ispmon"
-    return code
-
-
-def unanswered(devices, note, printed):
-    """The lines of the devices whose heartbeat was not taken, and what came back for the first of them."""
-    left, first, answers = [], "", printed.split(f"\n{note} ")
-    # Each answer stands before its mark, behind the status of the one before.
-    for number, device in enumerate(devices):
-        if number + 1 < len(answers):
-            answer = answers[number] if number == 0 else answers[number].partition("\n")[2]
-            came = status(answer, answers[number + 1].split("\n")[0])
-        else:
-            came = "000"
-        if came != "200":
-            left.append(device)
-            first = first or came
-    return first, left
+    return status
 
 
 def main():
     mode, path, *more = sys.argv[1:]
-    devices = lines(path)
+    devices = transfers.lines(path)
     if mode == "--requests":
-        url, note, quiet = more
-        print("next\n".join(requests(devices, url, note, int(quiet), sys.stdin.read())), end="")
+        url, mark, quiet = more
+        headers = [f"x-functions-key: {sys.stdin.read()}"]
+        bodies = (body(device.split("\t")[0], mark, int(quiet)) for device in devices)
+        print("next\n".join(transfers.request("POST", url, headers, text, mark) for text in bodies), end="")
         return
-    printed = sys.stdin.buffer.read().decode("utf-8", "replace")
-    first, left = unanswered(devices, more[0], printed)
-    print(first, *left, sep="\n")
+    came = [outcome(*answer) for answer in transfers.answers(transfers.printed(), more[0], len(devices))]
+    left = [(status, device) for status, device in zip(came, devices) if status != "200"]
+    print(left[0][0] if left else "", *(device for _, device in left), sep="\n")
 
 
 main()

@@ -39,23 +39,63 @@ find_new_devices() {
     die 'The list of the devices that are heard is not understood.'
 }
 
-# make_keys: a host key for each device, named after it. A key that is there stays as it is.
+# make_keys: a host key for each device, named after it. A key that is there stays as it is. One after the other: the
+# function app reads all keys, adds one and writes all back, so that of two at the same time one is lost.
 make_keys() {
-  local attempt made
+  local made key
   list_keys
   missing_keys
   made=$(grep -c '' "$work/missing-keys.txt")
-  for attempt in 1 2 3 4; do
-    [ -s "$work/missing-keys.txt" ] || break
-    [ "$attempt" = 1 ] || { list_keys; missing_keys; }
-    # A call takes seconds, most of them for the start of az: so eight at a time.
-    limited 14400 "making $(grep -c '' "$work/missing-keys.txt") keys" make_missing_keys && break
-    failure=$(cut_failure)
-    is_passing "$failure" && [ "$attempt" -lt 4 ] || die_of 'Making the keys of the devices failed'
-    sleep $((attempt * 5))
-  done
+  if [ "$made" -gt 20 ]; then
+    make_many_keys
+  else
+    while IFS= read -r key <&3; do
+      azure_reads functionapp keys set --resource-group "$conf_RG" --name "$app" --key-type functionKeys \
+        --key-name "$key" -o none || die_of "Making the key \"$key\" failed"
+    done 3<"$work/missing-keys.txt"
+  fi
   say "Keys: one for each device ($device_count), new: $made"
 }
+
+# make_many_keys: what `az functionapp keys set` does, for a file of names, without a start of az for each, which takes
+# longer than the key. The token is renewed for each hundred. Neither it nor a key is an argument or in a file.
+make_many_keys() {
+  local endpoint names="$work/missing-keys.txt" batch="$work/batch.txt" mark attempt=0
+  # This command knows no subscription.
+  endpoint=$(az cloud show --query endpoints.resourceManager -o tsv --only-show-errors 2>"$work/failure" </dev/null) || {
+    failure=$(cut_failure)
+    die_of 'Asking for the address of Resource Manager failed'
+  }
+  endpoint=${endpoint%/}
+  case $endpoint in https://* | http://127.0.0.1:*) ;; *) die "Resource Manager's address is $endpoint, and tokens are sent over https only." ;; esac
+  mark=$(random)
+  while [ -s "$names" ]; do
+    progress "keys to be made: $(grep -c '' "$names")"
+    head -n 100 "$names" >"$batch"
+    azure_secret account get-access-token --query accessToken -o tsv || die_of 'The login gets no token'
+    printf '%s' "$answer" |
+      helper keys --requests "$batch" "$endpoint$group_id/providers/Microsoft.Web/sites/$app/host/default/functionKeys" "$mark" |
+      curl -q --config - 2>"$work/curl" | helper keys --unmade "$batch" "$mark" >"$work/answers.txt"
+    answer=''
+    status=$(head -n 1 "$work/answers.txt")
+    if [ "$(tail -n +2 "$work/answers.txt" | grep -c '')" = "$(grep -c '' "$batch")" ]; then
+      attempt=$((attempt + 1))
+    else
+      attempt=0
+    fi
+    { tail -n +2 "$work/answers.txt"; tail -n +101 "$names"; } >"$work/rest.txt"
+    mv "$work/rest.txt" "$names"
+    [ -n "$status" ] || continue
+    failure="Azure answers $status $(grep '^curl: ' "$work/curl" | head -n 1)"
+    [ "$attempt" -lt 6 ] || { end_progress; die_of 'Making the keys of the devices failed'; }
+    # Too many requests, most likely; Azure lets some more pass every second.
+    sleep 20
+  done
+  end_progress
+}
+
+# random: prints a word that nobody can guess.
+random() { od -An -N8 -tx1 /dev/urandom | tr -d ' \n'; }
 
 # list_keys: sets `answer` to the names of the keys. While the app starts, its keys cannot be read yet.
 list_keys() {
@@ -79,12 +119,6 @@ list_keys() {
 missing_keys() {
   printf '%s\n' "$answer" >"$work/key-names.txt"
   cut -f 2 "$devices" | grep -vxF -f "$work/key-names.txt" >"$work/missing-keys.txt"
-}
-
-# make_missing_keys: makes a key of each name in the file. Azure makes up the keys, and az does not show them.
-make_missing_keys() {
-  xargs -n 1 -P 8 az functionapp keys set "${flags[@]}" --resource-group "$conf_RG" --name "$app" \
-    --key-type functionKeys -o none --key-name <"$work/missing-keys.txt" >/dev/null 2>"$work/failure"
 }
 
 # read_keys: sets `answer` to all keys of the app, as JSON. They are never printed and never an argument.
@@ -112,7 +146,7 @@ first_key() {
 # at birth. If none is new, the test heartbeat comes from a name that nobody expects. Any key opens the function to any
 # name, so one is enough for the test.
 send_test_heartbeats() {
-  note="deploy-test-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')"
+  note="deploy-test-$(random)"
   senders=$new_devices
   # A second more for each: the hour shall not be over sooner because many are sent.
   quiet=$((3599 + $(grep -c '' "$new_devices")))

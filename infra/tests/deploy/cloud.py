@@ -181,6 +181,11 @@ class World:
             )
         return {"accessToken": "SECRET-token", "expiresOn": "2026-11-28 23:59:59.000000"}
 
+    def answer_cloud_show(self, arguments):
+        # Where curl makes many keys; the calls of az never go there.
+        self.host.slow_down = self.current.get("throttled", 0)
+        return {"endpoints": {"resourceManager": self.host.url.removesuffix("/api/ping") + "/"}}
+
     def answer_group_exists(self, arguments):
         if "exists" in self.current:
             return self.current["exists"]

@@ -1,6 +1,7 @@
 """The .env file: what is read, and what is refused with its line number."""
 
 import os
+import shutil
 import subprocess
 
 import stage
@@ -287,6 +288,45 @@ class EnvFile(Stage):
         self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=none.txt\n", "DEVICES_FILE", "no such file")
         self.write("list.txt", "a\nb, c\n")
         self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n", "list.txt, line 2")
+
+    def test_what_a_file_of_devices_may_not_have_around_a_name(self):
+        settings = "ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n"
+        for line, words in (
+            ("dl-home # living room", "comment behind the name"),
+            ("dl-home\t# living room", "comment behind the name"),
+            ('"dl-home"', "quotes around the name"),
+            ("'dl-home'", "quotes around the name"),
+            ("Unknown", "without a name"),
+            ("ispmon-deploy", "test heartbeats"),
+        ):
+            with self.subTest(line):
+                self.write("list.txt", f"# all\noffice\n{line}\n")
+                self.refused(settings, "list.txt, line 3", words)
+        self.refused(stage.ENVIRONMENT.replace("dl-home", "dl-home,UNKNOWN"), "HEARTBEAT_DEVICE", "entry 2", "without a name")
+        self.write("list.txt", "room#1\n  # indented\nit's\n'\na;b\n")
+        self.assertEqual(self.settings(settings)["HEARTBEAT_DEVICE"], "room#1,it's,',a;b")
+
+    def test_a_file_of_somebody_else(self):
+        # The parts of the script, for another user than root, whom no mode keeps out.
+        shutil.copytree(os.path.join(stage.ROOT, "infra/deploy"), self.path("deploy"))
+        os.chmod(self.folder, 0o755)
+        os.chmod(self.path(".env"), 0)
+        self.write("list.txt", "dl-home\n")
+        os.chmod(self.path("list.txt"), 0)
+        user = {"user": 65534} if os.geteuid() == 0 else {}
+        parts = '. deploy/say.sh; . deploy/env-file.sh; again=x; read_env_file .env'
+        for command, words in (
+            ([os.environ.get("ISPMON_TEST_BASH", "bash"), "-u", "-c", parts], ".env cannot be read: you have no permission"),
+            (["python3", "-B", "deploy/devices.py", "--file", "list.txt"], "list.txt cannot be read: Permission denied"),
+        ):
+            with self.subTest(words):
+                try:
+                    result = subprocess.run(command, cwd=self.folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, **user)
+                except (PermissionError, FileNotFoundError):
+                    self.skipTest(f"another user cannot run {command[0]}")
+                output = result.stderr.decode()
+                self.assertIn(words, output)
+                self.assertNotRegex(output, "UTF-16|Traceback|line \\d")
 
     def test_without_a_file(self):
         os.remove(self.path(".env"))
