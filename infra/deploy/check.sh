@@ -33,6 +33,11 @@ verify_rules() {
   done < <(leftovers)
 }
 
+# is_prefix TEXT: whether this is the prefix of the settings; Azure's names take no account of case.
+is_prefix() {
+  [ "$(printf '%s' "$1" | tr '[:upper:]' '[:lower:]')" = "$(printf '%s' "$conf_PREFIX" | tr '[:upper:]' '[:lower:]')" ]
+}
+
 # active_rules: prints the names of the rules about devices that are in force, after `read_rules`.
 active_rules() {
   helper rules --list "$conf_PREFIX" <"$work/rules.json" |
@@ -47,7 +52,7 @@ leftovers() {
   while IFS=$'\t' read -r name prefix enabled id; do
     case " $rule_names " in *" $name "*) continue ;; esac
     case $name in *-daily-cap) [ "$conf_DAILY_CAP_GB" = -1 ] || continue ;; esac
-    if [ "$(printf '%s' "$prefix" | tr '[:upper:]' '[:lower:]')" = "$(printf '%s' "$conf_PREFIX" | tr '[:upper:]' '[:lower:]')" ]; then
+    if is_prefix "$prefix"; then
       printf 'The rule %s is left from an earlier deployment with more devices or other settings; it costs, and mails about what it still watches\t' "$name"
     else
       printf 'The rule %s is of a deployment with PREFIX=%s; if that is not wanted any more, its rules mail about devices that have moved\t' "$name" "$prefix"
@@ -67,7 +72,8 @@ disarm() {
   read_rules
   while IFS=$'\t' read -r name prefix enabled id <&3; do
     [ "$enabled" = true ] || continue
-    case $name in "$conf_PREFIX"-daily-cap) continue ;; "$conf_PREFIX"-*) ;; *) continue ;; esac
+    is_prefix "$prefix" || continue
+    case $name in *-daily-cap) continue ;; esac
     azure_reads rest --method patch --url "$id?api-version=2026-03-01" --body '{"properties":{"enabled":false}}' -o none ||
       die_of "Switching the rule $name off failed"
     off="$off $name"
@@ -249,11 +255,15 @@ check_machines() {
   done <<<"$answer"
 }
 
+# check_raw_row: whether the queries can read what arrives. They look for the beginning of the JSON in each row.
 check_raw_row() {
+  local begin start
   query raw-row || { row WARN "Raw row: cannot be queried: $failure"; return; }
-  case $answer in
+  IFS=$'\t' read -r begin start <<<"$answer"
+  case $begin in
     '') row WARN 'Raw row: no heartbeat in the last day' ;;
-    '{"event":"heartbeat"'*) row PASS "Raw row begins with $answer" ;;
-    *) row WARN "Raw row begins with $answer" 'Azure puts something before the JSON, which the queries pass over' ;;
+    0) row PASS "Raw row begins with $start" ;;
+    -*) row FAIL "Raw row begins with $start" 'that is not what the function writes, and the queries of the rules cannot read it' ;;
+    *) row PASS "Raw row begins with $start: Azure puts something before the JSON, which all queries pass over" ;;
   esac
 }

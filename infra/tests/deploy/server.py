@@ -45,6 +45,7 @@ def answer_test(question):
     folder = question["world"]
     if question["ask"] == "rows":
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        now -= datetime.timedelta(seconds=question.get("age", 0))
         pace = datetime.timedelta(minutes=question.get("minutes", 0), microseconds=1)
         last = len(question["lines"]) - 1
         world(folder).host.rows.extend((now - (last - n) * pace, line) for n, line in enumerate(question["lines"]))

@@ -310,10 +310,6 @@ class Check(Stage):
         self.ask("rows", lines=[self.heartbeat(boot) for boot in ("b1", "b1", "b2", "b2")], minutes=15)
         self.check("Two machines with one name: none")
 
-    def test_a_prefix_before_the_json(self):
-        self.ask("rows", lines=["2026-11-28 [info] " + self.heartbeat("b1")])
-        self.check("WARN  Raw row begins with 2026-11-28 [info]", 'PASS  Device "dl-home": last heartbeat 2')
-
 
 class Destroy(Stage):
     def test_a_group_of_others_is_kept(self):
