@@ -57,7 +57,7 @@ fn the_unit_agrees_with_the_agent() {
     // The places that systemd makes of these names are where the agent's commands look.
     let state_dirs = state_dir::of_readers(None, &BTreeMap::new(), None);
     assert!(state_dirs.contains(&"/var/lib/ispmon".into()), "{state_dirs:?}");
-    let status_dirs = place::folders(None, &[]);
+    let status_dirs = place::folders(None, None, &[]);
     assert!(status_dirs.contains(&"/run/ispmon".into()), "{status_dirs:?}");
     let sources = Sources::of_this_process(None, Flags::default()).expect("a current folder");
     let files = sources.default_files;
