@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Whether what is deployed is what it should be: after a deployment, and as `--check`.
 
-# read_rules: reads the deployed rules into a file; sets `rule_names` if no deployment named them.
+# read_rules: reads the deployed rules into a file.
 read_rules() {
   azure_reads rest --method get \
     --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
@@ -19,7 +19,7 @@ compare_rules() {
 
 # verify_rules: ends the script when a rule is not what the snapshot says.
 verify_rules() {
-  local wrong
+  local wrong what remedy
   [ -n "$rule_names" ] || die 'The deployment names no alert rule.'
   read_rules
   wrong=$(compare_rules)
@@ -28,6 +28,74 @@ verify_rules() {
     die "The deployed rules are not what they must be: $(printf '%s' "$wrong" | tr '\n' ';')"
   }
   say "Rules verified: $rule_names"
+  while IFS=$'\t' read -r what remedy; do
+    warn "$what. $remedy"
+  done < <(leftovers)
+}
+
+# is_prefix TEXT: whether this is the prefix of the settings; Azure's names take no account of case.
+is_prefix() {
+  [ "$(printf '%s' "$1" | tr '[:upper:]' '[:lower:]')" = "$(printf '%s' "$conf_PREFIX" | tr '[:upper:]' '[:lower:]')" ]
+}
+
+# active_rules: prints the names of the rules about devices that are in force, after `read_rules`.
+active_rules() {
+  helper rules --list "$conf_PREFIX" <"$work/rules.json" |
+    awk -F '\t' -v prefix="$conf_PREFIX" 'tolower($2) == tolower(prefix) && $3 == "true" && $1 !~ /-daily-cap$/ { print $1 }' |
+    tr '\n' ' ' | sed 's/ $//'
+}
+
+# leftovers: prints what earlier deployments left in the group and this one does not want, with the command that
+# deletes it, separated by a tab: a deployment deletes nothing. After `read_rules`.
+leftovers() {
+  local name prefix enabled id
+  while IFS=$'\t' read -r name prefix enabled id; do
+    case " $rule_names " in *" $name "*) continue ;; esac
+    case $name in *-daily-cap) [ "$conf_DAILY_CAP_GB" = -1 ] || continue ;; esac
+    if is_prefix "$prefix"; then
+      printf 'The rule %s is left from an earlier deployment with more devices or other settings; it costs, and mails about what it still watches\t' "$name"
+    else
+      printf 'The rule %s is of a deployment with PREFIX=%s; if that is not wanted any more, its rules mail about devices that have moved\t' "$name" "$prefix"
+    fi
+    printf 'az resource delete --ids %s\n' "$id"
+  done < <(helper rules --list "$conf_PREFIX" <"$work/rules.json")
+  [ "${conf_BUDGET_AMOUNT:-0}" = 0 ] || return 0
+  id=$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget
+  # Whoever may not read budgets has made none.
+  azure rest --method get --url "$id?api-version=2023-05-01" --query name -o tsv || return 0
+  printf 'The budget %s-budget is left from an earlier deployment; it mails\taz rest --method delete --url "%s?api-version=2023-05-01"\n' "$conf_PREFIX" "$id"
+}
+
+# disarm: switches the rules of an earlier run off, because RULES_ENABLED=false says that there shall be none.
+disarm() {
+  local name prefix enabled id off=''
+  read_rules
+  while IFS=$'\t' read -r name prefix enabled id <&3; do
+    [ "$enabled" = true ] || continue
+    is_prefix "$prefix" || continue
+    case $name in *-daily-cap) continue ;; esac
+    azure_reads rest --method patch --url "$id?api-version=2026-03-01" --body '{"properties":{"enabled":false}}' -o none ||
+      die_of "Switching the rule $name off failed"
+    off="$off $name"
+  done 3< <(helper rules --list "$conf_PREFIX" <"$work/rules.json")
+  [ -z "$off" ] || { step 'Alert rules'; say "Switched off:$off"; }
+}
+
+# alarm: prints what may be believed of the alarm at the end of a deployment, and what to do if it is not armed.
+alarm() {
+  local active
+  if [ "$conf_RULES_ENABLED" = false ]; then
+    printf '%s' "Not armed, because RULES_ENABLED=false: no mail comes when a device is silent. Set it to true, then: $me --infra-only."
+    return
+  fi
+  azure_reads rest --method get --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
+    --query value -o json || { printf '%s' "Whether the alarm is armed could not be read: $me --check."; return; }
+  printf '%s' "$answer" >"$work/rules.json"
+  active=$(active_rules)
+  case " $active " in
+    *"-device-silent "*) printf 'The alarm is armed.' ;;
+    *) printf '%s' "Not armed, because no rule about silence is in force: no mail comes when a device is silent. Next: $me." ;;
+  esac
 }
 
 # row RESULT TEXT [ACTION]: one result of the check.
@@ -57,22 +125,34 @@ check() {
 }
 
 check_rules() {
-  local wrong line
-  if [ -z "$rule_names" ]; then
-    row FAIL 'No alert rule was deployed' 'infra/deploy.sh'
+  local wrong line active what remedy
+  read_rules
+  active=$(active_rules)
+  if [ "$conf_RULES_ENABLED" = false ]; then
+    if [ -z "$active" ]; then
+      row FAIL 'No alert rule is in force, because RULES_ENABLED=false' "set RULES_ENABLED=true in $env_file, then $me --infra-only"
+    else
+      row WARN "RULES_ENABLED=false, and these rules are in force: $active" "$me --infra-only switches them off"
+    fi
     return
   fi
-  read_rules
+  if [ -z "$rule_names" ]; then
+    row FAIL 'No alert rule was deployed' "$me"
+    return
+  fi
   wrong=$(compare_rules)
   if [ -z "$wrong" ]; then
     row PASS "Rules: as they must be ($rule_names)"
-    return
+  else
+    while IFS= read -r line; do row FAIL "Rule $line" "$me --infra-only"; done <<<"$wrong"
   fi
-  while IFS= read -r line; do row FAIL "Rule $line" 'infra/deploy.sh --infra-only'; done <<<"$wrong"
+  while IFS=$'\t' read -r what remedy; do
+    case $what in *PREFIX=*) row WARN "$what" "$remedy" ;; *) row FAIL "$what" "$remedy" ;; esac
+  done < <(leftovers)
 }
 
 check_rule_health() {
-  local name state
+  local name state known=' '
   if ! azure_reads rest --method get \
     --url "$group_id/providers/Microsoft.ResourceHealth/availabilityStatuses?api-version=2022-10-01" \
     --query "value[?contains(id, 'scheduledQueryRules') || contains(id, 'scheduledqueryrules')].[id, properties.availabilityState]" -o tsv; then
@@ -85,12 +165,21 @@ check_rule_health() {
   fi
   while IFS=$'\t' read -r name state; do
     name=$(printf '%s' "$name" | sed -e 's|.*/scheduled[qQ]uery[rR]ules/||' -e 's|/.*||')
+    known="$known$name "
     case $state in
       Available) row PASS "Rule health: $name is available" ;;
       Unknown) row WARN "Rule health: $name is unknown" ;;
       *) row FAIL "Rule health: $name is $state" "Portal, Monitor, Alerts, Alert rules, $name, Resource health" ;;
     esac
   done <<<"$answer"
+  # Azure writes ids in lower case here and there.
+  known=$(printf '%s' "$known" | tr '[:upper:]' '[:lower:]')
+  for name in $rule_names; do
+    case $known in
+      *" $(printf '%s' "$name" | tr '[:upper:]' '[:lower:]') "*) ;;
+      *) row WARN "Rule health: $name is not known yet" ;;
+    esac
+  done
 }
 
 check_settings_of_app() {
@@ -120,16 +209,16 @@ check_action_group() {
   local enabled addresses address
   if ! azure_reads monitor action-group show --resource-group "$conf_RG" --name "$action_group" \
     --query "[to_string(enabled), join(',', emailReceivers[].emailAddress)]" -o tsv; then
-    row FAIL "Action group $action_group: cannot be read: $failure" 'infra/deploy.sh --infra-only'
+    row FAIL "Action group $action_group: cannot be read: $failure" "$me --infra-only"
     return
   fi
   { IFS= read -r enabled; IFS= read -r addresses; } <<<"$answer"
-  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" 'infra/deploy.sh --infra-only'
+  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" "$me --infra-only"
   while IFS= read -r address; do
     trim "$address"
     case ",$addresses," in
       *",$trimmed,"*) row PASS "Action group: mails $trimmed (only the portal shows whether it is verified)" ;;
-      *) row FAIL "Action group: does not mail $trimmed" 'infra/deploy.sh --infra-only' ;;
+      *) row FAIL "Action group: does not mail $trimmed" "$me --infra-only" ;;
     esac
   done < <(printf '%s\n' "$conf_ALERT_EMAIL" | tr ',' '\n')
 }
@@ -140,14 +229,15 @@ check_devices() {
   case $? in
     0 | 2) ;;
     *)
-      row FAIL "Heartbeats: cannot be queried: $failure"
+      explain "$failure"
+      row FAIL "Heartbeats: cannot be queried: $failure" "$next"
       return
       ;;
   esac
   printf '%s\n' "$answer" >"$work/seen.tsv"
   while IFS=$'\t' read -r device seen; do
     case $seen in
-      never) row WARN "Device \"$device\": never seen" 'infra/deploy.sh --code-only --agent-config agent.toml, and start the agent with it' ;;
+      never) row WARN "Device \"$device\": never seen" "$me --code-only --agent-config agent.toml, and start the agent with it" ;;
       *) row PASS "Device \"$device\": last heartbeat $seen" ;;
     esac
   done < <(helper seen --report "$devices" "$work/seen.tsv")
@@ -155,7 +245,7 @@ check_devices() {
 
 check_machines() {
   local device
-  query two-machines || { row WARN "Two machines with one name: cannot be queried: $failure"; return; }
+  query two-machines-one-name || { row WARN "Two machines with one name: cannot be queried: $failure"; return; }
   if [ -z "$answer" ]; then
     row PASS 'Two machines with one name: none in the last day'
     return
@@ -165,11 +255,15 @@ check_machines() {
   done <<<"$answer"
 }
 
+# check_raw_row: whether the queries can read what arrives. They look for the beginning of the JSON in each row.
 check_raw_row() {
+  local begin start
   query raw-row || { row WARN "Raw row: cannot be queried: $failure"; return; }
-  case $answer in
+  IFS=$'\t' read -r begin start <<<"$answer"
+  case $begin in
     '') row WARN 'Raw row: no heartbeat in the last day' ;;
-    '{"event":"heartbeat"'*) row PASS "Raw row begins with $answer" ;;
-    *) row FAIL "Raw row begins with $answer" 'Azure puts something before the JSON: the queries of the rules cannot read it' ;;
+    0) row PASS "Raw row begins with $start" ;;
+    -*) row FAIL "Raw row begins with $start" 'that is not what the function writes, and the queries of the rules cannot read it' ;;
+    *) row PASS "Raw row begins with $start: Azure puts something before the JSON, which all queries pass over" ;;
   esac
 }

