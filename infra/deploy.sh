@@ -103,6 +103,21 @@ absolute() {
   case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
 }
 
+# take_file OPTION FILE: remembers the file of an option. Where it cannot be used, that is found now and not at the end.
+take_file() {
+  local folder
+  again="$again $1 $(printf '%q' "$2")"
+  if [ "$1" = --zip ]; then
+    given_zip=$(absolute "$2")
+    return
+  fi
+  agent_config=$(absolute "$2")
+  folder=$(dirname "$agent_config")
+  [ ! -d "$agent_config" ] || misuse "--agent-config names $agent_config, which is a folder. Name a file, such as agent.toml."
+  [ -d "$folder" ] || misuse "--agent-config names $agent_config, and there is no folder $folder."
+  [ -w "$folder" ] || misuse "--agent-config names $agent_config, and you may not write to the folder $folder."
+}
+
 read_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
@@ -110,11 +125,15 @@ read_arguments() {
       --force) force=yes ;;
       --yes) assume_yes=yes ;;
       --zip | --agent-config)
-        [ -n "${2:-}" ] || misuse "$1 needs a file."
-        if [ "$1" = --zip ]; then given_zip=$(absolute "$2"); else agent_config=$(absolute "$2"); fi
-        again="$again $1 $(printf '%q' "$2")"
+        case ${2:-} in
+          '') misuse "$1 needs a file." ;;
+          # Else --check, for instance, would be taken for the name of a file, and everything be deployed.
+          -*) misuse "$1 needs a file, and \"$2\" looks like an option. Write ./$2 if it is one." ;;
+        esac
+        take_file "$1" "$2"
         shift
         ;;
+      --zip=?* | --agent-config=?*) take_file "${1%%=*}" "${1#*=}" ;;
       --help | -h)
         usage
         exit 0
@@ -164,6 +183,7 @@ preflight() {
       check_providers
       check_region
       check_templates
+      check_budget
       ;;
   esac
   [ "$action" = check ] || check_locks
@@ -175,7 +195,7 @@ deploy_code() {
   upload_code
   make_keys
   step 'Test heartbeat'
-  find_unseen
+  find_new_devices
   send_test_heartbeats
   wait_until_queryable
 }
@@ -191,12 +211,12 @@ arm() {
 # heartbeats alarm. A device that is new in the list gets its hour of announced silence first.
 deploy_rules_if_safe() {
   [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
-  find_unseen
-  if [ "$(grep -c '' "$unseen")" = "$device_count" ] && ! has_rules; then
-    say "No heartbeat arrived yet, so the alert rules wait for the code: $me deploys both."
+  find_new_devices
+  if [ "$(grep -c '' "$new_devices")" = "$device_count" ] && ! has_rules; then
+    say "No device is heard yet, so the alert rules wait for the code: $me deploys both."
     return
   fi
-  if [ -s "$unseen" ]; then
+  if [ -s "$new_devices" ]; then
     step 'Test heartbeat'
     make_keys
     send_test_heartbeats
@@ -207,7 +227,6 @@ deploy_rules_if_safe() {
 
 # finish: what every deployment ends with.
 finish() {
-  [ -z "$agent_config" ] || { step 'Configuration of the agent'; write_agent_configs; }
   step 'Done'
   say "$(alarm) $1"
   show_next_step
@@ -246,6 +265,7 @@ main() {
       create_group
       deploy_resources
       deploy_rules_if_safe
+      write_agent_configs
       finish 'The code was left as it is.'
       ;;
     code-only)
@@ -254,6 +274,7 @@ main() {
       make_package
       left='The resources and rules as before.'
       deploy_code
+      write_agent_configs
       finish 'The code is deployed; resources and rules were left as they are.'
       ;;
     deploy)
@@ -265,6 +286,8 @@ main() {
       deploy_resources
       deploy_code
       if [ "$conf_RULES_ENABLED" = true ]; then arm; else disarm; fi
+      # Before the mail, which may not arrive: the rules are armed, so the agents must be able to send.
+      write_agent_configs
       step 'Mail'
       prove_mail
       finish "Test mail: $mail_proof."

@@ -182,6 +182,8 @@ var chunks = map(
   range(0, (length(usedDevices) + chunkSize - 1) / chunkSize),
   index => take(skip(usedDevices, index * chunkSize), chunkSize)
 )
+// How the names of each set's rules end.
+var ends = map(range(0, length(chunks)), index => index == 0 ? '' : '-${index + 1}')
 
 // --- Who is told
 
@@ -284,7 +286,7 @@ module rules 'modules/rules.bicep' = [
     params: {
       location: location
       prefix: usedPrefix
-      suffix: index == 0 ? '' : '-${index + 1}'
+      suffix: ends[index]
       componentId: telemetry.outputs.componentId
       workspaceId: telemetry.outputs.workspaceResourceId
       identityId: alertIdentity.outputs.identityId
@@ -364,9 +366,14 @@ output actionGroupName string = people.outputs.actionGroupName
 @description('Principal id of the identity of the function app, to which its roles are assigned.')
 output identityPrincipalId string = appIdentity.outputs.principalId
 
-@description('Names of the rules about devices; none without rules.')
-output ruleNames string[] = flatten(map(range(0, rulesEnabled ? length(chunks) : 0), index => [
-  '${usedPrefix}-device-silent${index == 0 ? '' : '-${index + 1}'}'
-  '${usedPrefix}-device-silent-reminder${index == 0 ? '' : '-${index + 1}'}'
-  '${usedPrefix}-outage-report${index == 0 ? '' : '-${index + 1}'}'
-]))
+@description('Names of the rules; none without rules.')
+output ruleNames string[] = rulesEnabled
+  ? concat(
+      flatten(map(ends, end => [
+        '${usedPrefix}-device-silent${end}'
+        '${usedPrefix}-device-silent-reminder${end}'
+        '${usedPrefix}-outage-report${end}'
+      ])),
+      usedDailyCapGb > 0 ? ['${usedPrefix}-daily-cap'] : []
+    )
+  : []

@@ -34,6 +34,7 @@ mod url;
 pub use file::default_paths;
 pub use flags::Flags;
 pub use host_name::of_this_machine as host_name;
+pub use key::SERVICE_KEY_FILE;
 pub use origin::Origin;
 pub use problem::{ConfigError, Problem};
 pub use settings::{

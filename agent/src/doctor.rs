@@ -17,14 +17,15 @@ mod line;
 mod logs;
 mod record;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use check::{Check, Report, Verdict};
 pub use configuration::Configuration;
+use configuration::ServiceKey;
 
 use crate::{
     clock::Stamp,
-    config::Settings,
+    config::{SERVICE_KEY_FILE, Settings},
     installation::ServiceCommands,
     status::{Found, Presence, ReadError},
 };
@@ -51,7 +52,8 @@ pub async fn examine(case: &Case) -> Report {
     let settings = case.configuration.settings();
     let status = case.agent.as_ref().ok().map(|(found, presence)| (&found.status, *presence));
     let mut report = Report::default();
-    report.extend(configuration::judge(&case.configuration));
+    let service_key = ServiceKey::gather(Path::new(SERVICE_KEY_FILE));
+    report.extend(configuration::judge(&case.configuration, service_key));
     report.extend(agent::judge(&case.agent, settings, case.commands, &case.now));
     let record = record::Facts::gather(status, &case.state_dirs);
     report.extend(record::judge(&record));

@@ -65,7 +65,12 @@ pub fn write_completions(shell: Shell, output: &mut impl Write) -> io::Result<()
         Shell::Zsh => &Zsh,
         Shell::Fish => &Fish,
     };
-    generator.try_generate(&definition, output)?;
+    let mut script = Vec::new();
+    generator.try_generate(&definition, &mut script)?;
+    let script = String::from_utf8_lossy(&script);
+    // clap_complete 4.6.11 writes the dash in the program's name in two ways in bash's script, so that the
+    // flags of commands would not be found.
+    output.write_all(script.replace("ispmon__subcmd__agent", "ispmon__agent").as_bytes())?;
     output.flush()
 }
 

@@ -56,12 +56,18 @@ pub enum ServiceCommands {
     Homebrew,
     /// `systemctl`.
     Systemd,
+    /// The agent's own, for the job of launchd that `ispmon-agent install` has made.
+    Launchd,
 }
 
 impl ServiceCommands {
     /// That of a program that was installed in `prefix`, or without Homebrew.
     pub fn of(prefix: Option<&Prefix>) -> Self {
-        if prefix.is_some() || cfg!(target_os = "macos") { Self::Homebrew } else { Self::Systemd }
+        match prefix {
+            Some(_) => Self::Homebrew,
+            None if cfg!(target_os = "macos") => Self::Launchd,
+            None => Self::Systemd,
+        }
     }
 
     /// What to do about an agent that does not run.
@@ -73,6 +79,9 @@ impl ServiceCommands {
             Self::Systemd => {
                 "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run). If it \
                  ends at once, systemctl status ispmon-agent says why."
+            }
+            Self::Launchd => {
+                "Start it with: sudo ispmon-agent start (or, in a terminal: ispmon-agent run)."
             }
         }
     }
@@ -87,6 +96,9 @@ impl ServiceCommands {
                 "Restart it, and look into its log: sudo systemctl restart ispmon-agent; journalctl -u \
                  ispmon-agent."
             }
+            Self::Launchd => {
+                "Restart it, and look into its log: sudo ispmon-agent restart; /Library/Logs/ispmon/agent.log."
+            }
         }
     }
 
@@ -100,6 +112,7 @@ impl ServiceCommands {
             Self::Systemd => {
                 "Have it started at each boot: sudo systemctl enable --now ispmon-agent."
             }
+            Self::Launchd => "Have it started at each boot: sudo ispmon-agent start.",
         }
     }
 
@@ -114,6 +127,7 @@ impl ServiceCommands {
                 "put sudo before the command, or join the group (sudo usermod -aG ispmon $USER) and log \
                  in again."
             }
+            Self::Launchd => "put sudo before the command.",
         }
     }
 
@@ -122,6 +136,7 @@ impl ServiceCommands {
         match self {
             Self::Homebrew => "If that is not intended: brew services restart ispmon-agent.",
             Self::Systemd => "If that is not intended: sudo systemctl reload ispmon-agent.",
+            Self::Launchd => "If that is not intended: sudo ispmon-agent restart.",
         }
     }
 }

@@ -1,11 +1,20 @@
-"""Writes an agent's configuration and its key file: agent-config.py FILE DEVICE URL, the key on standard input.
+"""Writes the agents' configurations and key files: agent-config.py FILE DEVICES URL, the keys as JSON on standard input.
 
-Both are readable by their owner only from the first byte on, and are replaced as a whole.
+DEVICES has a name and a key's name a line, separated by a tab. One device: FILE, and FILE's name with .key. Several: the
+key's name is put before the ending. Both files are readable by their owner only from the first byte on, and are replaced
+as a whole. A configuration that somebody has edited is kept; if its device or URL is another one, under another name.
+Prints a line for each device, or for what is to be said of it where there are many.
 """
 
 import json
 import os
+import re
 import sys
+
+# So many devices have a line each.
+MOST_LINES = 20
+TEXT = r"""("(?:[^"\\]|\\.)*"|'[^']*')"""
+OWN_SHAPE = re.compile(rf"device = {TEXT}\n\n\[heartbeat\]\nurl = {TEXT}\nkey_file = {TEXT}\n")
 
 
 def write(path, text):
@@ -18,23 +27,79 @@ def write(path, text):
     os.replace(partial, path)
 
 
-def main():
-    path, device, url = sys.argv[1:]
-    key = sys.stdin.read().strip()
-    if not key:
-        sys.exit("Azure gave no key.")
-    path = os.path.abspath(path)
+def read(path):
+    """What stands in a file; None when it is not there."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def settings(text):
+    """The settings of a configuration that this script writes, as far as they stand on a line of their own."""
+    table, found = "", {}
+    for line in text.split("\n"):
+        if header := re.fullmatch(r"\s*\[\s*(\w+)\s*\]\s*(#.*)?", line):
+            table = header[1] + "."
+        elif setting := re.fullmatch(rf"\s*(\w+)\s*=\s*{TEXT}\s*(#.*)?", line):
+            found[table + setting[1]] = unquoted(setting[2])
+    return found
+
+
+def unquoted(text):
+    try:
+        return json.loads(text) if text.startswith('"') else text[1:-1]
+    except ValueError:
+        return text
+
+
+def free_name(path):
+    """A name beside a file that no file has."""
+    names = (f"{path}.bak{number or ''}" for number in [0, *range(2, 1000)])
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def configure(path, device, url, key):
+    """Writes both files; returns a remark about the configuration, and the path of the key."""
     key_path = (path[: -len(".toml")] if path.endswith(".toml") else path) + ".key"
     write(key_path, key + "\n")
     # A JSON text is a TOML text too, once no character is written as a surrogate pair.
-    quote = lambda text: json.dumps(text, ensure_ascii=False)
-    write(
-        path,
-        f"device = {quote(device)}\n\n[heartbeat]\nurl = {quote(url)}\nkey_file = {quote(key_path)}\n",
-    )
+    quoted = [json.dumps(text, ensure_ascii=False) for text in (device, url, key_path)]
+    wanted = "device = {}\n\n[heartbeat]\nurl = {}\nkey_file = {}\n".format(*quoted)
+    there = read(path)
+    if there is None or OWN_SHAPE.fullmatch(there):
+        write(path, wanted)
+        return "", key_path
+    now = settings(there)
+    if now.get("device", "").strip().lower() == device.strip().lower() and now.get("heartbeat.url") == url:
+        key_file = now.get("heartbeat.key_file")
+        if key_file == key_path:
+            return " is kept as it was edited", key_path
+        return f" is kept as it was edited, and takes its key from {key_file or 'no file'}; set key_file, or copy the key", key_path
+    backup = free_name(path)
+    os.replace(path, backup)
+    write(path, wanted)
+    return f" is new; what was there had another device or URL and is now {backup}", key_path
+
+
+def main():
+    path, devices_path, url = sys.argv[1:]
+    keys = json.load(sys.stdin)
+    path = os.path.abspath(path)
+    with open(devices_path, encoding="utf-8") as file:
+        devices = [line.rstrip("\n").split("\t") for line in file]
+    stem = path[: -len(".toml")] if path.endswith(".toml") else path
+    for name, key_name in devices:
+        own = path if len(devices) == 1 else f"{stem}-{key_name}.toml"
+        remark, key_path = configure(own, name, url, keys[key_name])
+        if remark or len(devices) <= MOST_LINES:
+            print(f'Agent of "{name}": {own}{remark}, its key in {key_path}')
+    if len(devices) > MOST_LINES:
+        print(f"Agents: {len(devices)} configurations, {stem}-….toml, each with its key beside it in {stem}-….key")
 
 
 try:
     main()
-except OSError as error:
+except (OSError, ValueError) as error:
     sys.exit(f"{error}.")

@@ -1,19 +1,16 @@
 # shellcheck shell=bash
 # The configuration of the agents.
 
-# write_agent_configs: a configuration and a key file for each device, readable by their owner only.
-# One device: FILE and FILE's name with .key. Several: the device's key name is put before the ending.
+# write_agent_configs: a configuration and a key file for each device, if that was asked for.
 write_agent_configs() {
-  local device key stem=${agent_config%.toml} file
-  while IFS=$'\t' read -r device key <&3; do
-    file=$agent_config
-    [ "$device_count" = 1 ] || file=$stem-$key.toml
-    read_key "$key"
-    printf '%s' "$answer" | helper agent-config "$file" "$device" "$url" 2>"$work/failure" ||
-      die "The configuration $file cannot be written: $(cut_failure)"
-    answer=''
-    say "Agent of \"$device\": $file, its key in ${file%.toml}.key"
-  done 3<"$devices"
+  local line
+  [ -n "$agent_config" ] || return 0
+  step 'Configuration of the agent'
+  read_keys
+  printf '%s' "$answer" | helper agent-config "$agent_config" "$devices" "$url" >"$work/written" 2>"$work/failure" ||
+    die "The configuration $agent_config cannot be written: $(cut_failure)"
+  answer=''
+  while IFS= read -r line; do say "$line"; done <"$work/written"
 }
 
 # show_next_step: what to type for the agent.

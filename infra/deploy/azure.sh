@@ -108,7 +108,7 @@ explain() {
       next="Azure refuses to evaluate this query every minute. Set EVALUATION_MINUTES=5 in $env_file, then $again" ;;
     *'misspelled or not recognized'* | *'unrecognized arguments'*)
       next="your Azure CLI is too old for this: az upgrade (or install the newest, https://aka.ms/azure-cli), then $again" ;;
-    *MissingSubscriptionRegistration* | *'is not registered to use namespace'*)
+    *MissingSubscriptionRegistration* | *SubscriptionNotRegistered* | *'is not registered to use namespace'*)
       next="register the provider that it names: az provider register --wait --namespace NAME, then $again" ;;
     *DeploymentQuotaExceeded*)
       next="$conf_RG has the records of 800 deployments, which is the most. Delete old ones (az deployment group delete), then $again" ;;
@@ -124,7 +124,7 @@ explain() {
       next="set LOCATION in $env_file to one of the regions that it names, and another RG, then $again" ;;
     *ResourceGroupBeingDeleted*)
       next="wait until the deletion has ended (az group wait --deleted --name $conf_RG), then $again" ;;
-    *ReadOnlyDisabledSubscription* | *SubscriptionNotRegistered* | *'subscription is disabled'* | *DisabledSubscription*)
+    *ReadOnlyDisabledSubscription* | *'subscription is disabled'* | *DisabledSubscription*)
       next="Azure has disabled the subscription, for instance because its free credit is used up. Portal, Subscriptions shows why. When it is enabled again: $again" ;;
     *ScopeLocked*)
       next="remove the lock that it names (az lock delete), then $again" ;;

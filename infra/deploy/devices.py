@@ -23,6 +23,11 @@ MOST_BYTES = 100_000
 MOST_PARTS = 8
 # Their lower case is not the same for every program that compares names.
 AMBIGUOUS = "İıẞΣςϴ\u212a\u212b\u2126ǄǅǆǇǈǉǊǋǌǱǲǳ"
+# Names that heartbeats have which come from no device: those without a name, and the test heartbeat of deploy.sh.
+TAKEN = {
+    "unknown": "every heartbeat without a name counts for it, so that it would never be silent",
+    "ispmon-deploy": "deploy.sh sends its own test heartbeats under it",
+}
 # Host keys that belong to Azure.
 RESERVED = {"default", "master", "_master"}
 
@@ -42,6 +47,8 @@ def check(name, where):
     sign = signs.quotes(name)
     if sign:
         refuse(f"{where}: the name {name} has a typographic quote around it, {sign}. Use none, or \" or '.")
+    if name.lower() in TAKEN:
+        refuse(f"{where}: a device cannot be called {name!r}: {TAKEN[name.lower()]}.")
     for character in name:
         if character in AMBIGUOUS:
             refuse(
@@ -73,13 +80,23 @@ def distinct(named):
 
 def from_file(path):
     try:
-        text = open(path, encoding="utf-8-sig").read()
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
     except UnicodeDecodeError:
         refuse(f"{path} is no UTF-8 text. Save it as UTF-8.")
+    except OSError as error:
+        refuse(f"{path} cannot be read: {error.strerror}.")
     for number, line in enumerate(text.split("\n"), 1):
         name = line.strip(" \t\r")
-        if name and not name.startswith("#"):
-            yield name, f"{path}, line {number}"
+        if not name or name.startswith("#"):
+            continue
+        where = f"{path}, line {number}"
+        # What .env takes off would here become a part of the name, and a device of that name never sends.
+        if re.search(r"[ \t]#", name):
+            refuse(f"{where}: {name!r} has a comment behind the name. Put comments on lines of their own.")
+        if len(name) > 1 and name[0] in "\"'" and name[-1] == name[0]:
+            refuse(f"{where}: {name} has quotes around the name. Leave them away.")
+        yield name, where
 
 
 def from_list(text):

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The .env file: read, never executed. Quotes, comments, `export` and blanks around the "=" mean what they mean to
-# the agent, which reads the same file; whatever a shell would expand or run is refused with its line number.
+# the agent, which reads the same file; what a shell would expand or run is refused with its line number, and so is a
+# line that names one of our variables and cannot be read. All other lines are for others.
 
 # The variables that are taken from the file; all others are left to those whom they concern.
 readonly VARIABLES='SUBSCRIPTION RG LOCATION PREFIX HEARTBEAT_DEVICE HEARTBEAT_DEVICE_2 HEARTBEAT_DEVICE_3
@@ -12,11 +13,12 @@ REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CA
 refuse_line() { die "$env_file, line $line_number: $1" 78; }
 
 # read_env_file FILE: sets conf_NAME, and line_NAME to where it stands, for each variable that the file has. A later
-# line replaces an earlier one.
+# line replaces an earlier one. Sets `strangers` to the variables of others, a line each: number, a tab, name.
 read_env_file() {
   local line name rest bom=$'\xef\xbb\xbf'
   env_file=$1
   line_number=0
+  strangers=''
   for name in $VARIABLES; do
     unset "$name"
     eval "conf_$name='' line_$name=''"
@@ -37,20 +39,20 @@ read_env_file() {
         case $line in *[!A-Za-z0-9_[:blank:]]*) ;; *) continue ;; esac
         ;;
     esac
-    case $line in
-      *=*) ;;
-      *) refuse_line 'this is no NAME=VALUE, no comment and no blank line.' ;;
-    esac
     trim "${line%%=*}"
     name=$trimmed
     rest=${line#*=}
+    case $line in *=*) ;; *) name='' ;; esac
     case $name in
-      '' | [0-9]* | *[!A-Za-z0-9_]*) refuse_line "\"$name\" is no name of a variable. Write NAME=VALUE." ;;
+      '' | [0-9]* | *[!A-Za-z0-9_]*)
+        refuse_ours "$line"
+        continue
+        ;;
     esac
-    case " $(printf '%s' "$VARIABLES" | tr '\n' ' ') " in
-      *" $name "*) ;;
-      *) continue ;;
-    esac
+    is_ours "$name" || {
+      strangers="$strangers$line_number"$'\t'"$name"$'\n'
+      continue
+    }
     read_value "$rest"
     case $value in
       *[[:cntrl:]]*) refuse_line "the value of $name has a control character in it." ;;
@@ -60,9 +62,31 @@ read_env_file() {
   done <"$env_file"
 }
 
+# is_ours NAME: whether a variable is one of ours.
+is_ours() {
+  case " $(printf '%s' "$VARIABLES" | tr '\n' ' ') " in *" $1 "*) return 0 ;; esac
+  return 1
+}
+
+# refuse_ours LINE: refuses a line that assigns nothing and names one of our variables where a name would stand: before
+# the first "=" or ":". One behind a "$" is a use of the variable.
+refuse_ours() {
+  local before=${1%%[=:]*} word
+  before=$(printf '%s' "$before" | sed -e 's/\$[{]*[A-Za-z0-9_]*/ /g' -e 's/[^A-Za-z0-9_]/ /g')
+  # shellcheck disable=SC2086 # Nothing but words is left of it.
+  for word in $before; do
+    is_ours "$word" && refuse_line "this names $word and cannot be read. Write $word=VALUE."
+  done
+  return 0
+}
+
 # refuse_other_encodings: ends the script when the file is not UTF-8, of which ASCII is a part.
 refuse_other_encodings() {
   local number
+  [ -r "$env_file" ] || {
+    next="make it readable for you (ls -l $env_file shows whose it is; it may have been copied with sudo), then $again"
+    die "$env_file cannot be read: you have no permission." 78
+  }
   if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
     die "$env_file holds bytes of zero: it was saved as UTF-16 or is no text. Save it as UTF-8." 78
   fi
@@ -112,8 +136,6 @@ read_value() {
       value=$trimmed
       case $value in
         *\$* | *'`'*) refuse_expansion ;;
-        *"'"* | *'"'*) refuse_line 'a quote stands within the value. Put all of the value between quotes.' ;;
-        *\\*) refuse_line 'a backslash stands within the value. Put the value between single quotes.' ;;
       esac
       ;;
   esac

@@ -54,8 +54,18 @@ prove_mail() {
   else
     mail_proof='did not arrive'
     no_mail_help
-    next="once the passcode is confirmed: $again"
-    die "$(alarm) But its mails reach nobody yet."
+    show_next_step
+    next="once the passcode is confirmed: Portal, Monitor, Alerts, Action groups, $action_group, Test. After a change of ALERT_EMAIL: $base --infra-only"
+    die "$(alarm) But the test mail did not arrive, so $(who_is_mailed)."
+  fi
+}
+
+# who_is_mailed: prints who gets the alarm's mails as long as no address is verified.
+who_is_mailed() {
+  if [ "$conf_ALERT_OWNERS" = false ]; then
+    printf 'its mails may reach nobody yet'
+  else
+    printf "until it does, perhaps only the subscription's owners are mailed"
   fi
 }
 

@@ -57,20 +57,39 @@ def make(path, function, binary):
     os.replace(partial, path)
 
 
+def refuse_other_packings(package):
+    """Refuses what Azure cannot unpack, or finds elsewhere than it looks for it."""
+    names = package.namelist()
+    missing = [name for name in [*FILES, BINARY] if name not in names]
+    inner = [name for name in names if name.lower().endswith(".zip")]
+    folders = [name[: -len("host.json")] for name in names if name.endswith("/host.json")]
+    if missing and inner:
+        sys.exit(f"it has another zip in it, {inner[0]}: unpack it once and take that.")
+    if missing and folders:
+        sys.exit(f"its files are in the folder {folders[0]}: they must be at the top. Download it again, or build it.")
+    if missing:
+        sys.exit(f"it lacks {', '.join(missing)}.")
+    for entry in package.infolist():
+        if entry.flag_bits & 1:
+            sys.exit(f"{entry.filename} is encrypted; Azure cannot unpack it.")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            sys.exit(f"{entry.filename} is packed in a way that Azure cannot unpack. Download it again, or build it.")
+
+
 def check(path):
+    if os.path.isdir(path):
+        sys.exit("it is a folder.")
     try:
         with zipfile.ZipFile(path) as package:
-            names = sorted(package.namelist())
-            missing = [name for name in [*FILES, BINARY] if name not in names]
-            if missing:
-                sys.exit(f"it lacks {', '.join(missing)}.")
+            refuse_other_packings(package)
             if not package.getinfo(BINARY).external_attr >> 16 & 0o111:
                 sys.exit(f"{BINARY} has lost its executable bit; download it again, or build it.")
             if package.testzip():
                 sys.exit("it is damaged.")
             check_binary(package.read(BINARY))
-    except (zipfile.BadZipFile, OSError, struct.error, IndexError) as error:
-        sys.exit(f"it is no zip of the function: {error}.")
+    except Exception as error:
+        # The errors of a damaged zip are of many kinds.
+        sys.exit(f"it is damaged, or no zip of the function: {error or type(error).__name__}.")
 
 
 def main(arguments):

@@ -7,7 +7,7 @@ readonly TARGET=x86_64-unknown-linux-musl
 make_package() {
   local binary
   if [ -n "$given_zip" ]; then
-    [ -f "$given_zip" ] || die "--zip names $given_zip, and there is no such file." 66
+    [ -e "$given_zip" ] || die "--zip names $given_zip, and there is no such file." 66
     failure=$(helper package --check "$given_zip" 2>&1) || die "$given_zip cannot be deployed: $failure" 65
     package=$given_zip
     say "Package: $given_zip"

@@ -144,6 +144,27 @@ check_earlier_run() {
       "set PREFIX back in $env_file (or another RG, and delete this one when the new one works; --force puts both into one)"
 }
 
+# check_budget: whether Azure would take the first day of the budget: this month's or a later one for a new budget, and
+# always the same for one that is there.
+check_budget() {
+  local start=$conf_BUDGET_START there
+  [ "${conf_BUDGET_AMOUNT:-0}" != 0 ] || return 0
+  if [ "$group_exists" = true ]; then
+    if azure rest --method get --query properties.timePeriod.startDate -o tsv \
+      --url "$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget?api-version=2023-05-01"; then
+      there=${answer%%T*}
+      [ "$there" = "$start" ] ||
+        object "BUDGET_START in $env_file is $start, and the budget that is there begins at $there, which Azure does not let be changed." \
+          "set BUDGET_START=$there in $env_file, or delete the budget $conf_PREFIX-budget (Portal, $conf_RG, Budgets)"
+      return
+    fi
+    case $failure in *404* | *'Not Found'* | *NotFound*) ;; *) return ;; esac
+  fi
+  [[ $start < $(date -u +%Y-%m-01) ]] || return 0
+  object "BUDGET_START in $env_file is $start: a new budget cannot begin before this month." \
+    "set BUDGET_START=$(date -u +%Y-%m-01) in $env_file"
+}
+
 # check_rights: what the deployer may do there. Asked of Azure itself, which knows groups and inheritance.
 check_rights() {
   local scope=/subscriptions/$subscription missing
@@ -230,19 +251,24 @@ check_templates() {
     next="correct it in $env_file, then $again"
     die "The templates refuse the settings: $sentence"
   fi
+  if grep -q '\.bicep([0-9,]*) : Error' "$work/failure"; then
+    next="az bicep upgrade (az keeps an old Bicep until then), then $again"
+    die "Bicep is too old for the templates: $failure"
+  fi
   case $failure in
     *'download Bicep'* | *'Bicep version'* | *CERTIFICATE_VERIFY_FAILED* | *'urlopen error'*)
       next="let az reach https://downloads.bicep.azure.com (behind a proxy: HTTPS_PROXY, and REQUESTS_CA_BUNDLE with its certificate), or install bicep yourself and az config set bicep.use_binary_from_path=true, then $again"
       die "The Azure CLI could not fetch Bicep, which reads the templates: $failure"
       ;;
-    *'main.bicepparam('*)
+    # A wrong type or value, one that cannot be evaluated, a wrong length, a number out of its range.
+    *'Error BCP033'* | *'Error BCP338'* | *'Error BCP33'[23]* | *'Error BCP32'[78]*)
       line=$(printf '%s' "$failure" | sed -n 's/.*main\.bicepparam(\([0-9]*\),.*/\1/p')
       name=$(sed -n "${line}s/.*readEnvironmentVariable('\([A-Z_0-9]*\)'.*/\1/p" "$here/main.bicepparam")
-      next="correct ${name:-the setting that it names} in $env_file (or, if the message is not about a setting: az bicep upgrade), then $again"
+      next="correct ${name:-the setting that it names} in $env_file, then $again"
       die "The templates refuse the settings${name:+ ($name)}: $failure"
       ;;
     *)
-      next="az bicep upgrade, then $again"
+      next="az bicep upgrade (az keeps an old Bicep until then), then $again"
       die "Bicep cannot read the templates: $failure"
       ;;
   esac

@@ -1,10 +1,26 @@
-"""Prints the body of a query request: query.py FILE [NOTE]. NOTE replaces the word NOTE in the query."""
+"""Prints the body of a query request: query.py NAME [NOTE]. NOTE replaces the word NOTE in the query.
+
+NAME is that of a file in deploy/queries, or else of one of the workbook's, which then looks back a day.
+"""
 
 import json
+import pathlib
 import sys
 
-with open(sys.argv[1], encoding="utf-8") as file:
-    text = file.read()
+HERE = pathlib.Path(__file__).resolve().parent
+# The workbook asks the component; its workspace has the same rows under other names.
+COMPONENT_ROWS = "let traces = AppTraces | project timestamp = TimeGenerated, message = Message;\n"
+
+
+def text_of(name):
+    own = HERE / "queries" / f"{name}.kql"
+    if own.exists():
+        return own.read_text(encoding="utf-8")
+    shared = HERE.parent / "queries" / "workbook" / f"{name}.kql"
+    return COMPONENT_ROWS + shared.read_text(encoding="utf-8").replace("'RANGE'", "1d")
+
+
+text = text_of(sys.argv[1])
 if sys.argv[2:] and sys.argv[2]:
     text = text.replace("NOTE", sys.argv[2])
 json.dump({"query": text.strip(), "timespan": "P90D"}, sys.stdout)

@@ -3,6 +3,7 @@
   rules.py SNAPSHOT DEVICES    the rules as JSON on standard input; settings from the environment
   rules.py --list PREFIX       prints the rules about devices, and PREFIX's about the daily cap, with tabs:
                                name, prefix, whether it is enabled, id
+  rules.py --watched PREFIX    prints the devices that PREFIX's rules about silence name, as far as they are enabled
 
 What a rule is (kind of condition, what it measures, whether it resolves) comes from the snapshot, which the
 tests prove; what the settings decide (devices, minutes) is looked for in the deployed rules.
@@ -17,6 +18,23 @@ MOST_DEVICES = 200
 # The prefix, and what the rule is about.
 OURS = re.compile(r"(.+?)-(device-silent(?:-reminder)?(?:-\d+)?|outage-report(?:-\d+)?|daily-cap)")
 SECONDS = {"M": 60, "H": 3600, "D": 86400}
+# A text as it stands in a query, and the list of the devices, where the templates put it.
+TEXT = r"'((?:[^'\\]|\\.)*)'"
+DEVICE_LIST = re.compile(rf"(?:datatable\(device: string\)\[|pack_array\()((?:\s*{TEXT}\s*,?)*)")
+
+
+def named_devices(query):
+    """The devices that a rule's query names."""
+    texts = (text for found in DEVICE_LIST.finditer(query) for text in re.findall(TEXT, found[1]))
+    return [re.sub(r"\\(.)", r"\1", text) for text in texts]
+
+
+def has_placeholder(query, devices):
+    """Whether a word of the query's template is still in it. A device may be called like one of these words."""
+    others = DEVICE_LIST.sub("", query)
+    if re.search(r"'(DEVICES|SILENCE_MINUTES|FREQUENCY_MINUTES|MARKS|DAILY_HOUR|MINIMUM_MINUTES|COMPONENT_ID)'", others):
+        return True
+    return "DEVICES" in named_devices(query) and "DEVICES" not in devices
 
 
 def kind(name, prefix):
@@ -44,11 +62,6 @@ def shape(rule):
     }
 
 
-def quoted(name):
-    """A name as it stands in a query."""
-    return "'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def differences(rule, model, settings):
     properties = rule["properties"]
     condition = properties["criteria"]["allOf"][0]
@@ -62,8 +75,11 @@ def differences(rule, model, settings):
             if found[name] != value:
                 yield f"{name}: {found[name]!r}, must be {value!r}"
     frequency = seconds(properties["evaluationFrequency"])
-    # Only silence has a query that may be evaluated every minute.
-    wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
+    if what == "daily-cap":
+        wanted = seconds(model["properties"]["evaluationFrequency"])
+    else:
+        # Only silence has a query that may be evaluated every minute.
+        wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
     if frequency != wanted:
         yield f"evaluated every {frequency // 60} minutes, must be {wanted // 60}"
     if seconds(properties["windowSize"]) < frequency:
@@ -74,7 +90,7 @@ def differences(rule, model, settings):
         yield f"silence from {condition['threshold']} minutes on, must be {settings['silence']:g}"
     if query.rstrip().endswith(";"):
         yield 'its query ends with ";", with which a rule never runs'
-    if re.search(r"'(DEVICES|SILENCE_MINUTES|FREQUENCY_MINUTES|MARKS|COMPONENT_ID)'", query):
+    if has_placeholder(query, settings["devices"]):
         yield "its query has a placeholder in it"
     groups = [group.lower().split("/")[-1] for group in properties["actions"].get("actionGroups") or []]
     if settings["group"].lower() not in groups:
@@ -89,9 +105,18 @@ def list_rules(prefix):
             print(rule["name"], match[1], enabled, rule["id"], sep="\t")
 
 
+def list_watched(prefix):
+    for rule in json.load(sys.stdin):
+        match = OURS.fullmatch(rule["name"])
+        if not match or match[1].lower() != prefix.lower() or not rule["properties"].get("enabled"):
+            continue
+        if re.fullmatch(r"device-silent(-\d+)?", match[2]):
+            print(*named_devices(rule["properties"]["criteria"]["allOf"][0]["query"]), sep="\n")
+
+
 def main():
-    if sys.argv[1] == "--list":
-        list_rules(sys.argv[2])
+    if sys.argv[1] in ("--list", "--watched"):
+        (list_rules if sys.argv[1] == "--list" else list_watched)(sys.argv[2])
         return
     snapshot_path, devices_path = sys.argv[1:]
     settings = {
@@ -100,6 +125,8 @@ def main():
         "evaluation": int(os.environ["EVALUATION_MINUTES"]),
         "silence": float(os.environ["SILENCE_MINUTES"]),
     }
+    with open(devices_path, encoding="utf-8") as file:
+        devices = settings["devices"] = [line.split("\t")[0] for line in file]
     rules = {rule["name"]: rule for rule in json.load(sys.stdin)}
     with open(snapshot_path, encoding="utf-8") as file:
         resources = json.load(file)["predictedResources"]
@@ -117,14 +144,13 @@ def main():
         for difference in differences(rules[name], models.get(kind(name, settings["prefix"])), settings):
             print(f"{name}: {difference}")
     silent = [rules[name] for name in wanted if name in rules and kind(name, settings["prefix"]) == "device-silent"]
-    queries = [rule["properties"]["criteria"]["allOf"][0]["query"] for rule in silent]
-    with open(devices_path, encoding="utf-8") as file:
-        devices = [line.split("\t")[0] for line in file]
+    named = {name for rule in silent for name in named_devices(rule["properties"]["criteria"]["allOf"][0]["query"])}
     if len(devices) > MOST_DEVICES * len(silent):
         print(f"{len(silent)} rules watch {len(devices)} devices; at most {MOST_DEVICES} fit into one")
     for device in devices:
-        if not any(quoted(device) in query for query in queries):
+        if device not in named:
             print(f'no rule watches the device "{device}"')
 
 
-main()
+if __name__ == "__main__":
+    main()

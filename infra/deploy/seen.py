@@ -1,9 +1,10 @@
 """Compares the devices with those that were seen.
 
-  seen.py --unseen DEVICES SEEN   prints the lines of DEVICES whose device is not in SEEN
-  seen.py --report DEVICES SEEN   prints for each device its name, a tab, and when it was seen last, or "never"
+  seen.py --new DEVICES HEARD WATCHED   prints the lines of DEVICES whose device is neither in HEARD nor in WATCHED
+  seen.py --report DEVICES SEEN         prints for each device its name, a tab, and when it was seen last, or "never"
 
-DEVICES has a name and a key's name a line, SEEN a comparison key and a time, both separated by tabs.
+DEVICES has a name and a key's name a line, HEARD a comparison key, WATCHED a name, SEEN a comparison key and a time;
+what stands in one line is separated by tabs.
 """
 
 import sys
@@ -15,18 +16,24 @@ def key(name):
     return "d:" + "".join(lowered)
 
 
+def lines(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read().split("\n")[:-1]
+
+
 def main():
-    mode, devices, seen = sys.argv[1:]
-    with open(seen, encoding="utf-8") as file:
-        rows = (line.rstrip("\n").split("\t") for line in file)
-        times = {row[0]: row[1] for row in rows if len(row) == 2}
-    with open(devices, encoding="utf-8") as file:
-        for line in file:
-            name = line.split("\t")[0]
-            if mode == "--report":
-                print(name, times.get(key(name), "never"), sep="\t")
-            elif key(name) not in times:
-                print(line, end="")
+    mode, devices, *others = sys.argv[1:]
+    if mode == "--new":
+        known = {*lines(others[0]), *map(key, lines(others[1]))}
+        for line in lines(devices):
+            if key(line.split("\t")[0]) not in known:
+                print(line)
+        return
+    rows = (line.split("\t") for line in lines(others[0]))
+    times = {row[0]: row[1] for row in rows if len(row) == 2}
+    for line in lines(devices):
+        name = line.split("\t")[0]
+        print(name, times.get(key(name), "never"), sep="\t")
 
 
 main()

@@ -23,6 +23,7 @@ read_settings() {
     }
   read_env_file "$file"
   say "Settings from $env_file"
+  check_names
   : "${conf_RG:=ispmon}" "${conf_LOCATION:=westeurope}" "${conf_PREFIX:=ispmon}"
   : "${conf_SILENCE_MINUTES:=5}" "${conf_EVALUATION_MINUTES:=5}" "${conf_RULES_ENABLED:=true}"
   : "${conf_RUNTIME_NAME:=custom}"
@@ -30,6 +31,15 @@ read_settings() {
   conf_LOCATION=$(printf '%s' "$conf_LOCATION" | tr -d ' ' | tr '[:upper:]' '[:lower:]')
   check_settings
   read_devices
+}
+
+# check_names: objects to names that look like ours with a mistake in them: what they set would have no effect.
+check_names() {
+  local number name nearest
+  while IFS=$'\t' read -r number name nearest; do
+    object "$env_file, line $number: there is no setting $name, so it has no effect. Is $nearest meant?" \
+      "write $nearest, or add --force if it is somebody else's"
+  done < <(printf '%s' "$strangers" | helper names "$VARIABLES")
 }
 
 # refuse_setting NAME TEXT: ends the script because of a setting.

@@ -41,7 +41,7 @@ newest() {
 # fits counts.
 mapped_paths() {
   printf ' --remap-path-prefix=%s' "$HOME=/home" "${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-    "$(rustc --print sysroot)=/rust" "$root=/ispmon"
+    "$(rustc --print sysroot)=/rust" "$root=/ispmon" "$work/cargo=/target"
 }
 
 # choose_builder TARGET: sets `builder` to the beginning of the command that builds for the target. Fails with

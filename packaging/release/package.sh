@@ -16,6 +16,7 @@ make_assets() {
   if [ "$assets/done" -nt "$work/started" ]; then return; fi
   generator=''
   for candidate in "$work"/programs/*/ispmon-agent; do
+    [ "$candidate" -nt "$work/started" ] || continue
     if "$candidate" --version >/dev/null 2>&1; then generator=$candidate && break; fi
   done
   if [ -z "$generator" ]; then

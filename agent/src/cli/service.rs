@@ -52,9 +52,9 @@ pub(super) struct InstallFlags {
 
     /// Take the settings of an old .env file over into /etc/ispmon/agent.toml
     ///
-    /// Its HEARTBEAT_URL, HEARTBEAT_DEVICE and HEARTBEAT_INTERVAL become settings, and a function key in
-    /// the URL (code=...) moves to the key file. Nothing is changed when the settings are not valid, or
-    /// when there are settings already.
+    /// Its URL, device and interval become settings, and a function key in the URL (code=...) moves to
+    /// the key file. Nothing is changed when they are not valid, or when there are settings already.
+    /// With a package installed, this is all that it does.
     #[arg(long, value_name = "PATH", verbatim_doc_comment)]
     from_env: Option<PathBuf>,
 }

@@ -80,10 +80,13 @@ fn install(
     imported: Option<Imported>,
     is_shown_only: bool,
 ) -> Exit {
-    let mut command = format!("{} install", shell_word(&facts.program));
-    if let Some(Imported { from, .. }) = &imported {
-        command.push_str(&format!(" --from-env {}", shell_word(from)));
-    }
+    let program = shell_word(&facts.program);
+    let command = match &imported {
+        Some(Imported { from, .. }) => {
+            format!("{program} install --from-env {}", shell_word(from))
+        }
+        None => format!("{program} install"),
+    };
     let request = Installation { imported, is_shown_only, command };
     let plan = match installation(facts, &request) {
         Ok(plan) => plan,

@@ -17,6 +17,9 @@ const MOST_BYTES: u64 = 4096;
 /// What people and programs put around a text.
 const QUOTES: [char; 8] = ['"', '\'', '`', '“', '”', '„', '‘', '’'];
 
+/// The file that the service of the packages has its key from, by `LoadCredential=`.
+pub const SERVICE_KEY_FILE: &str = "/etc/ispmon/heartbeat.key";
+
 /// The name of systemd's credential, as in `LoadCredential=heartbeat-key:/etc/ispmon/heartbeat.key`.
 const CREDENTIAL: &str = "heartbeat-key";
 

@@ -1,8 +1,10 @@
-//! Is the configuration valid, and may the agent read its key?
+//! Is the configuration valid, and may the agent, and nobody else, read its key?
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use super::Check;
 use crate::config::{
-    ConfigError, HeartbeatKind, Loaded, Settings, Sources, load, load_without_key,
+    ConfigError, HeartbeatKind, Loaded, SERVICE_KEY_FILE, Settings, Sources, load, load_without_key,
 };
 
 const NAME: &str = "configuration";
@@ -39,7 +41,37 @@ impl Configuration {
     }
 }
 
-pub(super) fn judge(configuration: &Configuration) -> Vec<Check> {
+/// The file that systemd hands over to the service as its key. Every user may see that much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServiceKey {
+    /// There is none.
+    Absent,
+    /// It is empty, which means no key.
+    Empty,
+    /// It holds something that only its owner may read.
+    Private,
+    /// It holds something that others may read or replace, which systemd does not mind.
+    Open {
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+impl ServiceKey {
+    /// Looks at the file.
+    pub(super) fn gather(path: &Path) -> Self {
+        match fs::metadata(path) {
+            Err(_) => Self::Absent,
+            Ok(metadata) if metadata.len() == 0 => Self::Empty,
+            Ok(metadata) => match metadata.permissions().mode() & 0o777 {
+                mode if mode & 0o077 != 0 => Self::Open { mode },
+                _ => Self::Private,
+            },
+        }
+    }
+}
+
+pub(super) fn judge(configuration: &Configuration, service_key: ServiceKey) -> Vec<Check> {
     let (loaded, may_read_key) = match configuration {
         Configuration::Valid(loaded) => (loaded, true),
         Configuration::WithoutKey(loaded) => (loaded, false),
@@ -61,11 +93,11 @@ pub(super) fn judge(configuration: &Configuration) -> Vec<Check> {
         vec![Check::pass(NAME, format!("{from}; the device is {}", loaded.settings.device))];
     // Each of these sentences says what to do.
     checks.extend(loaded.warnings.iter().map(|warning| Check::warn(NAME, warning)));
-    checks.push(key(&loaded.settings, may_read_key));
+    checks.push(key(&loaded.settings, may_read_key, service_key));
     checks
 }
 
-fn key(settings: &Settings, may_read: bool) -> Check {
+fn key(settings: &Settings, may_read: bool, service_key: ServiceKey) -> Check {
     let heartbeat = &settings.heartbeat;
     let file = heartbeat.key_file.as_deref();
     let place = file.map_or_else(|| "set".to_owned(), |file| file.display().to_string());
@@ -75,9 +107,61 @@ fn key(settings: &Settings, may_read: bool) -> Check {
         (_, None) if !may_read => {
             Check::pass(KEY, format!("{place}, which this user may not read, as it should be"))
         }
-        (_, None) => Check::skip(
+        (_, None) => key_of_service(service_key),
+    }
+}
+
+fn key_of_service(key: ServiceKey) -> Check {
+    match key {
+        ServiceKey::Absent => Check::skip(
             KEY,
             "none is set here; a service may have one from its service manager (LoadCredential)",
         ),
+        ServiceKey::Empty => {
+            Check::skip(KEY, format!("{SERVICE_KEY_FILE} is empty: the service sends none"))
+        }
+        ServiceKey::Private => Check::pass(
+            KEY,
+            format!("the service gets it from {SERVICE_KEY_FILE}, which no other user may read"),
+        ),
+        ServiceKey::Open { mode } => {
+            let detail =
+                format!("{SERVICE_KEY_FILE} is open to other users (its mode is {mode:o})");
+            Check::fail(KEY, detail)
+                .action(format!("Make it private: sudo chmod 600 {SERVICE_KEY_FILE}."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fs::Permissions;
+
+    use super::*;
+    use crate::doctor::tests::rows;
+
+    #[test]
+    fn the_key_of_the_service_is_there_and_private() {
+        let row = |key| rows(&[key_of_service(key)]);
+        insta::assert_snapshot!(row(ServiceKey::Absent), @"SKIP function key: none is set here; a service may have one from its service manager (LoadCredential)");
+        insta::assert_snapshot!(row(ServiceKey::Empty), @"SKIP function key: /etc/ispmon/heartbeat.key is empty: the service sends none");
+        insta::assert_snapshot!(row(ServiceKey::Private), @"PASS function key: the service gets it from /etc/ispmon/heartbeat.key, which no other user may read");
+        insta::assert_snapshot!(row(ServiceKey::Open { mode: 0o644 }), @"FAIL function key: /etc/ispmon/heartbeat.key is open to other users (its mode is 644) → Make it private: sudo chmod 600 /etc/ispmon/heartbeat.key.");
+    }
+
+    #[test]
+    fn it_is_judged_without_being_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("heartbeat.key");
+        assert_eq!(ServiceKey::gather(&path), ServiceKey::Absent);
+        fs::write(&path, "").expect("it is written");
+        assert_eq!(ServiceKey::gather(&path), ServiceKey::Empty);
+        fs::write(&path, "key").expect("it is written");
+        for (mode, expected) in
+            [(0o000, ServiceKey::Private), (0o640, ServiceKey::Open { mode: 0o640 })]
+        {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
+            assert_eq!(ServiceKey::gather(&path), expected);
+        }
     }
 }

@@ -135,3 +135,14 @@ fn completions_know_every_command_and_flag_that_the_help_shows() {
         }
     }
 }
+
+#[test]
+fn bash_finds_the_flags_of_each_command() {
+    let script = completions(Shell::Bash);
+    let chosen: BTreeSet<_> =
+        script.split("cmd=\"").skip(1).filter_map(|rest| rest.split_once('"')).collect();
+    assert!(chosen.len() > cli::definition().get_subcommands().count());
+    for (command, _) in chosen.into_iter().filter(|(command, _)| !command.is_empty()) {
+        assert!(script.contains(&format!("\n        {command})\n")), "{command}");
+    }
+}

@@ -12,8 +12,6 @@ pub const NAME: &str = "ispmon-agent";
 pub const UNIT: &str = "ispmon-agent.service";
 /// The label of the job under launchd, and the subsystem of its lines in the unified log.
 pub const LABEL: &str = "net.ispmon.agent";
-/// The label of the job that `brew services` makes.
-pub const HOMEBREW_LABEL: &str = "homebrew.mxcl.ispmon-agent";
 
 /// The service, whoever manages it.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +40,7 @@ pub const SERVICE: ServiceDescription = ServiceDescription {
 /// `KeepAlive` with `Crashed` would not need this, but it restarts after some signals only, not after
 /// `kill -9` and not after a start that failed because the disk was full.
 pub fn exit_for_manager(exit: Exit, xpc_service_name: Option<&OsStr>) -> Exit {
-    let is_our_job = xpc_service_name.is_some_and(|name| name == LABEL || name == HOMEBREW_LABEL);
+    let is_our_job = xpc_service_name.is_some_and(|name| name == LABEL);
     if is_our_job && SERVICE.final_exits.contains(&exit) { Exit::Success } else { exit }
 }
 
@@ -51,13 +49,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_launchd_is_told_that_all_is_well_where_a_restart_cannot_help() {
+    fn only_under_launchd_a_final_error_ends_successfully() {
         for (name, exit, expected) in [
             (Some(LABEL), Exit::Configuration, Exit::Success),
             (Some(LABEL), Exit::Usage, Exit::Success),
-            (Some(HOMEBREW_LABEL), Exit::Configuration, Exit::Success),
             (Some(LABEL), Exit::Failure, Exit::Failure),
             (Some(LABEL), Exit::Success, Exit::Success),
+            // Homebrew's job starts again after a success, too.
+            (Some("homebrew.mxcl.ispmon-agent"), Exit::Configuration, Exit::Configuration),
             // A terminal of macOS, and everything under Linux.
             (Some("0"), Exit::Configuration, Exit::Configuration),
             (Some("application.com.apple.Terminal.1"), Exit::Usage, Exit::Usage),

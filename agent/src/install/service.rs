@@ -67,6 +67,9 @@ fn of_launchd(answer: Option<&str>) -> ServiceState {
 }
 
 /// Runs a command. A job that launchd has just been asked to end may still be ending: then it is tried again.
+///
+/// # Errors
+/// All [`CommandError`]s.
 pub fn run(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
     let is_bootstrap = command.program == "launchctl"
         && command.arguments.first().is_some_and(|verb| verb == "bootstrap");

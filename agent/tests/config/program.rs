@@ -109,9 +109,10 @@ fn every_command_ends_with_78_and_names_all_problems() {
 }
 
 #[test]
-fn launchd_is_told_that_all_is_well_because_it_would_start_the_agent_again_for_ever() {
+fn under_launchd_a_configuration_error_ends_successfully_so_that_it_does_not_restart() {
     let place = Place::with_file("nonsense");
-    for (job, expected) in [("net.ispmon.agent", 0), ("homebrew.mxcl.ispmon-agent", 0), ("0", 78)] {
+    for (job, expected) in [("net.ispmon.agent", 0), ("homebrew.mxcl.ispmon-agent", 78), ("0", 78)]
+    {
         let mut command = agent(&place, &["run", "--config", "agent.toml"]);
         command.env("XPC_SERVICE_NAME", job);
         let (code, _, errors) = run(command);

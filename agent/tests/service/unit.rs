@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use ispmon_agent::{
-    config::{Flags, Sources},
+    config::{Flags, SERVICE_KEY_FILE, Sources},
     state_dir,
     status::place,
 };
@@ -43,7 +43,7 @@ fn the_unit_agrees_with_the_agent() {
         ("ExecStart", "ispmon-agent run"),
         ("Type", "notify"),
         ("RestartPreventExitStatus", "64 78"),
-        ("LoadCredential", "heartbeat-key:/etc/ispmon/heartbeat.key"),
+        ("LoadCredential", &format!("heartbeat-key:{SERVICE_KEY_FILE}")),
         ("User", "ispmon"),
         ("Group", "ispmon"),
         ("LimitCORE", "0"),
@@ -55,9 +55,9 @@ fn the_unit_agrees_with_the_agent() {
         assert_eq!(value(&format!("{directory}Mode")), "0755", "every user may read it");
     }
     // The places that systemd makes of these names are where the agent's commands look.
-    let state_dirs = state_dir::of_readers(None, &BTreeMap::new());
+    let state_dirs = state_dir::of_readers(None, &BTreeMap::new(), None);
     assert!(state_dirs.contains(&"/var/lib/ispmon".into()), "{state_dirs:?}");
-    let status_dirs = place::folders(None, &[]);
+    let status_dirs = place::folders(None, None, &[]);
     assert!(status_dirs.contains(&"/run/ispmon".into()), "{status_dirs:?}");
     let sources = Sources::of_this_process(None, Flags::default()).expect("a current folder");
     let files = sources.default_files;

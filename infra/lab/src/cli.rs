@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, sentence, simulate, timelines, up};
+use crate::{demo, evaluate, sentence, simulate, timelines, up};
 
 /// The exit code after a command line that makes no sense; `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
@@ -80,6 +80,9 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         count: usize,
     },
+    /// Answer queries on given rows, a JSON line each, for a comparison with another engine
+    #[command(hide = true)]
+    Evaluate,
 }
 
 /// Does what the command line asks for; `arguments` begin with the program's name.
@@ -89,18 +92,27 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(CommandLine { command: Command::Up(arguments) }) => up::main(&arguments),
         Ok(CommandLine { command: Command::Simulate(arguments) }) => simulate::main(&arguments),
         Ok(CommandLine { command: Command::Timelines { seed, count } }) => {
-            match timelines::write(seed, count, io::BufWriter::new(io::stdout().lock())) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    complain(&error);
-                    ExitCode::FAILURE
-                }
-            }
+            let out = io::BufWriter::new(io::stdout().lock());
+            succeed(timelines::write(seed, count, out))
+        }
+        Ok(CommandLine { command: Command::Evaluate }) => {
+            succeed(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
         }
         Err(answer) => {
             // `--help` and `--version` are answers too. There is nobody to tell when it cannot be printed.
             let _ = answer.print();
             if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        }
+    }
+}
+
+/// The exit code of what ended so; complains about an error.
+fn succeed(result: Result<(), impl Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
         }
     }
 }

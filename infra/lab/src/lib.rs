@@ -11,7 +11,7 @@
 //! - [`mod@line`] is a connection that can be cut, [`internet`] everything behind it.
 //! - [`rules`] are the alert rules, on virtual time.
 //! - [`mail`] is what the rules send.
-//! - [`query`] holds the rules' queries, and [`timelines`] what they are compared on.
+//! - [`query`] holds the rules' queries; [`timelines`] and [`evaluate`] compare them with another engine.
 //! - [`cli`] understands the command line; [`role`] makes the lab play function and agent, too.
 //! - [`signals`] ask it to stop; [`sentence`] says what went wrong.
 //! - [`clock`] is the only part that reads a clock.
@@ -20,6 +20,7 @@ pub mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod demo;
+pub mod evaluate;
 pub mod host;
 pub mod internet;
 pub mod line;

@@ -165,7 +165,8 @@ fn compare(
     }
 }
 
-fn columns(query: &Query, row: Row) -> Map<String, Value> {
+/// A row as the other engine gives it: the value of each column by its name.
+pub(crate) fn columns(query: &Query, row: Row) -> Map<String, Value> {
     let dimensions = row.dimensions.into_iter().map(|(name, value)| (name, Value::from(value)));
     dimensions.chain([(query.measured_column().to_owned(), Value::from(row.value))]).collect()
 }

@@ -72,7 +72,7 @@ class World:
         self.mails = []
         self.blobs = []
         self.identities = {}
-        self.budgets = set()
+        self.budgets = {}
         self.violations = []
         self.queries = 0
         self.settings = {}
@@ -120,6 +120,8 @@ class World:
         if number == 1 and "group" in plan:
             self.group = plan["group"]
         self.host.dropping = plan.get("dropping", False)
+        if "losing" in plan and not self.host.rows and not self.host.lost:
+            self.host.losing = plan["losing"]
         if "cold" in plan and not self.host.rows:
             self.host.cold_answers, plan["cold"] = plan["cold"], 0
         for secret in self.keys.values():
@@ -178,6 +180,11 @@ class World:
                 "Interactive authentication is needed. Please run:\naz login"
             )
         return {"accessToken": "SECRET-token", "expiresOn": "2026-11-28 23:59:59.000000"}
+
+    def answer_cloud_show(self, arguments):
+        # Where curl makes many keys; the calls of az never go there.
+        self.host.slow_down = self.current.get("throttled", 0)
+        return {"endpoints": {"resourceManager": self.host.url.removesuffix("/api/ping") + "/"}}
 
     def answer_group_exists(self, arguments):
         if "exists" in self.current:
@@ -259,7 +266,7 @@ class World:
         prefix = self.environment.get("PREFIX", "ispmon")
         self.identities[f"{prefix}-alert-identity"] = self.environment["LOCATION"]
         if int(self.environment.get("BUDGET_AMOUNT", "0")) > 0:
-            self.budgets.add(f"{prefix}-budget")
+            self.budgets[f"{prefix}-budget"] = self.environment["BUDGET_START"]
         made = []
         if self.environment["RULES_ENABLED"] == "true":
             if not self.host.rows:
@@ -282,7 +289,7 @@ class World:
         prefix = self.environment.get("PREFIX", "ispmon")
         values = {
             "functionAppName": f"{prefix}-k3v7x2",
-            "functionUrl": self.host.url,
+            "functionUrl": self.current.get("url", self.host.url),
             "storageAccountName": f"{prefix.replace('-', '')}k3v7x2",
             "deploymentContainer": "app-package",
             "workspaceName": f"{prefix}-logs",
@@ -296,15 +303,15 @@ class World:
 
     def make_rules(self):
         """The snapshot's rules with the devices, the minutes and the prefix of the environment."""
-        prefix = self.environment.get("PREFIX", "ispmon")
         devices = self.devices()
         chunks = [devices[at : at + 200] for at in range(0, len(devices), 200)]
         for model in self.snapshot:
+            if model["name"] == "ispmon-daily-cap":
+                yield self.ours(copy.deepcopy(model), "daily-cap")
             if model["name"].removeprefix("ispmon-") not in KINDS:
                 continue
             for number, chunk in enumerate(chunks, 1):
                 rule = copy.deepcopy(model)
-                rule["name"] = prefix + rule["name"][len("ispmon") :] + (f"-{number}" if number > 1 else "")
                 condition = rule["properties"]["criteria"]["allOf"][0]
                 quoted = ", ".join("'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'" for name in chunk)
                 condition["query"] = condition["query"].replace("'dl-home', 'office'", quoted)
@@ -313,9 +320,15 @@ class World:
                 rule["properties"]["evaluationFrequency"] = every_minute if minutes == "1" else f"PT{minutes}M"
                 if model["name"].endswith("device-silent"):
                     condition["threshold"] = float(self.environment["SILENCE_MINUTES"])
-                rule["properties"]["actions"]["actionGroups"] = [f"/x/actionGroups/{prefix}-people"]
-                rule["properties"].update(self.current.get("tamper", {}))
-                yield rule
+                yield self.ours(rule, model["name"].removeprefix("ispmon-") + (f"-{number}" if number > 1 else ""))
+
+    def ours(self, rule, name):
+        """The rule with the names of the environment's prefix, and with what somebody changed in it."""
+        prefix = self.environment.get("PREFIX", "ispmon")
+        rule["name"] = f"{prefix}-{name}"
+        rule["properties"]["actions"]["actionGroups"] = [f"/x/actionGroups/{prefix}-people"]
+        rule["properties"].update(self.current.get("tamper", {}))
+        return rule
 
     def answer_functionapp_deployment_source_config_zip(self, arguments):
         self.need_group(arguments)
@@ -379,9 +392,10 @@ class World:
             name = url.split("?")[0].split("/")[-1]
             if name not in self.budgets:
                 raise Failure(f"Not Found({{'error': {{'code': '404', 'message': 'The budget {name} is not there.'}}}})")
-            return {"name": name}
+            return {"name": name, "properties": {"timePeriod": {"startDate": f"{self.budgets[name]}T00:00:00Z"}}}
         if "/availabilityStatuses?" in url:
             state = self.current.get("health", "Available")
+            unknown = self.current.get("no_health", [])
             return {
                 "value": [
                     {
@@ -389,6 +403,7 @@ class World:
                         "properties": {"availabilityState": state},
                     }
                     for rule in self.rules
+                    if rule["name"] not in unknown
                 ]
             }
         if url.endswith("/extensions/onedeploy?api-version=2024-11-01"):

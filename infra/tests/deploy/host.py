@@ -5,6 +5,8 @@ import http.client
 import http.server
 import json
 import os
+import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -37,6 +39,9 @@ class Host:
         self.rows = []
         self.dropping = False
         self.cold_answers = 0
+        self.slow_down = 0
+        # How many lines are still to be lost, and how many were.
+        self.losing = self.lost = 0
         self.process = None
         self.lock = threading.Lock()
         host = self
@@ -52,12 +57,33 @@ class Host:
                 self.end_headers()
                 self.wfile.write(answer)
 
+            def do_PUT(self):
+                """Resource Manager's way to make a key."""
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                status, answer = host.make_key(self.path, self.headers, json.loads(body))
+                self.send_response(status)
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
             def log_message(self, *_):
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/api/ping"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def make_key(self, path, headers, body):
+        found = re.fullmatch(r"/subscriptions/.*/sites/[^/]+/host/default/functionKeys/([^/?]+)\?api-version=2024-11-01", path)
+        if headers.get("authorization") != "Bearer SECRET-token":
+            return 401, b'{"error": {"code": "InvalidAuthenticationToken", "message": "no token"}}'
+        if self.slow_down:
+            self.slow_down -= 1
+            return 429, b'{"error": {"code": "TooManyRequests", "message": "slower"}}'
+        if not found or body != {"properties": {"name": found[1], "value": None}}:
+            return 404, b'{"error": {"code": "NotFound"}}'
+        self.keys[found[1]] = "SECRET" + secrets.token_urlsafe(32)
+        return 201, json.dumps({"properties": {"name": found[1], "value": self.keys[found[1]]}}).encode()
 
     def deploy(self, package):
         self.stop()
@@ -85,7 +111,10 @@ class Host:
 
     def read_lines(self, lines):
         for line in lines:
-            if not self.dropping:
+            if self.losing:
+                self.losing -= 1
+                self.lost += 1
+            elif not self.dropping:
                 now = datetime.datetime.now(datetime.timezone.utc)
                 self.rows.append((now.replace(tzinfo=None), line.decode().rstrip("\n")))
 

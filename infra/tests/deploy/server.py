@@ -45,7 +45,10 @@ def answer_test(question):
     folder = question["world"]
     if question["ask"] == "rows":
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-        world(folder).host.rows.extend((now + datetime.timedelta(microseconds=n), line) for n, line in enumerate(question["lines"]))
+        now -= datetime.timedelta(seconds=question.get("age", 0))
+        pace = datetime.timedelta(minutes=question.get("minutes", 0), microseconds=1)
+        last = len(question["lines"]) - 1
+        world(folder).host.rows.extend((now - (last - n) * pace, line) for n, line in enumerate(question["lines"]))
     elif question["ask"] == "close":
         if folder in worlds:
             worlds.pop(folder).host.close()

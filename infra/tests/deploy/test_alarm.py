@@ -1,10 +1,12 @@
 """Whether what the script says of the alarm at its end is true, and what earlier deployments have left."""
 
+import datetime
 import json
 
 import stage
 from stage import Stage
 
+DAY = datetime.timedelta(days=1)
 OFF = stage.ENVIRONMENT + "RULES_ENABLED=false\n"
 
 
@@ -31,6 +33,13 @@ class Armed(Stage):
             self.assertIn("Switched off: ispmon-device-silent", run.output)
             self.assertIn("Not armed", run.output)
             self.assertFalse([name for name in self.state()["enabled"] if not name.endswith("-daily-cap")])
+
+    def test_rules_of_another_prefix_are_not_switched_off(self):
+        self.write(".env", stage.ENVIRONMENT + "PREFIX=ispmon-b\n")
+        self.succeeds(self.run_script())
+        self.write(".env", OFF)
+        self.succeeds(self.run_script("--force"))
+        self.assertIn("ispmon-b-device-silent", self.state()["enabled"])
 
     def test_what_if_leaves_the_rules_out(self):
         self.succeeds(self.run_script())
@@ -70,8 +79,16 @@ class Leftovers(Stage):
         self.assertNotIn("The rule ispmon-device-silent is", check.output)
 
     def test_a_budget_that_is_not_wanted_any_more(self):
-        self.write(".env", stage.ENVIRONMENT + "BUDGET_AMOUNT=5\nBUDGET_START=2026-12-01\n")
+        today = datetime.datetime.now(datetime.timezone.utc)
+        past, month, future = (date.strftime("%Y-%m-01") for date in (today - 70 * DAY, today, today + 70 * DAY))
+        budget = stage.ENVIRONMENT + "BUDGET_AMOUNT=5\nBUDGET_START="
+        self.write(".env", f"{budget}{past}\n")
+        self.fails(self.run_script(), "a new budget cannot begin before this month", f"set BUDGET_START={month}")
+        self.assertIsNone(self.state()["group"])
+        self.write(".env", f"{budget}{month}\n")
         self.assertNotIn("budget", self.succeeds(self.run_script()).output)
+        self.write(".env", f"{budget}{future}\n")
+        self.fails(self.run_script(), f"the budget that is there begins at {month}")
         self.write(".env", stage.ENVIRONMENT)
         run = self.run_script("--check")
         self.assertIn("FAIL  The budget ispmon-budget is left from", run.output)

@@ -1,6 +1,7 @@
 """The .env file: what is read, and what is refused with its line number."""
 
 import os
+import shutil
 import subprocess
 
 import stage
@@ -51,6 +52,11 @@ class EnvFile(Stage):
             ("HEARTBEAT_DEVICE='-n'", "-n"),
             ("HEARTBEAT_DEVICE='%s'", "%s"),
             ("HEARTBEAT_DEVICE='a\\b'", "a\\b"),
+            ("HEARTBEAT_DEVICE=a\\ b", "a\\ b"),
+            ("HEARTBEAT_DEVICE=Anna's", "Anna's"),
+            ("HEARTBEAT_DEVICE=home\nOPTION_D =4\nVAR.WITH.DOTS=x\nOPTION-B=x\nFOO\n9LIVES=cat\nsource ./other", "home"),
+            ('HEARTBEAT_DEVICE=home\nKEY="-----BEGIN KEY-----\nMIIEv/a+b\n-----END KEY-----"\nOTHER: x', "home"),
+            ('HEARTBEAT_DEVICE=home\necho "$RG" "${LOCATION}"\nurl: http://x/?RG=y', "home"),
             ("HEARTBEAT_DEVICE = dl-home", "dl-home"),
             ("export HEARTBEAT_DEVICE\t=\t'dl # home' # comment", "dl # home"),
             ("HEARTBEAT_DEVICE= dl-home ", "dl-home"),
@@ -84,15 +90,13 @@ class EnvFile(Stage):
             ('HEARTBEAT_DEVICE="dl-home\\', "never closed"),
             ("HEARTBEAT_DEVICE='a'b", "follows the closing quote"),
             ('HEARTBEAT_DEVICE="a" "b"', "follows the closing quote"),
-            ("HEARTBEAT_DEVICE", "no NAME=VALUE"),
-            ("HEARTBEAT_DEVICE: dl-home", "no NAME=VALUE"),
-            ("set HEARTBEAT_DEVICE=dl-home", "no name of a variable"),
-            ("-HEARTBEAT_DEVICE=dl-home", "no name of a variable"),
-            ("HEARTBEAT_DEVICE=a'b'c", "within the value"),
-            ("HEARTBEAT_DEVICE=a\\ b", "backslash"),
+            ("HEARTBEAT_DEVICE", "names HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE dl-home", "names HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE: dl-home", "names HEARTBEAT_DEVICE"),
+            ("set HEARTBEAT_DEVICE=dl-home", "names HEARTBEAT_DEVICE"),
+            ("-HEARTBEAT_DEVICE=dl-home", "names HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE+=dl-home", "names HEARTBEAT_DEVICE"),
             ("HEARTBEAT_DEVICE=a\x01b", "control character"),
-            ("source ./other", "no NAME=VALUE"),
-            ("9LIVES=cat", "no name of a variable"),
         ):
             with self.subTest(line):
                 self.refused(good + line + "\n", "line 3", words)
@@ -167,6 +171,24 @@ class EnvFile(Stage):
                 if not line.startswith(("HEARTBEAT_DEVICE", "DEVICES_FILE")):
                     self.assertIn(", line 4,", self.outputs[-1])
         self.refused("ALERT_EMAIL=me@contoso.com\n", "HEARTBEAT_DEVICE")
+
+    def test_a_name_with_a_mistake_in_it(self):
+        for line, meant in (
+            ("RULES_ENABELD=false", "RULES_ENABLED"),
+            ("SILENCE_MINUTE=10", "SILENCE_MINUTES"),
+            ("HEARTBEAT_DEVICES=a", "HEARTBEAT_DEVICE"),
+            ("HEARTBEAT_DEVICE_9=a", "HEARTBEAT_DEVICE"),
+            ("alert_email=me@contoso.com", "ALERT_EMAIL"),
+            ("EVALUATION_MINS=5", "EVALUATION_MINUTES"),
+        ):
+            with self.subTest(line):
+                self.write(".env", stage.ENVIRONMENT + line + "\n")
+                name = line.split("=")[0]
+                self.fails(self.run_script("--what-if"), f"line 4: there is no setting {name}", f"Is {meant}")
+        self.succeeds(self.run_script("--what-if", "--force"))
+        others = "HEARTBEAT_URL=https://x\nHEARTBEAT_INTERVAL=60\nISPMON_DEVICE=x\nREGION=x\nRG_NAME=x\nAZURE_LOCATION=x\nEMAIL=x\nMINUTES=5\n"
+        self.write(".env", stage.ENVIRONMENT + others)
+        self.succeeds(self.run_script("--what-if"))
 
     def test_a_cap_that_many_devices_reach(self):
         devices = ",".join(f"d{number}" for number in range(334))
@@ -266,6 +288,45 @@ class EnvFile(Stage):
         self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=none.txt\n", "DEVICES_FILE", "no such file")
         self.write("list.txt", "a\nb, c\n")
         self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n", "list.txt, line 2")
+
+    def test_what_a_file_of_devices_may_not_have_around_a_name(self):
+        settings = "ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n"
+        for line, words in (
+            ("dl-home # living room", "comment behind the name"),
+            ("dl-home\t# living room", "comment behind the name"),
+            ('"dl-home"', "quotes around the name"),
+            ("'dl-home'", "quotes around the name"),
+            ("Unknown", "without a name"),
+            ("ispmon-deploy", "test heartbeats"),
+        ):
+            with self.subTest(line):
+                self.write("list.txt", f"# all\noffice\n{line}\n")
+                self.refused(settings, "list.txt, line 3", words)
+        self.refused(stage.ENVIRONMENT.replace("dl-home", "dl-home,UNKNOWN"), "HEARTBEAT_DEVICE", "entry 2", "without a name")
+        self.write("list.txt", "room#1\n  # indented\nit's\n'\na;b\n")
+        self.assertEqual(self.settings(settings)["HEARTBEAT_DEVICE"], "room#1,it's,',a;b")
+
+    def test_a_file_of_somebody_else(self):
+        # The parts of the script, for another user than root, whom no mode keeps out.
+        shutil.copytree(os.path.join(stage.ROOT, "infra/deploy"), self.path("deploy"))
+        os.chmod(self.folder, 0o755)
+        os.chmod(self.path(".env"), 0)
+        self.write("list.txt", "dl-home\n")
+        os.chmod(self.path("list.txt"), 0)
+        user = {"user": 65534} if os.geteuid() == 0 else {}
+        parts = '. deploy/say.sh; . deploy/env-file.sh; again=x; read_env_file .env'
+        for command, words in (
+            ([os.environ.get("ISPMON_TEST_BASH", "bash"), "-u", "-c", parts], ".env cannot be read: you have no permission"),
+            (["python3", "-B", "deploy/devices.py", "--file", "list.txt"], "list.txt cannot be read: Permission denied"),
+        ):
+            with self.subTest(words):
+                try:
+                    result = subprocess.run(command, cwd=self.folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, **user)
+                except (PermissionError, FileNotFoundError):
+                    self.skipTest(f"another user cannot run {command[0]}")
+                output = result.stderr.decode()
+                self.assertIn(words, output)
+                self.assertNotRegex(output, "UTF-16|Traceback|line \\d")
 
     def test_without_a_file(self):
         os.remove(self.path(".env"))

@@ -132,7 +132,19 @@ class Happy(Stage):
 
     def test_no_mail(self):
         answers = [("Deploy to", "y"), ("Press Enter", ""), ("Did the test mail arrive", "n")]
-        self.fails(self.run_in_terminal(answers=answers), "Spam folder", "Resend", "its mails reach nobody yet")
+        run = self.fails(
+            self.run_in_terminal("--agent-config", "agent.toml", answers=answers),
+            "Spam folder",
+            "Resend",
+            "The alarm is armed. But the test mail did not arrive, so until it does, perhaps only the subscription's owners",
+            "ispmon-agent run --config",
+            "--infra-only",
+        )
+        # The rules are armed: the agent must be able to send, whatever becomes of the mail.
+        self.assertTrue(os.path.exists(self.path("agent.toml")))
+        self.assertEqual(len([call for call in self.state()["calls"] if "ispmon-rules" in call and "create" in call]), 1, run.output)
+        self.write(".env", stage.ENVIRONMENT + "ALERT_OWNERS=false\n")
+        self.fails(self.run_in_terminal(answers=answers), "so its mails may reach nobody yet")
 
 
 class Package(Stage):
@@ -164,6 +176,54 @@ class Package(Stage):
             },
         )
 
+    def test_what_was_packed_again_on_its_way(self):
+        with zipfile.ZipFile(stage.PACKAGE) as package:
+            files = {entry.filename: (package.read(entry), entry.external_attr) for entry in package.infolist()}
+
+        def pack(method=zipfile.ZIP_DEFLATED, folder=""):
+            with zipfile.ZipFile(self.path("x.zip"), "w") as package:
+                for name, (data, attributes) in files.items():
+                    entry = zipfile.ZipInfo(folder + name)
+                    entry.external_attr = attributes
+                    package.writestr(entry, data, method)
+            with open(self.path("x.zip"), "rb") as file:
+                return bytearray(file.read())
+
+        def marked(data, offset, value):
+            """The zip with a field of each entry of its directory changed, and of the entry itself."""
+            for signature, at in ((b"PK\x01\x02", offset), (b"PK\x03\x04", offset - 2)):
+                start = data.find(signature)
+                while start >= 0:
+                    data[start + at : start + at + 2] = value.to_bytes(2, "little")
+                    start = data.find(signature, start + 4)
+            return bytes(data)
+
+        def refused(*words):
+            self.fails(self.run_script("--zip", "x.zip", package=False), *words, "Nothing was created", status=65)
+
+        damaged = pack()
+        middle = len(damaged) // 2
+        damaged[middle : middle + 400] = bytes(400)
+        self.write("x.zip", bytes(damaged))
+        refused("it is damaged")
+        self.write("x.zip", marked(pack(), 8, 1))
+        refused("is encrypted")
+        self.write("x.zip", marked(pack(), 10, 9))
+        refused("packed in a way that Azure cannot unpack")
+        pack(zipfile.ZIP_LZMA)
+        refused("packed in a way that Azure cannot unpack")
+        pack(folder="ispmon-function/")
+        refused("its files are in the folder ispmon-function/")
+        with zipfile.ZipFile(self.path("x.zip"), "w") as package:
+            package.write(stage.PACKAGE, "ispmon-function.zip")
+        refused("another zip in it, ispmon-function.zip")
+        os.remove(self.path("x.zip"))
+        os.mkdir(self.path("x.zip"))
+        refused("it is a folder")
+        os.rmdir(self.path("x.zip"))
+        pack()
+        self.succeeds(self.run_script("--zip", "x.zip", package=False))
+
     def test_what_azure_could_not_start_is_refused(self):
         with zipfile.ZipFile(stage.PACKAGE) as package:
             files = {entry.filename: (package.read(entry), entry.external_attr) for entry in package.infolist()}
@@ -185,6 +245,6 @@ class Package(Stage):
         refused(lambda files: files.update({"ispmon-function": (arm, mode)}), "not built for x86-64")
         refused(lambda files: files.update({"ispmon-function": (b"#!/bin/sh\n", mode)}), "no Linux program")
         self.write("x.zip", "no zip")
-        self.fails(self.run_script("--zip", "x.zip", package=False), "it is no zip", status=65)
+        self.fails(self.run_script("--zip", "x.zip", package=False), "no zip of the function", status=65)
         self.fails(self.run_script("--zip", "missing.zip", package=False), "no such file", status=66)
 

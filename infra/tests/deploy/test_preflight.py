@@ -105,7 +105,16 @@ class Preflight(Stage):
             run = self.stops("could not fetch Bicep", "REQUESTS_CA_BUNDLE", failures=[{"match": "build-params", "message": message}])
             self.assertNotIn("refuse the settings", run.output)
             self.ask("close")
-        self.stops("az bicep upgrade", failures=[{"match": "build-params", "message": "main.bicep(4,1) : Error BCP018: x"}])
+
+    def test_an_old_bicep(self):
+        for message in (
+            "/x/modules/checks.bicep(63,7) : Error BCP057: The name \"fail\" does not exist in the current context.",
+            "/x/main.bicepparam(5,10) : Error BCP337: This declaration type is not valid for a Bicep Parameters file.",
+            "/x/main.bicepparam(5,10) : Error BCP338: Failed to evaluate.\n/x/modules/text.bicep(1,1) : Error BCP018: x",
+        ):
+            run = self.stops("az bicep upgrade", failures=[{"match": "build-params", "message": message}])
+            self.assertNotIn("refuse the settings", run.output)
+            self.ask("close")
 
     def test_what_the_templates_refuse(self):
         refused = "main.bicepparam(56,16) : Error BCP338: The template language function 'int' cannot convert provided value 'REFUSED: ALERT_EMAIL must hold each address once: [\"a\"]' to integer value."

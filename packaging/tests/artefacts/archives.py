@@ -31,6 +31,7 @@ def check(rows, root, dist):
         name = f"ispmon-agent-*-linux-{architecture}.tar.gz"
         rows.row(f"archive linux {architecture}: files", contents, root, dist, name)
         rows.row(f"archive linux {architecture}: the program is static, starts, and reaches a function", start, root, dist, name, architecture)
+    rows.row("packed again: the same bytes", again, root, dist)
     rows.row("archive macOS: a program for both processors", universal, dist)
     rows.row("the function's zip", function, root, dist)
     rows.row("archive of the source: what is committed", source, root, dist)
@@ -122,6 +123,19 @@ def start(root, dist, name, architecture):
         said = (outages.stdout + outages.stderr).strip()
         expect(outages.returncode == 1 and f"{folder}/state" in said, f"outages without a record ended with {outages.returncode}: {said}")
         return f"{version}; ping: {ping.stdout.strip().splitlines()[-1]}"
+
+
+def again(root, dist):
+    """Packs what this machine has compiled once more; `packaging/build --check` compiles twice, too."""
+    artefacts = [path for path in dist.iterdir() if path.suffix in (".deb", ".rpm", ".zip", ".gz")]
+    parts = {".deb": "deb", ".rpm": "rpm", ".zip": "function"}
+    wanted = sorted({parts.get(path.suffix, "tarball") for path in artefacts if "macos" not in path.name})
+    with tempfile.TemporaryDirectory() as folder:
+        tools.run(root / "packaging/build", "--out", folder, "source", *wanted)
+        for path in artefacts:
+            other = pathlib.Path(folder) / path.name
+            expect(not other.exists() or other.read_bytes() == path.read_bytes(), f"{path.name} differs")
+        return f"{len(list(pathlib.Path(folder).glob('ispmon-*')))} artefacts"
 
 
 def universal(dist):

@@ -10,19 +10,19 @@ from . import tools
 # Fills in what bash would, and prints what could follow.
 BASH = """
 source "$1"
-complete -p ispmon-agent >/dev/null
-COMP_WORDS=(ispmon-agent {0}) COMP_CWORD={1}
-_ispmon-agent ispmon-agent "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD-1]}}"
+function=$(complete -p ispmon-agent | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
+COMP_WORDS=(ispmon-agent {0}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+"$function" ispmon-agent "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD-1]}}"
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 # A real zsh on a terminal of its own, in which Tab is pressed.
 ZSH = """
 zmodload zsh/zpty
-zpty -b shell zsh -f -i
-zpty -w shell "PROMPT= RPROMPT= ; unsetopt zle_bracketed_paste 2>/dev/null; fpath=($1 \\$fpath); autoload -Uz compinit; compinit -D -u; LISTMAX=0; print READY-\\$(( 6 * 7 ))"
+zpty shell zsh -f -i
+zpty -w shell "PROMPT= RPROMPT=; fpath=($1 \\$fpath); autoload -Uz compinit; compinit -D -u; LISTMAX=0; stty cols 200; print READY-\\$(( 6 * 7 ))"
 line='' output=''
 while zpty -r shell line; do [[ $line == *READY-42* ]] && break; done
-zpty -w -n shell "ispmon-agent {0}"$'\\t'$'\\t'
+zpty -w -n shell "ispmon-agent {0}"$'\\t'
 zpty -w -n shell $'\\x15'"print DONE-\\$(( 6 * 7 ))"$'\\n'
 while zpty -r shell line; do output+=$line; [[ $line == *DONE-42* ]] && break; done
 print -r -- $output
@@ -43,7 +43,7 @@ def complete(dist, shell, path):
 
         def after(words):
             if shell == "bash":
-                return tools.run("bash", "--norc", "-euc", BASH.format(words, len(words.split(" "))), "bash", path)
+                return tools.run("bash", "--norc", "-euc", BASH.format(words or "''"), "bash", path)
             if shell == "zsh":
                 return tools.run("zsh", "-fc", ZSH.format(words), "zsh", path, env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "HOME": folder})
             return tools.run("fish", "--no-config", "-c", f"source {path}; complete --do-complete 'ispmon-agent {words}'", env={"PATH": "/usr/bin:/bin", "HOME": folder})

@@ -51,12 +51,12 @@ class Tree:
         return self.run("getent", "passwd", "ispmon", check=False).strip()
 
     def expect_installed(self, key, configuration=""):
-        """What is there after an installation or an upgrade, with the key and the end of the configuration."""
+        """What is there after an installation or an upgrade, with the key and the beginning of the configuration."""
         expect(self.user(), "there is no user ispmon")
         expect(self.user().endswith(("nologin", "false")), f"the user can log in: {self.user()}")
         expect(self.mode(KEY) == "600 0:0", f"the key has {self.mode(KEY)}")
         expect(self.path(KEY).read_text() == key, "the key was overwritten")
-        expect(self.path(CONFIGURATION).read_text().endswith(configuration), "the configuration was overwritten")
+        expect(self.path(CONFIGURATION).read_text().startswith(configuration), "the configuration was overwritten")
         wanted = list(self.path("etc/systemd/system").glob("*.wants/ispmon-agent.service"))
         expect(not wanted, f"the service was enabled: {wanted}")
 
@@ -79,15 +79,14 @@ def older(deb, folder):
     control = pathlib.Path(folder) / "older/DEBIAN/control"
     version = tools.run("dpkg-deb", "--field", deb, "Version").strip()
     control.write_text(control.read_text().replace(f"Version: {version}\n", "Version: 0.0.9-1\n"))
-    tools.run("dpkg-deb", "--root-owner-group", "--build", f"{folder}/older", f"{folder}/older.deb")
+    tools.run("dpkg-deb", "--root-owner-group", "-Znone", "--build", f"{folder}/older", f"{folder}/older.deb")
     return pathlib.Path(f"{folder}/older.deb")
 
 
 def use(tree):
     """Leaves what a user and a running agent leave."""
     tree.path(KEY).write_text("secret\n")
-    with tree.path(CONFIGURATION).open("a") as file:
-        file.write('device = "mine"\n')
+    tree.path(CONFIGURATION).write_text('device = "mine"\n' + tree.path(CONFIGURATION).read_text())
     tree.path(RECORD).parent.mkdir(parents=True)
     tree.path(RECORD).write_text("{}\n")
 

@@ -52,6 +52,7 @@ def story(world):
     world.row("uninstall --purge: asks, and removes all", purge, world)
     world.row("install --from-env: the settings of an old .env", from_env, world)
     world.row("install: beside a package", packaged, world)
+    world.row("install --from-env: with a package", packaged_from_env, world)
 
 
 def unpack(world):
@@ -72,11 +73,11 @@ def run(world, *words, source=SOURCE, user=None, path=None):
 
 
 def succeeded(done, *parts):
-    """Fails unless the program succeeded and said each part."""
+    """Fails unless the program succeeded and said each part; returns the line with the first."""
     expect(done.code == 0, f"it ended with {done.code}: {done.err or done.out}")
     for part in parts:
         expect(part in done.out, f"`{part}` is missing in: {done.out}")
-    return done.out.splitlines()[-1]
+    return next(line for line in done.out.splitlines() if parts[0] in line)
 
 
 def refused(done, *parts):
@@ -131,7 +132,7 @@ def shown(world):
     """Prints the plan, which names every file and every command."""
     before = tree(world)
     done = run(world, "install", "--print", user="visitor")
-    line = succeeded(done, *FILES, "WantedBy=multi-user.target", "systemctl daemon-reload", "systemctl enable --now")
+    line = succeeded(done, PROGRAM, *FILES, "WantedBy=multi-user.target", "systemctl daemon-reload", "systemctl enable --now")
     unchanged(world, before)
     return line
 
@@ -197,7 +198,7 @@ def upgrade(world):
     """Replaces the program and restarts the service; all else stays."""
     world.configure()
     before, pid = tree(world), world.pid()
-    line = succeeded(run(world, "install"), "replace /usr/local/bin/ispmon-agent", "ispmon-agent is up to date and runs")
+    line = succeeded(run(world, "install"), "ispmon-agent is up to date and runs", "replace /usr/local/bin/ispmon-agent")
     expect(changes(world, before) == [PROGRAM], f"changed: {changes(world, before)}")
     running(world)
     expect(world.pid() != pid, "the older process still runs")
@@ -267,7 +268,7 @@ def uninstall_undone(world):
 
 def uninstall(world):
     """Removes what was installed."""
-    line = succeeded(run(world, "uninstall", source=PROGRAM), "ispmon-agent is removed", "Kept for a later installation")
+    line = succeeded(run(world, "uninstall", source=PROGRAM), "Kept for a later installation", "ispmon-agent is removed")
     for path in FILES:
         is_kept = path in (CONFIGURATION, KEY_FILE)
         expect(world.box.path(path).exists() == is_kept, f"{path} is {'gone' if is_kept else 'still there'}")
@@ -279,6 +280,9 @@ def uninstall(world):
 def purge(world):
     """Asks first, which fails without a terminal; then nothing is left, the user included."""
     refused(run(world, "uninstall", "--purge"), "--yes")
+    command = f"{SOURCE} uninstall --purge"
+    done = world.box.run("script", "-qec", command, "/dev/null", stdin="no\n", check=False)
+    expect(done.code == 1 and "Type yes" in done.out, f"on a terminal it ended with {done.code}: {done.out}")
     expect(world.box.path(RECORD).exists(), "the record is gone without an answer")
     line = succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
     for path in ("/etc/ispmon", RECORD, "/run/ispmon"):
@@ -307,7 +311,7 @@ def from_env(world):
     world.box.write(env, "HEARTBEAT_INTERVAL=often\n")
     done = run(world, "install", "--from-env", env)
     expect(done.code == 78 and "often" in done.err, f"it ended with {done.code}: {done.err}")
-    succeeded(run(world, "uninstall", "--purge", "--yes"))
+    succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
     return line
 
 
@@ -320,3 +324,16 @@ def packaged(world):
     refused(run(world, "uninstall", "--purge", "--yes"), "sudo apt purge ispmon-agent")
     unchanged(world, before)
     return said
+
+
+def packaged_from_env(world):
+    """Takes settings and key over for the service of the package, and starts that."""
+    env = "/home/visitor/.env"
+    world.box.write(env, "HEARTBEAT_URL='https://a.invalid/api/ping?code=k3y%3D'\n")
+    before = tree(world)
+    line = succeeded(run(world, "install", "--from-env", env), "are in /etc/ispmon/agent.toml now")
+    changed = [path for path in changes(world, before) if ".wants" not in path and path != RECORD]
+    expect(changed == [CONFIGURATION, KEY_FILE], f"changed: {changed}")
+    running(world)
+    succeeded(run(world, "install", "--from-env", env), "nothing was changed")
+    return line

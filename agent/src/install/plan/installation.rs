@@ -11,7 +11,7 @@ use super::{
 };
 use crate::install::{
     description::{LABEL, UNIT},
-    facts::{AccountMaker, AccountState, BootStart, Entry, Facts},
+    facts::{AccountMaker, AccountState, BootStart, Entry, Facts, Package},
     import::Imported,
     layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
     refusal::{Refusal, start_advice},
@@ -34,13 +34,20 @@ pub struct Installation {
 /// Nothing can or should be installed here.
 pub fn installation(facts: &Facts, request: &Installation) -> Result<Plan, Refusal> {
     let layout = facts.layout();
-    check(facts, &layout)?;
+    let is_packaged = facts.package().is_some();
+    check(facts, &layout, request)?;
     if !facts.is_root && !request.is_shown_only {
         return Err(Refusal::NotRoot { command: request.command.clone() });
     }
     let mut files = Files::new(facts);
-    put_program(&mut files, facts, &layout);
+    if !is_packaged {
+        put_program(&mut files, facts, &layout);
+    }
     match &layout.more {
+        More::Systemd { .. } if is_packaged => {
+            configuration::put(&mut files, facts, request.imported.as_ref(), Owner::Root)?;
+            start_by_systemd(&mut files, facts, &layout, false);
+        }
         More::Systemd { sysusers, catalog, .. } => {
             let is_made_otherwise = match facts.account {
                 AccountState::Absent(maker) => maker != AccountMaker::Sysusers,
@@ -52,7 +59,7 @@ pub fn installation(facts: &Facts, request: &Installation) -> Result<Plan, Refus
             files.steps.extend(account::creation(facts));
             configuration::put(&mut files, facts, request.imported.as_ref(), Owner::Root)?;
             put_catalog(&mut files, catalog);
-            start_by_systemd(&mut files, facts, &layout);
+            start_by_systemd(&mut files, facts, &layout, true);
         }
         More::Launchd { logs } => {
             let service = account::owner(facts);
@@ -73,11 +80,15 @@ fn text(text: &'static str) -> Content {
     Content::Text(text.into())
 }
 
-/// Refuses where a package, an administrator or another kind of system has the say.
-fn check(facts: &Facts, layout: &Layout) -> Result<(), Refusal> {
-    if let Some((path, package)) = facts.package() {
+/// Refuses where a package, an administrator or another kind of system has the say. Old settings are taken
+/// over for the service of a package, too: its configuration is the administrator's. That of Homebrew is elsewhere.
+fn check(facts: &Facts, layout: &Layout, request: &Installation) -> Result<(), Refusal> {
+    let is_refused =
+        |package: &Package| request.imported.is_none() || *package == Package::Homebrew;
+    let mut packages = facts.packages.iter();
+    if let Some((path, package)) = packages.find(|(_, package)| is_refused(package)) {
         return Err(Refusal::Packaged {
-            path: path.to_owned(),
+            path: path.clone(),
             package: package.clone(),
             advice: start_advice(package),
         });
@@ -124,9 +135,11 @@ fn undo(command: CommandLine) -> Step {
     Step::Undo(UndoStep::Run { command, is_needed: true })
 }
 
-fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
+/// Starts the service. Its unit is put there first, unless it came with a package.
+fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_own_unit: bool) {
     let state = facts.service;
-    let is_new_unit = files.put(&layout.service, 0o644, Owner::Root, text(UNIT_TEXT));
+    let is_new_unit =
+        has_own_unit && files.put(&layout.service, 0o644, Owner::Root, text(UNIT_TEXT));
     // What is undone is undone from the last to the first: the files, then systemd reads them again, then the
     // service that ran before runs again with them.
     let mut last = Vec::new();

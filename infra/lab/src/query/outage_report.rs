@@ -94,7 +94,7 @@ impl OutageReport {
             .filter_map(|(id, (seen, device, line))| self.outage(id, seen, device, &line))
             .collect();
         selection::entries(outages)
-            .filter(|entry| entry.is_single() || now >= entry.hour() + SUMMED_UP_AFTER)
+            .filter(|entry| entry.is_single() || now >= entry.hour + SUMMED_UP_AFTER)
             .map(|entry| row(&entry))
             .collect()
     }
@@ -136,7 +136,7 @@ fn row(entry: &Entry) -> Row {
         (device, _) => device.to_owned(),
     };
     let id = match &*entry.id {
-        "" => format!("summary of {}", entry.hour().strftime("%Y-%m-%d %H:%M UTC")),
+        "" => format!("summary of {}", entry.hour.strftime("%Y-%m-%d %H:%M UTC")),
         id => id.to_owned(),
     };
     Row {

@@ -5,7 +5,7 @@ use fastrand::Rng;
 use super::{
     assumptions::Assumptions,
     random::log_normal,
-    time::{Cursor, Millis, Span, seconds},
+    time::{Millis, Span, seconds},
 };
 
 /// The standard normal quantile of 99 in 100.
@@ -26,7 +26,7 @@ pub struct Ingestion<'world> {
     spread: f64,
     longest: Millis,
     is_in_order: bool,
-    down: Cursor<'world>,
+    down: &'world [Span],
     last: Millis,
 }
 
@@ -41,7 +41,7 @@ impl<'world> Ingestion<'world> {
             spread,
             longest: seconds(worst),
             is_in_order: !assumptions.overtaking,
-            down: Cursor::new(down),
+            down,
             last: Millis::MIN,
         }
     }
@@ -50,7 +50,7 @@ impl<'world> Ingestion<'world> {
     pub fn visible(&mut self, at: Millis) -> Millis {
         let delay = log_normal(&mut self.random, self.median, self.spread) as Millis;
         let mut visible = at + delay.min(self.longest);
-        if let Some(down) = self.down.at(at) {
+        if let Some(down) = Span::at(self.down, at) {
             visible = visible.max(down.to);
         }
         if self.is_in_order {

@@ -18,15 +18,14 @@ use tokio::time::Instant;
 
 use super::{
     assumptions::{
-        Assumptions, BACKOFF, BUFFER, COLD_START, HEARTBEAT_TIMEOUT, QUIET_AFTER_SLEEP,
-        QUIET_AFTER_STOP, RETURN_SEEN, ROUND_TRIP, SECOND_ANNOUNCEMENT, SECOND_HAND_OVER,
-        SHORTEST_INCIDENT,
+        Assumptions, BACKOFF, COLD_START, HEARTBEAT_TIMEOUT, QUIET_AFTER_SLEEP, QUIET_AFTER_STOP,
+        RETURN_SEEN, ROUND_TRIP, SECOND_ANNOUNCEMENT, SECOND_HAND_OVER, SHORTEST_INCIDENT,
     },
     delay::Ingestion,
     lines::{SimulatedLine, Subject},
     random::{fork, uniform},
-    time::{Cursor, MINUTE, Millis, SECOND, Span, timestamp},
-    world::{Absence, AbsenceKind, World},
+    time::{MINUTE, Millis, SECOND, Span, timestamp},
+    world::{Absence, AbsenceKind, Outage, World},
 };
 use crate::clock;
 
@@ -43,9 +42,6 @@ pub struct Device<'world> {
     /// When the next heartbeat is sent.
     next: Millis,
     next_absence: usize,
-    next_outage: usize,
-    next_lost_buffer: usize,
-    function_down: Cursor<'world>,
     hand_overs: BinaryHeap<Reverse<(Millis, usize, bool)>>,
     boot: u64,
     seq: u64,
@@ -86,9 +82,6 @@ impl<'world> Device<'world> {
             next: uniform(&mut random, 0, 3 * SECOND),
             random,
             next_absence: 0,
-            next_outage: 0,
-            next_lost_buffer: 0,
-            function_down: Cursor::new(&world.function_down),
             hand_overs,
             boot: 1,
             seq: 0,
@@ -133,7 +126,7 @@ impl<'world> Device<'world> {
     fn heartbeat(&mut self) {
         let at = self.next;
         self.seq += 1;
-        if let Some((outage, is_power_cut)) = self.outage(at) {
+        if let Some(Outage { span: outage, is_power_cut }) = self.world.outage(at) {
             self.next = if is_power_cut {
                 self.boot += 1;
                 self.start_anew();
@@ -144,7 +137,7 @@ impl<'world> Device<'world> {
             } else {
                 at + HEARTBEAT_TIMEOUT + millis(self.pacing.after_failure())
             };
-        } else if self.function_down.at(at).is_some() {
+        } else if Span::at(&self.world.function_down, at).is_some() {
             self.next = at + ROUND_TRIP + millis(self.pacing.after_refusal(None, true));
         } else if self.random.f64() < self.assumptions.heartbeat_loss {
             self.next = at + HEARTBEAT_TIMEOUT + millis(self.pacing.after_failure());
@@ -160,7 +153,7 @@ impl<'world> Device<'world> {
     /// The device or its agent stops on purpose.
     fn leave(&mut self, absence: Absence) {
         let Absence { span, quiet, kind } = absence;
-        if self.outage(span.from).is_some_and(|(_, is_power_cut)| is_power_cut) {
+        if self.world.outage(span.from).is_some_and(|outage| outage.is_power_cut) {
             return;
         }
         let state = match kind {
@@ -205,7 +198,7 @@ impl<'world> Device<'world> {
     /// The function writes a line; when the host sends it on, it becomes visible some time later.
     fn write(&mut self, at: Millis, subject: Subject) {
         let visible = self.ingestion.visible(at);
-        if self.is_lost(at) {
+        if self.world.loses(at) {
             return;
         }
         let line = SimulatedLine { timestamp: timestamp(at), subject };
@@ -237,30 +230,8 @@ impl<'world> Device<'world> {
     }
 
     /// Whether something that is sent at `at` gets an answer of the function.
-    fn reaches(&mut self, at: Millis) -> bool {
-        self.outage(at).is_none() && !self.world.function_down.iter().any(|down| down.contains(at))
-    }
-
-    /// The outage at `at`, and whether it is a power cut. Steps back by seconds only.
-    fn outage(&mut self, at: Millis) -> Option<(Span, bool)> {
-        let outages = &self.world.outages;
-        while outages.get(self.next_outage).is_some_and(|next| next.span.to + MINUTE <= at) {
-            self.next_outage += 1;
-        }
-        let coming = outages[self.next_outage..].iter().take_while(|outage| outage.span.from <= at);
-        coming
-            .filter(|outage| outage.span.contains(at))
-            .map(|outage| (outage.span, outage.is_power_cut))
-            .next()
-    }
-
-    fn is_lost(&mut self, at: Millis) -> bool {
-        let lost = &self.world.lost_buffers;
-        while lost.get(self.next_lost_buffer).is_some_and(|next| *next + MINUTE <= at) {
-            self.next_lost_buffer += 1;
-        }
-        let coming = lost[self.next_lost_buffer..].iter().take_while(|end| **end < at + BUFFER);
-        coming.into_iter().any(|end| at <= *end)
+    fn reaches(&self, at: Millis) -> bool {
+        self.world.outage(at).is_none() && Span::at(&self.world.function_down, at).is_none()
     }
 
     fn instant(&self, at: Millis) -> Instant {

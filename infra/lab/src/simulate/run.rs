@@ -11,7 +11,7 @@ use super::{
     lines::SimulatedLine,
     random::{fork, uniform},
     settings::Settings,
-    time::{Cursor, HOUR, Millis, Span, millis, timestamp},
+    time::{HOUR, Millis, Span, millis, timestamp},
     world::World,
 };
 use crate::{
@@ -124,7 +124,6 @@ pub(super) fn play(
     let mut device = Device::new(world, assumptions, interval, &mut random);
     let mut schedules: Vec<_> =
         rules.iter().map(|rule| Schedule::new(rule, assumptions, &mut random)).collect();
-    let mut rules_down = Cursor::new(&world.rules_down);
     let mut outbox = Outbox::new(assumptions.mail_limit);
     while let Some(schedule) = schedules.iter_mut().min_by_key(|schedule| schedule.actual) {
         let now = schedule.actual;
@@ -132,7 +131,7 @@ pub(super) fn play(
             break;
         }
         schedule.advance();
-        if rules_down.at(now).is_some() {
+        if Span::at(&world.rules_down, now).is_some() {
             continue;
         }
         device.advance(now);

@@ -54,30 +54,14 @@ impl Span {
         self.to - self.from
     }
 
+    /// The span of a sorted list without overlaps that a moment belongs to.
+    pub fn at(spans: &[Self], at: Millis) -> Option<Self> {
+        let ended = spans.partition_point(|span| span.to <= at);
+        spans.get(ended).copied().filter(|span| span.contains(at))
+    }
+
     /// How much of it lies in another.
     pub fn overlap(self, other: Self) -> Millis {
         (self.to.min(other.to) - self.from.max(other.from)).max(0)
-    }
-}
-
-/// The spans of a sorted list that do not overlap, asked in the order of time.
-#[derive(Clone, Debug)]
-pub struct Cursor<'spans> {
-    spans: &'spans [Span],
-    next: usize,
-}
-
-impl<'spans> Cursor<'spans> {
-    /// Before the first.
-    pub const fn new(spans: &'spans [Span]) -> Self {
-        Self { spans, next: 0 }
-    }
-
-    /// The span that the moment belongs to; no earlier moment may be asked about afterwards.
-    pub fn at(&mut self, at: Millis) -> Option<Span> {
-        while self.spans.get(self.next).is_some_and(|span| span.to <= at) {
-            self.next += 1;
-        }
-        self.spans.get(self.next).copied().filter(|span| span.contains(at))
     }
 }

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::{
-    assumptions::{Assumptions, LONGEST_OUTAGE, QUIET_AFTER_SLEEP, QUIET_AFTER_STOP},
+    assumptions::{Assumptions, BUFFER, LONGEST_OUTAGE, QUIET_AFTER_SLEEP, QUIET_AFTER_STOP},
     random::{exponential, fork, log_normal, uniform},
     time::{HOUR, MINUTE, Millis, SECOND, Span, YEAR},
 };
@@ -71,6 +71,18 @@ impl World {
         let mut platform = || platform(assumptions, length, &mut fork(&mut random));
         let (function_down, ingestion_down, rules_down) = (platform(), platform(), platform());
         Self { length, outages, absences, lost_buffers, function_down, ingestion_down, rules_down }
+    }
+
+    /// The outage that a moment belongs to.
+    pub fn outage(&self, at: Millis) -> Option<Outage> {
+        let ended = self.outages.partition_point(|outage| outage.span.to <= at);
+        self.outages.get(ended).copied().filter(|outage| outage.span.contains(at))
+    }
+
+    /// Whether a line that is written at `at` is lost: the host ends before it has sent it on.
+    pub fn loses(&self, at: Millis) -> bool {
+        let ended = self.lost_buffers.partition_point(|end| *end < at);
+        self.lost_buffers.get(ended).is_some_and(|end| *end < at + BUFFER)
     }
 
     /// All times in which a part of Azure fails.

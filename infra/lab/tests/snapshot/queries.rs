@@ -1,6 +1,6 @@
 //! The queries of the rules: which devices they name, and what they yield.
 
-use ispmon_lab::query::{Query, Trace};
+use ispmon_lab::query::{Query, Trace, template::quote};
 use serde_json::json;
 
 use super::deployment::{self, KINDS, RULE, Rule};
@@ -26,11 +26,6 @@ fn columns(text: &str) -> Vec<String> {
     columns.iter().map(name).collect()
 }
 
-/// The name as a string literal of the Kusto query language.
-fn literal(name: &str) -> String {
-    format!("'{}'", name.replace('\\', r"\\").replace('\'', r"\'"))
-}
-
 /// Native forms of all queries but the one that runs every minute.
 fn played(rule: &Rule) -> Option<Query> {
     (!rule.is_every_minute()).then(|| Query::parse(rule.query()).unwrap())
@@ -41,12 +36,11 @@ fn every_query_names_the_devices_of_its_set_and_no_others() {
     for deployment in deployment::all() {
         let sets = deployment.sets();
         for rule in deployment.rules() {
-            let list =
-                sets[rule.set].iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
+            let list = sets[rule.set].iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
             assert_eq!(rule.query().matches(&list).count(), 1, "{}", rule.name);
             let others = deployment.devices.len() - sets[rule.set].len();
             let named =
-                deployment.devices.iter().filter(|name| rule.query().contains(&literal(name)));
+                deployment.devices.iter().filter(|name| rule.query().contains(&quote(name)));
             assert_eq!(named.count() + others, deployment.devices.len(), "{}", rule.name);
         }
         let mut watched: Vec<_> = sets.concat();
@@ -114,7 +108,7 @@ fn the_queries_keep_to_what_an_alert_rule_can_run() {
             assert!(text.starts_with(&format!("{table}\n| where {time} > ago(2d)\n")), "{name}");
             let mut text = text.to_owned();
             for device in &deployment.devices {
-                text = text.replace(&literal(device), "''");
+                text = text.replace(&quote(device), "''");
             }
             for forbidden in
                 [";", "//", "let ", "datetime_diff", "bag_unpack", "pivot", "union", "search "]
@@ -149,7 +143,7 @@ fn what_runs_every_minute_joins_nothing_and_reads_its_own_component_only() {
     };
     assert_eq!(rule.kind.name, "device-silent");
     for forbidden in ["join", "take ", "ingestion_time", "traces\n"] {
-        let text = rule.query().replace(&literal("'] | take 0 //"), "");
+        let text = rule.query().replace(&quote("'] | take 0 //"), "");
         assert!(!text.contains(forbidden), "{forbidden}");
     }
     let component = many.id(deployment::COMPONENT).to_lowercase();

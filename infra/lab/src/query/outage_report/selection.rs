@@ -18,7 +18,7 @@ const SUMMARIES: usize = 10;
 /// What stands for causes that differ.
 const VARIOUS: &str = "various causes";
 
-const HOUR_SECONDS: i64 = 3_600;
+const HOUR_NANOSECONDS: i128 = 3_600_000_000_000;
 
 /// An outage that is reported.
 #[derive(Clone, Debug)]
@@ -42,7 +42,8 @@ pub(super) struct Outage {
 /// What becomes a row: an outage by itself, or the sum of several.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    hour: i64,
+    /// The beginning of the hour in which the first lines of its outages were written.
+    pub(super) hour: Timestamp,
     /// Empty for the devices that are summed up together.
     pub(super) device: String,
     /// The outage's; empty for a sum.
@@ -68,11 +69,6 @@ impl Entry {
     /// Whether it is one outage by itself.
     pub(super) fn is_single(&self) -> bool {
         !self.id.is_empty()
-    }
-
-    /// The beginning of the hour in which the first lines of its outages were written.
-    pub(super) fn hour(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(self.hour * HOUR_SECONDS)
     }
 }
 
@@ -106,12 +102,7 @@ impl Sum {
 
 /// The beginning of the hour in which a time lies.
 pub(super) fn hour(time: Timestamp) -> Timestamp {
-    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(number(time) * HOUR_SECONDS)
-}
-
-/// The number of the hour.
-fn number(time: Timestamp) -> i64 {
-    time.as_second().div_euclid(HOUR_SECONDS)
+    time - SignedDuration::from_nanos_i128(time.as_nanosecond().rem_euclid(HOUR_NANOSECONDS))
 }
 
 /// Of each hour the first outages by themselves, and the rest of each device in one.
@@ -121,12 +112,12 @@ fn number(time: Timestamp) -> i64 {
 pub(super) fn entries(mut outages: Vec<Outage>) -> impl Iterator<Item = Entry> {
     let order = |outage: &Outage| (Reverse(outage.is_fresh), outage.seen, outage.id.clone());
     outages.sort_by_key(order);
-    let mut of_device: HashMap<(i64, String), usize> = HashMap::new();
-    let mut of_hour: HashMap<i64, usize> = HashMap::new();
+    let mut of_device: HashMap<(Timestamp, String), usize> = HashMap::new();
+    let mut of_hour: HashMap<Timestamp, usize> = HashMap::new();
     let mut entries = Vec::new();
-    let mut rest: BTreeMap<(i64, String), Sum> = BTreeMap::new();
+    let mut rest: BTreeMap<(Timestamp, String), Sum> = BTreeMap::new();
     for outage in outages {
-        let (hour, device) = (number(outage.seen), outage.device.clone());
+        let (hour, device) = (hour(outage.seen), outage.device.clone());
         let place = of_device.entry((hour, device.clone())).or_default();
         *place += 1;
         let mut is_single = outage.is_fresh && *place <= SINGLES_OF_DEVICE;
@@ -151,8 +142,8 @@ pub(super) fn entries(mut outages: Vec<Outage>) -> impl Iterator<Item = Entry> {
 }
 
 /// The rest of each hour, of the devices with most for themselves.
-fn sums(rest: BTreeMap<(i64, String), Sum>) -> impl Iterator<Item = Entry> {
-    let mut hours: BTreeMap<i64, Vec<(String, Sum)>> = BTreeMap::new();
+fn sums(rest: BTreeMap<(Timestamp, String), Sum>) -> impl Iterator<Item = Entry> {
+    let mut hours: BTreeMap<Timestamp, Vec<(String, Sum)>> = BTreeMap::new();
     for ((hour, device), sum) in rest {
         hours.entry(hour).or_default().push((device, sum));
     }

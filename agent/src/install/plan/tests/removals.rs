@@ -1,0 +1,100 @@
+use super::*;
+
+#[test]
+fn a_removal_keeps_the_record_and_the_configuration() {
+    let plan = removed(&installed(Platform::Linux), false).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run systemctl disable --now ispmon-agent.service
+    remove /etc/systemd/system/ispmon-agent.service
+    remove /usr/local/bin/ispmon-agent
+    remove /etc/sysusers.d/ispmon-agent.conf
+    remove /usr/local/lib/systemd/catalog/ispmon-agent.catalog
+    run systemctl daemon-reload
+    run systemctl reset-failed ispmon-agent.service (if there is anything to do)
+    run journalctl --update-catalog
+    ");
+    assert_eq!(
+        undone(&plan),
+        [
+            "run systemctl daemon-reload",
+            "run systemctl enable ispmon-agent.service",
+            "run systemctl start ispmon-agent.service",
+        ]
+    );
+    insta::assert_snapshot!(plan.notes.join("\n"), @"Kept for a later installation: /var/lib/ispmon, /etc/ispmon/agent.toml, /etc/ispmon/heartbeat.key, the user ispmon. To remove that too, the record of all outages included: sudo rm -r /var/lib/ispmon /etc/ispmon && sudo userdel ispmon");
+    let plan = removed(&installed(Platform::MacOs), false).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run launchctl bootout system/net.ispmon.agent
+    remove /Library/LaunchDaemons/net.ispmon.agent.plist
+    remove /usr/local/bin/ispmon-agent
+    ");
+}
+
+#[test]
+fn a_purge_removes_all() {
+    let plan = removed(&installed(Platform::Linux), true).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run systemctl disable --now ispmon-agent.service
+    remove /etc/systemd/system/ispmon-agent.service
+    remove /usr/local/bin/ispmon-agent
+    remove /etc/sysusers.d/ispmon-agent.conf
+    remove /usr/local/lib/systemd/catalog/ispmon-agent.catalog
+    run systemctl daemon-reload
+    run systemctl reset-failed ispmon-agent.service (if there is anything to do)
+    run journalctl --update-catalog
+    remove /etc/ispmon/agent.toml
+    remove /etc/ispmon/heartbeat.key
+    remove the folder /etc/ispmon if it is empty
+    remove /var/lib/ispmon and all that is in it
+    remove /run/ispmon and all that is in it
+    run userdel ispmon
+    ");
+    let plan = removed(&installed(Platform::MacOs), true).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run launchctl bootout system/net.ispmon.agent
+    remove /Library/LaunchDaemons/net.ispmon.agent.plist
+    remove /usr/local/bin/ispmon-agent
+    remove /etc/ispmon/agent.toml
+    remove /etc/ispmon/heartbeat.key
+    remove the folder /etc/ispmon if it is empty
+    remove /usr/local/var/ispmon and all that is in it
+    remove /Library/Logs/ispmon and all that is in it
+    run dscl . -delete /Users/_ispmon
+    run dscl . -delete /Groups/_ispmon
+    ");
+}
+
+#[test]
+fn what_a_package_brought_is_never_removed() {
+    let package = || Package::Debian("ispmon-agent".to_owned());
+    let unit: std::path::PathBuf = "/usr/lib/systemd/system/ispmon-agent.service".into();
+    // The package alone, with a record and a configuration.
+    let mut facts = installed(Platform::Linux);
+    for path in facts.layout().installed() {
+        facts.present.remove(&path);
+    }
+    facts.packages.insert(unit.clone(), package());
+    for is_purge in [false, true] {
+        let refusal = removed(&facts, is_purge).expect_err("it is refused").to_string();
+        assert!(refusal.contains("sudo apt remove ispmon-agent"), "{refusal}");
+    }
+    // The package came later: what `install` had put there goes.
+    let mut facts = installed(Platform::Linux);
+    facts.packages.insert(unit.clone(), package());
+    let plan = removed(&facts, false).expect("it is removed");
+    assert!(
+        !plan.steps.iter().any(|step| step.to_string().contains("/usr/lib/systemd/system")),
+        "{plan:?}"
+    );
+    assert!(plan.notes.iter().any(|note| note.contains("still installed")), "{:?}", plan.notes);
+    assert!(removed(&facts, true).is_err(), "the record is the package's too");
+}
+
+#[test]
+fn where_nothing_is_installed_nothing_is_removed() {
+    for is_purge in [false, true] {
+        let facts = Facts { is_root: false, ..fresh(Platform::Linux) };
+        let plan = removed(&facts, is_purge).expect("there is nothing to refuse");
+        assert!(plan.is_empty() && plan.notes[0].contains("not installed here"), "{plan:?}");
+    }
+}

@@ -1,0 +1,49 @@
+"""The host keys of the function app.
+
+  keys.py --missing DEVICES        the keys as JSON on standard input; prints the key names of DEVICES that have no key
+  keys.py --get NAME               the same; prints the key with this name
+  keys.py --requests NAMES URL MARK   a token on standard input; prints curl's configuration to make a key of each name
+  keys.py --unmade NAMES MARK      what that curl printed on standard input; prints what came back for the first name
+                                   whose key was not made, or nothing, and then the names without those that were made
+
+DEVICES has a name and a key's name a line, separated by a tab, NAMES a key's name. Answers that hold keys are not shown.
+"""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import transfers  # noqa: E402
+
+VERSION = "2024-11-01"
+
+
+def requests(names, url, mark, token):
+    headers = [f"Authorization: Bearer {token}"]
+    for name in names:
+        # As az sends it: without a value Azure makes up the key.
+        body = json.dumps({"properties": {"name": name, "value": None}})
+        yield transfers.request("PUT", f"{url}/{name}?api-version={VERSION}", headers, body, mark)
+
+
+def main():
+    mode, argument, *more = sys.argv[1:]
+    if mode == "--get":
+        print(json.load(sys.stdin)[argument], end="")
+    elif mode == "--missing":
+        keys = json.load(sys.stdin)
+        names = (line.split("\t")[1] for line in transfers.lines(argument))
+        print(*(f"{name}\n" for name in names if not keys.get(name)), sep="", end="")
+    elif mode == "--requests":
+        url, mark = more
+        print("next\n".join(requests(transfers.lines(argument), url, mark, sys.stdin.read())), end="")
+    else:
+        names = transfers.lines(argument)
+        came = zip(transfers.answers(transfers.printed(), more[0], len(names)), names)
+        left = [(answer, name) for answer, name in came if answer[0] not in ("200", "201")]
+        said = " ".join(f"{left[0][0][0]} {left[0][0][1]}".split())[:300] if left else ""
+        print(said, *(name for _, name in left), sep="\n")
+
+
+main()

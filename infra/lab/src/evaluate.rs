@@ -1,0 +1,101 @@
+//! What a query yields for given rows, for a comparison with another engine.
+//!
+//! `infra/queries/cases.py` holds its case tables against both.
+
+use std::io::{self, BufRead, Write};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::{
+    query::{Query, QueryError, Trace},
+    timelines,
+};
+
+/// One query on one table at one time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    query: String,
+    now: Timestamp,
+    rows: Vec<(Timestamp, String)>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Error)]
+pub enum EvaluateError {
+    /// Nothing can be read or written any more.
+    #[error("cannot read questions or write their answers")]
+    Stream(#[from] io::Error),
+    /// A line is no question.
+    #[error("question {line} is not an object with `query`, `now` and `rows`")]
+    Question {
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The query is none of the alert rules' queries.
+    #[error("question {line} cannot be answered")]
+    Query {
+        /// The number of the line, from 1.
+        line: usize,
+        /// Where the query differs.
+        source: QueryError,
+    },
+}
+
+/// Answers each line of `questions`, JSON with `query` (its text), `now` and `rows` (time and message of
+/// each), by a line with the rows that the query yields, in any order.
+pub fn answer(questions: impl BufRead, mut out: impl Write) -> Result<(), EvaluateError> {
+    for (line, text) in (1..).zip(questions.lines()) {
+        let Question { query, now, rows } = serde_json::from_str(&text?)
+            .map_err(|source| EvaluateError::Question { line, source })?;
+        let query = Query::parse(&query).map_err(|source| EvaluateError::Query { line, source })?;
+        let trace = |(timestamp, message)| Trace { timestamp, message };
+        let rows: Vec<_> = rows.into_iter().map(trace).collect();
+        let result = query.evaluate(now, &rows).into_iter();
+        let result: Vec<_> = result.map(|row| timelines::columns(&query, row)).collect();
+        writeln!(out, "{}", serde_json::to_string(&result).map_err(io::Error::from)?)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::query::DeviceSilent;
+
+    fn answered(questions: &str) -> Result<String, EvaluateError> {
+        let mut out = Vec::new();
+        answer(questions.as_bytes(), &mut out)?;
+        Ok(String::from_utf8(out).expect("UTF-8"))
+    }
+
+    #[test]
+    fn each_question_gets_the_rows_of_its_query() {
+        let query = Query::DeviceSilent(DeviceSilent { devices: vec!["dl-home".to_owned()] });
+        let line = r#"{"event":"heartbeat","device":"dl-home"}"#;
+        let question =
+            |rows| json!({"query": query.text(), "now": "2026-11-28T12:00:00Z", "rows": rows});
+        let seen = question(json!([["2026-11-28T11:53:00Z", line]]));
+        let never = question(json!([]));
+        insta::assert_snapshot!(answered(&format!("{seen}\n{never}\n")).expect("answers"), @r#"
+        [{"Computer":"dl-home","silentMinutes":7.0}]
+        [{"Computer":"dl-home","silentMinutes":2880.0}]
+        "#);
+    }
+
+    #[test]
+    fn what_is_no_question_is_named_by_its_line() {
+        let error = answered("{}").expect_err("no question");
+        insta::assert_snapshot!(error, @"question 1 is not an object with `query`, `now` and `rows`");
+        let question = json!({"query": "traces", "now": "2026-11-28T12:00:00Z", "rows": []});
+        let error = answered(&question.to_string()).expect_err("no query of a rule");
+        insta::assert_snapshot!(error, @"question 1 cannot be answered");
+    }
+}

@@ -1,0 +1,90 @@
+"""The agents' configurations: where they go, and what becomes of one that somebody has edited."""
+
+import os
+import stat
+import tomllib
+
+import stage
+from stage import Stage
+
+
+class AgentConfig(Stage):
+    def read(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read()
+
+    def has_key(self, name):
+        self.assertIn(self.read(name).strip(), self.state()["secrets"])
+        self.assertEqual(stat.S_IMODE(os.stat(self.path(name)).st_mode), 0o600)
+
+    def test_what_somebody_has_edited_is_kept(self):
+        self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        written = self.read("agent.toml")
+        edited = written + 'interval = "120s"\n\n[probe]\ninterval = "60s"\n'
+        self.write("agent.toml", "# mine\n" + edited)
+        self.write("agent.key", "old")
+        run = self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
+        self.assertEqual(self.read("agent.toml"), "# mine\n" + edited)
+        self.assertIn("agent.toml is kept as it was edited, its key in", run.output)
+        self.has_key("agent.key")
+        self.write("agent.toml", edited.replace(self.path("agent.key"), "/etc/ispmon/heartbeat.key"))
+        run = self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
+        self.assertIn("takes its key from /etc/ispmon/heartbeat.key; set key_file, or copy the key", run.output)
+        self.assertFalse([name for name in os.listdir(self.folder) if ".bak" in name])
+
+    def test_what_is_for_another_deployment_is_put_aside(self):
+        olds = []
+        for number, text in enumerate(("device = 'dl-home'\n[heartbeat]\nurl = 'https://old.example/api/ping'\n", "device = 'cabin' # mine\n")):
+            self.write("agent.toml", text)
+            olds.append(text)
+            run = self.succeeds(self.run_script("--agent-config=agent.toml"))
+            backup = "agent.toml.bak" + ("" if number == 0 else "2")
+            self.assertIn(f"is now {self.path(backup)}", run.output)
+            self.assertEqual(self.read(backup), text)
+            self.assertEqual(tomllib.loads(self.read("agent.toml"))["heartbeat"]["url"], self.state()["url"])
+        self.assertEqual(self.read("agent.toml.bak"), olds[0])
+
+    def test_what_the_script_has_written_is_written_again(self):
+        self.write("agent.toml", 'device = "x"\n\n[heartbeat]\nurl = "https://old/api/ping"\nkey_file = "/x/agent.key"\n')
+        self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        self.assertEqual(tomllib.loads(self.read("agent.toml"))["device"], "dl-home")
+        self.assertFalse([name for name in os.listdir(self.folder) if ".bak" in name])
+
+    def test_one_question_and_one_process_for_many_devices(self):
+        names = ["dl-home", *(f"d{number}" for number in range(30))]
+        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        run = self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        self.assertIn("Agents: 31 configurations", run.output)
+        for name in names:
+            self.assertEqual(tomllib.loads(self.read(f"agent-{name}.toml"))["device"], name)
+            self.has_key(f"agent-{name}.key")
+        # One for the names, one for the test heartbeats, one for the configurations.
+        self.assertEqual(sum("keys list" in call for call in self.state()["calls"]), 3)
+        self.assertEqual(self.read("python.log").count("agent-config.py"), 1)
+
+
+class Options(Stage):
+    def refused(self, *arguments):
+        run = self.run_script(*arguments, package=False, yes=False)
+        self.assertEqual(run.status, 64, run.output)
+        self.assertEqual(self.state()["calls"], [])
+        return run.output
+
+    def test_an_option_is_no_file(self):
+        self.assertIn('"--check" looks like an option', self.refused("--agent-config", "--check"))
+        self.assertIn('"--yes" looks like an option', self.refused("--zip", "--yes"))
+        self.assertIn("needs a file", self.refused("--agent-config", ""))
+
+    def test_a_place_that_cannot_be_written_to(self):
+        self.assertIn("there is no folder /no/such/folder", self.refused("--agent-config", "/no/such/folder/agent.toml"))
+        self.assertIn("is a folder", self.refused("--agent-config", self.folder))
+        self.assertIn("is a folder", self.refused("--agent-config=."))
+
+    def test_a_folder_of_somebody_else(self):
+        if os.geteuid() == 0:
+            self.skipTest("root may write everywhere")
+        self.assertIn("you may not write", self.refused("--agent-config", "/usr/agent.toml"))
+
+    def test_values_behind_the_sign_of_equality(self):
+        run = self.fails(self.run_script("--zip=none.zip", package=False), "none.zip, and there is no such file", status=66)
+        self.assertIn("--zip none.zip", run.output)
