@@ -9,12 +9,12 @@
         machine.run("id", user="nobody")
         machine.reboot()
 
-It needs root, systemd-nspawn, nsenter, unshare and, for each release once, debootstrap. A base image is kept in
+It needs root, the tools that `missing` names and, for each release once, a mirror of Debian. A base image is kept in
 `${XDG_CACHE_HOME:-~/.cache}/ispmon-ci/boxes`; a box is an overlay above it, so no run changes it.
 
-Nothing outlives the run: `isolate` starts the program anew as the first process of a PID namespace with mounts of its
-own, and when that process ends, however it ends, the kernel ends all others, and with them mounts and networks. What a
-killed run leaves is a folder beside the base images, which the next run removes.
+Nothing outlives the run: `isolate` starts the program anew in a PID namespace with mounts of its own, and when that ends,
+however it ends, the kernel ends all that was started, and with it mounts and networks. What a killed run leaves is a folder
+beside the base images and empty control groups, which the next run removes.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def missing():
         return "containers need Linux"
     if os.geteuid() != 0:
         return "containers need root"
-    lacking = [tool for tool in ("systemd-nspawn", "nsenter", "unshare", "setpriv", "ip", "debootstrap", "openssl") if not shutil.which(tool)]
+    tools = ("systemd-nspawn", "nsenter", "unshare", "setpriv", "ip", "debootstrap", "openssl")
+    lacking = [tool for tool in tools if not shutil.which(tool)]
     return f"not installed: {', '.join(lacking)}" if lacking else ""
 
 
@@ -251,6 +252,7 @@ class Box:
     def boot(self):
         """Boots it and waits until systemd has started all that it wants to start."""
         network = f"--network-namespace-path={self.network.namespace()}" if self.network else "--private-network"
+        self.init = 0
         groups = list(cgroups(self.name))
         for group in groups:
             group.mkdir(exist_ok=True)
@@ -258,8 +260,8 @@ class Box:
         join = 'until [ "$1" = -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
         with open(self.console, "ab") as console:
             self.nspawn = subprocess.Popen(
-                ["sh", "-euc", join, "sh", *groups, "--", "systemd-nspawn", "--quiet", "-D", self.root, "-b", network, "--register=no", "--keep-unit",
-                 "--resolv-conf=off", "--timezone=off", "--console=read-only", "-M", self.name],
+                ["sh", "-euc", join, "sh", *groups, "--", "systemd-nspawn", "--quiet", "-D", self.root, "-b", network,
+                 "--register=no", "--keep-unit", "--resolv-conf=off", "--timezone=off", "--console=read-only", "-M", self.name],
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
             )

@@ -5,7 +5,7 @@ import re
 from report import expect
 from world import DEVICE, KEY_FILE, PACKAGE, RECORD, UNIT, contains, moment, single
 
-# What the issue of a service that is started asks: it is active after so many seconds.
+# How soon a started service has to be active, in seconds.
 ACTIVE = 2.0
 # The id of the event that an incident has closed (agent/src/event/kind.rs).
 INCIDENT_CLOSED = "6fbd3772193f45db89470a82b521d7d7"
