@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Deploys ispmon's cloud side into one resource group: see --help. Runs with bash 3.2, as macOS has it.
+[ -n "${BASH_VERSION:-}" ] || { echo "deploy.sh: this needs bash: bash $0" >&2 && exit 64; }
+# As `sh`, bash is stricter than this script.
+set +o posix
 set -uo pipefail
 
 usage() {
@@ -17,8 +20,8 @@ Running it again is always safe.
   --destroy             delete the resource group with everything in it
   --zip FILE            take this package of the function instead of building it
   --agent-config FILE   write the agent's configuration, and its key beside it; a pair for each of several devices
-  --force               go on although rights, region or locks look wrong; with --destroy: although the resource
-                        group was not created by this script
+  --force               go on although rights, region, locks, names of settings or an earlier deployment look wrong;
+                        with --destroy: although the resource group was not created by this script
   --yes                 ask nothing
   --help                show this
 
@@ -26,9 +29,20 @@ Needs az (https://aka.ms/azure-cli), curl, python3; and Rust, unless --zip is gi
 END
 }
 
-here=$(cd "$(dirname "$0")" && pwd) || exit 1
+# Where the parts are: behind the links by which this file may have been called, whatever the user's CDPATH says.
+unset CDPATH
+file=$0
+while [ -L "$file" ]; do
+  target=$(readlink "$file") || exit 1
+  case $target in /*) file=$target ;; *) file=$(dirname "$file")/$target ;; esac
+done
+# A variable that the user's shell exports stays exported when it is assigned here, and may then hold a key.
+for name in $(compgen -e | grep '^[a-z_]*$' | grep -v '_proxy$'); do unset "$name"; done
+here=$(cd -P "$(dirname "$file")" && pwd) || exit 1
 root=$(dirname "$here")
-again='infra/deploy.sh'
+# How the user calls this script, for advice that can be pasted.
+case $0 in */*) me=$(printf '%q' "$0") ;; *) me="bash $(printf '%q' "$0")" ;; esac
+again=$me
 action=deploy
 assume_yes=no
 force=no
@@ -37,44 +51,44 @@ agent_config=''
 child=''
 
 # shellcheck source=deploy/say.sh
-. "$here/deploy/say.sh"
+. "$here/deploy/say.sh" || exit 1
 # shellcheck source=deploy/env-file.sh
-. "$here/deploy/env-file.sh"
+. "$here/deploy/env-file.sh" || exit 1
 # shellcheck source=deploy/settings.sh
-. "$here/deploy/settings.sh"
+. "$here/deploy/settings.sh" || exit 1
 # shellcheck source=deploy/azure.sh
-. "$here/deploy/azure.sh"
+. "$here/deploy/azure.sh" || exit 1
 # shellcheck source=deploy/preflight.sh
-. "$here/deploy/preflight.sh"
+. "$here/deploy/preflight.sh" || exit 1
 # shellcheck source=deploy/package.sh
-. "$here/deploy/package.sh"
+. "$here/deploy/package.sh" || exit 1
 # shellcheck source=deploy/resources.sh
-. "$here/deploy/resources.sh"
+. "$here/deploy/resources.sh" || exit 1
 # shellcheck source=deploy/code.sh
-. "$here/deploy/code.sh"
+. "$here/deploy/code.sh" || exit 1
 # shellcheck source=deploy/heartbeat.sh
-. "$here/deploy/heartbeat.sh"
+. "$here/deploy/heartbeat.sh" || exit 1
 # shellcheck source=deploy/diagnosis.sh
-. "$here/deploy/diagnosis.sh"
+. "$here/deploy/diagnosis.sh" || exit 1
 # shellcheck source=deploy/mail.sh
-. "$here/deploy/mail.sh"
+. "$here/deploy/mail.sh" || exit 1
 # shellcheck source=deploy/agent-config.sh
-. "$here/deploy/agent-config.sh"
+. "$here/deploy/agent-config.sh" || exit 1
 # shellcheck source=deploy/check.sh
-. "$here/deploy/check.sh"
+. "$here/deploy/check.sh" || exit 1
 # shellcheck source=deploy/destroy.sh
-. "$here/deploy/destroy.sh"
+. "$here/deploy/destroy.sh" || exit 1
 
 # helper NAME ARGUMENTS…: runs one of the Python helpers, apart from the user's own Python settings.
 helper() {
   local name=$1
   shift
-  python3 -I -S -X utf8 "$here/deploy/$name.py" "$@"
+  python3 -I -S -B -X utf8 "$here/deploy/$name.py" "$@"
 }
 
 # misuse TEXT: ends the script because of its arguments.
 misuse() {
-  printf 'deploy.sh: %s\nTry infra/deploy.sh --help.\n' "$1" >&2
+  printf 'deploy.sh: %s\nTry %s --help.\n' "$1" "$me" >&2
   exit 64
 }
 
@@ -98,7 +112,7 @@ read_arguments() {
       --zip | --agent-config)
         [ -n "${2:-}" ] || misuse "$1 needs a file."
         if [ "$1" = --zip ]; then given_zip=$(absolute "$2"); else agent_config=$(absolute "$2"); fi
-        again="$again $1 $2"
+        again="$again $1 $(printf '%q' "$2")"
         shift
         ;;
       --help | -h)
@@ -129,15 +143,18 @@ interrupted() {
 }
 
 confirm() {
+  local without=''
+  [ "$conf_RULES_ENABLED" = true ] || without=', without alert rules (RULES_ENABLED=false)'
   [ "$assume_yes" = no ] || return 0
   [ -t 0 ] || { next="$again --yes"; die 'Nobody is there to confirm.'; }
-  ask "Deploy to the resource group $conf_RG in $conf_LOCATION?" || { next="$again, whenever you like"; die 'Nothing was deployed.'; }
+  ask "Deploy to the resource group $conf_RG in $conf_LOCATION$without?" || { next="$again, whenever you like"; die 'Nothing was deployed.'; }
 }
 
 preflight() {
   step 'Preflight'
   check_tools
   read_settings
+  check_az
   check_login
   check_group
   case $action in
@@ -173,10 +190,10 @@ arm() {
 # deploy_rules_if_safe: the rules without the code: only where heartbeats arrive already, because rules without
 # heartbeats alarm. A device that is new in the list gets its hour of announced silence first.
 deploy_rules_if_safe() {
-  [ "$conf_RULES_ENABLED" = true ] || return 0
+  [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
   find_unseen
   if [ "$(grep -c '' "$unseen")" = "$device_count" ] && ! has_rules; then
-    say 'No heartbeat arrived yet, so the alert rules wait for the code: infra/deploy.sh deploys both.'
+    say "No heartbeat arrived yet, so the alert rules wait for the code: $me deploys both."
     return
   fi
   if [ -s "$unseen" ]; then
@@ -192,13 +209,13 @@ deploy_rules_if_safe() {
 finish() {
   [ -z "$agent_config" ] || { step 'Configuration of the agent'; write_agent_configs; }
   step 'Done'
-  say "$1"
+  say "$(alarm) $1"
   show_next_step
 }
 
 main() {
   read_arguments "$@"
-  work=$(mktemp -d "${TMPDIR:-/tmp}/ispmon-deploy.XXXXXX") || exit 1
+  work=$(mktemp -d "${TMPDIR:-/tmp}/ispmon-deploy.XXXXXX") || die "No temporary folder can be made in ${TMPDIR:-/tmp}."
   trap clean_up EXIT
   trap interrupted INT TERM HUP
   preflight
@@ -218,7 +235,7 @@ main() {
         return
       fi
       (
-        export_settings true
+        export_settings "$conf_RULES_ENABLED"
         az deployment group what-if --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
           --parameters "$here/main.bicepparam" "${flags[@]}" </dev/null
       ) || die 'Azure could not say what would change; see its message above.'
@@ -247,10 +264,10 @@ main() {
       create_group
       deploy_resources
       deploy_code
-      [ "$conf_RULES_ENABLED" = false ] || arm
+      if [ "$conf_RULES_ENABLED" = true ]; then arm; else disarm; fi
       step 'Mail'
       prove_mail
-      finish "The alarm is armed. Test mail: $mail_proof."
+      finish "Test mail: $mail_proof."
       ;;
   esac
 }

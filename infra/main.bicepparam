@@ -2,6 +2,15 @@
 // values with which main.snapshot.json was made. A default here must be the one in main.bicep.
 using './main.bicep'
 
+import {
+  addressesProblem
+  budgetStartProblem
+  dailyCapProblem
+  devicesProblem
+  prefixProblem
+  urlsProblem
+} from 'modules/checks.bicep'
+
 // A list is separated by commas; spaces around its entries do not matter. One that is too long for one
 // variable goes on in the next: Linux takes 128 KiB in each.
 var deviceLists = [
@@ -21,10 +30,26 @@ var markList = readEnvironmentVariable('REMINDER_MINUTES', '')
 // Every 5 minutes from 10 to 60, then every hour to 24.
 var defaultMarks = concat(map(range(2, 11), step => step * 5), map(range(2, 23), hour => hour * 60))
 
+// What the templates would refuse is refused when the parameters are built, before anything is created. Nothing can
+// fail() there, but no sentence is a number.
+var addresses = map(addressList, address => trim(address))
+var problems = filter(
+  [
+    prefixProblem(prefix)
+    devicesProblem(devices)
+    addressesProblem(addresses)
+    // Not the parameter, which is secure: the sentence does not show it.
+    urlsProblem(readEnvironmentVariable('ALERT_WEBHOOK', ''))
+    dailyCapProblem(dailyCapGb, length(devices))
+    budgetStartProblem(budgetStart, budgetAmount)
+  ],
+  problem => !empty(problem)
+)
+
 param location = readEnvironmentVariable('LOCATION', 'westeurope')
 param prefix = readEnvironmentVariable('PREFIX', 'ispmon')
 param devices = map(deviceList, device => trim(device))
-param mailAddresses = map(addressList, address => trim(address))
+param mailAddresses = empty(problems) ? addresses : [string(int('REFUSED: ${join(problems, ' ')}'))]
 param mailOwners = bool(readEnvironmentVariable('ALERT_OWNERS', 'true'))
 param webhookUrls = readEnvironmentVariable('ALERT_WEBHOOK', '')
 param silenceMinutes = readEnvironmentVariable('SILENCE_MINUTES', '5')

@@ -22,6 +22,7 @@ case "${1-}" in
     ;;
 esac
 
+unset CDPATH
 cd "$(dirname "$0")"
 
 if command -v bicep >/dev/null 2>&1; then

@@ -1,6 +1,8 @@
 //! The command line: what the agent is asked to do, and the settings that are given with it.
 
+mod generate;
 mod history;
+mod service;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -10,8 +12,11 @@ use clap::{
 };
 
 use history::{OutagesFlags, ReportFlags};
+use service::{InstallFlags, UninstallFlags};
 
+pub use generate::{GenerateRequest, Shell};
 pub use history::{Form, OutagesRequest, ReportRequest};
+pub use service::ServiceRequest;
 
 use crate::{
     config::{Flags, duration},
@@ -65,8 +70,12 @@ pub enum Action {
         /// Whether for programs.
         json: bool,
     },
+    /// Installs, removes, starts or stops the service.
+    Service(ServiceRequest),
     /// Compares every line of the record with the one before it.
     VerifyJournal,
+    /// Makes man pages or completions.
+    Generate(GenerateRequest),
 }
 
 /// What the old flag `--daemon` is answered with.
@@ -85,8 +94,8 @@ pub const DAEMON_NOTE: &str = "--daemon has no effect any more: the service mana
     verbatim_doc_comment,
     after_help = "\
 Settings come from, each overriding the one before: defaults, the configuration file, variables
-(ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is /etc/ispmon/agent.toml or Homebrew's
-etc/ispmon/agent.toml; where there is none, a .env of yours in the current folder is read.
+(ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml of the Homebrew that
+installed this program, else /etc/ispmon/agent.toml, else a .env of yours in the current folder.
 `ispmon-agent config --sample` explains all settings, `ispmon-agent config` shows those in force.
 The function key is never given here: it stands in the file that heartbeat.key_file names.
 
@@ -177,10 +186,37 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make the agent a service of this system and start it
+    ///
+    /// Copies this program to /usr/local/bin, wherever it was started from; writes the service's
+    /// definition, a configuration file and an empty key file where there are none, and makes the
+    /// unprivileged user that the service runs as. Then starts it, now and with every boot. When a step
+    /// fails, those before it are undone. Doing it again changes nothing; a newer program replaces the
+    /// older one and the service is restarted. What a package has installed is left alone.
+    #[command(verbatim_doc_comment)]
+    Install(InstallFlags),
+    /// Stop the service and remove what `install` has put there
+    ///
+    /// Keeps the record of outages, the configuration and the key for a later installation. What a
+    /// package has installed is left alone.
+    #[command(verbatim_doc_comment)]
+    Uninstall(UninstallFlags),
+    /// Start the installed service and wait until it runs
+    Start,
+    /// Stop the installed service until the next boot
+    Stop,
+    /// Stop the installed service and start it again
+    Restart,
     /// Look after the record of outages itself
     Journal {
         #[command(subcommand)]
         command: JournalCommand,
+    },
+    /// Make the man pages and completions that the packages contain
+    #[command(hide = true)]
+    Generate {
+        #[command(subcommand)]
+        request: GenerateRequest,
     },
 }
 
@@ -231,10 +267,27 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         Some(Command::Pause { time }) => old.refuse("pause", Action::Pause { time })?,
         Some(Command::Resume) => old.refuse("resume", Action::Resume)?,
         Some(Command::Doctor { json }) => old.refuse("doctor", Action::Doctor { json })?,
+        Some(Command::Install(flags)) => old.refuse("install", Action::Service(flags.into()))?,
+        Some(Command::Uninstall(flags)) => {
+            old.refuse("uninstall", Action::Service(flags.into()))?
+        }
+        Some(Command::Start) => old.refuse("start", Action::Service(ServiceRequest::Start))?,
+        Some(Command::Stop) => old.refuse("stop", Action::Service(ServiceRequest::Stop))?,
+        Some(Command::Restart) => {
+            old.refuse("restart", Action::Service(ServiceRequest::Restart))?
+        }
         Some(Command::Journal { command: JournalCommand::Verify }) => {
             old.refuse("journal verify", Action::VerifyJournal)?
         }
+        Some(Command::Generate { request }) => old.refuse("generate", Action::Generate(request))?,
     };
+    if let Action::Service(request) = &action {
+        // The service reads its file: a flag that has no effect would be believed to have one.
+        refuse(cli.config.is_some(), "--config", request.name())?;
+        if let Some((flag, _)) = cli.flags.given().first() {
+            refuse(true, flag, request.name())?;
+        }
+    }
     let action = if old.once && action == Action::Run { Action::Ping } else { action };
     Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon: old.daemon })
 }
@@ -268,6 +321,11 @@ fn pause_time(text: &str) -> Result<Duration, String> {
         Some(time) => Ok(time),
         None => Err("it is no duration such as 2h, 90min or a number of seconds".to_owned()),
     }
+}
+
+/// The definition of the command line, for what is made from it.
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 /// Prints what clap has to say, help to the standard output and errors to the standard error, and

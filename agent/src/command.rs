@@ -3,7 +3,9 @@
 
 pub mod config;
 pub mod doctor;
+pub mod generate;
 pub mod history;
+pub mod install;
 pub mod journal;
 pub mod pause;
 pub mod ping;
@@ -36,6 +38,9 @@ pub fn execute(invocation: &Invocation) -> Exit {
     if invocation.action == (Action::Config { sample: true }) {
         return print(config::write_sample);
     }
+    if let Action::Generate(request) = &invocation.action {
+        return generate::generate(request);
+    }
     let sources =
         match Sources::of_this_process(invocation.config_file.clone(), invocation.flags.clone()) {
             Ok(sources) => sources,
@@ -52,9 +57,10 @@ pub fn execute(invocation: &Invocation) -> Exit {
         Action::Status { json } => return status::status(&sources, *json),
         Action::Pause { time } => return pause::pause(&sources, *time),
         Action::Resume => return pause::resume(&sources),
+        Action::Service(request) => return install::execute(request, &sources),
         Action::VerifyJournal => return journal::verify_journal(&sources),
         Action::Doctor { json } => return doctor::doctor(&sources, *json),
-        Action::Run | Action::Ping | Action::Config { .. } => {}
+        Action::Run | Action::Ping | Action::Config { .. } | Action::Generate(_) => {}
     }
     let loaded = match load(&sources) {
         Ok(loaded) => loaded,

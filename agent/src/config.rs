@@ -42,6 +42,7 @@ pub use settings::{
     ProbeSettings, Settings,
 };
 
+use crate::installation::Prefix;
 use layer::Layer;
 use problem::Problems;
 
@@ -55,6 +56,8 @@ pub struct Sources {
     pub default_files: Vec<PathBuf>,
     /// The flags of the command line.
     pub flags: Flags,
+    /// The prefix of the Homebrew that installed this program, if one did.
+    pub homebrew: Option<Prefix>,
     /// The variables of the environment.
     pub environment: BTreeMap<OsString, OsString>,
     /// The current folder, where `.env` is looked for and where relative paths start.
@@ -72,10 +75,12 @@ impl Sources {
     /// # Errors
     /// The current folder is not known, because it was deleted or may not be entered.
     pub fn of_this_process(config_file: Option<PathBuf>, flags: Flags) -> io::Result<Self> {
+        let homebrew = Prefix::of_this_program();
         Ok(Self {
             config_file,
-            default_files: default_paths(),
+            default_files: default_paths(homebrew.as_ref()),
             flags,
+            homebrew,
             environment: std::env::vars_os().collect(),
             folder: std::env::current_dir()?,
             user: rustix::process::geteuid().as_raw(),
@@ -131,6 +136,60 @@ fn read(sources: &Sources, is_key_needed: bool) -> Result<Loaded, ConfigError> {
     let named = sources.config_file.as_deref().map(|path| sources.folder.join(path));
     let base = file::read(named.as_deref(), &sources.default_files, &mut problems)
         .or_else(|| dotenv::read(&sources.folder, sources.user, &mut problems, &mut warnings));
+    merge_and_check(sources, base, is_key_needed, None, problems, warnings)
+}
+
+/// The settings that a `.env` sets, which the user has named: keys and texts, in the order of the table.
+///
+/// # Errors
+/// It cannot be read, or some of it cannot be understood.
+pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
+    let mut problems = Problems::default();
+    let settings = dotenv::settings(path, &mut problems);
+    problems.finish().map(|()| settings)
+}
+
+/// Reads and checks a text that is to become the configuration file at `path`, with the function key that is
+/// to go into the key file. Of `sources`, only the name of this machine counts.
+///
+/// # Errors
+/// All problems that there would be.
+pub fn load_text(
+    path: &Path,
+    text: &str,
+    key: Option<&str>,
+    sources: &Sources,
+) -> Result<Loaded, ConfigError> {
+    let mut problems = Problems::default();
+    let base = file::of_text(path, text, &mut problems);
+    let sources = Sources {
+        config_file: None,
+        default_files: Vec::new(),
+        flags: Flags::default(),
+        environment: BTreeMap::new(),
+        folder: PathBuf::from("/"),
+        user: 0,
+        ..sources.clone()
+    };
+    merge_and_check(
+        &sources,
+        Some(base),
+        false,
+        Some(key.unwrap_or_default()),
+        problems,
+        Vec::new(),
+    )
+}
+
+/// Merges and checks what all sources give.
+fn merge_and_check(
+    sources: &Sources,
+    base: Option<layer::FileLayer>,
+    is_key_needed: bool,
+    given_key: Option<&str>,
+    mut problems: Problems,
+    mut warnings: Vec<String>,
+) -> Result<Loaded, ConfigError> {
     let (base, file, is_public) = match base {
         Some(base) => (Some(base.layer), Some(base.path), base.is_public),
         None => (None, None, false),
@@ -142,8 +201,13 @@ fn read(sources: &Sources, is_key_needed: bool) -> Result<Loaded, ConfigError> {
         Some(flags(&sources.flags)),
     ];
     let given = merge::merge(layers.into_iter().flatten().collect(), &mut problems);
-    let mut check =
-        check::Check { given, is_key_needed, problems: &mut problems, warnings: &mut warnings };
+    let mut check = check::Check {
+        given,
+        is_key_needed,
+        given_key,
+        problems: &mut problems,
+        warnings: &mut warnings,
+    };
     let (settings, effective) = check.settings(sources, file.as_deref().filter(|_| is_public));
     problems.finish()?;
     Ok(Loaded { settings, warnings, effective, file })

@@ -26,6 +26,7 @@ use configuration::ServiceKey;
 use crate::{
     clock::Stamp,
     config::{SERVICE_KEY_FILE, Settings},
+    installation::ServiceCommands,
     status::{Found, Presence, ReadError},
 };
 
@@ -37,6 +38,8 @@ pub struct Case {
     pub agent: Result<(Found, Presence), ReadError>,
     /// Where the record may be, the likeliest first, when no agent says where it is.
     pub state_dirs: Vec<PathBuf>,
+    /// The commands by which the service is managed.
+    pub commands: ServiceCommands,
     /// This moment.
     pub now: Stamp,
 }
@@ -51,7 +54,7 @@ pub async fn examine(case: &Case) -> Report {
     let mut report = Report::default();
     let service_key = ServiceKey::gather(Path::new(SERVICE_KEY_FILE));
     report.extend(configuration::judge(&case.configuration, service_key));
-    report.extend(agent::judge(&case.agent, settings, &case.now));
+    report.extend(agent::judge(&case.agent, settings, case.commands, &case.now));
     let record = record::Facts::gather(status, &case.state_dirs);
     report.extend(record::judge(&record));
     report.extend(match settings {

@@ -9,13 +9,15 @@
 //! - [`probe`] asks whoever is on the way to the internet, and brings back what came of it.
 //! - [`outage`] is what the agent knows about a failure: its cause, whose it is, from when to when.
 //! - [`journal`] is the durable record of it.
-//! - [`state_dir`] is the folder that the record is kept in.
+//! - [`state_dir`] is the folder that the record is kept in, [`installation`] what Homebrew has to do with it.
 //! - [`history`] is what the record says about the past, [`report`] shows it as text, JSON, CSV and HTML.
 //! - [`status`] is what the agent knows at this moment, in a file; [`control`] is how the running agent
 //!   is paused.
 //! - [`doctor`] looks for everything that would keep the agent from its work.
+//! - [`install`] makes the agent a service of the system, and removes it again.
 //! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
 //!   waiting for its reader.
+//! - [`generate`] makes man pages and completions.
 //! - [`notify`] tells the service manager that the agent is ready, how it is, and that it works on.
 //! - [`sleep`] hears of the machine's sleep before it begins.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
@@ -28,6 +30,8 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
+use install::description::exit_for_manager;
+
 pub mod cli;
 pub mod clock;
 pub mod command;
@@ -38,8 +42,11 @@ pub mod duration;
 pub mod error_chain;
 pub mod event;
 pub mod exit;
+pub mod generate;
 pub mod heartbeat;
 pub mod history;
+pub mod install;
+pub mod installation;
 pub mod journal;
 #[cfg(test)]
 mod layers;
@@ -66,7 +73,10 @@ pub mod tls;
 /// The whole program: does what the command line asks for. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli::parse(arguments) {
-        Ok(invocation) => command::execute(&invocation).into(),
+        Ok(invocation) => {
+            let job = std::env::var_os("XPC_SERVICE_NAME");
+            exit_for_manager(command::execute(&invocation), job.as_deref()).into()
+        }
         Err(error) => cli::answer(&error).into(),
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 /// The folder's name in the folders that the system has for such things.
 const NAME: &str = "ispmon";
-/// Where services keep what outlives a boot; the packages and the formula use these.
+/// Where services keep what outlives a boot.
 const SYSTEM: &[&str] = if cfg!(target_os = "macos") {
     &["/usr/local/var", "/opt/homebrew/var"]
 } else {
@@ -22,34 +22,47 @@ const SYSTEM: &[&str] = if cfg!(target_os = "macos") {
 ///
 /// 1. `setting`, the setting `state_dir`;
 /// 2. the first path of `STATE_DIRECTORY`, which systemd sets (systemd.exec(5));
-/// 3. for root, the system's folder;
-/// 4. `ispmon` in `XDG_STATE_HOME`, or on macOS in the user's Application Support;
-/// 5. the same in its default place, below `HOME`.
+/// 3. `homebrew`, the folder of the formula that this program was installed by, so that its service has
+///    one record whether root runs it or the prefix's owner;
+/// 4. for root, the system's folder;
+/// 5. `ispmon` in `XDG_STATE_HOME`, or on macOS in the user's Application Support;
+/// 6. the same in its default place, below `HOME`.
 ///
 /// Nothing when there is none of them: no setting, no root and no home.
 pub fn of_agent(
     setting: Option<&Path>,
     environment: &BTreeMap<OsString, OsString>,
+    homebrew: Option<PathBuf>,
     is_root: bool,
 ) -> Option<PathBuf> {
     setting
         .map(Path::to_owned)
         .or_else(|| of_systemd(environment))
+        .or(homebrew)
         .or_else(|| is_root.then(|| Path::new(SYSTEM[0]).join(NAME)))
         .or_else(|| of_user(environment))
 }
 
 /// The folders in which a reader looks for a record: only the one that `setting` names, or else all
-/// in which an agent may keep it, that of the service before the user's own.
+/// in which an agent may keep it, that of the service before the user's own, and that of the formula which
+/// this program was installed by (`homebrew`) before both.
 pub fn of_readers(
     setting: Option<&Path>,
     environment: &BTreeMap<OsString, OsString>,
+    homebrew: Option<PathBuf>,
 ) -> Vec<PathBuf> {
     if let Some(setting) = setting {
         return vec![setting.to_owned()];
     }
     let system = SYSTEM.iter().map(|folder| Path::new(folder).join(NAME));
-    of_systemd(environment).into_iter().chain(system).chain(of_user(environment)).collect()
+    let mut folders = Vec::new();
+    let all = of_systemd(environment).into_iter().chain(homebrew).chain(system);
+    for folder in all.chain(of_user(environment)) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
 }
 
 fn of_systemd(environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
@@ -78,16 +91,23 @@ mod tests {
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
+    fn brew() -> PathBuf {
+        "/opt/homebrew/var/ispmon".into()
+    }
+
     fn agents(variables: &[(&str, &str)], is_root: bool) -> Option<PathBuf> {
-        of_agent(None, &environment(variables), is_root)
+        of_agent(None, &environment(variables), None, is_root)
     }
 
     #[test]
     fn the_setting_overrides_everything() {
         let environment = environment(&[("STATE_DIRECTORY", "/var/lib/x"), ("HOME", "/home/me")]);
         let setting = Path::new("/mnt/usb/ispmon");
-        assert_eq!(of_agent(Some(setting), &environment, true).as_deref(), Some(setting));
-        assert_eq!(of_readers(Some(setting), &environment), [setting]);
+        assert_eq!(
+            of_agent(Some(setting), &environment, Some(brew()), true).as_deref(),
+            Some(setting)
+        );
+        assert_eq!(of_readers(Some(setting), &environment, Some(brew())), [setting]);
     }
 
     #[test]
@@ -114,9 +134,27 @@ mod tests {
     #[test]
     fn readers_look_where_the_service_and_where_the_user_would_write() {
         assert_eq!(
-            of_readers(None, &environment(&[("HOME", "/home/me")])),
+            of_readers(None, &environment(&[("HOME", "/home/me")]), None),
             ["/var/lib/ispmon", "/home/me/.local/state/ispmon"].map(PathBuf::from)
         );
-        assert_eq!(of_readers(None, &environment(&[])), [PathBuf::from("/var/lib/ispmon")]);
+        assert_eq!(of_readers(None, &environment(&[]), None), [PathBuf::from("/var/lib/ispmon")]);
+    }
+
+    #[test]
+    fn the_program_of_a_formula_has_its_folder_whoever_runs_it() {
+        let home = environment(&[("HOME", "/home/me")]);
+        for is_root in [false, true] {
+            assert_eq!(of_agent(None, &home, Some(brew()), is_root), Some(brew()));
+        }
+        assert_eq!(of_readers(None, &home, Some(brew())).first(), Some(&brew()));
+        let systemds = environment(&[("STATE_DIRECTORY", "/var/lib/ispmon")]);
+        assert_eq!(of_agent(None, &systemds, Some(brew()), true), Some("/var/lib/ispmon".into()));
+    }
+
+    #[test]
+    fn no_folder_is_looked_into_twice() {
+        let system = Path::new(SYSTEM[0]).join(NAME);
+        let folders = of_readers(None, &environment(&[]), Some(system.clone()));
+        assert_eq!(folders.iter().filter(|folder| **folder == system).count(), 1, "{folders:?}");
     }
 }

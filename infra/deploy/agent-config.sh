@@ -24,13 +24,13 @@ show_next_step() {
   say "Heartbeats go to  $url"
   if [ -n "$agent_config" ] && [ "$device_count" = 1 ]; then
     say 'Start the agent:'
-    printf '\n     ispmon-agent run --config %s\n\n' "$agent_config"
+    printf '\n     ispmon-agent run --config %q\n\n' "$agent_config"
     say 'On another machine: copy both files there, and set heartbeat.key_file to where the key is.'
   elif [ -n "$agent_config" ]; then
     say "Copy each device's two files to it, set heartbeat.key_file to where the key is, and start the agent there:"
     printf '\n     ispmon-agent run --config FILE\n\n'
   else
     say "Get the configuration of the agent of \"$first\"$([ "$device_count" = 1 ] || printf ' and the others'):"
-    printf '\n     infra/deploy.sh --code-only --agent-config agent.toml\n\n'
+    printf '\n     %s --code-only --agent-config agent.toml\n\n' "$me"
   fi
 }

@@ -1,13 +1,25 @@
 # shellcheck shell=bash
 # Calls of the Azure CLI, and what their failures mean.
 
+# What the user has configured for az plays no part here, neither in its files nor in the environment: az prefers
+# these variables to all of that. Defaults would be added to calls, and a log would hold the keys that az is told.
+export AZURE_CORE_OUTPUT=json AZURE_CORE_NO_COLOR=true AZURE_LOGGING_ENABLE_LOG_FILE=no AZURE_DEFAULTS_GROUP='' \
+  AZURE_DEFAULTS_LOCATION='' AZURE_DEFAULTS_SUBSCRIPTION='' AZURE_DEFAULTS_WEB='' AZURE_DEFAULTS_APPSERVICEPLAN=''
+
 # What every call gets: no chatter beside its answer; once known, the subscription, so that somebody who switches
 # accounts in another terminal does not change where this goes.
 flags=(--only-show-errors)
 
+# The API to which the last call went, for the advice about logins.
+audience=''
+
 # azure ARGUMENTS…: one call of az in the chosen subscription. Sets `answer`, and `failure` when it fails.
 azure() {
   local status
+  case $* in
+    *https://api.loganalytics.io*) audience=https://api.loganalytics.io ;;
+    *) audience=https://management.core.windows.net/ ;;
+  esac
   az "$@" "${flags[@]}" >"$work/answer" 2>"$work/failure" </dev/null
   status=$?
   take_answer
@@ -42,9 +54,10 @@ take_answer() {
   failure=$(cut_failure)
 }
 
-# cut_failure: what az said, without the stack of a crash and without a page of JSON.
+# cut_failure: what az or another program said, without the stack of a crash and without a page of JSON.
 cut_failure() {
-  grep -v -e '^ *File ' -e '^Traceback' "$work/failure" | tr '\n\t' '  ' | cut -c 1-1500
+  awk '/^Traceback/ { stack = 1; next } stack && /^ / { next } { stack = 0; print }' "$work/failure" |
+    tr '\n\t' '  ' | cut -c 1-1500
 }
 
 # azure_reads ARGUMENTS…: a call that only reads: tried again when the network or the service fails.
@@ -73,32 +86,89 @@ die_of() {
   die "$1: ${failure:-az said nothing.}"
 }
 
+# is_forbidden MESSAGE: whether a failure says that the caller lacks a right.
+is_forbidden() {
+  case $1 in
+    *AuthorizationFailed* | *'does not have authorization'* | *'Authorization failed'*) return 0 ;;
+  esac
+  return 1
+}
+
 # explain MESSAGE: sets `next` for failures that are known.
 explain() {
   next=''
+  explain_login "$1"
+  [ -z "$next" ] || return 0
+  if is_forbidden "$1"; then
+    explain_right "$1"
+    return
+  fi
   case $1 in
-    *AADSTS* | *'az login'* | *'Please run'* | *InteractionRequired* | *'refresh token'* | *'No subscription found'*)
-      next="your login has expired: az login, then $again" ;;
     *QueryNotContainKnownTable* | *'requency is not supported'*)
       next="Azure refuses to evaluate this query every minute. Set EVALUATION_MINUTES=5 in $env_file, then $again" ;;
-    *'not supported'*)
-      [ "$conf_EVALUATION_MINUTES" != 1 ] ||
-        next="this may be the evaluation every minute, which is experimental. Set EVALUATION_MINUTES=5 in $env_file, then $again" ;;
-    *AuthorizationFailed* | *'does not have authorization'* | *'Authorization failed'*)
-      next="you need the role Owner on the resource group $conf_RG, or Contributor and Role Based Access Control Administrator. Have them assigned, run az login, then $again" ;;
+    *'misspelled or not recognized'* | *'unrecognized arguments'*)
+      next="your Azure CLI is too old for this: az upgrade (or install the newest, https://aka.ms/azure-cli), then $again" ;;
     *MissingSubscriptionRegistration* | *'is not registered to use namespace'*)
       next="register the provider that it names: az provider register --wait --namespace NAME, then $again" ;;
+    *DeploymentQuotaExceeded*)
+      next="$conf_RG has the records of 800 deployments, which is the most. Delete old ones (az deployment group delete), then $again" ;;
     *SubscriptionIsOverQuotaForSku* | *QuotaExceeded* | *'over quota'*)
       next="your subscription has no room for the app in $conf_LOCATION. Set another LOCATION and another RG in $env_file, or ask for quota (Portal, Quotas, Functions), then $again" ;;
+    *RequestDisallowedByAzure*)
+      next="this kind of subscription (free or for students, for instance) may use some regions only, and $conf_LOCATION is none of them. Portal, Policy, Assignments, \"Allowed resource deployment regions\" lists them. Set LOCATION to one of them and another RG in $env_file, then $again" ;;
     *RequestDisallowedByPolicy*)
-      next="a policy of your organisation forbids this. Ask for an exception for $conf_RG, then $again" ;;
+      next="a policy of your organisation forbids this. Ask for an exception for $conf_RG (az policy assignment list shows the policies), then $again" ;;
+    *InvalidResourceLocation*)
+      next="Azure moves nothing: set LOCATION in $env_file back to the region that it names, or set another RG, then $again" ;;
+    *LocationNotAvailableForResourceType*)
+      next="set LOCATION in $env_file to one of the regions that it names, and another RG, then $again" ;;
+    *ResourceGroupBeingDeleted*)
+      next="wait until the deletion has ended (az group wait --deleted --name $conf_RG), then $again" ;;
+    *ReadOnlyDisabledSubscription* | *SubscriptionNotRegistered* | *'subscription is disabled'* | *DisabledSubscription*)
+      next="Azure has disabled the subscription, for instance because its free credit is used up. Portal, Subscriptions shows why. When it is enabled again: $again" ;;
     *ScopeLocked*)
       next="remove the lock that it names (az lock delete), then $again" ;;
     *RoleAssignmentUpdateNotPermitted*)
       next="a role assignment of a deleted identity is in the way: Portal, $conf_RG, Access control, remove the entries named \"Identity not found\", then $again" ;;
     *StorageAccountAlreadyTaken*)
-      next="somebody else has a storage account of this name. Set another PREFIX in $env_file, then $again" ;;
-    *FlagMustBeSetForRestore* | *SoftDeleted*)
-      next="a deleted resource of this name can still be restored, and blocks it. Set another PREFIX in $env_file, then $again" ;;
+      next="somebody else has a storage account of this name. Set another PREFIX and another RG in $env_file, then $again" ;;
+    *FlagMustBeSetForRestore* | *SoftDeleted* | *'is not unique'*)
+      next="a deleted resource of this name can still be restored, 14 days for a workspace, and blocks it. Set another PREFIX and another RG in $env_file (or RG and LOCATION back to what they were, which restores it), then $again" ;;
+    *'not supported'*)
+      [ "$conf_EVALUATION_MINUTES" != 1 ] ||
+        next="this may be the evaluation every minute, which is experimental. Set EVALUATION_MINUTES=5 in $env_file, then $again" ;;
   esac
+}
+
+# explain_login MESSAGE: sets `next` for failures of the login, whose numbers mean very different things.
+explain_login() {
+  case $1 in
+    *AADSTS500011* | *AADSTS650052* | *AADSTS65001[!0-9]*)
+      next="your organisation's directory does not know the API that is named. An administrator can let it in (that of Log Analytics: az ad sp create --id ca7f3f0b-7d91-482c-8e09-c5d840d0eac5), then $again" ;;
+    *AADSTS50076* | *AADSTS50079* | *AADSTS50158* | *AADSTS5300[0-9]*)
+      next="your organisation wants another proof of who you are: az login --scope $audience/.default, then $again" ;;
+    *AADSTS50020* | *AADSTS90002* | *InvalidAuthenticationTokenTenant* | *'wrong issuer'*)
+      next="the login is for another organisation: az login --tenant TENANT, then $again" ;;
+    *AADSTS700016* | *AADSTS7000112* | *AADSTS7000215* | *AADSTS7000222*)
+      next="the service principal or its secret is wrong or too old: az login with a new one, then $again" ;;
+    *AADSTS70043* | *AADSTS700082* | *AADSTS700084* | *AADSTS50173* | *AADSTS50078* | *InteractionRequired* | \
+      *'refresh token'* | *'No subscription found'*)
+      next="your login has expired: az login, then $again" ;;
+    *AADSTS*)
+      next="see what the number behind AADSTS means (https://login.microsoftonline.com/error); often az login helps, then $again" ;;
+    *'az login'*) next="az login, then $again" ;;
+  esac
+}
+
+# explain_right MESSAGE: sets `next` for a missing right: on the subscription as a whole, or on the group.
+explain_right() {
+  local scope=${1#*"over scope '"}
+  case ${scope%%"'"*} in
+    /subscriptions/*/*) ;;
+    /subscriptions/*)
+      next="this is a right on the whole subscription, beyond the resource group: somebody who has it must do this, or give it to you. Then az login, and $again"
+      return
+      ;;
+  esac
+  next="you need the role Owner on the resource group $conf_RG, or Contributor and Role Based Access Control Administrator. Have them assigned, run az login, then $again"
 }

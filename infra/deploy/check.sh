@@ -19,7 +19,7 @@ compare_rules() {
 
 # verify_rules: ends the script when a rule is not what the snapshot says.
 verify_rules() {
-  local wrong
+  local wrong what remedy
   [ -n "$rule_names" ] || die 'The deployment names no alert rule.'
   read_rules
   wrong=$(compare_rules)
@@ -28,6 +28,68 @@ verify_rules() {
     die "The deployed rules are not what they must be: $(printf '%s' "$wrong" | tr '\n' ';')"
   }
   say "Rules verified: $rule_names"
+  while IFS=$'\t' read -r what remedy; do
+    warn "$what. $remedy"
+  done < <(leftovers)
+}
+
+# active_rules: prints the names of the rules about devices that are in force, after `read_rules`.
+active_rules() {
+  helper rules --list "$conf_PREFIX" <"$work/rules.json" |
+    awk -F '\t' -v prefix="$conf_PREFIX" 'tolower($2) == tolower(prefix) && $3 == "true" && $1 !~ /-daily-cap$/ { print $1 }' |
+    tr '\n' ' ' | sed 's/ $//'
+}
+
+# leftovers: prints what earlier deployments left in the group and this one does not want, with the command that
+# deletes it, separated by a tab: a deployment deletes nothing. After `read_rules`.
+leftovers() {
+  local name prefix enabled id
+  while IFS=$'\t' read -r name prefix enabled id; do
+    case " $rule_names " in *" $name "*) continue ;; esac
+    case $name in *-daily-cap) [ "$conf_DAILY_CAP_GB" = -1 ] || continue ;; esac
+    if [ "$(printf '%s' "$prefix" | tr '[:upper:]' '[:lower:]')" = "$(printf '%s' "$conf_PREFIX" | tr '[:upper:]' '[:lower:]')" ]; then
+      printf 'The rule %s is left from an earlier deployment with more devices or other settings; it costs, and mails about what it still watches\t' "$name"
+    else
+      printf 'The rule %s is of a deployment with PREFIX=%s; if that is not wanted any more, its rules mail about devices that have moved\t' "$name" "$prefix"
+    fi
+    printf 'az resource delete --ids %s\n' "$id"
+  done < <(helper rules --list "$conf_PREFIX" <"$work/rules.json")
+  [ "${conf_BUDGET_AMOUNT:-0}" = 0 ] || return 0
+  id=$group_id/providers/Microsoft.Consumption/budgets/$conf_PREFIX-budget
+  # Whoever may not read budgets has made none.
+  azure rest --method get --url "$id?api-version=2023-05-01" --query name -o tsv || return 0
+  printf 'The budget %s-budget is left from an earlier deployment; it mails\taz rest --method delete --url "%s?api-version=2023-05-01"\n' "$conf_PREFIX" "$id"
+}
+
+# disarm: switches the rules of an earlier run off, because RULES_ENABLED=false says that there shall be none.
+disarm() {
+  local name prefix enabled id off=''
+  read_rules
+  while IFS=$'\t' read -r name prefix enabled id <&3; do
+    [ "$enabled" = true ] || continue
+    case $name in "$conf_PREFIX"-daily-cap) continue ;; "$conf_PREFIX"-*) ;; *) continue ;; esac
+    azure_reads rest --method patch --url "$id?api-version=2026-03-01" --body '{"properties":{"enabled":false}}' -o none ||
+      die_of "Switching the rule $name off failed"
+    off="$off $name"
+  done 3< <(helper rules --list "$conf_PREFIX" <"$work/rules.json")
+  [ -z "$off" ] || { step 'Alert rules'; say "Switched off:$off"; }
+}
+
+# alarm: prints what may be believed of the alarm at the end of a deployment, and what to do if it is not armed.
+alarm() {
+  local active
+  if [ "$conf_RULES_ENABLED" = false ]; then
+    printf '%s' "Not armed, because RULES_ENABLED=false: no mail comes when a device is silent. Set it to true, then: $me --infra-only."
+    return
+  fi
+  azure_reads rest --method get --url "$group_id/providers/Microsoft.Insights/scheduledQueryRules?api-version=2026-03-01" \
+    --query value -o json || { printf '%s' "Whether the alarm is armed could not be read: $me --check."; return; }
+  printf '%s' "$answer" >"$work/rules.json"
+  active=$(active_rules)
+  case " $active " in
+    *"-device-silent "*) printf 'The alarm is armed.' ;;
+    *) printf '%s' "Not armed, because no rule about silence is in force: no mail comes when a device is silent. Next: $me." ;;
+  esac
 }
 
 # row RESULT TEXT [ACTION]: one result of the check.
@@ -57,18 +119,30 @@ check() {
 }
 
 check_rules() {
-  local wrong line
-  if [ -z "$rule_names" ]; then
-    row FAIL 'No alert rule was deployed' 'infra/deploy.sh'
+  local wrong line active what remedy
+  read_rules
+  active=$(active_rules)
+  if [ "$conf_RULES_ENABLED" = false ]; then
+    if [ -z "$active" ]; then
+      row FAIL 'No alert rule is in force, because RULES_ENABLED=false' "set RULES_ENABLED=true in $env_file, then $me --infra-only"
+    else
+      row WARN "RULES_ENABLED=false, and these rules are in force: $active" "$me --infra-only switches them off"
+    fi
     return
   fi
-  read_rules
+  if [ -z "$rule_names" ]; then
+    row FAIL 'No alert rule was deployed' "$me"
+    return
+  fi
   wrong=$(compare_rules)
   if [ -z "$wrong" ]; then
     row PASS "Rules: as they must be ($rule_names)"
-    return
+  else
+    while IFS= read -r line; do row FAIL "Rule $line" "$me --infra-only"; done <<<"$wrong"
   fi
-  while IFS= read -r line; do row FAIL "Rule $line" 'infra/deploy.sh --infra-only'; done <<<"$wrong"
+  while IFS=$'\t' read -r what remedy; do
+    case $what in *PREFIX=*) row WARN "$what" "$remedy" ;; *) row FAIL "$what" "$remedy" ;; esac
+  done < <(leftovers)
 }
 
 check_rule_health() {
@@ -120,16 +194,16 @@ check_action_group() {
   local enabled addresses address
   if ! azure_reads monitor action-group show --resource-group "$conf_RG" --name "$action_group" \
     --query "[to_string(enabled), join(',', emailReceivers[].emailAddress)]" -o tsv; then
-    row FAIL "Action group $action_group: cannot be read: $failure" 'infra/deploy.sh --infra-only'
+    row FAIL "Action group $action_group: cannot be read: $failure" "$me --infra-only"
     return
   fi
   { IFS= read -r enabled; IFS= read -r addresses; } <<<"$answer"
-  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" 'infra/deploy.sh --infra-only'
+  [ "$enabled" = true ] || row FAIL "Action group $action_group is disabled" "$me --infra-only"
   while IFS= read -r address; do
     trim "$address"
     case ",$addresses," in
       *",$trimmed,"*) row PASS "Action group: mails $trimmed (only the portal shows whether it is verified)" ;;
-      *) row FAIL "Action group: does not mail $trimmed" 'infra/deploy.sh --infra-only' ;;
+      *) row FAIL "Action group: does not mail $trimmed" "$me --infra-only" ;;
     esac
   done < <(printf '%s\n' "$conf_ALERT_EMAIL" | tr ',' '\n')
 }
@@ -140,14 +214,15 @@ check_devices() {
   case $? in
     0 | 2) ;;
     *)
-      row FAIL "Heartbeats: cannot be queried: $failure"
+      explain "$failure"
+      row FAIL "Heartbeats: cannot be queried: $failure" "$next"
       return
       ;;
   esac
   printf '%s\n' "$answer" >"$work/seen.tsv"
   while IFS=$'\t' read -r device seen; do
     case $seen in
-      never) row WARN "Device \"$device\": never seen" 'infra/deploy.sh --code-only --agent-config agent.toml, and start the agent with it' ;;
+      never) row WARN "Device \"$device\": never seen" "$me --code-only --agent-config agent.toml, and start the agent with it" ;;
       *) row PASS "Device \"$device\": last heartbeat $seen" ;;
     esac
   done < <(helper seen --report "$devices" "$work/seen.tsv")

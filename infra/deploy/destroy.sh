@@ -7,7 +7,10 @@ destroy() {
     say "The resource group $conf_RG does not exist: there is nothing to delete."
     return
   fi
-  if [ "$group_tag" != "$conf_PREFIX" ]; then
+  if [ -n "$group_tag" ] && [ "$group_tag" != "$conf_PREFIX" ]; then
+    object "The resource group $conf_RG was created with PREFIX=$group_tag, and PREFIX is $conf_PREFIX." \
+      "set PREFIX=$group_tag in $env_file, or add --force"
+  elif [ -z "$group_tag" ]; then
     object "The resource group $conf_RG was not created by this script, so it may hold things of others." \
       "delete it yourself, or add --force"
   fi

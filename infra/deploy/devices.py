@@ -9,8 +9,12 @@ The first two print a line for each device: its name, a tab, the name of its hos
 """
 
 import hashlib
+import os
 import re
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import signs  # noqa: E402
 
 MOST_DEVICES = 5000
 MOST_CHARACTERS = 100
@@ -32,8 +36,12 @@ def check(name, where):
         refuse(f"{where}: the name {name[:20]}… is longer than {MOST_CHARACTERS} characters.")
     if "," in name:
         refuse(f"{where}: the name {name!r} has a comma in it; one name a line.")
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name):
-        refuse(f"{where}: the name {name!r} has a control character in it.")
+    sign = signs.hidden(name)
+    if sign:
+        refuse(f"{where}: the name {name!r} has a character in it that cannot be seen, {sign}. Type the name by hand.")
+    sign = signs.quotes(name)
+    if sign:
+        refuse(f"{where}: the name {name} has a typographic quote around it, {sign}. Use none, or \" or '.")
     for character in name:
         if character in AMBIGUOUS:
             refuse(
@@ -69,16 +77,17 @@ def from_file(path):
     except UnicodeDecodeError:
         refuse(f"{path} is no UTF-8 text. Save it as UTF-8.")
     for number, line in enumerate(text.split("\n"), 1):
-        name = line.strip()
+        name = line.strip(" \t\r")
         if name and not name.startswith("#"):
             yield name, f"{path}, line {number}"
 
 
 def from_list(text):
     for number, entry in enumerate(text.split(","), 1):
-        if not entry.strip():
+        name = entry.strip(" \t")
+        if not name:
             refuse(f"entry {number} is empty.")
-        yield entry.strip(), f"entry {number}"
+        yield name, f"entry {number}"
 
 
 def parts(names):

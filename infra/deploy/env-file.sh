@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The .env file: read, never executed. Quotes, comments and `export` mean what they mean to the agent, which
-# reads the same file; whatever a shell would expand or run is refused with its line number.
+# The .env file: read, never executed. Quotes, comments, `export` and blanks around the "=" mean what they mean to
+# the agent, which reads the same file; whatever a shell would expand or run is refused with its line number.
 
 # The variables that are taken from the file; all others are left to those whom they concern.
 readonly VARIABLES='SUBSCRIPTION RG LOCATION PREFIX HEARTBEAT_DEVICE HEARTBEAT_DEVICE_2 HEARTBEAT_DEVICE_3
@@ -11,18 +11,17 @@ REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CA
 # refuse_line TEXT: ends the script because of the current line.
 refuse_line() { die "$env_file, line $line_number: $1" 78; }
 
-# read_env_file FILE: sets conf_NAME for each variable that the file has. A later line replaces an earlier one.
+# read_env_file FILE: sets conf_NAME, and line_NAME to where it stands, for each variable that the file has. A later
+# line replaces an earlier one.
 read_env_file() {
   local line name rest bom=$'\xef\xbb\xbf'
   env_file=$1
   line_number=0
   for name in $VARIABLES; do
     unset "$name"
-    eval "conf_$name=''"
+    eval "conf_$name='' line_$name=''"
   done
-  if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
-    die "$env_file holds bytes of zero: it was saved as UTF-16 or is no text. Save it as UTF-8." 78
-  fi
+  refuse_other_encodings
   while IFS= read -r line || [ -n "$line" ]; do
     line_number=$((line_number + 1))
     [ "$line_number" = 1 ] && line=${line#"$bom"}
@@ -34,17 +33,19 @@ read_env_file() {
       export[[:blank:]]*)
         trim "${line#export}"
         line=$trimmed
+        # `export NAME` says nothing about its value.
+        case $line in *[!A-Za-z0-9_[:blank:]]*) ;; *) continue ;; esac
         ;;
     esac
     case $line in
       *=*) ;;
       *) refuse_line 'this is no NAME=VALUE, no comment and no blank line.' ;;
     esac
-    name=${line%%=*}
+    trim "${line%%=*}"
+    name=$trimmed
     rest=${line#*=}
     case $name in
-      '' | [0-9]* | *[!A-Za-z0-9_]*)
-        refuse_line "\"$name\" is no name of a variable. Write NAME=VALUE without blanks around the \"=\"." ;;
+      '' | [0-9]* | *[!A-Za-z0-9_]*) refuse_line "\"$name\" is no name of a variable. Write NAME=VALUE." ;;
     esac
     case " $(printf '%s' "$VARIABLES" | tr '\n' ' ') " in
       *" $name "*) ;;
@@ -55,7 +56,25 @@ read_env_file() {
       *[[:cntrl:]]*) refuse_line "the value of $name has a control character in it." ;;
     esac
     printf -v "conf_$name" '%s' "$value"
+    printf -v "line_$name" '%s' "$line_number"
   done <"$env_file"
+}
+
+# refuse_other_encodings: ends the script when the file is not UTF-8, of which ASCII is a part.
+refuse_other_encodings() {
+  local number
+  if LC_ALL=C tr -d '\000' <"$env_file" | cmp -s - "$env_file"; then :; else
+    die "$env_file holds bytes of zero: it was saved as UTF-16 or is no text. Save it as UTF-8." 78
+  fi
+  number=$(python3 -I -S -c '
+import sys
+for number, line in enumerate(sys.stdin.buffer.read().split(b"\n"), 1):
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        print(number)
+        break' <"$env_file")
+  [ -z "$number" ] || die "$env_file, line $number: this is no UTF-8 text, perhaps Windows-1252 or Latin-1. Save the file as UTF-8." 78
 }
 
 # trim TEXT: sets `trimmed` to TEXT without blanks at both ends.
@@ -71,11 +90,12 @@ read_value() {
   case $text in
     [[:blank:]]*)
       trim "$text"
-      case $trimmed in
-        '' | '#'*) return ;;
-        *) refuse_line 'there is a blank behind the "=". Write NAME=VALUE.' ;;
-      esac
+      text=$trimmed
+      # Behind a blank, "#" begins a comment.
+      case $text in '' | '#'*) return ;; esac
       ;;
+  esac
+  case $text in
     "'"*)
       text=${text#"'"}
       case $text in

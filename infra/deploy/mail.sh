@@ -55,7 +55,7 @@ prove_mail() {
     mail_proof='did not arrive'
     no_mail_help
     next="once the passcode is confirmed: $again"
-    die 'The alarm works, but its mails reach nobody yet.'
+    die "$(alarm) But its mails reach nobody yet."
   fi
 }
 

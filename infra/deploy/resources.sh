@@ -6,13 +6,20 @@ create_group() {
   local provider
   for provider in $unregistered; do
     say "Registering $provider"
-    azure provider register --namespace "$provider" --wait || die_of "Registering the provider $provider failed"
+    azure provider register --namespace "$provider" --wait || {
+      is_forbidden "$failure" || die_of "Registering the provider $provider failed"
+      next="this is a right on the subscription. Have somebody who has it run: az provider register --wait --namespace $provider, then $again"
+      die "Registering the provider $provider failed: $failure"
+    }
     left="The providers are registered, nothing else was created."
   done
   [ "$group_exists" = false ] || return 0
   say "Creating the resource group $conf_RG in $conf_LOCATION"
-  azure group create --name "$conf_RG" --location "$conf_LOCATION" --tags "ispmon=$conf_PREFIX" -o none ||
-    die_of "Creating the resource group $conf_RG failed"
+  azure group create --name "$conf_RG" --location "$conf_LOCATION" --tags "ispmon=$conf_PREFIX" -o none || {
+    is_forbidden "$failure" || die_of "Creating the resource group $conf_RG failed"
+    next="have somebody who may do so make it, and make you its Owner: az group create -n $conf_RG -l $conf_LOCATION --tags ispmon=$conf_PREFIX, then $again"
+    die "Creating the resource group $conf_RG failed: $failure"
+  }
   left="The resource group $conf_RG, empty."
 }
 
@@ -47,7 +54,6 @@ deploy_templates() {
 
 # deploy_resources: everything but the rules; sets the names that the templates made.
 deploy_resources() {
-
   say 'Deploying the resources and roles (about 3 minutes)'
   left="The resource group $conf_RG with a part of its resources; no rule of this run, so no false alarm."
   deploy_templates "$conf_PREFIX-resources" false 'deploying' || die_of 'The deployment of the resources failed'
@@ -73,10 +79,10 @@ has_rules() {
 
 # read_outputs: the names of an earlier run's resources, for all that deploys no templates.
 read_outputs() {
-  [ "$group_exists" = true ] || { next="infra/deploy.sh without that option"; die "The resource group $conf_RG does not exist: nothing was deployed yet."; }
+  [ "$group_exists" = true ] || { next="$me without that option"; die "The resource group $conf_RG does not exist: nothing was deployed yet."; }
   azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-resources" \
     --query properties.outputs -o json || {
-    next="infra/deploy.sh --infra-only, then $again"
+    next="$me --infra-only, then $again"
     die "The names of the resources are not known: $failure"
   }
   take_outputs
@@ -89,7 +95,7 @@ read_outputs() {
 # take_outputs: reads the outputs of the templates from `answer`.
 take_outputs() {
   local name value
-  rule_names=''
+  app='' url='' storage_account='' container='' workspace='' workspace_id='' component='' action_group='' principal='' rule_names=''
   while IFS=$'\t' read -r name value; do
     case $name in
       functionAppName) app=$value ;;
@@ -108,8 +114,6 @@ import json, sys
 for name, output in json.load(sys.stdin).items():
     value = output["value"]
     print(name, " ".join(value) if isinstance(value, list) else value, sep="\t")' 2>/dev/null)
-  : "${app:=}" "${url:=}" "${storage_account:=}" "${container:=}" "${workspace:=}" "${workspace_id:=}" \
-    "${component:=}" "${action_group:=}" "${principal:=}"
   [ -n "$app" ] && [ -n "$url" ] && [ -n "$workspace_id" ] ||
     die 'The answer of the deployment does not name the function app and the workspace.'
   case $url in

@@ -1,6 +1,8 @@
 """Holds the deployed alert rules against what they must be, and prints a line for each difference.
 
   rules.py SNAPSHOT DEVICES    the rules as JSON on standard input; settings from the environment
+  rules.py --list PREFIX       prints the rules about devices, and PREFIX's about the daily cap, with tabs:
+                               name, prefix, whether it is enabled, id
 
 What a rule is (kind of condition, what it measures, whether it resolves) comes from the snapshot, which the
 tests prove; what the settings decide (devices, minutes) is looked for in the deployed rules.
@@ -12,6 +14,8 @@ import re
 import sys
 
 MOST_DEVICES = 200
+# The prefix, and what the rule is about.
+OURS = re.compile(r"(.+?)-(device-silent(?:-reminder)?(?:-\d+)?|outage-report(?:-\d+)?|daily-cap)")
 SECONDS = {"M": 60, "H": 3600, "D": 86400}
 
 
@@ -77,7 +81,18 @@ def differences(rule, model, settings):
         yield f"it does not mail the action group {settings['group']}"
 
 
+def list_rules(prefix):
+    for rule in json.load(sys.stdin):
+        match = OURS.fullmatch(rule["name"])
+        if match and (match[2] != "daily-cap" or match[1].lower() == prefix.lower()):
+            enabled = "true" if rule["properties"].get("enabled") else "false"
+            print(rule["name"], match[1], enabled, rule["id"], sep="\t")
+
+
 def main():
+    if sys.argv[1] == "--list":
+        list_rules(sys.argv[2])
+        return
     snapshot_path, devices_path = sys.argv[1:]
     settings = {
         "prefix": os.environ["PREFIX"],

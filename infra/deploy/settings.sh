@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # The settings: found, checked, and handed to the templates.
 
+# The values that the templates allow.
+readonly SILENCES='5 5.5 6 6.5 7 7.5 8 9 10 12 15 20 30 45 60'
+
 # find_env_file: prints the path of the .env file: that of the current folder, else that beside this script.
 find_env_file() {
   local file
@@ -30,10 +33,15 @@ read_settings() {
 }
 
 # refuse_setting NAME TEXT: ends the script because of a setting.
-refuse_setting() { die "$1 in $env_file $2" 78; }
+refuse_setting() {
+  local line
+  eval "line=\$line_$1"
+  die "$1 in $env_file${line:+, line $line,} $2" 78
+}
 
+# check_settings: what each setting must be. What the templates want of them as well is here with the name and the
+# line, before anything is asked of Azure.
 check_settings() {
-  local address name
   case $conf_RG in
     *[!A-Za-z0-9_.\(\)-]* | *.) refuse_setting RG "is \"$conf_RG\": a resource group's name has letters, digits and -_.() only and does not end with a dot." ;;
   esac
@@ -41,54 +49,82 @@ check_settings() {
     *[!a-z0-9]*) refuse_setting LOCATION "is \"$conf_LOCATION\", which is no Azure region. Name one like westeurope." ;;
   esac
   case $conf_PREFIX in
-    [!A-Za-z]* | *[!A-Za-z0-9-]* | ? | *-) refuse_setting PREFIX "is \"$conf_PREFIX\": it must have 2 to 16 letters, digits and hyphens, begin with a letter and not end with a hyphen." ;;
+    [!A-Za-z]* | *[!A-Za-z0-9-]* | ? | *- | *--*) refuse_setting PREFIX "is \"$conf_PREFIX\": it must have 2 to 16 letters, digits and single hyphens, begin with a letter and not end with a hyphen." ;;
   esac
   [ ${#conf_PREFIX} -le 16 ] || refuse_setting PREFIX "is longer than 16 characters."
   [ -n "$conf_ALERT_EMAIL" ] || refuse_setting ALERT_EMAIL 'is missing: who shall be mailed when a device is silent?'
-  while IFS= read -r address; do
-    trim "$address"
-    check_address "$trimmed"
-  done < <(printf '%s\n' "$conf_ALERT_EMAIL" | tr ',' '\n')
-  while IFS= read -r address; do
-    trim "$address"
-    case $trimmed in
-      '' | https://?*) ;;
-      *) refuse_setting ALERT_WEBHOOK 'must be one or more https:// addresses, separated by commas.' ;;
-    esac
-  done < <(printf '%s\n' "$conf_ALERT_WEBHOOK" | tr ',' '\n')
-  case $conf_EVALUATION_MINUTES in
-    1 | 5 | 10 | 15) ;;
-    *) refuse_setting EVALUATION_MINUTES "is \"$conf_EVALUATION_MINUTES\"; it must be 5, 10 or 15, or 1 as an experiment." ;;
+  check_addresses ALERT_EMAIL --mail "$conf_ALERT_EMAIL"
+  check_addresses ALERT_WEBHOOK --url "$conf_ALERT_WEBHOOK"
+  check_choice SILENCE_MINUTES "$SILENCES"
+  check_choice EVALUATION_MINUTES '5 10 15 1' ' (1 is an experiment)'
+  check_choice RULES_ENABLED 'true false'
+  check_choice ALERT_OWNERS 'true false'
+  check_numbers REMINDER_MINUTES 6 1440
+  check_number DAILY_REMINDER_HOUR 0 23
+  check_number REPORT_MINUTES 1 1440
+  check_number MAX_INSTANCES 1 1000
+  [ "$conf_DAILY_CAP_GB" = -1 ] || check_number DAILY_CAP_GB 1 1000 ', or -1 for no limit'
+  check_number BUDGET_AMOUNT 0 999999999
+  case $conf_BUDGET_START in
+    '')
+      [ "${conf_BUDGET_AMOUNT:-0}" -eq 0 ] ||
+        refuse_setting BUDGET_AMOUNT 'needs BUDGET_START, the first day of a month such as 2026-12-01.'
+      ;;
+    20[0-9][0-9]-0[1-9]-01 | 20[0-9][0-9]-1[0-2]-01) ;;
+    *) refuse_setting BUDGET_START "is \"$conf_BUDGET_START\"; it must be the first day of a month such as 2026-12-01." ;;
   esac
-  for name in RULES_ENABLED ALERT_OWNERS; do
-    eval "address=\$conf_$name"
-    # shellcheck disable=SC2154 # set by eval
-    case $address in
-      '' | true | false) ;;
-      *) refuse_setting "$name" "is \"$address\"; it must be true or false." ;;
-    esac
-  done
+  [ "$conf_RUNTIME_NAME" = custom ] || [ -n "$conf_RUNTIME_VERSION" ] ||
+    refuse_setting RUNTIME_NAME "is $conf_RUNTIME_NAME and needs RUNTIME_VERSION beside it, such as 22 for node."
 }
 
-# check_address ADDRESS: refuses what is no address, and the addresses of examples, which nobody reads.
-check_address() {
-  case $1 in
-    '') refuse_setting ALERT_EMAIL 'has an empty address in it.' ;;
-    *[[:space:]]* | *@*@* | @* | *@ | *@.* | *. ) refuse_setting ALERT_EMAIL "has \"$1\" in it, which is no mail address." ;;
-    *@*.*) ;;
-    *) refuse_setting ALERT_EMAIL "has \"$1\" in it, which is no mail address." ;;
-  esac
-  [ ${#1} -le 64 ] || refuse_setting ALERT_EMAIL "has \"$1\" in it, which is longer than the 64 characters that Azure takes."
-  case $(printf '%s' "$1" | tr '[:upper:]' '[:lower:]') in
-    *@example.com | *@example.org | *@example.net | *@*.example | your-* | your.* | your_* | *@yourdomain.* | *@your-domain.* | *@domain.tld)
-      refuse_setting ALERT_EMAIL "is still the example \"$1\". Put in the address that shall be mailed." ;;
-  esac
+# check_choice NAME "ALLOWED…" [REMARK]: refuses a setting that is none of these words.
+check_choice() {
+  local value
+  eval "value=\$conf_$1"
+  case $value in *[[:space:]]*) ;; *) case " $2 " in *" $value "*) return ;; esac ;; esac
+  [ -n "$value" ] || return 0
+  refuse_setting "$1" "is \"$value\"; it must be one of: $(printf '%s' "$2" | sed 's/ /, /g')${3:-}."
+}
+
+# check_number NAME LEAST MOST [REMARK]: refuses a setting that is no whole number in this range.
+check_number() {
+  local value
+  eval "value=\$conf_$1"
+  [ -z "$value" ] || is_number "$value" "$2" "$3" ||
+    refuse_setting "$1" "is \"$value\"; it must be a whole number from $2 to $3${4:-}."
+}
+
+# check_numbers NAME LEAST MOST: the same for a list.
+check_numbers() {
+  local value number
+  eval "value=\$conf_$1"
+  [ -n "$value" ] || return 0
+  while IFS= read -r number; do
+    trim "$number"
+    is_number "$trimmed" "$2" "$3" ||
+      refuse_setting "$1" "has \"$trimmed\" in it; it must be whole numbers from $2 to $3, separated by commas."
+  done < <(printf '%s\n' "$value" | tr ',' '\n')
+}
+
+# is_number TEXT LEAST MOST
+is_number() {
+  case $1 in '' | *[!0-9]* | 0?* | ??????????*) return 1 ;; esac
+  [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+}
+
+# check_addresses NAME KIND LIST: refuses addresses that nobody reads. A webhook may hold a secret: it goes through a
+# pipe, and no message shows it.
+check_addresses() {
+  printf '%s' "$3" | helper addresses "$2" 2>"$work/failure" || {
+    failure=$(cut_failure)
+    refuse_setting "$1" "$failure"
+  }
 }
 
 # read_devices: sets `devices`, a file with a line for each device: its name, a tab, the name of its host key;
 # and `device_count`.
 read_devices() {
-  local list="$work/devices.txt" path
+  local path
   devices="$work/devices.tsv"
   if [ -n "$conf_DEVICES_FILE" ]; then
     [ -z "$conf_HEARTBEAT_DEVICE$conf_HEARTBEAT_DEVICE_2" ] ||
@@ -98,7 +134,7 @@ read_devices() {
       *) path=$(dirname "$env_file")/$conf_DEVICES_FILE ;;
     esac
     [ -f "$path" ] || refuse_setting DEVICES_FILE "names $path, and there is no such file."
-    helper devices --file "$path" >"$devices" 2>"$list" || die "$(cat "$list")" 78
+    helper devices --file "$path" >"$devices" 2>"$work/failure" || die "$(cut_failure)" 78
   else
     [ -n "$conf_HEARTBEAT_DEVICE" ] ||
       refuse_setting HEARTBEAT_DEVICE 'is missing: which devices send heartbeats? Names separated by commas.'
@@ -109,9 +145,12 @@ read_devices() {
         variable=conf_HEARTBEAT_DEVICE_$number
         [ -z "${!variable}" ] || printf ',%s' "${!variable}"
       done
-    } | helper devices --list >"$devices" 2>"$list" || die "HEARTBEAT_DEVICE in $env_file: $(cat "$list")" 78
+    } | helper devices --list >"$devices" 2>"$work/failure" || die "HEARTBEAT_DEVICE in $env_file: $(cut_failure)" 78
   fi
   device_count=$(grep -c '' "$devices")
+  # 3 MB a device and day, and something to spare.
+  [ "${conf_DAILY_CAP_GB:-1}" = -1 ] || [ $((${conf_DAILY_CAP_GB:-1} * 1000)) -ge $((device_count * 3)) ] ||
+    refuse_setting DAILY_CAP_GB "is ${conf_DAILY_CAP_GB:-1}, which $device_count devices would reach every day, and heartbeats would be lost: set it to $(((device_count * 3 + 999) / 1000)) or more, or to -1 for no limit."
 }
 
 # export_settings true|false: puts the settings into the environment from which main.bicepparam reads them.

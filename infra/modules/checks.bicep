@@ -1,4 +1,4 @@
-metadata description = 'What the types of the parameters cannot refuse. Each function returns its value, or fails with a sentence that says which variable of .env to change.'
+metadata description = 'What the types of the parameters cannot refuse. A problem is a sentence that says which variable of .env to change, or empty; a checked value is itself, or fails with that sentence. main.bicepparam asks for the problems: where parameters are built, nothing can fail.'
 
 @description('The characters of a text, one by one.')
 func characters(text string) string[] => map(range(0, length(text)), index => substring(text, index, 1))
@@ -74,25 +74,41 @@ func isDeviceName(name string) bool =>
   ])
 
 @export()
-@description('Names begin with the prefix: letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
-func checkedPrefix(prefix string) string =>
+@description('What is wrong with a prefix. Names begin with it: letters, digits and single hyphens, beginning with a letter, not ending with a hyphen.')
+func prefixProblem(prefix string) string =>
   isPrefix(prefix)
-    ? prefix
-    : fail('PREFIX must hold letters, digits and single hyphens only, begin with a letter and not end with a hyphen: ${prefix}')
+    ? ''
+    : 'PREFIX must hold letters, digits and single hyphens only, begin with a letter and not end with a hyphen: ${prefix}'
+
+@export()
+@description('A prefix that all names can begin with.')
+func checkedPrefix(prefix string) string => empty(prefixProblem(prefix)) ? prefix : fail(prefixProblem(prefix))
+
+@export()
+@description('What is wrong with device names: those that cannot be compared.')
+func devicesProblem(devices string[]) string =>
+  empty(filter(devices, device => !isDeviceName(device)))
+    ? ''
+    : 'HEARTBEAT_DEVICE: device names must not be blank, must hold no comma and no line break, and none of the letters İ ı ẞ Σ ς ϴ, of the Kelvin, Ångström and Ohm signs and of the digraphs such as Dž, whose lower case is not the same everywhere: ${string(take(filter(devices, device => !isDeviceName(device)), 10))}'
 
 @export()
 @description('Device names that can be compared, each once. Devices are compared trimmed and in lower case everywhere, so the same name twice is one device.')
 func checkedDevices(devices string[]) string[] =>
-  empty(filter(devices, device => !isDeviceName(device)))
-    ? (length(union(map(devices, device => toLower(trim(device))), [])) == length(devices) ? devices : filter(devices, (device, index) => indexOf(map(devices, other => toLower(trim(other))), toLower(trim(device))) == index))
-    : fail('HEARTBEAT_DEVICE: device names must not be blank, must hold no comma and no line break, and none of the letters İ ı ẞ Σ ς ϴ, of the Kelvin, Ångström and Ohm signs and of the digraphs such as Dž, whose lower case is not the same everywhere: ${string(take(filter(devices, device => !isDeviceName(device)), 10))}')
+  !empty(devicesProblem(devices))
+    ? fail(devicesProblem(devices))
+    : length(union(map(devices, device => toLower(trim(device))), [])) == length(devices) ? devices : filter(devices, (device, index) => indexOf(map(devices, other => toLower(trim(other))), toLower(trim(device))) == index)
+
+@export()
+@description('What is wrong with mail addresses: malformed ones, and the same one twice.')
+func addressesProblem(addresses string[]) string =>
+  !empty(filter(addresses, address => !isMailAddress(address)))
+    ? 'ALERT_EMAIL must hold mail addresses such as me@example.org, separated by commas: ${string(filter(addresses, address => !isMailAddress(address)))}'
+    : length(union(map(addresses, address => toLower(address)), [])) == length(addresses) ? '' : 'ALERT_EMAIL must hold each address once: ${string(addresses)}'
 
 @export()
 @description('Mail addresses, each once.')
 func checkedAddresses(addresses string[]) string[] =>
-  !empty(filter(addresses, address => !isMailAddress(address)))
-    ? fail('ALERT_EMAIL must hold mail addresses such as me@example.org, separated by commas: ${string(filter(addresses, address => !isMailAddress(address)))}')
-    : length(union(map(addresses, address => toLower(address)), [])) == length(addresses) ? addresses : fail('ALERT_EMAIL must hold each address once: ${string(addresses)}')
+  empty(addressesProblem(addresses)) ? addresses : fail(addressesProblem(addresses))
 
 @description('Whether a text is the address of something that is reached by HTTPS.')
 @export()
@@ -100,30 +116,45 @@ func isSecureUrl(url string) bool =>
   startsWith(toLower(url), 'https://') && length(url) > 8 && !containsAny(url, [' ', '\t', '\n', '\r'])
 
 @export()
-@description('URLs that are called, each once, without the spaces around them. One may hold a secret, so the message does not show it.')
-func checkedUrls(urls string) string[] =>
+@description('What is wrong with the URLs that are called. One may hold a secret, so no message shows it.')
+func urlsProblem(urls string) string =>
   empty(trim(urls))
-    ? []
+    ? ''
     : !empty(filter(split(urls, ','), url => !isSecureUrl(trim(url))))
-        ? fail('ALERT_WEBHOOK must hold URLs that begin with https://, separated by commas.')
-        : length(union(map(split(urls, ','), url => trim(url)), [])) == length(split(urls, ',')) ? map(split(urls, ','), url => trim(url)) : fail('ALERT_WEBHOOK must hold each URL once.')
+        ? 'ALERT_WEBHOOK must hold URLs that begin with https://, separated by commas.'
+        : length(union(map(split(urls, ','), url => trim(url)), [])) == length(split(urls, ',')) ? '' : 'ALERT_WEBHOOK must hold each URL once.'
+
+@export()
+@description('URLs that are called, each once, without the spaces around them.')
+func checkedUrls(urls string) string[] =>
+  !empty(urlsProblem(urls)) ? fail(urlsProblem(urls)) : empty(trim(urls)) ? [] : map(split(urls, ','), url => trim(url))
 
 @description('What a device writes a day, in MB: 2.4 measured with the defaults, and something to spare.')
 func dailyMegabytes(devices int) int => devices * 3
 
 @export()
+@description('What is wrong with a daily cap: so many devices reach it.')
+func dailyCapProblem(gigabytes int, devices int) string =>
+  gigabytes == -1 || gigabytes * 1000 >= dailyMegabytes(devices)
+    ? ''
+    : 'DAILY_CAP_GB is ${gigabytes}, which ${devices} devices would reach every day, and heartbeats would be lost: set it to ${(dailyMegabytes(devices) + 999) / 1000} or more, or to -1 for no limit.'
+
+@export()
 @description('A daily cap that so many devices do not reach, or none.')
 func checkedDailyCap(gigabytes int, devices int) int =>
-  gigabytes == -1 || gigabytes * 1000 >= dailyMegabytes(devices)
-    ? gigabytes
-    : fail('DAILY_CAP_GB is ${gigabytes}, which ${devices} devices would reach every day, and heartbeats would be lost: set it to ${(dailyMegabytes(devices) + 999) / 1000} or more, or to -1 for no limit.')
+  empty(dailyCapProblem(gigabytes, devices)) ? gigabytes : fail(dailyCapProblem(gigabytes, devices))
+
+@export()
+@description('What is wrong with the first day of a budget.')
+func budgetStartProblem(start string, amount int) string =>
+  amount == 0 || length(start) == 10 && substring(start, 4, 1) == '-' && endsWith(start, '-01')
+    ? ''
+    : 'BUDGET_AMOUNT needs BUDGET_START, the first day of a month such as 2026-12-01, not \'${start}\'.'
 
 @export()
 @description('First day of a month, needed with a budget.')
 func checkedBudgetStart(start string, amount int) string =>
-  amount == 0 || length(start) == 10 && substring(start, 4, 1) == '-' && endsWith(start, '-01')
-    ? start
-    : fail('BUDGET_AMOUNT needs BUDGET_START, the first day of a month such as 2026-12-01, not \'${start}\'.')
+  empty(budgetStartProblem(start, amount)) ? start : fail(budgetStartProblem(start, amount))
 
 @export()
 @description('Address of a package, or nothing.')

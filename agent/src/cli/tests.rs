@@ -117,6 +117,48 @@ fn commands_that_came_after_the_old_flags_refuse_them() {
 }
 
 #[test]
+fn the_service_is_managed_without_settings() {
+    let action = |line: &str| match understood(&format!("ispmon-agent {line}")).action {
+        Action::Service(request) => request,
+        other => panic!("{line} is understood as {other:?}"),
+    };
+    let install = |is_shown_only, from_env: Option<&str>| ServiceRequest::Install {
+        is_shown_only,
+        from_env: from_env.map(PathBuf::from),
+    };
+    let uninstall = |is_shown_only, is_purge, is_confirmed| ServiceRequest::Uninstall {
+        is_shown_only,
+        is_purge,
+        is_confirmed,
+    };
+    for (line, expected) in [
+        ("install", install(false, None)),
+        ("install --print", install(true, None)),
+        ("install --from-env /home/me/.env", install(false, Some("/home/me/.env"))),
+        ("uninstall", uninstall(false, false, false)),
+        ("uninstall --print --purge", uninstall(true, true, false)),
+        ("uninstall --purge --yes", uninstall(false, true, true)),
+        ("start", ServiceRequest::Start),
+        ("stop", ServiceRequest::Stop),
+        ("restart", ServiceRequest::Restart),
+    ] {
+        assert_eq!(action(line), expected, "{line}");
+    }
+    // Flags that would have no effect.
+    for (line, flag) in [
+        ("install --url https://a.example/", "--url"),
+        ("install --config /x/agent.toml", "--config"),
+        ("--device x start", "--device"),
+        ("uninstall --state-dir /x", "--state-dir"),
+        ("--once install", "--once"),
+    ] {
+        let text = refused(&format!("ispmon-agent {line}"));
+        assert!(text.contains(&format!("'{flag}' cannot be used with")), "{text}");
+    }
+    assert!(refused("ispmon-agent uninstall --yes").contains("--purge"));
+}
+
+#[test]
 fn wrong_usage_is_explained() {
     insta::assert_snapshot!(refused("ispmon-agent --intervall 60"), @r"
     error: unexpected argument '--intervall' found
@@ -127,10 +169,8 @@ fn wrong_usage_is_explained() {
 
     For more information, try '--help'.
     ");
-    insta::assert_snapshot!(refused("ispmon-agent start"), @r"
-    error: unrecognized subcommand 'start'
-
-      tip: a similar subcommand exists: 'status'
+    insta::assert_snapshot!(refused("ispmon-agent begin"), @r"
+    error: unrecognized subcommand 'begin'
 
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
@@ -186,17 +226,22 @@ fn the_help_explains_itself() {
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
     Commands:
-      run      Send heartbeats until stopped: the service itself, also in a terminal
-      ping     Send one heartbeat and say what came of it
-      config   Show every setting, its value and where it came from
-      outages  List the outages: when, how long, what failed and whose part it was
-      report   Report how available the internet was, the provider's part first
-      status   Show how the internet is, and whether the agent runs
-      pause    Have the agent look away for a time, without an alarm
-      resume   End a pause before its time is over
-      doctor   Find out what keeps the agent from its work, and what to do about it
-      journal  Look after the record of outages itself
-      help     Print this message or the help of the given subcommand(s)
+      run        Send heartbeats until stopped: the service itself, also in a terminal
+      ping       Send one heartbeat and say what came of it
+      config     Show every setting, its value and where it came from
+      outages    List the outages: when, how long, what failed and whose part it was
+      report     Report how available the internet was, the provider's part first
+      status     Show how the internet is, and whether the agent runs
+      pause      Have the agent look away for a time, without an alarm
+      resume     End a pause before its time is over
+      doctor     Find out what keeps the agent from its work, and what to do about it
+      install    Make the agent a service of this system and start it
+      uninstall  Stop the service and remove what `install` has put there
+      start      Start the installed service and wait until it runs
+      stop       Stop the installed service until the next boot
+      restart    Stop the installed service and start it again
+      journal    Look after the record of outages itself
+      help       Print this message or the help of the given subcommand(s)
 
     Options:
           --once
@@ -231,8 +276,8 @@ fn the_help_explains_itself() {
               Say more about what happens [setting log.level, to debug]
 
     Settings come from, each overriding the one before: defaults, the configuration file, variables
-    (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is /etc/ispmon/agent.toml or Homebrew's
-    etc/ispmon/agent.toml; where there is none, a .env of yours in the current folder is read.
+    (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml of the Homebrew that
+    installed this program, else /etc/ispmon/agent.toml, else a .env of yours in the current folder.
     `ispmon-agent config --sample` explains all settings, `ispmon-agent config` shows those in force.
     The function key is never given here: it stands in the file that heartbeat.key_file names.
 
@@ -244,17 +289,22 @@ fn the_help_explains_itself() {
     Usage: ispmon-agent [OPTIONS] [COMMAND]
 
     Commands:
-      run      Send heartbeats until stopped: the service itself, also in a terminal
-      ping     Send one heartbeat and say what came of it
-      config   Show every setting, its value and where it came from
-      outages  List the outages: when, how long, what failed and whose part it was
-      report   Report how available the internet was, the provider's part first
-      status   Show how the internet is, and whether the agent runs
-      pause    Have the agent look away for a time, without an alarm
-      resume   End a pause before its time is over
-      doctor   Find out what keeps the agent from its work, and what to do about it
-      journal  Look after the record of outages itself
-      help     Print this message or the help of the given subcommand(s)
+      run        Send heartbeats until stopped: the service itself, also in a terminal
+      ping       Send one heartbeat and say what came of it
+      config     Show every setting, its value and where it came from
+      outages    List the outages: when, how long, what failed and whose part it was
+      report     Report how available the internet was, the provider's part first
+      status     Show how the internet is, and whether the agent runs
+      pause      Have the agent look away for a time, without an alarm
+      resume     End a pause before its time is over
+      doctor     Find out what keeps the agent from its work, and what to do about it
+      install    Make the agent a service of this system and start it
+      uninstall  Stop the service and remove what `install` has put there
+      start      Start the installed service and wait until it runs
+      stop       Stop the installed service until the next boot
+      restart    Stop the installed service and start it again
+      journal    Look after the record of outages itself
+      help       Print this message or the help of the given subcommand(s)
 
     Options:
           --once           Send one heartbeat and end, as `ping` does
@@ -271,8 +321,8 @@ fn the_help_explains_itself() {
       -v, --verbose             Say more about what happens [setting log.level, to debug]
 
     Settings come from, each overriding the one before: defaults, the configuration file, variables
-    (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is /etc/ispmon/agent.toml or Homebrew's
-    etc/ispmon/agent.toml; where there is none, a .env of yours in the current folder is read.
+    (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml of the Homebrew that
+    installed this program, else /etc/ispmon/agent.toml, else a .env of yours in the current folder.
     `ispmon-agent config --sample` explains all settings, `ispmon-agent config` shows those in force.
     The function key is never given here: it stands in the file that heartbeat.key_file names.
 
@@ -432,4 +482,18 @@ fn outages_and_report_take_a_time_and_a_form() {
     ] {
         refused(&format!("ispmon-agent {line}"));
     }
+}
+
+#[test]
+fn what_packages_contain_is_generated() {
+    let action = |line: &str| understood(&format!("ispmon-agent generate {line}")).action;
+    assert_eq!(action("man /x"), Action::Generate(GenerateRequest::Man { folder: "/x".into() }));
+    for (name, shell) in [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)] {
+        let request = GenerateRequest::Completions { shell };
+        assert_eq!(action(&format!("completions {name}")), Action::Generate(request));
+    }
+    let refusal = refused("ispmon-agent generate completions tcsh");
+    assert!(refusal.contains("[possible values: bash, zsh, fish]"), "{refusal}");
+    refused("ispmon-agent generate");
+    refused("ispmon-agent --once generate man /x");
 }

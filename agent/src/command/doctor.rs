@@ -8,6 +8,7 @@ use crate::{
     config::Sources,
     doctor::{Case, Configuration, examine},
     exit::Exit,
+    installation::ServiceCommands,
     runtime,
 };
 
@@ -18,6 +19,7 @@ pub fn doctor(sources: &Sources, json: bool) -> Exit {
         configuration: Configuration::read(sources),
         agent: places.find_present(),
         state_dirs: places.state_dirs(),
+        commands: ServiceCommands::of(sources.homebrew.as_ref()),
         now: Stamp::now(),
     };
     let report = match runtime::run(examine(&case)) {

@@ -14,6 +14,7 @@ use crate::{
     error_chain::Chain,
     exit::Exit,
     history::{Collector, Head, History, PastIncident, Period},
+    installation::Prefix,
     journal::{ReadError, Reader, last_alive},
     printable::PrintableWriter,
     report::{self, View},
@@ -94,7 +95,11 @@ impl FoundRecord {
         let setting = load_without_key(sources).ok().and_then(|loaded| loaded.settings.state_dir);
         let flag = || sources.flags.state_dir.as_ref().map(|path| sources.folder.join(path));
         let setting = setting.or_else(flag);
-        let folders = state_dir::of_readers(setting.as_deref(), &sources.environment);
+        let folders = state_dir::of_readers(
+            setting.as_deref(),
+            &sources.environment,
+            sources.homebrew.as_ref().map(Prefix::state_dir),
+        );
         let mut trouble = None;
         for folder in &folders {
             match Reader::open(folder) {

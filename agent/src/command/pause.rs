@@ -11,17 +11,13 @@ use crate::{
     control::{Answer, AskError, Request, ask},
     duration::Readable,
     exit::Exit,
+    installation::ServiceCommands,
     printable::printable,
     runtime,
-    status::text::{START_ADVICE, View},
+    status::text::View,
 };
 
 /// How a user becomes one who may.
-const JOIN_ADVICE: &str = if cfg!(target_os = "macos") {
-    "put sudo before the command."
-} else {
-    "put sudo before the command, or join the group (sudo usermod -aG ispmon $USER) and log in again."
-};
 /// How long the agent may take to answer: it tells the cloud first, with 1.5 s for that.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -43,6 +39,7 @@ const START_INTERVAL: Duration = Duration::from_millis(50);
 
 fn control(sources: &Sources, request: Request) -> Exit {
     let places = Places::of(sources);
+    let commands = ServiceCommands::of(sources.homebrew.as_ref());
     let asking = async {
         let deadline = Instant::now() + START_LIMIT;
         loop {
@@ -62,8 +59,10 @@ fn control(sources: &Sources, request: Request) -> Exit {
     };
     match runtime::run(asking) {
         Ok(Ok(answer)) => report(&answer),
-        Ok(Err(Some(error))) => explain(&error),
-        Ok(Err(None)) => fail(format_args!("the agent is not running. {START_ADVICE}")),
+        Ok(Err(Some(error))) => explain(&error, commands),
+        Ok(Err(None)) => {
+            fail(format_args!("the agent is not running. {}", commands.start_advice()))
+        }
         Err(error) => fail_because(&error),
     }
 }
@@ -98,13 +97,15 @@ fn report(answer: &Answer) -> Exit {
     }
 }
 
-fn explain(error: &AskError) -> Exit {
+fn explain(error: &AskError, commands: ServiceCommands) -> Exit {
     match error {
         AskError::NotRunning(_) => {
-            fail(format_args!("the agent is not running: {error}. {START_ADVICE}"))
+            let advice = commands.start_advice();
+            fail(format_args!("the agent is not running: {error}. {advice}"))
         }
         AskError::Forbidden(_) => fail(format_args!(
-            "{error}: it is open to root and to the agent's own user and group. To do this, {JOIN_ADVICE}"
+            "{error}: it is open to root and to the agent's own user and group. To do this, {}",
+            commands.control_advice()
         )),
         AskError::NoAnswer(_) => {
             fail(format_args!("{error}: it hangs, or is very busy. Try again, or restart it."))

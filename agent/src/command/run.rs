@@ -54,8 +54,7 @@ pub(super) fn report_refusal(error: &ConfigError, sources: &Sources) {
 fn start(loaded: Loaded, sources: Sources, manager: &ServiceManager) -> Result<(), RunError> {
     let requests = signals::listen()?;
     let logging = Logging::start(loaded.settings.log.level)?;
-    let (environment, is_root) = (&sources.environment, sources.user == 0);
-    let foundation = Foundation::lay(&loaded.settings, environment, is_root, manager)?;
+    let foundation = Foundation::lay(&loaded.settings, &sources, manager)?;
     let load = Arc::new(move || load(&sources));
     let manager = manager.clone();
     let service = async {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::{Sources, load_without_key},
+    installation::Prefix,
     state_dir,
     status::{Found, Presence, ReadError, place},
 };
@@ -22,11 +23,14 @@ impl Places {
         let setting = load_without_key(sources).ok().and_then(|loaded| loaded.settings.state_dir);
         let flag = || sources.flags.state_dir.as_ref().map(|path| sources.folder.join(path));
         let state_dir = setting.or_else(flag);
-        let state_dirs = state_dir::of_readers(state_dir.as_deref(), &sources.environment);
+        let homebrew = sources.homebrew.as_ref().map(Prefix::state_dir);
+        let state_dirs =
+            state_dir::of_readers(state_dir.as_deref(), &sources.environment, homebrew.clone());
         let runtime_directory =
             sources.environment.get("RUNTIME_DIRECTORY".as_ref() as &std::ffi::OsStr);
         let runtime_directory = runtime_directory.and_then(|value| value.to_str());
-        Self { folders: place::folders(runtime_directory, &state_dirs), state_dir, state_dirs }
+        let folders = place::folders(runtime_directory, homebrew, &state_dirs);
+        Self { folders, state_dir, state_dirs }
     }
 
     /// The status of the agent, the running one if there are several.

@@ -9,9 +9,10 @@ use crate::{
     clock::Stamp,
     config::Sources,
     exit::Exit,
+    installation::ServiceCommands,
     status::{
         Found, ReadError, Status, place,
-        text::{self, START_ADVICE, View},
+        text::{self, View},
     },
 };
 
@@ -28,6 +29,7 @@ struct Shown<'a> {
 
 /// Shows the status; succeeds when the agent runs.
 pub fn status(sources: &Sources, json: bool) -> Exit {
+    let start_advice = ServiceCommands::of(sources.homebrew.as_ref()).start_advice();
     let (found, presence) = match Places::of(sources).find_present() {
         Ok(found) => found,
         Err(ReadError::Absent(_)) if json => {
@@ -39,7 +41,7 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
             return unless_running(
                 false,
                 print(|output| {
-                    writeln!(output, "The agent is not running: {error}.\n{START_ADVICE}")
+                    writeln!(output, "The agent is not running: {error}.\n{start_advice}")
                 }),
             );
         }
@@ -52,7 +54,7 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         print_json(&shown)
     } else {
         let view = View { now: Stamp::now(), zone: &zone(), presence };
-        print(|output| output.write_all(text::render(status, &view).as_bytes()))
+        print(|output| output.write_all(text::render(status, &view, start_advice).as_bytes()))
     };
     unless_running(presence.is_running(), printed)
 }

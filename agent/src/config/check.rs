@@ -23,6 +23,8 @@ pub(super) struct Check<'a> {
     pub(super) given: BTreeMap<&'static str, Given>,
     /// Whether a function key that this user may not read is a problem.
     pub(super) is_key_needed: bool,
+    /// The content that the key file will have, when it is not written yet.
+    pub(super) given_key: Option<&'a str>,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: &'a mut Vec<String>,
 }
@@ -142,6 +144,19 @@ impl Check<'_> {
                 self.refuse("device", &given, "which has a control character in it");
             } else if given.text.chars().count() > most {
                 self.refuse("device", &given, "which is too long");
+            } else if let Some(character) = ispmon_wire::unusable_character(&given.text) {
+                let what = match character {
+                    ',' => {
+                        "which is a list; name this machine alone, for instance in ISPMON_DEVICE"
+                            .to_owned()
+                    }
+                    letter => {
+                        format!(
+                            "with the letter {letter}, whose lower case is not the same everywhere"
+                        )
+                    }
+                };
+                self.refuse("device", &given, &what);
             }
             return (given.text, given.origin);
         }

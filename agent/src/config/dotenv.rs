@@ -1,7 +1,8 @@
 //! The `.env` file of the current folder, which stands in for a configuration file.
 //!
-//! It is read, never executed: `KEY=VALUE` lines, with or without `export`, with quotes and
-//! comments as shells have them. Nothing in it is expanded.
+//! It is read, never executed: `KEY=VALUE` lines, with or without `export` and blanks around the
+//! `=`, with quotes and comments as shells have them. Nothing in it is expanded. A line that names
+//! one of our variables and cannot be read is a problem; other lines are for others.
 
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
@@ -60,6 +61,19 @@ pub(super) fn read(
     }
 }
 
+/// Reads the settings of a `.env` that a user names, whoever owns it: the keys and texts that it sets.
+pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static str, String)> {
+    let text = RegularFile::open(path).and_then(|file| file.read(MOST_BYTES));
+    match text {
+        Ok(text) => layer(path, &text, problems).texts(),
+        Err(error) => {
+            let whole = Origin::File { path: path.to_owned(), line: None };
+            problems.add(&whole, format!("it cannot be used: {}", error.reason()));
+            Vec::new()
+        }
+    }
+}
+
 fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
     let origin = |line, variable: &str| Origin::DotEnv {
         path: path.to_owned(),
@@ -67,17 +81,24 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
         variable: variable.to_owned(),
     };
     let mut variables = BTreeMap::new();
-    for (line, name, value) in assignments(text) {
-        if !environment::is_ours(name) {
-            continue;
-        }
-        let origin = origin(line, name);
-        match value {
-            // As in a shell, a later line replaces an earlier one.
-            Ok(value) => {
-                variables.insert(name.to_owned(), Variable { text: Some(value), origin });
+    for (line, found) in lines(text) {
+        match found {
+            Line::Assignment { name, value } if environment::is_ours(name) => {
+                let origin = origin(line, name);
+                match value {
+                    // As in a shell, a later line replaces an earlier one.
+                    Ok(value) => {
+                        variables.insert(name.to_owned(), Variable { text: Some(value), origin });
+                    }
+                    Err(error) => problems.add(&origin, error),
+                }
             }
-            Err(error) => problems.add(&origin, error),
+            Line::Assignment { .. } => {}
+            Line::Other { names } => {
+                if let Some(name) = names.into_iter().find(|name| environment::is_ours(name)) {
+                    problems.add(&origin(line, name), "this line cannot be read; write NAME=VALUE");
+                }
+            }
         }
     }
     let whole = Origin::File { path: path.to_owned(), line: None };
@@ -98,23 +119,77 @@ enum ValueError {
     Expansion,
 }
 
-/// The lines that assign something: number from 1 on, name and value.
-fn assignments(text: &str) -> impl Iterator<Item = (usize, &str, Result<String, ValueError>)> {
-    text.trim_start_matches('\u{feff}').lines().enumerate().filter_map(|(index, line)| {
-        let line = line.trim();
-        let line = match line.strip_prefix("export") {
-            Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
-            _ => line,
-        };
-        let (name, rest) = line.split_once('=')?;
-        let is_name = !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !name.starts_with(|first: char| first.is_ascii_digit());
-        is_name.then(|| (index + 1, name, value(rest)))
-    })
+/// What a line does with a variable.
+#[derive(Debug, PartialEq, Eq)]
+enum Line<'a> {
+    /// It gives it a value, if that can be read.
+    Assignment { name: &'a str, value: Result<String, ValueError> },
+    /// Nothing that is understood; it may be meant to give one of these a value.
+    Other { names: Vec<&'a str> },
+}
+
+/// The lines that may have to do with a variable, with their numbers from 1 on.
+fn lines(text: &str) -> impl Iterator<Item = (usize, Line<'_>)> {
+    text.trim_start_matches('\u{feff}')
+        .lines()
+        .enumerate()
+        .filter_map(|(index, line)| Some((index + 1, read_line(line.trim())?)))
+}
+
+fn read_line(line: &str) -> Option<Line<'_>> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let (line, is_exported) = match line.strip_prefix("export") {
+        Some(rest) if rest.starts_with([' ', '\t']) => (rest.trim_start(), true),
+        _ => (line, false),
+    };
+    if let Some((name, rest)) = line.split_once('=')
+        && is_name(name.trim_end())
+    {
+        return Some(Line::Assignment { name: name.trim_end(), value: value(rest) });
+    }
+    // `export NAME` says nothing about the value.
+    if is_exported && line.split_whitespace().all(is_name) {
+        return None;
+    }
+    Some(Line::Other { names: names(line) })
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(is_of_name)
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+const fn is_of_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// The names before the first `=` or `:`, as in `set NAME=VALUE`, `NAME: VALUE` or `NAME VALUE`.
+/// One behind a `$` is a use of the variable.
+fn names(line: &str) -> Vec<&str> {
+    let end = line.find(['=', ':']).unwrap_or(line.len());
+    let mut before = "";
+    let mut names = Vec::new();
+    for word in line[..end].split_inclusive(|character| !is_of_name(character)) {
+        let name = word.trim_end_matches(|character| !is_of_name(character));
+        if is_name(name) && !before.ends_with(['$', '{']) {
+            names.push(name);
+        }
+        before = word;
+    }
+    names
 }
 
 fn value(text: &str) -> Result<String, ValueError> {
+    let (text, is_apart) = match text.trim_start_matches([' ', '\t']) {
+        trimmed if trimmed.len() < text.len() => (trimmed, true),
+        _ => (text, false),
+    };
+    if is_apart && text.starts_with('#') {
+        return Ok(String::new());
+    }
     if let Some(rest) = text.strip_prefix('\'') {
         let (value, after) = rest.split_once('\'').ok_or(ValueError::Unclosed)?;
         return ends(after).map(|()| value.to_owned());
@@ -162,8 +237,11 @@ mod tests {
 
     use super::*;
 
-    fn read_line(line: &str) -> Option<(String, Result<String, ValueError>)> {
-        assignments(line).next().map(|(_, name, value)| (name.to_owned(), value))
+    fn assignment(text: &str) -> Option<(String, Result<String, ValueError>)> {
+        match lines(text).next()?.1 {
+            Line::Assignment { name, value } => Some((name.to_owned(), value)),
+            Line::Other { .. } => None,
+        }
     }
 
     #[test]
@@ -173,6 +251,13 @@ mod tests {
             ("  A=b  ", "b"),
             ("export A=b", "b"),
             ("export\tA=b", "b"),
+            ("A = b", "b"),
+            ("A =b", "b"),
+            ("A= b", "b"),
+            ("export A\t=\tb c ", "b c"),
+            ("A = 'b # c' # comment", "b # c"),
+            (r#"A = "b # c""#, "b # c"),
+            ("A = # nothing but a comment", ""),
             ("A=", ""),
             ("A=b c", "b c"),
             ("A=b # comment", "b"),
@@ -189,7 +274,7 @@ mod tests {
             ("A=b\r", "b"),
         ] {
             assert_eq!(
-                read_line(line),
+                assignment(line),
                 Some(("A".to_owned(), Ok(expected.to_owned()))),
                 "{line:?}"
             );
@@ -200,7 +285,7 @@ mod tests {
     fn what_a_shell_would_execute_is_refused() {
         for line in ["A=$HOME", "A=${HOME}", "A=$(id)", "A=`id`", r#"A="x $(id)""#, r#"A="`id`""#] {
             assert_eq!(
-                read_line(line),
+                assignment(line),
                 Some(("A".to_owned(), Err(ValueError::Expansion))),
                 "{line}"
             );
@@ -217,31 +302,58 @@ mod tests {
             ("A='b'#c", ValueError::Trailing),
             ("A=\"b\" c", ValueError::Trailing),
         ] {
-            assert_eq!(read_line(line), Some(("A".to_owned(), Err(error))), "{line}");
+            assert_eq!(assignment(line), Some(("A".to_owned(), Err(error))), "{line}");
         }
     }
 
     #[test]
     fn other_lines_are_passed_over() {
-        for line in
-            ["", "# A=b", "A b", "A =b", "set -e", "9A=b", "=b", "if [ A = b ]; then", "A-B=c"]
-        {
-            assert_eq!(read_line(line), None, "{line}");
+        for line in ["", "# A=b", "#A", "export A", "export A B"] {
+            assert_eq!(lines(line).next(), None, "{line}");
+        }
+        for line in ["=b", "9A=b", "echo \"$A\"", "[ -n \"${A}\" ] && echo", "x: A=b"] {
+            let Some((1, Line::Other { names })) = lines(line).next() else { panic!("{line}") };
+            assert!(!names.contains(&"A"), "{line}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_only_seems_to_give_a_value_names_its_variable() {
+        for line in [
+            "A",
+            "A b",
+            "A https://b.example",
+            "A: b",
+            "-A=b",
+            "- A=b",
+            "set A=b",
+            "'A'=b",
+            "\"A\"=b",
+            "A+=b",
+            "unset A",
+            "; A=b",
+            "ü A=b",
+        ] {
+            let Some((1, Line::Other { names })) = lines(line).next() else { panic!("{line}") };
+            assert!(names.contains(&"A"), "{line}: {names:?}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_without_panic(text in any::<String>()) {
-            for (line, name, _) in assignments(&text) {
-                prop_assert!(line >= 1 && !name.is_empty());
+            for (line, found) in lines(&text) {
+                prop_assert!(line >= 1);
+                if let Line::Assignment { name, .. } = found {
+                    prop_assert!(is_name(name));
+                }
             }
         }
 
         #[test]
         fn any_value_survives_single_quotes(value in "[^'\r\n]*") {
             let line = format!("A='{value}'");
-            prop_assert_eq!(read_line(&line), Some(("A".to_owned(), Ok(value))));
+            prop_assert_eq!(assignment(&line), Some(("A".to_owned(), Ok(value))));
         }
     }
 }

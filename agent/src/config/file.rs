@@ -11,20 +11,21 @@ use super::{
     problem::Problems,
     regular_file::{ReadError, RegularFile},
 };
+use crate::installation::Prefix;
 
 /// The most bytes that a configuration file may have. The sample, with all its comments, has a
 /// twentieth of that.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// Where the configuration file is looked for when `--config` does not name it: the system's
-/// folder, then those of Homebrew on Apple silicon and on Intel.
-pub fn default_paths() -> Vec<PathBuf> {
-    let mut paths = vec![PathBuf::from("/etc/ispmon/agent.toml")];
-    if cfg!(target_os = "macos") {
-        paths.push(PathBuf::from("/opt/homebrew/etc/ispmon/agent.toml"));
-        paths.push(PathBuf::from("/usr/local/etc/ispmon/agent.toml"));
-    }
-    paths
+/// Where the configuration file is looked for when `--config` does not name it: in the prefix of the
+/// Homebrew that installed this program, then in the system's folder.
+///
+/// The prefix comes first because the formula's service uses its file, and commands must show what
+/// the service uses. A program that Homebrew did not install looks in no prefix: that belongs to a
+/// user, whose file could have a root service send them what only root may read.
+pub fn default_paths(homebrew: Option<&Prefix>) -> Vec<PathBuf> {
+    let own = homebrew.map(Prefix::config_file);
+    own.into_iter().chain([PathBuf::from("/etc/ispmon/agent.toml")]).collect()
 }
 
 /// Reads the file at `named`, which must exist, or else the first of `defaults` that does.
@@ -60,6 +61,13 @@ fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> FileLay
         Err(error) => problems.add(&whole(&path), cannot_be_read(&error)),
     }
     FileLayer { path, layer, is_public }
+}
+
+/// The settings of a text that is to become the file at `path`, readable by everybody.
+pub(super) fn of_text(path: &Path, text: &str, problems: &mut Problems) -> FileLayer {
+    let mut layer = empty(path);
+    fill(&mut layer, path, text, problems);
+    FileLayer { path: path.to_owned(), layer, is_public: true }
 }
 
 fn empty(path: &Path) -> Layer {

@@ -1,6 +1,6 @@
 //! The settings that can be given on the command line.
 
-use clap::{Args, builder::NonEmptyStringValueParser};
+use clap::{Args, ValueHint, builder::NonEmptyStringValueParser};
 
 /// The settings that can be given on the command line. There is none for the function key: every
 /// user of the machine can read the command lines of its processes.
@@ -20,7 +20,7 @@ pub struct Flags {
     pub interval: Option<String>,
 
     /// The folder of the record of outages.
-    #[arg(long, global = true, value_name = "FOLDER", help = "The folder of the record of outages [setting state_dir]", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath, help = "The folder of the record of outages [setting state_dir]", value_parser = NonEmptyStringValueParser::new())]
     pub state_dir: Option<String>,
 
     /// Say more about what happens [setting log.level, to debug]

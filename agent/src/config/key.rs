@@ -78,7 +78,11 @@ pub(super) fn read_credential(
 }
 
 fn key(file: RegularFile) -> Result<Option<FunctionKey>, KeyError> {
-    let text = file.read(MOST_BYTES).map_err(KeyError::Unreadable)?;
+    of_text(&file.read(MOST_BYTES).map_err(KeyError::Unreadable)?)
+}
+
+/// The key that a key file with this text holds.
+pub(super) fn of_text(text: &str) -> Result<Option<FunctionKey>, KeyError> {
     // Some editors begin a file with a byte order mark, which is none of its text.
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {

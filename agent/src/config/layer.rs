@@ -55,6 +55,17 @@ impl Layer {
         self.values.remove(key);
     }
 
+    /// The texts that settings are set to, in the order of the table.
+    pub(super) fn texts(&self) -> Vec<(&'static str, String)> {
+        let text = |key: &str| {
+            let mut parts = key.split('.');
+            let first = self.values.get(parts.next()?)?;
+            parts.try_fold(first, |value, part| value.as_dict()?.get(part))?.as_str()
+        };
+        let set = |key| text(key).map(|text| (key, text.to_owned()));
+        SETTINGS.iter().filter_map(|setting| set(setting.key)).collect()
+    }
+
     /// Sets a setting by its dotted key.
     pub(super) fn set(&mut self, key: &str, value: String, origin: Origin) {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();

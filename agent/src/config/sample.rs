@@ -1,20 +1,52 @@
 //! The commented sample file, which is the documentation of the settings.
 
+use super::table;
+
 /// The sample file: all settings, commented out, at their defaults.
 pub const SAMPLE: &str = include_str!("../../agent.toml");
+
+/// The sample file with some settings at other values, each in the place of its default.
+pub fn with(settings: &[(&'static str, String)]) -> String {
+    let mut section = "";
+    let mut text = String::with_capacity(SAMPLE.len());
+    for line in SAMPLE.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name;
+        }
+        let set = settings.iter().find_map(|(key, value)| {
+            let (part, name) = key.split_once('.').unwrap_or(("", key));
+            let default = table::Setting::find(key)?.default;
+            let is_it = part == section && line == format!("# {name} = \"{default}\"");
+            is_it.then(|| format!("{name} = {}", toml_string(value)))
+        });
+        text.push_str(set.as_deref().unwrap_or(line));
+        text.push('\n');
+    }
+    text
+}
+
+/// A text as TOML writes it between quotation marks.
+fn toml_string(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control.is_control() => {
+                quoted.push_str(&format!("\\u{:04X}", u32::from(control)));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
 
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::config::table::{Kind, SETTINGS, Setting};
-
-    fn variables(setting: &Setting) -> String {
-        let old = setting.old_variable.map(|name| format!(" or {name}")).unwrap_or_default();
-        let flag = setting.flag.map(|flag| format!(", flag {flag}")).unwrap_or_default();
-        format!("Variable {}{old}{flag}.", setting.variable())
-    }
+    use crate::config::table::SETTINGS;
 
     /// The sample file, as the table of settings makes it.
     fn rendered() -> String {
@@ -38,10 +70,9 @@ mod tests {
             for line in setting.description.lines() {
                 writeln!(text, "# {line}").expect("a string takes it");
             }
-            if !matches!(setting.kind, Kind::Url | Kind::Path) {
-                writeln!(text, "# It takes {}.", setting.kind).expect("a string takes it");
+            for line in setting.takes().into_iter().chain([setting.overridden_by()]) {
+                writeln!(text, "# {line}").expect("a string takes it");
             }
-            writeln!(text, "# {}", variables(setting)).expect("a string takes it");
             writeln!(text, "# {name} = \"{}\"", setting.default).expect("a string takes it");
         }
         text
@@ -51,6 +82,22 @@ mod tests {
     fn the_sample_is_what_the_table_makes() {
         let rendered = rendered();
         assert!(SAMPLE == rendered, "agent/agent.toml must read:\n{rendered}");
+    }
+
+    #[test]
+    fn every_setting_can_be_set_in_its_place() {
+        let value = "a \"quoted\" \\ text\u{7f}\n";
+        for setting in SETTINGS {
+            let text = with(&[(setting.key, value.to_owned())]);
+            let table: toml::Table = toml::from_str(&text).expect("it is TOML");
+            let place = match setting.key.split_once('.') {
+                Some((section, name)) => &table[section][name],
+                None => &table[setting.key],
+            };
+            assert_eq!(place.as_str(), Some(value), "{}", setting.key);
+            assert_eq!(text.lines().count(), SAMPLE.lines().count());
+        }
+        assert_eq!(with(&[]), SAMPLE);
     }
 
     #[test]

@@ -68,9 +68,10 @@ the same.",
         old_variable: None,
         flag: Some("--state-dir"),
         description: "\
-The folder of the agent's record of outages. When not set, systemd's state folder; else the
-system's (/var/lib/ispmon, on macOS /usr/local/var/ispmon) for root, and for everybody else a
-folder of their own (~/.local/state/ispmon, on macOS ~/Library/Application Support/ispmon).
+The folder of the agent's record of outages. When not set, systemd's state folder; else, for a
+program that Homebrew installed, var/ispmon of its prefix; else the system's (/var/lib/ispmon, on
+macOS /usr/local/var/ispmon) for root, and for everybody else a folder of their own
+(~/.local/state/ispmon, on macOS ~/Library/Application Support/ispmon).
 A change takes effect at the next start.",
     },
     Setting {
@@ -280,6 +281,21 @@ impl Setting {
     /// `heartbeat.url`.
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// What it takes, in a sentence; nothing where its description says so.
+    pub fn takes(&self) -> Option<String> {
+        match self.kind {
+            Kind::Url | Kind::Path => None,
+            kind => Some(format!("It takes {kind}.")),
+        }
+    }
+
+    /// By what else it can be set, in a sentence.
+    pub fn overridden_by(&self) -> String {
+        let old = self.old_variable.map(|name| format!(" or {name}")).unwrap_or_default();
+        let flag = self.flag.map(|flag| format!(", flag {flag}")).unwrap_or_default();
+        format!("Variable {}{old}{flag}.", self.variable())
     }
 
     /// Whether an empty value is the same as none.

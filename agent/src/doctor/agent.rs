@@ -5,10 +5,8 @@ use crate::{
     clock::{self, Stamp},
     config::Settings,
     duration::Readable,
-    status::{
-        Condition, Found, Presence, ReadError, Status,
-        text::{START_ADVICE, View},
-    },
+    installation::ServiceCommands,
+    status::{Condition, Found, Presence, ReadError, Status, text::View},
 };
 
 const NAME: &str = "agent";
@@ -17,49 +15,37 @@ const SETTINGS: &str = "settings in use";
 pub(super) fn judge(
     agent: &Result<(Found, Presence), ReadError>,
     settings: Option<&Settings>,
+    commands: ServiceCommands,
     now: &Stamp,
 ) -> Vec<Check> {
     let (found, presence) = match agent {
         Ok((found, presence)) => (found, *presence),
         Err(error) => {
             let detail = format!("not running: {}", crate::error_chain::Chain(error));
-            return vec![Check::fail(NAME, detail).action(START_ADVICE)];
+            return vec![Check::fail(NAME, detail).action(commands.start_advice())];
         }
     };
     let status = &found.status;
     let pid = status.pid;
-    let not_running = |why: String| Check::fail(NAME, why).action(START_ADVICE);
+    let not_running = |why: String| Check::fail(NAME, why).action(commands.start_advice());
     let row = match presence {
         Presence::Running => running(status, now),
         Presence::Hanging(age) => {
             let age = Readable(age);
             Check::fail(NAME, format!("process {pid} has written no status for {age}"))
-                .action(RESTART_ADVICE)
+                .action(commands.restart_advice())
         }
         Presence::Stopped => not_running("it was stopped".to_owned()),
         Presence::Gone => not_running(format!("process {pid} crashed or was killed")),
-        Presence::Rebooted => {
-            Check::fail(NAME, "it was not started again with this machine").action(ENABLE_ADVICE)
-        }
+        Presence::Rebooted => Check::fail(NAME, "it was not started again with this machine")
+            .action(commands.enable_advice()),
     };
     let mut rows = vec![row];
     if let Some(settings) = settings.filter(|_| presence.is_running()) {
-        rows.push(in_use(status, settings));
+        rows.push(in_use(status, settings, commands));
     }
     rows
 }
-
-const ENABLE_ADVICE: &str = if cfg!(target_os = "macos") {
-    "Have it started at each boot: brew services start ispmon-agent."
-} else {
-    "Have it started at each boot: sudo systemctl enable --now ispmon-agent."
-};
-
-const RESTART_ADVICE: &str = if cfg!(target_os = "macos") {
-    "Restart it, and look into its log: brew services restart ispmon-agent."
-} else {
-    "Restart it, and look into its log: sudo systemctl restart ispmon-agent; journalctl -u ispmon-agent."
-};
 
 fn running(status: &Status, now: &Stamp) -> Check {
     let zone = clock::local_zone();
@@ -80,7 +66,8 @@ fn running(status: &Status, now: &Stamp) -> Check {
 }
 
 /// Whether the agent has read the configuration since it was changed.
-fn in_use(status: &Status, settings: &Settings) -> Check {
+fn in_use(status: &Status, settings: &Settings, commands: ServiceCommands) -> Check {
+    let differs = |detail: String| Check::warn(SETTINGS, detail).action(commands.reload_advice());
     let url = settings.heartbeat.url.as_ref().map(ToString::to_string);
     let used = status.heartbeat.as_ref().map(|heartbeat| heartbeat.url.clone());
     if status.device != settings.device {
@@ -100,14 +87,6 @@ fn in_use(status: &Status, settings: &Settings) -> Check {
     Check::pass(SETTINGS, "device and address are those of the configuration")
 }
 
-fn differs(detail: String) -> Check {
-    Check::warn(SETTINGS, detail).action(if cfg!(target_os = "macos") {
-        "If that is not intended: brew services restart ispmon-agent."
-    } else {
-        "If that is not intended: sudo systemctl reload ispmon-agent."
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -118,9 +97,11 @@ mod tests {
     fn row(status: Status, presence: Presence) -> String {
         let now = status.written.later(Duration::from_secs(12));
         let found = Found { folder: "/run/ispmon".into(), status };
-        rows(&judge(&Ok((found, presence)), None, &now))
-            .replace(START_ADVICE, "[start it]")
-            .replace(RESTART_ADVICE, "[restart it]")
+        let commands = ServiceCommands::Homebrew;
+        let checks = judge(&Ok((found, presence)), None, commands, &now);
+        rows(&checks)
+            .replace(commands.start_advice(), "[start it]")
+            .replace(commands.restart_advice(), "[restart it]")
     }
 
     #[test]
@@ -133,7 +114,7 @@ mod tests {
         let rebooted = row(working_status(), Presence::Rebooted);
         assert!(rebooted.starts_with("FAIL agent: it was not started again with this machine"));
         let absent = Err(ReadError::Absent(vec!["/run/ispmon".into()]));
-        let checks = judge(&absent, None, &working_status().written);
+        let checks = judge(&absent, None, ServiceCommands::Systemd, &working_status().written);
         assert!(rows(&checks).starts_with("FAIL agent: not running: there is no status file in"));
     }
 

@@ -115,9 +115,11 @@ impl Recorder {
         self.journal.state()
     }
 
-    /// Renews the record's sign of life.
-    pub(super) fn note_alive(&self, now: Stamp) {
+    /// Renews the record's sign of life. What waited may have been written since the last record, and nothing
+    /// else would say so before the next one.
+    pub(super) fn note_alive(&mut self, now: Stamp) {
         self.journal.note_alive(now);
+        self.tell_problem();
     }
 
     /// Waits until the oldest record is written, or known to wait, and tells it. Nothing is lost when

@@ -1,8 +1,7 @@
 //! Everything that runs beside the heartbeats, and how it is put together.
 
 use std::{
-    collections::BTreeMap,
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,11 +14,12 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::{Load, Pause, Reloader};
 use crate::{
     clock::{self, BootId, Clock},
-    config::Settings,
+    config::{Settings, Sources},
     control,
     error_chain::Chain,
     event::Event,
     heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome},
+    installation::Prefix,
     journal::{self, Journal, JournalError, Recovered},
     logging::Logging,
     monitor::{self, Message, Monitor, SharedTally, Watched},
@@ -66,11 +66,12 @@ impl Foundation {
     /// There is no folder for it, or another agent uses it.
     pub fn lay(
         settings: &Settings,
-        environment: &BTreeMap<OsString, OsString>,
-        is_root: bool,
+        sources: &Sources,
         manager: &ServiceManager,
     ) -> Result<Self, StartError> {
-        let state_dir = state_dir::of_agent(settings.state_dir.as_deref(), environment, is_root)
+        let (setting, environment) = (settings.state_dir.as_deref(), &sources.environment);
+        let homebrew = sources.homebrew.as_ref().map(Prefix::state_dir);
+        let state_dir = state_dir::of_agent(setting, environment, homebrew, sources.user == 0)
             .ok_or(StartError::NoFolder)?;
         manager.opening(&state_dir, journal::OPEN_LIMIT);
         let runtime = environment.get(OsStr::new("RUNTIME_DIRECTORY"));

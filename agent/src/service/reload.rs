@@ -98,6 +98,7 @@ mod tests {
         let sources = Sources {
             config_file: None,
             default_files: Vec::new(),
+            homebrew: None,
             flags: config::Flags { device: Some(device.to_owned()), ..Default::default() },
             environment: std::collections::BTreeMap::new(),
             folder: "/nonexistent".into(),

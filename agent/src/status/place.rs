@@ -1,7 +1,7 @@
 //! Where the status file stands, and how it is found again.
 //!
 //! A service has a folder for what does not outlive the boot: systemd makes `/run/ispmon` and names
-//! it in `RUNTIME_DIRECTORY`. Elsewhere the file stands in the folder of the record. Whoever reads it
+//! it in `RUNTIME_DIRECTORY`. Elsewhere, as with Homebrew, the file stands in the folder of the record. Whoever reads it
 //! does not know how the agent was started, so both are looked at.
 
 use std::{
@@ -35,9 +35,15 @@ fn first_path(runtime_directory: Option<&str>) -> Option<PathBuf> {
 
 /// The folders in which an agent's status file may stand, the likeliest first.
 ///
-/// `state_dirs` are the folders of records that come into question.
-pub fn folders(runtime_directory: Option<&str>, state_dirs: &[PathBuf]) -> Vec<PathBuf> {
-    let runtime = first_path(runtime_directory).into_iter().chain([PathBuf::from(SERVICE_FOLDER)]);
+/// `homebrew` is the folder of the record of the formula that this program was installed by: its service
+/// comes before that of a package. `state_dirs` are the folders of records that come into question.
+pub fn folders(
+    runtime_directory: Option<&str>,
+    homebrew: Option<PathBuf>,
+    state_dirs: &[PathBuf],
+) -> Vec<PathBuf> {
+    let service = homebrew.into_iter().chain([PathBuf::from(SERVICE_FOLDER)]);
+    let runtime = first_path(runtime_directory).into_iter().chain(service);
     let mut folders = Vec::new();
     for folder in runtime.chain(state_dirs.iter().cloned()) {
         if !folders.contains(&folder) {
@@ -170,12 +176,18 @@ mod tests {
         assert_eq!(folder(None, state_dir), state_dir);
         let state_dirs = [state_dir.to_owned(), "/var/lib/ispmon".into(), "/run/ispmon".into()];
         assert_eq!(
-            folders(None, &state_dirs),
+            folders(None, None, &state_dirs),
             ["/run/ispmon", "/home/me/.local/state/ispmon", "/var/lib/ispmon"].map(PathBuf::from)
         );
         assert_eq!(
-            folders(Some("/run/test"), &state_dirs[..1]),
+            folders(Some("/run/test"), None, &state_dirs[..1]),
             ["/run/test", "/run/ispmon", "/home/me/.local/state/ispmon"].map(PathBuf::from)
+        );
+        let homebrew = PathBuf::from("/opt/homebrew/var/ispmon");
+        assert_eq!(
+            folders(None, Some(homebrew.clone()), &[homebrew, state_dir.to_owned()]),
+            ["/opt/homebrew/var/ispmon", "/run/ispmon", "/home/me/.local/state/ispmon"]
+                .map(PathBuf::from)
         );
     }
 

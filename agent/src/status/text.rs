@@ -23,28 +23,26 @@ pub struct View<'a> {
     pub presence: Presence,
 }
 
-/// What to do about an agent that does not run.
-pub const START_ADVICE: &str = if cfg!(target_os = "macos") {
-    "Start it with: brew services start ispmon-agent (or, in a terminal: ispmon-agent run)."
-} else {
-    "Start it with: sudo systemctl start ispmon-agent (or, in a terminal: ispmon-agent run). If it ends at \
-     once, systemctl status ispmon-agent says why."
-};
-
-/// Writes the whole status, the answer to "is the internet up?" in its first line.
-pub fn render(status: &Status, view: &View<'_>) -> String {
+/// Writes the whole status, the answer to "is the internet up?" in its first line. `start_advice` says what
+/// to do about an agent that does not run.
+pub fn render(status: &Status, view: &View<'_>, start_advice: &str) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(status, view, &mut text);
+    let _ = write_all(status, view, start_advice, &mut text);
     text
 }
 
-fn write_all(status: &Status, view: &View<'_>, text: &mut String) -> std::fmt::Result {
+fn write_all(
+    status: &Status,
+    view: &View<'_>,
+    start_advice: &str,
+    text: &mut String,
+) -> std::fmt::Result {
     let device = &status.device;
     match absence(status, view) {
         None => writeln!(text, "{device}: {}", headline(status, view))?,
         Some(absence) => {
-            writeln!(text, "{device}: {absence}\n{START_ADVICE}")?;
+            writeln!(text, "{device}: {absence}\n{start_advice}")?;
             let (time, ago) = (view.time(&status.written), view.ago(&status.written));
             write!(text, "\nWhat it knew last, {time} ({ago})")?;
             match status.condition {

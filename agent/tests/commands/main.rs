@@ -3,6 +3,7 @@
 mod doctor;
 #[cfg(target_os = "linux")]
 mod doctor_network;
+mod homebrew;
 #[cfg(target_os = "linux")]
 #[path = "../common/network.rs"]
 mod network;

@@ -115,6 +115,67 @@ SOMETHING=$(reboot)
 }
 
 #[test]
+fn the_list_of_devices_that_deploys_the_alarm_names_no_single_one() {
+    for (list, problem) in [
+        (
+            "dl-home, office",
+            "which is a list; name this machine alone, for instance in ISPMON_DEVICE",
+        ),
+        ("İstanbul", "with the letter İ, whose lower case is not the same everywhere"),
+    ] {
+        let place = Place::new();
+        place.write(".env", &format!("HEARTBEAT_DEVICE={list}\n"), 0o600);
+        let problems = place.problems();
+        assert!(
+            problems.starts_with(&format!(
+                "[folder]/.env, line 1 (HEARTBEAT_DEVICE): device is \"{list}\", {problem}; it takes"
+            )),
+            "{problems}"
+        );
+    }
+}
+
+#[test]
+fn blanks_around_the_sign_of_assignment_do_not_matter() {
+    let place = Place::new();
+    place.write(
+        ".env",
+        "HEARTBEAT_URL = https://dl.example/api/ping\nHEARTBEAT_DEVICE = 'dl office' # upstairs\n",
+        0o600,
+    );
+    assert_eq!(place.loaded().settings.device, "dl office");
+    assert_eq!(
+        place.shown("heartbeat.url"),
+        ("https://dl.example/api/ping".into(), "[folder]/.env, line 1 (HEARTBEAT_URL)".into())
+    );
+}
+
+#[test]
+fn a_line_that_names_a_setting_and_cannot_be_read_is_a_problem() {
+    let place = Place::new();
+    place.write(
+        ".env",
+        "\
+HEARTBEAT_URL: https://dl.example/api/ping
+set HEARTBEAT_DEVICE=office
+-HEARTBEAT_INTERVAL=30
+ISPMON_LOG_LEVEL debug
+RG: ispmon
+echo \"$HEARTBEAT_URL\"
+export HEARTBEAT_URL
+# HEARTBEAT_URL: https://dl.example/api/ping
+",
+        0o600,
+    );
+    insta::assert_snapshot!(place.problems(), @r"
+    [folder]/.env, line 1 (HEARTBEAT_URL): this line cannot be read; write NAME=VALUE
+    [folder]/.env, line 2 (HEARTBEAT_DEVICE): this line cannot be read; write NAME=VALUE
+    [folder]/.env, line 3 (HEARTBEAT_INTERVAL): this line cannot be read; write NAME=VALUE
+    [folder]/.env, line 4 (ISPMON_LOG_LEVEL): this line cannot be read; write NAME=VALUE
+    ");
+}
+
+#[test]
 fn a_later_line_replaces_an_earlier_one() {
     let place = Place::new();
     place.write(".env", "HEARTBEAT_DEVICE=one\nHEARTBEAT_DEVICE=two\n", 0o600);

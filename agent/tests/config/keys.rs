@@ -55,7 +55,7 @@ fn quotation_marks_around_the_key_are_refused_in_clear_words() {
 fn an_empty_key_file_means_no_key_and_is_warned_of() {
     let place = place_with_key(" \n", 0o600);
     assert_eq!(key(&place), None);
-    insta::assert_snapshot!(place.warnings(), @"There is no function key, so the function will refuse the heartbeats; write its key to a file of its own and name that in heartbeat.key_file.");
+    insta::assert_snapshot!(place.warnings(), @"The key file [folder]/heartbeat.key is empty, so the function will refuse the heartbeats; write its key there.");
 }
 
 #[test]

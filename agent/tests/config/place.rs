@@ -24,6 +24,7 @@ impl Place {
             config_file: None,
             default_files: vec![folder.path().join("etc/agent.toml")],
             flags: Flags::default(),
+            homebrew: None,
             environment: BTreeMap::new(),
             folder: folder.path().to_owned(),
             user: rustix::process::geteuid().as_raw(),

@@ -31,7 +31,7 @@ fn columns(text: &str) -> String {
 
 /// Whether this machine has a configuration of its own, which would take the place of a `.env`.
 fn is_configured() -> bool {
-    ispmon_agent::config::default_paths().iter().any(|path| path.exists())
+    ispmon_agent::config::default_paths(None).iter().any(|path| path.exists())
 }
 
 #[test]
@@ -109,12 +109,24 @@ fn every_command_ends_with_78_and_names_all_problems() {
 }
 
 #[test]
+fn launchd_is_told_that_all_is_well_because_it_would_start_the_agent_again_for_ever() {
+    let place = Place::with_file("nonsense");
+    for (job, expected) in [("net.ispmon.agent", 0), ("homebrew.mxcl.ispmon-agent", 0), ("0", 78)] {
+        let mut command = agent(&place, &["run", "--config", "agent.toml"]);
+        command.env("XPC_SERVICE_NAME", job);
+        let (code, _, errors) = run(command);
+        assert_eq!(code, Some(expected), "{job}");
+        assert!(errors.contains("agent.toml, line 1: not valid TOML"), "{errors}");
+    }
+}
+
+#[test]
 fn a_missing_file_ends_with_78_and_wrong_usage_with_64() {
     let place = Place::new();
     let (code, _, errors) = run(agent(&place, &["run", "--config", "missing.toml"]));
     assert_eq!(code, Some(78));
     assert!(errors.contains("missing.toml: the configuration file cannot be used"), "{errors}");
-    for arguments in [&["--intervall", "60"][..], &["start"], &["config", "--once"], &["--url", ""]]
+    for arguments in [&["--intervall", "60"][..], &["begin"], &["config", "--once"], &["--url", ""]]
     {
         let (code, output, errors) = run(agent(&place, arguments));
         assert_eq!((code, output.as_str()), (Some(64), ""), "{arguments:?}");

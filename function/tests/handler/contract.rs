@@ -49,7 +49,8 @@ fn expected() -> BTreeMap<&'static str, Expected> {
             "body that is not JSON",
             Expected {
                 status: 400,
-                body: "The body is not a valid message: expected value at line 1 column 1.\n",
+                body: "The body is not a valid message: expected value at line 1 column 1. Send JSON in \
+                       UTF-8 such as {\"device\":\"dl-home\"}, or nothing.\n",
                 client_address: None,
                 line: None,
             },

@@ -51,6 +51,17 @@ pub fn comparison_key(name: &str) -> String {
     KEY_PREFIX.chars().chain(name.trim().chars().map(lower)).collect()
 }
 
+/// Letters whose lower case is not the same for every program that compares names: the agent, the
+/// function, the templates, the queries and the shells in between.
+const AMBIGUOUS: &str = "İıẞΣςϴ\u{212a}\u{212b}\u{2126}ǄǅǇǈǊǋǱǲ";
+
+/// The first character that the name of a monitored device must not have: a comma, which separates names
+/// in the list of devices, or a letter whose lower case is not the same everywhere. The deployment
+/// refuses the same ones.
+pub fn unusable_character(name: &str) -> Option<char> {
+    name.chars().find(|character| *character == ',' || AMBIGUOUS.contains(*character))
+}
+
 fn lower(character: char) -> char {
     let mut lower = character.to_lowercase();
     match (lower.next(), lower.next()) {

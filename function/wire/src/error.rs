@@ -12,7 +12,10 @@ const REASON_CHARACTERS: usize = 200;
 pub enum MessageError {
     /// The body is not JSON, or a field has a type that it cannot have: the parser's reason, on one
     /// line and cut to 200 characters.
-    #[error("The body is not a valid message: {0}.")]
+    #[error(
+        "The body is not a valid message: {0}. Send JSON in UTF-8 such as {{\"device\":\"dl-home\"}}, or \
+         nothing."
+    )]
     Malformed(String),
     /// The body is JSON, but not an object.
     #[error("The body must be a JSON object such as {{\"device\":\"dl-home\"}}, or empty.")]

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{error::MessageError, lenient, limits, text};
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// One sign of life. Every field is optional, and so is the whole body.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -117,7 +120,8 @@ pub struct RoundTrip {
 }
 
 impl Heartbeat {
-    /// Reads a body. An empty one is a heartbeat that says nothing about itself.
+    /// Reads a body. An empty one is a heartbeat that says nothing about itself. A byte order mark, which
+    /// some editors and shells put before a text, is passed over, as RFC 8259 allows (section 8.1).
     ///
     /// Texts are cleaned of control characters and cut to their [`limits`]; a number that is out of its
     /// range becomes the nearest that is in it.
@@ -128,6 +132,7 @@ impl Heartbeat {
         if body.len() > limits::BODY_BYTES {
             return Err(MessageError::TooLong);
         }
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         if body.trim_ascii().is_empty() {
             return Ok(Self::default());
         }

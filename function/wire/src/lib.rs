@@ -17,7 +17,7 @@ pub mod limits;
 mod outage;
 mod text;
 
-pub use device::{Device, comparison_key};
+pub use device::{Device, comparison_key, unusable_character};
 pub use error::MessageError;
 pub use heartbeat::{AgentInfo, Heartbeat, JournalHead, LinkQuality, RoundTrip, State};
 pub use outage::{Accepted, Incident, IncidentKind, OutageReport, Segment};

@@ -54,6 +54,12 @@ fn nothing_has_to_be_said() {
 }
 
 #[test]
+fn a_byte_order_mark_is_passed_over() {
+    assert_eq!(parse("\u{feff}{\"device\":\"a\"}").device.as_deref(), Some("a"));
+    assert_eq!(parse("\u{feff}"), Heartbeat::default());
+}
+
+#[test]
 fn a_newer_agent_is_understood() {
     let newer = parse(
         r#"{"device":"a","mood":{"deep":[1,{"er":null}]},"agent":{"seq":1,"state":"dreaming","x":[]}}"#,
@@ -121,7 +127,8 @@ fn what_cannot_be_understood_is_refused_with_a_sentence() {
             "The body is not a valid message: invalid type: string \"long\", expected a number at line 1 column 26.",
         ),
     ] {
-        assert_eq!(refusal(body.as_bytes()), sentence);
+        let advice = "Send JSON in UTF-8 such as {\"device\":\"dl-home\"}, or nothing.";
+        assert_eq!(refusal(body.as_bytes()), format!("{sentence} {advice}"));
     }
     for body in ["[]", "[1,2", "null", "5", "-1", "true", "\"text\""] {
         let error = Heartbeat::parse(body.as_bytes()).expect_err("a refusal");

@@ -22,6 +22,10 @@ KINDS = ("device-silent", "device-silent-reminder", "outage-report")
 SETTINGS = """RG LOCATION PREFIX HEARTBEAT_DEVICE ALERT_EMAIL ALERT_WEBHOOK ALERT_OWNERS SILENCE_MINUTES EVALUATION_MINUTES
 REMINDER_MINUTES DAILY_REMINDER_HOUR REPORT_MINUTES RULES_ENABLED RUNTIME_NAME RUNTIME_VERSION MAX_INSTANCES DAILY_CAP_GB
 BUDGET_AMOUNT BUDGET_START""".split()
+ROLES = {
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+}
 OWNER = [{"actions": ["*"], "notActions": []}]
 
 
@@ -67,6 +71,8 @@ class World:
         self.rules = []
         self.mails = []
         self.blobs = []
+        self.identities = {}
+        self.budgets = set()
         self.violations = []
         self.queries = 0
         self.settings = {}
@@ -95,6 +101,7 @@ class World:
             "keys": sorted(self.keys),
             "secrets": list(self.keys.values()),
             "rules": [rule["name"] for rule in self.rules],
+            "enabled": [rule["name"] for rule in self.rules if rule["properties"]["enabled"]],
             "mails": self.mails,
             "rows": [line for _, line in self.host.rows],
             "violations": self.violations,
@@ -109,6 +116,9 @@ class World:
         plan = self.plan()
         number = len(self.calls) + 1
         self.calls.append(" ".join(arguments))
+        # A group that was there before the script.
+        if number == 1 and "group" in plan:
+            self.group = plan["group"]
         self.host.dropping = plan.get("dropping", False)
         if "cold" in plan and not self.host.rows:
             self.host.cold_answers, plan["cold"] = plan["cold"], 0
@@ -117,6 +127,9 @@ class World:
                 self.violations.append(f"a key is in an argument or variable of: {' '.join(arguments)[:80]}")
         fault = plan.get("fault", {}) if plan.get("fault", {}).get("at") == number else {}
         command, parsed = judge.parse(arguments, call["input"])
+        for name, value in vars(parsed).items():
+            if isinstance(value, str) and value in plan.get("defaults", []):
+                self.violations.append(f"{name}={value} comes from the user's configuration in: {' '.join(arguments)[:80]}")
         if fault.get("when") == "before":
             self.strike(fault, call)
         for known in plan.get("failures", []):
@@ -128,7 +141,9 @@ class World:
         result = self.answer(command, arguments, environment, call["input"], plan)
         if fault.get("when") == "after":
             self.strike(fault, call)
-        return judge.output(parsed, result)
+        output = judge.output(parsed, result)
+        # The az of Windows ends its lines so.
+        return output.replace("\n", "\r\n") if plan.get("windows") else output
 
     def strike(self, fault, call):
         if "message" in fault:
@@ -148,6 +163,9 @@ class World:
         if self.group is None or self.group["name"] != name:
             raise Failure(f"(ResourceGroupNotFound) Resource group '{name}' could not be found.", 3)
 
+    def answer_version(self, arguments):
+        return {"azure-cli": "2.91.0", "azure-cli-core": "2.91.0", "extensions": {}}
+
     def answer_account_show(self, arguments):
         if self.current.get("login") == "none":
             raise Failure("Please run 'az login' to setup account.")
@@ -162,6 +180,8 @@ class World:
         return {"accessToken": "SECRET-token", "expiresOn": "2026-11-28 23:59:59.000000"}
 
     def answer_group_exists(self, arguments):
+        if "exists" in self.current:
+            return self.current["exists"]
         return self.group is not None and self.group["name"] == option(arguments, "--name")
 
     def answer_group_show(self, arguments):
@@ -174,21 +194,21 @@ class World:
             "name": option(arguments, "--name"),
             "location": option(arguments, "--location"),
             "tags": {tag: value},
+            "properties": {"provisioningState": "Succeeded"},
         }
         return self.group
 
     def answer_group_delete(self, arguments):
         self.need_group(arguments)
-        self.group, self.rules, self.deployments = None, [], {}
+        self.group, self.rules, self.deployments, self.identities = None, [], {}, {}
         self.keys.clear()
         self.host.stop()
 
     def answer_resource_list(self, arguments):
         self.need_group(arguments)
+        if option(arguments, "--resource-type") == "Microsoft.ManagedIdentity/userAssignedIdentities":
+            return [{"name": name, "location": location} for name, location in self.identities.items()]
         return [{"type": rule["type"], "name": rule["name"]} for rule in self.snapshot]
-
-    def answer_lock_list(self, arguments):
-        return self.current.get("locks", [])
 
     def answer_provider_show(self, arguments):
         known = option(arguments, "--namespace") in self.registered | set(self.current.get("registered", []))
@@ -236,10 +256,18 @@ class World:
     def answer_deployment_group_create(self, arguments):
         self.need_group(arguments)
         self.check_environment()
+        prefix = self.environment.get("PREFIX", "ispmon")
+        self.identities[f"{prefix}-alert-identity"] = self.environment["LOCATION"]
+        if int(self.environment.get("BUDGET_AMOUNT", "0")) > 0:
+            self.budgets.add(f"{prefix}-budget")
+        made = []
         if self.environment["RULES_ENABLED"] == "true":
             if not self.host.rows:
                 raise Failure("the rules are deployed before a heartbeat can be queried")
-            self.rules = list(self.make_rules())
+            made = list(self.make_rules())
+        # What a deployment does not name stays.
+        self.made = {rule["name"] for rule in made}
+        self.rules = [rule for rule in self.rules if rule["name"] not in self.made] + made
         name = option(arguments, "--name")
         self.deployments[name] = {"id": f"/deployments/{name}", "properties": {"outputs": self.outputs()}}
         return self.deployments[name]
@@ -262,7 +290,7 @@ class World:
             "componentName": f"{prefix}-insights",
             "actionGroupName": f"{prefix}-people",
             "identityPrincipalId": PRINCIPAL,
-            "ruleNames": [rule["name"] for rule in self.rules],
+            "ruleNames": [rule["name"] for rule in self.rules if rule["name"] in self.made],
         }
         return {name: {"type": "String", "value": value} for name, value in values.items()}
 
@@ -313,10 +341,6 @@ class World:
     def answer_storage_blob_generate_sas(self, arguments):
         return f"https://x.blob.core.windows.net/{option(arguments, '--name')}?sig=SECRET-signature"
 
-    def answer_role_assignment_list(self, arguments):
-        roles = self.current.get("roles", ["Storage Blob Data Owner", "Monitoring Metrics Publisher"])
-        return [{"principalId": PRINCIPAL, "roleDefinitionName": role} for role in roles]
-
     def answer_monitor_log_analytics_workspace_show(self, arguments):
         return {"workspaceCapping": {"dataIngestionStatus": self.current.get("ingestion", "RespectQuota")}}
 
@@ -332,10 +356,30 @@ class World:
         url = option(arguments, "--url")
         if url.startswith("https://api.loganalytics.io/"):
             return self.query(option(arguments, "--body"))
+        if url.endswith("/roleAssignments"):
+            if f"$filter=principalId eq '{PRINCIPAL}'" not in arguments:
+                raise Failure("(400) the roles of everybody")
+            definitions = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
+            roles = self.current.get("roles", list(ROLES))
+            return {"value": [{"properties": {"roleDefinitionId": definitions + ROLES[role]}} for role in roles]}
         if "/permissions?" in url:
             return {"value": self.current.get("permissions", OWNER)}
-        if "/scheduledQueryRules?" in url:
-            return {"value": self.rules}
+        rules = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/ispmon/providers/Microsoft.Insights/scheduledQueryRules"
+        if url.startswith(f"{rules}?"):
+            return {"value": [{**rule, "id": f"{rules}/{rule['name']}"} for rule in self.rules]}
+        if url.startswith(f"{rules}/") and option(arguments, "--method") == "patch":
+            for rule in self.rules:
+                if rule["name"] == url.split("?")[0].split("/")[-1]:
+                    rule["properties"].update(json.loads(option(arguments, "--body"))["properties"])
+            return None
+        if "/locks?" in url:
+            locks = self.current.get("locks", [])
+            return {"value": [{**lock, "properties": {"level": lock["level"]}} for lock in locks]}
+        if "/budgets/" in url:
+            name = url.split("?")[0].split("/")[-1]
+            if name not in self.budgets:
+                raise Failure(f"Not Found({{'error': {{'code': '404', 'message': 'The budget {name} is not there.'}}}})")
+            return {"name": name}
         if "/availabilityStatuses?" in url:
             state = self.current.get("health", "Available")
             return {

@@ -3,6 +3,7 @@ formats the answers. What a command would do in Azure is left to the caller."""
 
 import contextlib
 import io
+import os
 
 from azure.cli.core import get_default_cli
 from azure.cli.core.commands import _expand_file_prefixed_files
@@ -18,12 +19,34 @@ class Refused(Exception):
     """The parser refuses the call; the message is what it prints."""
 
 
-class Judge:
-    """Parsers are made once for each command, which takes most of the time."""
+def configuration(environment):
+    """The caller's variables that az takes for its configuration, or that say where its files are."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(("AZURE_CORE_", "AZURE_DEFAULTS_", "AZURE_LOGGING_")) or name == "AZURE_CONFIG_DIR"
+    }
 
-    def __init__(self):
-        self.cli = get_default_cli()
+
+class Judge:
+    """One configuration of the CLI. Parsers are made once for each command, which takes most of the time."""
+
+    def __init__(self, variables):
+        self.variables = variables
+        with self.configured():
+            self.cli = get_default_cli()
         self.parsers = {}
+
+    @contextlib.contextmanager
+    def configured(self):
+        """The CLI reads the variables of its configuration again and again."""
+        before = dict(os.environ)
+        os.environ.update(self.variables)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     def _parser(self, arguments):
         cli = self.cli
@@ -54,7 +77,7 @@ class Judge:
     def parse(self, arguments, standard_input):
         """The command and its parsed arguments; raises Refused."""
         errors = io.StringIO()
-        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(errors):
+        with self.configured(), contextlib.redirect_stderr(errors), contextlib.redirect_stdout(errors):
             try:
                 command, invocation = self._parser(arguments)
                 self.cli.invocation = invocation
@@ -74,5 +97,6 @@ class Judge:
             return ""
         text = io.StringIO()
         item = CommandResultItem(result, is_query_active=query is not None)
-        self.cli.output.out(item, formatter=self.cli.output.get_formatter(kind), out_file=text)
+        with self.configured():
+            self.cli.output.out(item, formatter=self.cli.output.get_formatter(kind), out_file=text)
         return text.getvalue()

@@ -35,6 +35,7 @@ def main():
         with open(os.path.join(folder, "azureProfile.json"), "w", encoding="utf-8") as file:
             file.write(PROFILE)
         # Neither a login of the user nor a report of use: this az has a home of its own.
+        os.environ["ISPMON_TEST_AZURE"] = folder
         environment = {**os.environ, "AZURE_CONFIG_DIR": folder, "AZURE_CORE_COLLECT_TELEMETRY": "no"}
         server = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "server.py")],

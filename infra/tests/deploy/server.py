@@ -14,9 +14,9 @@ import sys
 import threading
 
 from cloud import Failure, Hangs, Killed, World
-from judge import Judge, Refused
+from judge import Judge, Refused, configuration
 
-judge = Judge()
+judges = {}
 lock = threading.Lock()
 worlds = {}
 
@@ -25,6 +25,15 @@ def world(folder):
     if folder not in worlds:
         worlds[folder] = World(folder)
     return worlds[folder]
+
+
+def judge(variables):
+    """The CLI as the caller's variables configure it."""
+    variables = configuration(variables)
+    key = tuple(sorted(variables.items()))
+    if key not in judges:
+        judges[key] = Judge(variables)
+    return judges[key]
 
 
 def environment(process):
@@ -48,7 +57,7 @@ def answer_test(question):
 def answer_call(call):
     """Status, standard error and standard output; None when there shall be no answer."""
     try:
-        return 0, "", world(call["world"]).call(judge, call)
+        return 0, "", world(call["world"]).call(judge(call["environment"]), call)
     except Refused as error:
         return 2, f"REFUSED BY THE PARSER: {error}", ""
     except Failure as error:

@@ -35,6 +35,7 @@ class Stage(unittest.TestCase):
         self.temporary = os.path.join(self.folder, "tmp")
         os.mkdir(self.temporary)
         self.outputs = []
+        self.exported = {}
         self.write(".env", ENVIRONMENT)
 
     def tearDown(self):
@@ -50,6 +51,12 @@ class Stage(unittest.TestCase):
     def write(self, name, text):
         with open(self.path(name), "wb") as file:
             file.write(text if isinstance(text, bytes) else text.encode())
+
+    def program(self, name, text):
+        """A program that comes before the one of that name which the machine has."""
+        os.makedirs(self.path("bin"), exist_ok=True)
+        self.write(f"bin/{name}", "#!/bin/sh\n" + text)
+        os.chmod(self.path(f"bin/{name}"), 0o755)
 
     def plan(self, **plan):
         plan.setdefault("registered", ALL_PROVIDERS)
@@ -69,12 +76,14 @@ class Stage(unittest.TestCase):
         return {
             **{name: os.environ[name] for name in ("HOME", "ISPMON_TEST_SERVER", "ISPMON_TEST_PYTHON")},
             **{name: os.environ[name] for name in ("CARGO_TARGET_DIR", "CARGO_HOME", "RUSTUP_HOME") if name in os.environ},
-            "PATH": os.path.join(HERE, "bin") + ":" + os.environ["PATH"],
+            # What a test puts into its own folder of programs comes before everything else.
+            "PATH": ":".join((self.path("bin"), os.path.join(HERE, "bin"), os.environ["PATH"])),
             "ISPMON_TEST_WORLD": self.folder,
             "TMPDIR": self.temporary,
             # What a user's shell may export by chance must not reach the templates.
             "LOCATION": "moon",
             "RULES_ENABLED": "false",
+            **self.exported,
         }
 
     def command(self, *arguments, package=True):
@@ -93,7 +102,7 @@ class Stage(unittest.TestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            timeout=120,
+            timeout=300,
         )
         return self.note(process.returncode, process.stdout.decode())
 
@@ -118,7 +127,7 @@ class Stage(unittest.TestCase):
             start_new_session=True,
         )
         os.close(inner)
-        output, waiting, end = "", list(answers), time.monotonic() + 60
+        output, waiting, end = "", list(answers), time.monotonic() + 200
         while time.monotonic() < end:
             ready, _, _ = select.select([terminal], [], [], 0.2)
             if ready:
@@ -131,7 +140,7 @@ class Stage(unittest.TestCase):
                 output += data.decode(errors="replace")
                 if waiting and waiting[0][0] in output:
                     os.write(terminal, waiting.pop(0)[1].encode() + b"\n")
-        status = process.wait(timeout=10)
+        status = process.wait(timeout=60)
         os.close(terminal)
         self.assertFalse(waiting, f"never asked: {waiting}\n{output}")
         # What a progress line wrote and cleared does not show.

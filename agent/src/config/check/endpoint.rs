@@ -69,7 +69,11 @@ impl Check<'_> {
             return None;
         }
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
-        let (named_at, origin, key) = if let Some(named_at) = named_at {
+        let (named_at, origin, key) = if let Some(text) = self.given_key {
+            let origin = self.text("heartbeat.url").map_or(Origin::Default, |given| given.origin);
+            let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
+            (origin.clone(), origin, key)
+        } else if let Some(named_at) = named_at {
             // A wrong path is a problem already, and nothing else may stand in for it.
             let path = key_file?;
             let key = key::read_file(path);
@@ -102,11 +106,7 @@ impl Check<'_> {
             return None;
         }
         if key.is_none() && url.is_some_and(|url| !is_loopback(url)) {
-            self.warnings.push(
-                "There is no function key, so the function will refuse the heartbeats; write its \
-                 key to a file of its own and name that in heartbeat.key_file."
-                    .to_owned(),
-            );
+            self.warnings.push(missing_key(&origin));
         }
         key.map(|key| FoundKey { key, origin })
     }
@@ -154,4 +154,22 @@ fn credential(sources: &Sources) -> Option<(PathBuf, Result<Option<FunctionKey>,
 
 fn is_dotenv(origin: &Origin) -> bool {
     matches!(origin, Origin::DotEnv { .. })
+}
+
+/// What to do about a function key that is not there; `place` is where it was looked for.
+fn missing_key(place: &Origin) -> String {
+    match place {
+        Origin::File { path, .. } => format!(
+            "The key file {} is empty, so the function will refuse the heartbeats; write its key there.",
+            path.display()
+        ),
+        Origin::Credential(path) => format!(
+            "The credential {} is empty, so the function will refuse the heartbeats; write its key to the \
+             file that the service loads it from, /etc/ispmon/heartbeat.key.",
+            path.display()
+        ),
+        _ => "There is no function key, so the function will refuse the heartbeats; write its key to a \
+              file of its own and name that in heartbeat.key_file."
+            .to_owned(),
+    }
 }

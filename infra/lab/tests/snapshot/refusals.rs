@@ -7,6 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
+use ispmon_wire::unusable_character;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -137,6 +138,18 @@ output lists (string[])[] = map(table.lists, text => checkedUrls(text))
         "urls": ["http://x.example", "https://", "ftp://x", "x", "https://a b", ""],
         "lists": [],
     });
+    // The agent refuses the same letters. The rest is blank or has a control character or a line break.
+    for (table, is_good) in [(&good, true), (&bad, false)] {
+        for name in table["devices"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
+            let is_plain = !name.trim().is_empty()
+                && !name.chars().any(|letter| {
+                    letter.is_control() || letter == '\u{2028}' || letter == '\u{2029}'
+                });
+            if is_good || is_plain || name.contains(',') {
+                assert_eq!(unusable_character(name).is_none(), is_good, "{name:?}");
+            }
+        }
+    }
     for (table, is_good) in [(&good, true), (&bad, false)] {
         templates.write("trial.json", &table.to_string());
         let output = templates.evaluate("trial", &[]);

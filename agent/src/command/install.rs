@@ -1,0 +1,263 @@
+//! `ispmon-agent install`, `uninstall`, `start`, `stop` and `restart`.
+
+use std::{
+    env, fs,
+    io::{self, BufRead, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::{complain, fail, fail_because, print, refuse, warn};
+use crate::{
+    cli::ServiceRequest,
+    config::{Sources, load_text},
+    error_chain::Chain,
+    exit::Exit,
+    install::{
+        execute::{Failure, execute as carry_out},
+        facts::Facts,
+        gather::{gather, running_program},
+        import::{ImportError, Imported, import},
+        layout::Platform,
+        machine::Machine,
+        order::{Order, carrying},
+        plan::{Installation, Plan, Removal, Step, installation, quoted, removal},
+        refusal::Refusal,
+        service,
+        show::show,
+    },
+};
+
+/// Does what is asked with the service.
+pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
+    let Some(platform) = Platform::of_this_build() else {
+        return decline(&Refusal::UnknownPlatform(env::consts::OS.to_owned()));
+    };
+    let machine = Machine::this();
+    let facts = match running_program().and_then(|program| gather(&machine, platform, program)) {
+        Ok(facts) => facts,
+        Err(error) => {
+            return fail(format_args!("the program that runs now cannot be found: {error}."));
+        }
+    };
+    match request {
+        ServiceRequest::Install { is_shown_only, from_env } => {
+            let imported = match from_env.as_deref() {
+                Some(path) => match take_over(path, platform, sources) {
+                    Ok(imported) => Some(imported),
+                    Err(exit) => return exit,
+                },
+                None => None,
+            };
+            install(&machine, &facts, imported, *is_shown_only)
+        }
+        ServiceRequest::Uninstall { is_shown_only, is_purge, is_confirmed } => {
+            let removal = Removal {
+                is_purge: *is_purge,
+                is_shown_only: *is_shown_only,
+                command: uninstall_command(&facts, *is_purge),
+            };
+            let elsewhere = record_elsewhere(&facts, sources);
+            uninstall(&machine, &facts, &removal, *is_confirmed, elsewhere)
+        }
+        ServiceRequest::Start => order(&machine, &facts, Order::Start),
+        ServiceRequest::Stop => order(&machine, &facts, Order::Stop),
+        ServiceRequest::Restart => order(&machine, &facts, Order::Restart),
+    }
+}
+
+/// Says why nothing is done. Many of these sentences end with a command, and a command with no dot behind it
+/// can be copied.
+fn decline(refusal: &Refusal) -> Exit {
+    fail(refusal)
+}
+
+fn install(
+    machine: &Machine,
+    facts: &Facts,
+    imported: Option<Imported>,
+    is_shown_only: bool,
+) -> Exit {
+    let mut command = format!("{} install", shell_word(&facts.program));
+    if let Some(Imported { from, .. }) = &imported {
+        command.push_str(&format!(" --from-env {}", shell_word(from)));
+    }
+    let request = Installation { imported, is_shown_only, command };
+    let plan = match installation(facts, &request) {
+        Ok(plan) => plan,
+        Err(refusal) => return decline(&refusal),
+    };
+    if is_shown_only {
+        return print(|output| show(&plan, output));
+    }
+    let is_new = !facts.service.is_active;
+    let outcome = if plan.is_empty() {
+        "ispmon-agent was installed already and runs: nothing was changed."
+    } else if is_new {
+        "ispmon-agent is installed and runs, now and after every boot."
+    } else {
+        "ispmon-agent is up to date and runs."
+    };
+    change(machine, &plan, outcome)
+}
+
+fn shell_word(path: &Path) -> String {
+    quoted(&path.to_string_lossy()).into_owned()
+}
+
+/// Reads an old `.env`, and says what the service would say of it.
+fn take_over(path: &Path, platform: Platform, sources: &Sources) -> Result<Imported, Exit> {
+    match import(&sources.folder.join(path), platform, sources) {
+        Ok((imported, loaded)) => {
+            warn(&loaded);
+            Ok(imported)
+        }
+        Err(ImportError::Config(error)) => Err(refuse(&error)),
+        Err(error @ ImportError::Empty(_)) => {
+            complain(format_args!("{error}."));
+            Err(Exit::Configuration)
+        }
+    }
+}
+
+fn uninstall_command(facts: &Facts, is_purge: bool) -> String {
+    let purge = if is_purge { " --purge" } else { "" };
+    format!("{} uninstall{purge}", shell_word(&facts.program))
+}
+
+fn uninstall(
+    machine: &Machine,
+    facts: &Facts,
+    request: &Removal,
+    is_confirmed: bool,
+    elsewhere: Option<PathBuf>,
+) -> Exit {
+    let mut plan = match removal(facts, request) {
+        Ok(plan) => plan,
+        Err(refusal) => return decline(&refusal),
+    };
+    if let Some(folder) = elsewhere.filter(|_| request.is_purge) {
+        plan.notes.push(format!(
+            "The setting state_dir names {} for the record, which was kept: remove it yourself.",
+            folder.display()
+        ));
+    }
+    if request.is_shown_only {
+        return print(|output| show(&plan, output));
+    }
+    if plan.is_empty() {
+        return change(machine, &plan, "");
+    }
+    if request.is_purge && !is_confirmed {
+        match confirm(&plan) {
+            Ok(true) => {}
+            Ok(false) => return fail("nothing was removed."),
+            Err(error) => return fail(format_args!("the answer cannot be read: {error}.")),
+        }
+    }
+    change(machine, &plan, "ispmon-agent is removed.")
+}
+
+/// The folder of the record when the configuration names one.
+fn record_elsewhere(facts: &Facts, sources: &Sources) -> Option<PathBuf> {
+    let path = facts.layout().configuration;
+    let text = fs::read_to_string(&path).ok()?;
+    let folder = load_text(&path, &text, None, sources).ok()?.settings.state_dir?;
+    (folder != facts.layout().record).then_some(folder)
+}
+
+/// Asks whether all of it may go; `false` when nobody can be asked.
+fn confirm(plan: &Plan) -> io::Result<bool> {
+    let (input, mut output) = (io::stdin().lock(), io::stderr().lock());
+    if !input.is_terminal() {
+        writeln!(
+            output,
+            "ispmon-agent: nobody can be asked here; to purge without a question: --yes"
+        )?;
+        return Ok(false);
+    }
+    writeln!(output, "This removes for good:")?;
+    for step in &plan.steps {
+        if let Step::Remove { path } | Step::Discard { path } = step {
+            writeln!(output, "  {}", path.display())?;
+        }
+    }
+    write!(output, "Type yes to go on: ")?;
+    output.flush()?;
+    let mut answer = String::new();
+    { input }.read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}
+
+/// Carries a plan out and says what came of it.
+fn change(machine: &Machine, plan: &Plan, outcome: &str) -> Exit {
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&is_interrupted)) {
+            return fail(format_args!("signals cannot be caught: {error}."));
+        }
+    }
+    let mut report = |line: &str| {
+        // The work goes on when nobody reads about it.
+        let _ = print(|output| writeln!(output, "{line}"));
+    };
+    if let Err(failure) = carry_out(plan, machine, &is_interrupted, &mut report) {
+        return explain(&failure);
+    }
+    print(|output| {
+        if !outcome.is_empty() {
+            writeln!(output, "{outcome}")?;
+        }
+        plan.notes.iter().try_for_each(|note| writeln!(output, "{note}"))
+    })
+}
+
+fn explain(failure: &Failure) -> Exit {
+    let exit = fail_because(failure);
+    if !failure.explanation.is_empty() {
+        complain("this is what the service wrote last:");
+        for line in &failure.explanation {
+            complain(format_args!("  {line}"));
+        }
+    }
+    if failure.remaining.is_empty() {
+        complain("everything is as it was before.");
+    } else {
+        complain("everything that was done is undone, except:");
+        for sentence in &failure.remaining {
+            complain(format_args!("  {sentence}"));
+        }
+    }
+    exit
+}
+
+fn order(machine: &Machine, facts: &Facts, order: Order) -> Exit {
+    let carrying = match carrying(facts, order) {
+        Ok(carrying) => carrying,
+        Err(refusal) => return decline(&refusal),
+    };
+    for command in &carrying.commands {
+        if let Err(error) = service::run(machine, command) {
+            let exit = fail(format_args!("could not run {command}: {}.", Chain(&error)));
+            return say_why(machine, facts.platform, order, exit);
+        }
+    }
+    let is_started = order != Order::Stop;
+    if is_started && !carrying.commands.is_empty() && !service::is_running(machine, facts.platform)
+    {
+        return say_why(machine, facts.platform, order, fail("the service does not run."));
+    }
+    print(|output| writeln!(output, "{}", carrying.outcome))
+}
+
+/// Shows what the service said when it was to run and does not.
+fn say_why(machine: &Machine, platform: Platform, order: Order, exit: Exit) -> Exit {
+    if order != Order::Stop {
+        for line in service::recent_output(machine, platform) {
+            complain(format_args!("  {line}"));
+        }
+    }
+    exit
+}

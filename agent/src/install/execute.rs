@@ -1,0 +1,318 @@
+//! Doing what a plan says, and undoing it when a step fails.
+//!
+//! Each step is noted, with what undoes it, before it changes anything that another step could miss. When a
+//! step fails, or a signal asks for the end, what is noted is undone, the last first; what cannot be undone is
+//! named. Files are replaced as a whole, and what they replace is kept beside them until all has succeeded.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{PermissionsExt, chown, fchown, symlink},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::{
+    machine::{CommandError, Machine},
+    plan::{CommandLine, Content, OnFailure, Owner, Plan, Step, UndoStep},
+    service,
+};
+use crate::{error_chain::Chain, state_dir::file};
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The system refuses.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A program failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The service was started and did not run.
+    #[error("the service does not run")]
+    NotRunning,
+    /// A signal asked for the end.
+    #[error("it was interrupted")]
+    Interrupted,
+}
+
+/// A plan that was not carried out: all is as it was, apart from `remaining`.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {step}")]
+pub struct Failure {
+    /// The step, as a phrase.
+    pub step: String,
+    /// Why it failed.
+    #[source]
+    pub reason: StepError,
+    /// What the service said, when it was the start of it that failed.
+    pub explanation: Vec<String>,
+    /// What could not be undone: a sentence each.
+    pub remaining: Vec<String>,
+}
+
+/// What undoes a step.
+enum Undo {
+    /// The file under the second name gets its own back.
+    Return { path: PathBuf, kept: PathBuf },
+    /// The link is made anew.
+    Link { path: PathBuf, target: PathBuf },
+    /// The file is removed.
+    Remove(PathBuf),
+    /// The folder is removed, which is empty again.
+    RemoveFolder(PathBuf),
+    /// What is only done to undo.
+    Step(UndoStep),
+}
+
+/// Carries a plan out. `report` gets a line for each step that is begun, and for what failed without harm.
+///
+/// # Errors
+/// A step failed, and those before it were undone.
+pub fn execute(
+    plan: &Plan,
+    machine: &Machine,
+    is_interrupted: &AtomicBool,
+    report: &mut dyn FnMut(&str),
+) -> Result<(), Failure> {
+    let mut execution = Execution { machine, done: Vec::new() };
+    for step in &plan.steps {
+        if !matches!(step, Step::Undo(_) | Step::Discard { .. }) {
+            report(&step.to_string());
+        }
+        let result = if is_interrupted.load(Ordering::Relaxed) {
+            Err(StepError::Interrupted)
+        } else {
+            execution.step(step, report)
+        };
+        if let Err(reason) = result {
+            let explanation = match step {
+                Step::Run { failure: OnFailure::UndoStart(platform), .. } => {
+                    service::recent_output(machine, *platform)
+                }
+                _ => Vec::new(),
+            };
+            let step = step.to_string();
+            return Err(Failure { step, reason, explanation, remaining: execution.undo() });
+        }
+    }
+    execution.finish(plan, report);
+    Ok(())
+}
+
+struct Execution<'a> {
+    machine: &'a Machine,
+    done: Vec<Undo>,
+}
+
+impl Execution<'_> {
+    fn step(&mut self, step: &Step, report: &mut dyn FnMut(&str)) -> Result<(), StepError> {
+        match step {
+            Step::Folder { path, mode, owner } => {
+                self.make_folder(&self.machine.at(path), *mode, *owner)?;
+            }
+            Step::File { path, mode, owner, content, .. } => {
+                self.put(&self.machine.at(path), *mode, *owner, content)?;
+            }
+            Step::Remove { path } => self.remove(&self.machine.at(path))?,
+            // The files in it are only kept aside until the end.
+            Step::RemoveFolder { .. } | Step::Discard { .. } => {}
+            Step::Run { command, undo, failure } => self.run(command, undo, *failure, report)?,
+            Step::Undo(step) => self.done.push(Undo::Step(step.clone())),
+        }
+        Ok(())
+    }
+
+    /// Makes a folder and those above it.
+    fn make_folder(&mut self, path: &Path, mode: u32, owner: Owner) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
+            self.make_folder(parent, 0o755, Owner::Root)?;
+        }
+        fs::create_dir(path)?;
+        self.done.push(Undo::RemoveFolder(path.to_owned()));
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        let (user, group) = self.ids(owner);
+        chown(path, Some(user), Some(group))
+    }
+
+    fn ids(&self, owner: Owner) -> (u32, u32) {
+        match owner {
+            Owner::Root => self.machine.administrator,
+            Owner::Service { uid, gid, .. } => (uid, gid),
+        }
+    }
+
+    fn put(&mut self, path: &Path, mode: u32, owner: Owner, content: &Content) -> io::Result<()> {
+        let new = beside(path, "new");
+        let put = remove_if_there(&new).and_then(|()| {
+            // Nobody else reads what a file holds before it has its owner and mode.
+            let mut file = file::create(&new, 0o600)?;
+            write(&mut file, content)?;
+            let (user, group) = self.ids(owner);
+            fchown(&file, Some(user), Some(group))?;
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.sync_all()?;
+            self.keep(path)?;
+            fs::rename(&new, path)
+        });
+        if put.is_err() {
+            // Nobody needs a half-written file.
+            let _ = fs::remove_file(&new);
+        }
+        put
+    }
+
+    /// Notes how what is at a path returns, or that nothing is there.
+    fn keep(&mut self, path: &Path) -> io::Result<()> {
+        let undo = match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Undo::Remove(path.to_owned()),
+            Err(error) => return Err(error),
+            Ok(metadata) if metadata.is_symlink() => {
+                Undo::Link { path: path.to_owned(), target: fs::read_link(path)? }
+            }
+            Ok(_) => {
+                let kept = beside(path, "old");
+                remove_if_there(&kept)?;
+                fs::hard_link(path, &kept)?;
+                Undo::Return { path: path.to_owned(), kept }
+            }
+        };
+        self.done.push(undo);
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.keep(path)?;
+        remove_if_there(path)
+    }
+
+    fn run(
+        &mut self,
+        command: &CommandLine,
+        undo: &[CommandLine],
+        failure: OnFailure,
+        report: &mut dyn FnMut(&str),
+    ) -> Result<(), StepError> {
+        // Noted first: a command that fails may have done half of its work.
+        let steps = undo.iter().rev().cloned();
+        self.done
+            .extend(steps.map(|command| Undo::Step(UndoStep::Run { command, is_needed: false })));
+        let result = service::run(self.machine, command);
+        match (result, failure) {
+            (Err(error), OnFailure::Undo | OnFailure::UndoStart(_)) => Err(error.into()),
+            (Err(error), OnFailure::Report) => {
+                report(&format!("  could not {command}: {}. This does no harm.", Chain(&error)));
+                Ok(())
+            }
+            (Ok(_), OnFailure::UndoStart(platform))
+                if !service::is_running(self.machine, platform) =>
+            {
+                Err(StepError::NotRunning)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Undoes what was done, the last first, and names what could not be undone.
+    fn undo(self) -> Vec<String> {
+        let mut remaining = Vec::new();
+        for undo in self.done.into_iter().rev() {
+            if let Err(sentence) = undo.carry_out(self.machine) {
+                remaining.push(sentence);
+            }
+        }
+        remaining
+    }
+
+    /// Removes what was kept, and what a purge removes for good.
+    fn finish(self, plan: &Plan, report: &mut dyn FnMut(&str)) {
+        let mut check = |path: &Path, removed: io::Result<()>| match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                report(&format!("  {} could not be removed: {error}.", path.display()));
+            }
+            _ => {}
+        };
+        for undo in &self.done {
+            if let Undo::Return { kept, .. } = undo {
+                check(kept, fs::remove_file(kept));
+            }
+        }
+        for step in &plan.steps {
+            match step {
+                Step::RemoveFolder { path } => match fs::remove_dir(self.machine.at(path)) {
+                    // Somebody else has put something there.
+                    Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+                    removed => check(path, removed),
+                },
+                Step::Discard { path } => check(path, fs::remove_dir_all(self.machine.at(path))),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Undo {
+    fn carry_out(self, machine: &Machine) -> Result<(), String> {
+        let tell = |what: String| move |error: io::Error| format!("{what}: {error}.");
+        match self {
+            // Both names of one file: then a rename does nothing, by POSIX.
+            Self::Return { path, kept } => fs::rename(&kept, &path)
+                .and_then(|()| remove_if_there(&kept))
+                .map_err(tell(format!(
+                    "{} could not be put back; it is kept as {}",
+                    path.display(),
+                    kept.display()
+                ))),
+            Self::Link { path, target } => {
+                remove_if_there(&path).and_then(|()| symlink(&target, &path)).map_err(tell(
+                    format!("{} is no link to {} any more", path.display(), target.display()),
+                ))
+            }
+            Self::Remove(path) => remove_if_there(&path)
+                .map_err(tell(format!("{} could not be removed", path.display()))),
+            Self::RemoveFolder(path) => fs::remove_dir(&path)
+                .map_err(tell(format!("{} could not be removed", path.display()))),
+            Self::Step(UndoStep::Discard(path)) => match fs::remove_dir_all(machine.at(&path)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    Err(tell(format!("{} could not be removed", path.display()))(error))
+                }
+                _ => Ok(()),
+            },
+            Self::Step(UndoStep::Run { command, is_needed }) => {
+                match service::run(machine, &command) {
+                    Err(error) if is_needed => Err(format!("{command}: {}.", Chain(&error))),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+fn write(file: &mut File, content: &Content) -> io::Result<()> {
+    match content {
+        Content::Text(text) => file.write_all(text.as_bytes()),
+        Content::Secret(text) => file.write_all(text.as_bytes()),
+        Content::Program { from, .. } => {
+            io::copy(&mut Machine::open_program(from)?, file).map(|_| ())
+        }
+    }
+}
+
+/// The name that something has for as long as the plan is carried out.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.ispmon-{what}"))
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,443 @@
+//! Plans that are carried out below a real folder, with programs that are noted and fail when they are to.
+
+use std::{collections::BTreeMap, os::unix::fs::MetadataExt, sync::atomic::AtomicBool};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::install::{
+    facts::Facts,
+    gather::gather,
+    import::Imported,
+    layout::{Layout, Platform},
+    plan::{Installation, Removal, installation, removal},
+};
+
+/// A system below a folder. Its programs write down how they were called; systemctl and launchctl remember
+/// whether the service runs, and every program fails at the call whose number stands in `fail`.
+struct System {
+    folder: TempDir,
+    machine: Machine,
+}
+
+const PROGRAM: &str = r#"#!/bin/sh
+cd "$(dirname "$0")/.." || exit 9
+name=$(basename "$0")
+case "$name $1" in
+  "systemctl show") ;;
+  "launchctl print" | "id "* | "dpkg "* | "rpm "* | "systemd-sysusers --version") ;;
+  "dscl .") [ "$2" = -list ] || count=1 ;;
+  *) count=1 ;;
+esac
+if [ "$count" ]; then
+  echo "$name $*" >>calls
+  if [ "$(wc -l <calls)" = "$(cat fail)" ]; then
+    echo "$name was made to fail" >&2
+    exit 1
+  fi
+fi
+case "$name $*" in
+  "systemctl show --property LoadState"*)
+    [ -e root/etc/systemd/system/ispmon-agent.service ] && load=loaded || load=not-found
+    [ -e active ] && active=active || active=inactive
+    [ -e enabled ] && enabled=enabled || enabled=disabled
+    printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\n' $load $active $enabled ;;
+  "systemctl enable --now"*) : >enabled; : >active; mkdir -p root/var/lib/ispmon ;;
+  "systemctl enable"*) : >enabled ;;
+  "systemctl disable --now"*) rm -f enabled active ;;
+  "systemctl disable"*) rm -f enabled ;;
+  "systemctl start"* | "systemctl restart"*) : >active; mkdir -p root/var/lib/ispmon ;;
+  "systemctl stop"*) rm -f active ;;
+  "launchctl bootstrap"*) : >active ;;
+  "launchctl bootout"*) rm active ;;
+  "launchctl print"*) [ -e active ] || exit 113; echo "	state = running" ;;
+  "systemd-sysusers /"*) : >user ;;
+  "dscl . -create /Users"*) : >user ;;
+  "userdel"* | "dscl . -delete /Users"*) rm user ;;
+  "id "*) [ -e user ] || exit 1; [ "$2" ] && command id "$1" ;;
+  "dpkg "* | "rpm "*) exit 1 ;;
+esac
+exit 0
+"#;
+
+const PROGRAMS: &[&str] = &[
+    "systemctl",
+    "journalctl",
+    "systemd-sysusers",
+    "userdel",
+    "launchctl",
+    "dscl",
+    "id",
+    "dpkg",
+    "rpm",
+];
+
+impl System {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let programs = folder.path().join("programs");
+        fs::create_dir(&programs).expect("it is made");
+        for name in PROGRAMS {
+            let path = programs.join(name);
+            fs::write(&path, PROGRAM.replace("command id", "/usr/bin/id")).expect("it is written");
+            fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it belongs to us");
+        }
+        let root = folder.path().join("root");
+        for path in
+            ["run/systemd/system", "etc/systemd/system", "usr/local", "Library/LaunchDaemons"]
+        {
+            fs::create_dir_all(root.join(path)).expect("it is made");
+        }
+        let search = format!("{}:/usr/bin:/bin", programs.display());
+        let system = Self { machine: Machine::below(&root, search), folder };
+        fs::write(system.program(), "a newer program").expect("it is written");
+        system.fail_at(0);
+        system
+    }
+
+    /// Has the call with this number fail, from 1 on and counted from now.
+    fn fail_at(&self, number: usize) {
+        fs::write(self.folder.path().join("fail"), number.to_string()).expect("it is written");
+        fs::write(self.folder.path().join("calls"), "").expect("it is written");
+    }
+
+    /// The program that is to be installed.
+    fn program(&self) -> PathBuf {
+        self.folder.path().join("program")
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("calls")).expect("it is there");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn facts(&self, platform: Platform) -> Facts {
+        let mut facts = gather(&self.machine, platform, self.program()).expect("it is there");
+        // Below a folder, what is root's is ours.
+        let (user, group) = self.machine.administrator;
+        for entry in facts.present.values_mut() {
+            if let crate::install::facts::Entry::File { uid, gid, .. } = entry
+                && (*uid, *gid) == (user, group)
+            {
+                (*uid, *gid) = (0, 0);
+            }
+        }
+        // The account of the service is ours as well, because nobody else's can be given away without root.
+        if let crate::install::facts::AccountState::Exists { .. } = facts.account {
+            facts.account = crate::install::facts::AccountState::Exists { uid: user, gid: group };
+        }
+        facts.is_root = true;
+        facts
+    }
+
+    fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.machine.at(path.as_ref())
+    }
+
+    /// Everything below the root, and what the programs remember.
+    fn contents(&self) -> BTreeMap<PathBuf, String> {
+        let mut contents = BTreeMap::new();
+        let mut folders = vec![self.path("/")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let metadata = fs::symlink_metadata(&path).expect("it is there");
+                let mode = metadata.mode();
+                let what = if metadata.is_dir() {
+                    folders.push(path.clone());
+                    format!("folder {mode:o}")
+                } else if metadata.is_symlink() {
+                    format!("link to {}", fs::read_link(&path).expect("a link").display())
+                } else {
+                    let bytes = fs::read(&path).expect("it can be read");
+                    let (links, time) = (metadata.nlink(), metadata.mtime_nsec());
+                    format!(
+                        "file {mode:o} {links} {time} {:x}",
+                        bytes.iter().fold(0_u64, |sum, byte| sum
+                            .wrapping_mul(31)
+                            .wrapping_add(u64::from(*byte)))
+                    )
+                };
+                contents.insert(path, what);
+            }
+        }
+        for name in ["active", "enabled", "user"] {
+            let path = self.folder.path().join(name);
+            if path.exists() {
+                contents.insert(path, String::new());
+            }
+        }
+        contents
+    }
+
+    fn carry_out(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
+        let mut lines = Vec::new();
+        let goes_on = AtomicBool::new(false);
+        execute(plan, &self.machine, &goes_on, &mut |line| lines.push(line.to_owned()))
+            .map(|()| lines)
+    }
+
+    fn install(&self, platform: Platform, imported: Option<Imported>) -> Result<Plan, Failure> {
+        let request = Installation { imported, is_shown_only: false, command: String::new() };
+        let plan = installation(&self.facts(platform), &request).expect("it can be installed");
+        self.carry_out(&plan).map(|_| plan)
+    }
+
+    fn uninstall(&self, platform: Platform, is_purge: bool) -> Result<Plan, Failure> {
+        let request = Removal { is_purge, is_shown_only: false, command: String::new() };
+        let plan = removal(&self.facts(platform), &request).expect("it can be removed");
+        self.carry_out(&plan).map(|_| plan)
+    }
+}
+
+/// Plays `change` with a failure at its first call of a program, then at its second, and so on until it succeeds,
+/// each time on a system of its own that `prepare` has prepared.
+fn fails_at_every_call(
+    prepare: impl Fn(&System),
+    change: impl Fn(&System) -> Result<Plan, Failure>,
+) -> usize {
+    for number in 1.. {
+        let system = System::new();
+        prepare(&system);
+        let before = system.contents();
+        system.fail_at(number);
+        match change(&system) {
+            Err(failure) => {
+                let text = Chain(&failure).to_string();
+                assert!(text.contains("was made to fail"), "{text}");
+                assert_eq!(failure.remaining, [""; 0], "call {number}: {:?}", system.calls());
+                assert_eq!(system.contents(), before, "call {number}: {:?}", system.calls());
+            }
+            // The call with this number came, and its failure does no harm; or all were played.
+            Ok(_) if system.calls().len() >= number => {}
+            Ok(_) => return number - 1,
+        }
+    }
+    unreachable!("there are not so many calls")
+}
+
+fn older(system: &System) {
+    system.install(Platform::Linux, None).expect("it is installed");
+    let layout = Layout::of(Platform::Linux);
+    fs::write(system.path(&layout.program), "an older program").expect("it is written");
+    fs::write(system.path(&layout.service), "an older unit").expect("it is written");
+}
+
+#[test]
+fn an_installation_whose_programs_fail_leaves_everything_as_it_was() {
+    let calls = fails_at_every_call(|_| {}, |system| system.install(Platform::Linux, None));
+    assert!(calls >= 4, "each was made to fail: {calls}");
+}
+
+#[test]
+fn an_upgrade_whose_programs_fail_leaves_everything_as_it_was() {
+    let calls = fails_at_every_call(older, |system| system.install(Platform::Linux, None));
+    assert!(calls >= 2, "each was made to fail: {calls}");
+}
+
+#[test]
+fn a_removal_whose_programs_fail_leaves_everything_as_it_was() {
+    for is_purge in [false, true] {
+        let install = |system: &System| {
+            system.install(Platform::Linux, None).expect("it is installed");
+        };
+        let calls =
+            fails_at_every_call(install, |system| system.uninstall(Platform::Linux, is_purge));
+        assert!(calls >= 3, "each was made to fail: {calls}");
+    }
+}
+
+/// A file that cannot be written, because a folder has the name that it is to have until it is complete.
+#[test]
+fn an_installation_whose_files_cannot_be_written_leaves_everything_as_it_was() {
+    let layout = Layout::of(Platform::Linux);
+    for path in layout.files() {
+        for prepare in [|_: &System| {}, older] {
+            let system = System::new();
+            prepare(&system);
+            let obstacle = beside(&system.path(&path), "new");
+            fs::create_dir_all(obstacle.join("x")).expect("it is made");
+            let before = system.contents();
+            let had = before.contains_key(&system.path(&path));
+            match system.install(Platform::Linux, None) {
+                Err(failure) => {
+                    assert_eq!(failure.remaining, [""; 0]);
+                    assert!(failure.to_string().contains(&path.display().to_string()), "{failure}");
+                }
+                Ok(_) => assert!(had, "{path:?} was there and did not have to be written"),
+            }
+            if !had || path == layout.program || path == layout.service {
+                assert_eq!(system.contents(), before, "{path:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_installation_leaves_everything_as_it_was() {
+    let system = System::new();
+    let before = system.contents();
+    let request = Installation { imported: None, is_shown_only: false, command: String::new() };
+    let plan = installation(&system.facts(Platform::Linux), &request).expect("it can be installed");
+    let steps =
+        plan.steps.iter().filter(|step| !matches!(step, Step::Undo(_) | Step::Discard { .. }));
+    for last in 1..steps.count() {
+        let is_interrupted = AtomicBool::new(false);
+        let mut count = 0;
+        let failure = execute(&plan, &system.machine, &is_interrupted, &mut |_| {
+            count += 1;
+            is_interrupted.store(count > last, Ordering::Relaxed);
+        });
+        let failure = failure.expect_err("it was interrupted");
+        assert!(matches!(failure.reason, StepError::Interrupted), "{failure:?}");
+        assert_eq!(system.contents(), before, "after step {last}");
+    }
+}
+
+#[test]
+fn the_second_installation_changes_nothing_and_calls_nobody() {
+    let system = System::new();
+    system.install(Platform::Linux, None).expect("it is installed");
+    let before = system.contents();
+    system.fail_at(0);
+    let plan = system.install(Platform::Linux, None).expect("it is installed already");
+    assert!(plan.is_empty(), "{plan:?}");
+    assert_eq!((system.contents(), system.calls()), (before, Vec::new()));
+}
+
+#[test]
+fn an_upgrade_replaces_the_program_and_leaves_nothing_else_behind() {
+    let system = System::new();
+    older(&system);
+    let layout = Layout::of(Platform::Linux);
+    let paths = |system: &System| system.contents().into_keys().collect::<Vec<_>>();
+    let before = paths(&system);
+    system.fail_at(0);
+    system.install(Platform::Linux, None).expect("it is upgraded");
+    assert_eq!(
+        system.calls(),
+        ["systemctl daemon-reload", "systemctl restart ispmon-agent.service"]
+    );
+    assert_eq!(paths(&system), before);
+    let program = fs::read_to_string(system.path(&layout.program)).expect("it is there");
+    assert_eq!(program, "a newer program");
+}
+
+#[test]
+fn what_is_written_has_its_mode_whatever_the_umask_is() {
+    let system = System::new();
+    let imported = Imported {
+        from: "/home/me/.env".into(),
+        configuration: "device = \"x\"\n".to_owned(),
+        key: Some("secret".to_owned()),
+    };
+    system.install(Platform::Linux, Some(imported)).expect("it is installed");
+    let layout = Layout::of(Platform::Linux);
+    for (path, mode) in [
+        (&layout.program, 0o755),
+        (&layout.service, 0o644),
+        (&layout.configuration, 0o644),
+        (&layout.key, 0o600),
+        (&layout.configuration_folder, 0o755),
+    ] {
+        let metadata = fs::metadata(system.path(path)).expect("it is there");
+        assert_eq!(metadata.mode() & 0o7777, mode, "{path:?}");
+    }
+    assert_eq!(fs::read(system.path(&layout.key)).expect("it is there"), b"secret\n");
+}
+
+#[test]
+fn a_removal_leaves_the_record_and_a_purge_leaves_nothing() {
+    let system = System::new();
+    let before = system.contents();
+    system.install(Platform::Linux, None).expect("it is installed");
+    let layout = Layout::of(Platform::Linux);
+    let record = system.path(layout.record.join("journal.jsonl"));
+    fs::write(&record, "an outage").expect("it is written");
+    system.uninstall(Platform::Linux, false).expect("it is removed");
+    for path in layout.installed() {
+        assert!(!system.path(&path).exists(), "{path:?}");
+    }
+    for path in [&record, &system.path(&layout.configuration), &system.path(&layout.key)] {
+        assert!(path.exists(), "{path:?}");
+    }
+    // A purge works when the rest is gone already.
+    system.uninstall(Platform::Linux, true).expect("it is purged");
+    let mut after = system.contents();
+    // Folders of the system may have been made for the first time.
+    after.retain(|path, _| before.contains_key(path) || !path.is_dir());
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_link_in_the_place_of_the_program_returns_when_a_step_fails() {
+    let system = System::new();
+    let program = system.path(Layout::of(Platform::Linux).program);
+    fs::create_dir_all(program.parent().expect("a folder")).expect("it is made");
+    symlink("/home/me/target/release/ispmon-agent", &program).expect("it is made");
+    let before = system.contents();
+    system.fail_at(1);
+    system.install(Platform::Linux, None).expect_err("it fails");
+    assert_eq!(system.contents(), before);
+    system.fail_at(0);
+    system.install(Platform::Linux, None).expect("it is installed");
+    assert!(!program.is_symlink());
+}
+
+#[test]
+fn what_cannot_be_undone_is_named() {
+    let system = System::new();
+    older(&system);
+    // Nothing that is asked of systemd works any more.
+    fs::write(
+        system.folder.path().join("programs/systemctl"),
+        "#!/bin/sh\n[ $1 = show ] && echo ActiveState=active; [ $1 = show ]\n",
+    )
+    .expect("it is written");
+    let failure = system.install(Platform::Linux, None).expect_err("it fails");
+    assert_eq!(failure.to_string(), "could not run systemctl daemon-reload");
+    assert!(
+        failure.remaining[0].starts_with("systemctl daemon-reload: it ended with"),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn under_launchd_the_job_is_started_and_removed() {
+    let system = System::new();
+    let before = system.contents();
+    let mut plan = None;
+    // Files of another user can be made by root only.
+    if rustix::process::geteuid().is_root() {
+        plan = Some(system.install(Platform::MacOs, None).expect("it is installed"));
+    }
+    if plan.is_none() {
+        println!("SKIPPED: only root can give files to another user");
+        return;
+    }
+    let layout = Layout::of(Platform::MacOs);
+    let key = fs::metadata(system.path(&layout.key)).expect("it is there");
+    assert_eq!((key.uid(), key.gid(), key.mode() & 0o777), (300, 300, 0o600));
+    let calls = system.calls();
+    assert_eq!(
+        calls[calls.len() - 2..],
+        [
+            "launchctl enable system/net.ispmon.agent",
+            "launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist"
+        ]
+    );
+    system.uninstall(Platform::MacOs, true).expect("it is removed");
+    let mut after = system.contents();
+    after.retain(|path, _| before.contains_key(path) || !path.is_dir());
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_failure_at_any_call_under_launchd_leaves_everything_as_it_was() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root can give files to another user");
+        return;
+    }
+    let calls = fails_at_every_call(|_| {}, |system| system.install(Platform::MacOs, None));
+    assert!(calls >= 13, "each was made to fail: {calls}");
+}

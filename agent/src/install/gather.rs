@@ -1,0 +1,263 @@
+//! Finding out what the plan depends on. Nothing is changed, and nobody needs to be root for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    facts::{AccountMaker, AccountState, Entry, Facts, Held, Obstacle, Package},
+    layout::{Layout, Platform},
+    machine::Machine,
+    plan::CommandLine,
+    service,
+};
+
+/// The longest file whose content is compared. A configuration file has at most this.
+const MOST_BYTES: u64 = 64 * 1024;
+/// The ids among which a system account of macOS is made. Those of Apple lie below, those of people from 501.
+const FREE_IDS: std::ops::Range<u32> = 300..500;
+
+/// Finds out all that a plan depends on, for a program that is to be installed.
+///
+/// # Errors
+/// The program cannot be read.
+pub fn gather(machine: &Machine, platform: Platform, program: PathBuf) -> io::Result<Facts> {
+    let program_bytes = Machine::open_program(&program)?.metadata()?.len();
+    let layout = Layout::of(platform);
+    let mut present = BTreeMap::new();
+    for path in layout.paths().into_iter().chain(Layout::of_packages(platform)) {
+        if let Some(entry) = entry(&machine.at(&path), &program, program_bytes) {
+            present.insert(path, entry);
+        }
+    }
+    Ok(Facts {
+        platform,
+        is_root: rustix::process::geteuid().is_root(),
+        obstacle: obstacle(machine, platform),
+        packages: packages(machine, &layout, &present, &program),
+        account: account(machine, platform),
+        service: service::state(machine, platform),
+        program,
+        program_bytes,
+        present,
+    })
+}
+
+/// The path of the program that is running now, without links.
+///
+/// # Errors
+/// The system does not tell it.
+pub fn running_program() -> io::Result<PathBuf> {
+    let path = env::current_exe()?;
+    Ok(fs::canonicalize(&path).unwrap_or(path))
+}
+
+fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<Entry> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    if metadata.is_symlink() {
+        return Some(fs::read_link(path).map_or(Entry::Other, |target| {
+            // Folders may be links to folders elsewhere.
+            if path.is_dir() { Entry::Folder } else { Entry::Link(target) }
+        }));
+    }
+    if metadata.is_dir() {
+        return Some(Entry::Folder);
+    }
+    if !metadata.is_file() {
+        return Some(Entry::Other);
+    }
+    let is_program = metadata.len() == program_bytes && is_same(path, program).unwrap_or(false);
+    let held = match () {
+        () if is_program => Held::Program,
+        () if metadata.len() > MOST_BYTES => Held::Long,
+        () => fs::read(path).map_or(Held::Unknown, Held::Bytes),
+    };
+    Some(Entry::File {
+        held,
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+    })
+}
+
+/// Whether two files hold the same.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let (mut one, mut other) = (File::open(one)?, Machine::open_program(other)?);
+    let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        let count = one.read(&mut left)?;
+        if count == 0 {
+            return Ok(other.read(&mut right)? == 0);
+        }
+        // An end that comes too early makes them differ.
+        if other.read_exact(&mut right[..count]).is_err() || left[..count] != right[..count] {
+            return Ok(false);
+        }
+    }
+}
+
+fn obstacle(machine: &Machine, platform: Platform) -> Option<Obstacle> {
+    if platform == Platform::MacOs {
+        return None;
+    }
+    let is_there = |path: &str| machine.at(Path::new(path)).exists();
+    let text = |path: &str| fs::read_to_string(machine.at(Path::new(path))).unwrap_or_default();
+    // Only root may look at the root of process 1; everybody else has to trust the rest.
+    let root = |path: &str| {
+        let metadata = fs::metadata(machine.at(Path::new(path))).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    if root("/proc/1/root/.").is_some_and(|of_init| root("/") != Some(of_init)) {
+        return Some(Obstacle::Chroot);
+    }
+    // sd_booted(3).
+    if is_there("/run/systemd/system") {
+        return None;
+    }
+    if text("/proc/sys/kernel/osrelease").to_ascii_lowercase().contains("microsoft") {
+        return Some(Obstacle::Wsl);
+    }
+    if is_there("/run/host/container-manager")
+        || is_there("/run/.containerenv")
+        || is_there("/.dockerenv")
+        || is_there("/run/systemd/container")
+    {
+        return Some(Obstacle::Container);
+    }
+    if is_there("/sbin/openrc-run") {
+        return Some(Obstacle::OtherManager("OpenRC".to_owned()));
+    }
+    let name = text("/proc/1/comm");
+    let name = name.trim();
+    Some(match name {
+        "systemd" | "" => Obstacle::Chroot,
+        name => Obstacle::OtherManager(name.to_owned()),
+    })
+}
+
+/// Which of the files came with a package.
+fn packages(
+    machine: &Machine,
+    layout: &Layout,
+    present: &BTreeMap<PathBuf, Entry>,
+    program: &Path,
+) -> BTreeMap<PathBuf, Package> {
+    let mut packages = BTreeMap::new();
+    if is_in_cellar(program) {
+        packages.insert(program.to_owned(), Package::Homebrew);
+    }
+    let of_packages: BTreeSet<_> = Layout::of_packages(layout.platform).into_iter().collect();
+    for path in layout.installed().iter().chain(&of_packages) {
+        let Some(entry) = present.get(path) else { continue };
+        let is_homebrew = match entry {
+            Entry::Link(target) => is_in_cellar(target),
+            _ => path.to_string_lossy().contains("homebrew."),
+        };
+        // A folder that is a link to another one on the list: /lib to /usr/lib.
+        let is_repeated = fs::canonicalize(machine.at(path)).is_ok_and(|real| {
+            real != machine.at(path) && of_packages.iter().any(|other| machine.at(other) == real)
+        });
+        if is_homebrew {
+            packages.insert(path.clone(), Package::Homebrew);
+        } else if is_repeated {
+        } else if let Some(package) = owner(machine, path) {
+            packages.insert(path.clone(), package);
+        } else if path.extension().is_some() && of_packages.contains(path) {
+            // Only packages put units there.
+            packages.insert(path.clone(), Package::Unknown);
+        }
+    }
+    packages
+}
+
+fn is_in_cellar(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "Cellar")
+}
+
+/// The package that a file belongs to, by the system's package manager.
+fn owner(machine: &Machine, path: &Path) -> Option<Package> {
+    let path = path.to_str()?;
+    // dpkg knows a file of /usr/lib by the name that its package has for it, which may be in /lib.
+    for name in [path, path.strip_prefix("/usr").unwrap_or(path)] {
+        if let Ok(answer) = machine.run(&CommandLine::new("dpkg", ["-S", name])) {
+            let package = answer.lines().next()?.split([':', ',']).next()?.trim();
+            if !package.is_empty() && !package.starts_with("diversion") {
+                return Some(Package::Debian(package.to_owned()));
+            }
+        }
+    }
+    let answer = machine.run(&CommandLine::new("rpm", ["-qf", "--qf", "%{NAME}", path])).ok()?;
+    Some(Package::Rpm(answer.trim().to_owned()))
+}
+
+fn account(machine: &Machine, platform: Platform) -> AccountState {
+    let id = |flag| {
+        let answer = machine.run(&CommandLine::new("id", [flag, platform.user()])).ok()?;
+        answer.trim().parse::<u32>().ok()
+    };
+    if let (Some(uid), Some(gid)) = (id("-u"), id("-g")) {
+        return AccountState::Exists { uid, gid };
+    }
+    AccountState::Absent(match platform {
+        Platform::MacOs => {
+            let list = |kind, attribute| {
+                let command = CommandLine::new("dscl", [".", "-list", kind, attribute]);
+                machine.run(&command).unwrap_or_default()
+            };
+            let taken = list("/Users", "UniqueID") + &list("/Groups", "PrimaryGroupID");
+            AccountMaker::Dscl { id: free_id(&taken) }
+        }
+        Platform::Linux => {
+            let version = CommandLine::new("systemd-sysusers", ["--version"]);
+            if machine.run(&version).is_ok() {
+                AccountMaker::Sysusers
+            } else {
+                AccountMaker::Useradd
+            }
+        }
+    })
+}
+
+/// The first id that nobody has, of a list with the name and the id on each line.
+fn free_id(taken: &str) -> u32 {
+    let taken: BTreeSet<u32> = taken
+        .lines()
+        .filter_map(|line| line.split_whitespace().next_back()?.parse().ok())
+        .collect();
+    FREE_IDS.clone().find(|id| !taken.contains(id)).unwrap_or(FREE_IDS.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_nobody_has_is_found() {
+        assert_eq!(free_id(""), 300);
+        let list = "_a        300\n_b   301\nnobody  -2\n_c\t303\nroot 0\n";
+        assert_eq!(free_id(list), 302);
+    }
+
+    #[test]
+    fn files_are_compared_to_their_ends() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).expect("it is written");
+            path
+        };
+        let long = vec![7; 200_000];
+        let (one, same) = (write("one", &long), write("same", &long));
+        let mut other = long.clone();
+        other[199_999] = 8;
+        let (other, shorter) = (write("other", &other), write("shorter", &long[..199_999]));
+        let compared = |right| is_same(&one, right).expect("both can be read");
+        assert_eq!([&same, &other, &shorter].map(|path| compared(path)), [true, false, false]);
+        assert!(!is_same(&shorter, &one).expect("both can be read"));
+    }
+}

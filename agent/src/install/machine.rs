@@ -1,0 +1,106 @@
+//! The system that is changed: its files and its programs.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use super::plan::CommandLine;
+
+/// A system: this one, or for tests one below a folder.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// What stands before every path.
+    root: PathBuf,
+    /// Where programs are looked for instead of in `PATH`.
+    programs: Option<OsString>,
+    /// The ids of the owner of what is root's.
+    pub(super) administrator: (u32, u32),
+}
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It is not there.
+    #[error("there is no program {0} in PATH")]
+    Absent(&'static str),
+    /// It cannot be started.
+    #[error("{0} cannot be started")]
+    Start(&'static str, #[source] io::Error),
+    /// It failed, and this is what it said.
+    #[error("it ended with {status}{}", said(.text))]
+    Failed {
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// What it wrote, on one line.
+        text: String,
+    },
+}
+
+fn said(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+impl Machine {
+    /// The system that this program runs on.
+    pub fn this() -> Self {
+        Self { root: PathBuf::from("/"), programs: None, administrator: (0, 0) }
+    }
+
+    /// A system whose files stand below `root`, where all that is root's is the caller's, with the programs
+    /// in the folders that `programs` lists.
+    pub fn below(root: &Path, programs: impl Into<OsString>) -> Self {
+        let user = rustix::process::geteuid().as_raw();
+        let group = rustix::process::getegid().as_raw();
+        Self {
+            root: root.to_owned(),
+            programs: Some(programs.into()),
+            administrator: (user, group),
+        }
+    }
+
+    /// Where a path of that system is found.
+    pub fn at(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// Opens a program that runs now, even where it was replaced or removed since.
+    pub(super) fn open_program(path: &Path) -> io::Result<File> {
+        File::open(path).or_else(|error| File::open("/proc/self/exe").map_err(|_| error))
+    }
+
+    /// Runs a program and waits for its end; what it writes is returned.
+    ///
+    /// # Errors
+    /// All [`CommandError`]s.
+    pub fn run(&self, command: &CommandLine) -> Result<String, CommandError> {
+        let Output { status, stdout, stderr } = self.output(command)?;
+        let stdout = String::from_utf8_lossy(&stdout);
+        if status.success() {
+            return Ok(stdout.into_owned());
+        }
+        let stderr = String::from_utf8_lossy(&stderr);
+        let lines = stderr.lines().chain(stdout.lines()).map(str::trim);
+        // What systemctl has done on its way, and is undone again, explains nothing.
+        let is_reason = |line: &&str| !line.is_empty() && !line.starts_with("Created symlink");
+        let text = lines.filter(is_reason).collect::<Vec<_>>().join(" ");
+        Err(CommandError::Failed { status, text: text.trim_end_matches('.').to_owned() })
+    }
+
+    fn output(&self, command: &CommandLine) -> Result<Output, CommandError> {
+        let mut process = Command::new(command.program);
+        // What it says is read here, and shown to people.
+        process.args(&command.arguments).stdin(Stdio::null()).env("LC_ALL", "C");
+        process.env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");
+        if let Some(programs) = &self.programs {
+            process.env("PATH", programs);
+        }
+        process.output().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CommandError::Absent(command.program),
+            _ => CommandError::Start(command.program, error),
+        })
+    }
+}

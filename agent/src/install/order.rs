@@ -1,0 +1,204 @@
+//! `start`, `stop` and `restart`: which commands they are, and what is said afterwards.
+
+use super::{
+    description::{LABEL, NAME, UNIT},
+    facts::{BootStart, Facts, Package},
+    layout::Platform,
+    plan::CommandLine,
+    refusal::Refusal,
+};
+
+/// What the service is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Run.
+    Start,
+    /// End.
+    Stop,
+    /// End and run again.
+    Restart,
+}
+
+impl Order {
+    /// The command's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// What an order comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carrying {
+    /// The commands, in order; none when all is as it should be.
+    pub commands: Vec<CommandLine>,
+    /// What is said when they have succeeded.
+    pub outcome: String,
+}
+
+/// What carries an order out.
+///
+/// # Errors
+/// There is no service, somebody else manages it, or the caller may not.
+pub fn carrying(facts: &Facts, order: Order) -> Result<Carrying, Refusal> {
+    let state = facts.service;
+    if let Some(obstacle) = &facts.obstacle {
+        return Err(Refusal::NoManager(obstacle.clone()));
+    }
+    if state.boot == BootStart::Masked && order != Order::Stop {
+        return Err(Refusal::Masked);
+    }
+    let is_installed = state.is_loaded || facts.entry(&facts.layout().service).is_some();
+    if !is_installed {
+        let is_homebrew = facts.packages.values().any(|package| *package == Package::Homebrew);
+        return Err(if is_homebrew {
+            Refusal::ManagedByHomebrew { order: order.name() }
+        } else {
+            Refusal::NotInstalled { program: facts.program.clone() }
+        });
+    }
+    if order == Order::Start && state.is_active {
+        return Ok(done(Vec::new(), "ispmon-agent runs already."));
+    }
+    if order == Order::Stop && !state.is_active {
+        return Ok(done(Vec::new(), "ispmon-agent does not run."));
+    }
+    if !facts.is_root {
+        let command = format!("{} {}", facts.program.display(), order.name());
+        return Err(Refusal::NotRoot { command });
+    }
+    Ok(match facts.platform {
+        Platform::Linux => by_systemd(order, state.boot == BootStart::Enabled),
+        Platform::MacOs => by_launchd(facts, order),
+    })
+}
+
+fn done(commands: Vec<CommandLine>, outcome: &str) -> Carrying {
+    Carrying { commands, outcome: outcome.to_owned() }
+}
+
+fn by_systemd(order: Order, is_enabled: bool) -> Carrying {
+    let commands = vec![CommandLine::new("systemctl", [order.name(), UNIT])];
+    let boot = |text: String| Carrying { commands: commands.clone(), outcome: text };
+    match (order, is_enabled) {
+        (Order::Start, true) => boot("ispmon-agent runs.".to_owned()),
+        (Order::Start, false) => boot(format!(
+            "ispmon-agent runs until the next boot. To start it with every boot: sudo systemctl enable {NAME}"
+        )),
+        (Order::Stop, true) => boot(format!(
+            "ispmon-agent is stopped until the next boot. To keep it stopped: sudo systemctl disable {NAME}"
+        )),
+        (Order::Stop, false) => boot("ispmon-agent is stopped.".to_owned()),
+        (Order::Restart, _) => boot("ispmon-agent was restarted and runs.".to_owned()),
+    }
+}
+
+fn by_launchd(facts: &Facts, order: Order) -> Carrying {
+    let job = format!("system/{LABEL}");
+    let path = facts.layout().service.display().to_string();
+    let launchctl = |arguments: &[&str]| CommandLine::new("launchctl", arguments.iter().copied());
+    let kick = launchctl(&["kickstart", "-k", &job]);
+    let bootstrap =
+        || vec![launchctl(&["enable", &job]), launchctl(&["bootstrap", "system", &path])];
+    let is_loaded = facts.service.is_loaded;
+    match order {
+        Order::Stop => done(
+            vec![launchctl(&["bootout", &job])],
+            "ispmon-agent is stopped until the next boot. To remove it: sudo ispmon-agent uninstall",
+        ),
+        Order::Start if is_loaded => done(vec![kick], "ispmon-agent runs."),
+        Order::Start => done(bootstrap(), "ispmon-agent runs."),
+        Order::Restart if is_loaded => done(vec![kick], "ispmon-agent was restarted and runs."),
+        Order::Restart => done(bootstrap(), "ispmon-agent runs; it did not before."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::install::facts::{AccountState, Obstacle, ServiceState};
+
+    fn facts(platform: Platform, service: ServiceState) -> Facts {
+        Facts {
+            platform,
+            is_root: true,
+            obstacle: None,
+            program: "/usr/local/bin/ispmon-agent".into(),
+            program_bytes: 1,
+            present: BTreeMap::new(),
+            packages: BTreeMap::new(),
+            account: AccountState::Exists { uid: 1, gid: 1 },
+            service,
+        }
+    }
+
+    const RUNNING: ServiceState =
+        ServiceState { is_loaded: true, is_active: true, boot: BootStart::Enabled };
+    const STOPPED: ServiceState = ServiceState { is_active: false, ..RUNNING };
+
+    fn carried_out(platform: Platform, service: ServiceState, order: Order) -> String {
+        let Carrying { commands, outcome } =
+            carrying(&facts(platform, service), order).expect("it is not refused");
+        let commands: Vec<_> = commands.iter().map(ToString::to_string).collect();
+        format!("{} → {outcome}", commands.join(", "))
+    }
+
+    #[test]
+    fn systemd_is_asked() {
+        let carried_out = |service, order| carried_out(Platform::Linux, service, order);
+        insta::assert_snapshot!(carried_out(STOPPED, Order::Start), @"systemctl start ispmon-agent.service → ispmon-agent runs.");
+        insta::assert_snapshot!(carried_out(RUNNING, Order::Start), @" → ispmon-agent runs already.");
+        insta::assert_snapshot!(carried_out(RUNNING, Order::Stop), @"systemctl stop ispmon-agent.service → ispmon-agent is stopped until the next boot. To keep it stopped: sudo systemctl disable ispmon-agent");
+        insta::assert_snapshot!(carried_out(STOPPED, Order::Stop), @" → ispmon-agent does not run.");
+        insta::assert_snapshot!(carried_out(RUNNING, Order::Restart), @"systemctl restart ispmon-agent.service → ispmon-agent was restarted and runs.");
+        let disabled = ServiceState { boot: BootStart::Disabled, ..STOPPED };
+        insta::assert_snapshot!(carried_out(disabled, Order::Start), @"systemctl start ispmon-agent.service → ispmon-agent runs until the next boot. To start it with every boot: sudo systemctl enable ispmon-agent");
+    }
+
+    #[test]
+    fn launchd_is_asked_without_load_and_unload() {
+        let carried_out = |service, order| carried_out(Platform::MacOs, service, order);
+        // What `stop` has removed from launchd is still in its file.
+        let mut unloaded = facts(Platform::MacOs, ServiceState::default());
+        let path = unloaded.layout().service;
+        unloaded.present.insert(path, crate::install::facts::Entry::Folder);
+        let commands = carrying(&unloaded, Order::Start).expect("it is not refused").commands;
+        assert_eq!(
+            commands.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "launchctl enable system/net.ispmon.agent",
+                "launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist"
+            ]
+        );
+        insta::assert_snapshot!(carried_out(STOPPED, Order::Start), @"launchctl kickstart -k system/net.ispmon.agent → ispmon-agent runs.");
+        insta::assert_snapshot!(carried_out(RUNNING, Order::Stop), @"launchctl bootout system/net.ispmon.agent → ispmon-agent is stopped until the next boot. To remove it: sudo ispmon-agent uninstall");
+        insta::assert_snapshot!(carried_out(RUNNING, Order::Restart), @"launchctl kickstart -k system/net.ispmon.agent → ispmon-agent was restarted and runs.");
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let nothing = || facts(Platform::Linux, ServiceState::default());
+        let mut homebrew = nothing();
+        homebrew.packages.insert("/x/Cellar/ispmon-agent".into(), Package::Homebrew);
+        let masked = ServiceState { boot: BootStart::Masked, is_loaded: false, is_active: false };
+        let container = Some(Obstacle::Container);
+        for (facts, part) in [
+            (nothing(), "To install it: sudo /usr/local/bin/ispmon-agent install"),
+            (homebrew, "brew services restart ispmon-agent"),
+            (facts(Platform::Linux, masked), "sudo systemctl unmask ispmon-agent"),
+            (Facts { obstacle: container, ..nothing() }, "does not run in this container"),
+            (
+                Facts { is_root: false, ..facts(Platform::Linux, STOPPED) },
+                "run it with sudo: /usr/local/bin/ispmon-agent restart",
+            ),
+        ] {
+            let refusal = carrying(&facts, Order::Restart).expect_err("it is refused").to_string();
+            assert!(refusal.contains(part), "{refusal}");
+        }
+    }
+}

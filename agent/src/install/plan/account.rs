@@ -1,0 +1,97 @@
+//! The service's user: made by the tool that the system has for it.
+
+use super::{CommandLine, OnFailure, Owner, Step};
+use crate::install::{
+    facts::{AccountMaker, AccountState, Facts},
+    layout::{More, Platform},
+};
+
+/// Who will own what is the service's.
+pub(super) fn owner(facts: &Facts) -> Owner {
+    let (uid, gid) = match facts.account {
+        AccountState::Exists { uid, gid } => (uid, gid),
+        AccountState::Absent(AccountMaker::Dscl { id }) => (id, id),
+        // systemd gives the service its folders, so nothing here becomes theirs.
+        AccountState::Absent(AccountMaker::Sysusers | AccountMaker::Useradd) => return Owner::Root,
+    };
+    Owner::Service { name: facts.platform.user(), uid, gid }
+}
+
+/// The steps that make the user.
+pub(super) fn creation(facts: &Facts) -> Vec<Step> {
+    let AccountState::Absent(maker) = facts.account else { return Vec::new() };
+    let user = facts.platform.user();
+    let run = |command, undo| Step::Run { command, undo, failure: OnFailure::Undo };
+    match maker {
+        AccountMaker::Sysusers => {
+            let More::Systemd { sysusers, .. } = facts.layout().more else { return Vec::new() };
+            let path = sysusers.display().to_string();
+            vec![run(
+                CommandLine::new("systemd-sysusers", [path]),
+                removal_commands(facts.platform),
+            )]
+        }
+        AccountMaker::Useradd => {
+            let arguments = [
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--home-dir",
+                "/var/lib/ispmon",
+                "--shell",
+                "/usr/sbin/nologin",
+                user,
+            ];
+            vec![run(CommandLine::new("useradd", arguments), removal_commands(facts.platform))]
+        }
+        AccountMaker::Dscl { id } => {
+            let id = id.to_string();
+            let create = |record: &str, attribute: &[&str]| {
+                let start = [".", "-create", record].into_iter();
+                CommandLine::new("dscl", start.chain(attribute.iter().copied()))
+            };
+            let delete = |record: &str| vec![CommandLine::new("dscl", [".", "-delete", record])];
+            let (group, person) = (format!("/Groups/{user}"), format!("/Users/{user}"));
+            let mut steps = vec![run(create(&group, &[]), delete(&group))];
+            for attribute in [["PrimaryGroupID", &id], ["Password", "*"]] {
+                steps.push(run(create(&group, &attribute), Vec::new()));
+            }
+            steps.push(run(create(&person, &[]), delete(&person)));
+            for attribute in [
+                ["UniqueID", &id],
+                ["PrimaryGroupID", &id],
+                ["UserShell", "/usr/bin/false"],
+                ["NFSHomeDirectory", "/var/empty"],
+                ["RealName", "ispmon agent"],
+                ["IsHidden", "1"],
+                ["Password", "*"],
+            ] {
+                steps.push(run(create(&person, &attribute), Vec::new()));
+            }
+            steps
+        }
+    }
+}
+
+/// The commands that remove the user again, and its group.
+pub(super) fn removal_commands(platform: Platform) -> Vec<CommandLine> {
+    let user = platform.user();
+    match platform {
+        // The group goes with its only user.
+        Platform::Linux => vec![CommandLine::new("userdel", [user])],
+        Platform::MacOs => ["/Users", "/Groups"]
+            .map(|kind| CommandLine::new("dscl", [".", "-delete", &format!("{kind}/{user}")]))
+            .into(),
+    }
+}
+
+/// The steps that remove the user and its group. What keeps them is told and does no harm.
+pub(super) fn removal(facts: &Facts) -> Vec<Step> {
+    if !matches!(facts.account, AccountState::Exists { .. }) {
+        return Vec::new();
+    }
+    removal_commands(facts.platform)
+        .into_iter()
+        .map(|command| Step::Run { command, undo: Vec::new(), failure: OnFailure::Report })
+        .collect()
+}

@@ -1,0 +1,225 @@
+//! What `install` does.
+//!
+//! The program is copied to a stable place, wherever it was started from: a build folder, `/tmp` and a mounted
+//! image vanish, and a service that is started from there with them. No other path is ever registered.
+
+use std::path::Path;
+
+use super::{
+    CommandLine, Content, OnFailure, Owner, Plan, Step, UndoStep, account, configuration,
+    files::Files,
+};
+use crate::install::{
+    description::{LABEL, UNIT},
+    facts::{AccountMaker, AccountState, BootStart, Entry, Facts},
+    import::Imported,
+    layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
+    refusal::{Refusal, start_advice},
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// What an old `.env` is to become.
+    pub imported: Option<Imported>,
+    /// Whether the plan is only shown, for which nobody needs to be root.
+    pub is_shown_only: bool,
+    /// The command as it has to be typed behind `sudo`.
+    pub command: String,
+}
+
+/// The plan of an installation. Where all is as it should be, it has no steps.
+///
+/// # Errors
+/// Nothing can or should be installed here.
+pub fn installation(facts: &Facts, request: &Installation) -> Result<Plan, Refusal> {
+    let layout = facts.layout();
+    check(facts, &layout)?;
+    if !facts.is_root && !request.is_shown_only {
+        return Err(Refusal::NotRoot { command: request.command.clone() });
+    }
+    let mut files = Files::new(facts);
+    put_program(&mut files, facts, &layout);
+    match &layout.more {
+        More::Systemd { sysusers, catalog, .. } => {
+            let is_made_otherwise = match facts.account {
+                AccountState::Absent(maker) => maker != AccountMaker::Sysusers,
+                AccountState::Exists { .. } => facts.entry(sysusers).is_none(),
+            };
+            if !is_made_otherwise {
+                files.put(sysusers, 0o644, Owner::Root, text(SYSUSERS_TEXT));
+            }
+            files.steps.extend(account::creation(facts));
+            configuration::put(&mut files, facts, request.imported.as_ref(), Owner::Root)?;
+            put_catalog(&mut files, catalog);
+            start_by_systemd(&mut files, facts, &layout);
+        }
+        More::Launchd { logs } => {
+            let service = account::owner(facts);
+            files.steps.extend(account::creation(facts));
+            configuration::put(&mut files, facts, request.imported.as_ref(), service)?;
+            files.folder(&layout.record, 0o755, service);
+            files.folder(logs, 0o755, service);
+            start_by_launchd(&mut files, facts, &layout);
+        }
+    }
+    let mut plan = files.plan;
+    plan.steps = [files.undo, files.steps].concat();
+    plan.notes = notes(facts, &layout, request);
+    Ok(plan)
+}
+
+fn text(text: &'static str) -> Content {
+    Content::Text(text.into())
+}
+
+/// Refuses where a package, an administrator or another kind of system has the say.
+fn check(facts: &Facts, layout: &Layout) -> Result<(), Refusal> {
+    if let Some((path, package)) = facts.package() {
+        return Err(Refusal::Packaged {
+            path: path.to_owned(),
+            package: package.clone(),
+            advice: start_advice(package),
+        });
+    }
+    if let Some(obstacle) = &facts.obstacle {
+        return Err(Refusal::NoManager(obstacle.clone()));
+    }
+    if facts.service.boot == BootStart::Masked {
+        return Err(Refusal::Masked);
+    }
+    for path in layout.files() {
+        let what = match facts.entry(&path) {
+            Some(Entry::Folder) => "a folder".to_owned(),
+            Some(Entry::Other) => "a device, socket or pipe".to_owned(),
+            Some(Entry::Link(target)) if path == layout.service => {
+                format!("a link to {}", target.display())
+            }
+            _ => continue,
+        };
+        return Err(Refusal::NoFile { path, what });
+    }
+    Ok(())
+}
+
+fn put_program(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
+    let content = Content::Program { from: facts.program.clone(), bytes: facts.program_bytes };
+    files.put(&layout.program, 0o755, Owner::Root, content);
+}
+
+fn put_catalog(files: &mut Files<'_>, catalog: &Path) {
+    let update = CommandLine::new("journalctl", ["--update-catalog"]);
+    if files.put(catalog, 0o644, Owner::Root, text(CATALOG_TEXT)) {
+        files.undo.push(undo(update.clone()));
+        // The service works without explanations in the log.
+        files.run(update, Vec::new(), OnFailure::Report);
+    }
+}
+
+fn systemctl(arguments: &[&str]) -> CommandLine {
+    CommandLine::new("systemctl", arguments.iter().copied())
+}
+
+fn undo(command: CommandLine) -> Step {
+    Step::Undo(UndoStep::Run { command, is_needed: true })
+}
+
+fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
+    let state = facts.service;
+    let is_new_unit = files.put(&layout.service, 0o644, Owner::Root, text(UNIT_TEXT));
+    // What is undone is undone from the last to the first: the files, then systemd reads them again, then the
+    // service that ran before runs again with them.
+    let mut last = Vec::new();
+    if facts.entry(&layout.record).is_none() {
+        last.push(Step::Undo(UndoStep::Discard(layout.record.clone())));
+    }
+    let is_restarted = state.is_active && files.is_changed();
+    if is_restarted {
+        last.push(undo(systemctl(&["restart", UNIT])));
+    }
+    if !state.is_active {
+        let command = systemctl(&["reset-failed", UNIT]);
+        last.push(Step::Undo(UndoStep::Run { command, is_needed: false }));
+    }
+    if is_new_unit {
+        last.push(undo(systemctl(&["daemon-reload"])));
+        files.run(systemctl(&["daemon-reload"]), Vec::new(), OnFailure::Undo);
+    }
+    files.undo.splice(0..0, last);
+    match (state.boot == BootStart::Enabled, state.is_active) {
+        (false, false) => files.run(
+            systemctl(&["enable", "--now", UNIT]),
+            vec![systemctl(&["disable", "--now", UNIT])],
+            OnFailure::UndoStart(facts.platform),
+        ),
+        (false, true) => files.run(
+            systemctl(&["enable", UNIT]),
+            vec![systemctl(&["disable", UNIT])],
+            OnFailure::Undo,
+        ),
+        (true, false) => files.run(
+            systemctl(&["start", UNIT]),
+            vec![systemctl(&["stop", UNIT])],
+            OnFailure::UndoStart(facts.platform),
+        ),
+        (true, true) => {}
+    }
+    if is_restarted {
+        files.run(systemctl(&["restart", UNIT]), Vec::new(), OnFailure::UndoStart(facts.platform));
+    } else if state.is_active {
+        files.plan.unchanged.push(format!("{UNIT} runs"));
+    }
+}
+
+fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
+    let state = facts.service;
+    let job = format!("system/{LABEL}");
+    let launchctl = |arguments: &[&str]| CommandLine::new("launchctl", arguments.iter().copied());
+    let path = layout.service.display().to_string();
+    let bootstrap = launchctl(&["bootstrap", "system", &path]);
+    let kick = launchctl(&["kickstart", "-k", &job]);
+    let is_new_list = files.put(&layout.service, 0o644, Owner::Root, text(PLIST_TEXT));
+    if !state.is_loaded || is_new_list {
+        if state.is_loaded {
+            files.undo.insert(0, undo(bootstrap.clone()));
+            files.run(launchctl(&["bootout", &job]), Vec::new(), OnFailure::Undo);
+        }
+        files.run(launchctl(&["enable", &job]), Vec::new(), OnFailure::Undo);
+        files.run(
+            bootstrap,
+            vec![launchctl(&["bootout", &job])],
+            OnFailure::UndoStart(facts.platform),
+        );
+    } else if files.is_changed() {
+        files.undo.insert(0, undo(kick.clone()));
+        files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
+    } else if state.is_active {
+        files.plan.unchanged.push(format!("{LABEL} runs"));
+    } else {
+        files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
+    }
+}
+
+fn notes(facts: &Facts, layout: &Layout, request: &Installation) -> Vec<String> {
+    let configuration = layout.configuration.display();
+    let reload = match facts.platform {
+        Platform::Linux => "sudo systemctl reload ispmon-agent",
+        Platform::MacOs => "sudo ispmon-agent restart",
+    };
+    let mut notes = Vec::new();
+    if let Some(imported) = &request.imported {
+        notes.push(format!(
+            "The settings of {} are in {configuration} now. Stop the program that used them, or two send \
+             heartbeats for one device: in tmux with tmux kill-session -t NAME (tmux ls names the \
+             sessions); then remove the file.",
+            imported.from.display()
+        ));
+    } else {
+        notes.push(format!(
+            "Settings are in {configuration}; after a change: {reload}. The function key goes into {}.",
+            layout.key.display()
+        ));
+    }
+    notes.push("See how it is doing: ispmon-agent status, ispmon-agent doctor.".to_owned());
+    notes
+}

@@ -1,0 +1,157 @@
+//! What `uninstall` does: what `install` has put there goes, the record and the configuration stay unless
+//! they are to be purged, and what came with a package is not touched.
+
+use std::path::PathBuf;
+
+use super::{CommandLine, OnFailure, Plan, Step, UndoStep, account};
+use crate::install::{
+    description::{LABEL, UNIT},
+    facts::{AccountState, BootStart, Facts},
+    layout::{Layout, More, Platform},
+    refusal::{Refusal, removal_advice},
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// Whether the record, the configuration, the key and the user go too.
+    pub is_purge: bool,
+    /// Whether the plan is only shown, for which nobody needs to be root.
+    pub is_shown_only: bool,
+    /// The command as it has to be typed behind `sudo`.
+    pub command: String,
+}
+
+/// The plan of a removal. Where there is nothing to remove, it has no steps.
+///
+/// # Errors
+/// What is there came with a package, or cannot be stopped, or the caller is not root.
+pub fn removal(facts: &Facts, request: &Removal) -> Result<Plan, Refusal> {
+    let layout = facts.layout();
+    let is_ours =
+        |path: &PathBuf| facts.entry(path).is_some() && !facts.packages.contains_key(path);
+    let installed: Vec<_> = layout.installed().into_iter().filter(is_ours).collect();
+    let package = facts.package();
+    if let Some((path, package)) = package.filter(|_| installed.is_empty() || request.is_purge) {
+        return Err(Refusal::Packaged {
+            path: path.to_owned(),
+            package: package.clone(),
+            advice: removal_advice(package, facts.platform),
+        });
+    }
+    let purged: Vec<_> = if request.is_purge { purge(facts, &layout) } else { Vec::new() };
+    if installed.is_empty() && purged.is_empty() {
+        let mut plan = Plan::default();
+        plan.notes
+            .push("ispmon-agent is not installed here: there is nothing to remove.".to_owned());
+        return Ok(plan);
+    }
+    if let Some(obstacle) = &facts.obstacle {
+        return Err(Refusal::NoManager(obstacle.clone()));
+    }
+    if !facts.is_root && !request.is_shown_only {
+        return Err(Refusal::NotRoot { command: request.command.clone() });
+    }
+    let mut steps = Vec::new();
+    if is_ours(&layout.service) {
+        stop(&mut steps, facts, &layout);
+    }
+    steps.extend(installed.iter().map(|path| Step::Remove { path: path.clone() }));
+    if let More::Systemd { catalog, .. } = &layout.more {
+        let run = |command: CommandLine, failure| Step::Run { command, undo: Vec::new(), failure };
+        if is_ours(&layout.service) {
+            steps.push(run(systemctl(&["daemon-reload"]), OnFailure::Undo));
+            steps.push(run(systemctl(&["reset-failed", UNIT]), OnFailure::Ignore));
+        }
+        if is_ours(catalog) {
+            let update = CommandLine::new("journalctl", ["--update-catalog"]);
+            steps.push(run(update, OnFailure::Report));
+        }
+    }
+    steps.extend(purged);
+    let mut notes = Vec::new();
+    if !request.is_purge {
+        notes.push(kept(facts, &layout));
+    }
+    if let Some((_, package)) = package {
+        notes.push(format!("{package} is still installed: that one was not touched."));
+    }
+    Ok(Plan { steps, unchanged: Vec::new(), notes })
+}
+
+fn systemctl(arguments: &[&str]) -> CommandLine {
+    CommandLine::new("systemctl", arguments.iter().copied())
+}
+
+/// Stops the service for good, and starts it again should a later step fail.
+fn stop(steps: &mut Vec<Step>, facts: &Facts, layout: &Layout) {
+    let state = facts.service;
+    let undo = |command| Step::Undo(UndoStep::Run { command, is_needed: true });
+    let run = |command| Step::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
+    match facts.platform {
+        Platform::Linux => {
+            if state.is_active {
+                steps.push(undo(systemctl(&["start", UNIT])));
+            }
+            if state.boot == BootStart::Enabled {
+                steps.push(undo(systemctl(&["enable", UNIT])));
+            }
+            steps.push(undo(systemctl(&["daemon-reload"])));
+            steps.push(run(systemctl(&["disable", "--now", UNIT])));
+        }
+        Platform::MacOs if state.is_loaded => {
+            let path = layout.service.display().to_string();
+            steps.push(undo(CommandLine::new("launchctl", ["bootstrap", "system", &path])));
+            steps.push(run(CommandLine::new("launchctl", ["bootout", &format!("system/{LABEL}")])));
+        }
+        Platform::MacOs => {}
+    }
+}
+
+/// The steps that remove what a plain removal keeps.
+fn purge(facts: &Facts, layout: &Layout) -> Vec<Step> {
+    let is_there = |path: &PathBuf| facts.entry(path).is_some();
+    let mut steps: Vec<_> = [&layout.configuration, &layout.key]
+        .into_iter()
+        .filter(|path| is_there(path))
+        .map(|path| Step::Remove { path: path.clone() })
+        .collect();
+    if is_there(&layout.configuration_folder) {
+        steps.push(Step::RemoveFolder { path: layout.configuration_folder.clone() });
+    }
+    let more = match &layout.more {
+        More::Systemd { runtime, .. } => runtime,
+        More::Launchd { logs } => logs,
+    };
+    let folders = [&layout.record, more].into_iter().filter(|path| is_there(path));
+    steps.extend(folders.map(|path| Step::Discard { path: path.clone() }));
+    steps.extend(account::removal(facts));
+    steps
+}
+
+/// What stays, and how it is removed by hand: the program that could do it goes.
+fn kept(facts: &Facts, layout: &Layout) -> String {
+    let is_there = |path: &&PathBuf| facts.entry(path).is_some();
+    let shown = |path: &PathBuf| path.display().to_string();
+    let files = [&layout.record, &layout.configuration, &layout.key].into_iter().filter(is_there);
+    let mut kept: Vec<_> = files.map(shown).collect();
+    let mut commands = Vec::new();
+    let folders = [&layout.record, &layout.configuration_folder].into_iter().filter(is_there);
+    let folders: Vec<_> = folders.map(shown).collect();
+    if !folders.is_empty() {
+        commands.push(format!("sudo rm -r {}", folders.join(" ")));
+    }
+    if let AccountState::Exists { .. } = facts.account {
+        kept.push(format!("the user {}", facts.platform.user()));
+        let removal = account::removal_commands(facts.platform).into_iter();
+        commands.extend(removal.map(|command| format!("sudo {command}")));
+    }
+    if kept.is_empty() {
+        return "Nothing else is left of it.".to_owned();
+    }
+    format!(
+        "Kept for a later installation: {}. To remove that too, the record of all outages included: {}",
+        kept.join(", "),
+        commands.join(" && ")
+    )
+}

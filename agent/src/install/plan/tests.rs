@@ -1,0 +1,555 @@
+use std::path::Path;
+
+use super::*;
+use crate::{
+    config::sample,
+    install::{
+        facts::{
+            AccountMaker, AccountState, BootStart, Entry, Facts, Held, Obstacle, Package,
+            ServiceState,
+        },
+        import::Imported,
+        layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
+        refusal::Refusal,
+        show::show,
+    },
+};
+
+/// A system on which nothing is installed yet.
+fn fresh(platform: Platform) -> Facts {
+    let maker = match platform {
+        Platform::Linux => AccountMaker::Sysusers,
+        Platform::MacOs => AccountMaker::Dscl { id: 301 },
+    };
+    let folders: &[&str] = match platform {
+        Platform::Linux => &["/etc/systemd/system", "/usr/local/bin", "/etc/sysusers.d"],
+        Platform::MacOs => &["/Library/LaunchDaemons"],
+    };
+    Facts {
+        platform,
+        is_root: true,
+        obstacle: None,
+        program: "/home/me/ispmon-agent".into(),
+        program_bytes: 5_000_000,
+        present: folders.iter().map(|path| (path.into(), Entry::Folder)).collect(),
+        packages: [].into(),
+        account: AccountState::Absent(maker),
+        service: ServiceState::default(),
+    }
+}
+
+const RUNNING: ServiceState =
+    ServiceState { is_loaded: true, is_active: true, boot: BootStart::Enabled };
+
+fn file(held: Held, mode: u32, owner: u32) -> Entry {
+    Entry::File { held, mode, uid: owner, gid: owner }
+}
+
+fn text(text: &str, mode: u32) -> Entry {
+    file(Held::Bytes(text.into()), mode, 0)
+}
+
+/// The same system after an installation.
+fn installed(platform: Platform) -> Facts {
+    let mut facts = fresh(platform);
+    let layout = Layout::of(platform);
+    let user = 301;
+    facts.account = AccountState::Exists { uid: user, gid: user };
+    facts.service = RUNNING;
+    let mut put = |path: &Path, entry| {
+        facts.present.entry(path.parent().expect("a folder").to_owned()).or_insert(Entry::Folder);
+        facts.present.insert(path.to_owned(), entry)
+    };
+    put(&layout.program, file(Held::Program, 0o755, 0));
+    put(&layout.configuration_folder, Entry::Folder);
+    put(&layout.configuration, text(&platform.sample(), 0o644));
+    put(&layout.record, Entry::Folder);
+    match &layout.more {
+        More::Systemd { sysusers, catalog, runtime } => {
+            put(&layout.service, text(UNIT_TEXT, 0o644));
+            put(&layout.key, text("", 0o600));
+            put(sysusers, text(SYSUSERS_TEXT, 0o644));
+            put(catalog, text(CATALOG_TEXT, 0o644));
+            put(runtime, Entry::Folder);
+        }
+        More::Launchd { logs } => {
+            put(&layout.service, text(PLIST_TEXT, 0o644));
+            put(&layout.key, file(Held::Bytes(Vec::new()), 0o600, user));
+            put(logs, Entry::Folder);
+        }
+    }
+    facts
+}
+
+fn asked(imported: Option<Imported>, is_shown_only: bool) -> Installation {
+    Installation { imported, is_shown_only, command: "/home/me/ispmon-agent install".to_owned() }
+}
+
+fn planned(facts: &Facts) -> Plan {
+    installation(facts, &asked(None, false)).expect("it can be installed")
+}
+
+fn removed(facts: &Facts, is_purge: bool) -> Result<Plan, Refusal> {
+    let command = "/home/me/ispmon-agent uninstall".to_owned();
+    removal(facts, &Removal { is_purge, is_shown_only: false, command })
+}
+
+fn shown(plan: &Plan) -> String {
+    let mut bytes = Vec::new();
+    show(plan, &mut bytes).expect("a list of bytes takes it");
+    String::from_utf8(bytes).expect("it is text")
+}
+
+/// What is shown, without the contents of files.
+fn outline(plan: &Plan) -> String {
+    let text = shown(plan);
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("    "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What is only done when a later step fails, in the order in which it is done then.
+fn undone(plan: &Plan) -> Vec<String> {
+    let steps = plan.steps.iter().rev();
+    steps.filter(|step| matches!(step, Step::Undo(_))).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_first_installation_under_systemd() {
+    let plan = planned(&fresh(Platform::Linux));
+    insta::assert_snapshot!(outline(&plan), @r"
+    create /usr/local/bin/ispmon-agent (0755 root): a copy of /home/me/ispmon-agent, 5000000 bytes
+    create /etc/sysusers.d/ispmon-agent.conf (0644 root):
+    run systemd-sysusers /etc/sysusers.d/ispmon-agent.conf
+    create the folder /etc/ispmon (0755 root)
+    create /etc/ispmon/agent.toml (0644 root):
+    create /etc/ispmon/heartbeat.key (0600 root): empty
+    create the folder /usr/local/lib/systemd/catalog (0755 root)
+    create /usr/local/lib/systemd/catalog/ispmon-agent.catalog (0644 root):
+    run journalctl --update-catalog
+    create /etc/systemd/system/ispmon-agent.service (0644 root):
+    run systemctl daemon-reload
+    run systemctl enable --now ispmon-agent.service
+    ");
+    assert_eq!(
+        undone(&plan),
+        [
+            "run journalctl --update-catalog",
+            "run systemctl daemon-reload",
+            "run systemctl reset-failed ispmon-agent.service",
+            "remove /var/lib/ispmon",
+        ]
+    );
+    let text = shown(&plan);
+    for content in [UNIT_TEXT, SYSUSERS_TEXT, CATALOG_TEXT, sample::SAMPLE] {
+        for line in content.lines().filter(|line| !line.is_empty()) {
+            assert!(text.contains(&format!("\n    {line}\n")), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_first_installation_under_launchd() {
+    let plan = planned(&fresh(Platform::MacOs));
+    insta::assert_snapshot!(outline(&plan), @r"
+    create the folder /usr/local/bin (0755 root)
+    create /usr/local/bin/ispmon-agent (0755 root): a copy of /home/me/ispmon-agent, 5000000 bytes
+    run dscl . -create /Groups/_ispmon
+    run dscl . -create /Groups/_ispmon PrimaryGroupID 301
+    run dscl . -create /Groups/_ispmon Password '*'
+    run dscl . -create /Users/_ispmon
+    run dscl . -create /Users/_ispmon UniqueID 301
+    run dscl . -create /Users/_ispmon PrimaryGroupID 301
+    run dscl . -create /Users/_ispmon UserShell /usr/bin/false
+    run dscl . -create /Users/_ispmon NFSHomeDirectory /var/empty
+    run dscl . -create /Users/_ispmon RealName 'ispmon agent'
+    run dscl . -create /Users/_ispmon IsHidden 1
+    run dscl . -create /Users/_ispmon Password '*'
+    create the folder /etc/ispmon (0755 root)
+    create /etc/ispmon/agent.toml (0644 root):
+    create /etc/ispmon/heartbeat.key (0600 _ispmon): empty
+    create the folder /usr/local/var/ispmon (0755 _ispmon)
+    create the folder /Library/Logs/ispmon (0755 _ispmon)
+    create /Library/LaunchDaemons/net.ispmon.agent.plist (0644 root):
+    run launchctl enable system/net.ispmon.agent
+    run launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist
+    ");
+    let text = shown(&plan);
+    assert!(text.contains("\n    key_file = \"/etc/ispmon/heartbeat.key\"\n"), "{text}");
+    for line in PLIST_TEXT.lines() {
+        assert!(text.contains(&format!("    {line}\n")), "{line}");
+    }
+    let undo = plan.steps.iter().rev().filter_map(|step| match step {
+        Step::Run { undo, .. } if !undo.is_empty() => Some(undo[0].to_string()),
+        _ => None,
+    });
+    assert_eq!(
+        undo.collect::<Vec<_>>(),
+        [
+            "launchctl bootout system/net.ispmon.agent",
+            "dscl . -delete /Users/_ispmon",
+            "dscl . -delete /Groups/_ispmon",
+        ]
+    );
+}
+
+#[test]
+fn a_second_installation_changes_nothing() {
+    for platform in [Platform::Linux, Platform::MacOs] {
+        let plan = planned(&installed(platform));
+        assert!(plan.is_empty(), "{plan:?}");
+        let layout = Layout::of(platform);
+        for path in layout.files() {
+            assert!(plan.unchanged.contains(&path.display().to_string()), "{path:?}: {plan:?}");
+        }
+    }
+}
+
+#[test]
+fn a_newer_program_replaces_the_older_one_and_the_service_is_restarted() {
+    for (platform, restart) in [
+        (Platform::Linux, "systemctl restart ispmon-agent.service"),
+        (Platform::MacOs, "launchctl kickstart -k system/net.ispmon.agent"),
+    ] {
+        let mut facts = installed(platform);
+        facts.present.insert(facts.layout().program, file(Held::Long, 0o755, 0));
+        let plan = planned(&facts);
+        assert_eq!(
+            outline(&plan)
+                .lines()
+                .filter(|line| !line.starts_with("as it should be"))
+                .collect::<Vec<_>>(),
+            [
+                "replace /usr/local/bin/ispmon-agent (0755 root): a copy of /home/me/ispmon-agent, 5000000 bytes",
+                &format!("run {restart}"),
+            ]
+        );
+        assert_eq!(undone(&plan), [format!("run {restart}")], "the old one runs again");
+    }
+}
+
+#[test]
+fn a_newer_definition_is_read_before_the_service_is_restarted() {
+    let mut facts = installed(Platform::Linux);
+    facts.present.insert(facts.layout().service, text("[Unit]\n", 0o644));
+    let plan = planned(&facts);
+    let commands: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step, Step::Run { .. }))
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        commands,
+        ["run systemctl daemon-reload", "run systemctl restart ispmon-agent.service"]
+    );
+    assert_eq!(
+        undone(&plan),
+        ["run systemctl daemon-reload", "run systemctl restart ispmon-agent.service"]
+    );
+
+    let mut facts = installed(Platform::MacOs);
+    facts.present.insert(facts.layout().service, text("<plist/>", 0o644));
+    let plan = planned(&facts);
+    let commands: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step, Step::Run { .. }))
+        .map(ToString::to_string)
+        .collect();
+    let bootstrap = "run launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist";
+    assert_eq!(
+        commands,
+        [
+            "run launchctl bootout system/net.ispmon.agent",
+            "run launchctl enable system/net.ispmon.agent",
+            bootstrap
+        ]
+    );
+    assert_eq!(undone(&plan), [bootstrap]);
+}
+
+#[test]
+fn a_service_that_was_stopped_or_disabled_runs_afterwards() {
+    for (boot, is_active, expected) in [
+        (BootStart::Disabled, false, "run systemctl enable --now ispmon-agent.service"),
+        (BootStart::Enabled, false, "run systemctl start ispmon-agent.service"),
+        (BootStart::Disabled, true, "run systemctl enable ispmon-agent.service"),
+    ] {
+        let mut facts = installed(Platform::Linux);
+        facts.service = ServiceState { is_active, boot, ..RUNNING };
+        let steps = planned(&facts).steps;
+        assert_eq!(steps.last().expect("a step").to_string(), expected);
+    }
+    let mut facts = installed(Platform::MacOs);
+    facts.service = ServiceState { is_active: false, ..RUNNING };
+    let steps = planned(&facts).steps;
+    assert_eq!(
+        steps.last().expect("a step").to_string(),
+        "run launchctl kickstart -k system/net.ispmon.agent"
+    );
+}
+
+#[test]
+fn what_somebody_has_written_is_kept() {
+    let mut facts = installed(Platform::Linux);
+    let layout = facts.layout();
+    facts.present.insert(layout.configuration.clone(), text("device = \"x\"\n", 0o600));
+    facts.present.insert(layout.key.clone(), text("secret\n", 0o600));
+    assert!(planned(&facts).is_empty());
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let linux = || fresh(Platform::Linux);
+    let packaged = |path: &str, package| {
+        let mut facts = linux();
+        facts.packages.insert(path.into(), package);
+        facts
+    };
+    let debian = Package::Debian("ispmon-agent".to_owned());
+    let unit = "/usr/lib/systemd/system/ispmon-agent.service";
+    let without = |obstacle| Facts { obstacle: Some(obstacle), ..linux() };
+    let with = |path: std::path::PathBuf, entry| {
+        let mut facts = linux();
+        facts.present.insert(path, entry);
+        facts
+    };
+    let layout = Layout::of(Platform::Linux);
+    let masked = ServiceState { boot: BootStart::Masked, ..ServiceState::default() };
+    for (facts, parts) in [
+        (
+            packaged(unit, debian.clone()),
+            [
+                "the package ispmon-agent (/usr/lib/systemd",
+                "sudo systemctl enable --now ispmon-agent",
+            ],
+        ),
+        (
+            packaged(unit, Package::Rpm("ispmon-agent".to_owned())),
+            ["the package ispmon-agent", "enable --now"],
+        ),
+        (packaged(unit, Package::Unknown), ["installed by a package", "enable --now"]),
+        (
+            packaged(
+                "/home/linuxbrew/.linuxbrew/Cellar/ispmon-agent/0.1.0/bin/ispmon-agent",
+                Package::Homebrew,
+            ),
+            ["installed by Homebrew", "brew services start ispmon-agent"],
+        ),
+        (without(Obstacle::Chroot), ["this is a chroot", "ispmon-agent run"]),
+        (without(Obstacle::Wsl), ["/etc/wsl.conf", "ispmon-agent run"]),
+        (without(Obstacle::Container), ["does not run in this container", "ispmon-agent run"]),
+        (
+            without(Obstacle::OtherManager("OpenRC".to_owned())),
+            [
+                "run by OpenRC",
+                "Have OpenRC run it as a service, or run it in the foreground with: ispmon-agent run",
+            ],
+        ),
+        (Facts { service: masked, ..linux() }, ["masked", "sudo systemctl unmask ispmon-agent"]),
+        (
+            with(layout.program.clone(), Entry::Folder),
+            ["/usr/local/bin/ispmon-agent is a folder", "move it away"],
+        ),
+        (
+            with(layout.service.clone(), Entry::Link("/opt/x.service".into())),
+            ["ispmon-agent.service is a link to /opt/x.service", "move it away"],
+        ),
+        (
+            Facts { is_root: false, ..linux() },
+            ["only root may do", "run it with sudo: /home/me/ispmon-agent install"],
+        ),
+    ] {
+        let refusal = installation(&facts, &asked(None, false)).expect_err("it is refused");
+        for part in parts {
+            assert!(refusal.to_string().contains(part), "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_is_shown_without_root() {
+    let facts = Facts { is_root: false, ..fresh(Platform::Linux) };
+    assert!(installation(&facts, &asked(None, true)).is_ok());
+    let facts = Facts { is_root: false, ..installed(Platform::Linux) };
+    let removal =
+        removal(&facts, &Removal { is_purge: true, is_shown_only: true, command: String::new() });
+    assert!(removal.is_ok());
+}
+
+#[test]
+fn a_link_to_a_program_that_will_vanish_is_replaced_by_the_program() {
+    let mut facts = fresh(Platform::Linux);
+    let layout = facts.layout();
+    facts
+        .present
+        .insert(layout.program.clone(), Entry::Link("/home/me/target/release/ispmon-agent".into()));
+    let plan = planned(&facts);
+    let is_replaced = |step: &Step| {
+        matches!(step, Step::File { path, content: Content::Program { .. }, replaces: true, .. }
+            if *path == layout.program)
+    };
+    assert!(plan.steps.iter().any(is_replaced), "{plan:?}");
+}
+
+fn old_settings(key: Option<&str>) -> Imported {
+    Imported {
+        from: "/home/me/.env".into(),
+        configuration: sample::with(&[("device", "dl-home".to_owned())]),
+        key: key.map(str::to_owned),
+    }
+}
+
+#[test]
+fn old_settings_replace_a_sample_and_nothing_else() {
+    let imported = old_settings(Some("k3y/a+b=="));
+    let layout = Layout::of(Platform::Linux);
+    let with = |configuration: Option<&str>, key: Option<&str>| {
+        let mut facts = installed(Platform::Linux);
+        facts.present.remove(&layout.configuration);
+        facts.present.remove(&layout.key);
+        if let Some(configuration) = configuration {
+            facts.present.insert(layout.configuration.clone(), text(configuration, 0o644));
+        }
+        if let Some(key) = key {
+            facts.present.insert(layout.key.clone(), text(key, 0o600));
+        }
+        installation(&facts, &asked(Some(imported.clone()), false))
+    };
+    for configuration in [None, Some(sample::SAMPLE)] {
+        for key in [None, Some(""), Some("\n")] {
+            let plan = with(configuration, key).expect("it is taken over");
+            let text = shown(&plan);
+            assert!(text.contains("\n    device = \"dl-home\"\n"), "{text}");
+            assert!(text.contains(
+                "/etc/ispmon/heartbeat.key (0600 root): the function key, which is not shown"
+            ));
+            assert!(!format!("{text}{plan:?}").contains("k3y"));
+            assert!(plan.notes[0].contains("tmux kill-session -t NAME"), "{:?}", plan.notes);
+            let restart = plan.steps.last().expect("a step").to_string();
+            assert_eq!(restart, "run systemctl restart ispmon-agent.service");
+        }
+    }
+    // The second time.
+    assert!(
+        with(Some(&imported.configuration), Some("k3y/a+b==\n")).expect("it is there").is_empty()
+    );
+    for other in ["device = \"other\"\n", "", "# all comments of an older sample\n"] {
+        let refusal = with(Some(other), None).expect_err("somebody wrote that");
+        assert!(refusal.to_string().contains("nothing was changed"), "{refusal}");
+    }
+    let refusal = with(None, Some("other")).expect_err("it holds another key");
+    assert!(refusal.to_string().contains("heartbeat.key holds another function key"), "{refusal}");
+}
+
+#[test]
+fn a_removal_keeps_the_record_and_the_configuration() {
+    let plan = removed(&installed(Platform::Linux), false).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run systemctl disable --now ispmon-agent.service
+    remove /etc/systemd/system/ispmon-agent.service
+    remove /usr/local/bin/ispmon-agent
+    remove /etc/sysusers.d/ispmon-agent.conf
+    remove /usr/local/lib/systemd/catalog/ispmon-agent.catalog
+    run systemctl daemon-reload
+    run systemctl reset-failed ispmon-agent.service (if there is anything to do)
+    run journalctl --update-catalog
+    ");
+    assert_eq!(
+        undone(&plan),
+        [
+            "run systemctl daemon-reload",
+            "run systemctl enable ispmon-agent.service",
+            "run systemctl start ispmon-agent.service",
+        ]
+    );
+    insta::assert_snapshot!(plan.notes.join("\n"), @"Kept for a later installation: /var/lib/ispmon, /etc/ispmon/agent.toml, /etc/ispmon/heartbeat.key, the user ispmon. To remove that too, the record of all outages included: sudo rm -r /var/lib/ispmon /etc/ispmon && sudo userdel ispmon");
+    let plan = removed(&installed(Platform::MacOs), false).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run launchctl bootout system/net.ispmon.agent
+    remove /Library/LaunchDaemons/net.ispmon.agent.plist
+    remove /usr/local/bin/ispmon-agent
+    ");
+}
+
+#[test]
+fn a_purge_removes_all() {
+    let plan = removed(&installed(Platform::Linux), true).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run systemctl disable --now ispmon-agent.service
+    remove /etc/systemd/system/ispmon-agent.service
+    remove /usr/local/bin/ispmon-agent
+    remove /etc/sysusers.d/ispmon-agent.conf
+    remove /usr/local/lib/systemd/catalog/ispmon-agent.catalog
+    run systemctl daemon-reload
+    run systemctl reset-failed ispmon-agent.service (if there is anything to do)
+    run journalctl --update-catalog
+    remove /etc/ispmon/agent.toml
+    remove /etc/ispmon/heartbeat.key
+    remove the folder /etc/ispmon if it is empty
+    remove /var/lib/ispmon and all that is in it
+    remove /run/ispmon and all that is in it
+    run userdel ispmon
+    ");
+    let plan = removed(&installed(Platform::MacOs), true).expect("it can be removed");
+    insta::assert_snapshot!(outline(&plan), @r"
+    run launchctl bootout system/net.ispmon.agent
+    remove /Library/LaunchDaemons/net.ispmon.agent.plist
+    remove /usr/local/bin/ispmon-agent
+    remove /etc/ispmon/agent.toml
+    remove /etc/ispmon/heartbeat.key
+    remove the folder /etc/ispmon if it is empty
+    remove /usr/local/var/ispmon and all that is in it
+    remove /Library/Logs/ispmon and all that is in it
+    run dscl . -delete /Users/_ispmon
+    run dscl . -delete /Groups/_ispmon
+    ");
+}
+
+#[test]
+fn what_a_package_brought_is_never_removed() {
+    let package = || Package::Debian("ispmon-agent".to_owned());
+    let unit: std::path::PathBuf = "/usr/lib/systemd/system/ispmon-agent.service".into();
+    // The package alone, with a record and a configuration.
+    let mut facts = installed(Platform::Linux);
+    for path in facts.layout().installed() {
+        facts.present.remove(&path);
+    }
+    facts.packages.insert(unit.clone(), package());
+    for is_purge in [false, true] {
+        let refusal = removed(&facts, is_purge).expect_err("it is refused").to_string();
+        assert!(refusal.contains("sudo apt remove ispmon-agent"), "{refusal}");
+    }
+    // The package came later: what `install` had put there goes.
+    let mut facts = installed(Platform::Linux);
+    facts.packages.insert(unit.clone(), package());
+    let plan = removed(&facts, false).expect("it is removed");
+    assert!(
+        !plan.steps.iter().any(|step| step.to_string().contains("/usr/lib/systemd/system")),
+        "{plan:?}"
+    );
+    assert!(plan.notes.iter().any(|note| note.contains("still installed")), "{:?}", plan.notes);
+    assert!(removed(&facts, true).is_err(), "the record is the package's too");
+}
+
+#[test]
+fn where_nothing_is_installed_nothing_is_removed() {
+    for is_purge in [false, true] {
+        let facts = Facts { is_root: false, ..fresh(Platform::Linux) };
+        let plan = removed(&facts, is_purge).expect("there is nothing to refuse");
+        assert!(plan.is_empty() && plan.notes[0].contains("not installed here"), "{plan:?}");
+    }
+}
+
+#[test]
+fn commands_are_shown_as_a_shell_reads_them() {
+    for (argument, expected) in [
+        ("a-b_c=d", "a-b_c=d"),
+        ("", "''"),
+        ("two words", "'two words'"),
+        ("it's", r"'it'\''s'"),
+        ("$HOME", "'$HOME'"),
+    ] {
+        assert_eq!(quoted(argument), expected);
+    }
+}

@@ -1,0 +1,158 @@
+//! The service under its manager: whether it runs, and what it said when it did not start.
+
+use std::{fs, thread, time::Duration};
+
+use super::{
+    description::{LABEL, NAME, UNIT},
+    facts::{BootStart, ServiceState},
+    layout::{Layout, More, Platform},
+    machine::{CommandError, Machine},
+    plan::CommandLine,
+};
+
+/// The most lines of what the service said that are shown.
+const LAST_LINES: usize = 5;
+/// What launchd answers while the job that was there before is still ending.
+const BUSY: &[i32] = &[5, 37];
+/// How often launchd is asked, and how often at most.
+const PAUSE: Duration = Duration::from_millis(200);
+const MOST_TRIES: usize = 25;
+/// How often in a row a job must be found running: one with a bad configuration runs for a moment.
+const TRIES_IN_A_ROW: usize = 5;
+
+/// The state of the service, as its manager tells it. Where none answers, nothing runs.
+pub fn state(machine: &Machine, platform: Platform) -> ServiceState {
+    match platform {
+        Platform::Linux => {
+            let properties = ["LoadState", "ActiveState", "UnitFileState"];
+            let arguments = ["show", "--property", &properties.join(","), UNIT];
+            let answer = machine.run(&CommandLine::new("systemctl", arguments)).unwrap_or_default();
+            of_systemd(&answer)
+        }
+        Platform::MacOs => of_launchd(print_job(machine).as_deref()),
+    }
+}
+
+fn of_systemd(answer: &str) -> ServiceState {
+    let value = |name: &str| {
+        let mut lines = answer.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
+    };
+    let load = value("LoadState");
+    ServiceState {
+        is_loaded: load == "loaded",
+        // One that is about to be started again counts, because it must be stopped.
+        is_active: ["active", "activating", "reloading"].contains(&value("ActiveState")),
+        boot: match value("UnitFileState") {
+            _ if load == "masked" => BootStart::Masked,
+            "enabled" => BootStart::Enabled,
+            _ => BootStart::Disabled,
+        },
+    }
+}
+
+fn print_job(machine: &Machine) -> Option<String> {
+    machine.run(&CommandLine::new("launchctl", ["print", &format!("system/{LABEL}")])).ok()
+}
+
+fn of_launchd(answer: Option<&str>) -> ServiceState {
+    let is_active =
+        answer.is_some_and(|text| text.lines().any(|line| line.trim() == "state = running"));
+    let is_loaded = answer.is_some();
+    ServiceState {
+        is_loaded,
+        is_active,
+        boot: if is_loaded { BootStart::Enabled } else { BootStart::Disabled },
+    }
+}
+
+/// Runs a command. A job that launchd has just been asked to end may still be ending: then it is tried again.
+pub fn run(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
+    let is_bootstrap = command.program == "launchctl"
+        && command.arguments.first().is_some_and(|verb| verb == "bootstrap");
+    for _ in 1..MOST_TRIES {
+        match machine.run(command) {
+            Err(CommandError::Failed { status, .. })
+                if is_bootstrap && status.code().is_some_and(|code| BUSY.contains(&code)) =>
+            {
+                thread::sleep(PAUSE);
+            }
+            result => return result,
+        }
+    }
+    machine.run(command)
+}
+
+/// Whether the service runs after a command that started it. systemctl has waited for that; launchctl has not.
+pub fn is_running(machine: &Machine, platform: Platform) -> bool {
+    if platform == Platform::Linux {
+        return state(machine, platform).is_active;
+    }
+    let mut in_a_row = 0;
+    for _ in 0..MOST_TRIES {
+        let is_active = of_launchd(print_job(machine).as_deref()).is_active;
+        in_a_row = if is_active { in_a_row + 1 } else { 0 };
+        if in_a_row == TRIES_IN_A_ROW {
+            return true;
+        }
+        thread::sleep(PAUSE);
+    }
+    false
+}
+
+/// The last lines that the service wrote when it was to start.
+pub fn recent_output(machine: &Machine, platform: Platform) -> Vec<String> {
+    let text = match Layout::of(platform).more {
+        More::Launchd { logs } => {
+            let bytes = fs::read(machine.at(&logs.join("agent.log"))).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        More::Systemd { .. } => journal(machine).unwrap_or_default(),
+    };
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(ToString::to_string).collect()
+}
+
+/// What the last run of the service wrote into systemd's journal, and nothing of earlier ones.
+fn journal(machine: &Machine) -> Option<String> {
+    let arguments = ["show", "--property", "InvocationID", "--value", NAME];
+    let id = machine.run(&CommandLine::new("systemctl", arguments)).ok()?;
+    // What it wrote may not have reached the journal yet.
+    let _ = machine.run(&CommandLine::new("journalctl", ["--sync"]));
+    let of_this_run = format!("_SYSTEMD_INVOCATION_ID={}", id.trim());
+    let arguments = ["--no-pager", "--quiet", "--output", "cat", "--lines", "20", &of_this_run];
+    machine.run(&CommandLine::new("journalctl", arguments)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_systemd_says_is_understood() {
+        let state = |load, active, file| {
+            of_systemd(&format!("LoadState={load}\nActiveState={active}\nUnitFileState={file}\n"))
+        };
+        let running = ServiceState { is_loaded: true, is_active: true, boot: BootStart::Enabled };
+        assert_eq!(state("loaded", "active", "enabled"), running);
+        assert_eq!(state("loaded", "activating", "enabled"), running);
+        let stopped = ServiceState { is_active: false, boot: BootStart::Disabled, ..running };
+        assert_eq!(state("loaded", "failed", "disabled"), stopped);
+        assert_eq!(state("not-found", "inactive", ""), ServiceState::default());
+        let masked = ServiceState { boot: BootStart::Masked, ..ServiceState::default() };
+        assert_eq!(state("masked", "inactive", "masked"), masked);
+        assert_eq!(of_systemd(""), ServiceState::default(), "nobody answers");
+    }
+
+    #[test]
+    fn what_launchd_says_is_understood() {
+        let job = |state: &str| {
+            format!("system/net.ispmon.agent = {{\n\tactive count = 1\n\t{state}\n}}\n")
+        };
+        let running = of_launchd(Some(&job("state = running")));
+        assert!(running.is_loaded && running.is_active);
+        let waiting = of_launchd(Some(&job("state = not running")));
+        assert!(waiting.is_loaded && !waiting.is_active);
+        assert_eq!(of_launchd(None), ServiceState::default());
+    }
+}

@@ -1,0 +1,51 @@
+//! A plan as people read it: every file with its content, every command.
+
+use std::io::{self, Write};
+
+use super::plan::{Content, OnFailure, Plan, Step};
+
+/// Writes a plan out in full. A function key is left out.
+///
+/// # Errors
+/// The output takes no more.
+pub fn show(plan: &Plan, output: &mut impl Write) -> io::Result<()> {
+    for path in &plan.unchanged {
+        writeln!(output, "as it should be: {path}")?;
+    }
+    for step in &plan.steps {
+        match step {
+            Step::Undo(_) => {}
+            Step::Folder { mode, owner, .. } => writeln!(output, "{step} ({mode:04o} {owner})")?,
+            Step::File { mode, owner, content, .. } => {
+                write!(output, "{step} ({mode:04o} {owner})")?;
+                write_content(content, output)?;
+            }
+            Step::Run { failure: OnFailure::Ignore, .. } => {
+                writeln!(output, "{step} (if there is anything to do)")?;
+            }
+            _ => writeln!(output, "{step}")?,
+        }
+    }
+    if plan.is_empty() {
+        writeln!(output, "nothing to do")?;
+    }
+    output.flush()
+}
+
+fn write_content(content: &Content, output: &mut impl Write) -> io::Result<()> {
+    match content {
+        Content::Text(text) => {
+            writeln!(output, ":")?;
+            for line in text.lines() {
+                let space = if line.is_empty() { "" } else { "    " };
+                writeln!(output, "{space}{line}")?;
+            }
+            Ok(())
+        }
+        Content::Secret(text) if text.is_empty() => writeln!(output, ": empty"),
+        Content::Secret(_) => writeln!(output, ": the function key, which is not shown"),
+        Content::Program { from, bytes } => {
+            writeln!(output, ": a copy of {}, {bytes} bytes", from.display())
+        }
+    }
+}

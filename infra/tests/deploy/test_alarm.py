@@ -1,0 +1,78 @@
+"""Whether what the script says of the alarm at its end is true, and what earlier deployments have left."""
+
+import json
+
+import stage
+from stage import Stage
+
+OFF = stage.ENVIRONMENT + "RULES_ENABLED=false\n"
+
+
+class Armed(Stage):
+    def test_without_rules(self):
+        self.write(".env", OFF)
+        run = self.succeeds(self.run_script())
+        self.assertEqual(self.state()["rules"], [])
+        self.assertIn("Not armed, because RULES_ENABLED=false", run.output)
+        self.assertNotIn("The alarm is armed", run.output)
+        check = self.run_script("--check")
+        self.assertEqual(check.status, 1)
+        self.assertIn("FAIL  No alert rule is in force, because RULES_ENABLED=false", check.output)
+        self.assertIn("set RULES_ENABLED=true in ./.env", check.output)
+
+    def test_rules_that_shall_not_be_any_more(self):
+        for option in ((), ("--infra-only",)):
+            self.write(".env", stage.ENVIRONMENT)
+            self.assertIn("The alarm is armed", self.succeeds(self.run_script()).output)
+            self.assertIn("ispmon-device-silent", self.state()["enabled"])
+            self.write(".env", OFF)
+            self.assertIn("WARN  RULES_ENABLED=false, and these rules are in force", self.run_script("--check").output)
+            run = self.succeeds(self.run_script(*option))
+            self.assertIn("Switched off: ispmon-device-silent", run.output)
+            self.assertIn("Not armed", run.output)
+            self.assertFalse([name for name in self.state()["enabled"] if not name.endswith("-daily-cap")])
+
+    def test_what_if_leaves_the_rules_out(self):
+        self.succeeds(self.run_script())
+        self.write(".env", OFF)
+        self.succeeds(self.run_script("--what-if"))
+        self.assertEqual(self.state()["settings"]["RULES_ENABLED"], "false")
+
+    def test_code_without_rules_is_no_alarm(self):
+        run = self.succeeds(self.run_script("--infra-only"))
+        self.assertIn("Not armed, because no rule about silence is in force", run.output)
+        run = self.succeeds(self.run_script("--code-only"))
+        self.assertIn("Not armed, because no rule about silence is in force", run.output)
+        self.assertIn("The alarm is armed", self.succeeds(self.run_script()).output)
+        self.assertIn("The alarm is armed", self.succeeds(self.run_script("--code-only")).output)
+
+
+class Leftovers(Stage):
+    """A deployment deletes nothing: what is not wanted any more has to be named."""
+
+    def heartbeat(self, device):
+        return json.dumps({"event": "heartbeat", "device": device}, separators=(",", ":"))
+
+    def test_devices_that_have_left(self):
+        names = ["dl-home", *(f"d{number}" for number in range(1, 230))]
+        self.ask("rows", lines=[self.heartbeat(name) for name in names])
+        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        run = self.succeeds(self.run_script("--infra-only"))
+        self.assertNotIn("is left from", run.output)
+        self.write(".env", stage.ENVIRONMENT)
+        run = self.succeeds(self.run_script("--infra-only"))
+        for name in ("ispmon-device-silent-2", "ispmon-device-silent-reminder-2", "ispmon-outage-report-2"):
+            self.assertIn(f"WARNING: The rule {name} is left from", run.output)
+            self.assertRegex(run.output, f"az resource delete --ids /subscriptions/[^ ]*/{name}\n")
+        check = self.run_script("--check")
+        self.assertEqual(check.status, 1)
+        self.assertIn("FAIL  The rule ispmon-device-silent-2 is left from", check.output)
+        self.assertNotIn("The rule ispmon-device-silent is", check.output)
+
+    def test_a_budget_that_is_not_wanted_any_more(self):
+        self.write(".env", stage.ENVIRONMENT + "BUDGET_AMOUNT=5\nBUDGET_START=2026-12-01\n")
+        self.assertNotIn("budget", self.succeeds(self.run_script()).output)
+        self.write(".env", stage.ENVIRONMENT)
+        run = self.run_script("--check")
+        self.assertIn("FAIL  The budget ispmon-budget is left from", run.output)
+        self.assertIn("az rest --method delete --url", run.output)

@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# What is published around the artefacts: the apt repository, the tap, the checksums.
+
+# make_apt: a repository of the .debs that stand in $out, in Debian's layout.
+make_apt() {
+  local apt=$out/apt architecture packages debs
+  command -v apt-ftparchive >/dev/null || { skip 'the apt repository' 'apt-ftparchive is not there (Debian: apt-utils)' && return; }
+  debs=$(find "$out" -maxdepth 1 -name '*.deb')
+  [ -n "$debs" ] || { skip 'the apt repository' "there is no .deb in $out" && return; }
+  rm -rf "$apt"
+  mkdir -p "$apt/pool/main"
+  find "$out" -maxdepth 1 -name '*.deb' -exec cp {} "$apt/pool/main/" \;
+  for architecture in $architectures; do
+    packages=dists/stable/main/binary-$architecture
+    mkdir -p "$apt/$packages"
+    (cd "$apt" && apt-ftparchive --arch "$architecture" packages pool/main >"$packages/Packages")
+    gzip -9nk "$apt/$packages/Packages"
+  done
+  (cd "$apt" && apt-ftparchive -o APT::FTPArchive::Release::Origin=ispmon -o APT::FTPArchive::Release::Label=ispmon \
+    -o APT::FTPArchive::Release::Suite=stable -o APT::FTPArchive::Release::Codename=stable \
+    -o "APT::FTPArchive::Release::Architectures=$architectures" -o APT::FTPArchive::Release::Components=main \
+    release dists/stable >"$work/Release" && mv "$work/Release" dists/stable/Release)
+  if [ -n "${ISPMON_SIGNING_KEY:-}" ]; then
+    gpg --batch --yes --local-user "$ISPMON_SIGNING_KEY" --clearsign --output "$apt/dists/stable/InRelease" "$apt/dists/stable/Release"
+    gpg --batch --yes --local-user "$ISPMON_SIGNING_KEY" --armor --detach-sign --output "$apt/dists/stable/Release.gpg" "$apt/dists/stable/Release"
+    gpg --batch --yes --export "$ISPMON_SIGNING_KEY" >"$apt/ispmon.gpg"
+  else
+    skip 'the signature of the apt repository' 'ISPMON_SIGNING_KEY names no key'
+  fi
+  say "$apt"
+}
+
+# make_tap: Homebrew's tap, with the checksum of the source that the formula is built from.
+make_tap() {
+  local source=$out/ispmon-$version.tar.gz
+  [ -d packaging/homebrew ] || { skip 'the tap' 'packaging/homebrew is not there' && return; }
+  [ -f "$source" ] || { skip 'the tap' "there is no $source" && return; }
+  rm -rf "$out/tap"
+  packaging/homebrew/publish "$source" "$repository/releases/download/v$version/$(basename "$source")" "$out/tap"
+  say "$out/tap"
+}
+
+# make_sums: the checksums of what stands in $out, in the form that `sha256sum -c` reads.
+make_sums() {
+  (cd "$out" && find . -type f ! -name SHA256SUMS | sort | sed 's|^\./||' | while read -r file; do
+    python3 -I -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest() + "  " + sys.argv[1])' "$file"
+  done >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" SHA256SUMS)
+  say "$out/SHA256SUMS"
+}

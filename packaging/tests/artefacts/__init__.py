@@ -1,0 +1,1 @@
+"""What `packaging/tests/packages` checks, one module for each kind of artefact."""

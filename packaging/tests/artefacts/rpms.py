@@ -1,0 +1,61 @@
+"""What is in the .rpms, and what they want of a system, by Debian's rpm."""
+
+import tempfile
+
+from report import expect
+
+from . import tools
+
+# Mode and path of everything but the man pages.
+FILES = {
+    "-rw-r--r-- /etc/ispmon/agent.toml",
+    "-rwxr-xr-x /usr/bin/ispmon-agent",
+    "-rw-r--r-- /usr/lib/systemd/catalog/ispmon-agent.catalog",
+    "-rw-r--r-- /usr/lib/systemd/system/ispmon-agent.service",
+    "-rw-r--r-- /usr/lib/sysusers.d/ispmon-agent.conf",
+    "-rw-r--r-- /usr/share/bash-completion/completions/ispmon-agent",
+    "-rw-r--r-- /usr/share/doc/ispmon-agent/CHANGELOG.md",
+    "-rw-r--r-- /usr/share/fish/vendor_completions.d/ispmon-agent.fish",
+    "-rw-r--r-- /usr/share/licenses/ispmon-agent/LICENSE",
+    "-rw-r--r-- /usr/share/zsh/site-functions/_ispmon-agent",
+}
+# When rpm runs which of the scripts.
+SCRIPTS = {"pre": "preinstall", "post": "postinstall", "preun": "preuninstall", "postun": "postuninstall"}
+
+
+def check(rows, root, dist):
+    """Prints the rows."""
+    for architecture in ("x86_64", "aarch64", "armv7hl"):
+        name = f"ispmon-agent-*.{architecture}.rpm"
+        rows.row(f"rpm {architecture}: files, scripts and dependencies", contents, root, dist, name, architecture)
+
+
+def query(package, *arguments):
+    return tools.run("rpm", "--query", "--package", package, *arguments, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
+
+
+def contents(root, dist, name, architecture):
+    tools.need("rpm")
+    package = tools.only(dist, name)
+    tools.run("rpm", "--checksig", "--nosignature", package)
+    found = query(package, "--queryformat", "%{NAME} %{ARCH} %{LICENSE} %{OS}")
+    expect(found == f"ispmon-agent {architecture} MIT linux", f"it says: {found}")
+    lines = query(package, "--queryformat", "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILENAMES}\n]").splitlines()
+    expect(all(line.split()[1] == "root:root" for line in lines), "a file does not belong to root")
+    files = {" ".join((line.split()[0], line.split()[2])) for line in lines if "/man/" not in line}
+    tools.expect_same(package.name, files, FILES)
+    expect(query(package, "--configfiles") == "/etc/ispmon/agent.toml\n", "the list of configuration files differs")
+    flags = query(package, "--queryformat", "[%{FILEFLAGS:fflags} %{FILENAMES}\n]")
+    expect("cn /etc/ispmon/agent.toml" in flags, "an upgrade would replace the configuration")
+    scripts = query(package, "--scripts")
+    for script, when in SCRIPTS.items():
+        text = (root / "packaging/rpm" / script).read_text().strip()
+        expect(f"{when} scriptlet (using /bin/sh):\n{text}" in scripts, f"the script {script} differs, or is not there")
+    wanted = {line for line in query(package, "--requires").splitlines() if not line.startswith("rpmlib(")}
+    tools.expect_same("its dependencies", wanted, {"/bin/sh", "(systemd or shadow-utils)", "ca-certificates"})
+    with tempfile.TemporaryDirectory() as folder:
+        tools.run("rpm", "--root", folder, "--initdb")
+        tools.run("rpm", "--root", folder, "--install", "--nodeps", "--noscripts", "--ignorearch", package)
+        verified = tools.run("rpm", "--root", folder, "--verify", "--nodeps", "--noscripts", "ispmon-agent", check=False)
+        expect(verified.returncode == 0 and not verified.stdout, f"what it has installed is not what it says: {verified.stdout}")
+    return f"{len(lines)} files, {package.stat().st_size / 1e6:.2f} MB; needs {', '.join(sorted(wanted))}"

@@ -1,0 +1,31 @@
+"""The scripts of the packages and of the build, by shellcheck, and the workflows' pins."""
+
+import re
+
+from report import expect
+
+from . import tools
+
+
+def check(rows, root, _dist):
+    """Prints the rows."""
+    rows.row("scripts: shellcheck", shellcheck, root)
+    rows.row("release workflow: third-party actions are pinned by a hash", pins, root)
+
+
+def shellcheck(root):
+    tools.need("shellcheck")
+    tools.run("shellcheck", "--external-sources", "build", cwd=root / "packaging")
+    debian = sorted((root / "packaging/debian").glob("p*"))
+    rpm = sorted((root / "packaging/rpm").glob("p*"))
+    tools.run("shellcheck", *debian)
+    tools.run("shellcheck", "--shell=sh", *rpm)
+    expect(all("set -e\n" in path.read_text() for path in debian), "a script of the .deb goes on after a failure")
+    return f"{len(debian) + len(rpm)} scripts of packages, and the build"
+
+
+def pins(root):
+    used = re.findall(r"uses: (\S+)", (root / ".github/workflows/release.yml").read_text())
+    expect(used, "no action was found")
+    expect(all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in used), f"one of these is not pinned: {used}")
+    return f"{len(used)} uses"

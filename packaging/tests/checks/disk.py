@@ -1,0 +1,122 @@
+"""A record that cannot be written."""
+
+import pathlib
+import subprocess
+
+from report import Skip, expect
+from world import PACKAGE, RECORD, UNIT
+
+
+def story(world):
+    """All rows."""
+    if not world.row("installed", world.install):
+        return
+    if not world.row("started with a small disk for its record", start, world):
+        return
+    world.row("the disk is full during an outage", full, world)
+    world.row("the disk has room again", room, world)
+    world.row("the disk fails and turns read-only while it runs", read_only, world)
+    world.row("the service starts on the read-only disk", read_only_start, world)
+    world.row("writable again after a reboot", writable, world)
+
+
+def image(world):
+    """The file behind the disk."""
+    return world.folder / "disk"
+
+
+def mount(world):
+    """Mounts the disk beneath the tree of the box, which must not run."""
+    done = subprocess.run(
+        ["mount", "-o", "loop,errors=remount-ro", image(world), world.box.path(RECORD)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Skip(f"no disk can be made of a file here: {done.stderr.strip()}")
+
+
+def start(world):
+    """Gives the record a disk of its own, of 4 MiB, before the first start."""
+    world.configure()
+    world.box.poweroff()
+    world.box.path(RECORD).mkdir(exist_ok=True)
+    subprocess.run(["truncate", "--size=4M", image(world)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image(world)], check=True)
+    mount(world)
+    world.box.boot()
+    world.start()
+    world.wait_up()
+    return world.box.run("df", "--output=fstype,size", "-k", RECORD).out.splitlines()[-1]
+
+
+def waiting(world):
+    """How many records wait for the disk."""
+    return world.status().get("journal", {}).get("waiting", 0)
+
+
+def troubled(world):
+    """Cuts and mends the uplink while nothing can be written; says what the agent makes of it."""
+    world.cut()
+    world.restore()
+    world.box.wait("records that wait", lambda: waiting(world) > 0)
+    world.wait_heartbeats()
+    world.wait_event("journal_problem")
+    doctor = world.agent("doctor", check=False)
+    failed = [line for line in doctor.out.splitlines() if line.startswith("FAIL")]
+    expect(doctor.code == 1 and failed, f"doctor finds nothing: {doctor.out}")
+    contains_outage = world.agent("outages").out
+    return f"heartbeats go on, {waiting(world)} records wait; {failed[0]}; {contains_outage.splitlines()[0]}"
+
+
+def cured(world, count):
+    """Waits until all is written; the record then has so many outages."""
+    world.box.wait("the records to be written", lambda: world.status() and waiting(world) == 0)
+    world.wait_event("journal_durable")
+    expect(len(world.outages()) == count, f"the record has {len(world.outages())} outages instead of {count}")
+    verdict = world.agent("journal", "verify")
+    return verdict.out.splitlines()[-1]
+
+
+def full(world):
+    """Fills the disk to the last byte."""
+    # Space that the file system has set aside for its own needs becomes free when it has written.
+    world.box.shell(f"for round in 1 2 3; do dd if=/dev/zero bs=1k >>{RECORD}/filler || true; sync; done 2>/dev/null")
+    return troubled(world)
+
+
+def room(world):
+    """Makes room."""
+    world.box.run("rm", f"{RECORD}/filler")
+    return cured(world, 1)
+
+
+def read_only(world):
+    """Has the kernel find an error, upon which it makes the file system read-only."""
+    device = pathlib.Path(world.box.run("findmnt", "--noheadings", "--output=SOURCE", RECORD).out).name
+    pathlib.Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1", encoding="ascii")
+    world.box.wait("the disk to be read-only", lambda: world.box.run("touch", f"{RECORD}/probe", check=False).code != 0)
+    return troubled(world)
+
+
+def read_only_start(world):
+    """Restarts the service there."""
+    world.box.run("systemctl", "restart", PACKAGE)
+    world.wait_up()
+    world.wait_heartbeats()
+    show = world.show("ActiveState", "NRestarts")
+    expect(show == {"ActiveState": "active", "NRestarts": "0"}, f"{UNIT} is {show}")
+    return "active, heartbeats go on"
+
+
+def writable(world):
+    """Repairs the disk, as a boot does."""
+    world.box.poweroff()
+    subprocess.run(["umount", world.box.path(RECORD)], check=True)
+    subprocess.run(["e2fsck", "-p", image(world)], capture_output=True, check=False)
+    mount(world)
+    world.box.boot()
+    world.wait_up()
+    world.cut()
+    world.restore()
+    found = world.outages()
+    expect(len(found) == 2 and not found[-1]["open"], f"the record has {found}")
+    return world.agent("journal", "verify").out.splitlines()[-1]

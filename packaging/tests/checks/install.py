@@ -1,0 +1,322 @@
+"""`ispmon-agent install` and what belongs to it: the program alone, without a package."""
+
+import pathlib
+import subprocess
+
+from report import expect
+from world import CONFIGURATION, KEY_FILE, PACKAGE, RECORD, UNIT
+
+# Where the program is copied to, and where it comes from: a folder that vanishes.
+PROGRAM = "/usr/local/bin/ispmon-agent"
+DOWNLOADS = "/srv/download"
+SOURCE = f"{DOWNLOADS}/ispmon-agent"
+OLD = f"{DOWNLOADS}/ispmon-agent-old"
+# What `install` writes.
+FILES = {
+    PROGRAM: "755",
+    f"/etc/systemd/system/{UNIT}": "644",
+    f"/etc/sysusers.d/{PACKAGE}.conf": "644",
+    f"/usr/local/lib/systemd/catalog/{PACKAGE}.catalog": "644",
+    CONFIGURATION: "644",
+    KEY_FILE: "600",
+}
+# A systemctl that fails once, when it is first asked for one thing, and is the real one for everything else.
+BROKEN = """#!/bin/sh
+case "$*" in *{word}*) [ -e "$0-has-failed" ] || {{ : >"$0-has-failed"; echo "made to fail" >&2; exit 1; }} ;; esac
+exec /usr/bin/systemctl "$@"
+"""
+# What changes whether or not anybody installs anything.
+RESTLESS = "-path /etc/.pwd.lock -o -name '*-' -o -path /var/lib/systemd -o -path '/var/lib/dpkg/*'"
+
+
+def story(world):
+    """All rows."""
+    unpack(world)
+    world.row("install: shown to an ordinary user, nothing changed", shown, world)
+    world.row("install: refused without root", without_root, world)
+    world.row("install: refused in a chroot", in_chroot, world)
+    for word in ("daemon-reload", "enable"):
+        world.row(f"install: undone when systemctl {word} fails", undone, world, word)
+    world.row("install: undone when the service does not start", does_not_start, world)
+    if not world.row("install: the older version", older, world):
+        return
+    world.row("install: an upgrade is undone when the restart fails", upgrade_undone, world)
+    world.row("install: the newer version replaces the older one", upgrade, world)
+    world.row("install: twice", twice, world)
+    world.row("stop, start and restart", orders, world)
+    world.row("restart with a bad configuration", bad_configuration, world)
+    world.row("the log explains itself (journalctl -x)", catalog, world)
+    world.row("after a reboot", reboot, world)
+    world.row("uninstall: undone when systemctl fails", uninstall_undone, world)
+    world.row("uninstall: keeps record and configuration", uninstall, world)
+    world.row("uninstall --purge: asks, and removes all", purge, world)
+    world.row("install --from-env: the settings of an old .env", from_env, world)
+    world.row("install: beside a package", packaged, world)
+
+
+def unpack(world):
+    """Takes the programs out of the packages, as if they had been downloaded alone."""
+    for version, target in ((world.artefacts.version, SOURCE), (world.artefacts.previous, OLD)):
+        package = next(world.artefacts.dist.glob(f"{PACKAGE}_{version}_*.deb"))
+        folder = pathlib.Path(world.folder) / f"unpacked-{version}"
+        subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+        program = (folder / "usr/bin/ispmon-agent").read_bytes()
+        # Both packages hold the same program; what follows its end makes the older one another file.
+        world.box.write(target, program + b"old" if target == OLD else program, 0o755)
+
+
+def run(world, *words, source=SOURCE, user=None, path=None):
+    """Runs the downloaded program; returns how it ended and what it said."""
+    search = [f"PATH={path}:/usr/sbin:/usr/bin:/sbin:/bin"] if path else []
+    return world.box.run("env", *search, source, *words, user=user, check=False)
+
+
+def succeeded(done, *parts):
+    """Fails unless the program succeeded and said each part."""
+    expect(done.code == 0, f"it ended with {done.code}: {done.err or done.out}")
+    for part in parts:
+        expect(part in done.out, f"`{part}` is missing in: {done.out}")
+    return done.out.splitlines()[-1]
+
+
+def refused(done, *parts):
+    """Fails unless the program refused and said each part."""
+    expect(done.code == 1, f"it ended with {done.code}: {done.err or done.out}")
+    for part in parts:
+        expect(part in done.err, f"`{part}` is missing in: {done.err}")
+    return done.err.splitlines()[0]
+
+
+def tree(world):
+    """Every file of the system, with mode, owner, size, content and target, and the users."""
+    places = "/etc /usr/local /usr/lib/systemd /usr/lib/sysusers.d /var/lib"
+    listed = world.box.shell(
+        f"find {places} '(' {RESTLESS} ')' -prune -o -type f -exec sha256sum '{{}}' + | sort -k2\n"
+        f"find {places} '(' {RESTLESS} ')' -prune -o -printf '%p %y %m %u %g %l\\n' | sort"
+    )
+    return listed.out.splitlines()
+
+
+def changes(world, before):
+    """The paths that are not as they were, without the record, which a running agent writes."""
+    lines = {*before} ^ {*tree(world)}
+    paths = {next(word for word in line.split() if word.startswith("/")) for line in lines}
+    return sorted(path for path in paths if not path.startswith(f"{RECORD}/"))
+
+
+def unchanged(world, before):
+    """Fails unless the system is as it was."""
+    changed = changes(world, before)
+    expect(not changed, f"changed: {changed[:6]}")
+
+
+def state(world):
+    """Whether the service runs, and starts with the machine."""
+    return world.show("ActiveState"), world.show("UnitFileState")
+
+
+def running(world):
+    """Fails unless the service runs, and starts with the machine."""
+    expect(state(world) == ("active", "enabled"), f"it is {state(world)}")
+
+
+def breaking(world, word):
+    """A folder with a systemctl that fails at this word."""
+    world.box.run("rm", "-rf", "/opt/broken")
+    world.box.write("/opt/broken/systemctl", BROKEN.format(word=word), 0o755)
+    return "/opt/broken"
+
+
+def shown(world):
+    """Prints the plan, which names every file and every command."""
+    before = tree(world)
+    done = run(world, "install", "--print", user="visitor")
+    line = succeeded(done, *FILES, "WantedBy=multi-user.target", "systemctl daemon-reload", "systemctl enable --now")
+    unchanged(world, before)
+    return line
+
+
+def without_root(world):
+    """Says how to do it."""
+    return refused(run(world, "install", user="visitor"), f"run it with sudo: {SOURCE} install")
+
+
+def in_chroot(world):
+    """Says that nobody starts services there."""
+    script = f"""mkdir -p /srv/chroot && mount --bind / /srv/chroot && mount -t proc proc /srv/chroot/proc
+code=0; chroot /srv/chroot {SOURCE} install || code=$?
+umount /srv/chroot/proc /srv/chroot; exit $code"""
+    world.box.shell("mkdir -p /srv/chroot")
+    return refused(world.box.shell(script, check=False), "this is a chroot", "ispmon-agent run")
+
+
+def undone(world, word):
+    """Leaves the system as it was."""
+    before = tree(world)
+    said = refused(run(world, "install", path=breaking(world, word)), "made to fail", "everything is as it was before")
+    unchanged(world, before)
+    expect(state(world) == ("inactive", ""), f"it is {state(world)}")
+    return said
+
+
+def does_not_start(world):
+    """The same, when the service cannot start because of a configuration that was there before."""
+    world.box.write(CONFIGURATION, "interval = 1\n")
+    before = tree(world)
+    done = run(world, "install")
+    said = refused(done, "there is no setting interval", "everything is as it was before")
+    unchanged(world, before)
+    world.box.run("rm", "-r", "/etc/ispmon")
+    return said
+
+
+def older(world):
+    """Installs; the service runs, unprivileged, and starts with the machine."""
+    done = run(world, "install", source=OLD)
+    line = succeeded(done, "ispmon-agent is installed and runs")
+    running(world)
+    for path, mode in FILES.items():
+        found = world.box.run("stat", "-c", "%a %U", path).out
+        expect(found == f"{mode} root", f"{path} is {found}")
+    owner = world.box.run("stat", "-c", "%U", f"/proc/{world.pid()}").out
+    expect(owner == "ispmon", f"it runs as {owner}")
+    return line
+
+
+def upgrade_undone(world):
+    """The older program is there again, and runs."""
+    before = tree(world)
+    done = run(world, "install", path=breaking(world, "restart"))
+    said = refused(done, "could not run systemctl restart", "made to fail", "everything is as it was before")
+    unchanged(world, before)
+    running(world)
+    return said
+
+
+def upgrade(world):
+    """Replaces the program and restarts the service; all else stays."""
+    world.configure()
+    before, pid = tree(world), world.pid()
+    line = succeeded(run(world, "install"), "replace /usr/local/bin/ispmon-agent", "ispmon-agent is up to date and runs")
+    expect(changes(world, before) == [PROGRAM], f"changed: {changes(world, before)}")
+    running(world)
+    expect(world.pid() != pid, "the older process still runs")
+    version = world.box.run(PROGRAM, "--version").out
+    expect(version == world.box.run(SOURCE, "--version").out, f"it is {version}")
+    world.wait_up()
+    world.wait_heartbeats()
+    return line
+
+
+def twice(world):
+    """Changes nothing and leaves the service alone."""
+    pid = world.pid()
+    line = succeeded(run(world, "install"), "nothing was changed")
+    expect(world.pid() == pid, "the service was restarted")
+    return line
+
+
+def orders(world):
+    """Says what came of it, and does nothing twice."""
+    said = []
+    for order, part in (
+        ("stop", "is stopped"), ("stop", "does not run"), ("start", "runs."), ("start", "runs already"), ("restart", "was restarted"),
+    ):
+        said.append(succeeded(run(world, order, source=PROGRAM), part))
+        expect((state(world)[0] == "active") == (order != "stop"), f"after {order} it is {state(world)}")
+    refused(run(world, "restart", source=PROGRAM, user="visitor"), "run it with sudo")
+    return said[-1]
+
+
+def bad_configuration(world):
+    """Says that it does not run, with what the service said."""
+    world.box.write(CONFIGURATION, "interval = 1\n")
+    said = refused(run(world, "restart", source=PROGRAM), "could not run systemctl restart", "there is no setting interval")
+    world.configure()
+    succeeded(run(world, "start", source=PROGRAM), "runs")
+    world.wait_up()
+    return said
+
+
+def catalog(world):
+    """Finds the explanations where journalctl looks for them."""
+    listed = world.box.run("journalctl", "--list-catalog").out
+    expect("ispmon" in listed, "journalctl has no explanations of ispmon")
+    return f"{listed.count('ispmon')} lines of the catalog name ispmon"
+
+
+def reboot(world):
+    """Runs again, although the folder that it was installed from is gone."""
+    world.box.run("rm", "-r", DOWNLOADS)
+    world.box.reboot()
+    world.wait_up()
+    running(world)
+    unpack(world)
+    return "active"
+
+
+def uninstall_undone(world):
+    """Leaves the system as it was, and the service running."""
+    before = tree(world)
+    done = run(world, "uninstall", source=PROGRAM, path=breaking(world, "daemon-reload"))
+    refused(done, "could not run systemctl daemon-reload", "everything is as it was before")
+    unchanged(world, before)
+    expect(state(world)[0] == "active", f"it is {state(world)}")
+    return done.err.splitlines()[-1]
+
+
+def uninstall(world):
+    """Removes what was installed."""
+    line = succeeded(run(world, "uninstall", source=PROGRAM), "ispmon-agent is removed", "Kept for a later installation")
+    for path in FILES:
+        is_kept = path in (CONFIGURATION, KEY_FILE)
+        expect(world.box.path(path).exists() == is_kept, f"{path} is {'gone' if is_kept else 'still there'}")
+    expect(world.box.path(f"{RECORD}/journal.ndjson").exists(), "the record is gone")
+    expect(world.show("LoadState") == "not-found", "systemd still knows the unit")
+    return line
+
+
+def purge(world):
+    """Asks first, which fails without a terminal; then nothing is left, the user included."""
+    refused(run(world, "uninstall", "--purge"), "--yes")
+    expect(world.box.path(RECORD).exists(), "the record is gone without an answer")
+    line = succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
+    for path in ("/etc/ispmon", RECORD, "/run/ispmon"):
+        expect(world.box.run("test", "-e", path, check=False).code == 1, f"{path} is still there")
+    expect(world.box.run("id", "ispmon", check=False).code != 0, "the user is still there")
+    succeeded(run(world, "uninstall"), "not installed here")
+    return line
+
+
+def from_env(world):
+    """Takes settings and key over, and refuses to do so over somebody's own settings."""
+    env = "/home/visitor/.env"
+    world.box.write(env, "RG=x\nHEARTBEAT_URL='https://a.invalid/api/ping?code=k3y%3D'\nHEARTBEAT_DEVICE=box\nHEARTBEAT_INTERVAL=30\n")
+    line = succeeded(run(world, "install", "--from-env", env), "tmux kill-session")
+    text = world.box.path(CONFIGURATION).read_text(encoding="utf-8")
+    for part in ('device = "box"', 'url = "https://a.invalid/api/ping"', 'interval = "30"'):
+        expect(f"\n{part}\n" in text, f"`{part}` is missing in {CONFIGURATION}")
+    expect("k3y" not in text, "the key is in a file that everybody can read")
+    key = world.box.run("stat", "-c", "%a %U", KEY_FILE).out, world.box.path(KEY_FILE).read_text(encoding="utf-8")
+    expect(key == ("600 root", "k3y=\n"), f"the key file is {key}")
+    running(world)
+    succeeded(run(world, "install", "--from-env", env), "nothing was changed")
+    world.box.write(CONFIGURATION, 'device = "mine"\n')
+    refused(run(world, "install", "--from-env", env), "nothing was changed", "move the file away")
+    expect(world.box.path(CONFIGURATION).read_text(encoding="utf-8") == 'device = "mine"\n', "the settings are gone")
+    world.box.write(env, "HEARTBEAT_INTERVAL=often\n")
+    done = run(world, "install", "--from-env", env)
+    expect(done.code == 78 and "often" in done.err, f"it ended with {done.code}: {done.err}")
+    succeeded(run(world, "uninstall", "--purge", "--yes"))
+    return line
+
+
+def packaged(world):
+    """Leaves the package alone and says what to do."""
+    world.install()
+    before = tree(world)
+    said = refused(run(world, "install"), "installed by the package ispmon-agent", "sudo systemctl enable --now ispmon-agent")
+    refused(run(world, "uninstall"), "sudo apt remove ispmon-agent")
+    refused(run(world, "uninstall", "--purge", "--yes"), "sudo apt purge ispmon-agent")
+    unchanged(world, before)
+    return said

@@ -1,0 +1,129 @@
+"""Upgraded, downgraded, removed and purged."""
+
+import hashlib
+import json
+
+from report import expect
+from world import CONFIGURATION, JOURNAL, KEY_FILE, PACKAGE, RECORD, UNIT, contains, single
+
+# A kind of record that only a later version knows.
+KIND = "moon_landed"
+
+
+def story(world):
+    """All rows."""
+    if not world.row("the previous version is installed and started", previous, world):
+        return
+    world.row("upgraded during an outage, which goes on and is closed", upgrade, world)
+    world.row("downgraded with a record in newer words", downgrade, world)
+    world.row("removed: the record and the configuration stay", remove, world)
+    world.row("installed again: it finds its record", again, world)
+    world.row("purged: nothing stays", purge, world)
+
+
+def version(world):
+    """The installed version."""
+    return world.box.run("dpkg-query", "--showformat=${Version}", "--show", PACKAGE).out
+
+
+def previous(world):
+    """Installs the previous version by its number."""
+    world.install(world.artefacts.previous)
+    world.configure()
+    world.start()
+    world.wait_up()
+    return version(world)
+
+
+def upgrade(world):
+    """Fetches the newer package, cuts the uplink, installs, and mends the uplink."""
+    box = world.box
+    box.write("/etc/apt/apt.conf.d/keep", 'Binary::apt::APT::Keep-Downloaded-Packages "true";\n')
+    box.run("apt-get", "install", "-y", "-q", "--download-only", PACKAGE)
+    settings, pid, old = box.run("cat", CONFIGURATION).out, world.pid(), version(world)
+    world.cut()
+    before = single(world.outages(), "outage")
+    expect(before["open"], f"it is not open: {before}")
+    box.run("apt-get", "install", "-y", "-q", "--no-download", PACKAGE)
+    expect(version(world) != old, f"the version is still {old}")
+    box.wait("another process", lambda: world.pid() not in (0, pid))
+    world.wait_condition("down")
+    during = single(world.outages(), "outage")
+    expect(during["id"] == before["id"] and during["open"], f"it became {during}")
+    box.wait("the new version to see it fail", lambda: seen(single(world.outages(), "outage"), 2))
+    world.restore()
+    after = single(world.outages(), "outage")
+    expect(after["id"] == before["id"] and not after["open"] and after["cause"] == "isp", f"it ended as {after}")
+    gap = single(world.gaps("stopped"), "gap `stopped`")
+    expect(box.run("cat", CONFIGURATION).out == settings, "the configuration was changed")
+    world.wait_heartbeats()
+    return (
+        f"{old} to {version(world)}: the same outage of {after['duration_s']:.1f} s, "
+        f"{after['downtime_s']:.1f} s of it observed, a gap `stopped` of {gap['duration_s']:.1f} s"
+    )
+
+
+def seen(outage, part):
+    """Whether the outage has so many parts of which the last was observed for a while."""
+    segments = outage["segments"]
+    return len(segments) == part and segments[-1]["from"] < segments[-1]["to"]
+
+
+def downgrade(world):
+    """Adds a record as a newer version might write it, and goes back."""
+    box = world.box
+    box.run("systemctl", "stop", PACKAGE)
+    journal = box.path(JOURNAL)
+    last = journal.read_bytes().splitlines()[-1]
+    record = json.loads(last)
+    record = {key: record[key] for key in ("boot", "boot_ms", "wall")} | {
+        "seq": record["seq"] + 1, "prev": hashlib.sha256(last).hexdigest(), "kind": KIND,
+    }
+    with open(journal, "ab") as file:
+        file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+    world.install(world.artefacts.previous)
+    box.run("systemctl", "start", PACKAGE)
+    world.wait_up()
+    listed = world.agent("outages")
+    contains(listed.out + listed.err, KIND)
+    doctor = world.agent("doctor", check=False).out
+    contains(doctor, KIND)
+    verified = world.agent("journal", "verify", check=False)
+    contains(verified.out + verified.err, KIND)
+    expect(single(world.outages(), "outage")["cause"] == "isp", "the outage is gone")
+    return next(line for line in (listed.out + "\n" + listed.err).splitlines() if KIND in line)
+
+
+def remove(world):
+    """Removes the package; what a user has stays."""
+    box = world.box
+    box.run("apt-get", "remove", "-y", "-q", PACKAGE)
+    expect(box.run("systemctl", "is-active", UNIT, check=False).out in ("inactive", "unknown"), "it still runs")
+    expect(not box.path("/usr/bin/ispmon-agent").exists(), "the program is still there")
+    for path in (JOURNAL, CONFIGURATION, KEY_FILE):
+        expect(box.run("test", "-s", path, check=False).code == 0, f"{path} is gone")
+    failed = box.run("systemctl", "--failed", "--no-legend", "--plain").out
+    expect(not failed, f"systemd shows failed units: {failed}")
+    return "stopped; the record, the configuration and the key are there"
+
+
+def again(world):
+    """Installs the newest version again."""
+    world.install()
+    world.start()
+    world.wait_up()
+    expect(single(world.outages(), "outage")["cause"] == "isp", "the outage is gone")
+    world.wait_heartbeats()
+    return f"{version(world)}, with the outage of before"
+
+
+def purge(world):
+    """Purges the package."""
+    box = world.box
+    box.run("apt-get", "purge", "-y", "-q", PACKAGE)
+    left = box.shell(f"ls -d {RECORD} /etc/ispmon /run/ispmon /etc/systemd/system/*/{UNIT} 2>/dev/null || true").out
+    expect(not left, f"these are left: {left}")
+    expect(not box.run("pgrep", "-x", "ispmon-agent", check=False).out, "a process is left")
+    failed = box.run("systemctl", "--failed", "--no-legend", "--plain").out
+    expect(not failed, f"systemd shows failed units: {failed}")
+    return "no record, no configuration, no process, no failed unit"

@@ -1,0 +1,61 @@
+"""The first lines of README.md, pasted by a stranger, each platform's in a box of its own."""
+
+import pathlib
+import shutil
+import subprocess
+
+import dist
+from report import Skip, expect
+from world import PACKAGE
+
+
+def debian(world):
+    """The story of the package."""
+    world.row("README.md, Debian: pasted line by line", paste, world, "Debian")
+
+
+def linux(world):
+    """The story of the archive, and the lines that cannot be pasted in a Debian."""
+    world.row("README.md, other Linux: pasted line by line", paste, world, "Other")
+    world.row("README.md, Fedora: what it installs is published", published, world)
+    world.row("README.md, macOS: the tap is this one", tap)
+
+
+def paste(world, platform):
+    """Pastes the lines as an ordinary user, who may use sudo and answers yes."""
+    lines = dist.readme()[platform]
+    expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
+    world.box.write("/etc/sudoers.d/visitor", "visitor ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+    for line in lines:
+        world.box.run("sh", "-euc", f"cd && {line}", user="visitor", stdin="y\n", seconds=300)
+    world.box.wait("the service to run", world.is_active)
+    return f"{world.show('ActiveState')}: {lines[-1]}"
+
+
+def published(world):
+    """Looks the package up that dnf would fetch; nothing here can run a Fedora."""
+    lines = dist.readme()["Fedora"]
+    expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
+    url = next(word for word in lines[0].split() if word.startswith(dist.SERVER))
+    file = world.network.pages / url.removeprefix(dist.SERVER).lstrip("/")
+    expect(file.is_file(), f"{url} is none of the artefacts")
+    if not shutil.which("rpm"):
+        raise Skip(f"{file.name} is published; there is no rpm here to look into it")
+    listed = subprocess.run(["rpm", "-qlp", file], capture_output=True, text=True, check=True).stdout
+    expect("/usr/bin/ispmon-agent" in listed, f"{file.name} holds no program: {listed}")
+    return f"{file.name} is published, {len(listed.splitlines())} paths"
+
+
+def tap():
+    """Compares the names with those of the formula; packaging/tests/brew installs it."""
+    lines = dist.readme()["macOS"]
+    expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
+    repository = dist.repository()
+    owner = repository.rsplit("/", 2)[1]
+    expect(f"brew tap {owner}/tap" in lines[0], f"the first line taps another one than {owner}'s: {lines[0]}")
+    expect(lines[1].endswith(PACKAGE) and lines[2].endswith(PACKAGE), f"the lines name other things: {lines}")
+    formula = pathlib.Path(dist.ROOT / f"packaging/homebrew/Formula/{PACKAGE}.rb")
+    if not formula.exists():
+        raise Skip(f"{formula.relative_to(dist.ROOT)} is not there")
+    expect(repository in formula.read_text(encoding="utf-8"), f"the formula does not name {repository}")
+    return f"{lines[0]}, of {formula.name}"

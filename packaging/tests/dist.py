@@ -1,0 +1,119 @@
+"""What is tried: the packages as a release would publish them, the previous version's package, and the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+from box import BoxError
+
+ROOT = pathlib.Path(__file__).parents[2]
+# The version that an upgrade starts from; its package holds the same program.
+PREVIOUS = "0.0.9"
+# The name of this server in a box, and the folders in which it has what README.md fetches elsewhere.
+SERVER = "http://packages.test"
+
+
+def run(*command, **variables):
+    """Runs a command of the build, whose output is the run's, and fails with it."""
+    done = subprocess.run(
+        [str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False,
+        env={**os.environ, **variables},
+    )
+    if done.returncode != 0:
+        raise BoxError(f"`{' '.join(str(word) for word in command)}` ended with {done.returncode}")
+
+
+class Artefacts:
+    """Built before the run leaves for its own namespaces, or taken as they are from a folder."""
+
+    def __init__(self, dist, lab):
+        self.dist, self.lab = pathlib.Path(dist), pathlib.Path(lab)
+        versions = sorted(re.search(r"_(.+)_", path.name)[1] for path in self.dist.glob("*.deb"))
+        if len(versions) < 2:
+            raise BoxError(f"{self.dist} needs .debs of two versions of this machine's architecture, and has: {versions}")
+        self.previous, self.version = versions[0], versions[-1]
+
+    def publish(self, pages):
+        """Puts everything where the server of packages finds it."""
+        shutil.copytree(self.dist / "apt", pages / "apt")
+        release = pages / f"release/v{self.version.rsplit('-', 1)[0]}"
+        release.mkdir(parents=True)
+        for path in self.dist.iterdir():
+            if path.is_file():
+                shutil.copyfile(path, release / path.name)
+
+    def add_repository(self, machine):
+        """Lets apt in a box know the repository, by the lines of README.md before the one that installs."""
+        for line in readme()["Debian"][:-1]:
+            machine.shell(line)
+
+
+def build(folder):
+    """Makes the packages of this machine's architecture in `folder` and returns it; `None` if this machine cannot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("ispmon-*"):
+        old.unlink()
+    architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    make = (ROOT / "packaging/build", "--out", folder, "--arch", architecture)
+    run(*make, "--package-version", PREVIOUS, "deb")
+    if not list(folder.glob("*.deb")):
+        return None
+    with_key(folder, lambda variables: run(*make, "deb", "rpm", "tarball", "apt", **variables))
+    return folder
+
+
+def build_lab():
+    """Makes the lab and returns its path."""
+    run("cargo", "build", "--locked", "--quiet", "-p", "ispmon-lab")
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked"], cwd=ROOT, capture_output=True, check=True
+    )
+    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "debug/ispmon-lab"
+
+
+def with_key(folder, make):
+    """Calls `make` with the variables that have it sign the repository by a key made for this run."""
+    home = folder / "gnupg"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(mode=0o700)
+    variables = {"GNUPGHOME": str(home)}
+    try:
+        run("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "A repository of a test", "ed25519", "sign", "1d",
+            **variables)
+        listed = subprocess.run(
+            ["gpg", "--batch", "--list-secret-keys", "--with-colons"], env={**os.environ, **variables},
+            capture_output=True, text=True, check=True,
+        )
+        variables["ISPMON_SIGNING_KEY"] = re.search(r"^fpr:+(\w+):", listed.stdout, re.MULTILINE)[1]
+        make(variables)
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def readme():
+    """The lines that README.md asks a stranger to paste, by platform, with this run's server for the release's."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    owner, name = repository().rsplit("/", 2)[1:]
+    places = {
+        f"{repository()}/releases/download": f"{SERVER}/release",
+        f"https://{owner}.github.io/{name}/apt": f"{SERVER}/apt",
+    }
+    found = {}
+    for platform, block in re.findall(r"^\*\*(\w+)[^\n]*\n\n```sh\n(.*?)```", text, re.MULTILINE | re.DOTALL):
+        lines = [line for line in block.splitlines() if line]
+        for place, here in places.items():
+            lines = [line.replace(place, here) for line in lines]
+        found[platform] = lines
+    return found
+
+
+def repository():
+    """Where the project says that it is published."""
+    return re.search(r'^repository = "(.+)"$', (ROOT / "Cargo.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]

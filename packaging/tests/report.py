@@ -1,0 +1,66 @@
+"""The rows that a run prints, one for each check."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+
+from box import BoxError
+
+
+class Skip(Exception):
+    """A check cannot be made here; says why."""
+
+
+class Failure(Exception):
+    """What was checked is not as it has to be; says what was expected and what was found."""
+
+
+def expect(condition, text):
+    """Raises `Failure` with a sentence unless the condition holds."""
+    if not condition:
+        raise Failure(text)
+
+
+class Report:
+    """All rows, printed as they come."""
+
+    def __init__(self):
+        self.failed, self.skipped, self.passed = [], [], 0
+        # Set when the run is given up; what fails from then on fails for that.
+        self.is_over = False
+        self.lock = threading.Lock()
+
+    def row(self, name, check, *arguments):
+        """Runs one check and prints its row; `check` returns what is worth telling. Returns whether it passed."""
+        started = time.monotonic()
+        verdict, detail, trace = "PASS", "", ""
+        try:
+            detail = check(*arguments) or ""
+        except Skip as reason:
+            verdict, detail = "SKIPPED", str(reason)
+        except (Failure, BoxError) as error:
+            verdict, detail = "FAIL", str(error)
+        except Exception as error:  # a defect of the check itself is a failure, too, and the others go on
+            verdict, detail, trace = "FAIL", f"{type(error).__name__}: {error}", traceback.format_exc()
+        took = (time.monotonic() - started) * 1000
+        detail = " / ".join(detail.split("\n"))
+        if self.is_over:
+            return False
+        with self.lock:
+            if verdict == "FAIL":
+                self.failed.append(name)
+            elif verdict == "SKIPPED":
+                self.skipped.append(name)
+            else:
+                self.passed += 1
+            print(f"{verdict:<7} {name}: {detail or 'as it has to be'} ({took:.0f} ms)", flush=True)
+            if trace:
+                print(trace, flush=True)
+        return verdict == "PASS"
+
+    def conclude(self):
+        """Prints the last line and returns the program's exit code."""
+        print(f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped", flush=True)
+        return 1 if self.failed else 0
