@@ -8,12 +8,15 @@ pub mod key;
 pub mod report;
 
 use std::{
+    collections::HashSet,
     env,
     io::{self, Write as _},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
+
+use ispmon_wire::comparison_key;
 
 use crate::{
     clock::{Scale, StoryClock},
@@ -27,6 +30,9 @@ use key::{Key, KeyError};
 
 /// The device that the rules watch when none is given.
 const DEVICE: &str = "dl-home";
+
+/// The most devices that a rule holds, as in the templates.
+const MOST_DEVICES: usize = 200;
 
 /// What `up` may be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,6 +65,9 @@ pub struct Arguments {
 /// Why `up` ends without having been asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum UpError {
+    /// More devices than a rule holds.
+    #[error("{0} devices are more than a rule holds; name at most {MOST_DEVICES}")]
+    Devices(usize),
     /// There is no usable key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -93,11 +102,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), UpError> {
     let key = Key::choose(arguments.key.as_deref(), arguments.key_file.as_deref())?;
     let executable = env::current_exe().map_err(UpError::Executable)?;
-    let devices = if arguments.devices.is_empty() {
-        vec![DEVICE.to_owned()]
-    } else {
-        arguments.devices.clone()
-    };
+    let devices = watched(&arguments.devices)?;
     let settings = CloudSettings {
         listen: arguments.listen,
         keys: Keys::host(key.expose()),
@@ -128,7 +133,7 @@ fn run(arguments: &Arguments) -> Result<(), UpError> {
                 biased;
                 _ = stop.next() => break Ok(()),
                 event = cloud.next_event() => {
-                    if let Some(text) = report::line(clock.now(), &event)
+                    if let Some(text) = report::line(clock.now(), &event, &devices)
                         && let Err(error) = print(text)
                     {
                         break Err(error);
@@ -144,6 +149,20 @@ fn run(arguments: &Arguments) -> Result<(), UpError> {
     })
 }
 
+/// The devices that the rules watch: each once, however often and in whatever case it is given.
+fn watched(given: &[String]) -> Result<Vec<String>, UpError> {
+    let mut known = HashSet::new();
+    let mut devices: Vec<_> =
+        given.iter().filter(|name| known.insert(comparison_key(name))).cloned().collect();
+    if devices.is_empty() {
+        devices.push(DEVICE.to_owned());
+    }
+    if devices.len() > MOST_DEVICES {
+        return Err(UpError::Devices(devices.len()));
+    }
+    Ok(devices)
+}
+
 /// A line that is there at once, also in a pipe.
 fn print(text: impl std::fmt::Display) -> Result<(), UpError> {
     let mut output = io::stdout().lock();
@@ -157,4 +176,28 @@ fn device(given: &str) -> Result<String, String> {
         return Err("a device name is not empty and contains no comma".to_owned());
     }
     Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_device_is_watched_once_in_whatever_case_it_is_given() {
+        assert_eq!(watched(&[]).expect("the default"), ["dl-home"]);
+        let given = names(&["a", "Office", "A", "a", "office"]);
+        assert_eq!(watched(&given).expect("two devices"), ["a", "Office"]);
+    }
+
+    #[test]
+    fn more_devices_than_a_rule_holds_are_refused() {
+        let given: Vec<_> = (0..201).map(|number| number.to_string()).collect();
+        assert_eq!(watched(&given[..200]).expect("200 devices").len(), 200);
+        let error = watched(&given).expect_err("too many");
+        insta::assert_snapshot!(error, @"201 devices are more than a rule holds; name at most 200");
+    }
 }

@@ -1,5 +1,6 @@
 //! What happens in the cloud, a line each.
 
+use ispmon_wire::comparison_key;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -9,8 +10,9 @@ use crate::{
     telemetry::item::Severity,
 };
 
-/// The line of an event at `now`; `None` for what another line tells already.
-pub fn line(now: Timestamp, event: &CloudEvent) -> Option<String> {
+/// The line of an event at `now`, where the rules watch these devices; `None` for what another line tells
+/// already.
+pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<String> {
     let text = match event {
         CloudEvent::FunctionReady { took } => {
             format!("The function is ready, {:.0} ms after its start.", took.as_secs_f64() * 1000.0)
@@ -42,7 +44,7 @@ pub fn line(now: Timestamp, event: &CloudEvent) -> Option<String> {
             };
             format!("{method} {path} from {}: {status}, {reason}.", caller.ip())
         }
-        CloudEvent::HeartbeatWritten(heartbeat) => written(heartbeat),
+        CloudEvent::HeartbeatWritten(heartbeat) => written(heartbeat, devices),
         CloudEvent::HeartbeatVisible(heartbeat) => {
             let delay = now.duration_since(heartbeat.written);
             if delay < SignedDuration::from_secs(1) {
@@ -72,9 +74,13 @@ pub fn line(now: Timestamp, event: &CloudEvent) -> Option<String> {
     Some(format!("{}  {}", now.strftime("%H:%M:%S"), visible(&text)))
 }
 
-fn written(heartbeat: &Heartbeat) -> String {
+fn written(heartbeat: &Heartbeat, devices: &[String]) -> String {
     let Heartbeat { device, note, state, quiet, client_address, .. } = heartbeat;
     let mut parts = vec![format!("Heartbeat from {device}")];
+    let key = comparison_key(device);
+    if !devices.iter().any(|watched| comparison_key(watched) == key) {
+        parts.push("which no rule watches".to_owned());
+    }
     parts.extend(state.clone());
     parts.extend(client_address.as_ref().map(|address| format!("seen at {address}")));
     parts.extend(note.as_ref().map(|note| format!("note: {note}")));
@@ -107,6 +113,10 @@ mod tests {
         "2026-03-01T12:05:07Z".parse().expect("a time")
     }
 
+    fn watched() -> [String; 1] {
+        ["DL-Home".to_owned()]
+    }
+
     fn heartbeat() -> Heartbeat {
         Heartbeat {
             device: "dl-home".to_owned(),
@@ -128,6 +138,11 @@ mod tests {
                 note: Some("two\nlines \u{1b}[2J".to_owned()),
                 state: Some("stopping".to_owned()),
                 quiet: SignedDuration::from_mins(30),
+                client_address: Some("192.0.2.1".to_owned()),
+                ..heartbeat()
+            }),
+            CloudEvent::HeartbeatWritten(Heartbeat {
+                device: "unknown".to_owned(),
                 client_address: Some("192.0.2.1".to_owned()),
                 ..heartbeat()
             }),
@@ -172,11 +187,12 @@ mod tests {
             CloudEvent::HostStopped { reason: "the function failed for the third time".to_owned() },
         ];
         let lines: Vec<_> =
-            events.iter().map(|event| line(now(), event).expect("a line")).collect();
+            events.iter().map(|event| line(now(), event, &watched()).expect("a line")).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         12:05:07  The function is ready, 31 ms after its start.
         12:05:07  Heartbeat from dl-home.
         12:05:07  Heartbeat from dl-home, stopping, seen at 192.0.2.1, note: two�lines �[2J, may be silent for 30 min.
+        12:05:07  Heartbeat from unknown, which no rule watches, seen at 192.0.2.1.
         12:05:07  The rules see the heartbeat of dl-home after 12 s.
         12:05:07  Handed over by dl-home: incident 0198c0de-0000-7000-8000-000000000001, isp, 2026-03-01 11:45:07 to 12:05:04.
         12:05:07  POST to Ping: the answer was 400.
@@ -200,7 +216,7 @@ mod tests {
         };
         let at_once = CloudEvent::HeartbeatVisible(Heartbeat { written: now(), ..heartbeat() });
         for event in [told, at_once, CloudEvent::Evaluated { at: now(), mails: 1 }] {
-            assert_eq!(line(now(), &event), None);
+            assert_eq!(line(now(), &event, &watched()), None);
         }
     }
 }
