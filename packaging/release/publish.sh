@@ -19,7 +19,10 @@ make_apt() {
   (cd "$apt" && apt-ftparchive -o APT::FTPArchive::Release::Origin=ispmon -o APT::FTPArchive::Release::Label=ispmon \
     -o APT::FTPArchive::Release::Suite=stable -o APT::FTPArchive::Release::Codename=stable \
     -o "APT::FTPArchive::Release::Architectures=$architectures" -o APT::FTPArchive::Release::Components=main \
-    release dists/stable >"$work/Release" && mv "$work/Release" dists/stable/Release)
+    release dists/stable >"$work/Release")
+  # It takes the time of day instead of the one that it is given.
+  LC_ALL=C sed "s/^Date: .*/Date: $(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')/" \
+    "$work/Release" >"$apt/dists/stable/Release"
   if [ -n "${ISPMON_SIGNING_KEY:-}" ]; then
     gpg --batch --yes --local-user "$ISPMON_SIGNING_KEY" --clearsign --output "$apt/dists/stable/InRelease" "$apt/dists/stable/Release"
     gpg --batch --yes --local-user "$ISPMON_SIGNING_KEY" --armor --detach-sign --output "$apt/dists/stable/Release.gpg" "$apt/dists/stable/Release"

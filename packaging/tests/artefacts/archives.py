@@ -107,6 +107,8 @@ def start(root, dist, name, architecture):
         raise Skip("this is not an x86-64 machine")
     tools.need(*starter)
     with tempfile.TemporaryDirectory() as folder:
+        # Variables that begin with ISPMON_ are settings of the agent.
+        environment = {"PATH": os.environ["PATH"], "HOME": folder}
         program = unpacked(tools.only(dist, name), folder) / "ispmon-agent"
         expect(not needs_libraries(program), "it needs the libraries of a system")
         version = tools.run(*starter, program, "--version").strip()
@@ -117,9 +119,9 @@ def start(root, dist, name, architecture):
             (pathlib.Path(folder) / "agent.toml").write_text(
                 f'device = "packages"\nstate_dir = "{folder}/state"\n[heartbeat]\nurl = "http://{address}/api/ping"\nkey_file = "{key}"\n'
             )
-            ping = tools.run(*starter, program, "ping", "--config", f"{folder}/agent.toml", check=False)
+            ping = tools.run(*starter, program, "ping", "--config", f"{folder}/agent.toml", check=False, env=environment)
             expect(ping.returncode == 0, f"ping ended with {ping.returncode}: {ping.stdout}{ping.stderr}")
-        outages = tools.run(*starter, program, "outages", "--config", f"{folder}/agent.toml", check=False)
+        outages = tools.run(*starter, program, "outages", "--config", f"{folder}/agent.toml", check=False, env=environment)
         said = (outages.stdout + outages.stderr).strip()
         expect(outages.returncode == 1 and f"{folder}/state" in said, f"outages without a record ended with {outages.returncode}: {said}")
         return f"{version}; ping: {ping.stdout.strip().splitlines()[-1]}"

@@ -23,7 +23,9 @@ def apt(dist):
     if not repository.is_dir():
         raise Skip(f"there is no {repository}")
     taken = []
-    for architecture in ("amd64", "arm64", "armhf"):
+    offered = {path.stem.rsplit("_", 1)[1] for path in repository.glob("pool/main/*.deb")}
+    expect(offered, "the repository is empty")
+    for architecture in sorted(offered):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             for path in ("lists/partial", "archives/partial", "etc"):
