@@ -83,7 +83,7 @@ child=''
 helper() {
   local name=$1
   shift
-  python3 -I -S -B -X utf8 "$here/deploy/$name.py" "$@"
+  { python3 -I -S -B -X utf8 "$here/deploy/$name.py" "$@" 2>&1 >&3 3>&- | without_stack >&2; } 3>&1
 }
 
 # misuse TEXT: ends the script because of its arguments.

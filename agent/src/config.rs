@@ -149,15 +149,15 @@ pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, Confi
     problems.finish().map(|()| settings)
 }
 
-/// Reads and checks a text that is to become the configuration file at `path`, with the function key that is
-/// to go into the key file. Of `sources`, only the name of this machine counts.
+/// Reads and checks a text that is to become the configuration file at `path`, with the path and the
+/// content of the key file that is to be written, too. Of `sources`, only the name of this machine counts.
 ///
 /// # Errors
 /// All problems that there would be.
 pub fn load_text(
     path: &Path,
     text: &str,
-    key: Option<&str>,
+    key: Option<(&Path, &str)>,
     sources: &Sources,
 ) -> Result<Loaded, ConfigError> {
     let mut problems = Problems::default();
@@ -171,14 +171,7 @@ pub fn load_text(
         user: 0,
         ..sources.clone()
     };
-    merge_and_check(
-        &sources,
-        Some(base),
-        false,
-        Some(key.unwrap_or_default()),
-        problems,
-        Vec::new(),
-    )
+    merge_and_check(&sources, Some(base), false, key, problems, Vec::new())
 }
 
 /// Merges and checks what all sources give.
@@ -186,7 +179,7 @@ fn merge_and_check(
     sources: &Sources,
     base: Option<layer::FileLayer>,
     is_key_needed: bool,
-    given_key: Option<&str>,
+    given_key: Option<(&Path, &str)>,
     mut problems: Problems,
     mut warnings: Vec<String>,
 ) -> Result<Loaded, ConfigError> {

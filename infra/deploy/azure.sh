@@ -56,8 +56,7 @@ take_answer() {
 
 # cut_failure: what az or another program said, without the stack of a crash and without a page of JSON.
 cut_failure() {
-  awk '/^Traceback/ { stack = 1; next } stack && /^ / { next } { stack = 0; print }' "$work/failure" |
-    tr '\n\t' '  ' | cut -c 1-1500
+  without_stack <"$work/failure" | tr '\n\t' '  ' | cut -c 1-1500
 }
 
 # azure_reads ARGUMENTS…: a call that only reads: tried again when the network or the service fails.

@@ -118,7 +118,7 @@ list_keys() {
 # missing_keys: which of the devices' keys are not in `answer`, as a file.
 missing_keys() {
   printf '%s\n' "$answer" >"$work/key-names.txt"
-  cut -f 2 "$devices" | grep -vxF -f "$work/key-names.txt" >"$work/missing-keys.txt"
+  awk -F '\t' 'NR == FNR { there[$0]; next } !($2 in there) { print $2 }' "$work/key-names.txt" "$devices" >"$work/missing-keys.txt"
 }
 
 # read_keys: sets `answer` to all keys of the app, as JSON. They are never printed and never an argument.

@@ -74,7 +74,15 @@ deploy_rules() {
 
 # has_rules: whether an earlier run has deployed the rules.
 has_rules() {
-  azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" --query id -o tsv
+  azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" --query id -o tsv && return
+  rules_were_never_deployed
+}
+
+# rules_were_never_deployed: fails because of the last call if Azure knows no such deployment; ends the script if it
+# could not say.
+rules_were_never_deployed() {
+  case $failure in *NotFound* | *'could not be found'*) return 1 ;; esac
+  die_of 'Asking for the deployment of the alert rules failed'
 }
 
 # read_outputs: the names of an earlier run's resources, for all that deploys no templates.
@@ -89,6 +97,8 @@ read_outputs() {
   if azure_reads deployment group show --resource-group "$conf_RG" --name "$conf_PREFIX-rules" \
     --query properties.outputs -o json; then
     take_outputs
+  else
+    rules_were_never_deployed || true
   fi
 }
 

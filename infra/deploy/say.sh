@@ -22,6 +22,9 @@ die() {
   exit "${2:-1}"
 }
 
+# without_stack: what a program says, without the stack of a crash: only its last line is for the user.
+without_stack() { awk '/^Traceback/ { stack = 1; next } stack && /^ / { next } { stack = 0; print }'; }
+
 # can_ask: whether somebody can answer a question.
 can_ask() { [ "$assume_yes" = no ] && [ -t 0 ]; }
 

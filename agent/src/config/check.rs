@@ -23,8 +23,8 @@ pub(super) struct Check<'a> {
     pub(super) given: BTreeMap<&'static str, Given>,
     /// Whether a function key that this user may not read is a problem.
     pub(super) is_key_needed: bool,
-    /// The content that the key file will have, when it is not written yet.
-    pub(super) given_key: Option<&'a str>,
+    /// The path of a key file that is not written yet, and what it will hold.
+    pub(super) given_key: Option<(&'a Path, &'a str)>,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: &'a mut Vec<String>,
 }

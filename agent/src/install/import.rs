@@ -67,8 +67,9 @@ pub fn import(
         }
     }
     let configuration = sample::with(&settings);
-    let place = Layout::of(platform).configuration;
-    let loaded = config::load_text(&place, &configuration, key.as_deref(), sources)?;
+    let layout = Layout::of(platform);
+    let key_file = (layout.key.as_path(), key.as_deref().unwrap_or_default());
+    let loaded = config::load_text(&layout.configuration, &configuration, Some(key_file), sources)?;
     Ok((Imported { from: path.to_owned(), configuration, key }, loaded))
 }
 
@@ -150,6 +151,17 @@ HEARTBEAT_INTERVAL=60
                 r#"key_file = "/etc/ispmon/heartbeat.key""#
             ]
         );
+    }
+
+    #[test]
+    fn a_key_that_is_missing_is_asked_for_where_the_service_looks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(".env");
+        std::fs::write(&path, "HEARTBEAT_URL=https://a.example/api/ping\n").expect("it is written");
+        let sources = Sources::of_this_process(None, config::Flags::default()).expect("a folder");
+        let (_, loaded) = import(&path, Platform::Linux, &sources).expect("it is taken over");
+        let warnings = loaded.warnings.join("\n");
+        assert!(warnings.contains("/etc/ispmon/heartbeat.key is empty"), "{warnings}");
     }
 
     #[test]

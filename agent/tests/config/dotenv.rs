@@ -124,7 +124,7 @@ fn the_list_of_devices_that_deploys_the_alarm_names_no_single_one() {
         ("İstanbul", "with the letter İ, whose lower case is not the same everywhere"),
     ] {
         let place = Place::new();
-        place.write(".env", &format!("HEARTBEAT_DEVICE={list}\n"), 0o600);
+        place.write(".env", format!("HEARTBEAT_DEVICE={list}\n"), 0o600);
         let problems = place.problems();
         assert!(
             problems.starts_with(&format!(

@@ -69,6 +69,12 @@ class Unread(Stage):
         )
         self.fails(self.run_script(), "the app's settings (", "the workspace's daily cap (")
 
+    def test_whether_rules_were_deployed(self):
+        self.succeeds(self.run_script())
+        self.plan(failures=[{"match": "deployment group show --resource-group ispmon --name ispmon-rules", "message": "(AuthorizationFailed) no right"}])
+        run = self.fails(self.run_script("--check", yes=False), "Asking for the deployment of the alert rules failed")
+        self.assertNotIn("No alert rule was deployed", run.output)
+
     def test_a_code_that_never_answers(self):
         self.plan(cold=10**6, failures=[{"match": "roleAssignments", "message": "(AuthorizationFailed) no right"}])
         self.fails(self.run_script(), "does not work", "the app's roles (")

@@ -244,6 +244,8 @@ class Rules(Stage):
             ({"autoMitigate": None}, "resolves by itself"),
             ({"muteActionsDuration": "PT5M"}, "pause between two mails"),
             ({"windowSize": "PT1M"}, "window is shorter"),
+            # What nobody has foreseen: the user reads a sentence, and not the stack of a crash.
+            ({"criteria": {"allOf": [{}]}}, "The rules are not understood"),
         ):
             with self.subTest(words):
                 self.plan(tamper=tamper)

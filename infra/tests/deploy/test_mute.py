@@ -60,7 +60,7 @@ class Prefix(Stage):
 
     def test_check(self):
         self.succeeds(self.run_script())
-        self.ask("rows", lines=[line("dl-home", boot, prefix="[Information] ") for boot in ("b1", "b2", "b1", "b2")])
+        self.ask("rows", lines=[line("dl-home", boot, prefix="[Information] ") for boot in ("b1", "b2", "b1", "b2")], minutes=15)
         run = self.run_script("--check", yes=False)
         self.assertIn('PASS  Device "dl-home": last heartbeat 2', run.output)
         self.assertIn('Two machines send heartbeats as "dl-home"', run.output)

@@ -69,8 +69,8 @@ impl Check<'_> {
             return None;
         }
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
-        let (named_at, origin, key) = if let Some(text) = self.given_key {
-            let origin = self.text("heartbeat.url").map_or(Origin::Default, |given| given.origin);
+        let (named_at, origin, key) = if let Some((path, text)) = self.given_key {
+            let origin = Origin::File { path: path.to_owned(), line: None };
             let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
             (origin.clone(), origin, key)
         } else if let Some(named_at) = named_at {
