@@ -99,6 +99,8 @@ def isolate():
             # Names of network namespaces are this program's own, too.
             os.makedirs("/run/netns", exist_ok=True)
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+            # `ip netns exec` copies all mounts; what is unmounted here has to vanish there as well.
+            subprocess.run(["mount", "--make-rshared", "/"], check=True)
             _be_init()
         return
     sys.stdout.flush()
