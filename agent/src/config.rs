@@ -58,6 +58,8 @@ pub struct Sources {
     pub flags: Flags,
     /// The prefix of the Homebrew that installed this program, if one did.
     pub homebrew: Option<Prefix>,
+    /// The file from which the service has its key: [`SERVICE_KEY_FILE`], but in tests.
+    pub service_key: PathBuf,
     /// The variables of the environment.
     pub environment: BTreeMap<OsString, OsString>,
     /// The current folder, where `.env` is looked for and where relative paths start.
@@ -81,6 +83,7 @@ impl Sources {
             default_files: default_paths(homebrew.as_ref()),
             flags,
             homebrew,
+            service_key: SERVICE_KEY_FILE.into(),
             environment: std::env::vars_os().collect(),
             folder: std::env::current_dir()?,
             user: rustix::process::geteuid().as_raw(),

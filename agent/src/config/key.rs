@@ -17,7 +17,8 @@ const MOST_BYTES: u64 = 4096;
 /// What people and programs put around a text.
 const QUOTES: [char; 8] = ['"', '\'', '`', '“', '”', '„', '‘', '’'];
 
-/// The file that the service of the packages has its key from, by `LoadCredential=`.
+/// The file that the service of the packages has its key from, by `LoadCredential=`. Every command that uses the
+/// configuration beside it has the key from there too, if it may read it.
 pub const SERVICE_KEY_FILE: &str = "/etc/ispmon/heartbeat.key";
 
 /// The name of systemd's credential, as in `LoadCredential=heartbeat-key:/etc/ispmon/heartbeat.key`.
@@ -49,6 +50,11 @@ impl KeyError {
     /// Whether there is a key, but not for this user.
     pub(super) fn is_forbidden(&self) -> bool {
         matches!(self, Self::Unreadable(ReadError::Forbidden))
+    }
+
+    /// Whether there is no such file.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Self::Unreadable(ReadError::Absent))
     }
 }
 

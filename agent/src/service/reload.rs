@@ -100,6 +100,7 @@ mod tests {
             default_files: Vec::new(),
             homebrew: None,
             flags: config::Flags { device: Some(device.to_owned()), ..Default::default() },
+            service_key: "/nonexistent/heartbeat.key".into(),
             environment: std::collections::BTreeMap::new(),
             folder: "/nonexistent".into(),
             user: 0,

@@ -135,6 +135,38 @@ fn a_systemd_credential_is_the_key_when_no_file_is_named() {
 }
 
 #[test]
+fn the_key_of_the_service_is_beside_its_configuration() {
+    let mut place = Place::new();
+    let key_file = place.write("etc/heartbeat.key", "services\n", 0o600);
+    place.write("etc/agent.toml", URL, 0o600);
+    // Root's `ping` sends what the service sends.
+    assert_eq!(key(&place).as_deref(), Some("services"));
+    place.write("etc/heartbeat.key", "\n", 0o600);
+    assert!(
+        place.warnings().contains("[folder]/etc/heartbeat.key is empty"),
+        "{}",
+        place.warnings()
+    );
+    // Named all the same, it comes from systemd, for the service may not read the file.
+    place.write("credentials/heartbeat-key", "a-credential\n", 0o440);
+    let folder = place.folder().join("credentials").display().to_string();
+    place.variable("CREDENTIALS_DIRECTORY", &folder);
+    let named = format!("{URL}heartbeat.key_file = \"{}\"\n", key_file.display());
+    place.write("etc/agent.toml", named, 0o600);
+    assert_eq!(key(&place).as_deref(), Some("a-credential"));
+
+    // Another configuration has an address of its own, which must not get this key.
+    let place = Place::with_file(URL);
+    place.write("etc/heartbeat.key", "services\n", 0o600);
+    assert_eq!(key(&place), None);
+    let mut place = Place::new();
+    place.write("etc/heartbeat.key", "services\n", 0o600);
+    place.write("etc/agent.toml", "", 0o600);
+    place.variable("ISPMON_HEARTBEAT_URL", "https://elsewhere.example/api/ping");
+    assert_eq!(key(&place), None);
+}
+
+#[test]
 fn an_empty_or_absent_credential_means_no_key() {
     let mut place = Place::with_file("");
     let folder = place.folder().join("credentials").display().to_string();

@@ -25,6 +25,7 @@ impl Place {
             default_files: vec![folder.path().join("etc/agent.toml")],
             flags: Flags::default(),
             homebrew: None,
+            service_key: folder.path().join("etc/heartbeat.key"),
             environment: BTreeMap::new(),
             folder: folder.path().to_owned(),
             user: rustix::process::geteuid().as_raw(),

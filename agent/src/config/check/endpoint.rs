@@ -73,6 +73,12 @@ impl Check<'_> {
             let origin = Origin::File { path: path.to_owned(), line: None };
             let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
             (origin.clone(), origin, key)
+        } else if let Some((path, key)) =
+            credential(sources).filter(|_| key_file.is_none_or(|path| path == sources.service_key))
+        {
+            // The service need not be able to read the file that systemd has read for it.
+            let key = key.map_err(|error| format!("the function key {error}"));
+            (Origin::Credential(path.clone()), Origin::Credential(path), key)
         } else if let Some(named_at) = named_at {
             // A wrong path is a problem already, and nothing else may stand in for it.
             let path = key_file?;
@@ -82,9 +88,27 @@ impl Check<'_> {
             }
             let key = key.map_err(|error| format!("the key file {} {error}", path.display()));
             (named_at, Origin::File { path: path.to_owned(), line: None }, key)
-        } else if let Some((path, key)) = credential(sources) {
-            let key = key.map_err(|error| format!("the function key {error}"));
-            (Origin::Credential(path.clone()), Origin::Credential(path), key)
+        } else if self.is_service_configuration(sources) {
+            let path = &sources.service_key;
+            let key = key::read_file(path);
+            if key.as_ref().is_err_and(KeyError::is_forbidden) {
+                if self.is_key_needed {
+                    self.warnings.push(format!(
+                        "The function key in {} is for root and the service alone, so that the function will \
+                         refuse what this user sends; use sudo.",
+                        path.display()
+                    ));
+                }
+                return None;
+            }
+            let origin = Origin::File { path: path.clone(), line: None };
+            match key {
+                Err(error) if error.is_absent() => (Origin::Default, Origin::Default, Ok(None)),
+                key => {
+                    let sentence = |error| format!("the key file {} {error}", path.display());
+                    (origin.clone(), origin, key.map_err(sentence))
+                }
+            }
         } else {
             (Origin::Default, Origin::Default, Ok(None))
         };
@@ -109,6 +133,15 @@ impl Check<'_> {
             self.warnings.push(missing_key(&origin));
         }
         key.map(|key| FoundKey { key, origin })
+    }
+
+    /// Whether the address is that of the service, which has its key from a file beside its configuration
+    /// without that naming it. A key goes only to an address that is set where the key is.
+    fn is_service_configuration(&self, sources: &Sources) -> bool {
+        self.text("heartbeat.url").is_some_and(|given| match given.origin {
+            Origin::File { path, .. } => path.parent() == sources.service_key.parent(),
+            _ => false,
+        })
     }
 
     /// Judges the address together with what is sent there.
@@ -147,6 +180,7 @@ impl Check<'_> {
     }
 }
 
+/// The credential that systemd gives the service.
 fn credential(sources: &Sources) -> Option<(PathBuf, Result<Option<FunctionKey>, KeyError>)> {
     let folder = environment::credentials_folder(&sources.environment)?;
     key::read_credential(&sources.folder.join(folder))
