@@ -9,8 +9,7 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use ispmon_wire::{
-    Accepted, CLIENT_ADDRESS_HEADER, DEVICE_HEADER, Device, EXPECTED_HEADER, MessageError,
-    OUTAGES_PATH, PING_PATH,
+    Accepted, CLIENT_ADDRESS_HEADER, EXPECTED_HEADER, MessageError, OUTAGES_PATH, PING_PATH,
 };
 
 use crate::body::BodyError;
@@ -28,24 +27,9 @@ pub(crate) fn ready() -> Answer {
     answer(StatusCode::OK, TEXT, Bytes::from_static(b"ready"))
 }
 
-/// To a heartbeat whose line has been written: `ok`, and for a client that does not read headers a second
-/// line when no alert rule watches `device`. An ispmon agent, which does, is answered `ok` in any case.
-pub(crate) fn heartbeat(
-    device: &Device,
-    is_of_agent: bool,
-    address: Option<IpAddr>,
-    expected: Option<bool>,
-) -> Answer {
-    let body = if expected == Some(false) && !is_of_agent {
-        Bytes::from(format!(
-            "ok\nNo alert rule watches a device called \"{device}\", so nobody is mailed when it falls \
-             silent. Name the device in a body such as {{\"device\":\"dl-home\"}} or in the header \
-             {DEVICE_HEADER}.\n"
-        ))
-    } else {
-        Bytes::from_static(b"ok")
-    };
-    let mut answer = answer(StatusCode::OK, TEXT, body);
+/// To a heartbeat whose line has been written.
+pub(crate) fn heartbeat(address: Option<IpAddr>, expected: Option<bool>) -> Answer {
+    let mut answer = answer(StatusCode::OK, TEXT, Bytes::from_static(b"ok"));
     let headers: &mut HeaderMap = answer.headers_mut();
     if let Some(value) = address.and_then(|address| HeaderValue::try_from(address.to_string()).ok())
     {

@@ -29,7 +29,7 @@ pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Ans
         return answer::not_written();
     }
     let expected = handler.settings.expected.as_ref().map(|devices| devices.contains(&device));
-    answer::heartbeat(&device, heartbeat.agent.is_some(), address, expected)
+    answer::heartbeat(address, expected)
 }
 
 /// Names the device: the body's name, else the header's, else `unknown`.

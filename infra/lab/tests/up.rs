@@ -194,8 +194,9 @@ fn ten_thousand_random_requests_leave_it_alive_and_its_memory_flat() {
     assert_eq!(cloud.lines_with("The function exited"), 0);
     assert_eq!(cloud.lines_with("The function was ended"), 0);
     if let [Some(before), Some(after)] = memory[..] {
-        // Pages, not objects: an allocator keeps some.
-        assert!(after <= before + 1024, "the function grew from {before} kB to {after} kB");
+        // Requests may be under way at either moment, and an allocator keeps what they needed; half a kilobyte
+        // that is lost with each request would be more.
+        assert!(after <= before + 4 * 1024, "the function grew from {before} kB to {after} kB");
     } else {
         let _ = std::io::Write::write_fmt(
             &mut std::io::stderr(),

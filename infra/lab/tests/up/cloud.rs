@@ -158,7 +158,8 @@ impl Cloud {
     pub(crate) fn function_memory(&self) -> Option<u64> {
         let process = self.function()?.as_raw_nonzero();
         let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        // Not the pages of the program itself, which are mapped when they are first used.
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
         line.split_whitespace().next()?.parse().ok()
     }
 
