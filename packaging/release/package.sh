@@ -7,7 +7,11 @@ readonly FUNCTION_TARGET=x86_64-unknown-linux-musl
 # cargo_tool NAME VERSION: installs a tool of cargo into the user's cache, unless it is there; sets `tool`.
 cargo_tool() {
   tool=$cache/$1-$2/bin/$1
-  [ -x "$tool" ] || cargo install --quiet --locked --root "$cache/$1-$2" "$1@$2" || die "cargo could not install $1."
+  # It packs a few files: its own speed does not matter, the time to build it does.
+  [ -x "$tool" ] ||
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+      cargo install --quiet --locked --root "$cache/$1-$2" "$1@$2" ||
+    die "cargo could not install $1."
 }
 
 # make_assets: makes man pages, completions and changelog in $work/assets, once, by a program that runs here.
