@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import tomllib
 
 import stage
@@ -69,6 +71,28 @@ class AgentConfig(Stage):
         before = sorted(os.listdir(self.folder))
         self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
         self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_the_service_is_given_a_configuration_that_suits_it(self):
+        if sys.platform != "linux":
+            self.skipTest("the steps are for Linux")
+        run = self.succeeds(self.run_script("--agent-config", "my agent.toml"))
+        given = ("my agent.toml", "my agent.key")
+        copies = ("/etc/ispmon/agent.toml", "/etc/ispmon/heartbeat.key")
+        steps = run.output.partition("type where both files are:\n\n")[2].partition("\n\n")[0]
+        self.assertIn("systemctl restart ispmon-agent", steps)
+        for copy in copies:
+            steps = steps.replace(copy, self.path(os.path.basename(copy)))
+        self.program("systemctl", "exit 0\n")
+        self.program("sudo", 'exec "$@"\n')
+        result = subprocess.run(["sh", "-euc", steps], env=self.environment(), capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("agent.toml")).st_mode), 0o644)
+        self.has_key("heartbeat.key")
+        self.assertEqual(self.read("heartbeat.key"), self.read(given[1]))
+        # The service must not be sent to a file that it cannot read.
+        left = tomllib.loads(self.read(given[0]))
+        del left["heartbeat"]["key_file"]
+        self.assertEqual(tomllib.loads(self.read("agent.toml")), left)
 
     def test_one_question_and_one_process_for_many_devices(self):
         names = ["dl-home", *(f"d{number}" for number in range(30))]
