@@ -2,7 +2,8 @@
 
 DEVICES has a name and a key's name a line, separated by a tab. One device: FILE, and FILE's name with .key. Several: the
 key's name is put before the ending. Both files are readable by their owner only from the first byte on, and are replaced
-as a whole. A configuration that somebody has edited is kept; if its device or URL is another one, under another name.
+as a whole. A configuration that somebody has edited is kept; if its device or URL is another one, it and its key are kept
+under other names.
 Prints a line for each device, or for what is to be said of it where there are many.
 """
 
@@ -14,7 +15,6 @@ import sys
 # So many devices have a line each.
 MOST_LINES = 20
 TEXT = r"""("(?:[^"\\]|\\.)*"|'[^']*')"""
-OWN_SHAPE = re.compile(rf"device = {TEXT}\n\n\[heartbeat\]\nurl = {TEXT}\nkey_file = {TEXT}\n")
 
 
 def write(path, text):
@@ -54,33 +54,45 @@ def unquoted(text):
         return text
 
 
-def free_name(path):
-    """A name beside a file that no file has."""
-    names = (f"{path}.bak{number or ''}" for number in [0, *range(2, 1000)])
-    return next(name for name in names if not os.path.lexists(name))
+def put_aside(*paths):
+    """Renames these files, those that are there, to names that no file has; returns the new name of each, or None."""
+    endings = (f".bak{number or ''}" for number in [0, *range(2, 1000)])
+    ending = next(ending for ending in endings if not any(os.path.lexists(path + ending) for path in paths))
+    there = [os.path.lexists(path) for path in paths]
+    for path, is_there in zip(paths, there):
+        if is_there:
+            os.replace(path, path + ending)
+    return [path + ending if is_there else None for path, is_there in zip(paths, there)]
 
 
 def configure(path, device, url, key):
     """Writes both files; returns a remark about the configuration, and the path of the key."""
     key_path = (path[: -len(".toml")] if path.endswith(".toml") else path) + ".key"
-    write(key_path, key + "\n")
     # A JSON text is a TOML text too, once no character is written as a surrogate pair.
     quoted = [json.dumps(text, ensure_ascii=False) for text in (device, url, key_path)]
     wanted = "device = {}\n\n[heartbeat]\nurl = {}\nkey_file = {}\n".format(*quoted)
     there = read(path)
-    if there is None or OWN_SHAPE.fullmatch(there):
+    if there in (None, wanted):
+        write(key_path, key + "\n")
         write(path, wanted)
         return "", key_path
     now = settings(there)
     if now.get("device", "").strip().lower() == device.strip().lower() and now.get("heartbeat.url") == url:
+        write(key_path, key + "\n")
         key_file = now.get("heartbeat.key_file")
         if key_file == key_path:
             return " is kept as it was edited", key_path
         return f" is kept as it was edited, and takes its key from {key_file or 'no file'}; set key_file, or copy the key", key_path
-    backup = free_name(path)
-    os.replace(path, backup)
+    # A key that is still right stays where it is.
+    if read(key_path) == key + "\n":
+        (backup,), key_backup = put_aside(path), None
+    else:
+        # The key goes first: a configuration with another deployment's key beside it would be worse than one with none.
+        key_backup, backup = put_aside(key_path, path)
+    write(key_path, key + "\n")
     write(path, wanted)
-    return f" is new; what was there had another device or URL and is now {backup}", key_path
+    remark = f" is new; what was there had another device or URL and is now {backup}"
+    return remark + (f", the key beside it {key_backup}" if key_backup else ""), key_path
 
 
 def main():

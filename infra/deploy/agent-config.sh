@@ -23,11 +23,23 @@ show_next_step() {
     say 'Start the agent:'
     printf '\n     ispmon-agent run --config %q\n\n' "$agent_config"
     say 'On another machine: copy both files there, and set heartbeat.key_file to where the key is.'
+    show_service_steps "$(printf '%q' "$agent_config")" "$(printf '%q' "${agent_config%.toml}.key")"
   elif [ -n "$agent_config" ]; then
     say "Copy each device's two files to it, set heartbeat.key_file to where the key is, and start the agent there:"
-    printf '\n     ispmon-agent run --config FILE\n\n'
+    printf '\n     ispmon-agent run --config FILE.toml\n\n'
+    show_service_steps FILE.toml FILE.key
   else
     say "Get the configuration of the agent of \"$first\"$([ "$device_count" = 1 ] || printf ' and the others'):"
     printf '\n     %s --code-only --agent-config agent.toml\n\n' "$me"
   fi
+}
+
+# show_service_steps FILE KEY: how the service on Linux gets a configuration and its key. It runs as a user of its own, who
+# must be able to read the configuration, and systemd hands it the key, so that the configuration names none.
+show_service_steps() {
+  say 'For the service on Linux, of a package or of "ispmon-agent install", type where both files are:'
+  printf '\n     sudo install -m 644 %s /etc/ispmon/agent.toml\n' "$1"
+  printf "     sudo sed -i '/^ *key_file *=/d' /etc/ispmon/agent.toml\n"
+  printf '     sudo install -m 600 %s /etc/ispmon/heartbeat.key\n' "$2"
+  printf '     sudo systemctl restart ispmon-agent\n\n'
 }

@@ -76,6 +76,8 @@ make_many_keys() {
     printf '%s' "$answer" |
       helper keys --requests "$batch" "$endpoint$group_id/providers/Microsoft.Web/sites/$app/host/default/functionKeys" "$mark" |
       curl -q --config - 2>"$work/curl" | helper keys --unmade "$batch" "$mark" >"$work/answers.txt"
+    # Only the last part counts: what curl could not do is in the answers. Without these, every key would count as made.
+    [ "${PIPESTATUS[3]}" = 0 ] || die 'What Azure answers to the new keys is not understood.'
     answer=''
     status=$(head -n 1 "$work/answers.txt")
     if [ "$(tail -n +2 "$work/answers.txt" | grep -c '')" = "$(grep -c '' "$batch")" ]; then
@@ -198,6 +200,8 @@ deliver() {
 send_heartbeats() {
   printf '%s' "$secret" | helper heartbeat --requests "$1" "$url" "$note" "$quiet" |
     curl -q --config - 2>"$work/curl" | helper heartbeat --unanswered "$1" "$note" >"$work/answers.txt"
+  # Only the last part counts: what curl could not do is in the answers. Without these, everything would count as delivered.
+  [ "${PIPESTATUS[3]}" = 0 ] || die 'The answers to the test heartbeats are not understood.'
   status=$(head -n 1 "$work/answers.txt")
   tail -n +2 "$work/answers.txt" >"$work/unanswered.tsv"
   problem=$(grep '^curl: ' "$work/curl" | head -n 1)

@@ -180,7 +180,7 @@ class Stage(unittest.TestCase):
                     continue
                 with open(path, "rb") as file:
                     has_secret = b"SECRET" in file.read()
-                if has_secret and not (name.endswith(".key") and os.stat(path).st_mode & 0o777 == 0o600):
+                if has_secret and not (re.search(r"\.key(\.bak\d*)?$", name) and os.stat(path).st_mode & 0o777 == 0o600):
                     self.fail(f"{path} holds a secret")
 
 

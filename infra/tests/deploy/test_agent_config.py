@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import tomllib
 
 import stage
@@ -32,23 +34,65 @@ class AgentConfig(Stage):
         self.assertIn("takes its key from /etc/ispmon/heartbeat.key; set key_file, or copy the key", run.output)
         self.assertFalse([name for name in os.listdir(self.folder) if ".bak" in name])
 
+    def test_a_single_edited_value_is_kept_too(self):
+        self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        edited = self.read("agent.toml").replace(self.path("agent.key"), "/etc/ispmon/heartbeat.key")
+        self.write("agent.toml", edited)
+        run = self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
+        self.assertEqual(self.read("agent.toml"), edited)
+        self.assertIn("takes its key from /etc/ispmon/heartbeat.key; set key_file, or copy the key", run.output)
+
     def test_what_is_for_another_deployment_is_put_aside(self):
-        olds = []
-        for number, text in enumerate(("device = 'dl-home'\n[heartbeat]\nurl = 'https://old.example/api/ping'\n", "device = 'cabin' # mine\n")):
+        olds = (
+            "device = 'dl-home'\n[heartbeat]\nurl = 'https://old.example/api/ping'\n",
+            "device = 'cabin' # mine\n",
+            f'device = "cabin"\n\n[heartbeat]\nurl = "https://old/api/ping"\nkey_file = "{self.path("agent.key")}"\n',
+        )
+        for text, backup in zip(olds, ("agent.toml.bak", "agent.toml.bak2", "agent.toml.bak3")):
             self.write("agent.toml", text)
-            olds.append(text)
             run = self.succeeds(self.run_script("--agent-config=agent.toml"))
-            backup = "agent.toml.bak" + ("" if number == 0 else "2")
-            self.assertIn(f"is now {self.path(backup)}", run.output)
+            self.assertIn(f"is now {self.path(backup)}, its key in", run.output)
             self.assertEqual(self.read(backup), text)
             self.assertEqual(tomllib.loads(self.read("agent.toml"))["heartbeat"]["url"], self.state()["url"])
         self.assertEqual(self.read("agent.toml.bak"), olds[0])
+        self.assertFalse([name for name in os.listdir(self.folder) if ".key." in name])
 
-    def test_what_the_script_has_written_is_written_again(self):
-        self.write("agent.toml", 'device = "x"\n\n[heartbeat]\nurl = "https://old/api/ping"\nkey_file = "/x/agent.key"\n')
-        self.succeeds(self.run_script("--agent-config", "agent.toml"))
-        self.assertEqual(tomllib.loads(self.read("agent.toml"))["device"], "dl-home")
-        self.assertFalse([name for name in os.listdir(self.folder) if ".bak" in name])
+    def test_its_key_is_put_aside_with_it(self):
+        old = 'device = "dl-home"\n\n[heartbeat]\nurl = "https://old.example/api/ping"\nkey_file = "./agent.key"\n'
+        self.write("agent.toml", old)
+        self.write("agent.toml.bak", "older")
+        self.write("agent.key", "old key\n")
+        run = self.succeeds(self.run_script("--agent-config", "agent.toml"))
+        self.assertIn(f"is now {self.path('agent.toml.bak2')}, the key beside it {self.path('agent.key.bak2')}", run.output)
+        self.assertEqual((self.read("agent.toml.bak"), self.read("agent.toml.bak2")), ("older", old))
+        self.assertEqual(self.read("agent.key.bak2"), "old key\n")
+        self.has_key("agent.key")
+        # Both are as they must be now, so another run renames nothing.
+        before = sorted(os.listdir(self.folder))
+        self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_the_service_is_given_a_configuration_that_suits_it(self):
+        if sys.platform != "linux":
+            self.skipTest("the steps are for Linux")
+        run = self.succeeds(self.run_script("--agent-config", "my agent.toml"))
+        given = ("my agent.toml", "my agent.key")
+        copies = ("/etc/ispmon/agent.toml", "/etc/ispmon/heartbeat.key")
+        steps = run.output.partition("type where both files are:\n\n")[2].partition("\n\n")[0]
+        self.assertIn("systemctl restart ispmon-agent", steps)
+        for copy in copies:
+            steps = steps.replace(copy, self.path(os.path.basename(copy)))
+        self.program("systemctl", "exit 0\n")
+        self.program("sudo", 'exec "$@"\n')
+        result = subprocess.run(["sh", "-euc", steps], env=self.environment(), capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("agent.toml")).st_mode), 0o644)
+        self.has_key("heartbeat.key")
+        self.assertEqual(self.read("heartbeat.key"), self.read(given[1]))
+        # The service must not be sent to a file that it cannot read.
+        left = tomllib.loads(self.read(given[0]))
+        del left["heartbeat"]["key_file"]
+        self.assertEqual(tomllib.loads(self.read("agent.toml")), left)
 
     def test_one_question_and_one_process_for_many_devices(self):
         names = ["dl-home", *(f"d{number}" for number in range(30))]

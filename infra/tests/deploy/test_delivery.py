@@ -44,6 +44,20 @@ class Many(Stage):
         self.plan()
         self.succeeds(self.run_script())
 
+    def test_answers_that_cannot_be_read_are_no_success(self):
+        names = ["dl-home", *(f"d{number}" for number in range(30))]
+        self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
+        for helper, sentence in (
+            ("keys.py --unmade", "What Azure answers to the new keys is not understood."),
+            ("heartbeat.py --unanswered", "The answers to the test heartbeats are not understood."),
+        ):
+            with self.subTest(helper):
+                crash = f"case \"$*\" in *'{helper}'*) cat >/dev/null; echo MemoryError >&2; exit 1 ;; esac\n"
+                self.program("python3", crash + 'exec "$ISPMON_TEST_PYTHON" "$@"\n')
+                run = self.fails(self.run_script(), "MemoryError", f"deploy.sh: {sentence}")
+                self.assertNotIn("Answered", run.output)
+                self.assertEqual(self.state()["rules"], [])
+
     def test_a_line_that_is_lost_on_its_way_is_sent_again(self):
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", "dl-home,office"))
         self.plan(losing=1)
