@@ -54,7 +54,7 @@ pub(super) struct InstallFlags {
     ///
     /// Its URL, device and interval become settings, and a function key in the URL (code=...) moves to
     /// the key file. Nothing is changed when they are not valid, or when there are settings already.
-    /// With a package installed, this is all that it does.
+    /// With a package installed, it does only that, and starts the service of the package.
     #[arg(long, value_name = "PATH", verbatim_doc_comment)]
     from_env: Option<PathBuf>,
 }
