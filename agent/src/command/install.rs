@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     install::{
         execute::{Failure, execute as carry_out},
-        facts::Facts,
+        facts::{Activity, Facts},
         gather::{gather, running_program},
         import::{ImportError, Imported, import},
         layout::Platform,
@@ -95,7 +95,7 @@ fn install(
     if is_shown_only {
         return print(|output| show(&plan, output));
     }
-    let is_new = !facts.service.is_active;
+    let is_new = facts.service.activity != Activity::Running;
     let outcome = if plan.is_empty() {
         "ispmon-agent was installed already and runs: nothing was changed."
     } else if is_new {

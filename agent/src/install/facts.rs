@@ -165,9 +165,21 @@ pub struct ServiceState {
     /// Whether the manager knows it: systemd has read a unit, launchd a job.
     pub is_loaded: bool,
     /// Whether it runs.
-    pub is_active: bool,
+    pub activity: Activity,
     /// Whether it starts with the machine.
     pub boot: BootStart,
+}
+
+/// Whether a service runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activity {
+    /// It does, or is just being started.
+    Running,
+    /// It has ended, and its manager starts it again in a moment.
+    Restarting,
+    /// It does not.
+    #[default]
+    Stopped,
 }
 
 /// Whether a service starts with the machine.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::install::{
     description::{LABEL, UNIT},
-    facts::{AccountMaker, AccountState, BootStart, Entry, Facts, Package},
+    facts::{AccountMaker, AccountState, Activity, BootStart, Entry, Facts, Package},
     import::Imported,
     layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
     refusal::{Refusal, start_advice},
@@ -146,11 +146,18 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
     if facts.entry(&layout.record).is_none() {
         last.push(Step::Undo(UndoStep::Discard(layout.record.clone())));
     }
-    let is_restarted = state.is_active && files.is_changed();
+    let restart = systemctl(&["restart", UNIT]);
+    let is_restarted = match state.activity {
+        Activity::Running => files.is_changed(),
+        Activity::Restarting => true,
+        Activity::Stopped => false,
+    };
     if is_restarted {
-        last.push(undo(systemctl(&["restart", UNIT])));
+        // One that failed before may fail again.
+        let is_needed = state.activity == Activity::Running;
+        last.push(Step::Undo(UndoStep::Run { command: restart.clone(), is_needed }));
     }
-    if !state.is_active {
+    if state.activity != Activity::Running {
         let command = systemctl(&["reset-failed", UNIT]);
         last.push(Step::Undo(UndoStep::Run { command, is_needed: false }));
     }
@@ -159,27 +166,27 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
         files.run(systemctl(&["daemon-reload"]), Vec::new(), OnFailure::Undo);
     }
     files.undo.splice(0..0, last);
-    match (state.boot == BootStart::Enabled, state.is_active) {
-        (false, false) => files.run(
+    match (state.boot == BootStart::Enabled, state.activity) {
+        (false, Activity::Stopped) => files.run(
             systemctl(&["enable", "--now", UNIT]),
             vec![systemctl(&["disable", "--now", UNIT])],
             OnFailure::UndoStart(facts.platform),
         ),
-        (false, true) => files.run(
+        (false, Activity::Running | Activity::Restarting) => files.run(
             systemctl(&["enable", UNIT]),
             vec![systemctl(&["disable", UNIT])],
             OnFailure::Undo,
         ),
-        (true, false) => files.run(
+        (true, Activity::Stopped) => files.run(
             systemctl(&["start", UNIT]),
             vec![systemctl(&["stop", UNIT])],
             OnFailure::UndoStart(facts.platform),
         ),
-        (true, true) => {}
+        (true, Activity::Running | Activity::Restarting) => {}
     }
     if is_restarted {
-        files.run(systemctl(&["restart", UNIT]), Vec::new(), OnFailure::UndoStart(facts.platform));
-    } else if state.is_active {
+        files.run(restart, Vec::new(), OnFailure::UndoStart(facts.platform));
+    } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{UNIT} runs"));
     }
 }
@@ -206,7 +213,7 @@ fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
     } else if files.is_changed() {
         files.undo.insert(0, undo(kick.clone()));
         files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
-    } else if state.is_active {
+    } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{LABEL} runs"));
     } else {
         files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{CommandLine, OnFailure, Plan, Step, UndoStep, account};
 use crate::install::{
     description::{LABEL, UNIT},
-    facts::{AccountState, BootStart, Facts},
+    facts::{AccountState, Activity, BootStart, Facts},
     layout::{Layout, More, Platform},
     refusal::{Refusal, removal_advice},
 };
@@ -90,7 +90,7 @@ fn stop(steps: &mut Vec<Step>, facts: &Facts, layout: &Layout) {
     let run = |command| Step::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
     match facts.platform {
         Platform::Linux => {
-            if state.is_active {
+            if state.activity != Activity::Stopped {
                 steps.push(undo(systemctl(&["start", UNIT])));
             }
             if state.boot == BootStart::Enabled {

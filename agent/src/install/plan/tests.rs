@@ -7,7 +7,7 @@ use crate::{
     config::sample,
     install::{
         facts::{
-            AccountMaker, AccountState, BootStart, Entry, Facts, Held, Obstacle, Package,
+            AccountMaker, AccountState, Activity, BootStart, Entry, Facts, Held, Obstacle, Package,
             ServiceState,
         },
         import::Imported,
@@ -41,7 +41,7 @@ fn fresh(platform: Platform) -> Facts {
 }
 
 const RUNNING: ServiceState =
-    ServiceState { is_loaded: true, is_active: true, boot: BootStart::Enabled };
+    ServiceState { is_loaded: true, activity: Activity::Running, boot: BootStart::Enabled };
 
 fn file(held: Held, mode: u32, owner: u32) -> Entry {
     Entry::File { held, mode, uid: owner, gid: owner }
@@ -272,18 +272,21 @@ fn a_newer_definition_is_read_before_the_service_is_restarted() {
 
 #[test]
 fn a_service_that_was_stopped_or_disabled_runs_afterwards() {
-    for (boot, is_active, expected) in [
-        (BootStart::Disabled, false, "run systemctl enable --now ispmon-agent.service"),
-        (BootStart::Enabled, false, "run systemctl start ispmon-agent.service"),
-        (BootStart::Disabled, true, "run systemctl enable ispmon-agent.service"),
+    let restart = "run systemctl restart ispmon-agent.service";
+    for (boot, activity, expected) in [
+        (BootStart::Disabled, Activity::Stopped, "run systemctl enable --now ispmon-agent.service"),
+        (BootStart::Enabled, Activity::Stopped, "run systemctl start ispmon-agent.service"),
+        (BootStart::Disabled, Activity::Running, "run systemctl enable ispmon-agent.service"),
+        (BootStart::Enabled, Activity::Restarting, restart),
+        (BootStart::Disabled, Activity::Restarting, restart),
     ] {
         let mut facts = installed(Platform::Linux);
-        facts.service = ServiceState { is_active, boot, ..RUNNING };
+        facts.service = ServiceState { activity, boot, ..RUNNING };
         let steps = planned(&facts).steps;
         assert_eq!(steps.last().expect("a step").to_string(), expected);
     }
     let mut facts = installed(Platform::MacOs);
-    facts.service = ServiceState { is_active: false, ..RUNNING };
+    facts.service = ServiceState { activity: Activity::Restarting, ..RUNNING };
     let steps = planned(&facts).steps;
     assert_eq!(
         steps.last().expect("a step").to_string(),
