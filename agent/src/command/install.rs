@@ -206,8 +206,16 @@ fn change(machine: &Machine, plan: &Plan, outcome: &str) -> Exit {
         // The work goes on when nobody reads about it.
         let _ = print(|output| writeln!(output, "{line}"));
     };
-    if let Err(failure) = carry_out(plan, machine, &is_interrupted, &mut report) {
-        return explain(&failure);
+    let stayed = match carry_out(plan, machine, &is_interrupted, &mut report) {
+        Ok(stayed) => stayed,
+        Err(failure) => return explain(&failure),
+    };
+    if !stayed.is_empty() {
+        let exit = fail("not all of it could be removed:");
+        for sentence in stayed {
+            complain(format_args!("  {sentence}"));
+        }
+        return exit;
     }
     print(|output| {
         if !outcome.is_empty() {

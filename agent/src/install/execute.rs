@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    layout::beside,
     machine::{CommandError, Machine},
     plan::{CommandLine, Content, OnFailure, Owner, Plan, Step, UndoStep},
     service,
@@ -65,7 +66,8 @@ enum Undo {
     Step(UndoStep),
 }
 
-/// Carries a plan out. `report` gets a line for each step that is begun, and for what failed without harm.
+/// Carries a plan out. `report` gets a line for each step that is begun, and for what failed without harm. What
+/// a purge was to remove and could not is returned: a sentence each.
 ///
 /// # Errors
 /// A step failed, and those before it were undone.
@@ -74,7 +76,7 @@ pub fn execute(
     machine: &Machine,
     is_interrupted: &AtomicBool,
     report: &mut dyn FnMut(&str),
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let mut execution = Execution { machine, done: Vec::new() };
     for step in &plan.steps {
         if !matches!(step, Step::Undo(_) | Step::Discard { .. }) {
@@ -96,8 +98,7 @@ pub fn execute(
             return Err(Failure { step, reason, explanation, remaining: execution.undo() });
         }
     }
-    execution.finish(plan, report);
-    Ok(())
+    Ok(execution.finish(plan))
 }
 
 struct Execution<'a> {
@@ -227,11 +228,12 @@ impl Execution<'_> {
         remaining
     }
 
-    /// Removes what was kept, and what a purge removes for good.
-    fn finish(self, plan: &Plan, report: &mut dyn FnMut(&str)) {
+    /// Removes what was kept, and what a purge removes for good; names what could not be removed.
+    fn finish(self, plan: &Plan) -> Vec<String> {
+        let mut stayed = Vec::new();
         let mut check = |path: &Path, removed: io::Result<()>| match removed {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                report(&format!("  {} could not be removed: {error}.", path.display()));
+                stayed.push(format!("{} could not be removed: {error}.", path.display()));
             }
             _ => {}
         };
@@ -247,10 +249,24 @@ impl Execution<'_> {
                     Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
                     removed => check(path, removed),
                 },
-                Step::Discard { path } => check(path, fs::remove_dir_all(self.machine.at(path))),
+                Step::Discard { path } => check(path, discard(&self.machine.at(path))),
                 _ => {}
             }
         }
+        stayed
+    }
+}
+
+/// Removes a folder with all that is in it. Of a link to a folder, only the link is removed.
+fn discard(path: &Path) -> io::Result<()> {
+    let target = fs::symlink_metadata(path)?.is_symlink().then(|| fs::canonicalize(path));
+    fs::remove_dir_all(path)?;
+    match target {
+        Some(Ok(target)) => Err(io::Error::other(format!(
+            "it was a link to {}, which was kept; remove that yourself",
+            target.display()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -299,12 +315,6 @@ fn write(file: &mut File, content: &Content) -> io::Result<()> {
             io::copy(&mut Machine::open_program(from)?, file).map(|_| ())
         }
     }
-}
-
-/// The name that something has for as long as the plan is carried out.
-fn beside(path: &Path, what: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.ispmon-{what}"))
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

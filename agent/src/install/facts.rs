@@ -29,6 +29,8 @@ pub struct Facts {
     pub account: AccountState,
     /// The service, as its manager knows it.
     pub service: ServiceState,
+    /// The version of systemd; nothing where there is none or where it does not say.
+    pub systemd: Option<u32>,
 }
 
 impl Facts {
@@ -175,7 +177,8 @@ pub struct ServiceState {
 pub enum Activity {
     /// It does, or is just being started.
     Running,
-    /// It has ended, and its manager starts it again in a moment.
+    /// It has ended, and its manager is about to start it again; under launchd also one that stays ended until the
+    /// next boot, which looks the same.
     Restarting,
     /// It does not.
     #[default]

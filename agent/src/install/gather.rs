@@ -42,6 +42,10 @@ pub fn gather(machine: &Machine, platform: Platform, program: PathBuf) -> io::Re
         packages: packages(machine, &layout, &present, &program),
         account: account(machine, platform),
         service: service::state(machine, platform),
+        systemd: match platform {
+            Platform::Linux => service::systemd_version(machine),
+            Platform::MacOs => None,
+        },
         program,
         program_bytes,
         present,

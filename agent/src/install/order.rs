@@ -139,6 +139,7 @@ mod tests {
             packages: BTreeMap::new(),
             account: AccountState::Exists { uid: 1, gid: 1 },
             service,
+            systemd: None,
         }
     }
 

@@ -33,6 +33,19 @@ pub fn state(machine: &Machine, platform: Platform) -> ServiceState {
     }
 }
 
+/// The version of systemd, which does not have to run for that.
+pub fn systemd_version(machine: &Machine) -> Option<u32> {
+    version_of(&machine.run(&CommandLine::new("systemctl", ["--version"])).ok()?)
+}
+
+fn version_of(answer: &str) -> Option<u32> {
+    let number = answer
+        .strip_prefix("systemd ")?
+        .split(|character: char| !character.is_ascii_digit())
+        .next()?;
+    number.parse().ok()
+}
+
 fn of_systemd(answer: &str) -> ServiceState {
     let value = |name: &str| {
         let mut lines = answer.lines();
@@ -68,7 +81,7 @@ fn of_launchd(answer: Option<&str>) -> ServiceState {
             Some(text) if text.lines().any(|line| line.trim() == "state = running") => {
                 Activity::Running
             }
-            // The job is to be kept alive.
+            // launchd may start it again at any time.
             Some(_) => Activity::Restarting,
         },
         boot: if is_loaded { BootStart::Enabled } else { BootStart::Disabled },
@@ -162,6 +175,13 @@ mod tests {
         let masked = ServiceState { boot: BootStart::Masked, ..ServiceState::default() };
         assert_eq!(state("masked", "inactive", "dead", "masked"), masked);
         assert_eq!(of_systemd(""), ServiceState::default(), "nobody answers");
+    }
+
+    #[test]
+    fn the_version_of_systemd_is_found() {
+        assert_eq!(version_of("systemd 252 (252.22-1~deb12u1)\n+PAM +AUDIT\n"), Some(252));
+        assert_eq!(version_of("systemd 258~rc1 (258~rc1)\n"), Some(258));
+        assert_eq!(version_of("something else\n"), None);
     }
 
     #[test]

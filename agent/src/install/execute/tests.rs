@@ -24,7 +24,7 @@ const PROGRAM: &str = r#"#!/bin/sh
 cd "$(dirname "$0")/.." || exit 9
 name=$(basename "$0")
 case "$name $1" in
-  "systemctl show") ;;
+  "systemctl show" | "systemctl --version") ;;
   "launchctl print" | "id "* | "dpkg "* | "rpm "* | "systemd-sysusers --version") ;;
   "dscl .") [ "$2" = -list ] || count=1 ;;
   *) count=1 ;;
@@ -42,11 +42,11 @@ case "$name $*" in
     [ -e active ] && active=active || active=inactive
     [ -e enabled ] && enabled=enabled || enabled=disabled
     printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\n' $load $active $enabled ;;
-  "systemctl enable --now"*) : >enabled; : >active; mkdir -p root/var/lib/ispmon ;;
+  "systemctl enable --now"*) : >enabled; : >active; mkdir -p root/var/lib/ispmon root/run/ispmon ;;
   "systemctl enable"*) : >enabled ;;
   "systemctl disable --now"*) rm -f enabled active ;;
   "systemctl disable"*) rm -f enabled ;;
-  "systemctl start"* | "systemctl restart"*) : >active; mkdir -p root/var/lib/ispmon ;;
+  "systemctl start"* | "systemctl restart"*) : >active; mkdir -p root/var/lib/ispmon root/run/ispmon ;;
   "systemctl stop"*) rm -f active ;;
   "launchctl bootstrap"*) : >active ;;
   "launchctl bootout"*) rm active ;;
@@ -134,6 +134,13 @@ impl System {
         self.machine.at(path.as_ref())
     }
 
+    /// Removes all, and returns what stayed.
+    fn purge(&self) -> Vec<String> {
+        let request = Removal { is_purge: true, is_shown_only: false, command: String::new() };
+        let plan = removal(&self.facts(Platform::Linux), &request).expect("it can be removed");
+        self.carry_out(&plan).expect("it is removed")
+    }
+
     /// Everything below the root, and what the programs remember.
     fn contents(&self) -> BTreeMap<PathBuf, String> {
         let mut contents = BTreeMap::new();
@@ -171,10 +178,8 @@ impl System {
     }
 
     fn carry_out(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
-        let mut lines = Vec::new();
         let goes_on = AtomicBool::new(false);
-        execute(plan, &self.machine, &goes_on, &mut |line| lines.push(line.to_owned()))
-            .map(|()| lines)
+        execute(plan, &self.machine, &goes_on, &mut |_| {})
     }
 
     fn install(&self, platform: Platform, imported: Option<Imported>) -> Result<Plan, Failure> {
@@ -367,6 +372,54 @@ fn a_removal_leaves_the_record_and_a_purge_leaves_nothing() {
     // Folders of the system may have been made for the first time.
     after.retain(|path, _| before.contains_key(path) || !path.is_dir());
     assert_eq!(after, before);
+}
+
+#[test]
+fn a_purge_names_what_stayed() {
+    let record = Layout::of(Platform::Linux).record;
+    let system = System::new();
+    system.install(Platform::Linux, None).expect("it is installed");
+    assert_eq!(system.purge(), [""; 0]);
+
+    // The record is on another disk.
+    let system = System::new();
+    let disk = system.folder.path().join("disk");
+    fs::create_dir_all(&disk).expect("it is made");
+    fs::write(disk.join("journal.jsonl"), "an outage").expect("it is written");
+    fs::create_dir_all(system.path("/var/lib")).expect("it is made");
+    symlink(&disk, system.path(&record)).expect("it is made");
+    system.install(Platform::Linux, None).expect("it is installed");
+    let stayed = system.purge();
+    assert_eq!(stayed.len(), 1, "{stayed:?}");
+    let target = fs::canonicalize(&disk).expect("it is there");
+    let part = format!("it was a link to {}, which was kept", target.display());
+    assert!(stayed[0].contains(&part), "{stayed:?}");
+    assert!(!system.path(&record).is_symlink() && disk.join("journal.jsonl").exists());
+
+    // Something that is no folder cannot be removed as one.
+    let system = System::new();
+    system.install(Platform::Linux, None).expect("it is installed");
+    fs::remove_dir_all(system.path(&record)).expect("it is removed");
+    fs::write(system.path(&record), "no folder").expect("it is written");
+    let stayed = system.purge();
+    let part = format!("{} could not be removed", record.display());
+    assert!(stayed.len() == 1 && stayed[0].starts_with(&part), "{stayed:?}");
+}
+
+#[test]
+fn a_purge_removes_what_an_installation_that_was_killed_has_left() {
+    let install = |system: &System| {
+        system.install(Platform::Linux, None).expect("it is installed");
+        for path in Layout::of(Platform::Linux).leftovers() {
+            fs::write(system.path(path), "a key").expect("it is written");
+        }
+    };
+    let calls = fails_at_every_call(install, |system| system.uninstall(Platform::Linux, true));
+    assert!(calls >= 3, "each was made to fail: {calls}");
+    let system = System::new();
+    install(&system);
+    assert_eq!(system.purge(), [""; 0]);
+    assert!(!system.path("/etc/ispmon").exists());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
     files::Files,
 };
 use crate::install::{
-    description::{LABEL, UNIT},
+    description::{LABEL, OLDEST_SYSTEMD, UNIT},
     facts::{AccountMaker, AccountState, Activity, BootStart, Entry, Facts, Package},
     import::Imported,
     layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
@@ -96,6 +96,9 @@ fn check(facts: &Facts, layout: &Layout, request: &Installation) -> Result<(), R
     if let Some(obstacle) = &facts.obstacle {
         return Err(Refusal::NoManager(obstacle.clone()));
     }
+    if let Some(version) = facts.systemd.filter(|version| *version < OLDEST_SYSTEMD) {
+        return Err(Refusal::OldSystemd { version });
+    }
     if facts.service.boot == BootStart::Masked {
         return Err(Refusal::Masked);
     }
@@ -143,8 +146,14 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
     // What is undone is undone from the last to the first: the files, then systemd reads them again, then the
     // service that ran before runs again with them.
     let mut last = Vec::new();
-    if facts.entry(&layout.record).is_none() {
-        last.push(Step::Undo(UndoStep::Discard(layout.record.clone())));
+    let runtime = match &layout.more {
+        More::Systemd { runtime, .. } => Some(runtime),
+        More::Launchd { .. } => None,
+    };
+    for folder in [Some(&layout.record), runtime].into_iter().flatten() {
+        if facts.entry(folder).is_none() {
+            last.push(Step::Undo(UndoStep::Discard(folder.clone())));
+        }
     }
     let restart = systemctl(&["restart", UNIT]);
     let is_restarted = match state.activity {

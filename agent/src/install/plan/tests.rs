@@ -37,6 +37,7 @@ fn fresh(platform: Platform) -> Facts {
         packages: [].into(),
         account: AccountState::Absent(maker),
         service: ServiceState::default(),
+        systemd: (platform == Platform::Linux).then_some(247),
     }
 }
 
@@ -138,6 +139,7 @@ fn a_first_installation_under_systemd() {
             "run journalctl --update-catalog",
             "run systemctl daemon-reload",
             "run systemctl reset-failed ispmon-agent.service",
+            "remove /run/ispmon",
             "remove /var/lib/ispmon",
         ]
     );
@@ -350,6 +352,10 @@ fn refusals_say_what_to_do() {
                 "run by OpenRC",
                 "Have OpenRC run it as a service, or run it in the foreground with: ispmon-agent run",
             ],
+        ),
+        (
+            Facts { systemd: Some(246), ..linux() },
+            ["this is systemd 246", "systemd knows from 247 on"],
         ),
         (Facts { service: masked, ..linux() }, ["masked", "sudo systemctl unmask ispmon-agent"]),
         (
