@@ -4,6 +4,8 @@
 //! step fails, or a signal asks for the end, what is noted is undone, the last first; what cannot be undone is
 //! named. Files are replaced as a whole, and what they replace is kept beside them until all has succeeded.
 
+mod give;
+
 use std::{
     fs::{self, File, Permissions},
     io::{self, ErrorKind, Write},
@@ -12,6 +14,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use self::give::Given;
 use super::{
     layout::beside,
     machine::{CommandError, Machine},
@@ -60,6 +63,8 @@ enum Undo {
     Link { path: PathBuf, target: PathBuf },
     /// The file is removed.
     Remove(PathBuf),
+    /// A folder and its files get their owners back.
+    GiveBack { path: PathBuf, given: Given },
     /// The folder is removed, which is empty again.
     RemoveFolder(PathBuf),
     /// What is only done to undo.
@@ -111,6 +116,15 @@ impl Execution<'_> {
         match step {
             Step::Folder { path, mode, owner } => {
                 self.make_folder(&self.machine.at(path), *mode, *owner)?;
+            }
+            Step::Give { path, owner } => {
+                let (user, group) = self.ids(*owner);
+                let path = self.machine.at(path);
+                let mut given = Given::open(&path)?;
+                let result = given.give(user, group);
+                // Also when it was given in part.
+                self.done.push(Undo::GiveBack { path, given });
+                result?;
             }
             Step::File { path, mode, owner, content, .. } => {
                 self.put(&self.machine.at(path), *mode, *owner, content)?;
@@ -289,6 +303,10 @@ impl Undo {
             }
             Self::Remove(path) => remove_if_there(&path)
                 .map_err(tell(format!("{} could not be removed", path.display()))),
+            Self::GiveBack { path, given } => given.give_back().map_err(tell(format!(
+                "{} and the files in it were not all given back to their owners",
+                path.display()
+            ))),
             Self::RemoveFolder(path) => fs::remove_dir(&path)
                 .map_err(tell(format!("{} could not be removed", path.display()))),
             Self::Step(UndoStep::Discard(path)) => match fs::remove_dir_all(machine.at(&path)) {

@@ -77,8 +77,11 @@ pub enum Entry {
         /// Its group's id.
         gid: u32,
     },
-    /// A folder.
-    Folder,
+    /// A folder, or a link to one.
+    Folder {
+        /// Its owner's id.
+        uid: u32,
+    },
     /// A symbolic link, and where it leads.
     Link(PathBuf),
     /// A device, socket or pipe.

@@ -66,11 +66,14 @@ fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<Entry> {
     if metadata.is_symlink() {
         return Some(fs::read_link(path).map_or(Entry::Other, |target| {
             // Folders may be links to folders elsewhere.
-            if path.is_dir() { Entry::Folder } else { Entry::Link(target) }
+            match fs::metadata(path) {
+                Ok(metadata) if metadata.is_dir() => Entry::Folder { uid: metadata.uid() },
+                _ => Entry::Link(target),
+            }
         }));
     }
     if metadata.is_dir() {
-        return Some(Entry::Folder);
+        return Some(Entry::Folder { uid: metadata.uid() });
     }
     if !metadata.is_file() {
         return Some(Entry::Other);

@@ -175,7 +175,7 @@ mod tests {
         // What `stop` has removed from launchd is still in its file.
         let mut unloaded = facts(Platform::MacOs, ServiceState::default());
         let path = unloaded.layout().service;
-        unloaded.present.insert(path, crate::install::facts::Entry::Folder);
+        unloaded.present.insert(path, crate::install::facts::Entry::Other);
         let commands = carrying(&unloaded, Order::Start).expect("it is not refused").commands;
         assert_eq!(
             commands.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -149,17 +149,17 @@ impl System {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
                 let metadata = fs::symlink_metadata(&path).expect("it is there");
-                let mode = metadata.mode();
+                let (mode, user) = (metadata.mode(), metadata.uid());
                 let what = if metadata.is_dir() {
                     folders.push(path.clone());
-                    format!("folder {mode:o}")
+                    format!("folder {mode:o} {user}")
                 } else if metadata.is_symlink() {
                     format!("link to {}", fs::read_link(&path).expect("a link").display())
                 } else {
                     let bytes = fs::read(&path).expect("it can be read");
                     let (links, time) = (metadata.nlink(), metadata.mtime_nsec());
                     format!(
-                        "file {mode:o} {links} {time} {:x}",
+                        "file {mode:o} {user} {links} {time} {:x}",
                         bytes.iter().fold(0_u64, |sum, byte| sum
                             .wrapping_mul(31)
                             .wrapping_add(u64::from(*byte)))
@@ -483,6 +483,49 @@ fn under_launchd_the_job_is_started_and_removed() {
     let mut after = system.contents();
     after.retain(|path, _| before.contains_key(path) || !path.is_dir());
     assert_eq!(after, before);
+}
+
+#[test]
+fn what_root_has_made_before_becomes_the_services_under_launchd() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root can give files to another user");
+        return;
+    }
+    let layout = Layout::of(Platform::MacOs);
+    let record = |system: &System, name: &str| system.path(layout.record.join(name));
+    let prepare = |system: &System| {
+        for folder in [&layout.record, &layout.configuration_folder] {
+            fs::create_dir_all(system.path(folder)).expect("it is made");
+        }
+        fs::write(record(system, "journal.jsonl"), "an outage").expect("it is written");
+        fs::write(system.path(&layout.key), "s3cret\n").expect("it is written");
+        // Both lead to a file that is no part of the record.
+        fs::write(system.path("/etc/other"), "root's").expect("it is written");
+        symlink(system.path("/etc/other"), record(system, "link")).expect("it is made");
+        fs::hard_link(system.path("/etc/other"), record(system, "name")).expect("it is made");
+    };
+    let system = System::new();
+    prepare(&system);
+    system.install(Platform::MacOs, None).expect("it is installed");
+    let owner = |path: PathBuf| fs::metadata(path).expect("it is there").uid();
+    for path in [system.path(&layout.record), record(&system, "journal.jsonl")] {
+        assert_eq!(owner(path.clone()), 300, "{path:?}");
+    }
+    let key = system.path(&layout.key);
+    assert_eq!(
+        (owner(key.clone()), fs::read(key).expect("it is there")),
+        (300, b"s3cret\n".to_vec())
+    );
+    assert_eq!(owner(system.path("/etc/other")), 0);
+    let calls = fails_at_every_call(prepare, |system| system.install(Platform::MacOs, None));
+    assert!(calls >= 13, "each was made to fail: {calls}");
+    // A link in the place of the folder is not followed.
+    let system = System::new();
+    fs::create_dir_all(system.path("/usr/local/var")).expect("it is made");
+    symlink(system.path("/etc"), system.path(&layout.record)).expect("it is made");
+    let before = system.contents();
+    system.install(Platform::MacOs, None).expect_err("it is refused");
+    assert_eq!(system.contents(), before);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn check(facts: &Facts, layout: &Layout, request: &Installation) -> Result<(), R
     }
     for path in layout.files() {
         let what = match facts.entry(&path) {
-            Some(Entry::Folder) => "a folder".to_owned(),
+            Some(Entry::Folder { .. }) => "a folder".to_owned(),
             Some(Entry::Other) => "a device, socket or pipe".to_owned(),
             Some(Entry::Link(target)) if path == layout.service => {
                 format!("a link to {}", target.display())
