@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     install::{
         execute::{Failure, execute as carry_out},
-        facts::Facts,
+        facts::{Activity, Facts},
         gather::{gather, running_program},
         import::{ImportError, Imported, import},
         layout::Platform,
@@ -95,7 +95,7 @@ fn install(
     if is_shown_only {
         return print(|output| show(&plan, output));
     }
-    let is_new = !facts.service.is_active;
+    let is_new = facts.service.activity != Activity::Running;
     let outcome = if plan.is_empty() {
         "ispmon-agent was installed already and runs: nothing was changed."
     } else if is_new {
@@ -206,8 +206,16 @@ fn change(machine: &Machine, plan: &Plan, outcome: &str) -> Exit {
         // The work goes on when nobody reads about it.
         let _ = print(|output| writeln!(output, "{line}"));
     };
-    if let Err(failure) = carry_out(plan, machine, &is_interrupted, &mut report) {
-        return explain(&failure);
+    let stayed = match carry_out(plan, machine, &is_interrupted, &mut report) {
+        Ok(stayed) => stayed,
+        Err(failure) => return explain(&failure),
+    };
+    if !stayed.is_empty() {
+        let exit = fail("not all of it could be removed:");
+        for sentence in stayed {
+            complain(format_args!("  {sentence}"));
+        }
+        return exit;
     }
     print(|output| {
         if !outcome.is_empty() {

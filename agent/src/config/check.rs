@@ -52,7 +52,7 @@ impl Check<'_> {
         let key_file = self.key_file(sources);
         let key = self.key(kind, url.as_ref(), key_file.as_deref(), sources);
         if let Some(url) = &url {
-            self.judge_address(kind, url, key.as_ref(), public_file);
+            self.judge_address(kind, url, key.as_ref(), public_file, sources);
         }
         let interval = self.duration("heartbeat.interval");
         let (backoff_base, backoff_cap) = self.backoff(interval);

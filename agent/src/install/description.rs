@@ -13,6 +13,9 @@ pub const UNIT: &str = "ispmon-agent.service";
 /// The label of the job under launchd, and the subsystem of its lines in the unified log.
 pub const LABEL: &str = "net.ispmon.agent";
 
+/// The oldest version of systemd that hands a key over to a service (`LoadCredential=`).
+pub const OLDEST_SYSTEMD: u32 = 247;
+
 /// The service, whoever manages it.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceDescription {

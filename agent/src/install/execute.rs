@@ -4,6 +4,8 @@
 //! step fails, or a signal asks for the end, what is noted is undone, the last first; what cannot be undone is
 //! named. Files are replaced as a whole, and what they replace is kept beside them until all has succeeded.
 
+mod give;
+
 use std::{
     fs::{self, File, Permissions},
     io::{self, ErrorKind, Write},
@@ -12,7 +14,9 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use self::give::Given;
 use super::{
+    layout::beside,
     machine::{CommandError, Machine},
     plan::{CommandLine, Content, OnFailure, Owner, Plan, Step, UndoStep},
     service,
@@ -59,13 +63,16 @@ enum Undo {
     Link { path: PathBuf, target: PathBuf },
     /// The file is removed.
     Remove(PathBuf),
+    /// A folder and its files get their owners back.
+    GiveBack { path: PathBuf, given: Given },
     /// The folder is removed, which is empty again.
     RemoveFolder(PathBuf),
     /// What is only done to undo.
     Step(UndoStep),
 }
 
-/// Carries a plan out. `report` gets a line for each step that is begun, and for what failed without harm.
+/// Carries a plan out. `report` gets a line for each step that is begun, and for what failed without harm. What
+/// a purge was to remove and could not is returned: a sentence each.
 ///
 /// # Errors
 /// A step failed, and those before it were undone.
@@ -74,7 +81,7 @@ pub fn execute(
     machine: &Machine,
     is_interrupted: &AtomicBool,
     report: &mut dyn FnMut(&str),
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let mut execution = Execution { machine, done: Vec::new() };
     for step in &plan.steps {
         if !matches!(step, Step::Undo(_) | Step::Discard { .. }) {
@@ -96,8 +103,7 @@ pub fn execute(
             return Err(Failure { step, reason, explanation, remaining: execution.undo() });
         }
     }
-    execution.finish(plan, report);
-    Ok(())
+    Ok(execution.finish(plan))
 }
 
 struct Execution<'a> {
@@ -110,6 +116,15 @@ impl Execution<'_> {
         match step {
             Step::Folder { path, mode, owner } => {
                 self.make_folder(&self.machine.at(path), *mode, *owner)?;
+            }
+            Step::Give { path, owner } => {
+                let (user, group) = self.ids(*owner);
+                let path = self.machine.at(path);
+                let mut given = Given::open(&path)?;
+                let result = given.give(user, group);
+                // Also when it was given in part.
+                self.done.push(Undo::GiveBack { path, given });
+                result?;
             }
             Step::File { path, mode, owner, content, .. } => {
                 self.put(&self.machine.at(path), *mode, *owner, content)?;
@@ -227,11 +242,12 @@ impl Execution<'_> {
         remaining
     }
 
-    /// Removes what was kept, and what a purge removes for good.
-    fn finish(self, plan: &Plan, report: &mut dyn FnMut(&str)) {
+    /// Removes what was kept, and what a purge removes for good; names what could not be removed.
+    fn finish(self, plan: &Plan) -> Vec<String> {
+        let mut stayed = Vec::new();
         let mut check = |path: &Path, removed: io::Result<()>| match removed {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                report(&format!("  {} could not be removed: {error}.", path.display()));
+                stayed.push(format!("{} could not be removed: {error}.", path.display()));
             }
             _ => {}
         };
@@ -247,10 +263,24 @@ impl Execution<'_> {
                     Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
                     removed => check(path, removed),
                 },
-                Step::Discard { path } => check(path, fs::remove_dir_all(self.machine.at(path))),
+                Step::Discard { path } => check(path, discard(&self.machine.at(path))),
                 _ => {}
             }
         }
+        stayed
+    }
+}
+
+/// Removes a folder with all that is in it. Of a link to a folder, only the link is removed.
+fn discard(path: &Path) -> io::Result<()> {
+    let target = fs::symlink_metadata(path)?.is_symlink().then(|| fs::canonicalize(path));
+    fs::remove_dir_all(path)?;
+    match target {
+        Some(Ok(target)) => Err(io::Error::other(format!(
+            "it was a link to {}, which was kept; remove that yourself",
+            target.display()
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -273,6 +303,10 @@ impl Undo {
             }
             Self::Remove(path) => remove_if_there(&path)
                 .map_err(tell(format!("{} could not be removed", path.display()))),
+            Self::GiveBack { path, given } => given.give_back().map_err(tell(format!(
+                "{} and the files in it were not all given back to their owners",
+                path.display()
+            ))),
             Self::RemoveFolder(path) => fs::remove_dir(&path)
                 .map_err(tell(format!("{} could not be removed", path.display()))),
             Self::Step(UndoStep::Discard(path)) => match fs::remove_dir_all(machine.at(&path)) {
@@ -299,12 +333,6 @@ fn write(file: &mut File, content: &Content) -> io::Result<()> {
             io::copy(&mut Machine::open_program(from)?, file).map(|_| ())
         }
     }
-}
-
-/// The name that something has for as long as the plan is carried out.
-fn beside(path: &Path, what: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.ispmon-{what}"))
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -29,6 +29,8 @@ pub struct Facts {
     pub account: AccountState,
     /// The service, as its manager knows it.
     pub service: ServiceState,
+    /// The version of systemd; nothing where there is none or where it does not say.
+    pub systemd: Option<u32>,
 }
 
 impl Facts {
@@ -75,8 +77,11 @@ pub enum Entry {
         /// Its group's id.
         gid: u32,
     },
-    /// A folder.
-    Folder,
+    /// A folder, or a link to one.
+    Folder {
+        /// Its owner's id.
+        uid: u32,
+    },
     /// A symbolic link, and where it leads.
     Link(PathBuf),
     /// A device, socket or pipe.
@@ -165,9 +170,22 @@ pub struct ServiceState {
     /// Whether the manager knows it: systemd has read a unit, launchd a job.
     pub is_loaded: bool,
     /// Whether it runs.
-    pub is_active: bool,
+    pub activity: Activity,
     /// Whether it starts with the machine.
     pub boot: BootStart,
+}
+
+/// Whether a service runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activity {
+    /// It does, or is just being started.
+    Running,
+    /// It has ended, and its manager is about to start it again; under launchd also one that stays ended until the
+    /// next boot, which looks the same.
+    Restarting,
+    /// It does not.
+    #[default]
+    Stopped,
 }
 
 /// Whether a service starts with the machine.

@@ -42,6 +42,10 @@ pub fn gather(machine: &Machine, platform: Platform, program: PathBuf) -> io::Re
         packages: packages(machine, &layout, &present, &program),
         account: account(machine, platform),
         service: service::state(machine, platform),
+        systemd: match platform {
+            Platform::Linux => service::systemd_version(machine),
+            Platform::MacOs => None,
+        },
         program,
         program_bytes,
         present,
@@ -62,11 +66,14 @@ fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<Entry> {
     if metadata.is_symlink() {
         return Some(fs::read_link(path).map_or(Entry::Other, |target| {
             // Folders may be links to folders elsewhere.
-            if path.is_dir() { Entry::Folder } else { Entry::Link(target) }
+            match fs::metadata(path) {
+                Ok(metadata) if metadata.is_dir() => Entry::Folder { uid: metadata.uid() },
+                _ => Entry::Link(target),
+            }
         }));
     }
     if metadata.is_dir() {
-        return Some(Entry::Folder);
+        return Some(Entry::Folder { uid: metadata.uid() });
     }
     if !metadata.is_file() {
         return Some(Entry::Other);

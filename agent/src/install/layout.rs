@@ -166,6 +166,12 @@ impl Layout {
         [self.installed(), vec![self.configuration.clone(), self.key.clone()]].concat()
     }
 
+    /// What an `install` that was killed may have left of the configuration and the key.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let paths = [&self.configuration, &self.key];
+        paths.into_iter().flat_map(|path| ["old", "new"].map(|what| beside(path, what))).collect()
+    }
+
     /// Every path that `install` writes or looks at, with the folders of the files.
     pub fn paths(&self) -> Vec<PathBuf> {
         let files = self.files();
@@ -174,6 +180,16 @@ impl Layout {
             More::Systemd { runtime, .. } => runtime.clone(),
             More::Launchd { logs } => logs.clone(),
         };
-        folders.chain([self.record.clone(), more]).chain(files.iter().cloned()).collect()
+        folders
+            .chain([self.record.clone(), more])
+            .chain(self.leftovers())
+            .chain(files.iter().cloned())
+            .collect()
     }
+}
+
+/// The name that something has for as long as a plan is carried out.
+pub fn beside(path: &Path, what: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.ispmon-{what}"))
 }

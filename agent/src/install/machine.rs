@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -94,6 +95,8 @@ impl Machine {
         let mut process = Command::new(command.program);
         // What it says is read here, and shown to people.
         process.args(&command.arguments).stdin(Stdio::null()).env("LC_ALL", "C");
+        // Ctrl-C is for this program alone, which undoes what it did with the help of others.
+        process.process_group(0);
         process.env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");
         if let Some(programs) = &self.programs {
             process.env("PATH", programs);
@@ -102,5 +105,20 @@ impl Machine {
             io::ErrorKind::NotFound => CommandError::Absent(command.program),
             _ => CommandError::Start(command.program, error),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_not_reached_by_what_the_keyboard_sends_to_this_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = Machine::below(folder.path(), "/usr/bin:/bin");
+        let print = CommandLine::new("sh", ["-c", "ps -o pgid= -p $$; echo $$"]);
+        let answer = machine.run(&print).expect("it runs");
+        let ids: Vec<_> = answer.split_whitespace().collect();
+        assert!(ids.len() == 2 && ids[0] == ids[1], "{answer}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     description::{LABEL, NAME, UNIT},
-    facts::{BootStart, Facts, Package},
+    facts::{Activity, BootStart, Facts, Package, ServiceState},
     layout::Platform,
     plan::CommandLine,
     refusal::Refusal,
@@ -60,10 +60,10 @@ pub fn carrying(facts: &Facts, order: Order) -> Result<Carrying, Refusal> {
             Refusal::NotInstalled { program: facts.program.clone() }
         });
     }
-    if order == Order::Start && state.is_active {
+    if order == Order::Start && state.activity == Activity::Running {
         return Ok(done(Vec::new(), "ispmon-agent runs already."));
     }
-    if order == Order::Stop && !state.is_active {
+    if order == Order::Stop && state.activity == Activity::Stopped {
         return Ok(done(Vec::new(), "ispmon-agent does not run."));
     }
     if !facts.is_root {
@@ -71,7 +71,7 @@ pub fn carrying(facts: &Facts, order: Order) -> Result<Carrying, Refusal> {
         return Err(Refusal::NotRoot { command });
     }
     Ok(match facts.platform {
-        Platform::Linux => by_systemd(order, state.boot == BootStart::Enabled),
+        Platform::Linux => by_systemd(order, state),
         Platform::MacOs => by_launchd(facts, order),
     })
 }
@@ -80,10 +80,15 @@ fn done(commands: Vec<CommandLine>, outcome: &str) -> Carrying {
     Carrying { commands, outcome: outcome.to_owned() }
 }
 
-fn by_systemd(order: Order, is_enabled: bool) -> Carrying {
-    let commands = vec![CommandLine::new("systemctl", [order.name(), UNIT])];
+fn by_systemd(order: Order, state: ServiceState) -> Carrying {
+    let verb = match (order, state.activity) {
+        // systemd has a start wait until the pause between two tries is over.
+        (Order::Start, Activity::Restarting) => Order::Restart.name(),
+        _ => order.name(),
+    };
+    let commands = vec![CommandLine::new("systemctl", [verb, UNIT])];
     let boot = |text: String| Carrying { commands: commands.clone(), outcome: text };
-    match (order, is_enabled) {
+    match (order, state.boot == BootStart::Enabled) {
         (Order::Start, true) => boot("ispmon-agent runs.".to_owned()),
         (Order::Start, false) => boot(format!(
             "ispmon-agent runs until the next boot. To start it with every boot: sudo systemctl enable {NAME}"
@@ -121,7 +126,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::install::facts::{AccountState, Obstacle, ServiceState};
+    use crate::install::facts::{AccountState, Obstacle};
 
     fn facts(platform: Platform, service: ServiceState) -> Facts {
         Facts {
@@ -134,12 +139,14 @@ mod tests {
             packages: BTreeMap::new(),
             account: AccountState::Exists { uid: 1, gid: 1 },
             service,
+            systemd: None,
         }
     }
 
     const RUNNING: ServiceState =
-        ServiceState { is_loaded: true, is_active: true, boot: BootStart::Enabled };
-    const STOPPED: ServiceState = ServiceState { is_active: false, ..RUNNING };
+        ServiceState { is_loaded: true, activity: Activity::Running, boot: BootStart::Enabled };
+    const RESTARTING: ServiceState = ServiceState { activity: Activity::Restarting, ..RUNNING };
+    const STOPPED: ServiceState = ServiceState { activity: Activity::Stopped, ..RUNNING };
 
     fn carried_out(platform: Platform, service: ServiceState, order: Order) -> String {
         let Carrying { commands, outcome } =
@@ -156,6 +163,8 @@ mod tests {
         insta::assert_snapshot!(carried_out(RUNNING, Order::Stop), @"systemctl stop ispmon-agent.service → ispmon-agent is stopped until the next boot. To keep it stopped: sudo systemctl disable ispmon-agent");
         insta::assert_snapshot!(carried_out(STOPPED, Order::Stop), @" → ispmon-agent does not run.");
         insta::assert_snapshot!(carried_out(RUNNING, Order::Restart), @"systemctl restart ispmon-agent.service → ispmon-agent was restarted and runs.");
+        insta::assert_snapshot!(carried_out(RESTARTING, Order::Start), @"systemctl restart ispmon-agent.service → ispmon-agent runs.");
+        insta::assert_snapshot!(carried_out(RESTARTING, Order::Stop), @"systemctl stop ispmon-agent.service → ispmon-agent is stopped until the next boot. To keep it stopped: sudo systemctl disable ispmon-agent");
         let disabled = ServiceState { boot: BootStart::Disabled, ..STOPPED };
         insta::assert_snapshot!(carried_out(disabled, Order::Start), @"systemctl start ispmon-agent.service → ispmon-agent runs until the next boot. To start it with every boot: sudo systemctl enable ispmon-agent");
     }
@@ -166,7 +175,7 @@ mod tests {
         // What `stop` has removed from launchd is still in its file.
         let mut unloaded = facts(Platform::MacOs, ServiceState::default());
         let path = unloaded.layout().service;
-        unloaded.present.insert(path, crate::install::facts::Entry::Folder);
+        unloaded.present.insert(path, crate::install::facts::Entry::Other);
         let commands = carrying(&unloaded, Order::Start).expect("it is not refused").commands;
         assert_eq!(
             commands.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -175,7 +184,8 @@ mod tests {
                 "launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist"
             ]
         );
-        insta::assert_snapshot!(carried_out(STOPPED, Order::Start), @"launchctl kickstart -k system/net.ispmon.agent → ispmon-agent runs.");
+        insta::assert_snapshot!(carried_out(RESTARTING, Order::Stop), @"launchctl bootout system/net.ispmon.agent → ispmon-agent is stopped until the next boot. To remove it: sudo ispmon-agent uninstall");
+        insta::assert_snapshot!(carried_out(RESTARTING, Order::Start), @"launchctl kickstart -k system/net.ispmon.agent → ispmon-agent runs.");
         insta::assert_snapshot!(carried_out(RUNNING, Order::Stop), @"launchctl bootout system/net.ispmon.agent → ispmon-agent is stopped until the next boot. To remove it: sudo ispmon-agent uninstall");
         insta::assert_snapshot!(carried_out(RUNNING, Order::Restart), @"launchctl kickstart -k system/net.ispmon.agent → ispmon-agent was restarted and runs.");
     }
@@ -185,7 +195,7 @@ mod tests {
         let nothing = || facts(Platform::Linux, ServiceState::default());
         let mut homebrew = nothing();
         homebrew.packages.insert("/x/Cellar/ispmon-agent".into(), Package::Homebrew);
-        let masked = ServiceState { boot: BootStart::Masked, is_loaded: false, is_active: false };
+        let masked = ServiceState { boot: BootStart::Masked, ..ServiceState::default() };
         let container = Some(Obstacle::Container);
         for (facts, part) in [
             (nothing(), "To install it: sudo /usr/local/bin/ispmon-agent install"),

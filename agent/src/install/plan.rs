@@ -43,6 +43,13 @@ pub enum Step {
         /// Its owner.
         owner: Owner,
     },
+    /// Gives a folder and the files in it to somebody else. To undo it, their owners get them back.
+    Give {
+        /// Its path.
+        path: PathBuf,
+        /// Who gets it.
+        owner: Owner,
+    },
     /// Puts a file there, in the place of the one that is there, as a whole. To undo it, that one returns.
     File {
         /// Its path.
@@ -209,6 +216,9 @@ impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder { path, .. } => write!(formatter, "create the folder {}", path.display()),
+            Self::Give { path, owner } => {
+                write!(formatter, "give {} and the files in it to {owner}", path.display())
+            }
             Self::File { path, replaces: false, .. } => {
                 write!(formatter, "create {}", path.display())
             }

@@ -56,6 +56,16 @@ pub enum Refusal {
         "{UNIT} is masked, so that nothing can start it. To allow it again: sudo systemctl unmask {NAME}"
     )]
     Masked,
+    /// systemd cannot hand the key to the service.
+    #[error(
+        "this is systemd {version}, and the service has its function key by a way that systemd knows from \
+         {} on (LoadCredential=). Upgrade this system, or run it in the foreground with: ispmon-agent run",
+        super::description::OLDEST_SYSTEMD
+    )]
+    OldSystemd {
+        /// Its version.
+        version: u32,
+    },
     /// Something that is no file has the name of one.
     #[error("{} is {what}, and a file belongs there; look at what it is for and move it away.", .path.display())]
     NoFile {

@@ -4,7 +4,7 @@ use std::{fs, thread, time::Duration};
 
 use super::{
     description::{LABEL, NAME, UNIT},
-    facts::{BootStart, ServiceState},
+    facts::{Activity, BootStart, ServiceState},
     layout::{Layout, More, Platform},
     machine::{CommandError, Machine},
     plan::CommandLine,
@@ -24,13 +24,26 @@ const TRIES_IN_A_ROW: usize = 5;
 pub fn state(machine: &Machine, platform: Platform) -> ServiceState {
     match platform {
         Platform::Linux => {
-            let properties = ["LoadState", "ActiveState", "UnitFileState"];
+            let properties = ["LoadState", "ActiveState", "SubState", "UnitFileState"];
             let arguments = ["show", "--property", &properties.join(","), UNIT];
             let answer = machine.run(&CommandLine::new("systemctl", arguments)).unwrap_or_default();
             of_systemd(&answer)
         }
         Platform::MacOs => of_launchd(print_job(machine).as_deref()),
     }
+}
+
+/// The version of systemd, which does not have to run for that.
+pub fn systemd_version(machine: &Machine) -> Option<u32> {
+    version_of(&machine.run(&CommandLine::new("systemctl", ["--version"])).ok()?)
+}
+
+fn version_of(answer: &str) -> Option<u32> {
+    let number = answer
+        .strip_prefix("systemd ")?
+        .split(|character: char| !character.is_ascii_digit())
+        .next()?;
+    number.parse().ok()
 }
 
 fn of_systemd(answer: &str) -> ServiceState {
@@ -41,8 +54,12 @@ fn of_systemd(answer: &str) -> ServiceState {
     let load = value("LoadState");
     ServiceState {
         is_loaded: load == "loaded",
-        // One that is about to be started again counts, because it must be stopped.
-        is_active: ["active", "activating", "reloading"].contains(&value("ActiveState")),
+        activity: match (value("ActiveState"), value("SubState")) {
+            // systemd has a second one of these, "auto-restart-queued".
+            ("activating", sub) if sub.starts_with("auto-restart") => Activity::Restarting,
+            ("active" | "activating" | "reloading", _) => Activity::Running,
+            _ => Activity::Stopped,
+        },
         boot: match value("UnitFileState") {
             _ if load == "masked" => BootStart::Masked,
             "enabled" => BootStart::Enabled,
@@ -56,12 +73,17 @@ fn print_job(machine: &Machine) -> Option<String> {
 }
 
 fn of_launchd(answer: Option<&str>) -> ServiceState {
-    let is_active =
-        answer.is_some_and(|text| text.lines().any(|line| line.trim() == "state = running"));
     let is_loaded = answer.is_some();
     ServiceState {
         is_loaded,
-        is_active,
+        activity: match answer {
+            None => Activity::Stopped,
+            Some(text) if text.lines().any(|line| line.trim() == "state = running") => {
+                Activity::Running
+            }
+            // launchd may start it again at any time.
+            Some(_) => Activity::Restarting,
+        },
         boot: if is_loaded { BootStart::Enabled } else { BootStart::Disabled },
     }
 }
@@ -89,12 +111,12 @@ pub fn run(machine: &Machine, command: &CommandLine) -> Result<String, CommandEr
 /// Whether the service runs after a command that started it. systemctl has waited for that; launchctl has not.
 pub fn is_running(machine: &Machine, platform: Platform) -> bool {
     if platform == Platform::Linux {
-        return state(machine, platform).is_active;
+        return state(machine, platform).activity == Activity::Running;
     }
     let mut in_a_row = 0;
     for _ in 0..MOST_TRIES {
-        let is_active = of_launchd(print_job(machine).as_deref()).is_active;
-        in_a_row = if is_active { in_a_row + 1 } else { 0 };
+        let activity = of_launchd(print_job(machine).as_deref()).activity;
+        in_a_row = if activity == Activity::Running { in_a_row + 1 } else { 0 };
         if in_a_row == TRIES_IN_A_ROW {
             return true;
         }
@@ -133,18 +155,33 @@ mod tests {
 
     #[test]
     fn what_systemd_says_is_understood() {
-        let state = |load, active, file| {
-            of_systemd(&format!("LoadState={load}\nActiveState={active}\nUnitFileState={file}\n"))
+        let state = |load, active, sub, file| {
+            of_systemd(&format!(
+                "LoadState={load}\nActiveState={active}\nSubState={sub}\nUnitFileState={file}\n"
+            ))
         };
-        let running = ServiceState { is_loaded: true, is_active: true, boot: BootStart::Enabled };
-        assert_eq!(state("loaded", "active", "enabled"), running);
-        assert_eq!(state("loaded", "activating", "enabled"), running);
-        let stopped = ServiceState { is_active: false, boot: BootStart::Disabled, ..running };
-        assert_eq!(state("loaded", "failed", "disabled"), stopped);
-        assert_eq!(state("not-found", "inactive", ""), ServiceState::default());
+        let running =
+            ServiceState { is_loaded: true, activity: Activity::Running, boot: BootStart::Enabled };
+        assert_eq!(state("loaded", "active", "running", "enabled"), running);
+        assert_eq!(state("loaded", "activating", "start", "enabled"), running);
+        let restarting = ServiceState { activity: Activity::Restarting, ..running };
+        for sub in ["auto-restart", "auto-restart-queued"] {
+            assert_eq!(state("loaded", "activating", sub, "enabled"), restarting);
+        }
+        let stopped =
+            ServiceState { activity: Activity::Stopped, boot: BootStart::Disabled, ..running };
+        assert_eq!(state("loaded", "failed", "failed", "disabled"), stopped);
+        assert_eq!(state("not-found", "inactive", "dead", ""), ServiceState::default());
         let masked = ServiceState { boot: BootStart::Masked, ..ServiceState::default() };
-        assert_eq!(state("masked", "inactive", "masked"), masked);
+        assert_eq!(state("masked", "inactive", "dead", "masked"), masked);
         assert_eq!(of_systemd(""), ServiceState::default(), "nobody answers");
+    }
+
+    #[test]
+    fn the_version_of_systemd_is_found() {
+        assert_eq!(version_of("systemd 252 (252.22-1~deb12u1)\n+PAM +AUDIT\n"), Some(252));
+        assert_eq!(version_of("systemd 258~rc1 (258~rc1)\n"), Some(258));
+        assert_eq!(version_of("something else\n"), None);
     }
 
     #[test]
@@ -153,9 +190,9 @@ mod tests {
             format!("system/net.ispmon.agent = {{\n\tactive count = 1\n\t{state}\n}}\n")
         };
         let running = of_launchd(Some(&job("state = running")));
-        assert!(running.is_loaded && running.is_active);
+        assert_eq!((running.is_loaded, running.activity), (true, Activity::Running));
         let waiting = of_launchd(Some(&job("state = not running")));
-        assert!(waiting.is_loaded && !waiting.is_active);
+        assert_eq!((waiting.is_loaded, waiting.activity), (true, Activity::Restarting));
         assert_eq!(of_launchd(None), ServiceState::default());
     }
 }

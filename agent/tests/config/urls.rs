@@ -82,6 +82,15 @@ fn places_where_others_see_a_plain_url_are_warned_of() {
         0o644,
     ));
     insta::assert_snapshot!(place.warnings(), @"The URL of a plain heartbeat is a secret, and every user of this machine can read [folder]/agent.toml; take that away with: chmod o-r [folder]/agent.toml");
+    // The service, which is another user, goes on reading its own.
+    place.sources.config_file = Some(place.write(
+        "etc/agent.toml",
+        "heartbeat.kind = \"plain\"\nheartbeat.url = \"https://hc-ping.example/secret\"\n",
+        0o644,
+    ));
+    if cfg!(target_os = "linux") {
+        insta::assert_snapshot!(place.warnings(), @"The URL of a plain heartbeat is a secret, and every user of this machine can read [folder]/etc/agent.toml; take that away with: sudo chgrp ispmon [folder]/etc/agent.toml && sudo chmod 640 [folder]/etc/agent.toml");
+    }
     place.sources.flags.url = Some("https://hc-ping.example/secret".to_owned());
     insta::assert_snapshot!(place.warnings(), @"The URL of a plain heartbeat is a secret, and every user of this machine can see --url in its list of processes; set heartbeat.url in the configuration file.");
 }

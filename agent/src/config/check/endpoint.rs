@@ -17,7 +17,7 @@ use super::{
     },
     Check,
 };
-use crate::loopback::is_loopback;
+use crate::{install::layout::Platform, loopback::is_loopback};
 
 /// A key together with where it was read from.
 pub(super) struct FoundKey {
@@ -151,6 +151,7 @@ impl Check<'_> {
         url: &Url,
         key: Option<&FoundKey>,
         public_file: Option<&Path>,
+        sources: &Sources,
     ) {
         let Some(Given { origin, .. }) = self.text("heartbeat.url") else { return };
         match (kind, key) {
@@ -170,13 +171,26 @@ impl Check<'_> {
                 if let Some(path) = public_file {
                     self.warnings.push(format!(
                         "The URL of a plain heartbeat is a secret, and every user of this machine \
-                         can read {0}; take that away with: chmod o-r {0}",
-                        path.display()
+                         can read {}; take that away with: {}",
+                        path.display(),
+                        hiding(path, sources)
                     ));
                 }
             }
             _ => {}
         }
+    }
+}
+
+/// The command that hides a configuration file from everybody whom it does not concern. The service, which has a
+/// user of its own, goes on reading its file.
+fn hiding(path: &Path, sources: &Sources) -> String {
+    let file = path.display();
+    if path.parent() == sources.service_key.parent() {
+        let group = Platform::of_this_build().unwrap_or(Platform::Linux).user();
+        format!("sudo chgrp {group} {file} && sudo chmod 640 {file}")
+    } else {
+        format!("chmod o-r {file}")
     }
 }
 

@@ -24,7 +24,7 @@ const PROGRAM: &str = r#"#!/bin/sh
 cd "$(dirname "$0")/.." || exit 9
 name=$(basename "$0")
 case "$name $1" in
-  "systemctl show") ;;
+  "systemctl show" | "systemctl --version") ;;
   "launchctl print" | "id "* | "dpkg "* | "rpm "* | "systemd-sysusers --version") ;;
   "dscl .") [ "$2" = -list ] || count=1 ;;
   *) count=1 ;;
@@ -42,11 +42,11 @@ case "$name $*" in
     [ -e active ] && active=active || active=inactive
     [ -e enabled ] && enabled=enabled || enabled=disabled
     printf 'LoadState=%s\nActiveState=%s\nUnitFileState=%s\n' $load $active $enabled ;;
-  "systemctl enable --now"*) : >enabled; : >active; mkdir -p root/var/lib/ispmon ;;
+  "systemctl enable --now"*) : >enabled; : >active; mkdir -p root/var/lib/ispmon root/run/ispmon ;;
   "systemctl enable"*) : >enabled ;;
   "systemctl disable --now"*) rm -f enabled active ;;
   "systemctl disable"*) rm -f enabled ;;
-  "systemctl start"* | "systemctl restart"*) : >active; mkdir -p root/var/lib/ispmon ;;
+  "systemctl start"* | "systemctl restart"*) : >active; mkdir -p root/var/lib/ispmon root/run/ispmon ;;
   "systemctl stop"*) rm -f active ;;
   "launchctl bootstrap"*) : >active ;;
   "launchctl bootout"*) rm active ;;
@@ -134,6 +134,13 @@ impl System {
         self.machine.at(path.as_ref())
     }
 
+    /// Removes all, and returns what stayed.
+    fn purge(&self) -> Vec<String> {
+        let request = Removal { is_purge: true, is_shown_only: false, command: String::new() };
+        let plan = removal(&self.facts(Platform::Linux), &request).expect("it can be removed");
+        self.carry_out(&plan).expect("it is removed")
+    }
+
     /// Everything below the root, and what the programs remember.
     fn contents(&self) -> BTreeMap<PathBuf, String> {
         let mut contents = BTreeMap::new();
@@ -142,17 +149,17 @@ impl System {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
                 let metadata = fs::symlink_metadata(&path).expect("it is there");
-                let mode = metadata.mode();
+                let (mode, user) = (metadata.mode(), metadata.uid());
                 let what = if metadata.is_dir() {
                     folders.push(path.clone());
-                    format!("folder {mode:o}")
+                    format!("folder {mode:o} {user}")
                 } else if metadata.is_symlink() {
                     format!("link to {}", fs::read_link(&path).expect("a link").display())
                 } else {
                     let bytes = fs::read(&path).expect("it can be read");
                     let (links, time) = (metadata.nlink(), metadata.mtime_nsec());
                     format!(
-                        "file {mode:o} {links} {time} {:x}",
+                        "file {mode:o} {user} {links} {time} {:x}",
                         bytes.iter().fold(0_u64, |sum, byte| sum
                             .wrapping_mul(31)
                             .wrapping_add(u64::from(*byte)))
@@ -171,10 +178,8 @@ impl System {
     }
 
     fn carry_out(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
-        let mut lines = Vec::new();
         let goes_on = AtomicBool::new(false);
-        execute(plan, &self.machine, &goes_on, &mut |line| lines.push(line.to_owned()))
-            .map(|()| lines)
+        execute(plan, &self.machine, &goes_on, &mut |_| {})
     }
 
     fn install(&self, platform: Platform, imported: Option<Imported>) -> Result<Plan, Failure> {
@@ -370,6 +375,54 @@ fn a_removal_leaves_the_record_and_a_purge_leaves_nothing() {
 }
 
 #[test]
+fn a_purge_names_what_stayed() {
+    let record = Layout::of(Platform::Linux).record;
+    let system = System::new();
+    system.install(Platform::Linux, None).expect("it is installed");
+    assert_eq!(system.purge(), [""; 0]);
+
+    // The record is on another disk.
+    let system = System::new();
+    let disk = system.folder.path().join("disk");
+    fs::create_dir_all(&disk).expect("it is made");
+    fs::write(disk.join("journal.jsonl"), "an outage").expect("it is written");
+    fs::create_dir_all(system.path("/var/lib")).expect("it is made");
+    symlink(&disk, system.path(&record)).expect("it is made");
+    system.install(Platform::Linux, None).expect("it is installed");
+    let stayed = system.purge();
+    assert_eq!(stayed.len(), 1, "{stayed:?}");
+    let target = fs::canonicalize(&disk).expect("it is there");
+    let part = format!("it was a link to {}, which was kept", target.display());
+    assert!(stayed[0].contains(&part), "{stayed:?}");
+    assert!(!system.path(&record).is_symlink() && disk.join("journal.jsonl").exists());
+
+    // Something that is no folder cannot be removed as one.
+    let system = System::new();
+    system.install(Platform::Linux, None).expect("it is installed");
+    fs::remove_dir_all(system.path(&record)).expect("it is removed");
+    fs::write(system.path(&record), "no folder").expect("it is written");
+    let stayed = system.purge();
+    let part = format!("{} could not be removed", record.display());
+    assert!(stayed.len() == 1 && stayed[0].starts_with(&part), "{stayed:?}");
+}
+
+#[test]
+fn a_purge_removes_what_an_installation_that_was_killed_has_left() {
+    let install = |system: &System| {
+        system.install(Platform::Linux, None).expect("it is installed");
+        for path in Layout::of(Platform::Linux).leftovers() {
+            fs::write(system.path(path), "a key").expect("it is written");
+        }
+    };
+    let calls = fails_at_every_call(install, |system| system.uninstall(Platform::Linux, true));
+    assert!(calls >= 3, "each was made to fail: {calls}");
+    let system = System::new();
+    install(&system);
+    assert_eq!(system.purge(), [""; 0]);
+    assert!(!system.path("/etc/ispmon").exists());
+}
+
+#[test]
 fn a_link_in_the_place_of_the_program_returns_when_a_step_fails() {
     let system = System::new();
     let program = system.path(Layout::of(Platform::Linux).program);
@@ -430,6 +483,49 @@ fn under_launchd_the_job_is_started_and_removed() {
     let mut after = system.contents();
     after.retain(|path, _| before.contains_key(path) || !path.is_dir());
     assert_eq!(after, before);
+}
+
+#[test]
+fn what_root_has_made_before_becomes_the_services_under_launchd() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: only root can give files to another user");
+        return;
+    }
+    let layout = Layout::of(Platform::MacOs);
+    let record = |system: &System, name: &str| system.path(layout.record.join(name));
+    let prepare = |system: &System| {
+        for folder in [&layout.record, &layout.configuration_folder] {
+            fs::create_dir_all(system.path(folder)).expect("it is made");
+        }
+        fs::write(record(system, "journal.jsonl"), "an outage").expect("it is written");
+        fs::write(system.path(&layout.key), "s3cret\n").expect("it is written");
+        // Both lead to a file that is no part of the record.
+        fs::write(system.path("/etc/other"), "root's").expect("it is written");
+        symlink(system.path("/etc/other"), record(system, "link")).expect("it is made");
+        fs::hard_link(system.path("/etc/other"), record(system, "name")).expect("it is made");
+    };
+    let system = System::new();
+    prepare(&system);
+    system.install(Platform::MacOs, None).expect("it is installed");
+    let owner = |path: PathBuf| fs::metadata(path).expect("it is there").uid();
+    for path in [system.path(&layout.record), record(&system, "journal.jsonl")] {
+        assert_eq!(owner(path.clone()), 300, "{path:?}");
+    }
+    let key = system.path(&layout.key);
+    assert_eq!(
+        (owner(key.clone()), fs::read(key).expect("it is there")),
+        (300, b"s3cret\n".to_vec())
+    );
+    assert_eq!(owner(system.path("/etc/other")), 0);
+    let calls = fails_at_every_call(prepare, |system| system.install(Platform::MacOs, None));
+    assert!(calls >= 13, "each was made to fail: {calls}");
+    // A link in the place of the folder is not followed.
+    let system = System::new();
+    fs::create_dir_all(system.path("/usr/local/var")).expect("it is made");
+    symlink(system.path("/etc"), system.path(&layout.record)).expect("it is made");
+    let before = system.contents();
+    system.install(Platform::MacOs, None).expect_err("it is refused");
+    assert_eq!(system.contents(), before);
 }
 
 #[test]

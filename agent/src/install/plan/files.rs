@@ -29,11 +29,17 @@ impl<'a> Files<'a> {
 
     /// Whether any file is put there, so that a service that runs has to be started again.
     pub(super) fn is_changed(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::File { .. }))
+        self.steps.iter().any(|step| matches!(step, Step::File { .. } | Step::Give { .. }))
     }
 
-    /// Makes a folder unless it is there.
+    /// Makes a folder unless it is there. One that is there and is to be the service's is given to it.
     pub(super) fn folder(&mut self, path: &Path, mode: u32, owner: Owner) {
+        if let (Some(Entry::Folder { uid }), Owner::Service { uid: service, .. }) =
+            (self.facts.entry(path), owner)
+            && *uid != service
+        {
+            self.steps.push(Step::Give { path: path.to_owned(), owner });
+        }
         if self.facts.entry(path).is_none() && !self.folders.iter().any(|folder| folder == path) {
             self.folders.push(path.to_owned());
             self.steps.push(Step::Folder { path: path.to_owned(), mode, owner });
@@ -55,12 +61,21 @@ impl<'a> Files<'a> {
         true
     }
 
-    /// Puts a file there unless something is there, whatever it holds.
+    /// Puts a file there unless something is there, whatever it holds. One that is to be the service's and is
+    /// somebody else's becomes the service's, with what it holds.
     pub(super) fn put_once(&mut self, path: &Path, mode: u32, owner: Owner, content: Content) {
-        if self.facts.entry(path).is_some() {
-            self.plan.unchanged.push(path.display().to_string());
-        } else {
-            self.put(path, mode, owner, content);
+        match self.facts.entry(path).map(|entry| (entry, owner)) {
+            None => {
+                self.put(path, mode, owner, content);
+            }
+            Some((
+                Entry::File { held: Held::Bytes(bytes), uid, .. },
+                Owner::Service { uid: service, .. },
+            )) if *uid != service => {
+                let held = String::from_utf8_lossy(bytes).into_owned();
+                self.put(path, mode, owner, Content::Secret(held));
+            }
+            Some(_) => self.plan.unchanged.push(path.display().to_string()),
         }
     }
 

@@ -10,8 +10,8 @@ use super::{
     files::Files,
 };
 use crate::install::{
-    description::{LABEL, UNIT},
-    facts::{AccountMaker, AccountState, BootStart, Entry, Facts, Package},
+    description::{LABEL, OLDEST_SYSTEMD, UNIT},
+    facts::{AccountMaker, AccountState, Activity, BootStart, Entry, Facts, Package},
     import::Imported,
     layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
     refusal::{Refusal, start_advice},
@@ -96,12 +96,15 @@ fn check(facts: &Facts, layout: &Layout, request: &Installation) -> Result<(), R
     if let Some(obstacle) = &facts.obstacle {
         return Err(Refusal::NoManager(obstacle.clone()));
     }
+    if let Some(version) = facts.systemd.filter(|version| *version < OLDEST_SYSTEMD) {
+        return Err(Refusal::OldSystemd { version });
+    }
     if facts.service.boot == BootStart::Masked {
         return Err(Refusal::Masked);
     }
     for path in layout.files() {
         let what = match facts.entry(&path) {
-            Some(Entry::Folder) => "a folder".to_owned(),
+            Some(Entry::Folder { .. }) => "a folder".to_owned(),
             Some(Entry::Other) => "a device, socket or pipe".to_owned(),
             Some(Entry::Link(target)) if path == layout.service => {
                 format!("a link to {}", target.display())
@@ -143,14 +146,27 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
     // What is undone is undone from the last to the first: the files, then systemd reads them again, then the
     // service that ran before runs again with them.
     let mut last = Vec::new();
-    if facts.entry(&layout.record).is_none() {
-        last.push(Step::Undo(UndoStep::Discard(layout.record.clone())));
+    let runtime = match &layout.more {
+        More::Systemd { runtime, .. } => Some(runtime),
+        More::Launchd { .. } => None,
+    };
+    for folder in [Some(&layout.record), runtime].into_iter().flatten() {
+        if facts.entry(folder).is_none() {
+            last.push(Step::Undo(UndoStep::Discard(folder.clone())));
+        }
     }
-    let is_restarted = state.is_active && files.is_changed();
+    let restart = systemctl(&["restart", UNIT]);
+    let is_restarted = match state.activity {
+        Activity::Running => files.is_changed(),
+        Activity::Restarting => true,
+        Activity::Stopped => false,
+    };
     if is_restarted {
-        last.push(undo(systemctl(&["restart", UNIT])));
+        // One that failed before may fail again.
+        let is_needed = state.activity == Activity::Running;
+        last.push(Step::Undo(UndoStep::Run { command: restart.clone(), is_needed }));
     }
-    if !state.is_active {
+    if state.activity != Activity::Running {
         let command = systemctl(&["reset-failed", UNIT]);
         last.push(Step::Undo(UndoStep::Run { command, is_needed: false }));
     }
@@ -159,27 +175,27 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
         files.run(systemctl(&["daemon-reload"]), Vec::new(), OnFailure::Undo);
     }
     files.undo.splice(0..0, last);
-    match (state.boot == BootStart::Enabled, state.is_active) {
-        (false, false) => files.run(
+    match (state.boot == BootStart::Enabled, state.activity) {
+        (false, Activity::Stopped) => files.run(
             systemctl(&["enable", "--now", UNIT]),
             vec![systemctl(&["disable", "--now", UNIT])],
             OnFailure::UndoStart(facts.platform),
         ),
-        (false, true) => files.run(
+        (false, Activity::Running | Activity::Restarting) => files.run(
             systemctl(&["enable", UNIT]),
             vec![systemctl(&["disable", UNIT])],
             OnFailure::Undo,
         ),
-        (true, false) => files.run(
+        (true, Activity::Stopped) => files.run(
             systemctl(&["start", UNIT]),
             vec![systemctl(&["stop", UNIT])],
             OnFailure::UndoStart(facts.platform),
         ),
-        (true, true) => {}
+        (true, Activity::Running | Activity::Restarting) => {}
     }
     if is_restarted {
-        files.run(systemctl(&["restart", UNIT]), Vec::new(), OnFailure::UndoStart(facts.platform));
-    } else if state.is_active {
+        files.run(restart, Vec::new(), OnFailure::UndoStart(facts.platform));
+    } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{UNIT} runs"));
     }
 }
@@ -206,7 +222,7 @@ fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
     } else if files.is_changed() {
         files.undo.insert(0, undo(kick.clone()));
         files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
-    } else if state.is_active {
+    } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{LABEL} runs"));
     } else {
         files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));

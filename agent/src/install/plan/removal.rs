@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{CommandLine, OnFailure, Plan, Step, UndoStep, account};
 use crate::install::{
     description::{LABEL, UNIT},
-    facts::{AccountState, BootStart, Facts},
+    facts::{AccountState, Activity, BootStart, Facts},
     layout::{Layout, More, Platform},
     refusal::{Refusal, removal_advice},
 };
@@ -90,7 +90,7 @@ fn stop(steps: &mut Vec<Step>, facts: &Facts, layout: &Layout) {
     let run = |command| Step::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
     match facts.platform {
         Platform::Linux => {
-            if state.is_active {
+            if state.activity != Activity::Stopped {
                 steps.push(undo(systemctl(&["start", UNIT])));
             }
             if state.boot == BootStart::Enabled {
@@ -111,11 +111,10 @@ fn stop(steps: &mut Vec<Step>, facts: &Facts, layout: &Layout) {
 /// The steps that remove what a plain removal keeps.
 fn purge(facts: &Facts, layout: &Layout) -> Vec<Step> {
     let is_there = |path: &PathBuf| facts.entry(path).is_some();
-    let mut steps: Vec<_> = [&layout.configuration, &layout.key]
-        .into_iter()
-        .filter(|path| is_there(path))
-        .map(|path| Step::Remove { path: path.clone() })
-        .collect();
+    // What is left over goes first: its names are needed for what is removed after it.
+    let files = [layout.leftovers(), vec![layout.configuration.clone(), layout.key.clone()]];
+    let files = files.concat().into_iter().filter(is_there);
+    let mut steps: Vec<_> = files.map(|path| Step::Remove { path }).collect();
     if is_there(&layout.configuration_folder) {
         steps.push(Step::RemoveFolder { path: layout.configuration_folder.clone() });
     }

@@ -7,7 +7,7 @@ use crate::{
     config::sample,
     install::{
         facts::{
-            AccountMaker, AccountState, BootStart, Entry, Facts, Held, Obstacle, Package,
+            AccountMaker, AccountState, Activity, BootStart, Entry, Facts, Held, Obstacle, Package,
             ServiceState,
         },
         import::Imported,
@@ -33,15 +33,17 @@ fn fresh(platform: Platform) -> Facts {
         obstacle: None,
         program: "/home/me/ispmon-agent".into(),
         program_bytes: 5_000_000,
-        present: folders.iter().map(|path| (path.into(), Entry::Folder)).collect(),
+        present: folders.iter().map(|path| (path.into(), FOLDER)).collect(),
         packages: [].into(),
         account: AccountState::Absent(maker),
         service: ServiceState::default(),
+        systemd: (platform == Platform::Linux).then_some(247),
     }
 }
 
+const FOLDER: Entry = Entry::Folder { uid: 0 };
 const RUNNING: ServiceState =
-    ServiceState { is_loaded: true, is_active: true, boot: BootStart::Enabled };
+    ServiceState { is_loaded: true, activity: Activity::Running, boot: BootStart::Enabled };
 
 fn file(held: Held, mode: u32, owner: u32) -> Entry {
     Entry::File { held, mode, uid: owner, gid: owner }
@@ -59,25 +61,26 @@ fn installed(platform: Platform) -> Facts {
     facts.account = AccountState::Exists { uid: user, gid: user };
     facts.service = RUNNING;
     let mut put = |path: &Path, entry| {
-        facts.present.entry(path.parent().expect("a folder").to_owned()).or_insert(Entry::Folder);
+        facts.present.entry(path.parent().expect("a folder").to_owned()).or_insert(FOLDER);
         facts.present.insert(path.to_owned(), entry)
     };
     put(&layout.program, file(Held::Program, 0o755, 0));
-    put(&layout.configuration_folder, Entry::Folder);
+    put(&layout.configuration_folder, FOLDER);
     put(&layout.configuration, text(&platform.sample(), 0o644));
-    put(&layout.record, Entry::Folder);
     match &layout.more {
         More::Systemd { sysusers, catalog, runtime } => {
             put(&layout.service, text(UNIT_TEXT, 0o644));
             put(&layout.key, text("", 0o600));
             put(sysusers, text(SYSUSERS_TEXT, 0o644));
             put(catalog, text(CATALOG_TEXT, 0o644));
-            put(runtime, Entry::Folder);
+            put(&layout.record, Entry::Folder { uid: user });
+            put(runtime, FOLDER);
         }
         More::Launchd { logs } => {
             put(&layout.service, text(PLIST_TEXT, 0o644));
             put(&layout.key, file(Held::Bytes(Vec::new()), 0o600, user));
-            put(logs, Entry::Folder);
+            put(&layout.record, Entry::Folder { uid: user });
+            put(logs, Entry::Folder { uid: user });
         }
     }
     facts
@@ -138,6 +141,7 @@ fn a_first_installation_under_systemd() {
             "run journalctl --update-catalog",
             "run systemctl daemon-reload",
             "run systemctl reset-failed ispmon-agent.service",
+            "remove /run/ispmon",
             "remove /var/lib/ispmon",
         ]
     );
@@ -272,18 +276,21 @@ fn a_newer_definition_is_read_before_the_service_is_restarted() {
 
 #[test]
 fn a_service_that_was_stopped_or_disabled_runs_afterwards() {
-    for (boot, is_active, expected) in [
-        (BootStart::Disabled, false, "run systemctl enable --now ispmon-agent.service"),
-        (BootStart::Enabled, false, "run systemctl start ispmon-agent.service"),
-        (BootStart::Disabled, true, "run systemctl enable ispmon-agent.service"),
+    let restart = "run systemctl restart ispmon-agent.service";
+    for (boot, activity, expected) in [
+        (BootStart::Disabled, Activity::Stopped, "run systemctl enable --now ispmon-agent.service"),
+        (BootStart::Enabled, Activity::Stopped, "run systemctl start ispmon-agent.service"),
+        (BootStart::Disabled, Activity::Running, "run systemctl enable ispmon-agent.service"),
+        (BootStart::Enabled, Activity::Restarting, restart),
+        (BootStart::Disabled, Activity::Restarting, restart),
     ] {
         let mut facts = installed(Platform::Linux);
-        facts.service = ServiceState { is_active, boot, ..RUNNING };
+        facts.service = ServiceState { activity, boot, ..RUNNING };
         let steps = planned(&facts).steps;
         assert_eq!(steps.last().expect("a step").to_string(), expected);
     }
     let mut facts = installed(Platform::MacOs);
-    facts.service = ServiceState { is_active: false, ..RUNNING };
+    facts.service = ServiceState { activity: Activity::Restarting, ..RUNNING };
     let steps = planned(&facts).steps;
     assert_eq!(
         steps.last().expect("a step").to_string(),
@@ -297,6 +304,30 @@ fn what_somebody_has_written_is_kept() {
     let layout = facts.layout();
     facts.present.insert(layout.configuration.clone(), text("device = \"x\"\n", 0o600));
     facts.present.insert(layout.key.clone(), text("secret\n", 0o600));
+    assert!(planned(&facts).is_empty());
+}
+
+/// systemd reads the key for the service and gives it the folder of its record. launchd does neither.
+#[test]
+fn what_somebody_else_has_made_is_given_to_the_service_of_launchd() {
+    let mut facts = installed(Platform::MacOs);
+    let layout = facts.layout();
+    facts.present.insert(layout.key.clone(), text("s3cret\n", 0o640));
+    facts.present.insert(layout.record.clone(), FOLDER);
+    let plan = planned(&facts);
+    let text = shown(&plan);
+    let steps: Vec<_> = text.lines().filter(|line| !line.starts_with("as it should be")).collect();
+    assert_eq!(
+        steps,
+        [
+            "replace /etc/ispmon/heartbeat.key (0600 _ispmon): the function key, which is not shown",
+            "give /usr/local/var/ispmon and the files in it to _ispmon",
+            "run launchctl kickstart -k system/net.ispmon.agent",
+        ]
+    );
+    let mut facts = installed(Platform::Linux);
+    facts.present.insert(layout.key, file(Held::Bytes(b"s3cret\n".to_vec()), 0o600, 1000));
+    facts.present.insert(facts.layout().record, Entry::Folder { uid: 1000 });
     assert!(planned(&facts).is_empty());
 }
 
@@ -348,9 +379,13 @@ fn refusals_say_what_to_do() {
                 "Have OpenRC run it as a service, or run it in the foreground with: ispmon-agent run",
             ],
         ),
+        (
+            Facts { systemd: Some(246), ..linux() },
+            ["this is systemd 246", "systemd knows from 247 on"],
+        ),
         (Facts { service: masked, ..linux() }, ["masked", "sudo systemctl unmask ispmon-agent"]),
         (
-            with(layout.program.clone(), Entry::Folder),
+            with(layout.program.clone(), FOLDER),
             ["/usr/local/bin/ispmon-agent is a folder", "move it away"],
         ),
         (
@@ -450,7 +485,7 @@ fn old_settings_are_taken_over_for_a_package() {
     let layout = facts.layout();
     let unit = "/usr/lib/systemd/system/ispmon-agent.service";
     facts.packages.insert(unit.into(), Package::Debian("ispmon-agent".to_owned()));
-    facts.present.insert(layout.configuration_folder, Entry::Folder);
+    facts.present.insert(layout.configuration_folder, FOLDER);
     facts.present.insert(layout.configuration, text(sample::SAMPLE, 0o644));
     facts.present.insert(layout.key, text("", 0o600));
     let take_over =
