@@ -211,7 +211,7 @@ fn change(machine: &Machine, plan: &Plan, outcome: &str) -> Exit {
         Err(failure) => return explain(&failure),
     };
     if !stayed.is_empty() {
-        let exit = fail("not all of it could be removed:");
+        let exit = fail("all was done, except that this is still there:");
         for sentence in stayed {
             complain(format_args!("  {sentence}"));
         }

@@ -17,7 +17,7 @@ use super::{
     },
     Check,
 };
-use crate::{install::layout::Platform, loopback::is_loopback};
+use crate::loopback::is_loopback;
 
 /// A key together with where it was read from.
 pub(super) struct FoundKey {
@@ -187,7 +187,8 @@ impl Check<'_> {
 fn hiding(path: &Path, sources: &Sources) -> String {
     let file = path.display();
     if path.parent() == sources.service_key.parent() {
-        let group = Platform::of_this_build().unwrap_or(Platform::Linux).user();
+        // The service's group, which is called as its user.
+        let group = if cfg!(target_os = "macos") { "_ispmon" } else { "ispmon" };
         format!("sudo chgrp {group} {file} && sudo chmod 640 {file}")
     } else {
         format!("chmod o-r {file}")
