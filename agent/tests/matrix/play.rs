@@ -118,7 +118,7 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
     let begun = clock::boot_time();
     let mut lines = play(&rows, &run, arguments.jobs);
     if !arguments.full && !arguments.once && arguments.jobs > 1 {
-        play_failed_again(&rows, &mut lines, &run);
+        play_failed_again(&rows, &mut lines, &run)?;
     }
     let took = clock::boot_time().saturating_sub(begun).as_secs();
     let passed = lines.iter().filter(|line| line.passed()).count();
@@ -199,8 +199,12 @@ fn play(rows: &[Row], run: &Run, jobs: usize) -> Vec<Line> {
 }
 
 /// Plays each row that failed once more and alone: on a machine that is short of processors, many rows
-/// at once measure each other. The table says of such a row what it failed with at first.
-fn play_failed_again(rows: &[Row], lines: &mut [Line], run: &Run) {
+/// at once measure each other. The table says of such a row what it failed with at first. The folder is
+/// another one, so that the agent does not find the record of the first time.
+fn play_failed_again(rows: &[Row], lines: &mut [Line], run: &Run) -> io::Result<()> {
+    let run = &Run { folder: run.folder.join("again"), ..run.clone() };
+    fs::create_dir(&run.folder)?;
+    fs::set_permissions(&run.folder, fs::Permissions::from_mode(0o755))?;
     for (row, line) in rows.iter().zip(lines).filter(|(_, line)| !line.passed()) {
         println!("{:<18} is played again, alone", row.name);
         let mut again = play_one(row, run);
@@ -210,6 +214,7 @@ fn play_failed_again(rows: &[Row], lines: &mut [Line], run: &Run) {
         }
         *line = again;
     }
+    Ok(())
 }
 
 fn next(queue: &Mutex<VecDeque<usize>>) -> Option<usize> {

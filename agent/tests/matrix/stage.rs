@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What all rows share.
+#[derive(Clone)]
 pub(crate) struct Run {
     /// Whether everything takes as long as in life.
     pub(crate) full: bool,
