@@ -13,6 +13,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import files  # noqa: E402
 import transfers  # noqa: E402
 
 
@@ -34,7 +35,7 @@ def outcome(status, answer):
 
 def main():
     mode, path, *more = sys.argv[1:]
-    devices = transfers.lines(path)
+    devices = files.lines(path)
     if mode == "--requests":
         url, mark, quiet = more
         headers = [f"x-functions-key: {sys.stdin.read()}"]

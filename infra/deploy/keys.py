@@ -14,6 +14,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import files  # noqa: E402
 import transfers  # noqa: E402
 
 VERSION = "2024-11-01"
@@ -33,13 +34,13 @@ def main():
         print(json.load(sys.stdin)[argument], end="")
     elif mode == "--missing":
         keys = json.load(sys.stdin)
-        names = (line.split("\t")[1] for line in transfers.lines(argument))
+        names = (line.split("\t")[1] for line in files.lines(argument))
         print(*(f"{name}\n" for name in names if not keys.get(name)), sep="", end="")
     elif mode == "--requests":
         url, mark = more
-        print("next\n".join(requests(transfers.lines(argument), url, mark, sys.stdin.read())), end="")
+        print("next\n".join(requests(files.lines(argument), url, mark, sys.stdin.read())), end="")
     else:
-        names = transfers.lines(argument)
+        names = files.lines(argument)
         came = zip(transfers.answers(transfers.printed(), more[0], len(names)), names)
         left = [(answer, name) for answer, name in came if answer[0] not in ("200", "201")]
         said = " ".join(f"{left[0][0][0]} {left[0][0][1]}".split())[:300] if left else ""

@@ -7,18 +7,17 @@ DEVICES has a name and a key's name a line, HEARD a comparison key, WATCHED a na
 what stands in one line is separated by tabs.
 """
 
+import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from files import lines  # noqa: E402
 
 
 def key(name):
     """The comparison key that the function writes: trimmed, and each letter in lower case, one for one."""
     lowered = (letter.lower() if len(letter.lower()) == 1 else letter for letter in name.strip())
     return "d:" + "".join(lowered)
-
-
-def lines(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read().split("\n")[:-1]
 
 
 def main():

@@ -7,11 +7,6 @@ that answers to everything can hold that line.
 import sys
 
 
-def lines(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read().split("\n")[:-1]
-
-
 def option(name, value):
     """A line of curl's configuration."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

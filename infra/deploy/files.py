@@ -1,0 +1,6 @@
+"""Files with one entry a line."""
+
+
+def lines(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read().split("\n")[:-1]
