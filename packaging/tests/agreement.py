@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 
+import report
+
 PACKAGING = pathlib.Path(__file__).resolve().parents[1]
 FORMULA = PACKAGING / "homebrew/Formula/ispmon-agent.rb"
 PLIST = PACKAGING / "launchd/net.ispmon.agent.plist"
@@ -155,26 +157,23 @@ def formula_and_unit(folder):
         assert f"\n{setting}=ispmon\n" in text, f"the unit has no {setting}=ispmon, as the folders in the prefix are named"
 
 
+def in_a_folder(check, needed):
+    """Makes a check in a folder of its own; without the file that it needs it is skipped."""
+    if not needed.exists():
+        raise report.Skip(f"no {needed.relative_to(PACKAGING.parent)}")
+    with tempfile.TemporaryDirectory() as folder:
+        check(pathlib.Path(folder).resolve())
+
+
 def main():
     """Prints a row for each check; fails when one does."""
     if not shutil.which("ruby"):
         print("SKIPPED: no ruby to evaluate the formula with")
         return 0
-    failed = 0
+    rows = report.Report()
     for check, needed in ((formula_itself, FORMULA), (formula_and_plist, PLIST), (formula_and_unit, UNIT)):
-        name = check.__name__.replace("_", " ")
-        if not needed.exists():
-            print(f"SKIPPED: {name}: no {needed.relative_to(PACKAGING.parent)}")
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                check(pathlib.Path(folder).resolve())
-            except AssertionError as error:
-                failed += 1
-                print(f"FAIL  {name}: {error}")
-            else:
-                print(f"PASS  {name}")
-    return 1 if failed else 0
+        rows.row(check.__name__.replace("_", " "), in_a_folder, check, needed)
+    return rows.conclude()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import traceback
@@ -23,6 +24,13 @@ def expect(condition, text):
         raise Failure(text)
 
 
+class Row:
+    """What came of a check: its verdict, and what is worth telling."""
+
+    def __init__(self):
+        self.verdict, self.detail = "PASS", ""
+
+
 class Report:
     """All rows, printed as they come."""
 
@@ -34,31 +42,38 @@ class Report:
 
     def row(self, name, check, *arguments):
         """Runs one check and prints its row; `check` returns what is worth telling. Returns whether it passed."""
+        with self.check(name) as row:
+            row.detail = check(*arguments) or ""
+        return row.verdict == "PASS" and not self.is_over
+
+    @contextlib.contextmanager
+    def check(self, name):
+        """A check that is the body of the statement; its row is printed at its end, whatever came of it."""
+        row = Row()
         started = time.monotonic()
-        verdict, detail, trace = "PASS", "", ""
+        trace = ""
         try:
-            detail = check(*arguments) or ""
+            yield row
         except Skip as reason:
-            verdict, detail = "SKIPPED", str(reason)
-        except (Failure, BoxError) as error:
-            verdict, detail = "FAIL", str(error)
+            row.verdict, row.detail = "SKIPPED", str(reason)
+        except (Failure, AssertionError, BoxError) as error:
+            row.verdict, row.detail = "FAIL", str(error)
         except Exception as error:  # a defect of the check itself is a failure, too, and the others go on
-            verdict, detail, trace = "FAIL", f"{type(error).__name__}: {error}", traceback.format_exc()
+            row.verdict, row.detail, trace = "FAIL", f"{type(error).__name__}: {error}", traceback.format_exc()
         took = (time.monotonic() - started) * 1000
-        detail = " / ".join(detail.split("\n"))
+        detail = " / ".join(row.detail.split("\n"))
         if self.is_over:
-            return False
+            return
         with self.lock:
-            if verdict == "FAIL":
+            if row.verdict == "FAIL":
                 self.failed.append(name)
-            elif verdict == "SKIPPED":
+            elif row.verdict == "SKIPPED":
                 self.skipped.append(name)
             else:
                 self.passed += 1
-            print(f"{verdict:<7} {name}: {detail or 'as it has to be'} ({took:.0f} ms)", flush=True)
+            print(f"{row.verdict:<7} {name}: {detail or 'as it has to be'} ({took:.0f} ms)", flush=True)
             if trace:
                 print(trace, flush=True)
-        return verdict == "PASS"
 
     def conclude(self):
         """Prints the last line and returns the program's exit code."""

@@ -31,7 +31,6 @@ def expect_same(what, found, expected):
         raise Failure(f"{what}: unexpected {extra}, missing {lacking}")
 
 
-
 def extracted(deb, folder):
     """Unpacks the files of a .deb into a folder, and returns the folder."""
     run("dpkg-deb", "--extract", deb, folder)
