@@ -33,7 +33,7 @@ use crate::{
 /// Does what is asked with the service.
 pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
     let Some(platform) = Platform::of_this_build() else {
-        return decline(&Refusal::UnknownPlatform(env::consts::OS.to_owned()));
+        return fail(Refusal::UnknownPlatform(env::consts::OS.to_owned()));
     };
     let machine = Machine::this();
     let facts = match running_program().and_then(|program| gather(&machine, platform, program)) {
@@ -68,12 +68,6 @@ pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
     }
 }
 
-/// Says why nothing is done. Many of these sentences end with a command, and a command with no dot behind it
-/// can be copied.
-fn decline(refusal: &Refusal) -> Exit {
-    fail(refusal)
-}
-
 fn install(
     machine: &Machine,
     facts: &Facts,
@@ -90,7 +84,7 @@ fn install(
     let request = Installation { imported, is_shown_only, command };
     let plan = match installation(facts, &request) {
         Ok(plan) => plan,
-        Err(refusal) => return decline(&refusal),
+        Err(refusal) => return fail(&refusal),
     };
     if is_shown_only {
         return print(|output| show(&plan, output));
@@ -139,7 +133,7 @@ fn uninstall(
 ) -> Exit {
     let mut plan = match removal(facts, request) {
         Ok(plan) => plan,
-        Err(refusal) => return decline(&refusal),
+        Err(refusal) => return fail(&refusal),
     };
     if let Some(folder) = elsewhere.filter(|_| request.is_purge) {
         plan.notes.push(format!(
@@ -247,7 +241,7 @@ fn explain(failure: &Failure) -> Exit {
 fn order(machine: &Machine, facts: &Facts, order: Order) -> Exit {
     let carrying = match carrying(facts, order) {
         Ok(carrying) => carrying,
-        Err(refusal) => return decline(&refusal),
+        Err(refusal) => return fail(&refusal),
     };
     for command in &carrying.commands {
         if let Err(error) = service::run(machine, command) {

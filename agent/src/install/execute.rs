@@ -162,7 +162,7 @@ impl Execution<'_> {
 
     fn put(&mut self, path: &Path, mode: u32, owner: Owner, content: &Content) -> io::Result<()> {
         let new = beside(path, "new");
-        let put = remove_if_there(&new).and_then(|()| {
+        let put = file::remove_if_there(&new).and_then(|()| {
             // Nobody else reads what a file holds before it has its owner and mode.
             let mut file = file::create(&new, 0o600)?;
             write(&mut file, content)?;
@@ -190,7 +190,7 @@ impl Execution<'_> {
             }
             Ok(_) => {
                 let kept = beside(path, "old");
-                remove_if_there(&kept)?;
+                file::remove_if_there(&kept)?;
                 fs::hard_link(path, &kept)?;
                 Undo::Return { path: path.to_owned(), kept }
             }
@@ -201,7 +201,7 @@ impl Execution<'_> {
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.keep(path)?;
-        remove_if_there(path)
+        file::remove_if_there(path)
     }
 
     fn run(
@@ -290,18 +290,18 @@ impl Undo {
         match self {
             // Both names of one file: then a rename does nothing, by POSIX.
             Self::Return { path, kept } => fs::rename(&kept, &path)
-                .and_then(|()| remove_if_there(&kept))
+                .and_then(|()| file::remove_if_there(&kept))
                 .map_err(tell(format!(
                     "{} could not be put back; it is kept as {}",
                     path.display(),
                     kept.display()
                 ))),
             Self::Link { path, target } => {
-                remove_if_there(&path).and_then(|()| symlink(&target, &path)).map_err(tell(
+                file::remove_if_there(&path).and_then(|()| symlink(&target, &path)).map_err(tell(
                     format!("{} is no link to {} any more", path.display(), target.display()),
                 ))
             }
-            Self::Remove(path) => remove_if_there(&path)
+            Self::Remove(path) => file::remove_if_there(&path)
                 .map_err(tell(format!("{} could not be removed", path.display()))),
             Self::GiveBack { path, given } => given.give_back().map_err(tell(format!(
                 "{} and the files in it were not all given back to their owners",
@@ -332,13 +332,6 @@ fn write(file: &mut File, content: &Content) -> io::Result<()> {
         Content::Program { from, .. } => {
             io::copy(&mut Machine::open_program(from)?, file).map(|_| ())
         }
-    }
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

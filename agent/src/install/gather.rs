@@ -169,15 +169,16 @@ fn packages(
         let is_repeated = fs::canonicalize(machine.at(path)).is_ok_and(|real| {
             real != machine.at(path) && of_packages.iter().any(|other| machine.at(other) == real)
         });
-        if is_homebrew {
-            packages.insert(path.clone(), Package::Homebrew);
+        let package = if is_homebrew {
+            Some(Package::Homebrew)
         } else if is_repeated {
-        } else if let Some(package) = owner(machine, path) {
-            packages.insert(path.clone(), package);
-        } else if path.extension().is_some() && of_packages.contains(path) {
+            None
+        } else {
             // Only packages put units there.
-            packages.insert(path.clone(), Package::Unknown);
-        }
+            let is_unit = path.extension().is_some() && of_packages.contains(path);
+            owner(machine, path).or(is_unit.then_some(Package::Unknown))
+        };
+        packages.extend(package.map(|package| (path.clone(), package)));
     }
     packages
 }

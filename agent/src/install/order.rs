@@ -86,7 +86,7 @@ fn by_systemd(order: Order, state: ServiceState) -> Carrying {
         (Order::Start, Activity::Restarting) => Order::Restart.name(),
         _ => order.name(),
     };
-    let commands = vec![CommandLine::new("systemctl", [verb, UNIT])];
+    let commands = vec![CommandLine::systemctl(&[verb, UNIT])];
     let boot = |text: String| Carrying { commands: commands.clone(), outcome: text };
     match (order, state.boot == BootStart::Enabled) {
         (Order::Start, true) => boot("ispmon-agent runs.".to_owned()),
@@ -104,14 +104,17 @@ fn by_systemd(order: Order, state: ServiceState) -> Carrying {
 fn by_launchd(facts: &Facts, order: Order) -> Carrying {
     let job = format!("system/{LABEL}");
     let path = facts.layout().service.display().to_string();
-    let launchctl = |arguments: &[&str]| CommandLine::new("launchctl", arguments.iter().copied());
-    let kick = launchctl(&["kickstart", "-k", &job]);
-    let bootstrap =
-        || vec![launchctl(&["enable", &job]), launchctl(&["bootstrap", "system", &path])];
+    let kick = CommandLine::launchctl(&["kickstart", "-k", &job]);
+    let bootstrap = || {
+        vec![
+            CommandLine::launchctl(&["enable", &job]),
+            CommandLine::launchctl(&["bootstrap", "system", &path]),
+        ]
+    };
     let is_loaded = facts.service.is_loaded;
     match order {
         Order::Stop => done(
-            vec![launchctl(&["bootout", &job])],
+            vec![CommandLine::launchctl(&["bootout", &job])],
             "ispmon-agent is stopped until the next boot. To remove it: sudo ispmon-agent uninstall",
         ),
         Order::Start if is_loaded => done(vec![kick], "ispmon-agent runs."),

@@ -91,6 +91,13 @@ pub enum Step {
     Undo(UndoStep),
 }
 
+impl Step {
+    /// Runs a program if a later step fails; that it fails then is worth a word.
+    fn undo(command: CommandLine) -> Self {
+        Self::Undo(UndoStep::Run { command, is_needed: true })
+    }
+}
+
 /// What is only done to undo other steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UndoStep {
@@ -187,6 +194,16 @@ impl CommandLine {
         arguments: impl IntoIterator<Item = T>,
     ) -> Self {
         Self { program, arguments: arguments.into_iter().map(Into::into).collect() }
+    }
+
+    /// A command of systemd.
+    pub fn systemctl(arguments: &[&str]) -> Self {
+        Self::new("systemctl", arguments.iter().copied())
+    }
+
+    /// A command of launchd.
+    pub fn launchctl(arguments: &[&str]) -> Self {
+        Self::new("launchctl", arguments.iter().copied())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Why nothing is done, in sentences that say what to do.
+//! Why nothing is done, in sentences that say what to do. Many end with a command, and with no dot behind it,
+//! so that it can be copied.
 
 use std::path::PathBuf;
 

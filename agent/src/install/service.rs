@@ -25,8 +25,8 @@ pub fn state(machine: &Machine, platform: Platform) -> ServiceState {
     match platform {
         Platform::Linux => {
             let properties = ["LoadState", "ActiveState", "SubState", "UnitFileState"];
-            let arguments = ["show", "--property", &properties.join(","), UNIT];
-            let answer = machine.run(&CommandLine::new("systemctl", arguments)).unwrap_or_default();
+            let show = CommandLine::systemctl(&["show", "--property", &properties.join(","), UNIT]);
+            let answer = machine.run(&show).unwrap_or_default();
             of_systemd(&answer)
         }
         Platform::MacOs => of_launchd(print_job(machine).as_deref()),
@@ -35,7 +35,7 @@ pub fn state(machine: &Machine, platform: Platform) -> ServiceState {
 
 /// The version of systemd, which does not have to run for that.
 pub fn systemd_version(machine: &Machine) -> Option<u32> {
-    version_of(&machine.run(&CommandLine::new("systemctl", ["--version"])).ok()?)
+    version_of(&machine.run(&CommandLine::systemctl(&["--version"])).ok()?)
 }
 
 fn version_of(answer: &str) -> Option<u32> {
@@ -69,7 +69,7 @@ fn of_systemd(answer: &str) -> ServiceState {
 }
 
 fn print_job(machine: &Machine) -> Option<String> {
-    machine.run(&CommandLine::new("launchctl", ["print", &format!("system/{LABEL}")])).ok()
+    machine.run(&CommandLine::launchctl(&["print", &format!("system/{LABEL}")])).ok()
 }
 
 fn of_launchd(answer: Option<&str>) -> ServiceState {
@@ -140,8 +140,8 @@ pub fn recent_output(machine: &Machine, platform: Platform) -> Vec<String> {
 
 /// What the last run of the service wrote into systemd's journal, and nothing of earlier ones.
 fn journal(machine: &Machine) -> Option<String> {
-    let arguments = ["show", "--property", "InvocationID", "--value", NAME];
-    let id = machine.run(&CommandLine::new("systemctl", arguments)).ok()?;
+    let show = CommandLine::systemctl(&["show", "--property", "InvocationID", "--value", NAME]);
+    let id = machine.run(&show).ok()?;
     // What it wrote may not have reached the journal yet.
     let _ = machine.run(&CommandLine::new("journalctl", ["--sync"]));
     let of_this_run = format!("_SYSTEMD_INVOCATION_ID={}", id.trim());

@@ -190,6 +190,7 @@ mod tests {
             "STATUS=Not started: the configuration has a problem."
         );
     }
+
     #[test]
     fn a_refused_file_is_told_until_one_is_not_refused() {
         let mut dialogue = Dialogue::new();

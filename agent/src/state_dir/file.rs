@@ -78,7 +78,7 @@ pub(crate) fn replace(
     mode: u32,
     durability: Durability,
 ) -> io::Result<()> {
-    let replaced = remove_leftover(new).and_then(|()| {
+    let replaced = remove_if_there(new).and_then(|()| {
         let mut file = create(new, mode)?;
         file.write_all(content)?;
         if durability == Durability::Synced {
@@ -102,7 +102,10 @@ pub(crate) fn replace(
 }
 
 /// Deletes a file, or the link that has its name, when there is one.
-fn remove_leftover(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says, but for that there is none.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

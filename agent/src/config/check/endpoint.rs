@@ -25,6 +25,22 @@ pub(super) struct FoundKey {
     pub(super) origin: Origin,
 }
 
+/// What came of looking for a key: nothing where there is none, a sentence where it is of no use.
+struct SoughtKey {
+    /// Where it says that the key is there.
+    named_at: Origin,
+    /// Where the key is.
+    origin: Origin,
+    key: Result<Option<FunctionKey>, String>,
+}
+
+impl SoughtKey {
+    /// A key in a place that no setting names.
+    fn at(origin: Origin, key: Result<Option<FunctionKey>, String>) -> Self {
+        Self { named_at: origin.clone(), origin, key }
+    }
+}
+
 impl Check<'_> {
     pub(super) fn url(&mut self) -> Option<Url> {
         let given = self.text("heartbeat.url")?;
@@ -68,50 +84,7 @@ impl Check<'_> {
             }
             return None;
         }
-        let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
-        let (named_at, origin, key) = if let Some((path, text)) = self.given_key {
-            let origin = Origin::File { path: path.to_owned(), line: None };
-            let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
-            (origin.clone(), origin, key)
-        } else if let Some((path, key)) =
-            credential(sources).filter(|_| key_file.is_none_or(|path| path == sources.service_key))
-        {
-            // The service need not be able to read the file that systemd has read for it.
-            let key = key.map_err(|error| format!("the function key {error}"));
-            (Origin::Credential(path.clone()), Origin::Credential(path), key)
-        } else if let Some(named_at) = named_at {
-            // A wrong path is a problem already, and nothing else may stand in for it.
-            let path = key_file?;
-            let key = key::read_file(path);
-            if !self.is_key_needed && key.as_ref().is_err_and(KeyError::is_forbidden) {
-                return None;
-            }
-            let key = key.map_err(|error| format!("the key file {} {error}", path.display()));
-            (named_at, Origin::File { path: path.to_owned(), line: None }, key)
-        } else if self.is_service_configuration(sources) {
-            let path = &sources.service_key;
-            let key = key::read_file(path);
-            if key.as_ref().is_err_and(KeyError::is_forbidden) {
-                if self.is_key_needed {
-                    self.warnings.push(format!(
-                        "The function key in {} is for root and the service alone, so that the function will \
-                         refuse what this user sends; use sudo.",
-                        path.display()
-                    ));
-                }
-                return None;
-            }
-            let origin = Origin::File { path: path.clone(), line: None };
-            match key {
-                Err(error) if error.is_absent() => (Origin::Default, Origin::Default, Ok(None)),
-                key => {
-                    let sentence = |error| format!("the key file {} {error}", path.display());
-                    (origin.clone(), origin, key.map_err(sentence))
-                }
-            }
-        } else {
-            (Origin::Default, Origin::Default, Ok(None))
-        };
+        let SoughtKey { named_at, origin, key } = self.look_for_key(key_file, sources)?;
         let key = match key {
             Ok(key) => key,
             Err(sentence) => {
@@ -135,11 +108,54 @@ impl Check<'_> {
         key.map(|key| FoundKey { key, origin })
     }
 
-    /// Whether the address is that of the service, which has its key from a file beside its configuration
-    /// without that naming it. A key goes only to an address that is set where the key is.
-    fn is_service_configuration(&self, sources: &Sources) -> bool {
+    /// Looks for the key in the first of its places; nothing when it is there and not for this user.
+    ///
+    /// 1. That of the text which is checked, when it brings a key with it.
+    /// 2. systemd's credential, unless another file is named. The service need not be able to read the file that
+    ///    systemd has read for it.
+    /// 3. The file that `heartbeat.key_file` names. A wrong path is a problem already, and nothing else may stand
+    ///    in for it.
+    /// 4. The file beside the service's configuration, when the address is set there: a key goes only to an address
+    ///    that is set where the key is.
+    fn look_for_key(&mut self, key_file: Option<&Path>, sources: &Sources) -> Option<SoughtKey> {
+        if let Some((path, text)) = self.given_key {
+            let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
+            return Some(SoughtKey::at(Origin::File { path: path.to_owned(), line: None }, key));
+        }
+        let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
+        let is_another_named = named_at.is_some() && key_file != Some(&sources.service_key);
+        if let Some((path, key)) = credential(sources).filter(|_| !is_another_named) {
+            let key = key.map_err(|error| format!("the function key {error}"));
+            return Some(SoughtKey::at(Origin::Credential(path), key));
+        }
+        let path = match &named_at {
+            Some(_) => key_file?,
+            None if self.is_address_of_service(sources) => &sources.service_key,
+            None => return Some(SoughtKey::at(Origin::Default, Ok(None))),
+        };
+        let key = match key::read_file(path) {
+            Err(error) if named_at.is_none() && error.is_absent() => {
+                return Some(SoughtKey::at(Origin::Default, Ok(None)));
+            }
+            Err(error) if error.is_forbidden() && (named_at.is_none() || !self.is_key_needed) => {
+                if self.is_key_needed {
+                    self.warnings.push(format!(
+                        "The function key in {} is for root and the service alone, so that the function will \
+                         refuse what this user sends; use sudo.",
+                        path.display()
+                    ));
+                }
+                return None;
+            }
+            key => key.map_err(|error| format!("the key file {} {error}", path.display())),
+        };
+        let found = SoughtKey::at(Origin::File { path: path.to_owned(), line: None }, key);
+        Some(SoughtKey { named_at: named_at.unwrap_or_else(|| found.origin.clone()), ..found })
+    }
+
+    fn is_address_of_service(&self, sources: &Sources) -> bool {
         self.text("heartbeat.url").is_some_and(|given| match given.origin {
-            Origin::File { path, .. } => path.parent() == sources.service_key.parent(),
+            Origin::File { path, .. } => is_of_service(&path, sources),
             _ => false,
         })
     }
@@ -186,13 +202,18 @@ impl Check<'_> {
 /// user of its own, goes on reading its file.
 fn hiding(path: &Path, sources: &Sources) -> String {
     let file = path.display();
-    if path.parent() == sources.service_key.parent() {
+    if is_of_service(path, sources) {
         // The service's group, which is called as its user.
         let group = if cfg!(target_os = "macos") { "_ispmon" } else { "ispmon" };
         format!("sudo chgrp {group} {file} && sudo chmod 640 {file}")
     } else {
         format!("chmod o-r {file}")
     }
+}
+
+/// Whether a configuration file is that of the service, which has its key beside it.
+fn is_of_service(path: &Path, sources: &Sources) -> bool {
+    path.parent() == sources.service_key.parent()
 }
 
 /// The credential that systemd gives the service.

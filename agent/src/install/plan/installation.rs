@@ -124,18 +124,10 @@ fn put_program(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
 fn put_catalog(files: &mut Files<'_>, catalog: &Path) {
     let update = CommandLine::new("journalctl", ["--update-catalog"]);
     if files.put(catalog, 0o644, Owner::Root, text(CATALOG_TEXT)) {
-        files.undo.push(undo(update.clone()));
+        files.undo.push(Step::undo(update.clone()));
         // The service works without explanations in the log.
         files.run(update, Vec::new(), OnFailure::Report);
     }
-}
-
-fn systemctl(arguments: &[&str]) -> CommandLine {
-    CommandLine::new("systemctl", arguments.iter().copied())
-}
-
-fn undo(command: CommandLine) -> Step {
-    Step::Undo(UndoStep::Run { command, is_needed: true })
 }
 
 /// Starts the service. Its unit is put there first, unless it came with a package.
@@ -155,7 +147,7 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
             last.push(Step::Undo(UndoStep::Discard(folder.clone())));
         }
     }
-    let restart = systemctl(&["restart", UNIT]);
+    let restart = CommandLine::systemctl(&["restart", UNIT]);
     let is_restarted = match state.activity {
         Activity::Running => files.is_changed(),
         Activity::Restarting => true,
@@ -167,28 +159,28 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
         last.push(Step::Undo(UndoStep::Run { command: restart.clone(), is_needed }));
     }
     if state.activity != Activity::Running {
-        let command = systemctl(&["reset-failed", UNIT]);
+        let command = CommandLine::systemctl(&["reset-failed", UNIT]);
         last.push(Step::Undo(UndoStep::Run { command, is_needed: false }));
     }
     if is_new_unit {
-        last.push(undo(systemctl(&["daemon-reload"])));
-        files.run(systemctl(&["daemon-reload"]), Vec::new(), OnFailure::Undo);
+        last.push(Step::undo(CommandLine::systemctl(&["daemon-reload"])));
+        files.run(CommandLine::systemctl(&["daemon-reload"]), Vec::new(), OnFailure::Undo);
     }
     files.undo.splice(0..0, last);
     match (state.boot == BootStart::Enabled, state.activity) {
         (false, Activity::Stopped) => files.run(
-            systemctl(&["enable", "--now", UNIT]),
-            vec![systemctl(&["disable", "--now", UNIT])],
+            CommandLine::systemctl(&["enable", "--now", UNIT]),
+            vec![CommandLine::systemctl(&["disable", "--now", UNIT])],
             OnFailure::UndoStart(facts.platform),
         ),
         (false, Activity::Running | Activity::Restarting) => files.run(
-            systemctl(&["enable", UNIT]),
-            vec![systemctl(&["disable", UNIT])],
+            CommandLine::systemctl(&["enable", UNIT]),
+            vec![CommandLine::systemctl(&["disable", UNIT])],
             OnFailure::Undo,
         ),
         (true, Activity::Stopped) => files.run(
-            systemctl(&["start", UNIT]),
-            vec![systemctl(&["stop", UNIT])],
+            CommandLine::systemctl(&["start", UNIT]),
+            vec![CommandLine::systemctl(&["stop", UNIT])],
             OnFailure::UndoStart(facts.platform),
         ),
         (true, Activity::Running | Activity::Restarting) => {}
@@ -203,24 +195,23 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
 fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
     let state = facts.service;
     let job = format!("system/{LABEL}");
-    let launchctl = |arguments: &[&str]| CommandLine::new("launchctl", arguments.iter().copied());
     let path = layout.service.display().to_string();
-    let bootstrap = launchctl(&["bootstrap", "system", &path]);
-    let kick = launchctl(&["kickstart", "-k", &job]);
+    let bootstrap = CommandLine::launchctl(&["bootstrap", "system", &path]);
+    let kick = CommandLine::launchctl(&["kickstart", "-k", &job]);
     let is_new_list = files.put(&layout.service, 0o644, Owner::Root, text(PLIST_TEXT));
     if !state.is_loaded || is_new_list {
         if state.is_loaded {
-            files.undo.insert(0, undo(bootstrap.clone()));
-            files.run(launchctl(&["bootout", &job]), Vec::new(), OnFailure::Undo);
+            files.undo.insert(0, Step::undo(bootstrap.clone()));
+            files.run(CommandLine::launchctl(&["bootout", &job]), Vec::new(), OnFailure::Undo);
         }
-        files.run(launchctl(&["enable", &job]), Vec::new(), OnFailure::Undo);
+        files.run(CommandLine::launchctl(&["enable", &job]), Vec::new(), OnFailure::Undo);
         files.run(
             bootstrap,
-            vec![launchctl(&["bootout", &job])],
+            vec![CommandLine::launchctl(&["bootout", &job])],
             OnFailure::UndoStart(facts.platform),
         );
     } else if files.is_changed() {
-        files.undo.insert(0, undo(kick.clone()));
+        files.undo.insert(0, Step::undo(kick.clone()));
         files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
     } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{LABEL} runs"));

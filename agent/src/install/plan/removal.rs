@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{CommandLine, OnFailure, Plan, Step, UndoStep, account};
+use super::{CommandLine, OnFailure, Plan, Step, account};
 use crate::install::{
     description::{LABEL, UNIT},
     facts::{AccountState, Activity, BootStart, Facts},
@@ -60,8 +60,8 @@ pub fn removal(facts: &Facts, request: &Removal) -> Result<Plan, Refusal> {
     if let More::Systemd { catalog, .. } = &layout.more {
         let run = |command: CommandLine, failure| Step::Run { command, undo: Vec::new(), failure };
         if is_ours(&layout.service) {
-            steps.push(run(systemctl(&["daemon-reload"]), OnFailure::Undo));
-            steps.push(run(systemctl(&["reset-failed", UNIT]), OnFailure::Ignore));
+            steps.push(run(CommandLine::systemctl(&["daemon-reload"]), OnFailure::Undo));
+            steps.push(run(CommandLine::systemctl(&["reset-failed", UNIT]), OnFailure::Ignore));
         }
         if is_ours(catalog) {
             let update = CommandLine::new("journalctl", ["--update-catalog"]);
@@ -79,30 +79,25 @@ pub fn removal(facts: &Facts, request: &Removal) -> Result<Plan, Refusal> {
     Ok(Plan { steps, unchanged: Vec::new(), notes })
 }
 
-fn systemctl(arguments: &[&str]) -> CommandLine {
-    CommandLine::new("systemctl", arguments.iter().copied())
-}
-
 /// Stops the service for good, and starts it again should a later step fail.
 fn stop(steps: &mut Vec<Step>, facts: &Facts, layout: &Layout) {
     let state = facts.service;
-    let undo = |command| Step::Undo(UndoStep::Run { command, is_needed: true });
     let run = |command| Step::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
     match facts.platform {
         Platform::Linux => {
             if state.activity != Activity::Stopped {
-                steps.push(undo(systemctl(&["start", UNIT])));
+                steps.push(Step::undo(CommandLine::systemctl(&["start", UNIT])));
             }
             if state.boot == BootStart::Enabled {
-                steps.push(undo(systemctl(&["enable", UNIT])));
+                steps.push(Step::undo(CommandLine::systemctl(&["enable", UNIT])));
             }
-            steps.push(undo(systemctl(&["daemon-reload"])));
-            steps.push(run(systemctl(&["disable", "--now", UNIT])));
+            steps.push(Step::undo(CommandLine::systemctl(&["daemon-reload"])));
+            steps.push(run(CommandLine::systemctl(&["disable", "--now", UNIT])));
         }
         Platform::MacOs if state.is_loaded => {
             let path = layout.service.display().to_string();
-            steps.push(undo(CommandLine::new("launchctl", ["bootstrap", "system", &path])));
-            steps.push(run(CommandLine::new("launchctl", ["bootout", &format!("system/{LABEL}")])));
+            steps.push(Step::undo(CommandLine::launchctl(&["bootstrap", "system", &path])));
+            steps.push(run(CommandLine::launchctl(&["bootout", &format!("system/{LABEL}")])));
         }
         Platform::MacOs => {}
     }

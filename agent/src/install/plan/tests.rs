@@ -118,6 +118,11 @@ fn undone(plan: &Plan) -> Vec<String> {
     steps.filter(|step| matches!(step, Step::Undo(_))).map(ToString::to_string).collect()
 }
 
+fn run(plan: &Plan) -> Vec<String> {
+    let steps = plan.steps.iter();
+    steps.filter(|step| matches!(step, Step::Run { .. })).map(ToString::to_string).collect()
+}
+
 #[test]
 fn a_first_installation_under_systemd() {
     let plan = planned(&fresh(Platform::Linux));
@@ -238,14 +243,8 @@ fn a_newer_definition_is_read_before_the_service_is_restarted() {
     let mut facts = installed(Platform::Linux);
     facts.present.insert(facts.layout().service, text("[Unit]\n", 0o644));
     let plan = planned(&facts);
-    let commands: Vec<_> = plan
-        .steps
-        .iter()
-        .filter(|step| matches!(step, Step::Run { .. }))
-        .map(ToString::to_string)
-        .collect();
     assert_eq!(
-        commands,
+        run(&plan),
         ["run systemctl daemon-reload", "run systemctl restart ispmon-agent.service"]
     );
     assert_eq!(
@@ -256,15 +255,9 @@ fn a_newer_definition_is_read_before_the_service_is_restarted() {
     let mut facts = installed(Platform::MacOs);
     facts.present.insert(facts.layout().service, text("<plist/>", 0o644));
     let plan = planned(&facts);
-    let commands: Vec<_> = plan
-        .steps
-        .iter()
-        .filter(|step| matches!(step, Step::Run { .. }))
-        .map(ToString::to_string)
-        .collect();
     let bootstrap = "run launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist";
     assert_eq!(
-        commands,
+        run(&plan),
         [
             "run launchctl bootout system/net.ispmon.agent",
             "run launchctl enable system/net.ispmon.agent",
