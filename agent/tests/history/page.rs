@@ -57,7 +57,10 @@ fn it_is_written_to_the_file_that_is_named() {
 /// Leaves its records and pages in `target/tmp/history`, to be looked at in a browser.
 #[test]
 fn a_page_is_whole_whatever_the_record_holds() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("history");
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Another run of the tests may be making its own.
+    let made = TempDir::new_in(kept).expect("a folder");
+    let folder = made.path();
     let page = |name: &str, more: &[&str]| {
         let file = folder.join(name).join("page.html").display().to_string();
         shown(&folder.join(name), &[&["report", "--html", &file], more].concat());
@@ -108,4 +111,6 @@ fn a_page_is_whole_whatever_the_record_holds() {
     assert_eq!(path.matches('M').count(), 3, "{path}");
     assert!(page.contains(r#"<path class="firewall""#) && page.contains(r#"id="p-firewall""#));
     assert!(page.contains("IPv6 only: 2 h 30 min"), "the incident's notes say it");
+    let _ = fs::remove_dir_all(kept.join("history"));
+    let _ = fs::rename(made.keep(), kept.join("history"));
 }

@@ -1,6 +1,11 @@
 //! What the service manager is told: a socket as systemd has it, and the real program.
 
-use std::{fs, io, os::unix::net::UnixDatagram, path::Path, time::Duration};
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::net::UnixDatagram,
+    time::Duration,
+};
 
 use rustix::process::Signal;
 
@@ -77,7 +82,9 @@ fn it_is_ready_says_how_it_is_and_that_it_stops() {
         format!("EXTEND_TIMEOUT_USEC=20000000 STATUS=Opening the journal in {}.", state.display())
     );
     assert!(ready.starts_with("READY=1 STATUS="), "{ready}");
-    assert!(Path::new(&state).join("journal.ndjson").exists(), "the journal is open");
+    // The first record may come later; nobody else may write from here on.
+    let lock = File::open(state.join("lock")).expect("the journal is open");
+    assert!(matches!(lock.try_lock(), Err(TryLockError::WouldBlock)), "the journal is open");
     manager.told("; last heartbeat ");
     agent.signal(Signal::TERM);
     let stopping = manager.told("STOPPING=1");

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
+
 use crate::agent::{Agent, Folder, PATIENCE};
 
 /// The name server. Its address is for documentation (RFC 5737) and leads to loopback, which throws
@@ -32,15 +34,20 @@ pub(crate) fn spawn(folder: &Folder, command: &mut Command) -> Option<Agent> {
 }
 
 /// Waits until the agent has asked the name server, which means that a look-up hangs.
-pub(crate) fn wait_for_look_up(agent: &Agent) {
+pub(crate) fn wait_for_look_up(agent: Agent) -> Agent {
     const PAUSE: Duration = Duration::from_millis(10);
     let sockets = format!("/proc/{}/net/udp", agent.id());
     let mut left = PATIENCE;
     while !fs::read_to_string(&sockets).is_ok_and(|text| text.contains(NAME_SERVER_IN_PROC)) {
-        assert!(!left.is_zero(), "no look-up was seen in {sockets}");
+        if left.is_zero() {
+            let last = fs::read_to_string(&sockets);
+            agent.signal(Signal::TERM);
+            panic!("no look-up was seen in {sockets}, only {last:?}; the agent: {:?}", agent.end());
+        }
         thread::sleep(PAUSE);
         left = left.saturating_sub(PAUSE);
     }
+    agent
 }
 
 fn enter(folder: &Folder, command: &Command) -> Result<Command, String> {
@@ -60,8 +67,10 @@ fn enter(folder: &Folder, command: &Command) -> Result<Command, String> {
     );
     world.args(["--mount", "--net", "sh", "-c", &set_up]).arg(resolv_conf);
     world.arg(command.get_program()).args(command.get_args());
-    // Nothing of this process' environment but the way to the tools: a proxy would be looked up instead.
+    // Nothing of this process' environment but the way to the tools: a proxy would be looked up instead. The
+    // command's own says where its record is, which must not be the machine's.
     world.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
+    world.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     world.current_dir(folder.path()).stdin(Stdio::null());
     world.stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(world)

@@ -195,7 +195,7 @@ fn signals_leave_while_a_name_look_up_hangs() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut command = folder.command(["run"]);
         let Some(agent) = silent_resolver::spawn(&folder, &mut command) else { return };
-        silent_resolver::wait_for_look_up(&agent);
+        let agent = silent_resolver::wait_for_look_up(agent);
         let (status, log) = leave(agent, signal);
         assert_left(status, signal);
         assert!(log.contains("could not be told of this stop"), "{log}");
