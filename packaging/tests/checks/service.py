@@ -3,7 +3,7 @@
 import re
 
 from report import expect
-from world import DEVICE, KEY_FILE, PACKAGE, RECORD, UNIT, contains, moment, single
+from world import CONFIGURATION, DEVICE, KEY_FILE, PACKAGE, RECORD, UNIT, contains, moment, single
 
 # How soon a started service has to be active, in seconds.
 ACTIVE = 2.0
@@ -50,7 +50,8 @@ def installed(world):
     changed = box.run("dpkg", "--verify", PACKAGE, check=False).out
     expect(not changed, f"files differ from those of the package: {changed}")
     conffiles = box.run("dpkg-query", "--showformat=${Conffiles}", "--show", PACKAGE).out
-    contains(conffiles, "/etc/ispmon/agent.toml")
+    expect(not conffiles.strip(), f"dpkg would ask about {conffiles}")
+    expect(box.run("cat", CONFIGURATION).out == box.run("ispmon-agent", "config", "--sample").out, "the configuration is not the sample")
     files = box.run("dpkg", "--listfiles", PACKAGE).out
     contains(files, "/usr/share/man/man1/ispmon-agent.1", "/usr/share/man/man5/", "/usr/share/doc/ispmon-agent/copyright")
     contains(files, "bash-completion/completions", "zsh/vendor-completions", "fish/vendor_completions.d")
