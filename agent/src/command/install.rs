@@ -112,8 +112,8 @@ fn take_over(path: &Path, platform: Platform, sources: &Sources) -> Result<Impor
             Ok(imported)
         }
         Err(ImportError::Config(error)) => Err(refuse(&error)),
-        Err(error @ ImportError::Empty(_)) => {
-            complain(format_args!("{error}."));
+        Err(error) => {
+            complain(format_args!("{}.", Chain(&error)));
             Err(Exit::Configuration)
         }
     }

@@ -1,6 +1,9 @@
 //! Taking an old `.env` over: its settings become a configuration file, a function key in its URL a key file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use reqwest::Url;
 
@@ -15,8 +18,12 @@ pub struct Imported {
     pub from: PathBuf,
     /// The whole configuration file.
     pub configuration: String,
-    /// The function key, when the URL held one.
+    /// The function key, when the URL or a key file held one.
     pub key: Option<String>,
+    /// Whether the configuration itself is secret: so is the URL of a plain heartbeat.
+    pub is_secret: bool,
+    /// The folder of the record that it names: the service has one of its own, and may write to no other.
+    pub record: Option<String>,
 }
 
 /// The key stays secret.
@@ -37,6 +44,17 @@ pub enum ImportError {
         "{} sets nothing that ispmon-agent knows, such as HEARTBEAT_URL=https://…; nothing was changed", .0.display()
     )]
     Empty(PathBuf),
+    /// It names a key file that cannot be read.
+    #[error("the key file {}, which {} names, cannot be read", .path.display(), .from.display())]
+    KeyFile {
+        /// The `.env`.
+        from: PathBuf,
+        /// The key file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// Reads an old `.env`, and checks what it becomes as the service will: with no other source.
@@ -52,9 +70,22 @@ pub fn import(
     if settings.is_empty() {
         return Err(ImportError::Empty(path.to_owned()));
     }
-    let mut key = None;
+    let mut take = |wanted: &str| {
+        let index = settings.iter().position(|(name, _)| *name == wanted)?;
+        Some(settings.remove(index).1)
+    };
+    let record = take("state_dir");
+    // The service has its key from one file, and may read no other.
+    let mut key = match take("heartbeat.key_file") {
+        Some(file) => Some(read_key(path, &file)?),
+        None => None,
+    };
+    let is_secret = settings
+        .iter()
+        .any(|(name, value)| *name == "heartbeat.kind" && value.eq_ignore_ascii_case("plain"));
     for (name, value) in &mut settings {
         if *name == "heartbeat.url"
+            && !is_secret
             && let Some((url, code)) = without_key(value)
         {
             *value = url;
@@ -70,7 +101,17 @@ pub fn import(
     let layout = Layout::of(platform);
     let key_file = (layout.key.as_path(), key.as_deref().unwrap_or_default());
     let loaded = config::load_text(&layout.configuration, &configuration, Some(key_file), sources)?;
-    Ok((Imported { from: path.to_owned(), configuration, key }, loaded))
+    Ok((Imported { from: path.to_owned(), configuration, key, is_secret, record }, loaded))
+}
+
+/// What the key file holds that a `.env` names; a path that is not whole starts at the folder of that.
+fn read_key(from: &Path, file: &str) -> Result<String, ImportError> {
+    let folder = from.parent().unwrap_or(Path::new("/"));
+    let path = folder.join(file.strip_prefix("./").unwrap_or(file));
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(source) => Err(ImportError::KeyFile { from: from.to_owned(), path, source }),
+    }
 }
 
 /// The address without the function key in its query, and the key; nothing when it has none.
@@ -138,6 +179,37 @@ HEARTBEAT_INTERVAL=60
         assert!(!format!("{imported:?}").contains("abc"));
         let comments = |text: &str| text.lines().filter(|line| line.starts_with("# ")).count();
         assert_eq!(comments(&imported.configuration), comments(sample::SAMPLE) - 3);
+    }
+
+    #[test]
+    fn a_key_file_becomes_the_key_and_a_folder_of_the_record_is_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(".env");
+        std::fs::write(folder.path().join("key"), "k3y==\n").expect("it is written");
+        let text = "HEARTBEAT_URL=https://a.example/p\nISPMON_HEARTBEAT_KEY_FILE=./key\nISPMON_STATE_DIR=/home/a/record\n";
+        std::fs::write(&path, text).expect("it is written");
+        let sources = Sources::of_this_process(None, config::Flags::default()).expect("a folder");
+        let (imported, _) = import(&path, Platform::Linux, &sources).expect("it is taken over");
+        assert_eq!(set(&imported), [r#"url = "https://a.example/p""#]);
+        assert_eq!(imported.key.as_deref(), Some("k3y=="));
+        assert_eq!(imported.record.as_deref(), Some("/home/a/record"));
+        std::fs::remove_file(folder.path().join("key")).expect("it is ours");
+        let error = import(&path, Platform::Linux, &sources).expect_err("it is gone").to_string();
+        assert!(
+            error.starts_with("the key file ") && error.ends_with(" cannot be read"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_url_of_a_plain_heartbeat_is_secret_as_a_whole() {
+        let text = "ISPMON_HEARTBEAT_KIND=Plain\nISPMON_HEARTBEAT_URL=https://a.example/push/x";
+        let taken_over = imported(text, Platform::Linux).expect("it is taken over");
+        assert!(set(&taken_over).contains(&r#"url = "https://a.example/push/x""#));
+        assert!(taken_over.is_secret && taken_over.key.is_none());
+        // Nothing is taken out of it, so that it is refused as it would be elsewhere.
+        let refusal = imported(&format!("{text}?code=y"), Platform::Linux).expect_err("a code");
+        assert!(refusal.contains("heartbeat.url holds a function key"), "{refusal}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn write_content(content: &Content, output: &mut impl Write) -> io::Result<()> {
             Ok(())
         }
         Content::Secret(text) if text.is_empty() => writeln!(output, ": empty"),
-        Content::Secret(_) => writeln!(output, ": the function key, which is not shown"),
+        Content::Secret(_) => writeln!(output, ": secret, so not shown"),
         Content::Program { from, bytes } => {
             writeln!(output, ": a copy of {}, {bytes} bytes", from.display())
         }

@@ -335,6 +335,8 @@ fn what_is_written_has_its_mode_whatever_the_umask_is() {
         from: "/home/me/.env".into(),
         configuration: "device = \"x\"\n".to_owned(),
         key: Some("secret".to_owned()),
+        is_secret: false,
+        record: None,
     };
     system.install(Platform::Linux, Some(imported)).expect("it is installed");
     let layout = Layout::of(Platform::Linux);

@@ -1,6 +1,8 @@
 //! The configuration and the function key: written once, and never over what somebody has written.
 
-use super::{Content, Owner, files::Files};
+use std::path::Path;
+
+use super::{CommandLine, Content, OnFailure, Owner, files::Files};
 use crate::{
     config::sample,
     install::{
@@ -41,7 +43,11 @@ pub(super) fn put(
         let (path, from) = (layout.configuration, imported.from.clone());
         return Err(Refusal::Configured { path, from });
     }
-    files.put(&layout.configuration, 0o644, Owner::Root, Content::Text(text.clone().into()));
+    if imported.is_secret {
+        put_for_service(files, facts, &layout.configuration, text);
+    } else {
+        files.put(&layout.configuration, 0o644, Owner::Root, Content::Text(text.clone().into()));
+    }
     let Some(key) = &imported.key else {
         files.put_once(&layout.key, 0o600, key_owner, Content::Secret(String::new()));
         return Ok(());
@@ -61,4 +67,20 @@ pub(super) fn put(
     }
     files.put(&layout.key, 0o600, key_owner, Content::Secret(line));
     Ok(())
+}
+
+/// Puts a configuration there that nobody but root and the service may read. The service's group may be one that an
+/// earlier step makes, so it gets the file when it is there.
+fn put_for_service(files: &mut Files<'_>, facts: &Facts, path: &Path, text: &str) {
+    let has_mode = |entry: &Entry| matches!(entry, Entry::File { held: Held::Bytes(bytes), mode: 0o640, .. } if bytes == text.as_bytes());
+    if facts.entry(path).is_some_and(has_mode) {
+        files.plan.unchanged.push(path.display().to_string());
+        return;
+    }
+    files.put(path, 0o600, Owner::Root, Content::Secret(text.to_owned()));
+    let path = path.display().to_string();
+    for words in [["chgrp", facts.platform.user()], ["chmod", "640"]] {
+        let [program, word] = words;
+        files.run(CommandLine::new(program, [word, &path]), Vec::new(), OnFailure::Undo);
+    }
 }

@@ -222,8 +222,8 @@ fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
 
 fn notes(facts: &Facts, layout: &Layout, request: &Installation) -> Vec<String> {
     let configuration = layout.configuration.display();
-    let reload = match facts.platform {
-        Platform::Linux => "sudo systemctl reload ispmon-agent",
+    let restart = match facts.platform {
+        Platform::Linux => "sudo systemctl restart ispmon-agent",
         Platform::MacOs => "sudo ispmon-agent restart",
     };
     let mut notes = Vec::new();
@@ -234,9 +234,16 @@ fn notes(facts: &Facts, layout: &Layout, request: &Installation) -> Vec<String> 
              sessions); then remove the file.",
             imported.from.display()
         ));
+        if let Some(folder) = &imported.record {
+            notes.push(format!(
+                "It named {folder} for the record of outages, which stays as it is; that of the service is in {}, \
+                 the only folder that it may write to.",
+                layout.record.display()
+            ));
+        }
     } else {
         notes.push(format!(
-            "Settings are in {configuration}; after a change: {reload}. The function key goes into {}.",
+            "Settings are in {configuration}, the function key goes into {}; after a change of either: {restart}.",
             layout.key.display()
         ));
     }

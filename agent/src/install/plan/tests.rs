@@ -313,7 +313,7 @@ fn what_somebody_else_has_made_is_given_to_the_service_of_launchd() {
     assert_eq!(
         steps,
         [
-            "replace /etc/ispmon/heartbeat.key (0600 _ispmon): the function key, which is not shown",
+            "replace /etc/ispmon/heartbeat.key (0600 _ispmon): secret, so not shown",
             "give /usr/local/var/ispmon and the files in it to _ispmon",
             "run launchctl kickstart -k system/net.ispmon.agent",
         ]
@@ -427,6 +427,8 @@ fn old_settings(key: Option<&str>) -> Imported {
         from: "/home/me/.env".into(),
         configuration: sample::with(&[("device", "dl-home".to_owned())]),
         key: key.map(str::to_owned),
+        is_secret: false,
+        record: None,
     }
 }
 
@@ -451,9 +453,7 @@ fn old_settings_replace_a_sample_and_nothing_else() {
             let plan = with(configuration, key).expect("it is taken over");
             let text = shown(&plan);
             assert!(text.contains("\n    device = \"dl-home\"\n"), "{text}");
-            assert!(text.contains(
-                "/etc/ispmon/heartbeat.key (0600 root): the function key, which is not shown"
-            ));
+            assert!(text.contains("/etc/ispmon/heartbeat.key (0600 root): secret, so not shown"));
             assert!(!format!("{text}{plan:?}").contains("k3y"));
             assert!(plan.notes[0].contains("tmux kill-session -t NAME"), "{:?}", plan.notes);
             let restart = plan.steps.last().expect("a step").to_string();
@@ -473,6 +473,24 @@ fn old_settings_replace_a_sample_and_nothing_else() {
 }
 
 #[test]
+fn a_secret_configuration_is_for_root_and_the_service() {
+    let imported =
+        Imported { is_secret: true, record: Some("/home/me".into()), ..old_settings(None) };
+    let plan = installation(&fresh(Platform::Linux), &asked(Some(imported), false));
+    let plan = plan.expect("it is taken over");
+    let text = shown(&plan);
+    let lines: Vec<_> =
+        text.lines().filter(|line| !line.starts_with(' ') && line.contains("agent.toml")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    create /etc/ispmon/agent.toml (0600 root): secret, so not shown
+    run chgrp ispmon /etc/ispmon/agent.toml
+    run chmod 640 /etc/ispmon/agent.toml
+    ");
+    assert!(!text.contains("dl-home"), "{text}");
+    insta::assert_snapshot!(plan.notes[1], @"It named /home/me for the record of outages, which stays as it is; that of the service is in /var/lib/ispmon, the only folder that it may write to.");
+}
+
+#[test]
 fn old_settings_are_taken_over_for_a_package() {
     let mut facts = fresh(Platform::Linux);
     let layout = facts.layout();
@@ -485,7 +503,7 @@ fn old_settings_are_taken_over_for_a_package() {
         |facts: &Facts| installation(facts, &asked(Some(old_settings(Some("k3y/a+b=="))), false));
     insta::assert_snapshot!(outline(&take_over(&facts).expect("it is taken over")), @r"
     replace /etc/ispmon/agent.toml (0644 root):
-    replace /etc/ispmon/heartbeat.key (0600 root): the function key, which is not shown
+    replace /etc/ispmon/heartbeat.key (0600 root): secret, so not shown
     run systemctl enable --now ispmon-agent.service
     ");
     facts.packages.insert("/opt/homebrew/Cellar/x".into(), Package::Homebrew);
