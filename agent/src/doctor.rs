@@ -52,7 +52,9 @@ pub async fn examine(case: &Case) -> Report {
     let settings = case.configuration.settings();
     let status = case.agent.as_ref().ok().map(|(found, presence)| (&found.status, *presence));
     let mut report = Report::default();
-    let service_key = ServiceKey::gather(Path::new(SERVICE_KEY_FILE));
+    let started =
+        status.filter(|(_, presence)| presence.is_running()).map(|(status, _)| status.started.wall);
+    let service_key = ServiceKey::gather(Path::new(SERVICE_KEY_FILE), started);
     report.extend(configuration::judge(&case.configuration, service_key));
     report.extend(agent::judge(&case.agent, settings, case.commands, &case.now));
     let record = record::Facts::gather(status, &case.state_dirs);

@@ -420,7 +420,7 @@ mod tests {
         INFO The first heartbeat reached https://ispmon.example/api/ping in 132 ms; the cloud saw it come from 203.0.113.7.
         INFO The first heartbeat reached https://ispmon.example/api/ping in 132 ms.
         DEBUG Heartbeat delivered in 132 ms.
-        WARN Heartbeat refused: the answer was 401 Unauthorized. Check the function key, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too. The next try is in 1 min 2 s; further failures of this kind are logged at level debug only.
+        WARN Heartbeat refused: the answer was 401 Unauthorized. Check the function key, which a service gets only when it starts, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too. The next try is in 1 min 2 s; further failures of this kind are logged at level debug only.
         WARN Heartbeat refused: the answer was 503 Service Unavailable. The next try is in 1 min 2 s; further failures of this kind are logged at level debug only.
         DEBUG Heartbeat refused: the answer was 401 Unauthorized. That is failure 2 in a row; the next try is in 1 min 2 s.
         INFO Heartbeats work again after 1 failed attempt in 1 min 2 s.

@@ -132,10 +132,10 @@ impl ServiceCommands {
     }
 
     /// What to do about an agent that has not read its configuration since that was changed.
-    pub fn reload_advice(self) -> &'static str {
+    pub fn changed_advice(self) -> &'static str {
         match self {
             Self::Homebrew => "If that is not intended: brew services restart ispmon-agent.",
-            Self::Systemd => "If that is not intended: sudo systemctl reload ispmon-agent.",
+            Self::Systemd => "If that is not intended: sudo systemctl restart ispmon-agent.",
             Self::Launchd => "If that is not intended: sudo ispmon-agent restart.",
         }
     }

@@ -1,6 +1,7 @@
 //! The function key: a file of its own, or a credential from systemd.
 
 use std::{
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -81,6 +82,38 @@ pub(super) fn read_credential(
         Err(ReadError::Absent) => None,
         Err(error) => Some((path, Err(KeyError::Unreadable(error)))),
     }
+}
+
+/// A key in the service's file that systemd has not handed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LeftBehind {
+    /// The file was written after systemd had read it.
+    #[error(
+        "The function key in {} was changed after the service had started, which goes on with the older \
+         one; restart it: sudo systemctl restart ispmon-agent", .0.display()
+    )]
+    Changed(PathBuf),
+    /// systemd has handed over an empty credential, and the service may not read the file itself.
+    #[error(
+        "systemd has handed over an empty function key, although {file} holds one, so the function will refuse the \
+         heartbeats. Restart the service: sudo systemctl restart ispmon-agent. Where systemd can load no \
+         credentials, as in some containers, let the service read the file: sudo chown ispmon {file}", file = .0.display()
+    )]
+    NotLoaded(PathBuf),
+}
+
+/// What systemd's credential lacks of the file that it was loaded from, as far as times and sizes tell a user who
+/// may not read that file.
+pub(super) fn left_behind(credential: &Path, has_key: bool, file: &Path) -> Option<LeftBehind> {
+    let (loaded, now) = (fs::metadata(credential).ok()?, fs::metadata(file).ok()?);
+    // A file with nothing but the end of a line holds no key.
+    if now.len() <= 1 {
+        return None;
+    }
+    if !has_key {
+        return Some(LeftBehind::NotLoaded(file.to_owned()));
+    }
+    (now.modified().ok()? > loaded.modified().ok()?).then(|| LeftBehind::Changed(file.to_owned()))
 }
 
 fn key(file: RegularFile) -> Result<Option<FunctionKey>, KeyError> {

@@ -50,7 +50,7 @@ mod tests {
 # To change one, take the \"# \" before it away. Variables override what stands here, and flags
 # override both. Durations are written like \"90s\", \"5 min\", \"1h 30m\", or as a number of seconds.
 # `ispmon-agent config` shows what is in force and where it came from; a running agent reads this
-# file again on SIGHUP (systemctl reload).
+# file again on SIGHUP (systemctl reload). A service gets the function key only when it starts.
 "
         .to_owned();
         let mut section = "";

@@ -67,7 +67,7 @@ fn running(status: &Status, now: &Stamp) -> Check {
 
 /// Whether the agent has read the configuration since it was changed.
 fn in_use(status: &Status, settings: &Settings, commands: ServiceCommands) -> Check {
-    let differs = |detail: String| Check::warn(SETTINGS, detail).action(commands.reload_advice());
+    let differs = |detail: String| Check::warn(SETTINGS, detail).action(commands.changed_advice());
     let url = settings.heartbeat.url.as_ref().map(ToString::to_string);
     let used = status.heartbeat.as_ref().map(|heartbeat| heartbeat.url.clone());
     if status.device != settings.device {

@@ -143,7 +143,7 @@ mod tests {
         };
         let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
         heartbeat.last = Some(LastHeartbeat::new(status.written, &refused));
-        insta::assert_snapshot!(shown(&status, Presence::Running).lines().next().unwrap_or_default(), @"FAIL heartbeat: 12 s ago: Heartbeat refused: the answer was 401 Unauthorized. → Check the function key, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too.");
+        insta::assert_snapshot!(shown(&status, Presence::Running).lines().next().unwrap_or_default(), @"FAIL heartbeat: 12 s ago: Heartbeat refused: the answer was 401 Unauthorized. → Check the function key, which a service gets only when it starts, or the whole URL if it is a plain heartbeat. An app that is just starting may answer so too.");
     }
 
     #[test]

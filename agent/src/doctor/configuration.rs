@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
+use jiff::Timestamp;
+
 use super::Check;
 use crate::config::{
     ConfigError, HeartbeatKind, Loaded, SERVICE_KEY_FILE, Settings, Sources, load, load_without_key,
@@ -50,6 +52,8 @@ pub(super) enum ServiceKey {
     Empty,
     /// It holds something that only its owner may read.
     Private,
+    /// It was written after the service, which reads it then alone, had started.
+    Changed,
     /// It holds something that others may read or replace, which systemd does not mind.
     Open {
         /// Its mode.
@@ -58,15 +62,17 @@ pub(super) enum ServiceKey {
 }
 
 impl ServiceKey {
-    /// Looks at the file.
-    pub(super) fn gather(path: &Path) -> Self {
-        match fs::metadata(path) {
-            Err(_) => Self::Absent,
-            Ok(metadata) if metadata.len() == 0 => Self::Empty,
-            Ok(metadata) => match metadata.permissions().mode() & 0o777 {
-                mode if mode & 0o077 != 0 => Self::Open { mode },
-                _ => Self::Private,
-            },
+    /// Looks at the file. `started` is when the agent that runs was started.
+    pub(super) fn gather(path: &Path, started: Option<Timestamp>) -> Self {
+        let Ok(metadata) = fs::metadata(path) else { return Self::Absent };
+        let written = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        match metadata.permissions().mode() & 0o777 {
+            _ if metadata.len() == 0 => Self::Empty,
+            mode if mode & 0o077 != 0 => Self::Open { mode },
+            _ if written.zip(started).is_some_and(|(written, started)| written > started) => {
+                Self::Changed
+            }
+            _ => Self::Private,
         }
     }
 }
@@ -124,6 +130,11 @@ fn key_of_service(key: ServiceKey) -> Check {
             KEY,
             format!("the service gets it from {SERVICE_KEY_FILE}, which no other user may read"),
         ),
+        ServiceKey::Changed => Check::warn(
+            KEY,
+            format!("{SERVICE_KEY_FILE} was changed after the service had started, which reads it then alone"),
+        )
+        .action("Let the service have the new key: sudo systemctl restart ispmon-agent."),
         ServiceKey::Open { mode } => {
             let detail =
                 format!("{SERVICE_KEY_FILE} is open to other users (its mode is {mode:o})");
@@ -146,6 +157,7 @@ mod tests {
         insta::assert_snapshot!(row(ServiceKey::Absent), @"SKIP function key: none is set here; a service may have one from its service manager (LoadCredential)");
         insta::assert_snapshot!(row(ServiceKey::Empty), @"SKIP function key: /etc/ispmon/heartbeat.key is empty: the service sends none");
         insta::assert_snapshot!(row(ServiceKey::Private), @"PASS function key: the service gets it from /etc/ispmon/heartbeat.key, which no other user may read");
+        insta::assert_snapshot!(row(ServiceKey::Changed), @"WARN function key: /etc/ispmon/heartbeat.key was changed after the service had started, which reads it then alone → Let the service have the new key: sudo systemctl restart ispmon-agent.");
         insta::assert_snapshot!(row(ServiceKey::Open { mode: 0o644 }), @"FAIL function key: /etc/ispmon/heartbeat.key is open to other users (its mode is 644) → Make it private: sudo chmod 600 /etc/ispmon/heartbeat.key.");
     }
 
@@ -153,15 +165,22 @@ mod tests {
     fn it_is_judged_without_being_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("heartbeat.key");
-        assert_eq!(ServiceKey::gather(&path), ServiceKey::Absent);
+        assert_eq!(ServiceKey::gather(&path, None), ServiceKey::Absent);
         fs::write(&path, "").expect("it is written");
-        assert_eq!(ServiceKey::gather(&path), ServiceKey::Empty);
+        assert_eq!(ServiceKey::gather(&path, None), ServiceKey::Empty);
         fs::write(&path, "key").expect("it is written");
         for (mode, expected) in
             [(0o000, ServiceKey::Private), (0o640, ServiceKey::Open { mode: 0o640 })]
         {
             fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
-            assert_eq!(ServiceKey::gather(&path), expected);
+            assert_eq!(ServiceKey::gather(&path, None), expected);
         }
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is ours");
+        let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        let written = Timestamp::try_from(written.expect("a time")).expect("one of today");
+        let hour = jiff::SignedDuration::from_hours(1);
+        let [before, after] = [written - hour, written + hour];
+        assert_eq!(ServiceKey::gather(&path, Some(before)), ServiceKey::Changed);
+        assert_eq!(ServiceKey::gather(&path, Some(after)), ServiceKey::Private);
     }
 }

@@ -90,7 +90,9 @@ not exist and a value that is not allowed are refused, with all others that are 
 
 `ispmon-agent config --sample` prints a file with every setting and its default, and
 `ispmon-agent config` what is in force and where it came from. A running agent reads the file again
-on SIGHUP (`systemctl reload ispmon-agent`), and keeps its old settings when the new ones are wrong.",
+on SIGHUP (`systemctl reload ispmon-agent`), and keeps its old settings when the new ones are wrong.
+The function key of a service is handed over when the service starts: after a change of the key,
+`systemctl restart ispmon-agent`.",
     );
     roff.control("SH", ["SETTINGS"]);
     let mut section = "";

@@ -197,8 +197,8 @@ impl Outcome {
                      sign in if this network has a login page.",
                 ),
                 (Refusal::Status, 401 | 403) => Some(
-                    "Check the function key, or the whole URL if it is a plain heartbeat. An app \
-                     that is just starting may answer so too.",
+                    "Check the function key, which a service gets only when it starts, or the whole URL if it \
+                     is a plain heartbeat. An app that is just starting may answer so too.",
                 ),
                 (Refusal::Status, 404 | 405) => Some(
                     "Check the path of `heartbeat.url`. An app that is just starting may answer \

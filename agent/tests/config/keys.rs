@@ -1,4 +1,7 @@
-use std::fs;
+use std::{
+    fs::{self, File},
+    time::Duration,
+};
 
 use crate::place::Place;
 
@@ -164,6 +167,35 @@ fn the_key_of_the_service_is_beside_its_configuration() {
     place.write("etc/agent.toml", "", 0o600);
     place.variable("ISPMON_HEARTBEAT_URL", "https://elsewhere.example/api/ping");
     assert_eq!(key(&place), None);
+}
+
+#[test]
+fn a_key_that_systemd_has_not_handed_over_is_missed() {
+    let mut place = Place::new();
+    place.write("etc/agent.toml", URL, 0o600);
+    place.write("credentials/heartbeat-key", "\n", 0o440);
+    let folder = place.folder().join("credentials").display().to_string();
+    place.variable("CREDENTIALS_DIRECTORY", &folder);
+    place.write("etc/heartbeat.key", "\n", 0o600);
+    assert!(place.warnings().contains("credentials/heartbeat-key is empty"));
+
+    // The service may read the file itself, where its owner has made it the service's.
+    place.write("etc/heartbeat.key", "services\n", 0o600);
+    assert_eq!(key(&place).as_deref(), Some("services"));
+    assert_eq!(place.warnings(), "");
+    // This test may be root's, who may read everything: others may write this one, which refuses it too.
+    place.write("etc/heartbeat.key", "services\n", 0o666);
+    assert_eq!(key(&place), None);
+    insta::assert_snapshot!(place.warnings(), @"systemd has handed over an empty function key, although [folder]/etc/heartbeat.key holds one, so the function will refuse the heartbeats. Restart the service: sudo systemctl restart ispmon-agent. Where systemd can load no credentials, as in some containers, let the service read the file: sudo chown ispmon [folder]/etc/heartbeat.key");
+
+    let credential = place.write("credentials/heartbeat-key", "older\n", 0o440);
+    let file = File::open(&credential).expect("it is there");
+    let written = file.metadata().and_then(|metadata| metadata.modified()).expect("a time");
+    file.set_modified(written - Duration::from_hours(1)).expect("times can be set");
+    assert_eq!(key(&place).as_deref(), Some("older"));
+    insta::assert_snapshot!(place.warnings(), @"The function key in [folder]/etc/heartbeat.key was changed after the service had started, which goes on with the older one; restart it: sudo systemctl restart ispmon-agent");
+    place.write("credentials/heartbeat-key", "newer\n", 0o440);
+    assert_eq!(place.warnings(), "");
 }
 
 #[test]

@@ -102,8 +102,18 @@ impl Check<'_> {
             ));
             return None;
         }
-        if key.is_none() && url.is_some_and(|url| !is_loopback(url)) {
-            self.warnings.push(missing_key(&origin));
+        if url.is_some_and(|url| !is_loopback(url)) {
+            let left_behind = match &origin {
+                Origin::Credential(path) => {
+                    key::left_behind(path, key.is_some(), &sources.service_key)
+                }
+                _ => None,
+            };
+            match left_behind {
+                Some(left_behind) => self.warnings.push(left_behind.to_string()),
+                None if key.is_none() => self.warnings.push(missing_key(&origin)),
+                None => {}
+            }
         }
         key.map(|key| FoundKey { key, origin })
     }
@@ -112,7 +122,8 @@ impl Check<'_> {
     ///
     /// 1. That of the text which is checked, when it brings a key with it.
     /// 2. systemd's credential, unless another file is named. The service need not be able to read the file that
-    ///    systemd has read for it.
+    ///    systemd has read for it. Where systemd has read none, the credential is the empty one of the unit: then the
+    ///    file itself, if the service may read it.
     /// 3. The file that `heartbeat.key_file` names. A wrong path is a problem already, and nothing else may stand
     ///    in for it.
     /// 4. The file beside the service's configuration, when the address is set there: a key goes only to an address
@@ -125,6 +136,12 @@ impl Check<'_> {
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
         let is_another_named = named_at.is_some() && key_file != Some(&sources.service_key);
         if let Some((path, key)) = credential(sources).filter(|_| !is_another_named) {
+            if matches!(key, Ok(None))
+                && let Ok(Some(key)) = key::read_file(&sources.service_key)
+            {
+                let path = sources.service_key.clone();
+                return Some(SoughtKey::at(Origin::File { path, line: None }, Ok(Some(key))));
+            }
             let key = key.map_err(|error| format!("the function key {error}"));
             return Some(SoughtKey::at(Origin::Credential(path), key));
         }
