@@ -41,6 +41,13 @@ pub enum CommandError {
     },
 }
 
+impl CommandError {
+    /// Whether the program ended with this exit status.
+    pub fn is_status(&self, code: i32) -> bool {
+        matches!(self, Self::Failed { status, .. } if status.code() == Some(code))
+    }
+}
+
 fn said(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }

@@ -12,11 +12,14 @@ use super::{
 
 /// The most lines of what the service said that are shown.
 const LAST_LINES: usize = 5;
-/// What launchd answers while the job that was there before is still ending.
+/// What launchd answers to a bootstrap while the job that was there before is still ending: for about five seconds
+/// under macOS 26 (headroomlabs-ai/headroom, issue 1289).
 const BUSY: &[i32] = &[5, 37];
+/// What launchd answers to a bootout that goes on: "Operation now in progress" (osquery/osquery, issue 5698).
+const IN_PROGRESS: i32 = 36;
 /// How often launchd is asked, and how often at most.
 const PAUSE: Duration = Duration::from_millis(200);
-const MOST_TRIES: usize = 25;
+const MOST_TRIES: usize = 75;
 /// How often in a row a job must be found running: one with a bad configuration runs for a moment.
 const TRIES_IN_A_ROW: usize = 5;
 
@@ -88,24 +91,44 @@ fn of_launchd(answer: Option<&str>) -> ServiceState {
     }
 }
 
-/// Runs a command. A job that launchd has just been asked to end may still be ending: then it is tried again.
+/// Runs a command. launchd ends a job after it has answered: a bootout is over when the job is gone, and a bootstrap
+/// is tried again until then.
 ///
 /// # Errors
 /// All [`CommandError`]s.
 pub fn run(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
-    let is_bootstrap = command.program == "launchctl"
-        && command.arguments.first().is_some_and(|verb| verb == "bootstrap");
+    let is_launchctl = command.program == "launchctl";
+    match command.arguments.first().map(String::as_str) {
+        Some("bootstrap") if is_launchctl => bootstrap(machine, command),
+        Some("bootout") if is_launchctl => boot_out(machine, command),
+        _ => machine.run(command),
+    }
+}
+
+fn bootstrap(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
     for _ in 1..MOST_TRIES {
         match machine.run(command) {
-            Err(CommandError::Failed { status, .. })
-                if is_bootstrap && status.code().is_some_and(|code| BUSY.contains(&code)) =>
-            {
+            Err(error) if BUSY.iter().any(|status| error.is_status(*status)) => {
                 thread::sleep(PAUSE);
             }
             result => return result,
         }
     }
     machine.run(command)
+}
+
+fn boot_out(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
+    let result = machine.run(command);
+    if matches!(&result, Err(error) if !error.is_status(IN_PROGRESS)) {
+        return result;
+    }
+    for _ in 1..MOST_TRIES {
+        if print_job(machine).is_none() {
+            return Ok(String::new());
+        }
+        thread::sleep(PAUSE);
+    }
+    result
 }
 
 /// Whether the service runs after a command that started it. systemctl has waited for that; launchctl has not.

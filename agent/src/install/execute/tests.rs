@@ -48,9 +48,9 @@ case "$name $*" in
   "systemctl disable"*) rm -f enabled ;;
   "systemctl start"* | "systemctl restart"*) : >active; mkdir -p root/var/lib/ispmon root/run/ispmon ;;
   "systemctl stop"*) rm -f active ;;
-  "launchctl bootstrap"*) : >active ;;
-  "launchctl bootout"*) rm active ;;
-  "launchctl print"*) [ -e active ] || exit 113; echo "	state = running" ;;
+  "launchctl bootstrap"*) [ -e ending ] && { echo "Bootstrap failed: 5: Input/output error" >&2; exit 5; }; : >active ;;
+  "launchctl bootout"*) rm active; : >ending; echo "Boot-out failed: 36: Operation now in progress" >&2; exit 36 ;;
+  "launchctl print"*) [ -e ending ] && { rm ending; exit 0; }; [ -e active ] || exit 113; echo "	state = running" ;;
   "systemd-sysusers /"*) : >user ;;
   "dscl . -create /Users"*) : >user ;;
   "userdel"* | "dscl . -delete /Users"*) rm user ;;
@@ -481,7 +481,8 @@ fn under_launchd_the_job_is_started_and_removed() {
             "launchctl bootstrap system /Library/LaunchDaemons/net.ispmon.agent.plist"
         ]
     );
-    system.uninstall(Platform::MacOs, true).expect("it is removed");
+    system.uninstall(Platform::MacOs, true).expect("it is removed, though launchd takes its time");
+    assert!(!system.folder.path().join("ending").exists(), "it was waited for");
     let mut after = system.contents();
     after.retain(|path, _| before.contains_key(path) || !path.is_dir());
     assert_eq!(after, before);
