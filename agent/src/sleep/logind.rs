@@ -72,7 +72,8 @@ enum LogindError {
 /// Why a lock is not held although the signals are heard.
 #[derive(Debug, Error)]
 #[error(
-    "logind grants no lock, so that the machine does not wait for the announcement of its sleep"
+    "logind grants no lock, so that the machine does not wait for the announcement of its sleep; it asks polkit, \
+     which some systems without a desktop lack (Debian: apt install polkitd)"
 )]
 struct LockError(#[source] zbus::Error);
 
