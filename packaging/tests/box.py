@@ -36,7 +36,7 @@ import uuid
 
 # What every image has beyond the smallest Debian: what a machine has on which a person can log in and follow README.md.
 PACKAGES = (
-    "ca-certificates", "curl", "dbus", "iproute2", "libpam-systemd", "polkitd", "procps", "sudo", "systemd", "systemd-sysv",
+    "ca-certificates", "curl", "dbus", "iproute2", "libpam-systemd", "polkitd", "procps", "rpm", "sudo", "systemd", "systemd-sysv",
 )
 # Who is asked for packages when apt on this machine does not say.
 MIRROR = "http://deb.debian.org/debian"

@@ -61,19 +61,20 @@ class Artefacts:
             machine.shell(line)
 
 
-def build(folder):
+def build(folder, with_rpm):
     """Makes the packages of this machine's architecture in `folder` and returns it; `None` if this machine cannot."""
+    rpm = ["rpm"] if with_rpm else []
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("ispmon-*"):
         old.unlink()
     make = (ROOT / "packaging/build", "--out", folder, "--arch", architecture())
-    run(*make, "--package-version", PREVIOUS, "deb")
+    run(*make, "--package-version", PREVIOUS, "deb", *rpm)
     packages = list(folder.glob("*.deb"))
     if not packages:
         return None
     for package in packages:
         age(package)
-    with_key(folder, lambda variables: run(*make, "deb", "tarball", "apt", **variables))
+    with_key(folder, lambda variables: run(*make, "deb", *rpm, "tarball", "apt", **variables))
     return folder
 
 

@@ -53,7 +53,7 @@ def contents(root, dist, name, architecture):
         tools.run("dpkg-deb", "--control", deb, control)
         # dpkg would ask at an upgrade what to do with a conffile that was changed.
         expect(not (control / "conffiles").exists(), "the package has conffiles")
-        for script in ("postinst", "prerm", "postrm"):
+        for script in ("preinst", "postinst", "prerm", "postrm"):
             expect((control / script).read_text() == (root / "packaging/debian" / script).read_text(), f"{script} differs")
         files = pathlib.Path(tools.extracted(deb, f"{folder}/files"))
         for path, source in SOURCES.items():

@@ -1,6 +1,8 @@
 """The scripts of the packages and of the build, by shellcheck, and the workflows' pins."""
 
+import pathlib
 import re
+import tempfile
 
 from report import expect
 
@@ -10,6 +12,7 @@ from . import tools
 def check(rows, root, _dist):
     """Prints the rows."""
     rows.row("scripts: shellcheck", shellcheck, root)
+    rows.row("deb: refused on ARMv6, whose processor cannot run it", armv6, root)
     rows.row("release workflow: third-party actions are pinned by a hash", pins, root)
 
 
@@ -22,6 +25,18 @@ def shellcheck(root):
     tools.run("shellcheck", "--shell=sh", *rpm)
     expect(all("set -e\n" in path.read_text() for path in debian), "a script of the .deb goes on after a failure")
     return f"{len(debian) + len(rpm)} scripts of packages, and the build"
+
+
+def armv6(root):
+    script = root / "packaging/debian/preinst"
+    for machine, is_refused in (("armv6l", True), ("armv7l", False), ("aarch64", False), ("x86_64", False)):
+        with tempfile.TemporaryDirectory() as folder:
+            uname = pathlib.Path(folder) / "uname"
+            uname.write_text(f"#!/bin/sh\necho {machine}\n")
+            uname.chmod(0o755)
+            done = tools.run("sh", script, "install", env={"PATH": f"{folder}:/usr/bin:/bin"}, check=False)
+        expect((done.returncode == 1 and f"this machine is {machine}" in done.stderr) == is_refused, f"{machine}: {done}")
+    return "and nowhere else"
 
 
 def pins(root):

@@ -1,6 +1,6 @@
 """What is checked: a story each, in a box of its own; the rows of a story follow each other."""
 
-from checks import clocks, disk, figures, install, packages, readme, restarts, service, settings, sleep
+from checks import clocks, disk, figures, install, packages, readme, restarts, rpm, service, settings, sleep
 
 STORIES = {
     "service": service.story,
@@ -9,6 +9,7 @@ STORIES = {
     "disk": disk.story,
     "clocks": clocks.story,
     "packages": packages.story,
+    "rpm": rpm.story,
     "sleep": sleep.story,
     "figures": figures.story,
     "install": install.story,

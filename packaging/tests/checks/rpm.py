@@ -1,0 +1,79 @@
+"""The .rpm, by rpm itself, on a Debian: it runs the scripts and treats the files as it does on its own systems."""
+
+from report import Skip, expect
+from world import CONFIGURATION, KEY_FILE, PACKAGE, RECORD, UNIT
+
+# Debian's rpm asks whoever uses it whether that is meant, and knows of no package that Debian's own tool has installed.
+RPM = ("rpm", "--force-debian", "--nodeps")
+
+
+def story(world):
+    """All rows."""
+    if not world.row("rpm: installed, started by its user", install, world):
+        return
+    world.row("rpm: upgraded: the service goes on with the new program", upgrade, world)
+    world.row("rpm: removed: the record, the key and a changed configuration stay", remove, world)
+
+
+def package(world, version):
+    """The path of a version in the box."""
+    found = list(world.artefacts.dist.glob(f"{PACKAGE}-{version}.*.rpm"))
+    if len(found) != 1:
+        raise Skip(f"there is no .rpm of {version} among the artefacts")
+    path = f"/srv/{found[0].name}"
+    world.box.write(path, found[0].read_bytes())
+    return path
+
+
+def rpm(world, *words):
+    """Runs rpm, which reports a script that fails and may go on."""
+    done = world.box.run(*RPM, *words, check=False)
+    expect(done.code == 0, f"rpm {' '.join(words)} ended with {done.code}: {done.err or done.out}")
+    expect("scriptlet failed" not in done.err, f"a script failed: {done.err}")
+    return done
+
+
+def install(world):
+    """Installs the previous version, configures and starts it."""
+    box = world.box
+    rpm(world, "--install", package(world, world.artefacts.previous))
+    enabled = box.run("systemctl", "is-enabled", UNIT, check=False).out
+    expect(enabled == "disabled", f"the unit is {enabled}; the user is to enable it")
+    key = box.run("stat", "--format=%a %U %s", KEY_FILE).out
+    expect(key == "600 root 0", f"{KEY_FILE} has mode, owner and size `{key}`")
+    changed = box.run(*RPM, "--verify", PACKAGE, check=False).out
+    expect(not changed, f"files differ from those of the package: {changed}")
+    world.configure()
+    world.start()
+    world.wait_up()
+    world.wait_heartbeats()
+    return box.run("rpm", "--query", PACKAGE).out
+
+
+def upgrade(world):
+    """Installs the newer version over it; the configuration was changed."""
+    box = world.box
+    settings, pid = box.run("cat", CONFIGURATION).out, world.pid()
+    rpm(world, "--upgrade", package(world, world.artefacts.version))
+    box.wait("another process", lambda: world.pid() not in (0, pid))
+    world.wait_up()
+    expect(box.run("cat", CONFIGURATION).out == settings, "the configuration was changed")
+    expect(box.run("systemctl", "is-enabled", UNIT).out == "enabled", "the upgrade has disabled the service")
+    world.wait_heartbeats()
+    return box.run("rpm", "--query", PACKAGE).out
+
+
+def remove(world):
+    """Removes it."""
+    box = world.box
+    settings = box.run("cat", CONFIGURATION).out
+    rpm(world, "--erase", PACKAGE)
+    active = box.run("systemctl", "is-active", UNIT, check=False).out
+    expect(active in ("inactive", "unknown"), f"it is {active}")
+    expect(not box.path("/usr/bin/ispmon-agent").exists(), "the program is still there")
+    for path in (KEY_FILE, f"{RECORD}/journal.ndjson", f"{CONFIGURATION}.rpmsave"):
+        expect(box.run("test", "-s", path, check=False).code == 0, f"{path} is gone")
+    expect(box.run("cat", f"{CONFIGURATION}.rpmsave").out == settings, "the configuration was changed")
+    failed = box.run("systemctl", "--failed", "--no-legend", "--plain").out
+    expect(not failed, f"systemd shows failed units: {failed}")
+    return "stopped; the record, the key and the configuration (as .rpmsave) are there"
