@@ -19,6 +19,7 @@ def story(world):
     world.row("removed: the record and the configuration stay", remove, world)
     world.row("installed again: it finds its record", again, world)
     world.row("purged: nothing stays", purge, world)
+    world.row("a configuration that nobody touched is that of the version", untouched, world)
 
 
 def version(world):
@@ -127,3 +128,15 @@ def purge(world):
     failed = box.run("systemctl", "--failed", "--no-legend", "--plain").out
     expect(not failed, f"systemd shows failed units: {failed}")
     return "no record, no configuration, no process, no failed unit"
+
+
+def untouched(world):
+    """Upgrades right after the installation."""
+    sample = {}
+    for version in (world.artefacts.previous, world.artefacts.version):
+        world.install(version)
+        sample[version] = world.box.run("cat", CONFIGURATION).out
+        shipped = world.box.run("cat", "/usr/share/ispmon-agent/agent.toml").out
+        expect(sample[version] == shipped, f"the configuration of {version} is not its sample")
+    expect(len(set(sample.values())) == 2, "both versions have the same sample, so that nothing was tried")
+    return f"{len(sample)} versions, each with its sample"
