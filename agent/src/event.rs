@@ -259,7 +259,7 @@ impl Event<'_> {
                 Transition::Changed(_)
                 | Transition::Progressed(_)
                 | Transition::Closed(_)
-                | Transition::Watched(_) => Level::INFO,
+                | Transition::GapEnded(_) => Level::INFO,
             },
             Self::Advice { .. }
             | Self::BootUnknown { .. }
@@ -313,7 +313,7 @@ impl Event<'_> {
                 Transition::Changed(_) => Kind::IncidentChanged,
                 Transition::Progressed(_) => Kind::IncidentProgressed,
                 Transition::Closed(_) => Kind::IncidentClosed,
-                Transition::Watched(_) => Kind::Gap,
+                Transition::GapEnded(_) => Kind::Gap,
             },
             Self::ClockStepped { .. } => Kind::ClockStepped,
             Self::AnchorsBlocked => Kind::AnchorsBlocked,

@@ -29,8 +29,8 @@ use tokio::{sync::Notify, time::Instant};
 pub use backoff::Backoff;
 pub use client::{ClientError, HeartbeatClient};
 pub use failure::{Failure, FailureKind};
-pub use message::{Enclose, Enclosure};
-pub use outcome::{Outcome, Refusal, Way};
+pub use message::{HeartbeatExtras, ReadExtras};
+pub use outcome::{NetworkPath, Outcome, Refusal};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 

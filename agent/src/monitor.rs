@@ -9,10 +9,10 @@
 
 mod histogram;
 mod message;
-mod picture;
 mod prober;
 mod recorder;
 pub mod schedule;
+mod status_builder;
 mod tally;
 
 use std::{sync::Arc, time::Duration};
@@ -31,17 +31,17 @@ use crate::{
     journal::{Entry, PastGap, Recovered, Start},
     notify::ServiceManager,
     outage::{
-        BeatOutcome, Evidence, FamilyState, Gap, GapCause, Glance, IncidentId, Machine,
-        MachineSettings, SettleReason, Transition, Wanted,
+        BeatOutcome, Evidence, FamilyState, Gap, GapCause, IncidentId, Machine, MachineSettings,
+        SettleReason, StatusKey, Transition, Wanted,
     },
     probe::{Family, Link, PerFamily, link::Links},
 };
 pub use histogram::Histogram;
-pub use message::{Message, Parts, SharedTally, Watched};
-use picture::Picture;
+pub use message::{Message, MonitorDeps, MonitorSettings, SharedTally};
 use prober::{Answer, Prober};
 use recorder::Recorder;
 use schedule::{Question, Schedule};
+use status_builder::StatusBuilder;
 pub use tally::Tally;
 
 /// How often the clocks are compared at least: a sleep is dated by the looks before and after it, so that its
@@ -67,7 +67,7 @@ enum Mode {
 /// The task that watches.
 #[derive(Debug)]
 pub struct Monitor {
-    watched: Watched,
+    settings: MonitorSettings,
     clock: Clock,
     machine: Machine,
     schedule: Schedule,
@@ -76,7 +76,7 @@ pub struct Monitor {
     links: Links,
     tally: SharedTally,
     recorder: Recorder,
-    picture: Picture,
+    status_builder: StatusBuilder,
     manager: ServiceManager,
     random: Rng,
     returned: Arc<Notify>,
@@ -84,7 +84,7 @@ pub struct Monitor {
     /// What was asked before this time since boot is void.
     void_before_ms: u64,
     /// What was known when it was told last.
-    glance: Option<Glance>,
+    status_key: Option<StatusKey>,
     /// Whether it was said that anchors are blocked here, which is said once.
     has_warned_of_blocked: bool,
     clock_looked: Duration,
@@ -97,8 +97,8 @@ impl Monitor {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start(watched: Watched, parts: Parts) -> Self {
-        let Parts {
+    pub fn start(settings: MonitorSettings, deps: MonitorDeps) -> Self {
+        let MonitorDeps {
             clock,
             resolver,
             journal,
@@ -108,26 +108,33 @@ impl Monitor {
             state_dir,
             returned,
             closed,
-        } = parts;
+        } = deps;
         let now = clock.now();
         let mut random = Rng::new();
-        let settings =
-            MachineSettings { settle: watched.probe.settle, ..MachineSettings::default() };
-        let mut machine = Machine::new(settings, random.fork(), recovered.open.clone(), now);
+        let machine_settings =
+            MachineSettings { settle: settings.probe.settle, ..MachineSettings::default() };
+        let mut machine =
+            Machine::new(machine_settings, random.fork(), recovered.open.clone(), now);
         recovered.hours.iter().for_each(|summary| machine.learn(summary));
         recovered.networks.iter().for_each(|facts| machine.remember(facts));
         let (sender, answers) = mpsc::unbounded_channel();
-        let prober = Prober::new(&watched, clock.clone(), resolver, sender);
-        let phase = watched.probe.interval.mul_f64(random.f64());
+        let prober = Prober::new(&settings, clock.clone(), resolver, sender);
+        let phase = settings.probe.interval.mul_f64(random.f64());
         let boot_time = Duration::from_millis(now.boot_ms);
         let tally = Tally::new(now);
         let hour_ends = boot_time + tally.rest_of_hour(now);
         let mut monitor = Self {
-            schedule: Schedule::new(watched.probe.interval, phase, boot_time),
-            picture: Picture::new(&watched, now, &state_dir, publisher, manager.clone()),
+            schedule: Schedule::new(settings.probe.interval, phase, boot_time),
+            status_builder: StatusBuilder::new(
+                &settings,
+                now,
+                &state_dir,
+                publisher,
+                manager.clone(),
+            ),
             manager,
             recorder: Recorder::new(journal, closed),
-            watched,
+            settings,
             clock,
             machine,
             prober,
@@ -138,7 +145,7 @@ impl Monitor {
             returned,
             mode: Mode::Monitoring,
             void_before_ms: 0,
-            glance: None,
+            status_key: None,
             has_warned_of_blocked: false,
             clock_looked: boot_time,
             alive_noted: Duration::ZERO,
@@ -172,7 +179,8 @@ impl Monitor {
                 self.recorder.write(Entry::Paused { until: pause.until }, now);
             }
         }
-        let (version, device) = (env!("CARGO_PKG_VERSION").to_owned(), self.watched.device.clone());
+        let (version, device) =
+            (env!("CARGO_PKG_VERSION").to_owned(), self.settings.device.clone());
         self.recorder.write(Entry::AgentStarted { version, device }, now);
         self.settle(SettleReason::Started, now);
     }
@@ -302,7 +310,7 @@ impl Monitor {
     fn note_gap(&mut self, cause: GapCause, started: Stamp, ended: Stamp, uncertain_s: u32) {
         let id = IncidentId::new(ended, &mut self.random);
         let gap = Gap { id, cause, started, ended, uncertain_s, reason: None };
-        self.learn(&Evidence::Watched(gap), ended);
+        self.learn(&Evidence::GapEnded(gap), ended);
     }
 
     /// Nothing that was known still holds; it begins with a round.
@@ -373,7 +381,8 @@ impl Monitor {
 
     /// Whether probes of a family are samples of the quality: it is judged, and no outage is open.
     fn counts_probes(&self, family: Family) -> bool {
-        self.machine.glance().families[family] != FamilyState::Absent && !self.machine.is_failing()
+        self.machine.status_key().families[family] != FamilyState::Absent
+            && !self.machine.is_failing()
     }
 
     /// Has the machine decide, and everything that follows from it happen. In a pause nothing is
@@ -394,9 +403,9 @@ impl Monitor {
         for transition in transitions {
             self.recorder.transition(transition, now);
         }
-        let glance = self.machine.glance();
-        if self.glance != Some(glance) {
-            self.notice(glance);
+        let status_key = self.machine.status_key();
+        if self.status_key != Some(status_key) {
+            self.notice(status_key);
             self.show();
         } else if has_changed {
             self.show();
@@ -410,22 +419,22 @@ impl Monitor {
                 self.learn(&Evidence::NoAnchors { family }, now);
             }
         }
-        if self.watched.heartbeat.is_none() {
+        if self.settings.heartbeat.is_none() {
             self.learn(&Evidence::NoHeartbeats, now);
         }
     }
 
     /// Counts blips, and warns once where anchors are blocked.
-    fn notice(&mut self, glance: Glance) {
-        let before = self.glance.replace(glance);
-        let new = glance.blips - before.map_or(0, |before| before.blips);
+    fn notice(&mut self, status_key: StatusKey) {
+        let before = self.status_key.replace(status_key);
+        let new = status_key.blips - before.map_or(0, |before| before.blips);
         if new > 0 {
             self.tally.lock().blips(u32::try_from(new).unwrap_or(u32::MAX));
         }
-        if glance.anchors_blocked && !std::mem::replace(&mut self.has_warned_of_blocked, true) {
+        if status_key.anchors_blocked && !std::mem::replace(&mut self.has_warned_of_blocked, true) {
             Event::AnchorsBlocked.emit();
         }
-        if let Some(reason) = glance.blind
+        if let Some(reason) = status_key.blind
             && before.is_none_or(|before| before.blind.is_none())
         {
             Event::Blind { reason }.emit();
@@ -455,21 +464,23 @@ impl Monitor {
             }
             Message::Sleep => self.recorder.note_alive(now),
             Message::Wake => self.schedule.hurry(),
-            Message::Change(watched) => {
+            Message::Change(settings) => {
                 let (sender, answers) = mpsc::unbounded_channel();
                 let resolver = self.prober.resolver();
-                self.prober = Prober::new(&watched, self.clock.clone(), resolver, sender);
+                self.prober = Prober::new(&settings, self.clock.clone(), resolver, sender);
                 self.answers = answers;
                 let boot_time = Duration::from_millis(now.boot_ms);
                 self.schedule =
-                    Schedule::new(watched.probe.interval, watched.probe.interval, boot_time);
-                self.picture.change(&watched);
-                self.watched = *watched;
-                self.machine.set_settle(self.watched.probe.settle);
+                    Schedule::new(settings.probe.interval, settings.probe.interval, boot_time);
+                self.status_builder.change(&settings);
+                self.settings = *settings;
+                self.machine.set_settle(self.settings.probe.settle);
                 self.look_at_links(now);
                 self.forget_what_is_not_asked(now);
             }
-            Message::HandOver { waiting, problem } => self.picture.hand_over(waiting, problem),
+            Message::HandOver { waiting, problem } => {
+                self.status_builder.hand_over(waiting, problem)
+            }
             Message::Stop { .. } => {}
         }
         self.show();
@@ -478,7 +489,7 @@ impl Monitor {
     fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
         let started = now.earlier(outcome.took());
         self.tally.lock().beat(outcome.delivered());
-        self.picture.heartbeat(outcome, now);
+        self.status_builder.heartbeat(outcome, now);
         let proof = outcome.proof();
         // Anybody on the way can name a time; only an answer that is proof counts.
         if let (Outcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
@@ -525,9 +536,16 @@ impl Monitor {
             Mode::Paused { until, .. } => Some(until),
         };
         let quality = self.tally.lock().quality(now);
-        self.picture.quality(quality);
-        self.picture.blind(self.machine.glance().blind.filter(|_| pause.is_none()));
-        self.picture.show(&self.machine.view(), links, pause, &self.recorder, &self.clock, now);
+        self.status_builder.quality(quality);
+        self.status_builder.blind(self.machine.status_key().blind.filter(|_| pause.is_none()));
+        self.status_builder.show(
+            &self.machine.snapshot(),
+            links,
+            pause,
+            &self.recorder,
+            &self.clock,
+            now,
+        );
     }
 
     async fn stop(mut self, reason: &'static str, done: oneshot::Sender<()>) {
@@ -536,7 +554,7 @@ impl Monitor {
         self.leave(now);
         self.recorder.write(Entry::AgentStopped { reason: reason.to_owned() }, now);
         self.recorder.finish().await;
-        self.picture.stopped(now);
+        self.status_builder.stopped(now);
         // Whoever asked may have lost patience.
         let _ = done.send(());
     }

@@ -37,7 +37,7 @@ use crate::{
     clock::{self, Stamp},
     error_chain::Chain,
     event::Event,
-    status::{Presence, Status, text::View},
+    status::{Presence, Status, text::DisplayContext},
 };
 use dialogue::{Dialogue, Occurrence};
 use message::Message;
@@ -136,8 +136,9 @@ impl ServiceManager {
     pub fn show(&self, status: &Status) {
         if self.0.is_some() {
             let zone = clock::local_zone();
-            let view = View { now: status.written, zone: &zone, presence: Presence::Running };
-            self.occurred(Occurrence::News { status, view: &view });
+            let context =
+                DisplayContext { now: status.written, zone: &zone, presence: Presence::Running };
+            self.occurred(Occurrence::News { status, context: &context });
         }
     }
 

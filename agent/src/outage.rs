@@ -33,7 +33,9 @@ pub use evidence::{BeatOutcome, Evidence, Round, SettleReason};
 pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};
-pub use machine::{FamilyState, Glance, Limits, Machine, MachineSettings, View, Wanted};
+pub use machine::{
+    FamilyState, Limits, Machine, MachineSettings, MachineSnapshot, StatusKey, Wanted,
+};
 pub use network::{Network, NetworkFacts};
 pub use open::MOST_SEGMENTS;
 pub use transition::Transition;

@@ -58,7 +58,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the outbox works with.
 #[derive(Debug)]
-pub struct Parts {
+pub struct OutboxDeps {
     /// The folder of the record.
     pub folder: PathBuf,
     /// The record.
@@ -80,7 +80,7 @@ pub struct Parts {
 /// The task that hands over.
 #[derive(Debug)]
 pub struct Outbox {
-    parts: Parts,
+    deps: OutboxDeps,
     disk: Disk,
     /// Whether there may be something to hand over for the first time.
     maybe: bool,
@@ -109,9 +109,9 @@ struct Sending {
 
 impl Outbox {
     /// An outbox that begins with whatever the record holds.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(deps: OutboxDeps) -> Self {
         Self {
-            parts,
+            deps,
             disk: Disk::default(),
             maybe: true,
             again_at: None,
@@ -134,15 +134,15 @@ impl Outbox {
                 Some(at) => (Some(Round::Second), at.max(self.not_before)),
                 None => (None, self.not_before),
             };
-            let round = round.filter(|_| *self.parts.delivered.borrow_and_update());
+            let round = round.filter(|_| *self.deps.delivered.borrow_and_update());
             select! {
                 () = sleep_until(at), if round.is_some() => {
                     self.hand_over(round.unwrap_or(Round::First)).await;
                 }
-                () = self.parts.closed.notified() => self.look_again(),
+                () = self.deps.closed.notified() => self.look_again(),
                 // One that takes no record may have given way to one that does.
-                Ok(()) = self.parts.client.changed() => self.look_again(),
-                changed = self.parts.delivered.changed() => {
+                Ok(()) = self.deps.client.changed() => self.look_again(),
+                changed = self.deps.delivered.changed() => {
                     if changed.is_err() {
                         return;
                     }
@@ -158,8 +158,8 @@ impl Outbox {
 
     /// Hands one batch over.
     async fn hand_over(&mut self, round: Round) {
-        let client = self.parts.client.borrow_and_update().clone();
-        let Some(client) = client.filter(|_| self.parts.clock.is_plausible()) else {
+        let client = self.deps.client.borrow_and_update().clone();
+        let Some(client) = client.filter(|_| self.deps.clock.is_plausible()) else {
             // The next heartbeat asks again.
             return self.wait(BACKOFF_BASE);
         };
@@ -204,9 +204,9 @@ impl Outbox {
 
     /// Reads what is handed over next, on the disk's thread.
     async fn read(&mut self, round: Round) -> Option<Sending> {
-        let (folder, walls) = (self.parts.folder.clone(), self.parts.walls.clone());
+        let (folder, walls) = (self.deps.folder.clone(), self.deps.walls.clone());
         let ahead = self.ahead.take().filter(|(of, _)| *of == round);
-        let (now, most) = (self.parts.clock.now(), self.course.most());
+        let (now, most) = (self.deps.clock.now(), self.course.most());
         let read = move || {
             let place = Place::load(&folder);
             let ahead = ahead.map(|(_, ahead)| ahead);
@@ -224,7 +224,7 @@ impl Outbox {
         client: &HeartbeatClient,
         incidents: &[Incident],
     ) -> Option<(Action, Outcome)> {
-        let head = self.parts.journal.state().head.clone();
+        let head = self.deps.journal.state().head.clone();
         let outcome = client.hand_over(head.clone(), incidents.to_vec(), LIMIT).await?;
         let (course, action) = self.course.step(incidents.len(), Answer::of(&outcome));
         self.course = course;
@@ -242,7 +242,7 @@ impl Outbox {
         let Sending { round, mut place, batch } = sending;
         let Batch { incidents, first, position, behind } = batch;
         let Some(position) = position else { return };
-        let now = self.parts.clock.now();
+        let now = self.deps.clock.now();
         match first.filter(|_| refusal.is_some()) {
             Some(seq) => place.pass_over(round, position, seq, now),
             None => place.taken(round, position, now),
@@ -272,7 +272,7 @@ impl Outbox {
     /// Notes that nothing is left of a round.
     async fn end_round(&mut self, sending: Sending) {
         let Sending { round, mut place, .. } = sending;
-        let now = self.parts.clock.now();
+        let now = self.deps.clock.now();
         match round {
             Round::First => {
                 self.maybe = false;
@@ -289,8 +289,8 @@ impl Outbox {
 
     /// Notes a place; tells whether it is on the disk.
     async fn save(&mut self, round: Round, place: Place) -> bool {
-        let folder = self.parts.folder.clone();
-        let due_in = place.due_in(&self.parts.clock.now());
+        let folder = self.deps.folder.clone();
+        let due_in = place.due_in(&self.deps.clock.now());
         let is_saved = self.on_disk(round, move || place.save(&folder)).await.is_some();
         if is_saved {
             self.again_at = due_in.map(|rest| Instant::now() + rest);
@@ -340,7 +340,7 @@ impl Outbox {
         self.waiting = waiting;
         // Without a monitor the agent is leaving.
         let problem = self.problem.clone();
-        let _ = self.parts.monitor.send(Message::HandOver { waiting, problem });
+        let _ = self.deps.monitor.send(Message::HandOver { waiting, problem });
     }
 }
 

@@ -1,6 +1,6 @@
 //! The history as people and programs read it: text, JSON, CSV, and one page of HTML.
 //!
-//! Every form is a pure function of a [`View`]. Nothing is shown without the time that was watched.
+//! Every form is a pure function of a [`ReportOptions`]. Nothing is shown without the time that was watched.
 
 mod csv;
 mod html;
@@ -21,7 +21,7 @@ use crate::history::{Account, CalendarPart, Head, History, Interval, PastInciden
 
 /// What is shown, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
+pub struct ReportOptions<'a> {
     /// The past.
     pub history: &'a History,
     /// The time that is asked about.
@@ -42,7 +42,7 @@ pub struct View<'a> {
     pub gaps: bool,
 }
 
-impl View<'_> {
+impl ReportOptions<'_> {
     /// The part of the time asked about that the record reaches.
     fn reached(&self) -> Interval {
         Account::of(self.history, self.period).period

@@ -33,7 +33,7 @@ use crate::{
 };
 use observer::Observer;
 pub use parts::{Foundation, StartError};
-use parts::{Running, watched};
+use parts::{Running, monitor_settings};
 use pause::{Ends, Pause};
 pub use reload::Load;
 use reload::Reloader;
@@ -104,7 +104,7 @@ impl Reporter {
         let client =
             HeartbeatClient::new(&settings.heartbeat, &settings.device, &running.boot, resolver)?
                 .counting_from(sequence)
-                .enclosing(running.enclose())
+                .with_extras(running.extras())
                 .hurried_by(Arc::clone(&running.returned));
         let observer = Observer::new(&settings.device, url);
         Ok(Some(Self { client: Arc::new(client), observer }))
@@ -154,7 +154,7 @@ impl Service {
                 Next::Change(change) => {
                     Change { settings: self.settings, reporter: self.reporter } = *change;
                     self.announce_pause_again();
-                    self.running.tell(Message::Change(Box::new(watched(&self.settings))));
+                    self.running.tell(Message::Change(Box::new(monitor_settings(&self.settings))));
                     self.say_start();
                     self.running.manager.reloaded();
                 }

@@ -17,7 +17,7 @@ use crate::{
     installation::Prefix,
     journal::{ReadError, Reader, last_alive},
     printable::PrintableWriter,
-    report::{self, View},
+    report::{self, ReportOptions},
     state_dir,
     status::place,
 };
@@ -29,14 +29,14 @@ pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
         Err(exit) => return exit,
     };
     let zone = zone();
-    let view = View { gaps: request.all, ..record.view(&request.period, &zone) };
+    let options = ReportOptions { gaps: request.all, ..record.options(&request.period, &zone) };
     if request.form == Form::Csv {
         record.warn();
     }
     print(|output| match request.form {
-        Form::Json => report::json_incidents(&view, output),
-        Form::Csv => report::csv_incidents(&view, output),
-        Form::Text | Form::Html(_) => report::text_incidents(&view, output),
+        Form::Json => report::json_incidents(&options, output),
+        Form::Csv => report::csv_incidents(&options, output),
+        Form::Text | Form::Html(_) => report::text_incidents(&options, output),
     })
 }
 
@@ -57,20 +57,20 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
         Err(reason) => return fail(reason),
     };
     let zone = zone();
-    let view = View { incident, ..record.view(&request.period, &zone) };
+    let options = ReportOptions { incident, ..record.options(&request.period, &zone) };
     if request.form == Form::Csv {
         record.warn();
     }
     match &request.form {
-        Form::Text => print(|output| report::text_report(&view, output)),
-        Form::Json => print(|output| report::json_report(&view, output)),
-        Form::Csv => print(|output| report::csv_report(&view, output)),
-        Form::Html(None) => print(|output| report::html_page(&view, output)),
+        Form::Text => print(|output| report::text_report(&options, output)),
+        Form::Json => print(|output| report::json_report(&options, output)),
+        Form::Csv => print(|output| report::csv_report(&options, output)),
+        Form::Html(None) => print(|output| report::html_page(&options, output)),
         Form::Html(Some(file)) => {
             let file = sources.folder.join(file);
             // Somebody may look at the file in a terminal.
             let mut page = PrintableWriter::new(Vec::new());
-            let written = report::html_page(&view, &mut page)
+            let written = report::html_page(&options, &mut page)
                 .and_then(|()| fs::write(&file, page.into_inner()));
             match written {
                 Ok(()) => print(|output| writeln!(output, "Written to {}.", file.display())),
@@ -145,9 +145,9 @@ impl FoundRecord {
         }
     }
 
-    fn view<'a>(&'a self, period: &Period, zone: &'a jiff::tz::TimeZone) -> View<'a> {
+    fn options<'a>(&'a self, period: &Period, zone: &'a jiff::tz::TimeZone) -> ReportOptions<'a> {
         let now = clock::now();
-        View {
+        ReportOptions {
             history: &self.history,
             period: period.resolve(now, zone),
             head: self.head.as_ref(),

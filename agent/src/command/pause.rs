@@ -14,7 +14,7 @@ use crate::{
     installation::ServiceCommands,
     printable::printable,
     runtime,
-    status::text::View,
+    status::text::DisplayContext,
 };
 
 /// How a user becomes one who may.
@@ -70,13 +70,13 @@ fn control(sources: &Sources, request: Request) -> Exit {
 fn report(answer: &Answer) -> Exit {
     let now = Stamp::now();
     let zone = zone();
-    let view = View { now, zone: &zone, presence: crate::status::Presence::Running };
+    let context = DisplayContext { now, zone: &zone, presence: crate::status::Presence::Running };
     match answer {
         Answer::Paused { until, again, announced } => print(|output| {
             // The whole seconds that were asked for, not the milliseconds that have passed since.
             let time =
-                Readable(Duration::from_secs(until.rest(&view.now).as_secs_f64().ceil() as u64));
-            write!(output, "Paused until {} ({time}): nothing is watched", view.time(until))?;
+                Readable(Duration::from_secs(until.rest(&context.now).as_secs_f64().ceil() as u64));
+            write!(output, "Paused until {} ({time}): nothing is watched", context.time(until))?;
             output.write_all(match announced {
                 Some(true) => b", and the cloud raises no alarm meanwhile.",
                 Some(false) => {
@@ -90,7 +90,7 @@ fn report(answer: &Answer) -> Exit {
             writeln!(output, " To end it sooner: ispmon-agent resume")
         }),
         Answer::Resumed { paused } => print(|output| {
-            writeln!(output, "The agent watches again, after {}.", Readable(view.since(paused)))
+            writeln!(output, "The agent watches again, after {}.", Readable(context.since(paused)))
         }),
         Answer::NotPaused => print(|output| writeln!(output, "The agent was not paused.")),
         Answer::Refused { reason } => fail(printable(reason)),

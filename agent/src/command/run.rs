@@ -54,7 +54,7 @@ pub(super) fn report_refusal(error: &ConfigError, sources: &Sources) {
 fn start(loaded: Loaded, sources: Sources, manager: &ServiceManager) -> Result<(), RunError> {
     let requests = signals::listen()?;
     let logging = Logging::start(loaded.settings.log.level)?;
-    let foundation = Foundation::lay(&loaded.settings, &sources, manager)?;
+    let foundation = Foundation::open(&loaded.settings, &sources, manager)?;
     let load = Arc::new(move || load(&sources));
     let manager = manager.clone();
     let service = async {

@@ -12,7 +12,7 @@ use crate::{
     installation::ServiceCommands,
     status::{
         Found, ReadError, Status, place,
-        text::{self, View},
+        text::{self, DisplayContext},
     },
 };
 
@@ -53,8 +53,8 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         let shown = Shown { presence: presence.as_str(), file: Some(file), status: Some(status) };
         print_json(&shown)
     } else {
-        let view = View { now: Stamp::now(), zone: &zone(), presence };
-        print(|output| output.write_all(text::render(status, &view, start_advice).as_bytes()))
+        let context = DisplayContext { now: Stamp::now(), zone: &zone(), presence };
+        print(|output| output.write_all(text::render(status, &context, start_advice).as_bytes()))
     };
     unless_running(presence.is_running(), printed)
 }

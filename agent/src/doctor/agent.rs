@@ -6,7 +6,7 @@ use crate::{
     config::Settings,
     duration::Readable,
     installation::ServiceCommands,
-    status::{Condition, Found, Presence, ReadError, Status, text::View},
+    status::{Condition, Found, Presence, ReadError, Status, text::DisplayContext},
 };
 
 const NAME: &str = "agent";
@@ -49,16 +49,16 @@ pub(super) fn judge(
 
 fn running(status: &Status, now: &Stamp) -> Check {
     let zone = clock::local_zone();
-    let view = View { now: *now, zone: &zone, presence: Presence::Running };
+    let context = DisplayContext { now: *now, zone: &zone, presence: Presence::Running };
     let (version, pid) = (&status.version, status.pid);
-    let text = format!("{version} runs as process {pid}, started {}", view.ago(&status.started));
+    let text = format!("{version} runs as process {pid}, started {}", context.ago(&status.started));
     if let Some(reason) = &status.blind {
         return Check::fail(NAME, format!("{text}; it can ask nobody, because {reason}"))
             .action("See its log for what to do: until then nothing is monitored.");
     }
     match (status.condition, &status.paused_until) {
         (Condition::Paused, Some(until)) => {
-            Check::warn(NAME, format!("{text}; it is paused until {}", view.time(until)))
+            Check::warn(NAME, format!("{text}; it is paused until {}", context.time(until)))
                 .action("End the pause: ispmon-agent resume.")
         }
         _ => Check::pass(NAME, text),

@@ -6,7 +6,7 @@ use crate::{
     config::{HeartbeatKind, Settings},
     status::{
         Condition, HeartbeatStatus, Presence, Status,
-        text::{View, waiting},
+        text::{DisplayContext, waiting},
     },
 };
 
@@ -63,12 +63,12 @@ fn hand_over(status: &Status) -> Option<Check> {
 
 fn beat(heartbeat: &HeartbeatStatus, now: &Stamp) -> Check {
     let zone = clock::local_zone();
-    let view = View { now: *now, zone: &zone, presence: Presence::Running };
+    let context = DisplayContext { now: *now, zone: &zone, presence: Presence::Running };
     let Some(last) = &heartbeat.last else {
         return Check::skip(BEAT, format!("the first one to {} is under way", heartbeat.url))
             .action("Look again in a minute.");
     };
-    let detail = format!("{}: {}", view.ago(&last.at), last.sentence);
+    let detail = format!("{}: {}", context.ago(&last.at), last.sentence);
     if last.delivered {
         return Check::pass(BEAT, detail);
     }

@@ -128,7 +128,7 @@ impl Event<'_> {
                     | Transition::Changed(incident)
                     | Transition::Progressed(incident)
                     | Transition::Closed(incident) => fields.set_incident(incident),
-                    Transition::Watched(gap) => fields.set_gap(gap),
+                    Transition::GapEnded(gap) => fields.set_gap(gap),
                 }
                 fields.set("ispmon_durable", durable);
             }
@@ -242,7 +242,7 @@ mod tests {
             uncertain_s: 60,
             reason: Some("no_descriptors".to_owned()),
         };
-        insta::assert_snapshot!(shown(&Transition::Watched(gap)), @"
+        insta::assert_snapshot!(shown(&Transition::GapEnded(gap)), @"
         message_id=2bf13f3c68174023a66bf0ce2ec73e98
         ispmon_event=gap
         ispmon_id=00000000-0000-0000-0000-000000000007

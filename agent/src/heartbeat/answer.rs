@@ -11,7 +11,7 @@ use reqwest::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    outcome::{Outcome, Refusal, Way},
+    outcome::{NetworkPath, Outcome, Refusal},
     retry_after,
 };
 use crate::{clock, config::settings::HeartbeatKind};
@@ -43,7 +43,7 @@ pub(super) struct AnswerHead {
     retry_after: Option<Duration>,
     client_address: Option<IpAddr>,
     expected: Option<bool>,
-    proof: Option<Way>,
+    proof: Option<NetworkPath>,
 }
 
 /// The beginning of an answer's body.
@@ -55,7 +55,7 @@ pub(super) struct AnswerBody {
 
 impl AnswerHead {
     /// Reads it; only ispmon's function tells about the device.
-    pub(super) fn of(answer: &Response, kind: HeartbeatKind, proof: Option<Way>) -> Self {
+    pub(super) fn of(answer: &Response, kind: HeartbeatKind, proof: Option<NetworkPath>) -> Self {
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let date = header(DATE.as_str()).and_then(retry_after::date);
         // The other side's date is measured by its own clock, whatever ours says.

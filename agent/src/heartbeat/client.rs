@@ -25,8 +25,8 @@ use tokio::{
 use super::{
     answer::{AnswerBody, AnswerHead, ExpectedAnswer},
     failure::{Failure, Peers},
-    message::{Enclose, Messages},
-    outcome::{Outcome, Way},
+    message::{Messages, ReadExtras},
+    outcome::{NetworkPath, Outcome},
     progress::{self, NoteConnected, Phase, Progress},
     proxy::{self, Proxy, ProxyError},
     tls,
@@ -220,10 +220,10 @@ impl HeartbeatClient {
         self
     }
 
-    /// Asks `enclose` for what each heartbeat says beside the agent's own state.
+    /// Asks `extras` for what each heartbeat says beside the agent's own state.
     #[must_use]
-    pub fn enclosing(mut self, enclose: Arc<Enclose>) -> Self {
-        self.messages.enclose(enclose);
+    pub fn with_extras(mut self, extras: Arc<ReadExtras>) -> Self {
+        self.messages.extras(extras);
         self
     }
 
@@ -256,14 +256,14 @@ impl HeartbeatClient {
     }
 
     /// What an answer proves, whatever it says.
-    fn proof_of_answer(&self, answer: &Response) -> Option<Way> {
+    fn proof_of_answer(&self, answer: &Response) -> Option<NetworkPath> {
         let peers: Vec<IpAddr> = answer.remote_addr().iter().map(SocketAddr::ip).collect();
         self.way(&peers).filter(|_| self.certificate != Certificate::None)
     }
 
     /// What a heartbeat proves although it failed: the other side's certificate is good but for this
     /// device's clock. That of a proxy proves nothing.
-    fn proof_of_failure(&self, progress: &Progress) -> Option<Way> {
+    fn proof_of_failure(&self, progress: &Progress) -> Option<NetworkPath> {
         if self.certificate != Certificate::OfServer || !progress.proved() {
             return None;
         }
@@ -272,16 +272,16 @@ impl HeartbeatClient {
 
     /// The way to the other side, which is one of `peers` unless there is a proxy or its host is an
     /// address.
-    fn way(&self, peers: &[IpAddr]) -> Option<Way> {
+    fn way(&self, peers: &[IpAddr]) -> Option<NetworkPath> {
         let literal: Option<IpAddr> = self.peers.host.trim_matches(['[', ']']).parse().ok();
         match literal {
             // Through a proxy, the peer is the proxy.
-            _ if self.peers.proxy.is_some() => Some(match literal.map(Way::to) {
-                Some(Way::Nearby) => Way::Nearby,
-                _ => Way::Unknown,
+            _ if self.peers.proxy.is_some() => Some(match literal.map(NetworkPath::to) {
+                Some(NetworkPath::Nearby) => NetworkPath::Nearby,
+                _ => NetworkPath::Unknown,
             }),
-            Some(address) => Some(Way::to(address)),
-            None => Way::to_one_of(peers),
+            Some(address) => Some(NetworkPath::to(address)),
+            None => NetworkPath::to_one_of(peers),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use rustix::io::Errno;
 
-use super::{outcome::Way, progress::Phase};
+use super::{outcome::NetworkPath, progress::Phase};
 use crate::{duration::Readable, resolver::ResolveError};
 
 /// A heartbeat that was not answered. Its Display is a sentence for people, without any secret.
@@ -18,7 +18,7 @@ pub struct Failure {
     /// The time from the first look-up to the failure.
     pub took: Duration,
     /// What was proved before it failed ([`Outcome::proof`](super::Outcome::proof)).
-    pub(super) proof: Option<Way>,
+    pub(super) proof: Option<NetworkPath>,
     /// Whether it is the proxy that was not reached, or went no further.
     pub(super) is_of_proxy: bool,
     reason: String,
@@ -180,7 +180,7 @@ impl Failure {
     }
 
     /// The same with what was proved before it failed.
-    pub(super) fn with_proof(self, proof: Option<Way>) -> Self {
+    pub(super) fn with_proof(self, proof: Option<NetworkPath>) -> Self {
         Self { proof, ..self }
     }
 }

@@ -13,7 +13,7 @@ use ispmon_wire::{AgentInfo, Heartbeat, JournalHead, LinkQuality, State, limits}
 
 /// What a heartbeat says beside the agent's own state.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Enclosure {
+pub struct HeartbeatExtras {
     /// Where the record stands.
     pub journal: Option<JournalHead>,
     /// What the line was like since the last heartbeat.
@@ -21,7 +21,7 @@ pub struct Enclosure {
 }
 
 /// Gives each heartbeat what it says beside the agent's own state, at the moment of sending.
-pub type Enclose = dyn Fn() -> Enclosure + Send + Sync;
+pub type ReadExtras = dyn Fn() -> HeartbeatExtras + Send + Sync;
 
 /// Writes the heartbeats of one process, each with the next sequence number, beginning at 1 unless told
 /// otherwise.
@@ -29,7 +29,7 @@ pub(super) struct Messages {
     device: String,
     boot: String,
     sequence: AtomicU64,
-    enclose: Arc<Enclose>,
+    extras: Arc<ReadExtras>,
 }
 
 impl fmt::Debug for Messages {
@@ -44,13 +44,13 @@ impl Messages {
             device: device.to_owned(),
             boot: boot.to_owned(),
             sequence: AtomicU64::new(0),
-            enclose: Arc::new(Enclosure::default),
+            extras: Arc::new(HeartbeatExtras::default),
         }
     }
 
-    /// Asks `enclose` from now on what each heartbeat says beside.
-    pub(super) fn enclose(&mut self, enclose: Arc<Enclose>) {
-        self.enclose = enclose;
+    /// Asks `extras` from now on what each heartbeat says beside.
+    pub(super) fn extras(&mut self, extras: Arc<ReadExtras>) {
+        self.extras = extras;
     }
 
     /// The device's name.
@@ -71,7 +71,7 @@ impl Messages {
     /// The next heartbeat; `quiet` is cut to whole seconds and to what the wire can say, a day.
     pub(super) fn next(&self, state: State, quiet: Duration) -> Heartbeat {
         let quiet_s = u32::try_from(quiet.as_secs()).unwrap_or(u32::MAX).min(limits::QUIET_SECONDS);
-        let Enclosure { journal, link } = (self.enclose)();
+        let HeartbeatExtras { journal, link } = (self.extras)();
         Heartbeat {
             device: Some(self.device.clone()),
             agent: Some(AgentInfo {
@@ -117,7 +117,7 @@ mod tests {
     fn what_is_enclosed_is_asked_for_each_time() {
         let mut messages = Messages::new("dl-home", "");
         let count = AtomicU64::new(0);
-        messages.enclose(Arc::new(move || Enclosure {
+        messages.extras(Arc::new(move || HeartbeatExtras {
             journal: Some(JournalHead {
                 seq: count.fetch_add(1, Ordering::Relaxed),
                 head: "ab".repeat(32),

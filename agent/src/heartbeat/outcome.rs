@@ -28,7 +28,7 @@ pub enum Outcome {
         /// and was proof: anybody on the way may set a clock by an answer that was not.
         date: Option<Timestamp>,
         /// What the answer proves ([`Outcome::proof`]).
-        proof: Option<Way>,
+        proof: Option<NetworkPath>,
         /// The time from the first look-up to the end of the answer.
         took: Duration,
     },
@@ -41,7 +41,7 @@ pub enum Outcome {
         /// How long the other side asks to be left alone, as it said it: unbounded.
         retry_after: Option<Duration>,
         /// What the answer proves ([`Outcome::proof`]).
-        proof: Option<Way>,
+        proof: Option<NetworkPath>,
         /// The time from the first look-up to the end of the answer.
         took: Duration,
     },
@@ -76,7 +76,7 @@ impl Refusal {
 
 /// How an answer travelled, and so what it proves when its certificate was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum NetworkPath {
     /// Over the internet by this address family: both work.
     Internet(Family),
     /// Over the internet by a family that nobody knows: through a proxy, or one of several addresses of
@@ -86,7 +86,7 @@ pub enum Way {
     Nearby,
 }
 
-impl Way {
+impl NetworkPath {
     /// The way to a peer without a proxy, as the kernel sends there now.
     pub fn to(peer: IpAddr) -> Self {
         Self::judge(peer, &link::link_to(peer), || link::link_to(elsewhere(peer)))
@@ -158,7 +158,7 @@ impl Outcome {
     /// verified certificate that it is who it is, whatever it then answered. A certificate whose only
     /// fault is that it is not valid yet by this device's clock proves as much, although such a heartbeat
     /// fails.
-    pub fn proof(&self) -> Option<Way> {
+    pub fn proof(&self) -> Option<NetworkPath> {
         match self {
             Self::Delivered { proof, .. } | Self::Refused { proof, .. } => *proof,
             Self::Failed(failure) => failure.proof,
@@ -362,7 +362,7 @@ mod tests {
     fn what_goes_to_the_own_network_proves_nothing_about_the_internet() {
         let by_router = || routed("eth0", Some("192.168.1.1"), false);
         let way = |peer: &str| {
-            Way::judge(peer.parse().expect("an address"), &by_router(), || unreachable!())
+            NetworkPath::judge(peer.parse().expect("an address"), &by_router(), || unreachable!())
         };
         for nearby in [
             "127.0.0.1",
@@ -377,12 +377,12 @@ mod tests {
             "fd00::1",
             "::ffff:192.168.1.7",
         ] {
-            assert_eq!(way(nearby), Way::Nearby, "{nearby}");
+            assert_eq!(way(nearby), NetworkPath::Nearby, "{nearby}");
         }
-        assert_eq!(way("20.50.60.70"), Way::Internet(Family::Ipv4));
-        assert_eq!(way("100.128.0.1"), Way::Internet(Family::Ipv4));
-        assert_eq!(way("2603:1020::70"), Way::Internet(Family::Ipv6));
-        assert_eq!(Way::Internet(Family::Ipv6).family(), Some(Family::Ipv6));
+        assert_eq!(way("20.50.60.70"), NetworkPath::Internet(Family::Ipv4));
+        assert_eq!(way("100.128.0.1"), NetworkPath::Internet(Family::Ipv4));
+        assert_eq!(way("2603:1020::70"), NetworkPath::Internet(Family::Ipv6));
+        assert_eq!(NetworkPath::Internet(Family::Ipv6).family(), Some(Family::Ipv6));
     }
 
     #[test]
@@ -390,20 +390,24 @@ mod tests {
         let on_link = |interface| routed(interface, None, false);
         let by_router = |interface| routed(interface, Some("fe80::1"), false);
         for (link, rest, expected) in [
-            (on_link("eth0"), by_router("eth0"), Way::Nearby),
+            (on_link("eth0"), by_router("eth0"), NetworkPath::Nearby),
             // This machine itself.
-            (on_link("lo"), by_router("eth0"), Way::Nearby),
-            (on_link("eth0"), Link::NoRoute, Way::Nearby),
-            (on_link("eth0"), on_link("wwan0"), Way::Nearby),
+            (on_link("lo"), by_router("eth0"), NetworkPath::Nearby),
+            (on_link("eth0"), Link::NoRoute, NetworkPath::Nearby),
+            (on_link("eth0"), on_link("wwan0"), NetworkPath::Nearby),
             // A modem that takes everything.
-            (on_link("ppp0"), on_link("ppp0"), Way::Internet(Family::Ipv6)),
-            (routed("wg0", None, true), by_router("eth0"), Way::Internet(Family::Ipv6)),
-            (by_router("eth0"), by_router("eth0"), Way::Internet(Family::Ipv6)),
+            (on_link("ppp0"), on_link("ppp0"), NetworkPath::Internet(Family::Ipv6)),
+            (routed("wg0", None, true), by_router("eth0"), NetworkPath::Internet(Family::Ipv6)),
+            (by_router("eth0"), by_router("eth0"), NetworkPath::Internet(Family::Ipv6)),
             // The route has gone since the answer came.
-            (Link::NoRoute, Link::NoRoute, Way::Internet(Family::Ipv6)),
+            (Link::NoRoute, Link::NoRoute, NetworkPath::Internet(Family::Ipv6)),
         ] {
             let peer = "2001:db8::7".parse().expect("an address");
-            assert_eq!(Way::judge(peer, &link, || rest.clone()), expected, "{link:?} {rest:?}");
+            assert_eq!(
+                NetworkPath::judge(peer, &link, || rest.clone()),
+                expected,
+                "{link:?} {rest:?}"
+            );
         }
     }
 
@@ -412,11 +416,11 @@ mod tests {
         let common = |peers: &[&str]| {
             let peers: Vec<IpAddr> =
                 peers.iter().map(|peer| peer.parse().expect("an address")).collect();
-            Way::to_one_of(&peers)
+            NetworkPath::to_one_of(&peers)
         };
         assert_eq!(common(&[]), None);
-        assert_eq!(common(&["127.0.0.1"]), Some(Way::Nearby));
-        assert_eq!(common(&["192.168.1.7", "127.0.0.1"]), Some(Way::Nearby));
+        assert_eq!(common(&["127.0.0.1"]), Some(NetworkPath::Nearby));
+        assert_eq!(common(&["192.168.1.7", "127.0.0.1"]), Some(NetworkPath::Nearby));
     }
 
     #[test]
@@ -425,7 +429,7 @@ mod tests {
             client_address: Some("203.0.113.7".parse().expect("an address")),
             expected: None,
             date: None,
-            proof: Some(Way::Unknown),
+            proof: Some(NetworkPath::Unknown),
             took: Duration::from_millis(132),
         };
         insta::assert_snapshot!(delivered, @"Heartbeat delivered in 132 ms; the cloud saw it come from 203.0.113.7.");

@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::heartbeat::{
-        Way,
+        NetworkPath,
         tests::{delivered, failed, refused, settings},
     };
 
@@ -188,7 +188,7 @@ mod tests {
             let now = Instant::now();
             let mut answer = refused(429, asked);
             if let Outcome::Refused { proof, .. } = &mut answer {
-                *proof = proved.then_some(Way::Unknown);
+                *proof = proved.then_some(NetworkPath::Unknown);
             }
             let wait = begun(seed).after(&answer, now, now);
             let longest = Duration::from_hours(if proved { 24 } else { 1 });

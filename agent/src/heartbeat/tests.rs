@@ -69,7 +69,7 @@ pub(super) fn delivered() -> Outcome {
         client_address: None,
         expected: None,
         date: None,
-        proof: Some(Way::Unknown),
+        proof: Some(NetworkPath::Unknown),
         took: Duration::ZERO,
     }
 }
@@ -178,7 +178,7 @@ async fn a_refusal_is_retried_after_an_interval_or_as_much_later_as_it_asks() {
         for seed in 0..20 {
             let mut answer = refused(429, asked.map(Duration::from_secs));
             if let Outcome::Refused { proof, .. } = &mut answer {
-                *proof = proved.then_some(Way::Unknown);
+                *proof = proved.then_some(NetworkPath::Unknown);
             }
             let gaps = gaps(&sent_at(vec![answer], seed, 50 * HOUR).await);
             assert!(

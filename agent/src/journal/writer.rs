@@ -59,7 +59,7 @@ impl From<ClaimError> for WriteError {
 
 /// What has to happen to the current file before a new chain can start in another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Way {
+enum CurrentFileAction {
     /// Nothing.
     Clear,
     /// It becomes a full file: the number of its first record, and the length to which it is cut when it
@@ -109,7 +109,7 @@ pub(super) struct Writer<S> {
     head: Option<Position>,
     /// The highest number that is known to be in use.
     newest: u64,
-    way: Way,
+    action: CurrentFileAction,
     beginning: Beginning,
     file: Option<CurrentFile>,
     must_sync_folder: bool,
@@ -128,7 +128,7 @@ impl<S: Storage> Writer<S> {
             is_ready: false,
             head: None,
             newest: 0,
-            way: Way::Clear,
+            action: CurrentFileAction::Clear,
             beginning: Beginning::default(),
             file: None,
             // The run before may have ended between making a file and syncing its name.
@@ -165,10 +165,10 @@ impl<S: Storage> Writer<S> {
     }
 
     fn take(&mut self, found: Found) {
-        let Found { head, newest, way, reason, after, file } = found;
+        let Found { head, newest, action, reason, after, file } = found;
         self.head = head;
         self.newest = newest.max(self.newest);
-        self.way = way;
+        self.action = action;
         self.beginning = Beginning { reason, set_aside: Vec::new(), after };
         self.file = file;
     }
@@ -318,9 +318,9 @@ impl<S: Storage> Writer<S> {
 
     /// Moves the current file out of the way of a new chain.
     fn make_way(&mut self) -> Result<(), WriteError> {
-        match self.way.clone() {
-            Way::Clear => return Ok(()),
-            Way::Roll { first_seq, cut } => {
+        match self.action.clone() {
+            CurrentFileAction::Clear => return Ok(()),
+            CurrentFileAction::Roll { first_seq, cut } => {
                 self.storage
                     .open_current(false)
                     .and_then(|()| cut.map_or(Ok(()), |length| self.storage.cut(length)))
@@ -328,7 +328,7 @@ impl<S: Storage> Writer<S> {
                     .map_err(failed("syncing journal.ndjson"))?;
                 self.roll(first_seq)?;
             }
-            Way::SetAside => {
+            CurrentFileAction::SetAside => {
                 let names = self.storage.names().map_err(failed("listing the folder"))?;
                 let name = (1..=u32::MAX).map(files::set_aside).find(|name| !names.contains(name));
                 let name = name.unwrap_or_default();
@@ -339,7 +339,7 @@ impl<S: Storage> Writer<S> {
                 self.must_sync_folder = true;
             }
         }
-        self.way = Way::Clear;
+        self.action = CurrentFileAction::Clear;
         self.file = None;
         Ok(())
     }

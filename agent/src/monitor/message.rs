@@ -44,7 +44,7 @@ pub enum Message {
     /// The machine has woken up.
     Wake,
     /// There are new settings.
-    Change(Box<Watched>),
+    Change(Box<MonitorSettings>),
     /// Something about the hand-over has changed.
     HandOver {
         /// How many closed incidents and gaps wait for it.
@@ -63,7 +63,7 @@ pub enum Message {
 
 /// What is watched, and for whom.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct MonitorSettings {
     /// The device's name.
     pub device: String,
     /// Who is asked.
@@ -76,7 +76,7 @@ pub struct Watched {
 
 /// What the monitor works with.
 #[derive(Debug)]
-pub struct Parts {
+pub struct MonitorDeps {
     /// The clocks.
     pub clock: Clock,
     /// Who looks names up, for heartbeats and probes.

@@ -15,7 +15,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
-use super::{Watched, schedule::Question};
+use super::{MonitorSettings, schedule::Question};
 use crate::{
     clock::{Clock, Stamp},
     outage::{self, Evidence, Network, Observation, Party, ProbeKind},
@@ -70,13 +70,13 @@ pub(super) struct Prober {
 impl Prober {
     /// Prepares to ask.
     pub(super) fn new(
-        watched: &Watched,
+        settings: &MonitorSettings,
         clock: Clock,
         resolver: Arc<Resolver>,
         answers: UnboundedSender<Answer>,
     ) -> Self {
-        let host = watched.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
-        let settings = &watched.probe;
+        let host = settings.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
+        let settings = &settings.probe;
         let targets = Targets::new(
             &settings.anchors,
             settings.gateway,

@@ -74,7 +74,7 @@ impl Recorder {
                 }
             }
             Transition::Closed(incident) => Entry::IncidentClosed { incident: incident.clone() },
-            Transition::Watched(gap) => Entry::Gap { gap: gap.clone() },
+            Transition::GapEnded(gap) => Entry::Gap { gap: gap.clone() },
         };
         self.remember(&transition);
         let writing = self.append(entry, at);
@@ -97,7 +97,7 @@ impl Recorder {
                 self.open.push((incident.clone(), false));
             }
             Transition::Closed(incident) => self.forget(incident.id),
-            Transition::Watched(_) => {}
+            Transition::GapEnded(_) => {}
         }
     }
 
@@ -145,7 +145,7 @@ impl Recorder {
 
     fn written(&mut self, transition: &Transition, durable: bool) {
         match transition {
-            Transition::Closed(_) | Transition::Watched(_) => self.closed.notify_one(),
+            Transition::Closed(_) | Transition::GapEnded(_) => self.closed.notify_one(),
             Transition::Opened(incident)
             | Transition::Changed(incident)
             | Transition::Progressed(incident) => {

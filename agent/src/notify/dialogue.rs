@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Stamp,
-    status::{Status, text::View},
+    status::{Status, text::DisplayContext},
 };
 
 /// How long a start may take beyond what it is known to wait for.
@@ -51,7 +51,7 @@ pub(super) enum Occurrence<'a> {
     /// The agent leaves because of this signal.
     Stopping { signal: &'a str },
     /// There is a new status snapshot.
-    News { status: &'a Status, view: &'a View<'a> },
+    News { status: &'a Status, context: &'a DisplayContext<'a> },
     /// A sign of life is due.
     Alive,
 }
@@ -111,9 +111,9 @@ impl Dialogue {
                 let text = format!("Stopping because of {signal}.");
                 vec![Assignment::Stopping, self.tell(text)]
             }
-            (Starting | Running | Reloading, Occurrence::News { status, view }) => {
+            (Starting | Running | Reloading, Occurrence::News { status, context }) => {
                 self.up_since = text::up_since(self.up_since, status);
-                self.state = text::sentence(status, self.up_since, view);
+                self.state = text::sentence(status, self.up_since, context);
                 let text = self.text();
                 if self.phase == Starting || text == self.told {
                     return None;
@@ -202,8 +202,12 @@ mod tests {
             "READY=1 STATUS=Started. The configuration was refused."
         );
         let status = working_status();
-        let view = View { now: status.written, zone: &TimeZone::UTC, presence: Presence::Running };
-        let news = Occurrence::News { status: &status, view: &view };
+        let context = DisplayContext {
+            now: status.written,
+            zone: &TimeZone::UTC,
+            presence: Presence::Running,
+        };
+        let news = Occurrence::News { status: &status, context: &context };
         let told = said(&mut dialogue, news);
         assert!(told.starts_with("STATUS=Internet up since"), "{told}");
         assert!(told.ends_with(". The configuration was refused."), "{told}");
@@ -218,8 +222,15 @@ mod tests {
     fn what_is_known_before_the_start_is_over_is_told_with_it() {
         let mut dialogue = Dialogue::new();
         let status = working_status();
-        let view = View { now: status.written, zone: &TimeZone::UTC, presence: Presence::Running };
-        assert_eq!(said(&mut dialogue, Occurrence::News { status: &status, view: &view }), "");
+        let context = DisplayContext {
+            now: status.written,
+            zone: &TimeZone::UTC,
+            presence: Presence::Running,
+        };
+        assert_eq!(
+            said(&mut dialogue, Occurrence::News { status: &status, context: &context }),
+            ""
+        );
         let told = said(&mut dialogue, Occurrence::Ready);
         assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
     }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::{
     clock::Stamp,
     outage::{Cause, Scope},
-    status::{Condition, HeartbeatStatus, OpenIncident, Status, text::View},
+    status::{Condition, HeartbeatStatus, OpenIncident, Status, text::DisplayContext},
 };
 
 /// Since when the internet has been up by `status`, when it was up since `before` by the one before it. A
@@ -30,10 +30,14 @@ pub(super) fn refusal(at: &Stamp, zone: &TimeZone) -> String {
 }
 
 /// The state as a sentence.
-pub(super) fn sentence(status: &Status, up_since: Option<Stamp>, view: &View<'_>) -> String {
+pub(super) fn sentence(
+    status: &Status,
+    up_since: Option<Stamp>,
+    context: &DisplayContext<'_>,
+) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(&mut text, status, up_since, view);
+    let _ = write_all(&mut text, status, up_since, context);
     if let Some(problem) = &status.journal.problem {
         let _ = write!(text, " {problem}");
     }
@@ -44,21 +48,21 @@ fn write_all(
     text: &mut String,
     status: &Status,
     up_since: Option<Stamp>,
-    view: &View<'_>,
+    context: &DisplayContext<'_>,
 ) -> std::fmt::Result {
     if let Some(until) = status.paused_until {
-        let until = time(&until, view);
+        let until = time(&until, context);
         return write!(text, "Paused until {until}: nothing is monitored, no heartbeat is sent.");
     }
     let outage = status.incidents.iter().find(|incident| incident.failing == Some(Scope::Internet));
     match (connectivity(status), &status.blind, outage) {
         (_, Some(reason), _) => write!(text, "Nothing can be monitored, because {reason}")?,
         (_, _, Some(incident)) => {
-            let since = time(&incident.started, view);
+            let since = time(&incident.started, context);
             write!(text, "Internet outage since {since}, cause: {}", incident.reason)?;
         }
         (Condition::Up | Condition::Doubt, ..) => match up_since {
-            Some(since) => write!(text, "Internet up since {}", time(&since, view))?,
+            Some(since) => write!(text, "Internet up since {}", time(&since, context))?,
             None => text.write_str("Checking the internet connection")?,
         },
         (Condition::Down, ..) => text.write_str("Internet down")?,
@@ -66,10 +70,10 @@ fn write_all(
     }
     for incident in &status.incidents {
         if let Some(what) = other_incident(incident) {
-            write!(text, "; {what} since {}", time(&incident.started, view))?;
+            write!(text, "; {what} since {}", time(&incident.started, context))?;
         }
     }
-    write!(text, "; {}.", heartbeats(status.heartbeat.as_ref(), view))
+    write!(text, "; {}.", heartbeats(status.heartbeat.as_ref(), context))
 }
 
 /// How the internet is, as far as it can be monitored at all.
@@ -91,11 +95,11 @@ fn other_incident(incident: &OpenIncident) -> Option<&'static str> {
     }
 }
 
-fn heartbeats(heartbeat: Option<&HeartbeatStatus>, view: &View<'_>) -> String {
+fn heartbeats(heartbeat: Option<&HeartbeatStatus>, context: &DisplayContext<'_>) -> String {
     let Some(HeartbeatStatus { last, last_delivered, .. }) = heartbeat else {
         return "no heartbeats, as no heartbeat.url is set".to_owned();
     };
-    let delivered = last_delivered.as_ref().map(|at| time(at, view));
+    let delivered = last_delivered.as_ref().map(|at| time(at, context));
     match (last.as_ref().map(|last| last.delivered), delivered) {
         (None | Some(true), Some(at)) => format!("last heartbeat {at}"),
         (None | Some(true), None) => "no heartbeat yet".to_owned(),
@@ -105,8 +109,8 @@ fn heartbeats(heartbeat: Option<&HeartbeatStatus>, view: &View<'_>) -> String {
 }
 
 /// The time of day, with the date when it is not today's.
-fn time(stamp: &Stamp, view: &View<'_>) -> String {
-    let (at, now) = (view.local(stamp), view.local(&view.now));
+fn time(stamp: &Stamp, context: &DisplayContext<'_>) -> String {
+    let (at, now) = (context.local(stamp), context.local(&context.now));
     let format = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
     at.strftime(format).to_string()
 }
@@ -127,9 +131,10 @@ mod tests {
     /// been up for `up` hours.
     fn told(status: &Status, up: Option<u64>) -> String {
         let zone = TimeZone::fixed(Offset::constant(2));
-        let view = View { now: status.written, zone: &zone, presence: Presence::Running };
+        let context =
+            DisplayContext { now: status.written, zone: &zone, presence: Presence::Running };
         let since = up.map(|hours| status.written.earlier(Duration::from_hours(hours)));
-        sentence(status, up_since(since, status), &view)
+        sentence(status, up_since(since, status), &context)
     }
 
     fn earlier(seconds: u64) -> Stamp {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Gap, Network, Observation, Party};
 use crate::{
     clock::Stamp,
-    heartbeat::{FailureKind, Outcome, Refusal, Way},
+    heartbeat::{FailureKind, NetworkPath, Outcome, Refusal},
     probe::{
         AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal,
         ServerAnswer,
@@ -125,12 +125,12 @@ pub enum Evidence {
         finished: Stamp,
         /// How it travelled, when its answer was proof: TLS whose certificate was verified, whatever
         /// the HTTP status.
-        proof: Option<Way>,
+        proof: Option<NetworkPath>,
         /// What came of it.
         outcome: BeatOutcome,
     },
     /// A gap is over. [`Settle`](Self::Settle) follows it.
-    Watched(Gap),
+    GapEnded(Gap),
     /// Whether the clock shows a time that cannot be, one before this program was built.
     ClockImplausible(bool),
     /// Whether this device has no root certificates: then no anchor can prove itself, and contact decides.

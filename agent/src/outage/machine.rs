@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Stamp,
-    heartbeat::Way,
+    heartbeat::NetworkPath,
     probe::{Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal},
     summary::Summary,
 };
@@ -111,7 +111,7 @@ pub struct Machine {
     were_judged: PerFamily<bool>,
     judged_since: Stamp,
     /// How the newest heartbeat travelled, if it proved something.
-    heartbeat_proof: Option<Way>,
+    heartbeat_proof: Option<NetworkPath>,
     /// What a failure that is not an outage yet has looked like.
     course: Course,
 }
@@ -126,12 +126,12 @@ struct PortalPage {
 
 /// What is worth saying as soon as it changes, beside transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Glance {
+pub struct StatusKey {
     /// How each family does.
     pub families: PerFamily<FamilyState>,
     /// How many failures were too short to be incidents since the agent started.
     pub blips: u64,
-    /// Whether the anchors must be blocked here ([`View::anchors_blocked`]).
+    /// Whether the anchors must be blocked here ([`MachineSnapshot::anchors_blocked`]).
     pub anchors_blocked: bool,
     /// Why nothing can be asked on this device at present, when that has lasted for ten seconds.
     pub blind: Option<LocalFailure>,
@@ -139,7 +139,7 @@ pub struct Glance {
 
 /// What the machine knows at present, for the status and for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct View {
+pub struct MachineSnapshot {
     /// How IPv4 does.
     pub ipv4: FamilyState,
     /// How IPv6 does.
@@ -174,7 +174,7 @@ pub enum FamilyState {
 
 impl Machine {
     /// Starts at `now` with the incidents that the journal left open, one of each kind. Tell it next of
-    /// the [gap](Evidence::Watched), if there was one, and then that it has
+    /// the [gap](Evidence::GapEnded), if there was one, and then that it has
     /// [started](Evidence::Settle).
     ///
     /// `random` decides the ids only.
@@ -254,7 +254,7 @@ impl Machine {
             Evidence::Portal { answer, .. } => *answer != Portal::NoAnswer,
             // A gap of another kind explains what could not be asked in it, and not what could not be
             // asked before.
-            Evidence::Watched(gap) => {
+            Evidence::GapEnded(gap) => {
                 let transitions = self.end_blindness(gap.started);
                 self.sight = Sight::Seeing;
                 return transitions;
@@ -362,7 +362,7 @@ impl Machine {
             Evidence::Heartbeat { started, finished, proof, outcome } => {
                 transitions = self.heartbeat_ended(*started, *finished, *proof, *outcome, now);
             }
-            Evidence::Watched(gap) => transitions = self.gap_ended(gap, now),
+            Evidence::GapEnded(gap) => transitions = self.gap_ended(gap, now),
             Evidence::ClockImplausible(is_implausible) => {
                 self.heartbeats.clock_implausible(*is_implausible, now);
             }
@@ -453,7 +453,7 @@ impl Machine {
         &mut self,
         started: Stamp,
         finished: Stamp,
-        proof: Option<Way>,
+        proof: Option<NetworkPath>,
         outcome: BeatOutcome,
         now: Stamp,
     ) -> Vec<Transition> {
@@ -461,9 +461,9 @@ impl Machine {
             // It failed for what keeps this device from asking anything.
             return Vec::new();
         }
-        let family = proof.and_then(Way::family);
+        let family = proof.and_then(NetworkPath::family);
         let transitions = self.heartbeats.ended(started, finished, family, outcome, now);
-        self.heartbeat_proof = proof.filter(|way| *way != Way::Nearby);
+        self.heartbeat_proof = proof.filter(|way| *way != NetworkPath::Nearby);
         if self.heartbeat_proof.is_some() {
             self.heartbeat_proved = Some(finished);
         }
@@ -513,7 +513,7 @@ impl Machine {
 
     fn gap_ended(&mut self, gap: &Gap, now: Stamp) -> Vec<Transition> {
         let mut transitions = self.quality.unwatched(now, gap);
-        transitions.push(Transition::Watched(gap.clone()));
+        transitions.push(Transition::GapEnded(gap.clone()));
         transitions.extend(self.connectivity.gap(gap));
         transitions.extend(self.heartbeats.gap(gap));
         self.heartbeat_proof = None;
@@ -557,7 +557,7 @@ impl Machine {
 
     /// An anchor of `family` answers: heartbeats that pass by a family that is not known pass by this one.
     fn explain_heartbeats(&mut self, family: Family) {
-        if self.heartbeat_proof == Some(Way::Unknown) {
+        if self.heartbeat_proof == Some(NetworkPath::Unknown) {
             self.families[family.other()].heartbeats_pass_by_the_other();
         }
     }
@@ -717,8 +717,8 @@ impl Machine {
     }
 
     /// The part of what is known that is worth saying as soon as it changes.
-    pub fn glance(&self) -> Glance {
-        Glance {
+    pub fn status_key(&self) -> StatusKey {
+        StatusKey {
             families: PerFamily::from_fn(|family| self.family_state(family)),
             blips: self.blips.count(),
             anchors_blocked: self.families.iter().any(|(_, track)| track.is_blocked()),
@@ -727,10 +727,10 @@ impl Machine {
     }
 
     /// What is known at present.
-    pub fn view(&self) -> View {
+    pub fn snapshot(&self) -> MachineSnapshot {
         let open = [self.connectivity.open(), self.heartbeats.open(), self.quality.open()];
-        let Glance { families, blips, anchors_blocked, .. } = self.glance();
-        View {
+        let StatusKey { families, blips, anchors_blocked, .. } = self.status_key();
+        MachineSnapshot {
             ipv4: families.ipv4,
             ipv6: families.ipv6,
             last_ok: PerFamily::from_fn(|family| self.families[family].last_ok()),

@@ -19,7 +19,7 @@ pub fn sentence(transition: &Transition, zone: &TimeZone) -> String {
         Transition::Changed(incident) => changed(incident),
         Transition::Progressed(incident) => progressed(incident, zone),
         Transition::Closed(incident) => closed(incident, zone),
-        Transition::Watched(gap) => watched(gap, zone),
+        Transition::GapEnded(gap) => watched(gap, zone),
     }
 }
 

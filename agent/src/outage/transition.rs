@@ -15,8 +15,8 @@ pub enum Transition {
     Progressed(Incident),
     /// An incident has closed.
     Closed(Incident),
-    /// A time that nobody watched is over.
-    Watched(Gap),
+    /// An unmonitored period has ended.
+    GapEnded(Gap),
 }
 
 impl Transition {
@@ -29,7 +29,7 @@ impl Transition {
             Self::Changed(incident) => Self::Changed(incident.corrected(now)),
             Self::Progressed(incident) => Self::Progressed(incident.corrected(now)),
             Self::Closed(incident) => Self::Closed(incident.corrected(now)),
-            Self::Watched(gap) => Self::Watched(Gap {
+            Self::GapEnded(gap) => Self::GapEnded(Gap {
                 started: gap.started.corrected(now),
                 ended: gap.ended.corrected(now),
                 ..gap
@@ -103,7 +103,7 @@ mod tests {
         let cause = GapCause::PowerLost;
         let gap =
             Gap { id, cause, started: before, ended: started, uncertain_s: 120, reason: None };
-        let Transition::Watched(shown) = Transition::Watched(gap).corrected(&ended) else {
+        let Transition::GapEnded(shown) = Transition::GapEnded(gap).corrected(&ended) else {
             panic!("it is what it was")
         };
         assert_eq!(shown.started, before);

@@ -71,8 +71,8 @@ impl Stage {
         let _ = timeout(Duration::ZERO, stage.closed.notified()).await;
         let folder = journal.folder().to_owned();
         let walls = Walls::default();
-        let parts = Parts { folder, journal, walls, clock, client, delivered, closed, monitor };
-        tokio::spawn(Outbox::new(parts).run());
+        let deps = OutboxDeps { folder, journal, walls, clock, client, delivered, closed, monitor };
+        tokio::spawn(Outbox::new(deps).run());
         stage
     }
 

@@ -5,17 +5,17 @@
 
 use std::io::{self, Write};
 
-use super::{View, words};
+use super::{ReportOptions, words};
 use crate::{
     history::{Account, Figures},
     outage::Party,
 };
 
-/// One line for each incident, and for each gap when the view lists them, by their start.
+/// One line for each incident, and for each gap when the options lists them, by their start.
 ///
 /// # Errors
 /// The output takes no more.
-pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     row(
         output,
         &[
@@ -35,37 +35,37 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
         ],
     )?;
     let mut rows = Vec::new();
-    for incident in view.history.incidents_in(view.period) {
+    for incident in options.history.incidents_in(options.period) {
         let recorded = &incident.recorded;
-        let alone = view.history.family_downtime(incident);
+        let alone = options.history.family_downtime(incident);
         let ended = (!incident.is_open()).then_some(incident.time.to);
         rows.push((
             incident.time.from,
             vec![
                 "incident".to_owned(),
                 recorded.id.to_string(),
-                words::exact_time(incident.time.from, view.zone),
-                ended.map_or_else(String::new, |ended| words::exact_time(ended, view.zone)),
+                words::exact_time(incident.time.from, options.zone),
+                ended.map_or_else(String::new, |ended| words::exact_time(ended, options.zone)),
                 seconds(incident.time.duration()),
-                seconds(view.history.downtime(incident)),
+                seconds(options.history.downtime(incident)),
                 seconds(alone.ipv4),
                 seconds(alone.ipv6),
                 recorded.cause.as_str().to_owned(),
                 recorded.party.map_or("", Party::as_str).to_owned(),
                 recorded.scope.as_str().to_owned(),
                 recorded.failures.to_string(),
-                words::notes(view, incident).join("; "),
+                words::notes(options, incident).join("; "),
             ],
         ));
     }
-    for gap in view.history.gaps_in(view.period).filter(|_| view.gaps) {
+    for gap in options.history.gaps_in(options.period).filter(|_| options.gaps) {
         rows.push((
             gap.time.from,
             vec![
                 "gap".to_owned(),
                 gap.id.map_or_else(String::new, |id| id.to_string()),
-                words::exact_time(gap.time.from, view.zone),
-                if gap.open { String::new() } else { words::exact_time(gap.time.to, view.zone) },
+                words::exact_time(gap.time.from, options.zone),
+                if gap.open { String::new() } else { words::exact_time(gap.time.to, options.zone) },
                 seconds(gap.time.duration()),
                 String::new(),
                 String::new(),
@@ -89,7 +89,7 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// The output takes no more.
-pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     row(
         output,
         &[
@@ -104,8 +104,8 @@ pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
             "mean_time_to_repair_s",
         ],
     )?;
-    rows(output, "all", &Account::of(view.history, view.period))?;
-    for (month, account) in view.months() {
+    rows(output, "all", &Account::of(options.history, options.period))?;
+    for (month, account) in options.months() {
         rows(output, &month.date.strftime("%Y-%m").to_string(), &account)?;
     }
     output.flush()

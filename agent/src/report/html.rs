@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{View, words};
+use super::{ReportOptions, words};
 use crate::{
     duration::Readable,
     history::{Account, Figures, PastIncident, Quality},
@@ -29,13 +29,13 @@ const MOST_GAPS: usize = 60;
 ///
 /// # Errors
 /// The output takes no more.
-pub fn page(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    output.write_all(render(view).into_string().as_bytes())?;
+pub fn page(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+    output.write_all(render(options).into_string().as_bytes())?;
     output.flush()
 }
 
-fn render(view: &View<'_>) -> Markup {
-    let title = format!("Internet connection of {}", view.device());
+fn render(options: &ReportOptions<'_>) -> Markup {
+    let title = format!("Internet connection of {}", options.device());
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -51,42 +51,42 @@ fn render(view: &View<'_>) -> Markup {
                 (marks::definitions())
                 header {
                     h1 { (title) }
-                    (about(view))
+                    (about(options))
                 }
                 main {
-                    @if view.reached().is_empty() { (nothing(view)) } @else { (content(view)) }
+                    @if options.reached().is_empty() { (nothing(options)) } @else { (content(options)) }
                 }
-                footer { (verification(view)) }
+                footer { (verification(options)) }
             }
         }
     }
 }
 
-fn about(view: &View<'_>) -> Markup {
-    let reached = view.reached();
-    let time = |at| words::time(at, view.zone);
+fn about(options: &ReportOptions<'_>) -> Markup {
+    let reached = options.reached();
+    let time = |at| words::time(at, options.zone);
     html! {
         @if !reached.is_empty() {
             p.period { (time(reached.from)) " to " (time(reached.to)) }
         }
         p.made {
-            "Made " (time(view.now)) " by ispmon-agent " (env!("CARGO_PKG_VERSION"))
-            @if let Some(name) = view.zone.iana_name() { ". Times are those of " (name) ", with their offset from UTC" }
+            "Made " (time(options.now)) " by ispmon-agent " (env!("CARGO_PKG_VERSION"))
+            @if let Some(name) = options.zone.iana_name() { ". Times are those of " (name) ", with their offset from UTC" }
             "."
         }
-        @if let Some(damage) = view.damage {
+        @if let Some(damage) = options.damage {
             p.warning role="note" { strong { "The record is damaged: " } (damage) ". What follows is what can still be read." }
         }
-        @for sentence in view.history.unknown.sentences() {
+        @for sentence in options.history.unknown.sentences() {
             p.warning role="note" { (sentence) }
         }
     }
 }
 
-fn nothing(view: &View<'_>) -> Markup {
+fn nothing(options: &ReportOptions<'_>) -> Markup {
     html! {
         p.lead {
-            @if view.history.span.is_none() {
+            @if options.history.span.is_none() {
                 "The record is empty. It begins when the agent is started."
             } @else {
                 "The record has nothing of that time."
@@ -95,16 +95,16 @@ fn nothing(view: &View<'_>) -> Markup {
     }
 }
 
-fn content(view: &View<'_>) -> Markup {
-    let account = Account::of(view.history, view.period);
+fn content(options: &ReportOptions<'_>) -> Markup {
+    let account = Account::of(options.history, options.period);
     html! {
         (summary(&account))
-        @if let Some(one) = view.incident { (incident::section(view, one)) }
-        (timeline::section(view))
-        (months(view))
-        (quality(view))
-        (list(view))
-        (gaps(view))
+        @if let Some(one) = options.incident { (incident::section(options, one)) }
+        (timeline::section(options))
+        (months(options))
+        (quality(options))
+        (list(options))
+        (gaps(options))
     }
 }
 
@@ -178,8 +178,8 @@ fn figures_row(name: &str, account: &Account, figures: &Figures, first: bool) ->
     }
 }
 
-fn months(view: &View<'_>) -> Markup {
-    let months = view.months();
+fn months(options: &ReportOptions<'_>) -> Markup {
+    let months = options.months();
     html! {
         @if months.len() > 1 {
             section aria-labelledby="months" {
@@ -214,9 +214,9 @@ fn months(view: &View<'_>) -> Markup {
     }
 }
 
-fn quality(view: &View<'_>) -> Markup {
-    let reached = view.reached();
-    let quality = Quality::of(view.history, reached, view.zone);
+fn quality(options: &ReportOptions<'_>) -> Markup {
+    let reached = options.reached();
+    let quality = Quality::of(options.history, reached, options.zone);
     html! {
         @if let Some(loss) = quality.whole.loss() {
             section aria-labelledby="quality" {
@@ -229,7 +229,7 @@ fn quality(view: &View<'_>) -> Markup {
                         (milliseconds(p95)) " at the 95th percentile."
                     }
                 }
-                (band::by_time(&quality, reached, view.zone))
+                (band::by_time(&quality, reached, options.zone))
                 (band::by_hour(&quality))
                 details {
                     summary { "The figures by hour of the day" }
@@ -262,13 +262,13 @@ fn milliseconds(ms: f64) -> String {
     if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }
 
-fn list(view: &View<'_>) -> Markup {
-    let mut listed: Vec<&PastIncident> = view.history.incidents_in(view.period).collect();
+fn list(options: &ReportOptions<'_>) -> Markup {
+    let mut listed: Vec<&PastIncident> = options.history.incidents_in(options.period).collect();
     let all = listed.len();
     if all > MOST_LISTED {
         listed.sort_by_key(|incident| {
             let open = incident.is_open();
-            let longest = view.history.downtime(incident);
+            let longest = options.history.downtime(incident);
             std::cmp::Reverse((open, longest, incident.time.duration()))
         });
         listed.truncate(MOST_LISTED);
@@ -289,7 +289,7 @@ fn list(view: &View<'_>) -> Markup {
                         th scope="col" { "Started" } th.n scope="col" { "Lasted" }
                         th scope="col" { "Cause" } th scope="col" { "Whose part" } th scope="col" { "Notes" }
                     } }
-                    tbody { @for incident in &listed { (list_row(view, incident)) } }
+                    tbody { @for incident in &listed { (list_row(options, incident)) } }
                 } }
                 p.note { code { "ispmon-agent report --html --incident ID" } " shows one of them in full; "
                     code { "ispmon-agent outages" } " lists their IDs." }
@@ -298,20 +298,20 @@ fn list(view: &View<'_>) -> Markup {
     }
 }
 
-fn list_row(view: &View<'_>, incident: &PastIncident) -> Markup {
+fn list_row(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
     html! {
         tr {
-            td.t { (words::time(incident.time.from, view.zone)) }
+            td.t { (words::time(incident.time.from, options.zone)) }
             td.n { (Readable(incident.time.duration())) }
             td { (words::short_cause(incident.recorded.cause)) }
             td { (incident.recorded.party.map_or("–", words::party)) }
-            td { (words::notes(view, incident).join(", ")) }
+            td { (words::notes(options, incident).join(", ")) }
         }
     }
 }
 
-fn gaps(view: &View<'_>) -> Markup {
-    let mut gaps: Vec<_> = view.history.gaps_in(view.period).collect();
+fn gaps(options: &ReportOptions<'_>) -> Markup {
+    let mut gaps: Vec<_> = options.history.gaps_in(options.period).collect();
     let all = gaps.len();
     if all > MOST_GAPS {
         gaps.sort_by_key(|gap| std::cmp::Reverse((gap.open, gap.time.duration())));
@@ -330,7 +330,7 @@ fn gaps(view: &View<'_>) -> Markup {
                     thead { tr { th scope="col" { "From" } th.n scope="col" { "Lasted" } th scope="col" { "Why" } } }
                     tbody { @for gap in &gaps {
                         tr {
-                            td.t { (words::time(gap.time.from, view.zone)) }
+                            td.t { (words::time(gap.time.from, options.zone)) }
                             td.n { (Readable(gap.time.duration())) }
                             td { (words::gap(gap.cause)) @for note in words::gap_notes(gap) { ", " (note) } }
                         }
@@ -341,20 +341,20 @@ fn gaps(view: &View<'_>) -> Markup {
     }
 }
 
-fn verification(view: &View<'_>) -> Markup {
+fn verification(options: &ReportOptions<'_>) -> Markup {
     html! {
         section aria-labelledby="verify" {
             h2 #verify { "How to verify this" }
-            @if let Some(head) = view.head {
+            @if let Some(head) = options.head {
                 p {
-                    "This page was made from " (view.history.records) " records. Each of them holds the SHA-256 hash of the line before it, so none "
+                    "This page was made from " (options.history.records) " records. Each of them holds the SHA-256 hash of the line before it, so none "
                     "can be changed, left out or put in later without breaking the chain. The chain ends with record "
                     strong { (head.seq) } ", whose line has the hash"
                 }
                 p.hash { code { (head.hash) } }
                 p {
                     "On the device, " code { "ispmon-agent journal verify" } " recomputes the chain. Any other program can do it too: "
-                    "every line of the files " code { "journal*.ndjson" } " in " code { (view.folder.display()) }
+                    "every line of the files " code { "journal*.ndjson" } " in " code { (options.folder.display()) }
                     ", its line feed not included, has the SHA-256 hash that the next line gives as " code { "prev" }
                     "; the first record of a chain has 64 zeros there, and where old files were deleted to make room, the first line that is left has the hash of one that is gone. Heartbeats carry the hash of that moment to the cloud, whose clock is not the device’s: "
                     "a record that was stamped there cannot have been rewritten later."

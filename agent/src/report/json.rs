@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{View, words};
+use super::{ReportOptions, words};
 use crate::{
     history::{Account, Figures, PastIncident, Quality, QualityPart, Unwatched},
     outage::{Cause, GapCause, Observation, Party, Scope},
@@ -147,26 +147,27 @@ struct QualityPartItem {
     p95_ms: Option<f64>,
 }
 
-/// The incidents of the time, and its gaps when the view lists them.
+/// The incidents of the time, and its gaps when the options lists them.
 ///
 /// # Errors
 /// The output takes no more.
-pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    let incidents = view.history.incidents_in(view.period).map(|it| item(view, it)).collect();
-    let gaps = view.gaps.then(|| gaps(view));
-    write(&List { about: about(view), incidents, gaps }, output)
+pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+    let incidents =
+        options.history.incidents_in(options.period).map(|it| item(options, it)).collect();
+    let gaps = options.gaps.then(|| gaps(options));
+    write(&List { about: about(options), incidents, gaps }, output)
 }
 
 /// Everything that the report says in figures.
 ///
 /// # Errors
 /// The output takes no more.
-pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    let quality = Quality::of(view.history, view.reached(), view.zone);
+pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+    let quality = Quality::of(options.history, options.reached(), options.zone);
     let report = Report {
-        about: about(view),
-        all: account(&Account::of(view.history, view.period)),
-        months: view
+        about: about(options),
+        all: account(&Account::of(options.history, options.period)),
+        months: options
             .months()
             .iter()
             .map(|(month, figures)| Month {
@@ -178,10 +179,10 @@ pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
             whole: part(&quality.whole),
             by_hour_of_day: quality.by_hour.iter().map(part).collect(),
         },
-        gaps: gaps(view),
-        incident: view.incident.map(|incident| FullIncident {
-            item: item(view, incident),
-            last_ok: incident.last_ok.map(|at| words::exact_time(at, view.zone)),
+        gaps: gaps(options),
+        incident: options.incident.map(|incident| FullIncident {
+            item: item(options, incident),
+            last_ok: incident.last_ok.map(|at| words::exact_time(at, options.zone)),
             evidence: &incident.recorded.evidence,
             record_seq: incident.seq,
         }),
@@ -195,25 +196,25 @@ fn write(value: &impl Serialize, output: &mut impl Write) -> io::Result<()> {
     output.flush()
 }
 
-fn about<'a>(view: &View<'a>) -> About<'a> {
-    let reached = view.reached();
+fn about<'a>(options: &ReportOptions<'a>) -> About<'a> {
+    let reached = options.reached();
     About {
-        device: view.history.device.as_deref().unwrap_or_default(),
-        folder: view.folder.display().to_string(),
-        made: words::exact_time(view.now, view.zone),
-        zone: view.zone.iana_name(),
-        from: words::exact_time(reached.from, view.zone),
-        to: words::exact_time(reached.to, view.zone),
-        chain: view.head.map(|head| Chain { seq: head.seq, head: head.hash.as_str() }),
-        damage: view.damage,
-        not_shown: view.history.unknown.sentences(),
+        device: options.history.device.as_deref().unwrap_or_default(),
+        folder: options.folder.display().to_string(),
+        made: words::exact_time(options.now, options.zone),
+        zone: options.zone.iana_name(),
+        from: words::exact_time(reached.from, options.zone),
+        to: words::exact_time(reached.to, options.zone),
+        chain: options.head.map(|head| Chain { seq: head.seq, head: head.hash.as_str() }),
+        damage: options.damage,
+        not_shown: options.history.unknown.sentences(),
     }
 }
 
-fn item(view: &View<'_>, incident: &PastIncident) -> IncidentItem {
+fn item(options: &ReportOptions<'_>, incident: &PastIncident) -> IncidentItem {
     let recorded = &incident.recorded;
-    let time = |at| words::exact_time(at, view.zone);
-    let alone = view.history.family_downtime(incident);
+    let time = |at| words::exact_time(at, options.zone);
+    let alone = options.history.family_downtime(incident);
     IncidentItem {
         id: recorded.id.to_string(),
         cause: recorded.cause,
@@ -223,7 +224,7 @@ fn item(view: &View<'_>, incident: &PastIncident) -> IncidentItem {
         ended: (!incident.is_open()).then(|| time(incident.time.to)),
         open: incident.is_open(),
         duration_s: incident.time.duration().as_secs_f64(),
-        downtime_s: view.history.downtime(incident).as_secs_f64(),
+        downtime_s: options.history.downtime(incident).as_secs_f64(),
         ipv4_only_s: alone.ipv4.as_secs_f64(),
         ipv6_only_s: alone.ipv6.as_secs_f64(),
         failures: recorded.failures,
@@ -241,18 +242,18 @@ fn item(view: &View<'_>, incident: &PastIncident) -> IncidentItem {
     }
 }
 
-fn gaps(view: &View<'_>) -> Vec<GapItem> {
+fn gaps(options: &ReportOptions<'_>) -> Vec<GapItem> {
     let item = |gap: &Unwatched| GapItem {
         id: gap.id.map(|id| id.to_string()),
         cause: gap.cause,
-        started: words::exact_time(gap.time.from, view.zone),
-        ended: (!gap.open).then(|| words::exact_time(gap.time.to, view.zone)),
+        started: words::exact_time(gap.time.from, options.zone),
+        ended: (!gap.open).then(|| words::exact_time(gap.time.to, options.zone)),
         open: gap.open,
         duration_s: gap.time.duration().as_secs_f64(),
         uncertain_s: gap.uncertain_s,
         reason: gap.reason.clone(),
     };
-    view.history.gaps_in(view.period).map(item).collect()
+    options.history.gaps_in(options.period).map(item).collect()
 }
 
 fn account(account: &Account) -> AccountItem {

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{View, words};
+use super::{ReportOptions, words};
 use crate::{
     duration::Readable,
     history::{Account, Figures, PastIncident, Quality},
@@ -14,20 +14,20 @@ use crate::{
     probe::Family,
 };
 
-/// The table of incidents, oldest first, and of gaps when the view lists them.
+/// The table of incidents, oldest first, and of gaps when the options lists them.
 ///
 /// # Errors
 /// The output takes no more.
-pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
+pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     let mut rows = Vec::new();
-    for incident in view.history.incidents_in(view.period) {
+    for incident in options.history.incidents_in(options.period) {
         let recorded = &incident.recorded;
         let whose = recorded.party.map_or("–", Party::as_str);
-        let what = with_notes(words::cause(recorded.cause), &words::notes(view, incident));
+        let what = with_notes(words::cause(recorded.cause), &words::notes(options, incident));
         rows.push((
             incident.time.from,
             [
-                words::time(incident.time.from, view.zone),
+                words::time(incident.time.from, options.zone),
                 Readable(incident.time.duration()).to_string(),
                 whose.to_owned(),
                 short_id(&recorded.id.to_string()),
@@ -35,12 +35,12 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
             ],
         ));
     }
-    for gap in view.history.gaps_in(view.period).filter(|_| view.gaps) {
+    for gap in options.history.gaps_in(options.period).filter(|_| options.gaps) {
         let what = format!("Nobody watched: {}", words::gap(gap.cause));
         rows.push((
             gap.time.from,
             [
-                words::time(gap.time.from, view.zone),
+                words::time(gap.time.from, options.zone),
                 Readable(gap.time.duration()).to_string(),
                 "–".to_owned(),
                 gap.id.map_or_else(|| "–".to_owned(), |id| short_id(&id.to_string())),
@@ -50,7 +50,7 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
     }
     rows.sort_by_key(|(from, _)| *from);
     if rows.is_empty() {
-        writeln!(output, "{}", nothing_happened(view))?;
+        writeln!(output, "{}", nothing_happened(options))?;
     } else {
         table(
             output,
@@ -59,8 +59,8 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
         )?;
         writeln!(output)?;
     }
-    if view.history.span.is_some() {
-        let account = Account::of(view.history, view.period);
+    if options.history.span.is_some() {
+        let account = Account::of(options.history, options.period);
         let total = &account.total;
         let down = match total.count {
             0 if account.observed.is_zero() => "Nobody watched".to_owned(),
@@ -80,36 +80,38 @@ pub fn incidents(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
             Readable(account.period.duration()),
         )?;
     }
-    end(view, output)
+    end(options, output)
 }
 
 /// Where the record is, and what is wrong with it.
-fn end(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    writeln!(output, "Record: {}", view.folder.display())?;
-    damage(view, output)?;
+fn end(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+    writeln!(output, "Record: {}", options.folder.display())?;
+    damage(options, output)?;
     output.flush()
 }
 
-fn nothing_happened(view: &View<'_>) -> String {
-    match view.history.span {
+fn nothing_happened(options: &ReportOptions<'_>) -> String {
+    match options.history.span {
         None => "The record is empty: the agent has not written anything yet. It begins when the \
                  agent is started and is worth a look after the first outage."
             .to_owned(),
-        Some(_) if view.reached().is_empty() => "The record has nothing of that time.".to_owned(),
+        Some(_) if options.reached().is_empty() => {
+            "The record has nothing of that time.".to_owned()
+        }
         Some(span) => {
-            format!("No outages. The record begins on {}.", words::time(span.from, view.zone))
+            format!("No outages. The record begins on {}.", words::time(span.from, options.zone))
         }
     }
 }
 
-fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    if let Some(damage) = view.damage {
+fn damage(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+    if let Some(damage) = options.damage {
         writeln!(
             output,
             "Caution, the record is damaged: {damage}. `ispmon-agent journal verify` says more."
         )?;
     }
-    for sentence in view.history.unknown.sentences() {
+    for sentence in options.history.unknown.sentences() {
         writeln!(output, "Caution: {sentence}")?;
     }
     Ok(())
@@ -119,14 +121,14 @@ fn damage(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// The output takes no more.
-pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    if view.history.span.is_none() || view.reached().is_empty() {
-        writeln!(output, "{}", nothing_happened(view))?;
-        return end(view, output);
+pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+    if options.history.span.is_none() || options.reached().is_empty() {
+        writeln!(output, "{}", nothing_happened(options))?;
+        return end(options, output);
     }
-    let account = Account::of(view.history, view.period);
-    let time = |at| words::time(at, view.zone);
-    writeln!(output, "Internet connection of {}", view.device())?;
+    let account = Account::of(options.history, options.period);
+    let time = |at| words::time(at, options.zone);
+    writeln!(output, "Internet connection of {}", options.device())?;
     writeln!(output, "{} to {}", time(account.period.from), time(account.period.to))?;
     writeln!(
         output,
@@ -135,7 +137,7 @@ pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
         words::share(account.coverage()),
     )?;
     figures(&account, output)?;
-    let months = view.months();
+    let months = options.months();
     if months.len() > 1 {
         writeln!(output, "\nBy month")?;
         let rows = months.iter().map(|(month, account)| {
@@ -150,20 +152,20 @@ pub fn report(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
         });
         table(output, &["MONTH", "PROVIDER", "ALL", "OUTAGES", "DOWNTIME", "WATCHED"], rows)?;
     }
-    quality(view, output)?;
-    if let Some(incident) = view.incident {
+    quality(options, output)?;
+    if let Some(incident) = options.incident {
         writeln!(output)?;
-        one_incident(view, incident, output)?;
+        one_incident(options, incident, output)?;
     }
     writeln!(output)?;
-    if let Some(head) = view.head {
+    if let Some(head) = options.head {
         writeln!(
             output,
             "Record {} of the chain has the hash {}.\n`ispmon-agent journal verify` proves that nothing before it was changed.",
             head.seq, head.hash
         )?;
     }
-    end(view, output)
+    end(options, output)
 }
 
 fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
@@ -207,8 +209,8 @@ fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn quality(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
-    let quality = Quality::of(view.history, view.reached(), view.zone);
+fn quality(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
+    let quality = Quality::of(options.history, options.reached(), options.zone);
     let Some(loss) = quality.whole.loss() else { return Ok(()) };
     let mut line = format!("\nLoss {:.2} %", loss * 100.0);
     if let (Some(p50), Some(p95)) = (quality.whole.p50_ms, quality.whole.p95_ms) {
@@ -223,17 +225,17 @@ fn quality(view: &View<'_>, output: &mut impl Write) -> io::Result<()> {
 
 /// One incident in full.
 fn one_incident(
-    view: &View<'_>,
+    options: &ReportOptions<'_>,
     incident: &PastIncident,
     output: &mut impl Write,
 ) -> io::Result<()> {
     let recorded = &incident.recorded;
-    let time = |at| words::time(at, view.zone);
+    let time = |at| words::time(at, options.zone);
     writeln!(output, "Incident {}", recorded.id)?;
     writeln!(
         output,
         "{}",
-        with_notes(words::cause(recorded.cause), &words::notes(view, incident))
+        with_notes(words::cause(recorded.cause), &words::notes(options, incident))
     )?;
     let mut rows = Vec::new();
     let clocks = |what: &str, at, stamp: &crate::clock::Stamp| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::View;
+use super::ReportOptions;
 use crate::{
     duration::Readable,
     history::{Account, PastIncident, Ratio, Unwatched},
@@ -90,9 +90,9 @@ pub(super) fn scope(scope: Scope) -> &'static str {
 }
 
 /// What must be known beside cause and duration, as short notes.
-pub(super) fn notes(view: &View<'_>, incident: &PastIncident) -> Vec<String> {
-    let downtime = view.history.downtime(incident);
-    let alone = view.history.family_downtime(incident);
+pub(super) fn notes(options: &ReportOptions<'_>, incident: &PastIncident) -> Vec<String> {
+    let downtime = options.history.downtime(incident);
+    let alone = options.history.family_downtime(incident);
     let recorded = &incident.recorded;
     let mut notes = Vec::new();
     if incident.is_open() {

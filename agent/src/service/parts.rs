@@ -18,11 +18,11 @@ use crate::{
     control,
     error_chain::Chain,
     event::Event,
-    heartbeat::{ClientError, Enclose, Enclosure, HeartbeatClient, Outcome},
+    heartbeat::{ClientError, HeartbeatClient, HeartbeatExtras, Outcome, ReadExtras},
     installation::Prefix,
     journal::{self, Journal, JournalError, Recovered},
     logging::Logging,
-    monitor::{self, Message, Monitor, SharedTally, Watched},
+    monitor::{self, Message, Monitor, MonitorSettings, SharedTally},
     notify::ServiceManager,
     outbox::{self, Outbox},
     resolver::Resolver,
@@ -64,7 +64,7 @@ impl Foundation {
     ///
     /// # Errors
     /// There is no folder for it, or another agent uses it.
-    pub fn lay(
+    pub fn open(
         settings: &Settings,
         sources: &Sources,
         manager: &ServiceManager,
@@ -158,7 +158,7 @@ impl Running {
         let (delivered, delivered_seen) = watch::channel(false);
         let (returned, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let resolver = Arc::new(Resolver::new());
-        let outbox = Outbox::new(outbox::Parts {
+        let outbox = Outbox::new(outbox::OutboxDeps {
             folder: state_dir.clone(),
             journal: journal.clone(),
             walls: recovered.walls.clone(),
@@ -172,7 +172,7 @@ impl Running {
         let in_use = StateDir { folder: state_dir.clone(), setting: settings.state_dir.clone() };
         // Before the status says that an agent runs: whoever reads that may pause it at once.
         let control = Control::open(&status_dir).await;
-        let parts = monitor::Parts {
+        let deps = monitor::MonitorDeps {
             clock: clock.clone(),
             resolver: Arc::clone(&resolver),
             journal: journal.clone(),
@@ -183,7 +183,7 @@ impl Running {
             returned: Arc::clone(&returned),
             closed,
         };
-        let monitor = Monitor::start(watched(settings), parts);
+        let monitor = Monitor::start(monitor_settings(settings), deps);
         let tally = monitor.tally();
         tokio::spawn(monitor.run(heard));
         tokio::spawn(outbox.run());
@@ -207,9 +207,9 @@ impl Running {
     }
 
     /// What each heartbeat says beside the agent's own state.
-    pub(super) fn enclose(&self) -> Arc<Enclose> {
+    pub(super) fn extras(&self) -> Arc<ReadExtras> {
         let (journal, tally) = (self.journal.clone(), self.tally.clone());
-        Arc::new(move || Enclosure {
+        Arc::new(move || HeartbeatExtras {
             journal: journal.state().head.clone(),
             link: tally.take_link_quality(),
         })
@@ -289,9 +289,9 @@ fn publisher(folder: &Path) -> Option<Publisher> {
 }
 
 /// What the monitor must know of the settings.
-pub(super) fn watched(settings: &Settings) -> Watched {
+pub(super) fn monitor_settings(settings: &Settings) -> MonitorSettings {
     let Settings { device, heartbeat, probe, .. } = settings;
-    Watched {
+    MonitorSettings {
         device: device.clone(),
         probe: probe.clone(),
         heartbeat: heartbeat

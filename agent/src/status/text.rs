@@ -14,7 +14,7 @@ use crate::{
 
 /// From when, in whose time, and how alive the writer is.
 #[derive(Clone, Debug)]
-pub struct View<'a> {
+pub struct DisplayContext<'a> {
     /// The moment of looking.
     pub now: Stamp,
     /// The zone in which times are shown.
@@ -25,47 +25,47 @@ pub struct View<'a> {
 
 /// Writes the whole status, the answer to "is the internet up?" in its first line. `start_advice` says what
 /// to do about an agent that does not run.
-pub fn render(status: &Status, view: &View<'_>, start_advice: &str) -> String {
+pub fn render(status: &Status, context: &DisplayContext<'_>, start_advice: &str) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(status, view, start_advice, &mut text);
+    let _ = write_all(status, context, start_advice, &mut text);
     text
 }
 
 fn write_all(
     status: &Status,
-    view: &View<'_>,
+    context: &DisplayContext<'_>,
     start_advice: &str,
     text: &mut String,
 ) -> std::fmt::Result {
     let device = &status.device;
-    match absence(status, view) {
-        None => writeln!(text, "{device}: {}", headline(status, view))?,
+    match absence(status, context) {
+        None => writeln!(text, "{device}: {}", headline(status, context))?,
         Some(absence) => {
             writeln!(text, "{device}: {absence}\n{start_advice}")?;
-            let (time, ago) = (view.time(&status.written), view.ago(&status.written));
+            let (time, ago) = (context.time(&status.written), context.ago(&status.written));
             write!(text, "\nWhat it knew last, {time} ({ago})")?;
             match status.condition {
                 // Nothing of the line, that is, but the rest.
                 Condition::Stopped => writeln!(text, ":")?,
-                _ => writeln!(text, ": {}", headline(status, view))?,
+                _ => writeln!(text, ": {}", headline(status, context))?,
             }
         }
     }
     for incident in &status.incidents {
-        writeln!(text, "{}", describe(incident, status, view))?;
+        writeln!(text, "{}", describe(incident, status, context))?;
     }
     writeln!(text)?;
-    for (name, value) in rows(status, view) {
+    for (name, value) in rows(status, context) {
         writeln!(text, "{name:<11} {value}")?;
     }
     Ok(())
 }
 
 /// Why nothing that the status says may be taken for the present; nothing when it may.
-fn absence(status: &Status, view: &View<'_>) -> Option<String> {
+fn absence(status: &Status, context: &DisplayContext<'_>) -> Option<String> {
     let pid = status.pid;
-    Some(match view.presence {
+    Some(match context.presence {
         Presence::Running => return None,
         Presence::Hanging(age) => format!(
             "the agent hangs: its process {pid} has written nothing for {}. Stop it first.",
@@ -82,7 +82,7 @@ fn absence(status: &Status, view: &View<'_>) -> Option<String> {
 }
 
 /// The answer to "is the internet up?".
-fn headline(status: &Status, view: &View<'_>) -> String {
+fn headline(status: &Status, context: &DisplayContext<'_>) -> String {
     if let Some(reason) = &status.blind {
         return format!("whether the internet works is not known, because {reason}.");
     }
@@ -103,7 +103,7 @@ fn headline(status: &Status, view: &View<'_>) -> String {
             Some(until) => format!(
                 "paused until {}: nothing is watched and no heartbeat is sent. End that with: \
                  ispmon-agent resume",
-                view.time(until)
+                context.time(until)
             ),
             None => "paused: nothing is watched and no heartbeat is sent.".to_owned(),
         },
@@ -117,7 +117,7 @@ fn failing_family(status: &Status) -> Option<Family> {
 }
 
 /// An open incident, in the words that the log has for it.
-fn describe(incident: &OpenIncident, status: &Status, view: &View<'_>) -> String {
+fn describe(incident: &OpenIncident, status: &Status, context: &DisplayContext<'_>) -> String {
     let unstable = incident.cause == Cause::Unstable;
     let what = match incident.scope {
         Scope::Internet if unstable => "Internet unstable",
@@ -138,8 +138,8 @@ fn describe(incident: &OpenIncident, status: &Status, view: &View<'_>) -> String
     };
     let mut text = format!(
         "{what} since {} ({} so far), cause: {}.",
-        view.time(&incident.started),
-        Readable(between(&incident.started, &view.presence.seen_until(status, view.now))),
+        context.time(&incident.started),
+        Readable(between(&incident.started, &context.presence.seen_until(status, context.now))),
         incident.reason
     );
     if incident.failures > 1 {
@@ -159,15 +159,15 @@ fn describe(incident: &OpenIncident, status: &Status, view: &View<'_>) -> String
 }
 
 /// The rest, one fact a row.
-fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
+fn rows(status: &Status, context: &DisplayContext<'_>) -> Vec<(&'static str, String)> {
     let mut rows = vec![(
         "Agent",
         format!(
             "{}, process {}, started {} ({})",
             status.version,
             status.pid,
-            view.time(&status.started),
-            view.ago(&status.started)
+            context.time(&status.started),
+            context.ago(&status.started)
         ),
     )];
     for family in &status.families {
@@ -175,7 +175,7 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
             Family::Ipv4 => "IPv4",
             Family::Ipv6 => "IPv6",
         };
-        rows.push((name, connection(family, status.condition, view)));
+        rows.push((name, connection(family, status.condition, context)));
     }
     if let Some(quality) = &status.quality {
         rows.push(("Line", line(quality)));
@@ -187,7 +187,7 @@ fn rows(status: &Status, view: &View<'_>) -> Vec<(&'static str, String)> {
         };
         rows.push(("Blips", format!("{blips} too short to be an outage, since the start")));
     }
-    rows.push(("Heartbeats", heartbeats(status.heartbeat.as_ref(), view)));
+    rows.push(("Heartbeats", heartbeats(status.heartbeat.as_ref(), context)));
     if let Some(address) = status.wan_address {
         rows.push(("Address", format!("{address}, as the cloud sees it")));
     }
@@ -220,7 +220,7 @@ pub(crate) fn waiting(count: u64) -> String {
     }
 }
 
-fn connection(family: &FamilyStatus, whole: Condition, view: &View<'_>) -> String {
+fn connection(family: &FamilyStatus, whole: Condition, context: &DisplayContext<'_>) -> String {
     // While nobody watches, what was known before is no news.
     let condition = match whole {
         Condition::Paused | Condition::Stopped => whole,
@@ -259,7 +259,7 @@ fn connection(family: &FamilyStatus, whole: Condition, view: &View<'_>) -> Strin
     if condition == Condition::Down
         && let Some(last_ok) = &family.last_ok
     {
-        let _ = write!(text, ", last answer {}", view.ago(last_ok));
+        let _ = write!(text, ", last answer {}", context.ago(last_ok));
     }
     text
 }
@@ -278,19 +278,19 @@ fn line(quality: &Quality) -> String {
     text
 }
 
-fn heartbeats(heartbeat: Option<&HeartbeatStatus>, view: &View<'_>) -> String {
+fn heartbeats(heartbeat: Option<&HeartbeatStatus>, context: &DisplayContext<'_>) -> String {
     let Some(heartbeat) = heartbeat else {
         return "none: no heartbeat.url is set, so no mail will come when the internet fails"
             .to_owned();
     };
     let mut text = match &heartbeat.last {
         None => format!("none yet to {}", heartbeat.url),
-        Some(last) => format!("{}: {}", view.ago(&last.at), last.sentence),
+        Some(last) => format!("{}: {}", context.ago(&last.at), last.sentence),
     };
     if heartbeat.last.as_ref().is_some_and(|last| !last.delivered) {
         match &heartbeat.last_delivered {
             Some(at) => {
-                let _ = write!(text, " The last one was delivered {}.", view.ago(at));
+                let _ = write!(text, " The last one was delivered {}.", context.ago(at));
             }
             None => text.push_str(" None was delivered since the start."),
         }
@@ -325,7 +325,7 @@ fn between(earlier: &Stamp, later: &Stamp) -> Duration {
     })
 }
 
-impl View<'_> {
+impl DisplayContext<'_> {
     /// The time since a moment.
     pub fn since(&self, earlier: &Stamp) -> Duration {
         between(earlier, &self.now)

@@ -43,7 +43,7 @@ enum Happening {
     NameServers(Dns, u64, Party),
     Portal(Portal, bool),
     Underlay(Family, bool),
-    Beat(Option<heartbeat::Way>, u64, BeatOutcome),
+    Beat(Option<heartbeat::NetworkPath>, u64, BeatOutcome),
     NoAnchors(Family),
     NoHeartbeats,
     /// How long nobody watches, and why.
@@ -119,9 +119,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(AnchorEnd::OnLink),
     ];
     let proof = prop::option::of(prop_oneof![
-        3 => family().prop_map(heartbeat::Way::Internet),
-        1 => Just(heartbeat::Way::Unknown),
-        1 => Just(heartbeat::Way::Nearby),
+        3 => family().prop_map(heartbeat::NetworkPath::Internet),
+        1 => Just(heartbeat::NetworkPath::Unknown),
+        1 => Just(heartbeat::NetworkPath::Nearby),
     ]);
     let page =
         prop_oneof![Just(Portal::Genuine), Just(Portal::Intercepted), Just(Portal::NoAnswer)];
@@ -207,7 +207,7 @@ impl History {
                 Transition::Closed(incident) => {
                     self.recorded.retain(|recorded| recorded.id != incident.id);
                 }
-                Transition::Watched(_) => {}
+                Transition::GapEnded(_) => {}
             }
         }
     }
@@ -306,7 +306,7 @@ impl History {
             self.machine = Machine::new(settings(), self.random.fork(), open, ended);
         }
         let id = IncidentId::new(ended, &mut self.random);
-        self.tell(&Evidence::Watched(Gap {
+        self.tell(&Evidence::GapEnded(Gap {
             id,
             cause,
             started,
@@ -450,7 +450,7 @@ fn one_refusal_that_asks_for_a_wait_of_hours_is_in_the_record_after_twenty_minut
     let links = PerFamily::from_fn(|family| (family == Family::Ipv4).then(|| routed(false)));
     history.tell(&Evidence::Links { links, asked: history.now() });
     history.happen(&Happening::Round(Family::Ipv4, 40, AnchorEnd::Proved));
-    let way = Some(heartbeat::Way::Internet(Family::Ipv4));
+    let way = Some(heartbeat::NetworkPath::Internet(Family::Ipv4));
     history.happen(&Happening::Beat(way, 100, BeatOutcome::Delivered));
     history.pass(60_000);
     let refused = history.now();

@@ -36,12 +36,12 @@ impl Invariants {
         transitions: &[Transition],
         now: Stamp,
     ) {
-        if let Evidence::Watched(gap) = evidence {
+        if let Evidence::GapEnded(gap) = evidence {
             self.gaps.push(gap.clone());
         }
         for transition in transitions {
             // The machine itself finds that it is blind.
-            if let Transition::Watched(gap) = transition
+            if let Transition::GapEnded(gap) = transition
                 && !self.gaps.contains(gap)
             {
                 self.gaps.push(gap.clone());
@@ -57,16 +57,16 @@ impl Invariants {
                     self.sound(incident);
                 }
                 Transition::Closed(incident) => self.closed(incident, now),
-                Transition::Watched(_) => {}
+                Transition::GapEnded(_) => {}
             }
             let lines = self.open.values().filter(|open| open.scope.is_line()).count();
             assert!(lines <= 1, "two incidents of the line are open: {:#?}", self.open);
         }
-        let mut viewed: Vec<_> = machine.view().incidents.iter().map(|open| open.id).collect();
+        let mut viewed: Vec<_> = machine.snapshot().incidents.iter().map(|open| open.id).collect();
         viewed.sort();
         let open: Vec<_> = self.open.keys().copied().collect();
         assert_eq!(viewed, open, "what is shown is what was told");
-        for incident in machine.view().incidents {
+        for incident in machine.snapshot().incidents {
             self.sound(&incident);
         }
         if let Some(deadline) = machine.deadline() {

@@ -16,7 +16,7 @@ use ispmon_agent::{
     monitor::schedule::{Question, Schedule},
     outage::{
         BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Machine, MachineSettings,
-        NetworkFacts, SettleReason, Transition, View,
+        MachineSnapshot, NetworkFacts, SettleReason, Transition,
     },
     probe::{Family, Gateway, Link, Observation, PerFamily, ProbeKind},
 };
@@ -95,9 +95,9 @@ pub(crate) enum Beats {
 pub(crate) struct Outcome {
     /// When which transition was told, in milliseconds of the story.
     pub(crate) transitions: Vec<(u64, Transition)>,
-    pub(crate) view: View,
+    pub(crate) view: MachineSnapshot,
     /// What was shown at each checkpoint that was watched.
-    pub(crate) views: Vec<(u64, View)>,
+    pub(crate) views: Vec<(u64, MachineSnapshot)>,
     /// The longest time for which no anchor of a family was asked although the agent watched, and when
     /// it was over.
     pub(crate) silence: PerFamily<(u64, u64)>,
@@ -190,7 +190,7 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
     let boot = boot_id(1);
     let origin = Stamp { boot, boot_ms: BOOT_MS, wall: plot.begins };
     let machine = Machine::new(plot.settings, random.fork(), Vec::new(), origin);
-    let view = machine.view();
+    let view = machine.snapshot();
     let mut player = Player {
         plot,
         now: 0,
@@ -237,7 +237,7 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
     player.learn_what_is_usual();
     player.start(SettleReason::Started);
     player.run();
-    player.outcome.view = player.machine.view();
+    player.outcome.view = player.machine.snapshot();
     player.outcome.boots = player.boots;
     player.outcome
 }
@@ -254,7 +254,7 @@ fn told(transition: &Transition) -> String {
         Transition::Changed(incident) => ("changed", incident),
         Transition::Progressed(incident) => ("progressed", incident),
         Transition::Closed(incident) => ("closed", incident),
-        Transition::Watched(gap) => return format!("watched {}", gap.cause),
+        Transition::GapEnded(gap) => return format!("watched {}", gap.cause),
     };
     let segments = incident.segments.iter().map(|segment| {
         let (from, to) = (segment.from.boot_ms, segment.to.boot_ms);
@@ -377,7 +377,7 @@ impl Player<'_> {
             let next = wake.min(queued);
             while let Some(at) = checkpoints.next_if(|at| *at < next) {
                 if self.watching {
-                    self.outcome.views.push((at, self.machine.view()));
+                    self.outcome.views.push((at, self.machine.snapshot()));
                 }
             }
             if next > self.plot.lasts_ms {
@@ -545,7 +545,7 @@ impl Player<'_> {
             self.learn_what_is_usual();
         }
         let id = IncidentId::new(ended, &mut self.random);
-        self.learn(&Evidence::Watched(Gap {
+        self.learn(&Evidence::GapEnded(Gap {
             id,
             cause,
             started,
@@ -636,7 +636,7 @@ impl Player<'_> {
             let at = format!("@{}", boot_ms.unwrap_or_default());
             text.replace_range(from..(to + 3).min(text.len()), &at);
         }
-        let view = self.machine.view();
+        let view = self.machine.snapshot();
         let open: Vec<_> = view.incidents.iter().map(|open| open.cause.as_str()).collect();
         println!("{:>9} {:?} {:?} {open:?} {text}", self.now, view.ipv4, view.ipv6);
     }
@@ -653,7 +653,7 @@ impl Player<'_> {
                 Transition::Closed(incident) => {
                     self.recorded.retain(|recorded| recorded.id != incident.id);
                 }
-                Transition::Watched(_) => {}
+                Transition::GapEnded(_) => {}
             }
             if self.plot.traced {
                 println!("{:>9} => {}", self.now, told(&transition));

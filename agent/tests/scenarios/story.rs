@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use ispmon_agent::{
-    outage::{GapCause, Incident, Limits, MachineSettings, Transition, View, sentence},
+    outage::{GapCause, Incident, Limits, MachineSettings, MachineSnapshot, Transition, sentence},
     probe::Family,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -244,7 +244,7 @@ fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), Stri
                 return differs("the sentence", wanted, &got);
             }
         }
-        if let Transition::Watched(gap) = transition
+        if let Transition::GapEnded(gap) = transition
             && let Some(wanted) =
                 expected.cause.as_deref().filter(|text| *text != gap.cause.as_str())
         {
@@ -316,7 +316,7 @@ fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), Stri
     compare_end(&story.end, &outcome.view)
 }
 
-fn compare_end(end: &End, view: &View) -> Result<(), String> {
+fn compare_end(end: &End, view: &MachineSnapshot) -> Result<(), String> {
     if let Some(wanted) = end.blips.filter(|wanted| *wanted != view.blips) {
         return Err(format!(
             "at the end {wanted} blips are expected, and {} were counted",
@@ -339,7 +339,7 @@ fn parts(transition: &Transition) -> (&'static str, Option<&Incident>) {
         Transition::Changed(incident) => ("changed", Some(incident)),
         Transition::Progressed(incident) => ("progressed", Some(incident)),
         Transition::Closed(incident) => ("closed", Some(incident)),
-        Transition::Watched(_) => ("watched", None),
+        Transition::GapEnded(_) => ("watched", None),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use ispmon_agent::{
-    heartbeat::{FailureKind, Way},
+    heartbeat::{FailureKind, NetworkPath},
     outage::BeatOutcome,
     probe::{AnchorEnd, Dns, Family, Gateway, Portal},
 };
@@ -216,7 +216,11 @@ impl Timeline {
     }
 
     /// How a heartbeat ends that starts at `sent`, what it proves, and after how long.
-    pub(crate) fn heartbeat(&self, sent: u64, random: &mut Rng) -> (BeatOutcome, Option<Way>, u64) {
+    pub(crate) fn heartbeat(
+        &self,
+        sent: u64,
+        random: &mut Rng,
+    ) -> (BeatOutcome, Option<NetworkPath>, u64) {
         let world = self.at(sent);
         if world.local_failure.is_some() {
             return fails(FailureKind::ConnectFailed);
@@ -224,8 +228,10 @@ impl Timeline {
         let (outcome, way, took) = match world.heartbeat {
             Heartbeat::AsTheLineIs => return self.heartbeat_by_the_line(sent, random),
             Heartbeat::Delivered => (BeatOutcome::Delivered, way_of(world), BEAT_MS),
-            Heartbeat::DeliveredByUnknownFamily => (BeatOutcome::Delivered, Way::Unknown, BEAT_MS),
-            Heartbeat::DeliveredNearby => (BeatOutcome::Delivered, Way::Nearby, BEAT_MS),
+            Heartbeat::DeliveredByUnknownFamily => {
+                (BeatOutcome::Delivered, NetworkPath::Unknown, BEAT_MS)
+            }
+            Heartbeat::DeliveredNearby => (BeatOutcome::Delivered, NetworkPath::Nearby, BEAT_MS),
             Heartbeat::Status(status) => (BeatOutcome::Refused(status), way_of(world), BEAT_MS),
             Heartbeat::Fails(kind) => return fails(kind),
         };
@@ -236,7 +242,7 @@ impl Timeline {
         &self,
         sent: u64,
         random: &mut Rng,
-    ) -> (BeatOutcome, Option<Way>, u64) {
+    ) -> (BeatOutcome, Option<NetworkPath>, u64) {
         let world = self.at(sent);
         if world.proxied {
             return self.heartbeat_by_proxy(sent);
@@ -274,7 +280,7 @@ impl Timeline {
             match state.line {
                 // Packets that are lost are sent again in time.
                 Anchors::Answer if state.loss_percent < 95 => {
-                    let proof = world.heartbeat_proves.then_some(Way::Internet(family));
+                    let proof = world.heartbeat_proves.then_some(NetworkPath::Internet(family));
                     let took = took + BEAT_MS + state.latency_ms;
                     return answered(world, proof, took);
                 }
@@ -297,14 +303,14 @@ impl Timeline {
 
 impl Timeline {
     /// A proxy in the own network has names and a way of its own.
-    fn heartbeat_by_proxy(&self, sent: u64) -> (BeatOutcome, Option<Way>, u64) {
+    fn heartbeat_by_proxy(&self, sent: u64) -> (BeatOutcome, Option<NetworkPath>, u64) {
         let world = self.at(sent);
         let mut kind = FailureKind::NetworkUnreachable;
         for family in Family::BOTH {
             let state = &world.families[family];
             if state.can_send() {
                 if state.line == Anchors::Answer {
-                    let proof = world.heartbeat_proves.then_some(Way::Unknown);
+                    let proof = world.heartbeat_proves.then_some(NetworkPath::Unknown);
                     return answered(world, proof, BEAT_MS);
                 }
                 kind = FailureKind::ProxyRefused;
@@ -315,22 +321,26 @@ impl Timeline {
 }
 
 /// How the endpoint answers a heartbeat that reached it.
-fn answered(world: &World, proof: Option<Way>, took: u64) -> (BeatOutcome, Option<Way>, u64) {
+fn answered(
+    world: &World,
+    proof: Option<NetworkPath>,
+    took: u64,
+) -> (BeatOutcome, Option<NetworkPath>, u64) {
     match world.endpoint {
         BeatOutcome::Failed(kind) => fails(kind),
         outcome => (outcome, proof, took),
     }
 }
 
-fn fails(kind: FailureKind) -> (BeatOutcome, Option<Way>, u64) {
+fn fails(kind: FailureKind) -> (BeatOutcome, Option<NetworkPath>, u64) {
     let took = if kind.as_str().ends_with("timeout") { BEAT_LIMIT_MS } else { BEAT_REFUSED_MS };
     (BeatOutcome::Failed(kind), None, took)
 }
 
 /// The first family that has a way to send.
-fn way_of(world: &World) -> Way {
+fn way_of(world: &World) -> NetworkPath {
     let family = Family::BOTH.into_iter().find(|family| world.families[*family].can_send());
-    family.map_or(Way::Unknown, Way::Internet)
+    family.map_or(NetworkPath::Unknown, NetworkPath::Internet)
 }
 
 fn is_lost(percent: u8, random: &mut Rng) -> bool {

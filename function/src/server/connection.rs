@@ -56,7 +56,8 @@ async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>
             Ok::<_, Infallible>(answer)
         }
     });
-    let io = TokioIo::new(Watched { stream, occupant: Arc::clone(&occupant), left: LINGER_BYTES });
+    let io =
+        TokioIo::new(MarkedStream { stream, occupant: Arc::clone(&occupant), left: LINGER_BYTES });
     // A client's mistake has been answered, and is nobody else's business.
     let _ = http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service).await;
 }
@@ -84,14 +85,14 @@ async fn overdue(occupant: &Occupant, limits: &Limits) {
 
 /// A stream that notes when a request begins and when an answer has left.
 #[derive(Debug)]
-struct Watched {
+struct MarkedStream {
     stream: TcpStream,
     occupant: Arc<Occupant>,
     /// How much may still be read and thrown away at the end, in bytes.
     left: usize,
 }
 
-impl Watched {
+impl MarkedStream {
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
         match (result, self.occupant.phase()) {
             (Poll::Ready(Ok(_)), Phase::Answering(_)) => {
@@ -105,7 +106,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for MarkedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -122,7 +123,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for MarkedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -335,7 +335,7 @@ async fn every_answer_by_verified_tls_is_proof_whatever_it_says() {
         let outcome = by_tls(&authority, authority.server("localhost", 2000..2100), &answer).await;
         assert_eq!(outcome.delivered(), delivered, "{outcome}");
         // From this machine itself: it proves the server, and nothing about the internet.
-        assert_eq!(outcome.proof(), Some(Way::Nearby), "{outcome}");
+        assert_eq!(outcome.proof(), Some(NetworkPath::Nearby), "{outcome}");
         if let Outcome::Delivered { date, .. } = outcome {
             assert_eq!(date.map(jiff::Timestamp::as_second), Some(1_799_225_377));
         }
@@ -346,7 +346,7 @@ async fn every_answer_by_verified_tls_is_proof_whatever_it_says() {
 async fn a_certificate_proves_its_server_before_its_time_and_not_after() {
     let authority = Authority::new("A");
     for (name, years, proof) in [
-        ("localhost", 2100..2101, Some(Way::Nearby)),
+        ("localhost", 2100..2101, Some(NetworkPath::Nearby)),
         ("localhost", 2000..2001, None),
         ("portal.example", 2100..2101, None),
     ] {

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::{CurrentFile, Predecessor, Way};
+use super::{CurrentFile, CurrentFileAction, Predecessor};
 use crate::{
     clock::Stamp,
     journal::{
@@ -25,7 +25,7 @@ pub(super) struct Found {
     pub(super) head: Option<Position>,
     /// The highest number that is known to be in use, 0 for none.
     pub(super) newest: u64,
-    pub(super) way: Way,
+    pub(super) action: CurrentFileAction,
     /// Why a new chain has to start although there was one.
     pub(super) reason: Option<String>,
     /// The record that a new chain is begun after.
@@ -180,33 +180,36 @@ impl Scan {
             must_cut: end.is_torn,
             must_sync: true,
         });
-        let new_chain = |way, reason: String| Found {
+        let new_chain = |action, reason: String| Found {
             head: None,
             newest,
             // A file without any record is used as it is.
-            file: file.filter(|_| way == Way::Clear),
-            way,
+            file: file.filter(|_| action == CurrentFileAction::Clear),
+            action,
             reason: Some(reason),
             after: after.clone(),
         };
         let roll = match (end, self.first_seq) {
             (Some(end), Some(first_seq)) => {
-                Way::Roll { first_seq, cut: end.is_torn.then_some(end.length) }
+                CurrentFileAction::Roll { first_seq, cut: end.is_torn.then_some(end.length) }
             }
             // Nothing but the beginning of a line that was never acknowledged.
-            (Some(end), None) if end.length == 0 => Way::Clear,
-            (Some(_), None) => Way::SetAside,
-            (None, _) => Way::Clear,
+            (Some(end), None) if end.length == 0 => CurrentFileAction::Clear,
+            (Some(_), None) => CurrentFileAction::SetAside,
+            (None, _) => CurrentFileAction::Clear,
         };
         match &self.problem {
             Some(Problem::Irregular(what)) => {
-                return new_chain(Way::SetAside, format!("{name} was not a journal: {what}"));
+                return new_chain(
+                    CurrentFileAction::SetAside,
+                    format!("{name} was not a journal: {what}"),
+                );
             }
             Some(Problem::Newer) => {
-                let way = Way::Roll { first_seq: newest.max(1), cut: None };
-                return new_chain(way, format!("{name} was written by a newer version"));
+                let action = CurrentFileAction::Roll { first_seq: newest.max(1), cut: None };
+                return new_chain(action, format!("{name} was written by a newer version"));
             }
-            Some(Problem::Damaged(..)) if roll == Way::SetAside => {
+            Some(Problem::Damaged(..)) if roll == CurrentFileAction::SetAside => {
                 return new_chain(roll, format!("{name} was not a journal"));
             }
             Some(Problem::Damaged(line, flaw)) => {
@@ -232,6 +235,6 @@ impl Scan {
             let reason = "the end of the file before it was damaged".to_owned();
             return new_chain(roll, reason);
         }
-        Found { head, newest, way: Way::Clear, reason: None, after: None, file }
+        Found { head, newest, action: CurrentFileAction::Clear, reason: None, after: None, file }
     }
 }

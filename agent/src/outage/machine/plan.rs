@@ -121,7 +121,7 @@ impl Machine {
     }
 
     fn proof(&self, judged: PerFamily<bool>) -> PerFamily<Option<Duration>> {
-        let travelled = self.heartbeat_proof.and_then(crate::heartbeat::Way::family);
+        let travelled = self.heartbeat_proof.and_then(crate::heartbeat::NetworkPath::family);
         // The one that carries everything while the other is down.
         let of = |is_up: bool| {
             let mut families = Family::BOTH.into_iter().filter(|family| judged[*family]);

@@ -10,12 +10,12 @@ use crate::{
     duration::Readable,
     history::{PastIncident, Phase},
     outage::{Cause, Party},
-    report::{View, words},
+    report::{ReportOptions, words},
 };
 
-pub(super) fn section(view: &View<'_>, incident: &PastIncident) -> Markup {
+pub(super) fn section(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
     let recorded = &incident.recorded;
-    let time = |at| words::exact_time(at, view.zone);
+    let time = |at| words::exact_time(at, options.zone);
     let row = |what: &str, at, stamp: &Stamp| {
         html! { tr {
             th scope="row" { (what) }
@@ -32,8 +32,8 @@ pub(super) fn section(view: &View<'_>, incident: &PastIncident) -> Markup {
                 @if let Some(party) = recorded.party { ". Whose part: " (words::party(party)) }
                 "."
             }
-            @for note in words::notes(view, incident) { p.note { (note) } }
-            (bar(view, incident))
+            @for note in words::notes(options, incident) { p.note { (note) } }
+            (bar(options, incident))
             div.scroll { table {
                 thead { tr {
                     th scope="col" { "Moment" } th scope="col" { "Time, corrected" }
@@ -82,7 +82,7 @@ pub(super) fn section(view: &View<'_>, incident: &PastIncident) -> Markup {
 }
 
 /// The incident as a bar from its start to its end.
-fn bar(view: &View<'_>, incident: &PastIncident) -> Markup {
+fn bar(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
     const WIDTH: f64 = 640.0;
     const HEIGHT: u32 = 28;
     let whole = incident.time.duration().as_secs_f64().max(0.001);
@@ -110,7 +110,7 @@ fn bar(view: &View<'_>, incident: &PastIncident) -> Markup {
             rect(phase.cause.as_str(), phase.time, marks::band_of(party, HEIGHT));
         }
     }
-    for gap in view.history.unwatched().iter().filter(|gap| gap.touches(&incident.time)) {
+    for gap in options.history.unwatched().iter().filter(|gap| gap.touches(&incident.time)) {
         rect("gap", gap.within(&incident.time), (0, HEIGHT));
     }
     html! {
@@ -119,7 +119,7 @@ fn bar(view: &View<'_>, incident: &PastIncident) -> Markup {
                 aria-label="The incident from its start to its end; the table below has the same" {
                 (PreEscaped(picture))
             }
-            figcaption.of { span { (words::time(incident.time.from, view.zone)) } span { (words::time(incident.time.to, view.zone)) } }
+            figcaption.of { span { (words::time(incident.time.from, options.zone)) } span { (words::time(incident.time.to, options.zone)) } }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     history::{Account, CalendarPart, Interval, days},
     outage::{Cause, Party, Scope},
     probe::PerFamily,
-    report::{View, words},
+    report::{ReportOptions, words},
 };
 
 /// The left margin, in which the days are numbered.
@@ -31,12 +31,12 @@ const SHORTEST: i64 = 2;
 /// A day of 25 hours is the longest.
 const WIDTH: u32 = LEFT + 25 * 20;
 
-pub(super) fn section(view: &View<'_>) -> Markup {
-    let all = view.months();
-    let reached = view.reached();
-    let mut incidents = view.history.incidents_in(reached);
+pub(super) fn section(options: &ReportOptions<'_>) -> Markup {
+    let all = options.months();
+    let reached = options.reached();
+    let mut incidents = options.history.incidents_in(reached);
     let degraded = incidents.any(|it| it.recorded.cause == Cause::Degraded);
-    let account = Account::of(view.history, reached);
+    let account = Account::of(options.history, reached);
     let families = PerFamily::from_fn(|family| account.family(family).count > 0);
     html! {
         section aria-labelledby="timeline" {
@@ -47,15 +47,15 @@ pub(super) fn section(view: &View<'_>) -> Markup {
             }
             (marks::legend(degraded, families))
             div.months.one[all.len() == 1] {
-                @for (month, account) in &all { (picture(view, month, account)) }
+                @for (month, account) in &all { (picture(options, month, account)) }
             }
         }
     }
 }
 
-fn picture(view: &View<'_>, month: &CalendarPart, account: &Account) -> Markup {
+fn picture(options: &ReportOptions<'_>, month: &CalendarPart, account: &Account) -> Markup {
     let name = month.date.strftime("%B %Y").to_string();
-    let days = days(account.period, view.zone);
+    let days = days(account.period, options.zone);
     let rows: Vec<Date> = days.iter().map(|day| day.date).collect();
     let height = TOP + PITCH * rows.len() as u32;
     let total = &account.total;
@@ -82,7 +82,7 @@ fn picture(view: &View<'_>, month: &CalendarPart, account: &Account) -> Markup {
             }
             svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(told) {
                 (PreEscaped(axes(&rows, height)))
-                (PreEscaped(marks_of(view, &days, account.period)))
+                (PreEscaped(marks_of(options, &days, account.period)))
             }
             @for change in &changes { p.note { (change) } }
         }
@@ -143,7 +143,7 @@ impl Paths<'_> {
     }
 }
 
-fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String {
+fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval) -> String {
     let paths = Paths { days, period };
     let whole = (0, HEIGHT);
     let mut text = String::new();
@@ -159,7 +159,7 @@ fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String 
     let mut degraded = String::new();
     let mut family = String::new();
     let mut down: Vec<(Cause, Party, String)> = Vec::new();
-    for incident in view.history.incidents_in(period) {
+    for incident in options.history.incidents_in(period) {
         let recorded = &incident.recorded;
         if recorded.cause == Cause::Degraded {
             paths.add(&mut degraded, incident.time, whole, SHORTEST);
@@ -169,7 +169,7 @@ fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String 
             continue;
         }
         for phase in incident.merged.iter().chain(&incident.phases) {
-            let watched = phase.time.without(view.history.unwatched());
+            let watched = phase.time.without(options.history.unwatched());
             if let Some(one) = marks::family_of(phase) {
                 let band = marks::band_of_family(one, HEIGHT);
                 for time in watched {
@@ -195,7 +195,7 @@ fn marks_of(view: &View<'_>, days: &[CalendarPart], period: Interval) -> String 
     }
     draw("degraded", &degraded);
     let mut gaps = String::new();
-    for gap in view.history.unwatched() {
+    for gap in options.history.unwatched() {
         paths.add(&mut gaps, *gap, whole, 1);
     }
     draw("gap", &gaps);

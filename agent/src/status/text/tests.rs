@@ -128,7 +128,7 @@ fn what_is_left_of_an_outage_does_not_contradict_that_the_internet_works() {
 fn shown(status: &Status, presence: Presence) -> String {
     let zone = TimeZone::fixed(jiff::tz::offset(1));
     let now = status.written.later(Duration::from_secs(12));
-    render(status, &View { now, zone: &zone, presence }, "[how to start it]")
+    render(status, &DisplayContext { now, zone: &zone, presence }, "[how to start it]")
 }
 
 #[test]
@@ -295,6 +295,7 @@ fn times_of_this_boot_follow_a_clock_that_was_set() {
     // The clock was an hour slow until just now.
     let mut now = status.written.later(Duration::from_secs(12));
     now.wall = "2026-11-24T11:01:12Z".parse().expect("a time");
-    let text = render(&status, &View { now, zone: &zone, presence: Presence::Running }, "");
+    let text =
+        render(&status, &DisplayContext { now, zone: &zone, presence: Presence::Running }, "");
     assert!(text.contains("since 2026-11-24 10:56:40+00:00 (4 min 32 s so far)"), "{text}");
 }

@@ -1,7 +1,7 @@
 //! Compares what the agent wrote with what a perfect witness knows.
 
 use ispmon_agent::{
-    outage::{Cause, FamilyState, Incident, Party, Scope, Segment, Transition, View},
+    outage::{Cause, FamilyState, Incident, MachineSnapshot, Party, Scope, Segment, Transition},
     probe::{Family, PerFamily},
 };
 
@@ -346,7 +346,7 @@ fn recorded(outcome: &Outcome) -> Vec<Incident> {
         | Transition::Changed(incident)
         | Transition::Progressed(incident)
         | Transition::Closed(incident) => Some(incident),
-        Transition::Watched(_) => None,
+        Transition::GapEnded(_) => None,
     });
     for incident in told.chain(&outcome.view.incidents) {
         match incidents.iter_mut().find(|known| known.id == incident.id) {
@@ -373,11 +373,11 @@ fn line(incident: &Incident, outcome: &Outcome) -> String {
     )
 }
 
-fn is_one_up(view: &View) -> bool {
+fn is_one_up(view: &MachineSnapshot) -> bool {
     [view.ipv4, view.ipv6].contains(&FamilyState::Up)
 }
 
-fn shown(view: &View) -> String {
+fn shown(view: &MachineSnapshot) -> String {
     let open: Vec<_> = view
         .incidents
         .iter()

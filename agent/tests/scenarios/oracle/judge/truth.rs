@@ -275,7 +275,7 @@ impl Judge<'_> {
         }
         for (from, to) in expected {
             let seen = outcome.transitions.iter().any(|(_, transition)| {
-                let Transition::Watched(gap) = transition else { return false };
+                let Transition::GapEnded(gap) = transition else { return false };
                 gap.cause == GapCause::Blind
                     && outcome.time_of(gap.started).abs_diff(from)
                         <= 15 * SECOND.max(self.sketch.setup.interval_ms)

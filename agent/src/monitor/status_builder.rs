@@ -2,13 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Watched, recorder::Recorder};
+use super::{MonitorSettings, recorder::Recorder};
 use crate::{
     clock::{Clock, Stamp},
     heartbeat::Outcome,
     journal::JournalState,
     notify::ServiceManager,
-    outage::{FamilyState, View},
+    outage::{FamilyState, MachineSnapshot},
     probe::{Family, Link, LocalFailure, PerFamily},
     status::{
         ClockStatus, Condition, FamilyStatus, HandOverProblem, HeartbeatStatus, JournalStatus,
@@ -22,33 +22,33 @@ const FRESH_INTERVALS: u32 = 3;
 
 /// Puts the status together and has it written.
 #[derive(Debug)]
-pub(super) struct Picture {
+pub(super) struct StatusBuilder {
     publisher: Option<Publisher>,
     manager: ServiceManager,
     status: Status,
 }
 
-impl Picture {
+impl StatusBuilder {
     pub(super) fn new(
-        watched: &Watched,
+        settings: &MonitorSettings,
         now: Stamp,
         folder: &Path,
         publisher: Option<Publisher>,
         manager: ServiceManager,
     ) -> Self {
         // How long it stays fresh is for the settings to say.
-        let status = Status::starting(&watched.device, folder, now, Duration::ZERO);
-        let mut picture = Self { publisher, manager, status };
-        picture.change(watched);
-        picture
+        let status = Status::starting(&settings.device, folder, now, Duration::ZERO);
+        let mut status_builder = Self { publisher, manager, status };
+        status_builder.change(settings);
+        status_builder
     }
 
     /// Takes in new settings.
-    pub(super) fn change(&mut self, watched: &Watched) {
-        let fresh = watched.interval * FRESH_INTERVALS + Duration::from_mins(1);
+    pub(super) fn change(&mut self, settings: &MonitorSettings) {
+        let fresh = settings.interval * FRESH_INTERVALS + Duration::from_mins(1);
         self.status.fresh_ms = u64::try_from(fresh.as_millis()).unwrap_or(u64::MAX);
-        self.status.device.clone_from(&watched.device);
-        let url = watched.heartbeat.as_ref().map(|(url, _)| url);
+        self.status.device.clone_from(&settings.device);
+        let url = settings.heartbeat.as_ref().map(|(url, _)| url);
         if self.status.heartbeat.as_ref().map(|heartbeat| &heartbeat.url) != url {
             self.status.heartbeat = url.map(|url| HeartbeatStatus {
                 url: url.clone(),
@@ -89,7 +89,7 @@ impl Picture {
     /// Takes in what the machine knows, and has the whole written.
     pub(super) fn show(
         &mut self,
-        view: &View,
+        view: &MachineSnapshot,
         links: &PerFamily<Option<Link>>,
         paused_until: Option<Stamp>,
         recorder: &Recorder,
