@@ -31,8 +31,8 @@ use crate::{
     journal::{Entry, PastGap, Recovered, Start},
     notify::ServiceManager,
     outage::{
-        BeatOutcome, Evidence, FamilyState, Gap, GapCause, IncidentId, Machine, MachineSettings,
-        SettleReason, StatusKey, Transition, Wanted,
+        BeatOutcome, Evidence, FamilyState, Gap, GapCause, GraceReason, IncidentId, Machine,
+        MachineSettings, StatusKey, Transition, Wanted,
     },
     probe::{Family, Link, PerFamily, link::Links},
 };
@@ -112,7 +112,7 @@ impl Monitor {
         let now = clock.now();
         let mut random = Rng::new();
         let machine_settings =
-            MachineSettings { settle: settings.probe.settle, ..MachineSettings::default() };
+            MachineSettings { grace: settings.probe.grace, ..MachineSettings::default() };
         let mut machine =
             Machine::new(machine_settings, random.fork(), recovered.open.clone(), now);
         recovered.hours.iter().for_each(|summary| machine.learn(summary));
@@ -182,7 +182,7 @@ impl Monitor {
         let (version, device) =
             (env!("CARGO_PKG_VERSION").to_owned(), self.settings.device.clone());
         self.recorder.write(Entry::AgentStarted { version, device }, now);
-        self.settle(SettleReason::Started, now);
+        self.begin_grace(GraceReason::Started, now);
     }
 
     /// Watches until it is told to stop.
@@ -304,7 +304,7 @@ impl Monitor {
             return;
         }
         self.note_gap(cause, from, to, 0);
-        self.settle(SettleReason::Resumed, to);
+        self.begin_grace(GraceReason::Resumed, to);
     }
 
     fn note_gap(&mut self, cause: GapCause, started: Stamp, ended: Stamp, uncertain_s: u32) {
@@ -314,8 +314,8 @@ impl Monitor {
     }
 
     /// Nothing that was known still holds; it begins with a round.
-    fn settle(&mut self, reason: SettleReason, now: Stamp) {
-        self.learn(&Evidence::Settle(reason), now);
+    fn begin_grace(&mut self, reason: GraceReason, now: Stamp) {
+        self.learn(&Evidence::Grace(reason), now);
         self.prober.forget_macs();
         self.look_at_links(now);
         self.forget_what_is_not_asked(now);
@@ -339,7 +339,7 @@ impl Monitor {
         };
         let has_changed = has_returned || way(after) != way(&before);
         if has_returned {
-            self.learn(&Evidence::Settle(SettleReason::LinkUp), now);
+            self.learn(&Evidence::Grace(GraceReason::LinkUp), now);
         }
         self.learn(&evidence, now);
         has_changed
@@ -474,7 +474,7 @@ impl Monitor {
                     Schedule::new(settings.probe.interval, settings.probe.interval, boot_time);
                 self.status_builder.change(&settings);
                 self.settings = *settings;
-                self.machine.set_settle(self.settings.probe.settle);
+                self.machine.set_grace(self.settings.probe.grace);
                 self.look_at_links(now);
                 self.forget_what_is_not_asked(now);
             }

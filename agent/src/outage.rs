@@ -29,7 +29,7 @@ mod verdict;
 
 pub use crate::probe::{Observation, ProbeKind};
 pub use cause::{Cause, Party, Scope};
-pub use evidence::{BeatOutcome, Evidence, Round, SettleReason};
+pub use evidence::{BeatOutcome, Evidence, GraceReason, Round};
 pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};

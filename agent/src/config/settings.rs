@@ -68,7 +68,7 @@ pub struct ProbeSettings {
     /// What is requested to find a login page; without any it is never looked for.
     pub portal: Vec<reqwest::Url>,
     /// How long the line may take to come up after a start, 0 to 30 min.
-    pub settle: Duration,
+    pub grace: Duration,
 }
 
 /// The protocol of the other side.

@@ -252,7 +252,7 @@ addresses without encryption that answer with status 204 and nothing else. They 
 doubt, and where heartbeats prove nothing one of them once a minute; \"off\" never asks.",
     },
     Setting {
-        key: "probe.settle",
+        key: "probe.grace",
         kind: Kind::Duration(Duration::ZERO, Duration::from_mins(30)),
         default: "60s",
         old_variable: None,

@@ -18,7 +18,7 @@ use crate::{
 pub enum Evidence {
     /// What was known no longer holds: the state is unknown until the first good round, or until
     /// the grace period is over. Comes before the other evidence of the new time.
-    Settle(SettleReason),
+    Grace(GraceReason),
     /// How the kernel would send to the anchors of each family. Both families are looked at together and
     /// told together, so that nothing is concluded from one of them alone.
     Links {
@@ -129,7 +129,7 @@ pub enum Evidence {
         /// What came of it.
         outcome: BeatOutcome,
     },
-    /// A gap is over. [`Settle`](Self::Settle) follows it.
+    /// A gap is over. [`Grace`](Self::Grace) follows it.
     GapEnded(Gap),
     /// Whether the clock shows a time that cannot be, one before this program was built.
     ClockImplausible(bool),
@@ -141,7 +141,7 @@ pub enum Evidence {
 
 /// Why nothing is known at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SettleReason {
+pub enum GraceReason {
     /// The agent has started.
     Started,
     /// The machine has woken up, or a pause is over.

@@ -77,12 +77,12 @@ impl Heartbeats {
             clock_right_since: None,
             excused_until: None,
             monitored_since: now,
-            clock_grace: now.later(settings.settle),
+            clock_grace: now.later(settings.grace),
         }
     }
 
-    pub(super) fn set_settle(&mut self, settle: Duration) {
-        self.settings.settle = settle;
+    pub(super) fn set_grace(&mut self, grace: Duration) {
+        self.settings.grace = grace;
     }
 
     pub(super) fn open(&self) -> Option<&OpenIncident> {
@@ -106,7 +106,7 @@ impl Heartbeats {
     pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
         self.failing = None;
         self.monitored_since = gap.ended;
-        self.clock_grace = gap.ended.later(self.settings.settle);
+        self.clock_grace = gap.ended.later(self.settings.grace);
         let open = self.open.as_mut()?;
         open.unwatch(gap);
         Some(Transition::Progressed(open.snapshot()))

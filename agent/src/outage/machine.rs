@@ -11,8 +11,8 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeatOutcome, Cause, Evidence, Gap, GapCause, Incident, IncidentId, NetworkFacts, Observation,
-    Scope, SettleReason, Transition,
+    BeatOutcome, Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, NetworkFacts,
+    Observation, Scope, Transition,
     blind::Sight,
     blips::Blips,
     connectivity::{AfterGap, Condition, Connectivity, Step},
@@ -35,7 +35,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MachineSettings {
     /// How long after a start, a resume or a link-up no incident opens unless a round was good.
-    pub settle: Duration,
+    pub grace: Duration,
     /// The times that are the same on every device, but for tests.
     pub limits: Limits,
 }
@@ -77,7 +77,7 @@ impl Default for Limits {
 
 impl Default for MachineSettings {
     fn default() -> Self {
-        Self { settle: Duration::from_mins(1), limits: Limits::default() }
+        Self { grace: Duration::from_mins(1), limits: Limits::default() }
     }
 }
 
@@ -175,7 +175,7 @@ pub enum FamilyState {
 impl Machine {
     /// Starts at `now` with the incidents that the journal left open, one of each kind. Tell it next of
     /// the [gap](Evidence::GapEnded), if there was one, and then that it has
-    /// [started](Evidence::Settle).
+    /// [started](Evidence::Grace).
     ///
     /// `random` decides the ids only.
     pub fn new(settings: MachineSettings, random: Rng, open: Vec<Incident>, now: Stamp) -> Self {
@@ -192,10 +192,10 @@ impl Machine {
             settings,
             random,
             now,
-            families: PerFamily::from_fn(|family| FamilyTrack::new(family, now, settings.settle)),
+            families: PerFamily::from_fn(|family| FamilyTrack::new(family, now, settings.grace)),
             networks: Networks::default(),
             learned: Vec::new(),
-            names: Names::new(now, settings.settle),
+            names: Names::new(now, settings.grace),
             portal: None,
             sight: Sight::default(),
             connectivity: Connectivity::new(settings, outage),
@@ -305,8 +305,8 @@ impl Machine {
     fn take_in(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         let mut transitions = Vec::new();
         match evidence {
-            Evidence::Settle(SettleReason::LinkUp) => self.link_up(now),
-            Evidence::Settle(SettleReason::Started | SettleReason::Resumed) => self.restart(now),
+            Evidence::Grace(GraceReason::LinkUp) => self.link_up(now),
+            Evidence::Grace(GraceReason::Started | GraceReason::Resumed) => self.restart(now),
             Evidence::Links { links, asked } => self.links_looked_at(links, *asked),
             Evidence::Probe { family, anchor, sent, rtt } => {
                 self.probe_ended(*family, *anchor, *sent, *rtt, now);
@@ -373,7 +373,7 @@ impl Machine {
             }
             Evidence::NoAnchors { family } => {
                 self.families[*family] =
-                    FamilyTrack::without_anchors(*family, now, self.settings.settle);
+                    FamilyTrack::without_anchors(*family, now, self.settings.grace);
                 self.quality.disregard(*family);
             }
             Evidence::CannotVerify(cannot) => self.cannot_verify = *cannot,
@@ -523,19 +523,19 @@ impl Machine {
 
     fn restart(&mut self, now: Stamp) {
         for (_, track) in &mut self.families {
-            track.restart(now, self.settings.settle);
+            track.restart(now, self.settings.grace);
         }
         self.networks.forget_ambiguous();
-        self.names.restart(now, self.settings.settle);
+        self.names.restart(now, self.settings.grace);
         self.portal = None;
     }
 
     fn link_up(&mut self, now: Stamp) {
         for (_, track) in &mut self.families {
-            track.link_up(now, self.settings.settle);
+            track.link_up(now, self.settings.grace);
         }
         self.networks.forget_ambiguous();
-        self.names.link_up(now, self.settings.settle);
+        self.names.link_up(now, self.settings.grace);
         self.portal = None;
     }
 
@@ -625,7 +625,7 @@ impl Machine {
                 self.changed(family, change, now);
             } else if self.families[family].is_down() {
                 // The device has moved to a network that does not have this family.
-                self.families[family].restart(now, self.settings.settle);
+                self.families[family].restart(now, self.settings.grace);
                 self.connectivity.note_return(now);
             }
         }
@@ -698,9 +698,9 @@ impl Machine {
     }
 
     /// Has a new grace period count from the next start, resume or link-up on.
-    pub fn set_settle(&mut self, settle: Duration) {
-        self.settings.settle = settle;
-        self.heartbeats.set_settle(settle);
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.settings.grace = grace;
+        self.heartbeats.set_grace(grace);
     }
 
     /// When the machine must be told that [nothing is new](Evidence::Tick), if it learns nothing

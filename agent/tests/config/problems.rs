@@ -265,7 +265,7 @@ anchors = [\"192.0.2.1\", \"one.example\", \"tcp://192.0.2.1:443\", \"192.0.2.3:
 gateway = \"router.example\"
 resolver = \"192.0.2.53:\"
 portal = \"https://portal.example/\"
-settle = \"1h\"
+grace = \"1h\"
 ",
     );
     insta::assert_snapshot!(place.problems(), @r#"
@@ -275,7 +275,7 @@ settle = \"1h\"
     [folder]/agent.toml, line 3: probe.gateway is "router.example", which is no address; it takes an address such as "192.168.1.1"
     [folder]/agent.toml, line 4: probe.resolver is "192.0.2.53:", which is no address; it takes an address such as "192.168.1.1" or "[fd00::1]:53"
     [folder]/agent.toml, line 5: probe.portal begins with https://, where no login page can answer in its place; it takes addresses that begin with http://, separated by commas, or "off"
-    [folder]/agent.toml, line 6: probe.settle is "1h", which is too long; it takes a duration from 0s to 30min
+    [folder]/agent.toml, line 6: probe.grace is "1h", which is too long; it takes a duration from 0s to 30min
     "#);
 }
 

@@ -69,7 +69,7 @@ interval = 10
     probe.gateway  (not set)  default
     probe.resolver  (not set)  default
     probe.portal  http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204  default
-    probe.settle  60s  default
+    probe.grace  60s  default
     log.level  debug  flag --verbose
     function key  set, not shown  [folder]/heartbeat.key
 

@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     /// The time between two probes; 5 s by default.
     pub(crate) probe: Duration,
     /// How long after a start the line may take to come up; 60 s by default.
-    pub(crate) settle: Duration,
+    pub(crate) grace: Duration,
     /// The anchors; the agent's own by default.
     pub(crate) anchors: Option<&'static str>,
     /// A name server of the agent's own choice.
@@ -69,7 +69,7 @@ impl Default for Settings {
             heartbeat: Duration::from_mins(1),
             timeout: Duration::from_secs(30),
             probe: Duration::from_secs(5),
-            settle: Duration::from_mins(1),
+            grace: Duration::from_mins(1),
             anchors: None,
             resolver: None,
             log: "debug",
@@ -89,7 +89,7 @@ impl Settings {
 
     /// The configuration file of an agent whose record is in `state`.
     pub(super) fn toml(&self, state: &Path) -> String {
-        let Self { heartbeat, timeout, probe, settle, log, .. } = self;
+        let Self { heartbeat, timeout, probe, grace, log, .. } = self;
         let target = match self.heartbeats {
             Heartbeats::Function | Heartbeats::ByProxy => {
                 format!("url = \"https://{ENDPOINT_NAME}/api/ping\"\nkey_file = \"./key\"\n")
@@ -113,12 +113,12 @@ impl Settings {
              timeout = \"{}ms\"\n\
              [probe]\n\
              interval = \"{}ms\"\n\
-             settle = \"{}ms\"\n",
+             grace = \"{}ms\"\n",
             state.display(),
             heartbeat.as_millis(),
             timeout.as_millis(),
             probe.as_millis(),
-            settle.as_millis(),
+            grace.as_millis(),
         );
         if let Some(anchors) = self.anchors {
             let _ = writeln!(text, "anchors = \"{anchors}\"");

@@ -7,8 +7,8 @@ use ispmon_agent::{
     clock::{BootId, Stamp},
     heartbeat::{self, FailureKind},
     outage::{
-        BeatOutcome, Cause, Evidence, Gap, GapCause, Incident, IncidentId, Limits, Machine,
-        MachineSettings, Party, Round, SettleReason, Transition,
+        BeatOutcome, Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, Limits,
+        Machine, MachineSettings, Party, Round, Transition,
     },
     probe::{
         AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal,
@@ -27,7 +27,7 @@ use crate::{
 /// One thing that happens, some time after the one before.
 #[derive(Clone, Debug)]
 enum Happening {
-    Settle(SettleReason),
+    Grace(GraceReason),
     Link(Family, Link),
     Probe(Family, Option<u64>),
     /// How long ago something was sent that failed.
@@ -91,14 +91,14 @@ fn outcome() -> impl Strategy<Value = BeatOutcome> {
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        Beat, Doubt, Gap as Unwatched, Gateway as Router, Implausible, Link as Path, Lookup,
+        Beat, Doubt, Gap as Unwatched, Gateway as Router, Grace, Implausible, Link as Path, Lookup,
         NameServers, NoAnchors, NoHeartbeats, NotAsked, Portal as Page, Probe, Proof,
-        Round as Asked, Settle, Tick, Underlay,
+        Round as Asked, Tick, Underlay,
     };
     let reason = prop_oneof![
-        Just(SettleReason::Started),
-        Just(SettleReason::Resumed),
-        Just(SettleReason::LinkUp)
+        Just(GraceReason::Started),
+        Just(GraceReason::Resumed),
+        Just(GraceReason::LinkUp)
     ];
     let router = prop_oneof![
         Just(Gateway::Alive),
@@ -133,7 +133,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(GapCause::PowerLost)
     ];
     prop_oneof![
-        1 => reason.prop_map(Settle),
+        1 => reason.prop_map(Grace),
         2 => (family(), link()).prop_map(|(family, link)| Path(family, link)),
         4 => (family(), prop::option::weighted(0.7, 1_u64..1_000))
             .prop_map(|(family, rtt)| Probe(family, rtt)),
@@ -217,7 +217,7 @@ impl History {
         let ago = |ms: u64| now.earlier(Duration::from_millis(ms));
         let seen = |probe, answer: &str, began| observation(probe, None, answer, ago(began), began);
         let evidence = match happening.clone() {
-            Happening::Settle(reason) => Evidence::Settle(reason),
+            Happening::Grace(reason) => Evidence::Grace(reason),
             Happening::Link(family, link) => {
                 let mut links = PerFamily::default();
                 links[family] = Some(link);
@@ -314,8 +314,8 @@ impl History {
             uncertain_s: 0,
             reason: None,
         }));
-        let reason = if restarted { SettleReason::Started } else { SettleReason::Resumed };
-        self.tell(&Evidence::Settle(reason));
+        let reason = if restarted { GraceReason::Started } else { GraceReason::Resumed };
+        self.tell(&Evidence::Grace(reason));
     }
 }
 
@@ -328,7 +328,7 @@ fn stamp(boot: u128, boot_ms: u64, wall_ms: i64) -> Stamp {
 /// Settings under which rare things are frequent.
 fn settings() -> MachineSettings {
     MachineSettings {
-        settle: Duration::from_secs(20),
+        grace: Duration::from_secs(20),
         limits: Limits {
             unstable_within: Duration::from_hours(6),
             unstable_quiet: Duration::from_mins(2),
@@ -358,7 +358,7 @@ proptest! {
         happenings in prop::collection::vec((0_u64..8_000, happening()), 1..250),
     ) {
         let mut history = History::begin();
-        history.tell(&Evidence::Settle(SettleReason::Started));
+        history.tell(&Evidence::Grace(GraceReason::Started));
         for (later, happening) in &happenings {
             history.pass(*later);
             history.happen(happening);
@@ -376,7 +376,7 @@ proptest! {
         phases in prop::collection::vec((3_000_u64..90_000, any::<bool>(), family()), 1..60),
     ) {
         let mut history = History::begin();
-        history.tell(&Evidence::Settle(SettleReason::Started));
+        history.tell(&Evidence::Grace(GraceReason::Started));
         let now = history.now();
         let links = PerFamily::from_fn(|_| Some(routed(false)));
         history.tell(&Evidence::Links { links, asked: now });
@@ -446,7 +446,7 @@ proptest! {
 #[test]
 fn one_refusal_that_asks_for_a_wait_of_hours_is_in_the_record_after_twenty_minutes() {
     let mut history = History::begin();
-    history.tell(&Evidence::Settle(SettleReason::Started));
+    history.tell(&Evidence::Grace(GraceReason::Started));
     let links = PerFamily::from_fn(|family| (family == Family::Ipv4).then(|| routed(false)));
     history.tell(&Evidence::Links { links, asked: history.now() });
     history.happen(&Happening::Round(Family::Ipv4, 40, AnchorEnd::Proved));

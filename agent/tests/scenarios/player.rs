@@ -15,8 +15,8 @@ use ispmon_agent::{
     clock::{BootId, Stamp},
     monitor::schedule::{Question, Schedule},
     outage::{
-        BeatOutcome, Evidence, Gap, GapCause, Incident, IncidentId, Machine, MachineSettings,
-        MachineSnapshot, NetworkFacts, SettleReason, Transition,
+        BeatOutcome, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, Machine,
+        MachineSettings, MachineSnapshot, NetworkFacts, Transition,
     },
     probe::{Family, Gateway, Link, Observation, PerFamily, ProbeKind},
 };
@@ -235,7 +235,7 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
         player.at(*at, Action::News(index));
     }
     player.learn_what_is_usual();
-    player.start(SettleReason::Started);
+    player.start(GraceReason::Started);
     player.run();
     player.outcome.view = player.machine.snapshot();
     player.outcome.boots = player.boots;
@@ -341,11 +341,11 @@ impl Player<'_> {
     }
 
     /// The agent has started, or watches again.
-    fn start(&mut self, reason: SettleReason) {
+    fn start(&mut self, reason: GraceReason) {
         self.silent_since = PerFamily::from_fn(|_| self.now);
         self.looked = self.now;
         self.note_routes();
-        self.settle(reason);
+        self.begin_grace(reason);
         self.beat += 1;
         if !self.no_heartbeats {
             self.at(self.now + 300, Action::Beat(self.beat));
@@ -353,8 +353,8 @@ impl Player<'_> {
     }
 
     /// Nothing that was known still holds; it begins with a round.
-    fn settle(&mut self, reason: SettleReason) {
-        self.learn(&Evidence::Settle(reason));
+    fn begin_grace(&mut self, reason: GraceReason) {
+        self.learn(&Evidence::Grace(reason));
         self.forget_macs();
         self.look_at_links();
         for family in Family::BOTH {
@@ -473,7 +473,7 @@ impl Player<'_> {
             }
             News::LinkUp => {
                 self.forget_macs();
-                self.learn(&Evidence::Settle(SettleReason::LinkUp));
+                self.learn(&Evidence::Grace(GraceReason::LinkUp));
                 self.look_at_links();
             }
             News::GatewayGone => {
@@ -489,7 +489,7 @@ impl Player<'_> {
             News::ClockStep(_) => {
                 self.learn(&Evidence::ClockImplausible(self.clock_implausible));
             }
-            News::Grace(grace) => self.machine.set_settle(*grace),
+            News::Grace(grace) => self.machine.set_grace(*grace),
             News::CannotVerify(cannot) => self.learn(&Evidence::CannotVerify(*cannot)),
             News::NoHeartbeats => {
                 self.beat += 1;
@@ -553,7 +553,7 @@ impl Player<'_> {
             uncertain_s: 0,
             reason: None,
         }));
-        self.start(if restarted { SettleReason::Started } else { SettleReason::Resumed });
+        self.start(if restarted { GraceReason::Started } else { GraceReason::Resumed });
     }
 
     /// Forgets the hardware addresses of the routers, as the prober does: the device may be elsewhere now.
@@ -575,7 +575,7 @@ impl Player<'_> {
             after.has_come_up_since(before)
         });
         if has_returned {
-            self.learn(&Evidence::Settle(SettleReason::LinkUp));
+            self.learn(&Evidence::Grace(GraceReason::LinkUp));
         }
         let after = self.links.clone();
         self.learn(&Evidence::Links { links: after.clone(), asked });

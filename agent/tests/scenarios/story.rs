@@ -137,7 +137,7 @@ fn plot(story: &Story) -> Result<Plot, String> {
         beats: if story.heartbeats { Beats::Steady } else { Beats::None },
         interval_ms: story.interval.as_deref().map_or(Ok(5_000), milliseconds)?,
         settings: MachineSettings {
-            settle: Duration::from_millis(grace),
+            grace: Duration::from_millis(grace),
             limits: Limits::default(),
         },
         router_mac: story.router_mac,

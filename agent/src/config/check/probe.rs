@@ -26,7 +26,7 @@ impl Check<'_> {
             gateway: self.address("probe.gateway", |text| text.parse::<IpAddr>().ok()),
             resolver: self.address("probe.resolver", |text| socket(text, DNS_PORT)),
             portal: self.portal(),
-            settle: self.duration("probe.settle"),
+            grace: self.duration("probe.grace"),
         }
     }
 

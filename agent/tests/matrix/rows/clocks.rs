@@ -16,7 +16,7 @@ use crate::play::{
     finding::{Expected, Finding},
     rows::{
         Play, Row,
-        truth::{Truth, compare, moment, settling, until_ended},
+        truth::{Truth, compare, moment, short_grace, until_ended},
     },
     settings::Settings,
     stage::{Run, Stage, gaps, stories},
@@ -27,7 +27,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             name: "start-offline",
             title: "The agent starts without a network.",
-            scaled: "20 s instead of 60 s to settle",
+            scaled: "20 s instead of 60 s of grace",
             seconds: [60, 120],
             play: Play::Own(start_offline),
         },
@@ -41,7 +41,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             name: "sleep-in-outage",
             title: "The device sleeps for 8 h in an outage, which goes on after it.",
-            scaled: "20 s instead of 60 s to settle",
+            scaled: "20 s instead of 60 s of grace",
             seconds: [80, 150],
             play: Play::Own(sleep_in_outage),
         },
@@ -55,7 +55,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             name: "clock-unset",
             title: "The device starts in 1970 with the line dead, and learns the time when it is back.",
-            scaled: "20 s instead of 60 s to settle",
+            scaled: "20 s instead of 60 s of grace",
             seconds: [60, 120],
             play: Play::Own(clock_unset),
         },
@@ -66,12 +66,12 @@ const HOURS_8: i64 = 8 * 3_600_000;
 const HOURS_3: i64 = 3 * 3_600_000;
 
 fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
-    let settings = settling(run);
+    let settings = short_grace(run);
     let mut stage = Stage::build(run, name)?;
     stage.strike(Fault::CablePulled)?;
     let started = clock::boot_time();
     stage.start(&settings)?;
-    let patience = settings.settle + Duration::from_secs(20);
+    let patience = settings.grace + Duration::from_secs(20);
     stage.until_incident("the record of the dead line", patience, |_| true)?;
     stage.sleep(Duration::from_secs(10))?;
     let whole = stage.repair(Fault::CablePulled)?;
@@ -80,7 +80,7 @@ fn start_offline(run: &Run, name: &str) -> Result<Finding, String> {
         expected: Expected::new(Cause::Link, Some(Party::Yours), Scope::Internet),
         broken: started,
         // It may open when the line has had its time to come up, and not before.
-        findable: started + settings.settle,
+        findable: started + settings.grace,
         whole,
         start_limit: Duration::from_secs(2),
     };
@@ -111,7 +111,7 @@ fn resume(run: &Run, name: &str) -> Result<Finding, String> {
 
 fn sleep_in_outage(run: &Run, name: &str) -> Result<Finding, String> {
     let mut stage = Stage::build(run, name)?;
-    stage.start_with_shifted_clock(&settling(run))?;
+    stage.start_with_shifted_clock(&short_grace(run))?;
     stage.wait_until_up()?;
     let broken = stage.strike(Fault::IspSilent)?;
     stage.until_incident("the record of the outage", Duration::from_secs(20), |_| true)?;
@@ -161,14 +161,14 @@ fn clock_step(run: &Run, name: &str) -> Result<Finding, String> {
 }
 
 fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
-    let settings = settling(run);
+    let settings = short_grace(run);
     let mut stage = Stage::build(run, name)?;
     stage.strike(Fault::IspSilent)?;
     let before = Stamp::now();
     // A board without a clock that runs on begins to count anew.
     stage.shift(0, -before.wall.as_millisecond())?;
     stage.start_with_shifted_clock(&settings)?;
-    let patience = settings.settle + Duration::from_secs(20);
+    let patience = settings.grace + Duration::from_secs(20);
     stage.until_incident("the record of the outage", patience, |_| true)?;
     stage.sleep(Duration::from_secs(8))?;
     let whole = stage.repair(Fault::IspSilent)?;
@@ -180,7 +180,7 @@ fn clock_unset(run: &Run, name: &str) -> Result<Finding, String> {
     let (mut finding, incident) = compare(
         &records,
         &Truth {
-            findable: moment(before) + settings.settle,
+            findable: moment(before) + settings.grace,
             start_limit: Duration::from_secs(2),
             ..Truth::of_provider(moment(before), whole)
         },

@@ -81,7 +81,7 @@ impl Failure {
         stage.wait_until_up()?;
         if self.expected.cause == Cause::Clock.as_str() {
             // A device that has just started may still be learning the time.
-            stage.sleep(settings.settle)?;
+            stage.sleep(settings.grace)?;
         }
         let broken = stage.strike(self.fault)?;
         let cause = self.expected.cause;

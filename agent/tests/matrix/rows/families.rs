@@ -12,7 +12,7 @@ use crate::play::{
     finding::{Expected, Finding, scope_of},
     rows::{
         Play, Row,
-        truth::{Truth, compare, settling, until_ended},
+        truth::{Truth, compare, short_grace, until_ended},
     },
     settings::Settings,
     stage::{Run, Stage},
@@ -21,7 +21,7 @@ use crate::play::{
 const IPV4: Fault = Fault::IspSilentFor("ipv4");
 
 pub(super) fn rows() -> Vec<Row> {
-    const SCALED: &str = "20 s instead of 60 s to settle, dead for 45 s instead of 150 s";
+    const SCALED: &str = "20 s instead of 60 s of grace, dead for 45 s instead of 150 s";
     type Plays = fn(&Run, &str) -> Result<Finding, String>;
     let row = |name, title, play: Plays| Row {
         name,
@@ -71,11 +71,11 @@ fn provider_ipv4() -> Expected {
 }
 
 fn link_up(run: &Run, name: &str) -> Result<Finding, String> {
-    dead_at_link_up(run, name, &settling(run))
+    dead_at_link_up(run, name, &short_grace(run))
 }
 
 fn link_up_locally(run: &Run, name: &str) -> Result<Finding, String> {
-    dead_at_link_up(run, name, &settling(run).locally())
+    dead_at_link_up(run, name, &short_grace(run).locally())
 }
 
 /// Has IPv4 die at the provider while the cable is out, plugs that in at a moment, and mends IPv4 later; returns
@@ -107,7 +107,7 @@ fn dead_at_link_up(run: &Run, name: &str, settings: &Settings) -> Result<Finding
         expected: provider_ipv4(),
         broken: pulled,
         // What fails after a link-up may still be coming up.
-        findable: plugged + settings.settle,
+        findable: plugged + settings.grace,
         whole,
         start_limit: OUT + settings.probe,
     };
@@ -118,7 +118,7 @@ fn dead_at_link_up(run: &Run, name: &str, settings: &Settings) -> Result<Finding
 
 /// Lets the agent start with a family dead that it has seen working in an earlier run, or not.
 fn start(run: &Run, name: &str, dead: Scope, seen: bool) -> Result<Finding, String> {
-    let settings = settling(run);
+    let settings = short_grace(run);
     let fault = Fault::IspSilentFor(dead.as_str());
     let mut stage = Stage::build(run, name)?;
     if seen {
@@ -135,7 +135,7 @@ fn start(run: &Run, name: &str, dead: Scope, seen: bool) -> Result<Finding, Stri
     let truth = Truth {
         expected: Expected { scope: dead, ..provider_ipv4() },
         broken: started,
-        findable: started + settings.settle,
+        findable: started + settings.grace,
         whole,
         start_limit: Duration::from_secs(2),
     };
@@ -145,11 +145,11 @@ fn start(run: &Run, name: &str, dead: Scope, seen: bool) -> Result<Finding, Stri
 }
 
 fn carrier(run: &Run, name: &str) -> Result<Finding, String> {
-    ipv4_dead_after_carrier_loss(run, name, &settling(run))
+    ipv4_dead_after_carrier_loss(run, name, &short_grace(run))
 }
 
 fn carrier_locally(run: &Run, name: &str) -> Result<Finding, String> {
-    ipv4_dead_after_carrier_loss(run, name, &settling(run).locally())
+    ipv4_dead_after_carrier_loss(run, name, &short_grace(run).locally())
 }
 
 fn ipv4_dead_after_carrier_loss(

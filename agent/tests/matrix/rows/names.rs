@@ -13,7 +13,7 @@ use crate::play::{
     rows::{
         Play, Row,
         quiet::nothing,
-        truth::{moment, settling},
+        truth::{moment, short_grace},
     },
     settings::Settings,
     stage::{Run, Stage, list, stories},
@@ -38,7 +38,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             name: "clock-names",
             title: "The device starts in 1970, and its name server fails because of that.",
-            scaled: "20 s instead of 60 s to settle, heartbeat every 5 s",
+            scaled: "20 s instead of 60 s of grace, heartbeat every 5 s",
             seconds: [85, 150],
             play: Play::Own(clock_and_names),
         },
@@ -91,13 +91,13 @@ fn one_good_second(run: &Run, name: &str) -> Result<Finding, String> {
 
 fn clock_and_names(run: &Run, name: &str) -> Result<Finding, String> {
     let heartbeat = Duration::from_secs(if run.full { 60 } else { 5 });
-    let settings = Settings { heartbeat, ..settling(run) };
+    let settings = Settings { heartbeat, ..short_grace(run) };
     let mut stage = Stage::build(run, name)?;
     stage.strike(Fault::NamesFail)?;
     let before = Stamp::now();
     stage.shift(0, -before.wall.as_millisecond())?;
     stage.start_with_shifted_clock(&settings)?;
-    let patience = settings.settle + heartbeat + Duration::from_secs(30);
+    let patience = settings.grace + heartbeat + Duration::from_secs(30);
     stage.until_incident("the record of the wrong clock", patience, |_| true)?;
     stage.sleep(Duration::from_secs(10))?;
     // The time server has answered, and the name server believes its signatures again.

@@ -15,8 +15,8 @@ use crate::play::{
 };
 
 /// The settings of rows in which the line has to come up.
-pub(super) fn settling(run: &Run) -> Settings {
-    Settings { settle: Duration::from_secs(if run.full { 60 } else { 20 }), ..Settings::default() }
+pub(super) fn short_grace(run: &Run) -> Settings {
+    Settings { grace: Duration::from_secs(if run.full { 60 } else { 20 }), ..Settings::default() }
 }
 
 /// A moment by the boot-time clock.

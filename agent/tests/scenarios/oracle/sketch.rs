@@ -228,7 +228,7 @@ impl Sketch {
             beats: if self.setup.beating == Beating::None { Beats::None } else { Beats::Random },
             interval_ms: self.setup.interval_ms,
             settings: MachineSettings {
-                settle: Duration::from_millis(self.setup.grace_ms),
+                grace: Duration::from_millis(self.setup.grace_ms),
                 limits: Limits::default(),
             },
             router_mac: self.setup.router_mac,

@@ -103,7 +103,7 @@ impl AgentSettings {
              [probe]\n\
              interval = \"100ms\"\n\
              {}\
-             settle = \"1s\"\n",
+             grace = \"1s\"\n",
             toml_text(&self.device),
             toml_text(&self.folder.join("state").display().to_string()),
             toml_text(&format!("http://{}{}", self.internet.cloud, ispmon_wire::PING_PATH)),
@@ -265,7 +265,7 @@ mod tests {
         gateway = "127.0.0.1"
         resolver = "127.0.0.1:53"
         portal = "http://127.0.0.1:80/generate_204"
-        settle = "1s"
+        grace = "1s"
         "#);
     }
 }

@@ -40,8 +40,8 @@ pub(super) fn beating(full: bool) -> Settings {
 
 /// The same, with less time for the clock to be set after the start.
 pub(super) fn beating_soon(full: bool) -> Settings {
-    let settle = if full { Duration::from_mins(1) } else { Duration::from_secs(10) };
-    Settings { settle, ..beating(full) }
+    let grace = if full { Duration::from_mins(1) } else { Duration::from_secs(10) };
+    Settings { grace, ..beating(full) }
 }
 
 pub(super) const BEATING: &str = "heartbeat every 5 s, for at most 8 s";
