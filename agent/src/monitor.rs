@@ -479,7 +479,7 @@ impl Monitor {
                 self.forget_what_is_not_asked(now);
             }
             Message::HandOver { waiting, problem } => {
-                self.status_builder.hand_over(waiting, problem)
+                self.status_builder.hand_over(waiting, problem);
             }
             Message::Stop { .. } => {}
         }
