@@ -157,10 +157,10 @@ enum Command {
     },
     /// Have the agent look away for a time, without an alarm
     ///
-    /// The running agent neither watches nor sends heartbeats until the time is over or `resume` is
+    /// The running agent neither monitors nor sends heartbeats until the time is over or `resume` is
     /// given, also across a restart. The cloud is told, so that no mail comes meanwhile; it comes when
     /// the time is over and no heartbeat does. Meant for work on the router or a move. The record
-    /// notes the time as not watched.
+    /// notes the time as not monitored.
     ///
     /// Open to root and to members of the agent's group (ispmon).
     #[command(verbatim_doc_comment)]

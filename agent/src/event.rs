@@ -414,7 +414,7 @@ mod tests {
             lines.collect::<Vec<_>>().join("\n").replace(env!("CARGO_PKG_VERSION"), "VERSION");
         insta::assert_snapshot!(text, @r#"
         INFO ispmon-agent VERSION sends a heartbeat for dl-home to https://ispmon.example/api/ping every 1 min.
-        INFO ispmon-agent VERSION watches dl-home without telling anybody: no heartbeat URL is set, so no mail will come when the connection fails. Set `heartbeat.url` to change that.
+        INFO ispmon-agent VERSION monitors dl-home locally: no heartbeat URL is set, so no mail will come when the connection fails. Set `heartbeat.url` to change that.
         WARN The device is named after its operating system.
         WARN Heartbeats go out without the boot's id: the id of this boot cannot be read: no such file.
         INFO The first heartbeat reached https://ispmon.example/api/ping in 132 ms; the cloud saw it come from 203.0.113.7.

@@ -4,7 +4,7 @@
 //!   newest form, every gap, every hourly summary, all in corrected wall-clock times.
 //! - [`PastIncident`] is one incident, [`Failure`] a time without internet in it, and whose it was.
 //! - [`Account`] adds them up over a time: availability per party, downtime, count, longest, mean time
-//!   to repair. Availability is always over the time that was *watched*, and never alone: the share of
+//!   to repair. Availability is always over the time that was *monitored*, and never alone: the share of
 //!   the time that was watched stands beside it.
 //! - [`Quality`] is loss and latency, by time and by the hour of the day.
 //! - [`Period`] is the time that somebody asks about, in the words in which people ask.
@@ -21,7 +21,7 @@ mod walls;
 
 pub use account::{Account, Figures, Unaccounted};
 pub use calendar::{CalendarPart, days, months};
-pub use collect::{Collector, Head, History, Unwatched};
+pub use collect::{Collector, Head, History, Unmonitored};
 pub use incident::{Failure, PastIncident, Phase};
 pub use interval::Interval;
 pub use period::{Moment, MomentError, Period};

@@ -50,7 +50,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(2);
 /// How often the record's sign of life is renewed.
 const ALIVE_EVERY: Duration = Duration::from_mins(1);
 /// A task that comes this much too late was not run: the process was stopped, or its virtual machine.
-/// Nobody watched meanwhile, and what was asked before is void.
+/// Not monitored meanwhile, and what was asked before is void.
 const STALLED_AFTER: Duration = Duration::from_secs(9);
 
 /// Whether anything is monitored.
@@ -273,7 +273,7 @@ impl Monitor {
             match event {
                 ClockEvent::Suspended { from, to } => {
                     slept = true;
-                    self.unwatched(GapCause::Suspended, from, to);
+                    self.unmonitored(GapCause::Suspended, from, to);
                 }
                 ClockEvent::Stepped { by_ms, source } => {
                     self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
@@ -285,13 +285,13 @@ impl Monitor {
             }
         }
         if !slept && since > CLOCK_EVERY + STALLED_AFTER {
-            self.unwatched(GapCause::Suspended, now.earlier(since), now);
+            self.unmonitored(GapCause::Suspended, now.earlier(since), now);
         }
         now
     }
 
-    /// Nobody watched from `from` to `to`.
-    fn unwatched(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
+    /// Not monitored from `from` to `to`.
+    fn unmonitored(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
         let mut tally = self.tally.lock();
         tally.look_away(from);
         if !self.is_paused() {
@@ -459,7 +459,7 @@ impl Monitor {
             Message::Resume => {
                 if let Mode::Paused { since, .. } = self.mode {
                     self.mode = Mode::Monitoring;
-                    self.unwatched(GapCause::Paused, since, now);
+                    self.unmonitored(GapCause::Paused, since, now);
                 }
             }
             Message::Sleep => self.recorder.note_alive(now),

@@ -26,7 +26,7 @@ pub struct OutagesRequest {
     pub form: Form,
     /// Of which time.
     pub period: Period,
-    /// Whether with the times that nobody watched.
+    /// Whether with the unmonitored times.
     pub all: bool,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct OutagesFlags {
     #[command(flatten)]
     period: PeriodFlags,
 
-    /// List the times that nobody watched, too: sleep, pauses, stops, power cuts
+    /// List the unmonitored times, too: sleep, pauses, stops, power cuts
     #[arg(long)]
     all: bool,
 }

@@ -351,10 +351,10 @@ fn the_help_of_commands_for_the_running_agent_says_what_they_do_and_who_may() {
     insta::assert_snapshot!(head("ispmon-agent pause --help"), @"
     Have the agent look away for a time, without an alarm
 
-    The running agent neither watches nor sends heartbeats until the time is over or `resume` is
+    The running agent neither monitors nor sends heartbeats until the time is over or `resume` is
     given, also across a restart. The cloud is told, so that no mail comes meanwhile; it comes when
     the time is over and no heartbeat does. Meant for work on the router or a move. The record
-    notes the time as not watched.
+    notes the time as not monitored.
 
     Open to root and to members of the agent's group (ispmon).
 

@@ -6,7 +6,7 @@
 //! the first has gained [`SHORTEST_SUSPENSION`] or more on the second between two readings, the machine
 //! slept; nobody watched from the reading before to the reading after. A machine that wakes for less
 //! than [`DARK_WAKE`] and sleeps again has not really been awake: the second suspension then begins
-//! where the first ended, so that the short wake counts as unwatched too.
+//! where the first ended, so that the short wake counts as unmonitored too.
 //!
 //! **Steps.** The wall clock's *offset* is its distance from the boot-time clock. It is constant while
 //! nobody sets the clock: on Linux NTP bends both clocks alike, on macOS the boot-time clock keeps its own

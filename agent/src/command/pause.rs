@@ -76,7 +76,7 @@ fn report(answer: &Answer) -> Exit {
             // The whole seconds that were asked for, not the milliseconds that have passed since.
             let time =
                 Readable(Duration::from_secs(until.rest(&context.now).as_secs_f64().ceil() as u64));
-            write!(output, "Paused until {} ({time}): nothing is watched", context.time(until))?;
+            write!(output, "Paused until {} ({time}): nothing is monitored", context.time(until))?;
             output.write_all(match announced {
                 Some(true) => b", and the cloud raises no alarm meanwhile.",
                 Some(false) => {
@@ -90,7 +90,7 @@ fn report(answer: &Answer) -> Exit {
             writeln!(output, " To end it sooner: ispmon-agent resume")
         }),
         Answer::Resumed { paused } => print(|output| {
-            writeln!(output, "The agent watches again, after {}.", Readable(context.since(paused)))
+            writeln!(output, "The agent monitors again, after {}.", Readable(context.since(paused)))
         }),
         Answer::NotPaused => print(|output| writeln!(output, "The agent was not paused.")),
         Answer::Refused { reason } => fail(printable(reason)),

@@ -29,7 +29,7 @@ pub struct Settings {
 pub struct HeartbeatSettings {
     /// Which protocol the other side speaks.
     pub kind: HeartbeatKind,
-    /// The address that heartbeats go to; without one the agent only watches locally.
+    /// The address that heartbeats go to; without one the agent only monitors locally.
     pub url: Option<HeartbeatUrl>,
     /// The method of a plain heartbeat; heartbeats of kind `ispmon` are always POST.
     pub method: HeartbeatMethod,

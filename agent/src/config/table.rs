@@ -94,7 +94,7 @@ script of your own), where an answer of 200 to 299 counts as success.",
         flag: Some("--url"),
         description: "\
 Where heartbeats go, such as \"https://YOUR-APP.azurewebsites.net/api/ping\". When not set, the
-agent watches locally and sends nothing. The function key does not belong here (no \"?code=\").
+agent monitors locally and sends nothing. The function key does not belong here (no \"?code=\").
 With kind \"plain\" the URL is a secret and is never shown beyond its host.",
     },
     Setting {

@@ -30,7 +30,7 @@ pub(super) fn judge(
     }
     let Some((status, _)) = status.filter(|(_, presence)| presence.is_running()) else {
         return vec![
-            Check::skip(BEAT, "none is sent from here: it would say that this device is watched")
+            Check::skip(BEAT, "none is sent from here: it would say that this device is monitored")
                 .action("Start the agent and look again, or send one: ispmon-agent ping."),
         ];
     };
@@ -81,12 +81,12 @@ fn beat(heartbeat: &HeartbeatStatus, now: &Stamp) -> Check {
 fn expected(heartbeat: &HeartbeatStatus, device: &str, kind: Option<HeartbeatKind>) -> Check {
     match heartbeat.expected {
         _ if kind == Some(HeartbeatKind::Plain) => {
-            Check::skip(EXPECTED, "plain heartbeats are watched by their own service")
+            Check::skip(EXPECTED, "plain heartbeats are monitored by their own service")
         }
-        Some(true) => Check::pass(EXPECTED, format!("one watches {device}")),
+        Some(true) => Check::pass(EXPECTED, format!("one expects {device}")),
         Some(false) => Check::fail(
             EXPECTED,
-            format!("none watches {device}, so no mail would come"),
+            format!("none expects {device}, so no mail would come"),
         )
         .action(
             "Correct `device`, or add this name to the devices that the cloud was deployed with.",
@@ -115,7 +115,7 @@ mod tests {
     fn heartbeats_that_arrive_for_an_expected_device_pass() {
         insta::assert_snapshot!(shown(&working_status(), Presence::Running), @"
         PASS heartbeat: 12 s ago: Heartbeat delivered in 132 ms.
-        PASS alert rule: one watches dl-home
+        PASS alert rule: one expects dl-home
         ");
     }
 
@@ -124,11 +124,11 @@ mod tests {
         let mut status = working_status();
         let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
         heartbeat.expected = Some(false);
-        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"FAIL alert rule: none watches dl-home, so no mail would come → Correct `device`, or add this name to the devices that the cloud was deployed with.");
+        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"FAIL alert rule: none expects dl-home, so no mail would come → Correct `device`, or add this name to the devices that the cloud was deployed with.");
         heartbeat.expected = None;
         insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"SKIP alert rule: the cloud has not said which devices it expects");
         let plain = Some(HeartbeatKind::Plain);
-        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", plain)]), @"SKIP alert rule: plain heartbeats are watched by their own service");
+        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", plain)]), @"SKIP alert rule: plain heartbeats are monitored by their own service");
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn no_heartbeat_is_asked_for_that_would_say_something_untrue() {
-        insta::assert_snapshot!(shown(&working_status(), Presence::Gone), @"SKIP heartbeat: none is sent from here: it would say that this device is watched → Start the agent and look again, or send one: ispmon-agent ping.");
+        insta::assert_snapshot!(shown(&working_status(), Presence::Gone), @"SKIP heartbeat: none is sent from here: it would say that this device is monitored → Start the agent and look again, or send one: ispmon-agent ping.");
         let paused = Status { condition: Condition::Paused, ..working_status() };
         insta::assert_snapshot!(shown(&paused, Presence::Running), @"SKIP heartbeat: none is sent during a pause");
         let mut fresh = working_status();

@@ -161,8 +161,11 @@ impl Facts {
 
 /// A row where IPv6 is not judged.
 fn unjudged() -> Check {
-    Check::warn("IPv6", "it has a route and has never worked on this network, so it is not watched")
-        .action("If it should work here, ask the provider; if not, turn it off on the router.")
+    Check::warn(
+        "IPv6",
+        "it has a route and has never worked on this network, so it is not monitored",
+    )
+    .action("If it should work here, ask the provider; if not, turn it off on the router.")
 }
 
 /// A check of a family that is not judged: what fails is no failure.
@@ -170,7 +173,7 @@ fn as_unjudged(check: Check) -> Check {
     if check.verdict == Verdict::Pass {
         return check;
     }
-    Check::skip(check.name, format!("{}; IPv6 is not watched here", check.detail))
+    Check::skip(check.name, format!("{}; IPv6 is not monitored here", check.detail))
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Check> {
@@ -244,7 +247,7 @@ fn route(family: Family, link: &Link, all: &[(Family, &Link)]) -> Check {
         }
     };
     if other_works {
-        return Check::skip(name, format!("{missing}, so {family} is not watched"));
+        return Check::skip(name, format!("{missing}, so {family} is not monitored"));
     }
     Check::fail(name, missing).action("Connect this device to its router.")
 }

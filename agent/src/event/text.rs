@@ -17,7 +17,7 @@ impl fmt::Display for Event<'_> {
             ),
             Self::StartedLocally { device } => write!(
                 formatter,
-                "ispmon-agent {} watches {device} without telling anybody: no heartbeat URL is set, so no \
+                "ispmon-agent {} monitors {device} locally: no heartbeat URL is set, so no \
                  mail will come when the connection fails. Set `heartbeat.url` to change that.",
                 env!("CARGO_PKG_VERSION")
             ),
@@ -144,7 +144,7 @@ impl fmt::Display for Event<'_> {
             Self::Paused { until, caller, zone } => {
                 let until = until.wall.to_zoned_datetime((*zone).clone());
                 let until = until.strftime("%Y-%m-%d %H:%M:%S %:z");
-                write!(formatter, "Paused by {caller} until {until}: nothing is watched or sent.")
+                write!(formatter, "Paused by {caller} until {until}: nothing is monitored or sent.")
             }
             Self::Resumed { caller: Some(caller) } => {
                 write!(formatter, "The pause was ended by {caller}.")

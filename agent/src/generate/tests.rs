@@ -68,10 +68,10 @@ fn the_page_of_a_command_says_what_its_help_says() {
     .SH DESCRIPTION
     Have the agent look away for a time, without an alarm
     .PP
-    The running agent neither watches nor sends heartbeats until the time is over or \fBresume\fR is
+    The running agent neither monitors nor sends heartbeats until the time is over or \fBresume\fR is
     given, also across a restart. The cloud is told, so that no mail comes meanwhile; it comes when
     the time is over and no heartbeat does. Meant for work on the router or a move. The record
-    notes the time as not watched.
+    notes the time as not monitored.
     .PP
     Open to root and to members of the agent\*(Aqs group (ispmon).
     .SH OPTIONS

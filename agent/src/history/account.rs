@@ -87,7 +87,7 @@ impl Account {
             .map_or(Interval::new(period.from, period.from), |span| span.within(&period));
         let mut account = Self {
             period,
-            observed: Interval::total(&period.without(history.unwatched())),
+            observed: Interval::total(&period.without(history.unmonitored())),
             provider: Figures::default(),
             yours: Figures::default(),
             other: Figures::default(),
@@ -164,7 +164,7 @@ impl Account {
         }
     }
 
-    /// The share of the watched time without these failures; `None` when nobody watched.
+    /// The share of the monitored time without these failures; `None` when nobody watched.
     pub fn availability(&self, figures: &Figures) -> Option<Ratio> {
         Ratio::without(figures.downtime, self.observed)
     }

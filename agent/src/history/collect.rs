@@ -38,7 +38,7 @@ pub struct Head {
 
 /// A time that nobody watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unwatched {
+pub struct Unmonitored {
     /// Its id; `None` for a time that no record names as a gap, but that lies between two records.
     pub id: Option<IncidentId>,
     /// Why nobody watched; `None` where no record says so.
@@ -53,7 +53,7 @@ pub struct Unwatched {
     pub open: bool,
 }
 
-impl Unwatched {
+impl Unmonitored {
     /// A time that no record names as a gap.
     fn unnamed(cause: Option<GapCause>, time: Interval) -> Self {
         Self { id: None, cause, time, uncertain_s: 0, reason: None, open: false }
@@ -71,7 +71,7 @@ pub struct History {
     /// All incidents in the order of their start.
     pub incidents: Vec<PastIncident>,
     /// All gaps in the order of their start.
-    pub gaps: Vec<Unwatched>,
+    pub gaps: Vec<Unmonitored>,
     /// All hourly summaries in order.
     pub hours: Vec<HourOfRecord>,
     /// How many steps of the wall clock there were.
@@ -81,7 +81,7 @@ pub struct History {
     /// Records that only a newer version understands: what they tell is missing in the rest.
     pub unknown: UnknownRecords,
     /// The times of all gaps, in order and without overlap.
-    unwatched: Vec<Interval>,
+    unmonitored: Vec<Interval>,
 }
 
 impl History {
@@ -99,8 +99,8 @@ impl History {
     }
 
     /// When nobody watched, in order and without overlap.
-    pub fn unwatched(&self) -> &[Interval] {
-        &self.unwatched
+    pub fn unmonitored(&self) -> &[Interval] {
+        &self.unmonitored
     }
 
     /// The incidents that lie in a time, wholly or in part.
@@ -109,28 +109,28 @@ impl History {
     }
 
     /// The gaps that lie in a time, wholly or in part.
-    pub fn gaps_in(&self, period: Interval) -> impl Iterator<Item = &Unwatched> {
+    pub fn gaps_in(&self, period: Interval) -> impl Iterator<Item = &Unmonitored> {
         self.gaps.iter().filter(move |gap| gap.time.touches(&period))
     }
 
     /// The times without internet in an incident.
     pub fn failures(&self, incident: &PastIncident) -> Vec<Failure> {
-        incident.failures(&self.unwatched)
+        incident.failures(&self.unmonitored)
     }
 
     /// The times in an incident in which this family alone was down.
     pub fn family_failures(&self, incident: &PastIncident, family: Family) -> Vec<Failure> {
-        incident.family_failures(family, &self.unwatched)
+        incident.family_failures(family, &self.unmonitored)
     }
 
     /// How long the internet was down in an incident.
     pub fn downtime(&self, incident: &PastIncident) -> Duration {
-        incident.downtime(&self.unwatched)
+        incident.downtime(&self.unmonitored)
     }
 
     /// How long each family alone was down in an incident.
     pub fn family_downtime(&self, incident: &PastIncident) -> PerFamily<Duration> {
-        PerFamily::from_fn(|family| incident.family_downtime(family, &self.unwatched))
+        PerFamily::from_fn(|family| incident.family_downtime(family, &self.unmonitored))
     }
 }
 
@@ -303,7 +303,7 @@ impl Collector {
         let begin = self.walls.time(&first);
         let known = alive.map_or(begin, |alive| self.walls.time(&alive));
         let known = known.max(self.walls.time(&last));
-        let mut gaps: Vec<_> = self.gaps.iter().map(|gap| self.unwatched(gap)).collect();
+        let mut gaps: Vec<_> = self.gaps.iter().map(|gap| self.unmonitored(gap)).collect();
         gaps.extend(self.unnamed_gaps(&gaps));
         // The end of the record is not the end of time: since then nobody has watched.
         let silent = now > known.saturating_add(ALIVE_FOR).unwrap_or(known);
@@ -312,7 +312,7 @@ impl Collector {
             // A crash within a pause is a crash.
             let time = Interval::new(self.walls.time(&since), known);
             let cause = Some(cause);
-            gaps.push(Unwatched::unnamed(cause, time));
+            gaps.push(Unmonitored::unnamed(cause, time));
             paused = None;
         }
         let off = paused.or(self.stopped.map(|since| (GapCause::Stopped, since)));
@@ -320,17 +320,17 @@ impl Collector {
         let end = if off.is_some() || silent { known.max(now) } else { known };
         if let Some((cause, since)) = off.or_else(|| silent.then_some((None, known))) {
             let time = Interval::new(since, end);
-            gaps.push(Unwatched { open: true, ..Unwatched::unnamed(cause, time) });
+            gaps.push(Unmonitored { open: true, ..Unmonitored::unnamed(cause, time) });
         }
         gaps.sort_by_key(|gap| gap.time.from);
-        let unwatched = Interval::union(gaps.iter().map(|gap| gap.time).collect());
+        let unmonitored = Interval::union(gaps.iter().map(|gap| gap.time).collect());
         let runs_until = alive.unwrap_or(last);
         let incidents = std::mem::take(&mut self.incidents);
         let mut incidents: Vec<_> = incidents
             .into_values()
             .map(|known| {
                 let runs_until = (known.read > self.interrupted).then_some(runs_until);
-                self.past(known.seq, known.incident, runs_until, &unwatched)
+                self.past(known.seq, known.incident, runs_until, &unmonitored)
             })
             .collect();
         incidents.sort_by_key(|incident| (incident.time.from, incident.recorded.id));
@@ -348,7 +348,7 @@ impl Collector {
             clock_steps: self.clock_steps,
             records: self.records,
             unknown: self.unknown,
-            unwatched,
+            unmonitored,
         }
     }
 
@@ -356,8 +356,8 @@ impl Collector {
         Interval::new(self.walls.time(from), self.walls.time(to))
     }
 
-    fn unwatched(&self, gap: &Gap) -> Unwatched {
-        Unwatched {
+    fn unmonitored(&self, gap: &Gap) -> Unmonitored {
+        Unmonitored {
             id: Some(gap.id),
             cause: Some(gap.cause),
             time: self.between(&gap.started, &gap.ended),
@@ -369,7 +369,7 @@ impl Collector {
 
     /// The times between two runs that no recorded gap covers. Where it is known when a run ended,
     /// that is whatever remains of the time; else a gap that touches it tells of it.
-    fn unnamed_gaps(&self, named: &[Unwatched]) -> Vec<Unwatched> {
+    fn unnamed_gaps(&self, named: &[Unmonitored]) -> Vec<Unmonitored> {
         let known = Interval::union(named.iter().map(|gap| gap.time).collect());
         let mut unnamed = Vec::new();
         for BetweenRuns { cause, from, to } in &self.between_runs {
@@ -380,7 +380,7 @@ impl Collector {
                 None => vec![time],
             };
             let rest = rest.into_iter().filter(|time| time.duration() >= SHORTEST_UNNAMED);
-            unnamed.extend(rest.map(|time| Unwatched::unnamed(*cause, time)));
+            unnamed.extend(rest.map(|time| Unmonitored::unnamed(*cause, time)));
         }
         unnamed
     }
@@ -392,7 +392,7 @@ impl Collector {
         seq: u64,
         recorded: Incident,
         runs_until: Option<Stamp>,
-        unwatched: &[Interval],
+        unmonitored: &[Interval],
     ) -> PastIncident {
         let from = self.walls.time(&recorded.started);
         let mut phases: Vec<_> = recorded
@@ -413,7 +413,7 @@ impl Collector {
         let to = recorded.ended.as_ref().map_or(last_seen, |ended| self.walls.time(ended));
         PastIncident {
             time: Interval::new(from, to),
-            merged: spread(&recorded, &phases, from, unwatched),
+            merged: spread(&recorded, &phases, from, unmonitored),
             phases,
             clock_certain: self.walls.is_certain(recorded.started.boot),
             last_ok: recorded.last_ok.as_ref().map(|stamp| self.walls.time(stamp)),

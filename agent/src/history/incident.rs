@@ -76,20 +76,20 @@ impl PastIncident {
     }
 
     /// How long the internet was down in it: its segments of that scope and of a cause that is
-    /// downtime, without the times that nobody watched.
-    pub fn downtime(&self, unwatched: &[Interval]) -> Duration {
-        self.down(Scope::Internet, unwatched)
+    /// downtime, without the unmonitored times.
+    pub fn downtime(&self, unmonitored: &[Interval]) -> Duration {
+        self.down(Scope::Internet, unmonitored)
     }
 
     /// How long this family alone was down in it, while the other one worked. Not part of
     /// [`downtime`](Self::downtime).
-    pub fn family_downtime(&self, family: Family, unwatched: &[Interval]) -> Duration {
-        self.down(family.into(), unwatched)
+    pub fn family_downtime(&self, family: Family, unmonitored: &[Interval]) -> Duration {
+        self.down(family.into(), unmonitored)
     }
 
-    fn down(&self, scope: Scope, unwatched: &[Interval]) -> Duration {
+    fn down(&self, scope: Scope, unmonitored: &[Interval]) -> Duration {
         let down = self.phases.iter().chain(&self.merged).filter(|phase| phase.is_down(scope));
-        down.map(|phase| Interval::total(&phase.time.without(unwatched))).sum()
+        down.map(|phase| Interval::total(&phase.time.without(unmonitored))).sum()
     }
 
     /// Whether it can have downtime at all: heartbeats that do not arrive and a line that is merely
@@ -104,29 +104,29 @@ impl PastIncident {
     /// An incident is one failure and counts for its own party, as it is listed. An unstable one is as
     /// many as it had times between good ones, and each counts for the party of what lasted longest
     /// in it: a router that fails now and then on an unstable line is not the provider's fault.
-    pub fn failures(&self, unwatched: &[Interval]) -> Vec<Failure> {
-        self.failures_of(Scope::Internet, unwatched)
+    pub fn failures(&self, unmonitored: &[Interval]) -> Vec<Failure> {
+        self.failures_of(Scope::Internet, unmonitored)
     }
 
     /// The times in it in which this family alone was down, counted in the same way.
-    pub fn family_failures(&self, family: Family, unwatched: &[Interval]) -> Vec<Failure> {
-        self.failures_of(family.into(), unwatched)
+    pub fn family_failures(&self, family: Family, unmonitored: &[Interval]) -> Vec<Failure> {
+        self.failures_of(family.into(), unmonitored)
     }
 
-    fn failures_of(&self, scope: Scope, unwatched: &[Interval]) -> Vec<Failure> {
+    fn failures_of(&self, scope: Scope, unmonitored: &[Interval]) -> Vec<Failure> {
         if !self.is_outage() {
             return Vec::new();
         }
         let unstable = self.recorded.cause == Cause::Unstable;
         let merged = self.merged.iter().filter(|phase| phase.is_down(scope));
-        let merged: Vec<_> = merged.map(|phase| phase.time.without(unwatched)).collect();
+        let merged: Vec<_> = merged.map(|phase| phase.time.without(unmonitored)).collect();
         let mut failures = Vec::new();
         if unstable {
             let party = self.recorded.party.unwrap_or(Party::Provider);
             failures.extend(merged.into_iter().map(|times| Failure { party, times, over: true }));
             let runs = self.phases.split(|phase| !phase.cause.is_downtime());
-            failures.extend(runs.filter_map(|run| self.failure(scope, run, unwatched)));
-        } else if let Some(mut only) = self.failure(scope, &self.phases, unwatched) {
+            failures.extend(runs.filter_map(|run| self.failure(scope, run, unmonitored)));
+        } else if let Some(mut only) = self.failure(scope, &self.phases, unmonitored) {
             only.times.extend(merged.into_iter().flatten());
             failures.push(only);
         } else if !merged.is_empty() {
@@ -143,13 +143,13 @@ impl PastIncident {
     }
 
     /// What was down in these phases, as one; `None` where that was nothing.
-    fn failure(&self, scope: Scope, run: &[Phase], unwatched: &[Interval]) -> Option<Failure> {
+    fn failure(&self, scope: Scope, run: &[Phase], unmonitored: &[Interval]) -> Option<Failure> {
         let down: Vec<_> = run.iter().filter(|phase| phase.is_down(scope)).collect();
         let longest = longest_cause(&down)?;
         let unstable = self.recorded.cause == Cause::Unstable;
         let own = if unstable { None } else { self.recorded.party };
         let party = own.or_else(|| longest.party(self.name_servers()))?;
-        let times = down.iter().flat_map(|phase| phase.time.without(unwatched)).collect();
+        let times = down.iter().flat_map(|phase| phase.time.without(unmonitored)).collect();
         Some(Failure { party, times, over: true })
     }
 
@@ -168,7 +168,7 @@ pub(super) fn spread(
     recorded: &Incident,
     phases: &[Phase],
     from: Timestamp,
-    unwatched: &[Interval],
+    unmonitored: &[Interval],
 ) -> Vec<Phase> {
     let hidden = [recorded.merged_downtime(), recorded.merged_one_family()];
     let merged = phases.iter().filter(|phase| phase.cause == Cause::Unstable);
@@ -177,7 +177,7 @@ pub(super) fn spread(
         // Where nothing could be merged, the earliest segment was dropped.
         rooms.extend(phases.first().map(|first| Interval::new(from, first.time.from)));
     }
-    let rooms: Vec<_> = rooms.iter().flat_map(|room| room.without(unwatched)).collect();
+    let rooms: Vec<_> = rooms.iter().flat_map(|room| room.without(unmonitored)).collect();
     let whole = Interval::total(&rooms);
     if whole.is_zero() || hidden.iter().all(Duration::is_zero) {
         return Vec::new();

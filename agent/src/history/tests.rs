@@ -336,7 +336,7 @@ fn between_two_runs_nobody_watched_whatever_the_record_names() {
     // A gap tells of a part of the time between a stop and a start, and of nothing after a crash.
     let records = [stop(100), gap(150, 200), start(300), closed(isp(400, 10)), start(600)];
     let history = history(records, 1_000);
-    assert_eq!(history.unwatched(), [between(100, 300), between(410, 600)]);
+    assert_eq!(history.unmonitored(), [between(100, 300), between(410, 600)]);
     let named: Vec<_> = history.gaps.iter().map(|gap| gap.id.is_some()).collect();
     assert_eq!(named, [false, true, false, false]);
     let account = Account::of(&history, between(0, 1_000));
@@ -347,7 +347,7 @@ fn between_two_runs_nobody_watched_whatever_the_record_names() {
 fn a_recorded_gap_tells_when_a_crashed_run_ended() {
     let crash = [closed(isp(100, 10)), gap(500, 600), record(at(600), started().entry)];
     let history = history(crash, 1_000);
-    assert_eq!(history.unwatched(), [between(500, 600)]);
+    assert_eq!(history.unmonitored(), [between(500, 600)]);
 }
 
 proptest! {
@@ -393,7 +393,7 @@ proptest! {
             let failures = history.failures(incident).into_iter().chain(families.concat());
             let times: Vec<_> = failures.flat_map(|failure| failure.times).collect();
             for time in &times {
-                prop_assert!(history.unwatched().iter().all(|gap| !gap.touches(time)));
+                prop_assert!(history.unmonitored().iter().all(|gap| !gap.touches(time)));
             }
             prop_assert_eq!(Interval::total(&Interval::union(times.clone())), Interval::total(&times));
         }
@@ -462,7 +462,7 @@ fn what_a_renamed_device_left_open_ends_where_it_was_watched_last() {
         history([record(at(150), Entry::IncidentOpened { incident: open }), renamed(600)], 1_000);
     assert!(!history.incidents[0].is_open());
     assert_eq!(history.incidents[0].time, between(100, 150));
-    assert_eq!(history.unwatched(), [between(150, 600)]);
+    assert_eq!(history.unmonitored(), [between(150, 600)]);
     assert_eq!(history.device.as_deref(), Some("attic"));
 }
 
@@ -473,7 +473,7 @@ fn a_pause_goes_on_through_a_restart() {
         record(at(310), Entry::AgentStarted { version: "0.1.0".into(), device: "dl-home".into() });
     let paused = |second: u64| record(at(second), Entry::Paused { until: at(second + 7_200) });
     let history = history([paused(200), paused(250), stopped, restarted], 1_000);
-    assert_eq!(history.unwatched(), [between(200, 1_000)]);
+    assert_eq!(history.unmonitored(), [between(200, 1_000)]);
 }
 
 #[test]

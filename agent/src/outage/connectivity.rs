@@ -196,7 +196,7 @@ impl Connectivity {
                 self.state = State::Unverified(open);
                 Vec::new()
             }
-            AfterGap::Over => vec![self.closed(open.close_unwatched())],
+            AfterGap::Over => vec![self.closed(open.close_unmonitored())],
             AfterGap::Fails(cause) => {
                 let scope = open.current_scope();
                 open.resume(cause, scope, now);

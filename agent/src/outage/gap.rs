@@ -1,4 +1,4 @@
-//! Times that nobody watched.
+//! Unmonitored periods.
 
 use std::fmt;
 

@@ -166,7 +166,7 @@ impl Heartbeats {
         });
         match &mut self.open {
             // After a gap the first heartbeat decides.
-            Some(open) if open.is_unwatched() => {
+            Some(open) if open.is_unmonitored() => {
                 let cause = open.current_cause();
                 open.resume(cause, Scope::Heartbeat, now);
                 vec![Transition::Changed(open.snapshot())]
@@ -204,7 +204,7 @@ impl Heartbeats {
     pub(super) fn forget(&mut self) -> Vec<Transition> {
         (self.failing, self.last_delivered) = (None, None);
         let open = self.open.take();
-        open.map(|open| Transition::Closed(open.close_unwatched())).into_iter().collect()
+        open.map(|open| Transition::Closed(open.close_unmonitored())).into_iter().collect()
     }
 
     fn close(&mut self, at: Stamp) -> Vec<Transition> {
@@ -227,7 +227,7 @@ impl Heartbeats {
         let Some(facts) = self.facts(failing, connection.names, now) else { return Vec::new() };
         let cause = verdict(&facts);
         match &mut self.open {
-            Some(open) if open.is_unwatched() || open.current_cause() == cause => Vec::new(),
+            Some(open) if open.is_unmonitored() || open.current_cause() == cause => Vec::new(),
             Some(open) => {
                 if let (Cause::Credentials, Some(since)) = (cause, failing.refused_since) {
                     open.relabel(cause, since, now);

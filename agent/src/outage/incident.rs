@@ -49,7 +49,7 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ok: Option<Stamp>,
     /// When it ended: the first good answer, or the end of the last watched moment where it ended
-    /// unwatched.
+    /// unmonitored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Stamp>,
     /// How long the internet was down in it, in milliseconds: segments of scope `internet` with a cause

@@ -512,7 +512,7 @@ impl Machine {
     }
 
     fn gap_ended(&mut self, gap: &Gap, now: Stamp) -> Vec<Transition> {
-        let mut transitions = self.quality.unwatched(now, gap);
+        let mut transitions = self.quality.unmonitored(now, gap);
         transitions.push(Transition::GapEnded(gap.clone()));
         transitions.extend(self.connectivity.gap(gap));
         transitions.extend(self.heartbeats.gap(gap));
@@ -687,7 +687,7 @@ impl Machine {
         self.now = now;
         let mut transitions = self.end_blindness(now);
         let open = [self.connectivity.open(), self.heartbeats.open(), self.quality.open()];
-        let open = open.into_iter().flatten().filter(|open| !open.is_unwatched());
+        let open = open.into_iter().flatten().filter(|open| !open.is_unmonitored());
         transitions.extend(open.map(|open| Transition::Progressed(open.snapshot())));
         transitions
     }

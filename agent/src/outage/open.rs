@@ -129,7 +129,7 @@ impl OpenIncident {
     }
 
     /// Whether a gap came lately, and it is not yet known whether the failure goes on.
-    pub(super) fn is_unwatched(&self) -> bool {
+    pub(super) fn is_unmonitored(&self) -> bool {
         self.watch != Watch::Watched
     }
 
@@ -160,7 +160,7 @@ impl OpenIncident {
 
     /// There is evidence that the present segment has lasted until `now`.
     pub(super) fn extend(&mut self, now: Stamp) {
-        if !self.is_unwatched()
+        if !self.is_unmonitored()
             && let Some(last) = self.incident.segments.last_mut()
             && now.is_at_or_after(last.to)
         {
@@ -171,7 +171,7 @@ impl OpenIncident {
 
     /// Cause or scope are others since `from`.
     pub(super) fn change(&mut self, cause: Cause, scope: Scope, from: Stamp, now: Stamp) {
-        if self.is_unwatched() || (cause, scope) == (self.current_cause(), self.current_scope()) {
+        if self.is_unmonitored() || (cause, scope) == (self.current_cause(), self.current_scope()) {
             return self.extend(now);
         }
         let segments = &mut self.incident.segments;
@@ -288,8 +288,8 @@ impl OpenIncident {
 
     /// Ends it at `ended`, or where it was last seen failing before a gap.
     pub(super) fn close(mut self, ended: Stamp) -> Incident {
-        if self.is_unwatched() {
-            return self.close_unwatched();
+        if self.is_unmonitored() {
+            return self.close_unmonitored();
         }
         self.extend(ended);
         self.cut(ended);
@@ -297,7 +297,7 @@ impl OpenIncident {
     }
 
     /// Ends it where it was last seen failing.
-    pub(super) fn close_unwatched(mut self) -> Incident {
+    pub(super) fn close_unmonitored(mut self) -> Incident {
         if self.watch == Watch::Undecided {
             self.incident.segments.pop();
         }
@@ -531,12 +531,12 @@ mod tests {
         incident.extend(at(7_000));
         let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));
         recovered.unwatch(&gap(124_000, 170_000));
-        assert_eq!(recovered.close_unwatched().downtime_ms, 7_000);
+        assert_eq!(recovered.close_unmonitored().downtime_ms, 7_000);
         // One that does not flap was failing until the last sign of life: its end would be recorded.
         let mut incident = open(Cause::Isp, false);
         incident.extend(at(7_000));
         let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));
         recovered.unwatch(&gap(124_000, 170_000));
-        assert_eq!(recovered.close_unwatched().downtime_ms, 124_000);
+        assert_eq!(recovered.close_unmonitored().downtime_ms, 124_000);
     }
 }

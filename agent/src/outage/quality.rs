@@ -143,7 +143,7 @@ impl Quality {
     }
 
     /// A gap has ended at `again`.
-    pub(super) fn unwatched(&mut self, again: Stamp, gap: &super::Gap) -> Vec<Transition> {
+    pub(super) fn unmonitored(&mut self, again: Stamp, gap: &super::Gap) -> Vec<Transition> {
         if self.up_time.stopped_at().is_none() {
             self.interrupt(gap.started);
             self.resume(again);

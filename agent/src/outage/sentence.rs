@@ -78,9 +78,9 @@ fn scope_change(incident: &Incident) -> Option<&'static str> {
 pub fn progressed(incident: &Incident, zone: &TimeZone) -> String {
     if incident.cause != Cause::Unstable {
         return match present_scope(incident) {
-            Scope::Heartbeat => "Heartbeats failed when last watched.".to_owned(),
-            Scope::Quality => "Internet line was bad when last watched.".to_owned(),
-            scope => format!("{} was out when last watched.", subject(scope)),
+            Scope::Heartbeat => "Heartbeats failed when last monitored.".to_owned(),
+            Scope::Quality => "Internet line was bad when last monitored.".to_owned(),
+            scope => format!("{} was out when last monitored.", subject(scope)),
         };
     }
     format!(
@@ -168,13 +168,13 @@ fn alone(incident: &Incident) -> String {
     format!(", {family} only for another {}", Readable(time))
 }
 
-/// What nobody saw, such as "Nobody watched for 8 h, 23:00:00 to 07:00:00: the machine slept."
+/// What nobody saw, such as "Unmonitored for 8 h, 23:00:00 to 07:00:00: the machine slept."
 pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
     let why = gap.reason.as_deref().map(blind_reason);
     let why = why.unwrap_or_else(|| gap.cause.in_words().to_owned());
     let length = Readable(length(gap.started, gap.ended));
     let about = if gap.uncertain_s > 0 { "about " } else { "" };
-    format!("Nobody watched for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
+    format!("Unmonitored for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
 }
 
 /// What kept this device from asking, by the word that the journal has for it.
@@ -396,7 +396,7 @@ mod tests {
         IPv4 fails too: the internet is down, cause: ISP (router answered, nothing beyond it).
         IPv6 fails too: the internet is down, cause: ISP (router answered, nothing beyond it).
         IPv6 is back, but IPv4 fails now, cause: ISP (router answered, nothing beyond it).
-        IPv6 was out when last watched.
+        IPv6 was out when last monitored.
         Internet outage over: 20 min 3 s, IPv6 only for another 12 min, 02:10:07 to 02:42:10, cause: ISP (router answered, nothing beyond it).
         Internet outage over: 12 min, one address family only for another 20 min 4 s, 02:10:07 to 02:42:11, cause: ISP (router answered, nothing beyond it).
         IPv6 outage over: 20 min 3 s, 02:10:07 to 02:30:10, cause: ISP (router answered, nothing beyond it).
@@ -434,10 +434,10 @@ mod tests {
             uncertain_s: 0,
             reason: None,
         };
-        insta::assert_snapshot!(watched(&gap, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
+        insta::assert_snapshot!(watched(&gap, &berlin()), @"Unmonitored for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: the machine slept.");
         let reason = Some("no_descriptors".to_owned());
         let blind = Gap { cause: GapCause::Blind, reason, ..gap };
-        insta::assert_snapshot!(watched(&blind, &berlin()), @"Nobody watched for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: this device has no free file descriptors.");
+        insta::assert_snapshot!(watched(&blind, &berlin()), @"Unmonitored for 8 h, 2026-03-10 23:00:00 to 2026-03-11 07:00:00: this device has no free file descriptors.");
     }
 
     #[test]

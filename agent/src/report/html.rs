@@ -113,10 +113,10 @@ fn summary(account: &Account) -> Markup {
     html! {
         section aria-labelledby="summary" {
             h2 #summary { "Availability" }
-            @if account.observed.is_zero() { p.lead { "Nobody watched in this time." } } @else { p.lead {
+            @if account.observed.is_zero() { p.lead { "Nothing was monitored in this time." } } @else { p.lead {
                 "The internet provider’s part was available for "
                 strong { (words::share(account.availability(provider))) }
-                " of the " (Readable(account.observed)) " that were watched"
+                " of the " (Readable(account.observed)) " that were monitored"
                 @if provider.count == 0 { ", without an outage." } @else {
                     ", with " (words::count(provider.count, "outage", "outages")) " of "
                     (Readable(provider.downtime)) " in all."
@@ -147,9 +147,9 @@ fn summary(account: &Account) -> Markup {
                 }
             } }
             p.note {
-                strong { "Watched: " (words::share(account.coverage())) }
-                " of " (Readable(account.period.duration())) ". Availability is the share of the watched time without "
-                "downtime, cut off and never rounded up. Times that nobody watched count neither as up nor as down. "
+                strong { "Monitored: " (words::share(account.coverage())) }
+                " of " (Readable(account.period.duration())) ". Availability is the share of the monitored time without "
+                "downtime, cut off and never rounded up. Unmonitored times count neither as up nor as down. "
                 "An outage counts for the part that failed longest in it; each failure of an unstable line counts for itself."
                 @if account.ipv4.count + account.ipv6.count > 0 {
                     " Times in which one address family alone was down are not in the sum: the other one worked."
@@ -193,7 +193,7 @@ fn months(options: &ReportOptions<'_>) -> Markup {
                         th.n scope="col" { "Outages" }
                         th.n scope="col" { "Downtime" }
                         th.n scope="col" { "Longest" }
-                        th.n scope="col" { "Watched" }
+                        th.n scope="col" { "Monitored" }
                     } }
                     tbody { @for (month, account) in &months {
                         tr {
@@ -321,7 +321,7 @@ fn gaps(options: &ReportOptions<'_>) -> Markup {
     html! {
         @if all > 0 {
             section aria-labelledby="gaps" {
-                h2 #gaps { "Times that nobody watched" }
+                h2 #gaps { "Unmonitored periods" }
                 @if all > MOST_GAPS {
                     p.note { "These are the " (MOST_GAPS) " longest of " (all) "; "
                         code { "ispmon-agent outages --all --csv" } " lists them all." }

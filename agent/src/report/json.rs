@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{ReportOptions, words};
 use crate::{
-    history::{Account, Figures, PastIncident, Quality, QualityPart, Unwatched},
+    history::{Account, Figures, PastIncident, Quality, QualityPart, Unmonitored},
     outage::{Cause, GapCause, Observation, Party, Scope},
 };
 
@@ -243,7 +243,7 @@ fn item(options: &ReportOptions<'_>, incident: &PastIncident) -> IncidentItem {
 }
 
 fn gaps(options: &ReportOptions<'_>) -> Vec<GapItem> {
-    let item = |gap: &Unwatched| GapItem {
+    let item = |gap: &Unmonitored| GapItem {
         id: gap.id.map(|id| id.to_string()),
         cause: gap.cause,
         started: words::exact_time(gap.time.from, options.zone),

@@ -36,7 +36,7 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
         ));
     }
     for gap in options.history.gaps_in(options.period).filter(|_| options.gaps) {
-        let what = format!("Nobody watched: {}", words::gap(gap.cause));
+        let what = format!("Not monitored: {}", words::gap(gap.cause));
         rows.push((
             gap.time.from,
             [
@@ -63,7 +63,7 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
         let account = Account::of(options.history, options.period);
         let total = &account.total;
         let down = match total.count {
-            0 if account.observed.is_zero() => "Nobody watched".to_owned(),
+            0 if account.observed.is_zero() => "Not monitored".to_owned(),
             0 => "The internet was never down".to_owned(),
             count => format!(
                 "The internet was down {}, {} in all",
@@ -75,7 +75,7 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
         let apart = if families.is_empty() { families } else { format!("; {families}") };
         writeln!(
             output,
-            "{down}{apart}. Watched: {} of {}.",
+            "{down}{apart}. Monitored: {} of {}.",
             words::share(account.coverage()),
             Readable(account.period.duration()),
         )?;
@@ -132,7 +132,7 @@ pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Resul
     writeln!(output, "{} to {}", time(account.period.from), time(account.period.to))?;
     writeln!(
         output,
-        "Watched for {}, {} of the time; availability is over the time watched.\n",
+        "Monitored for {}, {} of the time; availability is over the monitored time.\n",
         Readable(account.observed),
         words::share(account.coverage()),
     )?;

@@ -7,7 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::ReportOptions;
 use crate::{
     duration::Readable,
-    history::{Account, PastIncident, Ratio, Unwatched},
+    history::{Account, PastIncident, Ratio, Unmonitored},
     outage::{Cause, GapCause, Party, ProbeKind, Scope, sentence},
     probe::Family,
 };
@@ -127,7 +127,7 @@ pub(super) fn notes(options: &ReportOptions<'_>, incident: &PastIncident) -> Vec
 }
 
 /// The same for a gap.
-pub(super) fn gap_notes(gap: &Unwatched) -> Vec<String> {
+pub(super) fn gap_notes(gap: &Unmonitored) -> Vec<String> {
     let mut notes = Vec::new();
     if gap.open {
         notes.push("still open".to_owned());

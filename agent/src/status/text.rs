@@ -101,11 +101,11 @@ fn headline(status: &Status, context: &DisplayContext<'_>) -> String {
         Condition::Unused => "this device has no route to the internet.".to_owned(),
         Condition::Paused => match &status.paused_until {
             Some(until) => format!(
-                "paused until {}: nothing is watched and no heartbeat is sent. End that with: \
+                "paused until {}: nothing is monitored and no heartbeat is sent. End that with: \
                  ispmon-agent resume",
                 context.time(until)
             ),
-            None => "paused: nothing is watched and no heartbeat is sent.".to_owned(),
+            None => "paused: nothing is monitored and no heartbeat is sent.".to_owned(),
         },
         Condition::Stopped => "stopped in order.".to_owned(),
     }
@@ -232,8 +232,8 @@ fn connection(family: &FamilyStatus, whole: Condition, context: &DisplayContext<
         Condition::Doubt => "in doubt",
         Condition::Down => "DOWN",
         Condition::Unused => "not used",
-        Condition::Paused => "not watched",
-        Condition::Stopped => "not watched any more",
+        Condition::Paused => "not monitored",
+        Condition::Stopped => "no longer monitored",
     }
     .to_owned();
     if let Some(link) = &family.link {

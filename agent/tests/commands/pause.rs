@@ -38,9 +38,9 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
     let place = Place::new();
     Place::put(&place.state_dir(), &place.status());
     for (again, announced, words) in [
-        (false, Some(true), "nothing is watched, and the cloud raises no alarm meanwhile."),
+        (false, Some(true), "nothing is monitored, and the cloud raises no alarm meanwhile."),
         (false, Some(false), "The cloud could not be told, so an alarm may come meanwhile."),
-        (true, None, "nothing is watched. It was paused already; now this time counts."),
+        (true, None, "nothing is monitored. It was paused already; now this time counts."),
     ] {
         let until = in_two_hours();
         let mut command = place.command(&["pause", "2h"]);
@@ -52,7 +52,7 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
         assert_eq!(request, Request::Pause { time: Duration::from_hours(2) });
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with("Paused until "), "{}", ran.output);
-        assert!(ran.output.contains(" (2 h): nothing is watched"), "{}", ran.output);
+        assert!(ran.output.contains(" (2 h): nothing is monitored"), "{}", ran.output);
         assert!(ran.output.contains(words), "{}", ran.output);
         assert!(ran.output.ends_with("To end it sooner: ispmon-agent resume\n"), "{}", ran.output);
     }
@@ -65,7 +65,7 @@ fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
     let wall = Stamp::now().wall - Duration::from_mins(20);
     let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
     for (answer, words) in [
-        (Answer::Resumed { paused }, "The agent watches again, after 20 min"),
+        (Answer::Resumed { paused }, "The agent monitors again, after 20 min"),
         (Answer::NotPaused, "The agent was not paused."),
     ] {
         let command = place.command(&["resume"]);

@@ -35,7 +35,7 @@ fn the_hour_that_comes_twice_is_told_apart() {
     2026-10-25 19:00:00+01:00  10 min      –         01a17438-2900  Bad line: loss or slowness (no downtime)
     2026-10-26 06:00:00+01:00  1 min       provider  01a17694-6880  ISP: no server on the internet answered (IPv6 only)
 
-    The internet was down 2 times, 21 min 33 s in all; IPv6 only: 1 min. Watched: 69.038 % of 2 d 23 h.
+    The internet was down 2 times, 21 min 33 s in all; IPv6 only: 1 min. Monitored: 69.038 % of 2 d 23 h.
     Record: FOLDER
     ");
 }
@@ -50,10 +50,10 @@ fn gaps_are_listed_when_asked_for() {
     );
     insta::assert_snapshot!(out, @"
     STARTED                    LASTED  WHOSE  ID             CAUSE
-    2026-10-25 11:00:00+01:00  4 h     –      01a1735c-6f00  Nobody watched: the machine slept
+    2026-10-25 11:00:00+01:00  4 h     –      01a1735c-6f00  Not monitored: the machine slept
     2026-10-25 19:00:00+01:00  10 min  –      01a17438-2900  Bad line: loss or slowness (no downtime)
 
-    The internet was never down. Watched: 80.952 % of 21 h.
+    The internet was never down. Monitored: 80.952 % of 21 h.
     Record: FOLDER
     ");
 }
@@ -123,7 +123,7 @@ fn the_time_of_one_family_stands_beside_the_downtime() {
     2026-11-01 02:10:07+01:00  32 min 3 s  provider  01a194a8-1998  ISP: no server on the internet answered (20 min 3 s of it down, IPv6 only: 12 min)
     2026-11-01 04:00:00+01:00  1 min       yours     01a1950c-b380  Firewall: this device's own rules forbade it
 
-    The internet was down 2 times, 21 min 3 s in all; IPv6 only: 12 min. Watched: 99.468 % of 3 h 2 min.
+    The internet was down 2 times, 21 min 3 s in all; IPv6 only: 12 min. Monitored: 99.468 % of 3 h 2 min.
     Record: FOLDER
     ");
     let csv = shown(folder.path(), &["outages", "--csv", "--until", "2026-11-01T04:02"]);
@@ -151,7 +151,7 @@ fn a_report_shows_one_family_apart() {
     insta::assert_snapshot!(out, @"
     Internet connection of =1+1
     2026-11-01 01:00:00+01:00 to 2026-11-01 04:02:00+01:00
-    Watched for 3 h 1 min, 99.468 % of the time; availability is over the time watched.
+    Monitored for 3 h 1 min, 99.468 % of the time; availability is over the monitored time.
 
     WHOSE PART         AVAILABLE  OUTAGES  DOWNTIME    LONGEST     MEAN REPAIR
     Internet provider  88.924 %   1        20 min 3 s  20 min 3 s  20 min 3 s
@@ -201,7 +201,7 @@ fn a_record_without_outages_is_no_failure() {
     let out = shown(folder.path(), &["outages", "--until", "2026-10-24"]);
     insta::assert_snapshot!(out, @"
     No outages. The record begins on 2026-10-24 02:00:00+02:00.
-    Nobody watched. Watched: 0.000 % of 22 h.
+    Not monitored. Monitored: 0.000 % of 22 h.
     Record: FOLDER
     ");
 }

@@ -33,7 +33,7 @@ fn the_provider_comes_first_and_coverage_is_shown() {
     insta::assert_snapshot!(out, @"
     Internet connection of dl-home
     2026-10-01 00:00:00+02:00 to 2026-11-04 00:00:00+01:00
-    Watched for 33 d 22 h, 99.632 % of the time; availability is over the time watched.
+    Monitored for 33 d 22 h, 99.632 % of the time; availability is over the monitored time.
 
     WHOSE PART         AVAILABLE  OUTAGES  DOWNTIME  LONGEST  MEAN REPAIR
     Internet provider  99.959 %   1        20 min    20 min   20 min

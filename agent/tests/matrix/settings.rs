@@ -19,7 +19,7 @@ pub(crate) enum Heartbeats {
     AtHome,
     /// To a plain dead-man's switch without TLS.
     PlainHttp,
-    /// Nowhere: the agent watches locally.
+    /// Nowhere: the agent monitors locally.
     Nowhere,
 }
 

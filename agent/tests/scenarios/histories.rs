@@ -91,8 +91,8 @@ fn outcome() -> impl Strategy<Value = BeatOutcome> {
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        Beat, Doubt, Gap as Unwatched, Gateway as Router, Grace, Implausible, Link as Path, Lookup,
-        NameServers, NoAnchors, NoHeartbeats, NotAsked, Portal as Page, Probe, Proof,
+        Beat, Doubt, Gap as Unmonitored, Gateway as Router, Grace, Implausible, Link as Path,
+        Lookup, NameServers, NoAnchors, NoHeartbeats, NotAsked, Portal as Page, Probe, Proof,
         Round as Asked, Tick, Underlay,
     };
     let reason = prop_oneof![
@@ -151,7 +151,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(proof, ago, outcome)| Beat(proof, ago, outcome)),
         1 => family().prop_map(NoAnchors),
         1 => Just(NoHeartbeats),
-        1 => (0_u64..3_600_000, gap).prop_map(|(lasts, cause)| Unwatched(lasts, cause)),
+        1 => (0_u64..3_600_000, gap).prop_map(|(lasts, cause)| Unmonitored(lasts, cause)),
         1 => any::<bool>().prop_map(Implausible),
         6 => Just(Tick),
     ]

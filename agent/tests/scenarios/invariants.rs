@@ -133,14 +133,14 @@ impl Invariants {
             let (before, after) = (&pair[0], &pair[1]);
             assert!(!is_before(after.from, before.to), "no two overlap: {incident:#?}");
             let hole = before.to != after.from;
-            let unwatched = self
+            let unmonitored = self
                 .gaps
                 .iter()
                 .any(|gap| !is_before(after.from, gap.ended) && !is_before(gap.started, before.to));
             // What was left off is recorded before the gap is, which has not ended yet.
             let is_left = place + 2 == segments.len() && after.from == after.to;
             assert!(
-                !hole || unwatched || is_left,
+                !hole || unmonitored || is_left,
                 "there is a hole: {incident:#?} {:#?}",
                 self.gaps
             );

@@ -170,7 +170,7 @@ fn an_outage_outlives_the_agent_that_was_killed_in_it() {
     let mut anchors = Anchors::open();
     let folder = folder(&anchors, "");
     let mut agent = run(&folder);
-    agent.logged("watches dl-home without telling anybody");
+    agent.logged("monitors dl-home locally");
     // Nothing is known of a line that never worked while the agent ran.
     wait_until_up(&folder);
     anchors.cut();
@@ -178,7 +178,7 @@ fn an_outage_outlives_the_agent_that_was_killed_in_it() {
     agent.signal(Signal::KILL);
     drop(agent);
     let mut agent = run(&folder);
-    agent.logged("Nobody watched for");
+    agent.logged("Not monitored for");
     anchors.restore();
     let over = agent.logged("Internet outage over");
     assert!(over.contains("cause: ISP"), "{over}");

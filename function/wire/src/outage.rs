@@ -68,7 +68,7 @@ fn is_zero(number: &u64) -> bool {
 pub enum IncidentKind {
     /// Something failed.
     Incident,
-    /// Nobody watched: neither up nor down.
+    /// Not monitored: neither up nor down.
     Gap,
     /// Something that a newer agent knows and this version does not.
     #[serde(other)]

@@ -80,7 +80,7 @@ fn healthy() -> Facts {
 fn a_line_on_which_everybody_answers() {
     insta::assert_snapshot!(rows(&judge(&healthy())), @"
     PASS route IPv4: by eth0 through 192.168.1.1
-    SKIP route IPv6: this device has no address, so IPv6 is not watched
+    SKIP route IPv6: this device has no address, so IPv6 is not monitored
     PASS anchor 1.1.1.1:443: it proved itself in 9 ms
     PASS anchor 9.9.9.9:443: it proved itself in 9 ms
     PASS router 192.168.1.1: it answers (refused)
@@ -142,14 +142,14 @@ fn ipv6_that_has_never_worked_here_is_a_warning() {
     facts.gateways.push((Gateway::Silent, asked(ProbeKind::Gateway, "fe80::1", "silent")));
     insta::assert_snapshot!(rows(&judge(&facts)[1..8]), @"
     PASS route IPv6: by eth0 through fe80::1
-    WARN IPv6: it has a route and has never worked on this network, so it is not watched → If it should work here, ask the provider; if not, turn it off on the router.
+    WARN IPv6: it has a route and has never worked on this network, so it is not monitored → If it should work here, ask the provider; if not, turn it off on the router.
     PASS anchor 1.1.1.1:443: it proved itself in 9 ms
     PASS anchor 9.9.9.9:443: it proved itself in 9 ms
-    SKIP anchor [2606:4700:4700::1111]:443: there is no way to it; IPv6 is not watched here
-    SKIP anchor [2620:fe::9]:443: something answers in its place and cannot prove to be it; IPv6 is not watched here
+    SKIP anchor [2606:4700:4700::1111]:443: there is no way to it; IPv6 is not monitored here
+    SKIP anchor [2620:fe::9]:443: something answers in its place and cannot prove to be it; IPv6 is not monitored here
     PASS router 192.168.1.1: it answers (refused)
     ");
-    insta::assert_snapshot!(rows(&judge(&facts)[8..9]), @"SKIP router fe80::1: it does not answer; IPv6 is not watched here");
+    insta::assert_snapshot!(rows(&judge(&facts)[8..9]), @"SKIP router fe80::1: it does not answer; IPv6 is not monitored here");
     // It has just begun to work.
     facts.anchors[2].end = AnchorEnd::Proved;
     let rows = rows(&judge(&facts));

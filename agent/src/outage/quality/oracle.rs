@@ -369,7 +369,7 @@ impl Player {
                 uncertain_s: 0,
                 reason: None,
             };
-            self.quality.unwatched(at(again), &gap)
+            self.quality.unmonitored(at(again), &gap)
         } else {
             let closed = self.quality.line_failed(at(started));
             self.quality.disregard(Family::Ipv4);

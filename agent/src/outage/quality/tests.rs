@@ -304,7 +304,7 @@ fn a_gap_ends_it_where_that_began_and_a_short_one_keeps_the_window() {
         let gap =
             Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0, reason: None };
         line.answers.clear();
-        line.transitions.extend(line.quality.unwatched(ended, &gap));
+        line.transitions.extend(line.quality.unmonitored(ended, &gap));
         assert_eq!(line.closed().len(), 1);
         assert!(line.closed()[0].ended.is_some_and(|at| started.is_at_or_after(at)));
         line.now = ended.boot_ms;

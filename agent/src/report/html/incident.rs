@@ -110,7 +110,7 @@ fn bar(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
             rect(phase.cause.as_str(), phase.time, marks::band_of(party, HEIGHT));
         }
     }
-    for gap in options.history.unwatched().iter().filter(|gap| gap.touches(&incident.time)) {
+    for gap in options.history.unmonitored().iter().filter(|gap| gap.touches(&incident.time)) {
         rect("gap", gap.within(&incident.time), (0, HEIGHT));
     }
     html! {

@@ -77,7 +77,7 @@ pub(super) fn legend(with_degraded: bool, with_family: PerFamily<bool>) -> Marku
                 @if *shown { li { (swatch("family", band_of_family(family, 14))) (family) " only" } }
             }
             @if with_degraded { li { (swatch("degraded", (0, 14))) "bad line, no downtime" } }
-            li { (swatch("gap", (0, 14))) "not watched" }
+            li { (swatch("gap", (0, 14))) "not monitored" }
             li { (swatch("watched", (0, 14))) "working" }
         }
     }

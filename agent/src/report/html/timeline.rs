@@ -60,7 +60,7 @@ fn picture(options: &ReportOptions<'_>, month: &CalendarPart, account: &Account)
     let height = TOP + PITCH * rows.len() as u32;
     let total = &account.total;
     let told = format!(
-        "{name}: {}, {} down, {} watched",
+        "{name}: {}, {} down, {} monitored",
         words::count(total.count, "outage", "outages"),
         words::duration(Some(total.downtime)),
         words::share(account.coverage()),
@@ -169,7 +169,7 @@ fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval
             continue;
         }
         for phase in incident.merged.iter().chain(&incident.phases) {
-            let watched = phase.time.without(options.history.unwatched());
+            let watched = phase.time.without(options.history.unmonitored());
             if let Some(one) = marks::family_of(phase) {
                 let band = marks::band_of_family(one, HEIGHT);
                 for time in watched {
@@ -195,7 +195,7 @@ fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval
     }
     draw("degraded", &degraded);
     let mut gaps = String::new();
-    for gap in options.history.unwatched() {
+    for gap in options.history.unmonitored() {
         paths.add(&mut gaps, *gap, whole, 1);
     }
     draw("gap", &gaps);

@@ -193,7 +193,7 @@ fn doubt_pause_and_ignorance_are_no_outages() {
     };
     insta::assert_snapshot!(first_line(Condition::Unknown, None), @"dl-home: whether the internet works is not known yet.");
     insta::assert_snapshot!(first_line(Condition::Doubt, None), @"dl-home: the internet works, or did until a moment ago: a probe has failed, and the agent is finding out why.");
-    insta::assert_snapshot!(first_line(Condition::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is watched and no heartbeat is sent. End that with: ispmon-agent resume");
+    insta::assert_snapshot!(first_line(Condition::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is monitored and no heartbeat is sent. End that with: ispmon-agent resume");
 }
 
 #[test]

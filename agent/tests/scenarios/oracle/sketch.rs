@@ -124,13 +124,13 @@ impl Sketch {
         let wanted = random.usize(1..9);
         // Some worlds are quiet between their faults, in others one follows upon the other.
         let crowded = random.u8(0..4);
-        let mut unwatched_until = 0;
+        let mut unmonitored_until = 0;
         while faults.len() < wanted {
             let lasts = length(&mut random);
             let what = What::random(&setup, &mut random);
             let what = match what {
                 // Two gaps at once are one.
-                What::Gap(_) if at < unwatched_until => continue,
+                What::Gap(_) if at < unmonitored_until => continue,
                 // Nobody knows what network it was.
                 What::Link(_, LinkState::Unknown) if at < 60 * SECOND => continue,
                 what => what,
@@ -141,7 +141,7 @@ impl Sketch {
                 _ => lasts,
             };
             if matches!(what, What::Gap(_)) {
-                unwatched_until = at + lasts + SECOND;
+                unmonitored_until = at + lasts + SECOND;
             }
             let burst = random.u8(0..12) == 0 && !matches!(what, What::Gap(_));
             let times = if burst { random.u64(6..20) } else { 1 };

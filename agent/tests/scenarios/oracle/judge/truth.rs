@@ -37,7 +37,7 @@ impl Judge<'_> {
             for stretch in &self.stretches {
                 let is_worked = worked(stretch);
                 let blind = self.blind_since(stretch.from);
-                let is_unwatched = !stretch.watched
+                let is_unmonitored = !stretch.watched
                     && (self.is_gap(stretch.from)
                         || blind.is_some_and(|(from, to)| to - from >= 17 * SECOND));
                 // When it may have ended for the machine at the latest.
@@ -63,7 +63,7 @@ impl Judge<'_> {
                     + names
                     + 3 * stretch.latency_ms
                     + if lossy || broken { 11 * SECOND } else { 0 };
-                let wrong = is_worked && !self.is_overlooked(stretch) || is_unwatched;
+                let wrong = is_worked && !self.is_overlooked(stretch) || is_unmonitored;
                 let late = known.saturating_sub(stretch.from);
                 let (begins, ends) =
                     ((stretch.from + late).max(from), stretch.to.saturating_sub(blur).min(to));
