@@ -1,7 +1,7 @@
 //! Looks for everything that would keep the agent from its work, and says what to do about it.
 //!
 //! It is purely diagnostic: nothing is changed and no heartbeat is sent. A heartbeat from here would
-//! tell the cloud that the device is watched, although perhaps no agent runs, and would end a silence
+//! tell the cloud that the device is monitored, although perhaps no agent runs, and would end a silence
 //! that was announced; and it would go out with this user's environment and without the key, which is
 //! the service's. What the running agent's own heartbeats come to stands in its status.
 //!

@@ -88,12 +88,12 @@ pub enum Event<'a> {
         /// The time since the first of them failed.
         after: Duration,
     },
-    /// No alert rule watches a device of this name.
+    /// No alert rule expects a device of this name.
     NotExpected {
         /// The device's name.
         device: &'a str,
     },
-    /// An alert rule watches it after all.
+    /// An alert rule expects it after all.
     ExpectedAfterAll {
         /// The device's name.
         device: &'a str,

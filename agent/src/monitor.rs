@@ -50,7 +50,7 @@ const CLOCK_EVERY: Duration = Duration::from_secs(2);
 /// How often the record's sign of life is renewed.
 const ALIVE_EVERY: Duration = Duration::from_mins(1);
 /// A task that comes this much too late was not run: the process was stopped, or its virtual machine.
-/// Not monitored meanwhile, and what was asked before is void.
+/// Nothing was monitored meanwhile, and the probes of before are void.
 const STALLED_AFTER: Duration = Duration::from_secs(9);
 
 /// Whether anything is monitored.
@@ -185,7 +185,7 @@ impl Monitor {
         self.begin_grace(GraceReason::Started, now);
     }
 
-    /// Watches until it is told to stop.
+    /// Monitors until it is asked to stop.
     pub async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
         loop {
             let next = self.advance();
@@ -252,7 +252,7 @@ impl Monitor {
         matches!(self.mode, Mode::Paused { .. })
     }
 
-    /// Notes what is open, as nobody watches from `now` on. In a pause that has been done.
+    /// Notes what is open, as monitoring stops at `now`. In a pause that has been done.
     fn leave(&mut self, now: Stamp) {
         if self.is_paused() {
             return;
@@ -290,7 +290,7 @@ impl Monitor {
         now
     }
 
-    /// Not monitored from `from` to `to`.
+    /// Nothing was monitored from `from` to `to`.
     fn unmonitored(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
         let mut tally = self.tally.lock();
         tally.look_away(from);

@@ -4,7 +4,7 @@
 //!
 //! **Suspension.** One clock counts the time since the boot with sleep, another one without. Where
 //! the first has gained [`SHORTEST_SUSPENSION`] or more on the second between two readings, the machine
-//! slept; nobody watched from the reading before to the reading after. A machine that wakes for less
+//! slept; nothing was monitored from the reading before to the reading after. A machine that wakes for less
 //! than [`DARK_WAKE`] and sleeps again has not really been awake: the second suspension then begins
 //! where the first ended, so that the short wake counts as unmonitored too.
 //!

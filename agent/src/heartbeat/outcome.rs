@@ -22,7 +22,7 @@ pub enum Outcome {
     Delivered {
         /// The address that the cloud saw the heartbeat come from, when the answer names it.
         client_address: Option<IpAddr>,
-        /// Whether an alert rule watches this device, when the answer says so.
+        /// Whether an alert rule expects this device, when the answer says so.
         expected: Option<bool>,
         /// The time of the other side's clock, in whole seconds, when the answer names one that can be
         /// and was proof: anybody on the way may set a clock by an answer that was not.

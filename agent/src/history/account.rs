@@ -164,7 +164,7 @@ impl Account {
         }
     }
 
-    /// The share of the monitored time without these failures; `None` when nobody watched.
+    /// The share of the monitored time without these failures; `None` when nothing was monitored.
     pub fn availability(&self, figures: &Figures) -> Option<Ratio> {
         Ratio::without(figures.downtime, self.observed)
     }

@@ -36,12 +36,12 @@ pub struct Head {
     pub hash: Digest,
 }
 
-/// A time that nobody watched.
+/// An unmonitored period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmonitored {
     /// Its id; `None` for a time that no record names as a gap, but that lies between two records.
     pub id: Option<IncidentId>,
-    /// Why nobody watched; `None` where no record says so.
+    /// Why nothing was monitored; `None` where no record says so.
     pub cause: Option<GapCause>,
     /// From when to when.
     pub time: Interval,
@@ -98,7 +98,7 @@ impl History {
         collector.finish(alive, now)
     }
 
-    /// When nobody watched, in order and without overlap.
+    /// When nothing was monitored, in order and without overlap.
     pub fn unmonitored(&self) -> &[Interval] {
         &self.unmonitored
     }
@@ -161,7 +161,7 @@ pub struct Collector {
 /// A time between two runs of the agent.
 #[derive(Clone, Copy, Debug)]
 struct BetweenRuns {
-    /// Why nobody watched; `None` where the earlier run ended without saying so. Then all that is
+    /// Why nothing was monitored; `None` where the earlier run ended without saying so. Then all that is
     /// known of its end is that it came after its last record.
     cause: Option<GapCause>,
     from: Stamp,

@@ -21,7 +21,7 @@ pub struct PastIncident {
     pub phases: Vec<Phase>,
     /// What the record holds as a sum and a number only, because it merges the earliest of many
     /// segments: the downtime, and the time of one family, spread evenly over the time that the
-    /// segments took. None overlaps another, and none lies in a time that nobody watched.
+    /// segments took. None overlaps another, and none lies in an unmonitored period.
     pub merged: Vec<Phase>,
     /// Whether the wall clock of its boot was ever right.
     pub clock_certain: bool,
@@ -56,7 +56,7 @@ impl Phase {
 pub struct Failure {
     /// Whose part failed.
     pub party: Party,
-    /// When it was down; gaps that nobody watched are cut out.
+    /// When it was down; gaps are cut out.
     pub times: Vec<Interval>,
     /// Whether it is over.
     pub over: bool,
@@ -163,7 +163,7 @@ impl PastIncident {
 }
 
 /// The downtime and the time of one family of merged segments, evenly spread: each room gets as much
-/// of them, in as many pieces, as its length is of all rooms. What nobody watched is no room.
+/// of them, in as many pieces, as its length is of all rooms. Gaps are no room.
 pub(super) fn spread(
     recorded: &Incident,
     phases: &[Phase],

@@ -99,7 +99,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 #[test]
-fn availability_is_over_the_time_that_was_watched() {
+fn availability_is_over_the_monitored_time() {
     let history = history([closed(isp(100, 50)), gap(500, 900)], 1_000);
     let account = Account::of(&history, between(0, 1_000));
     assert_eq!(account.observed, seconds(600));
@@ -220,7 +220,7 @@ fn nobody_stretches_what_an_unstable_line_was_seen_to_do() {
 }
 
 #[test]
-fn an_open_incident_reaches_to_the_last_watched_moment() {
+fn an_open_incident_reaches_to_the_last_monitored_moment() {
     let mut open = isp(100, 10);
     open.ended = None;
     let opened = record(at(110), Entry::IncidentOpened { incident: open });
@@ -249,7 +249,7 @@ fn a_closed_incident_keeps_the_evidence_that_opened_it() {
 }
 
 #[test]
-fn after_a_stop_nobody_watches() {
+fn after_a_stop_nothing_is_monitored() {
     let stopped = record(at(500), Entry::AgentStopped { reason: "SIGTERM".into() });
     let history = History::of([started(), stopped], None, at(2_000).wall);
     let account = Account::of(&history, between(0, 2_000));
@@ -330,7 +330,7 @@ fn people_name_times_in_their_own_words() {
 }
 
 #[test]
-fn between_two_runs_nobody_watched_whatever_the_record_names() {
+fn between_two_runs_nothing_was_monitored_whatever_the_record_names() {
     let start = |second: u64| record(at(second), started().entry);
     let stop = |second| record(at(second), Entry::AgentStopped { reason: "SIGTERM".into() });
     // A gap tells of a part of the time between a stop and a start, and of nothing after a crash.
@@ -351,7 +351,7 @@ fn a_recorded_gap_tells_when_a_crashed_run_ended() {
 }
 
 proptest! {
-    /// Whatever happened, the months add up to the whole, nothing is counted while nobody watched, and
+    /// Whatever happened, the months add up to the whole, nothing is counted while nothing was monitored, and
     /// no party has more downtime than there was time.
     #[test]
     fn the_parts_of_a_time_add_up_to_it(
@@ -433,7 +433,7 @@ fn an_incident_with_many_causes_counts_whole_though_the_earliest_are_merged() {
 }
 
 #[test]
-fn merged_segments_keep_the_time_of_one_family_and_lie_where_somebody_watched() {
+fn merged_segments_keep_the_time_of_one_family_and_lie_in_monitored_time() {
     // The internet was down for 300 s of the merged time, IPv6 alone for 200 s; a gap lies in it.
     let causes = [(Cause::Unstable, 1_000), (Cause::Isp, 60), (Cause::Isp, 40)];
     let mut long = incident(Cause::Isp, Some(Party::Provider), 0, &causes);
@@ -452,7 +452,7 @@ fn merged_segments_keep_the_time_of_one_family_and_lie_where_somebody_watched() 
 }
 
 #[test]
-fn what_a_renamed_device_left_open_ends_where_it_was_watched_last() {
+fn what_a_renamed_device_left_open_ends_where_it_was_monitored_last() {
     let mut open = isp(100, 50);
     open.ended = None;
     let renamed = |second: u64| {

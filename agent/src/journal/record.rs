@@ -119,7 +119,7 @@ pub enum Entry {
         /// The whole incident.
         incident: Incident,
     },
-    /// A time that nobody watched is over.
+    /// An unmonitored period has ended.
     Gap {
         /// The gap.
         gap: Gap,

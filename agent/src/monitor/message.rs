@@ -61,7 +61,7 @@ pub enum Message {
     },
 }
 
-/// What is watched, and for whom.
+/// What is monitored, and for which device.
 #[derive(Clone, Debug)]
 pub struct MonitorSettings {
     /// The device's name.

@@ -88,14 +88,14 @@ impl Tally {
         self.blips += count;
     }
 
-    /// Notes that somebody watches at `now`, and has since the last such note.
+    /// Notes that monitoring goes on at `now`, and has since the last such note.
     pub fn watch(&mut self, now: Stamp) {
         let since = self.watched.and_then(|before| now.since(&before)).unwrap_or_default();
         self.observed += since;
         self.watched = Some(now);
     }
 
-    /// Notes that nobody watches from `now` on, until [`watch`](Self::watch) is called again; the
+    /// Notes that monitoring stops at `now`, until [`watch`](Self::watch) is called again; the
     /// time between does not count.
     pub fn look_away(&mut self, now: Stamp) {
         self.watch(now);
@@ -183,13 +183,13 @@ mod tests {
         tally.beat(true);
         tally.beat(false);
         tally.blips(1);
-        let summary = tally.summarise(at(600)).expect("somebody watched");
+        let summary = tally.summarise(at(600)).expect("it was monitored");
         assert_eq!((summary.from, summary.to, summary.observed_ms), (at(0), at(600), 600_000));
         assert_eq!((summary.probes, summary.lost), (2, 1));
         assert_eq!((summary.rounds, summary.rounds_failed), (2, 1));
         assert_eq!((summary.beats, summary.beats_failed, summary.blips), (1, 1, 1));
         assert!(summary.rtt_ms.is_some_and(|times| (times.max - 10.0).abs() < 0.01));
-        let next = tally.summarise(at(4_200)).expect("somebody watched");
+        let next = tally.summarise(at(4_200)).expect("it was monitored");
         assert_eq!((next.probes, next.rtt_ms, next.observed_ms), (0, None, 3_600_000));
     }
 
@@ -203,14 +203,14 @@ mod tests {
         }
         let quality = tally.quality(at(4_200)).expect("something was probed");
         assert_eq!((quality.probes, quality.lost, quality.over_s), (720, 30, 3_600));
-        let summary = tally.summarise(at(4_200)).expect("somebody watched");
+        let summary = tally.summarise(at(4_200)).expect("it was monitored");
         assert_eq!((summary.probes, summary.lost, summary.blips), (720, 30, 30));
         let times = summary.rtt_ms.expect("the others were answered");
         assert!((times.p95 - 20.0).abs() < 0.7, "what was lost is no time: {times:?}");
     }
 
     #[test]
-    fn time_that_nobody_watched_does_not_count() {
+    fn unmonitored_time_does_not_count() {
         let mut tally = Tally::new(at(0));
         tally.look_away(at(100));
         tally.watch(at(500));

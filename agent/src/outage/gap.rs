@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::IncidentId;
 use crate::clock::Stamp;
 
-/// A time that nobody watched: neither up nor down.
+/// An unmonitored period: neither up nor down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Identifies it for ever.
     pub id: IncidentId,
-    /// Why nobody watched.
+    /// Why nothing was monitored.
     pub cause: GapCause,
     /// The last moment that was watched. After a crash or a power cut it is the last one that was
     /// noted, up to a minute too early.
@@ -32,7 +32,7 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// Why nobody watched.
+/// Why nothing was monitored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapCause {
@@ -64,7 +64,7 @@ impl GapCause {
         }
     }
 
-    /// Why nobody watched, as the end of a sentence.
+    /// Why nothing was monitored, as the end of a sentence.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Suspended => "the machine slept",

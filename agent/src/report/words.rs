@@ -59,7 +59,7 @@ pub(super) fn party(party: Party) -> &'static str {
     }
 }
 
-/// Why nobody watched.
+/// Why nothing was monitored.
 pub(super) fn gap(cause: Option<GapCause>) -> &'static str {
     cause.map_or("the agent does not run", GapCause::in_words)
 }
