@@ -178,7 +178,7 @@ fn an_outage_outlives_the_agent_that_was_killed_in_it() {
     agent.signal(Signal::KILL);
     drop(agent);
     let mut agent = run(&folder);
-    agent.logged("Not monitored for");
+    agent.logged("Unmonitored for");
     anchors.restore();
     let over = agent.logged("Internet outage over");
     assert!(over.contains("cause: ISP"), "{over}");
