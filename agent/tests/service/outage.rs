@@ -81,7 +81,7 @@ impl Anchors {
 
 fn folder(anchors: &Anchors, heartbeat: &str) -> Folder {
     Folder::with(&format!(
-        "device = 'dl-home'\n[heartbeat]\n{heartbeat}\n[probe]\ninterval = '100ms'\nsettle = '0s'\n\
+        "device = 'dl-home'\n[heartbeat]\n{heartbeat}\n[probe]\ninterval = '100ms'\ngrace = '0s'\n\
          gateway = '127.0.0.1'\nresolver = '127.0.0.1:9'\nanchors = '{}'\n",
         anchors.list()
     ))
