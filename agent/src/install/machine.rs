@@ -1,6 +1,7 @@
 //! The system that is changed: its files and its programs.
 
 use std::{
+    env,
     ffi::OsString,
     fs::File,
     io,
@@ -11,13 +12,17 @@ use std::{
 
 use super::plan::CommandLine;
 
+/// Where the programs of administrators are. `su` without a dash keeps the `PATH` of an ordinary user, which leaves
+/// these folders out on Debian.
+const ADMINISTRATION: [&str; 2] = ["/usr/sbin", "/sbin"];
+
 /// A system: this one, or for tests one below a folder.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// What stands before every path.
     root: PathBuf,
-    /// Where programs are looked for instead of in `PATH`.
-    programs: Option<OsString>,
+    /// Where programs are looked for.
+    programs: OsString,
     /// The ids of the owner of what is root's.
     pub(super) administrator: (u32, u32),
 }
@@ -48,6 +53,19 @@ impl CommandError {
     }
 }
 
+/// A `PATH` with the folders of administrators behind its own.
+fn with_administration(path: Option<OsString>) -> OsString {
+    let given = path.filter(|path| !path.is_empty());
+    let mut path = given.unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
+    for folder in ADMINISTRATION {
+        if !env::split_paths(&path).any(|own| own == Path::new(folder)) {
+            path.push(":");
+            path.push(folder);
+        }
+    }
+    path
+}
+
 fn said(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
@@ -55,7 +73,8 @@ fn said(text: &str) -> String {
 impl Machine {
     /// The system that this program runs on.
     pub fn this() -> Self {
-        Self { root: PathBuf::from("/"), programs: None, administrator: (0, 0) }
+        let programs = with_administration(env::var_os("PATH"));
+        Self { root: PathBuf::from("/"), programs, administrator: (0, 0) }
     }
 
     /// A system whose files stand below `root`, where all that is root's is the caller's, with the programs
@@ -65,7 +84,7 @@ impl Machine {
         let group = rustix::process::getegid().as_raw();
         Self {
             root: root.to_owned(),
-            programs: Some(programs.into()),
+            programs: programs.into(),
             administrator: (user, group),
         }
     }
@@ -105,9 +124,7 @@ impl Machine {
         // Ctrl-C is for this program alone, which undoes what it did with the help of others.
         process.process_group(0);
         process.env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");
-        if let Some(programs) = &self.programs {
-            process.env("PATH", programs);
-        }
+        process.env("PATH", &self.programs);
         process.output().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => CommandError::Absent(command.program),
             _ => CommandError::Start(command.program, error),
@@ -118,6 +135,17 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_of_administrators_are_found_whatever_the_path() {
+        for (path, searched) in [
+            (Some("/usr/local/bin:/usr/bin:/bin"), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
+            (Some("/sbin:/usr/sbin:/usr/bin"), "/sbin:/usr/sbin:/usr/bin"),
+            (None, "/usr/bin:/bin:/usr/sbin:/sbin"),
+        ] {
+            assert_eq!(with_administration(path.map(OsString::from)), searched);
+        }
+    }
 
     #[test]
     fn a_program_is_not_reached_by_what_the_keyboard_sends_to_this_one() {

@@ -21,6 +21,7 @@ def check(rows, root, dist):
     """Prints the rows."""
     for release in ("bookworm", "trixie"):
         rows.row(f"deb without systemd running: {release}", debian, dist, release)
+    rows.row("deb: an upgrade that fails leaves everything as it was", failed_upgrade, dist)
     rows.row("deb without systemd installed: the user is made by useradd", without_sysusers, dist)
     rows.row("rpm: installed, upgraded and erased with its scripts, by Debian's rpm", rpm, root, dist)
 
@@ -117,6 +118,36 @@ def debian(dist, release):
         expect(tree.user(), "purge has taken the user")
         expect("The agent has started" not in tree.run("journalctl", "--list-catalog", check=False), "purge has left the catalog")
         return "installed, upgraded, removed, installed again, purged"
+
+
+def failed_upgrade(dist):
+    """A file of the newer version belongs to another package, which ends the unpacking; without that package it succeeds."""
+    run, tree = trees("trixie")
+    with run, tempfile.TemporaryDirectory() as folder:
+        tree.path("tmp/older.deb").write_bytes(older(package(dist), folder).read_bytes())
+        tree.path("tmp/new.deb").write_bytes(package(dist).read_bytes())
+        (tree.path("tmp/other") / "DEBIAN").mkdir(parents=True)
+        tree.path("tmp/other/DEBIAN/control").write_text(
+            "Package: other\nVersion: 1\nArchitecture: all\nMaintainer: A test <test@localhost>\nDescription: A test\n"
+        )
+        taken = tree.path("tmp/other/usr/share/man/man5/agent.toml.5.gz")
+        taken.parent.mkdir(parents=True)
+        taken.write_text("taken")
+        tree.run("dpkg", "--install", "/tmp/older.deb")
+        before, mode = tree.path(CONFIGURATION).read_bytes(), tree.mode(CONFIGURATION)
+        tree.run("dpkg-deb", "--root-owner-group", "--build", "/tmp/other", "/tmp/other.deb")
+        tree.run("dpkg", "--force-overwrite", "--install", "/tmp/other.deb")
+        said = tree.run("dpkg", "--install", "/tmp/new.deb", check=False)
+        expect("trying to overwrite" in said, f"it did not fail: {said}")
+        expect(tree.path(CONFIGURATION).exists(), "the configuration is gone")
+        expect((tree.path(CONFIGURATION).read_bytes(), tree.mode(CONFIGURATION)) == (before, mode), "the configuration was changed")
+        version = tree.run("dpkg-query", "--showformat=${Status} ${Version}", "--show", "ispmon-agent")
+        expect(version == "install ok installed 0.0.9-1", f"it is {version}")
+        tree.run("dpkg", "--purge", "other")
+        tree.run("dpkg", "--install", "/tmp/new.deb")
+        left = sorted(path.name for path in tree.path("etc/ispmon").iterdir())
+        expect(left == ["agent.toml", "heartbeat.key"], f"/etc/ispmon holds {left}")
+        return next(line for line in said.splitlines() if "trying to overwrite" in line).strip()
 
 
 def without_sysusers(dist):

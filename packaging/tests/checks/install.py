@@ -25,6 +25,8 @@ BROKEN = """#!/bin/sh
 case "$*" in *{word}*) [ -e "$0-has-failed" ] || {{ : >"$0-has-failed"; echo "made to fail" >&2; exit 1; }} ;; esac
 exec /usr/bin/systemctl "$@"
 """
+# The path that `su` leaves: that of an ordinary user, without the programs of administrators.
+PATH_OF_SU = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 # What changes whether or not anybody installs anything.
 RESTLESS = "-path /etc/.pwd.lock -o -name '*-' -o -path /var/lib/systemd -o -path '/var/lib/dpkg/*'"
 
@@ -284,7 +286,8 @@ def purge(world):
     done = world.box.run("script", "-qec", command, "/dev/null", stdin="no\n", check=False)
     expect(done.code == 1 and "Type yes" in done.out, f"on a terminal it ended with {done.code}: {done.out}")
     expect(world.box.path(RECORD).exists(), "the record is gone without an answer")
-    line = succeeded(run(world, "uninstall", "--purge", "--yes"), "ispmon-agent is removed")
+    command = ("env", f"PATH={PATH_OF_SU}", SOURCE, "uninstall", "--purge", "--yes")
+    line = succeeded(world.box.run(*command, check=False), "ispmon-agent is removed")
     for path in ("/etc/ispmon", RECORD, "/run/ispmon"):
         expect(world.box.run("test", "-e", path, check=False).code == 1, f"{path} is still there")
     expect(world.box.run("id", "ispmon", check=False).code != 0, "the user is still there")
