@@ -3,7 +3,7 @@
 //! - [`Cause`], [`Party`] and [`Scope`] name what failed, whose it is and what it concerns.
 //! - [`Evidence`] is what the probes, the kernel and the heartbeats have to say.
 //! - [`Incident`] is one failure from its start to its end, cut into [`Segment`]s of one cause each.
-//! - [`Gap`] is a time that nobody watched: neither up nor down.
+//! - [`Gap`] is an unmonitored period: neither up nor down.
 //! - [`verdict`] names the cause; [`Machine`] turns evidence into transitions, and says what to ask.
 //! - [`sentence`] says it to people.
 //! - [`Transition`] is what changes; the journal keeps it before anything else hears of it.

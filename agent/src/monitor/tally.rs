@@ -110,7 +110,7 @@ impl Tally {
     }
 
     /// Ends the hour, or the part of it that was counted, at `now`, and begins the next. `None` when
-    /// nobody watched.
+    /// nothing was monitored.
     pub fn summarise(&mut self, now: Stamp) -> Option<Summary> {
         if self.watched.is_some() {
             self.watch(now);

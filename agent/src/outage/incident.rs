@@ -61,7 +61,7 @@ pub struct Incident {
     pub one_family_ms: u64,
     /// How often the line failed in it: 1, more in an unstable one.
     pub failures: u32,
-    /// What failed from when to when, in order, without holes but for gaps that nobody watched.
+    /// What failed from when to when, in order, without holes but for gaps.
     pub segments: Vec<Segment>,
     /// Who was asked when it opened, how, and what came back.
     #[serde(

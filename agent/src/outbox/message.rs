@@ -70,7 +70,7 @@ pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::Incident {
 ///    of the longer. These are joined first.
 /// 2. Other pairs become `unstable`, as merged segments of the record are: that cause is no downtime
 ///    by itself, so nothing is said to have failed for longer than it did.
-/// 3. Where none touches another, the shortest is left out: between them nobody watched.
+/// 3. Where none touches another, the shortest is left out: between them nothing was monitored.
 fn condensed(segments: &[Segment]) -> Vec<Segment> {
     let mut segments = segments.to_vec();
     while segments.len() > limits::SEGMENTS {

@@ -125,7 +125,7 @@ impl Invariants {
                     is_before(segment.from, gap.ended) && is_before(gap.started, segment.to);
                 assert!(
                     !overlaps || !segment.cause.is_downtime(),
-                    "nobody watched: {gap:#?} {incident:#?}"
+                    "nothing was monitored: {gap:#?} {incident:#?}"
                 );
             }
         }

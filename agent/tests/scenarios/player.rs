@@ -254,7 +254,7 @@ fn told(transition: &Transition) -> String {
         Transition::Changed(incident) => ("changed", incident),
         Transition::Progressed(incident) => ("progressed", incident),
         Transition::Closed(incident) => ("closed", incident),
-        Transition::GapEnded(gap) => return format!("watched {}", gap.cause),
+        Transition::GapEnded(gap) => return format!("gap ended {}", gap.cause),
     };
     let segments = incident.segments.iter().map(|segment| {
         let (from, to) = (segment.from.boot_ms, segment.to.boot_ms);

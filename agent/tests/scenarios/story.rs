@@ -339,7 +339,7 @@ fn parts(transition: &Transition) -> (&'static str, Option<&Incident>) {
         Transition::Changed(incident) => ("changed", Some(incident)),
         Transition::Progressed(incident) => ("progressed", Some(incident)),
         Transition::Closed(incident) => ("closed", Some(incident)),
-        Transition::GapEnded(_) => ("watched", None),
+        Transition::GapEnded(_) => ("gap_ended", None),
     }
 }
 

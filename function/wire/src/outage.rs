@@ -24,14 +24,14 @@ pub struct OutageReport {
     pub incidents: Vec<Incident>,
 }
 
-/// A closed incident, or a gap: a time that nobody watched.
+/// A closed incident, or a gap: an unmonitored period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// Identifies the incident for ever; sending it again is harmless.
     pub id: Uuid,
-    /// Whether something failed or nobody watched.
+    /// Whether something failed or nothing was monitored.
     pub kind: IncidentKind,
-    /// What failed, such as `isp` or `dns`; of a gap, why nobody watched. At most 64 characters.
+    /// What failed, such as `isp` or `dns`; of a gap, why nothing was monitored. At most 64 characters.
     pub cause: String,
     /// Whose part failed: `yours`, `provider` or `other`. At most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Whether something failed or nobody watched.
+/// Whether something failed or nothing was monitored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IncidentKind {

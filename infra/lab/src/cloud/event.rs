@@ -132,7 +132,7 @@ pub struct HandedOver {
     pub id: String,
     /// `incident` or `gap`.
     pub kind: String,
-    /// What failed, or why nobody watched.
+    /// What failed, or why nothing was monitored.
     pub cause: String,
     /// When it began.
     pub started: Timestamp,

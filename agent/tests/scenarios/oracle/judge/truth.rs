@@ -15,7 +15,7 @@ use super::{
 use crate::player::Outcome;
 
 impl Judge<'_> {
-    /// Truth: no downtime while the internet worked, or nobody watched.
+    /// Truth: no downtime while the internet worked, or nothing was monitored.
     pub(super) fn compare_downtime(&mut self, incident: &Incident, outcome: &Outcome) {
         for (index, segment) in incident.segments.iter().enumerate() {
             if !segment.cause.is_downtime() {
@@ -71,7 +71,7 @@ impl Judge<'_> {
                     let rule = if stretch.watched {
                         "no downtime while it worked"
                     } else {
-                        "no downtime that nobody watched"
+                        "no unmonitored downtime"
                     };
                     let details = format!(
                         "segment {index} {} {} from {from} to {to} ms covers {begins} to {ends} ms of {stretch:?}: {}",
