@@ -82,11 +82,7 @@ impl Machine {
     pub fn below(root: &Path, programs: impl Into<OsString>) -> Self {
         let user = rustix::process::geteuid().as_raw();
         let group = rustix::process::getegid().as_raw();
-        Self {
-            root: root.to_owned(),
-            programs: programs.into(),
-            administrator: (user, group),
-        }
+        Self { root: root.to_owned(), programs: programs.into(), administrator: (user, group) }
     }
 
     /// Where a path of that system is found.
