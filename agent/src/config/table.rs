@@ -72,7 +72,8 @@ The folder of the agent's record of outages. When not set, systemd's state folde
 program that Homebrew installed, var/ispmon of its prefix; else the system's (/var/lib/ispmon, on
 macOS /usr/local/var/ispmon) for root, and for everybody else a folder of their own
 (~/.local/state/ispmon, on macOS ~/Library/Application Support/ispmon). A service of systemd may
-write to another folder only when a drop-in of its unit allows that (ReadWritePaths=).
+write to another folder only when a drop-in of its unit allows that (ReadWritePaths=); in the
+place of /var/lib/ispmon systemd takes a mount, but no link.
 A change takes effect at the next start.",
     },
     Setting {

@@ -3,7 +3,7 @@
 use std::{
     env, fmt,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -42,6 +42,8 @@ const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
 const FUNCTION_ANSWER: &str = "ok";
 /// By how much the limit of an attempt to connect is longer than that of the whole heartbeat.
 const LATER: Duration = Duration::from_secs(1);
+/// Which part of its time a farewell may wait for a look-up, when it knows addresses already.
+const FAREWELL_LOOK_UP: u32 = 3;
 /// The longest limit of one heartbeat, so that no deadline overflows.
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
@@ -160,7 +162,12 @@ impl HeartbeatClient {
     /// plain heartbeat has no words for them.
     pub async fn send(&self, state: State, quiet: Duration, limit: Duration) -> Outcome {
         let wanted = self.expect.as_deref().map_or(ExpectedAnswer::Anything, ExpectedAnswer::Text);
-        self.exchange(self.request(state, quiet), wanted, limit).await
+        let deadline = deadline_of(limit);
+        let progress = match state {
+            State::Stopping | State::Sleeping => Progress::farewell(deadline),
+            _ => Progress::new(deadline),
+        };
+        self.exchange(self.request(state, quiet), wanted, deadline, progress).await
     }
 
     /// Hands incidents over and waits for the answer, `limit` at most.
@@ -184,19 +191,20 @@ impl HeartbeatClient {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().pop().push("outages");
         }
-        Some(self.exchange(self.post(url, &report), wanted, limit).await)
+        let deadline = deadline_of(limit);
+        let progress = Progress::new(deadline);
+        Some(self.exchange(self.post(url, &report), wanted, deadline, progress).await)
     }
 
     async fn exchange(
         &self,
         request: Request,
         wanted: ExpectedAnswer<'_>,
-        limit: Duration,
+        deadline: Instant,
+        progress: Arc<Progress>,
     ) -> Outcome {
         let started = Instant::now();
         let took = || Instant::now().saturating_duration_since(started);
-        let deadline = started + limit.min(LONGEST_LIMIT);
-        let progress = Progress::new(deadline);
         let exchange = progress.follow(self.client.execute(request));
         match timeout_at(deadline, exchange).await {
             Ok(Ok(answer)) => {
@@ -329,7 +337,7 @@ fn http_client(
     };
     let builder = builder
         .tls_backend_preconfigured(tls)
-        .dns_resolver(LookUps(resolver))
+        .dns_resolver(LookUps::new(resolver))
         .connector_layer(NoteConnected)
         .pool_max_idle_per_host(0)
         // The addresses of a host share it, so that a dead one leaves time for the next; as a limit of its own
@@ -357,16 +365,56 @@ fn host_and_port(url: &Url) -> String {
     port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+fn deadline_of(limit: Duration) -> Instant {
+    Instant::now() + limit.min(LONGEST_LIMIT)
+}
+
 /// Gives the HTTP client addresses from the thread for look-ups.
-struct LookUps(Arc<Resolver>);
+///
+/// A farewell that finds none goes to those that were found last: when a machine shuts down, systemd stops a name server
+/// on it (dnsmasq, Unbound, Pi-hole) at the same time as the agent. TLS proves that the other side is still the same.
+struct LookUps {
+    resolver: Arc<Resolver>,
+    last: Arc<Mutex<LastFound>>,
+}
+
+/// What a look-up has found last.
+#[derive(Default)]
+struct LastFound {
+    name: String,
+    addresses: Vec<IpAddr>,
+}
+
+impl LookUps {
+    fn new(resolver: Arc<Resolver>) -> Self {
+        Self { resolver, last: Arc::default() }
+    }
+}
 
 impl Resolve for LookUps {
     fn resolve(&self, name: Name) -> Resolving {
-        let resolver = Arc::clone(&self.0);
+        let (resolver, last) = (Arc::clone(&self.resolver), Arc::clone(&self.last));
         Box::pin(async move {
             progress::reached(Phase::Resolving);
-            let deadline = progress::deadline().unwrap_or_else(|| Instant::now() + LONGEST_LIMIT);
-            let addresses: Vec<IpAddr> = resolver.resolve(name.as_str(), deadline).await?;
+            let name = name.as_str();
+            let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = match last() {
+                last if last.name == name && progress::is_farewell() => last.addresses.clone(),
+                _ => Vec::new(),
+            };
+            let now = Instant::now();
+            let mut deadline = progress::deadline().unwrap_or_else(|| now + LONGEST_LIMIT);
+            if !known.is_empty() {
+                deadline = now + deadline.saturating_duration_since(now) / FAREWELL_LOOK_UP;
+            }
+            let addresses = match resolver.resolve(name, deadline).await {
+                Ok(addresses) => {
+                    *last() = LastFound { name: name.to_owned(), addresses: addresses.clone() };
+                    addresses
+                }
+                Err(error) if known.is_empty() => return Err(error.into()),
+                Err(_) => known,
+            };
             progress::found(&addresses);
             progress::reached(Phase::Connecting);
             Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)

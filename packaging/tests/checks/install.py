@@ -28,7 +28,7 @@ exec /usr/bin/systemctl "$@"
 # The path that `su` leaves: that of an ordinary user, without the programs of administrators.
 PATH_OF_SU = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 # What changes whether or not anybody installs anything.
-RESTLESS = "-path /etc/.pwd.lock -o -name '*-' -o -path /var/lib/systemd -o -path '/var/lib/dpkg/*'"
+RESTLESS = "-path /etc/.pwd.lock -o -name '*-' -o -path /var/lib/systemd -o -path '/var/lib/dpkg/*' -o -path /var/lib/rpm"
 
 
 def story(world):

@@ -3,8 +3,9 @@
 from report import Skip, expect
 from world import CONFIGURATION, KEY_FILE, PACKAGE, RECORD, UNIT
 
-# Debian's rpm asks whoever uses it whether that is meant, and knows of no package that Debian's own tool has installed.
-RPM = ("rpm", "--force-debian", "--nodeps")
+# Debian's rpm knows of no package that Debian's own tool has installed. Until Debian 12 it asks whether it is meant.
+RPM = ("rpm", "--nodeps")
+MEANT = "--force-debian"
 
 
 def story(world):
@@ -25,9 +26,15 @@ def package(world, version):
     return path
 
 
+def rpm_of(world):
+    """How rpm is called in the box."""
+    is_asking = world.box.run("rpm", MEANT, "--version", check=False).code == 0
+    return (*RPM, MEANT) if is_asking else RPM
+
+
 def rpm(world, *words):
     """Runs rpm, which reports a script that fails and may go on."""
-    done = world.box.run(*RPM, *words, check=False)
+    done = world.box.run(*rpm_of(world), *words, check=False)
     expect(done.code == 0, f"rpm {' '.join(words)} ended with {done.code}: {done.err or done.out}")
     expect("scriptlet failed" not in done.err, f"a script failed: {done.err}")
     return done
@@ -41,7 +48,7 @@ def install(world):
     expect(enabled == "disabled", f"the unit is {enabled}; the user is to enable it")
     key = box.run("stat", "--format=%a %U %s", KEY_FILE).out
     expect(key == "600 root 0", f"{KEY_FILE} has mode, owner and size `{key}`")
-    changed = box.run(*RPM, "--verify", PACKAGE, check=False).out
+    changed = box.run(*rpm_of(world), "--verify", PACKAGE, check=False).out
     expect(not changed, f"files differ from those of the package: {changed}")
     world.configure()
     world.start()

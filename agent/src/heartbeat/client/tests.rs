@@ -1,6 +1,11 @@
 //! What goes over the wire, and what is made of the answers, with real sockets.
 
-use std::io::Write;
+use std::{
+    io::Write,
+    net::Ipv4Addr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use rustls::HandshakeKind::{Full, Resumed};
 
@@ -63,6 +68,33 @@ async fn a_heartbeat_is_one_post_with_its_length_and_key() {
 
     {"device":"dl-home","agent":{"version":"VERSION","boot":"b00t","seq":1,"state":"stopping","quiet_s":1800}}
     "#);
+}
+
+#[tokio::test]
+async fn a_farewell_needs_no_name_server() {
+    let server = Server::answering(OK);
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let look_up = {
+        let is_stopped = Arc::clone(&is_stopped);
+        move |_: &str| {
+            if is_stopped.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_secs(2));
+            }
+            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+        }
+    };
+    let resolver = Arc::new(Resolver::with(look_up, PATIENCE));
+    let settings = settings(&format!("http://function.test:{}/api/ping", server.port()));
+    let tls = tls::configuration(None).expect("a TLS configuration");
+    let client = HeartbeatClient::assemble(&settings, "dl-home", "b00t", None, tls, resolver)
+        .expect("a client");
+    assert!(send(&client).await.delivered());
+    is_stopped.store(true, Ordering::Relaxed);
+    let limit = Duration::from_millis(900);
+    for (state, is_delivered) in [(State::Running, false), (State::Stopping, true)] {
+        let outcome = client.send(state, Duration::ZERO, limit).await;
+        assert_eq!(outcome.delivered(), is_delivered, "{state:?}: {outcome:?}");
+    }
 }
 
 #[tokio::test]
