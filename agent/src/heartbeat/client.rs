@@ -42,8 +42,8 @@ const USER_AGENT: &str = concat!("ispmon-agent/", env!("CARGO_PKG_VERSION"));
 const FUNCTION_ANSWER: &str = "ok";
 /// By how much the limit of an attempt to connect is longer than that of the whole heartbeat.
 const LATER: Duration = Duration::from_secs(1);
-/// Which part of its time a farewell may wait for a look-up, when it knows addresses already.
-const FAREWELL_LOOK_UP: u32 = 3;
+/// Which part of its time the announcement of a silence may wait for a look-up, when addresses are known already.
+const ANNOUNCEMENT_LOOK_UP: u32 = 3;
 /// The longest limit of one heartbeat, so that no deadline overflows.
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
@@ -162,12 +162,8 @@ impl HeartbeatClient {
     /// plain heartbeat has no words for them.
     pub async fn send(&self, state: State, quiet: Duration, limit: Duration) -> Outcome {
         let wanted = self.expect.as_deref().map_or(ExpectedAnswer::Anything, ExpectedAnswer::Text);
-        let deadline = deadline_of(limit);
-        let progress = match state {
-            State::Stopping | State::Sleeping => Progress::farewell(deadline),
-            _ => Progress::new(deadline),
-        };
-        self.exchange(self.request(state, quiet), wanted, deadline, progress).await
+        let announces_silence = matches!(state, State::Stopping | State::Sleeping);
+        self.exchange(self.request(state, quiet), wanted, limit, announces_silence).await
     }
 
     /// Hands incidents over and waits for the answer, `limit` at most.
@@ -191,20 +187,20 @@ impl HeartbeatClient {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().pop().push("outages");
         }
-        let deadline = deadline_of(limit);
-        let progress = Progress::new(deadline);
-        Some(self.exchange(self.post(url, &report), wanted, deadline, progress).await)
+        Some(self.exchange(self.post(url, &report), wanted, limit, false).await)
     }
 
     async fn exchange(
         &self,
         request: Request,
         wanted: ExpectedAnswer<'_>,
-        deadline: Instant,
-        progress: Arc<Progress>,
+        limit: Duration,
+        announces_silence: bool,
     ) -> Outcome {
         let started = Instant::now();
         let took = || Instant::now().saturating_duration_since(started);
+        let deadline = started + limit.min(LONGEST_LIMIT);
+        let progress = Progress::new(deadline, announces_silence);
         let exchange = progress.follow(self.client.execute(request));
         match timeout_at(deadline, exchange).await {
             Ok(Ok(answer)) => {
@@ -231,7 +227,7 @@ impl HeartbeatClient {
     /// Asks `extras` for what each heartbeat says beside the agent's own state.
     #[must_use]
     pub fn with_extras(mut self, extras: Arc<ReadExtras>) -> Self {
-        self.messages.extras(extras);
+        self.messages.set_extras(extras);
         self
     }
 
@@ -365,13 +361,9 @@ fn host_and_port(url: &Url) -> String {
     port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn deadline_of(limit: Duration) -> Instant {
-    Instant::now() + limit.min(LONGEST_LIMIT)
-}
-
 /// Gives the HTTP client addresses from the thread for look-ups.
 ///
-/// A farewell that finds none goes to those that were found last: when a machine shuts down, systemd stops a name server
+/// The announcement of a silence that finds none goes to those that were found last: when a machine shuts down, systemd stops a name server
 /// on it (dnsmasq, Unbound, Pi-hole) at the same time as the agent. TLS proves that the other side is still the same.
 struct LookUps {
     resolver: Arc<Resolver>,
@@ -398,14 +390,14 @@ impl Resolve for LookUps {
             progress::reached(Phase::Resolving);
             let name = name.as_str();
             let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = match last() {
-                last if last.name == name && progress::is_farewell() => last.addresses.clone(),
-                _ => Vec::new(),
-            };
+            let mut known = Vec::new();
+            if progress::announces_silence() && last().name == name {
+                known.clone_from(&last().addresses);
+            }
             let now = Instant::now();
             let mut deadline = progress::deadline().unwrap_or_else(|| now + LONGEST_LIMIT);
             if !known.is_empty() {
-                deadline = now + deadline.saturating_duration_since(now) / FAREWELL_LOOK_UP;
+                deadline = now + deadline.saturating_duration_since(now) / ANNOUNCEMENT_LOOK_UP;
             }
             let addresses = match resolver.resolve(name, deadline).await {
                 Ok(addresses) => {

@@ -49,7 +49,7 @@ impl Messages {
     }
 
     /// Asks `extras` from now on what each heartbeat says beside.
-    pub(super) fn extras(&mut self, extras: Arc<ReadExtras>) {
+    pub(super) fn set_extras(&mut self, extras: Arc<ReadExtras>) {
         self.extras = extras;
     }
 
@@ -117,7 +117,7 @@ mod tests {
     fn what_is_enclosed_is_asked_for_each_time() {
         let mut messages = Messages::new("dl-home", "");
         let count = AtomicU64::new(0);
-        messages.extras(Arc::new(move || HeartbeatExtras {
+        messages.set_extras(Arc::new(move || HeartbeatExtras {
             journal: Some(JournalHead {
                 seq: count.fetch_add(1, Ordering::Relaxed),
                 head: "ab".repeat(32),

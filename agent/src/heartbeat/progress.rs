@@ -41,7 +41,7 @@ pub(super) enum Phase {
 pub(super) struct Progress {
     phase: AtomicU8,
     deadline: Instant,
-    is_farewell: bool,
+    announces_silence: bool,
     seen: Mutex<Seen>,
 }
 
@@ -60,18 +60,9 @@ impl Progress {
     /// A heartbeat that must be answered before `deadline`.
     ///
     /// It begins with connecting: a host that is an address is never looked up.
-    pub(super) fn new(deadline: Instant) -> Arc<Self> {
-        Arc::new(Self::before(deadline, false))
-    }
-
-    /// The heartbeat that announces a silence: the name server may be stopped before it, as one on this machine is.
-    pub(super) fn farewell(deadline: Instant) -> Arc<Self> {
-        Arc::new(Self::before(deadline, true))
-    }
-
-    fn before(deadline: Instant, is_farewell: bool) -> Self {
+    pub(super) fn new(deadline: Instant, announces_silence: bool) -> Arc<Self> {
         let phase = AtomicU8::new(Phase::Connecting as u8);
-        Self { phase, deadline, is_farewell, seen: Mutex::default() }
+        Arc::new(Self { phase, deadline, announces_silence, seen: Mutex::default() })
     }
 
     /// Runs the heartbeat in whose course everything is noted here.
@@ -137,9 +128,9 @@ pub(super) fn deadline() -> Option<Instant> {
     PROGRESS.try_with(|progress| progress.deadline).ok()
 }
 
-/// Whether the current heartbeat announces a silence.
-pub(super) fn is_farewell() -> bool {
-    PROGRESS.try_with(|progress| progress.is_farewell).unwrap_or(false)
+/// Whether the current heartbeat announces that this machine or the agent stops.
+pub(super) fn announces_silence() -> bool {
+    PROGRESS.try_with(|progress| progress.announces_silence).unwrap_or(false)
 }
 
 /// Wraps the client's connector: what it has connected is ready for the request.

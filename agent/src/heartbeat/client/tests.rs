@@ -3,8 +3,11 @@
 use std::{
     io::Write,
     net::Ipv4Addr,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
 };
 
 use rustls::HandshakeKind::{Full, Resumed};
@@ -71,14 +74,17 @@ async fn a_heartbeat_is_one_post_with_its_length_and_key() {
 }
 
 #[tokio::test]
-async fn a_farewell_needs_no_name_server() {
+async fn an_announced_silence_needs_no_name_server() {
     let server = Server::answering(OK);
     let is_stopped = Arc::new(AtomicBool::new(false));
+    // Held until the test is over.
+    let (_over, until_over) = mpsc::channel::<()>();
+    let until_over = Mutex::new(until_over);
     let look_up = {
         let is_stopped = Arc::clone(&is_stopped);
         move |_: &str| {
             if is_stopped.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_secs(2));
+                let _ = until_over.lock().expect("nobody panics with it").recv();
             }
             Ok(vec![Ipv4Addr::LOCALHOST.into()])
         }
