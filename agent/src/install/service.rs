@@ -17,9 +17,12 @@ const LAST_LINES: usize = 5;
 const BUSY: &[i32] = &[5, 37];
 /// What launchd answers to a bootout that goes on: "Operation now in progress" (osquery/osquery, issue 5698).
 const IN_PROGRESS: i32 = 36;
-/// How often launchd is asked, and how often at most.
+/// The time between two questions to launchd.
 const PAUSE: Duration = Duration::from_millis(200);
-const MOST_TRIES: usize = 75;
+/// How often launchd is asked at most for the end of a job.
+const TRIES_FOR_END: usize = 75;
+/// How often launchd is asked at most whether a job runs.
+const TRIES_FOR_START: usize = 25;
 /// How often in a row a job must be found running: one with a bad configuration runs for a moment.
 const TRIES_IN_A_ROW: usize = 5;
 
@@ -106,15 +109,8 @@ pub fn run(machine: &Machine, command: &CommandLine) -> Result<String, CommandEr
 }
 
 fn bootstrap(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
-    for _ in 1..MOST_TRIES {
-        match machine.run(command) {
-            Err(error) if BUSY.iter().any(|status| error.is_status(*status)) => {
-                thread::sleep(PAUSE);
-            }
-            result => return result,
-        }
-    }
-    machine.run(command)
+    let is_busy = |error: &CommandError| BUSY.iter().any(|status| error.is_status(*status));
+    poll(TRIES_FOR_END, || machine.run(command), |result| !result.as_ref().is_err_and(is_busy))
 }
 
 fn boot_out(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
@@ -122,13 +118,8 @@ fn boot_out(machine: &Machine, command: &CommandLine) -> Result<String, CommandE
     if matches!(&result, Err(error) if !error.is_status(IN_PROGRESS)) {
         return result;
     }
-    for _ in 1..MOST_TRIES {
-        if print_job(machine).is_none() {
-            return Ok(String::new());
-        }
-        thread::sleep(PAUSE);
-    }
-    result
+    let is_gone = poll(TRIES_FOR_END, || print_job(machine).is_none(), |is_gone| *is_gone);
+    if is_gone { Ok(String::new()) } else { result }
 }
 
 /// Whether the service runs after a command that started it. systemctl has waited for that; launchctl has not.
@@ -137,15 +128,25 @@ pub fn is_running(machine: &Machine, platform: Platform) -> bool {
         return state(machine, platform).activity == Activity::Running;
     }
     let mut in_a_row = 0;
-    for _ in 0..MOST_TRIES {
+    let ask = || {
         let activity = of_launchd(print_job(machine).as_deref()).activity;
         in_a_row = if activity == Activity::Running { in_a_row + 1 } else { 0 };
-        if in_a_row == TRIES_IN_A_ROW {
-            return true;
+        in_a_row == TRIES_IN_A_ROW
+    };
+    poll(TRIES_FOR_START, ask, |is_running| *is_running)
+}
+
+/// Asks until an answer is final, `tries` times at most with a pause between, and returns the last one.
+fn poll<T>(tries: usize, mut ask: impl FnMut() -> T, is_final: impl Fn(&T) -> bool) -> T {
+    let mut answer = ask();
+    for _ in 1..tries {
+        if is_final(&answer) {
+            break;
         }
         thread::sleep(PAUSE);
+        answer = ask();
     }
-    false
+    answer
 }
 
 /// The last lines that the service wrote when it was to start.
