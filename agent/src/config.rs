@@ -152,6 +152,17 @@ pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, Confi
     problems.finish().map(|()| settings)
 }
 
+/// The path and the text of the key file that the `.env` at `from` names. It may be open to others, as the `.env` may.
+///
+/// # Errors
+/// It is no small regular file that can be read.
+pub fn dotenv_key_file(from: &Path, named: &str) -> (PathBuf, io::Result<String>) {
+    let origin = Origin::File { path: from.to_owned(), line: None };
+    let path = located(named, &origin, Path::new("/"));
+    let text = key::read_text(&path).map_err(|error| io::Error::other(error.reason()));
+    (path, text)
+}
+
 /// Reads and checks a text that is to become the configuration file at `path`, with the path and the
 /// content of the key file that is to be written, too. Of `sources`, only the name of this machine counts.
 ///

@@ -116,6 +116,11 @@ pub(super) fn left_behind(credential: &Path, has_key: bool, file: &Path) -> Opti
     (now.modified().ok()? > loaded.modified().ok()?).then(|| LeftBehind::Changed(file.to_owned()))
 }
 
+/// Reads the text of a key file, whoever else may read it.
+pub(super) fn read_text(path: &Path) -> Result<String, ReadError> {
+    RegularFile::open(path)?.read(MOST_BYTES)
+}
+
 fn key(file: RegularFile) -> Result<Option<FunctionKey>, KeyError> {
     of_text(&file.read(MOST_BYTES).map_err(KeyError::Unreadable)?)
 }

@@ -1,7 +1,7 @@
 //! Taking an old `.env` over: its settings become a configuration file, a function key in its URL a key file.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -76,10 +76,7 @@ pub fn import(
     };
     let record = take("state_dir");
     // The service has its key from one file, and may read no other.
-    let mut key = match take("heartbeat.key_file") {
-        Some(file) => Some(read_key(path, &file)?),
-        None => None,
-    };
+    let mut key = take("heartbeat.key_file").map(|named| read_key(path, &named)).transpose()?;
     let is_secret = settings
         .iter()
         .any(|(name, value)| *name == "heartbeat.kind" && value.eq_ignore_ascii_case("plain"));
@@ -104,14 +101,12 @@ pub fn import(
     Ok((Imported { from: path.to_owned(), configuration, key, is_secret, record }, loaded))
 }
 
-/// What the key file holds that a `.env` names; a path that is not whole starts at the folder of that.
-fn read_key(from: &Path, file: &str) -> Result<String, ImportError> {
-    let folder = from.parent().unwrap_or(Path::new("/"));
-    let path = folder.join(file.strip_prefix("./").unwrap_or(file));
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(source) => Err(ImportError::KeyFile { from: from.to_owned(), path, source }),
-    }
+/// What the key file holds that a `.env` names.
+fn read_key(from: &Path, named: &str) -> Result<String, ImportError> {
+    let (path, text) = config::dotenv_key_file(from, named);
+    let text =
+        text.map_err(|source| ImportError::KeyFile { from: from.to_owned(), path, source })?;
+    Ok(text.trim().to_owned())
 }
 
 /// The address without the function key in its query, and the key; nothing when it has none.

@@ -72,15 +72,16 @@ pub(super) fn put(
 /// Puts a configuration there that nobody but root and the service may read. The service's group may be one that an
 /// earlier step makes, so it gets the file when it is there.
 fn put_for_service(files: &mut Files<'_>, facts: &Facts, path: &Path, text: &str) {
-    let has_mode = |entry: &Entry| matches!(entry, Entry::File { held: Held::Bytes(bytes), mode: 0o640, .. } if bytes == text.as_bytes());
-    if facts.entry(path).is_some_and(has_mode) {
+    if matches!(
+        facts.entry(path),
+        Some(Entry::File { held: Held::Bytes(bytes), mode: 0o640, .. }) if bytes == text.as_bytes()
+    ) {
         files.plan.unchanged.push(path.display().to_string());
         return;
     }
     files.put(path, 0o600, Owner::Root, Content::Secret(text.to_owned()));
     let path = path.display().to_string();
-    for words in [["chgrp", facts.platform.user()], ["chmod", "640"]] {
-        let [program, word] = words;
+    for [program, word] in [["chgrp", facts.platform.user()], ["chmod", "640"]] {
         files.run(CommandLine::new(program, [word, &path]), Vec::new(), OnFailure::Undo);
     }
 }
