@@ -60,6 +60,25 @@ class World:
         wanted = f"{PACKAGE}={version}" if version else PACKAGE
         self.box.run("apt-get", "install", "-y", "-q", "--no-install-recommends", "--allow-downgrades", wanted, seconds=300)
 
+    def expect_waiting(self):
+        """Fails unless a package that was just installed waits for its user: nothing is enabled, and the key is empty."""
+        key = self.box.run("stat", "--format=%a %U %s", KEY_FILE).out
+        expect(key == "600 root 0", f"{KEY_FILE} has mode, owner and size `{key}` instead of `600 root 0`")
+        enabled = self.box.run("systemctl", "is-enabled", UNIT, check=False).out
+        expect(enabled == "disabled", f"the unit is {enabled}; the user is to enable it")
+        active = self.box.run("systemctl", "is-active", UNIT, check=False).out
+        expect(active == "inactive", f"the unit is {active} before anybody started it")
+
+    def expect_removed(self, *kept):
+        """Fails unless the package is removed, nothing of it runs or has failed, and these files are left."""
+        active = self.box.run("systemctl", "is-active", UNIT, check=False).out
+        expect(active in ("inactive", "unknown"), f"it is {active}")
+        expect(not self.box.path("/usr/bin/ispmon-agent").exists(), "the program is still there")
+        for path in kept:
+            expect(self.box.run("test", "-s", path, check=False).code == 0, f"{path} is gone")
+        failed = self.box.run("systemctl", "--failed", "--no-legend", "--plain").out
+        expect(not failed, f"systemd shows failed units: {failed}")
+
     def configure(self, extra="", url=network.URL):
         """Writes a configuration with the lab's URL, and its key."""
         text = f'device = "{DEVICE}"\n[heartbeat]\nurl = "{url}"\ninterval = "{INTERVAL}"\n{extra}'

@@ -99,12 +99,7 @@ def remove(world):
     """Removes the package; what a user has stays."""
     box = world.box
     box.run("apt-get", "remove", "-y", "-q", PACKAGE)
-    expect(box.run("systemctl", "is-active", UNIT, check=False).out in ("inactive", "unknown"), "it still runs")
-    expect(not box.path("/usr/bin/ispmon-agent").exists(), "the program is still there")
-    for path in (JOURNAL, CONFIGURATION, KEY_FILE):
-        expect(box.run("test", "-s", path, check=False).code == 0, f"{path} is gone")
-    failed = box.run("systemctl", "--failed", "--no-legend", "--plain").out
-    expect(not failed, f"systemd shows failed units: {failed}")
+    world.expect_removed(JOURNAL, CONFIGURATION, KEY_FILE)
     return "stopped; the record, the configuration and the key are there"
 
 

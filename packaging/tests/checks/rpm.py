@@ -1,7 +1,7 @@
 """The .rpm, by rpm itself, on a Debian: it runs the scripts and treats the files as it does on its own systems."""
 
 from report import Skip, expect
-from world import CONFIGURATION, KEY_FILE, PACKAGE, RECORD, UNIT
+from world import CONFIGURATION, JOURNAL, KEY_FILE, PACKAGE, UNIT
 
 # Debian's rpm knows of no package that Debian's own tool has installed. Until Debian 12 it asks whether it is meant.
 RPM = ("rpm", "--nodeps")
@@ -44,10 +44,7 @@ def install(world):
     """Installs the previous version, configures and starts it."""
     box = world.box
     rpm(world, "--install", package(world, world.artefacts.previous))
-    enabled = box.run("systemctl", "is-enabled", UNIT, check=False).out
-    expect(enabled == "disabled", f"the unit is {enabled}; the user is to enable it")
-    key = box.run("stat", "--format=%a %U %s", KEY_FILE).out
-    expect(key == "600 root 0", f"{KEY_FILE} has mode, owner and size `{key}`")
+    world.expect_waiting()
     changed = box.run(*rpm_of(world), "--verify", PACKAGE, check=False).out
     expect(not changed, f"files differ from those of the package: {changed}")
     world.configure()
@@ -75,12 +72,6 @@ def remove(world):
     box = world.box
     settings = box.run("cat", CONFIGURATION).out
     rpm(world, "--erase", PACKAGE)
-    active = box.run("systemctl", "is-active", UNIT, check=False).out
-    expect(active in ("inactive", "unknown"), f"it is {active}")
-    expect(not box.path("/usr/bin/ispmon-agent").exists(), "the program is still there")
-    for path in (KEY_FILE, f"{RECORD}/journal.ndjson", f"{CONFIGURATION}.rpmsave"):
-        expect(box.run("test", "-s", path, check=False).code == 0, f"{path} is gone")
+    world.expect_removed(KEY_FILE, JOURNAL, f"{CONFIGURATION}.rpmsave")
     expect(box.run("cat", f"{CONFIGURATION}.rpmsave").out == settings, "the configuration was changed")
-    failed = box.run("systemctl", "--failed", "--no-legend", "--plain").out
-    expect(not failed, f"systemd shows failed units: {failed}")
     return "stopped; the record, the key and the configuration (as .rpmsave) are there"
