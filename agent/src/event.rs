@@ -162,6 +162,8 @@ pub enum Event<'a> {
     JournalProblem {
         /// What is wrong, as a sentence.
         problem: &'a str,
+        /// What can be done about it, as a sentence.
+        advice: Option<&'a str>,
         /// How many records wait in memory.
         waiting: usize,
     },

@@ -76,10 +76,13 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
 
 fn record(facts: &Facts, folder: &Path) -> Check {
     let place = folder.display();
-    if let Some(JournalStatus { problem: Some(problem), waiting, .. }) = &facts.running {
-        let detail = format!("{waiting} records wait in memory. {problem}");
-        return Check::fail(NAME, detail)
-            .action(format!("See to it that the agent's user can write to {place}."));
+    if let Some(JournalStatus { problem: Some(problem), advice, waiting, .. }) = &facts.running {
+        let check = Check::fail(NAME, format!("{waiting} records wait in memory. {problem}"));
+        return check.action(
+            advice.clone().unwrap_or_else(|| {
+                format!("See to it that the agent's user can write to {place}.")
+            }),
+        );
     }
     match &facts.verified {
         None | Some(Err(ReadError::Absent { .. })) if facts.running.is_some() => {
@@ -165,9 +168,10 @@ mod tests {
         full.running = Some(JournalStatus {
             waiting: 3,
             problem: Some("The disk is full.".to_owned()),
+            advice: Some("Make room on the disk of /var/lib/ispmon.".to_owned()),
             ..JournalStatus::default()
         });
-        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL record: 3 records wait in memory. The disk is full. → See to it that the agent's user can write to /var/lib/ispmon.");
+        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL record: 3 records wait in memory. The disk is full. → Make room on the disk of /var/lib/ispmon.");
         full.running = Some(JournalStatus::default());
         full.verified = Some(Err(absent()));
         insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL record: the agent runs, but there is no journal in /var/lib/ispmon → Look into the agent's log for the reason.");

@@ -115,8 +115,9 @@ impl fmt::Display for Event<'_> {
                 reason.reason(),
                 reason.action()
             ),
-            Self::JournalProblem { problem, waiting } => {
-                write!(formatter, "{problem} {} until that is cured.", Wait(*waiting))
+            Self::JournalProblem { problem, advice, waiting } => {
+                write!(formatter, "{problem} {} until that is cured.", Wait(*waiting))?;
+                advice.map_or(Ok(()), |advice| write!(formatter, " {advice}"))
             }
             Self::JournalDurable => {
                 formatter.write_str("The record can be written again; what waited is in it.")

@@ -131,7 +131,7 @@ impl Journal {
             }
             Err(_) => {
                 let problem = hanging(folder);
-                queue.complain(problem.clone());
+                queue.report_stalled(problem.clone());
                 Recovered { notes: vec![problem], ..Recovered::default() }
             }
         };
@@ -219,7 +219,7 @@ impl Future for Appending {
         }
         let limit = this.limit.get_or_insert_with(|| Box::pin(sleep(APPEND_LIMIT)));
         ready!(limit.as_mut().poll(context));
-        this.thread.queue.complain(hanging(&this.thread.folder));
+        this.thread.queue.report_stalled(hanging(&this.thread.folder));
         Poll::Ready(Appended::Waiting)
     }
 }
@@ -251,13 +251,13 @@ fn write(
     let answer = match writer.open(now) {
         Err(WriteError::Taken { lock, holder }) => Err((lock, holder)),
         Err(error) => {
-            queue.not_written(problem(&error), Instant::now());
+            queue.not_written(problem(&error), error.advice(folder), Instant::now());
             Ok(Recovered::default())
         }
         Ok((recovered, error)) => {
             queue.found(writer.head());
             if let Some(error) = &error {
-                queue.not_written(problem(error), Instant::now());
+                queue.not_written(problem(error), error.advice(folder), Instant::now());
             }
             Ok(recovered)
         }
@@ -280,7 +280,8 @@ fn write(
                         queue.written(positions);
                     }
                     Err(error) => {
-                        if !queue.not_written(problem(&error), Instant::now() + delay) {
+                        let advice = error.advice(folder);
+                        if !queue.not_written(problem(&error), advice, Instant::now() + delay) {
                             return;
                         }
                         delay = (delay * 2).min(most);

@@ -155,7 +155,7 @@ impl Queue {
             seen.head = head.or_else(|| seen.head.take());
             seen.waiting = waiting;
             seen.dropped += unwritable;
-            seen.problem = None;
+            (seen.problem, seen.advice) = (None, None);
         });
         // Whoever hears of a record finds it in the state.
         for (caller, appended) in answers {
@@ -164,10 +164,15 @@ impl Queue {
     }
 
     /// Nothing was written; everything waits until `retry_at`. Returns whether the thread is to go on.
-    pub(super) fn not_written(&self, problem: String, retry_at: Instant) -> bool {
+    pub(super) fn not_written(
+        &self,
+        problem: String,
+        advice: Option<String>,
+        retry_at: Instant,
+    ) -> bool {
         let mut state = self.lock();
         state.retry_at = Some(retry_at);
-        self.report(problem, state.waiting.len());
+        self.report(problem, advice, state.waiting.len());
         // Whoever hears of it finds the problem in the state.
         for caller in state.waiting.iter_mut().filter_map(|one| one.caller.take()) {
             let _ = caller.send(Appended::Waiting);
@@ -176,15 +181,15 @@ impl Queue {
     }
 
     /// Says why records wait although the thread has not failed.
-    pub(super) fn complain(&self, problem: String) {
+    pub(super) fn report_stalled(&self, problem: String) {
         let state = self.lock();
-        self.report(problem, state.waiting.len());
+        self.report(problem, None, state.waiting.len());
     }
 
-    fn report(&self, problem: String, waiting: usize) {
+    fn report(&self, problem: String, advice: Option<String>, waiting: usize) {
         self.seen.send_modify(|seen| {
             seen.waiting = waiting;
-            seen.problem = Some(problem);
+            (seen.problem, seen.advice) = (Some(problem), advice);
         });
     }
 

@@ -13,4 +13,6 @@ pub struct JournalState {
     pub dropped: u64,
     /// Why records wait, as a sentence; `None` while all is well.
     pub problem: Option<String>,
+    /// What a person can do about the problem, as a sentence, when there is such a thing.
+    pub advice: Option<String>,
 }

@@ -6,7 +6,7 @@
 
 mod recovery;
 
-use std::io;
+use std::{io, path::Path};
 
 use super::{
     alive::Alive,
@@ -41,6 +41,27 @@ pub(super) enum WriteError {
         "a record in this folder has the number {0}, and no larger one is left: move the files away"
     )]
     NumbersUsedUp(u64),
+}
+
+impl WriteError {
+    /// What a person can do about it, as a sentence, when there is such a thing.
+    pub(super) fn advice(&self, folder: &Path) -> Option<String> {
+        let Self::Io { source, .. } = self else { return None };
+        let folder = folder.display();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some(format!("Make room on the disk of {folder}."))
+            }
+            io::ErrorKind::PermissionDenied => {
+                let user = rustix::process::geteuid().as_raw();
+                Some(format!("Give the folder to the agent's user: sudo chown -R {user} {folder}"))
+            }
+            io::ErrorKind::ReadOnlyFilesystem => Some(format!(
+                "Either the disk has failed and was made read-only, which the kernel's log says, or the sandbox of the                  service forbids it: systemd allows a folder of your own by ReadWritePaths={folder} in a drop-in."
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// Names the operation of an error.

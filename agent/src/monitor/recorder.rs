@@ -160,12 +160,12 @@ impl Recorder {
 
     /// Tells when the record cannot be written, and when it can be again.
     fn tell_problem(&mut self) {
-        let JournalState { problem, waiting, .. } = self.journal_state();
+        let JournalState { problem, advice, waiting, .. } = self.journal_state();
         if problem == self.told {
             return;
         }
         if let Some(problem) = &problem {
-            Event::JournalProblem { problem, waiting }.emit();
+            Event::JournalProblem { problem, advice: advice.as_deref(), waiting }.emit();
         } else {
             self.open.iter_mut().for_each(|(_, durable)| *durable = true);
             Event::JournalDurable.emit();

@@ -96,7 +96,7 @@ impl StatusBuilder {
         clock: &Clock,
         now: Stamp,
     ) {
-        let JournalState { head, waiting, problem, .. } = recorder.journal_state();
+        let JournalState { head, waiting, problem, advice, .. } = recorder.journal_state();
         let head = head.unwrap_or_default();
         let states = PerFamily { ipv4: view.ipv4, ipv6: view.ipv6 };
         self.status.paused_until = paused_until;
@@ -128,8 +128,13 @@ impl StatusBuilder {
             })
             .collect();
         self.status.blips = view.blips;
-        self.status.journal =
-            JournalStatus { seq: head.seq, head: head.head, waiting: waiting as u64, problem };
+        self.status.journal = JournalStatus {
+            seq: head.seq,
+            head: head.head,
+            waiting: waiting as u64,
+            problem,
+            advice,
+        };
         self.status.clock =
             ClockStatus { plausible: clock.is_plausible(), correction_ms: clock.correction_ms() };
         self.publish(now);

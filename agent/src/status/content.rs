@@ -324,6 +324,9 @@ pub struct JournalStatus {
     /// Why, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What a person can do about it, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }
 
 /// What is known about this device's clock.

@@ -310,6 +310,9 @@ fn record(status: &Status) -> String {
     if let Some(problem) = &journal.problem {
         let _ = write!(text, ". {problem}");
     }
+    if let Some(advice) = &journal.advice {
+        let _ = write!(text, " {advice}");
+    }
     text
 }
 

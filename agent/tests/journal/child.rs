@@ -146,7 +146,11 @@ fn write(folder: &Path) {
                 runtime.block_on(state.wait_for(|state| state.waiting == 0)).expect("it is there");
                 println!("> settled");
             }
-            "problem" => println!("> {}", journal.state().problem.unwrap_or("none".to_owned())),
+            "problem" => {
+                let state = journal.state();
+                let (problem, advice) = (state.problem.unwrap_or("none".to_owned()), state.advice);
+                println!("> {problem} {}", advice.unwrap_or_default());
+            }
             "flood" => runtime.block_on(flood(&journal)),
             text => {
                 let entry = Entry::AgentStopped { reason: text.to_owned() };

@@ -67,6 +67,8 @@ fn a_full_disk_is_waited_for() {
     }
     let problem = writer.ask("problem");
     assert!(problem.contains("writing journal.ndjson fails: No space left"), "{problem}");
+    let advice = format!("Make room on the disk of {}.", folder.path().display());
+    assert!(problem.contains(&advice), "{problem}");
     assert_eq!(records(&mut writer, folder.path()), 2, "nothing is left of what found no room");
     beside(&mut writer, &format!("rm {filler}"));
     assert_eq!(writer.ask("settled"), "settled");
@@ -81,6 +83,8 @@ fn a_read_only_disk_is_waited_for() {
     assert_eq!(writer.ask("one"), "waiting");
     let problem = writer.ask("problem");
     assert!(problem.contains("Read-only file system"), "{problem}");
+    let advice = format!("ReadWritePaths={}", folder.path().display());
+    assert!(problem.contains(&advice), "{problem}");
     beside(&mut writer, &format!("mount -o remount,rw {}", folder.path().display()));
     assert_eq!(writer.ask("settled"), "settled");
     assert_eq!(records(&mut writer, folder.path()), 2);
@@ -104,6 +108,8 @@ fn permission_that_is_lost_while_the_agent_runs_is_waited_for() {
     assert_eq!(writer.ask("two"), "waiting");
     let problem = writer.ask("problem");
     assert!(problem.contains("Permission denied"), "{problem}");
+    let advice = format!("sudo chown -R {NOBODY} {}", state.display());
+    assert!(problem.contains(&advice), "{problem}");
     mode(&state, 0o755);
     assert_eq!(writer.ask("settled"), "settled");
     let verified = ispmon_agent::journal::verify(&state).expect("there is a journal");

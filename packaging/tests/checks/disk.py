@@ -53,8 +53,8 @@ def waiting(world):
     return world.status().get("journal", {}).get("waiting", 0)
 
 
-def troubled(world):
-    """Cuts and mends the uplink while nothing can be written; says what the agent makes of it."""
+def troubled(world, advice):
+    """Cuts and mends the uplink while nothing can be written; says what the agent makes of it, and what it advises."""
     world.cut()
     world.restore()
     world.box.wait("records that wait", lambda: waiting(world) > 0)
@@ -63,6 +63,7 @@ def troubled(world):
     doctor = world.agent("doctor", check=False)
     failed = [line for line in doctor.out.splitlines() if line.startswith("FAIL")]
     expect(doctor.code == 1 and failed, f"doctor finds nothing: {doctor.out}")
+    expect(advice in doctor.out, f"doctor does not advise {advice!r}: {doctor.out}")
     contains_outage = world.agent("outages").out
     return f"heartbeats go on, {waiting(world)} records wait; {failed[0]}; {contains_outage.splitlines()[0]}"
 
@@ -80,7 +81,7 @@ def full(world):
     """Fills the disk to the last byte."""
     # Space that the file system has set aside for its own needs becomes free when it has written.
     world.box.shell(f"for round in 1 2 3; do dd if=/dev/zero bs=1k >>{RECORD}/filler || true; sync; done 2>/dev/null")
-    return troubled(world)
+    return troubled(world, f"Make room on the disk of {RECORD}.")
 
 
 def room(world):
@@ -94,7 +95,7 @@ def read_only(world):
     device = pathlib.Path(world.box.run("findmnt", "--noheadings", "--output=SOURCE", RECORD).out).name
     pathlib.Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1", encoding="ascii")
     world.box.wait("the disk to be read-only", lambda: world.box.run("touch", f"{RECORD}/probe", check=False).code != 0)
-    return troubled(world)
+    return troubled(world, "the disk has failed and was made read-only")
 
 
 def read_only_start(world):
