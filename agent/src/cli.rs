@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// What to do.
-    pub action: Action,
+    pub action: CliAction,
     /// The configuration file that `--config` names; without it the default places are looked at.
     pub config_file: Option<PathBuf>,
     /// The settings that the command line overrides.
@@ -39,7 +39,7 @@ pub struct Invocation {
 
 /// The actions of the program, one for each command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum CliAction {
     /// Sends heartbeats until a signal ends it.
     Run,
     /// Sends one heartbeat; the exit code tells whether it arrived.
@@ -103,7 +103,7 @@ Exit codes: 0 it worked, 1 it did not, 64 wrong usage, 78 wrong configuration."
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<AgentCommand>,
 
     #[command(flatten)]
     old: OldFlags,
@@ -117,7 +117,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum AgentCommand {
     /// Send heartbeats until stopped: the service itself, also in a terminal
     Run {
         #[command(flatten)]
@@ -250,51 +250,63 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     let cli = Cli::try_parse_from(arguments)?;
     let mut old = cli.old;
     let action = match cli.command {
-        None => Action::Run,
-        Some(Command::Run { old: more }) => {
+        None => CliAction::Run,
+        Some(AgentCommand::Run { old: more }) => {
             old.once |= more.once;
             old.daemon |= more.daemon;
-            Action::Run
+            CliAction::Run
         }
-        Some(Command::Ping) => {
+        Some(AgentCommand::Ping) => {
             refuse(old.daemon, "--daemon", "ping")?;
-            Action::Ping
+            CliAction::Ping
         }
-        Some(Command::Config { sample }) => old.refuse("config", Action::Config { sample })?,
-        Some(Command::Outages(flags)) => old.refuse("outages", Action::Outages(flags.into()))?,
-        Some(Command::Report(flags)) => old.refuse("report", Action::Report(flags.into()))?,
-        Some(Command::Status { json }) => old.refuse("status", Action::Status { json })?,
-        Some(Command::Pause { time }) => old.refuse("pause", Action::Pause { time })?,
-        Some(Command::Resume) => old.refuse("resume", Action::Resume)?,
-        Some(Command::Doctor { json }) => old.refuse("doctor", Action::Doctor { json })?,
-        Some(Command::Install(flags)) => old.refuse("install", Action::Service(flags.into()))?,
-        Some(Command::Uninstall(flags)) => {
-            old.refuse("uninstall", Action::Service(flags.into()))?
+        Some(AgentCommand::Config { sample }) => {
+            old.refuse("config", CliAction::Config { sample })?
         }
-        Some(Command::Start) => old.refuse("start", Action::Service(ServiceRequest::Start))?,
-        Some(Command::Stop) => old.refuse("stop", Action::Service(ServiceRequest::Stop))?,
-        Some(Command::Restart) => {
-            old.refuse("restart", Action::Service(ServiceRequest::Restart))?
+        Some(AgentCommand::Outages(flags)) => {
+            old.refuse("outages", CliAction::Outages(flags.into()))?
         }
-        Some(Command::Journal { command: JournalCommand::Verify }) => {
-            old.refuse("journal verify", Action::VerifyJournal)?
+        Some(AgentCommand::Report(flags)) => {
+            old.refuse("report", CliAction::Report(flags.into()))?
         }
-        Some(Command::Generate { request }) => old.refuse("generate", Action::Generate(request))?,
+        Some(AgentCommand::Status { json }) => old.refuse("status", CliAction::Status { json })?,
+        Some(AgentCommand::Pause { time }) => old.refuse("pause", CliAction::Pause { time })?,
+        Some(AgentCommand::Resume) => old.refuse("resume", CliAction::Resume)?,
+        Some(AgentCommand::Doctor { json }) => old.refuse("doctor", CliAction::Doctor { json })?,
+        Some(AgentCommand::Install(flags)) => {
+            old.refuse("install", CliAction::Service(flags.into()))?
+        }
+        Some(AgentCommand::Uninstall(flags)) => {
+            old.refuse("uninstall", CliAction::Service(flags.into()))?
+        }
+        Some(AgentCommand::Start) => {
+            old.refuse("start", CliAction::Service(ServiceRequest::Start))?
+        }
+        Some(AgentCommand::Stop) => old.refuse("stop", CliAction::Service(ServiceRequest::Stop))?,
+        Some(AgentCommand::Restart) => {
+            old.refuse("restart", CliAction::Service(ServiceRequest::Restart))?
+        }
+        Some(AgentCommand::Journal { command: JournalCommand::Verify }) => {
+            old.refuse("journal verify", CliAction::VerifyJournal)?
+        }
+        Some(AgentCommand::Generate { request }) => {
+            old.refuse("generate", CliAction::Generate(request))?
+        }
     };
-    if let Action::Service(request) = &action {
+    if let CliAction::Service(request) = &action {
         // The service reads its file: a flag that has no effect would be believed to have one.
         refuse(cli.config.is_some(), "--config", request.name())?;
         if let Some((flag, _)) = cli.flags.given().first() {
             refuse(true, flag, request.name())?;
         }
     }
-    let action = if old.once && action == Action::Run { Action::Ping } else { action };
+    let action = if old.once && action == CliAction::Run { CliAction::Ping } else { action };
     Ok(Invocation { action, config_file: cli.config, flags: cli.flags, daemon: old.daemon })
 }
 
 impl OldFlags {
     /// Refuses both beside a command that came after them.
-    fn refuse(self, command: &str, action: Action) -> Result<Action, clap::Error> {
+    fn refuse(self, command: &str, action: CliAction) -> Result<CliAction, clap::Error> {
         refuse(self.once, "--once", command)?;
         refuse(self.daemon, "--daemon", command)?;
         Ok(action)

@@ -21,10 +21,10 @@ use std::{
 use jiff::tz::TimeZone;
 
 use crate::{
-    cli::{self, Action, Invocation},
+    cli::{self, CliAction, Invocation},
     clock,
     config::{ConfigError, Loaded, Sources, load},
-    error_chain::Chain,
+    error_chain::ErrorChain,
     exit::Exit,
     heartbeat::ClientError,
     printable::PrintableWriter,
@@ -35,10 +35,10 @@ pub fn execute(invocation: &Invocation) -> Exit {
     if invocation.daemon {
         complain(cli::DAEMON_NOTE);
     }
-    if invocation.action == (Action::Config { sample: true }) {
+    if invocation.action == (CliAction::Config { sample: true }) {
         return print(config::write_sample);
     }
-    if let Action::Generate(request) = &invocation.action {
+    if let CliAction::Generate(request) = &invocation.action {
         return generate::generate(request);
     }
     let sources =
@@ -52,28 +52,28 @@ pub fn execute(invocation: &Invocation) -> Exit {
         };
     // These concern the agent that runs already, whatever the configuration says now.
     match &invocation.action {
-        Action::Outages(request) => return history::outages(&sources, request),
-        Action::Report(request) => return history::report(&sources, request),
-        Action::Status { json } => return status::status(&sources, *json),
-        Action::Pause { time } => return pause::pause(&sources, *time),
-        Action::Resume => return pause::resume(&sources),
-        Action::Service(request) => return install::execute(request, &sources),
-        Action::VerifyJournal => return journal::verify_journal(&sources),
-        Action::Doctor { json } => return doctor::doctor(&sources, *json),
-        Action::Run | Action::Ping | Action::Config { .. } | Action::Generate(_) => {}
+        CliAction::Outages(request) => return history::outages(&sources, request),
+        CliAction::Report(request) => return history::report(&sources, request),
+        CliAction::Status { json } => return status::status(&sources, *json),
+        CliAction::Pause { time } => return pause::pause(&sources, *time),
+        CliAction::Resume => return pause::resume(&sources),
+        CliAction::Service(request) => return install::execute(request, &sources),
+        CliAction::VerifyJournal => return journal::verify_journal(&sources),
+        CliAction::Doctor { json } => return doctor::doctor(&sources, *json),
+        CliAction::Run | CliAction::Ping | CliAction::Config { .. } | CliAction::Generate(_) => {}
     }
     let loaded = match load(&sources) {
         Ok(loaded) => loaded,
         Err(error) => {
-            if invocation.action == Action::Run {
+            if invocation.action == CliAction::Run {
                 run::report_refusal(&error, &sources);
             }
             return refuse(&error);
         }
     };
     match invocation.action {
-        Action::Run => run::run(loaded, sources),
-        Action::Ping => ping::ping(&loaded),
+        CliAction::Run => run::run(loaded, sources),
+        CliAction::Ping => ping::ping(&loaded),
         _ => {
             warn(&loaded);
             print(|output| config::write_settings(&loaded, output))
@@ -103,7 +103,7 @@ fn fail(reason: impl fmt::Display) -> Exit {
 
 /// Says why the command did not work, with all that caused it.
 fn fail_because(error: &dyn std::error::Error) -> Exit {
-    fail(format_args!("{}.", Chain(error)))
+    fail(format_args!("{}.", ErrorChain(error)))
 }
 
 /// Says why no heartbeat can be sent. What the user has set is a question of configuration.
@@ -134,10 +134,10 @@ fn zone() -> TimeZone {
 }
 
 /// Standard output, safe for a terminal whatever is written.
-type Output = PrintableWriter<StdoutLock<'static>>;
+type CommandOutput = PrintableWriter<StdoutLock<'static>>;
 
 /// Writes a result to standard output. A reader that has seen enough (`… | head`) is no failure.
-fn print(write: impl FnOnce(&mut Output) -> io::Result<()>) -> Exit {
+fn print(write: impl FnOnce(&mut CommandOutput) -> io::Result<()>) -> Exit {
     match write(&mut PrintableWriter::new(io::stdout().lock())) {
         Ok(()) => Exit::Success,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Success,

@@ -35,8 +35,8 @@ pub use file::default_paths;
 pub use flags::Flags;
 pub use host_name::of_this_machine as host_name;
 pub use key::SERVICE_KEY_FILE;
-pub use origin::Origin;
-pub use problem::{ConfigError, Problem};
+pub use origin::SettingOrigin;
+pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
     FunctionKey, HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings,
     ProbeSettings, Settings,
@@ -157,7 +157,7 @@ pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, Confi
 /// # Errors
 /// It is no small regular file that can be read.
 pub fn dotenv_key_file(from: &Path, named: &str) -> (PathBuf, io::Result<String>) {
-    let origin = Origin::File { path: from.to_owned(), line: None };
+    let origin = SettingOrigin::File { path: from.to_owned(), line: None };
     let path = located(named, &origin, Path::new("/"));
     let text = key::read_text(&path).map_err(|error| io::Error::other(error.reason()));
     (path, text)
@@ -208,7 +208,7 @@ fn merge_and_check(
         Some(flags(&sources.flags)),
     ];
     let given = merge::merge(layers.into_iter().flatten().collect(), &mut problems);
-    let mut check = check::Check {
+    let mut check = check::SettingsCheck {
         given,
         is_key_needed,
         given_key,
@@ -221,20 +221,20 @@ fn merge_and_check(
 }
 
 fn flags(flags: &Flags) -> Layer {
-    let mut layer = Layer::new("flags", Origin::Default);
+    let mut layer = Layer::new("flags", SettingOrigin::Default);
     for (flag, value) in flags.given() {
         let setting = table::SETTINGS.iter().find(|setting| setting.flag == Some(flag));
         if let Some(setting) = setting {
-            layer.set(setting.key, value.to_owned(), Origin::Flag(flag));
+            layer.set(setting.key, value.to_owned(), SettingOrigin::Flag(flag));
         }
     }
     layer
 }
 
 /// A path that a source names: one that begins with `./` or `../` starts at the source's folder.
-fn located(path: &str, origin: &Origin, folder: &Path) -> PathBuf {
+fn located(path: &str, origin: &SettingOrigin, folder: &Path) -> PathBuf {
     let base = match origin {
-        Origin::File { path, .. } | Origin::DotEnv { path, .. } => {
+        SettingOrigin::File { path, .. } | SettingOrigin::DotEnv { path, .. } => {
             path.parent().map_or_else(|| folder.to_owned(), |parent| folder.join(parent))
         }
         _ => folder.to_owned(),

@@ -1,7 +1,7 @@
 //! The control socket: how `pause` and `resume` reach the running agent.
 //!
-//! A Unix socket stands beside the status file. A client connects, writes one [`Request`] as a line
-//! of JSON, reads one [`Answer`] as a line of JSON, and that is all. Lines have at most 1,024 bytes,
+//! A Unix socket stands beside the status file. A client connects, writes one [`ControlRequest`] as a line
+//! of JSON, reads one [`ControlAnswer`] as a line of JSON, and that is all. Lines have at most 1,024 bytes,
 //! an exchange takes a few seconds at most, and a handful of clients are served at a time.
 //!
 //! Who may connect is for the socket's mode to say (0660): root, the agent's user and the members of
@@ -14,8 +14,8 @@ mod message;
 mod server;
 
 pub use client::{AskError, ask};
-pub use message::{Answer, Request};
-pub use server::{BindError, Caller, Reply, Server};
+pub use message::{ControlAnswer, ControlRequest};
+pub use server::{BindError, Caller, ControlReply, Server};
 
 #[cfg(test)]
 mod tests;

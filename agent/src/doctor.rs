@@ -19,7 +19,7 @@ mod record;
 
 use std::path::{Path, PathBuf};
 
-pub use check::{Check, Report, Verdict};
+pub use check::{CheckResult, DoctorCheck, DoctorReport};
 pub use configuration::Configuration;
 use configuration::ServiceKey;
 
@@ -27,7 +27,7 @@ use crate::{
     clock::Stamp,
     config::{SERVICE_KEY_FILE, Settings},
     installation::ServiceCommands,
-    status::{Found, Presence, ReadError},
+    status::{FoundStatus, Presence, StatusReadError},
 };
 
 /// What is known before the first look.
@@ -35,7 +35,7 @@ pub struct Case {
     /// The configuration as this user finds it.
     pub configuration: Configuration,
     /// The status of the agent, and whether it runs.
-    pub agent: Result<(Found, Presence), ReadError>,
+    pub agent: Result<(FoundStatus, Presence), StatusReadError>,
     /// Where the record may be, the likeliest first, when no agent says where it is.
     pub state_dirs: Vec<PathBuf>,
     /// The commands by which the service is managed.
@@ -48,27 +48,27 @@ pub struct Case {
 ///
 /// Takes as long as the slowest of the questions to the network, which are asked at the same time: a
 /// few seconds when nobody answers.
-pub async fn examine(case: &Case) -> Report {
+pub async fn examine(case: &Case) -> DoctorReport {
     let settings = case.configuration.settings();
     let status = case.agent.as_ref().ok().map(|(found, presence)| (&found.status, *presence));
-    let mut report = Report::default();
+    let mut report = DoctorReport::default();
     let started =
         status.filter(|(_, presence)| presence.is_running()).map(|(status, _)| status.started.wall);
     let service_key = ServiceKey::gather(Path::new(SERVICE_KEY_FILE), started);
     report.extend(configuration::judge(&case.configuration, service_key));
     report.extend(agent::judge(&case.agent, settings, case.commands, &case.now));
-    let record = record::Facts::gather(status, &case.state_dirs);
+    let record = record::JournalFacts::gather(status, &case.state_dirs);
     report.extend(record::judge(&record));
     report.extend(match settings {
         Some(Settings { probe, heartbeat, .. }) => {
             let past = line::Past { networks: record.networks(), status };
-            line::judge(&line::Facts::gather(probe, heartbeat, past).await)
+            line::judge(&line::ConnectivityFacts::gather(probe, heartbeat, past).await)
         }
-        None => vec![Check::skip("line", "the configuration does not say whom to ask")],
+        None => vec![DoctorCheck::skip("line", "the configuration does not say whom to ask")],
     });
     report.extend(cloud::judge(settings, status, &case.now));
-    report.extend(clock::judge(&clock::Facts::gather(), status));
-    report.extend(logs::judge(logs::Facts::gather()));
+    report.extend(clock::judge(&clock::ClockFacts::gather(), status));
+    report.extend(logs::judge(logs::LogFacts::gather()));
     report
 }
 

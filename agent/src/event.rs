@@ -14,7 +14,7 @@ use tracing::Level;
 
 use crate::{
     clock::{Stamp, StepSource},
-    heartbeat::Outcome,
+    heartbeat::HeartbeatOutcome,
     outage::{IncidentId, Transition},
     probe::LocalFailure,
 };
@@ -63,19 +63,19 @@ pub enum Event<'a> {
     /// One more heartbeat was delivered.
     Delivered {
         /// What came of it.
-        outcome: &'a Outcome,
+        outcome: &'a HeartbeatOutcome,
     },
     /// A heartbeat failed in a way in which none did since the last success.
     Failed {
         /// What came of it.
-        outcome: &'a Outcome,
+        outcome: &'a HeartbeatOutcome,
         /// The time until the next try.
         wait: Duration,
     },
     /// A heartbeat failed as one before.
     FailedAgain {
         /// What came of it.
-        outcome: &'a Outcome,
+        outcome: &'a HeartbeatOutcome,
         /// How many failed since the last success.
         failures: u64,
         /// The time until the next try.
@@ -126,7 +126,7 @@ pub enum Event<'a> {
     /// The cloud could not be told.
     SilenceNotAnnounced {
         /// What came of it.
-        outcome: &'a Outcome,
+        outcome: &'a HeartbeatOutcome,
     },
     /// The status file could not be written, for the first time or after a success.
     StatusNotWritten {
@@ -345,7 +345,7 @@ impl Event<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heartbeat::Refusal;
+    use crate::heartbeat::AnswerRefusal;
 
     #[derive(Debug, thiserror::Error)]
     #[error("the id of this boot cannot be read")]
@@ -355,18 +355,18 @@ mod tests {
     fn each_event_is_a_sentence_with_its_level() {
         let url = "https://ispmon.example/api/ping";
         let device = "dl-home";
-        let refused = |status, refusal| Outcome::Refused {
+        let refused = |status, refusal| HeartbeatOutcome::Refused {
             status,
             refusal,
             retry_after: None,
             proof: None,
             took: Duration::ZERO,
         };
-        let outcome = &refused(401, Refusal::Status);
-        let unavailable = &refused(503, Refusal::Status);
+        let outcome = &refused(401, AnswerRefusal::Status);
+        let unavailable = &refused(503, AnswerRefusal::Status);
         let (expected, answer) = ("{\"accepted\":1}".to_owned(), "Welcome!".to_owned());
-        let other = &refused(200, Refusal::OtherAnswer { expected, answer });
-        let delivered = &Outcome::Delivered {
+        let other = &refused(200, AnswerRefusal::OtherAnswer { expected, answer });
+        let delivered = &HeartbeatOutcome::Delivered {
             client_address: None,
             expected: Some(true),
             date: None,

@@ -1,10 +1,10 @@
 //! Heartbeats: what is sent, when, over which connection, and what came of it.
 //!
 //! - [`beat`] is the loop: send, judge, wait, for ever.
-//! - [`HeartbeatClient`] sends one heartbeat and turns whatever happens into an [`Outcome`].
+//! - [`HeartbeatClient`] sends one heartbeat and turns whatever happens into an [`HeartbeatOutcome`].
 //! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a line that
 //!   is down.
-//! - [`Failure`] and [`FailureKind`] say in words and in kind why a heartbeat was not answered.
+//! - [`HeartbeatFailure`] and [`FailureKind`] say in words and in kind why a heartbeat was not answered.
 //!
 //! A failed heartbeat is a value like any other, never an error: it is what this program is there
 //! to notice.
@@ -23,14 +23,14 @@ mod tls;
 
 use std::{cell::Cell, convert::Infallible, time::Duration};
 
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 use tokio::{sync::Notify, time::Instant};
 
 pub use backoff::Backoff;
 pub use client::{ClientError, HeartbeatClient};
-pub use failure::{Failure, FailureKind};
+pub use failure::{FailureKind, HeartbeatFailure};
 pub use message::{HeartbeatExtras, ReadExtras};
-pub use outcome::{NetworkPath, Outcome, Refusal};
+pub use outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 
@@ -42,14 +42,14 @@ pub use proxy::ProxyError;
 pub async fn beat(
     client: &HeartbeatClient,
     pacing: Pacing,
-    state: State,
-    observe: impl FnMut(&Outcome, Duration),
+    state: AgentState,
+    observe: impl FnMut(&HeartbeatOutcome, Duration),
 ) -> Infallible {
     let state = Cell::new(state);
     let heartbeat = async || {
         let outcome = client.send(state.get(), Duration::ZERO, client.timeout()).await;
         if outcome.delivered() {
-            state.set(State::Running);
+            state.set(AgentState::Running);
         }
         outcome
     };
@@ -57,10 +57,10 @@ pub async fn beat(
 }
 
 async fn repeat(
-    send: impl AsyncFn() -> Outcome,
+    send: impl AsyncFn() -> HeartbeatOutcome,
     returned: &Notify,
     mut pacing: Pacing,
-    mut observe: impl FnMut(&Outcome, Duration),
+    mut observe: impl FnMut(&HeartbeatOutcome, Duration),
 ) -> Infallible {
     loop {
         let started = Instant::now();

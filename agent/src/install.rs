@@ -1,7 +1,7 @@
 //! Making the agent a service of this system, starting and stopping it, and removing it again.
 //!
-//! [`gather`](gather::gather) finds out what there is ([`Facts`](facts::Facts)). What is to be done is a value,
-//! a [`Plan`](plan::Plan), or a [`Refusal`](refusal::Refusal) that says what to do instead. [`show`](show::show)
+//! [`gather`](gather::gather) finds out what there is ([`InstallFacts`](facts::InstallFacts)). What is to be done is a value,
+//! a [`Plan`](plan::Plan), or a [`InstallRefusal`](refusal::InstallRefusal) that says what to do instead. [`show`](show::show)
 //! prints a plan, [`execute`](execute::execute) carries it out and undoes what it did when a step fails.
 //!
 //! The crate service-manager (0.11) is not used. Its generators quote nothing and know neither `Type=notify` nor

@@ -1,8 +1,8 @@
 //! The durable record: what happened, in lines that cannot be changed unnoticed.
 //!
 //! [`Journal`] is the writing agent's handle; a thread of its own writes and syncs, because a disk can
-//! hang. [`Reader`] is for everybody else: it needs neither root nor the lock, and works while an agent
-//! writes. [`Recovered`] is what a start learns from the record; [`Walls`] puts times right.
+//! hang. [`JournalReader`] is for everybody else: it needs neither root nor the lock, and works while an agent
+//! writes. [`Recovered`] is what a start learns from the record; [`WallClockOffsets`] puts times right.
 //!
 //! The rest of this page is the format, precise enough to write a reader in another language.
 //!
@@ -162,13 +162,13 @@ pub use crate::{
     summary::{Quantiles, Summary},
 };
 pub use files::HANDED_OVER_FILE;
-pub use flaw::{Damage, Flaw, Located, Place};
+pub use flaw::{Damage, Flaw, LinePlace, Located};
 pub use handle::{Appended, Appending, Journal, JournalError, OPEN_LIMIT};
-pub use reader::{ReadError, Reader, last_alive};
+pub use reader::{JournalReadError, JournalReader, last_alive};
 pub use record::{Digest, Entry, FORMAT, Predecessor, Record, UnknownRecord};
-pub use recovered::{LastRun, PastGap, Pause, Recovered, Start};
+pub use recovered::{LastRun, PastGap, Recovered, RecoveredPause, Start};
 pub(crate) use recovered::{ended_where_last_seen, is_same_device, is_same_kind, was_seen_at};
 pub use state::JournalState;
 pub use unknown::UnknownRecords;
 pub use verify::{Verified, verify};
-pub use walls::Walls;
+pub use walls::WallClockOffsets;

@@ -29,8 +29,8 @@ use tracing_subscriber::{Registry, layer::SubscriberExt, reload};
 use crate::event::Event;
 use layer::QueueLayer;
 pub use line::Style;
-use output::Output;
-use queue::Queue;
+use output::LogOutput;
+use queue::LogQueue;
 
 /// How many lines wait to be written; a day of state changes, or some seconds of debugging.
 const QUEUE_LINES: usize = 1_000;
@@ -54,7 +54,7 @@ pub enum LoggingError {
 
 /// The running log of this process. Dropped, it writes what it still can.
 pub struct Logging {
-    queue: Arc<Queue>,
+    queue: Arc<LogQueue>,
     level: reload::Handle<LevelFilter, Registry>,
 }
 
@@ -67,9 +67,9 @@ impl Logging {
     /// # Errors
     /// [`LoggingError`] in all its cases.
     pub fn start(level: Level) -> Result<Self, LoggingError> {
-        let output = Output::choose(&io::stderr(), &|name| env::var_os(name))
+        let output = LogOutput::choose(&io::stderr(), &|name| env::var_os(name))
             .map_err(LoggingError::Output)?;
-        let queue = Arc::new(Queue::new(QUEUE_LINES));
+        let queue = Arc::new(LogQueue::new(QUEUE_LINES));
         let (filter, handle) = reload::Layer::new(LevelFilter::from_level(level));
         let subscriber =
             tracing_subscriber::registry().with(filter).with(QueueLayer::new(Arc::clone(&queue)));
@@ -98,7 +98,7 @@ impl Drop for Logging {
     }
 }
 
-fn report_panics(queue: Arc<Queue>) {
+fn report_panics(queue: Arc<LogQueue>) {
     std::panic::set_hook(Box::new(move |panic| {
         Event::Panicked { what: &panic.to_string() }.emit();
         queue.wait_until_written(FLUSH_LIMIT);

@@ -1,7 +1,7 @@
 //! Watching the line: one task owns what is known, and everybody else sends it messages.
 //!
 //! - [`schedule`] decides which question is asked when, the prober asks it.
-//! - The [`Machine`] makes transitions of the answers; the recorder has the journal keep
+//! - The [`OutageMachine`] makes transitions of the answers; the recorder has the journal keep
 //!   each of them before the log and the status hear of it.
 //! - [`Tally`] counts for the hourly summary and for the next heartbeat.
 //!
@@ -27,20 +27,20 @@ use tokio::{
 use crate::{
     clock::{self, Clock, ClockEvent, Stamp},
     event::Event,
-    heartbeat::Outcome,
+    heartbeat::HeartbeatOutcome,
     journal::{Entry, PastGap, Recovered, Start},
     notify::ServiceManager,
     outage::{
-        BeatOutcome, Evidence, FamilyState, Gap, GapCause, GraceReason, IncidentId, Machine,
-        MachineSettings, StatusKey, Transition, Wanted,
+        BeatOutcome, Evidence, FamilyState, Gap, GapCause, GraceReason, IncidentId,
+        MachineSettings, OutageMachine, StatusKey, Transition, Wanted,
     },
-    probe::{Family, Link, PerFamily, link::Links},
+    probe::{Family, LinkAnswer, PerFamily, link::Links},
 };
 pub use histogram::Histogram;
-pub use message::{Message, MonitorDeps, MonitorSettings, SharedTally};
-use prober::{Answer, Prober};
+pub use message::{MonitorDeps, MonitorMessage, MonitorSettings, SharedTally};
+use prober::{ProbeAnswer, Prober};
 use recorder::Recorder;
-use schedule::{Question, Schedule};
+use schedule::{DueProbe, ProbeSchedule};
 use status_builder::StatusBuilder;
 pub use tally::Tally;
 
@@ -69,10 +69,10 @@ enum Mode {
 pub struct Monitor {
     settings: MonitorSettings,
     clock: Clock,
-    machine: Machine,
-    schedule: Schedule,
+    machine: OutageMachine,
+    schedule: ProbeSchedule,
     prober: Prober,
-    answers: mpsc::UnboundedReceiver<Answer>,
+    answers: mpsc::UnboundedReceiver<ProbeAnswer>,
     links: Links,
     tally: SharedTally,
     recorder: Recorder,
@@ -114,7 +114,7 @@ impl Monitor {
         let machine_settings =
             MachineSettings { grace: settings.probe.grace, ..MachineSettings::default() };
         let mut machine =
-            Machine::new(machine_settings, random.fork(), recovered.open.clone(), now);
+            OutageMachine::new(machine_settings, random.fork(), recovered.open.clone(), now);
         recovered.hours.iter().for_each(|summary| machine.learn(summary));
         recovered.networks.iter().for_each(|facts| machine.remember(facts));
         let (sender, answers) = mpsc::unbounded_channel();
@@ -124,7 +124,7 @@ impl Monitor {
         let tally = Tally::new(now);
         let hour_ends = boot_time + tally.rest_of_hour(now);
         let mut monitor = Self {
-            schedule: Schedule::new(settings.probe.interval, phase, boot_time),
+            schedule: ProbeSchedule::new(settings.probe.interval, phase, boot_time),
             status_builder: StatusBuilder::new(
                 &settings,
                 now,
@@ -186,14 +186,14 @@ impl Monitor {
     }
 
     /// Monitors until it is asked to stop.
-    pub async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+    pub async fn run(mut self, mut messages: mpsc::UnboundedReceiver<MonitorMessage>) {
         loop {
             let next = self.advance();
             let deadline = Instant::now() + next.saturating_sub(clock::boot_time());
             select! {
                 biased;
                 message = messages.recv() => match message {
-                    Some(Message::Stop { reason, done }) => return self.stop(reason, done).await,
+                    Some(MonitorMessage::Stop { reason, done }) => return self.stop(reason, done).await,
                     Some(message) => self.hear(message),
                     None => return,
                 },
@@ -223,7 +223,7 @@ impl Monitor {
         }
         let (mut questions, mut next) = self.schedule.due(self.wanted(), boot_time);
         let looks =
-            |question: &Question| matches!(question, Question::Probe(_) | Question::Round(_));
+            |question: &DueProbe| matches!(question, DueProbe::Probe(_) | DueProbe::Round(_));
         if questions.iter().any(looks) && self.look_at_links(now) {
             // What has changed may ask for more than what was wanted before.
             let (more, again) = self.schedule.due(self.wanted(), boot_time);
@@ -334,8 +334,8 @@ impl Monitor {
             before.zip(after).is_some_and(|(before, after)| after.has_come_up_since(before))
         };
         let has_returned = Family::BOTH.into_iter().any(returned);
-        let way = |links: &PerFamily<Option<Link>>| {
-            PerFamily::from_fn(|family| links[family].as_ref().map(Link::without_mac))
+        let way = |links: &PerFamily<Option<LinkAnswer>>| {
+            PerFamily::from_fn(|family| links[family].as_ref().map(LinkAnswer::without_mac))
         };
         let has_changed = has_returned || way(after) != way(&before);
         if has_returned {
@@ -358,8 +358,8 @@ impl Monitor {
     }
 
     /// Takes in an answer.
-    fn take(&mut self, answer: Answer) {
-        let Answer { asked, evidence, ended } = answer;
+    fn take(&mut self, answer: ProbeAnswer) {
+        let ProbeAnswer { asked, evidence, ended } = answer;
         if let Some(question) = ended {
             self.schedule.answered(question);
         }
@@ -442,11 +442,11 @@ impl Monitor {
     }
 
     /// Does what others ask for.
-    fn hear(&mut self, message: Message) {
+    fn hear(&mut self, message: MonitorMessage) {
         let now = self.look_at_clocks();
         match message {
-            Message::Heartbeat { outcome, wait: _ } => self.heartbeat(&outcome, now),
-            Message::Pause { until, noted } => {
+            MonitorMessage::Heartbeat { outcome, wait: _ } => self.heartbeat(&outcome, now),
+            MonitorMessage::Pause { until, noted } => {
                 self.leave(now);
                 let since = match self.mode {
                     Mode::Monitoring => now,
@@ -456,43 +456,43 @@ impl Monitor {
                 self.tally.lock().look_away(now);
                 self.recorder.write_and_tell(Entry::Paused { until }, now, noted);
             }
-            Message::Resume => {
+            MonitorMessage::Resume => {
                 if let Mode::Paused { since, .. } = self.mode {
                     self.mode = Mode::Monitoring;
                     self.unmonitored(GapCause::Paused, since, now);
                 }
             }
-            Message::Sleep => self.recorder.note_alive(now),
-            Message::Wake => self.schedule.hurry(),
-            Message::Change(settings) => {
+            MonitorMessage::Sleep => self.recorder.note_alive(now),
+            MonitorMessage::Wake => self.schedule.hurry(),
+            MonitorMessage::Change(settings) => {
                 let (sender, answers) = mpsc::unbounded_channel();
                 let resolver = self.prober.resolver();
                 self.prober = Prober::new(&settings, self.clock.clone(), resolver, sender);
                 self.answers = answers;
                 let boot_time = Duration::from_millis(now.boot_ms);
                 self.schedule =
-                    Schedule::new(settings.probe.interval, settings.probe.interval, boot_time);
+                    ProbeSchedule::new(settings.probe.interval, settings.probe.interval, boot_time);
                 self.status_builder.change(&settings);
                 self.settings = *settings;
                 self.machine.set_grace(self.settings.probe.grace);
                 self.look_at_links(now);
                 self.forget_what_is_not_asked(now);
             }
-            Message::HandOver { waiting, problem } => {
+            MonitorMessage::HandOver { waiting, problem } => {
                 self.status_builder.hand_over(waiting, problem);
             }
-            Message::Stop { .. } => {}
+            MonitorMessage::Stop { .. } => {}
         }
         self.show();
     }
 
-    fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
+    fn heartbeat(&mut self, outcome: &HeartbeatOutcome, now: Stamp) {
         let started = now.earlier(outcome.took());
         self.tally.lock().beat(outcome.delivered());
         self.status_builder.heartbeat(outcome, now);
         let proof = outcome.proof();
         // Anybody on the way can name a time; only an answer that is proof counts.
-        if let (Outcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
+        if let (HeartbeatOutcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
             let step = self.clock.heartbeat_date(*date, started, now);
             if let Some(ClockEvent::Stepped { by_ms, source }) = step {
                 // The record of it is the first one with the right time.

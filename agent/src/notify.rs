@@ -35,12 +35,12 @@ use tokio::sync::Notify;
 
 use crate::{
     clock::{self, Stamp},
-    error_chain::Chain,
+    error_chain::ErrorChain,
     event::Event,
     status::{Presence, Status, text::DisplayContext},
 };
 use dialogue::{Dialogue, Occurrence};
-use message::Message;
+use message::NotifyMessage;
 use socket::NotifySocket;
 use watchdog::Watchdog;
 
@@ -50,21 +50,21 @@ const MOST_UNSENT: usize = 32;
 
 /// The service manager, if one wants to be told. Clones share one dialogue.
 #[derive(Clone, Debug)]
-pub struct ServiceManager(Option<Arc<Shared>>);
+pub struct ServiceManager(Option<Arc<NotifyShared>>);
 
 #[derive(Debug)]
-struct Shared {
-    connection: Mutex<Connection>,
+struct NotifyShared {
+    connection: Mutex<ManagerConnection>,
     /// Asks the loop of the service to confirm that it works.
     life_is_due: Notify,
 }
 
 #[derive(Debug)]
-struct Connection {
+struct ManagerConnection {
     socket: NotifySocket,
     dialogue: Dialogue,
     watchdog: Option<Watchdog>,
-    unsent: VecDeque<Message>,
+    unsent: VecDeque<NotifyMessage>,
     /// Whether it was logged that the socket cannot be used.
     is_reported: bool,
 }
@@ -79,8 +79,8 @@ impl ServiceManager {
         let own = std::process::id();
         let watchdog = Watchdog::new(variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"), own);
         match NotifySocket::open(name) {
-            Ok(socket) => Self(Some(Arc::new(Shared {
-                connection: Mutex::new(Connection {
+            Ok(socket) => Self(Some(Arc::new(NotifyShared {
+                connection: Mutex::new(ManagerConnection {
                     socket,
                     dialogue: Dialogue::new(),
                     watchdog,
@@ -179,15 +179,15 @@ impl ServiceManager {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+impl NotifyShared {
+    fn lock(&self) -> MutexGuard<'_, ManagerConnection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Connection {
+impl ManagerConnection {
     /// Sends a message behind those that wait.
-    fn send(&mut self, message: Message) {
+    fn send(&mut self, message: NotifyMessage) {
         self.unsent.retain(|older| !older.is_superseded_by(&message));
         self.unsent.truncate(MOST_UNSENT - 1);
         self.unsent.push_back(message);
@@ -213,7 +213,8 @@ impl Connection {
 }
 
 fn report(error: &io::Error) {
-    let advice = format!("The service manager is not told how the agent is: {}.", Chain(error));
+    let advice =
+        format!("The service manager is not told how the agent is: {}.", ErrorChain(error));
     Event::Advice { advice: &advice }.emit();
 }
 

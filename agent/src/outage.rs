@@ -4,7 +4,7 @@
 //! - [`Evidence`] is what the probes, the kernel and the heartbeats have to say.
 //! - [`Incident`] is one failure from its start to its end, cut into [`Segment`]s of one cause each.
 //! - [`Gap`] is an unmonitored period: neither up nor down.
-//! - [`verdict`] names the cause; [`Machine`] turns evidence into transitions, and says what to ask.
+//! - [`verdict`] names the cause; [`OutageMachine`] turns evidence into transitions, and says what to ask.
 //! - [`sentence`] says it to people.
 //! - [`Transition`] is what changes; the journal keeps it before anything else hears of it.
 
@@ -29,14 +29,14 @@ mod verdict;
 
 pub use crate::probe::{Observation, ProbeKind};
 pub use cause::{Cause, Party, Scope};
-pub use evidence::{BeatOutcome, Evidence, GraceReason, Round};
+pub use evidence::{BeatOutcome, Evidence, GraceReason, RoundResult};
 pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};
 pub use machine::{
-    FamilyState, Limits, Machine, MachineSettings, MachineSnapshot, StatusKey, Wanted,
+    FamilyState, MachineLimits, MachineSettings, MachineSnapshot, OutageMachine, StatusKey, Wanted,
 };
 pub use network::{Network, NetworkFacts};
 pub use open::MOST_SEGMENTS;
 pub use transition::Transition;
-pub use verdict::{Facts, HeartbeatFault, combined_cause, verdict};
+pub use verdict::{FailureFacts, HeartbeatFault, combined_cause, verdict};

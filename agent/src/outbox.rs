@@ -24,7 +24,7 @@ mod place;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use ispmon_wire::Incident;
+use ispmon_wire::ReportedIncident;
 use tokio::{
     select,
     sync::{Notify, mpsc::UnboundedSender, watch},
@@ -33,19 +33,19 @@ use tokio::{
 
 use crate::{
     clock::Clock,
-    error_chain::Chain,
+    error_chain::ErrorChain,
     event::Event,
-    heartbeat::{Backoff, HeartbeatClient, Outcome},
-    journal::{Journal, Walls},
-    monitor::Message,
+    heartbeat::{Backoff, HeartbeatClient, HeartbeatOutcome},
+    journal::{Journal, WallClockOffsets},
+    monitor::MonitorMessage,
     outage::IncidentId,
     status::HandOverProblem,
 };
 use batch::{Batch, OutboxError, Survey, read, survey};
-use course::{Action, Answer, Course};
+use course::{UploadAction, UploadResult, UploadState};
 use disk::Disk;
 pub use message::{WallTime, gap, incident};
-use place::{Place, Round};
+use place::{HandOverProgress, HandOverRound};
 
 /// The first wait after a failure, at most.
 const BACKOFF_BASE: Duration = Duration::from_secs(20);
@@ -64,7 +64,7 @@ pub struct OutboxDeps {
     /// The record.
     pub journal: Journal,
     /// The clocks of earlier boots.
-    pub walls: Walls,
+    pub walls: WallClockOffsets,
     /// The clocks of this one.
     pub clock: Clock,
     /// The client in use; nothing in local mode.
@@ -74,7 +74,7 @@ pub struct OutboxDeps {
     /// Told when something was closed.
     pub closed: Arc<Notify>,
     /// Who wants to know how much waits.
-    pub monitor: UnboundedSender<Message>,
+    pub monitor: UnboundedSender<MonitorMessage>,
 }
 
 /// The task that hands over.
@@ -87,8 +87,8 @@ pub struct Outbox {
     /// When there is something to hand over a second time.
     again_at: Option<Instant>,
     /// What is known to wait behind the newest batch of a round, which was taken.
-    ahead: Option<(Round, Survey)>,
-    course: Course,
+    ahead: Option<(HandOverRound, Survey)>,
+    course: UploadState,
     not_before: Instant,
     backoff: Backoff,
     random: Rng,
@@ -102,8 +102,8 @@ pub struct Outbox {
 
 /// One batch, and what it belongs to.
 struct Sending {
-    round: Round,
-    place: Place,
+    round: HandOverRound,
+    place: HandOverProgress,
     batch: Batch,
 }
 
@@ -116,7 +116,7 @@ impl Outbox {
             maybe: true,
             again_at: None,
             ahead: None,
-            course: Course::Whole,
+            course: UploadState::Whole,
             not_before: Instant::now(),
             backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP),
             random: Rng::new(),
@@ -130,14 +130,14 @@ impl Outbox {
     pub async fn run(mut self) {
         loop {
             let (round, at) = match self.again_at {
-                _ if self.maybe => (Some(Round::First), self.not_before),
-                Some(at) => (Some(Round::Second), at.max(self.not_before)),
+                _ if self.maybe => (Some(HandOverRound::First), self.not_before),
+                Some(at) => (Some(HandOverRound::Second), at.max(self.not_before)),
                 None => (None, self.not_before),
             };
             let round = round.filter(|_| *self.deps.delivered.borrow_and_update());
             select! {
                 () = sleep_until(at), if round.is_some() => {
-                    self.hand_over(round.unwrap_or(Round::First)).await;
+                    self.hand_over(round.unwrap_or(HandOverRound::First)).await;
                 }
                 () = self.deps.closed.notified() => self.look_again(),
                 // One that takes no record may have given way to one that does.
@@ -157,7 +157,7 @@ impl Outbox {
     }
 
     /// Hands one batch over.
-    async fn hand_over(&mut self, round: Round) {
+    async fn hand_over(&mut self, round: HandOverRound) {
         let client = self.deps.client.borrow_and_update().clone();
         let Some(client) = client.filter(|_| self.deps.clock.is_plausible()) else {
             // The next heartbeat asks again.
@@ -169,7 +169,7 @@ impl Outbox {
             return self.end_round(sending).await;
         }
         let sent = batch.incidents.len();
-        if round == Round::First {
+        if round == HandOverRound::First {
             self.say_waiting(sent as u64 + batch.behind.waiting);
         }
         if sent == 0 {
@@ -183,15 +183,17 @@ impl Outbox {
             return self.say_waiting(0);
         };
         match action {
-            Action::Note => self.note(sending, None).await,
-            Action::PassOver => {
+            UploadAction::Note => self.note(sending, None).await,
+            UploadAction::PassOver => {
                 self.wait(PAUSE);
                 self.note(sending, Some(&outcome)).await;
             }
-            Action::Halve | Action::Ask => self.wait(PAUSE.max(asked_to_wait(&outcome))),
-            Action::BackOff => {
+            UploadAction::Halve | UploadAction::Ask => {
+                self.wait(PAUSE.max(asked_to_wait(&outcome)));
+            }
+            UploadAction::BackOff => {
                 let status = match outcome {
-                    Outcome::Refused { status, .. } => Some(status),
+                    HeartbeatOutcome::Refused { status, .. } => Some(status),
                     _ => None,
                 };
                 let reason = outcome.reason().to_string();
@@ -203,12 +205,12 @@ impl Outbox {
     }
 
     /// Reads what is handed over next, on the disk's thread.
-    async fn read(&mut self, round: Round) -> Option<Sending> {
+    async fn read(&mut self, round: HandOverRound) -> Option<Sending> {
         let (folder, walls) = (self.deps.folder.clone(), self.deps.walls.clone());
         let ahead = self.ahead.take().filter(|(of, _)| *of == round);
         let (now, most) = (self.deps.clock.now(), self.course.most());
         let read = move || {
-            let place = Place::load(&folder);
+            let place = HandOverProgress::load(&folder);
             let ahead = ahead.map(|(_, ahead)| ahead);
             let survey = ahead.map_or_else(|| survey(&folder, place.of(round), walls, now), Ok)?;
             let batch = read(&folder, &place, round, survey, most)?;
@@ -222,23 +224,23 @@ impl Outbox {
     async fn send(
         &mut self,
         client: &HeartbeatClient,
-        incidents: &[Incident],
-    ) -> Option<(Action, Outcome)> {
+        incidents: &[ReportedIncident],
+    ) -> Option<(UploadAction, HeartbeatOutcome)> {
         let head = self.deps.journal.state().head.clone();
         let outcome = client.hand_over(head.clone(), incidents.to_vec(), LIMIT).await?;
-        let (course, action) = self.course.step(incidents.len(), Answer::of(&outcome));
+        let (course, action) = self.course.step(incidents.len(), UploadResult::of(&outcome));
         self.course = course;
-        if action != Action::Ask {
+        if action != UploadAction::Ask {
             return Some((action, outcome));
         }
         let asked = client.hand_over(head, Vec::new(), LIMIT).await?;
-        let (course, action) = self.course.step(0, Answer::of(&asked));
+        let (course, action) = self.course.step(0, UploadResult::of(&asked));
         self.course = course;
         Some((action, if asked.delivered() { outcome } else { asked }))
     }
 
     /// Notes that a batch was taken, or that the one incident in it is passed over.
-    async fn note(&mut self, sending: Sending, refusal: Option<&Outcome>) {
+    async fn note(&mut self, sending: Sending, refusal: Option<&HeartbeatOutcome>) {
         let Sending { round, mut place, batch } = sending;
         let Batch { incidents, first, position, behind } = batch;
         let Some(position) = position else { return };
@@ -257,11 +259,11 @@ impl Outbox {
                 Event::PassedOver { id: IncidentId(incident.id), reason }.emit();
             }
             _ if count == 0 => {}
-            _ if round == Round::First => Event::HandedOver { count }.emit(),
+            _ if round == HandOverRound::First => Event::HandedOver { count }.emit(),
             _ => Event::HandedOverAgain { count }.emit(),
         }
         self.backoff.reset();
-        if round == Round::First {
+        if round == HandOverRound::First {
             self.all_is_well();
             self.maybe = behind.waiting > 0;
             self.say_waiting(behind.waiting);
@@ -274,13 +276,13 @@ impl Outbox {
         let Sending { round, mut place, .. } = sending;
         let now = self.deps.clock.now();
         match round {
-            Round::First => {
+            HandOverRound::First => {
                 self.maybe = false;
                 self.all_is_well();
                 self.again_at = place.due_in(&now).map(|rest| Instant::now() + rest);
                 self.say_waiting(0);
             }
-            Round::Second => {
+            HandOverRound::Second => {
                 place.end_second_round(now);
                 self.save(round, place).await;
             }
@@ -288,7 +290,7 @@ impl Outbox {
     }
 
     /// Notes a place; tells whether it is on the disk.
-    async fn save(&mut self, round: Round, place: Place) -> bool {
+    async fn save(&mut self, round: HandOverRound, place: HandOverProgress) -> bool {
         let folder = self.deps.folder.clone();
         let due_in = place.due_in(&self.deps.clock.now());
         let is_saved = self.on_disk(round, move || place.save(&folder)).await.is_some();
@@ -301,22 +303,28 @@ impl Outbox {
     /// Does work of a round on the disk's thread. Backs off where that fails, or cannot be done at all.
     async fn on_disk<T: Send + 'static>(
         &mut self,
-        round: Round,
+        round: HandOverRound,
         work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
     ) -> Option<T> {
         match self.disk.run(work).await {
             Some(Ok(done)) => return Some(done),
-            Some(Err(error)) => self.failed(round, None, Chain(&error).to_string(), None),
+            Some(Err(error)) => self.failed(round, None, ErrorChain(&error).to_string(), None),
             None => self.wait(BACKOFF_CAP),
         }
         None
     }
 
     /// Backs off. Of a second round that fails nobody is told: the cloud has taken all of it once.
-    fn failed(&mut self, round: Round, status: Option<u16>, reason: String, advice: Option<&str>) {
+    fn failed(
+        &mut self,
+        round: HandOverRound,
+        status: Option<u16>,
+        reason: String,
+        advice: Option<&str>,
+    ) {
         let wait = self.backoff.failed(&mut self.random);
         self.wait(wait);
-        if round == Round::Second {
+        if round == HandOverRound::Second {
             return;
         }
         if !self.told.contains(&status) {
@@ -340,14 +348,16 @@ impl Outbox {
         self.waiting = waiting;
         // Without a monitor the agent is leaving.
         let problem = self.problem.clone();
-        let _ = self.deps.monitor.send(Message::HandOver { waiting, problem });
+        let _ = self.deps.monitor.send(MonitorMessage::HandOver { waiting, problem });
     }
 }
 
 /// How long the other side asks to be left alone, within bounds.
-fn asked_to_wait(outcome: &Outcome) -> Duration {
+fn asked_to_wait(outcome: &HeartbeatOutcome) -> Duration {
     match outcome {
-        Outcome::Refused { retry_after, .. } => retry_after.unwrap_or_default().min(BACKOFF_CAP),
+        HeartbeatOutcome::Refused { retry_after, .. } => {
+            retry_after.unwrap_or_default().min(BACKOFF_CAP)
+        }
         _ => Duration::ZERO,
     }
 }

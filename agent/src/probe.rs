@@ -29,7 +29,8 @@ pub mod tcp;
 pub(crate) use anchor::socket;
 pub use anchor::{Anchor, AnchorError};
 pub use answer::{
-    AnchorAnswer, AnchorEnd, Connect, Connected, Dns, Gateway, Link, LocalFailure, Portal, Route,
+    AnchorAnswer, AnchorEnd, Connect, Connected, Dns, Gateway, LinkAnswer, LocalFailure, Portal,
+    Route,
 };
 pub use dns::ServerAnswer;
 pub use family::{Family, PerFamily};

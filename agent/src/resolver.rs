@@ -10,7 +10,7 @@
 //! 3. Each caller has a deadline of its own. A look-up that nobody waits for any more is skipped.
 //! 4. A look-up that has run for 30 s is given up with its thread: the next caller, whatever the
 //!    name, gets a fresh thread. With three such threads still hanging, callers fail at once with
-//!    [`ResolveError::Hanging`] until one of them comes back.
+//!    [`LookupError::Hanging`] until one of them comes back.
 //!
 //! Addresses and the names of this machine itself (RFC 6761, section 6.3) need no look-up and never
 //! get here.
@@ -34,38 +34,38 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 /// How many threads with hanging look-ups are left behind at most.
 const MOST_GIVEN_UP: usize = 3;
 
-type Answer = Result<Vec<IpAddr>, ResolveError>;
-type LookUp = Box<dyn Fn(&str) -> Answer + Send + Sync>;
+type LookupResult = Result<Vec<IpAddr>, LookupError>;
+type LookUp = Box<dyn Fn(&str) -> LookupResult + Send + Sync>;
 
 /// Looks names up, one at a time, on a thread that is started when it is first needed.
 pub struct Resolver {
-    shared: Arc<Shared>,
+    shared: Arc<ResolverShared>,
 }
 
-struct Shared {
+struct ResolverShared {
     look_up: LookUp,
     give_up_after: Duration,
-    state: Mutex<State>,
+    state: Mutex<ResolverState>,
     work: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ResolverState {
     closed: bool,
     /// The number of the thread that takes work; earlier ones were given up.
     thread: u64,
     threads_started: u64,
-    given_up: Vec<Running>,
-    running: Option<Running>,
+    given_up: Vec<RunningLookup>,
+    running: Option<RunningLookup>,
     queue: VecDeque<Job>,
 }
 
 struct Job {
     name: String,
-    callers: Vec<oneshot::Sender<Answer>>,
+    callers: Vec<oneshot::Sender<LookupResult>>,
 }
 
-struct Running {
+struct RunningLookup {
     thread: u64,
     since: Instant,
     job: Job,
@@ -78,10 +78,10 @@ impl Resolver {
     }
 
     pub(crate) fn with(
-        look_up: impl Fn(&str) -> Answer + Send + Sync + 'static,
+        look_up: impl Fn(&str) -> LookupResult + Send + Sync + 'static,
         give_up_after: Duration,
     ) -> Self {
-        let shared = Shared {
+        let shared = ResolverShared {
             look_up: Box::new(look_up),
             give_up_after,
             state: Mutex::default(),
@@ -94,9 +94,9 @@ impl Resolver {
     /// them.
     ///
     /// # Errors
-    /// Every [`ResolveError`]; [`ResolveError::TimedOut`] at `deadline`, while the look-up itself
+    /// Every [`LookupError`]; [`LookupError::TimedOut`] at `deadline`, while the look-up itself
     /// goes on.
-    pub async fn resolve(&self, name: &str, deadline: Instant) -> Answer {
+    pub async fn resolve(&self, name: &str, deadline: Instant) -> LookupResult {
         if let Some(addresses) = without_look_up(name) {
             return Ok(addresses);
         }
@@ -104,20 +104,24 @@ impl Resolver {
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(answer)) => answer,
             // Only a resolver that is gone drops its callers.
-            Ok(Err(_)) => Err(ResolveError::Failed {
+            Ok(Err(_)) => Err(LookupError::Failed {
                 name: name.to_owned(),
                 reason: "the look-up ended without a result".to_owned(),
             }),
-            Err(_) => Err(ResolveError::TimedOut { name: name.to_owned() }),
+            Err(_) => Err(LookupError::TimedOut { name: name.to_owned() }),
         }
     }
 
     /// Joins the look-up of the name, or queues one.
-    fn ask(&self, name: &str, now: Instant) -> Result<oneshot::Receiver<Answer>, ResolveError> {
+    fn ask(
+        &self,
+        name: &str,
+        now: Instant,
+    ) -> Result<oneshot::Receiver<LookupResult>, LookupError> {
         let mut state = self.shared.lock();
         self.replace_hanging_thread(&mut state, name, now)?;
         let (caller, answer) = oneshot::channel();
-        let State { running, queue, .. } = &mut *state;
+        let ResolverState { running, queue, .. } = &mut *state;
         let jobs = running.iter_mut().map(|running| &mut running.job).chain(queue);
         match jobs.into_iter().find(|job| job.name == name) {
             Some(job) => job.callers.push(caller),
@@ -129,11 +133,11 @@ impl Resolver {
 
     fn replace_hanging_thread(
         &self,
-        state: &mut State,
+        state: &mut ResolverState,
         name: &str,
         now: Instant,
-    ) -> Result<(), ResolveError> {
-        let hangs = |running: &Running| {
+    ) -> Result<(), LookupError> {
+        let hangs = |running: &RunningLookup| {
             now.saturating_duration_since(running.since) >= self.shared.give_up_after
         };
         if state.thread != 0 && !state.running.as_ref().is_some_and(hangs) {
@@ -141,7 +145,7 @@ impl Resolver {
         }
         if state.running.is_some() && state.given_up.len() >= MOST_GIVEN_UP {
             let oldest = state.given_up.iter().map(|running| running.since).min().unwrap_or(now);
-            return Err(ResolveError::Hanging {
+            return Err(LookupError::Hanging {
                 name: name.to_owned(),
                 since: now.saturating_duration_since(oldest),
             });
@@ -151,7 +155,7 @@ impl Resolver {
         std::thread::Builder::new()
             .name("resolver".to_owned())
             .spawn(move || shared.work_as(thread))
-            .map_err(|error| ResolveError::Failed {
+            .map_err(|error| LookupError::Failed {
                 name: name.to_owned(),
                 reason: format!("no thread could be started for it: {error}"),
             })?;
@@ -181,8 +185,8 @@ impl std::fmt::Debug for Resolver {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl ResolverShared {
+    fn lock(&self) -> MutexGuard<'_, ResolverState> {
         // Nothing in here panics half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,7 +212,7 @@ impl Shared {
                 Some(job) if job.callers.iter().all(oneshot::Sender::is_closed) => {}
                 Some(job) => {
                     let name = job.name.clone();
-                    state.running = Some(Running { thread, since: Instant::now(), job });
+                    state.running = Some(RunningLookup { thread, since: Instant::now(), job });
                     return Some(name);
                 }
                 None => {
@@ -218,7 +222,7 @@ impl Shared {
         }
     }
 
-    fn finish(&self, thread: u64) -> Vec<oneshot::Sender<Answer>> {
+    fn finish(&self, thread: u64) -> Vec<oneshot::Sender<LookupResult>> {
         let mut state = self.lock();
         let own = state.running.take_if(|running| running.thread == thread);
         let own = own.or_else(|| {
@@ -229,7 +233,7 @@ impl Shared {
     }
 }
 
-fn ask_system(name: &str) -> Answer {
+fn ask_system(name: &str) -> LookupResult {
     // Any one socket type: without it each address comes once per type.
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = getaddrinfo(Some(name), None, Some(hints)).map_err(|error| {
@@ -238,14 +242,14 @@ fn ask_system(name: &str) -> Answer {
         let reason = text.rsplit(": ").next().unwrap_or(&text).to_owned();
         let name = name.to_owned();
         match kind {
-            LookupErrorKind::NoName | LookupErrorKind::NoData => ResolveError::Unknown { name },
-            LookupErrorKind::Again => ResolveError::Temporary { name, reason },
-            _ => ResolveError::Failed { name, reason },
+            LookupErrorKind::NoName | LookupErrorKind::NoData => LookupError::Unknown { name },
+            LookupErrorKind::Again => LookupError::Temporary { name, reason },
+            _ => LookupError::Failed { name, reason },
         }
     })?;
     let addresses: Vec<IpAddr> = found.flatten().map(|found| found.sockaddr.ip()).collect();
     if addresses.is_empty() {
-        return Err(ResolveError::Unknown { name: name.to_owned() });
+        return Err(LookupError::Unknown { name: name.to_owned() });
     }
     Ok(addresses)
 }
@@ -259,7 +263,7 @@ fn without_look_up(name: &str) -> Option<Vec<IpAddr>> {
 
 /// Why a name has no address now.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ResolveError {
+pub enum LookupError {
     /// The look-up takes longer than its caller can wait.
     #[error("the name {name} cannot be looked up, because no name server answers")]
     TimedOut {
@@ -298,7 +302,7 @@ pub enum ResolveError {
     },
 }
 
-impl ResolveError {
+impl LookupError {
     /// The name that was looked up.
     pub fn name(&self) -> &str {
         match self {

@@ -11,7 +11,7 @@ mod reload;
 
 use std::{convert::Infallible, fmt, future, sync::Arc, time::Duration};
 
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 use tokio::{
     pin, select,
     sync::{mpsc, oneshot},
@@ -21,20 +21,20 @@ use tokio::{
 use crate::{
     clock::{self, Clock, Stamp},
     config::{HeartbeatKind, Loaded, Settings},
-    control::{Answer, Reply, Request as ControlRequest},
-    error_chain::Chain,
+    control::{ControlAnswer, ControlReply, ControlRequest},
+    error_chain::ErrorChain,
     event::Event,
-    heartbeat::{self, ClientError, HeartbeatClient, Outcome, Pacing},
+    heartbeat::{self, ClientError, HeartbeatClient, HeartbeatOutcome, Pacing},
     logging::Logging,
-    monitor::Message,
+    monitor::MonitorMessage,
     notify::ServiceManager,
-    signals::Request,
+    signals::SignalRequest,
     sleep::{Permit, SleepEvent},
 };
-use observer::Observer;
+use observer::HeartbeatObserver;
 pub use parts::{Foundation, StartError};
-use parts::{Running, monitor_settings};
-use pause::{Ends, Pause};
+use parts::{ServiceParts, monitor_settings};
+use pause::{CurrentPause, Ends};
 pub use reload::Load;
 use reload::Reloader;
 
@@ -59,24 +59,24 @@ pub struct Service {
     /// follows the milliseconds since the boot: within a boot the cloud believes the highest number, so
     /// that those of an agent must be above those of the one before, of which nothing is known.
     sequence: u64,
-    pause: Option<Pause>,
-    running: Running,
+    pause: Option<CurrentPause>,
+    running: ServiceParts,
 }
 
 /// What reports to the cloud, when there is a URL.
 struct Reporter {
     client: Arc<HeartbeatClient>,
-    observer: Observer,
+    observer: HeartbeatObserver,
 }
 
 /// Why the heartbeats of one configuration end.
 enum Next {
     /// There is a new configuration.
-    Change(Box<Change>),
+    Change(Box<ConfigChange>),
     /// A pause begins, and whoever asked for it waits for the answer.
-    Pause(Stamp, Reply),
+    Pause(Stamp, ControlReply),
     /// The pause is over; so it is answered, if somebody ended it.
-    Resume(Option<Reply>),
+    Resume(Option<ControlReply>),
     /// The machine falls asleep when the permit is dropped.
     Sleep(Permit),
     /// The machine has woken up.
@@ -86,7 +86,7 @@ enum Next {
 }
 
 /// A new configuration, ready for use.
-struct Change {
+struct ConfigChange {
     settings: Settings,
     reporter: Option<Reporter>,
 }
@@ -96,7 +96,7 @@ impl Reporter {
     /// `sequence`.
     fn new(
         settings: &Settings,
-        running: &Running,
+        running: &ServiceParts,
         sequence: u64,
     ) -> Result<Option<Self>, ClientError> {
         let Some(url) = settings.heartbeat.url.clone() else { return Ok(None) };
@@ -106,7 +106,7 @@ impl Reporter {
                 .counting_from(sequence)
                 .with_extras(running.extras())
                 .hurried_by(Arc::clone(&running.returned));
-        let observer = Observer::new(&settings.device, url);
+        let observer = HeartbeatObserver::new(&settings.device, url);
         Ok(Some(Self { client: Arc::new(client), observer }))
     }
 }
@@ -123,7 +123,7 @@ impl Service {
     pub async fn start(
         loaded: Loaded,
         foundation: Foundation,
-        requests: mpsc::UnboundedReceiver<Request>,
+        requests: mpsc::UnboundedReceiver<SignalRequest>,
         load: Arc<Load>,
         logging: Logging,
         manager: ServiceManager,
@@ -132,7 +132,7 @@ impl Service {
         advise(&warnings);
         let pause = foundation.pause();
         let running =
-            Running::start(&settings, foundation, requests, load, logging, manager).await?;
+            ServiceParts::start(&settings, foundation, requests, load, logging, manager).await?;
         let sequence = running.clock.now().boot_ms;
         let reporter = Reporter::new(&settings, &running, sequence).map_err(StartError::Client)?;
         Ok(Self { settings, reporter, sequence, pause, running })
@@ -143,35 +143,36 @@ impl Service {
     pub async fn run(mut self) {
         self.say_start();
         self.running.manager.ready();
-        let mut state = State::Running;
+        let mut state = AgentState::Running;
         let mut is_to_sleep = false;
         loop {
             self.running.use_client(self.reporter.as_ref().map(|reporter| &reporter.client));
             let next = self.serve(state, is_to_sleep).await;
             self.remember_sequence();
-            state = State::Running;
+            state = AgentState::Running;
             match next {
                 Next::Change(change) => {
-                    Change { settings: self.settings, reporter: self.reporter } = *change;
+                    ConfigChange { settings: self.settings, reporter: self.reporter } = *change;
                     self.announce_pause_again();
-                    self.running.tell(Message::Change(Box::new(monitor_settings(&self.settings))));
+                    self.running
+                        .tell(MonitorMessage::Change(Box::new(monitor_settings(&self.settings))));
                     self.say_start();
                     self.running.manager.reloaded();
                 }
                 Next::Pause(until, reply) => self.begin_pause(until, reply),
                 Next::Resume(reply) => {
                     self.end_pause(reply);
-                    state = State::Resumed;
+                    state = AgentState::Resumed;
                 }
                 Next::Sleep(permit) => {
                     self.sleep(permit).await;
-                    (is_to_sleep, state) = (true, State::Resumed);
+                    (is_to_sleep, state) = (true, AgentState::Resumed);
                 }
                 Next::Wake => {
                     is_to_sleep = false;
                     self.announce_pause_again();
-                    self.running.tell(Message::Wake);
-                    state = State::Resumed;
+                    self.running.tell(MonitorMessage::Wake);
+                    state = AgentState::Resumed;
                 }
                 Next::Leave(signal) => return self.leave(signal).await,
             }
@@ -189,7 +190,7 @@ impl Service {
     /// Sends heartbeats, the first in `state`, until something happens that ends them. While paused it
     /// sends one that announces the silence, until that is delivered. A machine that is to sleep sends
     /// none, as that would take the announced silence back, unless it does not sleep in the end.
-    async fn serve(&mut self, state: State, is_to_sleep: bool) -> Next {
+    async fn serve(&mut self, state: AgentState, is_to_sleep: bool) -> Next {
         let Self { settings, reporter, sequence, pause, running } = self;
         let (client, observer) = match reporter {
             Some(Reporter { client, observer }) => (Some(&*client), Some(observer)),
@@ -216,11 +217,11 @@ impl Service {
             let loaded = select! {
                 biased;
                 Some(request) = running.requests.recv() => match request {
-                    Request::Stop(signal) => return Next::Leave(signal),
-                    Request::Reload => {
+                    SignalRequest::Stop(signal) => return Next::Leave(signal),
+                    SignalRequest::Reload => {
                         running.manager.reloading();
                         if let Err(error) = running.reloader.request() {
-                            running.keep_old([Chain(&error)]);
+                            running.keep_old([ErrorChain(&error)]);
                         }
                         continue;
                     }
@@ -236,7 +237,7 @@ impl Service {
                     }
                     ControlRequest::Resume if ends.is_some() => return Next::Resume(Some(reply)),
                     ControlRequest::Resume => {
-                        reply.send(&Answer::NotPaused);
+                        reply.send(&ControlAnswer::NotPaused);
                         continue;
                     }
                 },
@@ -263,7 +264,7 @@ impl Service {
             let reporter = match Reporter::new(&new, running, sequence) {
                 Ok(reporter) => reporter,
                 Err(error) => {
-                    running.keep_old([Chain(&error)]);
+                    running.keep_old([ErrorChain(&error)]);
                     continue;
                 }
             };
@@ -279,7 +280,7 @@ impl Service {
                 (device.clone(), heartbeat.clone(), probe.clone())
             };
             if concern(&new) != concern(settings) {
-                return Next::Change(Box::new(Change { settings: new, reporter }));
+                return Next::Change(Box::new(ConfigChange { settings: new, reporter }));
             }
             // Only the log is concerned, so heartbeats keep their rhythm.
             *settings = new;
@@ -293,17 +294,17 @@ impl Service {
         }
     }
 
-    fn begin_pause(&mut self, until: Stamp, reply: Reply) {
+    fn begin_pause(&mut self, until: Stamp, reply: ControlReply) {
         let since = self.pause.as_ref().map(|pause| pause.since);
         let again = since.is_some();
         let (caller, zone) = (reply.caller(), clock::local_zone());
         Event::Paused { until: &until, caller: &caller, zone: &zone }.emit();
         let since = since.unwrap_or_else(|| self.running.clock.now());
-        let pause = Pause::begin(since, until);
+        let pause = CurrentPause::begin(since, until);
         let told = pause.told();
         self.pause = Some(pause);
         let (noted, is_noted) = oneshot::channel();
-        self.running.tell(Message::Pause { until, noted });
+        self.running.tell(MonitorMessage::Pause { until, noted });
         let is_told =
             self.reporter.is_some() && self.settings.heartbeat.kind == HeartbeatKind::Ispmon;
         // Whoever waits for the answer keeps nobody else waiting.
@@ -311,7 +312,7 @@ impl Service {
             // What is answered outlives a crash, unless the disk hangs.
             let _ = timeout(RECORD_LIMIT, is_noted).await;
             let announced = if is_told { Some(told.await) } else { None };
-            reply.send(&Answer::Paused { until, again, announced });
+            reply.send(&ControlAnswer::Paused { until, again, announced });
         });
     }
 
@@ -322,21 +323,21 @@ impl Service {
         }
     }
 
-    fn end_pause(&mut self, reply: Option<Reply>) {
+    fn end_pause(&mut self, reply: Option<ControlReply>) {
         let Some(pause) = self.pause.take() else { return };
-        let caller = reply.as_ref().map(Reply::caller);
+        let caller = reply.as_ref().map(ControlReply::caller);
         Event::Resumed { caller: caller.as_ref().map(|caller| caller as &dyn fmt::Display) }.emit();
-        self.running.tell(Message::Resume);
+        self.running.tell(MonitorMessage::Resume);
         if let Some(reply) = reply {
-            reply.send(&Answer::Resumed { paused: pause.since });
+            reply.send(&ControlAnswer::Resumed { paused: pause.since });
         }
     }
 
     /// Tells the cloud of the machine's sleep, then lets it sleep.
     async fn sleep(&self, permit: Permit) {
-        self.running.tell(Message::Sleep);
+        self.running.tell(MonitorMessage::Sleep);
         let quiet = self.settings.heartbeat.quiet_after_sleep.max(self.rest_of_pause());
-        self.announce(State::Sleeping, quiet, LAST_HEARTBEAT_LIMIT).await;
+        self.announce(AgentState::Sleeping, quiet, LAST_HEARTBEAT_LIMIT).await;
         permit.release();
     }
 
@@ -349,13 +350,13 @@ impl Service {
         Event::Stopping { signal }.emit();
         self.running.manager.stopping(signal);
         let (done, noted) = oneshot::channel();
-        self.running.tell(Message::Stop { reason: signal, done });
+        self.running.tell(MonitorMessage::Stop { reason: signal, done });
         // A hanging disk must not keep the cloud from being told.
         let _ = timeout(RECORD_LIMIT, noted).await;
         let quiet = self.settings.heartbeat.quiet_after_stop;
         let quiet = quiet.max(self.rest_of_pause());
         let limit = LEAVE_WITHIN.saturating_sub(begun.elapsed()).min(LAST_HEARTBEAT_LIMIT);
-        self.announce(State::Stopping, quiet, limit).await;
+        self.announce(AgentState::Stopping, quiet, limit).await;
     }
 
     /// How much is left of a pause: what was announced for it still holds.
@@ -367,7 +368,7 @@ impl Service {
     /// Announces a silence, within `limit`: twice, if it leaves the time for that, because an announcement
     /// that was answered may still be lost in the cloud. The second one has a number of its own and says
     /// the same, so that it does not matter which of them arrives, or arrives last.
-    async fn announce(&self, state: State, quiet: Duration, limit: Duration) {
+    async fn announce(&self, state: AgentState, quiet: Duration, limit: Duration) {
         let begun = Instant::now();
         let Some(Reporter { client, .. }) = &self.reporter else { return };
         if self.settings.heartbeat.kind == HeartbeatKind::Plain {
@@ -390,14 +391,14 @@ impl Service {
         }
     }
 
-    fn say_announced(&self, state: State, quiet: Duration, outcome: &Outcome) {
+    fn say_announced(&self, state: AgentState, quiet: Duration, outcome: &HeartbeatOutcome) {
         let device = &self.settings.device;
         match outcome {
-            Outcome::Delivered { .. } if state == State::Sleeping => {
+            HeartbeatOutcome::Delivered { .. } if state == AgentState::Sleeping => {
                 Event::SleepAnnounced { device, quiet }.emit();
             }
-            Outcome::Delivered { .. } if quiet.is_zero() => Event::StopAnnounced.emit(),
-            Outcome::Delivered { .. } => Event::SilenceAnnounced { device, quiet }.emit(),
+            HeartbeatOutcome::Delivered { .. } if quiet.is_zero() => Event::StopAnnounced.emit(),
+            HeartbeatOutcome::Delivered { .. } => Event::SilenceAnnounced { device, quiet }.emit(),
             _ => Event::SilenceNotAnnounced { outcome }.emit(),
         }
     }
@@ -417,13 +418,13 @@ async fn pause_over(ends: Option<Ends>, clock: &Clock) {
 /// Sends heartbeats for ever, or none at all without a client.
 async fn beat(
     client: Option<&Arc<HeartbeatClient>>,
-    observer: Option<&mut Observer>,
+    observer: Option<&mut HeartbeatObserver>,
     pacing: Pacing,
-    state: State,
+    state: AgentState,
     beats: &parts::Beats,
 ) -> Infallible {
     let (Some(client), Some(observer)) = (client, observer) else { return future::pending().await };
-    let observe = |outcome: &Outcome, wait| {
+    let observe = |outcome: &HeartbeatOutcome, wait| {
         for event in observer.observe(outcome, wait, clock::boot_time()) {
             event.emit();
         }

@@ -21,7 +21,7 @@ pub const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum SignalRequest {
     /// Leave within [`LEAVE_LIMIT`]; carries the signal's name.
     Stop(&'static str),
     /// Read the configuration again.
@@ -43,20 +43,20 @@ pub enum SignalError {
 ///
 /// # Errors
 /// [`SignalError`] in all its cases.
-pub fn listen() -> Result<mpsc::UnboundedReceiver<Request>, SignalError> {
+pub fn listen() -> Result<mpsc::UnboundedReceiver<SignalRequest>, SignalError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError::Install)?;
     let (sender, receiver) = mpsc::unbounded_channel();
     let forward = move || {
         for signal in signals.forever() {
             let request = match signal {
-                SIGHUP => Request::Reload,
-                SIGINT => Request::Stop("SIGINT"),
-                _ => Request::Stop("SIGTERM"),
+                SIGHUP => SignalRequest::Reload,
+                SIGINT => SignalRequest::Stop("SIGINT"),
+                _ => SignalRequest::Stop("SIGTERM"),
             };
             if sender.send(request).is_err() {
                 return;
             }
-            if matches!(request, Request::Stop(_)) {
+            if matches!(request, SignalRequest::Stop(_)) {
                 thread::sleep(LEAVE_LIMIT);
                 // The process is gone by now unless something hangs; this ends it as the signal would.
                 let _ = low_level::emulate_default_handler(signal);

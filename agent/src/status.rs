@@ -16,9 +16,9 @@ pub mod text;
 pub(crate) use text::tests::status as working_status;
 
 pub use content::{
-    ClockStatus, Condition, FamilyStatus, HandOverProblem, HeartbeatStatus, JournalStatus,
-    LastHeartbeat, LinkStatus, OpenIncident, Quality, Status,
+    ClockStatus, ConnectivityStatus, FamilyStatus, HandOverProblem, HeartbeatStatus,
+    IncidentStatus, JournalStatus, LastHeartbeat, LinkStatus, QualityStatus, Status,
 };
-pub use place::{Found, ReadError};
+pub use place::{FoundStatus, StatusReadError};
 pub use presence::Presence;
 pub use publisher::{PublishError, Publisher};

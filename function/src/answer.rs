@@ -15,7 +15,7 @@ use ispmon_wire::{
 use crate::body::BodyError;
 
 /// An answer to the Functions host.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type FunctionResponse = Response<Full<Bytes>>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -23,12 +23,12 @@ const CLIENT_ADDRESS: HeaderName = HeaderName::from_static(CLIENT_ADDRESS_HEADER
 const EXPECTED: HeaderName = HeaderName::from_static(EXPECTED_HEADER);
 
 /// To the host's question whether the handler is ready.
-pub(crate) fn ready() -> Answer {
+pub(crate) fn ready() -> FunctionResponse {
     answer(StatusCode::OK, TEXT, Bytes::from_static(b"ready"))
 }
 
 /// To a heartbeat whose line has been written.
-pub(crate) fn heartbeat(address: Option<IpAddr>, expected: Option<bool>) -> Answer {
+pub(crate) fn heartbeat(address: Option<IpAddr>, expected: Option<bool>) -> FunctionResponse {
     let mut answer = answer(StatusCode::OK, TEXT, Bytes::from_static(b"ok"));
     let headers: &mut HeaderMap = answer.headers_mut();
     if let Some(value) = address.and_then(|address| HeaderValue::try_from(address.to_string()).ok())
@@ -42,14 +42,14 @@ pub(crate) fn heartbeat(address: Option<IpAddr>, expected: Option<bool>) -> Answ
 }
 
 /// To a report of which every line has been written.
-pub(crate) fn accepted(incidents: usize) -> Answer {
+pub(crate) fn accepted(incidents: usize) -> FunctionResponse {
     // A struct of one number always becomes JSON.
     let body = serde_json::to_vec(&Accepted { accepted: incidents }).unwrap_or_default();
     answer(StatusCode::OK, JSON, body.into())
 }
 
 /// To a path that nothing listens on.
-pub(crate) fn not_found() -> Answer {
+pub(crate) fn not_found() -> FunctionResponse {
     refusal(
         StatusCode::NOT_FOUND,
         format!("There is nothing here; heartbeats go to {PING_PATH}, outages to {OUTAGES_PATH}."),
@@ -57,7 +57,7 @@ pub(crate) fn not_found() -> Answer {
 }
 
 /// To a method that the path does not have; `allowed` is the value of the header `Allow`.
-pub(crate) fn wrong_method(allowed: &'static str) -> Answer {
+pub(crate) fn wrong_method(allowed: &'static str) -> FunctionResponse {
     let mut answer =
         refusal(StatusCode::METHOD_NOT_ALLOWED, format!("The method must be one of: {allowed}."));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
@@ -65,7 +65,7 @@ pub(crate) fn wrong_method(allowed: &'static str) -> Answer {
 }
 
 /// To a message that cannot be understood or is too large.
-pub(crate) fn bad_message(error: &MessageError) -> Answer {
+pub(crate) fn bad_message(error: &MessageError) -> FunctionResponse {
     let status = match error {
         MessageError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::BAD_REQUEST,
@@ -74,7 +74,7 @@ pub(crate) fn bad_message(error: &MessageError) -> Answer {
 }
 
 /// To a body that was not read to its end. The connection ends, because the rest is still to come.
-pub(crate) fn bad_body(error: &BodyError) -> Answer {
+pub(crate) fn bad_body(error: &BodyError) -> FunctionResponse {
     let (status, sentence) = match error {
         BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, MessageError::TooLong.to_string()),
         BodyError::Late(limit) => {
@@ -90,19 +90,19 @@ pub(crate) fn bad_body(error: &BodyError) -> Answer {
 }
 
 /// To a message that was understood but whose line could not be written.
-pub(crate) fn not_written() -> Answer {
+pub(crate) fn not_written() -> FunctionResponse {
     refusal(
         StatusCode::SERVICE_UNAVAILABLE,
         "The message could not be written down in time; try again later.".to_owned(),
     )
 }
 
-fn refusal(status: StatusCode, mut sentence: String) -> Answer {
+fn refusal(status: StatusCode, mut sentence: String) -> FunctionResponse {
     sentence.push('\n');
     answer(status, TEXT, sentence.into())
 }
 
-fn answer(status: StatusCode, kind: HeaderValue, body: Bytes) -> Answer {
+fn answer(status: StatusCode, kind: HeaderValue, body: Bytes) -> FunctionResponse {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, kind);

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, panic, process, process::ExitCode};
 
 use thiserror::Error;
 
-use crate::{SettingsError, StdoutError, line, stdout};
+use crate::{FunctionSettingsError, StdoutError, line, stdout};
 
 /// The exit status for bad settings, `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;
@@ -14,10 +14,10 @@ const FAILED: u8 = 1;
 
 /// Why the handler ends.
 #[derive(Debug, Error)]
-pub enum Failure {
+pub enum HandlerFailure {
     /// The environment does not say what it must.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] FunctionSettingsError),
     /// The runtime could not be built.
     #[error("cannot start the asynchronous runtime")]
     Runtime(#[source] io::Error),
@@ -34,7 +34,7 @@ pub enum Failure {
     Stdout(#[from] StdoutError),
 }
 
-impl Failure {
+impl HandlerFailure {
     /// Writes the failure, with its causes, as one line to stdout and returns the exit status.
     pub fn report(&self) -> ExitCode {
         stdout::write_last(&line::failure(&sentence(self)));

@@ -9,7 +9,7 @@
 //! (azure-functions-host #6301); it treats whatever appears on stderr as an error trace. So this
 //! program never ends with 0 and never writes to stderr.
 //!
-//! * [`Settings`] is what the environment says, [`Limits`] what a client may cost.
+//! * [`FunctionSettings`] is what the environment says, [`ServerLimits`] what a client may cost.
 //! * [`serve`] accepts connections; `routes` tells the endpoints apart.
 //! * [`mod@line`] makes lines of events, [`LineWriter`] writes them.
 
@@ -34,10 +34,10 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket};
 
-pub use failure::{Failure, install_panic_hook};
-pub use limits::Limits;
+pub use failure::{HandlerFailure, install_panic_hook};
+pub use limits::ServerLimits;
 pub use server::serve;
-pub use settings::{Settings, SettingsError};
+pub use settings::{FunctionSettings, FunctionSettingsError};
 pub use stdout::{LineWriter, StdoutError};
 
 /// How many connections may wait to be accepted; the system may allow fewer. A client beyond them
@@ -55,21 +55,21 @@ pub fn main() -> ExitCode {
     failure.report()
 }
 
-fn run() -> Result<Infallible, Failure> {
-    let settings = Settings::from_environment(|name| std::env::var_os(name))?;
+fn run() -> Result<Infallible, HandlerFailure> {
+    let settings = FunctionSettings::from_environment(|name| std::env::var_os(name))?;
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
-        .map_err(Failure::Runtime)?
+        .map_err(HandlerFailure::Runtime)?
         .block_on(listen(settings))
 }
 
-async fn listen(settings: Settings) -> Result<Infallible, Failure> {
-    let limits = Limits::default();
+async fn listen(settings: FunctionSettings) -> Result<Infallible, HandlerFailure> {
+    let limits = ServerLimits::default();
     let lines = LineWriter::stdout(&limits)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
-    let listener = bind(address).map_err(|source| Failure::Listen { address, source })?;
+    let listener = bind(address).map_err(|source| HandlerFailure::Listen { address, source })?;
     Err(serve(listener, settings, limits, lines).await.into())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What a client may cost, in time and memory. Tests shorten the times; the binary uses the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServerLimits {
     /// How many connections may be open at once, 1 or more.
     ///
     /// The only client is the Functions host, whose pool opens one connection for each request in
@@ -46,7 +46,7 @@ pub struct Limits {
     pub waiting_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 128,

@@ -9,7 +9,9 @@ use std::{
     net::IpAddr,
 };
 
-use ispmon_wire::{AgentInfo, Device, Heartbeat, Incident, JournalHead, LinkQuality, State};
+use ispmon_wire::{
+    AgentInfo, AgentState, Device, Heartbeat, JournalHead, LinkQuality, ReportedIncident,
+};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
@@ -19,9 +21,9 @@ pub const LONGEST: usize = 32_768;
 
 /// One event as a line of ASCII JSON that ends with a line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line(Vec<u8>);
+pub struct TraceLine(Vec<u8>);
 
-impl Line {
+impl TraceLine {
     /// The line, its line feed included.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -38,10 +40,10 @@ impl Line {
 
 /// The line of a heartbeat, which begins with `{"event":"heartbeat"`: queries look for these
 /// characters. Absent fields are left out, because every byte is stored and paid for twice.
-pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat) -> Line {
+pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat) -> TraceLine {
     let agent = heartbeat.agent.as_ref();
     let text = |of: fn(&AgentInfo) -> &str| agent.map(of).filter(|text| !text.is_empty());
-    Line::of(&HeartbeatEvent {
+    TraceLine::of(&HeartbeatEvent {
         event: "heartbeat",
         device: device.as_str(),
         key: &device.comparison_key(),
@@ -61,17 +63,21 @@ pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat
 /// characters.
 ///
 /// `journal` says where the agent's record stood when it handed over.
-pub fn outage(device: &Device, incident: &Incident, journal: Option<&JournalHead>) -> Line {
+pub fn outage(
+    device: &Device,
+    incident: &ReportedIncident,
+    journal: Option<&JournalHead>,
+) -> TraceLine {
     let key = &device.comparison_key();
-    Line::of(&OutageEvent { event: "outage", device: device.as_str(), key, incident, journal })
+    TraceLine::of(&OutageEvent { event: "outage", device: device.as_str(), key, incident, journal })
 }
 
 /// The line of something that went wrong in the handler itself, cut to [`LONGEST`].
-pub fn failure(message: &str) -> Line {
+pub fn failure(message: &str) -> TraceLine {
     // A character becomes twelve at most.
     let most = LONGEST / 12 - 100;
     let message: String = message.chars().take(most).collect();
-    Line::of(&FailureEvent { event: "failure", message: &message })
+    TraceLine::of(&FailureEvent { event: "failure", message: &message })
 }
 
 #[derive(Serialize)]
@@ -87,7 +93,7 @@ struct HeartbeatEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<State>,
+    state: Option<AgentState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quiet_s: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,7 +112,7 @@ struct OutageEvent<'a> {
     device: &'a str,
     key: &'a str,
     #[serde(flatten)]
-    incident: &'a Incident,
+    incident: &'a ReportedIncident,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<&'a JournalHead>,
 }

@@ -4,7 +4,7 @@ use hyper::{Request, body::Incoming};
 use ispmon_wire::OutageReport;
 
 use crate::{
-    answer::{self, Answer},
+    answer::{self, FunctionResponse},
     line, ping,
     routes::Handler,
 };
@@ -12,7 +12,7 @@ use crate::{
 /// Answers a report once every line has been written.
 ///
 /// A report that is refused halfway is sent again whole; queries keep the first row of each id.
-pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Answer {
+pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> FunctionResponse {
     let (head, body) = request.into_parts();
     let report = match handler.bodies.read(body, OutageReport::parse).await {
         Err(error) => return answer::bad_body(&error),

@@ -4,7 +4,7 @@ use hyper::{HeaderMap, Request, body::Incoming};
 use ispmon_wire::{DEVICE_HEADER, Device, Heartbeat, client_address};
 
 use crate::{
-    answer::{self, Answer},
+    answer::{self, FunctionResponse},
     line,
     routes::Handler,
 };
@@ -13,7 +13,7 @@ use crate::{
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Answers a heartbeat once its line has been written.
-pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Answer {
+pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> FunctionResponse {
     let (head, body) = request.into_parts();
     let heartbeat = match handler.bodies.read(body, Heartbeat::parse).await {
         Err(error) => return answer::bad_body(&error),

@@ -6,8 +6,8 @@ use hyper::{Method, Request, body::Incoming};
 use ispmon_wire::{OUTAGES_PATH, PING_PATH};
 
 use crate::{
-    Limits, LineWriter, Settings,
-    answer::{self, Answer},
+    FunctionSettings, LineWriter, ServerLimits,
+    answer::{self, FunctionResponse},
     body::BodyReader,
     outages, ping,
 };
@@ -15,7 +15,7 @@ use crate::{
 /// What the endpoints share.
 #[derive(Debug)]
 pub(crate) struct Handler {
-    pub(crate) settings: Settings,
+    pub(crate) settings: FunctionSettings,
     pub(crate) bodies: BodyReader,
     pub(crate) lines: LineWriter,
 }
@@ -28,12 +28,16 @@ enum Endpoint {
 }
 
 impl Handler {
-    pub(crate) fn new(settings: Settings, limits: &Limits, lines: LineWriter) -> Arc<Self> {
+    pub(crate) fn new(
+        settings: FunctionSettings,
+        limits: &ServerLimits,
+        lines: LineWriter,
+    ) -> Arc<Self> {
         Arc::new(Self { settings, bodies: BodyReader::new(limits.body), lines })
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> FunctionResponse {
         let Some(endpoint) = Endpoint::of(request.uri().path()) else {
             return answer::not_found();
         };

@@ -7,7 +7,7 @@ use std::{io, sync::Arc};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Limits, LineWriter, Settings, StdoutError, routes::Handler};
+use crate::{FunctionSettings, LineWriter, ServerLimits, StdoutError, routes::Handler};
 use seats::Seats;
 
 /// Serves until stdout takes no more lines, which is the only way to end.
@@ -15,8 +15,8 @@ use seats::Seats;
 /// Call it inside a runtime; each connection becomes a task of it.
 pub async fn serve(
     listener: TcpListener,
-    settings: Settings,
-    limits: Limits,
+    settings: FunctionSettings,
+    limits: ServerLimits,
     lines: LineWriter,
 ) -> StdoutError {
     let handler = Handler::new(settings, &limits, lines.clone());
@@ -29,7 +29,7 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     handler: &Arc<Handler>,
-    limits: Limits,
+    limits: ServerLimits,
 ) -> std::convert::Infallible {
     let seats = Arc::new(Seats::default());
     loop {
@@ -46,7 +46,7 @@ async fn accept(
     }
 }
 
-fn open(stream: TcpStream, handler: &Arc<Handler>, seats: &Arc<Seats>, limits: Limits) {
+fn open(stream: TcpStream, handler: &Arc<Handler>, seats: &Arc<Seats>, limits: ServerLimits) {
     // Answers are one write each; without the option the system may still hold one back.
     let _ = stream.set_nodelay(true);
     let seat = Seats::take(seats);

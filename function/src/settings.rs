@@ -12,7 +12,7 @@ pub(crate) const EXPECTED_VARIABLE: &str = "EXPECTED_DEVICES";
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct FunctionSettings {
     /// The port to listen on, chosen by the Functions host.
     pub port: u16,
     /// The devices that alert rules watch; `None` when nobody has said which.
@@ -21,7 +21,7 @@ pub struct Settings {
 
 /// Why the environment cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum SettingsError {
+pub enum FunctionSettingsError {
     /// The port is not set: the handler was started by something else than the Functions host.
     #[error(
         "{PORT_VARIABLE} is not set; the Functions host sets it, by hand use a port from 1 to 65535"
@@ -37,20 +37,20 @@ pub enum SettingsError {
     BadExpected(OsString),
 }
 
-impl Settings {
+impl FunctionSettings {
     /// Reads the settings through `variable`, which returns an environment variable's value.
     ///
     /// A list of devices that names none counts as not set.
     pub fn from_environment(
         variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, SettingsError> {
-        let port = variable(PORT_VARIABLE).ok_or(SettingsError::NoPort)?;
+    ) -> Result<Self, FunctionSettingsError> {
+        let port = variable(PORT_VARIABLE).ok_or(FunctionSettingsError::NoPort)?;
         let port = match port.to_str().and_then(|text| text.trim().parse().ok()) {
             Some(port) if port != 0 => port,
-            _ => return Err(SettingsError::BadPort(port)),
+            _ => return Err(FunctionSettingsError::BadPort(port)),
         };
         let expected = variable(EXPECTED_VARIABLE)
-            .map(|names| names.into_string().map_err(SettingsError::BadExpected))
+            .map(|names| names.into_string().map_err(FunctionSettingsError::BadExpected))
             .transpose()?
             .map(|names| devices(&names))
             .filter(|devices| !devices.is_empty());

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Limits, line::Line};
+use crate::{ServerLimits, line::TraceLine};
 
 /// How many lines one system call takes at most.
 const LINES_PER_WRITE: usize = 64;
@@ -46,12 +46,12 @@ pub enum StdoutError {
 
 /// Writes lines to stdout. Clones write to the same one.
 #[derive(Clone, Debug)]
-pub struct LineWriter(Arc<Shared>);
+pub struct LineWriter(Arc<StdoutShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct StdoutShared {
     sink: Sink,
-    queue: Mutex<Queue>,
+    queue: Mutex<StdoutQueue>,
     broken: Notify,
     patience: Duration,
     most_bytes: usize,
@@ -65,36 +65,36 @@ enum Sink {
 }
 
 #[derive(Debug, Default)]
-struct Queue {
-    lines: VecDeque<Waiting>,
+struct StdoutQueue {
+    lines: VecDeque<WaitingLine>,
     bytes: usize,
     pumped: bool,
     error: Option<io::ErrorKind>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    line: Line,
+struct WaitingLine {
+    line: TraceLine,
     written: usize,
     done: oneshot::Sender<()>,
 }
 
 impl LineWriter {
     /// Takes over the process's stdout. Call it once, inside a runtime.
-    pub fn stdout(limits: &Limits) -> Result<Self, StdoutError> {
+    pub fn stdout(limits: &ServerLimits) -> Result<Self, StdoutError> {
         let descriptor = io::stdout().as_fd().try_clone_to_owned().map_err(StdoutError::Open)?;
         Self::to(descriptor.into(), limits)
     }
 
     /// Writes to `file`, without blocking when it is a pipe. Call it inside a runtime.
-    pub fn to(file: File, limits: &Limits) -> Result<Self, StdoutError> {
+    pub fn to(file: File, limits: &ServerLimits) -> Result<Self, StdoutError> {
         let is_pipe = file.metadata().map_err(StdoutError::Open)?.file_type().is_fifo();
         let sink = if is_pipe {
             Sink::Pipe(pipe::Sender::from_file(file).map_err(StdoutError::Open)?)
         } else {
             Sink::Other(file)
         };
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(StdoutShared {
             sink,
             queue: Mutex::default(),
             broken: Notify::new(),
@@ -104,12 +104,15 @@ impl LineWriter {
     }
 
     /// Writes lines and returns when the last one has been written completely, within
-    /// [`Limits::line`] for all of them.
+    /// [`ServerLimits::line`] for all of them.
     ///
     /// After an error nothing more of the lines will be written, with one exception: of a line whose
     /// beginning the pipe has taken, the rest follows when the pipe takes more. The same holds when
     /// the returned future is dropped.
-    pub async fn write(&self, lines: impl IntoIterator<Item = Line>) -> Result<(), StdoutError> {
+    pub async fn write(
+        &self,
+        lines: impl IntoIterator<Item = TraceLine>,
+    ) -> Result<(), StdoutError> {
         let patience = self.0.patience;
         let write = async {
             for line in lines {
@@ -126,7 +129,7 @@ impl LineWriter {
         self.0.error()
     }
 
-    fn queue(&self, line: Line) -> Result<oneshot::Receiver<()>, StdoutError> {
+    fn queue(&self, line: TraceLine) -> Result<oneshot::Receiver<()>, StdoutError> {
         let mut queue = self.0.queue();
         queue.drop_abandoned();
         if let Some(kind) = queue.error {
@@ -138,7 +141,7 @@ impl LineWriter {
         }
         let (done, receiver) = oneshot::channel();
         queue.bytes += length;
-        queue.lines.push_back(Waiting { line, written: 0, done });
+        queue.lines.push_back(WaitingLine { line, written: 0, done });
         if !queue.pumped {
             queue.pumped = true;
             // Its turn comes after the requests that are ready now, so their lines go out together.
@@ -148,8 +151,8 @@ impl LineWriter {
     }
 }
 
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+impl StdoutShared {
+    fn queue(&self) -> MutexGuard<'_, StdoutQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -179,7 +182,7 @@ impl Shared {
     }
 }
 
-impl Queue {
+impl StdoutQueue {
     /// Forgets lines that nobody waits for and of which nothing has been written.
     fn drop_abandoned(&mut self) {
         let bytes = &mut self.bytes;
@@ -210,7 +213,7 @@ impl Queue {
     }
 }
 
-impl Waiting {
+impl WaitingLine {
     fn rest(&self) -> &[u8] {
         &self.line.as_bytes()[self.written..]
     }
@@ -218,7 +221,7 @@ impl Waiting {
 
 impl Sink {
     /// Returns how many bytes of the lines the sink has taken; 0 when it is full.
-    fn write(&self, lines: &VecDeque<Waiting>) -> io::Result<usize> {
+    fn write(&self, lines: &VecDeque<WaitingLine>) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); LINES_PER_WRITE];
         let mut count = 0;
         for (slice, waiting) in slices.iter_mut().zip(lines) {
@@ -243,7 +246,7 @@ impl Sink {
 }
 
 /// Finishes what waits, as the reader makes room, and ends when nothing waits.
-async fn pump(shared: Arc<Shared>) {
+async fn pump(shared: Arc<StdoutShared>) {
     loop {
         if shared.drain() {
             break;
@@ -254,7 +257,7 @@ async fn pump(shared: Arc<Shared>) {
 }
 
 /// Writes the process's last line, as far as stdout takes it.
-pub(crate) fn write_last(line: &Line) {
+pub(crate) fn write_last(line: &TraceLine) {
     let mut stdout = io::stdout().lock();
     // What cannot be said on stdout can be said nowhere.
     let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());

@@ -22,7 +22,7 @@ fn clap_finds_no_fault_with_the_definition() {
 #[test]
 fn without_a_command_the_agent_runs() {
     let plain = understood("ispmon-agent");
-    assert_eq!(plain.action, Action::Run);
+    assert_eq!(plain.action, CliAction::Run);
     assert_eq!(plain, understood("ispmon-agent run"));
     assert_eq!(plain.flags, Flags::default());
 }
@@ -31,7 +31,7 @@ fn without_a_command_the_agent_runs() {
 fn the_old_flags_work_with_and_without_run() {
     let flags = "--url https://a.example/api/ping --device dl-home --interval 60 --verbose";
     let old = understood(&format!("ispmon-agent {flags}"));
-    assert_eq!(old.action, Action::Run);
+    assert_eq!(old.action, CliAction::Run);
     assert_eq!(
         old.flags.given(),
         [
@@ -48,7 +48,7 @@ fn the_old_flags_work_with_and_without_run() {
 #[test]
 fn once_is_ping() {
     for line in ["--once", "run --once", "--once run", "ping", "--once ping"] {
-        assert_eq!(understood(&format!("ispmon-agent {line}")).action, Action::Ping, "{line}");
+        assert_eq!(understood(&format!("ispmon-agent {line}")).action, CliAction::Ping, "{line}");
     }
 }
 
@@ -56,7 +56,7 @@ fn once_is_ping() {
 fn daemon_is_accepted_and_remembered() {
     for line in ["--daemon", "run --daemon", "--daemon run", "--daemon --interval 60"] {
         let invocation = understood(&format!("ispmon-agent {line}"));
-        assert_eq!((invocation.action, invocation.daemon), (Action::Run, true), "{line}");
+        assert_eq!((invocation.action, invocation.daemon), (CliAction::Run, true), "{line}");
     }
     assert!(!understood("ispmon-agent run").daemon);
 }
@@ -79,7 +79,7 @@ fn a_pause_takes_a_time_that_the_cloud_can_be_told() {
     for (text, seconds) in [("2h", 7_200), ("90min", 5_400), ("45", 45), ("1s", 1), ("24h", 86_400)]
     {
         let time = Duration::from_secs(seconds);
-        assert_eq!(pause(text).expect("it is taken"), Action::Pause { time }, "{text}");
+        assert_eq!(pause(text).expect("it is taken"), CliAction::Pause { time }, "{text}");
     }
     insta::assert_snapshot!(refused("ispmon-agent pause"), @r"
     error: the following required arguments were not provided:
@@ -119,7 +119,7 @@ fn commands_that_came_after_the_old_flags_refuse_them() {
 #[test]
 fn the_service_is_managed_without_settings() {
     let action = |line: &str| match understood(&format!("ispmon-agent {line}")).action {
-        Action::Service(request) => request,
+        CliAction::Service(request) => request,
         other => panic!("{line} is understood as {other:?}"),
     };
     let install = |is_shown_only, from_env: Option<&str>| ServiceRequest::Install {
@@ -451,7 +451,7 @@ fn outages_and_report_take_a_time_and_a_form() {
     let moment = |text: &str| Some(text.parse().expect("it is understood"));
     assert_eq!(
         understood("ispmon-agent outages --since 7d --csv --all").action,
-        Action::Outages(OutagesRequest {
+        CliAction::Outages(OutagesRequest {
             form: Form::Csv,
             period: crate::history::Period { since: moment("7d"), until: None },
             all: true,
@@ -460,13 +460,13 @@ fn outages_and_report_take_a_time_and_a_form() {
     let month = moment("2026-11");
     assert_eq!(
         understood("ispmon-agent report --month 2026-11 --html --incident 01A1").action,
-        Action::Report(ReportRequest {
+        CliAction::Report(ReportRequest {
             form: Form::Html(None),
             period: crate::history::Period { since: month, until: month },
             incident: Some("01a1".to_owned()),
         })
     );
-    let Action::Report(report) = understood("ispmon-agent report --html a.html").action else {
+    let CliAction::Report(report) = understood("ispmon-agent report --html a.html").action else {
         panic!("it is a report");
     };
     assert_eq!(report.form, Form::Html(Some(PathBuf::from("a.html"))));
@@ -487,10 +487,10 @@ fn outages_and_report_take_a_time_and_a_form() {
 #[test]
 fn what_packages_contain_is_generated() {
     let action = |line: &str| understood(&format!("ispmon-agent generate {line}")).action;
-    assert_eq!(action("man /x"), Action::Generate(GenerateRequest::Man { folder: "/x".into() }));
+    assert_eq!(action("man /x"), CliAction::Generate(GenerateRequest::Man { folder: "/x".into() }));
     for (name, shell) in [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)] {
         let request = GenerateRequest::Completions { shell };
-        assert_eq!(action(&format!("completions {name}")), Action::Generate(request));
+        assert_eq!(action(&format!("completions {name}")), CliAction::Generate(request));
     }
     let refusal = refused("ispmon-agent generate completions tcsh");
     assert!(refusal.contains("[possible values: bash, zsh, fish]"), "{refusal}");

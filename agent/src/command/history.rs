@@ -11,11 +11,11 @@ use crate::{
     cli::{Form, OutagesRequest, ReportRequest},
     clock::{self, Stamp},
     config::{Sources, load_without_key},
-    error_chain::Chain,
+    error_chain::ErrorChain,
     exit::Exit,
     history::{Collector, Head, History, PastIncident, Period},
     installation::Prefix,
-    journal::{ReadError, Reader, last_alive},
+    journal::{JournalReadError, JournalReader, last_alive},
     printable::PrintableWriter,
     report::{self, ReportOptions},
     state_dir,
@@ -102,9 +102,9 @@ impl FoundRecord {
         );
         let mut trouble = None;
         for folder in &folders {
-            match Reader::open(folder) {
+            match JournalReader::open(folder) {
                 Ok(reader) => return Ok(Self::read(folder, reader, seen_until(sources, folder))),
-                Err(ReadError::Absent { .. }) => {}
+                Err(JournalReadError::Absent { .. }) => {}
                 Err(error) => {
                     trouble.get_or_insert(error);
                 }
@@ -114,7 +114,7 @@ impl FoundRecord {
     }
 
     /// Reads what can be read; the rest is said as damage.
-    fn read(folder: &Path, reader: Reader, seen_until: Option<Stamp>) -> Self {
+    fn read(folder: &Path, reader: JournalReader, seen_until: Option<Stamp>) -> Self {
         let mut collector = Collector::default();
         let (mut head, mut damage) = (None, None);
         for read in reader {
@@ -123,11 +123,11 @@ impl FoundRecord {
                     head = Some(Head { seq: located.record.seq, hash: located.digest });
                     collector.add(located.record);
                 }
-                Err(ReadError::Damaged(flaw)) => {
+                Err(JournalReadError::Damaged(flaw)) => {
                     damage.get_or_insert(flaw.to_string());
                 }
                 Err(error) => {
-                    damage.get_or_insert(Chain(&error).to_string());
+                    damage.get_or_insert(ErrorChain(&error).to_string());
                 }
             }
         }
@@ -193,9 +193,9 @@ fn seen_until(sources: &Sources, folder: &Path) -> Option<Stamp> {
 }
 
 /// Says why a record that is there cannot be read.
-fn refuse(error: &ReadError) -> Exit {
+fn refuse(error: &JournalReadError) -> Exit {
     match error {
-        ReadError::Io { source, path } if source.kind() == ErrorKind::PermissionDenied => {
+        JournalReadError::Io { source, path } if source.kind() == ErrorKind::PermissionDenied => {
             fail(format_args!(
                 "{} may not be read by this user. The record is meant to be readable by everybody: \
                  put sudo before the command, or chmod a+rX its folder.",

@@ -13,18 +13,18 @@ use super::{complain, fail, fail_because, print, refuse, warn};
 use crate::{
     cli::ServiceRequest,
     config::{Sources, load_text},
-    error_chain::Chain,
+    error_chain::ErrorChain,
     exit::Exit,
     install::{
-        execute::{Failure, execute as carry_out},
-        facts::{Activity, Facts},
+        execute::{InstallFailure, execute as carry_out},
+        facts::{Activity, InstallFacts},
         gather::{gather, running_program},
         import::{ImportError, Imported, import},
         layout::Platform,
-        machine::Machine,
+        machine::TargetSystem,
         order::{Order, carrying},
-        plan::{Installation, Plan, Removal, Step, installation, quoted, removal},
-        refusal::Refusal,
+        plan::{InstallStep, Installation, Plan, Removal, installation, quoted, removal},
+        refusal::InstallRefusal,
         service,
         show::show,
     },
@@ -33,9 +33,9 @@ use crate::{
 /// Does what is asked with the service.
 pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
     let Some(platform) = Platform::of_this_build() else {
-        return fail(Refusal::UnknownPlatform(env::consts::OS.to_owned()));
+        return fail(InstallRefusal::UnknownPlatform(env::consts::OS.to_owned()));
     };
-    let machine = Machine::this();
+    let machine = TargetSystem::this();
     let facts = match running_program().and_then(|program| gather(&machine, platform, program)) {
         Ok(facts) => facts,
         Err(error) => {
@@ -69,8 +69,8 @@ pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
 }
 
 fn install(
-    machine: &Machine,
-    facts: &Facts,
+    machine: &TargetSystem,
+    facts: &InstallFacts,
     imported: Option<Imported>,
     is_shown_only: bool,
 ) -> Exit {
@@ -113,20 +113,20 @@ fn take_over(path: &Path, platform: Platform, sources: &Sources) -> Result<Impor
         }
         Err(ImportError::Config(error)) => Err(refuse(&error)),
         Err(error) => {
-            complain(format_args!("{}.", Chain(&error)));
+            complain(format_args!("{}.", ErrorChain(&error)));
             Err(Exit::Configuration)
         }
     }
 }
 
-fn uninstall_command(facts: &Facts, is_purge: bool) -> String {
+fn uninstall_command(facts: &InstallFacts, is_purge: bool) -> String {
     let purge = if is_purge { " --purge" } else { "" };
     format!("{} uninstall{purge}", shell_word(&facts.program))
 }
 
 fn uninstall(
-    machine: &Machine,
-    facts: &Facts,
+    machine: &TargetSystem,
+    facts: &InstallFacts,
     request: &Removal,
     is_confirmed: bool,
     elsewhere: Option<PathBuf>,
@@ -158,7 +158,7 @@ fn uninstall(
 }
 
 /// The folder of the record when the configuration names one.
-fn record_elsewhere(facts: &Facts, sources: &Sources) -> Option<PathBuf> {
+fn record_elsewhere(facts: &InstallFacts, sources: &Sources) -> Option<PathBuf> {
     let path = facts.layout().configuration;
     let text = fs::read_to_string(&path).ok()?;
     let folder = load_text(&path, &text, None, sources).ok()?.settings.state_dir?;
@@ -177,7 +177,7 @@ fn confirm(plan: &Plan) -> io::Result<bool> {
     }
     writeln!(output, "This removes for good:")?;
     for step in &plan.steps {
-        if let Step::Remove { path } | Step::Discard { path } = step {
+        if let InstallStep::Remove { path } | InstallStep::Discard { path } = step {
             writeln!(output, "  {}", path.display())?;
         }
     }
@@ -189,7 +189,7 @@ fn confirm(plan: &Plan) -> io::Result<bool> {
 }
 
 /// Carries a plan out and says what came of it.
-fn change(machine: &Machine, plan: &Plan, outcome: &str) -> Exit {
+fn change(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
     let is_interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&is_interrupted)) {
@@ -219,7 +219,7 @@ fn change(machine: &Machine, plan: &Plan, outcome: &str) -> Exit {
     })
 }
 
-fn explain(failure: &Failure) -> Exit {
+fn explain(failure: &InstallFailure) -> Exit {
     let exit = fail_because(failure);
     if !failure.explanation.is_empty() {
         complain("this is what the service wrote last:");
@@ -238,14 +238,14 @@ fn explain(failure: &Failure) -> Exit {
     exit
 }
 
-fn order(machine: &Machine, facts: &Facts, order: Order) -> Exit {
+fn order(machine: &TargetSystem, facts: &InstallFacts, order: Order) -> Exit {
     let carrying = match carrying(facts, order) {
         Ok(carrying) => carrying,
         Err(refusal) => return fail(&refusal),
     };
     for command in &carrying.commands {
         if let Err(error) = service::run(machine, command) {
-            let exit = fail(format_args!("could not run {command}: {}.", Chain(&error)));
+            let exit = fail(format_args!("could not run {command}: {}.", ErrorChain(&error)));
             return say_why(machine, facts.platform, order, exit);
         }
     }
@@ -258,7 +258,7 @@ fn order(machine: &Machine, facts: &Facts, order: Order) -> Exit {
 }
 
 /// Shows what the service said when it was to run and does not.
-fn say_why(machine: &Machine, platform: Platform, order: Order, exit: Exit) -> Exit {
+fn say_why(machine: &TargetSystem, platform: Platform, order: Order, exit: Exit) -> Exit {
     if order != Order::Stop {
         for line in service::recent_output(machine, platform) {
             complain(format_args!("  {line}"));

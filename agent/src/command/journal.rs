@@ -10,9 +10,9 @@ use jiff::tz::TimeZone;
 use super::{fail, fail_because, print, running::Places, zone};
 use crate::{
     config::Sources,
-    error_chain::Chain,
+    error_chain::ErrorChain,
     exit::Exit,
-    journal::{ReadError, Verified, verify},
+    journal::{JournalReadError, Verified, verify},
 };
 
 /// Verifies the record; fails when it is damaged, and when there is none.
@@ -25,7 +25,7 @@ pub fn verify_journal(sources: &Sources) -> Exit {
                 let printed = print(|output| write(output, folder, &verified, &zone));
                 return if verified.problems == 0 { printed } else { Exit::Failure };
             }
-            Err(ReadError::Absent { .. }) => {}
+            Err(JournalReadError::Absent { .. }) => {}
             Err(error) => return fail_because(&error),
         }
     }
@@ -76,8 +76,8 @@ fn write(
     for problem in named {
         unnamed = unnamed.saturating_sub(1);
         match problem {
-            ReadError::Damaged(damage) => writeln!(output, "DAMAGED: {damage}")?,
-            problem => writeln!(output, "DAMAGED: {}", Chain(problem))?,
+            JournalReadError::Damaged(damage) => writeln!(output, "DAMAGED: {damage}")?,
+            problem => writeln!(output, "DAMAGED: {}", ErrorChain(problem))?,
         }
     }
     if unnamed > 0 {

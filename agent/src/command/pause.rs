@@ -8,7 +8,7 @@ use super::{fail, fail_because, print, running::Places, zone};
 use crate::{
     clock::Stamp,
     config::Sources,
-    control::{Answer, AskError, Request, ask},
+    control::{AskError, ControlAnswer, ControlRequest, ask},
     duration::Readable,
     exit::Exit,
     installation::ServiceCommands,
@@ -23,12 +23,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Has the agent pause for a time; succeeds when it does.
 pub fn pause(sources: &Sources, time: Duration) -> Exit {
-    control(sources, Request::Pause { time })
+    control(sources, ControlRequest::Pause { time })
 }
 
 /// Has the agent go on; succeeds when it does, and when it was not paused.
 pub fn resume(sources: &Sources) -> Exit {
-    control(sources, Request::Resume)
+    control(sources, ControlRequest::Resume)
 }
 
 /// How long an agent is waited for that runs by its status and does not listen: one that was restarted
@@ -37,7 +37,7 @@ const START_LIMIT: Duration = Duration::from_secs(3);
 /// How often it is asked meanwhile.
 const START_INTERVAL: Duration = Duration::from_millis(50);
 
-fn control(sources: &Sources, request: Request) -> Exit {
+fn control(sources: &Sources, request: ControlRequest) -> Exit {
     let places = Places::of(sources);
     let commands = ServiceCommands::of(sources.homebrew.as_ref());
     let asking = async {
@@ -67,12 +67,12 @@ fn control(sources: &Sources, request: Request) -> Exit {
     }
 }
 
-fn report(answer: &Answer) -> Exit {
+fn report(answer: &ControlAnswer) -> Exit {
     let now = Stamp::now();
     let zone = zone();
     let context = DisplayContext { now, zone: &zone, presence: crate::status::Presence::Running };
     match answer {
-        Answer::Paused { until, again, announced } => print(|output| {
+        ControlAnswer::Paused { until, again, announced } => print(|output| {
             // The whole seconds that were asked for, not the milliseconds that have passed since.
             let time =
                 Readable(Duration::from_secs(until.rest(&context.now).as_secs_f64().ceil() as u64));
@@ -89,11 +89,11 @@ fn report(answer: &Answer) -> Exit {
             }
             writeln!(output, " To end it sooner: ispmon-agent resume")
         }),
-        Answer::Resumed { paused } => print(|output| {
+        ControlAnswer::Resumed { paused } => print(|output| {
             writeln!(output, "The agent monitors again, after {}.", Readable(context.since(paused)))
         }),
-        Answer::NotPaused => print(|output| writeln!(output, "The agent was not paused.")),
-        Answer::Refused { reason } => fail(printable(reason)),
+        ControlAnswer::NotPaused => print(|output| writeln!(output, "The agent was not paused.")),
+        ControlAnswer::Refused { reason } => fail(printable(reason)),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::{io::Write, sync::Arc, time::Duration};
 
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 
 use super::{complain, fail, fail_because, fail_without_client, print, warn};
 use crate::{
     config::{HeartbeatUrl, Loaded, Settings},
     duration::Readable,
     exit::Exit,
-    heartbeat::{HeartbeatClient, Outcome},
+    heartbeat::{HeartbeatClient, HeartbeatOutcome},
     resolver::Resolver,
     runtime,
 };
@@ -27,31 +27,33 @@ pub fn ping(loaded: &Loaded) -> Exit {
         Ok(client) => client,
         Err(error) => return fail_without_client(&error),
     };
-    let send = client.send(State::Running, Duration::ZERO, heartbeat.timeout);
+    let send = client.send(AgentState::Running, Duration::ZERO, heartbeat.timeout);
     match runtime::run(send) {
         Ok(outcome) => report(device, url, &outcome),
         Err(error) => fail_because(&error),
     }
 }
 
-fn report(device: &str, url: &HeartbeatUrl, outcome: &Outcome) -> Exit {
+fn report(device: &str, url: &HeartbeatUrl, outcome: &HeartbeatOutcome) -> Exit {
     match (outcome, outcome.advice()) {
-        (Outcome::Delivered { client_address, expected, took, .. }, _) => print(|output| {
-            write!(output, "The heartbeat of {device} reached {url} in {}.", Readable(*took))?;
-            if let Some(address) = client_address {
-                write!(output, " The cloud saw that it came from {address}.")?;
-            }
-            match expected {
-                Some(true) => writeln!(output, " An alert rule expects this device."),
-                Some(false) => writeln!(
-                    output,
-                    " No alert rule expects a device of this name, so no mail would come if it fell \
+        (HeartbeatOutcome::Delivered { client_address, expected, took, .. }, _) => {
+            print(|output| {
+                write!(output, "The heartbeat of {device} reached {url} in {}.", Readable(*took))?;
+                if let Some(address) = client_address {
+                    write!(output, " The cloud saw that it came from {address}.")?;
+                }
+                match expected {
+                    Some(true) => writeln!(output, " An alert rule expects this device."),
+                    Some(false) => writeln!(
+                        output,
+                        " No alert rule expects a device of this name, so no mail would come if it fell \
                      silent: correct `device`, or add this name to the devices that the cloud was \
                      deployed with."
-                ),
-                None => writeln!(output),
-            }
-        }),
+                    ),
+                    None => writeln!(output),
+                }
+            })
+        }
         (_, Some(advice)) => fail(format_args!("{outcome} {advice}")),
         (_, None) => fail(outcome),
     }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{fail_because, fail_without_client};
 use crate::{
     config::{ConfigError, Loaded, Sources, load},
-    error_chain::Chain,
+    error_chain::ErrorChain,
     exit::Exit,
     logging::{Logging, LoggingError},
     notify::ServiceManager,
@@ -35,7 +35,7 @@ pub fn run(loaded: Loaded, sources: Sources) -> Exit {
     match start(loaded, sources, &manager) {
         Ok(()) => Exit::Success,
         Err(error) => {
-            manager.refused(&format!("{}.", Chain(&error)));
+            manager.refused(&format!("{}.", ErrorChain(&error)));
             refuse(&error)
         }
     }

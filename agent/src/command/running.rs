@@ -6,7 +6,7 @@ use crate::{
     config::{Sources, load_without_key},
     installation::Prefix,
     state_dir,
-    status::{Found, Presence, ReadError, place},
+    status::{FoundStatus, Presence, StatusReadError, place},
 };
 
 /// Where an agent on this machine leaves its status file and its socket.
@@ -34,14 +34,14 @@ impl Places {
     }
 
     /// The status of the agent, the running one if there are several.
-    pub(super) fn find(&self) -> Result<Found, ReadError> {
+    pub(super) fn find(&self) -> Result<FoundStatus, StatusReadError> {
         place::find(&self.folders, self.state_dir.as_deref(), |status| {
             Presence::now(status).is_running()
         })
     }
 
     /// The same, with whether it runs.
-    pub(super) fn find_present(&self) -> Result<(Found, Presence), ReadError> {
+    pub(super) fn find_present(&self) -> Result<(FoundStatus, Presence), StatusReadError> {
         self.find().map(|found| {
             let presence = Presence::now(&found.status);
             (found, presence)

@@ -11,7 +11,7 @@ use crate::{
     exit::Exit,
     installation::ServiceCommands,
     status::{
-        Found, ReadError, Status, place,
+        FoundStatus, Status, StatusReadError, place,
         text::{self, DisplayContext},
     },
 };
@@ -32,12 +32,12 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
     let start_advice = ServiceCommands::of(sources.homebrew.as_ref()).start_advice();
     let (found, presence) = match Places::of(sources).find_present() {
         Ok(found) => found,
-        Err(ReadError::Absent(_)) if json => {
+        Err(StatusReadError::Absent(_)) if json => {
             let shown = Shown { presence: "absent", file: None, status: None };
 
             return unless_running(false, print_json(&shown));
         }
-        Err(error @ ReadError::Absent(_)) => {
+        Err(error @ StatusReadError::Absent(_)) => {
             return unless_running(
                 false,
                 print(|output| {
@@ -47,7 +47,7 @@ pub fn status(sources: &Sources, json: bool) -> Exit {
         }
         Err(error) => return fail_because(&error),
     };
-    let Found { folder, status } = &found;
+    let FoundStatus { folder, status } = &found;
     let printed = if json {
         let file = folder.join(place::FILE_NAME).display().to_string();
         let shown = Shown { presence: presence.as_str(), file: Some(file), status: Some(status) };

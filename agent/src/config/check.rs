@@ -9,18 +9,18 @@ mod surroundings;
 
 use super::{
     Effective, Sources, duration, host_name,
-    merge::Given,
-    origin::Origin,
+    merge::GivenValue,
+    origin::SettingOrigin,
     problem::{Problems, quoted},
     settings::{
         HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl, LogSettings, Settings,
     },
-    table::{EXPECT_CHARACTERS, Kind, Setting},
+    table::{EXPECT_CHARACTERS, Setting, SettingKind},
 };
 
 /// The merged texts, and what is found while they are checked.
-pub(super) struct Check<'a> {
-    pub(super) given: BTreeMap<&'static str, Given>,
+pub(super) struct SettingsCheck<'a> {
+    pub(super) given: BTreeMap<&'static str, GivenValue>,
     /// Whether a function key that this user may not read is a problem.
     pub(super) is_key_needed: bool,
     /// The path of a key file that is not written yet, and what it will hold.
@@ -29,7 +29,7 @@ pub(super) struct Check<'a> {
     pub(super) warnings: &'a mut Vec<String>,
 }
 
-impl Check<'_> {
+impl SettingsCheck<'_> {
     /// Makes settings of the texts. They are of use only when no problem was added: a wrong value
     /// is replaced by the default, so that the checks behind it still happen.
     ///
@@ -90,15 +90,15 @@ impl Check<'_> {
     }
 
     /// The text of a setting, trimmed, and its place; nothing when it is not set.
-    fn text(&self, key: &str) -> Option<Given> {
+    fn text(&self, key: &str) -> Option<GivenValue> {
         let given = self.given.get(key)?;
         let text = given.text.trim().to_owned();
         let is_set = !text.is_empty() || !Setting::find(key).is_some_and(Setting::is_optional);
-        is_set.then(|| Given { text, origin: given.origin.clone() })
+        is_set.then(|| GivenValue { text, origin: given.origin.clone() })
     }
 
     /// Adds the problem that a value is none that its setting takes.
-    fn refuse(&mut self, key: &str, given: &Given, what: &str) {
+    fn refuse(&mut self, key: &str, given: &GivenValue, what: &str) {
         let Some(setting) = Setting::find(key) else { return };
         let sentence =
             format!("{key} is {}, {what}; it takes {}", quoted(&given.text), setting.kind);
@@ -106,7 +106,8 @@ impl Check<'_> {
     }
 
     fn duration(&mut self, key: &'static str) -> Duration {
-        let Some(&Setting { default, kind: Kind::Duration(least, most), .. }) = Setting::find(key)
+        let Some(&Setting { default, kind: SettingKind::Duration(least, most), .. }) =
+            Setting::find(key)
         else {
             unreachable!("{key} is a duration in the table of settings")
         };
@@ -126,7 +127,8 @@ impl Check<'_> {
     }
 
     fn choice(&mut self, key: &'static str) -> &'static str {
-        let Some(&Setting { default, kind: Kind::Choice(words), .. }) = Setting::find(key) else {
+        let Some(&Setting { default, kind: SettingKind::Choice(words), .. }) = Setting::find(key)
+        else {
             unreachable!("{key} is a choice in the table of settings")
         };
         let Some(given) = self.text(key) else { return default };
@@ -137,7 +139,7 @@ impl Check<'_> {
         default
     }
 
-    fn device(&mut self, sources: &Sources) -> (String, Origin) {
+    fn device(&mut self, sources: &Sources) -> (String, SettingOrigin) {
         let most = ispmon_wire::limits::DEVICE_CHARACTERS;
         if let Some(given) = self.text("device") {
             if given.text.chars().any(char::is_control) {
@@ -168,7 +170,7 @@ impl Check<'_> {
                 quoted(&name)
             ));
         }
-        (name, Origin::HostName)
+        (name, SettingOrigin::HostName)
     }
 
     fn expect(&mut self, kind: HeartbeatKind) -> Option<String> {

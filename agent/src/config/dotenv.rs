@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 use super::{
     environment::{self, Variable},
     layer::{FileLayer, Layer},
-    origin::Origin,
+    origin::SettingOrigin,
     problem::Problems,
-    regular_file::{ReadError, RegularFile},
+    regular_file::{RegularFile, RegularFileError},
 };
 
 /// The most bytes that a `.env` may have.
@@ -35,7 +35,7 @@ pub(super) fn read(
     let file = match RegularFile::open(&path) {
         Ok(file) => file,
         // A folder of this name is a Python environment and no attempt to configure anything.
-        Err(ReadError::Absent | ReadError::NotRegular) => return None,
+        Err(RegularFileError::Absent | RegularFileError::NotRegular) => return None,
         Err(error) => return ignore(error.reason()),
     };
     let owner = file.metadata.uid();
@@ -67,7 +67,7 @@ pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static st
     match text {
         Ok(text) => layer(path, &text, problems).texts(),
         Err(error) => {
-            let whole = Origin::File { path: path.to_owned(), line: None };
+            let whole = SettingOrigin::File { path: path.to_owned(), line: None };
             problems.add(&whole, format!("it cannot be used: {}", error.reason()));
             Vec::new()
         }
@@ -75,7 +75,7 @@ pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static st
 }
 
 fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
-    let origin = |line, variable: &str| Origin::DotEnv {
+    let origin = |line, variable: &str| SettingOrigin::DotEnv {
         path: path.to_owned(),
         line,
         variable: variable.to_owned(),
@@ -83,7 +83,7 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
     let mut variables = BTreeMap::new();
     for (line, found) in lines(text) {
         match found {
-            Line::Assignment { name, value } if environment::is_ours(name) => {
+            DotenvLine::Assignment { name, value } if environment::is_ours(name) => {
                 let origin = origin(line, name);
                 match value {
                     // As in a shell, a later line replaces an earlier one.
@@ -93,15 +93,15 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
                     Err(error) => problems.add(&origin, error),
                 }
             }
-            Line::Assignment { .. } => {}
-            Line::Other { names } => {
+            DotenvLine::Assignment { .. } => {}
+            DotenvLine::Other { names } => {
                 if let Some(name) = names.into_iter().find(|name| environment::is_ours(name)) {
                     problems.add(&origin(line, name), "this line cannot be read; write NAME=VALUE");
                 }
             }
         }
     }
-    let whole = Origin::File { path: path.to_owned(), line: None };
+    let whole = SettingOrigin::File { path: path.to_owned(), line: None };
     environment::fill(Layer::new(".env", whole), variables, problems)
 }
 
@@ -121,7 +121,7 @@ enum ValueError {
 
 /// What a line does with a variable.
 #[derive(Debug, PartialEq, Eq)]
-enum Line<'a> {
+enum DotenvLine<'a> {
     /// It gives it a value, if that can be read.
     Assignment { name: &'a str, value: Result<String, ValueError> },
     /// Nothing that is understood; it may be meant to give one of these a value.
@@ -129,14 +129,14 @@ enum Line<'a> {
 }
 
 /// The lines that may have to do with a variable, with their numbers from 1 on.
-fn lines(text: &str) -> impl Iterator<Item = (usize, Line<'_>)> {
+fn lines(text: &str) -> impl Iterator<Item = (usize, DotenvLine<'_>)> {
     text.trim_start_matches('\u{feff}')
         .lines()
         .enumerate()
         .filter_map(|(index, line)| Some((index + 1, read_line(line.trim())?)))
 }
 
-fn read_line(line: &str) -> Option<Line<'_>> {
+fn read_line(line: &str) -> Option<DotenvLine<'_>> {
     if line.starts_with('#') {
         return None;
     }
@@ -147,13 +147,13 @@ fn read_line(line: &str) -> Option<Line<'_>> {
     if let Some((name, rest)) = line.split_once('=')
         && is_name(name.trim_end())
     {
-        return Some(Line::Assignment { name: name.trim_end(), value: value(rest) });
+        return Some(DotenvLine::Assignment { name: name.trim_end(), value: value(rest) });
     }
     // `export NAME` says nothing about the value.
     if is_exported && line.split_whitespace().all(is_name) {
         return None;
     }
-    Some(Line::Other { names: names(line) })
+    Some(DotenvLine::Other { names: names(line) })
 }
 
 fn is_name(text: &str) -> bool {
@@ -239,8 +239,8 @@ mod tests {
 
     fn assignment(text: &str) -> Option<(String, Result<String, ValueError>)> {
         match lines(text).next()?.1 {
-            Line::Assignment { name, value } => Some((name.to_owned(), value)),
-            Line::Other { .. } => None,
+            DotenvLine::Assignment { name, value } => Some((name.to_owned(), value)),
+            DotenvLine::Other { .. } => None,
         }
     }
 
@@ -312,7 +312,9 @@ mod tests {
             assert_eq!(lines(line).next(), None, "{line}");
         }
         for line in ["=b", "9A=b", "echo \"$A\"", "[ -n \"${A}\" ] && echo", "x: A=b"] {
-            let Some((1, Line::Other { names })) = lines(line).next() else { panic!("{line}") };
+            let Some((1, DotenvLine::Other { names })) = lines(line).next() else {
+                panic!("{line}")
+            };
             assert!(!names.contains(&"A"), "{line}: {names:?}");
         }
     }
@@ -334,7 +336,9 @@ mod tests {
             "; A=b",
             "ü A=b",
         ] {
-            let Some((1, Line::Other { names })) = lines(line).next() else { panic!("{line}") };
+            let Some((1, DotenvLine::Other { names })) = lines(line).next() else {
+                panic!("{line}")
+            };
             assert!(names.contains(&"A"), "{line}: {names:?}");
         }
     }
@@ -344,7 +348,7 @@ mod tests {
         fn any_text_is_read_without_panic(text in any::<String>()) {
             for (line, found) in lines(&text) {
                 prop_assert!(line >= 1);
-                if let Line::Assignment { name, .. } = found {
+                if let DotenvLine::Assignment { name, .. } = found {
                     prop_assert!(is_name(name));
                 }
             }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     layer::Layer,
-    origin::Origin,
+    origin::SettingOrigin,
     problem::Problems,
     suggestion,
     table::{SETTINGS, VARIABLE_PREFIX},
@@ -16,7 +16,7 @@ use super::{
 /// One variable: its text, or nothing when it is not UTF-8, and its place.
 pub(super) struct Variable {
     pub(super) text: Option<String>,
-    pub(super) origin: Origin,
+    pub(super) origin: SettingOrigin,
 }
 
 /// Reads the settings among the variables of the environment.
@@ -24,9 +24,9 @@ pub(super) fn layer(environment: &BTreeMap<OsString, OsString>, problems: &mut P
     let variables = environment.iter().filter_map(|(name, value)| {
         let name = name.to_str().filter(|name| is_ours(name))?;
         let text = value.to_str().map(str::to_owned);
-        Some((name.to_owned(), Variable { text, origin: Origin::Variable(name.to_owned()) }))
+        Some((name.to_owned(), Variable { text, origin: SettingOrigin::Variable(name.to_owned()) }))
     });
-    let whole = Origin::Variable(format!("{VARIABLE_PREFIX}…"));
+    let whole = SettingOrigin::Variable(format!("{VARIABLE_PREFIX}…"));
     fill(Layer::new("environment", whole), variables.collect(), problems)
 }
 

@@ -7,9 +7,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     layer::{FileLayer, Layer},
-    origin::Origin,
+    origin::SettingOrigin,
     problem::Problems,
-    regular_file::{ReadError, RegularFile},
+    regular_file::{RegularFile, RegularFileError},
 };
 use crate::installation::Prefix;
 
@@ -38,7 +38,7 @@ pub(super) fn read(
     for path in candidates {
         match RegularFile::open(&path) {
             Ok(file) => return Some(content(path, file, problems)),
-            Err(ReadError::Absent) if named.is_none() => {}
+            Err(RegularFileError::Absent) if named.is_none() => {}
             // A file that is there but cannot be read was meant to be obeyed.
             Err(error) => {
                 problems.add(&whole(&path), cannot_be_read(&error));
@@ -49,7 +49,7 @@ pub(super) fn read(
     None
 }
 
-fn cannot_be_read(error: &ReadError) -> String {
+fn cannot_be_read(error: &RegularFileError) -> String {
     format!("the configuration file cannot be used: {}", error.reason())
 }
 
@@ -74,8 +74,8 @@ fn empty(path: &Path) -> Layer {
     Layer::new("file", whole(path))
 }
 
-fn whole(path: &Path) -> Origin {
-    Origin::File { path: path.to_owned(), line: None }
+fn whole(path: &Path) -> SettingOrigin {
+    SettingOrigin::File { path: path.to_owned(), line: None }
 }
 
 fn fill(layer: &mut Layer, path: &Path, text: &str, problems: &mut Problems) {
@@ -85,14 +85,14 @@ fn fill(layer: &mut Layer, path: &Path, text: &str, problems: &mut Problems) {
         // The message describes the grammar and never quotes the line, which may hold a secret.
         let message = error.message().trim().replace('\n', ", ");
         problems.add(
-            &Origin::File { path: path.to_owned(), line },
+            &SettingOrigin::File { path: path.to_owned(), line },
             format!("not valid TOML: {message}"),
         );
     }
     if !errors.is_empty() {
         return;
     }
-    let mut reader = Reader { layer, path, text, keys: Vec::new() };
+    let mut reader = ConfigReader { layer, path, text, keys: Vec::new() };
     let values = reader.section(table.get_ref());
     for (key, value) in values {
         layer.set_at(key, value);
@@ -103,7 +103,7 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-struct Reader<'a> {
+struct ConfigReader<'a> {
     layer: &'a mut Layer,
     path: &'a Path,
     text: &'a str,
@@ -111,7 +111,7 @@ struct Reader<'a> {
     keys: Vec<String>,
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     fn section(&mut self, table: &DeTable<'_>) -> Dict {
         let mut values = Dict::new();
         for (key, value) in table {
@@ -120,7 +120,7 @@ impl Reader<'_> {
             self.keys.push(key.clone());
             self.layer.note(
                 self.keys.clone(),
-                Origin::File { path: self.path.to_owned(), line: Some(line) },
+                SettingOrigin::File { path: self.path.to_owned(), line: Some(line) },
             );
             let value = self.value(value.get_ref());
             self.keys.pop();

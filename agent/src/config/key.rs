@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    regular_file::{ReadError, RegularFile},
+    regular_file::{RegularFile, RegularFileError},
     settings::FunctionKey,
 };
 
@@ -30,7 +30,7 @@ const CREDENTIAL: &str = "heartbeat-key";
 pub(super) enum KeyError {
     /// The file cannot be read.
     #[error("cannot be used: {}", .0.reason())]
-    Unreadable(ReadError),
+    Unreadable(RegularFileError),
     /// Other users can read or replace the key.
     #[error(
         "is open to other users (its mode is {mode:o}); make it private with: chmod 600 {path}"
@@ -50,12 +50,12 @@ pub(super) enum KeyError {
 impl KeyError {
     /// Whether there is a key, but not for this user.
     pub(super) fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Unreadable(ReadError::Forbidden))
+        matches!(self, Self::Unreadable(RegularFileError::Forbidden))
     }
 
     /// Whether there is no such file.
     pub(super) fn is_absent(&self) -> bool {
-        matches!(self, Self::Unreadable(ReadError::Absent))
+        matches!(self, Self::Unreadable(RegularFileError::Absent))
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) fn read_credential(
     let path = folder.join(CREDENTIAL);
     match RegularFile::open(&path) {
         Ok(file) => Some((path, key(file))),
-        Err(ReadError::Absent) => None,
+        Err(RegularFileError::Absent) => None,
         Err(error) => Some((path, Err(KeyError::Unreadable(error)))),
     }
 }
@@ -117,7 +117,7 @@ pub(super) fn left_behind(credential: &Path, has_key: bool, file: &Path) -> Opti
 }
 
 /// Reads the text of a key file, whoever else may read it.
-pub(super) fn read_text(path: &Path) -> Result<String, ReadError> {
+pub(super) fn read_text(path: &Path) -> Result<String, RegularFileError> {
     RegularFile::open(path)?.read(MOST_BYTES)
 }
 

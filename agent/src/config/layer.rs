@@ -7,7 +7,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use super::{origin::Origin, table::SETTINGS};
+use super::{origin::SettingOrigin, table::SETTINGS};
 
 /// A file that settings were read from.
 pub(super) struct FileLayer {
@@ -21,22 +21,22 @@ pub(super) struct FileLayer {
 pub(super) struct Layer {
     name: &'static str,
     /// The place of what has none of its own.
-    whole: Origin,
+    whole: SettingOrigin,
     values: Dict,
-    places: BTreeMap<Vec<String>, Origin>,
+    places: BTreeMap<Vec<String>, SettingOrigin>,
 }
 
 impl Layer {
     /// An empty layer. The name tells the layers of one configuration apart.
-    pub(super) fn new(name: &'static str, whole: Origin) -> Self {
+    pub(super) fn new(name: &'static str, whole: SettingOrigin) -> Self {
         Self { name, whole, values: Dict::new(), places: BTreeMap::new() }
     }
 
     /// The layer of the defaults in the table of settings.
     pub(super) fn defaults() -> Self {
-        let mut layer = Self::new("defaults", Origin::Default);
+        let mut layer = Self::new("defaults", SettingOrigin::Default);
         for setting in SETTINGS {
-            layer.set(setting.key, setting.default.to_owned(), Origin::Default);
+            layer.set(setting.key, setting.default.to_owned(), SettingOrigin::Default);
         }
         layer
     }
@@ -67,7 +67,7 @@ impl Layer {
     }
 
     /// Sets a setting by its dotted key.
-    pub(super) fn set(&mut self, key: &str, value: String, origin: Origin) {
+    pub(super) fn set(&mut self, key: &str, value: String, origin: SettingOrigin) {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
         insert(&mut self.values, &path, value.into());
         self.places.insert(path, origin);
@@ -79,12 +79,12 @@ impl Layer {
     }
 
     /// Notes the place of a key.
-    pub(super) fn note(&mut self, path: Vec<String>, origin: Origin) {
+    pub(super) fn note(&mut self, path: Vec<String>, origin: SettingOrigin) {
         self.places.insert(path, origin);
     }
 
     /// The place of a key.
-    pub(super) fn origin(&self, path: &[String]) -> &Origin {
+    pub(super) fn origin(&self, path: &[String]) -> &SettingOrigin {
         self.places.get(path).unwrap_or(&self.whole)
     }
 }

@@ -9,17 +9,17 @@ use figment::{
 
 use super::{
     layer::Layer,
-    origin::Origin,
+    origin::SettingOrigin,
     problem::Problems,
     suggestion,
-    table::{Kind, SETTINGS, Setting},
+    table::{SETTINGS, Setting, SettingKind},
 };
 
 /// The text of one setting and its place.
 #[derive(Clone)]
-pub(super) struct Given {
+pub(super) struct GivenValue {
     pub(super) text: String,
-    pub(super) origin: Origin,
+    pub(super) origin: SettingOrigin,
 }
 
 /// The text of every setting, later layers before earlier ones. What is not a setting, or not of a
@@ -27,7 +27,7 @@ pub(super) struct Given {
 pub(super) fn merge(
     mut layers: Vec<Layer>,
     problems: &mut Problems,
-) -> BTreeMap<&'static str, Given> {
+) -> BTreeMap<&'static str, GivenValue> {
     for layer in &mut layers {
         refuse_values_for_sections(layer, problems);
     }
@@ -35,7 +35,7 @@ pub(super) fn merge(
     let mut walk = Walk { figment: &figment, layers: &layers, problems, given: BTreeMap::new() };
     match figment.data() {
         Ok(profiles) => profiles.values().for_each(|values| walk.section(&mut Vec::new(), values)),
-        Err(error) => walk.problems.add(&Origin::Default, error),
+        Err(error) => walk.problems.add(&SettingOrigin::Default, error),
     }
     walk.given
 }
@@ -60,7 +60,7 @@ struct Walk<'a> {
     figment: &'a Figment,
     layers: &'a [Layer],
     problems: &'a mut Problems,
-    given: BTreeMap<&'static str, Given>,
+    given: BTreeMap<&'static str, GivenValue>,
 }
 
 impl Walk<'_> {
@@ -83,15 +83,15 @@ impl Walk<'_> {
         let origin = self.origin(path, value);
         let actual = match value {
             Value::String(_, text) => {
-                self.given.insert(setting.key, Given { text: text.clone(), origin });
+                self.given.insert(setting.key, GivenValue { text: text.clone(), origin });
                 return;
             }
             Value::Array(_, values)
-                if matches!(setting.kind, Kind::Anchors | Kind::Portal)
+                if matches!(setting.kind, SettingKind::Anchors | SettingKind::Portal)
                     && values.iter().all(|value| value.as_str().is_some()) =>
             {
                 let texts: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
-                self.given.insert(setting.key, Given { text: texts.join(", "), origin });
+                self.given.insert(setting.key, GivenValue { text: texts.join(", "), origin });
                 return;
             }
             Value::Bool(_, value) => {
@@ -105,7 +105,7 @@ impl Walk<'_> {
             _ => "a section",
         };
         let quotes = match setting.kind {
-            Kind::Text(_) | Kind::Choice(_) => " (between quotes)",
+            SettingKind::Text(_) | SettingKind::Choice(_) => " (between quotes)",
             _ => "",
         };
         let sentence = format!("{} is {actual}; it takes {}{quotes}", setting.key, setting.kind);
@@ -113,7 +113,7 @@ impl Walk<'_> {
     }
 
     /// The place of a value: its tag names the layer, and the layer knows the place.
-    fn origin(&self, path: &[String], value: &Value) -> Origin {
+    fn origin(&self, path: &[String], value: &Value) -> SettingOrigin {
         // Only the values of a section carry the tag of their layer for certain.
         let tag = match value {
             Value::Dict(_, inner) => inner.values().next().map_or(value.tag(), Value::tag),
@@ -122,7 +122,7 @@ impl Walk<'_> {
         self.figment
             .get_metadata(tag)
             .and_then(|metadata| self.layers.iter().find(|layer| layer.name() == metadata.name))
-            .map_or(Origin::Default, |layer| layer.origin(path).clone())
+            .map_or(SettingOrigin::Default, |layer| layer.origin(path).clone())
     }
 }
 

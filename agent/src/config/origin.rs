@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 /// The place that a value was given at. The order is that of precedence, then of lines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// Nobody gave a value.
     Default,
     /// Nobody gave a value; the name of this machine stands in.
@@ -33,7 +33,7 @@ pub enum Origin {
     Credential(PathBuf),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => formatter.write_str("default"),

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use super::origin::Origin;
+use super::origin::SettingOrigin;
 
 /// Everything that is wrong with a configuration: one line a problem, each with its place, its
 /// value (never a secret) and what would be right. The program ends with exit code 78.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
     /// The problems, in the order of precedence and lines of their places.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 }
@@ -32,12 +32,12 @@ impl fmt::Display for ConfigError {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    origin: Origin,
+pub struct ConfigProblem {
+    origin: SettingOrigin,
     sentence: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.origin, self.sentence)
     }
@@ -45,11 +45,11 @@ impl fmt::Display for Problem {
 
 /// The problems that were found so far.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems(Vec<ConfigProblem>);
 
 impl Problems {
-    pub(super) fn add(&mut self, origin: &Origin, sentence: impl fmt::Display) {
-        self.0.push(Problem { origin: origin.clone(), sentence: sentence.to_string() });
+    pub(super) fn add(&mut self, origin: &SettingOrigin, sentence: impl fmt::Display) {
+        self.0.push(ConfigProblem { origin: origin.clone(), sentence: sentence.to_string() });
     }
 
     /// Passes when there is no problem.

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub(super) enum RegularFileError {
     /// There is no such file.
     #[error("it does not exist")]
     Absent,
@@ -32,7 +32,7 @@ pub(super) enum ReadError {
     NotText,
 }
 
-impl ReadError {
+impl RegularFileError {
     /// The whole of the reason, the operating system's own included.
     pub(super) fn reason(&self) -> String {
         match self {
@@ -42,7 +42,7 @@ impl ReadError {
     }
 }
 
-impl From<io::Error> for ReadError {
+impl From<io::Error> for RegularFileError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent,
@@ -61,13 +61,13 @@ pub(super) struct RegularFile {
 
 impl RegularFile {
     /// Opens a file without waiting for the other end of a pipe.
-    pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
+    pub(super) fn open(path: &Path) -> Result<Self, RegularFileError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
         let file = File::from(file);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(ReadError::NotRegular);
+            return Err(RegularFileError::NotRegular);
         }
         Ok(Self { file, metadata })
     }
@@ -78,12 +78,12 @@ impl RegularFile {
     }
 
     /// Reads the whole of a text of at most `most` bytes.
-    pub(super) fn read(self, most: u64) -> Result<String, ReadError> {
+    pub(super) fn read(self, most: u64) -> Result<String, RegularFileError> {
         let mut bytes = Vec::new();
         self.file.take(most + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
-            return Err(ReadError::TooLong(most));
+            return Err(RegularFileError::TooLong(most));
         }
-        String::from_utf8(bytes).map_err(|_| ReadError::NotText)
+        String::from_utf8(bytes).map_err(|_| RegularFileError::NotText)
     }
 }

@@ -11,7 +11,7 @@ pub struct Setting {
     /// Its key in the configuration file, with the section before a dot.
     pub key: &'static str,
     /// What it takes.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// Its default, as it would be written; empty when it is not set.
     pub default: &'static str,
     /// The variable that it had before there were `ISPMON_…` variables, which keeps working.
@@ -24,7 +24,7 @@ pub struct Setting {
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SettingKind {
     /// A text of at most this many characters, none of them a control character.
     Text(usize),
     /// The address of an HTTP server.
@@ -52,7 +52,7 @@ pub(super) const EXPECT_CHARACTERS: usize = 100;
 pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "device",
-        kind: Kind::Text(ispmon_wire::limits::DEVICE_CHARACTERS),
+        kind: SettingKind::Text(ispmon_wire::limits::DEVICE_CHARACTERS),
         default: "",
         old_variable: Some("HEARTBEAT_DEVICE"),
         flag: Some("--device"),
@@ -63,7 +63,7 @@ the same.",
     },
     Setting {
         key: "state_dir",
-        kind: Kind::Path,
+        kind: SettingKind::Path,
         default: "",
         old_variable: None,
         flag: Some("--state-dir"),
@@ -78,7 +78,7 @@ A change takes effect at the next start.",
     },
     Setting {
         key: "heartbeat.kind",
-        kind: Kind::Choice(&["ispmon", "plain"]),
+        kind: SettingKind::Choice(&["ispmon", "plain"]),
         default: "ispmon",
         old_variable: None,
         flag: None,
@@ -89,7 +89,7 @@ script of your own), where an answer of 200 to 299 counts as success.",
     },
     Setting {
         key: "heartbeat.url",
-        kind: Kind::Url,
+        kind: SettingKind::Url,
         default: "",
         old_variable: Some("HEARTBEAT_URL"),
         flag: Some("--url"),
@@ -100,7 +100,7 @@ With kind \"plain\" the URL is a secret and is never shown beyond its host.",
     },
     Setting {
         key: "heartbeat.method",
-        kind: Kind::Choice(&["GET", "POST"]),
+        kind: SettingKind::Choice(&["GET", "POST"]),
         default: "GET",
         old_variable: None,
         flag: None,
@@ -109,7 +109,7 @@ The method of a plain heartbeat. Heartbeats of kind \"ispmon\" are always POST."
     },
     Setting {
         key: "heartbeat.expect",
-        kind: Kind::Text(EXPECT_CHARACTERS),
+        kind: SettingKind::Text(EXPECT_CHARACTERS),
         default: "",
         old_variable: None,
         flag: None,
@@ -120,7 +120,7 @@ is a failure. When not set, any text will do. Set \"OK\" for healthchecks.io, wh
     },
     Setting {
         key: "heartbeat.key_file",
-        kind: Kind::Path,
+        kind: SettingKind::Path,
         default: "",
         old_variable: None,
         flag: None,
@@ -131,7 +131,7 @@ systemd's credential \"heartbeat-key\" is used if there is one. An empty file me
     },
     Setting {
         key: "heartbeat.interval",
-        kind: Kind::Duration(Duration::from_millis(10), Duration::from_hours(1)),
+        kind: SettingKind::Duration(Duration::from_millis(10), Duration::from_hours(1)),
         default: "60s",
         old_variable: Some("HEARTBEAT_INTERVAL"),
         flag: Some("--interval"),
@@ -142,7 +142,7 @@ with a server of your own.",
     },
     Setting {
         key: "heartbeat.timeout",
-        kind: Kind::Duration(Duration::from_millis(100), Duration::from_mins(5)),
+        kind: SettingKind::Duration(Duration::from_millis(100), Duration::from_mins(5)),
         default: "30s",
         old_variable: None,
         flag: None,
@@ -151,7 +151,7 @@ How long one heartbeat may take in all. A function that has slept takes up to 10
     },
     Setting {
         key: "heartbeat.backoff_base",
-        kind: Kind::Duration(Duration::from_millis(10), Duration::from_mins(1)),
+        kind: SettingKind::Duration(Duration::from_millis(10), Duration::from_mins(1)),
         default: "1s",
         old_variable: None,
         flag: None,
@@ -161,7 +161,7 @@ most this long, then at most twice as long, and so on up to backoff_cap.",
     },
     Setting {
         key: "heartbeat.backoff_cap",
-        kind: Kind::Duration(Duration::from_millis(10), Duration::from_mins(10)),
+        kind: SettingKind::Duration(Duration::from_millis(10), Duration::from_mins(10)),
         default: "30s",
         old_variable: None,
         flag: None,
@@ -170,7 +170,7 @@ The longest such wait. It is never longer than the interval.",
     },
     Setting {
         key: "heartbeat.quiet_after_stop",
-        kind: Kind::Duration(
+        kind: SettingKind::Duration(
             Duration::ZERO,
             Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64),
         ),
@@ -184,7 +184,7 @@ no effect on plain heartbeats, which cannot announce anything.",
     },
     Setting {
         key: "heartbeat.quiet_after_sleep",
-        kind: Kind::Duration(
+        kind: SettingKind::Duration(
             Duration::ZERO,
             Duration::from_secs(ispmon_wire::limits::QUIET_SECONDS as u64),
         ),
@@ -197,7 +197,7 @@ lid closed.",
     },
     Setting {
         key: "probe.interval",
-        kind: Kind::Duration(Duration::from_millis(100), Duration::from_mins(5)),
+        kind: SettingKind::Duration(Duration::from_millis(100), Duration::from_mins(5)),
         default: "5s",
         old_variable: None,
         flag: None,
@@ -208,7 +208,7 @@ is found within 10 seconds; with \"1s\" within 6.",
     },
     Setting {
         key: "probe.anchors",
-        kind: Kind::Anchors,
+        kind: SettingKind::Anchors,
         default: "1.1.1.1, 8.8.8.8, 9.9.9.9, 2606:4700:4700::1111, 2001:4860:4860::8888, 2620:fe::fe",
         old_variable: None,
         flag: None,
@@ -223,7 +223,7 @@ router or a login page may complete a connection in its place. At most 16.",
     },
     Setting {
         key: "probe.gateway",
-        kind: Kind::Address,
+        kind: SettingKind::Address,
         default: "",
         old_variable: None,
         flag: None,
@@ -233,7 +233,7 @@ to for the anchors.",
     },
     Setting {
         key: "probe.resolver",
-        kind: Kind::Resolver,
+        kind: SettingKind::Resolver,
         default: "",
         old_variable: None,
         flag: None,
@@ -243,7 +243,7 @@ one that this system uses.",
     },
     Setting {
         key: "probe.portal",
-        kind: Kind::Portal,
+        kind: SettingKind::Portal,
         default: "http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204",
         old_variable: None,
         flag: None,
@@ -254,7 +254,7 @@ doubt, and where heartbeats prove nothing one of them once a minute; \"off\" nev
     },
     Setting {
         key: "probe.grace",
-        kind: Kind::Duration(Duration::ZERO, Duration::from_mins(30)),
+        kind: SettingKind::Duration(Duration::ZERO, Duration::from_mins(30)),
         default: "60s",
         old_variable: None,
         flag: None,
@@ -264,7 +264,7 @@ counts as down.",
     },
     Setting {
         key: "log.level",
-        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        kind: SettingKind::Choice(&["error", "warn", "info", "debug", "trace"]),
         default: "info",
         old_variable: None,
         flag: Some("--verbose"),
@@ -288,7 +288,7 @@ impl Setting {
     /// What it takes, in a sentence; nothing where its description says so.
     pub fn takes(&self) -> Option<String> {
         match self.kind {
-            Kind::Url | Kind::Path => None,
+            SettingKind::Url | SettingKind::Path => None,
             kind => Some(format!("It takes {kind}.")),
         }
     }
@@ -309,7 +309,7 @@ impl Setting {
 /// The beginning of the names of all our variables.
 pub const VARIABLE_PREFIX: &str = "ISPMON_";
 
-impl fmt::Display for Kind {
+impl fmt::Display for SettingKind {
     /// Describes what the setting takes, as in "it takes …".
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::message::{Answer, LINE_BYTES, Request};
+use super::message::{ControlAnswer, ControlRequest, LINE_BYTES};
 use crate::printable::make_printable;
 
 /// Why a request got no answer.
@@ -39,7 +39,11 @@ pub enum AskError {
 ///
 /// # Errors
 /// Every [`AskError`].
-pub async fn ask(path: &Path, request: Request, limit: Duration) -> Result<Answer, AskError> {
+pub async fn ask(
+    path: &Path,
+    request: ControlRequest,
+    limit: Duration,
+) -> Result<ControlAnswer, AskError> {
     let place = || path.to_owned();
     let line = match timeout(limit, exchange(path, request)).await {
         Err(_) => return Err(AskError::NoAnswer(place())),
@@ -70,7 +74,7 @@ pub async fn ask(path: &Path, request: Request, limit: Duration) -> Result<Answe
     answer.map_err(|error| AskError::Garbled(place(), error))
 }
 
-async fn exchange(path: &Path, request: Request) -> io::Result<Vec<u8>> {
+async fn exchange(path: &Path, request: ControlRequest) -> io::Result<Vec<u8>> {
     let mut socket = UnixStream::connect(path).await?;
     let mut line = serde_json::to_vec(&request)?;
     line.push(b'\n');

@@ -15,7 +15,7 @@ pub(super) const LINE_BYTES: usize = 1_024;
 /// What the agent is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
-pub enum Request {
+pub enum ControlRequest {
     /// Neither to watch nor to send heartbeats for a time. While it is paused already, the new time
     /// counts.
     Pause {
@@ -43,7 +43,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 /// What the agent answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
+pub enum ControlAnswer {
     /// It is paused.
     Paused {
         /// When it goes on by itself.
@@ -77,13 +77,16 @@ mod tests {
     fn requests_are_lines_that_a_person_could_type() {
         for (request, line) in [
             (
-                Request::Pause { time: Duration::from_hours(2) },
+                ControlRequest::Pause { time: Duration::from_hours(2) },
                 r#"{"request":"pause","seconds":7200}"#,
             ),
-            (Request::Resume, r#"{"request":"resume"}"#),
+            (ControlRequest::Resume, r#"{"request":"resume"}"#),
         ] {
             assert_eq!(serde_json::to_string(&request).expect("it is JSON"), line);
-            assert_eq!(serde_json::from_str::<Request>(line).expect("it is a request"), request);
+            assert_eq!(
+                serde_json::from_str::<ControlRequest>(line).expect("it is a request"),
+                request
+            );
         }
     }
 
@@ -91,10 +94,10 @@ mod tests {
     fn a_pause_is_bounded_whoever_asks_for_it() {
         for (seconds, is_taken) in [(0, false), (1, true), (86_400, true), (86_401, false)] {
             let line = format!(r#"{{"request":"pause","seconds":{seconds}}}"#);
-            assert_eq!(serde_json::from_str::<Request>(&line).is_ok(), is_taken, "{line}");
+            assert_eq!(serde_json::from_str::<ControlRequest>(&line).is_ok(), is_taken, "{line}");
         }
         for line in [r#"{"request":"pause"}"#, r#"{"request":"stop"}"#, "{}", "pause", ""] {
-            assert!(serde_json::from_str::<Request>(line).is_err(), "{line}");
+            assert!(serde_json::from_str::<ControlRequest>(line).is_err(), "{line}");
         }
     }
 }

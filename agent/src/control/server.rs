@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::message::{Answer, LINE_BYTES, Request};
+use super::message::{ControlAnswer, ControlRequest, LINE_BYTES};
 
 /// How long a client may take to write its line: it is a program on this machine, which has it ready.
 const LINE_LIMIT: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ const MODE: u32 = 0o660;
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
-    clients: JoinSet<Option<(Request, Reply)>>,
+    clients: JoinSet<Option<(ControlRequest, ControlReply)>>,
     path: PathBuf,
 }
 
@@ -63,7 +63,7 @@ impl Server {
     }
 
     /// Waits for the next request. May be dropped and called again: nothing is lost.
-    pub async fn next(&mut self) -> (Request, Reply) {
+    pub async fn next(&mut self) -> (ControlRequest, ControlReply) {
         loop {
             let has_room = self.clients.len() < MOST_CLIENTS;
             tokio::select! {
@@ -131,13 +131,13 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Reads the one line of a client. What is no request is answered here.
-async fn read(client: UnixStream) -> Option<(Request, Reply)> {
+async fn read(client: UnixStream) -> Option<(ControlRequest, ControlReply)> {
     let caller = Caller(client.peer_cred().ok()?.uid());
     let mut client = BufReader::with_capacity(LINE_BYTES, client);
     let mut line = Vec::new();
     let most = LINE_BYTES as u64;
     let reading = timeout(LINE_LIMIT, (&mut client).take(most).read_until(b'\n', &mut line)).await;
-    let reply = Reply { client: client.into_inner(), caller };
+    let reply = ControlReply { client: client.into_inner(), caller };
     match reading {
         Ok(Ok(_)) if line.ends_with(b"\n") => {}
         // Too slow, too long, or gone.
@@ -147,7 +147,7 @@ async fn read(client: UnixStream) -> Option<(Request, Reply)> {
         Ok(request) => Some((request, reply)),
         Err(error) => {
             let reason = format!("The request is not understood: {error}.");
-            reply.send(&Answer::Refused { reason });
+            reply.send(&ControlAnswer::Refused { reason });
             None
         }
     }
@@ -168,19 +168,19 @@ impl fmt::Display for Caller {
 
 /// The way back to whoever made a request. Dropped unused, it tells the client that the agent left.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ControlReply {
     client: UnixStream,
     caller: Caller,
 }
 
-impl Reply {
+impl ControlReply {
     /// Who made the request.
     pub fn caller(&self) -> Caller {
         self.caller
     }
 
     /// Answers. Never waits: an answer is short, and the buffer of a new connection is empty.
-    pub fn send(self, answer: &Answer) {
+    pub fn send(self, answer: &ControlAnswer) {
         let Ok(mut line) = serde_json::to_vec(answer) else { return };
         line.push(b'\n');
         // A client that is gone does not want it.

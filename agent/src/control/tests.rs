@@ -44,14 +44,14 @@ fn raw(path: &Path, bytes: &[u8]) -> std::thread::JoinHandle<String> {
 async fn a_request_comes_with_its_caller_and_is_answered() {
     let (_folder, path) = place();
     let mut server = bind(&path).await;
-    let answer = Answer::Paused { until: stamp(), again: false, announced: Some(true) };
+    let answer = ControlAnswer::Paused { until: stamp(), again: false, announced: Some(true) };
     let serve = async {
         let (request, reply) = server.next().await;
         let caller = reply.caller();
         reply.send(&answer);
         (request, caller)
     };
-    let request = Request::Pause { time: Duration::from_hours(2) };
+    let request = ControlRequest::Pause { time: Duration::from_hours(2) };
     let (asked, (request_seen, caller)) = tokio::join!(ask(&path, request, PATIENCE), serve);
     assert_eq!(asked.expect("it is answered"), answer);
     assert_eq!(request_seen, request);
@@ -111,8 +111,8 @@ async fn nonsense_is_answered_and_does_not_reach_the_agent() {
     // Behind them comes a request, which alone is handed over.
     let resume = raw(&path, b"{\"request\":\"resume\"}\n");
     let (request, reply) = server.next().await;
-    assert_eq!(request, Request::Resume);
-    reply.send(&Answer::NotPaused);
+    assert_eq!(request, ControlRequest::Resume);
+    reply.send(&ControlAnswer::NotPaused);
     // The others are served while the agent waits for more.
     let waiting = async {
         server.next().await;
@@ -146,29 +146,29 @@ async fn clients_that_say_nothing_keep_nobody_out_for_long() {
         (0..6).map(|_| StdStream::connect(&path).expect("somebody listens")).collect();
     let serve = async {
         let (request, reply) = server.next().await;
-        reply.send(&Answer::NotPaused);
+        reply.send(&ControlAnswer::NotPaused);
         request
     };
-    let (answer, request) = tokio::join!(ask(&path, Request::Resume, PATIENCE), serve);
-    assert_eq!(answer.expect("it is answered"), Answer::NotPaused);
-    assert_eq!(request, Request::Resume);
+    let (answer, request) = tokio::join!(ask(&path, ControlRequest::Resume, PATIENCE), serve);
+    assert_eq!(answer.expect("it is answered"), ControlAnswer::NotPaused);
+    assert_eq!(request, ControlRequest::Resume);
     drop(silent);
 }
 
 #[tokio::test]
 async fn each_way_not_to_be_answered_has_its_error() {
     let (folder, path) = place();
-    let nobody = ask(&path, Request::Resume, PATIENCE).await;
+    let nobody = ask(&path, ControlRequest::Resume, PATIENCE).await;
     assert!(matches!(nobody, Err(AskError::NotRunning(_))), "{nobody:?}");
     drop(std::os::unix::net::UnixListener::bind(&path).expect("it can be bound"));
-    let crashed = ask(&path, Request::Resume, PATIENCE).await;
+    let crashed = ask(&path, ControlRequest::Resume, PATIENCE).await;
     assert!(matches!(crashed, Err(AskError::NotRunning(_))), "{crashed:?}");
 
     let other = folder.path().join("other.sock");
     let listener = std::os::unix::net::UnixListener::bind(&other).expect("it can be bound");
-    let hanging = ask(&other, Request::Resume, Duration::from_millis(50)).await;
+    let hanging = ask(&other, ControlRequest::Resume, Duration::from_millis(50)).await;
     assert!(matches!(hanging, Err(AskError::NoAnswer(_))), "{hanging:?}");
-    let (leaving, ()) = tokio::join!(ask(&other, Request::Resume, PATIENCE), async {
+    let (leaving, ()) = tokio::join!(ask(&other, ControlRequest::Resume, PATIENCE), async {
         // The first is the client that has given up.
         for _ in 0..2 {
             drop(listener.accept());

@@ -1,43 +1,45 @@
 //! Does the agent run, and with the settings that stand in the configuration?
 
-use super::Check;
+use super::DoctorCheck;
 use crate::{
     clock::{self, Stamp},
     config::Settings,
     duration::Readable,
     installation::ServiceCommands,
-    status::{Condition, Found, Presence, ReadError, Status, text::DisplayContext},
+    status::{
+        ConnectivityStatus, FoundStatus, Presence, Status, StatusReadError, text::DisplayContext,
+    },
 };
 
 const NAME: &str = "agent";
 const SETTINGS: &str = "settings in use";
 
 pub(super) fn judge(
-    agent: &Result<(Found, Presence), ReadError>,
+    agent: &Result<(FoundStatus, Presence), StatusReadError>,
     settings: Option<&Settings>,
     commands: ServiceCommands,
     now: &Stamp,
-) -> Vec<Check> {
+) -> Vec<DoctorCheck> {
     let (found, presence) = match agent {
         Ok((found, presence)) => (found, *presence),
         Err(error) => {
-            let detail = format!("not running: {}", crate::error_chain::Chain(error));
-            return vec![Check::fail(NAME, detail).action(commands.start_advice())];
+            let detail = format!("not running: {}", crate::error_chain::ErrorChain(error));
+            return vec![DoctorCheck::fail(NAME, detail).action(commands.start_advice())];
         }
     };
     let status = &found.status;
     let pid = status.pid;
-    let not_running = |why: String| Check::fail(NAME, why).action(commands.start_advice());
+    let not_running = |why: String| DoctorCheck::fail(NAME, why).action(commands.start_advice());
     let row = match presence {
         Presence::Running => running(status, now),
         Presence::Hanging(age) => {
             let age = Readable(age);
-            Check::fail(NAME, format!("process {pid} has written no status for {age}"))
+            DoctorCheck::fail(NAME, format!("process {pid} has written no status for {age}"))
                 .action(commands.restart_advice())
         }
         Presence::Stopped => not_running("it was stopped".to_owned()),
         Presence::Gone => not_running(format!("process {pid} crashed or was killed")),
-        Presence::Rebooted => Check::fail(NAME, "it was not started again with this machine")
+        Presence::Rebooted => DoctorCheck::fail(NAME, "it was not started again with this machine")
             .action(commands.enable_advice()),
     };
     let mut rows = vec![row];
@@ -47,27 +49,28 @@ pub(super) fn judge(
     rows
 }
 
-fn running(status: &Status, now: &Stamp) -> Check {
+fn running(status: &Status, now: &Stamp) -> DoctorCheck {
     let zone = clock::local_zone();
     let context = DisplayContext { now: *now, zone: &zone, presence: Presence::Running };
     let (version, pid) = (&status.version, status.pid);
     let text = format!("{version} runs as process {pid}, started {}", context.ago(&status.started));
     if let Some(reason) = &status.blind {
-        return Check::fail(NAME, format!("{text}; it can ask nobody, because {reason}"))
+        return DoctorCheck::fail(NAME, format!("{text}; it can ask nobody, because {reason}"))
             .action("See its log for what to do: until then nothing is monitored.");
     }
     match (status.condition, &status.paused_until) {
-        (Condition::Paused, Some(until)) => {
-            Check::warn(NAME, format!("{text}; it is paused until {}", context.time(until)))
+        (ConnectivityStatus::Paused, Some(until)) => {
+            DoctorCheck::warn(NAME, format!("{text}; it is paused until {}", context.time(until)))
                 .action("End the pause: ispmon-agent resume.")
         }
-        _ => Check::pass(NAME, text),
+        _ => DoctorCheck::pass(NAME, text),
     }
 }
 
 /// Whether the agent has read the configuration since it was changed.
-fn in_use(status: &Status, settings: &Settings, commands: ServiceCommands) -> Check {
-    let differs = |detail: String| Check::warn(SETTINGS, detail).action(commands.changed_advice());
+fn in_use(status: &Status, settings: &Settings, commands: ServiceCommands) -> DoctorCheck {
+    let differs =
+        |detail: String| DoctorCheck::warn(SETTINGS, detail).action(commands.changed_advice());
     let url = settings.heartbeat.url.as_ref().map(ToString::to_string);
     let used = status.heartbeat.as_ref().map(|heartbeat| heartbeat.url.clone());
     if status.device != settings.device {
@@ -84,7 +87,7 @@ fn in_use(status: &Status, settings: &Settings, commands: ServiceCommands) -> Ch
             url.unwrap_or_else(none)
         ));
     }
-    Check::pass(SETTINGS, "device and address are those of the configuration")
+    DoctorCheck::pass(SETTINGS, "device and address are those of the configuration")
 }
 
 #[cfg(test)]
@@ -96,7 +99,7 @@ mod tests {
 
     fn row(status: Status, presence: Presence) -> String {
         let now = status.written.later(Duration::from_secs(12));
-        let found = Found { folder: "/run/ispmon".into(), status };
+        let found = FoundStatus { folder: "/run/ispmon".into(), status };
         let commands = ServiceCommands::Homebrew;
         let checks = judge(&Ok((found, presence)), None, commands, &now);
         rows(&checks)
@@ -113,7 +116,7 @@ mod tests {
         insta::assert_snapshot!(row(working_status(), hanging), @"FAIL agent: process 4711 has written no status for 20 min → [restart it]");
         let rebooted = row(working_status(), Presence::Rebooted);
         assert!(rebooted.starts_with("FAIL agent: it was not started again with this machine"));
-        let absent = Err(ReadError::Absent(vec!["/run/ispmon".into()]));
+        let absent = Err(StatusReadError::Absent(vec!["/run/ispmon".into()]));
         let checks = judge(&absent, None, ServiceCommands::Systemd, &working_status().written);
         assert!(rows(&checks).starts_with("FAIL agent: not running: there is no status file in"));
     }
@@ -128,8 +131,11 @@ mod tests {
     #[test]
     fn a_paused_agent_is_worth_knowing() {
         let until = Some(working_status().written.later(Duration::from_hours(2)));
-        let paused =
-            Status { condition: Condition::Paused, paused_until: until, ..working_status() };
+        let paused = Status {
+            condition: ConnectivityStatus::Paused,
+            paused_until: until,
+            ..working_status()
+        };
         let row = row(paused, Presence::Running);
         assert!(row.starts_with("WARN agent: 0.1.0 runs as process 4711, started"), "{row}");
         assert!(row.ends_with(" → End the pause: ispmon-agent resume."), "{row}");

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use super::Check;
+use super::DoctorCheck;
 use crate::{
     clock,
     duration::Readable,
@@ -29,14 +29,14 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// What the system says about its time.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct ClockFacts {
     /// Whether a time service has set the clock; nothing where that cannot be told.
     synchronised: Option<bool>,
     /// The name of the time zone.
     zone: Option<String>,
 }
 
-impl Facts {
+impl ClockFacts {
     pub(super) fn gather() -> Self {
         let name = |zone: TimeZone| match std::env::var("TZ") {
             Ok(tz) => format!("as TZ={} says", printable(&tz)),
@@ -86,48 +86,49 @@ fn output(program: &str, arguments: &[&str], limit: Duration) -> Option<String> 
     text
 }
 
-pub(super) fn judge(facts: &Facts, status: Option<(&Status, Presence)>) -> Vec<Check> {
+pub(super) fn judge(facts: &ClockFacts, status: Option<(&Status, Presence)>) -> Vec<DoctorCheck> {
     let running = status.filter(|(_, presence)| presence.is_running());
     vec![clock(running.map(|(status, _)| status)), service(facts.synchronised), zone(facts)]
 }
 
-fn clock(status: Option<&Status>) -> Check {
+fn clock(status: Option<&Status>) -> DoctorCheck {
     let Some(status) = status else {
-        return Check::skip(CLOCK, "only the answers to the agent's heartbeats tell");
+        return DoctorCheck::skip(CLOCK, "only the answers to the agent's heartbeats tell");
     };
     let heard = status.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last_delivered);
     let correction = status.clock.correction_ms;
     let off = Duration::from_millis(correction.unsigned_abs());
     if !status.clock.plausible {
-        Check::fail(CLOCK, "its time cannot be true, so nothing is handed to the cloud")
+        DoctorCheck::fail(CLOCK, "its time cannot be true, so nothing is handed to the cloud")
             .action("Set it, and have a time service keep it.")
     } else if off > TOLERANCE {
         let way = if correction > 0 { "slow" } else { "fast" };
-        Check::warn(CLOCK, format!("it is {} {way}; the record is corrected", Readable(off)))
+        DoctorCheck::warn(CLOCK, format!("it is {} {way}; the record is corrected", Readable(off)))
             .action("Have a time service keep it.")
     } else if heard.is_none() {
-        Check::skip(CLOCK, "no answer to a heartbeat has confirmed it yet")
+        DoctorCheck::skip(CLOCK, "no answer to a heartbeat has confirmed it yet")
     } else {
-        Check::pass(CLOCK, "it agrees with the answers to heartbeats")
+        DoctorCheck::pass(CLOCK, "it agrees with the answers to heartbeats")
     }
 }
 
-fn service(synchronised: Option<bool>) -> Check {
+fn service(synchronised: Option<bool>) -> DoctorCheck {
     match synchronised {
-        Some(true) => Check::pass(SYNCHRONISED, "one keeps the clock right"),
-        Some(false) => Check::warn(SYNCHRONISED, "none has set the clock")
+        Some(true) => DoctorCheck::pass(SYNCHRONISED, "one keeps the clock right"),
+        Some(false) => DoctorCheck::warn(SYNCHRONISED, "none has set the clock")
             .action("Turn one on: sudo timedatectl set-ntp true."),
-        None if cfg!(target_os = "macos") => {
-            Check::skip(SYNCHRONISED, "macOS tells only root; see System Settings, Date & Time")
-        }
-        None => Check::skip(SYNCHRONISED, "this system does not say whether there is one"),
+        None if cfg!(target_os = "macos") => DoctorCheck::skip(
+            SYNCHRONISED,
+            "macOS tells only root; see System Settings, Date & Time",
+        ),
+        None => DoctorCheck::skip(SYNCHRONISED, "this system does not say whether there is one"),
     }
 }
 
-fn zone(facts: &Facts) -> Check {
+fn zone(facts: &ClockFacts) -> DoctorCheck {
     match &facts.zone {
-        Some(zone) => Check::pass(ZONE, zone),
-        None => Check::warn(ZONE, "none is known, so times are shown in UTC").action(
+        Some(zone) => DoctorCheck::pass(ZONE, zone),
+        None => DoctorCheck::warn(ZONE, "none is known, so times are shown in UTC").action(
             if cfg!(target_os = "macos") {
                 "Set it in System Settings, Date & Time."
             } else {
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn a_time_service_and_a_zone_are_worth_having() {
         let facts = |synchronised, zone: Option<&str>| {
-            let facts = Facts { synchronised, zone: zone.map(str::to_owned) };
+            let facts = ClockFacts { synchronised, zone: zone.map(str::to_owned) };
             rows(&judge(&facts, None)[1..])
         };
         insta::assert_snapshot!(facts(Some(true), Some("Europe/Berlin")), @"

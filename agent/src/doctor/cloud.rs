@@ -1,11 +1,11 @@
 //! Do heartbeats arrive, and would anybody be told if they stopped?
 
-use super::Check;
+use super::DoctorCheck;
 use crate::{
     clock::{self, Stamp},
     config::{HeartbeatKind, Settings},
     status::{
-        Condition, HeartbeatStatus, Presence, Status,
+        ConnectivityStatus, HeartbeatStatus, Presence, Status,
         text::{DisplayContext, waiting},
     },
 };
@@ -19,28 +19,37 @@ pub(super) fn judge(
     settings: Option<&Settings>,
     status: Option<(&Status, Presence)>,
     now: &Stamp,
-) -> Vec<Check> {
+) -> Vec<DoctorCheck> {
     if let Some(settings) = settings
         && settings.heartbeat.url.is_none()
     {
         return vec![
-            Check::warn(BEAT, "no address is set: outages are recorded, but no mail will come")
-                .action("Set heartbeat.url to the address that the deployment printed."),
+            DoctorCheck::warn(
+                BEAT,
+                "no address is set: outages are recorded, but no mail will come",
+            )
+            .action("Set heartbeat.url to the address that the deployment printed."),
         ];
     }
     let Some((status, _)) = status.filter(|(_, presence)| presence.is_running()) else {
         return vec![
-            Check::skip(BEAT, "none is sent from here: it would say that this device is monitored")
-                .action("Start the agent and look again, or send one: ispmon-agent ping."),
+            DoctorCheck::skip(
+                BEAT,
+                "none is sent from here: it would say that this device is monitored",
+            )
+            .action("Start the agent and look again, or send one: ispmon-agent ping."),
         ];
     };
-    if status.condition == Condition::Paused {
-        return vec![Check::skip(BEAT, "none is sent during a pause")];
+    if status.condition == ConnectivityStatus::Paused {
+        return vec![DoctorCheck::skip(BEAT, "none is sent during a pause")];
     }
     let Some(heartbeat) = &status.heartbeat else {
         return vec![
-            Check::warn(BEAT, "the agent sends none, although the configuration has an address")
-                .action("Have it read the configuration: restart the agent."),
+            DoctorCheck::warn(
+                BEAT,
+                "the agent sends none, although the configuration has an address",
+            )
+            .action("Have it read the configuration: restart the agent."),
         ];
     };
     let mut rows = vec![beat(heartbeat, now)];
@@ -51,47 +60,47 @@ pub(super) fn judge(
 }
 
 /// Whether the cloud takes what is over; nothing where nothing is wrong.
-fn hand_over(status: &Status) -> Option<Check> {
+fn hand_over(status: &Status) -> Option<DoctorCheck> {
     let problem = status.hand_over_problem.as_ref()?;
     let waiting = waiting(status.hand_over_pending);
-    let check = Check::fail(HAND_OVER, format!("{waiting}: {}", problem.reason));
+    let check = DoctorCheck::fail(HAND_OVER, format!("{waiting}: {}", problem.reason));
     let action = problem.advice.clone().unwrap_or_else(|| {
         "The agent tries again by itself; if that lasts, see whether the app runs.".to_owned()
     });
     Some(check.action(action))
 }
 
-fn beat(heartbeat: &HeartbeatStatus, now: &Stamp) -> Check {
+fn beat(heartbeat: &HeartbeatStatus, now: &Stamp) -> DoctorCheck {
     let zone = clock::local_zone();
     let context = DisplayContext { now: *now, zone: &zone, presence: Presence::Running };
     let Some(last) = &heartbeat.last else {
-        return Check::skip(BEAT, format!("the first one to {} is under way", heartbeat.url))
+        return DoctorCheck::skip(BEAT, format!("the first one to {} is under way", heartbeat.url))
             .action("Look again in a minute.");
     };
     let detail = format!("{}: {}", context.ago(&last.at), last.sentence);
     if last.delivered {
-        return Check::pass(BEAT, detail);
+        return DoctorCheck::pass(BEAT, detail);
     }
     let action = last.advice.clone().unwrap_or_else(|| {
         "If the rows above are fine, the other side is not: see whether its app runs.".to_owned()
     });
-    Check::fail(BEAT, detail).action(action)
+    DoctorCheck::fail(BEAT, detail).action(action)
 }
 
-fn expected(heartbeat: &HeartbeatStatus, device: &str, kind: Option<HeartbeatKind>) -> Check {
+fn expected(heartbeat: &HeartbeatStatus, device: &str, kind: Option<HeartbeatKind>) -> DoctorCheck {
     match heartbeat.expected {
         _ if kind == Some(HeartbeatKind::Plain) => {
-            Check::skip(EXPECTED, "plain heartbeats are monitored by their own service")
+            DoctorCheck::skip(EXPECTED, "plain heartbeats are monitored by their own service")
         }
-        Some(true) => Check::pass(EXPECTED, format!("one expects {device}")),
-        Some(false) => Check::fail(
+        Some(true) => DoctorCheck::pass(EXPECTED, format!("one expects {device}")),
+        Some(false) => DoctorCheck::fail(
             EXPECTED,
             format!("none expects {device}, so no mail would come"),
         )
         .action(
             "Correct `device`, or add this name to the devices that the cloud was deployed with.",
         ),
-        None => Check::skip(EXPECTED, "the cloud has not said which devices it expects"),
+        None => DoctorCheck::skip(EXPECTED, "the cloud has not said which devices it expects"),
     }
 }
 
@@ -102,7 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         doctor::tests::rows,
-        heartbeat::{Outcome, Refusal},
+        heartbeat::{AnswerRefusal, HeartbeatOutcome},
         status::{HandOverProblem, LastHeartbeat, working_status},
     };
 
@@ -134,9 +143,9 @@ mod tests {
     #[test]
     fn a_heartbeat_that_was_refused_fails_with_the_advice_of_its_outcome() {
         let mut status = working_status();
-        let refused = Outcome::Refused {
+        let refused = HeartbeatOutcome::Refused {
             status: 401,
-            refusal: Refusal::Status,
+            refusal: AnswerRefusal::Status,
             retry_after: None,
             proof: None,
             took: Duration::ZERO,
@@ -159,7 +168,7 @@ mod tests {
     #[test]
     fn no_heartbeat_is_asked_for_that_would_say_something_untrue() {
         insta::assert_snapshot!(shown(&working_status(), Presence::Gone), @"SKIP heartbeat: none is sent from here: it would say that this device is monitored → Start the agent and look again, or send one: ispmon-agent ping.");
-        let paused = Status { condition: Condition::Paused, ..working_status() };
+        let paused = Status { condition: ConnectivityStatus::Paused, ..working_status() };
         insta::assert_snapshot!(shown(&paused, Presence::Running), @"SKIP heartbeat: none is sent during a pause");
         let mut fresh = working_status();
         fresh.heartbeat.as_mut().expect("there are heartbeats").last = None;

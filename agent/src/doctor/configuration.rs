@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use jiff::Timestamp;
 
-use super::Check;
+use super::DoctorCheck;
 use crate::config::{
     ConfigError, HeartbeatKind, Loaded, SERVICE_KEY_FILE, Settings, Sources, load, load_without_key,
 };
@@ -77,13 +77,13 @@ impl ServiceKey {
     }
 }
 
-pub(super) fn judge(configuration: &Configuration, service_key: ServiceKey) -> Vec<Check> {
+pub(super) fn judge(configuration: &Configuration, service_key: ServiceKey) -> Vec<DoctorCheck> {
     let (loaded, may_read_key) = match configuration {
         Configuration::Valid(loaded) => (loaded, true),
         Configuration::WithoutKey(loaded) => (loaded, false),
         Configuration::Refused(error) => {
-            let problem = |problem: &crate::config::Problem| {
-                Check::fail(NAME, problem.to_string())
+            let problem = |problem: &crate::config::ConfigProblem| {
+                DoctorCheck::fail(NAME, problem.to_string())
                     .action("Correct it; `ispmon-agent config --sample` explains every setting.")
             };
             return error.problems().iter().map(problem).collect();
@@ -96,41 +96,42 @@ pub(super) fn judge(configuration: &Configuration, service_key: ServiceKey) -> V
         }
     };
     let mut checks =
-        vec![Check::pass(NAME, format!("{from}; the device is {}", loaded.settings.device))];
+        vec![DoctorCheck::pass(NAME, format!("{from}; the device is {}", loaded.settings.device))];
     // Each of these sentences says what to do.
-    checks.extend(loaded.warnings.iter().map(|warning| Check::warn(NAME, warning)));
+    checks.extend(loaded.warnings.iter().map(|warning| DoctorCheck::warn(NAME, warning)));
     checks.push(key(&loaded.settings, may_read_key, service_key));
     checks
 }
 
-fn key(settings: &Settings, may_read: bool, service_key: ServiceKey) -> Check {
+fn key(settings: &Settings, may_read: bool, service_key: ServiceKey) -> DoctorCheck {
     let heartbeat = &settings.heartbeat;
     let file = heartbeat.key_file.as_deref();
     let place = file.map_or_else(|| "set".to_owned(), |file| file.display().to_string());
     match (heartbeat.kind, &heartbeat.key) {
-        (HeartbeatKind::Plain, _) => Check::skip(KEY, "plain heartbeats carry none"),
-        (_, Some(_)) => Check::pass(KEY, format!("{place}, which no other user may read")),
-        (_, None) if !may_read => {
-            Check::pass(KEY, format!("{place}, which this user may not read, as it should be"))
-        }
+        (HeartbeatKind::Plain, _) => DoctorCheck::skip(KEY, "plain heartbeats carry none"),
+        (_, Some(_)) => DoctorCheck::pass(KEY, format!("{place}, which no other user may read")),
+        (_, None) if !may_read => DoctorCheck::pass(
+            KEY,
+            format!("{place}, which this user may not read, as it should be"),
+        ),
         (_, None) => key_of_service(service_key),
     }
 }
 
-fn key_of_service(key: ServiceKey) -> Check {
+fn key_of_service(key: ServiceKey) -> DoctorCheck {
     match key {
-        ServiceKey::Absent => Check::skip(
+        ServiceKey::Absent => DoctorCheck::skip(
             KEY,
             "none is set here; a service may have one from its service manager (LoadCredential)",
         ),
         ServiceKey::Empty => {
-            Check::skip(KEY, format!("{SERVICE_KEY_FILE} is empty: the service sends none"))
+            DoctorCheck::skip(KEY, format!("{SERVICE_KEY_FILE} is empty: the service sends none"))
         }
-        ServiceKey::Private => Check::pass(
+        ServiceKey::Private => DoctorCheck::pass(
             KEY,
             format!("the service gets it from {SERVICE_KEY_FILE}, which no other user may read"),
         ),
-        ServiceKey::Changed => Check::warn(
+        ServiceKey::Changed => DoctorCheck::warn(
             KEY,
             format!("{SERVICE_KEY_FILE} was changed after the service had started, which reads it then alone"),
         )
@@ -138,7 +139,7 @@ fn key_of_service(key: ServiceKey) -> Check {
         ServiceKey::Open { mode } => {
             let detail =
                 format!("{SERVICE_KEY_FILE} is open to other users (its mode is {mode:o})");
-            Check::fail(KEY, detail)
+            DoctorCheck::fail(KEY, detail)
                 .action(format!("Make it private: sudo chmod 600 {SERVICE_KEY_FILE}."))
         }
     }

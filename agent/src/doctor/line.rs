@@ -6,20 +6,20 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::Url;
 
-use super::{Check, Verdict};
+use super::{CheckResult, DoctorCheck};
 use crate::{
     clock::Stamp,
     config::{HeartbeatSettings, ProbeSettings},
     duration::Readable,
     outage::{Network, NetworkFacts, Observation},
     probe::{
-        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, Portal, PortalAnswer, Prover, Round,
-        Route, ServerAnswer, Targets,
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LinkAnswer, Portal, PortalAnswer, Prover,
+        Round, Route, ServerAnswer, Targets,
         link::Links,
-        targets::{Pages, Paths, route_of},
+        targets::{AnchorPaths, Pages, route_of},
     },
     resolver::Resolver,
-    status::{Condition, Presence, Status},
+    status::{ConnectivityStatus, Presence, Status},
 };
 
 /// What is known of the time before.
@@ -34,7 +34,7 @@ pub(super) struct Past<'a> {
 impl Past<'_> {
     /// Whether the agent does not judge IPv6 here: it has a route beside that of IPv4, and has never worked on
     /// this network. Many routers advertise IPv6 that their provider does not have.
-    fn is_ipv6_unjudged(&self, paths: &Paths) -> bool {
+    fn is_ipv6_unjudged(&self, paths: &AnchorPaths) -> bool {
         let Some(route) = route_of(paths, Family::Ipv6) else { return false };
         let here = Network::new(Family::Ipv6, route);
         let has_worked = match self.networks {
@@ -53,18 +53,20 @@ impl Past<'_> {
             let is_here = family.link.as_ref().is_some_and(|link| {
                 link.interface.as_ref() == Some(&route.interface) && link.gateway == route.gateway
             });
-            family.family == Family::Ipv6 && family.condition == Condition::Unused && is_here
+            family.family == Family::Ipv6
+                && family.condition == ConnectivityStatus::Unused
+                && is_here
         })
     }
 }
 
 /// What everybody who was asked answered.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct ConnectivityFacts {
     /// Whether the kernel tells of changes and may be asked about them.
     is_told: bool,
     /// How packets to the anchors of each family leave; of families that have an anchor.
-    paths: Paths,
+    paths: AnchorPaths,
     /// Whether IPv6 is not judged here, because it has never worked.
     ipv6_unjudged: bool,
     /// In the order of the setting; not of families without a route.
@@ -80,7 +82,7 @@ pub(super) struct Facts {
     portal: Option<PortalAnswer>,
 }
 
-impl Facts {
+impl ConnectivityFacts {
     /// Asks everybody at the same time, each by itself.
     pub(super) async fn gather(
         probe: &ProbeSettings,
@@ -160,8 +162,8 @@ impl Facts {
 }
 
 /// A row where IPv6 is not judged.
-fn unjudged() -> Check {
-    Check::warn(
+fn unjudged() -> DoctorCheck {
+    DoctorCheck::warn(
         "IPv6",
         "it has a route and has never worked on this network, so it is not monitored",
     )
@@ -169,14 +171,14 @@ fn unjudged() -> Check {
 }
 
 /// A check of a family that is not judged: what fails is no failure.
-fn as_unjudged(check: Check) -> Check {
-    if check.verdict == Verdict::Pass {
+fn as_unjudged(check: DoctorCheck) -> DoctorCheck {
+    if check.verdict == CheckResult::Pass {
         return check;
     }
-    Check::skip(check.name, format!("{}; IPv6 is not monitored here", check.detail))
+    DoctorCheck::skip(check.name, format!("{}; IPv6 is not monitored here", check.detail))
 }
 
-pub(super) fn judge(facts: &Facts) -> Vec<Check> {
+pub(super) fn judge(facts: &ConnectivityFacts) -> Vec<DoctorCheck> {
     let links: Vec<_> = facts
         .paths
         .iter()
@@ -201,7 +203,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
         if is_unjudged { as_unjudged(check) } else { check }
     }));
     if facts.gateways.is_empty() {
-        checks.push(Check::skip("router", "there is none on the way"));
+        checks.push(DoctorCheck::skip("router", "there is none on the way"));
     }
     let (system, asked) = &facts.system_dns;
     checks.push(system_names(*system, asked));
@@ -215,16 +217,16 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     let any_works = Family::BOTH.into_iter().any(|family| facts.works(family));
     checks.push(match &facts.portal {
         Some(answer) => login_page(answer, any_works),
-        None => Check::skip("login page", "probe.portal is off"),
+        None => DoctorCheck::skip("login page", "probe.portal is off"),
     });
     checks
 }
 
-fn route(family: Family, link: &Link, all: &[(Family, &Link)]) -> Check {
+fn route(family: Family, link: &LinkAnswer, all: &[(Family, &LinkAnswer)]) -> DoctorCheck {
     let name = format!("route {family}");
     let other_works = all.iter().any(|(of, link)| *of != family && link.route().is_some());
     let missing = match link {
-        Link::Routed(route) => {
+        LinkAnswer::Routed(route) => {
             let mut way = format!("by {}", route.interface);
             if route.tunnel {
                 way.push_str(" (a tunnel)");
@@ -232,30 +234,30 @@ fn route(family: Family, link: &Link, all: &[(Family, &Link)]) -> Check {
             if let Some(gateway) = route.gateway {
                 way = format!("{way} through {gateway}");
             }
-            return Check::pass(name, way);
+            return DoctorCheck::pass(name, way);
         }
-        Link::NoRoute => "there is no route",
-        Link::NoAddress => "this device has no address",
-        Link::NoCarrier => "no cable or Wi-Fi is connected",
-        Link::Prohibited => {
-            return Check::fail(name, "a policy rule or route of this device forbids it")
+        LinkAnswer::NoRoute => "there is no route",
+        LinkAnswer::NoAddress => "this device has no address",
+        LinkAnswer::NoCarrier => "no cable or Wi-Fi is connected",
+        LinkAnswer::Prohibited => {
+            return DoctorCheck::fail(name, "a policy rule or route of this device forbids it")
                 .action("Look for \"prohibit\" in \"ip rule\" and \"ip route\".");
         }
-        Link::Unknown => {
-            return Check::warn(name, "the system could not be asked for it")
+        LinkAnswer::Unknown => {
+            return DoctorCheck::warn(name, "the system could not be asked for it")
                 .action("Run it again; if it stays so, see the log of the kernel (\"dmesg\").");
         }
     };
     if other_works {
-        return Check::skip(name, format!("{missing}, so {family} is not monitored"));
+        return DoctorCheck::skip(name, format!("{missing}, so {family} is not monitored"));
     }
-    Check::fail(name, missing).action("Connect this device to its router.")
+    DoctorCheck::fail(name, missing).action("Connect this device to its router.")
 }
 
 /// A row where the kernel may not be asked.
-fn netlink(is_told: bool) -> Option<Check> {
+fn netlink(is_told: bool) -> Option<DoctorCheck> {
     (!is_told).then(|| {
-        Check::warn(
+        DoctorCheck::warn(
             "netlink",
             "the kernel may not be asked for routes from here, so changes are noticed only every 5 s, \
              and policy rules not at all",
@@ -264,17 +266,17 @@ fn netlink(is_told: bool) -> Option<Check> {
     })
 }
 
-fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> Check {
+fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> DoctorCheck {
     let name = format!("anchor {}", answer.anchor);
     let took = Readable(answer.took);
     let by = answer.from.map(|from| format!(" by {from}")).unwrap_or_default();
     let failure = match answer.end {
-        AnchorEnd::Proved => return Check::pass(name, format!("it proved itself in {took}")),
+        AnchorEnd::Proved => return DoctorCheck::pass(name, format!("it proved itself in {took}")),
         AnchorEnd::Contact => {
-            return Check::pass(name, format!("connected in {took}, without proof"));
+            return DoctorCheck::pass(name, format!("connected in {took}, without proof"));
         }
         AnchorEnd::Unproved if any_proved => {
-            return Check::fail(name, "something answers in its place and cannot prove to be it")
+            return DoctorCheck::fail(name, "something answers in its place and cannot prove to be it")
                 .action(
                     "See what answers for this address here (a router that uses it itself, a proxy), or \
                      set another server in probe.anchors. One that has no certificate for its address \
@@ -282,21 +284,21 @@ fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> Check {
                 );
         }
         AnchorEnd::Unproved => {
-            return Check::warn(name, format!("connected, and it proved nothing in {took}"));
+            return DoctorCheck::warn(name, format!("connected, and it proved nothing in {took}"));
         }
         AnchorEnd::OnLink => {
-            return Check::warn(
+            return DoctorCheck::warn(
                 name,
                 "no router is on the way to it, so it proves nothing about the internet",
             )
             .action("Set a server on the internet in probe.anchors.");
         }
         AnchorEnd::NotAsked(failure) => {
-            return Check::fail(name, format!("it could not be asked: {}", failure.reason()))
+            return DoctorCheck::fail(name, format!("it could not be asked: {}", failure.reason()))
                 .action(failure.action());
         }
         AnchorEnd::Forbidden => {
-            return Check::fail(name, "this device itself forbids the connection")
+            return DoctorCheck::fail(name, "this device itself forbids the connection")
                 .action("Allow it in the firewall of this device, or in the service's sandbox.");
         }
         AnchorEnd::Refused => format!("refused{by} after {took}"),
@@ -305,7 +307,7 @@ fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> Check {
         AnchorEnd::TimedOut => format!("no answer in {took}"),
     };
     let family = Family::of(answer.anchor.ip());
-    Check::fail(name, failure).action(if works {
+    DoctorCheck::fail(name, failure).action(if works {
         "A firewall may block it: open its port, or set other servers in probe.anchors.".to_owned()
     } else {
         format!("If other programs get through by {family}, a firewall blocks it; else the line is down.")
@@ -313,12 +315,12 @@ fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> Check {
 }
 
 /// A row where anchors complete connections and none of them proves itself.
-fn proof(facts: &Facts) -> Option<Check> {
+fn proof(facts: &ConnectivityFacts) -> Option<DoctorCheck> {
     let connected = facts.anchors.iter().any(|answer| answer.end == AnchorEnd::Unproved);
     if !facts.wants_proof || !connected || facts.any_proved() {
         return None;
     }
-    let check = Check::warn("proof", match &facts.no_roots {
+    let check = DoctorCheck::warn("proof", match &facts.no_roots {
         Some(error) => format!(
             "no certificate can be verified here ({error}), so a box on the way that answers for the \
              anchors is taken for the internet"
@@ -336,47 +338,49 @@ fn proof(facts: &Facts) -> Option<Check> {
     }))
 }
 
-fn router(answer: Gateway, asked: &Observation, works: bool) -> Check {
+fn router(answer: Gateway, asked: &Observation, works: bool) -> DoctorCheck {
     let name = format!("router {}", asked.target);
     match answer {
-        Gateway::Alive => Check::pass(name, format!("it answers ({})", asked.answer)),
-        Gateway::NotAsked => Check::skip(name, "this device may not ask it"),
-        Gateway::Silent | Gateway::Gone if works => Check::warn(
+        Gateway::Alive => DoctorCheck::pass(name, format!("it answers ({})", asked.answer)),
+        Gateway::NotAsked => DoctorCheck::skip(name, "this device may not ask it"),
+        Gateway::Silent | Gateway::Gone if works => DoctorCheck::warn(
             name,
             "it works, but answers no questions, so a dead router looks like a dead provider",
         )
         .action("If it can be told to, let it refuse connections or answer pings from inside."),
         Gateway::Silent | Gateway::Gone => {
-            Check::fail(name, "it does not answer").action("Look after the router.")
+            DoctorCheck::fail(name, "it does not answer").action("Look after the router.")
         }
     }
 }
 
-fn system_names(answer: Dns, asked: &Observation) -> Check {
+fn system_names(answer: Dns, asked: &Observation) -> DoctorCheck {
     let name = "names";
     let host = &asked.target;
     match answer {
-        Dns::Answered => Check::pass(name, format!("{host} was found{}", in_time(asked))),
-        Dns::Silent => Check::fail(name, format!("no name server answered for {host}"))
+        Dns::Answered => DoctorCheck::pass(name, format!("{host} was found{}", in_time(asked))),
+        Dns::Silent => DoctorCheck::fail(name, format!("no name server answered for {host}"))
             .action("See whether the name servers in /etc/resolv.conf run."),
-        Dns::Lied => Check::fail(name, format!("{host} was given an address that is nobody's"))
-            .action("A filter or a login page answers: let the name through."),
-        Dns::Failed => Check::fail(name, format!("{host} was not found ({})", asked.answer))
+        Dns::Lied => {
+            DoctorCheck::fail(name, format!("{host} was given an address that is nobody's"))
+                .action("A filter or a login page answers: let the name through.")
+        }
+        Dns::Failed => DoctorCheck::fail(name, format!("{host} was not found ({})", asked.answer))
             .action("See whether the name is right, and the name servers in /etc/resolv.conf."),
         Dns::NotAsked => not_asked(name, asked),
     }
 }
 
 /// A question that failed on this device, before anything was sent.
-fn not_asked(name: impl Into<String>, asked: &Observation) -> Check {
-    Check::fail(name, format!("this device could not ask it ({})", asked.answer))
+fn not_asked(name: impl Into<String>, asked: &Observation) -> DoctorCheck {
+    DoctorCheck::fail(name, format!("this device could not ask it ({})", asked.answer))
         .action("See what has used up its file descriptors, memory or ports.")
 }
 
-fn server(answer: Dns, asked: &Observation, names_work: bool) -> Check {
+fn server(answer: Dns, asked: &Observation, names_work: bool) -> DoctorCheck {
     let name = format!("name server {}", asked.target);
     let wrong = match answer {
-        Dns::Answered => return Check::pass(name, format!("it answers{}", in_time(asked))),
+        Dns::Answered => return DoctorCheck::pass(name, format!("it answers{}", in_time(asked))),
         Dns::NotAsked => return not_asked(name, asked),
         Dns::Silent => "it does not answer".to_owned(),
         Dns::Lied => "it gives the same address for every name, or one that is nobody's".to_owned(),
@@ -385,30 +389,30 @@ fn server(answer: Dns, asked: &Observation, names_work: bool) -> Check {
     // A lie about this name is what the system tells, too: the agent takes it for an outage.
     if names_work && answer != Dns::Lied {
         // Others stand in for it, or it answers nobody but the system's own resolver.
-        return Check::warn(name, format!("{wrong}, though names are found"))
+        return DoctorCheck::warn(name, format!("{wrong}, though names are found"))
             .action("Set another one in probe.resolver, or on this network.");
     }
-    Check::fail(name, wrong).action("Set another one on this network, or ask whose it is.")
+    DoctorCheck::fail(name, wrong).action("Set another one on this network, or ask whose it is.")
 }
 
-fn login_page(answer: &PortalAnswer, works: bool) -> Check {
+fn login_page(answer: &PortalAnswer, works: bool) -> DoctorCheck {
     let name = "login page";
     let server = &answer.observation.target;
     match answer.portal {
-        Portal::Genuine => Check::pass(name, format!("none: {server} answered itself")),
+        Portal::Genuine => DoctorCheck::pass(name, format!("none: {server} answered itself")),
         Portal::Intercepted if answer.from_router => {
-            Check::fail(name, format!("the router itself answered in the name of {server}"))
+            DoctorCheck::fail(name, format!("the router itself answered in the name of {server}"))
                 .action("Open its page with a browser: it wants a login, or says what is wrong.")
         }
         Portal::Intercepted => {
-            Check::fail(name, format!("something answered in the name of {server}"))
+            DoctorCheck::fail(name, format!("something answered in the name of {server}"))
                 .action("Sign in with a browser, or have this device let through.")
         }
         Portal::NoAnswer if works => {
-            Check::warn(name, format!("{server} does not answer, so none would be noticed"))
+            DoctorCheck::warn(name, format!("{server} does not answer, so none would be noticed"))
                 .action("Open port 80 to it, or set another server in probe.portal.")
         }
-        Portal::NoAnswer => Check::skip(name, format!("{server} does not answer")),
+        Portal::NoAnswer => DoctorCheck::skip(name, format!("{server} does not answer")),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-use super::Check;
+use super::DoctorCheck;
 
 const NAME: &str = "system log";
 
 /// Where journald writes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct LogFacts {
     /// Whether it runs.
     runs: bool,
     /// Whether there is a file that it writes in memory (`/run`).
@@ -17,7 +17,7 @@ pub(super) struct Facts {
     on_disk: bool,
 }
 
-impl Facts {
+impl LogFacts {
     pub(super) fn gather() -> Self {
         Self {
             runs: Path::new("/run/systemd/journal/socket").exists(),
@@ -33,22 +33,25 @@ fn has_open_journal(folder: &Path) -> bool {
     machines.into_iter().any(|machine| machine.path().join("system.journal").exists())
 }
 
-pub(super) fn judge(facts: Facts) -> Vec<Check> {
+pub(super) fn judge(facts: LogFacts) -> Vec<DoctorCheck> {
     let check = if cfg!(target_os = "macos") {
-        Check::pass(NAME, "macOS keeps it for some days; the agent's own record lasts")
+        DoctorCheck::pass(NAME, "macOS keeps it for some days; the agent's own record lasts")
     } else if !facts.runs {
-        Check::skip(NAME, "there is no journald here; the agent logs to its standard error")
+        DoctorCheck::skip(NAME, "there is no journald here; the agent logs to its standard error")
     } else if facts.in_memory {
         // What an earlier setting left on the disk is not written any more.
-        Check::warn(NAME, "journald keeps it in memory only; the agent's own record is what lasts")
-            .action(
-                "Nothing needs to be done. To keep the log too: set Storage=persistent in \
+        DoctorCheck::warn(
+            NAME,
+            "journald keeps it in memory only; the agent's own record is what lasts",
+        )
+        .action(
+            "Nothing needs to be done. To keep the log too: set Storage=persistent in \
                  /etc/systemd/journald.conf and restart systemd-journald.",
-            )
+        )
     } else if facts.on_disk {
-        Check::pass(NAME, "journald keeps it on the disk")
+        DoctorCheck::pass(NAME, "journald keeps it on the disk")
     } else {
-        Check::warn(NAME, "journald keeps nothing; the agent's own record is what lasts")
+        DoctorCheck::warn(NAME, "journald keeps nothing; the agent's own record is what lasts")
             .action("To keep the log too, set Storage=persistent in /etc/systemd/journald.conf.")
     };
     vec![check]
@@ -61,7 +64,7 @@ mod tests {
 
     #[test]
     fn it_is_said_where_the_log_is_kept() {
-        let row = |runs, in_memory, on_disk| rows(&judge(Facts { runs, in_memory, on_disk }));
+        let row = |runs, in_memory, on_disk| rows(&judge(LogFacts { runs, in_memory, on_disk }));
         insta::assert_snapshot!(row(true, false, true), @"PASS system log: journald keeps it on the disk");
         insta::assert_snapshot!(row(true, true, false), @"WARN system log: journald keeps it in memory only; the agent's own record is what lasts → Nothing needs to be done. To keep the log too: set Storage=persistent in /etc/systemd/journald.conf and restart systemd-journald.");
         assert_eq!(row(true, true, true), row(true, true, false), "what is old does not count");

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Check;
+use super::DoctorCheck;
 use crate::{
-    error_chain::Chain,
-    journal::{ReadError, Verified, verify},
+    error_chain::ErrorChain,
+    journal::{JournalReadError, Verified, verify},
     outage::NetworkFacts,
     status::{JournalStatus, Presence, Status},
 };
@@ -19,16 +19,16 @@ const LEAST_BYTES: u64 = 4 << 20;
 
 /// What is known about the folder and the record in it.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct JournalFacts {
     folder: Option<PathBuf>,
     /// What came of reading the record, when there is a folder.
-    verified: Option<Result<Verified, ReadError>>,
+    verified: Option<Result<Verified, JournalReadError>>,
     free_bytes: Option<u64>,
     /// What the running agent says of it.
     running: Option<JournalStatus>,
 }
 
-impl Facts {
+impl JournalFacts {
     /// Looks at the folder that the agent says it uses, or else at the first of `state_dirs` that
     /// there is.
     pub(super) fn gather(status: Option<(&Status, Presence)>, state_dirs: &[PathBuf]) -> Self {
@@ -50,7 +50,7 @@ impl Facts {
     pub(super) fn networks(&self) -> Option<&[NetworkFacts]> {
         match &self.verified {
             Some(Ok(verified)) => Some(&verified.networks),
-            None | Some(Err(ReadError::Absent { .. })) => Some(&[]),
+            None | Some(Err(JournalReadError::Absent { .. })) => Some(&[]),
             Some(Err(_)) => None,
         }
     }
@@ -63,10 +63,10 @@ fn free_bytes(folder: &Path) -> Option<u64> {
     Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
-pub(super) fn judge(facts: &Facts) -> Vec<Check> {
+pub(super) fn judge(facts: &JournalFacts) -> Vec<DoctorCheck> {
     let Some(folder) = &facts.folder else {
         return vec![
-            Check::fail(NAME, "there is no folder for it: this user has no home")
+            DoctorCheck::fail(NAME, "there is no folder for it: this user has no home")
                 .action("Name one with the setting state_dir."),
         ];
     };
@@ -74,10 +74,10 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     vec![record(facts, folder), space(facts.free_bytes, &place.to_string())]
 }
 
-fn record(facts: &Facts, folder: &Path) -> Check {
+fn record(facts: &JournalFacts, folder: &Path) -> DoctorCheck {
     let place = folder.display();
     if let Some(JournalStatus { problem: Some(problem), advice, waiting, .. }) = &facts.running {
-        let check = Check::fail(NAME, format!("{waiting} records wait in memory. {problem}"));
+        let check = DoctorCheck::fail(NAME, format!("{waiting} records wait in memory. {problem}"));
         return check.action(
             advice.clone().unwrap_or_else(|| {
                 format!("See to it that the agent's user can write to {place}.")
@@ -85,42 +85,43 @@ fn record(facts: &Facts, folder: &Path) -> Check {
         );
     }
     match &facts.verified {
-        None | Some(Err(ReadError::Absent { .. })) if facts.running.is_some() => {
-            Check::fail(NAME, format!("the agent runs, but there is no journal in {place}"))
+        None | Some(Err(JournalReadError::Absent { .. })) if facts.running.is_some() => {
+            DoctorCheck::fail(NAME, format!("the agent runs, but there is no journal in {place}"))
                 .action("Look into the agent's log for the reason.")
         }
-        None | Some(Err(ReadError::Absent { .. })) => {
-            Check::skip(NAME, format!("there is none in {place} yet"))
+        None | Some(Err(JournalReadError::Absent { .. })) => {
+            DoctorCheck::skip(NAME, format!("there is none in {place} yet"))
         }
-        Some(Err(error)) => Check::fail(NAME, Chain(error).to_string())
+        Some(Err(error)) => DoctorCheck::fail(NAME, ErrorChain(error).to_string())
             .action(format!("Make it readable: chmod a+rx {place}, chmod a+r {place}/*.")),
         Some(Ok(Verified { first_problem: Some(problem), .. })) => {
-            Check::fail(NAME, format!("in {place}, {}", Chain(problem)))
+            DoctorCheck::fail(NAME, format!("in {place}, {}", ErrorChain(problem)))
                 .action("See what of it is whole: ispmon-agent journal verify.")
         }
         Some(Ok(Verified { unknown, .. })) if !unknown.is_empty() => {
-            Check::warn(NAME, format!("in {place}, {}", unknown.sentences().join(" ")))
+            DoctorCheck::warn(NAME, format!("in {place}, {}", unknown.sentences().join(" ")))
                 .action("Use the newer ispmon-agent again, which knows them.")
         }
-        Some(Ok(Verified { records, .. })) => {
-            Check::pass(NAME, format!("the {records} records in {place} are as they were written"))
-        }
+        Some(Ok(Verified { records, .. })) => DoctorCheck::pass(
+            NAME,
+            format!("the {records} records in {place} are as they were written"),
+        ),
     }
 }
 
-fn space(free: Option<u64>, place: &str) -> Check {
+fn space(free: Option<u64>, place: &str) -> DoctorCheck {
     let Some(free) = free else {
-        return Check::skip(SPACE, format!("how much is free in {place} cannot be told"));
+        return DoctorCheck::skip(SPACE, format!("how much is free in {place} cannot be told"));
     };
     let mebibytes = free >> 20;
     let detail = format!("{mebibytes} MiB are free in {place}");
     if free >= FULL_RECORD_BYTES {
-        Check::pass(SPACE, detail)
+        DoctorCheck::pass(SPACE, detail)
     } else if free >= LEAST_BYTES {
-        Check::warn(SPACE, format!("only {detail}; the record may grow to 64 MiB"))
+        DoctorCheck::warn(SPACE, format!("only {detail}; the record may grow to 64 MiB"))
             .action("Make room.")
     } else {
-        Check::fail(SPACE, format!("only {detail}"))
+        DoctorCheck::fail(SPACE, format!("only {detail}"))
             .action("Make room, or the next outage is lost.")
     }
 }
@@ -132,11 +133,11 @@ mod tests {
     use super::*;
     use crate::{
         doctor::tests::rows,
-        journal::{Damage, Flaw, Place, UnknownRecord},
+        journal::{Damage, Flaw, LinePlace, UnknownRecord},
     };
 
-    fn facts(verified: Option<Result<Verified, ReadError>>) -> Facts {
-        Facts {
+    fn facts(verified: Option<Result<Verified, JournalReadError>>) -> JournalFacts {
+        JournalFacts {
             folder: Some("/var/lib/ispmon".into()),
             verified,
             free_bytes: Some(12_345 << 20),
@@ -144,8 +145,8 @@ mod tests {
         }
     }
 
-    fn absent() -> ReadError {
-        ReadError::Absent { folder: "/var/lib/ispmon".into() }
+    fn absent() -> JournalReadError {
+        JournalReadError::Absent { folder: "/var/lib/ispmon".into() }
     }
 
     #[test]
@@ -156,10 +157,11 @@ mod tests {
         insta::assert_snapshot!(row(Err(absent())), @"SKIP record: there is none in /var/lib/ispmon yet");
         let path = "/var/lib/ispmon/journal.ndjson".into();
         let denied = io::Error::from_raw_os_error(13);
-        insta::assert_snapshot!(row(Err(ReadError::Io { path, source: denied })), @"FAIL record: /var/lib/ispmon/journal.ndjson cannot be read: Permission denied (os error 13) → Make it readable: chmod a+rx /var/lib/ispmon, chmod a+r /var/lib/ispmon/*.");
-        let place = Place { file: "journal.ndjson".into(), line: 17 };
+        insta::assert_snapshot!(row(Err(JournalReadError::Io { path, source: denied })), @"FAIL record: /var/lib/ispmon/journal.ndjson cannot be read: Permission denied (os error 13) → Make it readable: chmod a+rx /var/lib/ispmon, chmod a+r /var/lib/ispmon/*.");
+        let place = LinePlace { file: "journal.ndjson".into(), line: 17 };
         let damage = Damage { place, seq: Some(17), flaw: Flaw::NotARecord };
-        let damaged = Verified { first_problem: Some(ReadError::Damaged(damage)), ..whole() };
+        let damaged =
+            Verified { first_problem: Some(JournalReadError::Damaged(damage)), ..whole() };
         insta::assert_snapshot!(row(Ok(damaged)), @"FAIL record: in /var/lib/ispmon, the journal is damaged: journal.ndjson, line 17 (record 17): this line is not a record → See what of it is whole: ispmon-agent journal verify.");
         let mut newer = whole();
         newer.unknown.count(&UnknownRecord { kind: "moon".to_owned(), word: None, incident: None });

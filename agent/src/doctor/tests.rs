@@ -1,8 +1,8 @@
 use super::*;
 
 /// Checks in one line each, for tests.
-pub(super) fn rows(checks: &[Check]) -> String {
-    let row = |check: &Check| {
+pub(super) fn rows(checks: &[DoctorCheck]) -> String {
+    let row = |check: &DoctorCheck| {
         let verdict = format!("{:?}", check.verdict).to_uppercase();
         let action = check.action.as_ref().map(|action| format!(" → {action}"));
         format!("{verdict} {}: {}{}", check.name, check.detail, action.unwrap_or_default())
@@ -12,12 +12,13 @@ pub(super) fn rows(checks: &[Check]) -> String {
 
 #[test]
 fn the_report_is_rows_with_one_action_each_and_a_summary() {
-    let mut report = Report::default();
+    let mut report = DoctorReport::default();
     report.extend([
-        Check::pass("configuration", "/etc/ispmon/agent.toml is valid"),
-        Check::warn("system log", "journald keeps it in memory only").action("Nothing to do."),
-        Check::fail("anchor 1.1.1.1:443", "no answer in 2.5 s").action("Open its port."),
-        Check::skip("login page", "probe.portal is off"),
+        DoctorCheck::pass("configuration", "/etc/ispmon/agent.toml is valid"),
+        DoctorCheck::warn("system log", "journald keeps it in memory only")
+            .action("Nothing to do."),
+        DoctorCheck::fail("anchor 1.1.1.1:443", "no answer in 2.5 s").action("Open its port."),
+        DoctorCheck::skip("login page", "probe.portal is off"),
     ]);
     insta::assert_snapshot!(report.to_string(), @"
     PASS  configuration       /etc/ispmon/agent.toml is valid
@@ -44,16 +45,19 @@ fn the_report_is_rows_with_one_action_each_and_a_summary() {
 
 #[test]
 fn a_warning_is_no_reason_to_fail() {
-    let mut report = Report::default();
-    report.extend([Check::warn("time zone", "none is known"), Check::skip("record", "none yet")]);
+    let mut report = DoctorReport::default();
+    report.extend([
+        DoctorCheck::warn("time zone", "none is known"),
+        DoctorCheck::skip("record", "none yet"),
+    ]);
     assert!(report.is_healthy());
     insta::assert_snapshot!(report.to_string().lines().last().unwrap_or_default(), @"SUMMARY: 0 passed, 1 warning, 0 failed, 1 skipped. Nothing keeps the agent from its work.");
 }
 
 #[test]
 fn what_is_quoted_from_elsewhere_stays_on_its_line() {
-    let mut report = Report::default();
-    report.extend([Check::fail("record", "line 3\nis \u{1b}[2J no record")]);
+    let mut report = DoctorReport::default();
+    report.extend([DoctorCheck::fail("record", "line 3\nis \u{1b}[2J no record")]);
     let text = report.to_string();
     assert!(text.starts_with("FAIL  record  line 3is [2J no record\n"), "{text:?}");
 }

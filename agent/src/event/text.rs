@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::Event;
-use crate::{clock::StepSource, duration::Readable, error_chain::Chain, outage::sentence};
+use crate::{clock::StepSource, duration::Readable, error_chain::ErrorChain, outage::sentence};
 
 impl fmt::Display for Event<'_> {
     #[allow(clippy::too_many_lines, reason = "one arm an event, and none of them decides anything")]
@@ -23,7 +23,7 @@ impl fmt::Display for Event<'_> {
             ),
             Self::Advice { advice } => advice.fmt(formatter),
             Self::BootUnknown { error } => {
-                write!(formatter, "Heartbeats go out without the boot's id: {}.", Chain(*error))
+                write!(formatter, "Heartbeats go out without the boot's id: {}.", ErrorChain(*error))
             }
             Self::FirstDelivered { url, client_address, took } => {
                 write!(formatter, "The first heartbeat reached {url} in {}", Readable(*took))?;
@@ -50,7 +50,7 @@ impl fmt::Display for Event<'_> {
                 Readable(*wait)
             ),
             Self::DeliveredAgain { failures, after } => {
-                let attempts = Count(*failures, "failed attempt");
+                let attempts = Counted(*failures, "failed attempt");
                 write!(formatter, "Heartbeats work again after {attempts} in {}.", Readable(*after))
             }
             Self::NotExpected { device } => write!(
@@ -84,7 +84,7 @@ impl fmt::Display for Event<'_> {
                 formatter,
                 "`ispmon-agent status` shows old things until {} can be written: {}.",
                 path.display(),
-                Chain(*error)
+                ErrorChain(*error)
             ),
             Self::Outage { transition, durable, zone } => {
                 formatter.write_str(&sentence::sentence(transition, zone))?;
@@ -123,12 +123,12 @@ impl fmt::Display for Event<'_> {
                 formatter.write_str("The record can be written again; what waited is in it.")
             }
             Self::HandedOver { count } => {
-                write!(formatter, "The cloud has taken {} of the record.", Count(*count, "entry"))
+                write!(formatter, "The cloud has taken {} of the record.", Counted(*count, "entry"))
             }
             Self::HandedOverAgain { count } => write!(
                 formatter,
                 "The cloud has taken {} of the record a second time, in case one was lost there.",
-                Count(*count, "entry")
+                Counted(*count, "entry")
             ),
             Self::NotHandedOver { reason, advice } => {
                 write!(formatter, "The cloud has not taken what it has not heard yet: {reason}.")?;
@@ -140,7 +140,7 @@ impl fmt::Display for Event<'_> {
                  that no mail will tell of it; it stays in the record."
             ),
             Self::ControlUnavailable { error } => {
-                write!(formatter, "The agent cannot be paused: {}.", Chain(*error))
+                write!(formatter, "The agent cannot be paused: {}.", ErrorChain(*error))
             }
             Self::Paused { until, caller, zone } => {
                 let until = until.wall.to_zoned_datetime((*zone).clone());
@@ -157,7 +157,7 @@ impl fmt::Display for Event<'_> {
                 Readable(*quiet)
             ),
             Self::SleepUnheard { error } => {
-                write!(formatter, "This machine's sleep is not announced: {}.", Chain(*error))
+                write!(formatter, "This machine's sleep is not announced: {}.", ErrorChain(*error))
             }
             Self::LinesDropped { count } => {
                 write!(formatter, "{} dropped here: nobody read the log fast enough.", Were(*count, "log line"))
@@ -182,9 +182,9 @@ impl fmt::Display for Wait {
 }
 
 /// A number with its noun.
-struct Count(u64, &'static str);
+struct Counted(u64, &'static str);
 
-impl fmt::Display for Count {
+impl fmt::Display for Counted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(number, noun) = self;
         match (number, noun.strip_suffix('y')) {
@@ -200,6 +200,11 @@ struct Were(u64, &'static str);
 
 impl fmt::Display for Were {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", Count(self.0, self.1), if self.0 == 1 { "was" } else { "were" })
+        write!(
+            formatter,
+            "{} {}",
+            Counted(self.0, self.1),
+            if self.0 == 1 { "was" } else { "were" }
+        )
     }
 }

@@ -19,7 +19,7 @@ const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// A man page.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct ManPage {
     /// The name of its file, such as `ispmon-agent.1`.
     pub(super) file_name: String,
     /// Its source, for `man`.
@@ -27,7 +27,7 @@ pub(super) struct Page {
 }
 
 /// Makes all pages, that of the program first.
-pub(super) fn pages() -> Vec<Page> {
+pub(super) fn pages() -> Vec<ManPage> {
     let mut definition = cli::definition().disable_help_subcommand(true);
     definition.build();
     let mut pages = Vec::new();
@@ -37,14 +37,14 @@ pub(super) fn pages() -> Vec<Page> {
 }
 
 /// Adds the page of a command and those of its commands.
-fn add_commands(command: &Command, pages: &mut Vec<Page>) {
+fn add_commands(command: &Command, pages: &mut Vec<ManPage>) {
     pages.push(command_page(command));
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         add_commands(below, pages);
     }
 }
 
-fn command_page(command: &Command) -> Page {
+fn command_page(command: &Command) -> ManPage {
     let command = command.clone().subcommand_help_heading("COMMANDS");
     let man = Man::new(command.clone()).manual(MANUAL).source(source());
     let is_root = command.get_name() == "ispmon-agent";
@@ -69,10 +69,10 @@ fn command_page(command: &Command) -> Page {
         if is_root { &["agent.toml(5)"] } else { &["ispmon-agent(1)", "agent.toml(5)"] };
     see_also(&mut roff, others);
     text += &lines(&roff);
-    Page { file_name: man.get_filename(), text: finished(&text) }
+    ManPage { file_name: man.get_filename(), text: finished(&text) }
 }
 
-fn configuration_page() -> Page {
+fn configuration_page() -> ManPage {
     let mut roff = Roff::new();
     roff.control("TH", ["agent.toml", "5", "", &source(), MANUAL]);
     roff.control("SH", ["NAME"]);
@@ -105,7 +105,7 @@ The function key of a service is handed over when the service starts: after a ch
         describe(&mut roff, setting, name);
     }
     see_also(&mut roff, &["ispmon-agent(1)", "ispmon-agent-config(1)"]);
-    Page { file_name: "agent.toml.5".to_owned(), text: finished(&lines(&roff)) }
+    ManPage { file_name: "agent.toml.5".to_owned(), text: finished(&lines(&roff)) }
 }
 
 fn describe(roff: &mut Roff, setting: &Setting, name: &str) {

@@ -11,7 +11,7 @@ use reqwest::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    outcome::{NetworkPath, Outcome, Refusal},
+    outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath},
     retry_after,
 };
 use crate::{clock, config::settings::HeartbeatKind};
@@ -82,7 +82,7 @@ impl AnswerHead {
         body: &AnswerBody,
         wanted: ExpectedAnswer<'_>,
         took: Duration,
-    ) -> Outcome {
+    ) -> HeartbeatOutcome {
         let AnswerHead { status, date, retry_after, client_address, expected, proof } = self;
         let refusal = if wanted.allows(status) {
             wanted.refuse(body)
@@ -90,13 +90,17 @@ impl AnswerHead {
             let text = body.text().to_lowercase();
             let is_stopped = status == StatusCode::FORBIDDEN
                 && APP_STOPPED.iter().any(|words| text.contains(words));
-            Some(if is_stopped { Refusal::AppStopped } else { Refusal::Status })
+            Some(if is_stopped { AnswerRefusal::AppStopped } else { AnswerRefusal::Status })
         };
         match refusal {
-            None => Outcome::Delivered { client_address, expected, date, proof, took },
-            Some(refusal) => {
-                Outcome::Refused { status: status.as_u16(), refusal, retry_after, proof, took }
-            }
+            None => HeartbeatOutcome::Delivered { client_address, expected, date, proof, took },
+            Some(refusal) => HeartbeatOutcome::Refused {
+                status: status.as_u16(),
+                refusal,
+                retry_after,
+                proof,
+                took,
+            },
         }
     }
 }
@@ -141,7 +145,7 @@ impl ExpectedAnswer<'_> {
     }
 
     /// What is wrong with the body of an answer with a status of the 200s.
-    fn refuse(self, body: &AnswerBody) -> Option<Refusal> {
+    fn refuse(self, body: &AnswerBody) -> Option<AnswerRefusal> {
         let expected = match self {
             Self::Anything => return None,
             Self::Text(text) if body.is_whole && body.text().trim() == text => return None,
@@ -154,6 +158,6 @@ impl ExpectedAnswer<'_> {
                 format!("{{\"accepted\":{count}}}")
             }
         };
-        Some(Refusal::other_answer(expected, &body.text()))
+        Some(AnswerRefusal::other_answer(expected, &body.text()))
     }
 }

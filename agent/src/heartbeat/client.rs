@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ispmon_wire::{FUNCTION_KEY_HEADER, Incident, JournalHead, OutageReport, State};
+use ispmon_wire::{AgentState, FUNCTION_KEY_HEADER, JournalHead, OutageReport, ReportedIncident};
 use reqwest::{
     Client, Method, Request, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -24,10 +24,10 @@ use tokio::{
 
 use super::{
     answer::{AnswerBody, AnswerHead, ExpectedAnswer},
-    failure::{Failure, Peers},
+    failure::{HeartbeatFailure, Peers},
     message::{Messages, ReadExtras},
-    outcome::{NetworkPath, Outcome},
-    progress::{self, NoteConnected, Phase, Progress},
+    outcome::{HeartbeatOutcome, NetworkPath},
+    progress::{self, HeartbeatPhase, NoteConnected, Progress},
     proxy::{self, Proxy, ProxyError},
     tls,
 };
@@ -160,9 +160,14 @@ impl HeartbeatClient {
     ///
     /// `state` and `quiet`, the silence that is announced, are told to ispmon's function only; a
     /// plain heartbeat has no words for them.
-    pub async fn send(&self, state: State, quiet: Duration, limit: Duration) -> Outcome {
+    pub async fn send(
+        &self,
+        state: AgentState,
+        quiet: Duration,
+        limit: Duration,
+    ) -> HeartbeatOutcome {
         let wanted = self.expect.as_deref().map_or(ExpectedAnswer::Anything, ExpectedAnswer::Text);
-        let announces_silence = matches!(state, State::Stopping | State::Sleeping);
+        let announces_silence = matches!(state, AgentState::Stopping | AgentState::Sleeping);
         self.exchange(self.request(state, quiet), wanted, limit, announces_silence).await
     }
 
@@ -174,9 +179,9 @@ impl HeartbeatClient {
     pub async fn hand_over(
         &self,
         journal: Option<JournalHead>,
-        incidents: Vec<Incident>,
+        incidents: Vec<ReportedIncident>,
         limit: Duration,
-    ) -> Option<Outcome> {
+    ) -> Option<HeartbeatOutcome> {
         if self.kind == HeartbeatKind::Plain {
             return None;
         }
@@ -196,7 +201,7 @@ impl HeartbeatClient {
         wanted: ExpectedAnswer<'_>,
         limit: Duration,
         announces_silence: bool,
-    ) -> Outcome {
+    ) -> HeartbeatOutcome {
         let started = Instant::now();
         let took = || Instant::now().saturating_duration_since(started);
         let deadline = started + limit.min(LONGEST_LIMIT);
@@ -210,10 +215,15 @@ impl HeartbeatClient {
                 head.judge(&body, wanted, took())
             }
             Ok(Err(error)) => {
-                let failure = Failure::from_error(&error, progress.phase(), &self.peers, took());
-                Outcome::Failed(failure.with_proof(self.proof_of_failure(&progress)))
+                let failure =
+                    HeartbeatFailure::from_error(&error, progress.phase(), &self.peers, took());
+                HeartbeatOutcome::Failed(failure.with_proof(self.proof_of_failure(&progress)))
             }
-            Err(_) => Outcome::Failed(Failure::timed_out(progress.phase(), &self.peers, took())),
+            Err(_) => HeartbeatOutcome::Failed(HeartbeatFailure::timed_out(
+                progress.phase(),
+                &self.peers,
+                took(),
+            )),
         }
     }
 
@@ -289,7 +299,7 @@ impl HeartbeatClient {
         }
     }
 
-    fn request(&self, state: State, quiet: Duration) -> Request {
+    fn request(&self, state: AgentState, quiet: Duration) -> Request {
         let url = self.url.expose().clone();
         if self.kind == HeartbeatKind::Ispmon {
             return self.post(url, &self.messages.next(state, quiet));
@@ -387,7 +397,7 @@ impl Resolve for LookUps {
     fn resolve(&self, name: Name) -> Resolving {
         let (resolver, last) = (Arc::clone(&self.resolver), Arc::clone(&self.last));
         Box::pin(async move {
-            progress::reached(Phase::Resolving);
+            progress::reached(HeartbeatPhase::Resolving);
             let name = name.as_str();
             let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
             let mut known = Vec::new();
@@ -408,7 +418,7 @@ impl Resolve for LookUps {
                 Err(_) => known,
             };
             progress::found(&addresses);
-            progress::reached(Phase::Connecting);
+            progress::reached(HeartbeatPhase::Connecting);
             Ok(Box::new(addresses.into_iter().map(|address| (address, 0_u16).into())) as Addrs)
         })
     }

@@ -7,17 +7,17 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use rustix::io::Errno;
 
-use super::{outcome::NetworkPath, progress::Phase};
-use crate::{duration::Readable, resolver::ResolveError};
+use super::{outcome::NetworkPath, progress::HeartbeatPhase};
+use crate::{duration::Readable, resolver::LookupError};
 
 /// A heartbeat that was not answered. Its Display is a sentence for people, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct HeartbeatFailure {
     /// What kind of failure it is.
     pub kind: FailureKind,
     /// The time from the first look-up to the failure.
     pub took: Duration,
-    /// What was proved before it failed ([`Outcome::proof`](super::Outcome::proof)).
+    /// What was proved before it failed ([`HeartbeatOutcome::proof`](super::HeartbeatOutcome::proof)).
     pub(super) proof: Option<NetworkPath>,
     /// Whether it is the proxy that was not reached, or went no further.
     pub(super) is_of_proxy: bool,
@@ -121,41 +121,41 @@ impl Peers {
     }
 }
 
-impl Failure {
+impl HeartbeatFailure {
     /// The failure of a heartbeat that ran out of time in `phase`.
-    pub(super) fn timed_out(phase: Phase, peers: &Peers, took: Duration) -> Self {
+    pub(super) fn timed_out(phase: HeartbeatPhase, peers: &Peers, took: Duration) -> Self {
         let (nearest, server) = (peers.nearest(), &peers.server);
         let (kind, reason) = match phase {
-            Phase::Resolving => (
+            HeartbeatPhase::Resolving => (
                 FailureKind::ResolveTimeout,
                 format!(
                     "the name of {nearest} cannot be looked up, because no name server answers"
                 ),
             ),
-            Phase::Connecting if peers.proxy.is_some() => {
+            HeartbeatPhase::Connecting if peers.proxy.is_some() => {
                 (FailureKind::ConnectTimeout, format!("{nearest} did not make a connection"))
             }
-            Phase::Connecting => (
+            HeartbeatPhase::Connecting => (
                 FailureKind::ConnectTimeout,
                 format!("{nearest} did not answer the attempt to connect"),
             ),
-            Phase::Securing => (
+            HeartbeatPhase::Securing => (
                 FailureKind::TlsTimeout,
                 format!("{server} accepted the connection but did not finish the TLS handshake"),
             ),
-            Phase::Asking => (
+            HeartbeatPhase::Asking => (
                 FailureKind::AnswerTimeout,
                 format!("{server} accepted the connection but did not answer"),
             ),
         };
-        let is_of_proxy = peers.proxy.is_some() && phase < Phase::Securing;
+        let is_of_proxy = peers.proxy.is_some() && phase < HeartbeatPhase::Securing;
         Self { kind, took, proof: None, is_of_proxy, reason }
     }
 
     /// The failure behind an error of the HTTP client, which stopped in `phase`.
     pub(super) fn from_error(
         error: &(dyn Error + 'static),
-        phase: Phase,
+        phase: HeartbeatPhase,
         peers: &Peers,
         took: Duration,
     ) -> Self {
@@ -168,9 +168,9 @@ impl Failure {
             .unwrap_or_else(|| (FailureKind::Other, innermost(error)));
         // A proxy that looks no names up leaves the other side's name to this device.
         let is_of_host = causes.iter().any(|cause| {
-            cause.downcast_ref::<ResolveError>().is_some_and(|error| error.name() == peers.host)
+            cause.downcast_ref::<LookupError>().is_some_and(|error| error.name() == peers.host)
         });
-        let is_of_proxy = peers.proxy.is_some() && phase < Phase::Securing && !is_of_host;
+        let is_of_proxy = peers.proxy.is_some() && phase < HeartbeatPhase::Securing && !is_of_host;
         Self { kind, took, proof: None, is_of_proxy, reason }
     }
 
@@ -185,7 +185,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HeartbeatFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Heartbeat failed after {}: {}.", Readable(self.took), self.reason)
     }
@@ -211,10 +211,10 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 /// The table: what one cause means, when it is one that says something.
 fn classify(
     cause: &(dyn Error + 'static),
-    phase: Phase,
+    phase: HeartbeatPhase,
     peers: &Peers,
 ) -> Option<(FailureKind, String)> {
-    if let Some(error) = cause.downcast_ref::<ResolveError>() {
+    if let Some(error) = cause.downcast_ref::<LookupError>() {
         return Some((resolve_kind(error), error.to_string()));
     }
     if let Some(error) = cause.downcast_ref::<rustls::Error>() {
@@ -229,17 +229,17 @@ fn classify(
     proxy(&cause.to_string(), &peers.nearest())
 }
 
-fn resolve_kind(error: &ResolveError) -> FailureKind {
+fn resolve_kind(error: &LookupError) -> FailureKind {
     match error {
-        ResolveError::TimedOut { .. } => FailureKind::ResolveTimeout,
-        ResolveError::Unknown { .. } => FailureKind::NameUnknown,
-        ResolveError::Temporary { .. }
-        | ResolveError::Failed { .. }
-        | ResolveError::Hanging { .. } => FailureKind::ResolveFailed,
+        LookupError::TimedOut { .. } => FailureKind::ResolveTimeout,
+        LookupError::Unknown { .. } => FailureKind::NameUnknown,
+        LookupError::Temporary { .. }
+        | LookupError::Failed { .. }
+        | LookupError::Hanging { .. } => FailureKind::ResolveFailed,
     }
 }
 
-fn transport(error: &io::Error, phase: Phase, peers: &Peers) -> (FailureKind, String) {
+fn transport(error: &io::Error, phase: HeartbeatPhase, peers: &Peers) -> (FailureKind, String) {
     use io::ErrorKind;
 
     let (nearest, server) = (peers.nearest(), &peers.server);
@@ -260,14 +260,14 @@ fn transport(error: &io::Error, phase: Phase, peers: &Peers) -> (FailureKind, St
         (_, ErrorKind::HostUnreachable) => {
             (FailureKind::HostUnreachable, format!("the network has no way to {nearest}"))
         }
-        (Phase::Resolving | Phase::Connecting, ErrorKind::ConnectionRefused) => {
+        (HeartbeatPhase::Resolving | HeartbeatPhase::Connecting, ErrorKind::ConnectionRefused) => {
             (FailureKind::ConnectRefused, format!("{nearest} refused the connection"))
         }
-        (Phase::Resolving | Phase::Connecting, ErrorKind::TimedOut) => (
+        (HeartbeatPhase::Resolving | HeartbeatPhase::Connecting, ErrorKind::TimedOut) => (
             FailureKind::ConnectTimeout,
             format!("{nearest} did not answer the attempt to connect"),
         ),
-        (Phase::Resolving | Phase::Connecting, ErrorKind::PermissionDenied) => (
+        (HeartbeatPhase::Resolving | HeartbeatPhase::Connecting, ErrorKind::PermissionDenied) => (
             FailureKind::ConnectForbidden,
             if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) {
                 format!("this device does not permit a connection to {nearest}")
@@ -275,19 +275,19 @@ fn transport(error: &io::Error, phase: Phase, peers: &Peers) -> (FailureKind, St
                 format!("a firewall here or on the way forbids a connection to {nearest}")
             },
         ),
-        (Phase::Resolving | Phase::Connecting, _) => (
+        (HeartbeatPhase::Resolving | HeartbeatPhase::Connecting, _) => (
             FailureKind::ConnectFailed,
             format!("no connection to {nearest} could be made ({error})"),
         ),
-        (Phase::Securing, _) if closed => (
+        (HeartbeatPhase::Securing, _) if closed => (
             FailureKind::TlsHandshake,
             format!("{server} closed the connection in the middle of the TLS handshake"),
         ),
-        (Phase::Asking, ErrorKind::TimedOut) => (
+        (HeartbeatPhase::Asking, ErrorKind::TimedOut) => (
             FailureKind::AnswerTimeout,
             format!("{server} fell silent before its answer was complete"),
         ),
-        (Phase::Asking, _) if closed => (
+        (HeartbeatPhase::Asking, _) if closed => (
             FailureKind::ConnectionClosed,
             format!("{server} closed the connection before its answer was complete"),
         ),

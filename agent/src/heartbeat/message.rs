@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ispmon_wire::{AgentInfo, Heartbeat, JournalHead, LinkQuality, State, limits};
+use ispmon_wire::{AgentInfo, AgentState, Heartbeat, JournalHead, LinkQuality, limits};
 
 /// What a heartbeat says beside the agent's own state.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,7 +69,7 @@ impl Messages {
     }
 
     /// The next heartbeat; `quiet` is cut to whole seconds and to what the wire can say, a day.
-    pub(super) fn next(&self, state: State, quiet: Duration) -> Heartbeat {
+    pub(super) fn next(&self, state: AgentState, quiet: Duration) -> Heartbeat {
         let quiet_s = u32::try_from(quiet.as_secs()).unwrap_or(u32::MAX).min(limits::QUIET_SECONDS);
         let HeartbeatExtras { journal, link } = (self.extras)();
         Heartbeat {
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn each_heartbeat_has_the_next_number_and_says_what_it_was_told() {
         let messages = Messages::new("dl-home", "b00t");
-        messages.next(State::Running, Duration::ZERO);
-        let second = messages.next(State::Stopping, Duration::from_millis(1_800_900));
+        messages.next(AgentState::Running, Duration::ZERO);
+        let second = messages.next(AgentState::Stopping, Duration::from_millis(1_800_900));
         let json = serde_json::to_value(&second).expect("a heartbeat is JSON");
         assert_eq!(
             json,
@@ -125,7 +125,7 @@ mod tests {
             link: None,
         }));
         let seq = || {
-            let heartbeat = messages.next(State::Running, Duration::ZERO);
+            let heartbeat = messages.next(AgentState::Running, Duration::ZERO);
             heartbeat.journal.map(|journal| journal.seq)
         };
         assert_eq!([seq(), seq()], [Some(0), Some(1)]);
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn silence_is_announced_for_a_day_at_most() {
         let messages = Messages::new("dl-home", "");
-        let heartbeat = messages.next(State::Paused, Duration::MAX);
+        let heartbeat = messages.next(AgentState::Paused, Duration::MAX);
         assert_eq!(heartbeat.agent.map(|agent| agent.quiet_s), Some(86_400));
     }
 }

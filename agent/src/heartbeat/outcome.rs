@@ -5,11 +5,11 @@ use std::{fmt, net::IpAddr, time::Duration};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 
-use super::failure::{Failure, FailureKind};
+use super::failure::{FailureKind, HeartbeatFailure};
 use crate::{
     duration::Readable,
     printable::shortened,
-    probe::{Family, Link, Route, link},
+    probe::{Family, LinkAnswer, Route, link},
 };
 
 /// How much of an answer that was not expected a sentence shows, in characters.
@@ -17,7 +17,7 @@ const SHOWN_CHARACTERS: usize = 60;
 
 /// What came of one heartbeat. Its Display is a sentence for people, without any secret.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum HeartbeatOutcome {
     /// The other side answered with a status of the 200s, and as was expected.
     Delivered {
         /// The address that the cloud saw the heartbeat come from, when the answer names it.
@@ -27,7 +27,7 @@ pub enum Outcome {
         /// The time of the other side's clock, in whole seconds, when the answer names one that can be
         /// and was proof: anybody on the way may set a clock by an answer that was not.
         date: Option<Timestamp>,
-        /// What the answer proves ([`Outcome::proof`]).
+        /// What the answer proves ([`HeartbeatOutcome::proof`]).
         proof: Option<NetworkPath>,
         /// The time from the first look-up to the end of the answer.
         took: Duration,
@@ -37,21 +37,21 @@ pub enum Outcome {
         /// The status of the answer.
         status: u16,
         /// What was not expected.
-        refusal: Refusal,
+        refusal: AnswerRefusal,
         /// How long the other side asks to be left alone, as it said it: unbounded.
         retry_after: Option<Duration>,
-        /// What the answer proves ([`Outcome::proof`]).
+        /// What the answer proves ([`HeartbeatOutcome::proof`]).
         proof: Option<NetworkPath>,
         /// The time from the first look-up to the end of the answer.
         took: Duration,
     },
     /// No answer came.
-    Failed(Failure),
+    Failed(HeartbeatFailure),
 }
 
 /// What was wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum AnswerRefusal {
     /// Its status is none of the 200s.
     Status,
     /// It comes from Azure in the place of an app that somebody stopped.
@@ -66,7 +66,7 @@ pub enum Refusal {
     },
 }
 
-impl Refusal {
+impl AnswerRefusal {
     /// The refusal of an answer that said something else than was expected.
     pub(super) fn other_answer(expected: impl Into<String>, answer: &str) -> Self {
         let answer = shortened(answer.trim(), SHOWN_CHARACTERS);
@@ -95,7 +95,7 @@ impl NetworkPath {
     /// Nearby are loopback, link-local, private and shared addresses (RFC 1918, RFC 3927, RFC 4193,
     /// RFC 6598), and whatever the kernel reaches without a router, unless through a tunnel, although
     /// it has one for the rest of the internet: a line without any, such as PPP, reaches everything so.
-    fn judge(peer: IpAddr, link: &Link, rest: impl FnOnce() -> Link) -> Self {
+    fn judge(peer: IpAddr, link: &LinkAnswer, rest: impl FnOnce() -> LinkAnswer) -> Self {
         let is_own_network = match peer.to_canonical() {
             IpAddr::V4(v4) => {
                 let [first, second, ..] = v4.octets();
@@ -148,7 +148,7 @@ fn elsewhere(peer: IpAddr) -> IpAddr {
     }
 }
 
-impl Outcome {
+impl HeartbeatOutcome {
     /// Whether the other side took it.
     pub fn delivered(&self) -> bool {
         matches!(self, Self::Delivered { .. })
@@ -184,28 +184,28 @@ impl Outcome {
         match self {
             Self::Delivered { .. } => None,
             Self::Refused { status, refusal, .. } => match (refusal, status) {
-                (Refusal::AppStopped, _) => Some(
+                (AnswerRefusal::AppStopped, _) => Some(
                     "Start it: in the Azure portal, or with `az functionapp start`. The function key \
                      has nothing to do with it.",
                 ),
-                (Refusal::OtherAnswer { .. }, _) => Some(
+                (AnswerRefusal::OtherAnswer { .. }, _) => Some(
                     "Check `heartbeat.url`: the other side does not know it, or a login page of this \
                      network answered in its place.",
                 ),
-                (Refusal::Status, 300..=399) => Some(
+                (AnswerRefusal::Status, 300..=399) => Some(
                     "Redirects are not followed: set `heartbeat.url` to the final address, or \
                      sign in if this network has a login page.",
                 ),
-                (Refusal::Status, 401 | 403) => Some(
+                (AnswerRefusal::Status, 401 | 403) => Some(
                     "Check the function key, which a service gets only when it starts, or the whole URL if it \
                      is a plain heartbeat. An app that is just starting may answer so too.",
                 ),
-                (Refusal::Status, 404 | 405) => Some(
+                (AnswerRefusal::Status, 404 | 405) => Some(
                     "Check the path of `heartbeat.url`. An app that is just starting may answer \
                      so too.",
                 ),
-                (Refusal::Status, 407) => Some(PROXY_ADVICE),
-                (Refusal::Status, _) => None,
+                (AnswerRefusal::Status, 407) => Some(PROXY_ADVICE),
+                (AnswerRefusal::Status, _) => None,
             },
             Self::Failed(failure) => failure_advice(failure),
         }
@@ -215,17 +215,17 @@ impl Outcome {
     /// address is right.
     pub fn hand_over_advice(&self) -> Option<&'static str> {
         match self {
-            Self::Refused { refusal: Refusal::Status, status: 401 | 403, .. } => Some(
+            Self::Refused { refusal: AnswerRefusal::Status, status: 401 | 403, .. } => Some(
                 "Check the function key: a key of the app (a host key) opens both addresses, that of one \
                  function only its own.",
             ),
-            Self::Refused { refusal: Refusal::OtherAnswer { .. }, .. }
-            | Self::Refused { refusal: Refusal::Status, status: 200..=400 | 404 | 405, .. } => {
-                Some(
-                    "Heartbeats arrive, but the address beside theirs, which ends in `outages`, is not \
+            Self::Refused { refusal: AnswerRefusal::OtherAnswer { .. }, .. }
+            | Self::Refused {
+                refusal: AnswerRefusal::Status, status: 200..=400 | 404 | 405, ..
+            } => Some(
+                "Heartbeats arrive, but the address beside theirs, which ends in `outages`, is not \
                      that of ispmon's function, or something on the way answers in its place.",
-                )
-            }
+            ),
             _ => self.advice(),
         }
     }
@@ -234,7 +234,7 @@ impl Outcome {
 const PROXY_ADVICE: &str = "Check the proxy in the agent's environment (https_proxy, http_proxy or \
                             all_proxy), or take it out of there.";
 
-fn failure_advice(failure: &Failure) -> Option<&'static str> {
+fn failure_advice(failure: &HeartbeatFailure) -> Option<&'static str> {
     use FailureKind as Kind;
 
     match failure.kind {
@@ -273,7 +273,7 @@ fn failure_advice(failure: &Failure) -> Option<&'static str> {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for HeartbeatOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delivered { client_address: Some(address), took, .. } => write!(
@@ -291,21 +291,23 @@ impl fmt::Display for Outcome {
 }
 
 /// Why a message was not delivered.
-struct Reason<'a>(&'a Outcome);
+struct Reason<'a>(&'a HeartbeatOutcome);
 
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Outcome::Delivered { .. } => formatter.write_str("it was delivered"),
-            Outcome::Refused { status, refusal, retry_after, .. } => {
-                write!(formatter, "the answer was {}", Status(*status))?;
+            HeartbeatOutcome::Delivered { .. } => formatter.write_str("it was delivered"),
+            HeartbeatOutcome::Refused { status, refusal, retry_after, .. } => {
+                write!(formatter, "the answer was {}", HttpStatus(*status))?;
                 match refusal {
-                    Refusal::Status => {}
-                    Refusal::AppStopped => formatter.write_str(", because the app is stopped")?,
-                    Refusal::OtherAnswer { expected, answer } if answer.is_empty() => {
+                    AnswerRefusal::Status => {}
+                    AnswerRefusal::AppStopped => {
+                        formatter.write_str(", because the app is stopped")?;
+                    }
+                    AnswerRefusal::OtherAnswer { expected, answer } if answer.is_empty() => {
                         write!(formatter, ", but empty in place of {expected}")?;
                     }
-                    Refusal::OtherAnswer { expected, answer } => {
+                    AnswerRefusal::OtherAnswer { expected, answer } => {
                         write!(formatter, ", but \"{answer}\" in place of {expected}")?;
                     }
                 }
@@ -314,15 +316,15 @@ impl fmt::Display for Reason<'_> {
                     None => Ok(()),
                 }
             }
-            Outcome::Failed(failure) => formatter.write_str(failure.reason()),
+            HeartbeatOutcome::Failed(failure) => formatter.write_str(failure.reason()),
         }
     }
 }
 
 /// A status with its standard name, such as `401 Unauthorized`.
-struct Status(u16);
+struct HttpStatus(u16);
 
-impl fmt::Display for Status {
+impl fmt::Display for HttpStatus {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.0)?;
         let status = StatusCode::from_u16(self.0).ok();
@@ -337,18 +339,28 @@ impl fmt::Display for Status {
 mod tests {
     use super::*;
 
-    fn refused(status: u16, retry_after: Option<Duration>) -> Outcome {
-        refused_with(status, Refusal::Status, retry_after)
+    fn refused(status: u16, retry_after: Option<Duration>) -> HeartbeatOutcome {
+        refused_with(status, AnswerRefusal::Status, retry_after)
     }
 
-    fn refused_with(status: u16, refusal: Refusal, retry_after: Option<Duration>) -> Outcome {
-        Outcome::Refused { status, refusal, retry_after, proof: None, took: Duration::ZERO }
+    fn refused_with(
+        status: u16,
+        refusal: AnswerRefusal,
+        retry_after: Option<Duration>,
+    ) -> HeartbeatOutcome {
+        HeartbeatOutcome::Refused {
+            status,
+            refusal,
+            retry_after,
+            proof: None,
+            took: Duration::ZERO,
+        }
     }
 
-    fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> Link {
+    fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> LinkAnswer {
         let gateway = gateway.map(|gateway| gateway.parse().expect("an address"));
         let interface = interface.to_owned();
-        Link::Routed(Route {
+        LinkAnswer::Routed(Route {
             interface,
             index: 2,
             source: None,
@@ -393,14 +405,14 @@ mod tests {
             (on_link("eth0"), by_router("eth0"), NetworkPath::Nearby),
             // This machine itself.
             (on_link("lo"), by_router("eth0"), NetworkPath::Nearby),
-            (on_link("eth0"), Link::NoRoute, NetworkPath::Nearby),
+            (on_link("eth0"), LinkAnswer::NoRoute, NetworkPath::Nearby),
             (on_link("eth0"), on_link("wwan0"), NetworkPath::Nearby),
             // A modem that takes everything.
             (on_link("ppp0"), on_link("ppp0"), NetworkPath::Internet(Family::Ipv6)),
             (routed("wg0", None, true), by_router("eth0"), NetworkPath::Internet(Family::Ipv6)),
             (by_router("eth0"), by_router("eth0"), NetworkPath::Internet(Family::Ipv6)),
             // The route has gone since the answer came.
-            (Link::NoRoute, Link::NoRoute, NetworkPath::Internet(Family::Ipv6)),
+            (LinkAnswer::NoRoute, LinkAnswer::NoRoute, NetworkPath::Internet(Family::Ipv6)),
         ] {
             let peer = "2001:db8::7".parse().expect("an address");
             assert_eq!(
@@ -425,7 +437,7 @@ mod tests {
 
     #[test]
     fn each_outcome_is_a_sentence() {
-        let delivered = Outcome::Delivered {
+        let delivered = HeartbeatOutcome::Delivered {
             client_address: Some("203.0.113.7".parse().expect("an address")),
             expected: None,
             date: None,
@@ -440,7 +452,7 @@ mod tests {
             @"Heartbeat refused: the answer was 429 Too Many Requests, and asks to wait 1 min 30 s."
         );
         insta::assert_snapshot!(
-            refused_with(403, Refusal::AppStopped, None),
+            refused_with(403, AnswerRefusal::AppStopped, None),
             @"Heartbeat refused: the answer was 403 Forbidden, because the app is stopped."
         );
         for (answer, sentence) in [
@@ -455,7 +467,7 @@ mod tests {
                  wireless network of thi…\" in place of \"OK\".",
             ),
         ] {
-            let outcome = refused_with(200, Refusal::other_answer("\"OK\"", answer), None);
+            let outcome = refused_with(200, AnswerRefusal::other_answer("\"OK\"", answer), None);
             assert_eq!(outcome.to_string(), sentence);
         }
     }
@@ -466,7 +478,7 @@ mod tests {
         assert!(refused(401, None).advice().is_some_and(|advice| advice.contains("key")));
         assert!(refused(404, None).advice().is_some_and(|advice| advice.contains("path")));
         assert_eq!(refused(503, None).advice(), None);
-        let stopped = refused_with(403, Refusal::AppStopped, None);
+        let stopped = refused_with(403, AnswerRefusal::AppStopped, None);
         assert!(stopped.advice().is_some_and(|advice| advice.contains("az functionapp start")));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use super::{backoff::Backoff, outcome::Outcome};
+use super::{backoff::Backoff, outcome::HeartbeatOutcome};
 use crate::config::settings::HeartbeatSettings;
 
 /// How far a heartbeat is moved from its place, as a part of the interval, either way.
@@ -59,13 +59,13 @@ impl Pacing {
 
     /// The wait from `now` until the next try, after a heartbeat that started at `sent` came to
     /// `outcome`.
-    pub fn after(&mut self, outcome: &Outcome, sent: Instant, now: Instant) -> Duration {
+    pub fn after(&mut self, outcome: &HeartbeatOutcome, sent: Instant, now: Instant) -> Duration {
         match outcome {
-            Outcome::Delivered { .. } => self.after_delivery(sent, now),
-            Outcome::Refused { retry_after, proof, .. } => {
+            HeartbeatOutcome::Delivered { .. } => self.after_delivery(sent, now),
+            HeartbeatOutcome::Refused { retry_after, proof, .. } => {
                 self.after_refusal(*retry_after, proof.is_some())
             }
-            Outcome::Failed(_) => self.after_failure(),
+            HeartbeatOutcome::Failed(_) => self.after_failure(),
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
             let asked = asked_s.map(Duration::from_secs);
             let now = Instant::now();
             let mut answer = refused(429, asked);
-            if let Outcome::Refused { proof, .. } = &mut answer {
+            if let HeartbeatOutcome::Refused { proof, .. } = &mut answer {
                 *proof = proved.then_some(NetworkPath::Unknown);
             }
             let wait = begun(seed).after(&answer, now, now);

@@ -25,7 +25,7 @@ tokio::task_local! {
 /// The part of a heartbeat that has begun and not yet ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Phase {
+pub(super) enum HeartbeatPhase {
     /// The host's name is being looked up.
     Resolving,
     /// The connection is being made, to the host or to the proxy and through it.
@@ -42,12 +42,12 @@ pub(super) struct Progress {
     phase: AtomicU8,
     deadline: Instant,
     announces_silence: bool,
-    seen: Mutex<Seen>,
+    seen: Mutex<HeartbeatTrail>,
 }
 
 /// What a heartbeat has met on its way.
 #[derive(Debug, Default)]
-struct Seen {
+struct HeartbeatTrail {
     /// The addresses that its name was found to have.
     addresses: Vec<IpAddr>,
     /// Why the certificate that is being verified is not valid yet, while all else about it is good.
@@ -61,7 +61,7 @@ impl Progress {
     ///
     /// It begins with connecting: a host that is an address is never looked up.
     pub(super) fn new(deadline: Instant, announces_silence: bool) -> Arc<Self> {
-        let phase = AtomicU8::new(Phase::Connecting as u8);
+        let phase = AtomicU8::new(HeartbeatPhase::Connecting as u8);
         Arc::new(Self { phase, deadline, announces_silence, seen: Mutex::default() })
     }
 
@@ -71,9 +71,14 @@ impl Progress {
     }
 
     /// The phase that began last.
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> HeartbeatPhase {
         let phase = self.phase.load(Ordering::Relaxed);
-        [Phase::Resolving, Phase::Connecting, Phase::Securing, Phase::Asking][usize::from(phase)]
+        [
+            HeartbeatPhase::Resolving,
+            HeartbeatPhase::Connecting,
+            HeartbeatPhase::Securing,
+            HeartbeatPhase::Asking,
+        ][usize::from(phase)]
     }
 
     /// The addresses that the name was found to have; none of a host that is an address.
@@ -87,7 +92,7 @@ impl Progress {
         self.seen().proved
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, HeartbeatTrail> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,7 +123,7 @@ pub(super) fn signed() -> Result<(), rustls::Error> {
 }
 
 /// Notes that the current heartbeat has reached a phase.
-pub(super) fn reached(phase: Phase) {
+pub(super) fn reached(phase: HeartbeatPhase) {
     // Outside of a heartbeat there is nothing to note.
     let _ = PROGRESS.try_with(|progress| progress.phase.store(phase as u8, Ordering::Relaxed));
 }
@@ -168,7 +173,7 @@ where
         let connecting = self.0.call(target);
         Box::pin(async move {
             let connection = connecting.await?;
-            reached(Phase::Asking);
+            reached(HeartbeatPhase::Asking);
             Ok(connection)
         })
     }

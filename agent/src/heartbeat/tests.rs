@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use rustls::pki_types::CertificateDer;
 
-use super::{failure::Peers, progress::Phase, proxy::Proxy, *};
+use super::{failure::Peers, progress::HeartbeatPhase, proxy::Proxy, *};
 use crate::{
     config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings, HeartbeatUrl},
     resolver::Resolver,
@@ -64,8 +64,8 @@ pub(super) fn client(
         .expect("a client")
 }
 
-pub(super) fn delivered() -> Outcome {
-    Outcome::Delivered {
+pub(super) fn delivered() -> HeartbeatOutcome {
+    HeartbeatOutcome::Delivered {
         client_address: None,
         expected: None,
         date: None,
@@ -74,24 +74,28 @@ pub(super) fn delivered() -> Outcome {
     }
 }
 
-pub(super) fn refused(status: u16, retry_after: Option<Duration>) -> Outcome {
-    Outcome::Refused {
+pub(super) fn refused(status: u16, retry_after: Option<Duration>) -> HeartbeatOutcome {
+    HeartbeatOutcome::Refused {
         status,
-        refusal: Refusal::Status,
+        refusal: AnswerRefusal::Status,
         retry_after,
         proof: None,
         took: Duration::ZERO,
     }
 }
 
-pub(super) fn failed() -> Outcome {
+pub(super) fn failed() -> HeartbeatOutcome {
     let peers = peers("example.net");
-    Outcome::Failed(Failure::timed_out(Phase::Connecting, &peers, Duration::from_secs(30)))
+    HeartbeatOutcome::Failed(HeartbeatFailure::timed_out(
+        HeartbeatPhase::Connecting,
+        &peers,
+        Duration::from_secs(30),
+    ))
 }
 
 /// Runs the loop over `outcomes`, the last of which repeats, until `until`, and returns the seconds
 /// at which it sent.
-async fn sent_at(outcomes: Vec<Outcome>, seed: u64, until: Duration) -> Vec<f64> {
+async fn sent_at(outcomes: Vec<HeartbeatOutcome>, seed: u64, until: Duration) -> Vec<f64> {
     let started = Instant::now();
     let sent = Rc::new(RefCell::new(Vec::new()));
     let heartbeat = async || {
@@ -177,7 +181,7 @@ async fn a_refusal_is_retried_after_an_interval_or_as_much_later_as_it_asks() {
     ] {
         for seed in 0..20 {
             let mut answer = refused(429, asked.map(Duration::from_secs));
-            if let Outcome::Refused { proof, .. } = &mut answer {
+            if let HeartbeatOutcome::Refused { proof, .. } = &mut answer {
                 *proof = proved.then_some(NetworkPath::Unknown);
             }
             let gaps = gaps(&sent_at(vec![answer], seed, 50 * HOUR).await);

@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::progress::{self, Phase};
+use super::progress::{self, HeartbeatPhase};
 use crate::tls::{Validity, judge, provider};
 
 /// How many sessions are remembered for resumption. rustls counts eight for each server, and there
@@ -31,7 +31,7 @@ pub(super) fn configuration(
     let builder = builder.with_safe_default_protocol_versions()?;
     let builder = match verifier {
         Some(verifier) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Witness(verifier)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(ProofRecorder(verifier)))
         }
         None => builder.with_root_certificates(RootCertStore::empty()),
     };
@@ -48,9 +48,9 @@ pub(super) fn configuration(
 /// A certificate can be copied by anybody, the signature over the handshake cannot. So a certificate
 /// that is good but for its time passes until that signature is verified, and fails then.
 #[derive(Debug)]
-struct Witness(Arc<dyn ServerCertVerifier>);
+struct ProofRecorder(Arc<dyn ServerCertVerifier>);
 
-impl ServerCertVerifier for Witness {
+impl ServerCertVerifier for ProofRecorder {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -107,7 +107,7 @@ impl ClientSessionStore for Sessions {
     }
 
     fn kx_hint(&self, server: &ServerName<'_>) -> Option<NamedGroup> {
-        progress::reached(Phase::Securing);
+        progress::reached(HeartbeatPhase::Securing);
         self.memory.kx_hint(server)
     }
 

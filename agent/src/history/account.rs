@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, History, Interval, PastIncident, Ratio};
+use super::{Downtime, History, Interval, PastIncident, Ratio};
 use crate::{
     outage::{Cause, Party, Scope},
     probe::Family,
@@ -10,7 +10,7 @@ use crate::{
 
 /// Failures added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct DowntimeFigures {
     /// How long the internet was down.
     pub downtime: Duration,
     /// How often.
@@ -22,7 +22,7 @@ pub struct Figures {
     over_for: Duration,
 }
 
-impl Figures {
+impl DowntimeFigures {
     fn add(&mut self, downtime: Duration, over: bool) {
         self.downtime += downtime;
         self.count += 1;
@@ -60,18 +60,18 @@ pub struct Account {
     /// How much of it was watched.
     pub observed: Duration,
     /// Failures of the provider's part.
-    pub provider: Figures,
+    pub provider: DowntimeFigures,
     /// Failures of the user's own part.
-    pub yours: Figures,
+    pub yours: DowntimeFigures,
     /// Failures of somebody else's part.
-    pub other: Figures,
+    pub other: DowntimeFigures,
     /// All of the three.
-    pub total: Figures,
+    pub total: DowntimeFigures,
     /// Times at which IPv4 alone was down; not part of the others, because most of the internet could
     /// still be reached.
-    pub ipv4: Figures,
+    pub ipv4: DowntimeFigures,
     /// Times at which IPv6 alone was down; not part of the others for the same reason.
-    pub ipv6: Figures,
+    pub ipv6: DowntimeFigures,
     /// What is no downtime.
     pub unaccounted: Unaccounted,
 }
@@ -88,12 +88,12 @@ impl Account {
         let mut account = Self {
             period,
             observed: Interval::total(&period.without(history.unmonitored())),
-            provider: Figures::default(),
-            yours: Figures::default(),
-            other: Figures::default(),
-            total: Figures::default(),
-            ipv4: Figures::default(),
-            ipv6: Figures::default(),
+            provider: DowntimeFigures::default(),
+            yours: DowntimeFigures::default(),
+            other: DowntimeFigures::default(),
+            total: DowntimeFigures::default(),
+            ipv4: DowntimeFigures::default(),
+            ipv6: DowntimeFigures::default(),
             unaccounted: Unaccounted::default(),
         };
         for incident in history.incidents_in(period) {
@@ -127,12 +127,12 @@ impl Account {
     }
 
     /// How much of a failure lies in this time.
-    fn inside(&self, failure: &Failure) -> Duration {
+    fn inside(&self, failure: &Downtime) -> Duration {
         let inside: Vec<_> = failure.times.iter().map(|time| time.within(&self.period)).collect();
         Interval::total(&inside)
     }
 
-    fn party_mut(&mut self, party: Party) -> &mut Figures {
+    fn party_mut(&mut self, party: Party) -> &mut DowntimeFigures {
         match party {
             Party::Provider => &mut self.provider,
             Party::Yours => &mut self.yours,
@@ -140,7 +140,7 @@ impl Account {
         }
     }
 
-    fn family_mut(&mut self, family: Family) -> &mut Figures {
+    fn family_mut(&mut self, family: Family) -> &mut DowntimeFigures {
         match family {
             Family::Ipv4 => &mut self.ipv4,
             Family::Ipv6 => &mut self.ipv6,
@@ -148,7 +148,7 @@ impl Account {
     }
 
     /// The times at which this family alone was down.
-    pub fn family(&self, family: Family) -> &Figures {
+    pub fn family(&self, family: Family) -> &DowntimeFigures {
         match family {
             Family::Ipv4 => &self.ipv4,
             Family::Ipv6 => &self.ipv6,
@@ -156,7 +156,7 @@ impl Account {
     }
 
     /// The failures of one party's part.
-    pub fn party(&self, party: Party) -> &Figures {
+    pub fn party(&self, party: Party) -> &DowntimeFigures {
         match party {
             Party::Provider => &self.provider,
             Party::Yours => &self.yours,
@@ -165,7 +165,7 @@ impl Account {
     }
 
     /// The share of the monitored time without these failures; `None` when nothing was monitored.
-    pub fn availability(&self, figures: &Figures) -> Option<Ratio> {
+    pub fn availability(&self, figures: &DowntimeFigures) -> Option<Ratio> {
         Ratio::without(figures.downtime, self.observed)
     }
 

@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Failure, HourOfRecord, Interval, PastIncident, Phase, incident::spread, walls::Walls};
+use super::{
+    Downtime, HourOfRecord, Interval, PastIncident, PastSegment, incident::spread,
+    walls::BootClocks,
+};
 use crate::{
     clock::Stamp,
     journal::{
@@ -114,12 +117,12 @@ impl History {
     }
 
     /// The times without internet in an incident.
-    pub fn failures(&self, incident: &PastIncident) -> Vec<Failure> {
+    pub fn failures(&self, incident: &PastIncident) -> Vec<Downtime> {
         incident.failures(&self.unmonitored)
     }
 
     /// The times in an incident in which this family alone was down.
-    pub fn family_failures(&self, incident: &PastIncident, family: Family) -> Vec<Failure> {
+    pub fn family_failures(&self, incident: &PastIncident, family: Family) -> Vec<Downtime> {
         incident.family_failures(family, &self.unmonitored)
     }
 
@@ -138,7 +141,7 @@ impl History {
 /// happened, not on how many lines tell of it.
 #[derive(Debug, Default)]
 pub struct Collector {
-    walls: Walls,
+    walls: BootClocks,
     device: Option<String>,
     incidents: HashMap<IncidentId, Known>,
     gaps: Vec<Gap>,
@@ -398,7 +401,7 @@ impl Collector {
         let mut phases: Vec<_> = recorded
             .segments
             .iter()
-            .map(|segment| Phase {
+            .map(|segment| PastSegment {
                 scope: segment.scope,
                 cause: segment.cause,
                 time: self.between(&segment.from, &segment.to),

@@ -18,11 +18,11 @@ pub struct PastIncident {
     /// From its start to its end; that of an open one reaches to the last moment that was watched.
     pub time: Interval,
     /// Its segments.
-    pub phases: Vec<Phase>,
+    pub phases: Vec<PastSegment>,
     /// What the record holds as a sum and a number only, because it merges the earliest of many
     /// segments: the downtime, and the time of one family, spread evenly over the time that the
     /// segments took. None overlaps another, and none lies in an unmonitored period.
-    pub merged: Vec<Phase>,
+    pub merged: Vec<PastSegment>,
     /// Whether the wall clock of its boot was ever right.
     pub clock_certain: bool,
     /// The last good answer before it, when there was one.
@@ -35,7 +35,7 @@ pub struct PastIncident {
 
 /// A part of an incident that had one scope and one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Phase {
+pub struct PastSegment {
     /// What it concerned.
     pub scope: Scope,
     /// What failed.
@@ -44,7 +44,7 @@ pub struct Phase {
     pub time: Interval,
 }
 
-impl Phase {
+impl PastSegment {
     /// Whether this scope, and no wider one, was down in it.
     pub fn is_down(&self, scope: Scope) -> bool {
         self.scope == scope && self.cause.is_downtime()
@@ -53,7 +53,7 @@ impl Phase {
 
 /// A time without internet, or without one address family, that counts as one, and whose it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Downtime {
     /// Whose part failed.
     pub party: Party,
     /// When it was down; gaps are cut out.
@@ -62,7 +62,7 @@ pub struct Failure {
     pub over: bool,
 }
 
-impl Failure {
+impl Downtime {
     /// How long it was down.
     pub fn downtime(&self) -> Duration {
         Interval::total(&self.times)
@@ -104,16 +104,16 @@ impl PastIncident {
     /// An incident is one failure and counts for its own party, as it is listed. An unstable one is as
     /// many as it had times between good ones, and each counts for the party of what lasted longest
     /// in it: a router that fails now and then on an unstable line is not the provider's fault.
-    pub fn failures(&self, unmonitored: &[Interval]) -> Vec<Failure> {
+    pub fn failures(&self, unmonitored: &[Interval]) -> Vec<Downtime> {
         self.failures_of(Scope::Internet, unmonitored)
     }
 
     /// The times in it in which this family alone was down, counted in the same way.
-    pub fn family_failures(&self, family: Family, unmonitored: &[Interval]) -> Vec<Failure> {
+    pub fn family_failures(&self, family: Family, unmonitored: &[Interval]) -> Vec<Downtime> {
         self.failures_of(family.into(), unmonitored)
     }
 
-    fn failures_of(&self, scope: Scope, unmonitored: &[Interval]) -> Vec<Failure> {
+    fn failures_of(&self, scope: Scope, unmonitored: &[Interval]) -> Vec<Downtime> {
         if !self.is_outage() {
             return Vec::new();
         }
@@ -123,7 +123,7 @@ impl PastIncident {
         let mut failures = Vec::new();
         if unstable {
             let party = self.recorded.party.unwrap_or(Party::Provider);
-            failures.extend(merged.into_iter().map(|times| Failure { party, times, over: true }));
+            failures.extend(merged.into_iter().map(|times| Downtime { party, times, over: true }));
             let runs = self.phases.split(|phase| !phase.cause.is_downtime());
             failures.extend(runs.filter_map(|run| self.failure(scope, run, unmonitored)));
         } else if let Some(mut only) = self.failure(scope, &self.phases, unmonitored) {
@@ -131,7 +131,7 @@ impl PastIncident {
             failures.push(only);
         } else if !merged.is_empty() {
             let party = self.recorded.party.unwrap_or(Party::Provider);
-            failures.push(Failure { party, times: merged.concat(), over: true });
+            failures.push(Downtime { party, times: merged.concat(), over: true });
         }
         if self.is_open()
             && self.phases.last().is_some_and(|last| last.is_down(scope))
@@ -143,14 +143,19 @@ impl PastIncident {
     }
 
     /// What was down in these phases, as one; `None` where that was nothing.
-    fn failure(&self, scope: Scope, run: &[Phase], unmonitored: &[Interval]) -> Option<Failure> {
+    fn failure(
+        &self,
+        scope: Scope,
+        run: &[PastSegment],
+        unmonitored: &[Interval],
+    ) -> Option<Downtime> {
         let down: Vec<_> = run.iter().filter(|phase| phase.is_down(scope)).collect();
         let longest = longest_cause(&down)?;
         let unstable = self.recorded.cause == Cause::Unstable;
         let own = if unstable { None } else { self.recorded.party };
         let party = own.or_else(|| longest.party(self.name_servers()))?;
         let times = down.iter().flat_map(|phase| phase.time.without(unmonitored)).collect();
-        Some(Failure { party, times, over: true })
+        Some(Downtime { party, times, over: true })
     }
 
     /// The party that runs the name servers in use, as far as the record tells: it says so only where
@@ -166,10 +171,10 @@ impl PastIncident {
 /// of them, in as many pieces, as its length is of all rooms. Gaps are no room.
 pub(super) fn spread(
     recorded: &Incident,
-    phases: &[Phase],
+    phases: &[PastSegment],
     from: Timestamp,
     unmonitored: &[Interval],
-) -> Vec<Phase> {
+) -> Vec<PastSegment> {
     let hidden = [recorded.merged_downtime(), recorded.merged_one_family()];
     let merged = phases.iter().filter(|phase| phase.cause == Cause::Unstable);
     let mut rooms: Vec<Interval> = merged.map(|phase| phase.time).collect();
@@ -200,7 +205,7 @@ pub(super) fn spread(
                 let time = Interval::new(from, from + length).within(&Interval::new(from, end));
                 from = time.to;
                 if !time.is_empty() {
-                    spread.push(Phase { scope, cause: merged_cause(phases, scope), time });
+                    spread.push(PastSegment { scope, cause: merged_cause(phases, scope), time });
                 }
             }
         }
@@ -209,7 +214,7 @@ pub(super) fn spread(
 }
 
 /// Which family was down alone in merged segments, as far as the rest tells.
-fn family_of_merged(recorded: &Incident, phases: &[Phase]) -> Scope {
+fn family_of_merged(recorded: &Incident, phases: &[PastSegment]) -> Scope {
     let total = |family: Family| {
         let down = phases.iter().filter(|phase| phase.is_down(family.into()));
         down.map(|phase| phase.time.duration()).sum::<Duration>()
@@ -222,8 +227,8 @@ fn family_of_merged(recorded: &Incident, phases: &[Phase]) -> Scope {
 }
 
 /// What failed in merged segments, as far as the rest tells: the cause that lasted longest there.
-fn merged_cause(phases: &[Phase], scope: Scope) -> Cause {
-    let down = |wanted: &dyn Fn(&&Phase) -> bool| {
+fn merged_cause(phases: &[PastSegment], scope: Scope) -> Cause {
+    let down = |wanted: &dyn Fn(&&PastSegment) -> bool| {
         let down: Vec<_> =
             phases.iter().filter(|phase| phase.cause.is_downtime()).filter(wanted).collect();
         longest_cause(&down)
@@ -232,7 +237,7 @@ fn merged_cause(phases: &[Phase], scope: Scope) -> Cause {
 }
 
 /// The cause that lasted longest, of equal ones the earlier in the order of the verdict.
-fn longest_cause(phases: &[&Phase]) -> Option<Cause> {
+fn longest_cause(phases: &[&PastSegment]) -> Option<Cause> {
     let mut causes: Vec<(Cause, Duration)> = Vec::new();
     for phase in phases {
         match causes.iter_mut().find(|(cause, _)| *cause == phase.cause) {

@@ -60,7 +60,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 /// Loss and latency over a time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Quality {
+pub struct QualitySummary {
     /// All of it.
     pub whole: QualityPart,
     /// By time: each hour up to two weeks, else each day.
@@ -69,7 +69,7 @@ pub struct Quality {
     pub by_hour: Vec<QualityPart>,
 }
 
-impl Quality {
+impl QualitySummary {
     /// The longest time that is shown hour by hour, in hours.
     const HOURLY_UP_TO: u64 = 14 * 24;
 

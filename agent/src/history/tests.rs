@@ -136,7 +136,7 @@ fn an_incident_counts_for_its_party_and_an_unstable_one_for_each_failure() {
     );
     let history = history([closed(plain), closed(unstable)], 2_000);
     let account = Account::of(&history, between(0, 2_000));
-    let shown = |figures: Figures| (figures.count, figures.downtime.as_secs());
+    let shown = |figures: DowntimeFigures| (figures.count, figures.downtime.as_secs());
     assert_eq!(shown(account.provider), (2, 140));
     assert_eq!(shown(account.yours), (1, 30));
     assert_eq!(shown(account.other), (1, 10), "nobody says that the resolver is the provider's");
@@ -155,7 +155,7 @@ fn what_is_no_internet_downtime_is_listed_only() {
     concern(&mut bad, Scope::Quality);
     let history = history([ipv6, endpoint, bad].map(closed), 1_000);
     let account = Account::of(&history, between(0, 1_000));
-    assert_eq!(account.total, Figures::default());
+    assert_eq!(account.total, DowntimeFigures::default());
     assert_eq!((account.ipv6.count, account.ipv6.downtime), (1, seconds(50)));
     assert_eq!(account.unaccounted, Unaccounted { degraded: 1, heartbeat: 1 });
     assert_eq!(history.incidents.len(), 3);
@@ -176,7 +176,7 @@ fn the_time_of_one_family_counts_apart_from_the_downtime_of_its_incident() {
     assert_eq!((account.provider.count, account.provider.downtime), (1, seconds(60)));
     assert_eq!(account.total, account.provider);
     assert_eq!((account.ipv6.count, account.ipv6.downtime), (1, seconds(10 + 80 - 20)));
-    assert_eq!(account.ipv4, Figures::default());
+    assert_eq!(account.ipv4, DowntimeFigures::default());
     let only = &history.incidents[0];
     assert_eq!(history.downtime(only), seconds(60));
     let alone = history.family_downtime(only);
@@ -443,7 +443,7 @@ fn merged_segments_keep_the_time_of_one_family_and_lie_in_monitored_time() {
     let account = Account::of(&history, between(0, 2_000));
     assert_eq!((account.total.count, account.total.downtime), (1, seconds(360)));
     assert_eq!((account.ipv6.count, account.ipv6.downtime), (1, seconds(240)));
-    assert_eq!(account.ipv4, Figures::default());
+    assert_eq!(account.ipv4, DowntimeFigures::default());
     let only = &history.incidents[0];
     let times =
         history.failures(only).into_iter().chain(history.family_failures(only, Family::Ipv6));

@@ -1,6 +1,6 @@
 //! Which wall-clock time a moment of a boot has, as far as the whole record knows.
 //!
-//! 1. The latest known offset of a boot puts right every moment of it ([`crate::journal::Walls`]).
+//! 1. The latest known offset of a boot puts right every moment of it ([`crate::journal::WallClockOffsets`]).
 //! 2. A boot whose clock was never right is known by its place alone: no boot begins before the one
 //!    before it has ended. It is moved to there, and its times are marked as not certain.
 
@@ -13,7 +13,7 @@ use crate::{
 
 /// One boot in the record.
 #[derive(Clone, Copy, Debug)]
-struct Boot {
+struct RecordedBoot {
     id: BootId,
     first: Stamp,
     last: Stamp,
@@ -23,13 +23,13 @@ struct Boot {
 
 /// The clocks of all boots in the record.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Walls {
-    known: journal::Walls,
+pub(super) struct BootClocks {
+    known: journal::WallClockOffsets,
     /// In the order in which they appeared.
-    boots: Vec<Boot>,
+    boots: Vec<RecordedBoot>,
 }
 
-impl Walls {
+impl BootClocks {
     /// Learns from the stamp of the next record.
     pub(super) fn learn(&mut self, at: Stamp) {
         // Boots that the system cannot name have no common clock.
@@ -39,7 +39,7 @@ impl Walls {
         self.known.learn(&at);
         match self.boots.iter_mut().rfind(|boot| boot.id == at.boot) {
             Some(boot) => boot.last = at,
-            None => self.boots.push(Boot {
+            None => self.boots.push(RecordedBoot {
                 id: at.boot,
                 first: at,
                 last: at,
@@ -78,7 +78,7 @@ impl Walls {
         self.boot(id).is_none_or(|boot| boot.moved.is_zero())
     }
 
-    fn boot(&self, id: BootId) -> Option<&Boot> {
+    fn boot(&self, id: BootId) -> Option<&RecordedBoot> {
         self.boots.iter().rfind(|boot| boot.id == id)
     }
 }

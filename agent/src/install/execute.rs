@@ -14,14 +14,14 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use self::give::Given;
+use self::give::GivenFolder;
 use super::{
     layout::beside,
-    machine::{CommandError, Machine},
-    plan::{CommandLine, Content, OnFailure, Owner, Plan, Step, UndoStep},
+    machine::{CommandError, TargetSystem},
+    plan::{CommandLine, Content, FileOwner, InstallStep, OnFailure, Plan, UndoStep},
     service,
 };
-use crate::{error_chain::Chain, state_dir::file};
+use crate::{error_chain::ErrorChain, state_dir::file};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum StepError {
 /// A plan that was not carried out: all is as it was, apart from `remaining`.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {step}")]
-pub struct Failure {
+pub struct InstallFailure {
     /// The step, as a phrase.
     pub step: String,
     /// Why it failed.
@@ -64,7 +64,7 @@ enum Undo {
     /// The file is removed.
     Remove(PathBuf),
     /// A folder and its files get their owners back.
-    GiveBack { path: PathBuf, given: Given },
+    GiveBack { path: PathBuf, given: GivenFolder },
     /// The folder is removed, which is empty again.
     RemoveFolder(PathBuf),
     /// What is only done to undo.
@@ -78,13 +78,13 @@ enum Undo {
 /// A step failed, and those before it were undone.
 pub fn execute(
     plan: &Plan,
-    machine: &Machine,
+    machine: &TargetSystem,
     is_interrupted: &AtomicBool,
     report: &mut dyn FnMut(&str),
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, InstallFailure> {
     let mut execution = Execution { machine, done: Vec::new() };
     for step in &plan.steps {
-        if !matches!(step, Step::Undo(_) | Step::Discard { .. }) {
+        if !matches!(step, InstallStep::Undo(_) | InstallStep::Discard { .. }) {
             report(&step.to_string());
         }
         let result = if is_interrupted.load(Ordering::Relaxed) {
@@ -94,57 +94,59 @@ pub fn execute(
         };
         if let Err(reason) = result {
             let explanation = match step {
-                Step::Run { failure: OnFailure::UndoStart(platform), .. } => {
+                InstallStep::Run { failure: OnFailure::UndoStart(platform), .. } => {
                     service::recent_output(machine, *platform)
                 }
                 _ => Vec::new(),
             };
             let step = step.to_string();
-            return Err(Failure { step, reason, explanation, remaining: execution.undo() });
+            return Err(InstallFailure { step, reason, explanation, remaining: execution.undo() });
         }
     }
     Ok(execution.finish(plan))
 }
 
 struct Execution<'a> {
-    machine: &'a Machine,
+    machine: &'a TargetSystem,
     done: Vec<Undo>,
 }
 
 impl Execution<'_> {
-    fn step(&mut self, step: &Step, report: &mut dyn FnMut(&str)) -> Result<(), StepError> {
+    fn step(&mut self, step: &InstallStep, report: &mut dyn FnMut(&str)) -> Result<(), StepError> {
         match step {
-            Step::Folder { path, mode, owner } => {
+            InstallStep::Folder { path, mode, owner } => {
                 self.make_folder(&self.machine.at(path), *mode, *owner)?;
             }
-            Step::Give { path, owner } => {
+            InstallStep::Give { path, owner } => {
                 let (user, group) = self.ids(*owner);
                 let path = self.machine.at(path);
-                let mut given = Given::open(&path)?;
+                let mut given = GivenFolder::open(&path)?;
                 let result = given.give(user, group);
                 // Also when it was given in part.
                 self.done.push(Undo::GiveBack { path, given });
                 result?;
             }
-            Step::File { path, mode, owner, content, .. } => {
+            InstallStep::File { path, mode, owner, content, .. } => {
                 self.put(&self.machine.at(path), *mode, *owner, content)?;
             }
-            Step::Remove { path } => self.remove(&self.machine.at(path))?,
+            InstallStep::Remove { path } => self.remove(&self.machine.at(path))?,
             // The files in it are only kept aside until the end.
-            Step::RemoveFolder { .. } | Step::Discard { .. } => {}
-            Step::Run { command, undo, failure } => self.run(command, undo, *failure, report)?,
-            Step::Undo(step) => self.done.push(Undo::Step(step.clone())),
+            InstallStep::RemoveFolder { .. } | InstallStep::Discard { .. } => {}
+            InstallStep::Run { command, undo, failure } => {
+                self.run(command, undo, *failure, report)?;
+            }
+            InstallStep::Undo(step) => self.done.push(Undo::Step(step.clone())),
         }
         Ok(())
     }
 
     /// Makes a folder and those above it.
-    fn make_folder(&mut self, path: &Path, mode: u32, owner: Owner) -> io::Result<()> {
+    fn make_folder(&mut self, path: &Path, mode: u32, owner: FileOwner) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
         }
         if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
-            self.make_folder(parent, 0o755, Owner::Root)?;
+            self.make_folder(parent, 0o755, FileOwner::Root)?;
         }
         fs::create_dir(path)?;
         self.done.push(Undo::RemoveFolder(path.to_owned()));
@@ -153,14 +155,20 @@ impl Execution<'_> {
         chown(path, Some(user), Some(group))
     }
 
-    fn ids(&self, owner: Owner) -> (u32, u32) {
+    fn ids(&self, owner: FileOwner) -> (u32, u32) {
         match owner {
-            Owner::Root => self.machine.administrator,
-            Owner::Service { uid, gid, .. } => (uid, gid),
+            FileOwner::Root => self.machine.administrator,
+            FileOwner::Service { uid, gid, .. } => (uid, gid),
         }
     }
 
-    fn put(&mut self, path: &Path, mode: u32, owner: Owner, content: &Content) -> io::Result<()> {
+    fn put(
+        &mut self,
+        path: &Path,
+        mode: u32,
+        owner: FileOwner,
+        content: &Content,
+    ) -> io::Result<()> {
         let new = beside(path, "new");
         let put = file::remove_if_there(&new).and_then(|()| {
             // Nobody else reads what a file holds before it has its owner and mode.
@@ -219,7 +227,10 @@ impl Execution<'_> {
         match (result, failure) {
             (Err(error), OnFailure::Undo | OnFailure::UndoStart(_)) => Err(error.into()),
             (Err(error), OnFailure::Report) => {
-                report(&format!("  could not {command}: {}. This does no harm.", Chain(&error)));
+                report(&format!(
+                    "  could not {command}: {}. This does no harm.",
+                    ErrorChain(&error)
+                ));
                 Ok(())
             }
             (Ok(_), OnFailure::UndoStart(platform))
@@ -258,12 +269,12 @@ impl Execution<'_> {
         }
         for step in &plan.steps {
             match step {
-                Step::RemoveFolder { path } => match fs::remove_dir(self.machine.at(path)) {
+                InstallStep::RemoveFolder { path } => match fs::remove_dir(self.machine.at(path)) {
                     // Somebody else has put something there.
                     Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
                     removed => check(path, removed),
                 },
-                Step::Discard { path } => check(path, discard(&self.machine.at(path))),
+                InstallStep::Discard { path } => check(path, discard(&self.machine.at(path))),
                 _ => {}
             }
         }
@@ -285,7 +296,7 @@ fn discard(path: &Path) -> io::Result<()> {
 }
 
 impl Undo {
-    fn carry_out(self, machine: &Machine) -> Result<(), String> {
+    fn carry_out(self, machine: &TargetSystem) -> Result<(), String> {
         let tell = |what: String| move |error: io::Error| format!("{what}: {error}.");
         match self {
             // Both names of one file: then a rename does nothing, by POSIX.
@@ -317,7 +328,7 @@ impl Undo {
             },
             Self::Step(UndoStep::Run { command, is_needed }) => {
                 match service::run(machine, &command) {
-                    Err(error) if is_needed => Err(format!("{command}: {}.", Chain(&error))),
+                    Err(error) if is_needed => Err(format!("{command}: {}.", ErrorChain(&error))),
                     _ => Ok(()),
                 }
             }
@@ -330,7 +341,7 @@ fn write(file: &mut File, content: &Content) -> io::Result<()> {
         Content::Text(text) => file.write_all(text.as_bytes()),
         Content::Secret(text) => file.write_all(text.as_bytes()),
         Content::Program { from, .. } => {
-            io::copy(&mut Machine::open_program(from)?, file).map(|_| ())
+            io::copy(&mut TargetSystem::open_program(from)?, file).map(|_| ())
         }
     }
 }

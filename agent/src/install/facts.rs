@@ -10,7 +10,7 @@ use super::layout::{Layout, Platform};
 
 /// Everything that a plan depends on.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct InstallFacts {
     /// Which kind of system this is.
     pub platform: Platform,
     /// Whether the caller may change it.
@@ -22,7 +22,7 @@ pub struct Facts {
     /// Its size in bytes.
     pub program_bytes: u64,
     /// What is at the paths that matter, without those where there is nothing.
-    pub present: BTreeMap<PathBuf, Entry>,
+    pub present: BTreeMap<PathBuf, PathEntry>,
     /// Which of these paths came with a package.
     pub packages: BTreeMap<PathBuf, Package>,
     /// The service's user.
@@ -33,9 +33,9 @@ pub struct Facts {
     pub systemd: Option<u32>,
 }
 
-impl Facts {
+impl InstallFacts {
     /// What is at a path.
-    pub fn entry(&self, path: &Path) -> Option<&Entry> {
+    pub fn entry(&self, path: &Path) -> Option<&PathEntry> {
         self.present.get(path)
     }
 
@@ -65,11 +65,11 @@ pub enum Obstacle {
 
 /// What is at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum PathEntry {
     /// A regular file.
     File {
         /// What it holds.
-        held: Held,
+        held: FileContent,
         /// Its permissions.
         mode: u32,
         /// Its owner's id.
@@ -90,7 +90,7 @@ pub enum Entry {
 
 /// What a file holds, as far as it matters.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Held {
+pub enum FileContent {
     /// These bytes.
     Bytes(Vec<u8>),
     /// The program that is running now.
@@ -102,7 +102,7 @@ pub enum Held {
 }
 
 /// A key is never shown, so no content is.
-impl fmt::Debug for Held {
+impl fmt::Debug for FileContent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(formatter, "{} bytes", bytes.len()),

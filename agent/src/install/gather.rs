@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    facts::{AccountMaker, AccountState, Entry, Facts, Held, Obstacle, Package},
+    facts::{AccountMaker, AccountState, FileContent, InstallFacts, Obstacle, Package, PathEntry},
     layout::{Layout, Platform},
-    machine::Machine,
+    machine::TargetSystem,
     plan::CommandLine,
     service,
 };
@@ -26,8 +26,12 @@ const FREE_IDS: std::ops::Range<u32> = 300..500;
 ///
 /// # Errors
 /// The program cannot be read.
-pub fn gather(machine: &Machine, platform: Platform, program: PathBuf) -> io::Result<Facts> {
-    let program_bytes = Machine::open_program(&program)?.metadata()?.len();
+pub fn gather(
+    machine: &TargetSystem,
+    platform: Platform,
+    program: PathBuf,
+) -> io::Result<InstallFacts> {
+    let program_bytes = TargetSystem::open_program(&program)?.metadata()?.len();
     let layout = Layout::of(platform);
     let mut present = BTreeMap::new();
     for path in layout.paths().into_iter().chain(Layout::of_packages(platform)) {
@@ -35,7 +39,7 @@ pub fn gather(machine: &Machine, platform: Platform, program: PathBuf) -> io::Re
             present.insert(path, entry);
         }
     }
-    Ok(Facts {
+    Ok(InstallFacts {
         platform,
         is_root: rustix::process::geteuid().is_root(),
         obstacle: obstacle(machine, platform),
@@ -61,30 +65,30 @@ pub fn running_program() -> io::Result<PathBuf> {
     Ok(fs::canonicalize(&path).unwrap_or(path))
 }
 
-fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<Entry> {
+fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<PathEntry> {
     let metadata = fs::symlink_metadata(path).ok()?;
     if metadata.is_symlink() {
-        return Some(fs::read_link(path).map_or(Entry::Other, |target| {
+        return Some(fs::read_link(path).map_or(PathEntry::Other, |target| {
             // Folders may be links to folders elsewhere.
             match fs::metadata(path) {
-                Ok(metadata) if metadata.is_dir() => Entry::Folder { uid: metadata.uid() },
-                _ => Entry::Link(target),
+                Ok(metadata) if metadata.is_dir() => PathEntry::Folder { uid: metadata.uid() },
+                _ => PathEntry::Link(target),
             }
         }));
     }
     if metadata.is_dir() {
-        return Some(Entry::Folder { uid: metadata.uid() });
+        return Some(PathEntry::Folder { uid: metadata.uid() });
     }
     if !metadata.is_file() {
-        return Some(Entry::Other);
+        return Some(PathEntry::Other);
     }
     let is_program = metadata.len() == program_bytes && is_same(path, program).unwrap_or(false);
     let held = match () {
-        () if is_program => Held::Program,
-        () if metadata.len() > MOST_BYTES => Held::Long,
-        () => fs::read(path).map_or(Held::Unknown, Held::Bytes),
+        () if is_program => FileContent::Program,
+        () if metadata.len() > MOST_BYTES => FileContent::Long,
+        () => fs::read(path).map_or(FileContent::Unknown, FileContent::Bytes),
     };
-    Some(Entry::File {
+    Some(PathEntry::File {
         held,
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
@@ -94,7 +98,7 @@ fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<Entry> {
 
 /// Whether two files hold the same.
 fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
-    let (mut one, mut other) = (File::open(one)?, Machine::open_program(other)?);
+    let (mut one, mut other) = (File::open(one)?, TargetSystem::open_program(other)?);
     let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         let count = one.read(&mut left)?;
@@ -108,7 +112,7 @@ fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
     }
 }
 
-fn obstacle(machine: &Machine, platform: Platform) -> Option<Obstacle> {
+fn obstacle(machine: &TargetSystem, platform: Platform) -> Option<Obstacle> {
     if platform == Platform::MacOs {
         return None;
     }
@@ -149,9 +153,9 @@ fn obstacle(machine: &Machine, platform: Platform) -> Option<Obstacle> {
 
 /// Which of the files came with a package.
 fn packages(
-    machine: &Machine,
+    machine: &TargetSystem,
     layout: &Layout,
-    present: &BTreeMap<PathBuf, Entry>,
+    present: &BTreeMap<PathBuf, PathEntry>,
     program: &Path,
 ) -> BTreeMap<PathBuf, Package> {
     let mut packages = BTreeMap::new();
@@ -162,7 +166,7 @@ fn packages(
     for path in layout.installed().iter().chain(&of_packages) {
         let Some(entry) = present.get(path) else { continue };
         let is_homebrew = match entry {
-            Entry::Link(target) => is_in_cellar(target),
+            PathEntry::Link(target) => is_in_cellar(target),
             _ => path.to_string_lossy().contains("homebrew."),
         };
         // A folder that is a link to another one on the list: /lib to /usr/lib.
@@ -188,7 +192,7 @@ fn is_in_cellar(path: &Path) -> bool {
 }
 
 /// The package that a file belongs to, by the system's package manager.
-fn owner(machine: &Machine, path: &Path) -> Option<Package> {
+fn owner(machine: &TargetSystem, path: &Path) -> Option<Package> {
     let path = path.to_str()?;
     // dpkg knows a file of /usr/lib by the name that its package has for it, which may be in /lib.
     for name in [path, path.strip_prefix("/usr").unwrap_or(path)] {
@@ -203,7 +207,7 @@ fn owner(machine: &Machine, path: &Path) -> Option<Package> {
     Some(Package::Rpm(answer.trim().to_owned()))
 }
 
-fn account(machine: &Machine, platform: Platform) -> AccountState {
+fn account(machine: &TargetSystem, platform: Platform) -> AccountState {
     let id = |flag| {
         let answer = machine.run(&CommandLine::new("id", [flag, platform.user()])).ok()?;
         answer.trim().parse::<u32>().ok()

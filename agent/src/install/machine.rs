@@ -18,7 +18,7 @@ const ADMINISTRATION: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// A system: this one, or for tests one below a folder.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct TargetSystem {
     /// What stands before every path.
     root: PathBuf,
     /// Where programs are looked for.
@@ -70,7 +70,7 @@ fn said(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-impl Machine {
+impl TargetSystem {
     /// The system that this program runs on.
     pub fn this() -> Self {
         let programs = with_administration(env::var_os("PATH"));
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_program_is_not_reached_by_what_the_keyboard_sends_to_this_one() {
         let folder = tempfile::tempdir().expect("a folder");
-        let machine = Machine::below(folder.path(), "/usr/bin:/bin");
+        let machine = TargetSystem::below(folder.path(), "/usr/bin:/bin");
         let print = CommandLine::new("sh", ["-c", "ps -o pgid= -p $$; echo $$"]);
         let answer = machine.run(&print).expect("it runs");
         let ids: Vec<_> = answer.split_whitespace().collect();

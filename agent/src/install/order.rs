@@ -2,10 +2,10 @@
 
 use super::{
     description::{LABEL, NAME, UNIT},
-    facts::{Activity, BootStart, Facts, Package, ServiceState},
+    facts::{Activity, BootStart, InstallFacts, Package, ServiceState},
     layout::Platform,
     plan::CommandLine,
-    refusal::Refusal,
+    refusal::InstallRefusal,
 };
 
 /// What the service is to do.
@@ -43,21 +43,21 @@ pub struct Carrying {
 ///
 /// # Errors
 /// There is no service, somebody else manages it, or the caller may not.
-pub fn carrying(facts: &Facts, order: Order) -> Result<Carrying, Refusal> {
+pub fn carrying(facts: &InstallFacts, order: Order) -> Result<Carrying, InstallRefusal> {
     let state = facts.service;
     if let Some(obstacle) = &facts.obstacle {
-        return Err(Refusal::NoManager(obstacle.clone()));
+        return Err(InstallRefusal::NoManager(obstacle.clone()));
     }
     if state.boot == BootStart::Masked && order != Order::Stop {
-        return Err(Refusal::Masked);
+        return Err(InstallRefusal::Masked);
     }
     let is_installed = state.is_loaded || facts.entry(&facts.layout().service).is_some();
     if !is_installed {
         let is_homebrew = facts.packages.values().any(|package| *package == Package::Homebrew);
         return Err(if is_homebrew {
-            Refusal::ManagedByHomebrew { order: order.name() }
+            InstallRefusal::ManagedByHomebrew { order: order.name() }
         } else {
-            Refusal::NotInstalled { program: facts.program.clone() }
+            InstallRefusal::NotInstalled { program: facts.program.clone() }
         });
     }
     if order == Order::Start && state.activity == Activity::Running {
@@ -68,7 +68,7 @@ pub fn carrying(facts: &Facts, order: Order) -> Result<Carrying, Refusal> {
     }
     if !facts.is_root {
         let command = format!("{} {}", facts.program.display(), order.name());
-        return Err(Refusal::NotRoot { command });
+        return Err(InstallRefusal::NotRoot { command });
     }
     Ok(match facts.platform {
         Platform::Linux => by_systemd(order, state),
@@ -101,7 +101,7 @@ fn by_systemd(order: Order, state: ServiceState) -> Carrying {
     }
 }
 
-fn by_launchd(facts: &Facts, order: Order) -> Carrying {
+fn by_launchd(facts: &InstallFacts, order: Order) -> Carrying {
     let job = format!("system/{LABEL}");
     let path = facts.layout().service.display().to_string();
     let kick = CommandLine::launchctl(&["kickstart", "-k", &job]);
@@ -131,8 +131,8 @@ mod tests {
     use super::*;
     use crate::install::facts::{AccountState, Obstacle};
 
-    fn facts(platform: Platform, service: ServiceState) -> Facts {
-        Facts {
+    fn facts(platform: Platform, service: ServiceState) -> InstallFacts {
+        InstallFacts {
             platform,
             is_root: true,
             obstacle: None,
@@ -178,7 +178,7 @@ mod tests {
         // What `stop` has removed from launchd is still in its file.
         let mut unloaded = facts(Platform::MacOs, ServiceState::default());
         let path = unloaded.layout().service;
-        unloaded.present.insert(path, crate::install::facts::Entry::Other);
+        unloaded.present.insert(path, crate::install::facts::PathEntry::Other);
         let commands = carrying(&unloaded, Order::Start).expect("it is not refused").commands;
         assert_eq!(
             commands.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -204,9 +204,9 @@ mod tests {
             (nothing(), "To install it: sudo /usr/local/bin/ispmon-agent install"),
             (homebrew, "brew services restart ispmon-agent"),
             (facts(Platform::Linux, masked), "sudo systemctl unmask ispmon-agent"),
-            (Facts { obstacle: container, ..nothing() }, "does not run in this container"),
+            (InstallFacts { obstacle: container, ..nothing() }, "does not run in this container"),
             (
-                Facts { is_root: false, ..facts(Platform::Linux, STOPPED) },
+                InstallFacts { is_root: false, ..facts(Platform::Linux, STOPPED) },
                 "run it with sudo: /usr/local/bin/ispmon-agent restart",
             ),
         ] {

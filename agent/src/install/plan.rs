@@ -17,7 +17,7 @@ pub use removal::{Removal, removal};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The steps. When one fails, those before it are undone, the last first.
-    pub steps: Vec<Step>,
+    pub steps: Vec<InstallStep>,
     /// What is as it should be: a phrase each.
     pub unchanged: Vec<String>,
     /// What else the user should know: a sentence each.
@@ -27,13 +27,13 @@ pub struct Plan {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step, Step::Undo(_)))
+        self.steps.iter().all(|step| matches!(step, InstallStep::Undo(_)))
     }
 }
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum InstallStep {
     /// Makes a folder, and those above it that are missing. To undo it, those that it made are removed.
     Folder {
         /// Its path.
@@ -41,14 +41,14 @@ pub enum Step {
         /// Its permissions.
         mode: u32,
         /// Its owner.
-        owner: Owner,
+        owner: FileOwner,
     },
     /// Gives a folder and the files in it to somebody else. To undo it, their owners get them back.
     Give {
         /// Its path.
         path: PathBuf,
         /// Who gets it.
-        owner: Owner,
+        owner: FileOwner,
     },
     /// Puts a file there, in the place of the one that is there, as a whole. To undo it, that one returns.
     File {
@@ -57,7 +57,7 @@ pub enum Step {
         /// Its permissions.
         mode: u32,
         /// Its owner.
-        owner: Owner,
+        owner: FileOwner,
         /// What it holds.
         content: Content,
         /// Whether there is something in its place.
@@ -91,7 +91,7 @@ pub enum Step {
     Undo(UndoStep),
 }
 
-impl Step {
+impl InstallStep {
     /// Runs a program if a later step fails; that it fails then is worth a word.
     fn undo(command: CommandLine) -> Self {
         Self::Undo(UndoStep::Run { command, is_needed: true })
@@ -128,7 +128,7 @@ pub enum OnFailure {
 
 /// Who owns a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum FileOwner {
     /// The administrator.
     Root,
     /// The service's user and group.
@@ -142,7 +142,7 @@ pub enum Owner {
     },
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for FileOwner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => formatter.write_str("root"),
@@ -229,7 +229,7 @@ pub fn quoted(argument: &str) -> Cow<'_, str> {
 }
 
 /// As a sentence about it begins.
-impl fmt::Display for Step {
+impl fmt::Display for InstallStep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder { path, .. } => write!(formatter, "create the folder {}", path.display()),

@@ -11,7 +11,7 @@ use super::{
 
 /// Why a plan is not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum InstallRefusal {
     /// This program knows no service manager for the system that it was built for.
     #[error(
         "ispmon-agent can be a service of Linux with systemd and of macOS, and this is {0}. Have its own \

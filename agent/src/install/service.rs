@@ -6,7 +6,7 @@ use super::{
     description::{LABEL, NAME, UNIT},
     facts::{Activity, BootStart, ServiceState},
     layout::{Layout, More, Platform},
-    machine::{CommandError, Machine},
+    machine::{CommandError, TargetSystem},
     plan::CommandLine,
 };
 
@@ -27,7 +27,7 @@ const TRIES_FOR_START: usize = 25;
 const TRIES_IN_A_ROW: usize = 5;
 
 /// The state of the service, as its manager tells it. Where none answers, nothing runs.
-pub fn state(machine: &Machine, platform: Platform) -> ServiceState {
+pub fn state(machine: &TargetSystem, platform: Platform) -> ServiceState {
     match platform {
         Platform::Linux => {
             let properties = ["LoadState", "ActiveState", "SubState", "UnitFileState"];
@@ -40,7 +40,7 @@ pub fn state(machine: &Machine, platform: Platform) -> ServiceState {
 }
 
 /// The version of systemd, which does not have to run for that.
-pub fn systemd_version(machine: &Machine) -> Option<u32> {
+pub fn systemd_version(machine: &TargetSystem) -> Option<u32> {
     version_of(&machine.run(&CommandLine::systemctl(&["--version"])).ok()?)
 }
 
@@ -74,7 +74,7 @@ fn of_systemd(answer: &str) -> ServiceState {
     }
 }
 
-fn print_job(machine: &Machine) -> Option<String> {
+fn print_job(machine: &TargetSystem) -> Option<String> {
     machine.run(&CommandLine::launchctl(&["print", &format!("system/{LABEL}")])).ok()
 }
 
@@ -99,7 +99,7 @@ fn of_launchd(answer: Option<&str>) -> ServiceState {
 ///
 /// # Errors
 /// All [`CommandError`]s.
-pub fn run(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
+pub fn run(machine: &TargetSystem, command: &CommandLine) -> Result<String, CommandError> {
     let is_launchctl = command.program == "launchctl";
     match command.arguments.first().map(String::as_str) {
         Some("bootstrap") if is_launchctl => bootstrap(machine, command),
@@ -108,12 +108,12 @@ pub fn run(machine: &Machine, command: &CommandLine) -> Result<String, CommandEr
     }
 }
 
-fn bootstrap(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
+fn bootstrap(machine: &TargetSystem, command: &CommandLine) -> Result<String, CommandError> {
     let is_busy = |error: &CommandError| BUSY.iter().any(|status| error.is_status(*status));
     poll(TRIES_FOR_END, || machine.run(command), |result| !result.as_ref().is_err_and(is_busy))
 }
 
-fn boot_out(machine: &Machine, command: &CommandLine) -> Result<String, CommandError> {
+fn boot_out(machine: &TargetSystem, command: &CommandLine) -> Result<String, CommandError> {
     let result = machine.run(command);
     if matches!(&result, Err(error) if !error.is_status(IN_PROGRESS)) {
         return result;
@@ -123,7 +123,7 @@ fn boot_out(machine: &Machine, command: &CommandLine) -> Result<String, CommandE
 }
 
 /// Whether the service runs after a command that started it. systemctl has waited for that; launchctl has not.
-pub fn is_running(machine: &Machine, platform: Platform) -> bool {
+pub fn is_running(machine: &TargetSystem, platform: Platform) -> bool {
     if platform == Platform::Linux {
         return state(machine, platform).activity == Activity::Running;
     }
@@ -150,7 +150,7 @@ fn poll<T>(tries: usize, mut ask: impl FnMut() -> T, is_final: impl Fn(&T) -> bo
 }
 
 /// The last lines that the service wrote when it was to start.
-pub fn recent_output(machine: &Machine, platform: Platform) -> Vec<String> {
+pub fn recent_output(machine: &TargetSystem, platform: Platform) -> Vec<String> {
     let text = match Layout::of(platform).more {
         More::Launchd { logs } => {
             let bytes = fs::read(machine.at(&logs.join("agent.log"))).unwrap_or_default();
@@ -163,7 +163,7 @@ pub fn recent_output(machine: &Machine, platform: Platform) -> Vec<String> {
 }
 
 /// What the last run of the service wrote into systemd's journal, and nothing of earlier ones.
-fn journal(machine: &Machine) -> Option<String> {
+fn journal(machine: &TargetSystem) -> Option<String> {
     let show = CommandLine::systemctl(&["show", "--property", "InvocationID", "--value", NAME]);
     let id = machine.run(&show).ok()?;
     // What it wrote may not have reached the journal yet.

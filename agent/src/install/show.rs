@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::plan::{Content, OnFailure, Plan, Step};
+use super::plan::{Content, InstallStep, OnFailure, Plan};
 
 /// Writes a plan out in full. A function key is left out.
 ///
@@ -14,13 +14,15 @@ pub fn show(plan: &Plan, output: &mut impl Write) -> io::Result<()> {
     }
     for step in &plan.steps {
         match step {
-            Step::Undo(_) => {}
-            Step::Folder { mode, owner, .. } => writeln!(output, "{step} ({mode:04o} {owner})")?,
-            Step::File { mode, owner, content, .. } => {
+            InstallStep::Undo(_) => {}
+            InstallStep::Folder { mode, owner, .. } => {
+                writeln!(output, "{step} ({mode:04o} {owner})")?;
+            }
+            InstallStep::File { mode, owner, content, .. } => {
                 write!(output, "{step} ({mode:04o} {owner})")?;
                 write_content(content, output)?;
             }
-            Step::Run { failure: OnFailure::Ignore, .. } => {
+            InstallStep::Run { failure: OnFailure::Ignore, .. } => {
                 writeln!(output, "{step} (if there is anything to do)")?;
             }
             _ => writeln!(output, "{step}")?,

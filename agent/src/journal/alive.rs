@@ -5,7 +5,7 @@ use std::io::Write as _;
 use jiff::Timestamp;
 
 use super::{
-    chain::Witness,
+    chain::NotedHash,
     record::{Digest, LARGEST_SEQ},
 };
 use crate::clock::Stamp;
@@ -34,8 +34,8 @@ impl Alive {
     }
 
     /// What it tells about the newest record.
-    pub(super) fn witness(self) -> Witness {
-        Witness { seq: self.seq, hash: self.hash }
+    pub(super) fn witness(self) -> NotedHash {
+        NotedHash { seq: self.seq, hash: self.hash }
     }
 
     /// The content of the file.

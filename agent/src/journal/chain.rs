@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    flaw::{Damage, Flaw, Located, Place},
+    flaw::{Damage, Flaw, LinePlace, Located},
     parse::{parse, without_return},
     record::{Digest, Entry, Predecessor},
 };
@@ -31,11 +31,11 @@ const PLAUSIBLE_STEP: u64 = 100_000;
 const MOST_UNMATCHED: usize = 64;
 
 /// Where a record is in the journal.
-pub(super) type Position = (u64, Digest);
+pub(super) type RecordPosition = (u64, Digest);
 
 /// What is known about a line.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum LineVerdict {
     /// It is a record that is believed.
     Believed(Box<Located>),
     /// It is damaged, or shows that something is.
@@ -44,12 +44,12 @@ pub(super) enum Verdict {
 
 /// A record whose hash was noted outside of the chain: its number, and how the hash begins.
 #[derive(Clone, Debug)]
-pub(super) struct Witness {
+pub(super) struct NotedHash {
     pub(super) seq: u64,
     pub(super) hash: String,
 }
 
-impl Witness {
+impl NotedHash {
     fn confirms(&self, seq: u64, digest: &Digest) -> bool {
         self.seq == seq && digest.as_str().starts_with(&self.hash)
     }
@@ -57,10 +57,10 @@ impl Witness {
 
 /// A line that nothing is decided about yet.
 #[derive(Debug)]
-struct Held {
+struct UndecidedLine {
     located: Located,
     flaw: Option<Flaw>,
-    link: Link,
+    link: ChainLink,
     /// Its number cannot stand here.
     is_doubtful: bool,
     /// What is missing before it is explained by damage that was named.
@@ -69,7 +69,7 @@ struct Held {
 
 /// How a line is connected with the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
+enum ChainLink {
     /// Nothing is known of what was before it.
     First,
     /// It names the record before it.
@@ -90,11 +90,11 @@ struct Rival {
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     /// The record of this chain that was believed last.
-    last: Option<Position>,
-    held: Option<Held>,
+    last: Option<RecordPosition>,
+    held: Option<UndecidedLine>,
     rival: Option<Rival>,
     /// Records that others name and that were not there.
-    missing: VecDeque<Position>,
+    missing: VecDeque<RecordPosition>,
     /// Records at a wrong place.
     strays: VecDeque<Located>,
     /// Whether a line was damaged since the one that is held.
@@ -103,19 +103,19 @@ pub(super) struct Chain {
     limit: Option<Predecessor>,
     /// The same for the file that begins.
     next_limit: Option<Predecessor>,
-    witness: Option<Witness>,
+    witness: Option<NotedHash>,
     /// The highest number that is known to be in use.
     newest: u64,
-    verdicts: VecDeque<Verdict>,
+    verdicts: VecDeque<LineVerdict>,
 }
 
 impl Chain {
-    pub(super) fn new(witness: Option<Witness>) -> Self {
+    pub(super) fn new(witness: Option<NotedHash>) -> Self {
         Self { witness, ..Self::default() }
     }
 
     /// The next verdict that is certain.
-    pub(super) fn next(&mut self) -> Option<Verdict> {
+    pub(super) fn next(&mut self) -> Option<LineVerdict> {
         self.verdicts.pop_front()
     }
 
@@ -139,7 +139,7 @@ impl Chain {
     pub(super) fn line(
         &mut self,
         line: &[u8],
-        place: Place,
+        place: LinePlace,
         first_of_file: bool,
     ) -> Result<(), Flaw> {
         let (line, has_return) = without_return(line);
@@ -169,7 +169,7 @@ impl Chain {
     }
 
     /// A line cannot be read.
-    pub(super) fn unreadable(&mut self, flaw: Flaw, place: &Place) {
+    pub(super) fn unreadable(&mut self, flaw: Flaw, place: &LinePlace) {
         self.is_broken = true;
         self.damage(place, None, flaw);
     }
@@ -207,8 +207,8 @@ impl Chain {
         });
         let is_doubtful =
             matches!(flaw, Some(Flaw::Sequence { expected, found }) if found < expected);
-        let link = Link::First;
-        self.held = Some(Held { located, flaw, link, is_doubtful, is_explained });
+        let link = ChainLink::First;
+        self.held = Some(UndecidedLine { located, flaw, link, is_doubtful, is_explained });
     }
 
     fn record(&mut self, new: Located, line: &[u8], flaw: Option<Flaw>) {
@@ -220,7 +220,7 @@ impl Chain {
     }
 
     /// Compares a line with the one before it.
-    fn compare(&mut self, mut held: Held, new: Located, line: &[u8], flaw: Option<Flaw>) {
+    fn compare(&mut self, mut held: UndecidedLine, new: Located, line: &[u8], flaw: Option<Flaw>) {
         let seq = new.record.seq;
         if new.digest == held.located.digest {
             self.damage(&new.place, Some(seq), Flaw::Repeated);
@@ -228,7 +228,7 @@ impl Chain {
         } else if follows(&new, &position(&held.located)) {
             self.settle(held, true, false);
             self.hold(new, flaw);
-        } else if held.link != Link::Follows && follows(&held.located, &position(&new)) {
+        } else if held.link != ChainLink::Follows && follows(&held.located, &position(&new)) {
             // The two have changed places, which both survive.
             let misplaced = held
                 .flaw
@@ -238,10 +238,11 @@ impl Chain {
             self.damage(&held.located.place, Some(held.located.record.seq), misplaced);
             self.hold(new, None);
             if let Some(new) = self.held.take() {
-                self.settle(Held { flaw: None, ..new }, true, false);
+                self.settle(UndecidedLine { flaw: None, ..new }, true, false);
             }
-            self.held = Some(Held { link: Link::Follows, is_doubtful: false, ..held });
-        } else if held.link == Link::Follows
+            self.held =
+                Some(UndecidedLine { link: ChainLink::Follows, is_doubtful: false, ..held });
+        } else if held.link == ChainLink::Follows
             && self.last.as_ref().is_some_and(|last| follows(&new, last))
         {
             // Both claim the same place, and the next line tells which one has it.
@@ -250,7 +251,7 @@ impl Chain {
         } else if self.last.as_ref().is_some_and(|last| follows(&new, last)) {
             if self.fills_gap(&held.located) {
                 self.damage_of(&held);
-                self.verdicts.push_back(Verdict::Believed(Box::new(held.located)));
+                self.verdicts.push_back(LineVerdict::Believed(Box::new(held.located)));
             } else {
                 self.reject(&held.located, Flaw::Added);
             }
@@ -261,20 +262,20 @@ impl Chain {
             self.held = Some(held);
             self.rival = Some(Rival { located: new, restored });
         } else {
-            if seq <= held.located.record.seq && held.link != Link::Follows {
+            if seq <= held.located.record.seq && held.link != ChainLink::Follows {
                 held.is_doubtful = true;
             }
             self.settle(held, false, false);
             let named = self.strays.iter().position(|stray| follows(&new, &position(stray)));
             if let Some(stray) = named.and_then(|index| self.strays.remove(index)) {
-                self.believe_with_predecessor(stray, Link::Loose);
+                self.believe_with_predecessor(stray, ChainLink::Loose);
             }
             self.hold(new, flaw);
         }
     }
 
     /// Decides between two lines that contradict each other by what the third one says.
-    fn judge(&mut self, held: Held, rival: Rival, new: Located, flaw: Option<Flaw>) {
+    fn judge(&mut self, held: UndecidedLine, rival: Rival, new: Located, flaw: Option<Flaw>) {
         let seq = new.record.seq;
         if new.digest == rival.located.digest {
             self.damage(&new.place, Some(seq), Flaw::Repeated);
@@ -299,7 +300,7 @@ impl Chain {
     }
 
     /// Decides between two lines that contradict each other when no other line can.
-    fn decide(&mut self, held: Held, rival: Rival) {
+    fn decide(&mut self, held: UndecidedLine, rival: Rival) {
         let seq = rival.located.record.seq;
         if self.is_named(&rival.located) {
             self.prefer_rival(&held, rival.located);
@@ -316,7 +317,7 @@ impl Chain {
         }
     }
 
-    fn prefer_rival(&mut self, held: &Held, rival: Located) {
+    fn prefer_rival(&mut self, held: &UndecidedLine, rival: Located) {
         self.reject(&held.located, changed(&held.located, &rival));
         self.hold(rival, None);
         if let Some(rival) = self.held.take() {
@@ -325,7 +326,7 @@ impl Chain {
     }
 
     /// Believes two lines of which the second names another hash than it did.
-    fn restore(&mut self, held: Held, rival: Located, hash: Digest) {
+    fn restore(&mut self, held: UndecidedLine, rival: Located, hash: Digest) {
         self.settle(held, true, false);
         self.damage(&rival.place, Some(rival.record.seq), Flaw::HashChanged);
         self.believe(Located { digest: hash, ..rival });
@@ -336,9 +337,13 @@ impl Chain {
         let is_explained = std::mem::take(&mut self.is_broken);
         let found = located.record.seq;
         let held = match &self.last {
-            Some(last) if follows(&located, last) => {
-                Held { located, flaw, link: Link::Follows, is_doubtful: false, is_explained }
-            }
+            Some(last) if follows(&located, last) => UndecidedLine {
+                located,
+                flaw,
+                link: ChainLink::Follows,
+                is_doubtful: false,
+                is_explained,
+            },
             Some((seq, digest)) => {
                 let expected = seq.saturating_add(1);
                 let is_doubtful = found <= *seq
@@ -348,19 +353,25 @@ impl Chain {
                     || flaw.is_some();
                 let is_hole = found != expected && (is_doubtful || !is_explained);
                 let hole = is_hole.then_some(Flaw::Sequence { expected, found });
-                Held { located, flaw: flaw.or(hole), link: Link::Loose, is_doubtful, is_explained }
+                UndecidedLine {
+                    located,
+                    flaw: flaw.or(hole),
+                    link: ChainLink::Loose,
+                    is_doubtful,
+                    is_explained,
+                }
             }
             None => {
                 let is_doubtful = flaw.is_some();
-                Held { located, flaw, link: Link::First, is_doubtful, is_explained }
+                UndecidedLine { located, flaw, link: ChainLink::First, is_doubtful, is_explained }
             }
         };
         self.held = Some(held);
     }
 
     /// Decides about a line by all that is known of it.
-    fn settle(&mut self, held: Held, confirmed: bool, is_last: bool) {
-        let Held { located, flaw, link, is_doubtful, is_explained } = held;
+    fn settle(&mut self, held: UndecidedLine, confirmed: bool, is_last: bool) {
+        let UndecidedLine { located, flaw, link, is_doubtful, is_explained } = held;
         let seq = located.record.seq;
         if let Some(limit) = &self.limit {
             if seq > limit.seq {
@@ -384,14 +395,14 @@ impl Chain {
             self.believe_with_predecessor(located, link);
         } else if is_doubtful && self.fills_gap(&located) {
             // What follows at its wrong place does not follow it.
-            self.verdicts.push_back(Verdict::Believed(Box::new(located)));
+            self.verdicts.push_back(LineVerdict::Believed(Box::new(located)));
         } else if is_doubtful {
             self.is_broken = true;
             if self.strays.len() == MOST_UNMATCHED {
                 self.strays.pop_front();
             }
             self.strays.push_back(located);
-        } else if is_last && link == Link::Loose && !is_explained {
+        } else if is_last && link == ChainLink::Loose && !is_explained {
             self.reject(&located, Flaw::Unconfirmed);
         } else {
             self.believe_with_predecessor(located, link);
@@ -405,8 +416,8 @@ impl Chain {
         index.and_then(|index| self.missing.remove(index)).is_some()
     }
 
-    fn believe_with_predecessor(&mut self, located: Located, link: Link) {
-        if link != Link::Follows && located.record.prev != Digest::none() {
+    fn believe_with_predecessor(&mut self, located: Located, link: ChainLink) {
+        if link != ChainLink::Follows && located.record.prev != Digest::none() {
             let before = (located.record.seq.saturating_sub(1), located.record.prev.clone());
             let index = self.strays.iter().position(|stray| position(stray) == before);
             if let Some(stray) = index.and_then(|index| self.strays.remove(index)) {
@@ -423,7 +434,7 @@ impl Chain {
 
     fn believe(&mut self, located: Located) {
         self.last = Some(position(&located));
-        self.verdicts.push_back(Verdict::Believed(Box::new(located)));
+        self.verdicts.push_back(LineVerdict::Believed(Box::new(located)));
     }
 
     fn reject(&mut self, located: &Located, flaw: Flaw) {
@@ -431,11 +442,11 @@ impl Chain {
         self.damage(&located.place, Some(located.record.seq), flaw);
     }
 
-    fn damage(&mut self, place: &Place, seq: Option<u64>, flaw: Flaw) {
-        self.verdicts.push_back(Verdict::Damaged(Damage { place: place.clone(), seq, flaw }));
+    fn damage(&mut self, place: &LinePlace, seq: Option<u64>, flaw: Flaw) {
+        self.verdicts.push_back(LineVerdict::Damaged(Damage { place: place.clone(), seq, flaw }));
     }
 
-    fn damage_of(&mut self, held: &Held) {
+    fn damage_of(&mut self, held: &UndecidedLine) {
         if let Some(flaw) = held.flaw.clone() {
             self.damage(&held.located.place, Some(held.located.record.seq), flaw);
         }
@@ -452,11 +463,11 @@ impl Chain {
     }
 }
 
-fn position(located: &Located) -> Position {
+fn position(located: &Located) -> RecordPosition {
     (located.record.seq, located.digest.clone())
 }
 
-fn follows(located: &Located, (seq, digest): &Position) -> bool {
+fn follows(located: &Located, (seq, digest): &RecordPosition) -> bool {
     located.record.seq == seq.saturating_add(1) && located.record.prev == *digest
 }
 

@@ -15,12 +15,12 @@ pub struct Located {
     /// The hash of its line.
     pub digest: Digest,
     /// Where the line is.
-    pub place: Place,
+    pub place: LinePlace,
 }
 
 /// Where a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LinePlace {
     /// The file's name within the folder.
     pub file: Arc<str>,
     /// The line's number, from 1.
@@ -32,7 +32,7 @@ pub struct Place {
 #[error("{}, line {}{}: {flaw}", place.file, place.line, seq.map(|seq| format!(" (record {seq})")).unwrap_or_default())]
 pub struct Damage {
     /// Where it is.
-    pub place: Place,
+    pub place: LinePlace,
     /// The number of the record, where it can be read.
     pub seq: Option<u64>,
     /// What is wrong with it.

@@ -17,14 +17,14 @@ use tokio::{
 };
 
 use super::{
-    queue::{Queue, Work},
+    queue::{JournalQueue, JournalWork},
     record::{Digest, Entry},
     recovered::Recovered,
     state::JournalState,
-    storage::{Folder, Storage},
-    writer::{WriteError, Writer},
+    storage::{StateFolder, Storage},
+    writer::{JournalWriter, WriteError},
 };
-use crate::{clock::Stamp, error_chain::Chain};
+use crate::{clock::Stamp, error_chain::ErrorChain};
 
 /// How long a start waits for the record to be read. A disk that hangs must not keep the agent from
 /// its heartbeats.
@@ -43,7 +43,7 @@ pub struct Journal {
 }
 
 struct Thread {
-    queue: Arc<Queue>,
+    queue: Arc<JournalQueue>,
     folder: Arc<Path>,
 }
 
@@ -99,7 +99,7 @@ impl Journal {
         device: &str,
         now: Stamp,
     ) -> Result<(Self, Recovered), JournalError> {
-        Self::with(Folder::new(folder), folder, device, now, Limits::default())
+        Self::with(StateFolder::new(folder), folder, device, now, JournalTimeouts::default())
     }
 
     pub(super) fn with(
@@ -107,14 +107,14 @@ impl Journal {
         folder: &Path,
         device: &str,
         now: Stamp,
-        limits: Limits,
+        limits: JournalTimeouts,
     ) -> Result<(Self, Recovered), JournalError> {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(JournalQueue::new());
         let (sender, opened) = mpsc::sync_channel(1);
         let thread = Thread { queue: Arc::clone(&queue), folder: folder.into() };
         let work = {
             let (queue, folder) = (Arc::clone(&queue), Arc::clone(&thread.folder));
-            let writer = Writer::new(storage, device);
+            let writer = JournalWriter::new(storage, device);
             move || {
                 write(&queue, writer, &folder, now, &sender, limits.retry);
                 queue.end();
@@ -189,12 +189,12 @@ impl Drop for Thread {
 
 /// How long things may take. Tests have less time than the agent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct JournalTimeouts {
     pub(super) open: Duration,
     pub(super) retry: (Duration, Duration),
 }
 
-impl Default for Limits {
+impl Default for JournalTimeouts {
     fn default() -> Self {
         Self { open: OPEN_LIMIT, retry: RETRY }
     }
@@ -238,15 +238,15 @@ type Opened = Result<Recovered, (PathBuf, Option<u32>)>;
 
 /// Runs the thread.
 fn write(
-    queue: &Queue,
-    mut writer: Writer<impl Storage>,
+    queue: &JournalQueue,
+    mut writer: JournalWriter<impl Storage>,
     folder: &Path,
     now: Stamp,
     opened: &mpsc::SyncSender<Opened>,
     (first, most): (Duration, Duration),
 ) {
     let problem = |error: &WriteError| {
-        format!("The journal in {} cannot be written: {}.", folder.display(), Chain(error))
+        format!("The journal in {} cannot be written: {}.", folder.display(), ErrorChain(error))
     };
     let answer = match writer.open(now) {
         Err(WriteError::Taken { lock, holder }) => Err((lock, holder)),
@@ -271,9 +271,9 @@ fn write(
     let mut delay = first;
     loop {
         match queue.next() {
-            Work::Leave => return,
-            Work::Alive(at) => writer.note_alive(at),
-            Work::Append(batch) => {
+            JournalWork::Leave => return,
+            JournalWork::Alive(at) => writer.note_alive(at),
+            JournalWork::Append(batch) => {
                 match writer.append(batch.iter().map(|(entry, at)| (entry, *at))) {
                     Ok(positions) => {
                         delay = first;

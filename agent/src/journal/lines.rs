@@ -9,7 +9,7 @@ const BUFFER: usize = 16 << 10;
 
 /// What comes next in a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(super) enum JournalLine<'a> {
     /// A line that was written to its end, without its line feed.
     Whole(&'a [u8]),
     /// The file ends within a line.
@@ -19,7 +19,7 @@ pub(super) enum Line<'a> {
 }
 
 /// The lines of a source.
-pub(super) struct Lines<R> {
+pub(super) struct JournalLines<R> {
     source: BufReader<R>,
     line: Vec<u8>,
     /// The number of the line that was read last, from 1.
@@ -28,7 +28,7 @@ pub(super) struct Lines<R> {
     pub(super) end: u64,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read> JournalLines<R> {
     pub(super) fn new(source: R) -> Self {
         let source = BufReader::with_capacity(BUFFER, source);
         Self { source, line: Vec::new(), number: 0, end: 0 }
@@ -38,7 +38,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// The source cannot be read.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<JournalLine<'_>>> {
         self.line.clear();
         let most = LONGEST_LINE as u64 + 1;
         let length = (&mut self.source).take(most).read_until(b'\n', &mut self.line)?;
@@ -49,13 +49,13 @@ impl<R: Read> Lines<R> {
         self.end += length as u64;
         if self.line.last() == Some(&b'\n') {
             self.line.pop();
-            return Ok(Some(Line::Whole(&self.line)));
+            return Ok(Some(JournalLine::Whole(&self.line)));
         }
         if length <= LONGEST_LINE {
-            return Ok(Some(Line::Torn));
+            return Ok(Some(JournalLine::Torn));
         }
         self.end += self.source.skip_until(b'\n')? as u64;
-        Ok(Some(Line::TooLong))
+        Ok(Some(JournalLine::TooLong))
     }
 }
 
@@ -65,20 +65,20 @@ mod tests {
 
     #[test]
     fn only_a_line_feed_makes_a_line_whole() {
-        let mut lines = Lines::new(&b"one\n\nthr"[..]);
-        assert_eq!(lines.next().expect("a slice"), Some(Line::Whole(b"one")));
-        assert_eq!(lines.next().expect("a slice"), Some(Line::Whole(b"")));
+        let mut lines = JournalLines::new(&b"one\n\nthr"[..]);
+        assert_eq!(lines.next().expect("a slice"), Some(JournalLine::Whole(b"one")));
+        assert_eq!(lines.next().expect("a slice"), Some(JournalLine::Whole(b"")));
         assert_eq!((lines.number, lines.end), (2, 5));
-        assert_eq!(lines.next().expect("a slice"), Some(Line::Torn));
+        assert_eq!(lines.next().expect("a slice"), Some(JournalLine::Torn));
         assert_eq!(lines.next().expect("a slice"), None);
     }
 
     #[test]
     fn a_line_that_never_ends_takes_no_memory_and_is_skipped() {
         let endless = io::repeat(b'x').take(50 << 20).chain(&b"\nafter it\n"[..]);
-        let mut lines = Lines::new(endless);
-        assert_eq!(lines.next().expect("it can be read"), Some(Line::TooLong));
-        assert_eq!(lines.next().expect("it can be read"), Some(Line::Whole(b"after it")));
+        let mut lines = JournalLines::new(endless);
+        assert_eq!(lines.next().expect("it can be read"), Some(JournalLine::TooLong));
+        assert_eq!(lines.next().expect("it can be read"), Some(JournalLine::Whole(b"after it")));
         assert!(lines.line.capacity() <= 2 * LONGEST_LINE + 2);
         assert_eq!(lines.end, (50 << 20) + 10);
     }
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_longest_line_is_still_one() {
         let source = io::repeat(b'x').take(LONGEST_LINE as u64).chain(&b"\n"[..]);
-        let mut lines = Lines::new(source);
-        assert!(matches!(lines.next().expect("it can be read"), Some(Line::Whole(_))));
+        let mut lines = JournalLines::new(source);
+        assert!(matches!(lines.next().expect("it can be read"), Some(JournalLine::Whole(_))));
     }
 }

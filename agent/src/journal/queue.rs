@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Appended, chain::Position, record::Entry, state::JournalState};
+use super::{Appended, chain::RecordPosition, record::Entry, state::JournalState};
 use crate::clock::Stamp;
 
 /// How many records wait in memory at most.
@@ -19,8 +19,8 @@ pub(super) const CAPACITY: usize = 1_000;
 const BATCH: usize = 64;
 
 /// What the thread does next.
-pub(super) enum Work {
-    /// Append these; they stay in the queue until [`Queue::written`].
+pub(super) enum JournalWork {
+    /// Append these; they stay in the queue until [`JournalQueue::written`].
     Append(Vec<(Entry, Stamp)>),
     /// Overwrite the sign of life.
     Alive(Stamp),
@@ -28,16 +28,16 @@ pub(super) enum Work {
     Leave,
 }
 
-pub(super) struct Queue {
-    state: Mutex<State>,
+pub(super) struct JournalQueue {
+    state: Mutex<JournalQueueState>,
     changed: Condvar,
     seen: watch::Sender<JournalState>,
     ended: watch::Sender<bool>,
 }
 
 #[derive(Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
+struct JournalQueueState {
+    waiting: VecDeque<WaitingRecord>,
     /// The records that were lost behind the last one that waits.
     dropped: Option<Dropped>,
     /// Since a failure, records wait for this moment.
@@ -46,7 +46,7 @@ struct State {
     closing: bool,
 }
 
-struct Waiting {
+struct WaitingRecord {
     entry: Entry,
     at: Stamp,
     caller: Option<oneshot::Sender<Appended>>,
@@ -58,7 +58,7 @@ struct Dropped {
     last: Stamp,
 }
 
-impl Queue {
+impl JournalQueue {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
@@ -92,7 +92,7 @@ impl Queue {
         } else {
             Some(caller)
         };
-        state.waiting.push_back(Waiting { entry, at, caller });
+        state.waiting.push_back(WaitingRecord { entry, at, caller });
         drop(state);
         self.changed.notify_all();
         answer
@@ -104,11 +104,11 @@ impl Queue {
     }
 
     /// Waits for work.
-    pub(super) fn next(&self) -> Work {
+    pub(super) fn next(&self) -> JournalWork {
         let mut state = self.lock();
         loop {
             if let Some(at) = state.alive.take() {
-                return Work::Alive(at);
+                return JournalWork::Alive(at);
             }
             if state.waiting.is_empty() {
                 state.note_dropped();
@@ -117,10 +117,10 @@ impl Queue {
             let is_due = state.closing || wait.is_none_or(|wait| wait.is_zero());
             if is_due && !state.waiting.is_empty() {
                 let batch = state.waiting.iter().take(BATCH);
-                return Work::Append(batch.map(|one| (one.entry.clone(), one.at)).collect());
+                return JournalWork::Append(batch.map(|one| (one.entry.clone(), one.at)).collect());
             }
             if state.closing && state.waiting.is_empty() {
-                return Work::Leave;
+                return JournalWork::Leave;
             }
             state = match wait {
                 Some(wait) => {
@@ -133,14 +133,14 @@ impl Queue {
     }
 
     /// The first records of the queue were written; `None` stands for one that cannot be a record.
-    pub(super) fn written(&self, positions: Vec<Option<Position>>) {
+    pub(super) fn written(&self, positions: Vec<Option<RecordPosition>>) {
         let mut state = self.lock();
         state.retry_at = None;
         let mut head = None;
         let mut unwritable = 0;
         let mut answers = Vec::with_capacity(positions.len());
         for position in positions {
-            let Some(Waiting { caller, .. }) = state.waiting.pop_front() else { break };
+            let Some(WaitingRecord { caller, .. }) = state.waiting.pop_front() else { break };
             let appended = if let Some((seq, digest)) = position {
                 head = Some(ispmon_wire::JournalHead { seq, head: digest.to_string() });
                 Appended::Durable { seq, digest }
@@ -194,7 +194,7 @@ impl Queue {
     }
 
     /// Says what the newest durable record is.
-    pub(super) fn found(&self, head: Option<&Position>) {
+    pub(super) fn found(&self, head: Option<&RecordPosition>) {
         let head = head
             .map(|(seq, digest)| ispmon_wire::JournalHead { seq: *seq, head: digest.to_string() });
         self.seen.send_modify(|seen| seen.head = head);
@@ -219,17 +219,17 @@ impl Queue {
         self.ended.subscribe()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, JournalQueueState> {
         // Nothing in here panics half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl JournalQueueState {
     fn note_dropped(&mut self) {
         if let Some(Dropped { count, since, last }) = self.dropped.take() {
             let entry = Entry::RecordsDropped { count, since };
-            self.waiting.push_back(Waiting { entry, at: last, caller: None });
+            self.waiting.push_back(WaitingRecord { entry, at: last, caller: None });
         }
     }
 }

@@ -12,13 +12,13 @@ use super::{
     alive::{self, Alive},
     files,
     flaw::{Damage, Located},
-    records::{Files, Item, Records},
+    records::{FolderFiles, JournalItem, Records},
 };
 use crate::{clock::Stamp, state_dir::file};
 
 /// Why there is no record to return.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub enum JournalReadError {
     /// The folder holds no journal, or does not exist.
     #[error("there is no journal in {}", folder.display())]
     Absent {
@@ -65,24 +65,24 @@ pub enum ReadError {
 /// is damage and nothing else: see the chapter on the chain in the format.
 ///
 /// Memory does not depend on the size of the journal. A last line that is not complete is being
-/// written, or was torn, and is left out. After [`ReadError::Damaged`] the next record follows; after
-/// [`ReadError::Io`] the next file.
-pub struct Reader {
+/// written, or was torn, and is left out. After [`JournalReadError::Damaged`] the next record follows; after
+/// [`JournalReadError::Io`] the next file.
+pub struct JournalReader {
     folder: PathBuf,
-    records: Records<Folder>,
+    records: Records<ForeignFolder>,
     after: u64,
 }
 
 /// The files of a folder that somebody else may write to.
-struct Folder(PathBuf);
+struct ForeignFolder(PathBuf);
 
 /// A file that several read without disturbing one another.
-struct Shared {
+struct SharedFile {
     file: Arc<File>,
     offset: u64,
 }
 
-impl Read for Shared {
+impl Read for SharedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.file.read_at(buffer, self.offset)?;
         self.offset += length as u64;
@@ -90,31 +90,31 @@ impl Read for Shared {
     }
 }
 
-impl Files for Folder {
-    type File = Shared;
+impl FolderFiles for ForeignFolder {
+    type File = SharedFile;
 
-    fn open(&self, name: &str) -> io::Result<Shared> {
-        Ok(Shared { file: Arc::new(file::open(&self.0.join(name))?), offset: 0 })
+    fn open(&self, name: &str) -> io::Result<SharedFile> {
+        Ok(SharedFile { file: Arc::new(file::open(&self.0.join(name))?), offset: 0 })
     }
 
-    fn again(&self, _: &str, file: &Shared) -> io::Result<Shared> {
-        Ok(Shared { file: Arc::clone(&file.file), offset: 0 })
+    fn again(&self, _: &str, file: &SharedFile) -> io::Result<SharedFile> {
+        Ok(SharedFile { file: Arc::clone(&file.file), offset: 0 })
     }
 }
 
-impl Reader {
+impl JournalReader {
     /// Opens the journal in a folder.
     ///
     /// # Errors
-    /// [`ReadError::Absent`], or [`ReadError::Io`] when folder or current file cannot be read.
-    pub fn open(folder: &Path) -> Result<Self, ReadError> {
+    /// [`JournalReadError::Absent`], or [`JournalReadError::Io`] when folder or current file cannot be read.
+    pub fn open(folder: &Path) -> Result<Self, JournalReadError> {
         let failed = |path: &Path, source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => ReadError::Absent { folder: folder.to_owned() },
-            _ => ReadError::Io { path: path.to_owned(), source },
+            io::ErrorKind::NotFound => JournalReadError::Absent { folder: folder.to_owned() },
+            _ => JournalReadError::Io { path: path.to_owned(), source },
         };
         // It names durable records alone, so whatever it knows must stand in the files.
         let witness = sign_of_life(folder).map(Alive::witness);
-        let files = Folder(folder.to_owned());
+        let files = ForeignFolder(folder.to_owned());
         // In this order: what is rolled between the two steps is found by its identity.
         let mut irregular = None;
         let current = match files.open(files::CURRENT) {
@@ -139,7 +139,7 @@ impl Reader {
             }
         }
         if full.is_empty() && current.is_none() && irregular.is_none() {
-            return Err(ReadError::Absent { folder: folder.to_owned() });
+            return Err(JournalReadError::Absent { folder: folder.to_owned() });
         }
         let mut records = Records::new(files, full, current, witness);
         if let Some(error) = irregular {
@@ -180,17 +180,17 @@ pub(super) fn sign_of_life(folder: &Path) -> Option<Alive> {
     Alive::from_bytes(&bytes)
 }
 
-impl Iterator for Reader {
-    type Item = Result<Located, ReadError>;
+impl Iterator for JournalReader {
+    type Item = Result<Located, JournalReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             return Some(match self.records.next()? {
-                Item::Record(located) if located.record.seq <= self.after => continue,
-                Item::Record(located) => Ok(*located),
-                Item::Damage(damage) => Err(ReadError::Damaged(damage)),
-                Item::Unreadable(name, source) => {
-                    Err(ReadError::Io { path: self.folder.join(&*name), source })
+                JournalItem::Record(located) if located.record.seq <= self.after => continue,
+                JournalItem::Record(located) => Ok(*located),
+                JournalItem::Damage(damage) => Err(JournalReadError::Damaged(damage)),
+                JournalItem::Unreadable(name, source) => {
+                    Err(JournalReadError::Io { path: self.folder.join(&*name), source })
                 }
             });
         }

@@ -11,10 +11,10 @@ use std::{
 };
 
 use super::{
-    chain::{Chain, Verdict, Witness},
+    chain::{Chain, LineVerdict, NotedHash},
     files,
-    flaw::{Damage, Flaw, Located, Place},
-    lines::{Line, Lines},
+    flaw::{Damage, Flaw, LinePlace, Located},
+    lines::{JournalLine, JournalLines},
     parse::{parse, without_return},
     record::{Digest, Entry, Predecessor},
 };
@@ -25,7 +25,7 @@ const BEGINNING: u64 = 64;
 const MOST_ZEROED: usize = 1_024;
 
 /// Opens the files of a folder.
-pub(super) trait Files {
+pub(super) trait FolderFiles {
     type File: Read;
 
     /// Opens a regular file.
@@ -37,7 +37,7 @@ pub(super) trait Files {
 
 /// What comes next in a folder.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(super) enum JournalItem {
     /// A record that is believed.
     Record(Box<Located>),
     /// A line is damaged.
@@ -47,28 +47,28 @@ pub(super) enum Item {
 }
 
 /// A file that is still to be read.
-struct Source<F> {
+struct UnreadFile<F> {
     name: Arc<str>,
     /// The current file is opened at once: it may get another name at any time.
     file: Option<F>,
-    beginning: Beginning,
+    beginning: FileBeginning,
     /// The record that the next chain was begun after.
     limit: Option<Predecessor>,
 }
 
 /// The file that is being read.
-struct Open<F> {
+struct OpenFile<F> {
     name: Arc<str>,
-    lines: Lines<F>,
+    lines: JournalLines<F>,
     /// Only a newer version understands it.
     is_newer: bool,
     /// The lines with zeros in them that were read last, and how many bytes lie before each.
-    zeroed: Vec<(Place, u64)>,
+    zeroed: Vec<(LinePlace, u64)>,
 }
 
 /// How a file begins.
 #[derive(Clone, Debug, Default)]
-struct Beginning {
+struct FileBeginning {
     /// The number of its first record.
     seq: Option<u64>,
     /// The hash of that record.
@@ -89,25 +89,25 @@ pub(super) struct CurrentEnd {
 }
 
 /// The records of a folder, and what is wrong with it.
-pub(super) struct Records<S: Files> {
+pub(super) struct Records<S: FolderFiles> {
     files: S,
-    waiting: VecDeque<Source<S::File>>,
-    open: Option<Open<S::File>>,
+    waiting: VecDeque<UnreadFile<S::File>>,
+    open: Option<OpenFile<S::File>>,
     chain: Chain,
-    items: VecDeque<Item>,
+    items: VecDeque<JournalItem>,
     is_finished: bool,
     current_end: Option<CurrentEnd>,
-    last_line: Option<Place>,
+    last_line: Option<LinePlace>,
 }
 
-impl<S: Files> Records<S> {
+impl<S: FolderFiles> Records<S> {
     /// The records in these full files and in the current one. `witness` is what was noted about the
     /// newest record outside of the files, before they were opened.
     pub(super) fn new(
         files: S,
         full: Vec<String>,
         current: Option<S::File>,
-        witness: Option<Witness>,
+        witness: Option<NotedHash>,
     ) -> Self {
         let mut sources = Vec::new();
         for name in full {
@@ -134,7 +134,7 @@ impl<S: Files> Records<S> {
             last_line: None,
         };
         for (beginning, name, file) in sources {
-            records.add(Source { name: name.into(), file, beginning, limit: None });
+            records.add(UnreadFile { name: name.into(), file, beginning, limit: None });
         }
         let mut limit = None;
         for source in records.waiting.iter_mut().rev() {
@@ -147,7 +147,7 @@ impl<S: Files> Records<S> {
     }
 
     /// Adds a file, unless it is a copy of the one before. Of the two, the current one is read.
-    fn add(&mut self, source: Source<S::File>) {
+    fn add(&mut self, source: UnreadFile<S::File>) {
         let digest = source.beginning.digest.as_ref();
         let is_copy = digest.is_some()
             && self.waiting.back().is_some_and(|last| last.beginning.digest.as_ref() == digest);
@@ -160,14 +160,14 @@ impl<S: Files> Records<S> {
                 source.name
             };
             let flaw = Flaw::Copy(Arc::clone(&last.name));
-            let place = Place { file: copy, line: 1 };
-            self.items.push_back(Item::Damage(Damage { place, seq: None, flaw }));
+            let place = LinePlace { file: copy, line: 1 };
+            self.items.push_back(JournalItem::Damage(Damage { place, seq: None, flaw }));
         }
     }
 
     /// Notes that a file is there and cannot be read.
     pub(super) fn note_unreadable(&mut self, name: &str, error: io::Error) {
-        self.items.push_back(Item::Unreadable(name.into(), error));
+        self.items.push_back(JournalItem::Unreadable(name.into(), error));
     }
 
     /// The names of the files that are to be read, in their order.
@@ -198,7 +198,7 @@ impl<S: Files> Records<S> {
     }
 
     /// The last line of all files, whatever it holds.
-    pub(super) fn last_line(&self) -> Option<&Place> {
+    pub(super) fn last_line(&self) -> Option<&LinePlace> {
         self.last_line.as_ref()
     }
 
@@ -210,12 +210,12 @@ impl<S: Files> Records<S> {
     /// Reads a line, or opens the next file.
     fn step(&mut self) {
         let Some(open) = &mut self.open else { return self.open_next() };
-        let Open { name, lines, is_newer, zeroed } = open;
+        let OpenFile { name, lines, is_newer, zeroed } = open;
         let is_current = name.as_ref() == files::CURRENT;
         let (is_first, before) = (lines.number == 0, lines.end);
-        let place = Place { file: Arc::clone(name), line: lines.number + 1 };
+        let place = LinePlace { file: Arc::clone(name), line: lines.number + 1 };
         let line = match lines.next() {
-            Ok(Some(Line::Torn) | None) if is_current => {
+            Ok(Some(JournalLine::Torn) | None) if is_current => {
                 // The end of it is being written, or was never acknowledged.
                 let is_torn = !zeroed.is_empty() || lines.end > before;
                 let length = zeroed.first().map_or(before, |(_, before)| *before);
@@ -229,21 +229,23 @@ impl<S: Files> Records<S> {
                 return;
             }
             Err(error) => {
-                self.items.push_back(Item::Unreadable(Arc::clone(name), error));
+                self.items.push_back(JournalItem::Unreadable(Arc::clone(name), error));
                 self.chain.forget();
                 self.open = None;
                 return;
             }
         };
         match line {
-            Line::Whole(line) if *is_newer => {
+            JournalLine::Whole(line) if *is_newer => {
                 if let Ok(record) = parse(line) {
                     self.chain.note_number(record.seq);
                 }
             }
             // A power cut leaves zeros where the system has not come to write. At the end of the file
             // they are what a torn line is.
-            Line::Whole(line) if is_current && line.contains(&0) && zeroed.len() < MOST_ZEROED => {
+            JournalLine::Whole(line)
+                if is_current && line.contains(&0) && zeroed.len() < MOST_ZEROED =>
+            {
                 zeroed.push((place, before));
                 return;
             }
@@ -252,12 +254,12 @@ impl<S: Files> Records<S> {
                     self.chain.unreadable(Flaw::NotARecord, &place);
                 }
                 match line {
-                    Line::Whole(line) => {
+                    JournalLine::Whole(line) => {
                         let taken = self.chain.line(line, place.clone(), is_first);
                         *is_newer = is_first && matches!(taken, Err(Flaw::NewerFormat(_)));
                     }
-                    Line::Torn => self.chain.unreadable(Flaw::Torn, &place),
-                    Line::TooLong => self.chain.unreadable(Flaw::TooLong, &place),
+                    JournalLine::Torn => self.chain.unreadable(Flaw::Torn, &place),
+                    JournalLine::TooLong => self.chain.unreadable(Flaw::TooLong, &place),
                 }
                 self.last_line = Some(place);
             }
@@ -268,7 +270,7 @@ impl<S: Files> Records<S> {
     }
 
     fn open_next(&mut self) {
-        let Some(Source { name, file, limit, .. }) = self.waiting.pop_front() else {
+        let Some(UnreadFile { name, file, limit, .. }) = self.waiting.pop_front() else {
             self.chain.finish();
             self.is_finished = true;
             return;
@@ -279,24 +281,24 @@ impl<S: Files> Records<S> {
                     self.current_end = Some(CurrentEnd::default());
                 }
                 self.chain.begin_file(limit);
-                let lines = Lines::new(file);
-                self.open = Some(Open { name, lines, is_newer: false, zeroed: Vec::new() });
+                let lines = JournalLines::new(file);
+                self.open = Some(OpenFile { name, lines, is_newer: false, zeroed: Vec::new() });
             }
             // The agent has meanwhile made room by deleting the oldest file.
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.chain.forget(),
             Err(error) => {
                 self.chain.forget();
-                self.items.push_back(Item::Unreadable(name, error));
+                self.items.push_back(JournalItem::Unreadable(name, error));
             }
         }
     }
 }
 
 /// Looks how a file begins.
-fn look(file: impl Read) -> Beginning {
-    let mut lines = Lines::new(file);
-    let mut beginning = Beginning::default();
-    while let Ok(Some(Line::Whole(line))) = lines.next() {
+fn look(file: impl Read) -> FileBeginning {
+    let mut lines = JournalLines::new(file);
+    let mut beginning = FileBeginning::default();
+    while let Ok(Some(JournalLine::Whole(line))) = lines.next() {
         let (line, _) = without_return(line);
         let Ok(record) = parse(line) else {
             if lines.number >= BEGINNING {
@@ -312,7 +314,7 @@ fn look(file: impl Read) -> Beginning {
             && record.prev == Digest::none()
         {
             let next = match lines.next() {
-                Ok(Some(Line::Whole(line))) => parse(line).ok(),
+                Ok(Some(JournalLine::Whole(line))) => parse(line).ok(),
                 _ => None,
             };
             // A first line that was changed tells nothing.
@@ -328,15 +330,15 @@ fn look(file: impl Read) -> Beginning {
     beginning
 }
 
-impl<S: Files> Iterator for Records<S> {
-    type Item = Item;
+impl<S: FolderFiles> Iterator for Records<S> {
+    type Item = JournalItem;
 
-    fn next(&mut self) -> Option<Item> {
+    fn next(&mut self) -> Option<JournalItem> {
         loop {
             if let Some(verdict) = self.chain.next() {
                 return Some(match verdict {
-                    Verdict::Believed(located) => Item::Record(located),
-                    Verdict::Damaged(damage) => Item::Damage(damage),
+                    LineVerdict::Believed(located) => JournalItem::Record(located),
+                    LineVerdict::Damaged(damage) => JournalItem::Damage(damage),
                 });
             }
             if let Some(item) = self.items.pop_front() {

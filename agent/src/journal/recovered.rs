@@ -7,7 +7,7 @@ use ispmon_wire::comparison_key;
 use super::{
     alive::Alive,
     record::{Entry, Record, UnknownRecord},
-    walls::Walls,
+    walls::WallClockOffsets,
 };
 use crate::{
     clock::{BootId, Stamp},
@@ -43,13 +43,13 @@ pub struct Recovered {
     /// appended before anything else, so that it is not lost when this run ends early.
     pub last_run: Option<LastRun>,
     /// The last pause, unless its end was noted. It may be over by now.
-    pub pause: Option<Pause>,
+    pub pause: Option<RecoveredPause>,
     /// The hourly summaries of the last week, oldest first.
     pub hours: Vec<Summary>,
     /// What was learned of networks, the latest last.
     pub networks: Vec<NetworkFacts>,
     /// What is known of the wall clock of the latest boots.
-    pub walls: Walls,
+    pub walls: WallClockOffsets,
     /// The boot that the stamps of this run are to name, when it is not the system's: the record has
     /// later moments of the boot with that id, so its clock was set back, as that of a virtual machine or
     /// a container is that was restored.
@@ -64,7 +64,7 @@ pub struct Start {
     /// What was not monitored, oldest first.
     pub gaps: Vec<PastGap>,
     /// The pause that goes on.
-    pub pause: Option<Pause>,
+    pub pause: Option<RecoveredPause>,
     /// Whether the record must be told anew that there is a pause, because a gap has ended it.
     pub renews_pause: bool,
 }
@@ -103,7 +103,7 @@ impl Recovered {
                     gap(GapCause::Paused, pause.since, last.ended, 0),
                     gap(last.cause, last.ended, now, last.uncertain_s),
                 ],
-                pause: goes_on.then_some(Pause { since: now, ..pause }),
+                pause: goes_on.then_some(RecoveredPause { since: now, ..pause }),
                 renews_pause: goes_on,
             },
             None if goes_on => Start { pause: Some(pause), ..Start::default() },
@@ -127,14 +127,14 @@ pub struct LastRun {
 
 /// A pause whose end is not in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pause {
+pub struct RecoveredPause {
     /// When it began.
     pub since: Stamp,
     /// When it ends by itself.
     pub until: Stamp,
 }
 
-impl Pause {
+impl RecoveredPause {
     /// How much of it is left at `now`. Across a start of the machine only the wall clocks know, and
     /// these may be wrong, so it is never more than the whole, nor than the longest pause there is.
     pub fn rest(&self, now: &Stamp) -> Duration {
@@ -150,17 +150,17 @@ impl Pause {
 
 /// Gathers [`Recovered`] from records, in bounded memory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct History {
+pub(super) struct RecoveredBuilder {
     /// The device that the latest records are about.
     pub(super) device: Option<String>,
-    open: Vec<Open>,
-    superseded: VecDeque<Open>,
+    open: Vec<UnclosedIncident>,
+    superseded: VecDeque<UnclosedIncident>,
     closed: VecDeque<IncidentId>,
     last: Option<(Stamp, bool)>,
-    pause: Option<Pause>,
+    pause: Option<RecoveredPause>,
     hours: VecDeque<Summary>,
     networks: Vec<NetworkFacts>,
-    walls: Walls,
+    walls: WallClockOffsets,
     /// The latest moment of each boot.
     latest: VecDeque<(BootId, u64)>,
     /// How many records were read, and how many when monitoring was interrupted last.
@@ -170,14 +170,14 @@ pub(super) struct History {
 
 /// An incident that no record has closed.
 #[derive(Clone, Debug)]
-struct Open {
+struct UnclosedIncident {
     incident: Incident,
     /// The record that told of it last: its number, and how many were read by then.
     seq: u64,
     read: u64,
 }
 
-impl History {
+impl RecoveredBuilder {
     /// Takes the next record into account.
     pub(super) fn apply(&mut self, record: Record) {
         self.records += 1;
@@ -203,7 +203,7 @@ impl History {
             Entry::Paused { until } => {
                 // Another time for a pause that goes on; it is one, from its beginning.
                 let since = self.pause.map_or(record.at, |pause| pause.since);
-                self.pause = Some(Pause { since, until });
+                self.pause = Some(RecoveredPause { since, until });
                 self.interrupted = self.records;
             }
             Entry::Gap { gap } => {
@@ -286,7 +286,7 @@ impl History {
         self.superseded.extend(others);
         let surplus = self.superseded.len().saturating_sub(MOST_SUPERSEDED);
         self.superseded.drain(..surplus);
-        self.open.push(Open { incident, seq, read: self.records });
+        self.open.push(UnclosedIncident { incident, seq, read: self.records });
     }
 
     fn close(&mut self, id: IncidentId) {
@@ -323,7 +323,7 @@ impl History {
         let last_run = self.last.map(|(at, stopped)| last_run(at, stopped, alive, now));
         let (paused, interrupted) = (self.pause.is_some(), self.interrupted);
         let died = last_run.filter(|last| last.cause != GapCause::Stopped && !paused);
-        let open = self.open.into_iter().map(|Open { mut incident, read, .. }| {
+        let open = self.open.into_iter().map(|UnclosedIncident { mut incident, read, .. }| {
             if let Some(last) = died
                 && read > interrupted
                 && was_seen_at(&incident, last.ended)
@@ -437,14 +437,17 @@ mod tests {
 
     #[test]
     fn a_second_request_moves_the_end_of_a_pause_and_not_its_beginning() {
-        let mut history = History::default();
+        let mut history = RecoveredBuilder::default();
         let first = stamp(1, 0, "2026-11-24T10:00:00Z");
         let second = stamp(1, 3_600, "2026-11-24T11:00:00Z");
         history.apply(pause(first, Duration::from_hours(2)));
         history.apply(pause(second, Duration::from_hours(2)));
         let now = stamp(1, 5_400, "2026-11-24T11:30:00Z");
         let found = history.finish("dl-home", None, now, Vec::new()).pause.expect("a pause");
-        assert_eq!(found, Pause { since: first, until: second.later(Duration::from_hours(2)) });
+        assert_eq!(
+            found,
+            RecoveredPause { since: first, until: second.later(Duration::from_hours(2)) }
+        );
         assert_eq!(found.rest(&now), Duration::from_mins(90));
     }
 
@@ -484,7 +487,7 @@ mod tests {
 
     #[test]
     fn of_several_open_incidents_of_a_kind_only_the_newest_goes_on() {
-        let mut history = History::default();
+        let mut history = RecoveredBuilder::default();
         let all = [
             incident(1, Scope::Ipv4, Cause::Isp, 10, 20),
             incident(2, Scope::Heartbeat, Cause::Endpoint, 30, 40),
@@ -511,7 +514,7 @@ mod tests {
         unstable.segments[0].cause = Cause::Isp;
         let outage = incident(2, Scope::Internet, Cause::Isp, 0, 7);
         for (open, down_ms) in [(unstable, 42_000), (outage, 120_000)] {
-            let mut history = History::default();
+            let mut history = RecoveredBuilder::default();
             history.apply(record(1, second(7), opened(&open)));
             let now = second(300);
             let found = history.finish("dl-home", Some(alive(second(120))), now, Vec::new());
@@ -529,7 +532,7 @@ mod tests {
             Entry::AgentStopped { reason: "SIGTERM".to_owned() },
             Entry::Paused { until: second(7_200) },
         ] {
-            let mut history = History::default();
+            let mut history = RecoveredBuilder::default();
             history.apply(record(1, second(7), opened(&outage)));
             history.apply(record(2, second(20), entry));
             let found =
@@ -540,7 +543,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_makes_another_boot() {
-        let mut history = History::default();
+        let mut history = RecoveredBuilder::default();
         history.apply(record(1, second(5_000), Entry::AgentStopped { reason: "x".to_owned() }));
         let now = second(100);
         let found = history.clone().finish("dl-home", None, now, Vec::new());
@@ -578,7 +581,7 @@ mod tests {
     #[test]
     fn a_crash_within_a_pause_is_a_crash() {
         let started = |entry: Entry, alive: Option<Alive>, now: Stamp| {
-            let mut history = History::default();
+            let mut history = RecoveredBuilder::default();
             history.apply(pause(second(100), Duration::from_hours(1)));
             if !matches!(entry, Entry::Hour { .. }) {
                 history.apply(record(2, second(110), entry));
@@ -596,14 +599,14 @@ mod tests {
         let gaps = [gap(GapCause::Paused, 100, 110, 0), gap(GapCause::Crashed, 110, 140, 60)];
         assert_eq!(crashed.gaps, gaps);
         let until = second(100 + 3_600);
-        assert_eq!(crashed.pause, Some(Pause { since: second(140), until }));
+        assert_eq!(crashed.pause, Some(RecoveredPause { since: second(140), until }));
         assert!(crashed.renews_pause);
         let over = started(nothing(), Some(alive(second(110))), second(4_000));
         assert_eq!((over.gaps.len(), over.pause, over.renews_pause), (2, None, false));
         // A stop in order changes nothing about the pause.
         let stop = || Entry::AgentStopped { reason: "SIGTERM".to_owned() };
         let stopped = started(stop(), None, second(140));
-        let pause = Some(Pause { since: second(100), until });
+        let pause = Some(RecoveredPause { since: second(100), until });
         assert_eq!(stopped, Start { gaps: vec![], pause, renews_pause: false });
         let over = started(stop(), None, second(4_000));
         assert_eq!(over.gaps, [gap(GapCause::Paused, 100, 4_000, 0)]);
@@ -612,7 +615,7 @@ mod tests {
     #[test]
     fn a_clock_that_starts_in_the_past_makes_no_pause_longer_than_it_was() {
         let since = stamp(1, 0, "2026-11-24T10:00:00Z");
-        let pause = Pause { since, until: since.later(Duration::from_hours(2)) };
+        let pause = RecoveredPause { since, until: since.later(Duration::from_hours(2)) };
         let in_1970 = stamp(2, 30, "1970-01-01T00:00:30Z");
         assert_eq!(pause.rest(&in_1970), Duration::from_hours(2));
         let set = stamp(2, 60, "2026-11-24T11:45:00Z");

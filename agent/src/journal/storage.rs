@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-pub(super) use folder::Folder;
+pub(super) use folder::StateFolder;
 
 use super::alive;
 

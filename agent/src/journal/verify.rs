@@ -6,10 +6,10 @@ use ispmon_wire::JournalHead;
 
 use super::{
     files,
-    reader::{ReadError, Reader, sign_of_life},
+    reader::{JournalReadError, JournalReader, sign_of_life},
     record::Entry,
     unknown::UnknownRecords,
-    walls::Walls,
+    walls::WallClockOffsets,
 };
 use crate::{clock::Stamp, outage::NetworkFacts};
 
@@ -30,21 +30,21 @@ pub struct Verified {
     /// Why the newest of them began, when there was one before.
     pub newest_reason: Option<String>,
     /// What the clocks of the boots showed.
-    pub walls: Walls,
+    pub walls: WallClockOffsets,
     /// What was learned of networks, the latest last.
     pub networks: Vec<NetworkFacts>,
     /// Records that only a newer version understands.
     pub unknown: UnknownRecords,
     /// The first thing that is wrong.
-    pub first_problem: Option<ReadError>,
+    pub first_problem: Option<JournalReadError>,
     /// The next ones, up to a few.
-    pub further_problems: Vec<ReadError>,
+    pub further_problems: Vec<JournalReadError>,
     /// How many things are wrong.
     pub problems: u64,
 }
 
 impl Verified {
-    fn note(&mut self, problem: ReadError) {
+    fn note(&mut self, problem: JournalReadError) {
         self.problems += 1;
         if self.first_problem.is_none() {
             self.first_problem = Some(problem);
@@ -58,12 +58,12 @@ impl Verified {
 /// life.
 ///
 /// # Errors
-/// [`ReadError`] of opening the journal: there is none, or it cannot be read at all.
-pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
+/// [`JournalReadError`] of opening the journal: there is none, or it cannot be read at all.
+pub fn verify(folder: &Path) -> Result<Verified, JournalReadError> {
     let mut verified = Verified::default();
     // It names durable records alone, so whatever it knows must come after it was read.
     let written = sign_of_life(folder).map_or(0, |alive| alive.seq);
-    let mut reader = Reader::open(folder)?;
+    let mut reader = JournalReader::open(folder)?;
     // Only of so many files the oldest are deleted.
     let is_complete = reader.files() < files::FILES;
     for read in reader.by_ref() {
@@ -80,7 +80,7 @@ pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
             && is_complete
             && !matches!(record.entry, Entry::ChainStarted { .. })
         {
-            verified.note(ReadError::Beginning { first: record.seq });
+            verified.note(JournalReadError::Beginning { first: record.seq });
         }
         verified.walls.learn(&record.at);
         verified.records += 1;
@@ -99,10 +99,10 @@ pub fn verify(folder: &Path) -> Result<Verified, ReadError> {
     }
     let found = reader.newest();
     if written > found {
-        verified.note(ReadError::Missing { written, found });
+        verified.note(JournalReadError::Missing { written, found });
     }
     for name in set_aside(folder) {
-        verified.note(ReadError::SetAside { name });
+        verified.note(JournalReadError::SetAside { name });
     }
     Ok(verified)
 }

@@ -10,12 +10,12 @@ use crate::clock::{BootId, Stamp};
 /// stamps carry a wrong wall clock. What is shown or sent is boot time plus the offset that the latest
 /// stamp of that boot has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Walls {
+pub struct WallClockOffsets {
     /// Boots in the order in which they appeared, each with its offset in milliseconds.
     boots: Vec<(BootId, i64)>,
 }
 
-impl Walls {
+impl WallClockOffsets {
     /// Learns from a later stamp, such as the `at` of the next record.
     pub fn learn(&mut self, at: &Stamp) {
         let offset = at.wall.as_millisecond().saturating_sub_unsigned(at.boot_ms);
@@ -61,7 +61,7 @@ mod tests {
         let start = stamp(1, 10_000, "1970-01-01T00:00:10Z");
         let outage = start.later(Duration::from_secs(50));
         let known = stamp(1, 100_000, "2026-11-24T08:01:40Z");
-        let mut walls = Walls::default();
+        let mut walls = WallClockOffsets::default();
         assert_eq!(walls.wall(&outage), outage.wall);
         for at in [&start, &outage, &known] {
             walls.learn(at);
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn one_boot_says_nothing_about_another() {
-        let mut walls = Walls::default();
+        let mut walls = WallClockOffsets::default();
         walls.learn(&stamp(1, 0, "2026-11-24T08:00:00Z"));
         let other = stamp(2, 5_000, "1970-01-01T00:00:05Z");
         assert_eq!(walls.wall(&other), other.wall);

@@ -10,7 +10,7 @@ use std::{io, path::Path};
 
 use super::{
     alive::Alive,
-    chain::{Position, Witness},
+    chain::{NotedHash, RecordPosition},
     files,
     lines::LONGEST_LINE,
     record::{Digest, Entry, FORMAT, LARGEST_SEQ, Predecessor, Record},
@@ -18,7 +18,7 @@ use super::{
     storage::{ClaimError, Current, Storage},
 };
 use crate::clock::Stamp;
-use recovery::Found;
+use recovery::RecoveryPlan;
 
 /// How many bytes are written and synced at once, so that memory stays bounded when a thousand
 /// records have waited.
@@ -92,7 +92,7 @@ enum CurrentFileAction {
 
 /// What the first record of a new chain will say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Beginning {
+struct ChainBeginning {
     reason: Option<String>,
     set_aside: Vec<String>,
     after: Option<Predecessor>,
@@ -120,18 +120,18 @@ struct Room {
 }
 
 /// Writes the journal in one folder.
-pub(super) struct Writer<S> {
+pub(super) struct JournalWriter<S> {
     storage: S,
     room: Room,
     device: String,
     /// Whether the folder is ours and was read since.
     is_ready: bool,
     /// The newest durable record; `None` when a new chain has to start.
-    head: Option<Position>,
+    head: Option<RecordPosition>,
     /// The highest number that is known to be in use.
     newest: u64,
     action: CurrentFileAction,
-    beginning: Beginning,
+    beginning: ChainBeginning,
     file: Option<CurrentFile>,
     must_sync_folder: bool,
     /// When the agent was known to run last.
@@ -140,7 +140,7 @@ pub(super) struct Writer<S> {
     changed: Option<String>,
 }
 
-impl<S: Storage> Writer<S> {
+impl<S: Storage> JournalWriter<S> {
     pub(super) fn new(storage: S, device: &str) -> Self {
         Self {
             storage,
@@ -150,7 +150,7 @@ impl<S: Storage> Writer<S> {
             head: None,
             newest: 0,
             action: CurrentFileAction::Clear,
-            beginning: Beginning::default(),
+            beginning: ChainBeginning::default(),
             file: None,
             // The run before may have ended between making a file and syncing its name.
             must_sync_folder: true,
@@ -185,17 +185,17 @@ impl<S: Storage> Writer<S> {
         })
     }
 
-    fn take(&mut self, found: Found) {
-        let Found { head, newest, action, reason, after, file } = found;
+    fn take(&mut self, found: RecoveryPlan) {
+        let RecoveryPlan { head, newest, action, reason, after, file } = found;
         self.head = head;
         self.newest = newest.max(self.newest);
         self.action = action;
-        self.beginning = Beginning { reason, set_aside: Vec::new(), after };
+        self.beginning = ChainBeginning { reason, set_aside: Vec::new(), after };
         self.file = file;
     }
 
     /// The newest durable record.
-    pub(super) fn head(&self) -> Option<&Position> {
+    pub(super) fn head(&self) -> Option<&RecordPosition> {
         self.head.as_ref()
     }
 
@@ -207,7 +207,7 @@ impl<S: Storage> Writer<S> {
     pub(super) fn append<'a>(
         &mut self,
         batch: impl IntoIterator<Item = (&'a Entry, Stamp)>,
-    ) -> Result<Vec<Option<Position>>, WriteError> {
+    ) -> Result<Vec<Option<RecordPosition>>, WriteError> {
         let mut batch = batch.into_iter().peekable();
         let Some((_, now)) = batch.peek().copied() else { return Ok(Vec::new()) };
         self.prepare(now)?;
@@ -218,7 +218,7 @@ impl<S: Storage> Writer<S> {
         let mut last = self.head.clone();
         let mut first_seq = None;
         if last.is_none() {
-            let Beginning { reason, set_aside, after } = self.beginning.clone();
+            let ChainBeginning { reason, set_aside, after } = self.beginning.clone();
             let device = self.device.clone();
             let entry = Entry::ChainStarted { format: FORMAT, device, reason, set_aside, after };
             let seq = self.newest + 1;
@@ -243,7 +243,7 @@ impl<S: Storage> Writer<S> {
             self.write(&bytes, first_seq)?;
             self.newest = last.0;
             self.head = Some(last);
-            self.beginning = Beginning::default();
+            self.beginning = ChainBeginning::default();
             // It confirms the newest record, which no other does.
             self.note_alive(self.alive_at.filter(|at| at.is_at_or_after(now)).unwrap_or(now));
         }
@@ -273,7 +273,7 @@ impl<S: Storage> Writer<S> {
         if !self.is_ready {
             // What was acknowledged is known better than by the sign of life.
             let known = self.head.as_ref();
-            let known = known.map(|(seq, hash)| Witness { seq: *seq, hash: hash.to_string() });
+            let known = known.map(|(seq, hash)| NotedHash { seq: *seq, hash: hash.to_string() });
             let (found, _) = recovery::recover(&self.storage, &self.device, known, now)
                 .map_err(failed("reading the journal"))?;
             self.take(found);
@@ -434,7 +434,7 @@ fn push_line(
     prev: Digest,
     entry: &Entry,
     at: Stamp,
-) -> Option<Position> {
+) -> Option<RecordPosition> {
     let record = Record { seq, prev, at, entry: entry.clone() };
     // Writing to memory cannot fail, and every key is a text.
     let line = serde_json::to_vec(&record).ok().filter(|line| line.len() <= LONGEST_LINE)?;

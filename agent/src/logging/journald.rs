@@ -10,7 +10,7 @@ use tracing::{Dispatch, dispatcher, level_filters::LevelFilter};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{filter::filter_fn, layer::SubscriberExt};
 
-use super::line::Line;
+use super::line::EventLine;
 use crate::event;
 
 /// The name by which `journalctl -t` finds the lines.
@@ -47,7 +47,7 @@ impl Journald {
 
     /// Sends a line; waits for as long as journald is stopped. journald dates it by its arrival, so the true
     /// time is a field.
-    pub(super) fn write(&self, line: &Line) {
+    pub(super) fn write(&self, line: &EventLine) {
         let mut fields = line.fields.clone();
         fields.set("ispmon_time", line.at);
         dispatcher::with_default(&self.dispatch, || {

@@ -11,16 +11,16 @@ use tracing::{
 };
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::{line::Line, queue::Queue};
+use super::{line::EventLine, queue::LogQueue};
 use crate::{clock, event::Fields};
 
 /// Queues the events of this program; those of the libraries it uses are not for its users.
 pub(super) struct QueueLayer {
-    queue: Arc<Queue>,
+    queue: Arc<LogQueue>,
 }
 
 impl QueueLayer {
-    pub(super) fn new(queue: Arc<Queue>) -> Self {
+    pub(super) fn new(queue: Arc<LogQueue>) -> Self {
         Self { queue }
     }
 }
@@ -35,7 +35,7 @@ impl<S: Subscriber> Layer<S> for QueueLayer {
         event.record(&mut sentence);
         let text = sentence.message + &sentence.others;
         let level = *event.metadata().level();
-        self.queue.push(Line::new(clock::now(), level, text).with_fields(sentence.fields));
+        self.queue.push(EventLine::new(clock::now(), level, text).with_fields(sentence.fields));
     }
 }
 

@@ -13,7 +13,7 @@ const TEXT_BYTES: usize = 4_096;
 
 /// One event, ready to be written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Line {
+pub(super) struct EventLine {
     /// When it happened, by the wall clock.
     pub(super) at: Timestamp,
     /// How severe it is.
@@ -52,7 +52,7 @@ impl Style {
     }
 }
 
-impl Line {
+impl EventLine {
     /// A line of an event's text, which is cut when it is very long.
     pub(super) fn new(at: Timestamp, level: Level, mut text: String) -> Self {
         if text.len() > TEXT_BYTES {
@@ -125,9 +125,9 @@ mod tests {
 
     use super::*;
 
-    fn line(level: Level, text: &str) -> Line {
+    fn line(level: Level, text: &str) -> EventLine {
         let at = "2026-03-29T02:10:07.9+01:00".parse().expect("a time");
-        Line::new(at, level, text.to_owned())
+        EventLine::new(at, level, text.to_owned())
     }
 
     fn zone() -> TimeZone {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_at_a_character() {
-        let Line { text, .. } = line(Level::INFO, &format!("a{}", "ä".repeat(TEXT_BYTES)));
+        let EventLine { text, .. } = line(Level::INFO, &format!("a{}", "ä".repeat(TEXT_BYTES)));
         assert!(text.len() <= TEXT_BYTES + '…'.len_utf8(), "{}", text.len());
         assert!(text.ends_with("ä…"));
     }

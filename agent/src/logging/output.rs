@@ -6,7 +6,7 @@ use super::{ReadVariable, line::Style};
 
 /// Where lines go.
 #[derive(Debug)]
-pub(super) enum Output {
+pub(super) enum LogOutput {
     /// To standard error as text.
     Text(File, Style),
     /// To journald with fields; to standard error, which leads to it too, when it does not listen.
@@ -17,7 +17,7 @@ pub(super) enum Output {
     UnifiedLog,
 }
 
-impl Output {
+impl LogOutput {
     /// Chooses by where `stderr` leads and by the environment.
     ///
     /// # Errors
@@ -81,8 +81,8 @@ mod tests {
             let variable = |name: &str| {
                 (name == "JOURNAL_STREAM").then(|| stream.clone().map(OsString::from)).flatten()
             };
-            let output = Output::choose(&file, &variable).expect("it is chosen");
-            assert_eq!(matches!(output, Output::Journald(_)), is_journal, "{stream:?}");
+            let output = LogOutput::choose(&file, &variable).expect("it is chosen");
+            assert_eq!(matches!(output, LogOutput::Journald(_)), is_journal, "{stream:?}");
         }
     }
 }

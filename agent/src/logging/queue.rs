@@ -6,27 +6,27 @@ use std::{
     time::Duration,
 };
 
-use super::line::Line;
+use super::line::EventLine;
 
 /// What the writing thread takes from the queue.
 #[derive(Debug, PartialEq)]
-pub(super) enum Entry {
+pub(super) enum LogQueueEntry {
     /// One line to write.
-    Line(Line),
+    Line(EventLine),
     /// So many lines were dropped at this point.
     Dropped(u64),
 }
 
 /// Lines in their order; one that finds the queue full is dropped and counted.
-pub(super) struct Queue {
+pub(super) struct LogQueue {
     capacity: usize,
-    state: Mutex<State>,
+    state: Mutex<LogQueueState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    entries: VecDeque<Entry>,
+struct LogQueueState {
+    entries: VecDeque<LogQueueEntry>,
     /// Lines that were dropped behind the last entry.
     dropped: u64,
     /// The writer has taken an entry and not come back for the next one.
@@ -34,20 +34,20 @@ struct State {
     closed: bool,
 }
 
-impl State {
+impl LogQueueState {
     fn is_written(&self) -> bool {
         self.entries.is_empty() && self.dropped == 0 && !self.writing
     }
 }
 
-impl Queue {
+impl LogQueue {
     /// Makes an empty queue for at most `capacity` entries.
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Adds a line, or counts it as dropped. Never waits for the writer.
-    pub(super) fn push(&self, line: Line) {
+    pub(super) fn push(&self, line: EventLine) {
         let mut state = self.lock();
         if state.closed {
             return;
@@ -61,7 +61,7 @@ impl Queue {
         if let Some(note) = take_dropped(&mut state) {
             state.entries.push_back(note);
         }
-        state.entries.push_back(Entry::Line(line));
+        state.entries.push_back(LogQueueEntry::Line(line));
         drop(state);
         self.changed.notify_all();
     }
@@ -69,7 +69,7 @@ impl Queue {
     /// Waits for the next entry; `None` when the queue is closed and everything was taken.
     ///
     /// The next call says that the entry of the one before is written.
-    pub(super) fn next(&self) -> Option<Entry> {
+    pub(super) fn next(&self) -> Option<LogQueueEntry> {
         let mut state = self.lock();
         state.writing = false;
         self.changed.notify_all();
@@ -100,15 +100,15 @@ impl Queue {
             .is_written()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LogQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn take_dropped(state: &mut State) -> Option<Entry> {
+fn take_dropped(state: &mut LogQueueState) -> Option<LogQueueEntry> {
     match std::mem::take(&mut state.dropped) {
         0 => None,
-        dropped => Some(Entry::Dropped(dropped)),
+        dropped => Some(LogQueueEntry::Dropped(dropped)),
     }
 }
 
@@ -119,49 +119,49 @@ mod tests {
 
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line::new(Timestamp::UNIX_EPOCH, Level::INFO, text.to_owned())
+    fn line(text: &str) -> EventLine {
+        EventLine::new(Timestamp::UNIX_EPOCH, Level::INFO, text.to_owned())
     }
 
     #[test]
     fn lines_leave_in_the_order_in_which_they_came() {
-        let queue = Queue::new(10);
+        let queue = LogQueue::new(10);
         queue.push(line("one"));
         queue.push(line("two"));
         queue.close();
-        assert_eq!(queue.next(), Some(Entry::Line(line("one"))));
-        assert_eq!(queue.next(), Some(Entry::Line(line("two"))));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("one"))));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("two"))));
         assert_eq!(queue.next(), None);
     }
 
     #[test]
     fn what_finds_no_room_is_counted_where_it_would_have_stood() {
-        let queue = Queue::new(2);
+        let queue = LogQueue::new(2);
         for text in ["one", "two", "lost", "lost"] {
             queue.push(line(text));
         }
-        assert_eq!(queue.next(), Some(Entry::Line(line("one"))));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("one"))));
         queue.push(line("lost, because the note and the line need two places"));
-        assert_eq!(queue.next(), Some(Entry::Line(line("two"))));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("two"))));
         queue.push(line("three"));
         queue.close();
-        assert_eq!(queue.next(), Some(Entry::Dropped(3)));
-        assert_eq!(queue.next(), Some(Entry::Line(line("three"))));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Dropped(3)));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("three"))));
         assert_eq!(queue.next(), None);
     }
 
     #[test]
     fn dropped_lines_are_reported_even_when_none_follows() {
-        let queue = Queue::new(1);
+        let queue = LogQueue::new(1);
         queue.push(line("one"));
         queue.push(line("lost"));
-        assert_eq!(queue.next(), Some(Entry::Line(line("one"))));
-        assert_eq!(queue.next(), Some(Entry::Dropped(1)));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Line(line("one"))));
+        assert_eq!(queue.next(), Some(LogQueueEntry::Dropped(1)));
     }
 
     #[test]
     fn an_entry_counts_as_written_when_its_writer_returns() {
-        let queue = Queue::new(1);
+        let queue = LogQueue::new(1);
         assert!(queue.wait_until_written(Duration::ZERO));
         queue.push(line("one"));
         assert!(!queue.wait_until_written(Duration::ZERO));

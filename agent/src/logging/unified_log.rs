@@ -6,7 +6,7 @@
 use oslog::{Level as LogType, OsLog};
 use tracing::Level;
 
-use super::line::Line;
+use super::line::EventLine;
 
 /// The subsystem of every message.
 const SUBSYSTEM: &str = "net.ispmon.agent";
@@ -24,7 +24,7 @@ impl UnifiedLog {
 
     /// Writes a line, all of it public: it holds no secret, and a private one would be hidden from its
     /// owner.
-    pub(super) fn write(&self, line: &Line) {
+    pub(super) fn write(&self, line: &EventLine) {
         let sentence = line.sentence();
         match line.fields.get("ispmon_id") {
             Some(id) => {

@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
-    line::{Line, Style},
-    output::Output,
-    queue::{Entry, Queue},
+    line::{EventLine, Style},
+    output::LogOutput,
+    queue::{LogQueue, LogQueueEntry},
 };
 use crate::{clock, event::Event};
 
@@ -18,14 +18,14 @@ use crate::{clock, event::Event};
 const FULL_OUTPUT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes lines until the queue is closed and empty.
-pub(super) fn run(queue: &Queue, output: Output) {
-    let mut writer = Writer::open(output);
+pub(super) fn run(queue: &LogQueue, output: LogOutput) {
+    let mut writer = LogWriter::open(output);
     while let Some(entry) = queue.next() {
         let line = match entry {
-            Entry::Line(line) => line,
-            Entry::Dropped(count) => {
+            LogQueueEntry::Line(line) => line,
+            LogQueueEntry::Dropped(count) => {
                 let event = Event::LinesDropped { count };
-                let line = Line::new(clock::now(), event.level(), event.to_string());
+                let line = EventLine::new(clock::now(), event.level(), event.to_string());
                 line.with_fields(event.fields())
             }
         };
@@ -34,7 +34,7 @@ pub(super) fn run(queue: &Queue, output: Output) {
 }
 
 /// An opened output.
-enum Writer {
+enum LogWriter {
     Text(File, Style),
     #[cfg(target_os = "linux")]
     Journald(super::journald::Journald),
@@ -42,19 +42,19 @@ enum Writer {
     UnifiedLog(super::unified_log::UnifiedLog),
 }
 
-impl Writer {
+impl LogWriter {
     /// Opens it on the log's thread, because a journald that is stopped blocks already this.
-    fn open(output: Output) -> Self {
+    fn open(output: LogOutput) -> Self {
         match output {
-            Output::Text(file, style) => Self::Text(file, style),
+            LogOutput::Text(file, style) => Self::Text(file, style),
             #[cfg(target_os = "linux")]
-            Output::Journald(stderr) => match super::journald::Journald::connect() {
+            LogOutput::Journald(stderr) => match super::journald::Journald::connect() {
                 Ok(journald) => Self::Journald(journald),
                 // Standard error leads there too, only without the fields.
                 Err(_) => Self::Text(stderr, Style::Plain),
             },
             #[cfg(target_os = "macos")]
-            Output::UnifiedLog => Self::UnifiedLog(super::unified_log::UnifiedLog::open()),
+            LogOutput::UnifiedLog => Self::UnifiedLog(super::unified_log::UnifiedLog::open()),
         }
     }
 
@@ -62,7 +62,7 @@ impl Writer {
     ///
     /// A reader that is gone (a broken pipe) or a full disk is no reason for a monitor to stop: such
     /// lines are lost, and the next one is tried again.
-    fn write(&mut self, line: &Line) {
+    fn write(&mut self, line: &EventLine) {
         match self {
             Self::Text(file, style) => {
                 // This thread may wait for a disk.

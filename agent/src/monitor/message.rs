@@ -13,7 +13,7 @@ use super::Tally;
 use crate::{
     clock::{Clock, Stamp},
     config::settings::ProbeSettings,
-    heartbeat::Outcome,
+    heartbeat::HeartbeatOutcome,
     journal::{Journal, Recovered},
     notify::ServiceManager,
     resolver::Resolver,
@@ -22,15 +22,15 @@ use crate::{
 
 /// What others tell the monitor.
 #[derive(Debug)]
-pub enum Message {
+pub enum MonitorMessage {
     /// A heartbeat came to its end just now; the next is tried after `wait`.
     Heartbeat {
         /// What came of it.
-        outcome: Outcome,
+        outcome: HeartbeatOutcome,
         /// The time until the next try.
         wait: Duration,
     },
-    /// Watch nothing until `until`, or until [`Message::Resume`].
+    /// Watch nothing until `until`, or until [`MonitorMessage::Resume`].
     Pause {
         /// When the pause ends by itself.
         until: Stamp,

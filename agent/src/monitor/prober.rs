@@ -15,17 +15,17 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
-use super::{MonitorSettings, schedule::Question};
+use super::{MonitorSettings, schedule::DueProbe};
 use crate::{
     clock::{Clock, Stamp},
     outage::{self, Evidence, Network, Observation, Party, ProbeKind},
     probe::{
-        AnchorAnswer, AnchorEnd, Connect, Connected, Family, Interface, Link, LocalFailure,
+        AnchorAnswer, AnchorEnd, Connect, Connected, Family, Interface, LinkAnswer, LocalFailure,
         PerFamily, Prover, Round, Route, Targets,
-        dns::{self, Owner},
+        dns::{self, ServerOwner},
         link::AnchorPath,
         proof::{Handshake, prove},
-        targets::{Pages, Paths, route_of},
+        targets::{AnchorPaths, Pages, route_of},
         tcp::{self, CONNECT_LIMIT, LOST_AFTER},
     },
     resolver::Resolver,
@@ -37,13 +37,13 @@ const WHOLE_PROOF_EVERY: u32 = 5;
 
 /// What a question brought, as it comes in.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ProbeAnswer {
     /// When it was asked.
     pub(super) asked: Stamp,
     /// What was learned, in order.
     pub(super) evidence: Vec<Evidence>,
     /// The question, when this is its last answer.
-    pub(super) ended: Option<Question>,
+    pub(super) ended: Option<DueProbe>,
 }
 
 /// Asks the questions.
@@ -53,7 +53,7 @@ pub(super) struct Prober {
     prover: Prover,
     resolver: Arc<Resolver>,
     clock: Clock,
-    answers: UnboundedSender<Answer>,
+    answers: UnboundedSender<ProbeAnswer>,
     /// Which anchor of each family comes next, for probes and for proofs.
     probed: PerFamily<usize>,
     proved: PerFamily<usize>,
@@ -62,9 +62,9 @@ pub(super) struct Prober {
     /// Which portal page comes next.
     page: usize,
     /// How the anchors of each family are reached, by the newest look.
-    paths: Paths,
+    paths: AnchorPaths,
     /// The same, in short.
-    links: PerFamily<Option<Link>>,
+    links: PerFamily<Option<LinkAnswer>>,
 }
 
 impl Prober {
@@ -73,7 +73,7 @@ impl Prober {
         settings: &MonitorSettings,
         clock: Clock,
         resolver: Arc<Resolver>,
-        answers: UnboundedSender<Answer>,
+        answers: UnboundedSender<ProbeAnswer>,
     ) -> Self {
         let host = settings.heartbeat.as_ref().and_then(|(_, host)| host.as_deref());
         let settings = &settings.probe;
@@ -102,7 +102,7 @@ impl Prober {
     /// Forgets the hardware addresses of the routers: the device may be elsewhere now.
     pub(super) fn forget_macs(&mut self) {
         for (_, link) in &mut self.links {
-            *link = link.as_ref().map(Link::without_mac);
+            *link = link.as_ref().map(LinkAnswer::without_mac);
         }
     }
 
@@ -128,21 +128,21 @@ impl Prober {
     }
 
     /// How the anchors of each family were reached at the newest look; `None` without anchors.
-    pub(super) fn links(&self) -> &PerFamily<Option<Link>> {
+    pub(super) fn links(&self) -> &PerFamily<Option<LinkAnswer>> {
         &self.links
     }
 
     /// Asks one question. Never waits; the answers come by the channel.
-    pub(super) fn ask(&mut self, question: Question) {
+    pub(super) fn ask(&mut self, question: DueProbe) {
         match question {
-            Question::Probe(family) => self.probe(family),
-            Question::Round(family) => self.round(family),
-            Question::Proof(family) => self.proof(family),
-            Question::Gateway(family) => self.gateway(family),
-            Question::Lookup => self.lookup(),
-            Question::NameServers => self.name_servers(),
-            Question::Portal => self.portal(question, Pages::All),
-            Question::PortalPage => {
+            DueProbe::Probe(family) => self.probe(family),
+            DueProbe::Round(family) => self.round(family),
+            DueProbe::Proof(family) => self.proof(family),
+            DueProbe::Gateway(family) => self.gateway(family),
+            DueProbe::Lookup => self.lookup(),
+            DueProbe::NameServers => self.name_servers(),
+            DueProbe::Portal => self.portal(question, Pages::All),
+            DueProbe::PortalPage => {
                 let turn = self.page;
                 self.page = turn.wrapping_add(1);
                 self.portal(question, Pages::One(turn));
@@ -166,7 +166,7 @@ impl Prober {
 
     fn probe(&mut self, family: Family) {
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
-        let ended = Some(Question::Probe(family));
+        let ended = Some(DueProbe::Probe(family));
         // What is on-link proves nothing, and what has a path of its own says nothing about the family's.
         let fits = |anchor: &AnchorPath| !anchor.on_link && !anchor.own_path;
         let Some(anchor) = next(&self.anchors(family), &mut self.probed[family], fits) else {
@@ -196,11 +196,14 @@ impl Prober {
             let cannot_verify = Evidence::CannotVerify(prover.failure().is_some());
             let evidence = match all_local(&found) {
                 Some(reason) => Evidence::NotAsked { reason, at: started },
-                None => {
-                    Evidence::Round(outage::Round { family, started, finished, answers: found })
-                }
+                None => Evidence::Round(outage::RoundResult {
+                    family,
+                    started,
+                    finished,
+                    answers: found,
+                }),
             };
-            send(&answers, started, vec![cannot_verify, evidence], Some(Question::Round(family)));
+            send(&answers, started, vec![cannot_verify, evidence], Some(DueProbe::Round(family)));
         });
     }
 
@@ -233,7 +236,7 @@ impl Prober {
 
     fn proof(&mut self, family: Family) {
         let (answers, clock, started) = (self.answers.clone(), self.clock(), self.clock.now());
-        let ended = Some(Question::Proof(family));
+        let ended = Some(DueProbe::Proof(family));
         let can_prove =
             |anchor: &AnchorPath| anchor.anchor.tls && !anchor.on_link && !anchor.own_path;
         let Some(anchor) = next(&self.anchors(family), &mut self.proved[family], can_prove) else {
@@ -263,7 +266,7 @@ impl Prober {
             let (answer, observation) = Targets::ask_router(router, family, clock).await;
             let asked = observation.at;
             let evidence = vec![Evidence::Gateway { family, answer, beneath, observation }];
-            send(&answers, asked, evidence, Some(Question::Gateway(family)));
+            send(&answers, asked, evidence, Some(DueProbe::Gateway(family)));
         });
     }
 
@@ -274,7 +277,7 @@ impl Prober {
             let (answer, observation) = targets.look_up(&resolver, &clock).await;
             let asked = observation.at;
             let evidence = vec![Evidence::Lookup { answer, observation }];
-            send(&answers, asked, evidence, Some(Question::Lookup));
+            send(&answers, asked, evidence, Some(DueProbe::Lookup));
         });
     }
 
@@ -288,16 +291,16 @@ impl Prober {
             let server = found.first().map(|answer| answer.server.ip());
             let owner = server.map(|server| dns::owner_of(server, &routes(&paths)));
             let party = match owner {
-                Some(Owner::User) | None => Party::Yours,
-                Some(Owner::Provider) => Party::Provider,
-                Some(Owner::Public) => Party::Other,
+                Some(ServerOwner::User) | None => Party::Yours,
+                Some(ServerOwner::Provider) => Party::Provider,
+                Some(ServerOwner::Public) => Party::Other,
             };
             let evidence = vec![Evidence::NameServers { asked, answers: found, party }];
-            send(&answers, asked, evidence, Some(Question::NameServers));
+            send(&answers, asked, evidence, Some(DueProbe::NameServers));
         });
     }
 
-    fn portal(&self, question: Question, pages: Pages) {
+    fn portal(&self, question: DueProbe, pages: Pages) {
         let (answers, clock) = (self.answers.clone(), self.clock());
         let (targets, paths) = (self.targets.clone(), self.paths.clone());
         let resolver = Arc::clone(&self.resolver);
@@ -369,18 +372,18 @@ fn all_local(answers: &[AnchorAnswer]) -> Option<LocalFailure> {
     failures.all(|failure| failure.is_some()).then_some(first)
 }
 
-fn routes(paths: &Paths) -> Vec<&Route> {
+fn routes(paths: &AnchorPaths) -> Vec<&Route> {
     Family::BOTH.into_iter().filter_map(|family| route_of(paths, family)).collect()
 }
 
 fn send(
-    answers: &UnboundedSender<Answer>,
+    answers: &UnboundedSender<ProbeAnswer>,
     asked: Stamp,
     evidence: Vec<Evidence>,
-    ended: Option<Question>,
+    ended: Option<DueProbe>,
 ) {
     // When nobody listens any more, the agent is leaving.
-    let _ = answers.send(Answer { asked, evidence, ended });
+    let _ = answers.send(ProbeAnswer { asked, evidence, ended });
 }
 
 #[cfg(test)]

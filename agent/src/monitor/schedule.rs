@@ -3,7 +3,7 @@
 //! 1. One anchor of each family is probed every `interval`; the anchors take turns.
 //! 2. Everything else is asked once in its period, at once when it was not asked for that long.
 //! 3. Who has not answered yet is not asked again; only probes and rounds overlap.
-//! 4. When doubt begins nothing waits for a period that began before ([`Schedule::hurry`]).
+//! 4. When doubt begins nothing waits for a period that began before ([`ProbeSchedule::hurry`]).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 
 /// One question to ask now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum DueProbe {
     /// Probe the next anchor of a family: contact.
     Probe(Family),
     /// Ask every anchor of a family for proof.
@@ -35,7 +35,7 @@ pub enum Question {
 
 /// When each question was asked last, as times since boot.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub struct ProbeSchedule {
     interval: Duration,
     next_probe: Duration,
     rounds: PerFamily<Option<Duration>>,
@@ -55,7 +55,7 @@ struct Asked {
     is_open: bool,
 }
 
-impl Schedule {
+impl ProbeSchedule {
     /// A schedule that probes every `interval`, for the first time `phase` after `now`.
     pub fn new(interval: Duration, phase: Duration, now: Duration) -> Self {
         // A start begins with rounds: the first proof beside them is due a period later.
@@ -75,7 +75,7 @@ impl Schedule {
     }
 
     /// What is to be asked at `now`, and when to look again. Each question counts as asked.
-    pub fn due(&mut self, wanted: Wanted, now: Duration) -> (Vec<Question>, Duration) {
+    pub fn due(&mut self, wanted: Wanted, now: Duration) -> (Vec<DueProbe>, Duration) {
         let is_urgent = wanted.is_urgent();
         if is_urgent && !self.was_urgent {
             self.hurry();
@@ -86,7 +86,7 @@ impl Schedule {
         for family in Family::BOTH {
             if is_due(self.rounds[family], wanted.rounds[family], now) {
                 self.rounds[family] = Some(now);
-                questions.push(Question::Round(family));
+                questions.push(DueProbe::Round(family));
             }
         }
         for (asked, period, question) in self.others(wanted) {
@@ -98,7 +98,7 @@ impl Schedule {
     }
 
     /// Notes that the answer to a question has come, so that it may be asked again.
-    pub fn answered(&mut self, question: Question) {
+    pub fn answered(&mut self, question: DueProbe) {
         let others = self.others(Wanted::default());
         for (asked, _, _) in others.into_iter().filter(|(_, _, other)| *other == question) {
             asked.is_open = false;
@@ -123,21 +123,21 @@ impl Schedule {
     }
 
     /// Everything but probes and rounds, with its period in `wanted`.
-    fn others(&mut self, wanted: Wanted) -> [(&mut Asked, Option<Duration>, Question); 8] {
+    fn others(&mut self, wanted: Wanted) -> [(&mut Asked, Option<Duration>, DueProbe); 8] {
         let (proofs, gateways) = (&mut self.proofs, &mut self.gateways);
         [
-            (&mut proofs.ipv4, wanted.proof.ipv4, Question::Proof(Family::Ipv4)),
-            (&mut proofs.ipv6, wanted.proof.ipv6, Question::Proof(Family::Ipv6)),
-            (&mut gateways.ipv4, wanted.gateway.ipv4, Question::Gateway(Family::Ipv4)),
-            (&mut gateways.ipv6, wanted.gateway.ipv6, Question::Gateway(Family::Ipv6)),
-            (&mut self.lookup, wanted.lookup, Question::Lookup),
-            (&mut self.name_servers, wanted.name_servers, Question::NameServers),
-            (&mut self.portal, wanted.portal, Question::Portal),
-            (&mut self.portal_page, wanted.portal_page, Question::PortalPage),
+            (&mut proofs.ipv4, wanted.proof.ipv4, DueProbe::Proof(Family::Ipv4)),
+            (&mut proofs.ipv6, wanted.proof.ipv6, DueProbe::Proof(Family::Ipv6)),
+            (&mut gateways.ipv4, wanted.gateway.ipv4, DueProbe::Gateway(Family::Ipv4)),
+            (&mut gateways.ipv6, wanted.gateway.ipv6, DueProbe::Gateway(Family::Ipv6)),
+            (&mut self.lookup, wanted.lookup, DueProbe::Lookup),
+            (&mut self.name_servers, wanted.name_servers, DueProbe::NameServers),
+            (&mut self.portal, wanted.portal, DueProbe::Portal),
+            (&mut self.portal_page, wanted.portal_page, DueProbe::PortalPage),
         ]
     }
 
-    fn probes(&mut self, wanted: Wanted, now: Duration, questions: &mut Vec<Question>) {
+    fn probes(&mut self, wanted: Wanted, now: Duration, questions: &mut Vec<DueProbe>) {
         if now < self.next_probe {
             return;
         }
@@ -146,7 +146,7 @@ impl Schedule {
             self.next_probe += self.interval;
         }
         let probed = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
-        questions.extend(probed.map(Question::Probe));
+        questions.extend(probed.map(DueProbe::Probe));
     }
 
     fn next(&mut self, wanted: Wanted) -> Duration {
@@ -204,14 +204,14 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    fn schedule() -> Schedule {
-        Schedule::new(at(5_000), at(2_000), at(0))
+    fn schedule() -> ProbeSchedule {
+        ProbeSchedule::new(at(5_000), at(2_000), at(0))
     }
 
     /// Follows the schedule until `until`, answering every question at once, and returns the times
     /// of each.
     fn follow(
-        schedule: &mut Schedule,
+        schedule: &mut ProbeSchedule,
         wanted: Wanted,
         from: u64,
         until: u64,
@@ -266,14 +266,14 @@ mod tests {
     fn who_has_not_answered_is_not_asked_again() {
         let mut schedule = schedule();
         let (first, _) = schedule.due(DOUBT, at(0));
-        assert!(first.contains(&Question::Lookup));
-        assert!(first.contains(&Question::Gateway(Family::Ipv4)));
+        assert!(first.contains(&DueProbe::Lookup));
+        assert!(first.contains(&DueProbe::Gateway(Family::Ipv4)));
         let (later, _) = schedule.due(DOUBT, at(8_000));
-        assert!(later.contains(&Question::Round(Family::Ipv4)), "rounds overlap");
-        assert!(!later.contains(&Question::Lookup) && !later.contains(&Question::Portal));
-        schedule.answered(Question::Lookup);
+        assert!(later.contains(&DueProbe::Round(Family::Ipv4)), "rounds overlap");
+        assert!(!later.contains(&DueProbe::Lookup) && !later.contains(&DueProbe::Portal));
+        schedule.answered(DueProbe::Lookup);
         let (again, _) = schedule.due(DOUBT, at(8_001));
-        assert_eq!(again, [Question::Lookup]);
+        assert_eq!(again, [DueProbe::Lookup]);
     }
 
     #[test]
@@ -282,8 +282,8 @@ mod tests {
         follow(&mut schedule, DOUBT, 100, 200);
         schedule.due(BOTH, at(250));
         let (questions, _) = schedule.due(DOUBT, at(300));
-        assert!(questions.contains(&Question::Round(Family::Ipv4)));
-        assert!(questions.contains(&Question::Lookup));
+        assert!(questions.contains(&DueProbe::Round(Family::Ipv4)));
+        assert!(questions.contains(&DueProbe::Lookup));
         let (questions, _) = schedule.due(DOUBT, at(400));
         assert_eq!(questions, []);
     }
@@ -314,7 +314,7 @@ mod tests {
                 portal: others,
                 ..BOTH
             };
-            let mut schedule = Schedule::new(at(interval), at(interval / 2), at(0));
+            let mut schedule = ProbeSchedule::new(at(interval), at(interval / 2), at(0));
             let asked = follow(&mut schedule, wanted, 0, 60_000);
             let most = 2 * (60_000 / interval + 1) + 4 * 61 + 3 * 61;
             prop_assert!(asked.len() as u64 <= most, "{} of {most}", asked.len());

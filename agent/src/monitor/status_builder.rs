@@ -5,14 +5,14 @@ use std::{path::Path, time::Duration};
 use super::{MonitorSettings, recorder::Recorder};
 use crate::{
     clock::{Clock, Stamp},
-    heartbeat::Outcome,
+    heartbeat::HeartbeatOutcome,
     journal::JournalState,
     notify::ServiceManager,
     outage::{FamilyState, MachineSnapshot},
-    probe::{Family, Link, LocalFailure, PerFamily},
+    probe::{Family, LinkAnswer, LocalFailure, PerFamily},
     status::{
-        ClockStatus, Condition, FamilyStatus, HandOverProblem, HeartbeatStatus, JournalStatus,
-        LastHeartbeat, LinkStatus, OpenIncident, Publisher, Quality, Status,
+        ClockStatus, ConnectivityStatus, FamilyStatus, HandOverProblem, HeartbeatStatus,
+        IncidentStatus, JournalStatus, LastHeartbeat, LinkStatus, Publisher, QualityStatus, Status,
     },
 };
 
@@ -60,10 +60,10 @@ impl StatusBuilder {
     }
 
     /// Takes in what came of a heartbeat.
-    pub(super) fn heartbeat(&mut self, outcome: &Outcome, now: Stamp) {
+    pub(super) fn heartbeat(&mut self, outcome: &HeartbeatOutcome, now: Stamp) {
         let Some(heartbeat) = &mut self.status.heartbeat else { return };
         heartbeat.last = Some(LastHeartbeat::new(now, outcome));
-        if let Outcome::Delivered { client_address, expected, .. } = outcome {
+        if let HeartbeatOutcome::Delivered { client_address, expected, .. } = outcome {
             heartbeat.last_delivered = Some(now);
             heartbeat.expected = expected.or(heartbeat.expected);
             self.status.wan_address = client_address.or(self.status.wan_address);
@@ -71,7 +71,7 @@ impl StatusBuilder {
     }
 
     /// Takes in how good the line was lately.
-    pub(super) fn quality(&mut self, quality: Option<Quality>) {
+    pub(super) fn quality(&mut self, quality: Option<QualityStatus>) {
         self.status.quality = quality;
     }
 
@@ -90,7 +90,7 @@ impl StatusBuilder {
     pub(super) fn show(
         &mut self,
         view: &MachineSnapshot,
-        links: &PerFamily<Option<Link>>,
+        links: &PerFamily<Option<LinkAnswer>>,
         paused_until: Option<Stamp>,
         recorder: &Recorder,
         clock: &Clock,
@@ -103,12 +103,12 @@ impl StatusBuilder {
         self.status.incidents = view
             .incidents
             .iter()
-            .map(|incident| OpenIncident::new(incident, recorder.is_durable(incident.id)))
+            .map(|incident| IncidentStatus::new(incident, recorder.is_durable(incident.id)))
             .collect();
         let incidents = &self.status.incidents;
         self.status.condition = match paused_until {
-            Some(_) => Condition::Paused,
-            None if self.status.blind.is_some() => Condition::Unknown,
+            Some(_) => ConnectivityStatus::Paused,
+            None if self.status.blind.is_some() => ConnectivityStatus::Unknown,
             None => overall(states).with_incidents(incidents),
         };
         self.status.families = Family::BOTH
@@ -116,12 +116,12 @@ impl StatusBuilder {
             .map(|family| FamilyStatus {
                 family,
                 condition: match &links[family] {
-                    Some(_) if self.status.blind.is_some() => Condition::Unknown,
+                    Some(_) if self.status.blind.is_some() => ConnectivityStatus::Unknown,
                     Some(_) => {
                         condition(states[family]).of_family_with_incidents(family, incidents)
                     }
                     // Without an anchor there is nobody to ask.
-                    None => Condition::Unused,
+                    None => ConnectivityStatus::Unused,
                 },
                 last_ok: view.last_ok[family],
                 link: links[family].as_ref().map(LinkStatus::from),
@@ -142,7 +142,7 @@ impl StatusBuilder {
 
     /// Says at last that the agent has stopped in order.
     pub(super) fn stopped(&mut self, now: Stamp) {
-        self.status.condition = Condition::Stopped;
+        self.status.condition = ConnectivityStatus::Stopped;
         self.status.blind = None;
         self.publish(now);
         if let Some(publisher) = &self.publisher {
@@ -159,18 +159,18 @@ impl StatusBuilder {
     }
 }
 
-fn condition(state: FamilyState) -> Condition {
+fn condition(state: FamilyState) -> ConnectivityStatus {
     match state {
-        FamilyState::Absent => Condition::Unused,
-        FamilyState::Unknown => Condition::Unknown,
-        FamilyState::Up => Condition::Up,
-        FamilyState::Doubt => Condition::Doubt,
-        FamilyState::Down => Condition::Down,
+        FamilyState::Absent => ConnectivityStatus::Unused,
+        FamilyState::Unknown => ConnectivityStatus::Unknown,
+        FamilyState::Up => ConnectivityStatus::Up,
+        FamilyState::Doubt => ConnectivityStatus::Doubt,
+        FamilyState::Down => ConnectivityStatus::Down,
     }
 }
 
 /// The whole line is as good as the better of the families that are in use.
-fn overall(states: PerFamily<FamilyState>) -> Condition {
+fn overall(states: PerFamily<FamilyState>) -> ConnectivityStatus {
     let rank = |state: FamilyState| match state {
         FamilyState::Up => 0,
         FamilyState::Doubt => 1,
@@ -181,7 +181,7 @@ fn overall(states: PerFamily<FamilyState>) -> Condition {
     let PerFamily { ipv4, ipv6 } = states;
     let best = if rank(ipv6) < rank(ipv4) { ipv6 } else { ipv4 };
     // Where there is no way to send at all, the line is down and not unused.
-    if best == FamilyState::Absent { Condition::Down } else { condition(best) }
+    if best == FamilyState::Absent { ConnectivityStatus::Down } else { condition(best) }
 }
 
 #[cfg(test)]
@@ -192,13 +192,13 @@ mod tests {
     fn the_line_is_as_good_as_its_better_family() {
         use FamilyState::{Absent, Doubt, Down, Unknown, Up};
         for ([ipv4, ipv6], expected) in [
-            ([Up, Absent], Condition::Up),
-            ([Up, Down], Condition::Up),
-            ([Doubt, Down], Condition::Doubt),
-            ([Down, Down], Condition::Down),
-            ([Down, Absent], Condition::Down),
-            ([Unknown, Absent], Condition::Unknown),
-            ([Absent, Absent], Condition::Down),
+            ([Up, Absent], ConnectivityStatus::Up),
+            ([Up, Down], ConnectivityStatus::Up),
+            ([Doubt, Down], ConnectivityStatus::Doubt),
+            ([Down, Down], ConnectivityStatus::Down),
+            ([Down, Absent], ConnectivityStatus::Down),
+            ([Unknown, Absent], ConnectivityStatus::Unknown),
+            ([Absent, Absent], ConnectivityStatus::Down),
         ] {
             for states in [PerFamily { ipv4, ipv6 }, PerFamily { ipv4: ipv6, ipv6: ipv4 }] {
                 assert_eq!(overall(states), expected, "{states:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ispmon_wire::{LinkQuality, RoundTrip};
 
 use super::histogram::Histogram;
-use crate::{clock::Stamp, status::Quality, summary::Summary};
+use crate::{clock::Stamp, status::QualityStatus, summary::Summary};
 
 /// An hour of the wall clock; summaries end with it, so that they can be laid side by side.
 const HOUR: Duration = Duration::from_hours(1);
@@ -135,9 +135,9 @@ impl Tally {
     }
 
     /// How good the line was in this hour so far; `None` when nothing was probed.
-    pub fn quality(&self, now: Stamp) -> Option<Quality> {
+    pub fn quality(&self, now: Stamp) -> Option<QualityStatus> {
         let quantiles = self.round_trips.quantiles();
-        (self.probes > 0).then(|| Quality {
+        (self.probes > 0).then(|| QualityStatus {
             over_s: now.since(&self.from).unwrap_or_default().as_secs(),
             probes: self.probes.into(),
             lost: self.lost.into(),

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    message::{Assignment, Message},
+    message::{Assignment, NotifyMessage},
     text,
 };
 use crate::{
@@ -28,7 +28,7 @@ const START_MARGIN: Duration = Duration::from_secs(10);
 ///
 /// Nothing is said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ServicePhase {
     Starting,
     Running,
     Reloading,
@@ -59,7 +59,7 @@ pub(super) enum Occurrence<'a> {
 /// What the service manager knows of the agent.
 #[derive(Debug)]
 pub(super) struct Dialogue {
-    phase: Phase,
+    phase: ServicePhase,
     /// The sentence that was told last.
     told: String,
     /// Since when the internet has been up; nothing while it is not, or while that is not known.
@@ -74,7 +74,7 @@ impl Dialogue {
     /// Nothing has been said yet.
     pub(super) fn new() -> Self {
         Self {
-            phase: Phase::Starting,
+            phase: ServicePhase::Starting,
             told: String::new(),
             up_since: None,
             state: "Started.".to_owned(),
@@ -82,9 +82,9 @@ impl Dialogue {
         }
     }
 
-    /// What is said about an occurrence, by the table above [`Phase`].
-    pub(super) fn step(&mut self, occurrence: Occurrence<'_>) -> Option<Message> {
-        use Phase::{Reloading, Running, Starting, Stopping};
+    /// What is said about an occurrence, by the table above [`ServicePhase`].
+    pub(super) fn step(&mut self, occurrence: Occurrence<'_>) -> Option<NotifyMessage> {
+        use ServicePhase::{Reloading, Running, Starting, Stopping};
         let assignments = match (self.phase, occurrence) {
             (Starting, Occurrence::Opening { folder, limit }) => {
                 let text = format!("Opening the journal in {}.", folder.display());
@@ -123,7 +123,7 @@ impl Dialogue {
             (Running | Reloading, Occurrence::Alive) => vec![Assignment::Watchdog],
             _ => return None,
         };
-        Some(Message(assignments))
+        Some(NotifyMessage(assignments))
     }
 
     /// What is to be known at this moment.

@@ -50,9 +50,9 @@ impl fmt::Display for Assignment {
 
 /// Assignments that the manager takes in together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message(pub(super) Vec<Assignment>);
+pub(super) struct NotifyMessage(pub(super) Vec<Assignment>);
 
-impl Message {
+impl NotifyMessage {
     /// Whether a newer message of the same kind makes this one worthless.
     pub(super) fn is_superseded_by(&self, newer: &Self) -> bool {
         use Assignment::{Status, Watchdog};
@@ -60,7 +60,7 @@ impl Message {
     }
 }
 
-impl fmt::Display for Message {
+impl fmt::Display for NotifyMessage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for assignment in &self.0 {
             writeln!(formatter, "{assignment}")?;
@@ -75,14 +75,15 @@ mod tests {
 
     #[test]
     fn the_time_stands_in_the_message_of_the_reload() {
-        let message = Message(vec![Assignment::Reloading { monotonic: Duration::from_secs(3) }]);
+        let message =
+            NotifyMessage(vec![Assignment::Reloading { monotonic: Duration::from_secs(3) }]);
         assert_eq!(message.to_string(), "RELOADING=1\nMONOTONIC_USEC=3000000\n");
     }
 
     #[test]
     fn a_sentence_stays_one_assignment_and_below_the_limit() {
         let text = format!("first\nREADY=1\r\u{1b}[2J{}", "\u{1f4e1}".repeat(5_000));
-        let sent = Message(vec![Assignment::Status(text)]).to_string();
+        let sent = NotifyMessage(vec![Assignment::Status(text)]).to_string();
         assert_eq!(sent.lines().count(), 1, "{sent:?}");
         assert!(sent.starts_with("STATUS=first"), "{sent:?}");
         assert!(!sent.contains(|character: char| character.is_control() && character != '\n'));
@@ -93,7 +94,7 @@ mod tests {
     fn only_what_says_the_same_thing_anew_is_superseded() {
         use Assignment::{Ready, Status, Watchdog};
         let status = || Status(String::new());
-        let message = |assignments: &[Assignment]| Message(assignments.to_vec());
+        let message = |assignments: &[Assignment]| NotifyMessage(assignments.to_vec());
         assert!(message(&[status()]).is_superseded_by(&message(&[status()])));
         assert!(message(&[Watchdog]).is_superseded_by(&message(&[Watchdog])));
         assert!(!message(&[Ready, status()]).is_superseded_by(&message(&[status()])));

@@ -10,15 +10,15 @@ use jiff::tz::TimeZone;
 use crate::{
     clock::Stamp,
     outage::{Cause, Scope},
-    status::{Condition, HeartbeatStatus, OpenIncident, Status, text::DisplayContext},
+    status::{ConnectivityStatus, HeartbeatStatus, IncidentStatus, Status, text::DisplayContext},
 };
 
 /// Since when the internet has been up by `status`, when it was up since `before` by the one before it. A
 /// probe that failed changes nothing as long as nobody knows why.
 pub(super) fn up_since(before: Option<Stamp>, status: &Status) -> Option<Stamp> {
     match connectivity(status) {
-        Condition::Up => before.or(Some(status.written)),
-        Condition::Doubt => before,
+        ConnectivityStatus::Up => before.or(Some(status.written)),
+        ConnectivityStatus::Doubt => before,
         _ => None,
     }
 }
@@ -61,11 +61,11 @@ fn write_all(
             let since = time(&incident.started, context);
             write!(text, "Internet outage since {since}, cause: {}", incident.reason)?;
         }
-        (Condition::Up | Condition::Doubt, ..) => match up_since {
+        (ConnectivityStatus::Up | ConnectivityStatus::Doubt, ..) => match up_since {
             Some(since) => write!(text, "Internet up since {}", time(&since, context))?,
             None => text.write_str("Checking the internet connection")?,
         },
-        (Condition::Down, ..) => text.write_str("Internet down")?,
+        (ConnectivityStatus::Down, ..) => text.write_str("Internet down")?,
         _ => text.write_str("Checking the internet connection")?,
     }
     for incident in &status.incidents {
@@ -77,15 +77,15 @@ fn write_all(
 }
 
 /// How the internet is, as far as it can be monitored at all.
-fn connectivity(status: &Status) -> Condition {
+fn connectivity(status: &Status) -> ConnectivityStatus {
     if status.blind.is_some() {
-        return Condition::Unknown;
+        return ConnectivityStatus::Unknown;
     }
     status.condition.with_incidents(&status.incidents)
 }
 
 /// An open incident beside an outage of the whole internet. Failed heartbeats are told anyway.
-fn other_incident(incident: &OpenIncident) -> Option<&'static str> {
+fn other_incident(incident: &IncidentStatus) -> Option<&'static str> {
     match incident.failing.unwrap_or(incident.scope) {
         Scope::Ipv4 => Some("IPv4 outage"),
         Scope::Ipv6 => Some("IPv6 outage"),
@@ -141,8 +141,8 @@ mod tests {
         working_status().written.earlier(Duration::from_secs(seconds))
     }
 
-    fn incident(scope: Scope, failing: Option<Scope>, cause: Cause) -> OpenIncident {
-        OpenIncident {
+    fn incident(scope: Scope, failing: Option<Scope>, cause: Cause) -> IncidentStatus {
+        IncidentStatus {
             id: IncidentId(uuid::Uuid::from_u128(1)),
             scope,
             cause,
@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn an_outage_comes_first_and_what_else_fails_after_it() {
-        let down = |incidents: Vec<OpenIncident>| Status {
-            condition: Condition::Down,
+        let down = |incidents: Vec<IncidentStatus>| Status {
+            condition: ConnectivityStatus::Down,
             incidents,
             ..with_heartbeat(Some(false), Some(earlier(95)))
         };
@@ -208,16 +208,20 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_claimed() {
-        let unknown = Status { condition: Condition::Unknown, ..with_heartbeat(None, None) };
+        let unknown =
+            Status { condition: ConnectivityStatus::Unknown, ..with_heartbeat(None, None) };
         insta::assert_snapshot!(told(&unknown, None), @"Checking the internet connection; no heartbeat yet.");
-        let doubt = Status { condition: Condition::Doubt, ..working_status() };
+        let doubt = Status { condition: ConnectivityStatus::Doubt, ..working_status() };
         insta::assert_snapshot!(told(&doubt, None), @"Checking the internet connection; last heartbeat 12:01:00.");
         assert_eq!(told(&doubt, Some(2)), told(&working_status(), Some(2)), "for seconds only");
         let blind = Some("this device has no free file descriptors".to_owned());
         insta::assert_snapshot!(told(&Status { blind, ..working_status() }, Some(2)), @"Nothing can be monitored, because this device has no free file descriptors; last heartbeat 12:01:00.");
         let until = Some(working_status().written.later(Duration::from_hours(2)));
-        let paused =
-            Status { paused_until: until, condition: Condition::Paused, ..working_status() };
+        let paused = Status {
+            paused_until: until,
+            condition: ConnectivityStatus::Paused,
+            ..working_status()
+        };
         insta::assert_snapshot!(told(&paused, None), @"Paused until 14:01:00: nothing is monitored, no heartbeat is sent.");
     }
 
@@ -239,14 +243,14 @@ mod tests {
         };
         let mut since = None;
         for (condition, seconds, expected) in [
-            (Condition::Unknown, 0, None),
-            (Condition::Doubt, 1, None),
-            (Condition::Up, 2, Some(2)),
-            (Condition::Doubt, 3, Some(2)),
-            (Condition::Up, 4, Some(2)),
-            (Condition::Down, 5, None),
-            (Condition::Up, 6, Some(6)),
-            (Condition::Paused, 7, None),
+            (ConnectivityStatus::Unknown, 0, None),
+            (ConnectivityStatus::Doubt, 1, None),
+            (ConnectivityStatus::Up, 2, Some(2)),
+            (ConnectivityStatus::Doubt, 3, Some(2)),
+            (ConnectivityStatus::Up, 4, Some(2)),
+            (ConnectivityStatus::Down, 5, None),
+            (ConnectivityStatus::Up, 6, Some(6)),
+            (ConnectivityStatus::Paused, 7, None),
         ] {
             let status = at(condition, seconds);
             since = up_since(since, &status);

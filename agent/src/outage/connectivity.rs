@@ -29,18 +29,18 @@ use crate::clock::Stamp;
 /// What families and names say together.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
-pub(super) enum Condition {
+pub(super) enum OverallCondition {
     /// Everything that is judged works.
     Works,
     /// Something may be failing, or may be about to return.
     Undecided,
     /// This fails.
-    Fails(Failure),
+    Fails(CurrentFailure),
 }
 
 /// What fails at present.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Failure {
+pub(super) struct CurrentFailure {
     pub(super) cause: Cause,
     pub(super) scope: Scope,
     /// Since when all of it fails.
@@ -56,7 +56,7 @@ pub(super) struct Failure {
     pub(super) judged_since: Stamp,
 }
 
-impl Failure {
+impl CurrentFailure {
     /// When its first part began.
     pub(super) fn first(&self) -> Stamp {
         self.before.map_or(self.since, |(_, at)| at)
@@ -75,7 +75,7 @@ pub(super) enum AfterGap {
 }
 
 /// What a step works with.
-pub(super) struct Step<'a> {
+pub(super) struct StepContext<'a> {
     pub(super) now: Stamp,
     /// Whether this step has brought evidence, and not only time.
     pub(super) has_evidence: bool,
@@ -86,16 +86,16 @@ pub(super) struct Step<'a> {
 
 /// The state; see the table of this module.
 #[derive(Clone, Debug)]
-enum State {
+enum ConnectivityState {
     Clear,
     Unverified(OpenIncident),
     Failing(OpenIncident, OtherCause),
-    Flapping(OpenIncident, Phase),
+    Flapping(OpenIncident, FlappingPhase),
 }
 
 /// A flapping connection fails, or has been good since then.
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+enum FlappingPhase {
     Failing(OtherCause),
     Good(Stamp),
 }
@@ -107,7 +107,7 @@ type OtherCause = Option<(Cause, Stamp)>;
 #[derive(Debug)]
 pub(super) struct Connectivity {
     settings: MachineSettings,
-    state: State,
+    state: ConnectivityState,
     /// When the last incidents began, the newest last: as many as make a flapping connection.
     begun: VecDeque<Stamp>,
     /// When the last incident ended; the next one cannot have begun before.
@@ -124,7 +124,7 @@ impl Connectivity {
     pub(super) fn new(settings: MachineSettings, open: Option<OpenIncident>) -> Self {
         Self {
             settings,
-            state: open.map_or(State::Clear, State::Unverified),
+            state: open.map_or(ConnectivityState::Clear, ConnectivityState::Unverified),
             begun: VecDeque::new(),
             last_ended: None,
             returned: None,
@@ -135,22 +135,25 @@ impl Connectivity {
 
     pub(super) fn open(&self) -> Option<&OpenIncident> {
         match &self.state {
-            State::Clear => None,
-            State::Unverified(open) | State::Failing(open, _) | State::Flapping(open, _) => {
-                Some(open)
-            }
+            ConnectivityState::Clear => None,
+            ConnectivityState::Unverified(open)
+            | ConnectivityState::Failing(open, _)
+            | ConnectivityState::Flapping(open, _) => Some(open),
         }
     }
 
     /// Whether it fails at present, or did when it was monitored last.
     pub(super) fn is_failing(&self) -> bool {
-        !matches!(self.state, State::Clear | State::Flapping(_, Phase::Good(_)))
+        !matches!(
+            self.state,
+            ConnectivityState::Clear | ConnectivityState::Flapping(_, FlappingPhase::Good(_))
+        )
     }
 
     /// The incident that a gap has left open, until it is known whether it goes on.
     pub(super) fn unverified(&self) -> Option<&OpenIncident> {
         match &self.state {
-            State::Unverified(open) => Some(open),
+            ConnectivityState::Unverified(open) => Some(open),
             _ => None,
         }
     }
@@ -168,14 +171,15 @@ impl Connectivity {
 
     /// A gap is over.
     pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
-        let (state, transition) = match std::mem::replace(&mut self.state, State::Clear) {
-            State::Clear => (State::Clear, None),
-            State::Unverified(mut open)
-            | State::Failing(mut open, _)
-            | State::Flapping(mut open, _) => {
+        let (state, transition) = match std::mem::replace(&mut self.state, ConnectivityState::Clear)
+        {
+            ConnectivityState::Clear => (ConnectivityState::Clear, None),
+            ConnectivityState::Unverified(mut open)
+            | ConnectivityState::Failing(mut open, _)
+            | ConnectivityState::Flapping(mut open, _) => {
                 open.unwatch(gap);
                 let transition = Transition::Progressed(open.snapshot());
-                (State::Unverified(open), Some(transition))
+                (ConnectivityState::Unverified(open), Some(transition))
             }
         };
         self.state = state;
@@ -188,12 +192,14 @@ impl Connectivity {
         if self.unverified().is_none() {
             return Vec::new();
         }
-        let State::Unverified(mut open) = std::mem::replace(&mut self.state, State::Clear) else {
+        let ConnectivityState::Unverified(mut open) =
+            std::mem::replace(&mut self.state, ConnectivityState::Clear)
+        else {
             return Vec::new();
         };
         match after {
             AfterGap::Unknown => {
-                self.state = State::Unverified(open);
+                self.state = ConnectivityState::Unverified(open);
                 Vec::new()
             }
             AfterGap::Over => vec![self.closed(open.close_unmonitored())],
@@ -202,9 +208,9 @@ impl Connectivity {
                 open.resume(cause, scope, now);
                 let transition = Transition::Changed(open.snapshot());
                 self.state = if open.is_flapping() {
-                    State::Flapping(open, Phase::Failing(None))
+                    ConnectivityState::Flapping(open, FlappingPhase::Failing(None))
                 } else {
-                    State::Failing(open, None)
+                    ConnectivityState::Failing(open, None)
                 };
                 vec![transition]
             }
@@ -212,25 +218,37 @@ impl Connectivity {
     }
 
     /// The next state, and what changes; the table of this module in code.
-    pub(super) fn step(&mut self, condition: &Condition, step: &mut Step<'_>) -> Vec<Transition> {
+    pub(super) fn step(
+        &mut self,
+        condition: &OverallCondition,
+        step: &mut StepContext<'_>,
+    ) -> Vec<Transition> {
         let now = step.now;
         let (state, transitions) =
-            match (std::mem::replace(&mut self.state, State::Clear), condition) {
-                (State::Clear, Condition::Fails(failure)) => return self.begin(failure, step),
-                (State::Clear, _) => (State::Clear, Vec::new()),
-                (State::Failing(open, _), Condition::Works) => return self.end(open, now),
-                (State::Flapping(open, Phase::Failing(_)), Condition::Works) => {
-                    self.rest(open, now)
+            match (std::mem::replace(&mut self.state, ConnectivityState::Clear), condition) {
+                (ConnectivityState::Clear, OverallCondition::Fails(failure)) => {
+                    return self.begin(failure, step);
                 }
-                (State::Flapping(open, Phase::Good(since)), Condition::Works) => {
+                (ConnectivityState::Clear, _) => (ConnectivityState::Clear, Vec::new()),
+                (ConnectivityState::Failing(open, _), OverallCondition::Works) => {
+                    return self.end(open, now);
+                }
+                (
+                    ConnectivityState::Flapping(open, FlappingPhase::Failing(_)),
+                    OverallCondition::Works,
+                ) => self.rest(open, now),
+                (
+                    ConnectivityState::Flapping(open, FlappingPhase::Good(since)),
+                    OverallCondition::Works,
+                ) => {
                     let quiet = self.settings.limits.unstable_quiet;
                     if now.since(&since).is_some_and(|lasted| lasted >= quiet) {
                         self.begun.clear();
                         return vec![self.closed(open.close(since))];
                     }
-                    (State::Flapping(open, Phase::Good(since)), Vec::new())
+                    (ConnectivityState::Flapping(open, FlappingPhase::Good(since)), Vec::new())
                 }
-                (State::Failing(open, other), Condition::Fails(failure)) => {
+                (ConnectivityState::Failing(open, other), OverallCondition::Fails(failure)) => {
                     if let Some(returned) = self.worked_before(&open, failure) {
                         let mut transitions = vec![self.closed(open.close(returned))];
                         transitions.extend(self.begin(failure, step));
@@ -238,9 +256,12 @@ impl Connectivity {
                     }
                     let (open, other, has_changed) = self.go_on(open, other, failure, step);
                     let changed = has_changed.then(|| Transition::Changed(open.snapshot()));
-                    (State::Failing(open, other), changed.into_iter().collect())
+                    (ConnectivityState::Failing(open, other), changed.into_iter().collect())
                 }
-                (State::Flapping(mut open, Phase::Failing(other)), Condition::Fails(failure)) => {
+                (
+                    ConnectivityState::Flapping(mut open, FlappingPhase::Failing(other)),
+                    OverallCondition::Fails(failure),
+                ) => {
                     if let Some(returned) = self.worked_before(&open, failure) {
                         open.change(Cause::Up, open.current_scope(), returned, now);
                         self.fail_again(open, returned, failure, now)
@@ -248,12 +269,16 @@ impl Connectivity {
                         let (open, other, has_changed) = self.go_on(open, other, failure, step);
                         let progress = has_changed.then(|| self.progress(&open, now)).flatten();
                         let transitions = progress.into_iter().collect();
-                        (State::Flapping(open, Phase::Failing(other)), transitions)
+                        (
+                            ConnectivityState::Flapping(open, FlappingPhase::Failing(other)),
+                            transitions,
+                        )
                     }
                 }
-                (State::Flapping(open, Phase::Good(since)), Condition::Fails(failure)) => {
-                    self.fail_again(open, since, failure, now)
-                }
+                (
+                    ConnectivityState::Flapping(open, FlappingPhase::Good(since)),
+                    OverallCondition::Fails(failure),
+                ) => self.fail_again(open, since, failure, now),
                 (state, _) => (state, Vec::new()),
             };
         self.state = state;
@@ -267,13 +292,13 @@ impl Connectivity {
     }
 
     /// When everything worked between the present segment and this failure, if it did.
-    fn worked_before(&self, open: &OpenIncident, failure: &Failure) -> Option<Stamp> {
+    fn worked_before(&self, open: &OpenIncident, failure: &CurrentFailure) -> Option<Stamp> {
         let returned = self.all_returned()?;
         let is_later = failure.first().boot_ms > returned.boot_ms;
         (is_later && returned.is_at_or_after(open.current_since())).then_some(returned)
     }
 
-    fn begin(&mut self, failure: &Failure, step: &mut Step<'_>) -> Vec<Transition> {
+    fn begin(&mut self, failure: &CurrentFailure, step: &mut StepContext<'_>) -> Vec<Transition> {
         let now = step.now;
         // One that ended in an earlier boot ended before.
         let ended = self.last_ended.filter(|ended| ended.is_same_boot(now));
@@ -302,9 +327,9 @@ impl Connectivity {
         self.progressed = None;
         let opened = Transition::Opened(open.snapshot());
         self.state = if is_flapping {
-            State::Flapping(open, Phase::Failing(None))
+            ConnectivityState::Flapping(open, FlappingPhase::Failing(None))
         } else {
-            State::Failing(open, None)
+            ConnectivityState::Failing(open, None)
         };
         vec![opened]
     }
@@ -327,8 +352,8 @@ impl Connectivity {
         &mut self,
         mut open: OpenIncident,
         other: OtherCause,
-        failure: &Failure,
-        step: &Step<'_>,
+        failure: &CurrentFailure,
+        step: &StepContext<'_>,
     ) -> (OpenIncident, OtherCause, bool) {
         let now = step.now;
         self.fails_after_return = true;
@@ -366,18 +391,18 @@ impl Connectivity {
     }
 
     fn closed(&mut self, incident: Incident) -> Transition {
-        self.state = State::Clear;
+        self.state = ConnectivityState::Clear;
         self.last_ended = incident.ended;
         self.returned = None;
         Transition::Closed(incident)
     }
 
     /// A flapping connection works again.
-    fn rest(&mut self, mut open: OpenIncident, now: Stamp) -> (State, Vec<Transition>) {
+    fn rest(&mut self, mut open: OpenIncident, now: Stamp) -> (ConnectivityState, Vec<Transition>) {
         let at = self.all_returned().unwrap_or(now);
         open.change(Cause::Up, open.current_scope(), at, now);
         let progress = self.progress(&open, now);
-        (State::Flapping(open, Phase::Good(at)), progress.into_iter().collect())
+        (ConnectivityState::Flapping(open, FlappingPhase::Good(at)), progress.into_iter().collect())
     }
 
     /// A flapping connection fails once more, after it was good since `good_since`.
@@ -385,9 +410,9 @@ impl Connectivity {
         &mut self,
         mut open: OpenIncident,
         good_since: Stamp,
-        failure: &Failure,
+        failure: &CurrentFailure,
         now: Stamp,
-    ) -> (State, Vec<Transition>) {
+    ) -> (ConnectivityState, Vec<Transition>) {
         let from = failure.first().latest(good_since);
         let scope = failure.before.map_or(failure.scope, |(scope, _)| scope);
         let was = open.scope();
@@ -397,7 +422,10 @@ impl Connectivity {
         open.change(failure.cause, failure.scope, failure.since.latest(from), now);
         self.returned = None;
         let news = self.news(was, &open, now);
-        (State::Flapping(open, Phase::Failing(None)), news.into_iter().collect())
+        (
+            ConnectivityState::Flapping(open, FlappingPhase::Failing(None)),
+            news.into_iter().collect(),
+        )
     }
 
     /// That a flapping family has become a flapping internet is news at once; else its progress is
@@ -424,13 +452,14 @@ impl Connectivity {
     /// When something is decided although nothing new is known.
     pub(super) fn deadline(&self) -> Option<Stamp> {
         match &self.state {
-            State::Flapping(_, Phase::Good(since)) => {
+            ConnectivityState::Flapping(_, FlappingPhase::Good(since)) => {
                 Some(since.later(self.settings.limits.unstable_quiet))
             }
-            State::Failing(_, other) | State::Flapping(_, Phase::Failing(other)) => {
+            ConnectivityState::Failing(_, other)
+            | ConnectivityState::Flapping(_, FlappingPhase::Failing(other)) => {
                 other.map(|(_, since)| since.later(self.settings.limits.cause_holds))
             }
-            State::Clear | State::Unverified(_) => None,
+            ConnectivityState::Clear | ConnectivityState::Unverified(_) => None,
         }
     }
 }
@@ -447,11 +476,11 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms, wall: jiff::Timestamp::UNIX_EPOCH }
     }
 
-    fn fails(scope: Scope, cause: Cause, since: u64) -> Condition {
+    fn fails(scope: Scope, cause: Cause, since: u64) -> OverallCondition {
         let name_servers = Party::Provider;
         let since = at(since);
         let (before, last_ok, judged_since) = (None, None, at(0));
-        Condition::Fails(Failure {
+        OverallCondition::Fails(CurrentFailure {
             cause,
             scope,
             since,
@@ -463,21 +492,21 @@ mod tests {
         })
     }
 
-    struct Story {
+    struct ConnectivityStory {
         connectivity: Connectivity,
         random: Rng,
     }
 
-    impl Story {
+    impl ConnectivityStory {
         fn new() -> Self {
             let connectivity = Connectivity::new(MachineSettings::default(), None);
             Self { connectivity, random: Rng::with_seed(1) }
         }
 
         /// The condition at this second, and what changes.
-        fn at(&mut self, second: u64, condition: &Condition) -> Vec<Transition> {
+        fn at(&mut self, second: u64, condition: &OverallCondition) -> Vec<Transition> {
             let (now, random) = (at(second), &mut self.random);
-            let mut step = Step { now, has_evidence: true, random, evidence: Vec::new() };
+            let mut step = StepContext { now, has_evidence: true, random, evidence: Vec::new() };
             self.connectivity.step(condition, &mut step)
         }
 
@@ -496,7 +525,7 @@ mod tests {
         fn outage(&mut self, second: u64, lasts: u64) -> Vec<Transition> {
             let mut all = self.at(second + 4, &fails(Scope::Internet, Cause::Isp, second));
             self.connectivity.note_return(at(second + lasts));
-            all.extend(self.at(second + lasts + 1, &Condition::Works));
+            all.extend(self.at(second + lasts + 1, &OverallCondition::Works));
             all
         }
     }
@@ -510,9 +539,9 @@ mod tests {
 
     #[test]
     fn an_outage_opens_and_closes() {
-        let mut story = Story::new();
-        assert_eq!(story.at(1, &Condition::Works), []);
-        assert_eq!(story.at(2, &Condition::Undecided), []);
+        let mut story = ConnectivityStory::new();
+        assert_eq!(story.at(1, &OverallCondition::Works), []);
+        assert_eq!(story.at(2, &OverallCondition::Undecided), []);
         let transitions = story.outage(10, 60);
         let incident = closed(&transitions);
         assert_eq!((incident.started, incident.ended), (at(10), Some(at(70))));
@@ -521,13 +550,13 @@ mod tests {
 
     #[test]
     fn a_family_that_returns_first_begins_a_segment() {
-        let mut story = Story::new();
+        let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
         story.connectivity.note_return(at(60));
         let changed = story.at(61, &fails(Scope::Ipv4, Cause::Isp, 10));
         assert!(matches!(changed.as_slice(), [Transition::Changed(_)]), "{changed:?}");
         story.connectivity.note_return(at(90));
-        let transitions = story.at(91, &Condition::Works);
+        let transitions = story.at(91, &OverallCondition::Works);
         let incident = closed(&transitions);
         assert_eq!((incident.downtime_ms, incident.one_family_ms), (50_000, 30_000));
         assert_eq!(incident.scope, Scope::Internet);
@@ -535,11 +564,11 @@ mod tests {
 
     #[test]
     fn a_family_that_fails_later_widens_the_incident() {
-        let mut story = Story::new();
+        let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Ipv6, Cause::Isp, 10));
         story.at(44, &fails(Scope::Internet, Cause::Isp, 40));
         story.connectivity.note_return(at(90));
-        let transitions = story.at(91, &Condition::Works);
+        let transitions = story.at(91, &OverallCondition::Works);
         let incident = closed(&transitions);
         assert_eq!((incident.started, incident.scope), (at(10), Scope::Internet));
         assert_eq!((incident.downtime_ms, incident.one_family_ms), (50_000, 30_000));
@@ -547,10 +576,10 @@ mod tests {
 
     #[test]
     fn what_worked_between_two_failures_separates_them() {
-        let mut story = Story::new();
+        let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Ipv6, Cause::Isp, 10));
         story.connectivity.note_return(at(30));
-        story.at(31, &Condition::Undecided);
+        story.at(31, &OverallCondition::Undecided);
         let transitions = story.at(36, &fails(Scope::Ipv4, Cause::Isp, 32));
         let [Transition::Closed(first), Transition::Opened(second)] = transitions.as_slice() else {
             panic!("{transitions:?}")
@@ -560,7 +589,7 @@ mod tests {
 
     #[test]
     fn another_cause_must_hold() {
-        let mut story = Story::new();
+        let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
         assert_eq!(story.at(20, &fails(Scope::Internet, Cause::Gateway, 10)), []);
         assert_eq!(story.at(21, &fails(Scope::Internet, Cause::Isp, 10)), []);
@@ -568,14 +597,14 @@ mod tests {
         assert_eq!(story.at(33, &fails(Scope::Internet, Cause::Gateway, 10)).len(), 1);
         assert_eq!(story.at(40, &fails(Scope::Internet, Cause::Link, 10)).len(), 1);
         story.connectivity.note_return(at(50));
-        let transitions = story.at(51, &Condition::Works);
+        let transitions = story.at(51, &OverallCondition::Works);
         let causes: Vec<_> = closed(&transitions).segments.iter().map(|s| s.cause).collect();
         assert_eq!(causes, [Cause::Isp, Cause::Gateway, Cause::Link]);
     }
 
     #[test]
     fn the_sixth_in_half_an_hour_flaps_until_ten_quiet_minutes() {
-        let mut story = Story::new();
+        let mut story = ConnectivityStory::new();
         for number in 0..5 {
             closed(&story.outage(number * 120, 7));
         }
@@ -585,8 +614,8 @@ mod tests {
             [Transition::Opened(_), Transition::Progressed(_)]
         ));
         story.outage(720, 7);
-        assert_eq!(story.at(1_326, &Condition::Works), []);
-        let transitions = story.at(1_327, &Condition::Works);
+        assert_eq!(story.at(1_326, &OverallCondition::Works), []);
+        let transitions = story.at(1_327, &OverallCondition::Works);
         let incident = closed(&transitions);
         assert_eq!((incident.cause, incident.failures), (Cause::Unstable, 2));
         assert_eq!((incident.downtime_ms, incident.ended), (14_000, Some(at(727))));
@@ -598,7 +627,7 @@ mod tests {
         for (after, ended, downtime) in
             [(AfterGap::Over, 20, 10_000), (AfterGap::Fails(Cause::Isp), 110, 10_000 + 10_000)]
         {
-            let mut story = Story::new();
+            let mut story = ConnectivityStory::new();
             story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
             story.at(20, &fails(Scope::Internet, Cause::Isp, 10));
             story.gap(20, 100);
@@ -606,7 +635,7 @@ mod tests {
             let mut transitions = story.connectivity.after_gap(after, at(102));
             if after != AfterGap::Over {
                 story.connectivity.note_return(at(110));
-                transitions = story.at(111, &Condition::Works);
+                transitions = story.at(111, &OverallCondition::Works);
             }
             let incident = closed(&transitions);
             assert_eq!((incident.ended, incident.downtime_ms), (Some(at(ended)), downtime));
@@ -615,11 +644,12 @@ mod tests {
 
     #[test]
     fn time_that_passes_without_evidence_is_no_downtime() {
-        let mut story = Story::new();
+        let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
         let condition = fails(Scope::Internet, Cause::Isp, 10);
         let random = &mut story.random;
-        let mut step = Step { now: at(90), has_evidence: false, random, evidence: Vec::new() };
+        let mut step =
+            StepContext { now: at(90), has_evidence: false, random, evidence: Vec::new() };
         story.connectivity.step(&condition, &mut step);
         let open = story.connectivity.open().expect("it is open");
         assert_eq!(open.snapshot().downtime(), Duration::from_secs(4));

@@ -11,7 +11,7 @@ use crate::clock::Stamp;
 
 /// The causes of a failure so far, in the order of time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Course {
+pub(super) struct CauseCourse {
     /// Each cause, and since when it holds.
     causes: Vec<(Cause, Stamp)>,
     /// What is seen in place of the last of them.
@@ -32,7 +32,7 @@ struct Other {
 /// The most causes that are kept: a grace period is a minute by default, and each must hold for seconds.
 const MOST_CAUSES: usize = 20;
 
-impl Course {
+impl CauseCourse {
     /// The failure that began at `since` has this cause at `now`. It counts when it is seen for as long as
     /// `holds`, in which everybody who is asked has answered; that there is no link is the kernel's word and
     /// counts at once.
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_cause_counts_when_it_holds() {
-        let mut course = Course::default();
+        let mut course = CauseCourse::default();
         course.note(Cause::Link, at(0), at(1), HOLDS);
         course.note(Cause::Isp, at(0), at(4), HOLDS);
         course.note(Cause::Gateway, at(0), at(5), HOLDS);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_first_impression_is_no_cause() {
-        let mut course = Course::default();
+        let mut course = CauseCourse::default();
         course.note(Cause::Isp, at(0), at(1), HOLDS);
         course.note(Cause::Gateway, at(0), at(2), HOLDS);
         assert_eq!(course.until(Cause::Gateway, at(0), at(4)), [(Cause::Gateway, at(0))]);
@@ -108,6 +108,6 @@ mod tests {
 
     #[test]
     fn a_failure_without_a_course_has_one_cause() {
-        assert_eq!(Course::default().until(Cause::Isp, at(3), at(9)), [(Cause::Isp, at(3))]);
+        assert_eq!(CauseCourse::default().until(Cause::Isp, at(3), at(9)), [(Cause::Isp, at(3))]);
     }
 }

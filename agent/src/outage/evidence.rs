@@ -5,9 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Gap, Network, Observation, Party};
 use crate::{
     clock::Stamp,
-    heartbeat::{FailureKind, NetworkPath, Outcome, Refusal},
+    heartbeat::{AnswerRefusal, FailureKind, HeartbeatOutcome, NetworkPath},
     probe::{
-        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal,
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal,
         ServerAnswer,
     },
 };
@@ -23,7 +23,7 @@ pub enum Evidence {
     /// told together, so that nothing is concluded from one of them alone.
     Links {
         /// The way, or what is missing for one; `None` of a family that was not looked at.
-        links: PerFamily<Option<Link>>,
+        links: PerFamily<Option<LinkAnswer>>,
         /// When the kernel was asked.
         asked: Stamp,
     },
@@ -54,7 +54,7 @@ pub enum Evidence {
         since: Stamp,
     },
     /// Every anchor of a family was asked for proof once.
-    Round(Round),
+    Round(RoundResult),
     /// An anchor proved itself beside the rounds.
     Proof {
         /// By which family.
@@ -135,7 +135,7 @@ pub enum Evidence {
     ClockImplausible(bool),
     /// Whether this device has no root certificates: then no anchor can prove itself, and contact decides.
     CannotVerify(bool),
-    /// Nothing new, but the [deadline](super::Machine::deadline) has come.
+    /// Nothing new, but the [deadline](super::OutageMachine::deadline) has come.
     Tick,
 }
 
@@ -152,7 +152,7 @@ pub enum GraceReason {
 
 /// One round: every anchor of a family asked for proof once, at the same time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Round {
+pub struct RoundResult {
     /// The family.
     pub family: Family,
     /// When the first connect was sent. Rounds overlap; they count in the order of this.
@@ -163,7 +163,7 @@ pub struct Round {
     pub answers: Vec<AnchorAnswer>,
 }
 
-impl Round {
+impl RoundResult {
     /// Whether an anchor proved itself, or completed a handshake where no more was asked.
     pub fn is_answered(&self) -> bool {
         self.first(|end| matches!(end, AnchorEnd::Proved | AnchorEnd::Contact)).is_some()
@@ -234,16 +234,16 @@ impl BeatOutcome {
     }
 }
 
-impl From<&Outcome> for BeatOutcome {
-    fn from(outcome: &Outcome) -> Self {
+impl From<&HeartbeatOutcome> for BeatOutcome {
+    fn from(outcome: &HeartbeatOutcome) -> Self {
         match outcome {
-            Outcome::Delivered { .. } => Self::Delivered,
-            Outcome::Refused { status, refusal, .. } => match refusal {
-                Refusal::Status => Self::Refused(*status),
-                Refusal::AppStopped => Self::AppStopped,
-                Refusal::OtherAnswer { .. } => Self::OtherAnswer,
+            HeartbeatOutcome::Delivered { .. } => Self::Delivered,
+            HeartbeatOutcome::Refused { status, refusal, .. } => match refusal {
+                AnswerRefusal::Status => Self::Refused(*status),
+                AnswerRefusal::AppStopped => Self::AppStopped,
+                AnswerRefusal::OtherAnswer { .. } => Self::OtherAnswer,
             },
-            Outcome::Failed(failure) => Self::Failed(failure.kind),
+            HeartbeatOutcome::Failed(failure) => Self::Failed(failure.kind),
         }
     }
 }
@@ -256,13 +256,20 @@ mod tests {
     fn only_a_refusal_by_its_status_is_one_of_the_device() {
         let refused = |status, refusal| {
             let (retry_after, proof, took) = (None, None, Duration::ZERO);
-            BeatOutcome::from(&Outcome::Refused { status, refusal, retry_after, proof, took })
+            BeatOutcome::from(&HeartbeatOutcome::Refused {
+                status,
+                refusal,
+                retry_after,
+                proof,
+                took,
+            })
         };
-        let other = Refusal::OtherAnswer { expected: "\"ok\"".to_owned(), answer: String::new() };
+        let other =
+            AnswerRefusal::OtherAnswer { expected: "\"ok\"".to_owned(), answer: String::new() };
         for (outcome, word, refuses_device) in [
-            (refused(403, Refusal::Status), "status_403", true),
-            (refused(503, Refusal::Status), "status_503", false),
-            (refused(403, Refusal::AppStopped), "app_stopped", false),
+            (refused(403, AnswerRefusal::Status), "status_403", true),
+            (refused(503, AnswerRefusal::Status), "status_503", false),
+            (refused(403, AnswerRefusal::AppStopped), "app_stopped", false),
             (refused(200, other), "other_answer", false),
         ] {
             assert_eq!((outcome.word().as_str(), outcome.refuses_device()), (word, refuses_device));

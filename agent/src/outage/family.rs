@@ -1,6 +1,6 @@
 //! Whether one address family works, and since when it does not.
 //!
-//! A family is in one of four states; [`State::step`] is the only place that changes it:
+//! A family is in one of four states; [`FamilyPhase::step`] is the only place that changes it:
 //!
 //! | state | doubt | good round | two good rounds | proof | failed long enough | link-up | start, resume |
 //! |---|---|---|---|---|---|---|---|
@@ -21,12 +21,12 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    Observation, ProbeKind, Round,
+    Observation, ProbeKind, RoundResult,
     network::{Network, Networks},
 };
 use crate::{
     clock::Stamp,
-    probe::{AnchorAnswer, AnchorEnd, Family, Gateway, Link},
+    probe::{AnchorAnswer, AnchorEnd, Family, Gateway, LinkAnswer},
 };
 
 /// How long a failure must have lasted before an incident opens, from the sending of the question
@@ -51,7 +51,7 @@ const GONE_HOLDS: Duration = Duration::from_mins(1);
 
 /// The state of a family; see the table of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum FamilyPhase {
     /// Nothing is known yet, after a start, a resume or a link-up.
     Unknown {
         /// A failure is dated back to this.
@@ -90,7 +90,7 @@ pub(super) enum Failed {
 
 /// What changes the state of a family.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Signal {
+pub(super) enum FamilySignal {
     /// The agent has started, or a gap is over: the grace period lasts until `until`.
     Started { now: Stamp, until: Stamp },
     /// A link has come up.
@@ -108,7 +108,7 @@ pub(super) enum Signal {
 
 /// What a step has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum FamilyChange {
     /// A failure has ended that was too short to be an incident.
     Blip,
     /// It has failed for long enough.
@@ -117,28 +117,30 @@ pub(super) enum Change {
     CameUp(Stamp),
 }
 
-impl State {
+impl FamilyPhase {
     /// The next state, and what that means; the table of this module in code.
-    pub(super) fn step(self, signal: Signal) -> (Self, Option<Change>) {
+    pub(super) fn step(self, signal: FamilySignal) -> (Self, Option<FamilyChange>) {
         match (self, signal) {
-            (_, Signal::Started { now, until }) | (Self::Up, Signal::LinkUp { now, until }) => {
+            (_, FamilySignal::Started { now, until })
+            | (Self::Up, FamilySignal::LinkUp { now, until }) => {
                 (Self::Unknown { since: now, until, was_doubted: false }, None)
             }
-            (Self::Doubt { since, .. }, Signal::LinkUp { until, .. }) => {
+            (Self::Doubt { since, .. }, FamilySignal::LinkUp { until, .. }) => {
                 (Self::Unknown { since, until, was_doubted: true }, None)
             }
-            (Self::Up, Signal::Doubted { sent, what }) => {
+            (Self::Up, FamilySignal::Doubted { sent, what }) => {
                 (Self::Doubt { since: sent, worst: what }, None)
             }
-            (Self::Doubt { since, worst }, Signal::Doubted { sent, what }) => {
+            (Self::Doubt { since, worst }, FamilySignal::Doubted { sent, what }) => {
                 (Self::Doubt { since: since.earliest(sent), worst: worst.max(what) }, None)
             }
-            (Self::Unknown { was_doubted, .. }, Signal::Good { .. } | Signal::Proved { .. }) => {
-                (Self::Up, was_doubted.then_some(Change::Blip))
-            }
+            (
+                Self::Unknown { was_doubted, .. },
+                FamilySignal::Good { .. } | FamilySignal::Proved { .. },
+            ) => (Self::Up, was_doubted.then_some(FamilyChange::Blip)),
             (
                 Self::Doubt { since, worst },
-                Signal::Good { answered, .. } | Signal::Proved { finished: answered },
+                FamilySignal::Good { answered, .. } | FamilySignal::Proved { finished: answered },
             ) => {
                 let is_long = answered.since(&since).is_some_and(|took| took >= SHORTEST_BLIP);
                 let is_blip = match worst {
@@ -146,14 +148,14 @@ impl State {
                     Failed::Connect => is_long,
                     Failed::Round => true,
                 };
-                (Self::Up, is_blip.then_some(Change::Blip))
+                (Self::Up, is_blip.then_some(FamilyChange::Blip))
             }
-            (Self::Down { .. }, Signal::Good { returned: Some(at), .. })
-            | (Self::Down { .. }, Signal::Proved { finished: at }) => {
-                (Self::Up, Some(Change::CameUp(at)))
+            (Self::Down { .. }, FamilySignal::Good { returned: Some(at), .. })
+            | (Self::Down { .. }, FamilySignal::Proved { finished: at }) => {
+                (Self::Up, Some(FamilyChange::CameUp(at)))
             }
-            (Self::Unknown { .. } | Self::Doubt { .. }, Signal::Ripe { since }) => {
-                (Self::Down { since }, Some(Change::WentDown))
+            (Self::Unknown { .. } | Self::Doubt { .. }, FamilySignal::Ripe { since }) => {
+                (Self::Down { since }, Some(FamilyChange::WentDown))
             }
             (state, _) => (state, None),
         }
@@ -177,7 +179,7 @@ enum Anchors {
 
 /// Whether heartbeats over this family prove something, since the last link-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heartbeats {
+enum HeartbeatProof {
     Unheard,
     Pass,
     Fail,
@@ -185,7 +187,7 @@ enum Heartbeats {
 
 /// Who proved something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prover {
+pub(super) enum ProofSource {
     Anchor,
     Heartbeat,
 }
@@ -194,14 +196,14 @@ pub(super) enum Prover {
 #[derive(Clone, Debug)]
 pub(super) struct FamilyTrack {
     pub(super) family: Family,
-    state: State,
-    link: Option<(Link, Stamp)>,
+    state: FamilyPhase,
+    link: Option<(LinkAnswer, Stamp)>,
     /// The network of the last link that led anywhere.
     network: Option<Network>,
     /// The network that the other family was on while this one had a link.
     companion: Option<Network>,
     anchors: Anchors,
-    heartbeats: Heartbeats,
+    heartbeats: HeartbeatProof,
     /// Decided rounds in the order of their start.
     rounds: VecDeque<Decided>,
     /// What was asked before this says nothing about the present network, or time.
@@ -235,12 +237,12 @@ impl FamilyTrack {
     pub(super) fn new(family: Family, now: Stamp, grace: Duration) -> Self {
         Self {
             family,
-            state: State::Unknown { since: now, until: now.later(grace), was_doubted: false },
+            state: FamilyPhase::Unknown { since: now, until: now.later(grace), was_doubted: false },
             link: None,
             network: None,
             companion: None,
             anchors: Anchors::Unheard(0),
-            heartbeats: Heartbeats::Unheard,
+            heartbeats: HeartbeatProof::Unheard,
             rounds: VecDeque::new(),
             epoch: now,
             last_contact: None,
@@ -268,13 +270,13 @@ impl FamilyTrack {
         self.has_no_anchors
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> FamilyPhase {
         self.state
     }
 
     /// Whether it may be sent by: there is a route, or it is not known that there is none.
     pub(super) fn is_routed(&self) -> bool {
-        matches!(self.link(), Some(Link::Routed(_) | Link::Unknown))
+        matches!(self.link(), Some(LinkAnswer::Routed(_) | LinkAnswer::Unknown))
     }
 
     /// Whether it is known that there is no way to send.
@@ -283,14 +285,14 @@ impl FamilyTrack {
     }
 
     pub(super) fn is_down(&self) -> bool {
-        matches!(self.state, State::Down { .. })
+        matches!(self.state, FamilyPhase::Down { .. })
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.state == State::Up
+        self.state == FamilyPhase::Up
     }
 
-    pub(super) fn link(&self) -> Option<&Link> {
+    pub(super) fn link(&self) -> Option<&LinkAnswer> {
         self.link.as_ref().map(|(link, _)| link)
     }
 
@@ -316,7 +318,7 @@ impl FamilyTrack {
 
     /// Whether its route leads into a tunnel.
     pub(super) fn is_tunnelled(&self) -> bool {
-        self.link().and_then(Link::route).is_some_and(|route| route.tunnel)
+        self.link().and_then(LinkAnswer::route).is_some_and(|route| route.tunnel)
     }
 
     /// Whether it has lost its way to send on a network that it was on. `other` is the network that
@@ -331,7 +333,7 @@ impl FamilyTrack {
 
     /// Whether heartbeats pass where no anchor ever answers.
     pub(super) fn is_blocked(&self) -> bool {
-        self.heartbeats == Heartbeats::Pass
+        self.heartbeats == HeartbeatProof::Pass
             && match self.anchors {
                 Anchors::Unheard(failures) => failures >= NEVER_ANSWERED,
                 Anchors::Heard | Anchors::Disputed { .. } => false,
@@ -368,7 +370,7 @@ impl FamilyTrack {
 
     /// Whether heartbeats decide and anchors do not: these are blocked here, or may be.
     pub(super) fn trusts_heartbeats(&self) -> bool {
-        self.heartbeats == Heartbeats::Pass && self.anchors != Anchors::Heard
+        self.heartbeats == HeartbeatProof::Pass && self.anchors != Anchors::Heard
     }
 
     /// The last good answer. Contact counts for as long as nothing contradicts it: not where the
@@ -384,26 +386,26 @@ impl FamilyTrack {
     /// When the first thing was sent that failed, unless something was answered after that.
     pub(super) fn failing_since(&self) -> Option<Stamp> {
         match self.state {
-            State::Unknown { since, .. } | State::Doubt { since, .. } => {
+            FamilyPhase::Unknown { since, .. } | FamilyPhase::Doubt { since, .. } => {
                 Some(self.last_ok().filter(|ok| ok.is_at_or_after(since)).unwrap_or(since))
             }
-            State::Down { since } => Some(since),
-            State::Up => None,
+            FamilyPhase::Down { since } => Some(since),
+            FamilyPhase::Up => None,
         }
     }
 
     /// When the present failure has lasted for long enough, if it goes on.
     pub(super) fn ripe_at(&self) -> Option<Stamp> {
         match self.state {
-            State::Unknown { until, .. } => Some(until),
-            State::Doubt { since, .. } => Some(since.later(OPEN_AFTER)),
-            State::Up | State::Down { .. } => None,
+            FamilyPhase::Unknown { until, .. } => Some(until),
+            FamilyPhase::Doubt { since, .. } => Some(since.later(OPEN_AFTER)),
+            FamilyPhase::Up | FamilyPhase::Down { .. } => None,
         }
     }
 
     /// Whether it is in doubt and what was asked since has failed: it is about to be decided.
     pub(super) fn is_failing(&self) -> bool {
-        matches!(self.state, State::Doubt { .. }) && (self.is_cut() || self.has_failed())
+        matches!(self.state, FamilyPhase::Doubt { .. }) && (self.is_cut() || self.has_failed())
     }
 
     /// Whether heartbeats fail for what is known of it.
@@ -491,7 +493,7 @@ impl FamilyTrack {
 
     // What changes it.
 
-    fn step(&mut self, signal: Signal) -> Option<Change> {
+    fn step(&mut self, signal: FamilySignal) -> Option<FamilyChange> {
         let (state, change) = self.state.step(signal);
         self.state = state;
         change
@@ -505,12 +507,14 @@ impl FamilyTrack {
     /// Nothing is known any more: the agent has started, or a gap is over.
     pub(super) fn restart(&mut self, now: Stamp, grace: Duration) {
         self.begin_epoch(now);
-        self.step(Signal::Started { now, until: now.later(grace) });
+        self.step(FamilySignal::Started { now, until: now.later(grace) });
     }
 
     /// The internet is judged by it from `now` on: what it did before is no part of a failure.
     pub(super) fn begin_judging(&mut self, now: Stamp) {
-        if let State::Unknown { since, .. } | State::Doubt { since, .. } = &mut self.state {
+        if let FamilyPhase::Unknown { since, .. } | FamilyPhase::Doubt { since, .. } =
+            &mut self.state
+        {
             *since = since.latest(now);
         }
     }
@@ -520,12 +524,12 @@ impl FamilyTrack {
     /// would hide every failure.
     pub(super) fn link_up(&mut self, now: Stamp, grace: Duration) {
         self.begin_epoch(now);
-        self.step(Signal::LinkUp { now, until: now.later(grace) });
+        self.step(FamilySignal::LinkUp { now, until: now.later(grace) });
     }
 
     fn begin_epoch(&mut self, now: Stamp) {
         self.anchors = Anchors::Unheard(0);
-        self.heartbeats = Heartbeats::Unheard;
+        self.heartbeats = HeartbeatProof::Unheard;
         self.rounds.clear();
         self.is_router_known = false;
         self.epoch = now;
@@ -533,13 +537,13 @@ impl FamilyTrack {
 
     /// Takes in how the kernel would send. Returns the network before, if only its router has become another
     /// one and no link has come up: that has taken over its address.
-    pub(super) fn link_looked_at(&mut self, link: Link, asked: Stamp) -> Option<Network> {
+    pub(super) fn link_looked_at(&mut self, link: LinkAnswer, asked: Stamp) -> Option<Network> {
         if self.link.as_ref().is_some_and(|(_, newest)| !asked.is_at_or_after(*newest)) {
             return None;
         }
         let mut before = None;
         let known = Network::of(self.family, &link);
-        let is_nameless = link == Link::Unknown && self.network.is_none();
+        let is_nameless = link == LinkAnswer::Unknown && self.network.is_none();
         if let Some(network) = known.or(is_nameless.then(|| Network::nameless(self.family))) {
             if !self.network.as_ref().is_some_and(|known| known.may_be(&network)) {
                 self.gateway = None;
@@ -555,7 +559,7 @@ impl FamilyTrack {
         self.link = Some((link, asked));
         self.has_no_anchors = false;
         if self.is_cut() {
-            self.step(Signal::Doubted { sent: asked, what: Failed::Round });
+            self.step(FamilySignal::Doubted { sent: asked, what: Failed::Round });
         }
         before
     }
@@ -584,7 +588,7 @@ impl FamilyTrack {
         let good = self.rounds.iter().filter(|round| round.good.is_some());
         let mut good = good.map(|round| round.started).chain(self.proof_sent);
         if !good.any(|started| started.is_at_or_after(sent)) {
-            self.step(Signal::Doubted { sent, what });
+            self.step(FamilySignal::Doubted { sent, what });
         }
     }
 
@@ -597,7 +601,7 @@ impl FamilyTrack {
         answered: Stamp,
         is_good: bool,
         has_proved: bool,
-    ) -> Option<Change> {
+    ) -> Option<FamilyChange> {
         self.note_contact(Some(answered));
         let is_heard = match self.anchors {
             Anchors::Unheard(_) => has_proved && self.is_of_this_epoch(sent),
@@ -627,7 +631,11 @@ impl FamilyTrack {
     }
 
     /// A round has ended. `by_contact` when a completed handshake is as good as proof.
-    pub(super) fn round_ended(&mut self, round: &Round, by_contact: bool) -> Option<Change> {
+    pub(super) fn round_ended(
+        &mut self,
+        round: &RoundResult,
+        by_contact: bool,
+    ) -> Option<FamilyChange> {
         let (proof, contact) = (round.first_proof(), round.first_contact());
         self.note_contact(contact);
         let good = proof.or(contact.filter(|_| by_contact));
@@ -635,7 +643,7 @@ impl FamilyTrack {
         self.decide(decided, proof.is_some())
     }
 
-    fn decide(&mut self, decided: Decided, is_proof: bool) -> Option<Change> {
+    fn decide(&mut self, decided: Decided, is_proof: bool) -> Option<FamilyChange> {
         let (started, good) = (decided.started, decided.good);
         if good.is_none() {
             self.unanswered();
@@ -663,17 +671,22 @@ impl FamilyTrack {
         }
         let enough = self.first_good_of_row().filter(|(_, count)| *count >= ROUNDS_TO_AGREE);
         let returned = enough.map(|(first, _)| first).filter(|_| !self.is_cut());
-        is_newest.then(|| self.step(Signal::Good { answered, returned })).flatten()
+        is_newest.then(|| self.step(FamilySignal::Good { answered, returned })).flatten()
     }
 
     /// An anchor proved itself beside the rounds, or a heartbeat proved something by this family.
-    pub(super) fn proved(&mut self, sent: Stamp, finished: Stamp, by: Prover) -> Option<Change> {
+    pub(super) fn proved(
+        &mut self,
+        sent: Stamp,
+        finished: Stamp,
+        by: ProofSource,
+    ) -> Option<FamilyChange> {
         if !sent.is_at_or_after(self.epoch) {
             return None;
         }
         match by {
-            Prover::Anchor => self.anchors = Anchors::Heard,
-            Prover::Heartbeat => {
+            ProofSource::Anchor => self.anchors = Anchors::Heard,
+            ProofSource::Heartbeat => {
                 let newest = self.rounds.back().filter(|round| round.good.is_none());
                 let contradicts = newest
                     .is_some_and(|round| finished.is_at_or_after(round.started))
@@ -681,7 +694,7 @@ impl FamilyTrack {
                 if contradicts && self.anchors == Anchors::Heard {
                     self.anchors = Anchors::Disputed { since: finished };
                 }
-                self.heartbeats = Heartbeats::Pass;
+                self.heartbeats = HeartbeatProof::Pass;
             }
         }
         self.last_proof = latest(self.last_proof, Some(finished));
@@ -692,10 +705,12 @@ impl FamilyTrack {
         let finished = first.map_or(finished, |(first, _)| first.earliest(finished));
         // What began to fail only after the proof was completed is not vetoed.
         let fails_later = match self.state {
-            State::Doubt { since, .. } | State::Down { since } => !finished.is_at_or_after(since),
-            State::Unknown { .. } | State::Up => false,
+            FamilyPhase::Doubt { since, .. } | FamilyPhase::Down { since } => {
+                !finished.is_at_or_after(since)
+            }
+            FamilyPhase::Unknown { .. } | FamilyPhase::Up => false,
         };
-        if fails_later { None } else { self.step(Signal::Proved { finished }) }
+        if fails_later { None } else { self.step(FamilySignal::Proved { finished }) }
     }
 
     /// Decides a dispute by the rounds that began after the heartbeat had passed.
@@ -713,7 +728,7 @@ impl FamilyTrack {
     /// The other family has answered, so that it is the one by which heartbeats pass through a proxy:
     /// they say nothing about this one, nor about its anchors.
     pub(super) fn heartbeats_pass_by_the_other(&mut self) {
-        self.heartbeats = Heartbeats::Unheard;
+        self.heartbeats = HeartbeatProof::Unheard;
         if matches!(self.anchors, Anchors::Disputed { .. } | Anchors::Overruled { .. }) {
             self.anchors = Anchors::Heard;
         }
@@ -721,13 +736,13 @@ impl FamilyTrack {
 
     /// No heartbeats are sent any more.
     pub(super) fn forget_heartbeats(&mut self) {
-        self.heartbeats = Heartbeats::Unheard;
+        self.heartbeats = HeartbeatProof::Unheard;
     }
 
     /// A heartbeat by this family, or by none that is known, failed or proved nothing.
     pub(super) fn heartbeat_failed(&mut self, started: Stamp, is_judged: bool) {
-        if self.heartbeats == Heartbeats::Pass {
-            self.heartbeats = Heartbeats::Fail;
+        if self.heartbeats == HeartbeatProof::Pass {
+            self.heartbeats = HeartbeatProof::Fail;
         }
         if is_judged {
             self.doubted(started, Failed::Other);
@@ -735,12 +750,12 @@ impl FamilyTrack {
     }
 
     /// Goes down if it has failed for long enough at `now`.
-    pub(super) fn ripen(&mut self, now: Stamp) -> Option<Change> {
+    pub(super) fn ripen(&mut self, now: Stamp) -> Option<FamilyChange> {
         // Rounds before the doubt belong to a failure that has ended.
         let begun = match self.state {
-            State::Unknown { .. } => Some(self.epoch),
-            State::Doubt { since, .. } => Some(since),
-            State::Up | State::Down { .. } => None,
+            FamilyPhase::Unknown { .. } => Some(self.epoch),
+            FamilyPhase::Doubt { since, .. } => Some(since),
+            FamilyPhase::Up | FamilyPhase::Down { .. } => None,
         };
         let failed = self.rounds.iter().rev().take_while(|round| {
             round.good.is_none() && begun.is_some_and(|begun| round.started.is_at_or_after(begun))
@@ -748,13 +763,13 @@ impl FamilyTrack {
         let fails = self.is_cut() || failed.count() >= ROUNDS_TO_AGREE;
         let is_ripe = self.ripe_at().is_some_and(|at| now.is_at_or_after(at));
         let since = self.failing_since().filter(|_| fails && is_ripe)?;
-        self.step(Signal::Ripe { since })
+        self.step(FamilySignal::Ripe { since })
     }
 
     /// Goes down at once: a failure has outlasted a gap.
     pub(super) fn resume_failing(&mut self) {
         if let Some(since) = self.failing_since() {
-            self.step(Signal::Ripe { since });
+            self.step(FamilySignal::Ripe { since });
         }
     }
 
@@ -804,40 +819,40 @@ mod tests {
     /// The whole table of this module.
     #[test]
     fn every_state_has_an_answer_to_every_signal() {
-        let unknown = State::Unknown { since: at(1), until: at(60), was_doubted: false };
-        let doubt = State::Doubt { since: at(10), worst: Failed::Connect };
-        let down = State::Down { since: at(10) };
-        let doubted = Signal::Doubted { sent: at(5), what: Failed::Round };
-        let good = Signal::Good { answered: at(9), returned: None };
-        let returned = Signal::Good { answered: at(9), returned: Some(at(8)) };
-        let proved = Signal::Proved { finished: at(9) };
-        let ripe = Signal::Ripe { since: at(3) };
-        let link_up = Signal::LinkUp { now: at(20), until: at(80) };
-        let started = Signal::Started { now: at(20), until: at(80) };
-        let fresh = State::Unknown { since: at(20), until: at(80), was_doubted: false };
-        let kept = State::Unknown { since: at(10), until: at(80), was_doubted: true };
-        let now_doubt = State::Doubt { since: at(5), worst: Failed::Round };
-        let now_down = State::Down { since: at(3) };
+        let unknown = FamilyPhase::Unknown { since: at(1), until: at(60), was_doubted: false };
+        let doubt = FamilyPhase::Doubt { since: at(10), worst: Failed::Connect };
+        let down = FamilyPhase::Down { since: at(10) };
+        let doubted = FamilySignal::Doubted { sent: at(5), what: Failed::Round };
+        let good = FamilySignal::Good { answered: at(9), returned: None };
+        let returned = FamilySignal::Good { answered: at(9), returned: Some(at(8)) };
+        let proved = FamilySignal::Proved { finished: at(9) };
+        let ripe = FamilySignal::Ripe { since: at(3) };
+        let link_up = FamilySignal::LinkUp { now: at(20), until: at(80) };
+        let started = FamilySignal::Started { now: at(20), until: at(80) };
+        let fresh = FamilyPhase::Unknown { since: at(20), until: at(80), was_doubted: false };
+        let kept = FamilyPhase::Unknown { since: at(10), until: at(80), was_doubted: true };
+        let now_doubt = FamilyPhase::Doubt { since: at(5), worst: Failed::Round };
+        let now_down = FamilyPhase::Down { since: at(3) };
         for (state, signal, next) in [
             (unknown, doubted, unknown),
-            (unknown, good, State::Up),
-            (unknown, proved, State::Up),
+            (unknown, good, FamilyPhase::Up),
+            (unknown, proved, FamilyPhase::Up),
             (unknown, ripe, now_down),
             (unknown, link_up, unknown),
-            (State::Up, doubted, now_doubt),
-            (State::Up, good, State::Up),
-            (State::Up, proved, State::Up),
-            (State::Up, ripe, State::Up),
-            (State::Up, link_up, fresh),
+            (FamilyPhase::Up, doubted, now_doubt),
+            (FamilyPhase::Up, good, FamilyPhase::Up),
+            (FamilyPhase::Up, proved, FamilyPhase::Up),
+            (FamilyPhase::Up, ripe, FamilyPhase::Up),
+            (FamilyPhase::Up, link_up, fresh),
             (doubt, doubted, now_doubt),
-            (doubt, good, State::Up),
-            (doubt, proved, State::Up),
+            (doubt, good, FamilyPhase::Up),
+            (doubt, proved, FamilyPhase::Up),
             (doubt, ripe, now_down),
             (doubt, link_up, kept),
             (down, doubted, down),
             (down, good, down),
-            (down, returned, State::Up),
-            (down, proved, State::Up),
+            (down, returned, FamilyPhase::Up),
+            (down, proved, FamilyPhase::Up),
             (down, ripe, down),
             (down, link_up, down),
         ] {
@@ -849,14 +864,17 @@ mod tests {
     #[test]
     fn a_doubt_that_ends_well_is_a_blip_by_what_has_failed() {
         let end = |worst, ms| {
-            let doubt = State::Doubt { since: at(0), worst };
-            doubt.step(Signal::Good { answered: at(ms), returned: None }).1
+            let doubt = FamilyPhase::Doubt { since: at(0), worst };
+            doubt.step(FamilySignal::Good { answered: at(ms), returned: None }).1
         };
         assert_eq!(end(Failed::Other, 30_000), None, "a heartbeat may have reasons of its own");
         assert_eq!(end(Failed::Connect, 1_400), None, "one lost packet");
-        assert_eq!(end(Failed::Connect, 1_500), Some(Change::Blip));
-        assert_eq!(end(Failed::Round, 20), Some(Change::Blip));
-        let interrupted = State::Unknown { since: at(0), until: at(60), was_doubted: true };
-        assert_eq!(interrupted.step(Signal::Proved { finished: at(5) }).1, Some(Change::Blip));
+        assert_eq!(end(Failed::Connect, 1_500), Some(FamilyChange::Blip));
+        assert_eq!(end(Failed::Round, 20), Some(FamilyChange::Blip));
+        let interrupted = FamilyPhase::Unknown { since: at(0), until: at(60), was_doubted: true };
+        assert_eq!(
+            interrupted.step(FamilySignal::Proved { finished: at(5) }).1,
+            Some(FamilyChange::Blip)
+        );
     }
 }

@@ -8,9 +8,9 @@ use super::{
     BeatOutcome, Cause, Gap, IncidentId, Observation, Party, ProbeKind, Scope, Transition,
     family::OPEN_AFTER,
     machine::MachineSettings,
-    names::Names,
+    names::NameLookups,
     open::{OpenIncident, Opening},
-    verdict::{Facts, HeartbeatFault, verdict},
+    verdict::{FailureFacts, HeartbeatFault, verdict},
 };
 use crate::{clock::Stamp, probe::Family};
 
@@ -28,7 +28,7 @@ const REFUSED_ALONE: Duration = Duration::from_mins(20);
 
 /// The incidents of the heartbeats.
 #[derive(Debug)]
-pub(super) struct Heartbeats {
+pub(super) struct HeartbeatIncidents {
     settings: MachineSettings,
     open: Option<OpenIncident>,
     failing: Option<Failing>,
@@ -58,15 +58,15 @@ struct Failing {
 }
 
 /// What is known of everything that heartbeats need.
-pub(super) struct Connection<'a> {
+pub(super) struct HeartbeatContext<'a> {
     /// Whether all families that are judged work, nothing is in doubt, and no outage is open.
     pub(super) is_fine: bool,
     /// The last good answer.
     pub(super) last_ok: Option<Stamp>,
-    pub(super) names: &'a Names,
+    pub(super) names: &'a NameLookups,
 }
 
-impl Heartbeats {
+impl HeartbeatIncidents {
     pub(super) fn new(settings: MachineSettings, open: Option<OpenIncident>, now: Stamp) -> Self {
         Self {
             settings,
@@ -214,7 +214,7 @@ impl Heartbeats {
     /// Draws the conclusions while nothing is wrong with the connection.
     pub(super) fn decide(
         &mut self,
-        connection: &Connection<'_>,
+        connection: &HeartbeatContext<'_>,
         now: Stamp,
         random: &mut Rng,
     ) -> Vec<Transition> {
@@ -265,11 +265,11 @@ impl Heartbeats {
     /// 3. Two heartbeats failed, the first four seconds ago or more, or one was refused and none followed
     ///    for twenty minutes; and names can be looked up, or no look-up has failed in twelve seconds:
     ///    `endpoint`.
-    fn facts(&self, failing: &Failing, names: &Names, now: Stamp) -> Option<Facts> {
-        let facts = Facts { anchors_alive: true, ..Facts::default() };
+    fn facts(&self, failing: &Failing, names: &NameLookups, now: Stamp) -> Option<FailureFacts> {
+        let facts = FailureFacts { anchors_alive: true, ..FailureFacts::default() };
         if self.is_clock_wrong() {
             let is_certain = now.is_at_or_after(self.clock_grace);
-            return is_certain.then_some(Facts { clock: true, ..facts });
+            return is_certain.then_some(FailureFacts { clock: true, ..facts });
         }
         if self.clock_right_since.is_some_and(|at| at.is_at_or_after(failing.newest_started)) {
             return None;
@@ -279,7 +279,7 @@ impl Heartbeats {
             .and_then(|since| failing.newest_finished.since(&since))
             .is_some_and(|lasted| lasted >= self.settings.limits.credentials_after);
         if failing.refusals >= REFUSALS_TO_AGREE && refused_long {
-            return Some(Facts { heartbeat: Some(HeartbeatFault::Credentials), ..facts });
+            return Some(FailureFacts { heartbeat: Some(HeartbeatFault::Credentials), ..facts });
         }
         let lasted = now.since(&failing.since).unwrap_or_default();
         let are_names_fine = !names.is_doubted() && names.failing_since().is_none();
@@ -289,7 +289,7 @@ impl Heartbeats {
             && lasted >= OPEN_AFTER
             && (are_names_fine || lasted >= NAMES_WAIT && !names.has_failed());
         (is_certain || self.open.is_some())
-            .then_some(Facts { heartbeat: Some(HeartbeatFault::Endpoint), ..facts })
+            .then_some(FailureFacts { heartbeat: Some(HeartbeatFault::Endpoint), ..facts })
     }
 
     pub(super) fn deadlines(&self) -> Vec<Stamp> {

@@ -85,15 +85,15 @@ where
 {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Item {
+    enum KnownOrUnknown {
         Known(Observation),
         Unknown(IgnoredAny),
     }
-    let items = Vec::<Item>::deserialize(deserializer)?.into_iter();
+    let items = Vec::<KnownOrUnknown>::deserialize(deserializer)?.into_iter();
     Ok(items
         .filter_map(|item| match item {
-            Item::Known(observation) => Some(observation),
-            Item::Unknown(_) => None,
+            KnownOrUnknown::Known(observation) => Some(observation),
+            KnownOrUnknown::Unknown(_) => None,
         })
         .collect())
 }

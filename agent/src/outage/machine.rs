@@ -15,19 +15,19 @@ use super::{
     Observation, Scope, Transition,
     blind::Sight,
     blips::Blips,
-    connectivity::{AfterGap, Condition, Connectivity, Step},
-    course::Course,
-    family::{Change, Failed, FamilyTrack, Prover, State, decides_by_contact},
-    heartbeats::{Connection, Heartbeats},
-    names::Names,
+    connectivity::{AfterGap, Connectivity, OverallCondition, StepContext},
+    course::CauseCourse,
+    family::{Failed, FamilyChange, FamilyPhase, FamilyTrack, ProofSource, decides_by_contact},
+    heartbeats::{HeartbeatContext, HeartbeatIncidents},
+    names::NameLookups,
     network::{Lesson, Networks},
     open::OpenIncident,
-    quality::Quality,
+    quality::QualityMonitor,
 };
 use crate::{
     clock::Stamp,
     heartbeat::NetworkPath,
-    probe::{Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal},
+    probe::{Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal},
     summary::Summary,
 };
 
@@ -37,13 +37,13 @@ pub struct MachineSettings {
     /// How long after a start, a resume or a link-up no incident opens unless a round was good.
     pub grace: Duration,
     /// The times that are the same on every device, but for tests.
-    pub limits: Limits,
+    pub limits: MachineLimits,
 }
 
 /// Times and counts that are the same on every device. Tests that play an hour in a minute scale
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub struct MachineLimits {
     /// How long the same refusal must last until it is one of the credentials: 10 minutes.
     pub credentials_after: Duration,
     /// The incident of which number within `unstable_within` makes a flapping connection: the 6th.
@@ -61,7 +61,7 @@ pub struct Limits {
     pub cause_holds: Duration,
 }
 
-impl Default for Limits {
+impl Default for MachineLimits {
     fn default() -> Self {
         Self {
             credentials_after: Duration::from_mins(10),
@@ -77,7 +77,7 @@ impl Default for Limits {
 
 impl Default for MachineSettings {
     fn default() -> Self {
-        Self { grace: Duration::from_mins(1), limits: Limits::default() }
+        Self { grace: Duration::from_mins(1), limits: MachineLimits::default() }
     }
 }
 
@@ -86,7 +86,7 @@ impl Default for MachineSettings {
 /// It lives for one boot at most. The evidence must come in the order in which it was learned; what
 /// was asked in another order finds its place.
 #[derive(Debug)]
-pub struct Machine {
+pub struct OutageMachine {
     settings: MachineSettings,
     random: Rng,
     now: Stamp,
@@ -94,12 +94,12 @@ pub struct Machine {
     networks: Networks,
     /// What was learned of networks, and is not in the journal yet.
     learned: Vec<NetworkFacts>,
-    names: Names,
+    names: NameLookups,
     portal: Option<PortalPage>,
     sight: Sight,
     connectivity: Connectivity,
-    heartbeats: Heartbeats,
-    quality: Quality,
+    heartbeats: HeartbeatIncidents,
+    quality: QualityMonitor,
     blips: Blips,
     /// This device has no root certificates that it could verify anything by.
     cannot_verify: bool,
@@ -113,7 +113,7 @@ pub struct Machine {
     /// How the newest heartbeat travelled, if it proved something.
     heartbeat_proof: Option<NetworkPath>,
     /// What a failure that is not an outage yet has looked like.
-    course: Course,
+    course: CauseCourse,
 }
 
 /// What came back in place of a portal page.
@@ -172,7 +172,7 @@ pub enum FamilyState {
     Down,
 }
 
-impl Machine {
+impl OutageMachine {
     /// Starts at `now` with the incidents that the journal left open, one of each kind. Tell it next of
     /// the [gap](Evidence::GapEnded), if there was one, and then that it has
     /// [started](Evidence::Grace).
@@ -195,12 +195,12 @@ impl Machine {
             families: PerFamily::from_fn(|family| FamilyTrack::new(family, now, settings.grace)),
             networks: Networks::default(),
             learned: Vec::new(),
-            names: Names::new(now, settings.grace),
+            names: NameLookups::new(now, settings.grace),
             portal: None,
             sight: Sight::default(),
             connectivity: Connectivity::new(settings, outage),
-            heartbeats: Heartbeats::new(settings, heartbeats, now),
-            quality: Quality::new(settings, quality, now),
+            heartbeats: HeartbeatIncidents::new(settings, heartbeats, now),
+            quality: QualityMonitor::new(settings, quality, now),
             blips: Blips::default(),
             cannot_verify: false,
             answered: BTreeMap::new(),
@@ -208,7 +208,7 @@ impl Machine {
             were_judged: PerFamily::default(),
             judged_since: now,
             heartbeat_proof: None,
-            course: Course::default(),
+            course: CauseCourse::default(),
         }
     }
 
@@ -321,7 +321,8 @@ impl Machine {
                 self.changed(round.family, change, now);
             }
             Evidence::Proof { family, started, finished } => {
-                let change = self.families[*family].proved(*started, *finished, Prover::Anchor);
+                let change =
+                    self.families[*family].proved(*started, *finished, ProofSource::Anchor);
                 self.teach(*family, *started, Lesson::AnchorProved);
                 self.explain_heartbeats(*family);
                 self.changed(*family, change, now);
@@ -383,7 +384,7 @@ impl Machine {
     }
 
     /// The kernel was asked how it would send.
-    fn links_looked_at(&mut self, links: &PerFamily<Option<Link>>, asked: Stamp) {
+    fn links_looked_at(&mut self, links: &PerFamily<Option<LinkAnswer>>, asked: Stamp) {
         for (family, link) in links {
             let Some(link) = link else { continue };
             let before = self.families[family].link_looked_at(link.clone(), asked);
@@ -500,7 +501,7 @@ impl Machine {
             if !has_travelled {
                 continue;
             }
-            let change = self.families[family].proved(started, finished, Prover::Heartbeat);
+            let change = self.families[family].proved(started, finished, ProofSource::Heartbeat);
             if travelled.is_some() {
                 self.teach(family, started, Lesson::FamilyProved);
             }
@@ -563,17 +564,17 @@ impl Machine {
     }
 
     /// Takes in what has become of a family.
-    fn changed(&mut self, family: Family, change: Option<Change>, now: Stamp) {
+    fn changed(&mut self, family: Family, change: Option<FamilyChange>, now: Stamp) {
         match change {
-            Some(Change::Blip) => self.blips.note(family, now),
-            Some(Change::CameUp(at)) => {
+            Some(FamilyChange::Blip) => self.blips.note(family, now),
+            Some(FamilyChange::CameUp(at)) => {
                 self.connectivity.note_return(at);
                 let other = family.other();
                 if !(self.judged()[other] && self.families[other].is_up()) {
                     self.names.connectivity_returned(at);
                 }
             }
-            Some(Change::WentDown) | None => {}
+            Some(FamilyChange::WentDown) | None => {}
         }
     }
 
@@ -653,8 +654,11 @@ impl Machine {
             _ => {}
         }
         transitions.extend(decided);
-        let connection =
-            Connection { is_fine: self.is_fine(), last_ok: self.last_ok(), names: &self.names };
+        let connection = HeartbeatContext {
+            is_fine: self.is_fine(),
+            last_ok: self.last_ok(),
+            names: &self.names,
+        };
         transitions.extend(self.heartbeats.decide(&connection, now, &mut self.random));
         // What is lost while nothing works yet may turn out to be an outage.
         if !self.is_internet_down() && self.is_one_up() {
@@ -674,10 +678,10 @@ impl Machine {
         self.follow_course(now);
         let condition = self.condition(now);
         let evidence = match &condition {
-            Condition::Fails(failure) => self.evidence(failure.scope, failure.first()),
-            Condition::Works | Condition::Undecided => Vec::new(),
+            OverallCondition::Fails(failure) => self.evidence(failure.scope, failure.first()),
+            OverallCondition::Works | OverallCondition::Undecided => Vec::new(),
         };
-        let mut step = Step { now, has_evidence, random: &mut self.random, evidence };
+        let mut step = StepContext { now, has_evidence, random: &mut self.random, evidence };
         self.connectivity.step(&condition, &mut step)
     }
 
@@ -746,10 +750,10 @@ impl Machine {
             return if track.link().is_none() { FamilyState::Unknown } else { FamilyState::Absent };
         }
         match track.state() {
-            State::Unknown { .. } => FamilyState::Unknown,
-            State::Up => FamilyState::Up,
-            State::Doubt { .. } => FamilyState::Doubt,
-            State::Down { .. } => FamilyState::Down,
+            FamilyPhase::Unknown { .. } => FamilyState::Unknown,
+            FamilyPhase::Up => FamilyState::Up,
+            FamilyPhase::Doubt { .. } => FamilyState::Doubt,
+            FamilyPhase::Down { .. } => FamilyState::Down,
         }
     }
 }

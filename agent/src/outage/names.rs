@@ -39,34 +39,34 @@ const LOSSY_FOR: Duration = Duration::from_secs(30);
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Broken {
+enum BrokenLookup {
     Servers,
     Stub,
 }
 
 /// The state; see the table of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum NamesState {
     Fine,
     Doubt {
         since: Stamp,
-        servers: Run,
-        lookups: Run,
+        servers: AnswerRun,
+        lookups: AnswerRun,
         has_server_answered: bool,
         /// A look-up has succeeded; whether that was the truth the servers must tell.
         is_lookup_good: bool,
     },
     Failing {
-        broken: Broken,
+        broken: BrokenLookup,
         since: Stamp,
-        servers: Run,
-        lookups: Run,
+        servers: AnswerRun,
+        lookups: AnswerRun,
     },
 }
 
 /// The last answers of one kind that agree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Run {
+struct AnswerRun {
     count: u32,
     /// When the first was asked and answered.
     first: Option<(Stamp, Stamp)>,
@@ -74,7 +74,7 @@ struct Run {
     last: Option<Stamp>,
 }
 
-impl Run {
+impl AnswerRun {
     /// A run of one.
     fn of(asked: Stamp, answered: Stamp) -> Self {
         let mut run = Self::default();
@@ -115,7 +115,7 @@ impl Run {
 
 /// What changes whether names can be looked up.
 #[derive(Clone, Copy, Debug)]
-enum Signal {
+enum NamesSignal {
     Doubted { sent: Stamp },
     Lookup { asked: Stamp, answered: Stamp, is_good: bool },
     Servers { asked: Stamp, answered: Stamp, is_good: bool },
@@ -124,8 +124,8 @@ enum Signal {
 
 /// What is known of the names.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
-    state: State,
+pub(super) struct NameLookups {
+    state: NamesState,
     /// Nothing may fail before that, unless a name was looked up since the start: a name server may
     /// start later than the agent.
     grace_until: Stamp,
@@ -146,10 +146,10 @@ pub(super) struct Names {
     servers: Vec<Observation>,
 }
 
-impl Names {
+impl NameLookups {
     pub(super) fn new(now: Stamp, grace: Duration) -> Self {
         Self {
-            state: State::Fine,
+            state: NamesState::Fine,
             grace_until: now.later(grace),
             epoch: now,
             last_ok: None,
@@ -171,7 +171,8 @@ impl Names {
 
     /// A link has come up: name servers may need as long as everything else.
     pub(super) fn link_up(&mut self, now: Stamp, grace: Duration) {
-        if self.grace_until.is_at_or_after(now) || matches!(self.state, State::Failing { .. }) {
+        if self.grace_until.is_at_or_after(now) || matches!(self.state, NamesState::Failing { .. })
+        {
             return;
         }
         self.grace_until = now.later(grace);
@@ -180,7 +181,7 @@ impl Names {
     /// Whose the name servers are, or the stub when that is what is broken.
     pub(super) fn party(&self) -> Party {
         match self.state {
-            State::Failing { broken: Broken::Stub, .. } => Party::Yours,
+            NamesState::Failing { broken: BrokenLookup::Stub, .. } => Party::Yours,
             _ => self.party,
         }
     }
@@ -188,8 +189,8 @@ impl Names {
     /// Since when names cannot be looked up.
     pub(super) fn failing_since(&self) -> Option<Stamp> {
         match self.state {
-            State::Failing { since, .. } => Some(since),
-            State::Fine | State::Doubt { .. } => None,
+            NamesState::Failing { since, .. } => Some(since),
+            NamesState::Fine | NamesState::Doubt { .. } => None,
         }
     }
 
@@ -199,15 +200,15 @@ impl Names {
 
     /// Whether it is not decided whether names can be looked up.
     pub(super) fn is_doubted(&self) -> bool {
-        matches!(self.state, State::Doubt { .. })
+        matches!(self.state, NamesState::Doubt { .. })
     }
 
     /// Whether something has failed that was asked since the doubt began.
     pub(super) fn has_failed(&self) -> bool {
         match self.state {
-            State::Fine => false,
-            State::Doubt { servers, lookups, .. } => servers.count > 0 || lookups.count > 0,
-            State::Failing { .. } => true,
+            NamesState::Fine => false,
+            NamesState::Doubt { servers, lookups, .. } => servers.count > 0 || lookups.count > 0,
+            NamesState::Failing { .. } => true,
         }
     }
 
@@ -220,7 +221,7 @@ impl Names {
     /// Something failed that was sent at `sent` and needs names: a heartbeat.
     pub(super) fn doubted(&mut self, sent: Stamp) {
         if sent.is_at_or_after(self.epoch) {
-            self.step(Signal::Doubted { sent });
+            self.step(NamesSignal::Doubted { sent });
         }
     }
 
@@ -235,13 +236,15 @@ impl Names {
         // What was lost meanwhile was lost for that.
         self.lost = self.lost.filter(|lost| lost.is_at_or_after(at));
         match &mut self.state {
-            State::Fine => {}
-            State::Doubt { since, servers, lookups, .. } => {
+            NamesState::Fine => {}
+            NamesState::Doubt { since, servers, lookups, .. } => {
                 *since = since.latest(at);
-                (*servers, *lookups) = (Run::default(), Run::default());
+                (*servers, *lookups) = (AnswerRun::default(), AnswerRun::default());
             }
             // Whether they still fail must be seen anew.
-            State::Failing { .. } => self.state = Self::doubt(at, Run::default(), Run::default()),
+            NamesState::Failing { .. } => {
+                self.state = Self::doubt(at, AnswerRun::default(), AnswerRun::default());
+            }
         }
     }
 
@@ -249,7 +252,7 @@ impl Names {
     pub(super) fn disregard(&mut self, now: Stamp) {
         self.epoch = self.epoch.latest(now);
         if self.is_doubted() {
-            self.state = State::Fine;
+            self.state = NamesState::Fine;
         }
     }
 
@@ -271,7 +274,7 @@ impl Names {
         if is_good {
             self.note_ok(answered);
         }
-        self.step(Signal::Lookup { asked, answered, is_good })
+        self.step(NamesSignal::Lookup { asked, answered, is_good })
     }
 
     /// The name servers were asked; returns since when names can be looked up again, if that shows it.
@@ -287,8 +290,8 @@ impl Names {
         self.servers_asked = Some(asked);
         if answers.is_empty() {
             // Nobody is there to contradict the system.
-            if let State::Doubt { is_lookup_good: true, .. } = self.state {
-                self.state = State::Fine;
+            if let NamesState::Doubt { is_lookup_good: true, .. } = self.state {
+                self.state = NamesState::Fine;
             }
             return None;
         }
@@ -299,10 +302,10 @@ impl Names {
         let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
         self.lies = !is_good && answers.iter().any(|server| server.answer == Dns::Lied);
         if self.lies
-            && let State::Failing { lookups, .. } = &mut self.state
+            && let NamesState::Failing { lookups, .. } = &mut self.state
         {
             // A look-up that ended well before this was known had no answer either.
-            *lookups = Run::default();
+            *lookups = AnswerRun::default();
         }
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
         if is_good && self.lookup.is_none() {
@@ -310,7 +313,7 @@ impl Names {
             self.note_ok(asked);
         }
         // A broken server is named; once they answer again it is late to look whose they were.
-        if !matches!(self.state, State::Failing { .. }) {
+        if !matches!(self.state, NamesState::Failing { .. }) {
             self.party = party;
         }
         let good = answers.iter().filter(|server| server.answer == Dns::Answered);
@@ -320,13 +323,13 @@ impl Names {
         if is_good {
             self.server_answered = Some(answered);
         }
-        self.step(Signal::Servers { asked, answered, is_good })
+        self.step(NamesSignal::Servers { asked, answered, is_good })
     }
 
     /// A heartbeat to a name proved that it was looked up; returns since when that works again.
     pub(super) fn proved(&mut self, started: Stamp, finished: Stamp) -> Option<Stamp> {
         self.note_ok(finished);
-        self.step(Signal::Proved { started, finished })
+        self.step(NamesSignal::Proved { started, finished })
     }
 
     /// Names could be looked up at `at`: the grace period is over.
@@ -336,17 +339,19 @@ impl Names {
     }
 
     /// The next state; the table of this module in code.
-    fn step(&mut self, signal: Signal) -> Option<Stamp> {
+    fn step(&mut self, signal: NamesSignal) -> Option<Stamp> {
+        use {NamesSignal as Signal, NamesState as State};
+
         let mut returned = None;
         self.state = match (self.state, signal) {
             (State::Fine, Signal::Doubted { sent }) => {
-                Self::doubt(sent, Run::default(), Run::default())
+                Self::doubt(sent, AnswerRun::default(), AnswerRun::default())
             }
             (State::Fine, Signal::Lookup { asked, answered, is_good: false }) => {
-                Self::doubt(asked, Run::default(), Run::of(asked, answered))
+                Self::doubt(asked, AnswerRun::default(), AnswerRun::of(asked, answered))
             }
             (State::Fine, Signal::Servers { asked, answered, is_good: false }) => {
-                Self::doubt(asked, Run::of(asked, answered), Run::default())
+                Self::doubt(asked, AnswerRun::of(asked, answered), AnswerRun::default())
             }
             (
                 State::Doubt { since, servers, lookups, has_server_answered, .. },
@@ -390,7 +395,7 @@ impl Names {
                 let servers = servers.and(!is_good, asked, answered);
                 if is_good && !has_server_answered {
                     // Look-ups that failed while no server answered are not the stub's fault.
-                    lookups = Run::default();
+                    lookups = AnswerRun::default();
                 }
                 let (has_server_answered, is_lookup_good) = (is_good, false);
                 State::Doubt { since, servers, lookups, has_server_answered, is_lookup_good }
@@ -412,7 +417,7 @@ impl Names {
                 Signal::Servers { asked, answered, is_good },
             ) => {
                 let servers = servers.and_still(is_good, asked, answered);
-                if broken == Broken::Servers && servers.count >= ANSWERS_TO_AGREE {
+                if broken == BrokenLookup::Servers && servers.count >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
                 } else {
@@ -425,7 +430,7 @@ impl Names {
             ) => {
                 // As good as a look-up that succeeded; one more must agree.
                 lookups = lookups.and_still(true, started, finished);
-                let answered = if broken == Broken::Servers { servers.count } else { 0 };
+                let answered = if broken == BrokenLookup::Servers { servers.count } else { 0 };
                 if lookups.count + answered >= ANSWERS_TO_AGREE {
                     returned = Self::first_answer(broken, servers, lookups);
                     State::Fine
@@ -438,24 +443,31 @@ impl Names {
         returned
     }
 
-    fn doubt(since: Stamp, servers: Run, lookups: Run) -> State {
-        State::Doubt { since, servers, lookups, has_server_answered: false, is_lookup_good: false }
+    fn doubt(since: Stamp, servers: AnswerRun, lookups: AnswerRun) -> NamesState {
+        NamesState::Doubt {
+            since,
+            servers,
+            lookups,
+            has_server_answered: false,
+            is_lookup_good: false,
+        }
     }
 
     /// When names could be looked up again, as the answers in a row show.
-    fn first_answer(broken: Broken, servers: Run, lookups: Run) -> Option<Stamp> {
-        let of = |run: Run| run.first.map(|(_, answered)| answered);
+    fn first_answer(broken: BrokenLookup, servers: AnswerRun, lookups: AnswerRun) -> Option<Stamp> {
+        let of = |run: AnswerRun| run.first.map(|(_, answered)| answered);
         match broken {
-            Broken::Servers => {
+            BrokenLookup::Servers => {
                 [of(servers), of(lookups)].into_iter().flatten().reduce(Stamp::earliest)
             }
-            Broken::Stub => of(lookups),
+            BrokenLookup::Stub => of(lookups),
         }
     }
 
     /// Fails if what is known at `now` shows it; tells whether it does since just now.
     pub(super) fn ripen(&mut self, now: Stamp) -> bool {
-        let State::Doubt { since, servers, lookups, has_server_answered, .. } = self.state else {
+        let NamesState::Doubt { since, servers, lookups, has_server_answered, .. } = self.state
+        else {
             return false;
         };
         let is_lossy =
@@ -469,12 +481,12 @@ impl Names {
             return false;
         }
         let (broken, since) = if servers_fail {
-            (Broken::Servers, self.server_answered.map_or(since, |at| at.latest(since)))
+            (BrokenLookup::Servers, self.server_answered.map_or(since, |at| at.latest(since)))
         } else {
-            (Broken::Stub, since)
+            (BrokenLookup::Stub, since)
         };
-        let (servers, lookups) = (Run::default(), Run::default());
-        self.state = State::Failing { broken, since, servers, lookups };
+        let (servers, lookups) = (AnswerRun::default(), AnswerRun::default());
+        self.state = NamesState::Failing { broken, since, servers, lookups };
         true
     }
 
@@ -506,18 +518,18 @@ mod tests {
     }
 
     /// Names whose grace period is over.
-    fn names() -> Names {
-        Names::new(at(0), Duration::ZERO)
+    fn names() -> NameLookups {
+        NameLookups::new(at(0), Duration::ZERO)
     }
 
-    fn lookup(names: &mut Names, answer: Dns, asked: u64, took: u64) -> Option<Stamp> {
+    fn lookup(names: &mut NameLookups, answer: Dns, asked: u64, took: u64) -> Option<Stamp> {
         let returned = names.lookup_ended(answer, seen(ProbeKind::SystemDns, answer, asked, took));
         names.ripen(at(asked + took));
         returned
     }
 
     /// Asks servers at once, which answer so.
-    fn servers(names: &mut Names, answers: &[Dns], asked: u64, took: u64) -> Option<Stamp> {
+    fn servers(names: &mut NameLookups, answers: &[Dns], asked: u64, took: u64) -> Option<Stamp> {
         let answers: Vec<_> = answers
             .iter()
             .map(|answer| ServerAnswer {
@@ -532,7 +544,7 @@ mod tests {
     }
 
     /// Names whose servers have failed from the beginning for six seconds.
-    fn failing() -> Names {
+    fn failing() -> NameLookups {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000] {
@@ -642,7 +654,7 @@ mod tests {
 
     #[test]
     fn nothing_fails_before_the_grace_period_is_over() {
-        let mut names = Names::new(at(0), Duration::from_mins(1));
+        let mut names = NameLookups::new(at(0), Duration::from_mins(1));
         for asked in 0..28 {
             servers(&mut names, &[Dns::Silent], asked * 2_000, 2_000);
         }

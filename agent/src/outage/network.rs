@@ -18,7 +18,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::probe::{Family, Link, MacAddress, Route};
+use crate::probe::{Family, LinkAnswer, MacAddress, Route};
 
 /// How many networks are remembered; the one that was learned first is forgotten first.
 const MOST_NETWORKS: usize = 64;
@@ -55,7 +55,7 @@ impl Network {
     }
 
     /// The network that a link leads to, if it leads anywhere.
-    pub fn of(family: Family, link: &Link) -> Option<Self> {
+    pub fn of(family: Family, link: &LinkAnswer) -> Option<Self> {
         link.route().map(|route| Self::new(family, route))
     }
 

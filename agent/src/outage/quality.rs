@@ -16,7 +16,7 @@ use fastrand::Rng;
 use self::{
     up_time::UpTime,
     usual::Usual,
-    window::{Figures, Window},
+    window::{ProbeFigures, Window},
 };
 use super::{
     Cause, IncidentId, Observation, ProbeKind, Scope, Transition,
@@ -71,7 +71,7 @@ const DECIDED_EVERY: Duration = Duration::from_secs(1);
 ///    last interruption, and after the last incident of quality. Without one it does not open: a
 ///    connection that an outage has mended is not called degraded.
 #[derive(Debug)]
-pub(super) struct Quality {
+pub(super) struct QualityMonitor {
     settings: MachineSettings,
     open: Option<OpenIncident>,
     usual: Usual,
@@ -87,7 +87,7 @@ pub(super) struct Quality {
     decided_ms: Option<u64>,
 }
 
-impl Quality {
+impl QualityMonitor {
     pub(super) fn new(settings: MachineSettings, open: Option<OpenIncident>, now: Stamp) -> Self {
         Self {
             settings,
@@ -230,7 +230,7 @@ impl Quality {
 
     /// The figures by which the newest decision was made.
     #[cfg(test)]
-    fn figures(&self) -> Figures {
+    fn figures(&self) -> ProbeFigures {
         let known_ms = self.decided_ms.unwrap_or(0).saturating_sub(KNOWN_AFTER.as_millis() as u64);
         let elapsed = self.up_time.elapsed(known_ms);
         self.window.figures(elapsed.saturating_sub(self.window_ms()))
@@ -241,7 +241,7 @@ impl Quality {
         self.usual.median_ms().map(|usual_ms| (times * usual_ms).max(BAD_MS))
     }
 
-    fn is_slow(&self, figures: &Figures, times: f64) -> bool {
+    fn is_slow(&self, figures: &ProbeFigures, times: f64) -> bool {
         figures.p95_ms.zip(self.slow_ms(times)).is_some_and(|(p95_ms, slow_ms)| p95_ms > slow_ms)
     }
 
@@ -259,7 +259,7 @@ impl Quality {
 
     fn begin(
         &mut self,
-        figures: &Figures,
+        figures: &ProbeFigures,
         from: u64,
         now: Stamp,
         random: &mut Rng,

@@ -1,15 +1,15 @@
 //! What broke: one table from facts to a cause.
 
 use super::Cause;
-use crate::probe::{Gateway, Link};
+use crate::probe::{Gateway, LinkAnswer};
 
 /// What is known about one address family that is down, or about the whole internet when none is.
 /// A fact that was asked for before the doubt began is stale and is left out by whoever fills this in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
-pub struct Facts {
+pub struct FailureFacts {
     /// How the kernel would send; `None` when it was not asked.
-    pub link: Option<Link>,
+    pub link: Option<LinkAnswer>,
     /// This device itself forbids what is sent to most anchors (`EPERM`, `EACCES`, an ICMP error of
     /// its own).
     pub forbidden: bool,
@@ -69,8 +69,8 @@ pub enum HeartbeatFault {
 ///
 /// A proof that was completed after a round began vetoes rows 1 to 6 for the family that it travelled
 /// on. That is not decided here but before: such a round does not count.
-pub fn verdict(facts: &Facts) -> Cause {
-    let tunnel = facts.link.as_ref().and_then(Link::route).is_some_and(|route| route.tunnel);
+pub fn verdict(facts: &FailureFacts) -> Cause {
+    let tunnel = facts.link.as_ref().and_then(LinkAnswer::route).is_some_and(|route| route.tunnel);
     let gateway_dead = match facts.gateway {
         Some(Gateway::Silent) => facts.gateway_answered_before,
         Some(Gateway::Gone) => facts.gateway_answered_before || facts.opened,
@@ -78,9 +78,13 @@ pub fn verdict(facts: &Facts) -> Cause {
     };
     if !facts.anchors_alive {
         return match facts.link {
-            Some(Link::NoRoute | Link::NoAddress) if facts.was_dead_beyond => Cause::Isp,
-            Some(Link::NoRoute | Link::NoAddress | Link::NoCarrier) => Cause::Link,
-            Some(Link::Prohibited) => Cause::Firewall,
+            Some(LinkAnswer::NoRoute | LinkAnswer::NoAddress) if facts.was_dead_beyond => {
+                Cause::Isp
+            }
+            Some(LinkAnswer::NoRoute | LinkAnswer::NoAddress | LinkAnswer::NoCarrier) => {
+                Cause::Link
+            }
+            Some(LinkAnswer::Prohibited) => Cause::Firewall,
             _ if facts.forbidden => Cause::Firewall,
             _ if gateway_dead => Cause::Gateway,
             _ if facts.portal => Cause::CaptivePortal,
@@ -108,8 +112,8 @@ mod tests {
     use super::*;
     use crate::probe::Route;
 
-    fn routed(tunnel: bool) -> Link {
-        Link::Routed(Route {
+    fn routed(tunnel: bool) -> LinkAnswer {
+        LinkAnswer::Routed(Route {
             interface: "eth0".to_owned(),
             index: 2,
             source: None,
@@ -122,8 +126,8 @@ mod tests {
     #[test]
     fn the_first_row_that_holds_decides() {
         // Everything is wrong at once; mending one row after the other brings up the next.
-        let mut facts = Facts {
-            link: Some(Link::NoCarrier),
+        let mut facts = FailureFacts {
+            link: Some(LinkAnswer::NoCarrier),
             forbidden: true,
             gateway: Some(Gateway::Silent),
             gateway_answered_before: true,
@@ -137,7 +141,7 @@ mod tests {
             heartbeat: Some(HeartbeatFault::Endpoint),
         };
         assert_eq!(verdict(&facts), Cause::Link);
-        facts.link = Some(Link::Prohibited);
+        facts.link = Some(LinkAnswer::Prohibited);
         assert_eq!(verdict(&facts), Cause::Firewall);
         facts.link = Some(routed(true));
         assert_eq!(verdict(&facts), Cause::Firewall);
@@ -163,14 +167,17 @@ mod tests {
 
     #[test]
     fn a_look_that_failed_is_never_a_missing_route() {
-        let facts = Facts { link: Some(Link::Unknown), ..Facts::default() };
+        let facts = FailureFacts { link: Some(LinkAnswer::Unknown), ..FailureFacts::default() };
         assert_eq!(verdict(&facts), Cause::Isp);
     }
 
     #[test]
     fn a_router_that_never_answered_could_not_be_asked() {
-        let mut facts =
-            Facts { link: Some(routed(false)), gateway: Some(Gateway::Silent), ..Facts::default() };
+        let mut facts = FailureFacts {
+            link: Some(routed(false)),
+            gateway: Some(Gateway::Silent),
+            ..FailureFacts::default()
+        };
         assert_eq!(verdict(&facts), Cause::Isp);
         // The kernel's word comes too late to open with, and in time for a later segment.
         facts.gateway = Some(Gateway::Gone);
@@ -181,7 +188,11 @@ mod tests {
 
     #[test]
     fn an_anchor_beneath_says_nothing_where_there_is_no_tunnel() {
-        let facts = Facts { link: Some(routed(false)), alive_underlay: true, ..Facts::default() };
+        let facts = FailureFacts {
+            link: Some(routed(false)),
+            alive_underlay: true,
+            ..FailureFacts::default()
+        };
         assert_eq!(verdict(&facts), Cause::Isp);
     }
 

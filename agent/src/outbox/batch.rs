@@ -11,11 +11,11 @@ use thiserror::Error;
 
 use super::{
     message,
-    place::{Place, Position, Round},
+    place::{HandOverPosition, HandOverProgress, HandOverRound},
 };
 use crate::{
     clock::Stamp,
-    journal::{Entry, Located, ReadError, Reader, Walls},
+    journal::{Entry, JournalReadError, JournalReader, Located, WallClockOffsets},
 };
 
 /// The most bytes of a batch's incidents, so that the whole message stays below its limit.
@@ -25,7 +25,7 @@ const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Survey {
     /// The clocks of all boots, as the end of the record knows them.
-    walls: Walls,
+    walls: WallClockOffsets,
     /// How many incidents and gaps wait behind the place to which the round has come.
     pub(super) waiting: u64,
 }
@@ -34,11 +34,11 @@ pub(super) struct Survey {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Batch {
     /// At most 100, oldest first.
-    pub(super) incidents: Vec<ispmon_wire::Incident>,
+    pub(super) incidents: Vec<ispmon_wire::ReportedIncident>,
     /// The number of the first one's record.
     pub(super) first: Option<u64>,
     /// The record to which the round has come with this batch; nothing when nothing is left of it.
-    pub(super) position: Option<Position>,
+    pub(super) position: Option<HandOverPosition>,
     /// What waits behind it.
     pub(super) behind: Survey,
 }
@@ -48,7 +48,7 @@ pub(super) struct Batch {
 pub(super) enum OutboxError {
     /// The record cannot be read.
     #[error("the record cannot be read")]
-    Read(#[source] ReadError),
+    Read(#[source] JournalReadError),
     /// What was acknowledged cannot be noted.
     #[error("what was handed over cannot be noted in {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
@@ -59,8 +59,8 @@ pub(super) enum OutboxError {
 /// record any more.
 pub(super) fn survey(
     folder: &Path,
-    from: &Position,
-    mut walls: Walls,
+    from: &HandOverPosition,
+    mut walls: WallClockOffsets,
     now: Stamp,
 ) -> Result<Survey, OutboxError> {
     let mut waiting = 0;
@@ -78,8 +78,8 @@ pub(super) fn survey(
 /// found may have become more since.
 pub(super) fn read(
     folder: &Path,
-    place: &Place,
-    round: Round,
+    place: &HandOverProgress,
+    round: HandOverRound,
     survey: Survey,
     most: usize,
 ) -> Result<Batch, OutboxError> {
@@ -93,7 +93,7 @@ pub(super) fn read(
         let wall_time = |stamp: &_| batch.behind.walls.wall(stamp);
         let told = match &record.entry {
             Entry::IncidentClosed { .. } | Entry::Gap { .. }
-                if round == Round::Second && place.passed_over.contains(&record.seq) =>
+                if round == HandOverRound::Second && place.passed_over.contains(&record.seq) =>
             {
                 None
             }
@@ -113,7 +113,7 @@ pub(super) fn read(
             batch.first.get_or_insert(record.seq);
         }
         batch.incidents.extend(told);
-        batch.position = Some(Position { seq: record.seq, digest });
+        batch.position = Some(HandOverPosition { seq: record.seq, digest });
         batch.behind.waiting = batch.behind.waiting.saturating_sub(1);
     }
     if batch.position.is_none() {
@@ -131,9 +131,9 @@ pub(super) fn read(
 /// handed over twice counts once, at least for as long as it is remembered.
 fn records(
     folder: &Path,
-    from: &Position,
+    from: &HandOverPosition,
 ) -> Result<impl Iterator<Item = Result<Located, OutboxError>>, OutboxError> {
-    let Position { seq, digest } = from;
+    let HandOverPosition { seq, digest } = from;
     let mut records = undamaged(folder, seq.saturating_sub(1))?;
     match records.peek() {
         Some(Ok(first)) if first.record.seq == *seq && first.digest == *digest => {
@@ -151,14 +151,14 @@ fn undamaged(
     folder: &Path,
     seq: u64,
 ) -> Result<Peekable<impl Iterator<Item = Result<Located, OutboxError>>>, OutboxError> {
-    let reader = match Reader::open(folder) {
+    let reader = match JournalReader::open(folder) {
         Ok(reader) => Some(reader.after(seq)),
-        Err(ReadError::Absent { .. }) => None,
+        Err(JournalReadError::Absent { .. }) => None,
         Err(error) => return Err(OutboxError::Read(error)),
     };
     let read = reader.into_iter().flatten().filter_map(|read| match read {
-        Err(ReadError::Damaged(_)) => None,
-        Err(ReadError::Io { source, .. }) if is_lost(&source) => None,
+        Err(JournalReadError::Damaged(_)) => None,
+        Err(JournalReadError::Io { source, .. }) if is_lost(&source) => None,
         read => Some(read.map_err(OutboxError::Read)),
     });
     Ok(read.peekable())
@@ -212,19 +212,19 @@ mod tests {
         folder
     }
 
-    fn look(folder: &Path, round: Round) -> Survey {
-        let place = Place::load(folder);
-        survey(folder, place.of(round), Walls::default(), at(0)).expect("it is read")
+    fn look(folder: &Path, round: HandOverRound) -> Survey {
+        let place = HandOverProgress::load(folder);
+        survey(folder, place.of(round), WallClockOffsets::default(), at(0)).expect("it is read")
     }
 
     /// Takes the next batch, notes it, and returns when its gaps began and how many wait.
-    fn take_of(round: Round, folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
-        let mut place = Place::load(folder);
+    fn take_of(round: HandOverRound, folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
+        let mut place = HandOverProgress::load(folder);
         let survey = ahead.unwrap_or_else(|| look(folder, round));
         let batch = read(folder, &place, round, survey, limits::INCIDENTS).expect("it is read");
         match batch.position {
             Some(position) => place.taken(round, position, at(0)),
-            None if round == Round::Second => place.end_second_round(at(0)),
+            None if round == HandOverRound::Second => place.end_second_round(at(0)),
             None => {}
         }
         place.save(folder).expect("it is noted");
@@ -234,7 +234,7 @@ mod tests {
     }
 
     fn take(folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
-        take_of(Round::First, folder, ahead)
+        take_of(HandOverRound::First, folder, ahead)
     }
 
     #[tokio::test]
@@ -256,27 +256,29 @@ mod tests {
         let folder = record(250).await;
         take(folder.path(), None);
         take(folder.path(), None);
-        let mut place = Place::load(folder.path());
+        let mut place = HandOverProgress::load(folder.path());
         // Gap n is record n + 1.
         place.passed_over = vec![8];
         place.save(folder.path()).expect("it is noted");
         let all_but_7 = (1..=100).filter(|minute| *minute != 7).collect::<Vec<u64>>();
-        assert_eq!(take_of(Round::Second, folder.path(), None).0, all_but_7);
+        assert_eq!(take_of(HandOverRound::Second, folder.path(), None).0, all_but_7);
         assert_eq!(
-            take_of(Round::Second, folder.path(), None).0,
+            take_of(HandOverRound::Second, folder.path(), None).0,
             (101..=200).collect::<Vec<u64>>()
         );
-        assert_eq!(take_of(Round::Second, folder.path(), None).0, [] as [u64; 0]);
+        assert_eq!(take_of(HandOverRound::Second, folder.path(), None).0, [] as [u64; 0]);
         assert_eq!(take(folder.path(), None).0.len(), 50);
-        assert_eq!(take_of(Round::Second, folder.path(), None).0.len(), 50);
-        assert_eq!(Place::load(folder.path()).due, None);
+        assert_eq!(take_of(HandOverRound::Second, folder.path(), None).0.len(), 50);
+        assert_eq!(HandOverProgress::load(folder.path()).due, None);
     }
 
     #[tokio::test]
     async fn a_part_is_as_large_as_it_is_asked_for_and_names_its_first_record() {
         let folder = record(5).await;
-        let (place, survey) = (Place::default(), look(folder.path(), Round::First));
-        let batch = read(folder.path(), &place, Round::First, survey, 1).expect("it is read");
+        let (place, survey) =
+            (HandOverProgress::default(), look(folder.path(), HandOverRound::First));
+        let batch =
+            read(folder.path(), &place, HandOverRound::First, survey, 1).expect("it is read");
         assert_eq!((batch.incidents.len(), batch.first, batch.behind.waiting), (1, Some(2), 4));
         assert_eq!(batch.position.map(|position| position.seq), Some(2));
     }
@@ -294,10 +296,11 @@ mod tests {
             });
             fs::write(&path, lines.map(|line| line + "\n").collect::<String>())
                 .expect("it is ours");
-            let survey = look(folder.path(), Round::First);
+            let survey = look(folder.path(), HandOverRound::First);
             assert_eq!(survey.waiting, 30, "record {rotten} is damaged");
-            let place = Place::load(folder.path());
-            let batch = read(folder.path(), &place, Round::First, survey, limits::INCIDENTS);
+            let place = HandOverProgress::load(folder.path());
+            let batch =
+                read(folder.path(), &place, HandOverRound::First, survey, limits::INCIDENTS);
             let batch = batch.expect("it is read");
             assert_eq!(batch.incidents.len(), 30, "record {rotten} is damaged");
         }
@@ -348,9 +351,9 @@ mod tests {
             assert!(matches!(appended, Appended::Durable { .. }));
         }
         journal.close(Duration::from_mins(1)).await;
-        let survey = look(folder.path(), Round::First);
-        let place = Place::default();
-        let batch = read(folder.path(), &place, Round::First, survey, limits::INCIDENTS);
+        let survey = look(folder.path(), HandOverRound::First);
+        let place = HandOverProgress::default();
+        let batch = read(folder.path(), &place, HandOverRound::First, survey, limits::INCIDENTS);
         let batch = batch.expect("it is read");
         assert_eq!(batch.incidents.len(), 1, "the gap");
         let sent = serde_json::to_string(&batch.incidents).expect("it is JSON");

@@ -14,11 +14,11 @@
 
 use ispmon_wire::limits;
 
-use crate::heartbeat::{Outcome, Refusal};
+use crate::heartbeat::{AnswerRefusal, HeartbeatOutcome};
 
 /// What the next message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Course {
+pub(super) enum UploadState {
     /// As many as a message holds.
     Whole,
     /// At most so many.
@@ -35,7 +35,7 @@ pub(super) enum Course {
 
 /// What an answer means for what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum UploadResult {
     /// The cloud has all of it.
     Taken,
     /// It cannot understand it, or it is too much.
@@ -46,7 +46,7 @@ pub(super) enum Answer {
 
 /// What is done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum UploadAction {
     /// Note that it was taken, and go on.
     Note,
     /// Note that it was passed over, and go on after a pause.
@@ -59,21 +59,23 @@ pub(super) enum Action {
     BackOff,
 }
 
-impl Answer {
+impl UploadResult {
     /// What came of a message.
-    pub(super) fn of(outcome: &Outcome) -> Self {
+    pub(super) fn of(outcome: &HeartbeatOutcome) -> Self {
         match outcome {
-            Outcome::Delivered { .. } => Self::Taken,
+            HeartbeatOutcome::Delivered { .. } => Self::Taken,
             // Bad Request, Content Too Large, Unprocessable Content.
-            Outcome::Refused { status: 400 | 413 | 422, refusal: Refusal::Status, .. } => {
-                Self::Refused
-            }
-            Outcome::Refused { .. } | Outcome::Failed(_) => Self::Unknown,
+            HeartbeatOutcome::Refused {
+                status: 400 | 413 | 422,
+                refusal: AnswerRefusal::Status,
+                ..
+            } => Self::Refused,
+            HeartbeatOutcome::Refused { .. } | HeartbeatOutcome::Failed(_) => Self::Unknown,
         }
     }
 }
 
-impl Course {
+impl UploadState {
     /// How many the next message holds at most.
     pub(super) fn most(self) -> usize {
         match self {
@@ -83,21 +85,27 @@ impl Course {
     }
 
     /// Takes one step, by the table at the top: the message held `sent`.
-    pub(super) fn step(self, sent: usize, answer: Answer) -> (Self, Action) {
+    pub(super) fn step(self, sent: usize, answer: UploadResult) -> (Self, UploadAction) {
         match (self, answer) {
-            (_, Answer::Unknown) | (Self::Asking { .. }, Answer::Refused) => {
-                (Self::Whole, Action::BackOff)
+            (_, UploadResult::Unknown) | (Self::Asking { .. }, UploadResult::Refused) => {
+                (Self::Whole, UploadAction::BackOff)
             }
-            (Self::Whole, Answer::Taken) => (Self::Whole, Action::Note),
-            (Self::Parts { most }, Answer::Taken) => (Self::parts(2 * most), Action::Note),
-            (Self::Parts { .. }, Answer::Refused) if sent > 1 => {
-                (Self::parts(sent / 2), Action::Halve)
+            (Self::Whole, UploadResult::Taken) => (Self::Whole, UploadAction::Note),
+            (Self::Parts { most }, UploadResult::Taken) => {
+                (Self::parts(2 * most), UploadAction::Note)
             }
-            (Self::Whole | Self::Parts { .. }, Answer::Refused) => {
-                (Self::Asking { sent }, Action::Ask)
+            (Self::Parts { .. }, UploadResult::Refused) if sent > 1 => {
+                (Self::parts(sent / 2), UploadAction::Halve)
             }
-            (Self::Asking { sent: 0 | 1 }, Answer::Taken) => (Self::parts(1), Action::PassOver),
-            (Self::Asking { sent }, Answer::Taken) => (Self::parts(sent / 2), Action::Halve),
+            (Self::Whole | Self::Parts { .. }, UploadResult::Refused) => {
+                (Self::Asking { sent }, UploadAction::Ask)
+            }
+            (Self::Asking { sent: 0 | 1 }, UploadResult::Taken) => {
+                (Self::parts(1), UploadAction::PassOver)
+            }
+            (Self::Asking { sent }, UploadResult::Taken) => {
+                (Self::parts(sent / 2), UploadAction::Halve)
+            }
         }
     }
 
@@ -116,50 +124,52 @@ mod tests {
 
     /// A cloud that takes nothing for as many messages as `trouble` says, and never more than `room`
     /// entries at once, nor any of the bad ones.
-    struct World {
+    struct RefusingCloud {
         bad: Vec<bool>,
         room: usize,
-        trouble: Vec<Answer>,
+        trouble: Vec<UploadResult>,
         messages: usize,
     }
 
-    impl World {
-        fn answer(&mut self, sent: &[usize]) -> Answer {
+    impl RefusingCloud {
+        fn answer(&mut self, sent: &[usize]) -> UploadResult {
             self.messages += 1;
             if let Some(answer) = self.trouble.pop()
-                && answer != Answer::Taken
+                && answer != UploadResult::Taken
             {
                 return answer;
             }
             let is_bad = sent.len() > self.room || sent.iter().any(|entry| self.bad[*entry]);
-            if is_bad { Answer::Refused } else { Answer::Taken }
+            if is_bad { UploadResult::Refused } else { UploadResult::Taken }
         }
 
         /// Hands everything over; returns which were taken and which were passed over.
         fn play(&mut self) -> (Vec<usize>, Vec<usize>) {
             let (mut taken, mut passed_over, mut next) = (Vec::new(), Vec::new(), 0);
-            let mut course = Course::Whole;
+            let mut course = UploadState::Whole;
             while next < self.bad.len() {
                 let sent: Vec<usize> = (next..self.bad.len()).take(course.most()).collect();
                 let answer = self.answer(&sent);
                 let (mut after, mut action) = course.step(sent.len(), answer);
-                if action == Action::Ask {
+                if action == UploadAction::Ask {
                     let answer = self.answer(&[]);
                     (after, action) = after.step(0, answer);
                 }
                 course = after;
                 match action {
-                    Action::Note => {
+                    UploadAction::Note => {
                         next += sent.len();
                         taken.extend(sent);
                     }
-                    Action::PassOver => {
+                    UploadAction::PassOver => {
                         assert_eq!(sent.len(), 1);
                         next += 1;
                         passed_over.extend(sent);
                     }
-                    Action::Halve | Action::BackOff => {}
-                    Action::Ask => unreachable!("an empty message is not followed by another one"),
+                    UploadAction::Halve | UploadAction::BackOff => {}
+                    UploadAction::Ask => {
+                        unreachable!("an empty message is not followed by another one")
+                    }
                 }
             }
             (taken, passed_over)
@@ -183,8 +193,8 @@ mod tests {
             failures in 0_usize..10,
         ) {
             let bad = flags(count, &bad);
-            let trouble = vec![Answer::Unknown; failures];
-            let mut world = World { bad: bad.clone(), room, trouble, messages: 0 };
+            let trouble = vec![UploadResult::Unknown; failures];
+            let mut world = RefusingCloud { bad: bad.clone(), room, trouble, messages: 0 };
             let (taken, passed_over) = world.play();
             let expected = |is_bad| (0..count).filter(|entry| bad[*entry] == is_bad).collect::<Vec<_>>();
             prop_assert_eq!(taken, expected(false), "each once and in order");
@@ -202,33 +212,34 @@ mod tests {
         #[test]
         fn whoever_refuses_everything_loses_nothing(
             count in 1_usize..300,
-            trouble in vec(prop_oneof![Just(Answer::Refused), Just(Answer::Unknown)], 1..60),
+            trouble in vec(prop_oneof![Just(UploadResult::Refused), Just(UploadResult::Unknown)], 1..60),
         ) {
             // It ends between two messages that belong together at most, never in the middle of many.
-            let mut world = World { bad: flags(count, &[]), room: 100, trouble, messages: 0 };
+            let mut world = RefusingCloud { bad: flags(count, &[]), room: 100, trouble, messages: 0 };
             let end = world.trouble.len();
-            let (mut course, mut asked) = (Course::Whole, false);
+            let (mut course, mut asked) = (UploadState::Whole, false);
             while world.messages < end {
                 let sent: Vec<usize> =
                     if asked { Vec::new() } else { (0..count.min(course.most())).collect() };
                 let answer = world.answer(&sent);
                 let (after, action) = course.step(sent.len(), answer);
-                prop_assert!(!matches!(action, Action::Note | Action::PassOver), "{:?}", action);
-                (course, asked) = (after, action == Action::Ask);
+                prop_assert!(!matches!(action, UploadAction::Note | UploadAction::PassOver), "{:?}", action);
+                (course, asked) = (after, action == UploadAction::Ask);
             }
         }
     }
 
     #[test]
     fn where_all_are_bad_each_costs_two_messages() {
-        let mut world = World { bad: vec![true; 500], room: 100, trouble: vec![], messages: 0 };
+        let mut world =
+            RefusingCloud { bad: vec![true; 500], room: 100, trouble: vec![], messages: 0 };
         assert_eq!(world.play().1.len(), 500);
         assert!(world.messages < 2 * 500 + 10, "{}", world.messages);
     }
 
     #[test]
     fn only_what_speaks_of_the_content_is_taken_for_a_refusal_of_it() {
-        let refused = |status, refusal| Outcome::Refused {
+        let refused = |status, refusal| HeartbeatOutcome::Refused {
             status,
             refusal,
             retry_after: None,
@@ -236,13 +247,22 @@ mod tests {
             took: Duration::ZERO,
         };
         for status in [400, 413, 422] {
-            assert_eq!(Answer::of(&refused(status, Refusal::Status)), Answer::Refused);
+            assert_eq!(
+                UploadResult::of(&refused(status, AnswerRefusal::Status)),
+                UploadResult::Refused
+            );
         }
         for status in [301, 401, 403, 404, 405, 407, 408, 429, 500, 502, 503] {
-            assert_eq!(Answer::of(&refused(status, Refusal::Status)), Answer::Unknown);
+            assert_eq!(
+                UploadResult::of(&refused(status, AnswerRefusal::Status)),
+                UploadResult::Unknown
+            );
         }
-        let page = Refusal::OtherAnswer { expected: String::new(), answer: String::new() };
-        assert_eq!(Answer::of(&refused(200, page)), Answer::Unknown);
-        assert_eq!(Answer::of(&refused(403, Refusal::AppStopped)), Answer::Unknown);
+        let page = AnswerRefusal::OtherAnswer { expected: String::new(), answer: String::new() };
+        assert_eq!(UploadResult::of(&refused(200, page)), UploadResult::Unknown);
+        assert_eq!(
+            UploadResult::of(&refused(403, AnswerRefusal::AppStopped)),
+            UploadResult::Unknown
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::mpsc, thread};
 
 use tokio::sync::oneshot;
 
-type Work = Box<dyn FnOnce() + Send>;
+type DiskWork = Box<dyn FnOnce() + Send>;
 
 /// A thread that works off one piece after the other, and that nobody waits for at the end.
 ///
@@ -12,7 +12,7 @@ type Work = Box<dyn FnOnce() + Send>;
 /// and short-lived ones leave several behind.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    thread: Option<mpsc::Sender<Work>>,
+    thread: Option<mpsc::Sender<DiskWork>>,
 }
 
 impl Disk {
@@ -23,14 +23,14 @@ impl Disk {
     ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
         // Whoever asked may be gone by then.
-        let work: Work = Box::new(move || drop(sender.send(work())));
+        let work: DiskWork = Box::new(move || drop(sender.send(work())));
         self.thread()?.send(work).ok()?;
         receiver.await.ok()
     }
 
-    fn thread(&mut self) -> Option<&mpsc::Sender<Work>> {
+    fn thread(&mut self) -> Option<&mpsc::Sender<DiskWork>> {
         if self.thread.is_none() {
-            let (sender, receiver) = mpsc::channel::<Work>();
+            let (sender, receiver) = mpsc::channel::<DiskWork>();
             let work = move || receiver.into_iter().for_each(|work| work());
             thread::Builder::new().name("outbox".to_owned()).spawn(work).ok()?;
             self.thread = Some(sender);

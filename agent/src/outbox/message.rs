@@ -16,7 +16,10 @@ pub type WallTime<'a> = &'a dyn Fn(&Stamp) -> Timestamp;
 /// Times of two boots may contradict each other, when a clock was wrong in one of them and nobody
 /// ever corrected it. The cloud refuses such a message whole, so the end is moved, never the start
 /// and never the downtime, which the boot-time clock has measured.
-pub fn incident(incident: &Incident, wall_time: WallTime<'_>) -> Option<ispmon_wire::Incident> {
+pub fn incident(
+    incident: &Incident,
+    wall_time: WallTime<'_>,
+) -> Option<ispmon_wire::ReportedIncident> {
     let started = wall_time(&incident.started);
     let downtime_s = incident.downtime_ms.div_ceil(1_000);
     let one_family_s = incident.one_family_ms.div_ceil(1_000);
@@ -24,7 +27,7 @@ pub fn incident(incident: &Incident, wall_time: WallTime<'_>) -> Option<ispmon_w
     let least = least.map_or(SignedDuration::MAX, SignedDuration::from_secs);
     let ended = wall_time(incident.ended.as_ref()?);
     let ended = ended.max(started.saturating_add(least).unwrap_or(started));
-    Some(ispmon_wire::Incident {
+    Some(ispmon_wire::ReportedIncident {
         id: incident.id.0,
         kind: IncidentKind::Incident,
         cause: incident.cause.as_str().to_owned(),
@@ -40,16 +43,16 @@ pub fn incident(incident: &Incident, wall_time: WallTime<'_>) -> Option<ispmon_w
                 let from = wall_time(&from);
                 let to = wall_time(&to).max(from);
                 let (cause, scope) = (cause.as_str().to_owned(), Some(scope.as_str().to_owned()));
-                ispmon_wire::Segment { cause, scope, from, to }
+                ispmon_wire::ReportedSegment { cause, scope, from, to }
             })
             .collect(),
     })
 }
 
 /// A gap as the cloud is told of it: its downtime is 0, for nobody knows.
-pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::Incident {
+pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::ReportedIncident {
     let started = wall_time(&gap.started);
-    ispmon_wire::Incident {
+    ispmon_wire::ReportedIncident {
         id: gap.id.0,
         kind: IncidentKind::Gap,
         cause: gap.cause.as_str().to_owned(),

@@ -39,7 +39,7 @@ const FILE_BYTES: u64 = 8_192;
 
 /// Which of its two ways an entry goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Round {
+pub(super) enum HandOverRound {
     /// The first time.
     First,
     /// The second and last time.
@@ -48,14 +48,14 @@ pub(super) enum Round {
 
 /// A record up to which something is so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Position {
+pub(super) struct HandOverPosition {
     /// Its number.
     pub(super) seq: u64,
     /// The hash of its line: a new chain counts anew, and is noticed by it.
     pub(super) digest: Digest,
 }
 
-impl Position {
+impl HandOverPosition {
     /// Before the first record.
     pub(super) fn beginning() -> Self {
         Self { seq: 0, digest: Digest::none() }
@@ -64,11 +64,11 @@ impl Position {
 
 /// How far everything is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct HandOverProgress {
     /// The newest record that the cloud has taken.
-    pub(super) once: Position,
+    pub(super) once: HandOverPosition,
     /// The newest one that it has taken twice.
-    pub(super) twice: Position,
+    pub(super) twice: HandOverPosition,
     /// What is taken a second time next.
     pub(super) due: Option<Due>,
     /// The numbers of records behind `twice` that the cloud would not take.
@@ -80,7 +80,7 @@ pub(super) struct Place {
 pub(super) struct Due {
     /// Its end.
     #[serde(flatten)]
-    pub(super) position: Position,
+    pub(super) position: HandOverPosition,
     /// When everything up to there had been taken once.
     pub(super) since: Stamp,
 }
@@ -89,24 +89,24 @@ pub(super) struct Due {
 #[derive(Serialize, Deserialize)]
 struct File {
     #[serde(flatten)]
-    once: Position,
+    once: HandOverPosition,
     /// Absent in the file of an older version, which hands nothing over twice.
     #[serde(default)]
-    twice: Option<Position>,
+    twice: Option<HandOverPosition>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due: Option<Due>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     passed_over: Vec<u64>,
 }
 
-impl Default for Place {
+impl Default for HandOverProgress {
     fn default() -> Self {
-        let (once, twice) = (Position::beginning(), Position::beginning());
+        let (once, twice) = (HandOverPosition::beginning(), HandOverPosition::beginning());
         Self { once, twice, due: None, passed_over: Vec::new() }
     }
 }
 
-impl Place {
+impl HandOverProgress {
     /// What is noted in this folder. A file that cannot be read is the same as none: everything is handed
     /// over again, which does no harm.
     pub(super) fn load(folder: &Path) -> Self {
@@ -136,26 +136,26 @@ impl Place {
     }
 
     /// Where a round goes on.
-    pub(super) fn of(&self, round: Round) -> &Position {
+    pub(super) fn of(&self, round: HandOverRound) -> &HandOverPosition {
         match round {
-            Round::First => &self.once,
-            Round::Second => &self.twice,
+            HandOverRound::First => &self.once,
+            HandOverRound::Second => &self.twice,
         }
     }
 
     /// The number of the last record of a round; none where it ends with the record.
-    pub(super) fn end_of(&self, round: Round) -> Option<u64> {
+    pub(super) fn end_of(&self, round: HandOverRound) -> Option<u64> {
         match round {
-            Round::First => None,
+            HandOverRound::First => None,
             // Without one there is nothing to do.
-            Round::Second => Some(self.due.as_ref().map_or(0, |due| due.position.seq)),
+            HandOverRound::Second => Some(self.due.as_ref().map_or(0, |due| due.position.seq)),
         }
     }
 
     /// Notes that a round has come to `position` at `now`.
-    pub(super) fn taken(&mut self, round: Round, position: Position, now: Stamp) {
+    pub(super) fn taken(&mut self, round: HandOverRound, position: HandOverPosition, now: Stamp) {
         match round {
-            Round::First => {
+            HandOverRound::First => {
                 if position.seq <= self.once.seq {
                     // Another record stands here now, of which nothing was taken twice.
                     *self = Self::default();
@@ -163,7 +163,7 @@ impl Place {
                 self.once = position.clone();
                 self.due.get_or_insert(Due { position, since: now });
             }
-            Round::Second => {
+            HandOverRound::Second => {
                 let is_end = self.due.as_ref().is_none_or(|due| position.seq >= due.position.seq);
                 self.twice = position;
                 if is_end {
@@ -174,9 +174,15 @@ impl Place {
     }
 
     /// Notes that the record at `position`, up to which a round has come, is never taken.
-    pub(super) fn pass_over(&mut self, round: Round, position: Position, seq: u64, now: Stamp) {
+    pub(super) fn pass_over(
+        &mut self,
+        round: HandOverRound,
+        position: HandOverPosition,
+        seq: u64,
+        now: Stamp,
+    ) {
         self.taken(round, position, now);
-        if round == Round::First {
+        if round == HandOverRound::First {
             self.passed_over.push(seq);
             let surplus = self.passed_over.len().saturating_sub(MOST_PASSED_OVER);
             self.passed_over.drain(..surplus);
@@ -217,8 +223,8 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
     }
 
-    fn position(seq: u64) -> Position {
-        Position { seq, digest: Digest::of(&seq.to_be_bytes()) }
+    fn position(seq: u64) -> HandOverPosition {
+        HandOverPosition { seq, digest: Digest::of(&seq.to_be_bytes()) }
     }
 
     /// Something that happens to a record in which every entry counts.
@@ -253,7 +259,7 @@ mod tests {
             waiting in 0_u64..2_000,
         ) {
             let folder = tempfile::tempdir().expect("a folder");
-            let (mut place, mut now, mut written) = (Place::default(), 0, waiting);
+            let (mut place, mut now, mut written) = (HandOverProgress::default(), 0, waiting);
             // When each entry was taken, from entry 1 on.
             let mut taken: Vec<Vec<u64>> = vec![Vec::new(); 8_000];
             let rest = [Happening::First(100), Happening::Pass(300), Happening::Second(100)];
@@ -270,13 +276,13 @@ mod tests {
                     }
                     Happening::Restart => {
                         place.save(folder.path()).expect("it is noted");
-                        prop_assert_eq!(&Place::load(folder.path()), &place);
+                        prop_assert_eq!(&HandOverProgress::load(folder.path()), &place);
                         continue;
                     }
-                    Happening::First(count) => (Round::First, count),
-                    Happening::Second(count) => (Round::Second, count),
+                    Happening::First(count) => (HandOverRound::First, count),
+                    Happening::Second(count) => (HandOverRound::Second, count),
                 };
-                if round == Round::Second && place.due_in(&at(now)) != Some(Duration::ZERO) {
+                if round == HandOverRound::Second && place.due_in(&at(now)) != Some(Duration::ZERO) {
                     continue;
                 }
                 let from = place.of(round).seq;
@@ -304,19 +310,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let old = serde_json::to_string(&position(41)).expect("it is JSON");
         fs::write(folder.path().join(HANDED_OVER_FILE), old).expect("it is ours");
-        let place = Place::load(folder.path());
+        let place = HandOverProgress::load(folder.path());
         assert_eq!((&place.once, &place.twice), (&position(41), &position(41)));
         assert_eq!(place.due_in(&at(0)), None);
         // And the older one knows what this one writes.
         place.save(folder.path()).expect("it is noted");
         let text = fs::read_to_string(folder.path().join(HANDED_OVER_FILE)).expect("it is there");
-        assert_eq!(serde_json::from_str::<Position>(&text).expect("it is one"), position(41));
+        assert_eq!(
+            serde_json::from_str::<HandOverPosition>(&text).expect("it is one"),
+            position(41)
+        );
     }
 
     #[test]
     fn the_second_round_comes_in_time_whatever_the_clocks_say() {
-        let mut place = Place::default();
-        place.taken(Round::First, position(3), at(1_000));
+        let mut place = HandOverProgress::default();
+        place.taken(HandOverRound::First, position(3), at(1_000));
         assert_eq!(place.due_in(&at(1_000)), Some(AGAIN_AFTER));
         assert_eq!(place.due_in(&at(1_299)), Some(Duration::from_secs(1)));
         assert_eq!(place.due_in(&at(9_000)), Some(Duration::ZERO));
@@ -328,14 +337,14 @@ mod tests {
 
     #[test]
     fn what_was_passed_over_is_remembered_until_the_second_round_is_over_and_never_too_much() {
-        let mut place = Place::default();
+        let mut place = HandOverProgress::default();
         for seq in 1..=150 {
-            place.pass_over(Round::First, position(seq), seq, at(0));
+            place.pass_over(HandOverRound::First, position(seq), seq, at(0));
         }
         assert_eq!(place.passed_over, (51..=150).collect::<Vec<_>>());
         let folder = tempfile::tempdir().expect("a folder");
         place.save(folder.path()).expect("it is noted");
-        assert_eq!(Place::load(folder.path()), place);
+        assert_eq!(HandOverProgress::load(folder.path()), place);
         place.end_second_round(at(300));
         place.end_second_round(at(600));
         assert_eq!((place.twice.seq, place.passed_over.len()), (150, 0));
@@ -343,12 +352,12 @@ mod tests {
 
     #[test]
     fn another_record_in_its_place_begins_anew() {
-        let mut place = Place::default();
-        place.taken(Round::First, position(130), at(0));
-        place.taken(Round::Second, position(130), at(300));
-        place.taken(Round::First, position(6), at(400));
+        let mut place = HandOverProgress::default();
+        place.taken(HandOverRound::First, position(130), at(0));
+        place.taken(HandOverRound::Second, position(130), at(300));
+        place.taken(HandOverRound::First, position(6), at(400));
         assert_eq!((place.once.seq, place.twice.seq), (6, 0));
-        place.taken(Round::Second, position(6), at(700));
+        place.taken(HandOverRound::Second, position(6), at(700));
         assert_eq!((place.twice.seq, place.due), (6, None));
     }
 }

@@ -24,7 +24,7 @@ struct Stage {
     server: Arc<Server>,
     journal: Journal,
     closed: Arc<Notify>,
-    heard: UnboundedReceiver<Message>,
+    heard: UnboundedReceiver<MonitorMessage>,
     ids: Vec<IncidentId>,
     _delivered: watch::Sender<bool>,
     _client: watch::Sender<Option<Arc<HeartbeatClient>>>,
@@ -70,7 +70,7 @@ impl Stage {
         // What is there at the start needs no word of it.
         let _ = timeout(Duration::ZERO, stage.closed.notified()).await;
         let folder = journal.folder().to_owned();
-        let walls = Walls::default();
+        let walls = WallClockOffsets::default();
         let deps = OutboxDeps { folder, journal, walls, clock, client, delivered, closed, monitor };
         tokio::spawn(Outbox::new(deps).run());
         stage
@@ -95,7 +95,7 @@ impl Stage {
         let requests = requests.expect("they come");
         let (_, body) = requests[count - 1].split_once("\r\n\r\n").expect("a body");
         let report = OutageReport::parse(body.as_bytes()).expect("a report");
-        let place = |told: &Incident| self.ids.iter().position(|id| id.0 == told.id);
+        let place = |told: &ReportedIncident| self.ids.iter().position(|id| id.0 == told.id);
         report.incidents.iter().map(|told| place(told).expect("one of ours") + 1).collect()
     }
 
@@ -104,8 +104,8 @@ impl Stage {
         let mut is_on_its_way = false;
         loop {
             match self.heard.recv().await.expect("the outbox runs") {
-                Message::HandOver { waiting: 0, problem: None } if is_on_its_way => return,
-                Message::HandOver { waiting, .. } => is_on_its_way = waiting > 0,
+                MonitorMessage::HandOver { waiting: 0, problem: None } if is_on_its_way => return,
+                MonitorMessage::HandOver { waiting, .. } => is_on_its_way = waiting > 0,
                 other => panic!("{other:?}"),
             }
         }
@@ -115,7 +115,9 @@ impl Stage {
     async fn wrong(&mut self, reason: &str) {
         loop {
             match self.heard.recv().await.expect("the outbox runs") {
-                Message::HandOver { problem: Some(problem), .. } if problem.reason == reason => {
+                MonitorMessage::HandOver { problem: Some(problem), .. }
+                    if problem.reason == reason =>
+                {
                     return;
                 }
                 _ => {}

@@ -95,7 +95,7 @@ impl Route {
 
 /// Whether, and how, the device could send to the anchors of one address family.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Link {
+pub enum LinkAnswer {
     /// There is a route.
     Routed(Route),
     /// There is no route, although an interface is up and has an address.
@@ -110,7 +110,7 @@ pub enum Link {
     Unknown,
 }
 
-impl Link {
+impl LinkAnswer {
     /// The word in the record.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -247,8 +247,8 @@ impl Portal {
 mod tests {
     use super::*;
 
-    fn routed(router: u8, source: u8, mac: Option<u8>) -> Link {
-        Link::Routed(Route {
+    fn routed(router: u8, source: u8, mac: Option<u8>) -> LinkAnswer {
+        LinkAnswer::Routed(Route {
             interface: "wlan0".to_owned(),
             index: 3,
             source: Some([192, 168, 1, source].into()),
@@ -263,10 +263,10 @@ mod tests {
         let home = routed(1, 20, Some(7));
         for (what, before, after, expected) in [
             ("nothing has changed", &home, &home, false),
-            ("the carrier is back", &Link::NoCarrier, &home, true),
-            ("a look failed before", &Link::Unknown, &home, false),
-            ("a look fails", &home, &Link::Unknown, false),
-            ("the route is gone", &home, &Link::NoRoute, false),
+            ("the carrier is back", &LinkAnswer::NoCarrier, &home, true),
+            ("a look failed before", &LinkAnswer::Unknown, &home, false),
+            ("a look fails", &home, &LinkAnswer::Unknown, false),
+            ("the route is gone", &home, &LinkAnswer::NoRoute, false),
             ("another router", &home, &routed(2, 20, None), true),
             ("another address", &home, &routed(1, 21, Some(7)), true),
             ("the hardware address becomes known", &routed(1, 20, None), &home, false),
@@ -287,8 +287,8 @@ mod tests {
             ("another one is known", &home, &routed(1, 20, Some(8))),
             ("another router", &home, &routed(2, 20, None)),
             ("another address", &home, &routed(1, 21, None)),
-            ("the link was down", &Link::NoCarrier, &forgotten),
-            ("the link is down", &home, &Link::NoCarrier),
+            ("the link was down", &LinkAnswer::NoCarrier, &forgotten),
+            ("the link is down", &home, &LinkAnswer::NoCarrier),
         ] {
             assert_eq!(after.with_mac_of(before), *after, "{what}");
         }

@@ -23,13 +23,13 @@ use tokio::{
 
 use rustix::io::Errno;
 
-use self::message::{Answer, Query, Received};
-pub use self::servers::{Owner, Servers, owner_of};
+use self::message::{DnsAnswer, DnsQuery, Received};
+pub use self::servers::{ServerOwner, Servers, owner_of};
 use super::{Dns, Family, LocalFailure, Observation, ProbeKind};
 use crate::{
     clock::Stamp,
     loopback::is_local_name,
-    resolver::{ResolveError, Resolver},
+    resolver::{LookupError, Resolver},
 };
 
 /// The name to ask for when nothing else is of interest: one whose disappearance would be noticed
@@ -169,12 +169,10 @@ pub async fn ask_system(
     let (answer, word) = match resolver.resolve(name, begun + limit).await {
         Ok(addresses) if addresses.iter().copied().any(is_nobodys) => (Dns::Lied, "lied"),
         Ok(_) => (Dns::Answered, "answered"),
-        Err(ResolveError::TimedOut { .. } | ResolveError::Hanging { .. }) => {
-            (Dns::Silent, "silent")
-        }
-        Err(ResolveError::Unknown { .. }) => (Dns::Failed, NXDOMAIN),
-        Err(ResolveError::Temporary { .. }) => (Dns::Failed, "servfail"),
-        Err(ResolveError::Failed { .. }) => (Dns::Failed, "failed"),
+        Err(LookupError::TimedOut { .. } | LookupError::Hanging { .. }) => (Dns::Silent, "silent"),
+        Err(LookupError::Unknown { .. }) => (Dns::Failed, NXDOMAIN),
+        Err(LookupError::Temporary { .. }) => (Dns::Failed, "servfail"),
+        Err(LookupError::Failed { .. }) => (Dns::Failed, "failed"),
     };
     let observation = Observation {
         probe: ProbeKind::SystemDns,
@@ -192,28 +190,31 @@ pub async fn ask_system(
 /// 1. An address that both names have is a lie, and so is one that is nobody's.
 /// 2. An answer to the real name counts, whatever became of the other question.
 /// 3. A failure is said as such; silence means that neither question was answered.
-fn judge(real: &Result<Answer, Failure>, nonce: &Result<Answer, Failure>) -> (Dns, &'static str) {
+fn judge(
+    real: &Result<DnsAnswer, DnsFailure>,
+    nonce: &Result<DnsAnswer, DnsFailure>,
+) -> (Dns, &'static str) {
     let for_everything = match nonce {
-        Ok(Answer::Addresses(addresses)) => addresses.as_slice(),
-        Ok(Answer::Failed(_)) | Err(_) => &[],
+        Ok(DnsAnswer::Addresses(addresses)) => addresses.as_slice(),
+        Ok(DnsAnswer::Failed(_)) | Err(_) => &[],
     };
     let is_lie = |address: &IpAddr| is_nobodys(*address) || for_everything.contains(address);
     match real {
         // Servers that block, or have nobody to ask, answer so to everything.
-        Ok(Answer::Addresses(addresses)) if addresses.is_empty() => (Dns::Failed, NODATA),
-        Ok(Answer::Addresses(addresses)) if addresses.iter().any(is_lie) => (Dns::Lied, "lied"),
-        Ok(Answer::Addresses(_)) if !for_everything.is_empty() => {
+        Ok(DnsAnswer::Addresses(addresses)) if addresses.is_empty() => (Dns::Failed, NODATA),
+        Ok(DnsAnswer::Addresses(addresses)) if addresses.iter().any(is_lie) => (Dns::Lied, "lied"),
+        Ok(DnsAnswer::Addresses(_)) if !for_everything.is_empty() => {
             (Dns::Answered, "hijacks_nxdomain")
         }
-        Ok(Answer::Addresses(_)) => (Dns::Answered, "answered"),
-        Ok(Answer::Failed(word)) => (Dns::Failed, word),
-        Err(Failure::Unreachable) => (Dns::Failed, "unreachable"),
-        Err(Failure::Nonsense) => (Dns::Failed, "nonsense"),
-        Err(Failure::Forbidden) => (Dns::Failed, "forbidden"),
-        Err(Failure::NotAsked(failure)) => (Dns::NotAsked, failure.as_str()),
+        Ok(DnsAnswer::Addresses(_)) => (Dns::Answered, "answered"),
+        Ok(DnsAnswer::Failed(word)) => (Dns::Failed, word),
+        Err(DnsFailure::Unreachable) => (Dns::Failed, "unreachable"),
+        Err(DnsFailure::Nonsense) => (Dns::Failed, "nonsense"),
+        Err(DnsFailure::Forbidden) => (Dns::Failed, "forbidden"),
+        Err(DnsFailure::NotAsked(failure)) => (Dns::NotAsked, failure.as_str()),
         // It is alive and does not know; only loss, or a server further up, can look like this.
-        Err(Failure::Silent) if nonce.is_ok() => (Dns::Failed, "partly_silent"),
-        Err(Failure::Silent) => (Dns::Silent, "silent"),
+        Err(DnsFailure::Silent) if nonce.is_ok() => (Dns::Failed, "partly_silent"),
+        Err(DnsFailure::Silent) => (Dns::Silent, "silent"),
     }
 }
 
@@ -239,7 +240,7 @@ const DOCUMENTATION: [u16; 2] = [0x2001, 0xdb8];
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+enum DnsFailure {
     Silent,
     Unreachable,
     /// What came back is no DNS message, or answers another question.
@@ -251,9 +252,13 @@ enum Failure {
 
 /// Asks by UDP from a port that the system picks at random; the whole again by TCP if the answer was
 /// too large.
-async fn exchange(server: SocketAddr, name: &str, deadline: Instant) -> Result<Answer, Failure> {
-    let Some(query) = Query::new(name, fastrand::u16(..)) else {
-        return Err(Failure::Nonsense);
+async fn exchange(
+    server: SocketAddr,
+    name: &str,
+    deadline: Instant,
+) -> Result<DnsAnswer, DnsFailure> {
+    let Some(query) = DnsQuery::new(name, fastrand::u16(..)) else {
+        return Err(DnsFailure::Nonsense);
     };
     match by_udp(server, &query, deadline).await? {
         Received::Truncated => by_tcp(server, &query, deadline).await,
@@ -261,7 +266,11 @@ async fn exchange(server: SocketAddr, name: &str, deadline: Instant) -> Result<A
     }
 }
 
-async fn by_udp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<Received, Failure> {
+async fn by_udp(
+    server: SocketAddr,
+    query: &DnsQuery,
+    deadline: Instant,
+) -> Result<Received, DnsFailure> {
     let any: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -284,10 +293,14 @@ async fn by_udp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<
             }
         }
     }
-    Err(Failure::Silent)
+    Err(DnsFailure::Silent)
 }
 
-async fn by_tcp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<Answer, Failure> {
+async fn by_tcp(
+    server: SocketAddr,
+    query: &DnsQuery,
+    deadline: Instant,
+) -> Result<DnsAnswer, DnsFailure> {
     let exchange = async {
         let mut stream = TcpStream::connect(server).await?;
         // Each message is preceded by its length (RFC 1035, 4.2.2).
@@ -300,24 +313,28 @@ async fn by_tcp(server: SocketAddr, query: &Query, deadline: Instant) -> Result<
     };
     let left = deadline.saturating_duration_since(Instant::now());
     match timeout(left, exchange).await {
-        Err(_) => Err(Failure::Silent),
+        Err(_) => Err(DnsFailure::Silent),
         Ok(Err(error)) => Err(failure(&error)),
         Ok(Ok(answer)) => match query.read(&answer) {
-            None | Some(Received::Truncated) => Err(Failure::Nonsense),
+            None | Some(Received::Truncated) => Err(DnsFailure::Nonsense),
             Some(Received::Answer(answer)) => Ok(answer),
         },
     }
 }
 
-fn failure(error: &io::Error) -> Failure {
+fn failure(error: &io::Error) -> DnsFailure {
     match (Errno::from_io_error(error), error.kind()) {
-        (Some(Errno::PERM | Errno::ACCESS), _) => Failure::Forbidden,
+        (Some(Errno::PERM | Errno::ACCESS), _) => DnsFailure::Forbidden,
         // Without a port there would have been no socket to fail: this device has no address.
-        (Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL), _) => Failure::Unreachable,
-        (_, io::ErrorKind::UnexpectedEof) => Failure::Nonsense,
-        (_, io::ErrorKind::TimedOut) => Failure::Silent,
-        (Some(errno), _) => LocalFailure::of(errno).map_or(Failure::Unreachable, Failure::NotAsked),
-        (None, _) => Failure::NotAsked(LocalFailure::Other),
+        (Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL), _) => {
+            DnsFailure::Unreachable
+        }
+        (_, io::ErrorKind::UnexpectedEof) => DnsFailure::Nonsense,
+        (_, io::ErrorKind::TimedOut) => DnsFailure::Silent,
+        (Some(errno), _) => {
+            LocalFailure::of(errno).map_or(DnsFailure::Unreachable, DnsFailure::NotAsked)
+        }
+        (None, _) => DnsFailure::NotAsked(LocalFailure::Other),
     }
 }
 
@@ -327,18 +344,22 @@ mod tests {
 
     #[test]
     fn a_lie_outweighs_an_answer_and_an_answer_outweighs_silence() {
-        let truth = || Ok(Answer::Addresses(vec![Ipv4Addr::new(23, 1, 1, 1).into()]));
-        let lie = || Ok(Answer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 1).into()]));
-        let blocked = || Ok(Answer::Addresses(vec![Ipv4Addr::UNSPECIFIED.into()]));
-        let unknown = || Ok(Answer::Failed("nxdomain"));
-        let servfail = || Ok(Answer::Failed("servfail"));
-        let silent = || Err(Failure::Silent);
+        let truth = || Ok(DnsAnswer::Addresses(vec![Ipv4Addr::new(23, 1, 1, 1).into()]));
+        let lie = || Ok(DnsAnswer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 1).into()]));
+        let blocked = || Ok(DnsAnswer::Addresses(vec![Ipv4Addr::UNSPECIFIED.into()]));
+        let unknown = || Ok(DnsAnswer::Failed("nxdomain"));
+        let servfail = || Ok(DnsAnswer::Failed("servfail"));
+        let silent = || Err(DnsFailure::Silent);
         for (real, nonce, expected) in [
             (truth(), unknown(), (Dns::Answered, "answered")),
             (truth(), silent(), (Dns::Answered, "answered")),
-            (truth(), Ok(Answer::Addresses(vec![])), (Dns::Answered, "answered")),
-            (Ok(Answer::Addresses(vec![])), unknown(), (Dns::Failed, "nodata")),
-            (Ok(Answer::Addresses(vec![])), Ok(Answer::Addresses(vec![])), (Dns::Failed, "nodata")),
+            (truth(), Ok(DnsAnswer::Addresses(vec![])), (Dns::Answered, "answered")),
+            (Ok(DnsAnswer::Addresses(vec![])), unknown(), (Dns::Failed, "nodata")),
+            (
+                Ok(DnsAnswer::Addresses(vec![])),
+                Ok(DnsAnswer::Addresses(vec![])),
+                (Dns::Failed, "nodata"),
+            ),
             (lie(), lie(), (Dns::Lied, "lied")),
             (truth(), lie(), (Dns::Answered, "hijacks_nxdomain")),
             (silent(), lie(), (Dns::Failed, "partly_silent")),
@@ -348,7 +369,7 @@ mod tests {
             (servfail(), servfail(), (Dns::Failed, "servfail")),
             (silent(), unknown(), (Dns::Failed, "partly_silent")),
             (silent(), silent(), (Dns::Silent, "silent")),
-            (Err(Failure::Unreachable), silent(), (Dns::Failed, "unreachable")),
+            (Err(DnsFailure::Unreachable), silent(), (Dns::Failed, "unreachable")),
         ] {
             assert_eq!(judge(&real, &nonce), expected, "{real:?}, {nonce:?}");
         }

@@ -6,7 +6,7 @@
 //!
 //! - Linux: netlink, for questions and for changes, those of policy rules included.
 //! - macOS: the routing socket, for both. It does not tell why there is no route: a pulled cable, a
-//!   missing address and a missing route are all [`Link::NoRoute`] there, and neighbours are
+//!   missing address and a missing route are all [`LinkAnswer::NoRoute`] there, and neighbours are
 //!   [`Neighbour::Unknown`].
 //! - Where the system refuses both (a sandbox without `AF_NETLINK`), the kernel's files under
 //!   `/proc/net` and `/sys/class/net` tell interface and router, without policy rules; they are read
@@ -40,7 +40,7 @@ use std::{
 use rustix::io::Errno;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Anchor, Interface, Link, MacAddress, PerFamily, Route};
+use super::{Anchor, Interface, LinkAnswer, MacAddress, PerFamily, Route};
 #[cfg(target_os = "linux")]
 use netlink as system;
 #[cfg(target_os = "macos")]
@@ -53,13 +53,13 @@ const BURST: Duration = Duration::from_millis(100);
 /// Tells when links, addresses or routes may have changed.
 #[derive(Debug)]
 pub struct Links {
-    source: Source,
+    source: LinkEvents,
     /// When the burst that is being waited for is taken to be over.
     burst_ends: Option<Instant>,
 }
 
 #[derive(Debug)]
-enum Source {
+enum LinkEvents {
     Events(system::Events),
     Poll(poll::Poll),
 }
@@ -71,15 +71,15 @@ impl Links {
     /// Outside a tokio runtime.
     pub fn new() -> Self {
         let source = match system::Events::new() {
-            Ok(events) => Source::Events(events),
-            Err(_) => Source::Poll(poll::Poll::new()),
+            Ok(events) => LinkEvents::Events(events),
+            Err(_) => LinkEvents::Poll(poll::Poll::new()),
         };
         Self { source, burst_ends: None }
     }
 
     /// Whether the system tells of changes by itself, so that a pulled cable is known at once.
     pub fn is_told(&self) -> bool {
-        matches!(self.source, Source::Events(_))
+        matches!(self.source, LinkEvents::Events(_))
     }
 
     /// Waits until something may have changed, and then 100 ms for what follows from it.
@@ -91,17 +91,17 @@ impl Links {
         loop {
             if let Some(end) = self.burst_ends {
                 sleep_until(end).await;
-                if let Source::Events(events) = &mut self.source {
+                if let LinkEvents::Events(events) = &mut self.source {
                     events.drain();
                 }
                 self.burst_ends = None;
                 return;
             }
             match &mut self.source {
-                Source::Poll(poll) => poll.changed().await,
-                Source::Events(events) => {
+                LinkEvents::Poll(poll) => poll.changed().await,
+                LinkEvents::Events(events) => {
                     if events.next().await.is_err() {
-                        self.source = Source::Poll(poll::Poll::new());
+                        self.source = LinkEvents::Poll(poll::Poll::new());
                     }
                 }
             }
@@ -133,14 +133,14 @@ pub enum Neighbour {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     /// The way, or what is missing for one.
-    pub link: Link,
+    pub link: LinkAnswer,
     /// The kernel would look for the address itself on the local segment, without a router and not through
     /// a tunnel. A point-to-point line (PPP, a modem) has no router either, and is not on-link.
     pub on_link: bool,
 }
 
-impl From<Link> for Path {
-    fn from(link: Link) -> Self {
+impl From<LinkAnswer> for Path {
+    fn from(link: LinkAnswer) -> Self {
         Self { link, on_link: false }
     }
 }
@@ -164,22 +164,22 @@ fn is_near(bits: u32, resolves: bool, is_kernels: bool) -> bool {
 }
 
 /// How a packet to `address` would leave this device now.
-pub fn link_to(address: IpAddr) -> Link {
+pub fn link_to(address: IpAddr) -> LinkAnswer {
     path_to(address).link
 }
 
 /// How a packet to `address` would leave this device now, and whether it is a neighbour.
 pub fn path_to(address: IpAddr) -> Path {
-    paths_to(&[address]).pop().unwrap_or(Path::from(Link::Unknown))
+    paths_to(&[address]).pop().unwrap_or(Path::from(LinkAnswer::Unknown))
 }
 
 /// How packets to these addresses would leave this device now, in their order.
 ///
-/// A look that fails is [`Link::Unknown`]. Only where the system refuses to be asked at all do the
+/// A look that fails is [`LinkAnswer::Unknown`]. Only where the system refuses to be asked at all do the
 /// kernel's files and a socket's source address stand in, because two sources would tell two different stories.
 pub fn paths_to(addresses: &[IpAddr]) -> Vec<Path> {
     let unseen = |error: &io::Error, address| {
-        if is_refused(error) { fallback::path_to(address) } else { Link::Unknown.into() }
+        if is_refused(error) { fallback::path_to(address) } else { LinkAnswer::Unknown.into() }
     };
     match system::paths_to(addresses) {
         Ok(paths) => paths
@@ -225,7 +225,7 @@ pub struct AnchorPath {
 pub struct FamilyPaths {
     /// The path that most of them take: the same interface and router, or the same obstacle. One that is
     /// routed wins a tie. It names the router's hardware address where that is known.
-    pub link: Link,
+    pub link: LinkAnswer,
     /// Each of them.
     pub anchors: Vec<AnchorPath>,
 }
@@ -245,7 +245,7 @@ impl FamilyPaths {
 
     fn of(anchors: &[Anchor], paths: Vec<Path>) -> Option<Self> {
         let mut family = Self::judge(anchors, paths)?;
-        if let Link::Routed(route) = &mut family.link {
+        if let LinkAnswer::Routed(route) = &mut family.link {
             route.gateway_mac = gateway_mac(route);
         }
         Some(family)
@@ -259,7 +259,7 @@ impl FamilyPaths {
             .map(|(anchor, path)| AnchorPath {
                 anchor: *anchor,
                 on_link: path.on_link && !anchor.address.ip().to_canonical().is_loopback(),
-                own_path: path.link != Link::Unknown && way(&path.link) != way(&link),
+                own_path: path.link != LinkAnswer::Unknown && way(&path.link) != way(&link),
             })
             .collect();
         Some(Self { link, anchors })
@@ -268,11 +268,12 @@ impl FamilyPaths {
 
 /// The link that most paths have in common; those that could not be looked at have no voice while others
 /// have.
-fn common(paths: &[Path]) -> Option<&Link> {
-    let votes = |link: &Link| paths.iter().filter(|path| way(&path.link) == way(link)).count();
-    let mut best: Option<(&Link, (bool, usize, bool))> = None;
+fn common(paths: &[Path]) -> Option<&LinkAnswer> {
+    let votes =
+        |link: &LinkAnswer| paths.iter().filter(|path| way(&path.link) == way(link)).count();
+    let mut best: Option<(&LinkAnswer, (bool, usize, bool))> = None;
     for Path { link, .. } in paths {
-        let weight = (*link != Link::Unknown, votes(link), link.route().is_some());
+        let weight = (*link != LinkAnswer::Unknown, votes(link), link.route().is_some());
         if best.is_none_or(|(_, heaviest)| weight > heaviest) {
             best = Some((link, weight));
         }
@@ -281,7 +282,7 @@ fn common(paths: &[Path]) -> Option<&Link> {
 }
 
 /// What two links have in common that are the same way: interface and router, or the obstacle.
-fn way(link: &Link) -> (&str, Option<(u32, Option<IpAddr>)>) {
+fn way(link: &LinkAnswer) -> (&str, Option<(u32, Option<IpAddr>)>) {
     (link.as_str(), link.route().map(|route| (route.index, route.gateway)))
 }
 

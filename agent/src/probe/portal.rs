@@ -119,7 +119,7 @@ pub async fn ask(
 
 /// An answer by HTTP.
 #[derive(Debug)]
-struct Page {
+struct HttpPage {
     status: StatusCode,
     has_body: bool,
     /// Who answered.
@@ -130,7 +130,7 @@ struct Page {
     redirect: Option<IpAddr>,
 }
 
-impl Page {
+impl HttpPage {
     /// Whether the router itself has answered.
     async fn is_routers(
         &self,
@@ -168,7 +168,7 @@ fn judge(status: StatusCode, has_body: bool) -> Portal {
     }
 }
 
-async fn fetch(server: &Url, resolver: &Resolver, deadline: Instant) -> io::Result<Page> {
+async fn fetch(server: &Url, resolver: &Resolver, deadline: Instant) -> io::Result<HttpPage> {
     let host = server.host_str().ok_or(io::ErrorKind::InvalidInput)?;
     let port = server.port_or_known_default().unwrap_or(80);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -185,7 +185,7 @@ async fn fetch(server: &Url, resolver: &Resolver, deadline: Instant) -> io::Resu
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
         let redirect = redirect(&response);
         let (status, has_body) = describe(response).await;
-        Ok(Page { status, has_body, peer, is_looked_up, redirect })
+        Ok(HttpPage { status, has_body, peer, is_looked_up, redirect })
     };
     // The connection works for as long as it is polled, and only then.
     tokio::pin!(connection, exchange);
@@ -302,7 +302,7 @@ mod tests {
     fn a_page_is_the_routers_by_its_address_or_by_one_that_every_name_has() {
         let router = IpAddr::from([192, 168, 1, 1]);
         let trap = IpAddr::from([10, 0, 0, 1]);
-        let from = |peer, is_looked_up, redirect| Page {
+        let from = |peer, is_looked_up, redirect| HttpPage {
             status: StatusCode::OK,
             has_body: true,
             peer,

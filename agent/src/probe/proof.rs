@@ -57,7 +57,7 @@ const RETRY_ROOTS_AFTER: Duration = Duration::from_mins(1);
 /// of their own, because a disk can hang.
 #[derive(Clone, Debug)]
 pub struct Prover {
-    state: Arc<watch::Sender<State>>,
+    state: Arc<watch::Sender<ProverState>>,
 }
 
 /// How an anchor is asked for proof.
@@ -77,7 +77,7 @@ struct Configurations {
 }
 
 #[derive(Clone, Debug)]
-enum State {
+enum ProverState {
     NotRead,
     Reading,
     Ready(Arc<Configurations>),
@@ -88,7 +88,7 @@ enum State {
 impl Prover {
     /// Checks by the roots that the operating system trusts.
     pub fn new() -> Self {
-        Self { state: Arc::new(watch::Sender::new(State::NotRead)) }
+        Self { state: Arc::new(watch::Sender::new(ProverState::NotRead)) }
     }
 
     /// Checks by another verifier, for tests with an authority of their own.
@@ -96,7 +96,7 @@ impl Prover {
     /// # Errors
     /// rustls refuses its own defaults, which does not happen.
     pub fn with_verifier(verifier: Arc<dyn ServerCertVerifier>) -> Result<Self, Error> {
-        let state = State::Ready(Arc::new(configurations(verifier)?));
+        let state = ProverState::Ready(Arc::new(configurations(verifier)?));
         Ok(Self { state: Arc::new(watch::Sender::new(state)) })
     }
 
@@ -104,7 +104,7 @@ impl Prover {
     /// known, or when all is well.
     pub fn failure(&self) -> Option<String> {
         match &*self.state.borrow() {
-            State::Failed(_, error) => Some(error.to_string()),
+            ProverState::Failed(_, error) => Some(error.to_string()),
             _ => None,
         }
     }
@@ -115,9 +115,9 @@ impl Prover {
         self.read_if_due();
         loop {
             match &*state.borrow_and_update() {
-                State::Ready(both) => return Some(Arc::clone(both)),
-                State::Failed(..) => return None,
-                State::NotRead | State::Reading => {}
+                ProverState::Ready(both) => return Some(Arc::clone(both)),
+                ProverState::Failed(..) => return None,
+                ProverState::NotRead | ProverState::Reading => {}
             }
             state.changed().await.ok()?;
         }
@@ -126,14 +126,14 @@ impl Prover {
     fn read_if_due(&self) {
         let mut again = false;
         let begins = self.state.send_if_modified(|state| {
-            again = matches!(state, State::Failed(..));
+            again = matches!(state, ProverState::Failed(..));
             let is_due = match state {
-                State::NotRead => true,
-                State::Failed(since, _) => since.elapsed() >= RETRY_ROOTS_AFTER,
-                State::Reading | State::Ready(_) => false,
+                ProverState::NotRead => true,
+                ProverState::Failed(since, _) => since.elapsed() >= RETRY_ROOTS_AFTER,
+                ProverState::Reading | ProverState::Ready(_) => false,
             };
             if is_due {
-                *state = State::Reading;
+                *state = ProverState::Reading;
             }
             is_due
         });
@@ -147,14 +147,14 @@ impl Prover {
             }
             let made = platform_verifier().and_then(configurations);
             state.send_replace(match made {
-                Ok(both) => State::Ready(Arc::new(both)),
-                Err(error) => State::Failed(Instant::now(), Arc::new(error)),
+                Ok(both) => ProverState::Ready(Arc::new(both)),
+                Err(error) => ProverState::Failed(Instant::now(), Arc::new(error)),
             });
         };
         let thread = std::thread::Builder::new().name("roots".to_owned()).spawn(read);
         if let Err(error) = thread {
             let error = Error::General(format!("no thread could be started to read them: {error}"));
-            self.state.send_replace(State::Failed(Instant::now(), Arc::new(error)));
+            self.state.send_replace(ProverState::Failed(Instant::now(), Arc::new(error)));
         }
     }
 }

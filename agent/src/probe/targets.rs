@@ -16,8 +16,8 @@ use std::{
 use reqwest::Url;
 
 use super::{
-    Anchor, Dns, Family, Gateway, Interface, Link, Observation, PerFamily, ProbeKind, Route, dns,
-    gateway,
+    Anchor, Dns, Family, Gateway, Interface, LinkAnswer, Observation, PerFamily, ProbeKind, Route,
+    dns, gateway,
     link::{self, FamilyPaths, Underlay},
     portal::{self, PortalAnswer},
 };
@@ -46,7 +46,7 @@ pub enum Pages {
 }
 
 /// How the anchors of each family are reached; `None` of a family without anchors.
-pub type Paths = PerFamily<Option<FamilyPaths>>;
+pub type AnchorPaths = PerFamily<Option<FamilyPaths>>;
 
 impl Targets {
     /// The targets by the settings: `host` is the one that heartbeats go to.
@@ -70,14 +70,14 @@ impl Targets {
     }
 
     /// Asks the kernel how the anchors are reached now.
-    pub fn look(&self) -> Paths {
+    pub fn look(&self) -> AnchorPaths {
         FamilyPaths::look(&self.anchors)
     }
 
     /// The router of a family and the interface that it is asked by: the one that is set, or the one on the
     /// anchors' path. Where that is a tunnel, it is the one beneath: the far end of the tunnel is no router of
     /// the user's.
-    pub fn router(&self, family: Family, paths: &Paths) -> Option<(IpAddr, Interface)> {
+    pub fn router(&self, family: Family, paths: &AnchorPaths) -> Option<(IpAddr, Interface)> {
         // A router that is set may be reached another way than the anchors.
         if let Some(address) = self.gateway.filter(|set| Family::of(*set) == family) {
             let link = link::link_to(address);
@@ -148,7 +148,7 @@ impl Targets {
         &self,
         pages: Pages,
         resolver: &Arc<Resolver>,
-        paths: &Paths,
+        paths: &AnchorPaths,
         clock: &impl Fn() -> Stamp,
     ) -> Option<PortalAnswer> {
         let pages = match pages {
@@ -171,8 +171,8 @@ impl Targets {
 }
 
 /// The route of a family, where it has one.
-pub fn route_of(paths: &Paths, family: Family) -> Option<&Route> {
-    paths[family].as_ref().and_then(|paths| Link::route(&paths.link))
+pub fn route_of(paths: &AnchorPaths, family: Family) -> Option<&Route> {
+    paths[family].as_ref().and_then(|paths| LinkAnswer::route(&paths.link))
 }
 
 /// A question that there was nobody to put to.

@@ -55,20 +55,20 @@ pub async fn connect(
     let begun = Instant::now();
     let (end, from) = match open(target, begun + limit, via).await {
         Ok(_) => (Connect::Connected, None),
-        Err(Failure { end, from }) => (end, from),
+        Err(ConnectFailure { end, from }) => (end, from),
     };
     Connected { target, sent, took: begun.elapsed(), end, from }
 }
 
 /// Why there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct ConnectFailure {
     pub(super) end: Connect,
     /// Who sent an ICMP error.
     pub(super) from: Option<IpAddr>,
 }
 
-impl From<Connect> for Failure {
+impl From<Connect> for ConnectFailure {
     fn from(end: Connect) -> Self {
         Self { end, from: None }
     }
@@ -79,8 +79,9 @@ pub(super) async fn open(
     target: SocketAddr,
     deadline: Instant,
     via: Option<&Interface>,
-) -> Result<TcpStream, Failure> {
-    let stream = begin(target, via).map_err(|error| meaning(&error, Origin::Here, target.ip()))?;
+) -> Result<TcpStream, ConnectFailure> {
+    let stream =
+        begin(target, via).map_err(|error| meaning(&error, ErrorOrigin::Here, target.ip()))?;
     if !is_ready(&stream, deadline.min(Instant::now() + NO_RETRANSMISSION_BEFORE)).await? {
         let failed_before = firewall::failed_retransmissions();
         if !is_ready(&stream, deadline).await? {
@@ -96,8 +97,8 @@ pub(super) async fn open(
         Ok(Some(error)) | Err(error) => {
             let icmp = sender::icmp_error(&stream);
             let is_own = icmp.is_some_and(|icmp| !icmp.no_neighbour && firewall::is_own(icmp.from));
-            let origin = if is_own { Origin::OwnIcmp } else { Origin::Network };
-            Err(Failure {
+            let origin = if is_own { ErrorOrigin::OwnIcmp } else { ErrorOrigin::Network };
+            Err(ConnectFailure {
                 end: meaning(&error, origin, target.ip()),
                 from: icmp.map(|icmp| icmp.from),
             })
@@ -106,7 +107,7 @@ pub(super) async fn open(
 }
 
 /// Waits until a connect has ended, or `deadline`.
-async fn is_ready(stream: &TcpStream, deadline: Instant) -> Result<bool, Failure> {
+async fn is_ready(stream: &TcpStream, deadline: Instant) -> Result<bool, ConnectFailure> {
     match timeout_at(deadline, stream.writable()).await {
         Ok(Ok(())) => Ok(true),
         // The runtime cannot wait for it.
@@ -152,7 +153,7 @@ fn reached_itself(stream: &TcpStream) -> bool {
 
 /// Where an error was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+enum ErrorOrigin {
     /// By this device, at once, before anything was sent.
     Here,
     /// By an ICMP error that this device sent itself: its firewall rejects.
@@ -174,12 +175,14 @@ fn has_no_source(target: IpAddr) -> bool {
 /// - `EINVAL` is a blackhole route. `EAFNOSUPPORT` is a system without this address family.
 /// - `EADDRNOTAVAIL` is an exhausted range of ports, or a device without any address of the family.
 /// - Whatever else came back from the network was sent by somebody who knows no way.
-fn meaning(error: &io::Error, origin: Origin, target: IpAddr) -> Connect {
+fn meaning(error: &io::Error, origin: ErrorOrigin, target: IpAddr) -> Connect {
     let Some(errno) = Errno::from_io_error(error) else {
         return Connect::NotAsked(LocalFailure::Other);
     };
     match (errno, origin) {
-        (_, Origin::OwnIcmp) | (Errno::ACCESS | Errno::PERM, Origin::Here) => Connect::Forbidden,
+        (_, ErrorOrigin::OwnIcmp) | (Errno::ACCESS | Errno::PERM, ErrorOrigin::Here) => {
+            Connect::Forbidden
+        }
         (Errno::CONNREFUSED | Errno::CONNRESET, _) => Connect::Refused,
         (Errno::TIMEDOUT, _) => Connect::TimedOut,
         (Errno::ADDRNOTAVAIL, _) if has_no_source(target) => Connect::Unreachable,
@@ -194,7 +197,7 @@ fn meaning(error: &io::Error, origin: Origin, target: IpAddr) -> Connect {
         ) => Connect::Unreachable,
         _ => match (LocalFailure::of(errno), origin) {
             (Some(failure), _) => Connect::NotAsked(failure),
-            (None, Origin::Here) => Connect::NotAsked(LocalFailure::Other),
+            (None, ErrorOrigin::Here) => Connect::NotAsked(LocalFailure::Other),
             (None, _) => Connect::Unreachable,
         },
     }
@@ -246,15 +249,15 @@ mod tests {
         ] {
             let error = io::Error::from(errno);
             let target = Ipv4Addr::LOCALHOST.into();
-            assert_eq!(meaning(&error, Origin::Here, target), here, "{errno:?} at once");
-            let from_network = meaning(&error, Origin::Network, target);
+            assert_eq!(meaning(&error, ErrorOrigin::Here, target), here, "{errno:?} at once");
+            let from_network = meaning(&error, ErrorOrigin::Network, target);
             assert_eq!(from_network, network, "{errno:?} from the network");
-            let own = meaning(&error, Origin::OwnIcmp, target);
+            let own = meaning(&error, ErrorOrigin::OwnIcmp, target);
             assert_eq!(own, Forbidden, "{errno:?} from this device's own firewall");
         }
         let nothing = io::Error::other("no errno");
         let target = Ipv4Addr::LOCALHOST.into();
-        assert_eq!(meaning(&nothing, Origin::Here, target), NotAsked(Other));
+        assert_eq!(meaning(&nothing, ErrorOrigin::Here, target), NotAsked(Other));
     }
 
     #[test]

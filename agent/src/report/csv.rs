@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use super::{ReportOptions, words};
 use crate::{
-    history::{Account, Figures},
+    history::{Account, DowntimeFigures},
     outage::Party,
 };
 
@@ -118,7 +118,7 @@ fn rows(output: &mut impl Write, month: &str, account: &Account) -> io::Result<(
     let parties = Account::PARTIES.map(|party| (party.as_str(), *account.party(party)));
     let rest = [("all", account.total), ("ipv4_only", account.ipv4), ("ipv6_only", account.ipv6)];
     for (name, figures) in parties.into_iter().chain(rest) {
-        let Figures { downtime, count, longest, .. } = figures;
+        let DowntimeFigures { downtime, count, longest, .. } = figures;
         row(
             output,
             &[

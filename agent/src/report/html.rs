@@ -13,7 +13,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{ReportOptions, words};
 use crate::{
     duration::Readable,
-    history::{Account, Figures, PastIncident, Quality},
+    history::{Account, DowntimeFigures, PastIncident, QualitySummary},
     outage::Party,
 };
 
@@ -165,7 +165,7 @@ fn summary(account: &Account) -> Markup {
     }
 }
 
-fn figures_row(name: &str, account: &Account, figures: &Figures, first: bool) -> Markup {
+fn figures_row(name: &str, account: &Account, figures: &DowntimeFigures, first: bool) -> Markup {
     html! {
         tr class=[first.then_some("first")] {
             th scope="row" { (name) }
@@ -216,7 +216,7 @@ fn months(options: &ReportOptions<'_>) -> Markup {
 
 fn quality(options: &ReportOptions<'_>) -> Markup {
     let reached = options.reached();
-    let quality = Quality::of(options.history, reached, options.zone);
+    let quality = QualitySummary::of(options.history, reached, options.zone);
     html! {
         @if let Some(loss) = quality.whole.loss() {
             section aria-labelledby="quality" {

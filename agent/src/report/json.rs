@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{ReportOptions, words};
 use crate::{
-    history::{Account, Figures, PastIncident, Quality, QualityPart, Unmonitored},
+    history::{Account, DowntimeFigures, PastIncident, QualityPart, QualitySummary, Unmonitored},
     outage::{Cause, GapCause, Observation, Party, Scope},
 };
 
@@ -20,7 +20,7 @@ struct List<'a> {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct JsonReport<'a> {
     #[serde(flatten)]
     about: About<'a>,
     all: AccountItem,
@@ -40,7 +40,7 @@ struct About<'a> {
     from: String,
     to: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    chain: Option<Chain<'a>>,
+    chain: Option<JsonChain<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -48,7 +48,7 @@ struct About<'a> {
 }
 
 #[derive(Serialize)]
-struct Chain<'a> {
+struct JsonChain<'a> {
     seq: u64,
     head: &'a str,
 }
@@ -163,8 +163,8 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
 /// # Errors
 /// The output takes no more.
 pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
-    let quality = Quality::of(options.history, options.reached(), options.zone);
-    let report = Report {
+    let quality = QualitySummary::of(options.history, options.reached(), options.zone);
+    let report = JsonReport {
         about: about(options),
         all: account(&Account::of(options.history, options.period)),
         months: options
@@ -205,7 +205,7 @@ fn about<'a>(options: &ReportOptions<'a>) -> About<'a> {
         zone: options.zone.iana_name(),
         from: words::exact_time(reached.from, options.zone),
         to: words::exact_time(reached.to, options.zone),
-        chain: options.head.map(|head| Chain { seq: head.seq, head: head.hash.as_str() }),
+        chain: options.head.map(|head| JsonChain { seq: head.seq, head: head.hash.as_str() }),
         damage: options.damage,
         not_shown: options.history.unknown.sentences(),
     }
@@ -257,7 +257,7 @@ fn gaps(options: &ReportOptions<'_>) -> Vec<GapItem> {
 }
 
 fn account(account: &Account) -> AccountItem {
-    let figures = |figures: &Figures| FiguresItem {
+    let figures = |figures: &DowntimeFigures| FiguresItem {
         availability: account.availability(figures).map(crate::history::Ratio::as_number),
         downtime_s: figures.downtime.as_secs_f64(),
         count: figures.count,

@@ -8,7 +8,7 @@ use std::{
 use super::{ReportOptions, words};
 use crate::{
     duration::Readable,
-    history::{Account, Figures, PastIncident, Quality},
+    history::{Account, DowntimeFigures, PastIncident, QualitySummary},
     outage::{Observation, Party},
     printable::printable,
     probe::Family,
@@ -169,7 +169,7 @@ pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Resul
 }
 
 fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
-    let row = |name: &str, figures: &Figures| {
+    let row = |name: &str, figures: &DowntimeFigures| {
         [
             name.to_owned(),
             words::share(account.availability(figures)),
@@ -210,7 +210,7 @@ fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn quality(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
-    let quality = Quality::of(options.history, options.reached(), options.zone);
+    let quality = QualitySummary::of(options.history, options.reached(), options.zone);
     let Some(loss) = quality.whole.loss() else { return Ok(()) };
     let mut line = format!("\nLoss {:.2} %", loss * 100.0);
     if let (Some(p50), Some(p95)) = (quality.whole.p50_ms, quality.whole.p95_ms) {

@@ -22,13 +22,14 @@ fn address(last: u8) -> Vec<IpAddr> {
 /// good.
 struct Held {
     begun: Receiver<String>,
-    released: Arc<(Mutex<HashMap<String, Answer>>, Condvar)>,
+    released: Arc<(Mutex<HashMap<String, LookupResult>>, Condvar)>,
 }
 
 impl Held {
     fn resolver(give_up_after: Duration) -> (Resolver, Self) {
         let (sender, begun): (Sender<String>, _) = channel();
-        let released = Arc::new((Mutex::<HashMap<String, Answer>>::default(), Condvar::new()));
+        let released =
+            Arc::new((Mutex::<HashMap<String, LookupResult>>::default(), Condvar::new()));
         let shared = Arc::clone(&released);
         let look_up = move |name: &str| {
             let _ = sender.send(name.to_owned());
@@ -59,7 +60,7 @@ impl Held {
         self.begun.try_recv().is_err()
     }
 
-    fn release(&self, name: &str, answer: Answer) {
+    fn release(&self, name: &str, answer: LookupResult) {
         self.released.0.lock().expect("not poisoned").insert(name.to_owned(), answer);
         self.released.1.notify_all();
     }
@@ -127,7 +128,7 @@ async fn each_caller_has_a_deadline_of_its_own_and_the_look_up_goes_on() {
         },
     );
     assert!(
-        matches!(&hasty, Err(ResolveError::TimedOut { name, .. }) if name == "a.example"),
+        matches!(&hasty, Err(LookupError::TimedOut { name, .. }) if name == "a.example"),
         "{hasty:?}"
     );
     assert_eq!(patient, Ok(address(1)));
@@ -172,7 +173,7 @@ async fn when_too_many_look_ups_hang_callers_fail_at_once_until_one_comes_back()
         held.leave_hanging(&resolver, name).await;
     }
     let refused = resolver.resolve("e.example", soon()).await;
-    assert!(matches!(refused, Err(ResolveError::Hanging { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(LookupError::Hanging { .. })), "{refused:?}");
 
     held.release("a.example", Ok(address(1)));
     held.release("e.example", Ok(address(5)));
@@ -187,7 +188,7 @@ async fn when_too_many_look_ups_hang_callers_fail_at_once_until_one_comes_back()
 #[tokio::test]
 async fn failures_reach_every_caller() {
     let (resolver, held) = Held::resolver(PATIENCE);
-    let error = ResolveError::Temporary { name: "a.example".into(), reason: "try again".into() };
+    let error = LookupError::Temporary { name: "a.example".into(), reason: "try again".into() };
     held.release("a.example", Err(error.clone()));
     let (first, second) =
         tokio::join!(resolver.resolve("a.example", soon()), resolver.resolve("a.example", soon()));
@@ -216,7 +217,7 @@ async fn the_system_says_what_it_cannot_find() {
     let name = format!("{}.example", "a".repeat(64));
     let error = Resolver::new().resolve(&name, soon()).await.expect_err("no such name");
     assert!(
-        !matches!(error, ResolveError::TimedOut { .. } | ResolveError::Hanging { .. }),
+        !matches!(error, LookupError::TimedOut { .. } | LookupError::Hanging { .. }),
         "{error}"
     );
 }
@@ -225,8 +226,8 @@ async fn the_system_says_what_it_cannot_find() {
 fn each_error_is_a_phrase() {
     let name = || "func.example".to_owned();
     let second = Duration::from_secs(1);
-    insta::assert_snapshot!(ResolveError::TimedOut { name: name() }, @"the name func.example cannot be looked up, because no name server answers");
-    insta::assert_snapshot!(ResolveError::Unknown { name: name() }, @"the name func.example does not exist");
-    insta::assert_snapshot!(ResolveError::Temporary { name: name(), reason: "Temporary failure in name resolution".into() }, @"the name func.example cannot be looked up now (Temporary failure in name resolution)");
-    insta::assert_snapshot!(ResolveError::Hanging { name: name(), since: 90 * second }, @"the name func.example cannot be looked up, because look-ups have been hanging for 1 min 30 s");
+    insta::assert_snapshot!(LookupError::TimedOut { name: name() }, @"the name func.example cannot be looked up, because no name server answers");
+    insta::assert_snapshot!(LookupError::Unknown { name: name() }, @"the name func.example does not exist");
+    insta::assert_snapshot!(LookupError::Temporary { name: name(), reason: "Temporary failure in name resolution".into() }, @"the name func.example cannot be looked up now (Temporary failure in name resolution)");
+    insta::assert_snapshot!(LookupError::Hanging { name: name(), since: 90 * second }, @"the name func.example cannot be looked up, because look-ups have been hanging for 1 min 30 s");
 }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     config::settings::HeartbeatUrl,
     event::Event,
-    heartbeat::{FailureKind, Outcome, Refusal},
+    heartbeat::{AnswerRefusal, FailureKind, HeartbeatOutcome},
 };
 
 /// Turns outcomes into events, so that the log is quiet while nothing changes.
@@ -18,7 +18,7 @@ use crate::{
 ///    night, failing in two ways by turns, is two lines.
 /// 3. Whether the cloud expects this device is told when the answer is no, and when it is yes again.
 #[derive(Debug)]
-pub(super) struct Observer {
+pub(super) struct HeartbeatObserver {
     device: String,
     url: HeartbeatUrl,
     delivered: bool,
@@ -31,17 +31,17 @@ pub(super) struct Observer {
 struct Streak {
     failures: u64,
     since: Duration,
-    kinds: Vec<Kind>,
+    kinds: Vec<ReportedFailure>,
 }
 
 /// Failures of one kind look alike to the reader of a log.
 #[derive(Debug, PartialEq)]
-enum Kind {
-    Refused(u16, Discriminant<Refusal>),
+enum ReportedFailure {
+    Refused(u16, Discriminant<AnswerRefusal>),
     Failed(FailureKind),
 }
 
-impl Observer {
+impl HeartbeatObserver {
     /// An observer of heartbeats that go to `url` for `device`.
     pub(super) fn new(device: &str, url: HeartbeatUrl) -> Self {
         Self { device: device.to_owned(), url, delivered: false, streak: None, unexpected: false }
@@ -50,12 +50,12 @@ impl Observer {
     /// The events of an outcome at `now` (since boot), `wait` before the next try.
     pub(super) fn observe<'a>(
         &'a mut self,
-        outcome: &'a Outcome,
+        outcome: &'a HeartbeatOutcome,
         wait: Duration,
         now: Duration,
     ) -> Vec<Event<'a>> {
         match outcome {
-            Outcome::Delivered { client_address, expected, took, .. } => {
+            HeartbeatOutcome::Delivered { client_address, expected, took, .. } => {
                 let mut events = Vec::new();
                 let first = !std::mem::replace(&mut self.delivered, true);
                 match self.streak.take() {
@@ -85,19 +85,24 @@ impl Observer {
                 }
                 events
             }
-            Outcome::Refused { status, refusal, .. } => {
-                vec![self.failed(outcome, Kind::Refused(*status, discriminant(refusal)), wait, now)]
+            HeartbeatOutcome::Refused { status, refusal, .. } => {
+                vec![self.failed(
+                    outcome,
+                    ReportedFailure::Refused(*status, discriminant(refusal)),
+                    wait,
+                    now,
+                )]
             }
-            Outcome::Failed(failure) => {
-                vec![self.failed(outcome, Kind::Failed(failure.kind), wait, now)]
+            HeartbeatOutcome::Failed(failure) => {
+                vec![self.failed(outcome, ReportedFailure::Failed(failure.kind), wait, now)]
             }
         }
     }
 
     fn failed<'a>(
         &mut self,
-        outcome: &'a Outcome,
-        kind: Kind,
+        outcome: &'a HeartbeatOutcome,
+        kind: ReportedFailure,
         wait: Duration,
         now: Duration,
     ) -> Event<'a> {
@@ -118,20 +123,26 @@ mod tests {
 
     const WAIT: Duration = Duration::from_secs(2);
 
-    fn observer() -> Observer {
+    fn observer() -> HeartbeatObserver {
         let url = "https://ispmon.example/api/ping".parse().expect("a URL");
-        Observer::new("dl-home", HeartbeatUrl::new(url, false))
+        HeartbeatObserver::new("dl-home", HeartbeatUrl::new(url, false))
     }
 
-    fn delivered(expected: Option<bool>) -> Outcome {
+    fn delivered(expected: Option<bool>) -> HeartbeatOutcome {
         let took = Duration::from_millis(132);
-        Outcome::Delivered { client_address: None, expected, date: None, proof: None, took }
+        HeartbeatOutcome::Delivered {
+            client_address: None,
+            expected,
+            date: None,
+            proof: None,
+            took,
+        }
     }
 
-    fn refused(status: u16) -> Outcome {
-        Outcome::Refused {
+    fn refused(status: u16) -> HeartbeatOutcome {
+        HeartbeatOutcome::Refused {
             status,
-            refusal: Refusal::Status,
+            refusal: AnswerRefusal::Status,
             retry_after: None,
             proof: None,
             took: Duration::ZERO,
@@ -139,7 +150,7 @@ mod tests {
     }
 
     /// The kinds of the events, one observation a second.
-    fn kinds(outcomes: &[Outcome]) -> Vec<Vec<&'static str>> {
+    fn kinds(outcomes: &[HeartbeatOutcome]) -> Vec<Vec<&'static str>> {
         let mut observer = observer();
         let mut now = Duration::from_secs(1_000);
         let mut observe = |outcome| {

@@ -11,22 +11,22 @@ use std::{
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::{Load, Pause, Reloader};
+use super::{CurrentPause, Load, Reloader};
 use crate::{
     clock::{self, BootId, Clock},
     config::{Settings, Sources},
     control,
-    error_chain::Chain,
+    error_chain::ErrorChain,
     event::Event,
-    heartbeat::{ClientError, HeartbeatClient, HeartbeatExtras, Outcome, ReadExtras},
+    heartbeat::{ClientError, HeartbeatClient, HeartbeatExtras, HeartbeatOutcome, ReadExtras},
     installation::Prefix,
     journal::{self, Journal, JournalError, Recovered},
     logging::Logging,
-    monitor::{self, Message, Monitor, MonitorSettings, SharedTally},
+    monitor::{self, Monitor, MonitorMessage, MonitorSettings, SharedTally},
     notify::ServiceManager,
     outbox::{self, Outbox},
     resolver::Resolver,
-    signals::Request,
+    signals::SignalRequest,
     sleep::Watcher,
     state_dir,
     status::{Publisher, place},
@@ -97,21 +97,22 @@ impl Foundation {
     }
 
     /// The pause that an earlier run has begun and that is not over.
-    pub(super) fn pause(&self) -> Option<Pause> {
+    pub(super) fn pause(&self) -> Option<CurrentPause> {
         let recovered = self.recovered.pause?;
         let now = self.clock.now();
         let rest = recovered.rest(&now);
-        (!rest.is_zero())
-            .then(|| Pause::go_on(recovered.since, recovered.until, now.later(recovered.longest())))
+        (!rest.is_zero()).then(|| {
+            CurrentPause::go_on(recovered.since, recovered.until, now.later(recovered.longest()))
+        })
     }
 }
 
 /// Everything that runs beside the heartbeats.
-pub(super) struct Running {
+pub(super) struct ServiceParts {
     pub(super) boot: String,
     pub(super) clock: Clock,
     pub(super) resolver: Arc<Resolver>,
-    pub(super) requests: mpsc::UnboundedReceiver<Request>,
+    pub(super) requests: mpsc::UnboundedReceiver<SignalRequest>,
     pub(super) reloader: Reloader,
     pub(super) logging: Logging,
     pub(super) control: Control,
@@ -138,16 +139,16 @@ pub(super) struct Control(Option<control::Server>);
 
 /// Who wants to know what comes of heartbeats.
 pub(super) struct Beats {
-    messages: mpsc::UnboundedSender<Message>,
+    messages: mpsc::UnboundedSender<MonitorMessage>,
     delivered: watch::Sender<bool>,
 }
 
-impl Running {
+impl ServiceParts {
     /// Starts the tasks.
     pub(super) async fn start(
         settings: &Settings,
         foundation: Foundation,
-        requests: mpsc::UnboundedReceiver<Request>,
+        requests: mpsc::UnboundedReceiver<SignalRequest>,
         load: Arc<Load>,
         logging: Logging,
         manager: ServiceManager,
@@ -236,20 +237,20 @@ impl Running {
     }
 
     /// Tells the monitor something.
-    pub(super) fn tell(&self, message: Message) {
+    pub(super) fn tell(&self, message: MonitorMessage) {
         self.beats.send(message);
     }
 }
 
 impl Beats {
     /// Tells what came of a heartbeat.
-    pub(super) fn tell(&self, outcome: &Outcome, wait: Duration) {
+    pub(super) fn tell(&self, outcome: &HeartbeatOutcome, wait: Duration) {
         // The monitor first: the answer may put the clock right, and what is handed over needs that.
-        self.send(Message::Heartbeat { outcome: outcome.clone(), wait });
-        self.delivered.send_replace(matches!(outcome, Outcome::Delivered { .. }));
+        self.send(MonitorMessage::Heartbeat { outcome: outcome.clone(), wait });
+        self.delivered.send_replace(matches!(outcome, HeartbeatOutcome::Delivered { .. }));
     }
 
-    fn send(&self, message: Message) {
+    fn send(&self, message: MonitorMessage) {
         // The monitor ends only when the agent does.
         let _ = self.messages.send(message);
     }
@@ -269,7 +270,7 @@ impl Control {
     }
 
     /// Waits for the next request, for ever without a socket.
-    pub(super) async fn next(&mut self) -> (control::Request, control::Reply) {
+    pub(super) async fn next(&mut self) -> (control::ControlRequest, control::ControlReply) {
         match &mut self.0 {
             Some(server) => server.next().await,
             None => std::future::pending().await,
@@ -282,7 +283,7 @@ fn publisher(folder: &Path) -> Option<Publisher> {
     let _ = fs::create_dir_all(folder);
     Publisher::start(folder)
         .inspect_err(|error| {
-            let advice = format!("There is no status: {}.", Chain(error));
+            let advice = format!("There is no status: {}.", ErrorChain(error));
             Event::Advice { advice: &advice }.emit();
         })
         .ok()

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future, sync::Arc, time::Duration};
 
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -22,7 +22,7 @@ const ANNOUNCEMENTS: u32 = 2;
 
 /// A pause that has begun.
 #[derive(Debug)]
-pub(super) struct Pause {
+pub(super) struct CurrentPause {
     /// When it began.
     pub(super) since: Stamp,
     /// When it ends by itself.
@@ -46,7 +46,7 @@ impl Ends {
     }
 }
 
-impl Pause {
+impl CurrentPause {
     /// A pause that nobody knows of yet.
     pub(super) fn begin(since: Stamp, until: Stamp) -> Self {
         Self::go_on(since, until, until)
@@ -91,7 +91,7 @@ impl Pause {
         while left > 0 {
             let started = Instant::now();
             let quiet = self.rest(&clock.now());
-            let outcome = client.send(State::Paused, quiet, client.timeout()).await;
+            let outcome = client.send(AgentState::Paused, quiet, client.timeout()).await;
             if outcome.delivered() {
                 left -= 1;
                 self.announced.send_replace(Some(true));

@@ -97,7 +97,7 @@ async fn listen(address: Option<String>, sender: UnboundedSender<SleepEvent>, re
 }
 
 fn tell(told: &mut String, error: &dyn std::error::Error) {
-    let reason = fmt::format(format_args!("{}", crate::error_chain::Chain(error)));
+    let reason = fmt::format(format_args!("{}", crate::error_chain::ErrorChain(error)));
     if *told != reason {
         Event::SleepUnheard { error }.emit();
         *told = reason;

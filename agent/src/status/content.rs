@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Stamp,
-    heartbeat::Outcome,
+    heartbeat::HeartbeatOutcome,
     outage::{self, Cause, Incident, IncidentId, Party, Scope},
-    probe::{Family, Link},
+    probe::{Family, LinkAnswer},
 };
 
 /// What the agent knows at one moment.
@@ -37,7 +37,7 @@ pub struct Status {
     /// The folder of the record, which tells apart the agents of one machine.
     pub state_dir: PathBuf,
     /// How the internet is.
-    pub condition: Condition,
+    pub condition: ConnectivityStatus,
     /// Why nobody can tell how the internet is, as half a sentence: this device can ask nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind: Option<String>,
@@ -49,7 +49,7 @@ pub struct Status {
     pub families: Vec<FamilyStatus>,
     /// What is wrong now.
     #[serde(default)]
-    pub incidents: Vec<OpenIncident>,
+    pub incidents: Vec<IncidentStatus>,
     /// What became of the heartbeats; nothing when none are sent, because no URL is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<HeartbeatStatus>,
@@ -61,7 +61,7 @@ pub struct Status {
     pub blips: u64,
     /// How good the line was lately; nothing before the first probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quality: Option<Quality>,
+    pub quality: Option<QualityStatus>,
     /// Where the record stands.
     #[serde(default)]
     pub journal: JournalStatus,
@@ -88,7 +88,7 @@ impl Status {
             written: started,
             fresh_ms: u64::try_from(fresh_for.as_millis()).unwrap_or(u64::MAX),
             state_dir: state_dir.to_owned(),
-            condition: Condition::Unknown,
+            condition: ConnectivityStatus::Unknown,
             blind: None,
             paused_until: None,
             families: Vec::new(),
@@ -113,7 +113,7 @@ impl Status {
 /// How the internet is, as a whole or by one address family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum ConnectivityStatus {
     /// It works.
     Up,
     /// A probe or heartbeat has failed, and whether that means anything is being found out.
@@ -133,11 +133,11 @@ pub enum Condition {
     Unknown,
 }
 
-impl Condition {
+impl ConnectivityStatus {
     /// The condition of the whole line while these incidents are open: what the newest probes say is
     /// no reason to call a line good whose outage has not ended.
     #[must_use]
-    pub fn with_incidents(self, incidents: &[OpenIncident]) -> Self {
+    pub fn with_incidents(self, incidents: &[IncidentStatus]) -> Self {
         let fails = |scope| incidents.iter().any(|incident| incident.failing == Some(scope));
         let is_down = fails(Scope::Internet) || fails(Scope::Ipv4) && fails(Scope::Ipv6);
         match self {
@@ -150,7 +150,7 @@ impl Condition {
     /// The same of one address family, which an outage of the whole internet says nothing about: names may
     /// fail, or a login page stand before a line that works.
     #[must_use]
-    pub fn of_family_with_incidents(self, family: Family, incidents: &[OpenIncident]) -> Self {
+    pub fn of_family_with_incidents(self, family: Family, incidents: &[IncidentStatus]) -> Self {
         let fails = incidents.iter().any(|incident| incident.failing == Some(family.into()));
         if fails && self != Self::Unused { Self::Down } else { self }
     }
@@ -162,7 +162,7 @@ pub struct FamilyStatus {
     /// The address family.
     pub family: Family,
     /// How the internet is by it.
-    pub condition: Condition,
+    pub condition: ConnectivityStatus,
     /// The last good answer by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ok: Option<Stamp>,
@@ -190,8 +190,8 @@ pub struct LinkStatus {
     pub tunnel: bool,
 }
 
-impl From<&Link> for LinkStatus {
-    fn from(link: &Link) -> Self {
+impl From<&LinkAnswer> for LinkStatus {
+    fn from(link: &LinkAnswer) -> Self {
         let route = link.route();
         Self {
             state: link.as_str().to_owned(),
@@ -205,7 +205,7 @@ impl From<&Link> for LinkStatus {
 
 /// An incident that is open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OpenIncident {
+pub struct IncidentStatus {
     /// Identifies it.
     pub id: IncidentId,
     /// What it concerns: the internet when that was down at any time in it.
@@ -230,7 +230,7 @@ pub struct OpenIncident {
     pub durable: bool,
 }
 
-impl OpenIncident {
+impl IncidentStatus {
     /// What the file says of an incident whose record is on the disk, or is not yet.
     pub fn new(incident: &Incident, durable: bool) -> Self {
         let Incident { id, scope, cause, party, started, failures, .. } = *incident;
@@ -273,10 +273,10 @@ pub struct LastHeartbeat {
 
 impl LastHeartbeat {
     /// What the file says of a heartbeat whose outcome was known at this moment.
-    pub fn new(at: Stamp, outcome: &Outcome) -> Self {
+    pub fn new(at: Stamp, outcome: &HeartbeatOutcome) -> Self {
         Self {
             at,
-            delivered: matches!(outcome, Outcome::Delivered { .. }),
+            delivered: matches!(outcome, HeartbeatOutcome::Delivered { .. }),
             sentence: outcome.to_string(),
             advice: outcome.advice().map(str::to_owned),
         }
@@ -295,7 +295,7 @@ pub struct HandOverProblem {
 
 /// How good the line was lately.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Quality {
+pub struct QualityStatus {
     /// Over how many seconds.
     pub over_s: u64,
     /// How many scheduled probes were sent.

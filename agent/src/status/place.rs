@@ -55,7 +55,7 @@ pub fn folders(
 
 /// A status file that could be read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct FoundStatus {
     /// The folder in which it stands, beside the control socket.
     pub folder: PathBuf,
     /// What it says.
@@ -64,7 +64,7 @@ pub struct Found {
 
 /// Why no status can be shown.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub enum StatusReadError {
     /// There is no status file in any of the folders: no agent runs, or it runs elsewhere.
     #[error("there is no status file in {}", list(.0))]
     Absent(Vec<PathBuf>),
@@ -84,20 +84,20 @@ fn list(folders: &[PathBuf]) -> String {
 /// Reads the status file in one folder; nothing when there is none.
 ///
 /// # Errors
-/// [`ReadError::Unreadable`] and [`ReadError::Garbled`].
-pub fn read(folder: &Path) -> Result<Option<Status>, ReadError> {
+/// [`StatusReadError::Unreadable`] and [`StatusReadError::Garbled`].
+pub fn read(folder: &Path) -> Result<Option<Status>, StatusReadError> {
     let path = folder.join(FILE_NAME);
     let bytes = match file::open(&path).and_then(content) {
         Ok(bytes) => bytes,
         Err(error) if is_absent(&error) => return Ok(None),
-        Err(error) => return Err(ReadError::Unreadable(path, error)),
+        Err(error) => return Err(StatusReadError::Unreadable(path, error)),
     };
     // What stands in the file may come from outside, and a terminal obeys control characters.
     let status = serde_json::from_slice(&bytes).and_then(|mut document| {
         make_printable(&mut document);
         serde_json::from_value(document)
     });
-    status.map(Some).map_err(|error| ReadError::Garbled(path, error))
+    status.map(Some).map_err(|error| StatusReadError::Garbled(path, error))
 }
 
 fn content(file: File) -> io::Result<Vec<u8>> {
@@ -116,12 +116,12 @@ fn is_absent(error: &io::Error) -> bool {
 /// only when nothing else is found.
 ///
 /// # Errors
-/// Every [`ReadError`].
+/// Every [`StatusReadError`].
 pub fn find(
     folders: &[PathBuf],
     state_dir: Option<&Path>,
     runs: impl Fn(&Status) -> bool,
-) -> Result<Found, ReadError> {
+) -> Result<FoundStatus, StatusReadError> {
     let mut first = None;
     let mut trouble = None;
     for folder in folders {
@@ -130,7 +130,7 @@ pub fn find(
                 if state_dir.is_some_and(|wanted| !is_same_folder(wanted, &status.state_dir)) => {}
             Ok(Some(status)) => {
                 let running = runs(&status);
-                let found = Found { folder: folder.clone(), status };
+                let found = FoundStatus { folder: folder.clone(), status };
                 if running {
                     return Ok(found);
                 }
@@ -142,7 +142,7 @@ pub fn find(
             }
         }
     }
-    first.ok_or_else(|| trouble.unwrap_or_else(|| ReadError::Absent(folders.to_vec())))
+    first.ok_or_else(|| trouble.unwrap_or_else(|| StatusReadError::Absent(folders.to_vec())))
 }
 
 /// Whether two paths lead to different folders. A folder that cannot be entered is told by its name.
@@ -217,7 +217,7 @@ mod tests {
         put(folder.path(), &Status { state_dir: folder.path().to_owned(), ..status() });
         assert!(find(&folders, Some(&link), |_| true).is_ok(), "by another name");
         let other = find(&folders, Some(Path::new("/elsewhere")), |_| true);
-        assert!(matches!(other, Err(ReadError::Absent(_))), "{other:?}");
+        assert!(matches!(other, Err(StatusReadError::Absent(_))), "{other:?}");
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         let [torn, good] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
         fs::write(torn.path().join(FILE_NAME), "{\"version\":").expect("it is written");
         let torn_alone = find(&[torn.path().to_owned()], None, |_| true);
-        assert!(matches!(torn_alone, Err(ReadError::Garbled(..))), "{torn_alone:?}");
+        assert!(matches!(torn_alone, Err(StatusReadError::Garbled(..))), "{torn_alone:?}");
         put(good.path(), &status());
         assert!(find(&[torn.path().to_owned(), good.path().to_owned()], None, |_| true).is_ok());
         let nowhere = find(&["/nonexistent/a".into(), "/nonexistent/b".into()], None, |_| true);
@@ -242,6 +242,6 @@ mod tests {
         json["condition"] = "hibernating".into();
         json["mood"] = "good".into();
         let status: Status = serde_json::from_value(json).expect("it is a status");
-        assert_eq!(status.condition, crate::status::Condition::Unknown);
+        assert_eq!(status.condition, crate::status::ConnectivityStatus::Unknown);
     }
 }

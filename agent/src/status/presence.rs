@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Status};
+use super::{ConnectivityStatus, Status};
 use crate::clock::Stamp;
 
 /// Whether the agent that wrote a status still runs.
@@ -37,7 +37,7 @@ impl Presence {
         let is_this_boot = now.boot.is_same_of_system(status.written.boot);
         let now = if is_this_boot { Stamp { boot: status.written.boot, ..*now } } else { *now };
         let Some(age) = now.since(&status.written) else { return Self::Rebooted };
-        if status.condition == Condition::Stopped {
+        if status.condition == ConnectivityStatus::Stopped {
             return Self::Stopped;
         }
         if !is_alive(status.pid) {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn who_said_goodbye_has_stopped_even_while_the_process_still_ends() {
-        let status = Status { condition: Condition::Stopped, ..status() };
+        let status = Status { condition: ConnectivityStatus::Stopped, ..status() };
         assert_eq!(Presence::of(&status, &status.written, |_| true), Presence::Stopped);
     }
 

@@ -61,7 +61,7 @@ impl Publisher {
     /// Waits until the newest status is written, or the attempt has failed, but not longer than
     /// `limit`; returns whether that is so.
     pub fn flush(&self, limit: Duration) -> bool {
-        let busy = |state: &mut State| state.waiting.is_some() || state.writing;
+        let busy = |state: &mut PublisherState| state.waiting.is_some() || state.writing;
         let waited = self.slot.changed.wait_timeout_while(self.slot.lock(), limit, busy);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
@@ -78,19 +78,19 @@ impl Drop for Publisher {
 /// Room for one status.
 #[derive(Debug, Default)]
 struct Slot {
-    state: Mutex<State>,
+    state: Mutex<PublisherState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PublisherState {
     waiting: Option<Box<Status>>,
     writing: bool,
     closed: bool,
 }
 
 impl Slot {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PublisherState> {
         // Nothing in here panics half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +100,7 @@ impl Slot {
         let mut state = self.lock();
         state.writing = false;
         self.changed.notify_all();
-        let idle = |state: &mut State| state.waiting.is_none() && !state.closed;
+        let idle = |state: &mut PublisherState| state.waiting.is_none() && !state.closed;
         let mut state =
             self.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
         let status = state.waiting.take();

@@ -4,7 +4,10 @@ use std::{fmt::Write, time::Duration};
 
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 
-use super::{Condition, FamilyStatus, HeartbeatStatus, OpenIncident, Presence, Quality, Status};
+use super::{
+    ConnectivityStatus, FamilyStatus, HeartbeatStatus, IncidentStatus, Presence, QualityStatus,
+    Status,
+};
 use crate::{
     clock::Stamp,
     duration::Readable,
@@ -47,7 +50,7 @@ fn write_all(
             write!(text, "\nWhat it knew last, {time} ({ago})")?;
             match status.condition {
                 // Nothing of the line, that is, but the rest.
-                Condition::Stopped => writeln!(text, ":")?,
+                ConnectivityStatus::Stopped => writeln!(text, ":")?,
                 _ => writeln!(text, ": {}", headline(status, context))?,
             }
         }
@@ -87,19 +90,19 @@ fn headline(status: &Status, context: &DisplayContext<'_>) -> String {
         return format!("whether the internet works is not known, because {reason}.");
     }
     match status.condition.with_incidents(&status.incidents) {
-        Condition::Unknown => "whether the internet works is not known yet.".to_owned(),
-        Condition::Up => match failing_family(status) {
+        ConnectivityStatus::Unknown => "whether the internet works is not known yet.".to_owned(),
+        ConnectivityStatus::Up => match failing_family(status) {
             Some(family) => format!("the internet works, but not by {family}."),
             None => "the internet works.".to_owned(),
         },
-        Condition::Doubt => {
+        ConnectivityStatus::Doubt => {
             "the internet works, or did until a moment ago: a probe has failed, and the agent is \
              finding out why."
                 .to_owned()
         }
-        Condition::Down => "THE INTERNET IS DOWN.".to_owned(),
-        Condition::Unused => "this device has no route to the internet.".to_owned(),
-        Condition::Paused => match &status.paused_until {
+        ConnectivityStatus::Down => "THE INTERNET IS DOWN.".to_owned(),
+        ConnectivityStatus::Unused => "this device has no route to the internet.".to_owned(),
+        ConnectivityStatus::Paused => match &status.paused_until {
             Some(until) => format!(
                 "paused until {}: nothing is monitored and no heartbeat is sent. End that with: \
                  ispmon-agent resume",
@@ -107,17 +110,17 @@ fn headline(status: &Status, context: &DisplayContext<'_>) -> String {
             ),
             None => "paused: nothing is monitored and no heartbeat is sent.".to_owned(),
         },
-        Condition::Stopped => "stopped in order.".to_owned(),
+        ConnectivityStatus::Stopped => "stopped in order.".to_owned(),
     }
 }
 
 fn failing_family(status: &Status) -> Option<Family> {
-    let down = |family: &&FamilyStatus| family.condition == Condition::Down;
+    let down = |family: &&FamilyStatus| family.condition == ConnectivityStatus::Down;
     status.families.iter().find(down).map(|family| family.family)
 }
 
 /// An open incident, in the words that the log has for it.
-fn describe(incident: &OpenIncident, status: &Status, context: &DisplayContext<'_>) -> String {
+fn describe(incident: &IncidentStatus, status: &Status, context: &DisplayContext<'_>) -> String {
     let unstable = incident.cause == Cause::Unstable;
     let what = match incident.scope {
         Scope::Internet if unstable => "Internet unstable",
@@ -220,20 +223,24 @@ pub(crate) fn waiting(count: u64) -> String {
     }
 }
 
-fn connection(family: &FamilyStatus, whole: Condition, context: &DisplayContext<'_>) -> String {
+fn connection(
+    family: &FamilyStatus,
+    whole: ConnectivityStatus,
+    context: &DisplayContext<'_>,
+) -> String {
     // While nobody watches, what was known before is no news.
     let condition = match whole {
-        Condition::Paused | Condition::Stopped => whole,
+        ConnectivityStatus::Paused | ConnectivityStatus::Stopped => whole,
         _ => family.condition,
     };
     let mut text = match condition {
-        Condition::Unknown => "not known yet",
-        Condition::Up => "works",
-        Condition::Doubt => "in doubt",
-        Condition::Down => "DOWN",
-        Condition::Unused => "not used",
-        Condition::Paused => "not monitored",
-        Condition::Stopped => "no longer monitored",
+        ConnectivityStatus::Unknown => "not known yet",
+        ConnectivityStatus::Up => "works",
+        ConnectivityStatus::Doubt => "in doubt",
+        ConnectivityStatus::Down => "DOWN",
+        ConnectivityStatus::Unused => "not used",
+        ConnectivityStatus::Paused => "not monitored",
+        ConnectivityStatus::Stopped => "no longer monitored",
     }
     .to_owned();
     if let Some(link) = &family.link {
@@ -256,7 +263,7 @@ fn connection(family: &FamilyStatus, whole: Condition, context: &DisplayContext<
             }),
         }
     }
-    if condition == Condition::Down
+    if condition == ConnectivityStatus::Down
         && let Some(last_ok) = &family.last_ok
     {
         let _ = write!(text, ", last answer {}", context.ago(last_ok));
@@ -264,7 +271,7 @@ fn connection(family: &FamilyStatus, whole: Condition, context: &DisplayContext<
     text
 }
 
-fn line(quality: &Quality) -> String {
+fn line(quality: &QualityStatus) -> String {
     let mut text = String::new();
     if let Some(median) = quality.p50_ms {
         let _ = write!(text, "{median:.0} ms at the median");

@@ -2,7 +2,7 @@ use std::{fs, os::unix::net::UnixListener, thread, time::Duration};
 
 use ispmon_agent::{
     clock::{BootId, Stamp},
-    control::{Answer, Request, Server},
+    control::{ControlAnswer, ControlRequest, Server},
 };
 
 use crate::place::{Place, Ran, skipped};
@@ -13,9 +13,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Plays the agent: answers the first request, while `client` makes it.
 fn with_agent(
     place: &Place,
-    answer: &Answer,
+    answer: &ControlAnswer,
     client: impl FnOnce() -> Ran + Send + 'static,
-) -> (Ran, Request) {
+) -> (Ran, ControlRequest) {
     let socket = place.socket();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
@@ -44,12 +44,12 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
     ] {
         let until = in_two_hours();
         let mut command = place.command(&["pause", "2h"]);
-        let answer = Answer::Paused { until, again, announced };
+        let answer = ControlAnswer::Paused { until, again, announced };
         let (ran, request) = with_agent(&place, &answer, move || {
             command.stdin(std::process::Stdio::null());
             crate::place::run(command)
         });
-        assert_eq!(request, Request::Pause { time: Duration::from_hours(2) });
+        assert_eq!(request, ControlRequest::Pause { time: Duration::from_hours(2) });
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with("Paused until "), "{}", ran.output);
         assert!(ran.output.contains(" (2 h): nothing is monitored"), "{}", ran.output);
@@ -65,12 +65,12 @@ fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
     let wall = Stamp::now().wall - Duration::from_mins(20);
     let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
     for (answer, words) in [
-        (Answer::Resumed { paused }, "The agent monitors again, after 20 min"),
-        (Answer::NotPaused, "The agent was not paused."),
+        (ControlAnswer::Resumed { paused }, "The agent monitors again, after 20 min"),
+        (ControlAnswer::NotPaused, "The agent was not paused."),
     ] {
         let command = place.command(&["resume"]);
         let (ran, request) = with_agent(&place, &answer, move || crate::place::run(command));
-        assert_eq!(request, Request::Resume);
+        assert_eq!(request, ControlRequest::Resume);
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with(words), "{}", ran.output);
     }
@@ -81,7 +81,7 @@ fn a_refusal_is_a_failure_with_the_agents_reason() {
     let place = Place::new();
     let command = place.command(&["pause", "2h"]);
     let reason = "The record cannot be written, so nobody would know of the pause.".to_owned();
-    let answer = Answer::Refused { reason: reason.clone() };
+    let answer = ControlAnswer::Refused { reason: reason.clone() };
     let (ran, _) = with_agent(&place, &answer, move || crate::place::run(command));
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
     assert_eq!(ran.errors, format!("ispmon-agent: {reason}\n"));
@@ -153,7 +153,7 @@ fn a_member_of_the_agents_group_may() {
         });
         let (_, reply) = tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
         let caller = reply.caller();
-        reply.send(&Answer::NotPaused);
+        reply.send(&ControlAnswer::NotPaused);
         (client.join().expect("the program ends"), caller)
     });
     assert_eq!((ran.code, ran.output.as_str()), (Some(0), "The agent was not paused.\n"));

@@ -11,7 +11,7 @@ use std::{
 
 use ispmon_agent::{
     clock::Stamp,
-    status::{Condition, Status},
+    status::{ConnectivityStatus, Status},
 };
 use tempfile::TempDir;
 
@@ -57,7 +57,7 @@ impl Place {
     pub(crate) fn status(&self) -> Status {
         let (now, hour) = (Stamp::now(), Duration::from_hours(1));
         let status = Status::starting("dl-home", &self.state_dir(), now, hour);
-        Status { condition: Condition::Up, ..status }
+        Status { condition: ConnectivityStatus::Up, ..status }
     }
 
     /// Writes a status file into a folder.

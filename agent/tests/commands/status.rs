@@ -3,7 +3,7 @@ use std::fs;
 use ispmon_agent::{
     clock::Stamp,
     outage::Scope,
-    status::{Condition, Status},
+    status::{ConnectivityStatus, Status},
 };
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ fn an_agent_that_runs_is_shown_and_the_command_succeeds() {
     let ran = place.run(&["status"]);
     assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
     assert!(ran.output.starts_with("dl-home: the internet works.\n"), "{}", ran.output);
-    let offline = Status { condition: Condition::Down, ..place.status() };
+    let offline = Status { condition: ConnectivityStatus::Down, ..place.status() };
     Place::put(&place.state_dir(), &offline);
     let ran = place.run(&["status"]);
     assert_eq!(ran.code, Some(0), "what it says of the internet is no failure of the command");
@@ -123,7 +123,11 @@ fn what_a_dead_agent_knew_is_called_the_past() {
             "hanging",
             "the agent hangs",
         ),
-        (Status { condition: Condition::Stopped, ..place.status() }, "stopped", "it was stopped"),
+        (
+            Status { condition: ConnectivityStatus::Stopped, ..place.status() },
+            "stopped",
+            "it was stopped",
+        ),
     ] {
         Place::put(&place.state_dir(), &status);
         let ran = place.run(&["status"]);

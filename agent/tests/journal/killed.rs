@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, env};
 
-use ispmon_agent::journal::{Reader, verify};
+use ispmon_agent::journal::{JournalReader, verify};
 
 use crate::child::Writer;
 
@@ -25,7 +25,7 @@ fn what_a_killed_agent_has_acknowledged_is_there_and_the_chain_is_valid() {
         assert!(verified.first_problem.is_none(), "{:?}", verified.first_problem);
     }
     assert!(acknowledged.len() > kills);
-    for read in Reader::open(folder.path()).expect("there is a journal") {
+    for read in JournalReader::open(folder.path()).expect("there is a journal") {
         let located = read.expect("nothing is damaged");
         if let Some(digest) = acknowledged.remove(&located.record.seq) {
             assert_eq!(digest, located.digest.as_str());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ispmon_agent::clock;
-use ispmon_wire::{Heartbeat, State};
+use ispmon_wire::{AgentState, Heartbeat};
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -51,7 +51,7 @@ pub(crate) struct Beat {
     /// Its number.
     pub(crate) sequence: u64,
     /// What the agent said of itself.
-    pub(crate) state: State,
+    pub(crate) state: AgentState,
 }
 
 /// The server.

@@ -5,7 +5,7 @@ use std::{
 };
 
 use ispmon_agent::probe::{
-    Anchor, Link, Route, Targets,
+    Anchor, LinkAnswer, Route, Targets,
     link::{FamilyPaths, Links, Neighbour, is_router, link_to, neighbour, path_to, underlay},
 };
 use tokio::time::{sleep, timeout};
@@ -22,7 +22,7 @@ fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn links(device: &Host) -> [Link; 2] {
+fn links(device: &Host) -> [LinkAnswer; 2] {
     device.enter(|| ANCHORS.map(|anchor| link_to(address(anchor))))
 }
 
@@ -32,14 +32,14 @@ fn route(device: &Host, anchor: &str) -> Route {
 }
 
 /// Makes a change, and waits for the kernel's word until both links are as expected.
-fn after(device: &Host, change: impl FnOnce() + Send, expected: &[Link; 2]) {
+fn after(device: &Host, change: impl FnOnce() + Send, expected: &[LinkAnswer; 2]) {
     until(device, change, |links| links == expected);
 }
 
 fn until(
     device: &Host,
     change: impl FnOnce() + Send,
-    is_it: impl Fn(&[Link; 2]) -> bool + Send + Sync,
+    is_it: impl Fn(&[LinkAnswer; 2]) -> bool + Send + Sync,
 ) {
     on(device, || async {
         let mut links = Links::new();
@@ -123,25 +123,29 @@ fn what_is_missing_is_told_when_it_happens_and_when_it_is_back() {
     let change = |lines: &'static str| move || device.ip(lines).expect("ip");
     let [v4, v6] = whole.clone();
 
-    after(device, change("route del default"), &[Link::NoRoute, v6.clone()]);
+    after(device, change("route del default"), &[LinkAnswer::NoRoute, v6.clone()]);
     after(device, change("route add default via 192.168.7.1"), &whole);
-    after(device, change("route add blackhole 203.0.113.0/24"), &[Link::NoRoute, v6.clone()]);
+    after(device, change("route add blackhole 203.0.113.0/24"), &[LinkAnswer::NoRoute, v6.clone()]);
     after(device, change("route del blackhole 203.0.113.0/24"), &whole);
-    after(device, change("route add unreachable fd00:113::/64"), &[v4.clone(), Link::NoRoute]);
+    after(
+        device,
+        change("route add unreachable fd00:113::/64"),
+        &[v4.clone(), LinkAnswer::NoRoute],
+    );
     after(device, change("route del unreachable fd00:113::/64"), &whole);
-    after(device, change("addr del 192.168.7.2/24 dev eth0"), &[Link::NoAddress, v6]);
+    after(device, change("addr del 192.168.7.2/24 dev eth0"), &[LinkAnswer::NoAddress, v6]);
     after(
         device,
         change("addr add 192.168.7.2/24 dev eth0\nroute add default via 192.168.7.1"),
         &whole,
     );
-    after(device, change("addr del fd00:7::2/64 dev eth0"), &[v4, Link::NoAddress]);
+    after(device, change("addr del fd00:7::2/64 dev eth0"), &[v4, LinkAnswer::NoAddress]);
     after(device, change("addr add fd00:7::2/64 dev eth0"), &whole);
     let router = &network.router;
     after(
         device,
         || router.ip("link set lan down").expect("the cable is pulled"),
-        &[Link::NoCarrier, Link::NoCarrier],
+        &[LinkAnswer::NoCarrier, LinkAnswer::NoCarrier],
     );
 }
 
@@ -151,15 +155,23 @@ fn a_policy_rule_that_prohibits_is_told_and_so_is_its_end() {
     let device = &network.device;
     let [v4, v6] = links(device);
     let (add, del) = ("rule add pref 100 prohibit", "rule del pref 100 prohibit");
-    after(device, || device.ip(add).expect("ip"), &[Link::Prohibited, v6.clone()]);
-    after(device, || device.ip_v6(add).expect("ip"), &[Link::Prohibited, Link::Prohibited]);
-    after(device, || device.ip_v6(del).expect("ip"), &[Link::Prohibited, v6.clone()]);
+    after(device, || device.ip(add).expect("ip"), &[LinkAnswer::Prohibited, v6.clone()]);
+    after(
+        device,
+        || device.ip_v6(add).expect("ip"),
+        &[LinkAnswer::Prohibited, LinkAnswer::Prohibited],
+    );
+    after(device, || device.ip_v6(del).expect("ip"), &[LinkAnswer::Prohibited, v6.clone()]);
     after(device, || device.ip(del).expect("ip"), &[v4, v6.clone()]);
     let routes = "route add prohibit 203.0.113.1\nroute add prohibit fd00:113::1";
-    after(device, || device.ip(routes).expect("ip"), &[Link::Prohibited, Link::Prohibited]);
+    after(
+        device,
+        || device.ip(routes).expect("ip"),
+        &[LinkAnswer::Prohibited, LinkAnswer::Prohibited],
+    );
     let blackhole = "route del prohibit 203.0.113.1\nroute del prohibit fd00:113::1\n\
                      rule add pref 100 blackhole";
-    after(device, || device.ip(blackhole).expect("ip"), &[Link::NoRoute, v6]);
+    after(device, || device.ip(blackhole).expect("ip"), &[LinkAnswer::NoRoute, v6]);
 }
 
 #[test]
@@ -287,7 +299,7 @@ fn a_container_that_runs_does_not_hide_a_pulled_cable() {
     after(
         &network.device,
         || network.device.ip("link set eth0 down").expect("ip"),
-        &[Link::NoCarrier, Link::NoCarrier],
+        &[LinkAnswer::NoCarrier, LinkAnswer::NoCarrier],
     );
 }
 
@@ -313,8 +325,9 @@ fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
          route add default via fe80::1 dev br0\n",
         machine.process()
     );
-    let is_by_bridge =
-        |link: &Link| link.route().is_some_and(|route| route.interface == "br0" && !route.tunnel);
+    let is_by_bridge = |link: &LinkAnswer| {
+        link.route().is_some_and(|route| route.interface == "br0" && !route.tunnel)
+    };
     until(
         device,
         || {
@@ -326,7 +339,7 @@ fn a_virtual_machine_on_the_same_bridge_does_not_hide_a_pulled_cable() {
     after(
         device,
         || network.router.ip("link set lan down").expect("the cable is pulled"),
-        &[Link::NoCarrier, Link::NoCarrier],
+        &[LinkAnswer::NoCarrier, LinkAnswer::NoCarrier],
     );
 }
 
@@ -398,7 +411,7 @@ fn the_line_beneath_a_tunnel_is_found_however_the_tunnel_took_the_routes() {
     after(
         device,
         || device.ip("link set wlan0 down").expect("ip"),
-        &[Link::NoCarrier, Link::NoCarrier],
+        &[LinkAnswer::NoCarrier, LinkAnswer::NoCarrier],
     );
 }
 
@@ -432,7 +445,7 @@ fn more_changes_than_the_kernel_can_keep_are_a_change() {
         timeout(PATIENCE, links.changed()).await.expect("it is told");
         device.ip("route del default").expect("ip");
         let seen = async {
-            while link_to(address(ANCHORS[0])) != Link::NoRoute {
+            while link_to(address(ANCHORS[0])) != LinkAnswer::NoRoute {
                 links.changed().await;
             }
         };

@@ -214,7 +214,11 @@ fn a_device_without_free_descriptors_has_not_asked() {
         });
         let (end, link) = end.expect("a runtime");
         assert_eq!(end, Connect::NotAsked(LocalFailure::NoDescriptors));
-        assert_eq!(link, ispmon_agent::probe::Link::Unknown, "and nothing is known of the route");
+        assert_eq!(
+            link,
+            ispmon_agent::probe::LinkAnswer::Unknown,
+            "and nothing is known of the route"
+        );
         return;
     }
     // Limits belong to a process, and other tests run in this one.

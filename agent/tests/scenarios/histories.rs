@@ -7,11 +7,11 @@ use ispmon_agent::{
     clock::{BootId, Stamp},
     heartbeat::{self, FailureKind},
     outage::{
-        BeatOutcome, Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, Limits,
-        Machine, MachineSettings, Party, Round, Transition,
+        BeatOutcome, Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId,
+        MachineLimits, MachineSettings, OutageMachine, Party, RoundResult, Transition,
     },
     probe::{
-        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, Link, LocalFailure, PerFamily, Portal,
+        AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal,
         ProbeKind, Route, ServerAnswer,
     },
 };
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 enum Happening {
     Grace(GraceReason),
-    Link(Family, Link),
+    Link(Family, LinkAnswer),
     Probe(Family, Option<u64>),
     /// How long ago something was sent that failed.
     Doubt(Option<Family>, u64),
@@ -56,9 +56,9 @@ fn family() -> impl Strategy<Value = Family> {
     prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)]
 }
 
-fn link() -> impl Strategy<Value = Link> {
+fn link() -> impl Strategy<Value = LinkAnswer> {
     let routed = prop_oneof![3 => Just(false), 1 => Just(true)].prop_map(|tunnel| {
-        Link::Routed(Route {
+        LinkAnswer::Routed(Route {
             interface: "eth0".to_owned(),
             index: 2,
             source: None,
@@ -69,10 +69,10 @@ fn link() -> impl Strategy<Value = Link> {
     });
     prop_oneof![
         4 => routed,
-        1 => Just(Link::NoRoute),
-        1 => Just(Link::NoCarrier),
-        1 => Just(Link::Prohibited),
-        1 => Just(Link::Unknown),
+        1 => Just(LinkAnswer::NoRoute),
+        1 => Just(LinkAnswer::NoCarrier),
+        1 => Just(LinkAnswer::Prohibited),
+        1 => Just(LinkAnswer::Unknown),
     ]
 }
 
@@ -159,7 +159,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 /// The machine, its clock and its journal.
 struct History {
-    machine: Machine,
+    machine: OutageMachine,
     random: Rng,
     boot: u128,
     boot_ms: u64,
@@ -173,7 +173,7 @@ impl History {
         let mut random = Rng::with_seed(1);
         let now = stamp(1, 60_000, 0);
         Self {
-            machine: Machine::new(settings(), random.fork(), Vec::new(), now),
+            machine: OutageMachine::new(settings(), random.fork(), Vec::new(), now),
             random,
             boot: 1,
             boot_ms: 60_000,
@@ -240,7 +240,7 @@ impl History {
                     own_path: false,
                 };
                 let answers = vec![answer];
-                Evidence::Round(Round { family, started: ago(began), finished: now, answers })
+                Evidence::Round(RoundResult { family, started: ago(began), finished: now, answers })
             }
             Happening::Proof(family, began) => {
                 Evidence::Proof { family, started: ago(began), finished: now }
@@ -303,7 +303,7 @@ impl History {
         let restarted = !matches!(cause, GapCause::Suspended | GapCause::Paused);
         if restarted {
             let open = self.recorded.clone();
-            self.machine = Machine::new(settings(), self.random.fork(), open, ended);
+            self.machine = OutageMachine::new(settings(), self.random.fork(), open, ended);
         }
         let id = IncidentId::new(ended, &mut self.random);
         self.tell(&Evidence::GapEnded(Gap {
@@ -329,18 +329,18 @@ fn stamp(boot: u128, boot_ms: u64, wall_ms: i64) -> Stamp {
 fn settings() -> MachineSettings {
     MachineSettings {
         grace: Duration::from_secs(20),
-        limits: Limits {
+        limits: MachineLimits {
             unstable_within: Duration::from_hours(6),
             unstable_quiet: Duration::from_mins(2),
             credentials_after: Duration::from_secs(30),
             quality_window: Duration::from_secs(30),
-            ..Limits::default()
+            ..MachineLimits::default()
         },
     }
 }
 
-fn routed(tunnel: bool) -> Link {
-    Link::Routed(Route {
+fn routed(tunnel: bool) -> LinkAnswer {
+    LinkAnswer::Routed(Route {
         interface: "eth0".to_owned(),
         index: 2,
         source: None,

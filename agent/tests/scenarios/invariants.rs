@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ispmon_agent::{
     clock::Stamp,
     outage::{
-        Cause, Evidence, Gap, Incident, IncidentId, MOST_SEGMENTS, Machine, Scope, Transition,
+        Cause, Evidence, Gap, Incident, IncidentId, MOST_SEGMENTS, OutageMachine, Scope, Transition,
     },
 };
 
@@ -31,7 +31,7 @@ impl Invariants {
     /// Checks what the machine did with one piece of evidence.
     pub(crate) fn check(
         &mut self,
-        machine: &Machine,
+        machine: &OutageMachine,
         evidence: &Evidence,
         transitions: &[Transition],
         now: Stamp,

@@ -13,12 +13,12 @@ use std::{
 use fastrand::Rng;
 use ispmon_agent::{
     clock::{BootId, Stamp},
-    monitor::schedule::{Question, Schedule},
+    monitor::schedule::{DueProbe, ProbeSchedule},
     outage::{
-        BeatOutcome, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, Machine,
-        MachineSettings, MachineSnapshot, NetworkFacts, Transition,
+        BeatOutcome, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, MachineSettings,
+        MachineSnapshot, NetworkFacts, OutageMachine, Transition,
     },
-    probe::{Family, Gateway, Link, Observation, PerFamily, ProbeKind},
+    probe::{Family, Gateway, LinkAnswer, Observation, PerFamily, ProbeKind},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -119,7 +119,7 @@ enum Action {
     News(usize),
     GapEnd(GapCause, u64),
     /// Evidence comes in that was asked for at a time.
-    Learn(u64, Vec<Evidence>, Option<Question>),
+    Learn(u64, Vec<Evidence>, Option<DueProbe>),
     Beat(u64),
     BeatEnd(u64, Box<Evidence>, u64),
 }
@@ -153,8 +153,8 @@ struct Player<'a> {
     now: u64,
     queue: BinaryHeap<Reverse<Queued>>,
     number: u64,
-    machine: Machine,
-    schedule: Schedule,
+    machine: OutageMachine,
+    schedule: ProbeSchedule,
     random: Rng,
     boot: u128,
     boots: BTreeMap<BootId, u64>,
@@ -164,7 +164,7 @@ struct Player<'a> {
     watching: bool,
     /// What was asked before this time is void.
     void_before: u64,
-    links: PerFamily<Option<Link>>,
+    links: PerFamily<Option<LinkAnswer>>,
     no_anchors: PerFamily<bool>,
     no_heartbeats: bool,
     turns: PerFamily<usize>,
@@ -189,7 +189,7 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
     let mut random = Rng::with_seed(plot.seed);
     let boot = boot_id(1);
     let origin = Stamp { boot, boot_ms: BOOT_MS, wall: plot.begins };
-    let machine = Machine::new(plot.settings, random.fork(), Vec::new(), origin);
+    let machine = OutageMachine::new(plot.settings, random.fork(), Vec::new(), origin);
     let view = machine.snapshot();
     let mut player = Player {
         plot,
@@ -242,9 +242,9 @@ pub(crate) fn play(plot: &Plot) -> Outcome {
     player.outcome
 }
 
-fn schedule(plot: &Plot, now: Stamp, random: &mut Rng) -> Schedule {
+fn schedule(plot: &Plot, now: Stamp, random: &mut Rng) -> ProbeSchedule {
     let interval = Duration::from_millis(plot.interval_ms);
-    Schedule::new(interval, interval.mul_f64(random.f64()), Duration::from_millis(now.boot_ms))
+    ProbeSchedule::new(interval, interval.mul_f64(random.f64()), Duration::from_millis(now.boot_ms))
 }
 
 /// A transition in one line.
@@ -405,7 +405,7 @@ impl Player<'_> {
         }
         let wanted = self.machine.plan();
         let (mut questions, mut next) = self.schedule.due(wanted, self.boot_time());
-        let looks = |asked: &Question| matches!(asked, Question::Probe(_) | Question::Round(_));
+        let looks = |asked: &DueProbe| matches!(asked, DueProbe::Probe(_) | DueProbe::Round(_));
         if questions.iter().any(looks) && self.look_at_links() {
             // As the monitor does it: what has changed may ask for more.
             let (more, again) = self.schedule.due(self.machine.plan(), self.boot_time());
@@ -538,7 +538,7 @@ impl Player<'_> {
             });
             self.queue = news.collect::<Vec<_>>().into();
             let open = self.recorded.clone();
-            self.machine = Machine::new(self.plot.settings, self.random.fork(), open, ended);
+            self.machine = OutageMachine::new(self.plot.settings, self.random.fork(), open, ended);
             self.networks.iter().for_each(|facts| self.machine.remember(facts));
             self.schedule = schedule(self.plot, ended, &mut self.random);
             self.links = PerFamily::default();
@@ -558,7 +558,7 @@ impl Player<'_> {
 
     /// Forgets the hardware addresses of the routers, as the prober does: the device may be elsewhere now.
     fn forget_macs(&mut self) {
-        self.links = self.links.clone().map(|link| link.as_ref().map(Link::without_mac));
+        self.links = self.links.clone().map(|link| link.as_ref().map(LinkAnswer::without_mac));
     }
 
     /// Asks the kernel how the anchors are reached, and returns whether that has changed.
@@ -579,12 +579,12 @@ impl Player<'_> {
         }
         let after = self.links.clone();
         self.learn(&Evidence::Links { links: after.clone(), asked });
-        let way = |link: Option<Link>| link.as_ref().map(Link::without_mac);
+        let way = |link: Option<LinkAnswer>| link.as_ref().map(LinkAnswer::without_mac);
         has_returned || after.map(way) != before.map(way)
     }
 
     /// What the kernel says of the way of a family, with what was known of its router before.
-    fn look_at_link(&self, family: Family) -> Link {
+    fn look_at_link(&self, family: Family) -> LinkAnswer {
         let (link, before) = (self.world().link(family), self.links[family].as_ref());
         let is_new = before.is_none_or(|before| {
             before.route().is_none() || link.without_mac().has_come_up_since(&before.without_mac())

@@ -3,7 +3,9 @@
 use std::{fmt::Write, time::Duration};
 
 use ispmon_agent::{
-    outage::{GapCause, Incident, Limits, MachineSettings, MachineSnapshot, Transition, sentence},
+    outage::{
+        GapCause, Incident, MachineLimits, MachineSettings, MachineSnapshot, Transition, sentence,
+    },
     probe::Family,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -138,7 +140,7 @@ fn plot(story: &Story) -> Result<Plot, String> {
         interval_ms: story.interval.as_deref().map_or(Ok(5_000), milliseconds)?,
         settings: MachineSettings {
             grace: Duration::from_millis(grace),
-            limits: Limits::default(),
+            limits: MachineLimits::default(),
         },
         router_mac: story.router_mac,
         usual_ms: story.usual_ms,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ispmon_agent::{
     heartbeat::FailureKind,
     outage::{BeatOutcome, Network, Party},
-    probe::{Family, Link, LocalFailure, MacAddress, PerFamily, Route},
+    probe::{Family, LinkAnswer, LocalFailure, MacAddress, PerFamily, Route},
 };
 use serde::Deserialize;
 
@@ -217,15 +217,15 @@ impl World {
         }
     }
 
-    pub(crate) fn link(&self, family: Family) -> Link {
+    pub(crate) fn link(&self, family: Family) -> LinkAnswer {
         let tunnel = self.families[family].tunnel;
         match self.families[family].link {
-            LinkState::NoRoute => Link::NoRoute,
-            LinkState::NoAddress => Link::NoAddress,
-            LinkState::NoCarrier => Link::NoCarrier,
-            LinkState::Prohibited => Link::Prohibited,
-            LinkState::Unknown => Link::Unknown,
-            LinkState::Routed => Link::Routed(Route {
+            LinkState::NoRoute => LinkAnswer::NoRoute,
+            LinkState::NoAddress => LinkAnswer::NoAddress,
+            LinkState::NoCarrier => LinkAnswer::NoCarrier,
+            LinkState::Prohibited => LinkAnswer::Prohibited,
+            LinkState::Unknown => LinkAnswer::Unknown,
+            LinkState::Routed => LinkAnswer::Routed(Route {
                 interface: if tunnel { "wg0".to_owned() } else { "eth0".to_owned() },
                 index: 2,
                 source: None,

@@ -78,9 +78,9 @@ fn a_reader_that_stops_reading_does_not_keep_the_agent_from_leaving() {
     for signal in [Signal::TERM, Signal::INT] {
         let (reader, writer) = full_pipe();
         let agent = spawn_with(&folder, writer);
-        server.heartbeat_that_is(ispmon_wire::State::Running);
+        server.heartbeat_that_is(ispmon_wire::AgentState::Running);
         agent.signal(signal);
-        server.heartbeat_that_is(ispmon_wire::State::Stopping);
+        server.heartbeat_that_is(ispmon_wire::AgentState::Stopping);
         let (status, _) = agent.end();
         assert!(status.success(), "{status}");
         drop(reader);

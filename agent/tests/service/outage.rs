@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use ispmon_wire::{IncidentKind, OutageReport, State};
+use ispmon_wire::{AgentState, IncidentKind, OutageReport};
 use rustix::process::Signal;
 
 use crate::{
@@ -113,7 +113,7 @@ fn wait_until_up(folder: &Folder) {
     }
 }
 
-fn only(report: &OutageReport) -> &ispmon_wire::Incident {
+fn only(report: &OutageReport) -> &ispmon_wire::ReportedIncident {
     let incidents: Vec<_> =
         report.incidents.iter().filter(|told| told.kind == IncidentKind::Incident).collect();
     assert_eq!(incidents.len(), 1, "{report:?}");
@@ -154,7 +154,7 @@ fn an_outage_is_noticed_recorded_told_and_handed_over() {
     }
     agent.logged("The cloud has taken");
     // The heartbeat names the record that the cloud may witness.
-    let heartbeat = server.heartbeat_that_is(State::Running);
+    let heartbeat = server.heartbeat_that_is(AgentState::Running);
     assert!(heartbeat.journal.is_some_and(|journal| journal.head.len() == 64));
     agent.signal(Signal::TERM);
     agent.end();

@@ -1,6 +1,6 @@
 //! A pause, and what the cloud hears of it.
 
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 use rustix::process::Signal;
 
 use crate::{
@@ -19,16 +19,16 @@ fn a_pause_is_announced_twice_and_then_nothing_is_sent_until_it_ends() {
     agent.logged("The first heartbeat reached");
     let paused = folder.command(["pause", "2h"]).output().expect("the command runs");
     assert!(paused.status.success(), "{paused:?}");
-    let first = server.heartbeat_that_is(State::Paused).agent.expect("agent");
+    let first = server.heartbeat_that_is(AgentState::Paused).agent.expect("agent");
     let second = server.heartbeat().agent.expect("agent");
-    assert_eq!((second.state, second.seq), (State::Paused, first.seq + 1));
+    assert_eq!((second.state, second.seq), (AgentState::Paused, first.seq + 1));
     // Both name the same end; some seconds are for a busy machine.
     assert!((7_140..=7_200).contains(&first.quiet_s), "{}", first.quiet_s);
     assert!((7_080..=first.quiet_s).contains(&second.quiet_s), "{}", second.quiet_s);
     let resumed = folder.command(["resume"]).output().expect("the command runs");
     assert!(resumed.status.success(), "{resumed:?}");
     let next = server.heartbeat().agent.expect("agent");
-    assert_eq!((next.state, next.seq), (State::Resumed, first.seq + 2), "nothing in between");
+    assert_eq!((next.state, next.seq), (AgentState::Resumed, first.seq + 2), "nothing in between");
     agent.signal(Signal::TERM);
     agent.end();
 }

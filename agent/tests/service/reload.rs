@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 use rustix::process::Signal;
 
 use crate::{
@@ -78,7 +78,7 @@ fn a_bad_file_keeps_the_old_configuration_and_every_problem_is_logged() {
 fn assert_rhythm_kept(agent: Agent, server: &Server, first: u64) {
     agent.signal(Signal::TERM);
     let last = server.heartbeat().agent.expect("agent");
-    assert_eq!((last.seq, last.state), (first + 1, State::Stopping));
+    assert_eq!((last.seq, last.state), (first + 1, AgentState::Stopping));
     assert!(agent.end().0.success());
 }
 

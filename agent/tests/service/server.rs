@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use ispmon_wire::{Heartbeat, OUTAGES_PATH, OutageReport, State};
+use ispmon_wire::{AgentState, Heartbeat, OUTAGES_PATH, OutageReport};
 
 use crate::agent::PATIENCE;
 
@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// Waits for the next heartbeat of this state.
-    pub(crate) fn heartbeat_that_is(&self, state: State) -> Heartbeat {
+    pub(crate) fn heartbeat_that_is(&self, state: AgentState) -> Heartbeat {
         loop {
             let heartbeat = self.heartbeat();
             if heartbeat.agent.as_ref().is_some_and(|agent| agent.state == state) {

@@ -2,7 +2,7 @@
 
 use std::{io::Read, time::Duration};
 
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 use rustix::process::Signal;
 use tokio::time::timeout;
 
@@ -28,9 +28,9 @@ fn an_announced_sleep_is_not_taken_back_before_the_machine_wakes() {
     let agent = Agent::spawn(&mut command);
     let lock = runtime.block_on(async { timeout(PATIENCE, logind.grant_lock()).await });
     let mut lock = lock.expect("the agent asks for a lock");
-    server.heartbeat_that_is(State::Running);
+    server.heartbeat_that_is(AgentState::Running);
     runtime.block_on(logind.prepare_for_sleep(true));
-    let announced = server.heartbeat_that_is(State::Sleeping);
+    let announced = server.heartbeat_that_is(AgentState::Sleeping);
     let told = announced.agent.expect("it is of an agent");
     assert_eq!(Duration::from_secs(told.quiet_s.into()), Duration::from_hours(12));
     let again = server.heartbeat().agent.expect("it is of an agent");
@@ -39,7 +39,7 @@ fn an_announced_sleep_is_not_taken_back_before_the_machine_wakes() {
     assert_eq!(lock.read(&mut [0]).expect("the pipe is read"), 0, "the machine may sleep now");
     runtime.block_on(logind.prepare_for_sleep(false));
     let state = server.heartbeat().agent.map(|agent| agent.state);
-    assert_eq!(state, Some(State::Resumed), "nothing is sent in between");
+    assert_eq!(state, Some(AgentState::Resumed), "nothing is sent in between");
     agent.signal(Signal::TERM);
     agent.end();
 }

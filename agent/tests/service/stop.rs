@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ispmon_wire::{Heartbeat, State};
+use ispmon_wire::{AgentState, Heartbeat};
 use rustix::process::Signal;
 
 use crate::{
@@ -45,10 +45,10 @@ fn a_clean_stop_announces_its_silence() {
     agent.logged("The first heartbeat reached");
     let (status, log) = leave(agent, Signal::TERM);
     let first = first.agent.expect("agent");
-    assert_eq!(first.state, State::Running);
+    assert_eq!(first.state, AgentState::Running);
     for number in [1, 2] {
         let last = server.heartbeat().agent.expect("agent");
-        assert_eq!((last.state, last.quiet_s), (State::Stopping, 1_200), "it is said twice");
+        assert_eq!((last.state, last.quiet_s), (AgentState::Stopping, 1_200), "it is said twice");
         assert_eq!(last.seq, first.seq + number);
         assert_eq!(last.boot, first.boot);
     }
@@ -64,7 +64,7 @@ fn leave_with(odd: u32, behaviour: Behaviour) -> (ExitStatus, String) {
     let server = Server::start_with(move |heartbeat| {
         let state = heartbeat.agent.as_ref().map(|agent| agent.state);
         let is_odd = || tries.fetch_add(1, Ordering::SeqCst) == odd;
-        if state == Some(State::Stopping) && is_odd() { behaviour } else { OK }
+        if state == Some(AgentState::Stopping) && is_odd() { behaviour } else { OK }
     });
     let folder =
         Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
@@ -117,7 +117,7 @@ fn a_stop_without_quiet_time_is_announced_as_such() {
     let agent = folder.run();
     server.heartbeat();
     let (status, log) = leave(agent, Signal::INT);
-    let last = server.heartbeat_that_is(State::Stopping);
+    let last = server.heartbeat_that_is(AgentState::Stopping);
     assert_eq!(last.agent.expect("agent").quiet_s, 0);
     assert!(status.success(), "{status}");
     assert!(log.contains("SIGINT: the agent stops."), "{log}");
@@ -155,7 +155,7 @@ fn leaves_while_the_server_hangs(signal: Signal) {
     assert_left(status, signal);
     assert_eq!(
         server.heartbeat().agent.expect("agent").state,
-        State::Stopping,
+        AgentState::Stopping,
         "the stop was announced although the heartbeat before hung"
     );
     assert!(log.contains("could not be told of this stop"), "{log}");
@@ -183,7 +183,7 @@ fn a_second_signal_does_not_keep_the_agent_from_announcing_its_silence() {
         agent.logged("SIGTERM: the agent stops.");
         let (status, log) = leave(agent, second);
         assert_left(status, Signal::TERM);
-        assert_eq!(server.heartbeat().agent.expect("agent").state, State::Stopping);
+        assert_eq!(server.heartbeat().agent.expect("agent").state, AgentState::Stopping);
         assert!(log.contains("could not be told of this stop"), "{log}");
     }
 }

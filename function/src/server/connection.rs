@@ -16,8 +16,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::seats::{Occupant, Phase, Seat};
-use crate::{Limits, routes::Handler};
+use super::seats::{ConnectionPhase, Occupant, Seat};
+use crate::{ServerLimits, routes::Handler};
 
 /// The largest head, and hyper's buffer, in bytes. The host's own headers take up to 2 kB.
 const BUFFER: usize = 16 * 1024;
@@ -25,7 +25,12 @@ const BUFFER: usize = 16 * 1024;
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Serves one connection to its end.
-pub(super) async fn run(stream: TcpStream, handler: Arc<Handler>, seat: Seat, limits: Limits) {
+pub(super) async fn run(
+    stream: TcpStream,
+    handler: Arc<Handler>,
+    seat: Seat,
+    limits: ServerLimits,
+) {
     let occupant = seat.occupant();
     tokio::select! {
         // In this order: what has come in time is served, and choosing at random would cost time
@@ -50,9 +55,9 @@ async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>
     let service = service_fn(|request: Request<Incoming>| {
         let (handler, occupant) = (Arc::clone(&handler), Arc::clone(&occupant));
         async move {
-            occupant.enter(Phase::Handling(Instant::now()));
+            occupant.enter(ConnectionPhase::Handling(Instant::now()));
             let answer = handler.answer(request).await;
-            occupant.enter(Phase::Answering(Instant::now()));
+            occupant.enter(ConnectionPhase::Answering(Instant::now()));
             Ok::<_, Infallible>(answer)
         }
     });
@@ -63,16 +68,16 @@ async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>
 }
 
 /// Returns when the connection has taken too long over what it does.
-async fn overdue(occupant: &Occupant, limits: &Limits) {
+async fn overdue(occupant: &Occupant, limits: &ServerLimits) {
     loop {
         let now = Instant::now();
         let deadline = match occupant.phase() {
-            Phase::Idle(since) => since + limits.idle,
-            Phase::Head(since) => since + limits.head,
-            Phase::Answering(since) => since + limits.answer,
-            Phase::Closing(since) => since + limits.linger,
+            ConnectionPhase::Idle(since) => since + limits.idle,
+            ConnectionPhase::Head(since) => since + limits.head,
+            ConnectionPhase::Answering(since) => since + limits.answer,
+            ConnectionPhase::Closing(since) => since + limits.linger,
             // Body and line have limits of their own, and the evicted one goes anyway.
-            Phase::Handling(_) | Phase::Evicted => now + limits.body,
+            ConnectionPhase::Handling(_) | ConnectionPhase::Evicted => now + limits.body,
         };
         if deadline <= now {
             return;
@@ -95,11 +100,11 @@ struct MarkedStream {
 impl MarkedStream {
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
         match (result, self.occupant.phase()) {
-            (Poll::Ready(Ok(_)), Phase::Answering(_)) => {
-                self.occupant.enter(Phase::Idle(Instant::now()));
+            (Poll::Ready(Ok(_)), ConnectionPhase::Answering(_)) => {
+                self.occupant.enter(ConnectionPhase::Idle(Instant::now()));
             }
-            (Poll::Pending, Phase::Idle(_)) => {
-                self.occupant.enter(Phase::Answering(Instant::now()));
+            (Poll::Pending, ConnectionPhase::Idle(_)) => {
+                self.occupant.enter(ConnectionPhase::Answering(Instant::now()));
             }
             _ => {}
         }
@@ -115,9 +120,9 @@ impl AsyncRead for MarkedStream {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before
-            && let Phase::Idle(_) | Phase::Evicted = self.occupant.phase()
+            && let ConnectionPhase::Idle(_) | ConnectionPhase::Evicted = self.occupant.phase()
         {
-            self.occupant.enter(Phase::Head(Instant::now()));
+            self.occupant.enter(ConnectionPhase::Head(Instant::now()));
         }
         Poll::Ready(Ok(()))
     }
@@ -155,9 +160,9 @@ impl AsyncWrite for MarkedStream {
     /// Closes so that the client can read its answer first: a close while bytes wait unread makes
     /// the system send a reset, which destroys an answer on its way.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !matches!(self.occupant.phase(), Phase::Closing(_)) {
+        if !matches!(self.occupant.phase(), ConnectionPhase::Closing(_)) {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.occupant.enter(Phase::Closing(Instant::now()));
+            self.occupant.enter(ConnectionPhase::Closing(Instant::now()));
         }
         let mut waste = [0; 4096];
         while self.left > 0 {

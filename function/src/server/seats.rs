@@ -7,11 +7,11 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::Limits;
+use crate::ServerLimits;
 
 /// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ConnectionPhase {
     /// Nothing; its next request may come.
     Idle(Instant),
     /// It reads a request's head, whose first byte came then.
@@ -26,7 +26,7 @@ pub(super) enum Phase {
     Evicted,
 }
 
-impl Phase {
+impl ConnectionPhase {
     /// The lower, the sooner it has to make room: whether a request is in the works, and since when
     /// the phase lasts.
     fn rank(self) -> Option<(bool, Instant)> {
@@ -48,7 +48,7 @@ pub(super) struct Seats {
 /// One open connection as others see it.
 #[derive(Debug)]
 pub(super) struct Occupant {
-    phase: Mutex<Phase>,
+    phase: Mutex<ConnectionPhase>,
     evicted: Notify,
 }
 
@@ -63,7 +63,7 @@ impl Seats {
     /// Takes a place for a new connection.
     pub(super) fn take(seats: &Arc<Self>) -> Seat {
         let occupant = Arc::new(Occupant {
-            phase: Mutex::new(Phase::Idle(Instant::now())),
+            phase: Mutex::new(ConnectionPhase::Idle(Instant::now())),
             evicted: Notify::new(),
         });
         seats.taken().push(Arc::clone(&occupant));
@@ -72,14 +72,14 @@ impl Seats {
 
     /// Returns when there is a free place. When there is none, the connection that has waited
     /// longest for its client has to go, as soon as it has waited long enough.
-    pub(super) async fn make_room(&self, limits: &Limits) {
+    pub(super) async fn make_room(&self, limits: &ServerLimits) {
         while self.taken().len() >= limits.connections {
             self.let_one_leave(limits).await;
         }
     }
 
     /// Ends a connection if one may be ended now, and waits until one has gone or may be ended.
-    pub(super) async fn let_one_leave(&self, limits: &Limits) {
+    pub(super) async fn let_one_leave(&self, limits: &ServerLimits) {
         self.evict_one(limits);
         tokio::select! {
             () = self.left.notified() => {}
@@ -89,7 +89,7 @@ impl Seats {
 
     /// Ends one connection: of those without a request the one that has been so longest, else the
     /// one whose request has been in the works longest. None is ended within its grace.
-    fn evict_one(&self, limits: &Limits) {
+    fn evict_one(&self, limits: &ServerLimits) {
         let taken = self.taken();
         let next = taken
             .iter()
@@ -98,7 +98,7 @@ impl Seats {
         if let Some(((busy, since), occupant)) = next {
             let grace = if busy { limits.busy_grace } else { limits.grace };
             if Instant::now().saturating_duration_since(since) >= grace {
-                occupant.enter(Phase::Evicted);
+                occupant.enter(ConnectionPhase::Evicted);
                 occupant.evicted.notify_one();
             }
         }
@@ -111,12 +111,12 @@ impl Seats {
 
 impl Occupant {
     /// What the connection is doing.
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> ConnectionPhase {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what the connection does from now on.
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(super) fn enter(&self, phase: ConnectionPhase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 }
@@ -131,7 +131,7 @@ impl Seat {
     pub(super) async fn evicted(&self) {
         loop {
             self.occupant.evicted.notified().await;
-            if self.occupant.phase() == Phase::Evicted {
+            if self.occupant.phase() == ConnectionPhase::Evicted {
                 return;
             }
         }

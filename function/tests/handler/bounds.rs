@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ispmon_function::Limits;
+use ispmon_function::ServerLimits;
 
 use crate::support::{
     PATIENCE,
@@ -20,7 +20,7 @@ use crate::support::{
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Starts the handler and reads its stdout, so that it never blocks.
-fn start(limits: Limits) -> InProcess {
+fn start(limits: ServerLimits) -> InProcess {
     let (function, stdout) = InProcess::start(limits);
     thread::spawn(move || read_to_end(stdout));
     function
@@ -34,12 +34,12 @@ fn read_to_end(mut stdout: PipeReader) {
 #[test]
 fn the_defaults_outlast_the_host_s_connection_pool() {
     // .NET closes an idle connection of its pool after one minute.
-    assert!(Limits::default().idle > Duration::from_mins(1));
+    assert!(ServerLimits::default().idle > Duration::from_mins(1));
 }
 
 #[test]
 fn a_connection_that_says_nothing_is_dropped() {
-    let function = start(Limits { idle: SHORT, ..Limits::default() });
+    let function = start(ServerLimits { idle: SHORT, ..ServerLimits::default() });
     function.connect().wait_for_end();
     // So is one that says nothing more.
     let mut client = function.connect();
@@ -49,7 +49,7 @@ fn a_connection_that_says_nothing_is_dropped() {
 
 #[test]
 fn a_head_that_trickles_is_dropped() {
-    let function = start(Limits { head: SHORT, ..Limits::default() });
+    let function = start(ServerLimits { head: SHORT, ..ServerLimits::default() });
     let mut client = function.connect();
     client.send(b"GET /api/ping HTTP/1.1\r\nX: ").expect("a beginning");
     // Each byte comes in time, the whole does not.
@@ -63,7 +63,7 @@ fn a_head_that_trickles_is_dropped() {
 
 #[test]
 fn a_body_that_trickles_is_refused() {
-    let function = start(Limits { body: SHORT, ..Limits::default() });
+    let function = start(ServerLimits { body: SHORT, ..ServerLimits::default() });
     let mut client = function.connect();
     client
         .send(b"POST /api/ping HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\n{")
@@ -78,7 +78,7 @@ fn a_body_that_trickles_is_refused() {
 
 #[test]
 fn a_client_that_never_reads_is_dropped() {
-    let function = start(Limits { answer: SHORT, ..Limits::default() });
+    let function = start(ServerLimits { answer: SHORT, ..ServerLimits::default() });
     let mut client = function.connect();
     let requests = bare("GET", "/nothing").repeat(1_000);
     // Sooner or later the answers fill every buffer; then nothing is read either, and the
@@ -94,7 +94,7 @@ fn a_client_that_never_reads_is_dropped() {
 /// destroy the answer.
 #[test]
 fn a_client_that_still_sends_is_not_reset() {
-    let function = start(Limits { linger: PATIENCE, ..Limits::default() });
+    let function = start(ServerLimits { linger: PATIENCE, ..ServerLimits::default() });
     for (path, status) in [("/api/ping", 413), ("/api/outages", 413), ("/api/nothing", 404)] {
         let mut client = function.connect();
         let request = post(path, vec![b' '; 500_000]);
@@ -109,8 +109,12 @@ fn a_client_that_still_sends_is_not_reset() {
 
 #[test]
 fn a_client_that_is_told_to_close_and_does_not_is_dropped() {
-    let function =
-        start(Limits { linger: SHORT, connections: 1, grace: PATIENCE, ..Limits::default() });
+    let function = start(ServerLimits {
+        linger: SHORT,
+        connections: 1,
+        grace: PATIENCE,
+        ..ServerLimits::default()
+    });
     let mut stays = function.connect();
     let request = b"GET /api/ping HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     assert_eq!(stays.exchange(request).status, 200);
@@ -120,7 +124,8 @@ fn a_client_that_is_told_to_close_and_does_not_is_dropped() {
 
 #[test]
 fn the_connection_that_has_been_idle_longest_makes_room() {
-    let function = start(Limits { connections: 3, grace: Duration::ZERO, ..Limits::default() });
+    let function =
+        start(ServerLimits { connections: 3, grace: Duration::ZERO, ..ServerLimits::default() });
     let mut clients: Vec<Client> = (0..3)
         .map(|_| {
             let mut client = function.connect();
@@ -140,7 +145,8 @@ fn the_connection_that_has_been_idle_longest_makes_room() {
 
 #[test]
 fn requests_that_hang_make_room_in_the_end() {
-    let function = start(Limits { connections: 4, busy_grace: SHORT, ..Limits::default() });
+    let function =
+        start(ServerLimits { connections: 4, busy_grace: SHORT, ..ServerLimits::default() });
     let _hanging: Vec<Client> = (0..4)
         .map(|_| {
             let mut client = function.connect();
@@ -155,7 +161,7 @@ fn requests_that_hang_make_room_in_the_end() {
 
 #[test]
 fn many_large_bodies_at_once_are_all_read() {
-    let function = start(Limits::default());
+    let function = start(ServerLimits::default());
     let port = function.port;
     let clients: Vec<_> = (0..50)
         .map(|_| {

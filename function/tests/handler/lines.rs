@@ -2,17 +2,17 @@
 
 use std::net::IpAddr;
 
-use ispmon_function::line::{self, LONGEST, Line};
+use ispmon_function::line::{self, LONGEST, TraceLine};
 use ispmon_wire::{
-    AgentInfo, Device, Heartbeat, Incident, IncidentKind, JournalHead, LinkQuality, RoundTrip,
-    Segment, State, limits,
+    AgentInfo, AgentState, Device, Heartbeat, IncidentKind, JournalHead, LinkQuality,
+    ReportedIncident, ReportedSegment, RoundTrip, limits,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 
-fn check(line: &Line) -> Result<Value, TestCaseError> {
+fn check(line: &TraceLine) -> Result<Value, TestCaseError> {
     let text = std::str::from_utf8(line.as_bytes()).expect("text");
     let text = text.strip_suffix('\n').expect("a line feed at the end");
     prop_assert!(text.chars().all(|character| matches!(character, ' '..='~')), "{:?}", text);
@@ -25,7 +25,11 @@ fn text(most: usize) -> impl Strategy<Value = String> {
 }
 
 fn heartbeat() -> impl Strategy<Value = Heartbeat> {
-    let state = proptest::sample::select(vec![State::Running, State::Sleeping, State::Unknown]);
+    let state = proptest::sample::select(vec![
+        AgentState::Running,
+        AgentState::Sleeping,
+        AgentState::Unknown,
+    ]);
     let agent = (text(64), text(64), any::<u64>(), state, 0..=limits::QUIET_SECONDS).prop_map(
         |(version, boot, seq, state, quiet_s)| AgentInfo { version, boot, seq, state, quiet_s },
     );
@@ -55,10 +59,10 @@ fn time() -> impl Strategy<Value = Timestamp> {
         .prop_map(|(second, nano)| Timestamp::new(second, nano).expect("a time"))
 }
 
-fn incident() -> impl Strategy<Value = Incident> {
+fn incident() -> impl Strategy<Value = ReportedIncident> {
     let scope = || proptest::option::of(text(limits::SCOPE_CHARACTERS));
     let segment = (text(64), scope(), time(), time())
-        .prop_map(|(cause, scope, from, to)| Segment { cause, scope, from, to });
+        .prop_map(|(cause, scope, from, to)| ReportedSegment { cause, scope, from, to });
     let kind = proptest::sample::select(vec![IncidentKind::Incident, IncidentKind::Gap]);
     (
         (any::<u128>(), kind, text(64), proptest::option::of(text(64)), scope()),
@@ -66,17 +70,19 @@ fn incident() -> impl Strategy<Value = Incident> {
         proptest::collection::vec(segment, 0..=limits::SEGMENTS),
     )
         .prop_map(
-            |((id, kind, cause, party, scope), (started, ended, down, one), segments)| Incident {
-                id: Uuid::from_u128(id),
-                kind,
-                cause,
-                party,
-                scope,
-                started,
-                ended,
-                downtime_s: down,
-                one_family_s: one,
-                segments,
+            |((id, kind, cause, party, scope), (started, ended, down, one), segments)| {
+                ReportedIncident {
+                    id: Uuid::from_u128(id),
+                    kind,
+                    cause,
+                    party,
+                    scope,
+                    started,
+                    ended,
+                    downtime_s: down,
+                    one_family_s: one,
+                    segments,
+                }
             },
         )
 }
@@ -129,7 +135,7 @@ proptest! {
         prop_assert_eq!(&value["key"], &device.comparison_key());
         let parts: Heartbeat = serde_json::from_value(value.clone()).expect("the same shape");
         prop_assert_eq!(parts.journal, journal);
-        prop_assert_eq!(serde_json::from_value::<Incident>(value).expect("an incident"), incident);
+        prop_assert_eq!(serde_json::from_value::<ReportedIncident>(value).expect("an incident"), incident);
     }
 
     #[test]
@@ -155,7 +161,7 @@ fn the_longest_messages_have_lines_that_application_insights_keeps_whole() {
             version: worst(limits::TOKEN_CHARACTERS),
             boot: worst(limits::TOKEN_CHARACTERS),
             seq: u64::MAX,
-            state: State::Sleeping,
+            state: AgentState::Sleeping,
             quiet_s: limits::QUIET_SECONDS,
         }),
         journal: Some(head.clone()),
@@ -165,13 +171,13 @@ fn the_longest_messages_have_lines_that_application_insights_keeps_whole() {
             rtt_ms: Some(RoundTrip { p50: f64::MAX, p95: f64::MIN_POSITIVE }),
         }),
     };
-    let segment = Segment {
+    let segment = ReportedSegment {
         cause: worst(limits::TOKEN_CHARACTERS),
         scope: Some(worst(limits::SCOPE_CHARACTERS)),
         from: Timestamp::MIN,
         to: Timestamp::MAX,
     };
-    let incident = Incident {
+    let incident = ReportedIncident {
         id: Uuid::max(),
         kind: IncidentKind::Incident,
         cause: worst(limits::TOKEN_CHARACTERS),

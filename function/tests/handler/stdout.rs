@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use ispmon_function::{Limits, LineWriter, line};
+use ispmon_function::{LineWriter, ServerLimits, line};
 use ispmon_wire::{Device, Heartbeat};
 use serde_json::{Value, json};
 use tokio::{runtime, task::JoinSet};
@@ -23,8 +23,8 @@ use crate::support::{
 };
 
 /// Limits under which a request gives up soon on a host that does not read.
-fn impatient() -> Limits {
-    Limits { line: Duration::from_millis(50), ..Limits::default() }
+fn impatient() -> ServerLimits {
+    ServerLimits { line: Duration::from_millis(50), ..ServerLimits::default() }
 }
 
 fn note(number: usize, length: usize) -> Vec<u8> {
@@ -92,7 +92,7 @@ fn a_host_that_does_not_read_gets_503_and_later_whole_lines() {
 
 #[test]
 fn a_slow_reader_gets_every_line_whole() {
-    let limits = Limits { line: PATIENCE, ..Limits::default() };
+    let limits = ServerLimits { line: PATIENCE, ..ServerLimits::default() };
     let (function, mut stdout) = InProcess::start(limits);
     let port = function.port;
     let reader = thread::spawn(move || {
@@ -147,7 +147,8 @@ fn no_line_overtakes_the_rest_of_another() {
     let runtime = runtime::Builder::new_current_thread().enable_all().event_interval(1).build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
-        let limits = Limits { line: PATIENCE, waiting_bytes: usize::MAX, ..Limits::default() };
+        let limits =
+            ServerLimits { line: PATIENCE, waiting_bytes: usize::MAX, ..ServerLimits::default() };
         let lines = LineWriter::to(File::from(OwnedFd::from(writer)), &limits).expect("a writer");
         let mut tasks = JoinSet::new();
         for task in 0..20 {
@@ -170,7 +171,7 @@ fn no_line_overtakes_the_rest_of_another() {
 
 #[test]
 fn what_waits_for_a_blocked_host_is_bounded() {
-    let limits = Limits { line: PATIENCE, waiting_bytes: 20_000, ..Limits::default() };
+    let limits = ServerLimits { line: PATIENCE, waiting_bytes: 20_000, ..ServerLimits::default() };
     let (function, stdout) = InProcess::start(limits);
     let mut waiting = Vec::new();
     for number in 0..10_000 {
@@ -195,7 +196,7 @@ fn what_waits_for_a_blocked_host_is_bounded() {
 
 #[test]
 fn a_client_that_leaves_while_it_waits_leaves_nothing_behind() {
-    let limits = Limits { line: PATIENCE, ..Limits::default() };
+    let limits = ServerLimits { line: PATIENCE, ..ServerLimits::default() };
     let (function, mut stdout) = InProcess::start(limits);
     let mut count = 0;
     // Fill the pipe: the first request that does not come back waits.
@@ -268,7 +269,7 @@ fn without_a_reader_the_handler_ends_so_that_the_host_starts_another() {
 
 #[test]
 fn the_library_says_why_it_ends() {
-    let (function, stdout) = InProcess::start(Limits::default());
+    let (function, stdout) = InProcess::start(ServerLimits::default());
     drop(stdout);
     let mut client = function.connect();
     client.send(&bare("GET", "/api/ping")).expect("a request sent");

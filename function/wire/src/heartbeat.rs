@@ -41,7 +41,7 @@ pub struct AgentInfo {
     #[serde(deserialize_with = "lenient::count")]
     pub seq: u64,
     /// What the agent is doing, or about to do.
-    pub state: State,
+    pub state: AgentState,
     /// For how many seconds from now the device may be silent without alarm, 0 to 86,400.
     #[serde(deserialize_with = "lenient::quiet_seconds")]
     pub quiet_s: u32,
@@ -50,7 +50,7 @@ pub struct AgentInfo {
 /// What the agent is doing, or about to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum AgentState {
     /// It watches and sends heartbeats.
     #[default]
     Running,
@@ -67,7 +67,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl AgentState {
     /// The state's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ pub(crate) fn quiet_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 
 /// Reads any number, or null, as a whole number that is not below 0.
 pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    deserializer.deserialize_any(Count)
+    deserializer.deserialize_any(LenientCount)
 }
 
 /// Reads any number, or null, as milliseconds that are not below 0.
@@ -26,9 +26,9 @@ pub(crate) fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or_default().max(0.0))
 }
 
-struct Count;
+struct LenientCount;
 
-impl Visitor<'_> for Count {
+impl Visitor<'_> for LenientCount {
     type Value = u64;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,8 +19,8 @@ mod text;
 
 pub use device::{Device, comparison_key, unusable_character};
 pub use error::MessageError;
-pub use heartbeat::{AgentInfo, Heartbeat, JournalHead, LinkQuality, RoundTrip, State};
-pub use outage::{Accepted, Incident, IncidentKind, OutageReport, Segment};
+pub use heartbeat::{AgentInfo, AgentState, Heartbeat, JournalHead, LinkQuality, RoundTrip};
+pub use outage::{Accepted, IncidentKind, OutageReport, ReportedIncident, ReportedSegment};
 
 /// The path of the heartbeat endpoint.
 pub const PING_PATH: &str = "/api/ping";

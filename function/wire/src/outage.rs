@@ -21,12 +21,12 @@ pub struct OutageReport {
     pub journal: Option<JournalHead>,
     /// At most 100 closed incidents or gaps.
     #[serde(default)]
-    pub incidents: Vec<Incident>,
+    pub incidents: Vec<ReportedIncident>,
 }
 
 /// A closed incident, or a gap: an unmonitored period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Incident {
+pub struct ReportedIncident {
     /// Identifies the incident for ever; sending it again is harmless.
     pub id: Uuid,
     /// Whether something failed or nothing was monitored.
@@ -54,7 +54,7 @@ pub struct Incident {
     pub one_family_s: u64,
     /// What failed from when to when, at most 20 segments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub segments: Vec<Segment>,
+    pub segments: Vec<ReportedSegment>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -77,10 +77,10 @@ pub enum IncidentKind {
 
 /// A part of an incident that had one cause and one scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
+pub struct ReportedSegment {
     /// What failed; `up` for the good times of an unstable line. At most 64 characters.
     pub cause: String,
-    /// What it concerned, in the words of [`Incident::scope`]. Absent when the sender does not say. At
+    /// What it concerned, in the words of [`ReportedIncident::scope`]. Absent when the sender does not say. At
     /// most 16 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -112,16 +112,16 @@ impl OutageReport {
         if report.incidents.len() > limits::INCIDENTS {
             return Err(MessageError::TooManyIncidents(report.incidents.len()));
         }
-        report.incidents.iter().try_for_each(Incident::check)?;
+        report.incidents.iter().try_for_each(ReportedIncident::check)?;
         Ok(Self {
             device: text::present(report.device.as_deref(), limits::DEVICE_CHARACTERS),
             journal: report.journal.map(JournalHead::cleaned),
-            incidents: report.incidents.into_iter().map(Incident::cleaned).collect(),
+            incidents: report.incidents.into_iter().map(ReportedIncident::cleaned).collect(),
         })
     }
 }
 
-impl Incident {
+impl ReportedIncident {
     fn check(&self) -> Result<(), MessageError> {
         let id = self.id;
         if self.segments.len() > limits::SEGMENTS {
@@ -149,7 +149,7 @@ impl Incident {
             segments: self
                 .segments
                 .into_iter()
-                .map(|part| Segment {
+                .map(|part| ReportedSegment {
                     cause: token(&part.cause),
                     scope: part.scope.as_deref().map(scope),
                     ..part

@@ -4,7 +4,7 @@
 mod strategies;
 
 use ispmon_wire::{
-    AgentInfo, Heartbeat, JournalHead, LinkQuality, MessageError, RoundTrip, State, limits,
+    AgentInfo, AgentState, Heartbeat, JournalHead, LinkQuality, MessageError, RoundTrip, limits,
 };
 use proptest::prelude::*;
 use strategies::{cleaned, journal, json_object, text};
@@ -32,7 +32,7 @@ fn everything_that_an_agent_says_is_understood() {
                 version: "0.1.0".to_owned(),
                 boot: "b7".to_owned(),
                 seq: 123,
-                state: State::Stopping,
+                state: AgentState::Stopping,
                 quiet_s: 1800,
             }),
             journal: Some(JournalHead { seq: 41, head: "ab12".to_owned() }),
@@ -66,7 +66,7 @@ fn a_newer_agent_is_understood() {
     );
     assert_eq!(newer.device(), Some("a"));
     let agent = newer.agent.expect("an agent");
-    assert_eq!((agent.seq, agent.state), (1, State::Unknown));
+    assert_eq!((agent.seq, agent.state), (1, AgentState::Unknown));
 }
 
 #[test]
@@ -176,26 +176,26 @@ fn deep_nesting_is_no_danger() {
 #[test]
 fn states_have_the_same_name_everywhere() {
     for state in [
-        State::Running,
-        State::Stopping,
-        State::Sleeping,
-        State::Paused,
-        State::Resumed,
-        State::Unknown,
+        AgentState::Running,
+        AgentState::Stopping,
+        AgentState::Sleeping,
+        AgentState::Paused,
+        AgentState::Resumed,
+        AgentState::Unknown,
     ] {
         let json = serde_json::to_string(&state).expect("JSON");
         assert_eq!(json, format!("\"{}\"", state.as_str()));
-        assert_eq!(serde_json::from_str::<State>(&json).expect("a state"), state);
+        assert_eq!(serde_json::from_str::<AgentState>(&json).expect("a state"), state);
     }
 }
 
-fn state() -> impl Strategy<Value = State> {
+fn state() -> impl Strategy<Value = AgentState> {
     proptest::sample::select(vec![
-        State::Running,
-        State::Stopping,
-        State::Sleeping,
-        State::Paused,
-        State::Resumed,
+        AgentState::Running,
+        AgentState::Stopping,
+        AgentState::Sleeping,
+        AgentState::Paused,
+        AgentState::Resumed,
     ])
 }
 

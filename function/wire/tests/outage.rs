@@ -4,7 +4,8 @@
 mod strategies;
 
 use ispmon_wire::{
-    Accepted, Incident, IncidentKind, JournalHead, MessageError, OutageReport, Segment, limits,
+    Accepted, IncidentKind, JournalHead, MessageError, OutageReport, ReportedIncident,
+    ReportedSegment, limits,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -51,7 +52,7 @@ fn everything_that_an_agent_says_is_understood() {
     let time = |text: &str| text.parse::<Timestamp>().expect("a time");
     let (started, ended) = (time("2026-11-23T02:10:07Z"), time("2026-11-23T02:30:10Z"));
     let ipv4_is_back = time("2026-11-23T02:26:50Z");
-    let segment = |scope: &str, from, to| Segment {
+    let segment = |scope: &str, from, to| ReportedSegment {
         cause: "isp".to_owned(),
         scope: Some(scope.to_owned()),
         from,
@@ -62,7 +63,7 @@ fn everything_that_an_agent_says_is_understood() {
         Ok(OutageReport {
             device: Some("dl-home".to_owned()),
             journal: Some(JournalHead { seq: 41, head: "ab12".to_owned() }),
-            incidents: vec![Incident {
+            incidents: vec![ReportedIncident {
                 id: ID.parse().expect("an id"),
                 kind: IncidentKind::Incident,
                 cause: "isp".to_owned(),
@@ -238,15 +239,11 @@ fn span() -> impl Strategy<Value = (Timestamp, Timestamp)> {
         .prop_map(|(from, seconds)| (from, from + SignedDuration::from_secs(seconds)))
 }
 
-fn any_incident() -> impl Strategy<Value = Incident> {
+fn any_incident() -> impl Strategy<Value = ReportedIncident> {
     let kind = prop_oneof![Just(IncidentKind::Incident), Just(IncidentKind::Gap)];
     let scope = || proptest::option::of(text(limits::SCOPE_CHARACTERS));
-    let segment = (text(64), scope(), span()).prop_map(|(cause, scope, (from, to))| Segment {
-        cause,
-        scope,
-        from,
-        to,
-    });
+    let segment = (text(64), scope(), span())
+        .prop_map(|(cause, scope, (from, to))| ReportedSegment { cause, scope, from, to });
     (
         any::<u128>().prop_map(Uuid::from_u128),
         kind,
@@ -259,7 +256,7 @@ fn any_incident() -> impl Strategy<Value = Incident> {
     )
         .prop_map(|(id, kind, cause, party, scope, (started, ended), shares, segments)| {
             let lasted = ended.duration_since(started).as_secs_f64();
-            Incident {
+            ReportedIncident {
                 id,
                 kind,
                 cause,

@@ -55,21 +55,21 @@ Examples:
 /// without a network.
 #[derive(Debug, Parser)]
 #[command(name = "ispmon-lab", version, after_help = EXAMPLES)]
-struct CommandLine {
+struct LabCommandLine {
     #[command(subcommand)]
-    command: Command,
+    command: LabCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum LabCommand {
     /// Show the whole product at work, in less than a minute, and check it
     Demo,
     /// Run the cloud side in real time, for the agent, curl or another client
     #[command(after_help = UP)]
-    Up(up::Arguments),
+    Up(up::UpArguments),
     /// Play years of outages in seconds, and count what the alert rules would have mailed
     #[command(after_help = SIMULATE)]
-    Simulate(simulate::Arguments),
+    Simulate(simulate::SimulateArguments),
     /// Print random timelines with what each query yields, for a comparison with another engine
     #[command(hide = true)]
     Timelines {
@@ -87,15 +87,17 @@ enum Command {
 
 /// Does what the command line asks for; `arguments` begin with the program's name.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    match CommandLine::try_parse_from(arguments) {
-        Ok(CommandLine { command: Command::Demo }) => demo::main(),
-        Ok(CommandLine { command: Command::Up(arguments) }) => up::main(&arguments),
-        Ok(CommandLine { command: Command::Simulate(arguments) }) => simulate::main(&arguments),
-        Ok(CommandLine { command: Command::Timelines { seed, count } }) => {
+    match LabCommandLine::try_parse_from(arguments) {
+        Ok(LabCommandLine { command: LabCommand::Demo }) => demo::main(),
+        Ok(LabCommandLine { command: LabCommand::Up(arguments) }) => up::main(&arguments),
+        Ok(LabCommandLine { command: LabCommand::Simulate(arguments) }) => {
+            simulate::main(&arguments)
+        }
+        Ok(LabCommandLine { command: LabCommand::Timelines { seed, count } }) => {
             let out = io::BufWriter::new(io::stdout().lock());
             succeed(timelines::write(seed, count, out))
         }
-        Ok(CommandLine { command: Command::Evaluate }) => {
+        Ok(LabCommandLine { command: LabCommand::Evaluate }) => {
             succeed(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
         }
         Err(answer) => {
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     fn help(of: &str) -> String {
-        let mut command = CommandLine::command();
+        let mut command = LabCommandLine::command();
         command.build();
         let command = match of {
             "" => &mut command,
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        CommandLine::command().debug_assert();
+        LabCommandLine::command().debug_assert();
     }
 
     #[test]
@@ -268,7 +270,7 @@ mod tests {
             (&["--devices", "0"], "1..=5000"),
         ] {
             let line = ["ispmon-lab", "simulate"].iter().chain(arguments);
-            let error = CommandLine::try_parse_from(line).expect_err(expected).to_string();
+            let error = LabCommandLine::try_parse_from(line).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}");
         }
     }
@@ -284,7 +286,7 @@ mod tests {
             (&["--key", "a", "--key-file", "b"], "cannot be used with"),
         ] {
             let line = ["ispmon-lab", "up"].iter().chain(arguments);
-            let error = CommandLine::try_parse_from(line).expect_err(expected).to_string();
+            let error = LabCommandLine::try_parse_from(line).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -24,8 +24,8 @@ use crate::{
     telemetry::Store,
 };
 use evaluation::Evaluation;
-pub use event::{CloudEvent, HandedOver, Heartbeat};
-use ingestion::Ingestion;
+pub use event::{CloudEvent, HandedOver, HeartbeatRow};
+use ingestion::IngestedRows;
 pub use settings::CloudSettings;
 
 /// The app setting that tells the function which devices are watched.
@@ -75,7 +75,7 @@ impl Cloud {
         let folder = folder::create(&executable)?;
         let (sender, events) = mpsc::unbounded_channel();
         let store = Store::new(clock, delay, seed);
-        let ingestion = Arc::new(Ingestion::new(store, clock, sender));
+        let ingestion = Arc::new(IngestedRows::new(store, clock, sender));
         let taking_in = Arc::clone(&ingestion);
         let host = Host::start(HostSettings {
             app: folder.path().to_path_buf(),

@@ -37,7 +37,7 @@ use crate::{
     telemetry::IngestionDelay,
 };
 use agent::{Agent, AgentError, AgentSettings};
-use director::{Director, Failure};
+use director::{DemoFailure, Director};
 use narrator::Narrator;
 
 /// The device that the story is about.
@@ -75,7 +75,7 @@ pub enum DemoError {
     Agent(#[from] AgentError),
     /// The story was not told to its end.
     #[error(transparent)]
-    Failure(#[from] Failure),
+    Failure(#[from] DemoFailure),
 }
 
 /// Runs the demo and prints it; the exit code is 0 only if every step happened in its order.
@@ -100,13 +100,13 @@ pub fn main() -> ExitCode {
 /// # Errors
 /// [`DemoError`] says what could not be started, or how the story went wrong.
 pub async fn run(output: &mut impl Write) -> Result<(), DemoError> {
-    let mut stop = StopSignals::listen().map_err(Failure::Signals)?;
+    let mut stop = StopSignals::listen().map_err(DemoFailure::Signals)?;
     // It outlives everything that uses it.
     let home = TempDir::with_prefix("ispmon-demo-").map_err(DemoError::Folder)?;
     let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
     let narrator = Narrator::new(output, clock);
     let mut director = tokio::select! {
-        by = stop.next() => return Err(Failure::Interrupted(by).into()),
+        by = stop.next() => return Err(DemoFailure::Interrupted(by).into()),
         director = set_up(&home, clock, narrator) => director?,
     };
     let result = director.direct(&mut stop).await;

@@ -16,7 +16,7 @@ use crate::{
 /// One query on one table at one time.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Question {
+struct EvaluationRequest {
     query: String,
     now: Timestamp,
     rows: Vec<(Timestamp, String)>,
@@ -50,7 +50,7 @@ pub enum EvaluateError {
 /// each), by a line with the rows that the query yields, in any order.
 pub fn answer(questions: impl BufRead, mut out: impl Write) -> Result<(), EvaluateError> {
     for (line, text) in (1..).zip(questions.lines()) {
-        let Question { query, now, rows } = serde_json::from_str(&text?)
+        let EvaluationRequest { query, now, rows } = serde_json::from_str(&text?)
             .map_err(|source| EvaluateError::Question { line, source })?;
         let query = Query::parse(&query).map_err(|source| EvaluateError::Query { line, source })?;
         let trace = |(timestamp, message)| Trace { timestamp, message };

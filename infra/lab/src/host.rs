@@ -33,7 +33,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     clock::StoryClock,
-    telemetry::item::{Item, Severity},
+    telemetry::item::{Severity, TelemetryItem},
 };
 use app::{App, AppError};
 use identity::Identity;
@@ -43,7 +43,7 @@ use restart::{Consequence, Ending};
 use supervisor::HandlerState;
 
 /// Hears what happens, at once and in order; must not block.
-pub type Observer = Arc<dyn Fn(HostEvent) + Send + Sync>;
+pub type HostObserver = Arc<dyn Fn(HostEvent) + Send + Sync>;
 
 /// What a host is to be.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ pub struct HostSettings {
     /// Dates the telemetry.
     pub clock: StoryClock,
     /// Hears what happens.
-    pub observer: Observer,
+    pub observer: HostObserver,
 }
 
 /// What happens in a host.
@@ -118,7 +118,7 @@ pub enum HostEvent {
         caller: SocketAddr,
     },
     /// An item went to Application Insights.
-    Telemetry(Box<Item>),
+    Telemetry(Box<TelemetryItem>),
     /// The host has stopped, and the handler is dead.
     Stopped,
 }
@@ -152,13 +152,13 @@ pub struct Host {
 }
 
 /// What the parts of a host share.
-pub(crate) struct Shared {
+pub(crate) struct HostShared {
     app: App,
     keys: Keys,
     app_settings: BTreeMap<String, String>,
     front_end: bool,
     clock: StoryClock,
-    observer: Observer,
+    observer: HostObserver,
     identity: Identity,
     port: HandlerPort,
     state: watch::Sender<HandlerState>,
@@ -172,7 +172,7 @@ impl Host {
         let unheard = |source| HostError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(unheard)?;
         let address = listener.local_addr().map_err(unheard)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(HostShared {
             app,
             keys: settings.keys,
             app_settings: settings.app_settings,
@@ -215,20 +215,20 @@ impl Drop for Host {
     }
 }
 
-impl Shared {
+impl HostShared {
     fn tell(&self, event: HostEvent) {
         (self.observer)(event);
     }
 
     /// Sends an item unless `host.json` says that its level is not kept.
-    fn record(&self, category: &str, severity: Severity, item: Item) {
+    fn record(&self, category: &str, severity: Severity, item: TelemetryItem) {
         if self.app.log_levels.keeps(category, severity) {
             self.tell(HostEvent::Telemetry(Box::new(item)));
         }
     }
 }
 
-async fn run(shared: Arc<Shared>, listener: TcpListener, stopping: watch::Receiver<bool>) {
+async fn run(shared: Arc<HostShared>, listener: TcpListener, stopping: watch::Receiver<bool>) {
     let kill = watch::Sender::new(false);
     let mut server = std::pin::pin!(server::serve(Arc::clone(&shared), listener, stopping));
     let mut supervisor =

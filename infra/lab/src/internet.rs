@@ -2,7 +2,7 @@
 //!
 //! Everything that an agent asks to find out what is broken is here: anchors, a name server, the server
 //! that tells a login page from the internet, and the way to the cloud. Each stands behind a
-//! [`Line`], so that all of them fall *silent* together, as behind a dead line, and come back together.
+//! [`Relay`], so that all of them fall *silent* together, as behind a dead line, and come back together.
 //! The router is this machine itself: it refuses every connection, which is a sign of life, and a cut
 //! does not reach it. So a cut looks like the provider's fault.
 //!
@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{net::UdpSocket, sync::watch, task::JoinSet};
 
-use crate::line::{Line, LineError};
+use crate::line::{LineError, Relay};
 
 /// How many anchors there are for each address family: as many as an agent has by default.
 const ANCHORS: usize = 3;
@@ -61,7 +61,7 @@ impl Addresses {
 #[derive(Debug)]
 pub struct Internet {
     addresses: Addresses,
-    lines: Vec<Line>,
+    lines: Vec<Relay>,
     /// Whether datagrams pass.
     flowing: watch::Sender<bool>,
     _servers: JoinSet<()>,
@@ -90,19 +90,19 @@ impl Internet {
 
         let (datagrams, name_line) = name_server_line(names).await?;
         running.spawn(name_server::serve_datagrams(datagrams, flowing.subscribe()));
-        let (cloud_line, portal_line) = (Line::lay(any, cloud)?, Line::lay(any, portal)?);
+        let (cloud_line, portal_line) = (Relay::lay(any, cloud)?, Relay::lay(any, portal)?);
         let mut anchor_lines = Vec::new();
         for _ in 0..ANCHORS {
-            anchor_lines.push(Line::lay(any, anchor)?);
+            anchor_lines.push(Relay::lay(any, anchor)?);
         }
         if has_ipv6() {
             for _ in 0..ANCHORS {
-                anchor_lines.push(Line::lay((Ipv6Addr::LOCALHOST, 0).into(), anchor)?);
+                anchor_lines.push(Relay::lay((Ipv6Addr::LOCALHOST, 0).into(), anchor)?);
             }
         }
         let addresses = Addresses {
             cloud: cloud_line.address(),
-            anchors: anchor_lines.iter().map(Line::address).collect(),
+            anchors: anchor_lines.iter().map(Relay::address).collect(),
             gateway: Ipv4Addr::LOCALHOST.into(),
             name_server: name_line.address(),
             portal_check: portal_line.address(),
@@ -142,13 +142,13 @@ impl Internet {
 }
 
 /// The two sockets of a name server with one port, of which the second leads to `server`.
-async fn name_server_line(server: SocketAddr) -> Result<(UdpSocket, Line), InternetError> {
+async fn name_server_line(server: SocketAddr) -> Result<(UdpSocket, Relay), InternetError> {
     let mut tried = 1;
     loop {
         let datagrams =
             UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(InternetError::Listen)?;
         let address = datagrams.local_addr().map_err(InternetError::Listen)?;
-        match Line::lay(address, server) {
+        match Relay::lay(address, server) {
             Ok(line) => return Ok((datagrams, line)),
             Err(_) if tried < PORTS_TRIED => tried += 1,
             Err(error) => return Err(error.into()),

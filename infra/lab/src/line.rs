@@ -33,7 +33,7 @@ const MOST_FILLERS: usize = 4096;
 
 /// A relay that can be cut and restored; it ends when it is dropped.
 #[derive(Debug)]
-pub struct Line {
+pub struct Relay {
     address: SocketAddr,
     flowing: watch::Sender<bool>,
     fillers: Fillers,
@@ -78,7 +78,7 @@ pub enum LineError {
     },
 }
 
-impl Line {
+impl Relay {
     /// Relays connections to `listen` (port 0 picks a free one) to `server`; needs a tokio runtime.
     pub fn lay(listen: SocketAddr, server: SocketAddr) -> Result<Self, LineError> {
         let (listener, address) =
@@ -137,7 +137,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for Relay {
     fn drop(&mut self) {
         self.acceptor.abort();
     }

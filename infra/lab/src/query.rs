@@ -23,7 +23,7 @@ use thiserror::Error;
 
 pub use device_silent::DeviceSilent;
 pub use device_silent_reminder::DeviceSilentReminder;
-pub use outage_report::OutageReport;
+pub use outage_report::OutageReportQuery;
 
 /// One row of the table `traces`: a line that the function wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Trace {
 }
 
 /// A line of the function as the host passes it on: without its line feed.
-pub fn message(line: &ispmon_function::line::Line) -> String {
+pub fn message(line: &ispmon_function::line::TraceLine) -> String {
     String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned()
 }
 
@@ -56,7 +56,7 @@ pub enum Query {
     /// All silent devices, when a reminder is due.
     DeviceSilentReminder(DeviceSilentReminder),
     /// Outages that are over.
-    OutageReport(OutageReport),
+    OutageReport(OutageReportQuery),
 }
 
 /// Why the text of a query is not understood.
@@ -115,7 +115,9 @@ impl Query {
             Err(difference) => difference,
         };
         let report = match outage_report::TEMPLATE.capture(text) {
-            Ok(captures) => return OutageReport::from_captures(&captures).map(Self::OutageReport),
+            Ok(captures) => {
+                return OutageReportQuery::from_captures(&captures).map(Self::OutageReport);
+            }
             Err(difference) => difference,
         };
         let closest = [report, reminder].into_iter().fold(silent, |closest, other| {
@@ -143,7 +145,7 @@ impl Query {
                 Self::DeviceSilentReminder(DeviceSilentReminder { devices, ..query.clone() })
             }
             Self::OutageReport(query) => {
-                Self::OutageReport(OutageReport { devices, ..query.clone() })
+                Self::OutageReport(OutageReportQuery { devices, ..query.clone() })
             }
         }
     }
@@ -201,7 +203,7 @@ mod tests {
         let reminder = Query::DeviceSilentReminder(reminder());
         assert_eq!(Query::parse(&reminder.text()), Ok(reminder));
         let devices = devices(&["it's"]);
-        let report = Query::OutageReport(OutageReport { devices, minimum_minutes: 12 });
+        let report = Query::OutageReport(OutageReportQuery { devices, minimum_minutes: 12 });
         assert_eq!(Query::parse(&report.text()), Ok(report));
     }
 
@@ -220,9 +222,11 @@ mod tests {
 
     #[test]
     fn a_query_is_compared_with_the_template_that_it_follows_longest() {
-        let text =
-            Query::OutageReport(OutageReport { devices: devices(&["one"]), minimum_minutes: 5 })
-                .text();
+        let text = Query::OutageReport(OutageReportQuery {
+            devices: devices(&["one"]),
+            minimum_minutes: 5,
+        })
+        .text();
         let error = Query::parse(&text.replace("'incident'", "'gap'")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the query is most like outage-report.kql, but where that has "incident' and failure !in ('endpoint', '" the query has "gap' and failure !in ('endpoint', 'crede""#);
     }
@@ -236,9 +240,11 @@ mod tests {
         insta::assert_snapshot!(error, @r#"the parameter MARKS of device-silent-reminder.kql is "x"; it must be a list of whole numbers"#);
         let error = Query::parse(&text.replacen("todouble('5')", "todouble('10')", 1)).unwrap_err();
         insta::assert_snapshot!(error, @r#"the parameter FREQUENCY_MINUTES of device-silent-reminder.kql is both "10" and "5""#);
-        let text =
-            Query::OutageReport(OutageReport { devices: devices(&["one"]), minimum_minutes: 5 })
-                .text();
+        let text = Query::OutageReport(OutageReportQuery {
+            devices: devices(&["one"]),
+            minimum_minutes: 5,
+        })
+        .text();
         let error = Query::parse(&text.replace("tolong('5')", "tolong('0')")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the parameter MINIMUM_MINUTES of outage-report.kql is "0"; it must be a whole number of minutes, 1 or more"#);
         let error = Query::parse(device_silent_reminder::TEMPLATE.text.trim()).unwrap_err();

@@ -18,9 +18,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::query::{DeviceSilentReminder, Query, QueryError, Trace};
 use condition::{Aggregation, Dimensions, Operator};
-use resolve::ResolveError;
+use resolve::FrequencyError;
 use running::RunningRule;
-use settings::{Memory, RuleSettings, SettingsError};
+use settings::{Memory, RuleSettings, RuleSettingsError};
 
 /// The evaluated deployment that belongs to this source.
 const SNAPSHOT: &str = include_str!("../../main.snapshot.json");
@@ -37,7 +37,7 @@ pub struct Rule {
 pub enum RulesError {
     /// The rules' settings could not be read.
     #[error("cannot read the alert rules")]
-    Settings(#[from] SettingsError),
+    Settings(#[from] RuleSettingsError),
     /// The query of a rule is none that the lab has a native implementation of.
     #[error("cannot play the query of the rule `{rule}`")]
     Query {
@@ -118,7 +118,7 @@ impl Rule {
         &self,
         silence_minutes: f64,
         frequency_minutes: u32,
-    ) -> Result<Self, ResolveError> {
+    ) -> Result<Self, FrequencyError> {
         let frequency = SignedDuration::from_mins(frequency_minutes.into());
         let mut settings = RuleSettings::clone(&self.settings);
         settings.frequency = frequency;

@@ -39,18 +39,18 @@ use std::{
 
 use crate::{
     clock,
-    rules::{self, Rule, RulesError, resolve::ResolveError},
+    rules::{self, Rule, RulesError, resolve::FrequencyError},
 };
 use assumptions::Assumptions;
-use report::{Outcome, Report};
+use report::{SimulationOutcome, SimulationReport};
 use score::Score;
-pub use settings::Settings;
+pub use settings::SimulationSettings;
 use settings::Variation;
 use world::World;
 
 /// What `simulate` may be told.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
+pub struct SimulateArguments {
     /// Years of each world
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     years: u32,
@@ -103,7 +103,7 @@ pub enum SimulateError {
     Rules(#[from] RulesError),
     /// No rule can be evaluated so rarely or so often.
     #[error(transparent)]
-    Frequency(#[from] ResolveError),
+    Frequency(#[from] FrequencyError),
     /// The page cannot be written.
     #[error("cannot write `{path}`")]
     Page {
@@ -119,7 +119,7 @@ pub enum SimulateError {
 }
 
 /// Simulates and prints the results; how long that took goes to standard error.
-pub fn main(arguments: &Arguments) -> ExitCode {
+pub fn main(arguments: &SimulateArguments) -> ExitCode {
     let started = clock::monotonic();
     match write(arguments) {
         Ok(()) => {
@@ -135,7 +135,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn write(arguments: &Arguments) -> Result<(), SimulateError> {
+fn write(arguments: &SimulateArguments) -> Result<(), SimulateError> {
     let report = simulate(arguments)?;
     if let Some(path) = &arguments.html {
         fs::write(path, html::page(&report, &arguments.assumptions))
@@ -146,10 +146,10 @@ fn write(arguments: &Arguments) -> Result<(), SimulateError> {
 }
 
 /// Plays all worlds with all settings.
-fn simulate(arguments: &Arguments) -> Result<Report, SimulateError> {
+fn simulate(arguments: &SimulateArguments) -> Result<SimulationReport, SimulateError> {
     let deployed = rules::deployed()?;
     let (threshold, evaluation) = run::timing(&deployed);
-    let settings = Settings {
+    let settings = SimulationSettings {
         threshold: arguments.threshold.unwrap_or(threshold),
         evaluation_minutes: arguments.evaluation.unwrap_or(evaluation),
         interval_s: arguments.interval,
@@ -158,13 +158,13 @@ fn simulate(arguments: &Arguments) -> Result<Report, SimulateError> {
         .combinations(&arguments.compare)
         .into_iter()
         .map(|settings| Ok((settings, run::rules(&deployed, &settings)?)))
-        .collect::<Result<Vec<_>, ResolveError>>()?;
+        .collect::<Result<Vec<_>, FrequencyError>>()?;
     let scores = play(arguments, &variants);
     let results = variants
         .iter()
         .zip(scores)
-        .map(|((settings, _), score)| Outcome::new(*settings, score, arguments.devices));
-    Ok(Report {
+        .map(|((settings, _), score)| SimulationOutcome::new(*settings, score, arguments.devices));
+    Ok(SimulationReport {
         years: arguments.years,
         seeds: arguments.seeds,
         first_seed: arguments.first_seed,
@@ -173,7 +173,7 @@ fn simulate(arguments: &Arguments) -> Result<Report, SimulateError> {
 }
 
 /// Plays every world with every variant on all cores, and adds up what was counted for each variant.
-fn play(arguments: &Arguments, variants: &[(Settings, Vec<Rule>)]) -> Vec<Score> {
+fn play(arguments: &SimulateArguments, variants: &[(SimulationSettings, Vec<Rule>)]) -> Vec<Score> {
     let next = AtomicUsize::new(0);
     let scores = Mutex::new(vec![Score::default(); variants.len()]);
     thread::scope(|scope| {
@@ -198,13 +198,13 @@ fn play(arguments: &Arguments, variants: &[(Settings, Vec<Rule>)]) -> Vec<Score>
 
 /// One world with every variant: the same outages for all of them.
 fn play_world(
-    arguments: &Arguments,
-    variants: &[(Settings, Vec<Rule>)],
+    arguments: &SimulateArguments,
+    variants: &[(SimulationSettings, Vec<Rule>)],
     number: u64,
 ) -> Vec<Score> {
     let seed = arguments.first_seed + number;
     let world = World::random(&arguments.assumptions, arguments.years, seed);
-    let score = |(settings, rules): &(Settings, Vec<Rule>)| {
+    let score = |(settings, rules): &(SimulationSettings, Vec<Rule>)| {
         let log = run::run(&world, &arguments.assumptions, settings, rules, !seed);
         Score::of(&world, settings, &log)
     };

@@ -10,5 +10,5 @@ pub mod store;
 mod story;
 
 pub use delay::IngestionDelay;
-pub use item::Item;
+pub use item::TelemetryItem;
 pub use store::Store;

@@ -26,7 +26,7 @@ use crate::{
     telemetry::IngestionDelay,
 };
 use guide::Guide;
-use key::{Key, KeyError};
+use key::{Key, LabKeyError};
 
 /// The device that the rules watch when none is given.
 const DEVICE: &str = "dl-home";
@@ -36,7 +36,7 @@ const MOST_DEVICES: usize = 200;
 
 /// What `up` may be told.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
+pub struct UpArguments {
     /// The address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7071")]
     listen: SocketAddr,
@@ -70,7 +70,7 @@ pub enum UpError {
     Devices(usize),
     /// There is no usable key.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Key(#[from] LabKeyError),
     /// The lab does not know its own program, which is also the function.
     #[error("cannot find this program itself, to start the function from it")]
     Executable(#[source] io::Error),
@@ -89,7 +89,7 @@ pub enum UpError {
 }
 
 /// Runs until SIGINT, SIGTERM or SIGHUP, and prints what happens; failures go to standard error.
-pub fn main(arguments: &Arguments) -> ExitCode {
+pub fn main(arguments: &UpArguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -99,7 +99,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), UpError> {
+fn run(arguments: &UpArguments) -> Result<(), UpError> {
     let key = Key::choose(arguments.key.as_deref(), arguments.key_file.as_deref())?;
     let executable = env::current_exe().map_err(UpError::Executable)?;
     let devices = watched(&arguments.devices)?;

@@ -6,7 +6,7 @@ use ispmon_lab::{
     query::{Trace, message},
     rules::{self, MonitorCondition, Notification, RuleEngine},
 };
-use ispmon_wire::{AgentInfo, Device, Heartbeat, Incident, IncidentKind, State};
+use ispmon_wire::{AgentInfo, AgentState, Device, Heartbeat, IncidentKind, ReportedIncident};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ fn beats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Tr
             version: "0.1.0".to_owned(),
             boot: "b".to_owned(),
             seq: u64::from(number) + 1,
-            state: State::Running,
+            state: AgentState::Running,
             quiet_s: 0,
         };
         let heartbeat = Heartbeat { agent: Some(agent), ..Heartbeat::default() };
@@ -47,7 +47,7 @@ fn beats(device: &str, minutes: std::ops::Range<u32>) -> impl Iterator<Item = Tr
 /// An outage of ten minutes that ended so many hours before the story's start.
 fn outage(device: &str, number: usize, ended_hours_ago: f64) -> String {
     let ended = start() - SignedDuration::from_secs_f64(ended_hours_ago * 3_600.0);
-    let incident = Incident {
+    let incident = ReportedIncident {
         id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{device} {number}").as_bytes()),
         kind: IncidentKind::Incident,
         cause: "isp".to_owned(),

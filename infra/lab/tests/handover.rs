@@ -15,7 +15,7 @@ use ispmon_lab::{
     rules::MonitorCondition,
     telemetry::IngestionDelay,
 };
-use ispmon_wire::{Incident, IncidentKind, OUTAGES_PATH, OutageReport, Segment};
+use ispmon_wire::{IncidentKind, OUTAGES_PATH, OutageReport, ReportedIncident, ReportedSegment};
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -147,9 +147,9 @@ fn functions() -> Vec<Pid> {
 }
 
 /// An outage of so many real seconds that has just ended.
-fn incident(cause: &str, seconds: i64) -> Incident {
+fn incident(cause: &str, seconds: i64) -> ReportedIncident {
     let ended = now();
-    Incident {
+    ReportedIncident {
         id: Uuid::new_v4(),
         kind: IncidentKind::Incident,
         cause: cause.to_owned(),
@@ -164,15 +164,15 @@ fn incident(cause: &str, seconds: i64) -> Incident {
 }
 
 /// The same, in which IPv6 was down for some of its seconds after IPv4 had returned.
-fn with_ipv6_for_longer(outage: Incident, seconds: u32) -> Incident {
+fn with_ipv6_for_longer(outage: ReportedIncident, seconds: u32) -> ReportedIncident {
     let ipv4_is_back = outage.ended - SignedDuration::from_secs(seconds.into());
-    let part = |scope: &str, from, to| Segment {
+    let part = |scope: &str, from, to| ReportedSegment {
         cause: outage.cause.clone(),
         scope: Some(scope.to_owned()),
         from,
         to,
     };
-    Incident {
+    ReportedIncident {
         party: Some("yours".to_owned()),
         downtime_s: outage.downtime_s - u64::from(seconds),
         one_family_s: seconds.into(),
@@ -189,7 +189,7 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-fn report(incidents: Vec<Incident>) -> OutageReport {
+fn report(incidents: Vec<ReportedIncident>) -> OutageReport {
     OutageReport { device: Some(DEVICE.to_owned()), journal: None, incidents }
 }
 
@@ -200,20 +200,21 @@ async fn a_batch_that_comes_five_times_is_one_mail_for_each_outage() {
     let long = incident("isp", 6);
     let partial = with_ipv6_for_longer(incident("gateway", 125), 5);
     // The internet worked: nobody is mailed, however long it lasted.
-    let ipv6 = Incident {
+    let ipv6 = ReportedIncident {
         scope: Some("ipv6".to_owned()),
         downtime_s: 0,
         one_family_s: 600,
         ..incident("isp", 600)
     };
-    let gap = Incident { kind: IncidentKind::Gap, downtime_s: 0, ..incident("suspended", 600) };
+    let gap =
+        ReportedIncident { kind: IncidentKind::Gap, downtime_s: 0, ..incident("suspended", 600) };
     let batch = report(vec![
         long.clone(),
         partial.clone(),
         ipv6,
         gap,
         incident("isp", 4),
-        Incident { downtime_s: 0, ..incident("endpoint", 600) },
+        ReportedIncident { downtime_s: 0, ..incident("endpoint", 600) },
     ]);
     stage.hand_over(&batch).await;
     stage.hand_over(&batch).await;

@@ -16,7 +16,7 @@ use ispmon_lab::{
         HostEvent,
         restart::{Consequence, Ending},
     },
-    telemetry::item::{Data, Item, Severity},
+    telemetry::item::{Data, Severity, TelemetryItem},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -241,7 +241,8 @@ async fn only_invocations_are_reported_and_their_success_is_not_the_status() {
     }
     assert_eq!(stage.exchange(ask("status 500").as_bytes()).await.status(), 500);
     stage.exchange(recording("POST chunked").client_sent.as_bytes()).await;
-    let is_second = |item: &Item| matches!(&item.data, Data::RequestData(data) if !data.success);
+    let is_second =
+        |item: &TelemetryItem| matches!(&item.data, Data::RequestData(data) if !data.success);
     stage.telemetry(is_second).await;
     let reported: Vec<_> = stage
         .all_telemetry()

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use ispmon_lab::{
     clock::{Scale, StoryClock},
-    cloud::{Cloud, CloudEvent, CloudSettings, Heartbeat},
+    cloud::{Cloud, CloudEvent, CloudSettings, HeartbeatRow},
     demo::agent::{Agent, AgentEvent, AgentSettings},
     host::keys::Keys,
     internet::Internet,
@@ -28,7 +28,7 @@ struct Stage {
     agent: Option<Agent>,
     clock: StoryClock,
     home: TempDir,
-    heartbeats: Vec<Heartbeat>,
+    heartbeats: Vec<HeartbeatRow>,
     mails: Vec<(MonitorCondition, String, Timestamp)>,
 }
 
@@ -109,7 +109,7 @@ impl Stage {
         self.until(|stage| stage.clock.now() >= end).await;
     }
 
-    fn last(&self) -> &Heartbeat {
+    fn last(&self) -> &HeartbeatRow {
         self.heartbeats.last().expect("a heartbeat")
     }
 }
@@ -143,7 +143,7 @@ async fn a_stop_that_outlasts_its_announcement_is_an_outage() {
     stage.heartbeats(3).await;
     stage.stop_agent().await;
     stage.until(|stage| !stage.mails.is_empty()).await;
-    let Heartbeat { state, quiet, written, .. } = stage.last().clone();
+    let HeartbeatRow { state, quiet, written, .. } = stage.last().clone();
     assert_eq!((state.as_deref(), quiet), (Some("stopping"), SignedDuration::from_mins(4)));
 
     let (condition, rule, evaluated) = &stage.mails[0];

@@ -5,28 +5,28 @@ use std::time::Duration;
 use super::{
     super::{
         Effective, duration,
-        merge::Given,
-        origin::Origin,
+        merge::GivenValue,
+        origin::SettingOrigin,
         settings::Settings,
-        table::{Kind, SETTINGS},
+        table::{SETTINGS, SettingKind},
     },
-    Check,
+    SettingsCheck,
     endpoint::FoundKey,
 };
 
-impl Check<'_> {
+impl SettingsCheck<'_> {
     /// The settings as they may be shown.
     pub(super) fn effective(
         &self,
         settings: &Settings,
-        device_origin: &Origin,
+        device_origin: &SettingOrigin,
         key: Option<&FoundKey>,
     ) -> Vec<Effective> {
         let mut effective: Vec<Effective> = SETTINGS
             .iter()
             .map(|setting| {
                 let given = self.text(setting.key);
-                let origin = given.as_ref().map_or(&Origin::Default, |given| &given.origin);
+                let origin = given.as_ref().map_or(&SettingOrigin::Default, |given| &given.origin);
                 let mut source = origin.to_string();
                 let value = match setting.key {
                     "device" => {
@@ -54,27 +54,27 @@ impl Check<'_> {
         effective.push(Effective {
             key: "function key",
             value: key.map(|_| "set, not shown".to_owned()),
-            source: key.map_or(Origin::Default, |found| found.origin.clone()).to_string(),
+            source: key.map_or(SettingOrigin::Default, |found| found.origin.clone()).to_string(),
         });
         effective
     }
 }
 
 /// A duration that the interval may have shortened.
-fn limited(given: Option<&Given>, used: Duration, source: &mut String) -> Option<String> {
+fn limited(given: Option<&GivenValue>, used: Duration, source: &mut String) -> Option<String> {
     let text = &given?.text;
     if duration::parse(text) == Some(used) {
-        return Some(shown(text, Kind::Duration(used, used)));
+        return Some(shown(text, SettingKind::Duration(used, used)));
     }
     *source = format!("heartbeat.interval, which limits {text} ({source})");
     Some(duration::show(used))
 }
 
 /// A checked text as it may be shown, with the unit that it left out.
-fn shown(text: &str, kind: Kind) -> String {
+fn shown(text: &str, kind: SettingKind) -> String {
     match kind {
-        Kind::Duration(..) if duration::is_plain_number(text) => format!("{text}s"),
-        Kind::Choice(words) => {
+        SettingKind::Duration(..) if duration::is_plain_number(text) => format!("{text}s"),
+        SettingKind::Choice(words) => {
             let word = words.iter().find(|word| word.eq_ignore_ascii_case(text));
             word.map_or_else(|| text.to_owned(), |word| (*word).to_owned())
         }

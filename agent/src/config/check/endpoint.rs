@@ -9,39 +9,39 @@ use super::{
         Sources, environment,
         key::{self, KeyError},
         located,
-        merge::Given,
-        origin::Origin,
+        merge::GivenValue,
+        origin::SettingOrigin,
         settings::{FunctionKey, HeartbeatKind},
-        table::Kind,
+        table::SettingKind,
         url,
     },
-    Check,
+    SettingsCheck,
 };
 use crate::loopback::is_loopback;
 
 /// A key together with where it was read from.
 pub(super) struct FoundKey {
     pub(super) key: FunctionKey,
-    pub(super) origin: Origin,
+    pub(super) origin: SettingOrigin,
 }
 
 /// What came of looking for a key: nothing where there is none, a sentence where it is of no use.
 struct SoughtKey {
     /// Where it says that the key is there.
-    named_at: Origin,
+    named_at: SettingOrigin,
     /// Where the key is.
-    origin: Origin,
+    origin: SettingOrigin,
     key: Result<Option<FunctionKey>, String>,
 }
 
 impl SoughtKey {
     /// A key in a place that no setting names.
-    fn at(origin: Origin, key: Result<Option<FunctionKey>, String>) -> Self {
+    fn at(origin: SettingOrigin, key: Result<Option<FunctionKey>, String>) -> Self {
         Self { named_at: origin.clone(), origin, key }
     }
 }
 
-impl Check<'_> {
+impl SettingsCheck<'_> {
     pub(super) fn url(&mut self) -> Option<Url> {
         let given = self.text("heartbeat.url")?;
         match url::parse(&given.text) {
@@ -60,7 +60,7 @@ impl Check<'_> {
         if !is_path || given.text.ends_with('=') || given.text.chars().any(char::is_control) {
             let sentence = format!(
                 "heartbeat.key_file is not a path (not shown, it may be a key); it takes {}",
-                Kind::Path
+                SettingKind::Path
             );
             self.problems.add(&given.origin, sentence);
             return None;
@@ -104,7 +104,7 @@ impl Check<'_> {
         }
         if url.is_some_and(|url| !is_loopback(url)) {
             let left_behind = match &origin {
-                Origin::Credential(path) => {
+                SettingOrigin::Credential(path) => {
                     key::left_behind(path, key.is_some(), &sources.service_key)
                 }
                 _ => None,
@@ -131,7 +131,10 @@ impl Check<'_> {
     fn look_for_key(&mut self, key_file: Option<&Path>, sources: &Sources) -> Option<SoughtKey> {
         if let Some((path, text)) = self.given_key {
             let key = key::of_text(text).map_err(|error| format!("the function key {error}"));
-            return Some(SoughtKey::at(Origin::File { path: path.to_owned(), line: None }, key));
+            return Some(SoughtKey::at(
+                SettingOrigin::File { path: path.to_owned(), line: None },
+                key,
+            ));
         }
         let named_at = self.text("heartbeat.key_file").map(|given| given.origin);
         let is_another_named = named_at.is_some() && key_file != Some(&sources.service_key);
@@ -140,19 +143,22 @@ impl Check<'_> {
                 && let Ok(Some(key)) = key::read_file(&sources.service_key)
             {
                 let path = sources.service_key.clone();
-                return Some(SoughtKey::at(Origin::File { path, line: None }, Ok(Some(key))));
+                return Some(SoughtKey::at(
+                    SettingOrigin::File { path, line: None },
+                    Ok(Some(key)),
+                ));
             }
             let key = key.map_err(|error| format!("the function key {error}"));
-            return Some(SoughtKey::at(Origin::Credential(path), key));
+            return Some(SoughtKey::at(SettingOrigin::Credential(path), key));
         }
         let path = match &named_at {
             Some(_) => key_file?,
             None if self.is_address_of_service(sources) => &sources.service_key,
-            None => return Some(SoughtKey::at(Origin::Default, Ok(None))),
+            None => return Some(SoughtKey::at(SettingOrigin::Default, Ok(None))),
         };
         let key = match key::read_file(path) {
             Err(error) if named_at.is_none() && error.is_absent() => {
-                return Some(SoughtKey::at(Origin::Default, Ok(None)));
+                return Some(SoughtKey::at(SettingOrigin::Default, Ok(None)));
             }
             Err(error) if error.is_forbidden() && (named_at.is_none() || !self.is_key_needed) => {
                 if self.is_key_needed {
@@ -166,13 +172,13 @@ impl Check<'_> {
             }
             key => key.map_err(|error| format!("the key file {} {error}", path.display())),
         };
-        let found = SoughtKey::at(Origin::File { path: path.to_owned(), line: None }, key);
+        let found = SoughtKey::at(SettingOrigin::File { path: path.to_owned(), line: None }, key);
         Some(SoughtKey { named_at: named_at.unwrap_or_else(|| found.origin.clone()), ..found })
     }
 
     fn is_address_of_service(&self, sources: &Sources) -> bool {
         self.text("heartbeat.url").is_some_and(|given| match given.origin {
-            Origin::File { path, .. } => is_of_service(&path, sources),
+            SettingOrigin::File { path, .. } => is_of_service(&path, sources),
             _ => false,
         })
     }
@@ -186,20 +192,22 @@ impl Check<'_> {
         public_file: Option<&Path>,
         sources: &Sources,
     ) {
-        let Some(Given { origin, .. }) = self.text("heartbeat.url") else { return };
+        let Some(GivenValue { origin, .. }) = self.text("heartbeat.url") else { return };
         match (kind, key) {
             (HeartbeatKind::Ispmon, Some(_)) if url::is_overheard(url) => self.problems.add(
                 &origin,
                 "heartbeat.url begins with http://, and the function key could be read on its way; \
                  use https://, plain http is for this machine itself only",
             ),
-            (HeartbeatKind::Plain, _) if matches!(origin, Origin::Flag(_)) => self.warnings.push(
+            (HeartbeatKind::Plain, _) if matches!(origin, SettingOrigin::Flag(_)) => self
+                .warnings
+                .push(
                 "The URL of a plain heartbeat is a secret, and every user of this machine can see \
                  --url in its list of processes; set heartbeat.url in the configuration file."
                     .to_owned(),
             ),
             (HeartbeatKind::Plain, _)
-                if matches!(origin, Origin::File { .. }) || is_dotenv(&origin) =>
+                if matches!(origin, SettingOrigin::File { .. }) || is_dotenv(&origin) =>
             {
                 if let Some(path) = public_file {
                     self.warnings.push(format!(
@@ -239,18 +247,18 @@ fn credential(sources: &Sources) -> Option<(PathBuf, Result<Option<FunctionKey>,
     key::read_credential(&sources.folder.join(folder))
 }
 
-fn is_dotenv(origin: &Origin) -> bool {
-    matches!(origin, Origin::DotEnv { .. })
+fn is_dotenv(origin: &SettingOrigin) -> bool {
+    matches!(origin, SettingOrigin::DotEnv { .. })
 }
 
 /// What to do about a function key that is not there; `place` is where it was looked for.
-fn missing_key(place: &Origin) -> String {
+fn missing_key(place: &SettingOrigin) -> String {
     match place {
-        Origin::File { path, .. } => format!(
+        SettingOrigin::File { path, .. } => format!(
             "The key file {} is empty, so the function will refuse the heartbeats; write its key there.",
             path.display()
         ),
-        Origin::Credential(path) => format!(
+        SettingOrigin::Credential(path) => format!(
             "The credential {} is empty, so the function will refuse the heartbeats; write its key to the \
              file that the service loads it from, /etc/ispmon/heartbeat.key.",
             path.display()

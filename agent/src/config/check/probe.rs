@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use reqwest::Url;
 
 use super::{
-    super::{Sources, merge::Given, settings::ProbeSettings, table::Kind, url},
-    Check,
+    super::{Sources, merge::GivenValue, settings::ProbeSettings, table::SettingKind, url},
+    SettingsCheck,
 };
 use crate::probe::{Anchor, Family, socket};
 
@@ -17,7 +17,7 @@ const FEWEST_ANCHORS: usize = 3;
 /// How many servers a round may ask, so that a list that was written by mistake is no flood.
 const MOST_ANCHORS: usize = 16;
 
-impl Check<'_> {
+impl SettingsCheck<'_> {
     /// The settings of the probes.
     pub(super) fn probe(&mut self) -> ProbeSettings {
         ProbeSettings {
@@ -66,8 +66,8 @@ impl Check<'_> {
     }
 
     /// Adds the problem that one part of a list is none that its setting takes.
-    fn refuse_part(&mut self, key: &str, given: &Given, part: &str, what: &str) {
-        let given = Given { text: part.to_owned(), origin: given.origin.clone() };
+    fn refuse_part(&mut self, key: &str, given: &GivenValue, part: &str, what: &str) {
+        let given = GivenValue { text: part.to_owned(), origin: given.origin.clone() };
         self.refuse(key, &given, what);
     }
 
@@ -94,7 +94,7 @@ impl Check<'_> {
                     let sentence = format!(
                         "{key} begins with https://, where no login page can answer in its place; \
                          it takes {}",
-                        Kind::Portal
+                        SettingKind::Portal
                     );
                     self.problems.add(&given.origin, sentence);
                 }

@@ -8,10 +8,10 @@ use std::{
     path::Path,
 };
 
-use super::{Check, quoted};
+use super::{SettingsCheck, quoted};
 use crate::{clock, tls};
 
-impl Check<'_> {
+impl SettingsCheck<'_> {
     /// Warns of variables that name what is not there.
     pub(super) fn surroundings(&mut self, environment: &BTreeMap<OsString, OsString>) {
         let variable =

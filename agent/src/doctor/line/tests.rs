@@ -13,8 +13,8 @@ fn at() -> Stamp {
     Stamp { boot: BootId::UNKNOWN, boot_ms: 7, wall: Timestamp::UNIX_EPOCH }
 }
 
-fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> Link {
-    Link::Routed(Route {
+fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> LinkAnswer {
+    LinkAnswer::Routed(Route {
         interface: interface.to_owned(),
         index: 2,
         source: None,
@@ -25,7 +25,7 @@ fn routed(interface: &str, gateway: Option<&str>, tunnel: bool) -> Link {
 }
 
 /// Paths of two families; what matters of them here is the link.
-fn paths(ipv4: Link, ipv6: Link) -> Paths {
+fn paths(ipv4: LinkAnswer, ipv6: LinkAnswer) -> AnchorPaths {
     let family = |link| Some(FamilyPaths { link, anchors: Vec::new() });
     PerFamily { ipv4: family(ipv4), ipv6: family(ipv6) }
 }
@@ -58,10 +58,10 @@ fn asked(probe: ProbeKind, target: &str, answer: &str) -> Observation {
 }
 
 /// A line on which everybody answers, by IPv4 alone.
-fn healthy() -> Facts {
-    Facts {
+fn healthy() -> ConnectivityFacts {
+    ConnectivityFacts {
         is_told: true,
-        paths: paths(routed("eth0", Some("192.168.1.1"), false), Link::NoAddress),
+        paths: paths(routed("eth0", Some("192.168.1.1"), false), LinkAnswer::NoAddress),
         anchors: vec![
             ended("1.1.1.1:443", AnchorEnd::Proved),
             ended("9.9.9.9:443", AnchorEnd::Proved),
@@ -182,15 +182,15 @@ fn whether_ipv6_is_judged_is_for_the_record_to_say_and_for_the_agent_where_that_
             vec![FamilyStatus { family: Family::Ipv6, condition, last_ok: None, link }];
         status
     };
-    let (unused, down) = (status(Condition::Unused), status(Condition::Down));
+    let (unused, down) = (status(ConnectivityStatus::Unused), status(ConnectivityStatus::Down));
     let running = |status| Some((status, Presence::Running));
     for (what, paths, networks, status, expected) in [
         ("a new device", paths(ipv4(), ipv6()), Some(&[][..]), None, true),
         ("never here", paths(ipv4(), ipv6()), Some(&failed[..]), None, true),
         ("elsewhere", paths(ipv4(), ipv6()), Some(&elsewhere[..]), None, true),
         ("once here", paths(ipv4(), ipv6()), Some(&worked[..]), None, false),
-        ("IPv6 alone", paths(Link::NoAddress, ipv6()), Some(&failed[..]), None, false),
-        ("no IPv6", paths(ipv4(), Link::NoRoute), Some(&failed[..]), None, false),
+        ("IPv6 alone", paths(LinkAnswer::NoAddress, ipv6()), Some(&failed[..]), None, false),
+        ("no IPv6", paths(ipv4(), LinkAnswer::NoRoute), Some(&failed[..]), None, false),
         ("not readable", paths(ipv4(), ipv6()), None, None, false),
         ("says the agent", paths(ipv4(), ipv6()), None, running(&unused), true),
         ("it is down", paths(ipv4(), ipv6()), None, running(&down), false),
@@ -203,7 +203,7 @@ fn whether_ipv6_is_judged_is_for_the_record_to_say_and_for_the_agent_where_that_
 #[test]
 fn a_device_that_is_not_connected_fails_once_for_each_family() {
     let mut facts = healthy();
-    facts.paths = paths(Link::NoCarrier, Link::NoCarrier);
+    facts.paths = paths(LinkAnswer::NoCarrier, LinkAnswer::NoCarrier);
     facts.anchors.clear();
     facts.gateways.clear();
     insta::assert_snapshot!(rows(&judge(&facts)[..3]), @"
@@ -216,7 +216,7 @@ fn a_device_that_is_not_connected_fails_once_for_each_family() {
 #[test]
 fn a_router_that_never_answers_and_a_server_that_lies_are_worth_knowing() {
     let mut facts = healthy();
-    facts.paths = paths(routed("wg0", None, true), Link::NoAddress);
+    facts.paths = paths(routed("wg0", None, true), LinkAnswer::NoAddress);
     facts.gateways[0].0 = Gateway::Silent;
     facts.direct_dns[0] = from_server(Dns::Lied, "192.168.1.1:53", "lied");
     facts.portal = None;
@@ -286,7 +286,7 @@ fn where_nothing_proves_itself_it_says_what_that_can_be() {
 fn what_this_device_does_to_itself_is_not_the_lines() {
     let mut facts = healthy();
     facts.is_told = false;
-    facts.paths = paths(Link::Prohibited, Link::Unknown);
+    facts.paths = paths(LinkAnswer::Prohibited, LinkAnswer::Unknown);
     facts.anchors = vec![
         ended("1.1.1.1:443", AnchorEnd::NotAsked(LocalFailure::NoDescriptors)),
         ended("8.8.8.8:443", AnchorEnd::Forbidden),

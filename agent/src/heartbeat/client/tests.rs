@@ -24,8 +24,8 @@ use crate::{
     },
 };
 
-async fn send(client: &HeartbeatClient) -> Outcome {
-    client.send(State::Running, Duration::ZERO, PATIENCE).await
+async fn send(client: &HeartbeatClient) -> HeartbeatOutcome {
+    client.send(AgentState::Running, Duration::ZERO, PATIENCE).await
 }
 
 fn with_key(url: &str) -> HeartbeatSettings {
@@ -56,8 +56,8 @@ fn normal(request: &str, server: &Server) -> String {
 async fn a_heartbeat_is_one_post_with_its_length_and_key() {
     let server = Server::answering(OK);
     let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
-    let outcome = client.send(State::Stopping, Duration::from_mins(30), PATIENCE).await;
-    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+    let outcome = client.send(AgentState::Stopping, Duration::from_mins(30), PATIENCE).await;
+    assert!(matches!(outcome, HeartbeatOutcome::Delivered { .. }), "{outcome}");
     let request = normal(&server.requests()[0], &server);
     insta::assert_snapshot!(request, @r#"
     POST /api/ping HTTP/1.1
@@ -97,7 +97,7 @@ async fn an_announced_silence_needs_no_name_server() {
     assert!(send(&client).await.delivered());
     is_stopped.store(true, Ordering::Relaxed);
     let limit = Duration::from_millis(900);
-    for (state, is_delivered) in [(State::Running, false), (State::Stopping, true)] {
+    for (state, is_delivered) in [(AgentState::Running, false), (AgentState::Stopping, true)] {
         let outcome = client.send(state, Duration::ZERO, limit).await;
         assert_eq!(outcome.delivered(), is_delivered, "{state:?}: {outcome:?}");
     }
@@ -107,7 +107,7 @@ async fn an_announced_silence_needs_no_name_server() {
 async fn outages_are_handed_over_beside_the_heartbeats() {
     let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"accepted\":1}");
     let client = client(&with_key(&server.url("/api/ping")), Roots::Nobody, None);
-    let incident = Incident {
+    let incident = ReportedIncident {
         id: "01936f3e-0000-7000-8000-000000000001".parse().expect("an id"),
         kind: ispmon_wire::IncidentKind::Incident,
         cause: "isp".to_owned(),
@@ -149,7 +149,7 @@ async fn a_plain_heartbeat_calls_the_url_and_says_nothing_else() {
     let url = server.url("/ping/s3cret?x=1");
     for method in [HeartbeatMethod::Get, HeartbeatMethod::Post] {
         let outcome = send(&client(&plain(&url, method), Roots::Nobody, None)).await;
-        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+        assert!(matches!(outcome, HeartbeatOutcome::Delivered { .. }), "{outcome}");
     }
     let requests = server.requests();
     insta::assert_snapshot!(normal(&requests[0], &server), @"
@@ -202,7 +202,7 @@ async fn every_heartbeat_makes_a_connection_of_its_own() {
     });
     let client = client(&settings(&server.url("/")), Roots::Nobody, None);
     for _ in 0..3 {
-        assert!(matches!(send(&client).await, Outcome::Delivered { .. }));
+        assert!(matches!(send(&client).await, HeartbeatOutcome::Delivered { .. }));
     }
     assert_eq!(server.connections(), 3);
 }
@@ -213,7 +213,7 @@ async fn the_answers_headers_are_understood() {
         "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-ispmon-client-ip: 2001:db8::7\r\n\
          x-ispmon-expected: no\r\nContent-Length: 2\r\n\r\nok",
     );
-    let Outcome::Delivered { client_address, expected, date, .. } =
+    let HeartbeatOutcome::Delivered { client_address, expected, date, .. } =
         send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await
     else {
         panic!("a 200")
@@ -229,7 +229,7 @@ async fn a_plain_heartbeat_believes_no_such_headers() {
         "HTTP/1.1 204 No Content\r\nx-ispmon-client-ip: 192.0.2.1\r\nx-ispmon-expected: no\r\n\r\n",
     );
     let client = client(&plain(&server.url("/"), HeartbeatMethod::Get), Roots::Nobody, None);
-    let Outcome::Delivered { client_address, expected, .. } = send(&client).await else {
+    let HeartbeatOutcome::Delivered { client_address, expected, .. } = send(&client).await else {
         panic!("a 204")
     };
     assert_eq!((client_address, expected), (None, None));
@@ -253,7 +253,9 @@ async fn every_other_status_is_a_refusal_and_redirects_are_not_followed() {
     ] {
         let server = Server::answering(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n"));
         let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
-        let Outcome::Refused { status, retry_after, .. } = outcome else { panic!("{outcome}") };
+        let HeartbeatOutcome::Refused { status, retry_after, .. } = outcome else {
+            panic!("{outcome}")
+        };
         assert_eq!((status, retry_after.map(|wait| wait.as_secs())), wanted);
     }
     assert_eq!(target.connections(), 0);
@@ -308,7 +310,7 @@ async fn an_answer_without_an_end_is_judged_by_its_beginning() {
     });
     for server in [endless, torn, silent] {
         let outcome = send(&client(&settings(&server.url("/")), Roots::Nobody, None)).await;
-        assert!(matches!(outcome, Outcome::Refused { status: 200, .. }), "{outcome}");
+        assert!(matches!(outcome, HeartbeatOutcome::Refused { status: 200, .. }), "{outcome}");
         let any = plain(&server.url("/"), HeartbeatMethod::Get);
         let outcome = send(&client(&any, Roots::Nobody, None)).await;
         assert!(outcome.delivered(), "where any text will do, the status decides: {outcome}");
@@ -351,7 +353,7 @@ async fn by_tls(
     authority: &Authority,
     configuration: Arc<rustls::ServerConfig>,
     answer: &str,
-) -> Outcome {
+) -> HeartbeatOutcome {
     let answer = answer.to_owned();
     let server = Server::with_tls(configuration, move |connection, _| {
         connection.write_all(answer.as_bytes())
@@ -374,7 +376,7 @@ async fn every_answer_by_verified_tls_is_proof_whatever_it_says() {
         assert_eq!(outcome.delivered(), delivered, "{outcome}");
         // From this machine itself: it proves the server, and nothing about the internet.
         assert_eq!(outcome.proof(), Some(NetworkPath::Nearby), "{outcome}");
-        if let Outcome::Delivered { date, .. } = outcome {
+        if let HeartbeatOutcome::Delivered { date, .. } = outcome {
             assert_eq!(date.map(jiff::Timestamp::as_second), Some(1_799_225_377));
         }
     }
@@ -389,7 +391,7 @@ async fn a_certificate_proves_its_server_before_its_time_and_not_after() {
         ("portal.example", 2100..2101, None),
     ] {
         let outcome = by_tls(&authority, authority.server(name, years.clone()), OK).await;
-        assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
+        assert!(matches!(outcome, HeartbeatOutcome::Failed(_)), "{outcome}");
         assert_eq!(outcome.proof(), proof, "{name} {years:?}: {outcome}");
     }
     let other = Authority::new("B");
@@ -405,7 +407,7 @@ async fn a_copied_certificate_proves_nothing() {
         let (_, key) = authority.certificate("localhost", years);
         let configuration = certificates::with_any_key(certificate, &key);
         let outcome = by_tls(&authority, configuration, OK).await;
-        assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
+        assert!(matches!(outcome, HeartbeatOutcome::Failed(_)), "{outcome}");
         assert_eq!(outcome.proof(), None, "{outcome}");
     }
 }
@@ -414,7 +416,7 @@ async fn a_copied_certificate_proves_nothing() {
 async fn only_an_answer_is_proof() {
     let authority = Authority::new("A");
     let outcome = by_tls(&authority, authority.server("localhost", 2000..2100), "").await;
-    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
+    assert!(matches!(outcome, HeartbeatOutcome::Failed(_)), "{outcome}");
     assert_eq!(outcome.proof(), None);
 }
 
@@ -448,7 +450,7 @@ async fn a_heartbeat_goes_by_tls_to_a_server_that_is_vouched_for_and_resumes_its
     let client = client(&settings, Roots::Only(vec![authority.root()]), None);
     for _ in 0..3 {
         let outcome = send(&client).await;
-        assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+        assert!(matches!(outcome, HeartbeatOutcome::Delivered { .. }), "{outcome}");
     }
     assert_eq!(*resumed.lock().expect("not poisoned"), [Some(Full), Some(Resumed), Some(Resumed)]);
 }
@@ -484,7 +486,7 @@ async fn a_heartbeat_goes_by_tls_through_a_proxy() {
     let proxy = proxy::choose(url, variable).expect("a proxy").expect("for this URL");
     let client = client(&settings, Roots::Only(vec![authority.root()]), Some(&proxy));
     let (outcome, head) = tokio::join!(send(&client), serve);
-    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome}");
+    assert!(matches!(outcome, HeartbeatOutcome::Delivered { .. }), "{outcome}");
     let head = head.to_lowercase();
     assert!(head.starts_with("connect func.example:443 http/1.1\r\n"), "{head}");
     assert!(head.contains("proxy-authorization: basic bwu6cebzcw=="), "me:p@ss, {head}");
@@ -499,8 +501,8 @@ async fn sequence_numbers_count_tries() {
         _ => connection.write_all(OK.as_bytes()),
     });
     let client = client(&settings(&server.url("/")), Roots::Nobody, None);
-    assert!(matches!(send(&client).await, Outcome::Failed(_)));
-    assert!(matches!(send(&client).await, Outcome::Delivered { .. }));
+    assert!(matches!(send(&client).await, HeartbeatOutcome::Failed(_)));
+    assert!(matches!(send(&client).await, HeartbeatOutcome::Delivered { .. }));
     assert!(server.requests()[1].contains("\"seq\":2"));
 }
 

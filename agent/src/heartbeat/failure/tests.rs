@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::settings::HeartbeatSettings,
     heartbeat::{
-        Outcome,
+        HeartbeatOutcome,
         proxy::{self, Proxy},
         tests::{
             Roots,
@@ -28,24 +28,24 @@ const AMPLE: Duration = Duration::from_mins(1);
 /// What is waited for in vain.
 const SHORT: Duration = Duration::from_millis(300);
 
-async fn fail(url: &str, roots: Roots, proxy: Option<&Proxy>, limit: Duration) -> Failure {
+async fn fail(url: &str, roots: Roots, proxy: Option<&Proxy>, limit: Duration) -> HeartbeatFailure {
     let client = client(&settings(url), roots, proxy);
-    match client.send(ispmon_wire::State::Running, Duration::ZERO, limit).await {
-        Outcome::Failed(failure) => failure,
+    match client.send(ispmon_wire::AgentState::Running, Duration::ZERO, limit).await {
+        HeartbeatOutcome::Failed(failure) => failure,
         outcome => panic!("{outcome}"),
     }
 }
 
-async fn fail_plainly(server: &Server, limit: Duration) -> Failure {
+async fn fail_plainly(server: &Server, limit: Duration) -> HeartbeatFailure {
     fail(&server.url("/api/ping"), Roots::Nobody, None, limit).await
 }
 
-async fn fail_tls(server: &Server, roots: Vec<CertificateDer<'static>>) -> Failure {
+async fn fail_tls(server: &Server, roots: Vec<CertificateDer<'static>>) -> HeartbeatFailure {
     fail(&format!("https://localhost:{}/", server.port()), Roots::Only(roots), None, AMPLE).await
 }
 
 /// The reason without the port, which differs from run to run.
-fn reason(failure: &Failure, port: u16) -> String {
+fn reason(failure: &HeartbeatFailure, port: u16) -> String {
     failure.reason.replace(&port.to_string(), "PORT")
 }
 
@@ -118,7 +118,7 @@ async fn a_host_with_a_dead_address_is_reached_by_its_other_one() {
         Resolver::with(move |_| addresses(), AMPLE).into(),
     );
     let client = client.expect("a client");
-    let outcome = client.send(ispmon_wire::State::Running, Duration::ZERO, AMPLE).await;
+    let outcome = client.send(ispmon_wire::AgentState::Running, Duration::ZERO, AMPLE).await;
     assert!(outcome.delivered(), "{outcome}");
 }
 
@@ -140,7 +140,7 @@ async fn a_connection_that_is_never_answered() {
 
 #[tokio::test]
 async fn a_name_that_is_not_found() {
-    let case = async |error: fn(String) -> ResolveError| {
+    let case = async |error: fn(String) -> LookupError| {
         let look_up = move |name: &str| Err(error(name.to_owned()));
         let tls = crate::heartbeat::tls::configuration(None).expect("a configuration");
         let client = crate::heartbeat::HeartbeatClient::assemble(
@@ -152,16 +152,16 @@ async fn a_name_that_is_not_found() {
             Resolver::with(look_up, AMPLE).into(),
         );
         let client = client.expect("a client");
-        match client.send(ispmon_wire::State::Running, Duration::ZERO, AMPLE).await {
-            Outcome::Failed(failure) => failure,
+        match client.send(ispmon_wire::AgentState::Running, Duration::ZERO, AMPLE).await {
+            HeartbeatOutcome::Failed(failure) => failure,
             outcome => panic!("{outcome}"),
         }
     };
-    let unknown = case(|name| ResolveError::Unknown { name }).await;
+    let unknown = case(|name| LookupError::Unknown { name }).await;
     assert_eq!(unknown.kind, FailureKind::NameUnknown);
     insta::assert_snapshot!(unknown.reason, @"the name func.example does not exist");
 
-    let temporary = case(|name| ResolveError::Temporary { name, reason: "try again".into() }).await;
+    let temporary = case(|name| LookupError::Temporary { name, reason: "try again".into() }).await;
     assert_eq!(temporary.kind, FailureKind::ResolveFailed);
     insta::assert_snapshot!(temporary.reason, @"the name func.example cannot be looked up now (try again)");
 }
@@ -172,7 +172,7 @@ async fn a_look_up_that_hangs() {
     let held = std::sync::Mutex::new(held);
     let look_up = move |name: &str| {
         let _ = held.lock().expect("not poisoned").recv();
-        Err(ResolveError::Unknown { name: name.to_owned() })
+        Err(LookupError::Unknown { name: name.to_owned() })
     };
     let tls = crate::heartbeat::tls::configuration(None).expect("a configuration");
     let client = crate::heartbeat::HeartbeatClient::assemble(
@@ -183,9 +183,11 @@ async fn a_look_up_that_hangs() {
         tls,
         Resolver::with(look_up, AMPLE).into(),
     );
-    let outcome =
-        client.expect("a client").send(ispmon_wire::State::Running, Duration::ZERO, SHORT).await;
-    let Outcome::Failed(failure) = outcome else { panic!("{outcome}") };
+    let outcome = client
+        .expect("a client")
+        .send(ispmon_wire::AgentState::Running, Duration::ZERO, SHORT)
+        .await;
+    let HeartbeatOutcome::Failed(failure) = outcome else { panic!("{outcome}") };
     assert_eq!(failure.kind, FailureKind::ResolveTimeout);
     insta::assert_snapshot!(failure.reason, @"the name func.example cannot be looked up, because no name server answers");
     drop(release);
@@ -392,20 +394,25 @@ fn errors_of_the_system_in_each_phase() {
 
     let peers = peers("func.example");
     for (phase, error, kind) in [
-        (Phase::Connecting, ErrorKind::NetworkUnreachable, FailureKind::NetworkUnreachable),
-        (Phase::Connecting, ErrorKind::AddrNotAvailable, FailureKind::NetworkUnreachable),
-        (Phase::Connecting, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
-        (Phase::Asking, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
-        (Phase::Connecting, ErrorKind::TimedOut, FailureKind::ConnectTimeout),
-        (Phase::Connecting, ErrorKind::PermissionDenied, FailureKind::ConnectForbidden),
-        (Phase::Connecting, ErrorKind::Other, FailureKind::ConnectFailed),
-        (Phase::Connecting, ErrorKind::ConnectionReset, FailureKind::ConnectFailed),
-        (Phase::Securing, ErrorKind::ConnectionReset, FailureKind::TlsHandshake),
-        (Phase::Asking, ErrorKind::ConnectionReset, FailureKind::ConnectionClosed),
-        (Phase::Asking, ErrorKind::TimedOut, FailureKind::AnswerTimeout),
-        (Phase::Asking, ErrorKind::Other, FailureKind::Other),
+        (
+            HeartbeatPhase::Connecting,
+            ErrorKind::NetworkUnreachable,
+            FailureKind::NetworkUnreachable,
+        ),
+        (HeartbeatPhase::Connecting, ErrorKind::AddrNotAvailable, FailureKind::NetworkUnreachable),
+        (HeartbeatPhase::Connecting, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
+        (HeartbeatPhase::Asking, ErrorKind::HostUnreachable, FailureKind::HostUnreachable),
+        (HeartbeatPhase::Connecting, ErrorKind::TimedOut, FailureKind::ConnectTimeout),
+        (HeartbeatPhase::Connecting, ErrorKind::PermissionDenied, FailureKind::ConnectForbidden),
+        (HeartbeatPhase::Connecting, ErrorKind::Other, FailureKind::ConnectFailed),
+        (HeartbeatPhase::Connecting, ErrorKind::ConnectionReset, FailureKind::ConnectFailed),
+        (HeartbeatPhase::Securing, ErrorKind::ConnectionReset, FailureKind::TlsHandshake),
+        (HeartbeatPhase::Asking, ErrorKind::ConnectionReset, FailureKind::ConnectionClosed),
+        (HeartbeatPhase::Asking, ErrorKind::TimedOut, FailureKind::AnswerTimeout),
+        (HeartbeatPhase::Asking, ErrorKind::Other, FailureKind::Other),
     ] {
-        let failure = Failure::from_error(&io::Error::from(error), phase, &peers, Duration::ZERO);
+        let failure =
+            HeartbeatFailure::from_error(&io::Error::from(error), phase, &peers, Duration::ZERO);
         assert_eq!(failure.kind, kind, "{phase:?} {error:?}");
         assert!(failure.reason.contains("func.example:443"), "{failure}");
     }
@@ -418,8 +425,13 @@ fn the_errno_of_the_system_tells_unreachable_networks_and_hosts_apart() {
     let peers = peers("func.example");
     let failure = |errno: Errno| {
         let error = io::Error::from_raw_os_error(errno.raw_os_error());
-        Failure::from_error(&error, Phase::Connecting, &peers, Duration::from_millis(20))
-            .to_string()
+        HeartbeatFailure::from_error(
+            &error,
+            HeartbeatPhase::Connecting,
+            &peers,
+            Duration::from_millis(20),
+        )
+        .to_string()
     };
     insta::assert_snapshot!(failure(Errno::NETUNREACH), @"Heartbeat failed after 20 ms: this device has no route to func.example:443.");
     insta::assert_snapshot!(failure(Errno::HOSTUNREACH), @"Heartbeat failed after 20 ms: the network has no way to func.example:443.");
@@ -432,6 +444,7 @@ fn an_error_inside_an_error_of_the_system_is_found() {
     let inner = rustls::Error::InvalidCertificate(CertificateError::Expired);
     let error = io::Error::new(io::ErrorKind::InvalidData, inner);
     let peers = peers("func.example");
-    let failure = Failure::from_error(&error, Phase::Securing, &peers, Duration::ZERO);
+    let failure =
+        HeartbeatFailure::from_error(&error, HeartbeatPhase::Securing, &peers, Duration::ZERO);
     assert_eq!(failure.kind, FailureKind::TlsExpired);
 }

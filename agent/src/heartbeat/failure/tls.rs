@@ -20,7 +20,7 @@ pub(super) fn classify(error: &Error, server: &str) -> (FailureKind, String) {
     let reason = match error {
         Error::InvalidMessage(_) => format!("what {server} answered is not TLS"),
         Error::AlertReceived(alert) => {
-            format!("{server} refused the TLS handshake: {}", Alert(*alert))
+            format!("{server} refused the TLS handshake: {}", TlsAlert(*alert))
         }
         Error::PeerIncompatible(_) => {
             format!("{server} and this program have no version or method of TLS in common")
@@ -69,9 +69,9 @@ pub(super) fn classify(error: &Error, server: &str) -> (FailureKind, String) {
 }
 
 /// Why the other side ended the handshake, as it said (RFC 8446, section 6).
-struct Alert(AlertDescription);
+struct TlsAlert(AlertDescription);
 
-impl fmt::Display for Alert {
+impl fmt::Display for TlsAlert {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         use AlertDescription as Said;
 
@@ -117,8 +117,8 @@ fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String
             Kind::TlsExpired,
             format!(
                 "expired on {} (it is {} by the clock of this device)",
-                Moment(*not_after),
-                Moment(*time)
+                CertificateTime(*not_after),
+                CertificateTime(*time)
             ),
         ),
         Problem::NotValidYet => (Kind::TlsNotYetValid, "is not valid yet".to_owned()),
@@ -126,13 +126,13 @@ fn certificate(problem: &CertificateError, server: &str) -> (FailureKind, String
             Kind::TlsNotYetValid,
             format!(
                 "is not valid before {} (it is {} by the clock of this device)",
-                Moment(*not_before),
-                Moment(*time)
+                CertificateTime(*not_before),
+                CertificateTime(*time)
             ),
         ),
         Problem::NotValidForName => (Kind::TlsWrongName, "is for another host".to_owned()),
         Problem::NotValidForNameContext { presented, .. } => {
-            (Kind::TlsWrongName, format!("is for another host{}", Names(presented)))
+            (Kind::TlsWrongName, format!("is for another host{}", CertificateNames(presented)))
         }
         Problem::BadEncoding => (Kind::TlsCertificate, "is damaged".to_owned()),
         Problem::Revoked => (Kind::TlsCertificate, "was revoked by its issuer".to_owned()),
@@ -214,9 +214,9 @@ fn chain(problem: &webpki::Error) -> &'static str {
 }
 
 /// A time of a certificate, such as `2026-01-31 12:00:00 UTC`.
-struct Moment(UnixTime);
+struct CertificateTime(UnixTime);
 
-impl fmt::Display for Moment {
+impl fmt::Display for CertificateTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX);
         match Timestamp::from_second(seconds) {
@@ -227,14 +227,14 @@ impl fmt::Display for Moment {
 }
 
 /// The hosts that a certificate is for. A stranger wrote them, so there are bounds.
-struct Names<'a>(&'a [String]);
+struct CertificateNames<'a>(&'a [String]);
 
-impl Names<'_> {
+impl CertificateNames<'_> {
     const MOST: usize = 3;
     const CHARACTERS: usize = 80;
 }
 
-impl fmt::Display for Names<'_> {
+impl fmt::Display for CertificateNames<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.iter().take(Self::MOST).map(|name| {
             // `DnsName("example.net")` is how rustls lists a name.
@@ -452,7 +452,7 @@ mod tests {
         let names =
             ["DnsName(\"a\\nb\")", "DnsName(\"c\")", "IpAddress(192.0.2.1)", "DnsName(\"d\")"]
                 .map(str::to_owned);
-        insta::assert_snapshot!(Names(&names), @r": a\nb, c, IpAddress(192.0.2.1) and others");
-        assert!(Names(&["x".repeat(10_000)]).to_string().len() < 100);
+        insta::assert_snapshot!(CertificateNames(&names), @r": a\nb, c, IpAddress(192.0.2.1) and others");
+        assert!(CertificateNames(&["x".repeat(10_000)]).to_string().len() < 100);
     }
 }

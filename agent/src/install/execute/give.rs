@@ -8,7 +8,7 @@ use rustix::fs::{
 };
 
 /// A folder that is given to somebody else, and whose it was.
-pub(super) struct Given {
+pub(super) struct GivenFolder {
     folder: OwnedFd,
     user: u32,
     group: u32,
@@ -16,7 +16,7 @@ pub(super) struct Given {
     files: Vec<(CString, u32, u32)>,
 }
 
-impl Given {
+impl GivenFolder {
     /// Opens a folder, which gives nothing yet.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::install::{
-    facts::Facts,
+    facts::InstallFacts,
     gather::gather,
     import::Imported,
     layout::{Layout, Platform},
@@ -17,7 +17,7 @@ use crate::install::{
 /// whether the service runs, and every program fails at the call whose number stands in `fail`.
 struct System {
     folder: TempDir,
-    machine: Machine,
+    machine: TargetSystem,
 }
 
 const PROGRAM: &str = r#"#!/bin/sh
@@ -89,7 +89,7 @@ impl System {
             fs::create_dir_all(root.join(path)).expect("it is made");
         }
         let search = format!("{}:/usr/bin:/bin", programs.display());
-        let system = Self { machine: Machine::below(&root, search), folder };
+        let system = Self { machine: TargetSystem::below(&root, search), folder };
         fs::write(system.program(), "a newer program").expect("it is written");
         system.fail_at(0);
         system
@@ -111,12 +111,12 @@ impl System {
         text.lines().map(str::to_owned).collect()
     }
 
-    fn facts(&self, platform: Platform) -> Facts {
+    fn facts(&self, platform: Platform) -> InstallFacts {
         let mut facts = gather(&self.machine, platform, self.program()).expect("it is there");
         // Below a folder, what is root's is ours.
         let (user, group) = self.machine.administrator;
         for entry in facts.present.values_mut() {
-            if let crate::install::facts::Entry::File { uid, gid, .. } = entry
+            if let crate::install::facts::PathEntry::File { uid, gid, .. } = entry
                 && (*uid, *gid) == (user, group)
             {
                 (*uid, *gid) = (0, 0);
@@ -177,18 +177,22 @@ impl System {
         contents
     }
 
-    fn carry_out(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
+    fn carry_out(&self, plan: &Plan) -> Result<Vec<String>, InstallFailure> {
         let goes_on = AtomicBool::new(false);
         execute(plan, &self.machine, &goes_on, &mut |_| {})
     }
 
-    fn install(&self, platform: Platform, imported: Option<Imported>) -> Result<Plan, Failure> {
+    fn install(
+        &self,
+        platform: Platform,
+        imported: Option<Imported>,
+    ) -> Result<Plan, InstallFailure> {
         let request = Installation { imported, is_shown_only: false, command: String::new() };
         let plan = installation(&self.facts(platform), &request).expect("it can be installed");
         self.carry_out(&plan).map(|_| plan)
     }
 
-    fn uninstall(&self, platform: Platform, is_purge: bool) -> Result<Plan, Failure> {
+    fn uninstall(&self, platform: Platform, is_purge: bool) -> Result<Plan, InstallFailure> {
         let request = Removal { is_purge, is_shown_only: false, command: String::new() };
         let plan = removal(&self.facts(platform), &request).expect("it can be removed");
         self.carry_out(&plan).map(|_| plan)
@@ -199,7 +203,7 @@ impl System {
 /// each time on a system of its own that `prepare` has prepared.
 fn fails_at_every_call(
     prepare: impl Fn(&System),
-    change: impl Fn(&System) -> Result<Plan, Failure>,
+    change: impl Fn(&System) -> Result<Plan, InstallFailure>,
 ) -> usize {
     for number in 1.. {
         let system = System::new();
@@ -208,7 +212,7 @@ fn fails_at_every_call(
         system.fail_at(number);
         match change(&system) {
             Err(failure) => {
-                let text = Chain(&failure).to_string();
+                let text = ErrorChain(&failure).to_string();
                 assert!(text.contains("was made to fail"), "{text}");
                 assert_eq!(failure.remaining, [""; 0], "call {number}: {:?}", system.calls());
                 assert_eq!(system.contents(), before, "call {number}: {:?}", system.calls());
@@ -284,8 +288,10 @@ fn an_interrupted_installation_leaves_everything_as_it_was() {
     let before = system.contents();
     let request = Installation { imported: None, is_shown_only: false, command: String::new() };
     let plan = installation(&system.facts(Platform::Linux), &request).expect("it can be installed");
-    let steps =
-        plan.steps.iter().filter(|step| !matches!(step, Step::Undo(_) | Step::Discard { .. }));
+    let steps = plan
+        .steps
+        .iter()
+        .filter(|step| !matches!(step, InstallStep::Undo(_) | InstallStep::Discard { .. }));
     for last in 1..steps.count() {
         let is_interrupted = AtomicBool::new(false);
         let mut count = 0;

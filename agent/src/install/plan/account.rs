@@ -1,27 +1,29 @@
 //! The service's user: made by the tool that the system has for it.
 
-use super::{CommandLine, OnFailure, Owner, Step};
+use super::{CommandLine, FileOwner, InstallStep, OnFailure};
 use crate::install::{
-    facts::{AccountMaker, AccountState, Facts},
+    facts::{AccountMaker, AccountState, InstallFacts},
     layout::{More, Platform},
 };
 
 /// Who will own what is the service's.
-pub(super) fn owner(facts: &Facts) -> Owner {
+pub(super) fn owner(facts: &InstallFacts) -> FileOwner {
     let (uid, gid) = match facts.account {
         AccountState::Exists { uid, gid } => (uid, gid),
         AccountState::Absent(AccountMaker::Dscl { id }) => (id, id),
         // systemd gives the service its folders, so nothing here becomes theirs.
-        AccountState::Absent(AccountMaker::Sysusers | AccountMaker::Useradd) => return Owner::Root,
+        AccountState::Absent(AccountMaker::Sysusers | AccountMaker::Useradd) => {
+            return FileOwner::Root;
+        }
     };
-    Owner::Service { name: facts.platform.user(), uid, gid }
+    FileOwner::Service { name: facts.platform.user(), uid, gid }
 }
 
 /// The steps that make the user.
-pub(super) fn creation(facts: &Facts) -> Vec<Step> {
+pub(super) fn creation(facts: &InstallFacts) -> Vec<InstallStep> {
     let AccountState::Absent(maker) = facts.account else { return Vec::new() };
     let user = facts.platform.user();
-    let run = |command, undo| Step::Run { command, undo, failure: OnFailure::Undo };
+    let run = |command, undo| InstallStep::Run { command, undo, failure: OnFailure::Undo };
     match maker {
         AccountMaker::Sysusers => {
             let More::Systemd { sysusers, .. } = facts.layout().more else { return Vec::new() };
@@ -86,12 +88,12 @@ pub(super) fn removal_commands(platform: Platform) -> Vec<CommandLine> {
 }
 
 /// The steps that remove the user and its group. What keeps them is told and does no harm.
-pub(super) fn removal(facts: &Facts) -> Vec<Step> {
+pub(super) fn removal(facts: &InstallFacts) -> Vec<InstallStep> {
     if !matches!(facts.account, AccountState::Exists { .. }) {
         return Vec::new();
     }
     removal_commands(facts.platform)
         .into_iter()
-        .map(|command| Step::Run { command, undo: Vec::new(), failure: OnFailure::Report })
+        .map(|command| InstallStep::Run { command, undo: Vec::new(), failure: OnFailure::Report })
         .collect()
 }

@@ -6,15 +6,15 @@
 use std::path::Path;
 
 use super::{
-    CommandLine, Content, OnFailure, Owner, Plan, Step, UndoStep, account, configuration,
-    files::Files,
+    CommandLine, Content, FileOwner, InstallStep, OnFailure, Plan, UndoStep, account,
+    configuration, files::PlanBuilder,
 };
 use crate::install::{
     description::{LABEL, OLDEST_SYSTEMD, UNIT},
-    facts::{AccountMaker, AccountState, Activity, BootStart, Entry, Facts, Package},
+    facts::{AccountMaker, AccountState, Activity, BootStart, InstallFacts, Package, PathEntry},
     import::Imported,
     layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
-    refusal::{Refusal, start_advice},
+    refusal::{InstallRefusal, start_advice},
 };
 
 /// What is asked for.
@@ -32,20 +32,20 @@ pub struct Installation {
 ///
 /// # Errors
 /// Nothing can or should be installed here.
-pub fn installation(facts: &Facts, request: &Installation) -> Result<Plan, Refusal> {
+pub fn installation(facts: &InstallFacts, request: &Installation) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
     let is_packaged = facts.package().is_some();
     check(facts, &layout, request)?;
     if !facts.is_root && !request.is_shown_only {
-        return Err(Refusal::NotRoot { command: request.command.clone() });
+        return Err(InstallRefusal::NotRoot { command: request.command.clone() });
     }
-    let mut files = Files::new(facts);
+    let mut files = PlanBuilder::new(facts);
     if !is_packaged {
         put_program(&mut files, facts, &layout);
     }
     match &layout.more {
         More::Systemd { .. } if is_packaged => {
-            configuration::put(&mut files, facts, request.imported.as_ref(), Owner::Root)?;
+            configuration::put(&mut files, facts, request.imported.as_ref(), FileOwner::Root)?;
             start_by_systemd(&mut files, facts, &layout, false);
         }
         More::Systemd { sysusers, catalog, .. } => {
@@ -54,10 +54,10 @@ pub fn installation(facts: &Facts, request: &Installation) -> Result<Plan, Refus
                 AccountState::Exists { .. } => facts.entry(sysusers).is_none(),
             };
             if !is_made_otherwise {
-                files.put(sysusers, 0o644, Owner::Root, text(SYSUSERS_TEXT));
+                files.put(sysusers, 0o644, FileOwner::Root, text(SYSUSERS_TEXT));
             }
             files.steps.extend(account::creation(facts));
-            configuration::put(&mut files, facts, request.imported.as_ref(), Owner::Root)?;
+            configuration::put(&mut files, facts, request.imported.as_ref(), FileOwner::Root)?;
             put_catalog(&mut files, catalog);
             start_by_systemd(&mut files, facts, &layout, true);
         }
@@ -82,59 +82,68 @@ fn text(text: &'static str) -> Content {
 
 /// Refuses where a package, an administrator or another kind of system has the say. Old settings are taken
 /// over for the service of a package, too: its configuration is the administrator's. That of Homebrew is elsewhere.
-fn check(facts: &Facts, layout: &Layout, request: &Installation) -> Result<(), Refusal> {
+fn check(
+    facts: &InstallFacts,
+    layout: &Layout,
+    request: &Installation,
+) -> Result<(), InstallRefusal> {
     let is_refused =
         |package: &Package| request.imported.is_none() || *package == Package::Homebrew;
     let mut packages = facts.packages.iter();
     if let Some((path, package)) = packages.find(|(_, package)| is_refused(package)) {
-        return Err(Refusal::Packaged {
+        return Err(InstallRefusal::Packaged {
             path: path.clone(),
             package: package.clone(),
             advice: start_advice(package),
         });
     }
     if let Some(obstacle) = &facts.obstacle {
-        return Err(Refusal::NoManager(obstacle.clone()));
+        return Err(InstallRefusal::NoManager(obstacle.clone()));
     }
     if let Some(version) = facts.systemd.filter(|version| *version < OLDEST_SYSTEMD) {
-        return Err(Refusal::OldSystemd { version });
+        return Err(InstallRefusal::OldSystemd { version });
     }
     if facts.service.boot == BootStart::Masked {
-        return Err(Refusal::Masked);
+        return Err(InstallRefusal::Masked);
     }
     for path in layout.files() {
         let what = match facts.entry(&path) {
-            Some(Entry::Folder { .. }) => "a folder".to_owned(),
-            Some(Entry::Other) => "a device, socket or pipe".to_owned(),
-            Some(Entry::Link(target)) if path == layout.service => {
+            Some(PathEntry::Folder { .. }) => "a folder".to_owned(),
+            Some(PathEntry::Other) => "a device, socket or pipe".to_owned(),
+            Some(PathEntry::Link(target)) if path == layout.service => {
                 format!("a link to {}", target.display())
             }
             _ => continue,
         };
-        return Err(Refusal::NoFile { path, what });
+        return Err(InstallRefusal::NoFile { path, what });
     }
     Ok(())
 }
 
-fn put_program(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
+fn put_program(files: &mut PlanBuilder<'_>, facts: &InstallFacts, layout: &Layout) {
     let content = Content::Program { from: facts.program.clone(), bytes: facts.program_bytes };
-    files.put(&layout.program, 0o755, Owner::Root, content);
+    files.put(&layout.program, 0o755, FileOwner::Root, content);
 }
 
-fn put_catalog(files: &mut Files<'_>, catalog: &Path) {
+fn put_catalog(files: &mut PlanBuilder<'_>, catalog: &Path) {
     let update = CommandLine::new("journalctl", ["--update-catalog"]);
-    if files.put(catalog, 0o644, Owner::Root, text(CATALOG_TEXT)) {
-        files.undo.push(Step::undo(update.clone()));
+    if files.put(catalog, 0o644, FileOwner::Root, text(CATALOG_TEXT)) {
+        files.undo.push(InstallStep::undo(update.clone()));
         // The service works without explanations in the log.
         files.run(update, Vec::new(), OnFailure::Report);
     }
 }
 
 /// Starts the service. Its unit is put there first, unless it came with a package.
-fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_own_unit: bool) {
+fn start_by_systemd(
+    files: &mut PlanBuilder<'_>,
+    facts: &InstallFacts,
+    layout: &Layout,
+    has_own_unit: bool,
+) {
     let state = facts.service;
     let is_new_unit =
-        has_own_unit && files.put(&layout.service, 0o644, Owner::Root, text(UNIT_TEXT));
+        has_own_unit && files.put(&layout.service, 0o644, FileOwner::Root, text(UNIT_TEXT));
     // What is undone is undone from the last to the first: the files, then systemd reads them again, then the
     // service that ran before runs again with them.
     let mut last = Vec::new();
@@ -144,7 +153,7 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
     };
     for folder in [Some(&layout.record), runtime].into_iter().flatten() {
         if facts.entry(folder).is_none() {
-            last.push(Step::Undo(UndoStep::Discard(folder.clone())));
+            last.push(InstallStep::Undo(UndoStep::Discard(folder.clone())));
         }
     }
     let restart = CommandLine::systemctl(&["restart", UNIT]);
@@ -156,14 +165,14 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
     if is_restarted {
         // One that failed before may fail again.
         let is_needed = state.activity == Activity::Running;
-        last.push(Step::Undo(UndoStep::Run { command: restart.clone(), is_needed }));
+        last.push(InstallStep::Undo(UndoStep::Run { command: restart.clone(), is_needed }));
     }
     if state.activity != Activity::Running {
         let command = CommandLine::systemctl(&["reset-failed", UNIT]);
-        last.push(Step::Undo(UndoStep::Run { command, is_needed: false }));
+        last.push(InstallStep::Undo(UndoStep::Run { command, is_needed: false }));
     }
     if is_new_unit {
-        last.push(Step::undo(CommandLine::systemctl(&["daemon-reload"])));
+        last.push(InstallStep::undo(CommandLine::systemctl(&["daemon-reload"])));
         files.run(CommandLine::systemctl(&["daemon-reload"]), Vec::new(), OnFailure::Undo);
     }
     files.undo.splice(0..0, last);
@@ -192,16 +201,16 @@ fn start_by_systemd(files: &mut Files<'_>, facts: &Facts, layout: &Layout, has_o
     }
 }
 
-fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
+fn start_by_launchd(files: &mut PlanBuilder<'_>, facts: &InstallFacts, layout: &Layout) {
     let state = facts.service;
     let job = format!("system/{LABEL}");
     let path = layout.service.display().to_string();
     let bootstrap = CommandLine::launchctl(&["bootstrap", "system", &path]);
     let kick = CommandLine::launchctl(&["kickstart", "-k", &job]);
-    let is_new_list = files.put(&layout.service, 0o644, Owner::Root, text(PLIST_TEXT));
+    let is_new_list = files.put(&layout.service, 0o644, FileOwner::Root, text(PLIST_TEXT));
     if !state.is_loaded || is_new_list {
         if state.is_loaded {
-            files.undo.insert(0, Step::undo(bootstrap.clone()));
+            files.undo.insert(0, InstallStep::undo(bootstrap.clone()));
             files.run(CommandLine::launchctl(&["bootout", &job]), Vec::new(), OnFailure::Undo);
         }
         files.run(CommandLine::launchctl(&["enable", &job]), Vec::new(), OnFailure::Undo);
@@ -211,7 +220,7 @@ fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
             OnFailure::UndoStart(facts.platform),
         );
     } else if files.is_changed() {
-        files.undo.insert(0, Step::undo(kick.clone()));
+        files.undo.insert(0, InstallStep::undo(kick.clone()));
         files.run(kick, Vec::new(), OnFailure::UndoStart(facts.platform));
     } else if state.activity == Activity::Running {
         files.plan.unchanged.push(format!("{LABEL} runs"));
@@ -220,7 +229,7 @@ fn start_by_launchd(files: &mut Files<'_>, facts: &Facts, layout: &Layout) {
     }
 }
 
-fn notes(facts: &Facts, layout: &Layout, request: &Installation) -> Vec<String> {
+fn notes(facts: &InstallFacts, layout: &Layout, request: &Installation) -> Vec<String> {
     let configuration = layout.configuration.display();
     let restart = match facts.platform {
         Platform::Linux => "sudo systemctl restart ispmon-agent",

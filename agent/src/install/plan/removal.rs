@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use super::{CommandLine, OnFailure, Plan, Step, account};
+use super::{CommandLine, InstallStep, OnFailure, Plan, account};
 use crate::install::{
     description::{LABEL, UNIT},
-    facts::{AccountState, Activity, BootStart, Facts},
+    facts::{AccountState, Activity, BootStart, InstallFacts},
     layout::{Layout, More, Platform},
-    refusal::{Refusal, removal_advice},
+    refusal::{InstallRefusal, removal_advice},
 };
 
 /// What is asked for.
@@ -26,14 +26,14 @@ pub struct Removal {
 ///
 /// # Errors
 /// What is there came with a package, or cannot be stopped, or the caller is not root.
-pub fn removal(facts: &Facts, request: &Removal) -> Result<Plan, Refusal> {
+pub fn removal(facts: &InstallFacts, request: &Removal) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
     let is_ours =
         |path: &PathBuf| facts.entry(path).is_some() && !facts.packages.contains_key(path);
     let installed: Vec<_> = layout.installed().into_iter().filter(is_ours).collect();
     let package = facts.package();
     if let Some((path, package)) = package.filter(|_| installed.is_empty() || request.is_purge) {
-        return Err(Refusal::Packaged {
+        return Err(InstallRefusal::Packaged {
             path: path.to_owned(),
             package: package.clone(),
             advice: removal_advice(package, facts.platform),
@@ -47,18 +47,19 @@ pub fn removal(facts: &Facts, request: &Removal) -> Result<Plan, Refusal> {
         return Ok(plan);
     }
     if let Some(obstacle) = &facts.obstacle {
-        return Err(Refusal::NoManager(obstacle.clone()));
+        return Err(InstallRefusal::NoManager(obstacle.clone()));
     }
     if !facts.is_root && !request.is_shown_only {
-        return Err(Refusal::NotRoot { command: request.command.clone() });
+        return Err(InstallRefusal::NotRoot { command: request.command.clone() });
     }
     let mut steps = Vec::new();
     if is_ours(&layout.service) {
         stop(&mut steps, facts, &layout);
     }
-    steps.extend(installed.iter().map(|path| Step::Remove { path: path.clone() }));
+    steps.extend(installed.iter().map(|path| InstallStep::Remove { path: path.clone() }));
     if let More::Systemd { catalog, .. } = &layout.more {
-        let run = |command: CommandLine, failure| Step::Run { command, undo: Vec::new(), failure };
+        let run =
+            |command: CommandLine, failure| InstallStep::Run { command, undo: Vec::new(), failure };
         if is_ours(&layout.service) {
             steps.push(run(CommandLine::systemctl(&["daemon-reload"]), OnFailure::Undo));
             steps.push(run(CommandLine::systemctl(&["reset-failed", UNIT]), OnFailure::Ignore));
@@ -80,23 +81,23 @@ pub fn removal(facts: &Facts, request: &Removal) -> Result<Plan, Refusal> {
 }
 
 /// Stops the service for good, and starts it again should a later step fail.
-fn stop(steps: &mut Vec<Step>, facts: &Facts, layout: &Layout) {
+fn stop(steps: &mut Vec<InstallStep>, facts: &InstallFacts, layout: &Layout) {
     let state = facts.service;
-    let run = |command| Step::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
+    let run = |command| InstallStep::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
     match facts.platform {
         Platform::Linux => {
             if state.activity != Activity::Stopped {
-                steps.push(Step::undo(CommandLine::systemctl(&["start", UNIT])));
+                steps.push(InstallStep::undo(CommandLine::systemctl(&["start", UNIT])));
             }
             if state.boot == BootStart::Enabled {
-                steps.push(Step::undo(CommandLine::systemctl(&["enable", UNIT])));
+                steps.push(InstallStep::undo(CommandLine::systemctl(&["enable", UNIT])));
             }
-            steps.push(Step::undo(CommandLine::systemctl(&["daemon-reload"])));
+            steps.push(InstallStep::undo(CommandLine::systemctl(&["daemon-reload"])));
             steps.push(run(CommandLine::systemctl(&["disable", "--now", UNIT])));
         }
         Platform::MacOs if state.is_loaded => {
             let path = layout.service.display().to_string();
-            steps.push(Step::undo(CommandLine::launchctl(&["bootstrap", "system", &path])));
+            steps.push(InstallStep::undo(CommandLine::launchctl(&["bootstrap", "system", &path])));
             steps.push(run(CommandLine::launchctl(&["bootout", &format!("system/{LABEL}")])));
         }
         Platform::MacOs => {}
@@ -104,27 +105,27 @@ fn stop(steps: &mut Vec<Step>, facts: &Facts, layout: &Layout) {
 }
 
 /// The steps that remove what a plain removal keeps.
-fn purge(facts: &Facts, layout: &Layout) -> Vec<Step> {
+fn purge(facts: &InstallFacts, layout: &Layout) -> Vec<InstallStep> {
     let is_there = |path: &PathBuf| facts.entry(path).is_some();
     // What is left over goes first: its names are needed for what is removed after it.
     let files = [layout.leftovers(), vec![layout.configuration.clone(), layout.key.clone()]];
     let files = files.concat().into_iter().filter(is_there);
-    let mut steps: Vec<_> = files.map(|path| Step::Remove { path }).collect();
+    let mut steps: Vec<_> = files.map(|path| InstallStep::Remove { path }).collect();
     if is_there(&layout.configuration_folder) {
-        steps.push(Step::RemoveFolder { path: layout.configuration_folder.clone() });
+        steps.push(InstallStep::RemoveFolder { path: layout.configuration_folder.clone() });
     }
     let more = match &layout.more {
         More::Systemd { runtime, .. } => runtime,
         More::Launchd { logs } => logs,
     };
     let folders = [&layout.record, more].into_iter().filter(|path| is_there(path));
-    steps.extend(folders.map(|path| Step::Discard { path: path.clone() }));
+    steps.extend(folders.map(|path| InstallStep::Discard { path: path.clone() }));
     steps.extend(account::removal(facts));
     steps
 }
 
 /// What stays, and how it is removed by hand: the program that could do it goes.
-fn kept(facts: &Facts, layout: &Layout) -> String {
+fn kept(facts: &InstallFacts, layout: &Layout) -> String {
     let is_there = |path: &&PathBuf| facts.entry(path).is_some();
     let shown = |path: &PathBuf| path.display().to_string();
     let files = [&layout.record, &layout.configuration, &layout.key].into_iter().filter(is_there);

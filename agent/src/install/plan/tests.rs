@@ -7,18 +7,18 @@ use crate::{
     config::sample,
     install::{
         facts::{
-            AccountMaker, AccountState, Activity, BootStart, Entry, Facts, Held, Obstacle, Package,
-            ServiceState,
+            AccountMaker, AccountState, Activity, BootStart, FileContent, InstallFacts, Obstacle,
+            Package, PathEntry, ServiceState,
         },
         import::Imported,
         layout::{CATALOG_TEXT, Layout, More, PLIST_TEXT, Platform, SYSUSERS_TEXT, UNIT_TEXT},
-        refusal::Refusal,
+        refusal::InstallRefusal,
         show::show,
     },
 };
 
 /// A system on which nothing is installed yet.
-fn fresh(platform: Platform) -> Facts {
+fn fresh(platform: Platform) -> InstallFacts {
     let maker = match platform {
         Platform::Linux => AccountMaker::Sysusers,
         Platform::MacOs => AccountMaker::Dscl { id: 301 },
@@ -27,7 +27,7 @@ fn fresh(platform: Platform) -> Facts {
         Platform::Linux => &["/etc/systemd/system", "/usr/local/bin", "/etc/sysusers.d"],
         Platform::MacOs => &["/Library/LaunchDaemons"],
     };
-    Facts {
+    InstallFacts {
         platform,
         is_root: true,
         obstacle: None,
@@ -41,20 +41,20 @@ fn fresh(platform: Platform) -> Facts {
     }
 }
 
-const FOLDER: Entry = Entry::Folder { uid: 0 };
+const FOLDER: PathEntry = PathEntry::Folder { uid: 0 };
 const RUNNING: ServiceState =
     ServiceState { is_loaded: true, activity: Activity::Running, boot: BootStart::Enabled };
 
-fn file(held: Held, mode: u32, owner: u32) -> Entry {
-    Entry::File { held, mode, uid: owner, gid: owner }
+fn file(held: FileContent, mode: u32, owner: u32) -> PathEntry {
+    PathEntry::File { held, mode, uid: owner, gid: owner }
 }
 
-fn text(text: &str, mode: u32) -> Entry {
-    file(Held::Bytes(text.into()), mode, 0)
+fn text(text: &str, mode: u32) -> PathEntry {
+    file(FileContent::Bytes(text.into()), mode, 0)
 }
 
 /// The same system after an installation.
-fn installed(platform: Platform) -> Facts {
+fn installed(platform: Platform) -> InstallFacts {
     let mut facts = fresh(platform);
     let layout = Layout::of(platform);
     let user = 301;
@@ -64,7 +64,7 @@ fn installed(platform: Platform) -> Facts {
         facts.present.entry(path.parent().expect("a folder").to_owned()).or_insert(FOLDER);
         facts.present.insert(path.to_owned(), entry)
     };
-    put(&layout.program, file(Held::Program, 0o755, 0));
+    put(&layout.program, file(FileContent::Program, 0o755, 0));
     put(&layout.configuration_folder, FOLDER);
     put(&layout.configuration, text(&platform.sample(), 0o644));
     match &layout.more {
@@ -73,14 +73,14 @@ fn installed(platform: Platform) -> Facts {
             put(&layout.key, text("", 0o600));
             put(sysusers, text(SYSUSERS_TEXT, 0o644));
             put(catalog, text(CATALOG_TEXT, 0o644));
-            put(&layout.record, Entry::Folder { uid: user });
+            put(&layout.record, PathEntry::Folder { uid: user });
             put(runtime, FOLDER);
         }
         More::Launchd { logs } => {
             put(&layout.service, text(PLIST_TEXT, 0o644));
-            put(&layout.key, file(Held::Bytes(Vec::new()), 0o600, user));
-            put(&layout.record, Entry::Folder { uid: user });
-            put(logs, Entry::Folder { uid: user });
+            put(&layout.key, file(FileContent::Bytes(Vec::new()), 0o600, user));
+            put(&layout.record, PathEntry::Folder { uid: user });
+            put(logs, PathEntry::Folder { uid: user });
         }
     }
     facts
@@ -90,11 +90,11 @@ fn asked(imported: Option<Imported>, is_shown_only: bool) -> Installation {
     Installation { imported, is_shown_only, command: "/home/me/ispmon-agent install".to_owned() }
 }
 
-fn planned(facts: &Facts) -> Plan {
+fn planned(facts: &InstallFacts) -> Plan {
     installation(facts, &asked(None, false)).expect("it can be installed")
 }
 
-fn removed(facts: &Facts, is_purge: bool) -> Result<Plan, Refusal> {
+fn removed(facts: &InstallFacts, is_purge: bool) -> Result<Plan, InstallRefusal> {
     let command = "/home/me/ispmon-agent uninstall".to_owned();
     removal(facts, &Removal { is_purge, is_shown_only: false, command })
 }
@@ -115,12 +115,12 @@ fn outline(plan: &Plan) -> String {
 /// What is only done when a later step fails, in the order in which it is done then.
 fn undone(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().rev();
-    steps.filter(|step| matches!(step, Step::Undo(_))).map(ToString::to_string).collect()
+    steps.filter(|step| matches!(step, InstallStep::Undo(_))).map(ToString::to_string).collect()
 }
 
 fn run(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter();
-    steps.filter(|step| matches!(step, Step::Run { .. })).map(ToString::to_string).collect()
+    steps.filter(|step| matches!(step, InstallStep::Run { .. })).map(ToString::to_string).collect()
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_first_installation_under_launchd() {
         assert!(text.contains(&format!("    {line}\n")), "{line}");
     }
     let undo = plan.steps.iter().rev().filter_map(|step| match step {
-        Step::Run { undo, .. } if !undo.is_empty() => Some(undo[0].to_string()),
+        InstallStep::Run { undo, .. } if !undo.is_empty() => Some(undo[0].to_string()),
         _ => None,
     });
     assert_eq!(
@@ -222,7 +222,7 @@ fn a_newer_program_replaces_the_older_one_and_the_service_is_restarted() {
         (Platform::MacOs, "launchctl kickstart -k system/net.ispmon.agent"),
     ] {
         let mut facts = installed(platform);
-        facts.present.insert(facts.layout().program, file(Held::Long, 0o755, 0));
+        facts.present.insert(facts.layout().program, file(FileContent::Long, 0o755, 0));
         let plan = planned(&facts);
         assert_eq!(
             outline(&plan)
@@ -319,8 +319,8 @@ fn what_somebody_else_has_made_is_given_to_the_service_of_launchd() {
         ]
     );
     let mut facts = installed(Platform::Linux);
-    facts.present.insert(layout.key, file(Held::Bytes(b"s3cret\n".to_vec()), 0o600, 1000));
-    facts.present.insert(facts.layout().record, Entry::Folder { uid: 1000 });
+    facts.present.insert(layout.key, file(FileContent::Bytes(b"s3cret\n".to_vec()), 0o600, 1000));
+    facts.present.insert(facts.layout().record, PathEntry::Folder { uid: 1000 });
     assert!(planned(&facts).is_empty());
 }
 
@@ -334,7 +334,7 @@ fn refusals_say_what_to_do() {
     };
     let debian = Package::Debian("ispmon-agent".to_owned());
     let unit = "/usr/lib/systemd/system/ispmon-agent.service";
-    let without = |obstacle| Facts { obstacle: Some(obstacle), ..linux() };
+    let without = |obstacle| InstallFacts { obstacle: Some(obstacle), ..linux() };
     let with = |path: std::path::PathBuf, entry| {
         let mut facts = linux();
         facts.present.insert(path, entry);
@@ -373,20 +373,23 @@ fn refusals_say_what_to_do() {
             ],
         ),
         (
-            Facts { systemd: Some(246), ..linux() },
+            InstallFacts { systemd: Some(246), ..linux() },
             ["this is systemd 246", "systemd knows from 247 on"],
         ),
-        (Facts { service: masked, ..linux() }, ["masked", "sudo systemctl unmask ispmon-agent"]),
+        (
+            InstallFacts { service: masked, ..linux() },
+            ["masked", "sudo systemctl unmask ispmon-agent"],
+        ),
         (
             with(layout.program.clone(), FOLDER),
             ["/usr/local/bin/ispmon-agent is a folder", "move it away"],
         ),
         (
-            with(layout.service.clone(), Entry::Link("/opt/x.service".into())),
+            with(layout.service.clone(), PathEntry::Link("/opt/x.service".into())),
             ["ispmon-agent.service is a link to /opt/x.service", "move it away"],
         ),
         (
-            Facts { is_root: false, ..linux() },
+            InstallFacts { is_root: false, ..linux() },
             ["only root may do", "run it with sudo: /home/me/ispmon-agent install"],
         ),
     ] {
@@ -399,9 +402,9 @@ fn refusals_say_what_to_do() {
 
 #[test]
 fn a_plan_is_shown_without_root() {
-    let facts = Facts { is_root: false, ..fresh(Platform::Linux) };
+    let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
     assert!(installation(&facts, &asked(None, true)).is_ok());
-    let facts = Facts { is_root: false, ..installed(Platform::Linux) };
+    let facts = InstallFacts { is_root: false, ..installed(Platform::Linux) };
     let removal =
         removal(&facts, &Removal { is_purge: true, is_shown_only: true, command: String::new() });
     assert!(removal.is_ok());
@@ -411,12 +414,13 @@ fn a_plan_is_shown_without_root() {
 fn a_link_to_a_program_that_will_vanish_is_replaced_by_the_program() {
     let mut facts = fresh(Platform::Linux);
     let layout = facts.layout();
-    facts
-        .present
-        .insert(layout.program.clone(), Entry::Link("/home/me/target/release/ispmon-agent".into()));
+    facts.present.insert(
+        layout.program.clone(),
+        PathEntry::Link("/home/me/target/release/ispmon-agent".into()),
+    );
     let plan = planned(&facts);
-    let is_replaced = |step: &Step| {
-        matches!(step, Step::File { path, content: Content::Program { .. }, replaces: true, .. }
+    let is_replaced = |step: &InstallStep| {
+        matches!(step, InstallStep::File { path, content: Content::Program { .. }, replaces: true, .. }
             if *path == layout.program)
     };
     assert!(plan.steps.iter().any(is_replaced), "{plan:?}");
@@ -499,8 +503,9 @@ fn old_settings_are_taken_over_for_a_package() {
     facts.present.insert(layout.configuration_folder, FOLDER);
     facts.present.insert(layout.configuration, text(sample::SAMPLE, 0o644));
     facts.present.insert(layout.key, text("", 0o600));
-    let take_over =
-        |facts: &Facts| installation(facts, &asked(Some(old_settings(Some("k3y/a+b=="))), false));
+    let take_over = |facts: &InstallFacts| {
+        installation(facts, &asked(Some(old_settings(Some("k3y/a+b=="))), false))
+    };
     insta::assert_snapshot!(outline(&take_over(&facts).expect("it is taken over")), @r"
     replace /etc/ispmon/agent.toml (0644 root):
     replace /etc/ispmon/heartbeat.key (0600 root): secret, so not shown

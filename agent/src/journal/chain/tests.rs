@@ -37,19 +37,19 @@ fn written(count: u64) -> (Vec<Vec<u8>>, Vec<Digest>) {
 /// What is believed of these lines, and how many damages there are. The newest record has a witness.
 fn believed(lines: &[Vec<u8>], newest: (u64, &Digest)) -> (Vec<Digest>, usize) {
     let hash = newest.1.as_str()[..12].to_owned();
-    let mut chain = Chain::new(Some(Witness { seq: newest.0, hash }));
+    let mut chain = Chain::new(Some(NotedHash { seq: newest.0, hash }));
     let file: Arc<str> = "journal.ndjson".into();
     let (mut believed, mut damages) = (Vec::new(), 0);
     for (index, line) in lines.iter().enumerate() {
-        let place = Place { file: Arc::clone(&file), line: index as u64 + 1 };
+        let place = LinePlace { file: Arc::clone(&file), line: index as u64 + 1 };
         // What cannot be read is noted as damage.
         let _ = chain.line(line, place, index == 0);
     }
     chain.finish();
     while let Some(verdict) = chain.next() {
         match verdict {
-            Verdict::Believed(located) => believed.push(located.digest),
-            Verdict::Damaged(_) => damages += 1,
+            LineVerdict::Believed(located) => believed.push(located.digest),
+            LineVerdict::Damaged(_) => damages += 1,
         }
     }
     (believed, damages)

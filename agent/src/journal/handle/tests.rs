@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::journal::{
-    Reader, alive, last_alive,
+    JournalReader, alive, last_alive,
     queue::CAPACITY,
     storage::{ClaimError, Current},
 };
@@ -28,19 +28,19 @@ fn entry(text: &str) -> Entry {
 }
 
 /// A test has no time for a minute of back-off.
-fn soon() -> Limits {
+fn soon() -> JournalTimeouts {
     let retry = (Duration::from_millis(1), Duration::from_millis(10));
-    Limits { open: Duration::from_mins(1), retry }
+    JournalTimeouts { open: Duration::from_mins(1), retry }
 }
 
 fn open(folder: &Path) -> Journal {
     let (journal, _) =
-        Journal::with(Folder::new(folder), folder, DEVICE, at(0), soon()).expect("it opens");
+        Journal::with(StateFolder::new(folder), folder, DEVICE, at(0), soon()).expect("it opens");
     journal
 }
 
 fn texts(folder: &Path) -> Vec<String> {
-    let records = Reader::open(folder).expect("there is a journal");
+    let records = JournalReader::open(folder).expect("there is a journal");
     let text = |located: crate::journal::Located| match located.record.entry {
         Entry::AgentStopped { reason } => Some(reason),
         _ => None,
@@ -128,7 +128,7 @@ async fn records_wait_for_a_folder_that_is_not_there_yet() {
     fs::remove_file(&parent).expect("it was there");
     let state = until(&journal, |state| state.waiting == 0).await;
     assert_eq!(state.problem, None);
-    let records = Reader::open(&folder).expect("there is a journal now");
+    let records = JournalReader::open(&folder).expect("there is a journal now");
     let stamps: Vec<_> = records.map(|read| read.expect("it is whole").record.at).collect();
     assert_eq!(stamps, [at(1), at(1), at(2)], "each has the time at which it happened");
 }
@@ -148,7 +148,7 @@ async fn a_folder_that_is_deleted_while_the_agent_runs_is_made_anew() {
 
 /// A disk that hangs while the gate is shut, or refuses everything.
 struct Gated {
-    folder: Folder,
+    folder: StateFolder,
     gate: Arc<Gate>,
 }
 
@@ -213,13 +213,13 @@ impl Storage for Gated {
     }
 }
 
-fn gated(folder: &Path, limits: Limits) -> (Journal, Arc<Gate>, Recovered, OpenedAtLast) {
+fn gated(folder: &Path, limits: JournalTimeouts) -> (Journal, Arc<Gate>, Recovered, OpenedAtLast) {
     let gate = Arc::new(Gate::default());
     let guard = OpenedAtLast(Arc::clone(&gate));
     if limits.open.is_zero() {
         gate.set(true);
     }
-    let storage = Gated { folder: Folder::new(folder), gate: Arc::clone(&gate) };
+    let storage = Gated { folder: StateFolder::new(folder), gate: Arc::clone(&gate) };
     let (journal, recovered) =
         Journal::with(storage, folder, DEVICE, at(0), limits).expect("it opens");
     (journal, gate, recovered, guard)
@@ -251,7 +251,7 @@ async fn a_disk_that_hangs_holds_up_neither_the_agent_nor_its_end() {
 #[tokio::test]
 async fn a_disk_that_hangs_at_the_start_is_used_when_it_answers() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let limits = Limits { open: Duration::ZERO, ..soon() };
+    let limits = JournalTimeouts { open: Duration::ZERO, ..soon() };
     let (journal, gate, recovered, _guard) = gated(folder.path(), limits);
     assert!(recovered.notes[0].contains("does not answer"), "{:?}", recovered.notes);
     let appending = journal.append(entry("one"), at(1));
@@ -275,7 +275,7 @@ async fn what_finds_no_room_is_counted_where_it_would_have_stood() {
     until(&journal, |state| state.head.as_ref().is_some_and(|head| head.seq == 1_002)).await;
     let appended = journal.append(entry("after it"), at(3_000)).await;
     assert!(matches!(appended, Appended::Durable { seq: 1_003, .. }), "{appended:?}");
-    let records = Reader::open(folder.path()).expect("there is a journal");
+    let records = JournalReader::open(folder.path()).expect("there is a journal");
     let records: Vec<_> = records.map(|read| read.expect("it is whole").record).collect();
     let dropped = &records[1 + CAPACITY];
     assert_eq!(dropped.entry, Entry::RecordsDropped { count: 8, since: at(1_000) });

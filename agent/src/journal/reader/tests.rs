@@ -21,7 +21,7 @@ async fn written(records: usize) -> (tempfile::TempDir, Journal) {
     (folder, journal)
 }
 
-fn numbers(reader: Reader) -> Vec<u64> {
+fn numbers(reader: JournalReader) -> Vec<u64> {
     reader.map(|read| read.expect("it is whole").record.seq).collect()
 }
 
@@ -29,11 +29,11 @@ fn numbers(reader: Reader) -> Vec<u64> {
 fn a_folder_without_a_journal_is_told_from_one_that_cannot_be_read() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for path in [folder.path().to_owned(), folder.path().join("absent")] {
-        assert!(matches!(Reader::open(&path), Err(ReadError::Absent { .. })));
+        assert!(matches!(JournalReader::open(&path), Err(JournalReadError::Absent { .. })));
     }
     let file = folder.path().join("file");
     fs::write(&file, "").expect("a file");
-    assert!(matches!(Reader::open(&file), Err(ReadError::Io { .. })));
+    assert!(matches!(JournalReader::open(&file), Err(JournalReadError::Io { .. })));
 }
 
 #[tokio::test]
@@ -43,20 +43,20 @@ async fn a_line_that_is_being_written_is_left_out() {
     let mut text = fs::read(&path).expect("it is there");
     text.extend_from_slice(b"{\"seq\":4,");
     fs::write(&path, text).expect("it is ours");
-    assert_eq!(numbers(Reader::open(folder.path()).expect("there is a journal")), [1, 2, 3]);
+    assert_eq!(numbers(JournalReader::open(folder.path()).expect("there is a journal")), [1, 2, 3]);
 }
 
 #[tokio::test]
 async fn a_file_that_gets_its_final_name_meanwhile_is_read_once() {
     let (folder, _journal) = written(2).await;
-    let reader = Reader::open(folder.path()).expect("there is a journal");
+    let reader = JournalReader::open(folder.path()).expect("there is a journal");
     let current = folder.path().join(files::CURRENT);
     fs::rename(&current, folder.path().join(files::rolled(1))).expect("it is ours");
     assert_eq!(numbers(reader), [1, 2, 3]);
-    assert_eq!(numbers(Reader::open(folder.path()).expect("there is a journal")), [1, 2, 3]);
+    assert_eq!(numbers(JournalReader::open(folder.path()).expect("there is a journal")), [1, 2, 3]);
     // Between the two steps of opening, both names lead to one file.
     fs::hard_link(folder.path().join(files::rolled(1)), &current).expect("it is ours");
-    assert_eq!(numbers(Reader::open(folder.path()).expect("there is a journal")), [1, 2, 3]);
+    assert_eq!(numbers(JournalReader::open(folder.path()).expect("there is a journal")), [1, 2, 3]);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn an_old_file_that_is_deleted_meanwhile_is_no_damage() {
     let full = folder.path().join(files::rolled(1));
     fs::write(&full, old).expect("it is ours");
     fs::write(&current, new).expect("it is ours");
-    let reader = Reader::open(folder.path()).expect("there is a journal");
+    let reader = JournalReader::open(folder.path()).expect("there is a journal");
     fs::remove_file(full).expect("it is ours");
     assert_eq!(numbers(reader), [3, 4, 5]);
 }
@@ -84,10 +84,10 @@ async fn files_without_anything_new_are_not_read() {
         fs::write(folder.path().join(files::rolled(name)), part.concat()).expect("it is ours");
     }
     fs::write(&current, lines[3..].concat()).expect("it is ours");
-    let reader = Reader::open(folder.path()).expect("there is a journal").after(3);
+    let reader = JournalReader::open(folder.path()).expect("there is a journal").after(3);
     assert_eq!(reader.files(), 1, "the current one begins with record 4");
     assert_eq!(numbers(reader), [4, 5]);
-    let reader = Reader::open(folder.path()).expect("there is a journal").after(2);
+    let reader = JournalReader::open(folder.path()).expect("there is a journal").after(2);
     assert_eq!((reader.files(), numbers(reader)), (2, vec![3, 4, 5]));
 }
 
@@ -101,10 +101,10 @@ async fn damage_is_named_and_what_follows_is_still_read() {
         fs::write(&path, lines.join("\n") + "\n").expect("it is ours");
         let mut damage = Vec::new();
         let mut numbers = Vec::new();
-        for read in Reader::open(folder.path()).expect("there is a journal") {
+        for read in JournalReader::open(folder.path()).expect("there is a journal") {
             match read {
                 Ok(located) => numbers.push(located.record.seq),
-                Err(ReadError::Damaged(found)) => damage.push(found.to_string()),
+                Err(JournalReadError::Damaged(found)) => damage.push(found.to_string()),
                 Err(error) => panic!("{error}"),
             }
         }

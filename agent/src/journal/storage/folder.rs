@@ -25,14 +25,14 @@ const FILE_MODE: u32 = 0o644;
 const LOCK_MODE: u32 = 0o600;
 
 /// A state folder on disk.
-pub(in crate::journal) struct Folder {
+pub(in crate::journal) struct StateFolder {
     path: PathBuf,
     lock: Option<File>,
     current: Option<File>,
     alive: Option<File>,
 }
 
-impl Folder {
+impl StateFolder {
     pub(in crate::journal) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), lock: None, current: None, alive: None }
     }
@@ -46,7 +46,7 @@ impl Folder {
     }
 }
 
-impl Storage for Folder {
+impl Storage for StateFolder {
     fn claim(&mut self) -> Result<(), ClaimError> {
         let path = self.at(files::LOCK);
         if let Some(lock) = &self.lock {

@@ -7,11 +7,11 @@ use crate::{
     clock::Stamp,
     journal::{
         alive::{self, Alive},
-        chain::{Position, Witness},
+        chain::{NotedHash, RecordPosition},
         files,
-        flaw::{Damage, Flaw, Located, Place},
-        records::{Files, Item, Records},
-        recovered::{History, Recovered, is_same_device},
+        flaw::{Damage, Flaw, LinePlace, Located},
+        records::{FolderFiles, JournalItem, Records},
+        recovered::{Recovered, RecoveredBuilder, is_same_device},
         storage::Storage,
     },
 };
@@ -20,9 +20,9 @@ use crate::{
 const MOST_NOTES: usize = 8;
 
 /// The plan for the first append.
-pub(super) struct Found {
+pub(super) struct RecoveryPlan {
     /// The newest record; `None` when a new chain has to start.
-    pub(super) head: Option<Position>,
+    pub(super) head: Option<RecordPosition>,
     /// The highest number that is known to be in use, 0 for none.
     pub(super) newest: u64,
     pub(super) action: CurrentFileAction,
@@ -36,7 +36,7 @@ pub(super) struct Found {
 /// The files of a folder, as the writer sees it.
 struct InStorage<'a, S>(&'a S);
 
-impl<'a, S: Storage> Files for InStorage<'a, S> {
+impl<'a, S: Storage> FolderFiles for InStorage<'a, S> {
     type File = Box<dyn Read + 'a>;
 
     fn open(&self, name: &str) -> io::Result<Self::File> {
@@ -51,17 +51,17 @@ impl<'a, S: Storage> Files for InStorage<'a, S> {
 /// What was read.
 #[derive(Default)]
 struct Scan {
-    history: History,
-    head: Option<(Position, Place)>,
+    history: RecoveredBuilder,
+    head: Option<(RecordPosition, LinePlace)>,
     /// The number of the first record in the current file that could be read.
     first_seq: Option<u64>,
     /// The first thing that is wrong with the current file.
-    problem: Option<Problem>,
+    problem: Option<FileProblem>,
     notes: Vec<String>,
 }
 
 /// What is wrong with the current file.
-enum Problem {
+enum FileProblem {
     /// It is not a regular file.
     Irregular(String),
     /// A newer version wrote it.
@@ -90,9 +90,9 @@ pub(super) fn full_files(storage: &impl Storage) -> io::Result<Vec<String>> {
 pub(super) fn recover(
     storage: &impl Storage,
     device: &str,
-    known: Option<Witness>,
+    known: Option<NotedHash>,
     now: Stamp,
-) -> io::Result<(Found, Recovered)> {
+) -> io::Result<(RecoveryPlan, Recovered)> {
     let names = storage.names()?;
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let alive = has(files::ALIVE).then(|| read_alive(storage)).flatten();
@@ -102,7 +102,7 @@ pub(super) fn recover(
         None => None,
         Some(Ok(file)) => Some(file),
         Some(Err(error)) if error.kind() == ErrorKind::InvalidData => {
-            scan.problem = Some(Problem::Irregular(error.to_string()));
+            scan.problem = Some(FileProblem::Irregular(error.to_string()));
             None
         }
         Some(Err(error)) => return Err(error),
@@ -134,9 +134,9 @@ impl Scan {
         }
     }
 
-    fn take(&mut self, item: Item) {
+    fn take(&mut self, item: JournalItem) {
         match item {
-            Item::Record(located) => {
+            JournalItem::Record(located) => {
                 let seq = located.record.seq;
                 if located.place.file.as_ref() == files::CURRENT {
                     self.first_seq.get_or_insert(seq);
@@ -145,13 +145,13 @@ impl Scan {
                 self.head = Some(((seq, digest), place));
                 self.history.apply(record);
             }
-            Item::Damage(Damage { place, seq, flaw }) => {
+            JournalItem::Damage(Damage { place, seq, flaw }) => {
                 if place.file.as_ref() != files::CURRENT {
                     self.note(format!("{} is damaged at line {}: {flaw}.", place.file, place.line));
                 } else if self.problem.is_none() {
                     self.problem = Some(match flaw {
-                        Flaw::NewerFormat(_) if place.line == 1 => Problem::Newer,
-                        flaw => Problem::Damaged(place.line, flaw),
+                        Flaw::NewerFormat(_) if place.line == 1 => FileProblem::Newer,
+                        flaw => FileProblem::Damaged(place.line, flaw),
                     });
                 }
                 if let Some(seq) = seq.filter(|_| place.file.as_ref() == files::CURRENT) {
@@ -159,15 +159,17 @@ impl Scan {
                     self.first_seq.get_or_insert(seq);
                 }
             }
-            Item::Unreadable(name, error) if name.as_ref() == files::CURRENT => {
-                self.problem.get_or_insert(Problem::Unreadable(error));
+            JournalItem::Unreadable(name, error) if name.as_ref() == files::CURRENT => {
+                self.problem.get_or_insert(FileProblem::Unreadable(error));
             }
-            Item::Unreadable(name, error) => self.note(format!("{name} cannot be read: {error}.")),
+            JournalItem::Unreadable(name, error) => {
+                self.note(format!("{name} cannot be read: {error}."));
+            }
         }
     }
 
     /// Decides how to go on.
-    fn plan<S: Files>(&self, records: &Records<S>, known: u64, device: &str) -> Found {
+    fn plan<S: FolderFiles>(&self, records: &Records<S>, known: u64, device: &str) -> RecoveryPlan {
         let newest = records.newest().max(known);
         let head = self.head.as_ref().map(|(position, _)| position.clone());
         let after = head.clone().map(|(seq, hash)| Predecessor { seq, hash });
@@ -180,7 +182,7 @@ impl Scan {
             must_cut: end.is_torn,
             must_sync: true,
         });
-        let new_chain = |action, reason: String| Found {
+        let new_chain = |action, reason: String| RecoveryPlan {
             head: None,
             newest,
             // A file without any record is used as it is.
@@ -199,23 +201,23 @@ impl Scan {
             (None, _) => CurrentFileAction::Clear,
         };
         match &self.problem {
-            Some(Problem::Irregular(what)) => {
+            Some(FileProblem::Irregular(what)) => {
                 return new_chain(
                     CurrentFileAction::SetAside,
                     format!("{name} was not a journal: {what}"),
                 );
             }
-            Some(Problem::Newer) => {
+            Some(FileProblem::Newer) => {
                 let action = CurrentFileAction::Roll { first_seq: newest.max(1), cut: None };
                 return new_chain(action, format!("{name} was written by a newer version"));
             }
-            Some(Problem::Damaged(..)) if roll == CurrentFileAction::SetAside => {
+            Some(FileProblem::Damaged(..)) if roll == CurrentFileAction::SetAside => {
                 return new_chain(roll, format!("{name} was not a journal"));
             }
-            Some(Problem::Damaged(line, flaw)) => {
+            Some(FileProblem::Damaged(line, flaw)) => {
                 return new_chain(roll, format!("{name} was damaged at line {line}: {flaw}"));
             }
-            Some(Problem::Unreadable(error)) => {
+            Some(FileProblem::Unreadable(error)) => {
                 return new_chain(roll, format!("{name} could not be read to its end: {error}"));
             }
             None => {}
@@ -235,6 +237,13 @@ impl Scan {
             let reason = "the end of the file before it was damaged".to_owned();
             return new_chain(roll, reason);
         }
-        Found { head, newest, action: CurrentFileAction::Clear, reason: None, after: None, file }
+        RecoveryPlan {
+            head,
+            newest,
+            action: CurrentFileAction::Clear,
+            reason: None,
+            after: None,
+            file,
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::journal::{Damage, Located, ReadError, Reader};
+use crate::journal::{Damage, JournalReadError, JournalReader, Located};
 use disk::Disk;
 
 /// A moment of a boot, `seconds` after it.
@@ -26,13 +26,13 @@ fn entry(text: impl Into<String>) -> Entry {
 }
 
 /// A writer that has read the disk.
-fn open(disk: &Disk, device: &str) -> (Writer<Disk>, Recovered) {
-    let mut writer = Writer::new(disk.clone(), device);
+fn open(disk: &Disk, device: &str) -> (JournalWriter<Disk>, Recovered) {
+    let mut writer = JournalWriter::new(disk.clone(), device);
     let (recovered, _) = writer.open(at(1, 0)).expect("no other agent is there");
     (writer, recovered)
 }
 
-fn append(writer: &mut Writer<Disk>, text: &str) -> Result<Position, WriteError> {
+fn append(writer: &mut JournalWriter<Disk>, text: &str) -> Result<RecordPosition, WriteError> {
     let written = writer.append([(&entry(text), at(1, 60))])?;
     Ok(written.into_iter().next().flatten().expect("it is short enough"))
 }
@@ -48,15 +48,15 @@ impl Contents {
     fn of(disk: &Disk) -> Self {
         let folder = disk.copy();
         let mut contents = Self::default();
-        let reader = match Reader::open(folder.path()) {
+        let reader = match JournalReader::open(folder.path()) {
             Ok(reader) => reader,
-            Err(ReadError::Absent { .. }) => return contents,
+            Err(JournalReadError::Absent { .. }) => return contents,
             Err(error) => panic!("{error}"),
         };
         for read in reader {
             match read {
                 Ok(located) => contents.located.push(located),
-                Err(ReadError::Damaged(damage)) => contents.damage.push(damage),
+                Err(JournalReadError::Damaged(damage)) => contents.damage.push(damage),
                 Err(error) => panic!("{error}"),
             }
         }

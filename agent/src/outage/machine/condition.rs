@@ -1,20 +1,20 @@
 //! What families and names say together: which families count, and what fails.
 
-use super::Machine;
+use super::OutageMachine;
 use crate::{
     clock::Stamp,
     outage::{
         Cause, Observation, Scope,
-        connectivity::{AfterGap, Condition, Failure},
-        course::Course,
-        family::{FamilyTrack, State},
+        connectivity::{AfterGap, CurrentFailure, OverallCondition},
+        course::CauseCourse,
+        family::{FamilyPhase, FamilyTrack},
         open::OpenIncident,
-        verdict::{Facts, combined_cause, verdict},
+        verdict::{FailureFacts, combined_cause, verdict},
     },
-    probe::{Family, Link, PerFamily, Portal},
+    probe::{Family, LinkAnswer, PerFamily, Portal},
 };
 
-impl Machine {
+impl OutageMachine {
     /// The families by which the internet is judged.
     ///
     /// 1. IPv4 wherever it has a route. IPv6 where it has a route and has had proof on this network,
@@ -42,7 +42,7 @@ impl Machine {
             let known = |family: Family| self.families[family].network().is_some();
             let has_anchors = |family: Family| self.families[family].link().is_some();
             let is_barred = |family: Family| {
-                known(family) || self.families[family].link() == Some(&Link::Prohibited)
+                known(family) || self.families[family].link() == Some(&LinkAnswer::Prohibited)
             };
             let is_ipv6 = !has_anchors(Family::Ipv4)
                 || known(Family::Ipv6) && !known(Family::Ipv4)
@@ -112,7 +112,7 @@ impl Machine {
         if !(track.is_up() && judged[family] && judged[family.other()]) {
             return false;
         }
-        let fails = other.is_down() || matches!(other.state(), State::Doubt { .. });
+        let fails = other.is_down() || matches!(other.state(), FamilyPhase::Doubt { .. });
         let since = other.failing_since().filter(|_| fails && !other.is_cut());
         since.is_some_and(|since| !track.is_verified_since(since, self.decides_by_contact(family)))
     }
@@ -121,7 +121,7 @@ impl Machine {
     ///
     /// A family that is about to be decided keeps everything as it is, so that two families that fail
     /// or return together do so in one step; each round that ends decides it.
-    pub(super) fn condition(&self, now: Stamp) -> Condition {
+    pub(super) fn condition(&self, now: Stamp) -> OverallCondition {
         let judged = self.judged_tracks();
         let down: Vec<_> = judged.iter().filter(|track| track.is_down()).copied().collect();
         let is_one_up = judged.iter().any(|track| track.is_up());
@@ -144,16 +144,20 @@ impl Machine {
         }
         if names_since.is_some() && !is_one_up && down.len() < judged.len() {
             // The family by which names are known to fail is in doubt itself.
-            return Condition::Undecided;
+            return OverallCondition::Undecided;
         }
         if down.is_empty() {
             let is_decided = judged.iter().all(|track| track.is_up());
             // Until it is known that names can be looked up, an outage is not over.
             let waits = is_open && (!is_decided || self.names.has_failed());
-            return if !is_one_up || waits { Condition::Undecided } else { Condition::Works };
+            return if !is_one_up || waits {
+                OverallCondition::Undecided
+            } else {
+                OverallCondition::Works
+            };
         }
         if is_moving {
-            return Condition::Undecided;
+            return OverallCondition::Undecided;
         }
         let scope = match down.as_slice() {
             [one] if judged.len() > 1 => one.family.into(),
@@ -172,7 +176,7 @@ impl Machine {
         let causes = down.iter().map(|track| verdict(&self.facts(track, now)));
         let cause = combined_cause(causes);
         let begun = first.map_or(last, |(_, first)| first);
-        Condition::Fails(Failure {
+        OverallCondition::Fails(CurrentFailure {
             cause,
             scope,
             since: last,
@@ -184,8 +188,8 @@ impl Machine {
         })
     }
 
-    fn names_fail(&self, since: Stamp) -> Condition {
-        Condition::Fails(Failure {
+    fn names_fail(&self, since: Stamp) -> OverallCondition {
+        OverallCondition::Fails(CurrentFailure {
             cause: Cause::Dns,
             scope: Scope::Internet,
             since,
@@ -205,14 +209,14 @@ impl Machine {
         let is_one_known = judged.iter().any(|track| track.is_up() || track.is_down());
         let are_all_down = judged.iter().all(|track| track.is_down());
         if self.connectivity.is_failing() || is_one_known && !are_all_down {
-            self.course = Course::default();
+            self.course = CauseCourse::default();
             return;
         }
         let failing: Vec<_> = judged
             .iter()
             .filter(|track| {
                 track.is_cut()
-                    || track.has_failed() && matches!(track.state(), State::Unknown { .. })
+                    || track.has_failed() && matches!(track.state(), FamilyPhase::Unknown { .. })
             })
             .collect();
         let since = failing.iter().filter_map(|track| track.failing_since());
@@ -222,10 +226,10 @@ impl Machine {
     }
 
     /// What is known of a family that is down.
-    fn facts(&self, track: &FamilyTrack, now: Stamp) -> Facts {
+    fn facts(&self, track: &FamilyTrack, now: Stamp) -> FailureFacts {
         let since = track.failing_since().unwrap_or(now);
         let other = &self.families[track.family.other()];
-        Facts {
+        FailureFacts {
             link: track.link().cloned(),
             forbidden: track.is_forbidden(),
             gateway: track.gateway(since, now),
@@ -235,7 +239,7 @@ impl Machine {
             alive_underlay: track.is_underlay_alive(since)
                 || !other.is_tunnelled() && other.is_up(),
             portal: self.is_captive(track, since),
-            ..Facts::default()
+            ..FailureFacts::default()
         }
     }
 

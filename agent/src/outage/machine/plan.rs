@@ -15,9 +15,9 @@
 
 use std::time::Duration;
 
-use super::Machine;
+use super::OutageMachine;
 use crate::{
-    outage::{Cause, family::State, open::OpenIncident},
+    outage::{Cause, family::FamilyPhase, open::OpenIncident},
     probe::{Family, PerFamily},
 };
 
@@ -58,7 +58,7 @@ impl Wanted {
     }
 }
 
-impl Machine {
+impl OutageMachine {
     /// What should be asked at present. Ask for it anew after each call of [`Self::observe`].
     pub fn plan(&self) -> Wanted {
         let judged = self.judged();
@@ -108,15 +108,15 @@ impl Machine {
         let track = &self.families[family];
         match track.state() {
             // What came up by a heartbeat alone has anchors that nothing is known of yet.
-            State::Up => {
+            FamilyPhase::Up => {
                 let is_unproved =
                     track.has_no_round() && !self.networks.has_proved_anchor(track.network());
                 is_judged && (is_unproved || track.is_disputed() || self.must_verify(family))
             }
-            State::Unknown { until, .. } => {
+            FamilyPhase::Unknown { until, .. } => {
                 is_judged || track.is_routed() && !self.now.is_at_or_after(until)
             }
-            State::Doubt { .. } | State::Down { .. } => is_judged,
+            FamilyPhase::Doubt { .. } | FamilyPhase::Down { .. } => is_judged,
         }
     }
 

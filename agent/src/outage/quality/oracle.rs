@@ -6,7 +6,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Quality, usual::tests::hour};
+use super::{QualityMonitor, usual::tests::hour};
 use crate::{
     clock::{BootId, Stamp},
     outage::{Gap, GapCause, IncidentId, MachineSettings, Transition},
@@ -267,7 +267,7 @@ fn anchor(number: u64, family: Family) -> SocketAddr {
 
 struct Player {
     now: u64,
-    quality: Quality,
+    quality: QualityMonitor,
     oracle: Oracle,
     random: Rng,
     /// What will be known when, of which probe.
@@ -276,7 +276,7 @@ struct Player {
 
 impl Player {
     fn new(seed: u64) -> Self {
-        let mut quality = Quality::new(MachineSettings::default(), None, at(1_000));
+        let mut quality = QualityMonitor::new(MachineSettings::default(), None, at(1_000));
         (0..24).for_each(|_| quality.learn(&hour(USUAL_MS, 720)));
         let oracle = Oracle { up: vec![(1_000, None)], opens_from: 1_000, ..Oracle::default() };
         Self { now: 1_000, quality, oracle, random: Rng::with_seed(seed), answers: Vec::new() }

@@ -20,7 +20,7 @@ const RTT_MS: u64 = 20;
 
 /// Probes three anchors of each of some families in turn, on virtual time.
 struct Line {
-    quality: Quality,
+    quality: QualityMonitor,
     now: u64,
     interval: u64,
     families: Vec<Family>,
@@ -33,7 +33,7 @@ struct Line {
 impl Line {
     fn new(interval: u64) -> Self {
         Self {
-            quality: Quality::new(MachineSettings::default(), None, at(0)),
+            quality: QualityMonitor::new(MachineSettings::default(), None, at(0)),
             now: 0,
             interval,
             families: vec![Family::Ipv4],
@@ -384,7 +384,7 @@ fn the_figure_that_is_told_is_that_of_the_probes_that_decided() {
 
 #[test]
 fn many_anchors_one_after_the_other_need_bounded_memory() {
-    let mut quality = Quality::new(MachineSettings::default(), None, at(0));
+    let mut quality = QualityMonitor::new(MachineSettings::default(), None, at(0));
     let mut random = Rng::with_seed(1);
     for number in 0..20_000_u32 {
         let anchor = (number.to_be_bytes(), 443).into();

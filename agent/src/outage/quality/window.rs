@@ -32,7 +32,7 @@ pub(super) struct Window {
     samples: VecDeque<Sample>,
     /// In the order of sending: a lost probe is known to be lost when later ones have been answered.
     pending: Vec<Pending>,
-    anchors: Vec<Anchor>,
+    anchors: Vec<AnchorProbes>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,12 +63,12 @@ struct Pending {
 }
 
 #[derive(Debug)]
-struct Anchor {
+struct AnchorProbes {
     address: SocketAddr,
-    run: Run,
+    run: LossRun,
 }
 
-impl Anchor {
+impl AnchorProbes {
     fn family(&self) -> Family {
         Family::of(self.address.ip())
     }
@@ -76,7 +76,7 @@ impl Anchor {
 
 /// What an anchor has lost since its last answer.
 #[derive(Clone, Copy, Debug, Default)]
-struct Run {
+struct LossRun {
     lost: u32,
     /// Another anchor of the family has answered since the first of them.
     others_answer: bool,
@@ -85,7 +85,7 @@ struct Run {
 
 /// What the probes that count were like.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Figures {
+pub(super) struct ProbeFigures {
     /// How many there were.
     pub(super) probes: usize,
     /// How many of them were lost.
@@ -94,7 +94,7 @@ pub(super) struct Figures {
     pub(super) p95_ms: Option<f64>,
 }
 
-impl Figures {
+impl ProbeFigures {
     /// The lost part of them, 0 to 1.
     pub(super) fn loss(&self) -> f64 {
         self.lost as f64 / self.probes.max(1) as f64
@@ -123,7 +123,7 @@ impl Window {
     fn place(&mut self, address: SocketAddr) -> Option<u8> {
         let known = self.anchors.iter().position(|anchor| anchor.address == address);
         let place = known.or_else(|| {
-            let new = Anchor { address, run: Run::default() };
+            let new = AnchorProbes { address, run: LossRun::default() };
             if self.anchors.len() < MOST_ANCHORS {
                 self.anchors.push(new);
                 return Some(self.anchors.len() - 1);
@@ -252,14 +252,14 @@ impl Window {
     }
 
     /// What the probes from `position` on were like, as far as they count.
-    pub(super) fn figures(&self, position: u64) -> Figures {
+    pub(super) fn figures(&self, position: u64) -> ProbeFigures {
         let probes = self.counted(position).count();
         let mut times: Vec<_> = self.counted(position).filter_map(|sample| sample.rtt).collect();
         // Nearest rank: the smallest time that 95 of 100 answers do not exceed.
         let rank = (times.len() * 95).div_ceil(100);
         let p95_ms =
             rank.checked_sub(1).map(|index| milliseconds(*times.select_nth_unstable(index).1));
-        Figures { probes, lost: probes - times.len(), p95_ms }
+        ProbeFigures { probes, lost: probes - times.len(), p95_ms }
     }
 
     /// Whether one anchor of a family lost all that the family lost from `position` on, while others of it

@@ -9,7 +9,7 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE, 
 /// IPv4's also where there is only IPv6: whether a server answers does not depend on it, and a name
 /// without one is answered all the same.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(super) struct DnsQuery {
     id: u16,
     name: String,
     bytes: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct Query {
 
 /// What a name server said to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum DnsAnswer {
     /// The addresses, perhaps none.
     Addresses(Vec<IpAddr>),
     /// It failed; the word for the record.
@@ -28,12 +28,12 @@ pub(super) enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Received {
     /// The answer.
-    Answer(Answer),
+    Answer(DnsAnswer),
     /// That the answer does not fit into a datagram.
     Truncated,
 }
 
-impl Query {
+impl DnsQuery {
     /// Writes the question; `None` when the name is none.
     pub(super) fn new(name: &str, id: u16) -> Option<Self> {
         let name = name.trim_end_matches('.');
@@ -65,7 +65,7 @@ impl Query {
             return Some(Received::Truncated);
         }
         Some(Received::Answer(match packet.rcode() {
-            RCODE::NoError => Answer::Addresses(
+            RCODE::NoError => DnsAnswer::Addresses(
                 packet
                     .answers
                     .iter()
@@ -75,10 +75,10 @@ impl Query {
                     })
                     .collect(),
             ),
-            RCODE::ServerFailure => Answer::Failed("servfail"),
-            RCODE::Refused => Answer::Failed("refused"),
-            RCODE::NameError => Answer::Failed(super::NXDOMAIN),
-            _ => Answer::Failed("failed"),
+            RCODE::ServerFailure => DnsAnswer::Failed("servfail"),
+            RCODE::Refused => DnsAnswer::Failed("refused"),
+            RCODE::NameError => DnsAnswer::Failed(super::NXDOMAIN),
+            _ => DnsAnswer::Failed("failed"),
         }))
     }
 
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn answer(id: u16, name: &str, change: impl FnOnce(&mut Packet<'_>)) -> Option<Received> {
-        let query = Query::new("Example.com", 7).expect("a name");
+        let query = DnsQuery::new("Example.com", 7).expect("a name");
         let mut packet = Packet::new_reply(id);
         let question = Name::new(name).expect("a name");
         packet.questions.push(Question::new(
@@ -120,11 +120,11 @@ mod tests {
         let none = |_: &mut Packet<'_>| {};
         assert_eq!(
             answer(7, "example.com", none),
-            Some(Received::Answer(Answer::Addresses(vec![])))
+            Some(Received::Answer(DnsAnswer::Addresses(vec![])))
         );
         assert_eq!(answer(8, "example.com", none), None, "another id");
         assert_eq!(answer(7, "example.org", none), None, "another name");
-        let query = Query::new("example.com", 7).expect("a name");
+        let query = DnsQuery::new("example.com", 7).expect("a name");
         assert_eq!(query.read(query.bytes()), None, "the question itself");
         for length in 0..query.bytes().len() {
             assert_eq!(query.read(&query.bytes()[..length]), None, "cut off after {length} bytes");
@@ -142,7 +142,7 @@ mod tests {
                 RData::A(A { address: address.into() }),
             ));
         });
-        assert_eq!(found, Some(Received::Answer(Answer::Addresses(vec![address.into()]))));
+        assert_eq!(found, Some(Received::Answer(DnsAnswer::Addresses(vec![address.into()]))));
         for (code, word) in [
             (RCODE::ServerFailure, "servfail"),
             (RCODE::Refused, "refused"),
@@ -150,7 +150,7 @@ mod tests {
             (RCODE::NotImplemented, "failed"),
         ] {
             let failed = answer(7, "example.com", |packet| *packet.rcode_mut() = code);
-            assert_eq!(failed, Some(Received::Answer(Answer::Failed(word))));
+            assert_eq!(failed, Some(Received::Answer(DnsAnswer::Failed(word))));
         }
         let cut = answer(7, "example.com", |packet| packet.set_flags(PacketFlag::TRUNCATION));
         assert_eq!(cut, Some(Received::Truncated));
@@ -158,12 +158,12 @@ mod tests {
             packet.questions.clear();
             *packet.rcode_mut() = RCODE::Refused;
         });
-        assert_eq!(bare_refusal, Some(Received::Answer(Answer::Failed("refused"))));
+        assert_eq!(bare_refusal, Some(Received::Answer(DnsAnswer::Failed("refused"))));
     }
 
     #[test]
     fn what_is_no_name_cannot_be_asked_for() {
-        assert!(Query::new(&"a".repeat(64), 1).is_none());
-        assert!(Query::new("example.com.", 1).is_some());
+        assert!(DnsQuery::new(&"a".repeat(64), 1).is_none());
+        assert!(DnsQuery::new("example.com.", 1).is_some());
     }
 }

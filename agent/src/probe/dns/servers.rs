@@ -28,11 +28,11 @@ const READ_WITHIN: Duration = Duration::from_millis(500);
 /// The name servers that this device uses, read anew at each asking because they change with the network.
 #[derive(Debug, Default)]
 pub struct Servers {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<SharedServers>>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedServers {
     /// As they were read last.
     known: Vec<SocketAddr>,
     /// Whether a thread is reading them.
@@ -51,7 +51,7 @@ impl Servers {
             let shared = Arc::clone(&self.shared);
             let read = move || {
                 let known = servers();
-                *lock(&shared) = Shared { known, is_reading: false };
+                *lock(&shared) = SharedServers { known, is_reading: false };
                 // Nobody waits for what took too long.
                 let _ = done.send(());
             };
@@ -64,7 +64,7 @@ impl Servers {
     }
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+fn lock(shared: &Mutex<SharedServers>) -> MutexGuard<'_, SharedServers> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -144,7 +144,7 @@ fn interface_number(_name: &str) -> Option<u32> {
 
 /// Whose a name server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Owner {
+pub enum ServerOwner {
     /// The user's: this device, or another one in the own network beside the router.
     User,
     /// The internet provider's, or the router's, which passes questions on to those of the provider.
@@ -154,7 +154,7 @@ pub enum Owner {
 }
 
 /// Whose a name server is, by how it is reached now. `routes` are those of the anchors.
-pub fn owner_of(server: IpAddr, routes: &[&Route]) -> Owner {
+pub fn owner_of(server: IpAddr, routes: &[&Route]) -> ServerOwner {
     owner(server, &link::path_to(server), link::is_router(server, routes))
 }
 
@@ -167,25 +167,25 @@ pub fn owner_of(server: IpAddr, routes: &[&Route]) -> Owner {
 /// 4. One that is reached without a router, or through a tunnel, is the user's (a Pi-hole, a company's).
 /// 5. Where the way does not tell, a private address is the user's. Every other came with the
 ///    connection: providers have name servers at private addresses too.
-fn owner(server: IpAddr, path: &Path, is_router: bool) -> Owner {
+fn owner(server: IpAddr, path: &Path, is_router: bool) -> ServerOwner {
     let server = server.to_canonical();
     if stub(server) {
-        return Owner::Provider;
+        return ServerOwner::Provider;
     }
     if server.is_loopback() || server.is_unspecified() {
-        return Owner::User;
+        return ServerOwner::User;
     }
     if is_router {
-        return Owner::Provider;
+        return ServerOwner::Provider;
     }
     if PUBLIC.iter().any(|(prefix, bits)| contains(prefix, *bits, server)) {
-        return Owner::Public;
+        return ServerOwner::Public;
     }
     let is_users = match path.link.route() {
         Some(route) => path.on_link || route.tunnel || is_link_local(server),
         None => is_private(server),
     };
-    if is_users { Owner::User } else { Owner::Provider }
+    if is_users { ServerOwner::User } else { ServerOwner::Provider }
 }
 
 fn is_link_local(address: IpAddr) -> bool {
@@ -256,7 +256,7 @@ fn contains(prefix: &str, bits: u32, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::Link;
+    use crate::probe::LinkAnswer;
 
     #[test]
     fn servers_are_read_as_the_c_library_reads_them() {
@@ -293,9 +293,9 @@ mod tests {
 
     #[test]
     fn an_owner_is_known_by_address_and_way() {
-        use Owner::{Provider, Public, User};
+        use ServerOwner::{Provider, Public, User};
         let routed = |gateway: Option<&str>, tunnel, on_link| Path {
-            link: Link::Routed(Route {
+            link: LinkAnswer::Routed(Route {
                 interface: "eth0".to_owned(),
                 index: 2,
                 source: None,
@@ -309,7 +309,7 @@ mod tests {
         let beside = routed(None, false, true);
         let tunnel = routed(None, true, false);
         let line = routed(None, false, false);
-        let nowhere = Path::from(Link::NoRoute);
+        let nowhere = Path::from(LinkAnswer::NoRoute);
         for (server, path, is_router, expected) in [
             ("192.168.1.1", &beside, true, Provider),
             ("fe80::1", &beside, true, Provider),

@@ -5,7 +5,7 @@ use std::{io, net::IpAddr};
 use rustix::io::Errno;
 
 use super::Path;
-use crate::probe::{Link, LocalFailure, MacAddress, Route, tcp::source_to};
+use crate::probe::{LinkAnswer, LocalFailure, MacAddress, Route, tcp::source_to};
 
 /// How a packet to `address` would leave: by the kernel's files, else by its source address alone.
 pub(super) fn path_to(address: IpAddr) -> Path {
@@ -30,9 +30,9 @@ pub(super) fn mac_of(gateway: IpAddr, interface: &str) -> Option<MacAddress> {
 }
 
 /// What the answer to "from which address?" says about the way. It names neither interface nor router.
-pub(super) fn by_source(source: io::Result<IpAddr>) -> Link {
+pub(super) fn by_source(source: io::Result<IpAddr>) -> LinkAnswer {
     match source {
-        Ok(source) => Link::Routed(Route {
+        Ok(source) => LinkAnswer::Routed(Route {
             interface: "unknown".to_owned(),
             index: 0,
             source: Some(source),
@@ -45,13 +45,13 @@ pub(super) fn by_source(source: io::Result<IpAddr>) -> Link {
 }
 
 /// Why there is no source address.
-pub(super) fn without_source(error: &io::Error) -> Link {
+pub(super) fn without_source(error: &io::Error) -> LinkAnswer {
     match Errno::from_io_error(error) {
-        Some(Errno::ADDRNOTAVAIL) => Link::NoAddress,
-        Some(Errno::ACCESS | Errno::PERM) => Link::Prohibited,
-        Some(errno) if LocalFailure::of(errno).is_some() => Link::Unknown,
-        Some(_) => Link::NoRoute,
-        None => Link::Unknown,
+        Some(Errno::ADDRNOTAVAIL) => LinkAnswer::NoAddress,
+        Some(Errno::ACCESS | Errno::PERM) => LinkAnswer::Prohibited,
+        Some(errno) if LocalFailure::of(errno).is_some() => LinkAnswer::Unknown,
+        Some(_) => LinkAnswer::NoRoute,
+        None => LinkAnswer::Unknown,
     }
 }
 
@@ -71,13 +71,13 @@ mod tests {
     #[test]
     fn a_look_that_fails_is_no_missing_route() {
         for (errno, expected) in [
-            (Errno::NETUNREACH, Link::NoRoute),
-            (Errno::HOSTUNREACH, Link::NoRoute),
-            (Errno::INVAL, Link::NoRoute),
-            (Errno::ADDRNOTAVAIL, Link::NoAddress),
-            (Errno::ACCESS, Link::Prohibited),
-            (Errno::MFILE, Link::Unknown),
-            (Errno::NOMEM, Link::Unknown),
+            (Errno::NETUNREACH, LinkAnswer::NoRoute),
+            (Errno::HOSTUNREACH, LinkAnswer::NoRoute),
+            (Errno::INVAL, LinkAnswer::NoRoute),
+            (Errno::ADDRNOTAVAIL, LinkAnswer::NoAddress),
+            (Errno::ACCESS, LinkAnswer::Prohibited),
+            (Errno::MFILE, LinkAnswer::Unknown),
+            (Errno::NOMEM, LinkAnswer::Unknown),
         ] {
             assert_eq!(by_source(Err(errno.into())), expected, "{errno:?}");
         }

@@ -1,14 +1,14 @@
 //! Why there is no way out, by the state of all interfaces; and which of them could be one.
 
-use crate::probe::{Family, Link};
+use crate::probe::{Family, LinkAnswer};
 
 /// An interface, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct InterfaceState {
     pub(super) index: u32,
     pub(super) name: String,
     /// What made it.
-    pub(super) kind: Kind,
+    pub(super) kind: InterfaceKind,
     /// Whether it is switched on and has a carrier.
     pub(super) running: bool,
     /// Whether whom a packet is handed to is looked up by ARP or neighbour discovery; not on a
@@ -22,7 +22,7 @@ pub(super) struct State {
 
 /// What made an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum InterfaceKind {
     /// `lo`.
     Loopback,
     /// A tunnel (see the parent module).
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Line,
 }
 
-impl State {
+impl InterfaceState {
     /// Whether a packet that leaves here could get out of this machine by a cable or by radio, if
     /// that were plugged in.
     ///
@@ -43,10 +43,12 @@ impl State {
     /// while one runs; they would hide that the cable is out.
     pub(super) fn is_line(&self, all: &[Self]) -> bool {
         match self.kind {
-            Kind::Loopback | Kind::Tunnel => false,
+            InterfaceKind::Loopback | InterfaceKind::Tunnel => false,
             // A bridge or a bond takes its ports' addresses away; a VRF leaves them.
-            Kind::Line | Kind::Veth => self.master.is_none() || !self.families.is_empty(),
-            Kind::Bridge => self.cards(all).next().is_some(),
+            InterfaceKind::Line | InterfaceKind::Veth => {
+                self.master.is_none() || !self.families.is_empty()
+            }
+            InterfaceKind::Bridge => self.cards(all).next().is_some(),
         }
     }
 
@@ -59,29 +61,29 @@ impl State {
 
     /// The ports of a bridge that are no ends of containers or virtual machines.
     fn cards<'a>(&self, all: &'a [Self]) -> impl Iterator<Item = &'a Self> {
-        let bridge = (self.kind == Kind::Bridge).then_some(self.index);
+        let bridge = (self.kind == InterfaceKind::Bridge).then_some(self.index);
         all.iter().filter(move |port| {
-            port.kind == Kind::Line && port.master.is_some() && port.master == bridge
+            port.kind == InterfaceKind::Line && port.master.is_some() && port.master == bridge
         })
     }
 
     /// Whether it is a tunnel over something else. In a container without any privilege a TAP
     /// interface is all there is; there it is the line.
     pub(super) fn is_tunnel(&self, all: &[Self]) -> bool {
-        self.kind == Kind::Tunnel && all.iter().any(|other| other.is_line(all))
+        self.kind == InterfaceKind::Tunnel && all.iter().any(|other| other.is_line(all))
     }
 }
 
 /// What is missing, when the kernel knows no way to an anchor of `family`.
-pub(super) fn without_route(all: &[State], family: Family) -> Link {
+pub(super) fn without_route(all: &[InterfaceState], family: Family) -> LinkAnswer {
     let mut lines =
         all.iter().filter(|state| state.is_line(all) && state.has_carrier(all)).peekable();
     if lines.peek().is_none() {
-        Link::NoCarrier
+        LinkAnswer::NoCarrier
     } else if lines.any(|line| line.families.contains(&family)) {
-        Link::NoRoute
+        LinkAnswer::NoRoute
     } else {
-        Link::NoAddress
+        LinkAnswer::NoAddress
     }
 }
 
@@ -89,9 +91,14 @@ pub(super) fn without_route(all: &[State], family: Family) -> Link {
 mod tests {
     use super::*;
 
-    fn state(index: u32, kind: Kind, running: bool, families: &[Family]) -> State {
+    fn state(
+        index: u32,
+        kind: InterfaceKind,
+        running: bool,
+        families: &[Family],
+    ) -> InterfaceState {
         let families = families.to_vec();
-        State {
+        InterfaceState {
             index,
             name: format!("if{index}"),
             kind,
@@ -102,47 +109,78 @@ mod tests {
         }
     }
 
-    fn port(index: u32, kind: Kind, running: bool, master: u32) -> State {
-        State { master: Some(master), ..state(index, kind, running, &[]) }
+    fn port(index: u32, kind: InterfaceKind, running: bool, master: u32) -> InterfaceState {
+        InterfaceState { master: Some(master), ..state(index, kind, running, &[]) }
     }
 
     #[test]
     fn what_is_missing_is_named() {
         use Family::{Ipv4, Ipv6};
-        let loopback = state(1, Kind::Loopback, true, &[]);
-        let docker = [state(7, Kind::Bridge, true, &[Ipv4]), port(8, Kind::Veth, true, 7)];
+        let loopback = state(1, InterfaceKind::Loopback, true, &[]);
+        let docker =
+            [state(7, InterfaceKind::Bridge, true, &[Ipv4]), port(8, InterfaceKind::Veth, true, 7)];
         for (what, rest, expected) in [
-            ("nothing but loopback", vec![], Link::NoCarrier),
-            ("cable out", vec![state(2, Kind::Line, false, &[Ipv4])], Link::NoCarrier),
-            ("cable in, no address", vec![state(2, Kind::Line, true, &[])], Link::NoAddress),
-            ("the other family's", vec![state(2, Kind::Line, true, &[Ipv6])], Link::NoAddress),
-            ("an address, no route", vec![state(2, Kind::Line, true, &[Ipv4])], Link::NoRoute),
+            ("nothing but loopback", vec![], LinkAnswer::NoCarrier),
+            (
+                "cable out",
+                vec![state(2, InterfaceKind::Line, false, &[Ipv4])],
+                LinkAnswer::NoCarrier,
+            ),
+            (
+                "cable in, no address",
+                vec![state(2, InterfaceKind::Line, true, &[])],
+                LinkAnswer::NoAddress,
+            ),
+            (
+                "the other family's",
+                vec![state(2, InterfaceKind::Line, true, &[Ipv6])],
+                LinkAnswer::NoAddress,
+            ),
+            (
+                "an address, no route",
+                vec![state(2, InterfaceKind::Line, true, &[Ipv4])],
+                LinkAnswer::NoRoute,
+            ),
             (
                 "cable out, Wi-Fi without an address",
-                vec![state(2, Kind::Line, false, &[Ipv4]), state(3, Kind::Line, true, &[])],
-                Link::NoAddress,
+                vec![
+                    state(2, InterfaceKind::Line, false, &[Ipv4]),
+                    state(3, InterfaceKind::Line, true, &[]),
+                ],
+                LinkAnswer::NoAddress,
             ),
-            ("only a tunnel", vec![state(4, Kind::Tunnel, true, &[Ipv4])], Link::NoCarrier),
+            (
+                "only a tunnel",
+                vec![state(4, InterfaceKind::Tunnel, true, &[Ipv4])],
+                LinkAnswer::NoCarrier,
+            ),
             (
                 "cable out, containers run",
-                [&docker[..], &[state(2, Kind::Line, false, &[Ipv4])]].concat(),
-                Link::NoCarrier,
+                [&docker[..], &[state(2, InterfaceKind::Line, false, &[Ipv4])]].concat(),
+                LinkAnswer::NoCarrier,
             ),
             (
                 "a bridge over the card",
-                vec![state(7, Kind::Bridge, true, &[Ipv4]), port(2, Kind::Line, true, 7)],
-                Link::NoRoute,
+                vec![
+                    state(7, InterfaceKind::Bridge, true, &[Ipv4]),
+                    port(2, InterfaceKind::Line, true, 7),
+                ],
+                LinkAnswer::NoRoute,
             ),
             (
                 "the card of the bridge is unplugged, a virtual machine runs",
                 vec![
-                    state(7, Kind::Bridge, true, &[Ipv4]),
-                    port(2, Kind::Line, false, 7),
-                    port(9, Kind::Tunnel, true, 7),
+                    state(7, InterfaceKind::Bridge, true, &[Ipv4]),
+                    port(2, InterfaceKind::Line, false, 7),
+                    port(9, InterfaceKind::Tunnel, true, 7),
                 ],
-                Link::NoCarrier,
+                LinkAnswer::NoCarrier,
             ),
-            ("in a container", vec![state(2, Kind::Veth, true, &[Ipv4])], Link::NoRoute),
+            (
+                "in a container",
+                vec![state(2, InterfaceKind::Veth, true, &[Ipv4])],
+                LinkAnswer::NoRoute,
+            ),
         ] {
             let all = [&[loopback.clone()][..], &rest].concat();
             assert_eq!(without_route(&all, Ipv4), expected, "{what}");
@@ -151,13 +189,14 @@ mod tests {
 
     #[test]
     fn a_tunnel_is_one_only_where_something_is_beneath_it() {
-        let loopback = state(1, Kind::Loopback, true, &[]);
-        let tap = state(2, Kind::Tunnel, true, &[Family::Ipv4]);
+        let loopback = state(1, InterfaceKind::Loopback, true, &[]);
+        let tap = state(2, InterfaceKind::Tunnel, true, &[Family::Ipv4]);
         let alone = [loopback.clone(), tap.clone()];
         assert!(!tap.is_tunnel(&alone), "a container without privileges");
-        let unplugged = [loopback.clone(), tap.clone(), state(3, Kind::Line, false, &[])];
+        let unplugged = [loopback.clone(), tap.clone(), state(3, InterfaceKind::Line, false, &[])];
         assert!(tap.is_tunnel(&unplugged), "the line is there, although it is dead");
-        let docker = [loopback, tap.clone(), state(7, Kind::Bridge, true, &[Family::Ipv4])];
+        let docker =
+            [loopback, tap.clone(), state(7, InterfaceKind::Bridge, true, &[Family::Ipv4])];
         assert!(!tap.is_tunnel(&docker), "a bridge of containers is no line");
     }
 }

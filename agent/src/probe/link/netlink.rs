@@ -14,10 +14,10 @@ use tokio::net::UnixDatagram;
 
 use super::{
     Neighbour, Path, SOMEWHERE, Underlay,
-    judge::{self, State},
+    judge::{self, InterfaceState},
 };
-use crate::probe::{Family, Interface, Link, MacAddress, Route};
-use kernel::{Found, Kernel, Look, Lookup};
+use crate::probe::{Family, Interface, LinkAnswer, MacAddress, Route};
+use kernel::{Kernel, KernelRoute, Look, Lookup};
 
 /// Links, and the addresses, routes and policy rules of both families: `RTNLGRP_LINK`, `_IPV4_IFADDR`,
 /// `_IPV4_ROUTE`, `_IPV4_RULE`, `_IPV6_IFADDR`, `_IPV6_ROUTE` and `_IPV6_RULE` of
@@ -99,7 +99,7 @@ pub(super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
     let anchor = anchor.to_canonical();
     let mut kernel = Kernel::open()?;
     let states = kernel.interfaces()?;
-    let mut best: Option<(Found, &State)> = None;
+    let mut best: Option<(KernelRoute, &InterfaceState)> = None;
     for state in running_lines(&states) {
         let Some(found) = kernel.entry_through(state, anchor)? else { continue };
         if best.as_ref().is_none_or(|(lowest, _)| found.metric < lowest.metric) {
@@ -113,12 +113,12 @@ pub(super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
 }
 
 impl Kernel {
-    fn path_to(&mut self, anchor: IpAddr, states: &[State]) -> io::Result<Path> {
+    fn path_to(&mut self, anchor: IpAddr, states: &[InterfaceState]) -> io::Result<Path> {
         let family = Family::of(anchor);
         let without_route = || Ok(judge::without_route(states, family).into());
         let found = match self.route(anchor, Look::Use)? {
             Lookup::Found(found) => found,
-            Lookup::Prohibited => return Ok(Link::Prohibited.into()),
+            Lookup::Prohibited => return Ok(LinkAnswer::Prohibited.into()),
             Lookup::Nowhere => return without_route(),
         };
         let Some(state) = states.iter().find(|state| state.index == found.index) else {
@@ -132,13 +132,13 @@ impl Kernel {
         }
         if !tunnel && !state.has_carrier(states) {
             // The kernel keeps the routes of an interface that has lost its carrier.
-            return Ok(Link::NoCarrier.into());
+            return Ok(LinkAnswer::NoCarrier.into());
         }
         if found.source.is_some_and(|source| reach(source) < reach(anchor)) {
-            return Ok(Link::NoAddress.into());
+            return Ok(LinkAnswer::NoAddress.into());
         }
         let on_link = found.gateway.is_none() && !tunnel && self.is_near(anchor, state)?;
-        let link = Link::Routed(Route {
+        let link = LinkAnswer::Routed(Route {
             interface: state.name.clone(),
             index: found.index,
             source: found.source,
@@ -153,7 +153,7 @@ impl Kernel {
     /// of this device (at a point-to-point line its other end, and not what is beyond it), or in one that is
     /// set as such. A default route without a router leads to the whole world: somebody on the way answers
     /// for it.
-    fn is_near(&mut self, address: IpAddr, state: &State) -> io::Result<bool> {
+    fn is_near(&mut self, address: IpAddr, state: &InterfaceState) -> io::Result<bool> {
         Ok(match self.route(address, Look::Entry)? {
             Lookup::Found(entry) => {
                 super::is_near(entry.bits.into(), state.resolves, entry.is_kernels)
@@ -163,7 +163,7 @@ impl Kernel {
     }
 
     /// Whether there is a line that a tunnel could run over: it may carry one family over the other.
-    fn has_line_beneath(&mut self, states: &[State], anchor: IpAddr) -> io::Result<bool> {
+    fn has_line_beneath(&mut self, states: &[InterfaceState], anchor: IpAddr) -> io::Result<bool> {
         for state in running_lines(states) {
             for address in SOMEWHERE.into_iter().chain([anchor]) {
                 if self.entry_through(state, address)?.is_some() {
@@ -175,7 +175,11 @@ impl Kernel {
     }
 
     /// The route to `anchor` through one interface.
-    fn entry_through(&mut self, state: &State, anchor: IpAddr) -> io::Result<Option<Found>> {
+    fn entry_through(
+        &mut self,
+        state: &InterfaceState,
+        anchor: IpAddr,
+    ) -> io::Result<Option<KernelRoute>> {
         Ok(match self.route(anchor, Look::Through(state.index))? {
             Lookup::Found(found) => Some(found),
             Lookup::Nowhere | Lookup::Prohibited => None,
@@ -183,7 +187,7 @@ impl Kernel {
     }
 }
 
-fn running_lines(states: &[State]) -> impl Iterator<Item = &State> {
+fn running_lines(states: &[InterfaceState]) -> impl Iterator<Item = &InterfaceState> {
     states.iter().filter(|state| state.is_line(states) && state.has_carrier(states))
 }
 
@@ -223,7 +227,7 @@ mod tests {
     fn loopback_is_reached_by_loopback() {
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         let paths = paths_to(&[loopback]).expect("the kernel answers");
-        let [Ok(Path { link: Link::Routed(route), .. })] = &*paths else {
+        let [Ok(Path { link: LinkAnswer::Routed(route), .. })] = &*paths else {
             panic!("there is a route to loopback: {paths:?}");
         };
         assert_eq!((&*route.interface, route.source), ("lo", Some(loopback)));

@@ -13,9 +13,9 @@ use std::{
 
 use super::{
     Path, fallback,
-    judge::{self, Kind, State},
+    judge::{self, InterfaceKind, InterfaceState},
 };
-use crate::probe::{Family, Link, MacAddress, Route};
+use crate::probe::{Family, LinkAnswer, MacAddress, Route};
 
 const ROUTES_V4: &str = "/proc/thread-self/net/route";
 const ROUTES_V6: &str = "/proc/thread-self/net/ipv6_route";
@@ -78,7 +78,7 @@ struct Tables {
 
 /// One entry of a routing table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct RouteEntry {
     interface: String,
     /// How many bits of the address it fits.
     bits: u32,
@@ -87,20 +87,27 @@ struct Entry {
     rejects: bool,
 }
 
-fn judge(address: IpAddr, source: &io::Result<IpAddr>, tables: &Tables, states: &[State]) -> Path {
+fn judge(
+    address: IpAddr,
+    source: &io::Result<IpAddr>,
+    tables: &Tables,
+    states: &[InterfaceState],
+) -> Path {
     let without_route = || judge::without_route(states, Family::of(address)).into();
     let source = match source {
         Ok(source) => *source,
         Err(error) => {
             return match fallback::without_source(error) {
-                Link::NoRoute | Link::NoAddress if !states.is_empty() => without_route(),
+                LinkAnswer::NoRoute | LinkAnswer::NoAddress if !states.is_empty() => {
+                    without_route()
+                }
                 link => link.into(),
             };
         }
     };
     let entry = match address {
         // The tables of the device's own addresses do not show.
-        _ if source == address => Some(Entry::own()),
+        _ if source == address => Some(RouteEntry::own()),
         IpAddr::V4(v4) => best(tables.v4.lines().skip(1).filter_map(|line| entry_v4(line, v4))),
         IpAddr::V6(v6) => best(tables.v6.lines().filter_map(|line| entry_v6(line, v6))),
     };
@@ -111,12 +118,12 @@ fn judge(address: IpAddr, source: &io::Result<IpAddr>, tables: &Tables, states: 
     let state = states.iter().find(|state| state.name == entry.interface);
     let tunnel = state.is_some_and(|state| state.is_tunnel(states));
     if !tunnel && state.is_some_and(|state| !state.has_carrier(states)) {
-        return Link::NoCarrier.into();
+        return LinkAnswer::NoCarrier.into();
     }
     // Who made an entry does not show, so that the other end of a point-to-point line is near as well.
     let is_near = super::is_near(entry.bits, true, false);
     let on_link = entry.gateway.is_none() && !tunnel && state.is_some() && is_near;
-    let link = Link::Routed(Route {
+    let link = LinkAnswer::Routed(Route {
         index: state.map_or(0, |state| state.index),
         interface: entry.interface,
         source: Some(source),
@@ -127,7 +134,7 @@ fn judge(address: IpAddr, source: &io::Result<IpAddr>, tables: &Tables, states: 
     Path { link, on_link }
 }
 
-impl Entry {
+impl RouteEntry {
     fn own() -> Self {
         let interface = "lo".to_owned();
         Self { interface, bits: 128, metric: 0, gateway: None, rejects: false }
@@ -135,20 +142,20 @@ impl Entry {
 }
 
 /// The entry that the kernel uses: the narrowest, then the one that it dislikes least.
-fn best(entries: impl Iterator<Item = Entry>) -> Option<Entry> {
+fn best(entries: impl Iterator<Item = RouteEntry>) -> Option<RouteEntry> {
     entries.min_by_key(|entry| (u32::MAX - entry.bits, entry.metric))
 }
 
 /// An entry of `/proc/net/route`, if it leads to `address`: interface, destination, gateway, flags,
 /// references, uses, metric, mask. Addresses are numbers in the byte order of the machine.
-fn entry_v4(line: &str, address: Ipv4Addr) -> Option<Entry> {
+fn entry_v4(line: &str, address: Ipv4Addr) -> Option<RouteEntry> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let number = |place: usize| u32::from_str_radix(fields.get(place)?, 16).ok();
     let internet = |place| number(place).map(|number| Ipv4Addr::from(number.to_ne_bytes()));
     let (destination, gateway, flags) = (internet(1)?, internet(2)?, number(3)?);
     let (metric, mask) = (fields.get(6)?.parse().ok()?, internet(7)?);
     let fits = address.to_bits() & mask.to_bits() == destination.to_bits();
-    (fits && flags & RTF_UP != 0).then(|| Entry {
+    (fits && flags & RTF_UP != 0).then(|| RouteEntry {
         interface: fields[0].to_owned(),
         bits: mask.to_bits().count_ones(),
         metric,
@@ -159,7 +166,7 @@ fn entry_v4(line: &str, address: Ipv4Addr) -> Option<Entry> {
 
 /// An entry of `/proc/net/ipv6_route`, if it leads to `address`: destination, its length, source, its
 /// length, gateway, metric, references, uses, flags, interface; all numbers in hexadecimal.
-fn entry_v6(line: &str, address: Ipv6Addr) -> Option<Entry> {
+fn entry_v6(line: &str, address: Ipv6Addr) -> Option<RouteEntry> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let number = |place: usize| u32::from_str_radix(fields.get(place)?, 16).ok();
     let internet =
@@ -169,7 +176,7 @@ fn entry_v6(line: &str, address: Ipv6Addr) -> Option<Entry> {
     let differing = address.to_bits() ^ destination.to_bits();
     let fits = differing.leading_zeros() >= bits;
     let is_used = flags & RTF_CACHE == 0 && (flags & RTF_UP != 0 || flags & RTF_REJECT != 0);
-    (fits && is_used).then(|| Entry {
+    (fits && is_used).then(|| RouteEntry {
         interface: fields.get(9).copied().unwrap_or_default().to_owned(),
         bits,
         metric,
@@ -179,13 +186,13 @@ fn entry_v6(line: &str, address: Ipv6Addr) -> Option<Entry> {
 }
 
 /// All interfaces, as far as the files below `folder` tell.
-fn interfaces(folder: &FilePath, tables: &Tables) -> Vec<State> {
+fn interfaces(folder: &FilePath, tables: &Tables) -> Vec<InterfaceState> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     names.filter_map(|name| interface(&folder.join(&name), name, tables)).collect()
 }
 
-fn interface(folder: &FilePath, name: String, tables: &Tables) -> Option<State> {
+fn interface(folder: &FilePath, name: String, tables: &Tables) -> Option<InterfaceState> {
     let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
     let decimal = |file| text(file).trim().parse::<u32>().ok();
     let flags = u32::from_str_radix(text("flags").trim().trim_start_matches("0x"), 16).ok()?;
@@ -206,7 +213,7 @@ fn interface(folder: &FilePath, name: String, tables: &Tables) -> Option<State> 
         fields.get(3) == Some(&"00") && fields.get(5) == Some(&&*name)
     });
     let families = [(Family::Ipv4, has_v4), (Family::Ipv6, has_v6)];
-    Some(State {
+    Some(InterfaceState {
         index,
         name,
         kind,
@@ -220,18 +227,18 @@ fn interface(folder: &FilePath, name: String, tables: &Tables) -> Option<State> 
 /// What made an interface, by its hardware type, its event text, whether it is a TUN or TAP, and whether
 /// it is joined to another one. An end of a pair shows as that, and so does a VLAN, which is a line as
 /// well.
-fn kind(hardware: u32, event: &str, is_tun: bool, is_joined: bool) -> Kind {
+fn kind(hardware: u32, event: &str, is_tun: bool, is_joined: bool) -> InterfaceKind {
     let device = event.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
     match (hardware, device) {
-        (LOOPBACK, _) => Kind::Loopback,
-        (_, Some("wireguard")) => Kind::Tunnel,
-        _ if is_tun || TUNNELS.contains(&hardware) => Kind::Tunnel,
-        (_, Some("bridge")) => Kind::Bridge,
+        (LOOPBACK, _) => InterfaceKind::Loopback,
+        (_, Some("wireguard")) => InterfaceKind::Tunnel,
+        _ if is_tun || TUNNELS.contains(&hardware) => InterfaceKind::Tunnel,
+        (_, Some("bridge")) => InterfaceKind::Bridge,
         // Modems without Ethernet headers have no hardware type either.
-        (NO_HARDWARE, Some("wwan")) => Kind::Line,
-        (NO_HARDWARE, _) => Kind::Tunnel,
-        (_, None) if is_joined => Kind::Veth,
-        _ => Kind::Line,
+        (NO_HARDWARE, Some("wwan")) => InterfaceKind::Line,
+        (NO_HARDWARE, _) => InterfaceKind::Tunnel,
+        (_, None) if is_joined => InterfaceKind::Veth,
+        _ => InterfaceKind::Line,
     }
 }
 
@@ -274,8 +281,8 @@ mod tests {
         Tables { v4: v4.concat(), v6, addresses_v6 }
     }
 
-    fn states() -> Vec<State> {
-        let state = |index, name: &str, kind, resolves| State {
+    fn states() -> Vec<InterfaceState> {
+        let state = |index, name: &str, kind, resolves| InterfaceState {
             index,
             name: name.to_owned(),
             kind,
@@ -285,14 +292,14 @@ mod tests {
             families: vec![Family::Ipv4],
         };
         vec![
-            state(1, "lo", Kind::Loopback, true),
-            state(2, "eth0", Kind::Line, true),
-            state(3, "ppp0", Kind::Line, false),
-            state(4, "tun0", Kind::Tunnel, false),
+            state(1, "lo", InterfaceKind::Loopback, true),
+            state(2, "eth0", InterfaceKind::Line, true),
+            state(3, "ppp0", InterfaceKind::Line, false),
+            state(4, "tun0", InterfaceKind::Tunnel, false),
         ]
     }
 
-    fn look(address: &str, states: &[State]) -> Path {
+    fn look(address: &str, states: &[InterfaceState]) -> Path {
         let address: IpAddr = address.parse().expect("an address");
         let source = IpAddr::from(Ipv4Addr::new(192, 168, 1, 20));
         judge(address, &Ok(source), &tables(), states)
@@ -349,7 +356,7 @@ IP address       HW type     Flags       HW address            Mask     Device
 
     #[test]
     fn what_is_missing_is_named_without_netlink_too() {
-        let judge_error = |error: Errno, states: &[State]| {
+        let judge_error = |error: Errno, states: &[InterfaceState]| {
             let address = Ipv4Addr::new(1, 1, 1, 1).into();
             judge(address, &Err(error.into()), &tables(), states).link
         };
@@ -357,11 +364,11 @@ IP address       HW type     Flags       HW address            Mask     Device
         for state in &mut unplugged {
             state.running = false;
         }
-        assert_eq!(judge_error(Errno::NETUNREACH, &states()), Link::NoRoute);
-        assert_eq!(judge_error(Errno::NETUNREACH, &unplugged), Link::NoCarrier);
-        assert_eq!(judge_error(Errno::ACCESS, &states()), Link::Prohibited);
-        assert_eq!(judge_error(Errno::MFILE, &states()), Link::Unknown);
-        assert_eq!(look("1.1.1.1", &unplugged).link, Link::NoCarrier);
+        assert_eq!(judge_error(Errno::NETUNREACH, &states()), LinkAnswer::NoRoute);
+        assert_eq!(judge_error(Errno::NETUNREACH, &unplugged), LinkAnswer::NoCarrier);
+        assert_eq!(judge_error(Errno::ACCESS, &states()), LinkAnswer::Prohibited);
+        assert_eq!(judge_error(Errno::MFILE, &states()), LinkAnswer::Unknown);
+        assert_eq!(look("1.1.1.1", &unplugged).link, LinkAnswer::NoCarrier);
         // Nothing but the tables: interface and router all the same.
         let route = look("1.1.1.1", &[]).link.route().cloned().expect("a route");
         assert_eq!((&*route.interface, route.index), ("eth0", 0));
@@ -397,10 +404,10 @@ IP address       HW type     Flags       HW address            Mask     Device
         states.sort_by_key(|state| state.index);
         let (v4, v6) = (Family::Ipv4, Family::Ipv6);
         let expected = [
-            ("eth0", Kind::Line, true, true, vec![v4, v6]),
-            ("eth1", Kind::Line, false, true, vec![]),
-            ("ppp0", Kind::Line, true, false, vec![v4]),
-            ("wg0", Kind::Tunnel, true, false, vec![]),
+            ("eth0", InterfaceKind::Line, true, true, vec![v4, v6]),
+            ("eth1", InterfaceKind::Line, false, true, vec![]),
+            ("ppp0", InterfaceKind::Line, true, false, vec![v4]),
+            ("wg0", InterfaceKind::Tunnel, true, false, vec![]),
         ];
         let seen: Vec<_> = states
             .into_iter()
@@ -414,18 +421,18 @@ IP address       HW type     Flags       HW address            Mask     Device
     #[test]
     fn hardware_and_event_text_tell_tunnels_from_lines() {
         for (hardware, event, is_tun, is_joined, expected) in [
-            (LOOPBACK, "", false, false, Kind::Loopback),
-            (1, "INTERFACE=eth0\n", false, false, Kind::Line),
-            (1, "DEVTYPE=wlan\n", false, false, Kind::Line),
-            (1, "DEVTYPE=bridge\n", false, false, Kind::Bridge),
-            (1, "DEVTYPE=vlan\n", false, true, Kind::Line),
-            (1, "", false, true, Kind::Veth),
-            (1, "", true, false, Kind::Tunnel),
-            (512, "", false, false, Kind::Line),
-            (NO_HARDWARE, "", true, false, Kind::Tunnel),
-            (NO_HARDWARE, "DEVTYPE=wireguard\n", false, false, Kind::Tunnel),
-            (NO_HARDWARE, "DEVTYPE=wwan\n", false, false, Kind::Line),
-            (776, "", false, true, Kind::Tunnel),
+            (LOOPBACK, "", false, false, InterfaceKind::Loopback),
+            (1, "INTERFACE=eth0\n", false, false, InterfaceKind::Line),
+            (1, "DEVTYPE=wlan\n", false, false, InterfaceKind::Line),
+            (1, "DEVTYPE=bridge\n", false, false, InterfaceKind::Bridge),
+            (1, "DEVTYPE=vlan\n", false, true, InterfaceKind::Line),
+            (1, "", false, true, InterfaceKind::Veth),
+            (1, "", true, false, InterfaceKind::Tunnel),
+            (512, "", false, false, InterfaceKind::Line),
+            (NO_HARDWARE, "", true, false, InterfaceKind::Tunnel),
+            (NO_HARDWARE, "DEVTYPE=wireguard\n", false, false, InterfaceKind::Tunnel),
+            (NO_HARDWARE, "DEVTYPE=wwan\n", false, false, InterfaceKind::Line),
+            (776, "", false, true, InterfaceKind::Tunnel),
         ] {
             assert_eq!(kind(hardware, event, is_tun, is_joined), expected, "{hardware} {event}");
         }

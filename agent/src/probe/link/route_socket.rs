@@ -103,15 +103,15 @@ fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
 
 /// What the kernel said to a question.
 #[derive(Debug, PartialEq, Eq)]
-enum Reply {
+enum KernelReply {
     /// This is the route.
-    Found(Found),
+    Found(FoundRoute),
     /// There is none.
     Nowhere,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Found {
+struct FoundRoute {
     route: Route,
     /// How many bits of the address its entry fits. Unknown of one that the kernel has made for this address
     /// alone, out of another one that the reply does not name.
@@ -120,7 +120,7 @@ struct Found {
     mac: Option<MacAddress>,
 }
 
-impl Found {
+impl FoundRoute {
     /// Whether the address is a neighbour. `elsewhere` is the route to an address that nobody has: what leads
     /// there the same way is a route to the whole world.
     fn is_on_link(&self, elsewhere: impl FnOnce() -> Option<Self>) -> bool {
@@ -137,7 +137,7 @@ impl Found {
 }
 
 /// Reads the reply to the question with this number; `None` for every other message.
-fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
+fn read_reply(message: &[u8], sequence: i32) -> Option<KernelReply> {
     let is_it = message.len() >= HEADER_BYTES
         && message[VERSION_AT] == RTM_VERSION
         && message[TYPE_AT] == RTM_GET
@@ -147,7 +147,7 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
     }
     let flags = number(message, FLAGS_AT)?;
     if number(message, ERROR_AT)? != 0 || flags & (RTF_REJECT | RTF_BLACKHOLE) != 0 {
-        return Some(Reply::Nowhere);
+        return Some(KernelReply::Nowhere);
     }
     let mut route = Route {
         interface: String::new(),
@@ -181,7 +181,7 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<Reply> {
     if flags & RTF_HOST != 0 {
         bits = (flags & RTF_WASCLONED == 0).then_some(128);
     }
-    Some(Reply::Found(Found { route, bits, mac }))
+    Some(KernelReply::Found(FoundRoute { route, bits, mac }))
 }
 
 /// How many bits a netmask has: a socket address whose trailing zeros are cut off, up to all of it.
@@ -280,9 +280,9 @@ mod socket {
 
     use super::{
         super::{Neighbour, Path, SOMEWHERE, Underlay},
-        Found, Reply, is_line, question, read_reply, tells_of_change,
+        FoundRoute, KernelReply, is_line, question, read_reply, tells_of_change,
     };
-    use crate::probe::{Interface, Link, MacAddress};
+    use crate::probe::{Interface, LinkAnswer, MacAddress};
 
     /// `PF_ROUTE` of `<sys/socket.h>`.
     const PF_ROUTE: i32 = 17;
@@ -336,15 +336,15 @@ mod socket {
 
     fn path_to(address: IpAddr) -> io::Result<Path> {
         Ok(match ask(address, None)? {
-            Reply::Found(found) => {
+            KernelReply::Found(found) => {
                 let somewhere = SOMEWHERE[usize::from(address.is_ipv6())];
                 let on_link = found.is_on_link(|| match ask(somewhere, None) {
-                    Ok(Reply::Found(found)) => Some(found),
-                    Ok(Reply::Nowhere) | Err(_) => None,
+                    Ok(KernelReply::Found(found)) => Some(found),
+                    Ok(KernelReply::Nowhere) | Err(_) => None,
                 });
-                Path { link: Link::Routed(found.route), on_link }
+                Path { link: LinkAnswer::Routed(found.route), on_link }
             }
-            Reply::Nowhere => Link::NoRoute.into(),
+            KernelReply::Nowhere => LinkAnswer::NoRoute.into(),
         })
     }
 
@@ -355,8 +355,8 @@ mod socket {
 
     pub(in super::super) fn mac_of(gateway: IpAddr, index: u32) -> io::Result<Option<MacAddress>> {
         Ok(match ask(gateway, Some(index))? {
-            Reply::Found(found) => found.mac,
-            Reply::Nowhere => None,
+            KernelReply::Found(found) => found.mac,
+            KernelReply::Nowhere => None,
         })
     }
 
@@ -368,7 +368,7 @@ mod socket {
 
     pub(in super::super) fn underlay(anchor: IpAddr) -> io::Result<Option<Underlay>> {
         for index in 1..=MOST_INTERFACES {
-            if let Reply::Found(Found { route, .. }) = ask(anchor, Some(index))?
+            if let KernelReply::Found(FoundRoute { route, .. }) = ask(anchor, Some(index))?
                 && is_line(&route.interface)
                 && route.index == index
                 && route.gateway.is_some()
@@ -380,16 +380,18 @@ mod socket {
         Ok(None)
     }
 
-    fn ask(anchor: IpAddr, scope: Option<u32>) -> io::Result<Reply> {
+    fn ask(anchor: IpAddr, scope: Option<u32>) -> io::Result<KernelReply> {
         let mut socket = open()?;
         socket.set_read_timeout(Some(PATIENCE))?;
         // Everybody who listens gets the answer; the number tells ours from others'.
         let sequence = getpid().as_raw_nonzero().get() ^ fastrand::i32(..);
         match socket.write(&question(anchor.to_canonical(), scope, sequence)) {
             // ESRCH: "not in table".
-            Err(error) if error.raw_os_error() == Some(NOT_IN_TABLE) => return Ok(Reply::Nowhere),
+            Err(error) if error.raw_os_error() == Some(NOT_IN_TABLE) => {
+                return Ok(KernelReply::Nowhere);
+            }
             Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {
-                return Ok(Reply::Nowhere);
+                return Ok(KernelReply::Nowhere);
             }
             written => written?,
         };
@@ -443,12 +445,12 @@ mod tests {
             gateway_mac: None,
             tunnel: false,
         };
-        let expected = Found { route: expected, bits: Some(0), mac: None };
-        assert_eq!(read_reply(&reply(), SEQUENCE), Some(Reply::Found(expected)));
+        let expected = FoundRoute { route: expected, bits: Some(0), mac: None };
+        assert_eq!(read_reply(&reply(), SEQUENCE), Some(KernelReply::Found(expected)));
         assert_eq!(read_reply(&reply(), SEQUENCE + 1), None, "somebody else's");
         let mut nowhere = reply();
         put(&mut nowhere, ERROR_AT, &3_i32.to_ne_bytes());
-        assert_eq!(read_reply(&nowhere, SEQUENCE), Some(Reply::Nowhere));
+        assert_eq!(read_reply(&nowhere, SEQUENCE), Some(KernelReply::Nowhere));
         for length in 0..reply().len() {
             // Whatever is cut off, reading it must not panic.
             let _ = read_reply(&reply()[..length], SEQUENCE);
@@ -456,7 +458,7 @@ mod tests {
     }
 
     /// A reply without a router, by en0 with this netmask and these flags.
-    fn without_router(mask: &[u8], flags: i32) -> Found {
+    fn without_router(mask: &[u8], flags: i32) -> FoundRoute {
         let mut message = question("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
         message.truncate(HEADER_BYTES);
         put(&mut message, INDEX_AT, &4_u16.to_ne_bytes());
@@ -469,7 +471,7 @@ mod tests {
         message.extend([20, AF_LINK, 4, 0, 6, 3, 0, 0, b'e', b'n', b'0']);
         message.extend([0; 9]);
         match read_reply(&message, SEQUENCE) {
-            Some(Reply::Found(found)) => found,
+            Some(KernelReply::Found(found)) => found,
             other => panic!("{other:?}"),
         }
     }

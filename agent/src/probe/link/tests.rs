@@ -1,7 +1,7 @@
 use super::*;
 
-fn routed(index: u32, gateway: &str) -> Link {
-    Link::Routed(Route {
+fn routed(index: u32, gateway: &str) -> LinkAnswer {
+    LinkAnswer::Routed(Route {
         interface: format!("eth{index}"),
         index,
         source: None,
@@ -12,7 +12,7 @@ fn routed(index: u32, gateway: &str) -> Link {
 }
 
 /// The link of the family and which of the anchors have a path of their own.
-fn judged(links: &[Link]) -> (Link, Vec<bool>) {
+fn judged(links: &[LinkAnswer]) -> (LinkAnswer, Vec<bool>) {
     let anchors: Vec<Anchor> =
         (1..=links.len()).map(|n| format!("192.0.2.{n}").parse().expect("an anchor")).collect();
     let paths = links.iter().cloned().map(Path::from).collect();
@@ -29,13 +29,17 @@ fn a_family_takes_the_path_of_most_of_its_anchors() {
         (vec![lab.clone(), home.clone(), home.clone()], home.clone(), vec![true, false, false]),
         (vec![home.clone(), another_router, home.clone()], home.clone(), vec![false, true, false]),
         // A cable is out, and a route of its own to one anchor is left.
-        (vec![lab.clone(), Link::NoRoute, Link::NoRoute], Link::NoRoute, vec![true, false, false]),
+        (
+            vec![lab.clone(), LinkAnswer::NoRoute, LinkAnswer::NoRoute],
+            LinkAnswer::NoRoute,
+            vec![true, false, false],
+        ),
         // Of two, the one that is routed.
-        (vec![Link::NoRoute, home.clone()], home.clone(), vec![true, false]),
-        (vec![Link::Prohibited; 2], Link::Prohibited, vec![false; 2]),
+        (vec![LinkAnswer::NoRoute, home.clone()], home.clone(), vec![true, false]),
+        (vec![LinkAnswer::Prohibited; 2], LinkAnswer::Prohibited, vec![false; 2]),
         // Nothing is concluded from a look that failed.
-        (vec![Link::Unknown, Link::Unknown, home.clone()], home, vec![false; 3]),
-        (vec![Link::Unknown; 3], Link::Unknown, vec![false; 3]),
+        (vec![LinkAnswer::Unknown, LinkAnswer::Unknown, home.clone()], home, vec![false; 3]),
+        (vec![LinkAnswer::Unknown; 3], LinkAnswer::Unknown, vec![false; 3]),
     ] {
         assert_eq!(judged(&links), (expected, own), "{links:?}");
     }

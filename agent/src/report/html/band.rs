@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use maud::{Markup, PreEscaped, html};
 
-use crate::history::{Interval, Quality, QualityPart};
+use crate::history::{Interval, QualityPart, QualitySummary};
 
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 640.0;
@@ -23,7 +23,7 @@ struct Column<'a> {
     part: &'a QualityPart,
 }
 
-pub(super) fn by_time(quality: &Quality, period: Interval, zone: &TimeZone) -> Markup {
+pub(super) fn by_time(quality: &QualitySummary, period: Interval, zone: &TimeZone) -> Markup {
     let whole = period.duration().as_secs_f64();
     let share = |at: jiff::Timestamp| {
         (at.duration_since(period.from).as_secs_f64() / whole).clamp(0.0, 1.0)
@@ -43,7 +43,7 @@ pub(super) fn by_time(quality: &Quality, period: Interval, zone: &TimeZone) -> M
     figure("Over the time", "Loss and latency over the time", &columns, &labels)
 }
 
-pub(super) fn by_hour(quality: &Quality) -> Markup {
+pub(super) fn by_hour(quality: &QualitySummary) -> Markup {
     let columns: Vec<_> = quality
         .by_hour
         .iter()

@@ -8,7 +8,7 @@ use super::marks;
 use crate::{
     clock::Stamp,
     duration::Readable,
-    history::{PastIncident, Phase},
+    history::{PastIncident, PastSegment},
     outage::{Cause, Party},
     report::{ReportOptions, words},
 };
@@ -101,7 +101,7 @@ fn bar(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
         );
     };
     // Of merged segments there is what they held.
-    let drawn = |phase: &&Phase| !matches!(phase.cause, Cause::Up | Cause::Unstable);
+    let drawn = |phase: &&PastSegment| !matches!(phase.cause, Cause::Up | Cause::Unstable);
     for phase in incident.merged.iter().chain(&incident.phases).filter(drawn) {
         if let Some(family) = marks::family_of(phase) {
             rect("family", phase.time, marks::band_of_family(family, HEIGHT));

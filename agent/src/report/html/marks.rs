@@ -4,7 +4,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use crate::{
-    history::Phase,
+    history::PastSegment,
     outage::{Cause, Party},
     probe::{Family, PerFamily},
 };
@@ -52,7 +52,7 @@ pub(super) fn band_of(party: Party, height: u32) -> (u32, u32) {
 }
 
 /// The family that was down alone in this part of an incident.
-pub(super) fn family_of(phase: &Phase) -> Option<Family> {
+pub(super) fn family_of(phase: &PastSegment) -> Option<Family> {
     Family::BOTH.into_iter().find(|family| phase.is_down((*family).into()))
 }
 

@@ -112,12 +112,12 @@ fn axes(rows: &[Date], height: u32) -> String {
 }
 
 /// The paths of one picture.
-struct Paths<'a> {
+struct SvgPaths<'a> {
     days: &'a [CalendarPart],
     period: Interval,
 }
 
-impl Paths<'_> {
+impl SvgPaths<'_> {
     /// Adds a time to a path, in each row that it touches; `shortest` is in units.
     fn add(&self, path: &mut String, time: Interval, (y, height): (u32, u32), shortest: i64) {
         let time = time.within(&self.period);
@@ -144,7 +144,7 @@ impl Paths<'_> {
 }
 
 fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval) -> String {
-    let paths = Paths { days, period };
+    let paths = SvgPaths { days, period };
     let whole = (0, HEIGHT);
     let mut text = String::new();
     let mut draw = |class: &str, path: &str| {

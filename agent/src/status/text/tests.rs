@@ -24,13 +24,13 @@ pub(crate) fn status() -> Status {
         written: at(10_860),
         fresh_ms: 150_000,
         state_dir: "/var/lib/ispmon".into(),
-        condition: Condition::Up,
+        condition: ConnectivityStatus::Up,
         blind: None,
         paused_until: None,
         families: vec![
             FamilyStatus {
                 family: Family::Ipv4,
-                condition: Condition::Up,
+                condition: ConnectivityStatus::Up,
                 last_ok: Some(at(10_858)),
                 link: Some(LinkStatus {
                     state: "routed".to_owned(),
@@ -42,7 +42,7 @@ pub(crate) fn status() -> Status {
             },
             FamilyStatus {
                 family: Family::Ipv6,
-                condition: Condition::Unused,
+                condition: ConnectivityStatus::Unused,
                 last_ok: None,
                 link: Some(LinkStatus {
                     state: "no_address".to_owned(),
@@ -67,7 +67,7 @@ pub(crate) fn status() -> Status {
         }),
         wan_address: "203.0.113.7".parse().ok(),
         blips: 0,
-        quality: Some(Quality {
+        quality: Some(QualityStatus {
             over_s: 300,
             probes: 60,
             lost: 0,
@@ -89,9 +89,9 @@ pub(crate) fn status() -> Status {
 
 fn outage() -> Status {
     let mut status = status();
-    status.condition = Condition::Down;
-    status.families[0].condition = Condition::Down;
-    status.incidents = vec![OpenIncident {
+    status.condition = ConnectivityStatus::Down;
+    status.families[0].condition = ConnectivityStatus::Down;
+    status.incidents = vec![IncidentStatus {
         id: IncidentId(uuid::Uuid::from_u128(1)),
         scope: Scope::Internet,
         cause: Cause::Isp,
@@ -111,16 +111,16 @@ fn outage() -> Status {
     });
     heartbeat.last_delivered = Some(at(10_570));
     status.quality =
-        Some(Quality { over_s: 300, probes: 60, lost: 52, p50_ms: None, p95_ms: None });
+        Some(QualityStatus { over_s: 300, probes: 60, lost: 52, p50_ms: None, p95_ms: None });
     status
 }
 
 #[test]
 fn what_is_left_of_an_outage_does_not_contradict_that_the_internet_works() {
     let mut status = outage();
-    status.condition = Condition::Up;
-    status.families[0].condition = Condition::Up;
-    status.families[1].condition = Condition::Down;
+    status.condition = ConnectivityStatus::Up;
+    status.families[0].condition = ConnectivityStatus::Up;
+    status.families[1].condition = ConnectivityStatus::Down;
     status.incidents[0].failing = Some(Scope::Ipv6);
     let text = shown(&status, Presence::Running);
     let first: Vec<_> = text.lines().take(2).collect();
@@ -173,11 +173,11 @@ fn an_outage_is_told_with_its_place_and_time() {
 #[test]
 fn one_family_can_fail_alone() {
     let mut status = outage();
-    status.condition = Condition::Up;
-    status.families[0].condition = Condition::Up;
+    status.condition = ConnectivityStatus::Up;
+    status.families[0].condition = ConnectivityStatus::Up;
     status.families[1] = FamilyStatus {
         family: Family::Ipv6,
-        condition: Condition::Down,
+        condition: ConnectivityStatus::Down,
         ..status.families[0].clone()
     };
     status.incidents[0].scope = Scope::Ipv6;
@@ -197,15 +197,15 @@ fn doubt_pause_and_ignorance_are_no_outages() {
         let text = shown(&status, Presence::Running);
         text.lines().next().unwrap_or_default().to_owned()
     };
-    insta::assert_snapshot!(first_line(Condition::Unknown, None), @"dl-home: whether the internet works is not known yet.");
-    insta::assert_snapshot!(first_line(Condition::Doubt, None), @"dl-home: the internet works, or did until a moment ago: a probe has failed, and the agent is finding out why.");
-    insta::assert_snapshot!(first_line(Condition::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is monitored and no heartbeat is sent. End that with: ispmon-agent resume");
+    insta::assert_snapshot!(first_line(ConnectivityStatus::Unknown, None), @"dl-home: whether the internet works is not known yet.");
+    insta::assert_snapshot!(first_line(ConnectivityStatus::Doubt, None), @"dl-home: the internet works, or did until a moment ago: a probe has failed, and the agent is finding out why.");
+    insta::assert_snapshot!(first_line(ConnectivityStatus::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is monitored and no heartbeat is sent. End that with: ispmon-agent resume");
 }
 
 #[test]
 fn an_agent_that_can_ask_nobody_knows_nothing_of_the_internet() {
     let mut status = status();
-    status.condition = Condition::Down;
+    status.condition = ConnectivityStatus::Down;
     status.blind = Some("this device has no free file descriptors".to_owned());
     let text = shown(&status, Presence::Running);
     insta::assert_snapshot!(text.lines().next().unwrap_or_default(), @"dl-home: whether the internet works is not known, because this device has no free file descriptors.");
@@ -237,7 +237,7 @@ fn an_agent_that_does_not_run_is_told_before_anything_that_it_knew() {
 
     What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago): the internet works.
     ");
-    let stopped = Status { condition: Condition::Stopped, ..status() };
+    let stopped = Status { condition: ConnectivityStatus::Stopped, ..status() };
     insta::assert_snapshot!(top(&stopped, Presence::Stopped), @"
     dl-home: the agent is not running: it was stopped.
     [how to start it]

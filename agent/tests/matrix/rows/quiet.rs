@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use ispmon_agent::{clock, journal::Record};
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 
 use crate::play::{
     fault::Fault,
@@ -249,7 +249,7 @@ fn every_beat(stage: &Stage<'_>, settings: &Settings) -> Finding {
     const ALLOWANCE: Duration = Duration::from_secs(12);
     let mut finding = Finding::default();
     let beats = stage.world.servers.endpoint.beats();
-    let beats: Vec<_> = beats.iter().filter(|beat| beat.state == State::Running).collect();
+    let beats: Vec<_> = beats.iter().filter(|beat| beat.state == AgentState::Running).collect();
     let arrived = |number: &u64| beats.iter().any(|beat| beat.sequence == *number);
     // Numbers begin with the time since the boot.
     let newest = beats.last().map_or(0, |beat| beat.sequence);

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use fastrand::Rng;
 use ispmon_agent::{
     heartbeat::FailureKind,
-    outage::{BeatOutcome, GapCause, Limits, MachineSettings, Party},
+    outage::{BeatOutcome, GapCause, MachineLimits, MachineSettings, Party},
     probe::{Family, LocalFailure},
 };
 
@@ -229,7 +229,7 @@ impl Sketch {
             interval_ms: self.setup.interval_ms,
             settings: MachineSettings {
                 grace: Duration::from_millis(self.setup.grace_ms),
-                limits: Limits::default(),
+                limits: MachineLimits::default(),
             },
             router_mac: self.setup.router_mac,
             usual_ms: Some(20.0),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ispmon_agent::{
-    monitor::schedule::Question,
-    outage::{Evidence, Round},
+    monitor::schedule::DueProbe,
+    outage::{Evidence, RoundResult},
     probe::{
         AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LocalFailure, Portal, ProbeKind,
         ServerAnswer,
@@ -15,24 +15,24 @@ use super::{Action, LOST_MS, Player, anchor_of, next, observation};
 use crate::world::{ANCHORS, FamilyWorld, PortalState};
 
 impl Player<'_> {
-    pub(super) fn ask(&mut self, question: Question) {
+    pub(super) fn ask(&mut self, question: DueProbe) {
         match question {
-            Question::Probe(family) => self.probe(family),
-            Question::Round(family) => self.round(family),
-            Question::Proof(family) => self.proof(family),
-            Question::Gateway(family) => self.gateway(family),
-            Question::Lookup => self.look_up(),
-            Question::NameServers => self.name_servers(),
-            Question::Portal | Question::PortalPage => self.portal(question),
+            DueProbe::Probe(family) => self.probe(family),
+            DueProbe::Round(family) => self.round(family),
+            DueProbe::Proof(family) => self.proof(family),
+            DueProbe::Gateway(family) => self.gateway(family),
+            DueProbe::Lookup => self.look_up(),
+            DueProbe::NameServers => self.name_servers(),
+            DueProbe::Portal | DueProbe::PortalPage => self.portal(question),
         }
     }
 
     /// An answer comes in after `took`.
-    fn answer(&mut self, took: u64, evidence: Vec<Evidence>, question: Question) {
+    fn answer(&mut self, took: u64, evidence: Vec<Evidence>, question: DueProbe) {
         self.at(self.now + took, Action::Learn(self.now, evidence, Some(question)));
     }
 
-    fn not_asked(&mut self, reason: LocalFailure, question: Question) {
+    fn not_asked(&mut self, reason: LocalFailure, question: DueProbe) {
         let at = self.stamp(self.now);
         self.answer(0, vec![Evidence::NotAsked { reason, at }], question);
     }
@@ -45,7 +45,7 @@ impl Player<'_> {
         let mut random = self.random.fork();
         let (end, took) = self.plot.timeline.connect(family, turn, self.now, &mut random);
         if let AnchorEnd::NotAsked(reason) = end {
-            return self.not_asked(reason, Question::Probe(family));
+            return self.not_asked(reason, DueProbe::Probe(family));
         }
         let sent = self.stamp(self.now);
         let answered = end == AnchorEnd::Contact && took <= LOST_MS;
@@ -55,7 +55,7 @@ impl Player<'_> {
         if !answered {
             evidence.push(Evidence::Doubt { family: Some(family), since: sent });
         }
-        self.answer(took.min(LOST_MS), evidence, Question::Probe(family));
+        self.answer(took.min(LOST_MS), evidence, DueProbe::Probe(family));
     }
 
     fn round(&mut self, family: Family) {
@@ -70,7 +70,7 @@ impl Player<'_> {
         if let AnchorEnd::NotAsked(reason) = ends[0].0
             && ends.iter().all(|(end, _)| matches!(end, AnchorEnd::NotAsked(_)))
         {
-            return self.not_asked(reason, Question::Round(family));
+            return self.not_asked(reason, DueProbe::Round(family));
         }
         // One with a path of its own decides nothing.
         let proved = ends
@@ -90,8 +90,8 @@ impl Player<'_> {
         });
         let answers = answers.collect();
         let finished = self.stamp(self.now + took);
-        let round = Round { family, started, finished, answers };
-        self.answer(took, vec![Evidence::Round(round)], Question::Round(family));
+        let round = RoundResult { family, started, finished, answers };
+        self.answer(took, vec![Evidence::Round(round)], DueProbe::Round(family));
         if self.world().families[family].tunnel {
             let alive = self.world().underlay;
             let word = if alive { "connected" } else { "timeout" };
@@ -106,21 +106,21 @@ impl Player<'_> {
         let FamilyWorld { own_path, tls, .. } = &self.plot.timeline.at(self.now).families[family];
         let can_prove = |anchor: usize| tls[anchor] && !own_path[anchor];
         let Some(turn) = next(&mut self.proof_turns[family], can_prove) else {
-            return self.answer(0, Vec::new(), Question::Proof(family));
+            return self.answer(0, Vec::new(), DueProbe::Proof(family));
         };
         let mut random = self.random.fork();
         let (end, took) = self.plot.timeline.prove(family, turn, self.now, &mut random);
         let started = self.stamp(self.now);
         let evidence = match end {
             AnchorEnd::NotAsked(reason) => {
-                return self.not_asked(reason, Question::Proof(family));
+                return self.not_asked(reason, DueProbe::Proof(family));
             }
             AnchorEnd::Proved => {
                 Evidence::Proof { family, started, finished: self.stamp(self.now + took) }
             }
             _ => Evidence::Doubt { family: Some(family), since: started },
         };
-        self.answer(took, vec![evidence], Question::Proof(family));
+        self.answer(took, vec![evidence], DueProbe::Proof(family));
     }
 
     pub(super) fn tell_gateway(&mut self, family: Family, answer: Gateway) {
@@ -136,23 +136,23 @@ impl Player<'_> {
         let seen = observation(ProbeKind::Gateway, Some(family), answer.as_str(), at, took);
         let beneath = self.world().beneath(family);
         let evidence = Evidence::Gateway { family, answer, beneath, observation: seen };
-        self.answer(took, vec![evidence], Question::Gateway(family));
+        self.answer(took, vec![evidence], DueProbe::Gateway(family));
     }
 
     fn look_up(&mut self) {
         if let Some(reason) = self.world().local_failure {
-            return self.not_asked(reason, Question::Lookup);
+            return self.not_asked(reason, DueProbe::Lookup);
         }
         let mut random = self.random.fork();
         let (answer, took) = self.plot.timeline.look_up(self.now, &mut random);
         let at = self.stamp(self.now);
         let seen = observation(ProbeKind::SystemDns, None, answer.as_str(), at, took);
-        self.answer(took, vec![Evidence::Lookup { answer, observation: seen }], Question::Lookup);
+        self.answer(took, vec![Evidence::Lookup { answer, observation: seen }], DueProbe::Lookup);
     }
 
     fn name_servers(&mut self) {
         if let Some(reason) = self.world().local_failure {
-            return self.not_asked(reason, Question::NameServers);
+            return self.not_asked(reason, DueProbe::NameServers);
         }
         let mut random = self.random.fork();
         let ends = self.plot.timeline.ask_servers(self.now, &mut random);
@@ -169,10 +169,10 @@ impl Player<'_> {
         });
         let party = self.world().servers_of;
         let evidence = Evidence::NameServers { asked, answers: answers.collect(), party };
-        self.answer(took, vec![evidence], Question::NameServers);
+        self.answer(took, vec![evidence], DueProbe::NameServers);
     }
 
-    fn portal(&mut self, question: Question) {
+    fn portal(&mut self, question: DueProbe) {
         if let Some(reason) = self.world().local_failure {
             return self.not_asked(reason, question);
         }

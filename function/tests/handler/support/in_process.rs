@@ -9,7 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use ispmon_function::{Limits, LineWriter, Settings, StdoutError, serve};
+use ispmon_function::{FunctionSettings, LineWriter, ServerLimits, StdoutError, serve};
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 
 use super::http::Client;
@@ -23,7 +23,7 @@ pub(crate) struct InProcess {
 
 impl InProcess {
     /// Starts the handler; the reader is the other end of its stdout.
-    pub(crate) fn start(limits: Limits) -> (Self, PipeReader) {
+    pub(crate) fn start(limits: ServerLimits) -> (Self, PipeReader) {
         let (reader, writer) = pipe().expect("a pipe");
         let (stop, stopped) = oneshot::channel();
         let (port_sender, port) = mpsc::channel();
@@ -34,7 +34,7 @@ impl InProcess {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
                 let port = listener.local_addr().expect("an address").port();
                 port_sender.send(port).expect("the test waits");
-                let settings = Settings { port, expected: None };
+                let settings = FunctionSettings { port, expected: None };
                 tokio::select! {
                     error = serve(listener, settings, limits, lines.expect("a writer")) => Some(error),
                     _ = stopped => None,

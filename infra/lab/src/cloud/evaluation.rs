@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{event::CloudEvent, ingestion::Ingestion};
+use super::{event::CloudEvent, ingestion::IngestedRows};
 use crate::{
     clock::StoryClock,
     mail::{Mail, MailFolder},
@@ -17,7 +17,7 @@ pub(super) struct Evaluation {
     clock: StoryClock,
     engine: RuleEngine,
     mails: MailFolder,
-    ingestion: Arc<Ingestion>,
+    ingestion: Arc<IngestedRows>,
 }
 
 impl Evaluation {
@@ -26,7 +26,7 @@ impl Evaluation {
         clock: StoryClock,
         engine: RuleEngine,
         mails: MailFolder,
-        ingestion: Arc<Ingestion>,
+        ingestion: Arc<IngestedRows>,
     ) -> Self {
         Self { clock, engine, mails, ingestion }
     }

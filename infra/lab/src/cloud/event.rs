@@ -59,9 +59,9 @@ pub enum CloudEvent {
         caller: SocketAddr,
     },
     /// The function wrote the line of a heartbeat.
-    HeartbeatWritten(Heartbeat),
+    HeartbeatWritten(HeartbeatRow),
     /// A heartbeat can be queried from now on.
-    HeartbeatVisible(Heartbeat),
+    HeartbeatVisible(HeartbeatRow),
     /// The function wrote the line of an outage or a gap that a device handed over.
     OutageWritten(HandedOver),
     /// The function wrote another line.
@@ -93,7 +93,7 @@ pub enum CloudEvent {
 
 /// A heartbeat as the rules see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
+pub struct HeartbeatRow {
     /// The device as it is written.
     pub device: String,
     /// What the device said.
@@ -108,10 +108,10 @@ pub struct Heartbeat {
     pub written: Timestamp,
 }
 
-impl Heartbeat {
+impl HeartbeatRow {
     /// Reads the line of a heartbeat that was written at `written`; `None` for any other line.
     pub fn read(line: &str, written: Timestamp, scale: Scale) -> Option<Self> {
-        let line: Line = serde_json::from_str(line).ok()?;
+        let line: EventFields = serde_json::from_str(line).ok()?;
         (line.event == "heartbeat").then(|| Self {
             device: line.device,
             note: line.note,
@@ -161,7 +161,7 @@ struct OutageLine {
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct EventFields {
     event: String,
     device: String,
     note: Option<String>,
@@ -179,7 +179,7 @@ mod tests {
     fn a_heartbeats_line_is_read_in_story_time() {
         let written = Timestamp::UNIX_EPOCH;
         let line = r#"{"event":"heartbeat","device":"dl-home","ip":"192.0.2.1","state":"stopping","quiet_s":30}"#;
-        let expected = Heartbeat {
+        let expected = HeartbeatRow {
             device: "dl-home".to_owned(),
             note: None,
             state: Some("stopping".to_owned()),
@@ -187,9 +187,9 @@ mod tests {
             client_address: Some("192.0.2.1".to_owned()),
             written,
         };
-        assert_eq!(Heartbeat::read(line, written, Scale::FASTEST), Some(expected));
+        assert_eq!(HeartbeatRow::read(line, written, Scale::FASTEST), Some(expected));
         for other in [r#"{"event":"outage","device":"dl-home"}"#, "{}", "text", ""] {
-            assert_eq!(Heartbeat::read(other, written, Scale::REAL), None, "{other}");
+            assert_eq!(HeartbeatRow::read(other, written, Scale::REAL), None, "{other}");
         }
     }
 

@@ -8,20 +8,20 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc::UnboundedSender};
 
-use super::event::{CloudEvent, HandedOver, Heartbeat};
+use super::event::{CloudEvent, HandedOver, HeartbeatRow};
 use crate::{
     clock::StoryClock,
     host::{HostEvent, restart::Consequence},
     query::Trace,
     telemetry::{
         Store,
-        item::{Data, Item},
+        item::{Data, TelemetryItem},
     },
 };
 
 /// Everything that has arrived.
 #[derive(Debug)]
-pub(super) struct Ingestion {
+pub(super) struct IngestedRows {
     arrived: Mutex<Arrived>,
     arrivals: Notify,
     clock: StoryClock,
@@ -32,13 +32,13 @@ pub(super) struct Ingestion {
 struct Arrived {
     store: Store,
     /// Heartbeats that no query sees yet, by the time at which one will and their number.
-    invisible: BTreeMap<(Timestamp, u64), Heartbeat>,
+    invisible: BTreeMap<(Timestamp, u64), HeartbeatRow>,
     number: u64,
     /// Why the host will stop, as far as is known.
     reason: Option<String>,
 }
 
-impl Ingestion {
+impl IngestedRows {
     /// Takes into `store`, and tells `events`.
     pub(super) fn new(
         store: Store,
@@ -110,7 +110,7 @@ impl Ingestion {
         self.arrivals.notified().await;
     }
 
-    fn ingest(&self, item: Item) {
+    fn ingest(&self, item: TelemetryItem) {
         let time = item.time;
         let line = match &item.data {
             Data::MessageData(message) => Some((message.severity, message.message.clone())),
@@ -119,7 +119,7 @@ impl Ingestion {
         let mut arrived = self.lock();
         let visible = arrived.store.ingest(item);
         let Some((severity, text)) = line else { return };
-        if let Some(heartbeat) = Heartbeat::read(&text, time, self.clock.scale()) {
+        if let Some(heartbeat) = HeartbeatRow::read(&text, time, self.clock.scale()) {
             arrived.number += 1;
             let number = arrived.number;
             arrived.invisible.insert((visible, number), heartbeat.clone());

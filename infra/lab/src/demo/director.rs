@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     agent::{Agent, AgentEvent, LogLine},
     narrator::{Completed, Narrator},
-    story::{Broken, Happened, MailKind, MailSent, Report, Step, Story, What},
+    story::{Happened, Story, StoryFault, StoryMail, StoryMailKind, StoryReport, StoryStep, What},
 };
 use crate::{
     clock::StoryClock,
@@ -32,10 +32,10 @@ const RESTORE_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// Why the story was not told to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum DemoFailure {
     /// A step was missing, late, doubled or wrong.
     #[error("the story went wrong")]
-    Story(#[from] Broken),
+    Story(#[from] StoryFault),
     /// The agent ended.
     #[error("the agent has ended in the middle of the story: {0}")]
     AgentEnded(ExitStatus),
@@ -130,7 +130,7 @@ impl<W: Write> Director<W> {
     }
 
     /// Directs until the story is complete or broken, and sums up either way.
-    pub async fn direct(&mut self, stop: &mut StopSignals) -> Result<(), Failure> {
+    pub async fn direct(&mut self, stop: &mut StopSignals) -> Result<(), DemoFailure> {
         let result = self.play(stop).await;
         self.narrator.summary(&self.completed);
         result
@@ -143,14 +143,14 @@ impl<W: Write> Director<W> {
         self.cloud.stop().await;
     }
 
-    async fn play(&mut self, stop: &mut StopSignals) -> Result<(), Failure> {
+    async fn play(&mut self, stop: &mut StopSignals) -> Result<(), DemoFailure> {
         while self.story.next().is_some() {
             let cue = self.cue();
             let deadline = self.story.deadline();
             let clock = self.clock;
             tokio::select! {
                 biased;
-                by = stop.next() => return Err(Failure::Interrupted(by)),
+                by = stop.next() => return Err(DemoFailure::Interrupted(by)),
                 event = self.cloud.next_event() => self.cloud_did(event)?,
                 event = self.agent.next() => self.agent_did(event)?,
                 cue = reached(clock, cue) => self.act(cue).await?,
@@ -167,17 +167,17 @@ impl<W: Write> Director<W> {
             last.saturating_add(wait).unwrap_or(Timestamp::MAX)
         };
         match self.story.next()? {
-            Step::LineCut => {
+            StoryStep::LineCut => {
                 let cut = self.clock.epoch().saturating_add(CUT_AFTER).unwrap_or(Timestamp::MAX);
                 Some((cut, Cue::Cut))
             }
-            Step::LineRestored => Some((after(RESTORE_AFTER), Cue::Restore)),
-            Step::Quiet => self.story.quiet_until().map(|until| (until, Cue::End)),
+            StoryStep::LineRestored => Some((after(RESTORE_AFTER), Cue::Restore)),
+            StoryStep::Quiet => self.story.quiet_until().map(|until| (until, Cue::End)),
             _ => None,
         }
     }
 
-    async fn act(&mut self, cue: Cue) -> Result<(), Failure> {
+    async fn act(&mut self, cue: Cue) -> Result<(), DemoFailure> {
         match cue {
             Cue::Cut => {
                 let from = self.clock.now();
@@ -202,13 +202,13 @@ impl<W: Write> Director<W> {
         }
     }
 
-    fn cloud_did(&mut self, event: CloudEvent) -> Result<(), Failure> {
+    fn cloud_did(&mut self, event: CloudEvent) -> Result<(), DemoFailure> {
         match event {
             CloudEvent::HeartbeatVisible(heartbeat) => self.heartbeat(heartbeat.written),
             CloudEvent::Mail { notification, mail, file } => {
                 self.narrator.mail(&mail, &file);
                 let at = self.clock.now().max(mail.sent);
-                self.happened(at, What::Mail(MailSent::of(&notification)))
+                self.happened(at, What::Mail(StoryMail::of(&notification)))
             }
             CloudEvent::OutageWritten(outage) => {
                 let minutes = outage.ended.duration_since(outage.started).as_mins();
@@ -228,12 +228,12 @@ impl<W: Write> Director<W> {
                 Ok(())
             }
             CloudEvent::FunctionEnded { ending, last_words, .. } => {
-                Err(Failure::FunctionEnded { ending, last_words })
+                Err(DemoFailure::FunctionEnded { ending, last_words })
             }
-            CloudEvent::HostStopped { reason } => Err(Failure::HostStopped { reason }),
-            CloudEvent::MailLost(error) => Err(Failure::Mail(error)),
+            CloudEvent::HostStopped { reason } => Err(DemoFailure::HostStopped { reason }),
+            CloudEvent::MailLost(error) => Err(DemoFailure::Mail(error)),
             CloudEvent::Rejected { method, path, status, .. } => {
-                Err(Failure::Rejected { method: method.to_string(), path, status })
+                Err(DemoFailure::Rejected { method: method.to_string(), path, status })
             }
             // The story is about what can be queried, not about what is on its way.
             CloudEvent::Invoked { .. }
@@ -243,7 +243,7 @@ impl<W: Write> Director<W> {
         }
     }
 
-    fn heartbeat(&mut self, written: Timestamp) -> Result<(), Failure> {
+    fn heartbeat(&mut self, written: Timestamp) -> Result<(), DemoFailure> {
         let number = self.heartbeats.len() + 1;
         let gap = self.heartbeats.last().map(|last| written.duration_since(*last).as_secs());
         self.heartbeats.push(written);
@@ -254,7 +254,7 @@ impl<W: Write> Director<W> {
                 self.narrator.tell(at, text);
             }
             // A rhythm that has been shown need not be shown for ever.
-            (_, Some(Step::ReportMail | Step::ResolvedMail | Step::Quiet)) => {}
+            (_, Some(StoryStep::ReportMail | StoryStep::ResolvedMail | StoryStep::Quiet)) => {}
             (Some(gap), _) => {
                 let text = format!("cloud    heartbeat {number}, {gap} s after the one before");
                 self.narrator.tell(at, text);
@@ -264,22 +264,22 @@ impl<W: Write> Director<W> {
     }
 
     /// Tells the story what happened, and notes the step that it completes.
-    fn happened(&mut self, at: Timestamp, what: What) -> Result<(), Failure> {
+    fn happened(&mut self, at: Timestamp, what: What) -> Result<(), DemoFailure> {
         if let Some(step) = self.story.tell(&Happened { at, what })? {
             self.completed.push((step, at));
         }
         Ok(())
     }
 
-    fn agent_did(&mut self, event: AgentEvent) -> Result<(), Failure> {
+    fn agent_did(&mut self, event: AgentEvent) -> Result<(), DemoFailure> {
         let LogLine { level, sentence } = match event {
             AgentEvent::Said(line) => line,
-            AgentEvent::Ended(Ok(status)) => return Err(Failure::AgentEnded(status)),
-            AgentEvent::Ended(Err(error)) => return Err(Failure::AgentLost(error)),
+            AgentEvent::Ended(Ok(status)) => return Err(DemoFailure::AgentEnded(status)),
+            AgentEvent::Ended(Err(error)) => return Err(DemoFailure::AgentLost(error)),
         };
         let at = self.clock.now();
         self.narrator.tell(at, format_args!("agent    {sentence}"));
-        if level == "WARN" && self.story.next() == Some(Step::AgentNotices) {
+        if level == "WARN" && self.story.next() == Some(StoryStep::AgentNotices) {
             self.happened(at, What::AgentNoticed { sentence })
         } else {
             Ok(())
@@ -298,7 +298,7 @@ async fn reached(clock: StoryClock, cue: Option<(Timestamp, Cue)>) -> Cue {
     }
 }
 
-impl MailSent {
+impl StoryMail {
     /// What the story has to know of a notification.
     fn of(notification: &Notification) -> Self {
         let dimension = |name: &str| {
@@ -308,16 +308,16 @@ impl MailSent {
         // Of the rules that fire once, only the one of outages tells a start and an end.
         let report = || {
             let (start, end) = (dimension("Start")?, dimension("End")?);
-            Some(Report { cause: dimension("Cause")?, start, end })
+            Some(StoryReport { cause: dimension("Cause")?, start, end })
         };
         let report = report();
         let kind = match (notification.condition, notification.rule.memory) {
             (MonitorCondition::Fired, Memory::Stateful { .. }) if report.is_some() => {
-                MailKind::Report
+                StoryMailKind::Report
             }
-            (MonitorCondition::Resolved, _) => MailKind::Resolved,
-            (MonitorCondition::Fired, Memory::Stateful { .. }) => MailKind::Alert,
-            (MonitorCondition::Fired, Memory::Stateless) => MailKind::Reminder,
+            (MonitorCondition::Resolved, _) => StoryMailKind::Resolved,
+            (MonitorCondition::Fired, Memory::Stateful { .. }) => StoryMailKind::Alert,
+            (MonitorCondition::Fired, Memory::Stateless) => StoryMailKind::Reminder,
         };
         let about: Vec<&str> =
             notification.dimensions.iter().map(|(_, value)| value.as_str()).collect();

@@ -4,7 +4,7 @@ use std::{fmt::Display, io::Write, path::Path};
 
 use jiff::Timestamp;
 
-use super::story::Step;
+use super::story::StoryStep;
 use crate::{clock::StoryClock, mail::Mail};
 
 /// The rows of a mail's body that the demo shows; the file holds all of them.
@@ -28,7 +28,7 @@ pub struct Narrator<W> {
 }
 
 /// A completed step and when that was.
-pub type Completed = (Step, Timestamp);
+pub type Completed = (StoryStep, Timestamp);
 
 impl<W: Write> Narrator<W> {
     /// A narrator for a story that runs by `clock`.
@@ -76,14 +76,14 @@ impl<W: Write> Narrator<W> {
     pub fn summary(&mut self, completed: &[Completed]) {
         self.say("");
         self.say("    demo       story        step");
-        for step in Step::ALL {
+        for step in StoryStep::ALL {
             match completed.iter().find(|(done, _)| *done == step) {
                 Some((_, at)) => self.tell(*at, format_args!("ok   {step}")),
                 None => self.say(format_args!("       –           –   --   {step}")),
             }
         }
         self.say("");
-        if let Some((Step::Quiet, at)) = completed.last() {
+        if let Some((StoryStep::Quiet, at)) = completed.last() {
             let real = self.clock.real_until(*at).as_secs_f64();
             let minutes = at.duration_since(self.clock.epoch()).as_mins();
             let all = "Every step happened, in its order and in time";
@@ -137,9 +137,9 @@ mod tests {
     fn the_summary_of_a_story_that_broke_off_shows_what_is_missing() {
         let text = told(|narrator, epoch| {
             narrator.summary(&[
-                (Step::FirstHeartbeat, epoch + minutes(1)),
-                (Step::RegularHeartbeats, epoch + minutes(5)),
-                (Step::LineCut, epoch + minutes(7)),
+                (StoryStep::FirstHeartbeat, epoch + minutes(1)),
+                (StoryStep::RegularHeartbeats, epoch + minutes(5)),
+                (StoryStep::LineCut, epoch + minutes(7)),
             ]);
         });
         insta::assert_snapshot!(text, @"
@@ -162,8 +162,11 @@ mod tests {
     #[test]
     fn the_summary_of_a_whole_story_ends_with_its_length() {
         let text = told(|narrator, epoch| {
-            let completed: Vec<Completed> =
-                Step::ALL.iter().zip(1..).map(|(step, at)| (*step, epoch + minutes(at))).collect();
+            let completed: Vec<Completed> = StoryStep::ALL
+                .iter()
+                .zip(1..)
+                .map(|(step, at)| (*step, epoch + minutes(at)))
+                .collect();
             narrator.summary(&completed);
         });
         let last = text.lines().last();

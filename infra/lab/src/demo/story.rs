@@ -8,8 +8,8 @@ mod step;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use broken::Broken;
-pub use step::Step;
+pub use broken::StoryFault;
+pub use step::StoryStep;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub enum What {
         sentence: String,
     },
     /// A mail was sent.
-    Mail(MailSent),
+    Mail(StoryMail),
     /// The line between agent and cloud is whole again.
     LineRestored,
     /// Nothing more is to be waited for.
@@ -45,22 +45,22 @@ pub enum What {
 
 /// What the story has to know about a mail.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MailSent {
+pub struct StoryMail {
     /// Which of the expected mails it is.
-    pub kind: MailKind,
+    pub kind: StoryMailKind,
     /// The dimension values, which name the device.
     pub about: String,
     /// The minutes that the mail shows: of silence, or in a report of downtime.
     pub minutes: f64,
     /// What a report says of the outage; nothing in other mails.
-    pub report: Option<Report>,
+    pub report: Option<StoryReport>,
     /// The evaluation that sent it.
     pub evaluated: Timestamp,
 }
 
 /// What a report mail says of an outage, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct StoryReport {
     /// What broke, and whose it is.
     pub cause: String,
     /// When it began.
@@ -71,7 +71,7 @@ pub struct Report {
 
 /// The kinds of mail that the story knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailKind {
+pub enum StoryMailKind {
     /// A device is silent.
     Alert,
     /// It still is.
@@ -123,7 +123,7 @@ const fn minutes(from: i64, until: i64) -> (SignedDuration, SignedDuration) {
 #[derive(Clone, Debug)]
 pub struct Story {
     device: String,
-    next: Option<Step>,
+    next: Option<StoryStep>,
     beats: Vec<Timestamp>,
     /// When the step before the next was completed.
     since: Timestamp,
@@ -137,7 +137,7 @@ impl Story {
     pub fn new(device: &str, start: Timestamp) -> Self {
         Self {
             device: device.to_owned(),
-            next: Some(Step::FIRST),
+            next: Some(StoryStep::FIRST),
             beats: Vec::new(),
             since: start,
             cut: None,
@@ -147,29 +147,29 @@ impl Story {
     }
 
     /// The step that is waited for; `None` when the story is complete.
-    pub const fn next(&self) -> Option<Step> {
+    pub const fn next(&self) -> Option<StoryStep> {
         self.next
     }
 
     /// Takes in what happened, and says which step that completes, if any.
     ///
     /// # Errors
-    /// [`Broken`] when it should not have happened, or not yet, or not so.
-    pub fn tell(&mut self, happened: &Happened) -> Result<Option<Step>, Broken> {
+    /// [`StoryFault`] when it should not have happened, or not yet, or not so.
+    pub fn tell(&mut self, happened: &Happened) -> Result<Option<StoryStep>, StoryFault> {
         if happened.at > self.deadline() {
             return Err(self.overdue());
         }
         let completed = match &happened.what {
             What::Heartbeat { written } => self.heartbeat(*written)?,
-            What::LineCut => self.reach(Step::LineCut, "The line was cut")?,
-            What::AgentNoticed { .. } => self.is_next(Step::AgentNotices),
+            What::LineCut => self.reach(StoryStep::LineCut, "The line was cut")?,
+            What::AgentNoticed { .. } => self.is_next(StoryStep::AgentNotices),
             What::Mail(mail) => self.mail(mail)?,
-            What::LineRestored => self.reach(Step::LineRestored, "The line was restored")?,
+            What::LineRestored => self.reach(StoryStep::LineRestored, "The line was restored")?,
             What::Over => self.over(happened.at)?,
         };
         match completed {
-            Some(Step::LineCut) => self.cut = Some(happened.at),
-            Some(Step::LineRestored) => self.restored = Some(happened.at),
+            Some(StoryStep::LineCut) => self.cut = Some(happened.at),
+            Some(StoryStep::LineRestored) => self.restored = Some(happened.at),
             _ => {}
         }
         if let Some(step) = completed {
@@ -186,22 +186,23 @@ impl Story {
         };
         let last_beat = self.beats.last().copied().unwrap_or(self.since);
         let step = match self.next {
-            Some(Step::FirstHeartbeat) => after(self.since, FIRST_WITHIN),
+            Some(StoryStep::FirstHeartbeat) => after(self.since, FIRST_WITHIN),
             // When to cut and to restore is for whoever tells the story.
-            None | Some(Step::RegularHeartbeats | Step::LineCut | Step::LineRestored) => {
+            None
+            | Some(StoryStep::RegularHeartbeats | StoryStep::LineCut | StoryStep::LineRestored) => {
                 Timestamp::MAX
             }
-            Some(Step::AgentNotices) => after(self.since, NOTICED_WITHIN),
-            Some(Step::AlertMail) => after(last_beat, ALERT_AFTER.1 + SLACK),
-            Some(Step::ReminderMail) => after(last_beat, REMINDER_AFTER.1 + SLACK),
-            Some(Step::HeartbeatReturns) => after(self.since, RETURNS_WITHIN),
-            Some(Step::ReportMail) => {
+            Some(StoryStep::AgentNotices) => after(self.since, NOTICED_WITHIN),
+            Some(StoryStep::AlertMail) => after(last_beat, ALERT_AFTER.1 + SLACK),
+            Some(StoryStep::ReminderMail) => after(last_beat, REMINDER_AFTER.1 + SLACK),
+            Some(StoryStep::HeartbeatReturns) => after(self.since, RETURNS_WITHIN),
+            Some(StoryStep::ReportMail) => {
                 after(self.returned.unwrap_or(last_beat), REPORT_AFTER.1 + SLACK)
             }
-            Some(Step::ResolvedMail) => {
+            Some(StoryStep::ResolvedMail) => {
                 after(self.returned.unwrap_or(last_beat), RESOLVED_AFTER.1 + SLACK)
             }
-            Some(Step::Quiet) => after(self.since, QUIET_FOR + SLACK),
+            Some(StoryStep::Quiet) => after(self.since, QUIET_FOR + SLACK),
         };
         let line_works = !self.beats.is_empty() && (self.cut.is_none() || self.returned.is_some());
         if line_works && self.next.is_some() {
@@ -212,105 +213,105 @@ impl Story {
     }
 
     /// What is wrong when the deadline has passed.
-    pub fn overdue(&self) -> Broken {
+    pub fn overdue(&self) -> StoryFault {
         let gap = self.beats.last().copied().filter(|last| {
             last.saturating_add(LONGEST_GAP).is_ok_and(|latest| latest == self.deadline())
         });
         match (gap, self.next) {
-            (Some(last), _) => Broken::HeartbeatsStopped { last },
-            (None, Some(step)) => Broken::Missing { step, deadline: self.deadline() },
-            (None, None) => Broken::AfterTheEnd,
+            (Some(last), _) => StoryFault::HeartbeatsStopped { last },
+            (None, Some(step)) => StoryFault::Missing { step, deadline: self.deadline() },
+            (None, None) => StoryFault::AfterTheEnd,
         }
     }
 
     /// Until when it must stay quiet before the story may end; `None` before the last step.
     pub fn quiet_until(&self) -> Option<Timestamp> {
-        (self.next == Some(Step::Quiet))
+        (self.next == Some(StoryStep::Quiet))
             .then(|| self.since.saturating_add(QUIET_FOR).unwrap_or(Timestamp::MAX))
     }
 
     /// Completes `step` if it is the next.
-    fn is_next(&self, step: Step) -> Option<Step> {
+    fn is_next(&self, step: StoryStep) -> Option<StoryStep> {
         (self.next == Some(step)).then_some(step)
     }
 
     /// Completes `step`, which must be the next.
-    fn reach(&self, step: Step, what: &'static str) -> Result<Option<Step>, Broken> {
+    fn reach(&self, step: StoryStep, what: &'static str) -> Result<Option<StoryStep>, StoryFault> {
         match self.next {
             Some(next) if next == step => Ok(Some(step)),
-            Some(next) => Err(Broken::OutOfOrder { what: what.to_owned(), instead_of: next }),
-            None => Err(Broken::AfterTheEnd),
+            Some(next) => Err(StoryFault::OutOfOrder { what: what.to_owned(), instead_of: next }),
+            None => Err(StoryFault::AfterTheEnd),
         }
     }
 
-    fn over(&self, at: Timestamp) -> Result<Option<Step>, Broken> {
-        let completed = self.reach(Step::Quiet, "The story ended")?;
+    fn over(&self, at: Timestamp) -> Result<Option<StoryStep>, StoryFault> {
+        let completed = self.reach(StoryStep::Quiet, "The story ended")?;
         match self.quiet_until() {
-            Some(until) if at < until => Err(Broken::TooShort { until }),
+            Some(until) if at < until => Err(StoryFault::TooShort { until }),
             _ => Ok(completed),
         }
     }
 
-    fn heartbeat(&mut self, written: Timestamp) -> Result<Option<Step>, Broken> {
+    fn heartbeat(&mut self, written: Timestamp) -> Result<Option<StoryStep>, StoryFault> {
         if let (Some(cut), None) = (self.cut, self.restored)
             && written > cut
         {
-            return Err(Broken::ThroughTheCut { written });
+            return Err(StoryFault::ThroughTheCut { written });
         }
         // Ingestion may swap neighbours; the rhythm is that of the times at which they were written.
         let place = self.beats.partition_point(|beat| *beat <= written);
         self.beats.insert(place, written);
         Ok(match self.next {
-            Some(Step::FirstHeartbeat) => Some(Step::FirstHeartbeat),
-            Some(Step::RegularHeartbeats) if self.beats.len() >= RHYTHM => {
-                Some(Step::RegularHeartbeats)
+            Some(StoryStep::FirstHeartbeat) => Some(StoryStep::FirstHeartbeat),
+            Some(StoryStep::RegularHeartbeats) if self.beats.len() >= RHYTHM => {
+                Some(StoryStep::RegularHeartbeats)
             }
-            Some(Step::HeartbeatReturns) if self.restored.is_some_and(|at| written >= at) => {
+            Some(StoryStep::HeartbeatReturns) if self.restored.is_some_and(|at| written >= at) => {
                 self.returned = Some(written);
-                Some(Step::HeartbeatReturns)
+                Some(StoryStep::HeartbeatReturns)
             }
             _ => None,
         })
     }
 
-    fn mail(&self, mail: &MailSent) -> Result<Option<Step>, Broken> {
+    fn mail(&self, mail: &StoryMail) -> Result<Option<StoryStep>, StoryFault> {
         let step = mail.kind.step();
         let completed = self.reach(step, mail.kind.what())?;
         if !mail.about.contains(&self.device) {
-            return Err(Broken::OtherDevice { step, about: mail.about.clone() });
+            return Err(StoryFault::OtherDevice { step, about: mail.about.clone() });
         }
         let last_beat = self.beats.iter().rev().find(|beat| **beat <= mail.evaluated);
         let silent =
             last_beat.map_or(SignedDuration::MAX, |beat| mail.evaluated.duration_since(*beat));
         let (measured, (from, until)) = match mail.kind {
-            MailKind::Alert => (silent, ALERT_AFTER),
-            MailKind::Reminder => (silent, REMINDER_AFTER),
-            MailKind::Report | MailKind::Resolved => {
+            StoryMailKind::Alert => (silent, ALERT_AFTER),
+            StoryMailKind::Reminder => (silent, REMINDER_AFTER),
+            StoryMailKind::Report | StoryMailKind::Resolved => {
                 let returned = self.returned.unwrap_or(mail.evaluated);
                 let allowed =
-                    if mail.kind == MailKind::Report { REPORT_AFTER } else { RESOLVED_AFTER };
+                    if mail.kind == StoryMailKind::Report { REPORT_AFTER } else { RESOLVED_AFTER };
                 (mail.evaluated.duration_since(returned), allowed)
             }
         };
         if measured < from || measured > until {
-            return Err(Broken::WrongTime { step, after: measured, from, until });
+            return Err(StoryFault::WrongTime { step, after: measured, from, until });
         }
-        if mail.kind == MailKind::Report {
+        if mail.kind == StoryMailKind::Report {
             self.report(mail)?;
             return Ok(completed);
         }
         let counted = silent.as_secs_f64() / 60.0;
         // Of a silence that is over the mail shows the last measurement, whose rows may be late.
         let differs = (mail.minutes - counted).abs() > SAME_MINUTES;
-        if mail.kind != MailKind::Resolved && differs {
-            return Err(Broken::WrongMinutes { step, shown: mail.minutes, counted });
+        if mail.kind != StoryMailKind::Resolved && differs {
+            return Err(StoryFault::WrongMinutes { step, shown: mail.minutes, counted });
         }
         Ok(completed)
     }
 
     /// Holds a report against what happened to the line.
-    fn report(&self, mail: &MailSent) -> Result<(), Broken> {
-        let wrong = |what, shown: &str, right: String| Broken::WrongReport {
+    fn report(&self, mail: &StoryMail) -> Result<(), StoryFault> {
+        let wrong = |what, shown: &str, right: String| StoryFault::WrongReport {
             what,
             shown: shown.to_owned(),
             right,
@@ -335,8 +336,8 @@ impl Story {
         // The outage lasts until the later family is back, its downtime until the first one is.
         let families_apart = counted - mail.minutes;
         if !(-SAME_MINUTES..=FAMILIES_WITHIN + SAME_MINUTES).contains(&families_apart) {
-            let step = Step::ReportMail;
-            return Err(Broken::WrongMinutes { step, shown: mail.minutes, counted });
+            let step = StoryStep::ReportMail;
+            return Err(StoryFault::WrongMinutes { step, shown: mail.minutes, counted });
         }
         Ok(())
     }
@@ -347,13 +348,13 @@ fn time_of(text: &str) -> Option<Timestamp> {
     format!("{}Z", text.strip_suffix(" UTC")?.replace(' ', "T")).parse().ok()
 }
 
-impl MailKind {
-    const fn step(self) -> Step {
+impl StoryMailKind {
+    const fn step(self) -> StoryStep {
         match self {
-            Self::Alert => Step::AlertMail,
-            Self::Reminder => Step::ReminderMail,
-            Self::Report => Step::ReportMail,
-            Self::Resolved => Step::ResolvedMail,
+            Self::Alert => StoryStep::AlertMail,
+            Self::Reminder => StoryStep::ReminderMail,
+            Self::Report => StoryStep::ReportMail,
+            Self::Resolved => StoryStep::ResolvedMail,
         }
     }
 

@@ -196,7 +196,7 @@ struct HostFile {
     version: String,
     custom_handler: CustomHandler,
     #[serde(default)]
-    logging: Logging,
+    logging: LoggingDocument,
     #[serde(default)]
     extensions: Extensions,
 }
@@ -224,7 +224,7 @@ struct Description {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Logging {
+struct LoggingDocument {
     log_level: BTreeMap<String, String>,
 }
 

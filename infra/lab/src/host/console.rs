@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
 use super::identity::Identity;
 use crate::telemetry::item::{
-    Data, Item, MESSAGE_UNITS, Message, PROPERTY_UNITS, Severity, Table, Tags, cut,
+    Data, MESSAGE_UNITS, PROPERTY_UNITS, Severity, Table, Tags, TelemetryItem, TraceItem, cut,
 };
 
 /// The category of what a handler writes.
@@ -24,7 +24,7 @@ const LAST_WORDS: usize = 3;
 
 /// Which of its two outputs the handler wrote to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum OutputStream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -32,27 +32,32 @@ pub enum Output {
 }
 
 /// The severity of a line: stderr is an error unless it says "warn".
-pub fn severity(output: Output, line: &str) -> Severity {
+pub fn severity(output: OutputStream, line: &str) -> Severity {
     match output {
-        Output::Stdout => Severity::Information,
-        Output::Stderr if line.to_ascii_lowercase().contains("warn") => Severity::Warning,
-        Output::Stderr => Severity::Error,
+        OutputStream::Stdout => Severity::Information,
+        OutputStream::Stderr if line.to_ascii_lowercase().contains("warn") => Severity::Warning,
+        OutputStream::Stderr => Severity::Error,
     }
 }
 
 /// The trace of a line that was read at `time`; `None` for the platform's own lines.
-pub fn trace(output: Output, line: &str, time: Timestamp, host: &Identity) -> Option<Item> {
+pub fn trace(
+    output: OutputStream,
+    line: &str,
+    time: Timestamp,
+    host: &Identity,
+) -> Option<TelemetryItem> {
     if line.starts_with(PLATFORM) {
         return None;
     }
     let severity = severity(output, line);
     let property =
         |name: &str, value: &str| (name.to_owned(), cut(value, PROPERTY_UNITS).to_owned());
-    Some(Item {
+    Some(TelemetryItem {
         name: Table::AppTraces,
         time,
         tags: Tags { location: "0.0.0.0".to_owned(), ..host.tags() },
-        data: Data::MessageData(Message {
+        data: Data::MessageData(TraceItem {
             ver: 2,
             message: cut(line, MESSAGE_UNITS).to_owned(),
             severity,
@@ -70,11 +75,11 @@ pub fn trace(output: Output, line: &str, time: Timestamp, host: &Identity) -> Op
 
 /// The lines of an output; memory stays bounded whatever is written.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub struct OutputLines<R> {
     from: R,
 }
 
-impl<R: AsyncBufRead + Unpin> Lines<R> {
+impl<R: AsyncBufRead + Unpin> OutputLines<R> {
     /// Reads lines from `from`.
     pub const fn new(from: R) -> Self {
         Self { from }
@@ -140,7 +145,7 @@ mod tests {
 
     async fn lines(text: &[u8]) -> Vec<String> {
         // A small buffer, so that lines span several reads.
-        let mut lines = Lines::new(tokio::io::BufReader::with_capacity(3, text));
+        let mut lines = OutputLines::new(tokio::io::BufReader::with_capacity(3, text));
         let mut read = Vec::new();
         while let Some(line) = lines.next().await {
             read.push(line);
@@ -168,16 +173,18 @@ mod tests {
 
     #[test]
     fn stderr_is_an_error_unless_it_warns() {
-        assert_eq!(severity(Output::Stdout, "error"), Severity::Information);
-        assert_eq!(severity(Output::Stderr, "anything"), Severity::Error);
-        assert_eq!(severity(Output::Stderr, "[WARNING] thing"), Severity::Warning);
+        assert_eq!(severity(OutputStream::Stdout, "error"), Severity::Information);
+        assert_eq!(severity(OutputStream::Stderr, "anything"), Severity::Error);
+        assert_eq!(severity(OutputStream::Stderr, "[WARNING] thing"), Severity::Warning);
     }
 
     #[test]
     fn a_long_line_is_cut_to_what_is_kept() {
         let line = "ä".repeat(MESSAGE_UNITS + 1);
-        let item = trace(Output::Stdout, &line, Timestamp::UNIX_EPOCH, &Identity::new());
-        let Some(Item { data: Data::MessageData(message), .. }) = item else { panic!("{item:?}") };
+        let item = trace(OutputStream::Stdout, &line, Timestamp::UNIX_EPOCH, &Identity::new());
+        let Some(TelemetryItem { data: Data::MessageData(message), .. }) = item else {
+            panic!("{item:?}")
+        };
         assert_eq!(message.message.chars().count(), MESSAGE_UNITS);
         let copy = &message.properties["prop__{OriginalFormat}"];
         assert_eq!(copy.chars().count(), PROPERTY_UNITS);
@@ -186,7 +193,10 @@ mod tests {
     #[test]
     fn the_platforms_own_lines_are_no_traces() {
         let line = "LanguageWorkerConsoleLog[info] started";
-        assert_eq!(trace(Output::Stdout, line, Timestamp::UNIX_EPOCH, &Identity::new()), None);
+        assert_eq!(
+            trace(OutputStream::Stdout, line, Timestamp::UNIX_EPOCH, &Identity::new()),
+            None
+        );
     }
 
     #[test]

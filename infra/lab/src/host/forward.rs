@@ -50,7 +50,7 @@ const QUERY: &AsciiSet =
 
 /// What the host adds to a request.
 #[derive(Clone, Debug)]
-pub struct Invocation<'a> {
+pub struct FunctionInvocation<'a> {
     /// The id of the invocation.
     pub id: &'a str,
     /// `traceparent` of the host's own activity; a client's own stays.
@@ -60,7 +60,7 @@ pub struct Invocation<'a> {
 }
 
 /// The headers that the handler receives.
-pub fn to_handler(client: &HeaderMap, invocation: &Invocation<'_>) -> HeaderMap {
+pub fn to_handler(client: &HeaderMap, invocation: &FunctionInvocation<'_>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(client.keys_len() + 5);
     for name in client.keys() {
         // The body was read before it is forwarded, so there is nothing to ask for.
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn received(given: &[(&'static str, &'static str)], caller: Option<&str>) -> Vec<String> {
-        let invocation = Invocation {
+        let invocation = FunctionInvocation {
             id: "real",
             trace_parent: "00-trace-span-00",
             caller: caller.map(|address| address.parse().expect("an address")),

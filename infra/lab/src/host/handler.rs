@@ -21,12 +21,12 @@ const POLL: Duration = Duration::from_millis(25);
 
 /// A running handler; it is killed when this is dropped.
 #[derive(Debug)]
-pub struct Handler {
+pub struct HandlerProcess {
     child: Child,
     port: u16,
 }
 
-impl Handler {
+impl HandlerProcess {
     /// Starts the handler with the environment that the Functions host gives it, and no other.
     pub fn start(app: &App, settings: &BTreeMap<String, String>, port: u16) -> io::Result<Self> {
         let worker = Uuid::new_v4().to_string();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::identity::Identity;
-use crate::telemetry::item::{Data, Item, Request, Severity, Table, Tags};
+use crate::telemetry::item::{Data, RequestItem, Severity, Table, Tags, TelemetryItem};
 
 /// The category of request items.
 pub const CATEGORY: &str = "Host.Results";
@@ -72,9 +72,9 @@ pub fn request(
     took: Duration,
     handler: Duration,
     host: &Identity,
-) -> Item {
+) -> TelemetryItem {
     let property = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Item {
+    TelemetryItem {
         name: Table::AppRequests,
         time: invoked.time,
         tags: Tags {
@@ -83,7 +83,7 @@ pub fn request(
             location: invoked.caller.ip().to_string(),
             ..host.tags()
         },
-        data: Data::RequestData(Request {
+        data: Data::RequestData(RequestItem {
             ver: 2,
             id: new_span(),
             name: invoked.function.clone(),

@@ -21,9 +21,9 @@ use tokio::{
 };
 
 use super::{
-    HostEvent, Shared, body,
+    HostEvent, HostShared, body,
     exchange::{self, ExchangeError},
-    forward::{self, Invocation},
+    forward::{self, FunctionInvocation},
     report::{self, Invoked},
     routes::{self, Target},
     supervisor::{HandlerState, told},
@@ -44,11 +44,11 @@ const ENDING_LIMIT: Duration = Duration::from_secs(2);
 /// The stand-in's own page.
 const PAGE: &str = "<!DOCTYPE html>\n<title>ispmon-lab</title>\n<p>The Functions host stand-in of ispmon-lab is running.</p>\n";
 
-type Answer = Response<Full<Bytes>>;
+type HostResponse = Response<Full<Bytes>>;
 
 /// Serves until the host is asked to stop or has given up; invocations in flight are finished first.
 pub(super) async fn serve(
-    shared: Arc<Shared>,
+    shared: Arc<HostShared>,
     listener: TcpListener,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -85,7 +85,7 @@ async fn stopped(state: &mut watch::Receiver<HandlerState>) {
 
 /// Serves one connection until it ends or `end` asks for it.
 async fn converse(
-    shared: Arc<Shared>,
+    shared: Arc<HostShared>,
     stream: TcpStream,
     caller: SocketAddr,
     mut end: watch::Receiver<bool>,
@@ -111,7 +111,11 @@ async fn converse(
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>, caller: SocketAddr) -> Answer {
+async fn answer(
+    shared: Arc<HostShared>,
+    request: Request<Incoming>,
+    caller: SocketAddr,
+) -> HostResponse {
     let (head, body) = request.into_parts();
     let close = forward::wants_close(&head.headers);
     let path = routes::normalize(head.uri.path());
@@ -147,7 +151,12 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>, caller: SocketA
 struct Forwarded;
 
 /// Invokes the function; the invocation goes on when the client does not wait for its answer.
-async fn invoke(shared: Arc<Shared>, invoked: Invoked, head: Parts, body: Incoming) -> Answer {
+async fn invoke(
+    shared: Arc<HostShared>,
+    invoked: Invoked,
+    head: Parts,
+    body: Incoming,
+) -> HostResponse {
     let started = Instant::now();
     // Forwarding copies a body by its length: one without is an error of the host.
     let chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
@@ -181,7 +190,12 @@ async fn invoke(shared: Arc<Shared>, invoked: Invoked, head: Parts, body: Incomi
 ///
 /// A request that comes while the handler starts waits for it; one that the handler had when it ended
 /// has failed.
-async fn forward(shared: &Shared, invoked: &Invoked, head: &Parts, body: Bytes) -> Option<Answer> {
+async fn forward(
+    shared: &HostShared,
+    invoked: &Invoked,
+    head: &Parts,
+    body: Bytes,
+) -> Option<HostResponse> {
     let mut state = shared.state.subscribe();
     loop {
         let ready =
@@ -208,12 +222,12 @@ async fn forward(shared: &Shared, invoked: &Invoked, head: &Parts, body: Bytes) 
 }
 
 fn to_handler(
-    shared: &Shared,
+    shared: &HostShared,
     invoked: &Invoked,
     head: &Parts,
     body: Bytes,
 ) -> Option<Request<Full<Bytes>>> {
-    let invocation = Invocation {
+    let invocation = FunctionInvocation {
         id: &invoked.id,
         trace_parent: &invoked.trace_parent,
         caller: shared.front_end.then_some(invoked.caller),
@@ -230,7 +244,7 @@ fn to_handler(
     Some(request)
 }
 
-fn to_client(answer: Response<Bytes>, method: &Method) -> Answer {
+fn to_client(answer: Response<Bytes>, method: &Method) -> HostResponse {
     let (head, body) = answer.into_parts();
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = head.status;
@@ -243,13 +257,13 @@ fn to_client(answer: Response<Bytes>, method: &Method) -> Answer {
     answer
 }
 
-fn page() -> Answer {
+fn page() -> HostResponse {
     let mut answer = Response::new(Full::new(Bytes::from_static(PAGE.as_bytes())));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     answer
 }
 
-fn empty(status: StatusCode) -> Answer {
+fn empty(status: StatusCode) -> HostResponse {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
     *answer.headers_mut() = HeaderMap::new();
@@ -257,10 +271,10 @@ fn empty(status: StatusCode) -> Answer {
 }
 
 /// Counts an invocation as in flight while it lives.
-struct InFlight(Arc<Shared>);
+struct InFlight(Arc<HostShared>);
 
 impl InFlight {
-    fn enter(shared: &Arc<Shared>) -> Self {
+    fn enter(shared: &Arc<HostShared>) -> Self {
         shared.in_flight.send_modify(|requests| *requests += 1);
         Self(Arc::clone(shared))
     }

@@ -10,9 +10,9 @@ use tokio::{
 };
 
 use super::{
-    HostEvent, Shared,
-    console::{self, LastWords, Lines, Output},
-    handler::Handler,
+    HostEvent, HostShared,
+    console::{self, LastWords, OutputLines, OutputStream},
+    handler::HandlerProcess,
     restart::{Consequence, Ending, Errors},
 };
 use crate::telemetry::item::Severity;
@@ -35,13 +35,13 @@ pub(super) enum HandlerState {
 }
 
 /// Runs handlers until the host gives up or `kill` becomes true; then the last one is dead.
-pub(super) async fn supervise(shared: Arc<Shared>, mut kill: watch::Receiver<bool>) {
+pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver<bool>) {
     let mut errors = Errors::default();
     let mut number = 0;
     loop {
         number += 1;
         shared.state.send_replace(HandlerState::Starting);
-        let mut run = match Run::start(&shared) {
+        let mut run = match HandlerRun::start(&shared) {
             Ok(run) => run,
             Err(source) => {
                 let executable = shared.app.executable.clone();
@@ -80,26 +80,27 @@ pub(super) async fn told(switch: &mut watch::Receiver<bool>) {
 }
 
 /// One handler and the readers of its outputs.
-struct Run {
-    handler: Handler,
+struct HandlerRun {
+    handler: HandlerProcess,
     readers: JoinSet<LastWords>,
     started: Instant,
 }
 
-impl Run {
-    fn start(shared: &Arc<Shared>) -> std::io::Result<Self> {
+impl HandlerRun {
+    fn start(shared: &Arc<HostShared>) -> std::io::Result<Self> {
         let started = Instant::now();
-        let mut handler = Handler::start(&shared.app, &shared.app_settings, shared.port.number())?;
+        let mut handler =
+            HandlerProcess::start(&shared.app, &shared.app_settings, shared.port.number())?;
         let mut readers = JoinSet::new();
         if let Some((stdout, stderr)) = handler.outputs() {
-            readers.spawn(read(stdout, Output::Stdout, Arc::clone(shared)));
-            readers.spawn(read(stderr, Output::Stderr, Arc::clone(shared)));
+            readers.spawn(read(stdout, OutputStream::Stdout, Arc::clone(shared)));
+            readers.spawn(read(stderr, OutputStream::Stderr, Arc::clone(shared)));
         }
         shared.tell(HostEvent::HandlerStarted { process: handler.id().unwrap_or_default() });
         Ok(Self { handler, readers, started })
     }
 
-    async fn live(&mut self, shared: &Shared, number: u64) -> Ending {
+    async fn live(&mut self, shared: &HostShared, number: u64) -> Ending {
         if let Err(ending) = self.handler.ready(shared.app.initialization_timeout).await {
             return ending;
         }
@@ -124,11 +125,15 @@ impl Run {
     }
 }
 
-async fn read(from: impl AsyncRead + Unpin, output: Output, shared: Arc<Shared>) -> LastWords {
-    let mut lines = Lines::new(BufReader::new(from));
+async fn read(
+    from: impl AsyncRead + Unpin,
+    output: OutputStream,
+    shared: Arc<HostShared>,
+) -> LastWords {
+    let mut lines = OutputLines::new(BufReader::new(from));
     let mut last_words = LastWords::default();
     while let Some(line) = lines.next().await {
-        if output == Output::Stderr && console::severity(output, &line) == Severity::Error {
+        if output == OutputStream::Stderr && console::severity(output, &line) == Severity::Error {
             last_words.push(&line);
         }
         let trace = console::trace(output, &line, shared.clock.now(), &shared.identity);

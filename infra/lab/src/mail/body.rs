@@ -42,7 +42,7 @@ impl<'id> ResourceId<'id> {
 pub(super) fn render(notification: &Notification) -> String {
     let Notification { rule, condition, dimensions, value, fired, evaluated } = notification;
     let scope = ResourceId::new(&rule.scope);
-    let mut rows = Rows::default();
+    let mut rows = MailRows::default();
     rows.heading(&subject::azures_own(notification));
     rows.row("Alert name", &rule.name);
     rows.row("Severity", &format!("Sev{}", rule.severity));
@@ -86,9 +86,9 @@ fn time(at: Timestamp) -> String {
 
 /// Lines of a name and a value under headings.
 #[derive(Default)]
-struct Rows(String);
+struct MailRows(String);
 
-impl Rows {
+impl MailRows {
     fn heading(&mut self, text: &str) {
         if !self.0.is_empty() {
             self.0.push('\n');

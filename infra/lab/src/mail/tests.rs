@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::rules::{
-    condition::{Aggregation, Condition, Operator},
+    condition::{Aggregation, AlertCondition, Operator},
     failing::FailingPeriods,
     settings::{Memory, RuleSettings},
 };
@@ -23,7 +23,7 @@ fn rule(name: &str, memory: Memory, subject: Option<&str>) -> Arc<RuleSettings> 
         severity: 1,
         scope: format!("{GROUP}/providers/Microsoft.Insights/components/home-insights"),
         query: "traces | where secret".to_owned(),
-        condition: Condition {
+        condition: AlertCondition {
             aggregation: Aggregation::Maximum,
             measure: Some("silentMinutes".to_owned()),
             operator: Operator::GreaterThanOrEqual,

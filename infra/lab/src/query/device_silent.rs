@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     QueryError, Row, Trace,
-    silence::{Heartbeats, minutes, tenths},
+    silence::{RecentHeartbeats, minutes, tenths},
     template::{Captures, Template, quote},
 };
 
@@ -37,7 +37,7 @@ impl DeviceSilent {
     /// One row for each expected device: the minutes of its silence in whole tenths, 0 while an
     /// announced silence lasts and 2,880 when it has sent no heartbeat in 48 hours.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
-        let heartbeats = Heartbeats::read(now, rows);
+        let heartbeats = RecentHeartbeats::read(now, rows);
         let row = |device: &String| Row {
             dimensions: vec![("Computer".to_owned(), device.clone())],
             value: tenths(minutes(heartbeats.silent_since(device), now).max(0.0)),

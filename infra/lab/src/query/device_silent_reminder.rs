@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     QueryError, Row, Trace,
     device_silent::devices_text,
-    silence::{Heartbeats, minutes, tenths},
+    silence::{RecentHeartbeats, minutes, tenths},
     template::{Captures, Template, quote},
 };
 
@@ -61,7 +61,7 @@ struct Silent<'devices> {
 
 /// The step of time to which an evaluation belongs.
 #[derive(Debug)]
-struct Step {
+struct EvaluationStep {
     /// The multiple of the frequency that the step is named after.
     at: Timestamp,
     /// The same in minutes since midnight UTC.
@@ -103,7 +103,7 @@ impl DeviceSilentReminder {
     /// of time that `now` belongs to; otherwise none. Those that have reached one come first, then the
     /// longest silence. Five are named, the others counted.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
-        let heartbeats = Heartbeats::read(now, rows);
+        let heartbeats = RecentHeartbeats::read(now, rows);
         let step = self.step(now);
         let mut silent = Vec::new();
         for device in &self.devices {
@@ -129,18 +129,18 @@ impl DeviceSilentReminder {
         }]
     }
 
-    fn step(&self, now: Timestamp) -> Step {
+    fn step(&self, now: Timestamp) -> EvaluationStep {
         let frequency = i64::from(self.frequency_minutes);
         let minute = (now + EARLY).as_second().div_euclid(60);
         let minute = minute - minute.rem_euclid(frequency);
-        Step {
+        EvaluationStep {
             at: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute),
             minute_of_day: minute.rem_euclid(DAY_MINUTES),
         }
     }
 
     /// Whether a silence that began at `since` has reached a mark in this step.
-    fn is_due(&self, step: &Step, since: Timestamp) -> bool {
+    fn is_due(&self, step: &EvaluationStep, since: Timestamp) -> bool {
         let frequency = f64::from(self.frequency_minutes);
         let reached = minutes(since, step.at);
         let mark_reached =

@@ -23,7 +23,7 @@ use super::{
     text,
 };
 use ispmon_wire::comparison_key;
-use selection::{Entry, Outage};
+use selection::{ReportEntry, SelectedOutage};
 
 /// `infra/queries/outage-report.kql`.
 pub const TEMPLATE: Template = Template {
@@ -52,14 +52,14 @@ const NO_DOWNTIME: [&str; 4] = ["endpoint", "credentials", "clock", "degraded"];
 
 /// The query and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutageReport {
+pub struct OutageReportQuery {
     /// The expected devices, at most 200 a rule; nothing is reported of others.
     pub devices: Vec<String>,
     /// The minutes of downtime from which an outage is reported.
     pub minimum_minutes: u32,
 }
 
-impl OutageReport {
+impl OutageReportQuery {
     pub(super) fn from_captures(captures: &Captures) -> Result<Self, QueryError> {
         let minutes = |text: &str| text.parse().ok().filter(|minutes| *minutes > 0);
         let minimum_minutes =
@@ -100,14 +100,20 @@ impl OutageReport {
     }
 
     /// An outage, if it is one that is reported.
-    fn outage(&self, id: String, seen: Timestamp, device: &str, line: &Value) -> Option<Outage> {
+    fn outage(
+        &self,
+        id: String,
+        seen: Timestamp,
+        device: &str,
+        line: &Value,
+    ) -> Option<SelectedOutage> {
         let failure = text(&line["cause"]);
         let seconds = whole(&line["downtime_s"])?;
         let reported = text(&line["kind"]) == "incident"
             && !NO_DOWNTIME.contains(&failure.as_str())
             && seconds >= 60 * i64::from(self.minimum_minutes);
         let ended = time(&line["ended"]);
-        reported.then(|| Outage {
+        reported.then(|| SelectedOutage {
             id,
             seen,
             device: device.to_owned(),
@@ -121,7 +127,7 @@ impl OutageReport {
     }
 }
 
-fn row(entry: &Entry) -> Row {
+fn row(entry: &ReportEntry) -> Row {
     let dimension = |name: &str, value| (name.to_owned(), value);
     let sum = &entry.sum;
     let lasted = duration(sum.seconds);

@@ -23,23 +23,23 @@ pub(crate) const MARK: &str = r#"{"event":"heartbeat""#;
 
 /// The heartbeats of the last 48 hours.
 #[derive(Debug)]
-pub struct Heartbeats {
+pub struct RecentHeartbeats {
     /// For each device, by its key: when it was seen last, and until when it may be silent.
-    last: HashMap<String, Seen>,
+    last: HashMap<String, LastSeen>,
     /// The beginning of what can be seen.
     from: Timestamp,
 }
 
 /// When a device was seen last and until when it may be silent; the later one is the greater one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Seen {
+struct LastSeen {
     at: Timestamp,
     quiet_until: Timestamp,
 }
 
 /// The heartbeats of one device since one start of its system.
 #[derive(Clone, Copy, Debug)]
-struct Boot {
+struct BootHeartbeats {
     /// When the last one came.
     seen: Timestamp,
     /// The one with the highest number.
@@ -55,7 +55,7 @@ struct Numbered {
     quiet_seconds: f64,
 }
 
-impl Heartbeats {
+impl RecentHeartbeats {
     /// Picks the heartbeats from all lines. Lines that are none are passed over.
     ///
     /// What a device announced is decided within one boot by the highest `seq`, whenever it came: a
@@ -64,22 +64,24 @@ impl Heartbeats {
     /// the device was alive.
     pub fn read(now: Timestamp, rows: &[Trace]) -> Self {
         let from = now - RANGE;
-        let mut boots: HashMap<(String, String), Boot> = HashMap::new();
+        let mut boots: HashMap<(String, String), BootHeartbeats> = HashMap::new();
         for row in rows.iter().filter(|row| row.timestamp > from) {
             let Some(line) = heartbeat(&row.message) else { continue };
             let newest =
                 Numbered { seq: line.seq, at: row.timestamp, quiet_seconds: line.quiet_seconds };
-            let known =
-                boots.entry((line.key, line.boot)).or_insert(Boot { seen: row.timestamp, newest });
+            let known = boots
+                .entry((line.key, line.boot))
+                .or_insert(BootHeartbeats { seen: row.timestamp, newest });
             known.seen = known.seen.max(row.timestamp);
             if known.newest < newest {
                 known.newest = newest;
             }
         }
-        let mut last: HashMap<String, Seen> = HashMap::new();
+        let mut last: HashMap<String, LastSeen> = HashMap::new();
         for ((key, _), boot) in boots {
             let quiet = SignedDuration::from_secs_f64(boot.newest.quiet_seconds);
-            let seen = Seen { at: boot.seen, quiet_until: boot.seen.max(boot.newest.at + quiet) };
+            let seen =
+                LastSeen { at: boot.seen, quiet_until: boot.seen.max(boot.newest.at + quiet) };
             let known = last.entry(key).or_insert(seen);
             *known = seen.max(*known);
         }
@@ -108,7 +110,7 @@ pub fn tenths(minutes: f64) -> f64 {
 }
 
 /// What the queries read of a heartbeat.
-struct Heartbeat {
+struct HeartbeatFields {
     key: String,
     /// Empty when the line lacks the boot or the number.
     boot: String,
@@ -117,13 +119,13 @@ struct Heartbeat {
     quiet_seconds: f64,
 }
 
-fn heartbeat(message: &str) -> Option<Heartbeat> {
+fn heartbeat(message: &str) -> Option<HeartbeatFields> {
     let line = event(message, MARK, "heartbeat")?;
     let number = |name: &str| text(&line[name]).parse::<f64>().ok();
     let boot = Some(text(&line["boot"])).filter(|boot| !boot.is_empty());
     let (boot, seq) = boot.zip(number("seq")).unwrap_or_default();
     let quiet_seconds = number("quiet_s").unwrap_or_default().clamp(0.0, LONGEST_QUIET_SECONDS);
-    Some(Heartbeat { key: key(&line), boot, seq, quiet_seconds })
+    Some(HeartbeatFields { key: key(&line), boot, seq, quiet_seconds })
 }
 
 /// The JSON in a message that begins with `mark`, when it is such an event.
@@ -158,7 +160,7 @@ mod tests {
                 message: message.to_owned(),
             })
             .collect();
-        minutes(Heartbeats::read(now(), &rows).silent_since(device), now())
+        minutes(RecentHeartbeats::read(now(), &rows).silent_since(device), now())
     }
 
     #[track_caller]

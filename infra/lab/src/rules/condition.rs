@@ -13,7 +13,7 @@ pub type Dimensions = Vec<(String, String)>;
 
 /// `criteria.allOf[0]` without its query.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
+pub struct AlertCondition {
     /// How the rows of one combination become one value.
     pub aggregation: Aggregation,
     /// The name of the column that is aggregated; `None` for [`Aggregation::Count`].
@@ -87,7 +87,7 @@ pub struct Measurement {
     pub met: bool,
 }
 
-impl Condition {
+impl AlertCondition {
     /// Splits rows by the rule's dimensions, aggregates each group and compares it with the threshold.
     ///
     /// Azure groups the result by the dimension values and evaluates each group (Microsoft Learn,
@@ -195,8 +195,8 @@ mod tests {
         Row { dimensions: vec![("device".to_owned(), device.to_owned())], value }
     }
 
-    fn split_by_device(operator: Choice, values: &[&str]) -> Condition {
-        Condition {
+    fn split_by_device(operator: Choice, values: &[&str]) -> AlertCondition {
+        AlertCondition {
             aggregation: Aggregation::Maximum,
             measure: Some("minutes".to_owned()),
             operator: Operator::GreaterThanOrEqual,
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    fn devices_met(condition: &Condition, rows: &[Row]) -> Vec<(String, bool)> {
+    fn devices_met(condition: &AlertCondition, rows: &[Row]) -> Vec<(String, bool)> {
         let measured = condition.measure(rows);
         measured.into_iter().map(|(mut key, each)| (key.remove(0).1, each.met)).collect()
     }

@@ -7,7 +7,7 @@
 //! any query here: the tests compare both on random timelines.
 //!
 //! A world that is simulated has no lines, only values that become lines when a query looks at them;
-//! that is why the index is generic over [`Line`].
+//! that is why the index is generic over [`TraceSource`].
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::query::{Trace, silence::RANGE};
 
 /// Something that is, or can become, a row of the table `traces`.
-pub trait Line {
+pub trait TraceSource {
     /// When the line was written.
     fn timestamp(&self) -> Timestamp;
 
@@ -54,31 +54,31 @@ pub struct HeartbeatKey {
 /// Lines in the order in which they became visible, without those that mean nothing any more.
 #[derive(Debug)]
 pub struct TraceIndex<L> {
-    boots: Vec<Boot<L>>,
+    boots: Vec<IndexedBoot<L>>,
     others: VecDeque<L>,
     expected: usize,
-    rows: Rows,
+    rows: IndexedRows,
 }
 
 /// What queries look at, until something changes.
 #[derive(Debug, Default)]
-struct Rows {
+struct IndexedRows {
     heartbeats: Option<Vec<Trace>>,
     outages: Option<Vec<Trace>>,
 }
 
 /// The heartbeats of one boot of one device that can still matter.
 #[derive(Debug)]
-struct Boot<L> {
+struct IndexedBoot<L> {
     device: usize,
     id: u64,
     heartbeats: Vec<L>,
 }
 
-impl<L: Line> TraceIndex<L> {
+impl<L: TraceSource> TraceIndex<L> {
     /// An empty index for so many expected devices.
     pub const fn new(expected: usize) -> Self {
-        let rows = Rows { heartbeats: None, outages: None };
+        let rows = IndexedRows { heartbeats: None, outages: None };
         Self { boots: Vec::new(), others: VecDeque::new(), expected, rows }
     }
 
@@ -88,7 +88,7 @@ impl<L: Line> TraceIndex<L> {
             LineKind::Heartbeat(key) => self.insert_heartbeat(key, line),
             LineKind::Unwatched => {}
             LineKind::Outage | LineKind::Other => {
-                self.rows = Rows::default();
+                self.rows = IndexedRows::default();
                 self.others.push_back(line);
             }
         }
@@ -102,7 +102,7 @@ impl<L: Line> TraceIndex<L> {
             self.others.retain(|line| line.timestamp() > from);
         }
         if self.others.len() != before {
-            self.rows = Rows::default();
+            self.rows = IndexedRows::default();
         }
         // A boot that another one followed may yet go on: two machines with one name do so in turn.
         let boots = self.boots.len();
@@ -118,19 +118,19 @@ impl<L: Line> TraceIndex<L> {
         self.rows.heartbeats.get_or_insert_with(|| {
             let heartbeats = boots.iter().flat_map(|boot| &boot.heartbeats);
             let others = others.iter().filter(|line| line.kind() == LineKind::Other);
-            heartbeats.chain(others).map(Line::to_trace).collect()
+            heartbeats.chain(others).map(TraceSource::to_trace).collect()
         })
     }
 
     /// The rows that decide what a query about outages yields, in no particular order.
     pub fn outages(&mut self) -> &[Trace] {
         let others = &self.others;
-        self.rows.outages.get_or_insert_with(|| others.iter().map(Line::to_trace).collect())
+        self.rows.outages.get_or_insert_with(|| others.iter().map(TraceSource::to_trace).collect())
     }
 
     /// When the newest line was written that is no heartbeat of an expected device.
     pub fn newest_other(&self) -> Option<Timestamp> {
-        self.others.iter().map(Line::timestamp).max()
+        self.others.iter().map(TraceSource::timestamp).max()
     }
 
     /// A time since which every expected device has certainly sent a heartbeat; `None` when there is no
@@ -144,7 +144,7 @@ impl<L: Line> TraceIndex<L> {
                 self.boots
                     .iter()
                     .filter(|boot| boot.device == device)
-                    .filter_map(Boot::newest)
+                    .filter_map(IndexedBoot::newest)
                     .max()
             })
             .min()
@@ -153,17 +153,17 @@ impl<L: Line> TraceIndex<L> {
 
     fn insert_heartbeat(&mut self, key: HeartbeatKey, line: L) {
         self.rows.heartbeats = None;
-        let same = |boot: &Boot<L>| boot.device == key.device && boot.id == key.boot;
+        let same = |boot: &IndexedBoot<L>| boot.device == key.device && boot.id == key.boot;
         if let Some(boot) = self.boots.iter_mut().rev().find(|boot| same(boot)) {
             boot.insert(key.seq, line);
         } else {
             let heartbeats = vec![line];
-            self.boots.push(Boot { device: key.device, id: key.boot, heartbeats });
+            self.boots.push(IndexedBoot { device: key.device, id: key.boot, heartbeats });
         }
     }
 }
 
-impl<L: Line> Boot<L> {
+impl<L: TraceSource> IndexedBoot<L> {
     fn insert(&mut self, seq: Option<u64>, line: L) {
         let at = line.timestamp();
         let of = |known: &L| match known.kind() {
@@ -180,7 +180,7 @@ impl<L: Line> Boot<L> {
     }
 
     fn newest(&self) -> Option<Timestamp> {
-        self.heartbeats.iter().map(Line::timestamp).max()
+        self.heartbeats.iter().map(TraceSource::timestamp).max()
     }
 }
 

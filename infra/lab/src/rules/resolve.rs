@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 #[error(
     "an alert of a rule that is evaluated every {frequency:#} cannot resolve: stateful rules run every 1 min to 12 h"
 )]
-pub struct ResolveError {
+pub struct FrequencyError {
     frequency: SignedDuration,
 }
 
@@ -21,7 +21,7 @@ pub struct ResolveError {
 /// period is one evaluation. So with five minutes the resolved mail comes 10 to 15 minutes after the
 /// heartbeats are back, and ingestion adds to that; were a period the time between two healthy
 /// evaluations, it would come five minutes later. A frequency between 1 and 5 minutes does not exist.
-pub fn healthy_evaluations(frequency: SignedDuration) -> Result<u32, ResolveError> {
+pub fn healthy_evaluations(frequency: SignedDuration) -> Result<u32, FrequencyError> {
     const MINUTE: SignedDuration = SignedDuration::from_mins(1);
     const FIVE_MINUTES: SignedDuration = SignedDuration::from_mins(5);
     const QUARTER: SignedDuration = SignedDuration::from_mins(15);
@@ -36,7 +36,7 @@ pub fn healthy_evaluations(frequency: SignedDuration) -> Result<u32, ResolveErro
     } else if (ELEVEN_HOURS..=TWELVE_HOURS).contains(&frequency) {
         Ok(1)
     } else {
-        Err(ResolveError { frequency })
+        Err(FrequencyError { frequency })
     }
 }
 

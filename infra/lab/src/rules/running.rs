@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::{
     MonitorCondition, Notification, Rule,
     condition::Dimensions,
-    index::{Line, TraceIndex},
+    index::{TraceIndex, TraceSource},
     settings::Memory,
-    stateful::{Change, StatefulRule},
+    stateful::{AlertChange, StatefulRule},
     stateless::StatelessRule,
 };
 use crate::query::{Query, Trace, outage_report};
@@ -69,8 +69,8 @@ impl RunningRule {
                 .observe(at, &measured)
                 .into_iter()
                 .map(|(dimensions, change)| match change {
-                    Change::Fired => notification(MonitorCondition::Fired, dimensions, at),
-                    Change::Resolved { fired } => {
+                    AlertChange::Fired => notification(MonitorCondition::Fired, dimensions, at),
+                    AlertChange::Resolved { fired } => {
                         notification(MonitorCondition::Resolved, dimensions, fired)
                     }
                 })
@@ -85,7 +85,7 @@ impl RunningRule {
     /// An evaluation that can neither meet the condition nor change what the rule remembers does not take
     /// place: when every device has been heard of lately enough, or when nothing that has come can still be
     /// reported.
-    pub fn evaluate_indexed<L: Line>(
+    pub fn evaluate_indexed<L: TraceSource>(
         &mut self,
         at: Timestamp,
         index: &mut TraceIndex<L>,
@@ -111,7 +111,7 @@ impl RunningRule {
         matches!(self.rule.query, Query::OutageReport(_))
     }
 
-    fn is_without_news<L: Line>(&self, at: Timestamp, index: &TraceIndex<L>) -> bool {
+    fn is_without_news<L: TraceSource>(&self, at: Timestamp, index: &TraceIndex<L>) -> bool {
         if self.is_report() {
             // A line shows for so long at most from the beginning of the hour in which it came.
             let is_over = |newest| at.duration_since(newest) >= outage_report::SHOWN_FOR;

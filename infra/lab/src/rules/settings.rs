@@ -11,9 +11,9 @@ mod processing;
 use jiff::{SignedDuration, SpanRelativeTo, fmt::temporal::SpanParser};
 
 use super::{
-    condition::{Aggregation, Condition},
+    condition::{Aggregation, AlertCondition},
     failing::{FailingPeriods, FailingPeriodsError},
-    resolve::{self, ResolveError},
+    resolve::{self, FrequencyError},
 };
 use crate::rules::MonitorCondition;
 use document::{ActionGroup, Resource, ScheduledQueryRule, Snapshot};
@@ -43,7 +43,7 @@ pub struct RuleSettings {
     /// The query text as deployed.
     pub query: String,
     /// When the rows of the query make an alert.
-    pub condition: Condition,
+    pub condition: AlertCondition,
     /// The time between two evaluations.
     pub frequency: SignedDuration,
     /// How far back from an evaluation the query sees, at most 48 hours.
@@ -72,7 +72,7 @@ pub enum Memory {
 
 /// Why the rules could not be read from the evaluated deployment.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub enum RuleSettingsError {
     /// The file is not what `bicep snapshot` writes.
     #[error("the evaluated deployment is no JSON document of `bicep snapshot`; make it anew")]
     Document(#[source] serde_json::Error),
@@ -160,31 +160,31 @@ pub enum RuleError {
     FailingPeriods(#[source] FailingPeriodsError),
     /// A stateful rule that would never resolve.
     #[error("it is stateful, but would never resolve")]
-    Resolve(#[source] ResolveError),
+    Resolve(#[source] FrequencyError),
     /// An action group that the deployment does not hold.
     #[error("its action group `{0}` is not part of the evaluated deployment")]
     UnknownActionGroup(String),
 }
 
 /// Reads all enabled rules about devices from the text of a `bicep snapshot`, in the file's order.
-pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, SettingsError> {
-    let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(SettingsError::Document)?;
+pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, RuleSettingsError> {
+    let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(RuleSettingsError::Document)?;
     let resources = &snapshot.predicted_resources;
     let groups = action_groups(resources)?;
     let processing = processing_rules(resources)?;
     let mut rules = Vec::new();
     for resource in resources.iter().filter(|each| each.is(RULE_TYPE)) {
         let settings = rule(resource, &groups)
-            .map_err(|source| SettingsError::Rule { rule: resource.name.clone(), source })?;
+            .map_err(|source| RuleSettingsError::Rule { rule: resource.name.clone(), source })?;
         rules.extend(settings);
     }
     for rule in &mut rules {
         rule.untold = processing.iter().flat_map(|each| each.removed(rule)).copied().collect();
     }
-    if rules.is_empty() { Err(SettingsError::NoRules) } else { Ok(rules) }
+    if rules.is_empty() { Err(RuleSettingsError::NoRules) } else { Ok(rules) }
 }
 
-fn processing_rules(resources: &[Resource]) -> Result<Vec<ProcessingRule>, SettingsError> {
+fn processing_rules(resources: &[Resource]) -> Result<Vec<ProcessingRule>, RuleSettingsError> {
     let rules = resources.iter().filter(|each| each.is(RULE_TYPE));
     let ids: Vec<&str> = rules.map(|rule| rule.id.as_str()).collect();
     resources
@@ -193,21 +193,20 @@ fn processing_rules(resources: &[Resource]) -> Result<Vec<ProcessingRule>, Setti
         .filter_map(|resource| {
             let failed = |source| {
                 let rule = resource.name.clone();
-                SettingsError::ProcessingRule { rule, source }
+                RuleSettingsError::ProcessingRule { rule, source }
             };
             ProcessingRule::read(resource, &ids).map_err(failed).transpose()
         })
         .collect()
 }
 
-fn action_groups(resources: &[Resource]) -> Result<Vec<(&str, ActionGroup)>, SettingsError> {
+fn action_groups(resources: &[Resource]) -> Result<Vec<(&str, ActionGroup)>, RuleSettingsError> {
     resources
         .iter()
         .filter(|resource| resource.is(ACTION_GROUP_TYPE))
         .map(|resource| {
-            let group = resource.properties_as().map_err(|source| SettingsError::ActionGroup {
-                group: resource.name.clone(),
-                source,
+            let group = resource.properties_as().map_err(|source| {
+                RuleSettingsError::ActionGroup { group: resource.name.clone(), source }
             })?;
             Ok((resource.id.as_str(), group))
         })
@@ -290,7 +289,7 @@ fn rule(
         severity: properties.severity,
         scope: scope.clone(),
         query: criterion.query.clone(),
-        condition: Condition {
+        condition: AlertCondition {
             aggregation: criterion.time_aggregation,
             measure: criterion.metric_measure_column.clone(),
             operator: criterion.operator,

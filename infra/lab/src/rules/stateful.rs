@@ -14,11 +14,11 @@ use super::{
 pub struct StatefulAlert {
     recent: RecentPeriods,
     healthy_to_resolve: u32,
-    state: State,
+    state: AlertState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum AlertState {
     Quiet,
     Fired {
         since: Timestamp,
@@ -29,7 +29,7 @@ enum State {
 
 /// What an evaluation changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum AlertChange {
     /// The alert began.
     Fired,
     /// The alert ended.
@@ -42,35 +42,37 @@ pub enum Change {
 impl StatefulAlert {
     /// A quiet alert that resolves after `healthy_to_resolve` evaluations in a row, at least 1.
     pub const fn new(failing: FailingPeriods, healthy_to_resolve: u32) -> Self {
-        Self { recent: RecentPeriods::new(failing), healthy_to_resolve, state: State::Quiet }
+        Self { recent: RecentPeriods::new(failing), healthy_to_resolve, state: AlertState::Quiet }
     }
 
     /// Takes in the evaluation at `at`.
-    pub fn observe(&mut self, at: Timestamp, met: bool) -> Option<Change> {
+    pub fn observe(&mut self, at: Timestamp, met: bool) -> Option<AlertChange> {
         match (self.state, self.recent.observe(met)) {
-            (State::Quiet, false) => None,
-            (State::Quiet, true) => {
-                self.state = State::Fired { since: at, healthy: 0 };
-                Some(Change::Fired)
+            (AlertState::Quiet, false) => None,
+            (AlertState::Quiet, true) => {
+                self.state = AlertState::Fired { since: at, healthy: 0 };
+                Some(AlertChange::Fired)
             }
-            (State::Fired { since, .. }, true) => {
-                self.state = State::Fired { since, healthy: 0 };
+            (AlertState::Fired { since, .. }, true) => {
+                self.state = AlertState::Fired { since, healthy: 0 };
                 None
             }
-            (State::Fired { since, healthy }, false) if healthy + 1 < self.healthy_to_resolve => {
-                self.state = State::Fired { since, healthy: healthy + 1 };
+            (AlertState::Fired { since, healthy }, false)
+                if healthy + 1 < self.healthy_to_resolve =>
+            {
+                self.state = AlertState::Fired { since, healthy: healthy + 1 };
                 None
             }
-            (State::Fired { since, .. }, false) => {
-                self.state = State::Quiet;
-                Some(Change::Resolved { fired: since })
+            (AlertState::Fired { since, .. }, false) => {
+                self.state = AlertState::Quiet;
+                Some(AlertChange::Resolved { fired: since })
             }
         }
     }
 
     /// Whether the alert has fired and not yet resolved.
     pub const fn is_fired(&self) -> bool {
-        matches!(self.state, State::Fired { .. })
+        matches!(self.state, AlertState::Fired { .. })
     }
 
     /// Whether the alert is as good as new.
@@ -105,7 +107,7 @@ impl StatefulRule {
         &mut self,
         at: Timestamp,
         measured: &BTreeMap<Dimensions, Measurement>,
-    ) -> Vec<(Dimensions, Change)> {
+    ) -> Vec<(Dimensions, AlertChange)> {
         for dimensions in measured.keys() {
             self.alerts
                 .entry(dimensions.clone())
@@ -134,7 +136,7 @@ mod tests {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(5) * evaluation
     }
 
-    fn changes(alert: &mut StatefulAlert, history: &[bool]) -> Vec<Option<Change>> {
+    fn changes(alert: &mut StatefulAlert, history: &[bool]) -> Vec<Option<AlertChange>> {
         history.iter().enumerate().map(|(index, met)| alert.observe(at(index), *met)).collect()
     }
 
@@ -151,8 +153,8 @@ mod tests {
     fn fires_once_and_resolves_at_the_third_healthy_evaluation() {
         let mut alert = StatefulAlert::new(FailingPeriods::SINGLE, 3);
         let history = [false, true, true, true, false, false, false, false];
-        let fired = Some(Change::Fired);
-        let resolved = Some(Change::Resolved { fired: at(1) });
+        let fired = Some(AlertChange::Fired);
+        let resolved = Some(AlertChange::Resolved { fired: at(1) });
         let expected = [None, fired, None, None, None, None, resolved, None];
         assert_eq!(changes(&mut alert, &history), expected);
     }
@@ -161,15 +163,15 @@ mod tests {
     fn a_relapse_starts_the_count_of_healthy_evaluations_again() {
         let mut alert = StatefulAlert::new(FailingPeriods::SINGLE, 3);
         let history = [true, false, false, true, false, false, false];
-        let resolved = Some(Change::Resolved { fired: at(0) });
-        let expected = [Some(Change::Fired), None, None, None, None, None, resolved];
+        let resolved = Some(AlertChange::Resolved { fired: at(0) });
+        let expected = [Some(AlertChange::Fired), None, None, None, None, None, resolved];
         assert_eq!(changes(&mut alert, &history), expected);
     }
 
     #[test]
     fn with_two_of_three_periods_one_bad_evaluation_is_no_alert() {
         let mut alert = StatefulAlert::new(FailingPeriods::new(3, 2).expect("possible"), 1);
-        let expected = [None, None, None, None, Some(Change::Fired)];
+        let expected = [None, None, None, None, Some(AlertChange::Fired)];
         assert_eq!(changes(&mut alert, &[true, false, false, true, true]), expected);
     }
 
@@ -177,10 +179,16 @@ mod tests {
     fn devices_fire_and_resolve_apart() {
         let mut rule = StatefulRule::new(FailingPeriods::SINGLE, 1);
         let evaluations = [
-            ([("attic", true), ("cellar", false)], ("attic", Change::Fired)),
-            ([("attic", true), ("cellar", true)], ("cellar", Change::Fired)),
-            ([("attic", false), ("cellar", true)], ("attic", Change::Resolved { fired: at(0) })),
-            ([("attic", false), ("cellar", false)], ("cellar", Change::Resolved { fired: at(1) })),
+            ([("attic", true), ("cellar", false)], ("attic", AlertChange::Fired)),
+            ([("attic", true), ("cellar", true)], ("cellar", AlertChange::Fired)),
+            (
+                [("attic", false), ("cellar", true)],
+                ("attic", AlertChange::Resolved { fired: at(0) }),
+            ),
+            (
+                [("attic", false), ("cellar", false)],
+                ("cellar", AlertChange::Resolved { fired: at(1) }),
+            ),
         ];
         for (index, (devices, (name, change))) in evaluations.into_iter().enumerate() {
             assert_eq!(rule.observe(at(index), &measured(&devices)), [(device(name), change)]);
@@ -192,7 +200,7 @@ mod tests {
         let mut rule = StatefulRule::new(FailingPeriods::SINGLE, 2);
         assert_eq!(rule.observe(at(0), &measured(&[("attic", true)])).len(), 1);
         assert_eq!(rule.observe(at(1), &measured(&[])), []);
-        let resolved = Change::Resolved { fired: at(0) };
+        let resolved = AlertChange::Resolved { fired: at(0) };
         assert_eq!(rule.observe(at(2), &measured(&[])), [(device("attic"), resolved)]);
         assert!(rule.alerts.is_empty(), "a resolved alert is forgotten");
     }
@@ -215,8 +223,8 @@ mod tests {
             for (index, change) in changes(&mut alert, &history).into_iter().enumerate() {
                 match change {
                     None => {}
-                    Some(Change::Fired) => prop_assert_eq!(since.replace(at(index)), None),
-                    Some(Change::Resolved { fired }) => prop_assert_eq!(since.take(), Some(fired)),
+                    Some(AlertChange::Fired) => prop_assert_eq!(since.replace(at(index)), None),
+                    Some(AlertChange::Resolved { fired }) => prop_assert_eq!(since.take(), Some(fired)),
                 }
             }
             prop_assert_eq!(alert.is_fired(), since.is_some());
@@ -232,16 +240,16 @@ mod tests {
             for (index, met) in history.iter().enumerate() {
                 let tail = (index + 1).checked_sub(healthy).map(|from| &history[from..=index]);
                 let expected = match (since, met) {
-                    (None, true) => Some(Change::Fired),
+                    (None, true) => Some(AlertChange::Fired),
                     (Some(fired), false) if tail.is_some_and(|tail| !tail.contains(&true)) => {
-                        Some(Change::Resolved { fired })
+                        Some(AlertChange::Resolved { fired })
                     }
                     _ => None,
                 };
                 prop_assert_eq!(alert.observe(at(index), *met), expected);
                 since = match expected {
-                    Some(Change::Fired) => Some(at(index)),
-                    Some(Change::Resolved { .. }) => None,
+                    Some(AlertChange::Fired) => Some(at(index)),
+                    Some(AlertChange::Resolved { .. }) => None,
                     None => since,
                 };
             }

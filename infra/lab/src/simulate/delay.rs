@@ -20,7 +20,7 @@ const Z_WORST: f64 = 3.719_016;
 /// 7.7 s, as Microsoft's "less than 10 seconds" on average wants it. Unless lines may overtake each
 /// other, none is seen before an earlier one.
 #[derive(Clone, Debug)]
-pub struct Ingestion<'world> {
+pub struct IngestionDelays<'world> {
     random: Rng,
     median: f64,
     spread: f64,
@@ -30,7 +30,7 @@ pub struct Ingestion<'world> {
     last: Millis,
 }
 
-impl<'world> Ingestion<'world> {
+impl<'world> IngestionDelays<'world> {
     /// Ingestion that stands still in these times.
     pub fn new(assumptions: &Assumptions, down: &'world [Span], random: Rng) -> Self {
         let (p99, worst) = (assumptions.delay_p99, assumptions.delay_worst);
@@ -65,13 +65,13 @@ impl<'world> Ingestion<'world> {
 mod tests {
     use super::*;
     use crate::simulate::{
-        Settings,
+        SimulationSettings,
         time::{HOUR, MINUTE},
     };
 
     fn delays(overtaking: bool) -> Vec<f64> {
-        let assumptions = Assumptions { overtaking, ..Settings::default_assumptions() };
-        let mut ingestion = Ingestion::new(&assumptions, &[], Rng::with_seed(5));
+        let assumptions = Assumptions { overtaking, ..SimulationSettings::default_assumptions() };
+        let mut ingestion = IngestionDelays::new(&assumptions, &[], Rng::with_seed(5));
         let mut delays: Vec<_> = (0..200_000)
             .map(|minute| (ingestion.visible(minute * MINUTE) - minute * MINUTE) as f64 / 1_000.0)
             .collect();
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn while_ingestion_stands_still_lines_wait_for_its_end() {
         let down = [Span { from: HOUR, to: 2 * HOUR }];
-        let mut ingestion = Ingestion::new(&Assumptions::calm(), &down, Rng::with_seed(5));
+        let mut ingestion = IngestionDelays::new(&Assumptions::calm(), &down, Rng::with_seed(5));
         let seen: Vec<_> = [59, 61, 119, 120].map(|at| ingestion.visible(at * MINUTE)).to_vec();
         assert_eq!(seen, [59 * MINUTE + 1, 2 * HOUR, 2 * HOUR, 2 * HOUR + 1]);
     }

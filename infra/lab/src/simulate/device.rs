@@ -13,7 +13,7 @@ use ispmon_agent::{
     config::settings::{HeartbeatKind, HeartbeatMethod, HeartbeatSettings},
     heartbeat::Pacing,
 };
-use ispmon_wire::State;
+use ispmon_wire::AgentState;
 use tokio::time::Instant;
 
 use super::{
@@ -21,24 +21,24 @@ use super::{
         Assumptions, BACKOFF, COLD_START, HEARTBEAT_TIMEOUT, QUIET_AFTER_SLEEP, QUIET_AFTER_STOP,
         RETURN_SEEN, ROUND_TRIP, SECOND_ANNOUNCEMENT, SECOND_HAND_OVER, SHORTEST_INCIDENT,
     },
-    delay::Ingestion,
+    delay::IngestionDelays,
     lines::{SimulatedLine, Subject},
     random::{fork, uniform},
     time::{MINUTE, Millis, SECOND, Span, timestamp},
-    world::{Absence, AbsenceKind, Outage, World},
+    world::{Absence, AbsenceKind, SimulatedOutage, World},
 };
 use crate::clock;
 
 /// The device at work.
 #[derive(Debug)]
-pub struct Device<'world> {
+pub struct SimulatedDevice<'world> {
     world: &'world World,
     assumptions: &'world Assumptions,
     settings: HeartbeatSettings,
     pacing: Pacing,
     origin: Instant,
     random: Rng,
-    ingestion: Ingestion<'world>,
+    ingestion: IngestionDelays<'world>,
     /// When the next heartbeat is sent.
     next: Millis,
     next_absence: usize,
@@ -52,7 +52,7 @@ pub struct Device<'world> {
     pending: VecDeque<(Millis, SimulatedLine)>,
 }
 
-impl<'world> Device<'world> {
+impl<'world> SimulatedDevice<'world> {
     /// A device that starts at time 0 and sends heartbeats this often.
     pub fn new(
         world: &'world World,
@@ -62,7 +62,7 @@ impl<'world> Device<'world> {
     ) -> Self {
         let settings = heartbeat_settings(interval);
         let mut random = fork(random);
-        let ingestion = Ingestion::new(assumptions, &world.ingestion_down, fork(&mut random));
+        let ingestion = IngestionDelays::new(assumptions, &world.ingestion_down, fork(&mut random));
         let incidents = world.outages.iter().enumerate().filter(|(_, outage)| {
             !outage.is_power_cut && outage.span.length() >= SHORTEST_INCIDENT
         });
@@ -126,7 +126,7 @@ impl<'world> Device<'world> {
     fn heartbeat(&mut self) {
         let at = self.next;
         self.seq += 1;
-        if let Some(Outage { span: outage, is_power_cut }) = self.world.outage(at) {
+        if let Some(SimulatedOutage { span: outage, is_power_cut }) = self.world.outage(at) {
             self.next = if is_power_cut {
                 self.boot += 1;
                 self.start_anew();
@@ -145,7 +145,7 @@ impl<'world> Device<'world> {
             let answered = at + ROUND_TRIP + self.cold_start();
             self.end_announcement(answered);
             let (sent, now) = (self.instant(at), self.instant(answered));
-            self.write(answered, self.subject(State::Running, 0));
+            self.write(answered, self.subject(AgentState::Running, 0));
             self.next = answered + millis(self.pacing.after_delivery(sent, now));
         }
     }
@@ -157,9 +157,9 @@ impl<'world> Device<'world> {
             return;
         }
         let state = match kind {
-            AbsenceKind::Reboot | AbsenceKind::AgentRestart => State::Stopping,
-            AbsenceKind::Pause => State::Paused,
-            AbsenceKind::Sleep => State::Sleeping,
+            AbsenceKind::Reboot | AbsenceKind::AgentRestart => AgentState::Stopping,
+            AbsenceKind::Pause => AgentState::Paused,
+            AbsenceKind::Sleep => AgentState::Sleeping,
         };
         for at in [span.from, span.from + SECOND_ANNOUNCEMENT] {
             self.seq += 1;
@@ -206,7 +206,7 @@ impl<'world> Device<'world> {
         self.pending.insert(self.pending.len() - behind, (visible, line));
     }
 
-    fn subject(&self, state: State, quiet: Millis) -> Subject {
+    fn subject(&self, state: AgentState, quiet: Millis) -> Subject {
         Subject::Heartbeat { boot: self.boot, seq: self.seq, state, quiet_s: quiet / SECOND }
     }
 

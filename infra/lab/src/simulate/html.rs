@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     assumptions::Assumptions,
-    report::{LINES, Outcome, Report},
+    report::{LINES, SimulationOutcome, SimulationReport},
 };
 
 const STYLE: &str = "\
@@ -27,7 +27,7 @@ const TOP: f64 = 20.0;
 const SHOWN_MINUTES: f64 = 30.0;
 
 /// The page.
-pub fn page(report: &Report, assumptions: &Assumptions) -> String {
+pub fn page(report: &SimulationReport, assumptions: &Assumptions) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -55,7 +55,7 @@ pub fn page(report: &Report, assumptions: &Assumptions) -> String {
     .into_string()
 }
 
-fn table(report: &Report) -> Markup {
+fn table(report: &SimulationReport) -> Markup {
     html! {
         table {
             @for (name, show) in LINES {
@@ -68,7 +68,7 @@ fn table(report: &Report) -> Markup {
     }
 }
 
-fn label(outcome: &Outcome) -> String {
+fn label(outcome: &SimulationOutcome) -> String {
     let settings = &outcome.settings;
     format!(
         "threshold {}, evaluation {}, heartbeat {} s",
@@ -81,7 +81,7 @@ fn colour(number: usize) -> &'static str {
 }
 
 /// How many outages were mailed by then, as one curve for each result.
-fn first_mails(results: &[Outcome]) -> Markup {
+fn first_mails(results: &[SimulationOutcome]) -> Markup {
     let height = TOP + HEIGHT + 40.0 + 18.0 * results.len() as f64;
     html! {
         svg viewBox=(format!("0 0 {} {height}", LEFT + WIDTH + 20.0)) width="720" role="img"
@@ -118,8 +118,8 @@ fn curve(sorted: &[u32]) -> String {
 }
 
 /// A bar for each result.
-fn false_alarms(results: &[Outcome]) -> Markup {
-    let of = |outcome: &Outcome| outcome.false_alarms_in_100_years;
+fn false_alarms(results: &[SimulationOutcome]) -> Markup {
+    let of = |outcome: &SimulationOutcome| outcome.false_alarms_in_100_years;
     let most = results.iter().map(of).fold(1.0, f64::max);
     let height = 26.0 * results.len() as f64 + 10.0;
     html! {

@@ -3,14 +3,16 @@
 //! They are values, because there are half a million a year; a line becomes text, written by the real
 //! function, only when a query looks at it.
 
-use ispmon_wire::{AgentInfo, Device, Heartbeat, Incident, IncidentKind, Segment, State};
+use ispmon_wire::{
+    AgentInfo, AgentState, Device, Heartbeat, IncidentKind, ReportedIncident, ReportedSegment,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::time::{Millis, SECOND, Span, timestamp};
 use crate::{
     query::{Trace, message},
-    rules::index::{HeartbeatKey, Line, LineKind},
+    rules::index::{HeartbeatKey, LineKind, TraceSource},
 };
 
 /// The name of the simulated device.
@@ -35,7 +37,7 @@ pub enum Subject {
         /// How many heartbeats the process has sent.
         seq: u64,
         /// What the agent does.
-        state: State,
+        state: AgentState,
         /// The announced silence in seconds.
         quiet_s: i64,
     },
@@ -48,7 +50,7 @@ pub enum Subject {
     },
 }
 
-impl Line for SimulatedLine {
+impl TraceSource for SimulatedLine {
     fn timestamp(&self) -> Timestamp {
         self.timestamp
     }
@@ -84,16 +86,16 @@ impl Line for SimulatedLine {
     }
 }
 
-fn incident(index: usize, span: Span) -> Incident {
+fn incident(index: usize, span: Span) -> ReportedIncident {
     let (started, ended) = (timestamp(span.from), timestamp(span.to));
     let seconds = |millis: Millis| (millis / SECOND).unsigned_abs();
-    let segment = Segment {
+    let segment = ReportedSegment {
         cause: "isp".to_owned(),
         scope: Some("internet".to_owned()),
         from: started,
         to: ended,
     };
-    Incident {
+    ReportedIncident {
         id: Uuid::from_u64_pair(1, index as u64),
         kind: IncidentKind::Incident,
         cause: "isp".to_owned(),

@@ -1,6 +1,6 @@
 //! What a deployment costs in a month, in US dollars.
 
-use super::settings::Settings;
+use super::settings::SimulationSettings;
 
 /// The list price of a rule by its evaluation frequency in minutes, a month. The 15-minute price stands in
 /// Azure's retail price list, the 5-minute one in a project that quotes it; the others are list prices.
@@ -23,7 +23,7 @@ const GIGABYTES_A_HEARTBEAT: f64 = 1.7e-6;
 const MONTH: f64 = 30.0 * 86_400.0;
 
 /// The price of a month with so many devices, each of which causes so many mails a year.
-pub fn monthly(settings: &Settings, devices: u32, mails_a_year: f64) -> f64 {
+pub fn monthly(settings: &SimulationSettings, devices: u32, mails_a_year: f64) -> f64 {
     let devices = f64::from(devices);
     let heartbeats = devices * MONTH / f64::from(settings.interval_s);
     let beyond = |(free, price): (f64, f64), used: f64| price * (used - free).max(0.0);
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     fn price(evaluation_minutes: u32, interval_s: u32, devices: u32) -> String {
-        let settings = Settings { threshold: 5.0, evaluation_minutes, interval_s };
+        let settings = SimulationSettings { threshold: 5.0, evaluation_minutes, interval_s };
         format!("{:.2}", monthly(&settings, devices, 100.0))
     }
 

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{price, score::Score, settings::Settings, time::YEAR};
+use super::{price, score::Score, settings::SimulationSettings, time::YEAR};
 
 /// What was simulated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct SimulationReport {
     /// Years of each world.
     pub years: u32,
     /// How many worlds.
@@ -16,14 +16,14 @@ pub struct Report {
     /// The seed of the first world; the others follow.
     pub first_seed: u64,
     /// The results, one for each set of settings.
-    pub results: Vec<Outcome>,
+    pub results: Vec<SimulationOutcome>,
 }
 
 /// What came of one set of settings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Outcome {
+pub struct SimulationOutcome {
     /// The settings.
-    pub settings: Settings,
+    pub settings: SimulationSettings,
     /// Years of one device in all.
     pub device_years: f64,
     /// Outages of 12 minutes or longer.
@@ -82,9 +82,9 @@ pub struct Mails {
     pub reports: f64,
 }
 
-impl Outcome {
+impl SimulationOutcome {
     /// Sums up what was counted; `devices` is how many devices the price is for.
-    pub fn new(settings: Settings, mut score: Score, devices: u32) -> Self {
+    pub fn new(settings: SimulationSettings, mut score: Score, devices: u32) -> Self {
         let years = score.observed as f64 / YEAR as f64;
         let yearly = |count: usize| count as f64 / years;
         score.first_mails.sort_unstable();
@@ -128,10 +128,10 @@ impl FirstMail {
 }
 
 /// A row of the table: its name, and how a result is shown in it.
-type Line = (&'static str, fn(&Outcome) -> String);
+type TableRow = (&'static str, fn(&SimulationOutcome) -> String);
 
 /// The rows of the table.
-pub(super) const LINES: [Line; 23] = [
+pub(super) const LINES: [TableRow; 23] = [
     ("threshold of silence, minutes", |each| each.settings.threshold.to_string()),
     ("evaluation every … minutes", |each| each.settings.evaluation_minutes.to_string()),
     ("heartbeat every … seconds", |each| each.settings.interval_s.to_string()),
@@ -157,11 +157,11 @@ pub(super) const LINES: [Line; 23] = [
     ("price a month, US dollars", |each| format!("{:.2}", each.monthly_price)),
 ];
 
-fn minutes(outcome: &Outcome, of: fn(&FirstMail) -> f64) -> String {
+fn minutes(outcome: &SimulationOutcome, of: fn(&FirstMail) -> f64) -> String {
     outcome.first_mail.as_ref().map_or_else(|| "-".to_owned(), |first| format!("{:.1}", of(first)))
 }
 
-impl Report {
+impl SimulationReport {
     /// One sentence that says what was simulated.
     pub fn title(&self) -> String {
         let plural =

@@ -7,17 +7,17 @@ use jiff::Timestamp;
 
 use super::{
     assumptions::Assumptions,
-    device::Device,
+    device::SimulatedDevice,
     lines::SimulatedLine,
     random::{fork, uniform},
-    settings::Settings,
+    settings::SimulationSettings,
     time::{HOUR, Millis, Span, millis, timestamp},
     world::World,
 };
 use crate::{
     query::Query,
     rules::{
-        MonitorCondition, Notification, Rule, index::TraceIndex, resolve::ResolveError,
+        MonitorCondition, Notification, Rule, index::TraceIndex, resolve::FrequencyError,
         running::RunningRule,
     },
 };
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
     /// The mails in the order of time.
-    pub mails: Vec<MailSent>,
+    pub mails: Vec<SimulatedMail>,
     /// Mails that Azure kept back because the address had had its share of the hour.
     pub kept_back: usize,
     /// When the device had announced to be silent, until the heartbeat that ended it.
@@ -35,16 +35,16 @@ pub struct Log {
 
 /// One mail.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MailSent {
+pub struct SimulatedMail {
     /// When it was sent.
     pub at: Millis,
     /// About what.
-    pub kind: MailKind,
+    pub kind: SimulatedMailKind,
 }
 
 /// What a mail is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MailKind {
+pub enum SimulatedMailKind {
     /// The device is silent.
     Silent {
         /// Since when, by the mail.
@@ -63,7 +63,7 @@ pub enum MailKind {
 
 /// A rule with the times of its evaluations.
 #[derive(Debug)]
-struct Schedule {
+struct RuleSchedule {
     rule: RunningRule,
     frequency: Millis,
     jitter: Millis,
@@ -73,7 +73,10 @@ struct Schedule {
 }
 
 /// The rules of the templates with these settings, for the simulated device.
-pub fn rules(deployed: &[Rule], settings: &Settings) -> Result<Vec<Rule>, ResolveError> {
+pub fn rules(
+    deployed: &[Rule],
+    settings: &SimulationSettings,
+) -> Result<Vec<Rule>, FrequencyError> {
     let device = [super::lines::DEVICE.to_owned()];
     deployed
         .iter()
@@ -96,7 +99,7 @@ pub fn timing(deployed: &[Rule]) -> (f64, u32) {
 pub fn run(
     world: &World,
     assumptions: &Assumptions,
-    settings: &Settings,
+    settings: &SimulationSettings,
     rules: &[Rule],
     seed: u64,
 ) -> Log {
@@ -114,17 +117,17 @@ pub fn run(
 pub(super) fn play(
     world: &World,
     assumptions: &Assumptions,
-    settings: &Settings,
+    settings: &SimulationSettings,
     rules: &[Rule],
     seed: u64,
     mut evaluate: impl FnMut(&mut RunningRule, Timestamp, Vec<SimulatedLine>) -> Vec<Notification>,
 ) -> Log {
     let mut random = Rng::with_seed(seed);
     let interval = Duration::from_secs(settings.interval_s.into());
-    let mut device = Device::new(world, assumptions, interval, &mut random);
+    let mut device = SimulatedDevice::new(world, assumptions, interval, &mut random);
     let mut schedules: Vec<_> =
-        rules.iter().map(|rule| Schedule::new(rule, assumptions, &mut random)).collect();
-    let mut outbox = Outbox::new(assumptions.mail_limit);
+        rules.iter().map(|rule| RuleSchedule::new(rule, assumptions, &mut random)).collect();
+    let mut outbox = MailLimiter::new(assumptions.mail_limit);
     while let Some(schedule) = schedules.iter_mut().min_by_key(|schedule| schedule.actual) {
         let now = schedule.actual;
         if now >= world.length {
@@ -144,7 +147,7 @@ pub(super) fn play(
     Log { mails, kept_back, announcements: device.announcements() }
 }
 
-impl Schedule {
+impl RuleSchedule {
     fn new(rule: &Rule, assumptions: &Assumptions, random: &mut Rng) -> Self {
         let frequency = rule.settings().frequency.as_millis() as Millis;
         let mut random = fork(random);
@@ -169,14 +172,14 @@ impl Schedule {
 
 /// Sends mails to one address, at most so many in an hour.
 #[derive(Debug)]
-struct Outbox {
+struct MailLimiter {
     limit: usize,
     last_hour: VecDeque<Millis>,
-    sent: Vec<MailSent>,
+    sent: Vec<SimulatedMail>,
     kept_back: usize,
 }
 
-impl Outbox {
+impl MailLimiter {
     const fn new(limit: usize) -> Self {
         Self { limit, last_hour: VecDeque::new(), sent: Vec::new(), kept_back: 0 }
     }
@@ -193,14 +196,14 @@ impl Outbox {
         let minutes = notification.value.unwrap_or_default();
         let kind = match (query, notification.condition) {
             (Query::DeviceSilent(_), MonitorCondition::Fired) => {
-                MailKind::Silent { since: at - (minutes * 60_000.0) as Millis }
+                SimulatedMailKind::Silent { since: at - (minutes * 60_000.0) as Millis }
             }
             (Query::DeviceSilent(_), MonitorCondition::Resolved) => {
-                MailKind::Resolved { fired: millis(notification.fired) }
+                SimulatedMailKind::Resolved { fired: millis(notification.fired) }
             }
-            (Query::DeviceSilentReminder(_), _) => MailKind::Reminder,
-            (Query::OutageReport(_), _) => MailKind::Report,
+            (Query::DeviceSilentReminder(_), _) => SimulatedMailKind::Reminder,
+            (Query::OutageReport(_), _) => SimulatedMailKind::Report,
         };
-        self.sent.push(MailSent { at, kind });
+        self.sent.push(SimulatedMail { at, kind });
     }
 }

@@ -14,8 +14,8 @@
 //! - A **false resolve** is a Resolved mail in an outage that had begun before its alert fired.
 
 use super::{
-    run::{Log, MailKind},
-    settings::Settings,
+    run::{Log, SimulatedMailKind},
+    settings::SimulationSettings,
     time::{MINUTE, Millis, SECOND, Span},
     world::World,
 };
@@ -60,7 +60,7 @@ pub struct Score {
 
 /// An alert that was mailed, from Fired to Resolved.
 #[derive(Clone, Copy, Debug)]
-struct Alert {
+struct MailedAlert {
     since: Millis,
     fired: Millis,
     resolved: Millis,
@@ -68,7 +68,7 @@ struct Alert {
 
 impl Score {
     /// Judges the mails of one world.
-    pub fn of(world: &World, settings: &Settings, log: &Log) -> Self {
+    pub fn of(world: &World, settings: &SimulationSettings, log: &Log) -> Self {
         let mut score =
             Self { observed: world.length, kept_back: log.kept_back, ..Self::default() };
         let platform: Vec<_> = world.platform_down().collect();
@@ -101,19 +101,25 @@ impl Score {
         score
     }
 
-    fn count_mails(&mut self, world: &World, platform: &[Span], settings: &Settings, log: &Log) {
+    fn count_mails(
+        &mut self,
+        world: &World,
+        platform: &[Span],
+        settings: &SimulationSettings,
+        log: &Log,
+    ) {
         for mail in &log.mails {
             match mail.kind {
-                MailKind::Reminder => self.reminders += 1,
-                MailKind::Report => self.reports += 1,
-                MailKind::Resolved { fired } => {
+                SimulatedMailKind::Reminder => self.reminders += 1,
+                SimulatedMailKind::Report => self.reports += 1,
+                SimulatedMailKind::Resolved { fired } => {
                     self.resolved_mails += 1;
-                    let lasts = |outage: &super::world::Outage| {
+                    let lasts = |outage: &super::world::SimulatedOutage| {
                         outage.span.contains(mail.at) && outage.span.from < fired
                     };
                     self.false_resolves += usize::from(world.outages.iter().any(lasts));
                 }
-                MailKind::Silent { since } => {
+                SimulatedMailKind::Silent { since } => {
                     self.silent_mails += 1;
                     let silence = Span { from: since, to: mail.at };
                     let threshold = (settings.threshold * MINUTE as f64) as Millis;
@@ -184,19 +190,19 @@ fn outages(world: &World, log: &Log) -> Vec<Span> {
     outages
 }
 
-fn alerts(log: &Log, end: Millis) -> Vec<Alert> {
-    let mut alerts: Vec<Alert> = Vec::new();
+fn alerts(log: &Log, end: Millis) -> Vec<MailedAlert> {
+    let mut alerts: Vec<MailedAlert> = Vec::new();
     for mail in &log.mails {
         match mail.kind {
-            MailKind::Silent { since } => {
-                alerts.push(Alert { since, fired: mail.at, resolved: end });
+            SimulatedMailKind::Silent { since } => {
+                alerts.push(MailedAlert { since, fired: mail.at, resolved: end });
             }
-            MailKind::Resolved { fired } => {
+            SimulatedMailKind::Resolved { fired } => {
                 if let Some(alert) = alerts.iter_mut().rev().find(|alert| alert.fired == fired) {
                     alert.resolved = mail.at;
                 }
             }
-            MailKind::Reminder | MailKind::Report => {}
+            SimulatedMailKind::Reminder | SimulatedMailKind::Report => {}
         }
     }
     alerts

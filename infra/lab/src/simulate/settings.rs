@@ -7,7 +7,7 @@ use super::assumptions::Assumptions;
 
 /// One set of settings: two of the templates, one of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Settings {
+pub struct SimulationSettings {
     /// `SILENCE_MINUTES`: minutes of silence from which a device counts as silent.
     pub threshold: f64,
     /// `EVALUATION_MINUTES`: minutes between two evaluations of a rule.
@@ -30,7 +30,7 @@ enum Name {
     Interval,
 }
 
-impl Settings {
+impl SimulationSettings {
     /// These settings, and beside them all combinations of the variations.
     pub fn combinations(self, variations: &[Variation]) -> Vec<Self> {
         variations.iter().fold(vec![self], |all, variation| {
@@ -54,11 +54,11 @@ impl Settings {
         use clap::Parser as _;
 
         #[derive(clap::Parser)]
-        struct Line {
+        struct AssumptionArguments {
             #[command(flatten)]
             assumptions: Assumptions,
         }
-        Line::parse_from(["line"]).assumptions
+        AssumptionArguments::parse_from(["line"]).assumptions
     }
 }
 

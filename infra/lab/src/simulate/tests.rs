@@ -1,19 +1,20 @@
 use super::{
     assumptions::Assumptions,
-    run::{self, Log, MailKind},
+    run::{self, Log, SimulatedMailKind},
     score::Score,
-    settings::Settings,
+    settings::SimulationSettings,
     time::{DAY, HOUR, MINUTE, Millis, SECOND, Span},
-    world::{Absence, AbsenceKind, Outage, World},
+    world::{Absence, AbsenceKind, SimulatedOutage, World},
 };
 use crate::{
     query::{Trace, silence::RANGE},
-    rules::{self, Rule, index::Line as _},
+    rules::{self, Rule, index::TraceSource as _},
 };
 
-const DEFAULT: Settings = Settings { threshold: 5.0, evaluation_minutes: 5, interval_s: 60 };
+const DEFAULT: SimulationSettings =
+    SimulationSettings { threshold: 5.0, evaluation_minutes: 5, interval_s: 60 };
 
-fn rules_for(settings: &Settings) -> Vec<Rule> {
+fn rules_for(settings: &SimulationSettings) -> Vec<Rule> {
     run::rules(&rules::deployed().expect("rules"), settings).expect("a frequency")
 }
 
@@ -21,8 +22,8 @@ fn span(from: Millis, length: Millis) -> Span {
     Span { from, to: from + length }
 }
 
-fn outage(from: Millis, length: Millis) -> Outage {
-    Outage { span: span(from, length), is_power_cut: false }
+fn outage(from: Millis, length: Millis) -> SimulatedOutage {
+    SimulatedOutage { span: span(from, length), is_power_cut: false }
 }
 
 fn absence(kind: AbsenceKind, from: Millis, length: Millis, quiet: Millis) -> Absence {
@@ -61,7 +62,7 @@ fn an_outage_of_twenty_minutes_is_mailed_once_and_reported() {
     assert_eq!((score.false_alarms, score.false_resolves, score.early_alarms), (0, 0, 0));
     let first = i64::from(score.first_mails[0]) * SECOND;
     assert!((4 * MINUTE..11 * MINUTE).contains(&first), "{first}");
-    let MailKind::Silent { since } = log.mails[0].kind else { panic!("{log:?}") };
+    let SimulatedMailKind::Silent { since } = log.mails[0].kind else { panic!("{log:?}") };
     assert!((5 * HOUR - 70 * SECOND..5 * HOUR + 6 * SECOND).contains(&since), "{since}");
 }
 
@@ -107,7 +108,7 @@ fn a_reboot_is_no_alarm() {
 
 #[test]
 fn a_power_cut_is_an_outage_without_a_report() {
-    let outages = vec![Outage { span: span(5 * HOUR, HOUR), is_power_cut: true }];
+    let outages = vec![SimulatedOutage { span: span(5 * HOUR, HOUR), is_power_cut: true }];
     let (_, score) = play(1, World { outages, ..World::default() });
     assert_eq!(
         (score.mailed, score.silent_mails, score.resolved_mails, score.reports),
@@ -121,7 +122,8 @@ fn an_outage_longer_than_the_queries_look_back_resolves_only_at_its_end() {
     let (log, score) = play(4, World { outages, ..World::default() });
     assert_eq!((score.outages, score.mailed, score.silent_mails), (1, 1, 1));
     assert_eq!((score.resolved_mails, score.false_resolves, score.reports), (1, 0, 1));
-    let resolved = log.mails.iter().find(|mail| matches!(mail.kind, MailKind::Resolved { .. }));
+    let resolved =
+        log.mails.iter().find(|mail| matches!(mail.kind, SimulatedMailKind::Resolved { .. }));
     let resolved = resolved.expect("a resolved mail").at;
     assert!((55 * HOUR + 10 * MINUTE..55 * HOUR + 17 * MINUTE).contains(&resolved), "{resolved}");
     // 10 to 55 and 60 minutes, 2 to 24 hours, then once a day.
@@ -157,7 +159,7 @@ fn more_mails_than_the_limit_are_kept_back() {
 
 #[test]
 fn every_outage_is_mailed_or_missed_and_equal_seeds_give_equal_worlds() {
-    let assumptions = Assumptions { outages: 600.0, ..Settings::default_assumptions() };
+    let assumptions = Assumptions { outages: 600.0, ..SimulationSettings::default_assumptions() };
     let rules = rules_for(&DEFAULT);
     let mut outages = 0;
     for seed in 0..6 {
@@ -185,9 +187,9 @@ fn a_simulated_world_is_the_same_for_the_plain_engine() {
         pauses: 500.0,
         heartbeat_loss: 0.05,
         lost_buffers: 2_000.0,
-        ..Settings::default_assumptions()
+        ..SimulationSettings::default_assumptions()
     };
-    let settings = Settings { interval_s: 120, ..DEFAULT };
+    let settings = SimulationSettings { interval_s: 120, ..DEFAULT };
     let rules = rules_for(&settings);
     let mut mails = 0;
     for seed in 0..4 {
@@ -208,14 +210,15 @@ fn a_simulated_world_is_the_same_for_the_plain_engine() {
 fn the_settings_of_the_templates_change_no_rule_and_others_change_only_the_timing() {
     let deployed = rules::deployed().expect("rules");
     let (threshold, evaluation_minutes) = run::timing(&deployed);
-    let settings = Settings { threshold, evaluation_minutes, interval_s: 60 };
+    let settings = SimulationSettings { threshold, evaluation_minutes, interval_s: 60 };
     for (rule, same) in deployed.iter().zip(rules_for(&settings)) {
         let expected = rule.with_devices(&[super::lines::DEVICE.to_owned()]);
         assert_eq!(same.settings().condition, expected.settings().condition);
         assert_eq!(same.settings().memory, expected.settings().memory);
         assert_eq!(same.settings().frequency, expected.settings().frequency);
     }
-    let rarer = rules_for(&Settings { threshold: 6.5, evaluation_minutes: 15, ..settings });
+    let rarer =
+        rules_for(&SimulationSettings { threshold: 6.5, evaluation_minutes: 15, ..settings });
     assert_eq!(run::timing(&rarer), (6.5, 15));
     let reminder = rarer.iter().find(|rule| rule.settings().name.ends_with("reminder"));
     let query = &reminder.expect("a reminder").settings().query;
@@ -224,7 +227,7 @@ fn the_settings_of_the_templates_change_no_rule_and_others_change_only_the_timin
 
 #[test]
 fn worlds_are_as_assumed() {
-    let assumptions = Settings::default_assumptions();
+    let assumptions = SimulationSettings::default_assumptions();
     let years = 200;
     let world = World::random(&assumptions, years, 3);
     let yearly = |count: usize| count as f64 / f64::from(years);

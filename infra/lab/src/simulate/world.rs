@@ -14,7 +14,7 @@ pub struct World {
     /// How long it lasts, from time 0 on.
     pub length: Millis,
     /// When no heartbeat can reach the cloud.
-    pub outages: Vec<Outage>,
+    pub outages: Vec<SimulatedOutage>,
     /// When the device or its agent does not run, on purpose.
     pub absences: Vec<Absence>,
     /// When the host ends with the lines of the last half minute unsent.
@@ -29,7 +29,7 @@ pub struct World {
 
 /// The line or the power is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outage {
+pub struct SimulatedOutage {
     /// From when to when.
     pub span: Span,
     /// Whether the device was off, too: its agent saw nothing of it.
@@ -74,7 +74,7 @@ impl World {
     }
 
     /// The outage that a moment belongs to.
-    pub fn outage(&self, at: Millis) -> Option<Outage> {
+    pub fn outage(&self, at: Millis) -> Option<SimulatedOutage> {
         let ended = self.outages.partition_point(|outage| outage.span.to <= at);
         self.outages.get(ended).copied().filter(|outage| outage.span.contains(at))
     }
@@ -91,14 +91,14 @@ impl World {
     }
 }
 
-fn outages(assumptions: &Assumptions, length: Millis, random: &mut Rng) -> Vec<Outage> {
+fn outages(assumptions: &Assumptions, length: Millis, random: &mut Rng) -> Vec<SimulatedOutage> {
     let median = assumptions.outage_median * MINUTE as f64;
     spans(assumptions.outages, length, random, |random| {
         let long = log_normal(random, median, assumptions.outage_spread);
         (long as Millis).clamp(SECOND, LONGEST_OUTAGE)
     })
     .into_iter()
-    .map(|span| Outage { span, is_power_cut: random.f64() < assumptions.power_cuts })
+    .map(|span| SimulatedOutage { span, is_power_cut: random.f64() < assumptions.power_cuts })
     .collect()
 }
 

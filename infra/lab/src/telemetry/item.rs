@@ -18,7 +18,7 @@ pub const PROPERTY_UNITS: usize = 8_192;
 
 /// One item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Item {
+pub struct TelemetryItem {
     /// The table of the workspace that the item ends in.
     pub name: Table,
     /// When it happened: for a trace when the host read the line, for a request when it began.
@@ -67,14 +67,14 @@ pub struct Tags {
 #[serde(tag = "baseType", content = "baseData")]
 pub enum Data {
     /// A row of `traces`.
-    MessageData(Message),
+    MessageData(TraceItem),
     /// A row of `requests`.
-    RequestData(Request),
+    RequestData(RequestItem),
 }
 
 /// A row of `traces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct TraceItem {
     /// The version of the schema.
     pub ver: u8,
     /// The text; of a line that the function wrote, exactly that line.
@@ -88,7 +88,7 @@ pub struct Message {
 
 /// A row of `requests`: one invocation of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct RequestItem {
     /// The version of the schema.
     pub ver: u8,
     /// The span of the invocation, 16 hexadecimal digits.
@@ -180,7 +180,7 @@ mod tests {
     fn every_recorded_item_is_read_and_written_back_unchanged() {
         let mut items = 0;
         for line in RECORDED.lines() {
-            let item: Item = serde_json::from_str(line).expect(line);
+            let item: TelemetryItem = serde_json::from_str(line).expect(line);
             let written: serde_json::Value = serde_json::to_value(&item).expect("an item");
             let recorded: serde_json::Value = serde_json::from_str(line).expect("JSON");
             assert_eq!(written, recorded);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     IngestionDelay,
-    item::{Data, Item},
+    item::{Data, TelemetryItem},
     story,
 };
 use crate::{clock::StoryClock, query::Trace};
@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Takes an item in, and returns when queries begin to see it.
-    pub fn ingest(&mut self, item: Item) -> Timestamp {
+    pub fn ingest(&mut self, item: TelemetryItem) -> Timestamp {
         let visible =
             item.time.saturating_add(self.delay.sample(&mut self.random)).unwrap_or(Timestamp::MAX);
         let timestamp = item.time;
@@ -149,18 +149,18 @@ mod tests {
 
     use super::*;
     use crate::clock::Scale;
-    use crate::telemetry::item::{Message, Request, Severity, Table, Tags};
+    use crate::telemetry::item::{RequestItem, Severity, Table, Tags, TraceItem};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).expect("a time")
     }
 
-    fn trace(seconds: i64, message: &str) -> Item {
-        Item {
+    fn trace(seconds: i64, message: &str) -> TelemetryItem {
+        TelemetryItem {
             name: Table::AppTraces,
             time: at(seconds),
             tags: Tags::default(),
-            data: Data::MessageData(Message {
+            data: Data::MessageData(TraceItem {
                 ver: 2,
                 message: message.to_owned(),
                 severity: Severity::Information,
@@ -214,7 +214,7 @@ mod tests {
         let mut store = Store::new(StoryClock::start(Scale::REAL), IngestionDelay::NONE, 1);
         let mut item = trace(0, "");
         item.name = Table::AppRequests;
-        item.data = Data::RequestData(Request {
+        item.data = Data::RequestData(RequestItem {
             ver: 2,
             id: "bf506421314e44b3".to_owned(),
             name: "Ping".to_owned(),

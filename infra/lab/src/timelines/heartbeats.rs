@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use fastrand::Rng;
 use ispmon_function::line;
-use ispmon_wire::{AgentInfo, Device, Heartbeat, State, comparison_key};
+use ispmon_wire::{AgentInfo, AgentState, Device, Heartbeat, comparison_key};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -102,7 +102,7 @@ impl Sender<'_> {
             version: "0.1.0".to_owned(),
             boot: self.boot(),
             seq,
-            state: if announces { State::Stopping } else { State::Running },
+            state: if announces { AgentState::Stopping } else { AgentState::Running },
             quiet_s: if announces { choice(random, &quiet) } else { 0 },
         };
         let heartbeat = Heartbeat {

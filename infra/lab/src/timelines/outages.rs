@@ -2,14 +2,14 @@
 
 use fastrand::Rng;
 use ispmon_function::line;
-use ispmon_wire::{Device, Incident, comparison_key};
+use ispmon_wire::{Device, ReportedIncident, comparison_key};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Arrival, MINUTE, arrival, choice, spelling};
 use crate::query::{
-    OutageReport, message,
+    OutageReportQuery, message,
     outage_report::{SHOWN_FOR, SUMMED_UP_AFTER},
     silence,
 };
@@ -36,7 +36,7 @@ const CAUSES: [&str; 15] = [
 /// Outages of a timeline, and the times at which their reports change.
 #[derive(Debug)]
 pub(super) struct Outages {
-    query: OutageReport,
+    query: OutageReportQuery,
     changes: Vec<Timestamp>,
 }
 
@@ -49,7 +49,7 @@ impl Outages {
         arrivals: &mut Vec<Arrival>,
     ) -> Self {
         let minimum_minutes = choice(random, &[1, 5, 5, 12, 60]);
-        let query = OutageReport { devices: devices.to_vec(), minimum_minutes };
+        let query = OutageReportQuery { devices: devices.to_vec(), minimum_minutes };
         let mut changes = vec![base];
         for number in 0..random.usize(0..8) {
             let longest = choice(random, &[20, 40, 200, 2_880, 4_320]);
@@ -63,7 +63,7 @@ impl Outages {
     }
 
     /// What is asked about them.
-    pub(super) const fn query(&self) -> &OutageReport {
+    pub(super) const fn query(&self) -> &OutageReportQuery {
         &self.query
     }
 
@@ -86,7 +86,7 @@ impl Outages {
 /// An outage that is handed over once or several times.
 fn handed_over(
     random: &mut Rng,
-    query: &OutageReport,
+    query: &OutageReportQuery,
     id: &str,
     mut at: Timestamp,
     arrivals: &mut Vec<Arrival>,
@@ -115,7 +115,7 @@ fn handed_over(
 fn flood(
     random: &mut Rng,
     base: Timestamp,
-    query: &OutageReport,
+    query: &OutageReportQuery,
     arrivals: &mut Vec<Arrival>,
     changes: &mut Vec<Timestamp>,
 ) {
@@ -130,7 +130,7 @@ fn flood(
 /// The line of an outage, most often as the function writes it.
 fn outage(
     random: &mut Rng,
-    query: &OutageReport,
+    query: &OutageReportQuery,
     device: &str,
     id: &str,
     handed_over: Timestamp,
@@ -167,7 +167,7 @@ fn outage(
         line["segments"] = segments(random, &line);
     }
     if random.u8(0..4) > 0
-        && let Ok(incident) = serde_json::from_value::<Incident>(line.clone())
+        && let Ok(incident) = serde_json::from_value::<ReportedIncident>(line.clone())
     {
         let device = Device::from(line["device"].as_str().unwrap_or_default());
         return message(&line::outage(&device, &incident, None));

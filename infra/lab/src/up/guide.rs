@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::key::{self, Key, Source};
+use super::key::{self, Key, KeySource};
 
 /// What to try with a running cloud.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ impl fmt::Display for Guide<'_> {
         let body = serde_json::json!({ "device": device, "note": "test ping" }).to_string();
         let mails = self.mail_folder.display();
         let (key, header) = match self.key.source() {
-            Source::Argument => ("as given", self.literal_header()),
-            Source::Random => ("made up for this run", self.literal_header()),
-            Source::Environment => {
+            KeySource::Argument => ("as given", self.literal_header()),
+            KeySource::Random => ("made up for this run", self.literal_header()),
+            KeySource::Environment => {
                 ("from the environment", format!("\"{}: ${}\"", HEADER, key::VARIABLE))
             }
-            Source::File => {
+            KeySource::File => {
                 let file = quote(&self.key.file().display().to_string());
                 ("from its file", format!("\"{HEADER}: $(cat {file})\""))
             }

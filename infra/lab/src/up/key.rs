@@ -16,13 +16,13 @@ pub const VARIABLE: &str = "ISPMON_LAB_KEY";
 #[derive(Debug)]
 pub struct Key {
     value: String,
-    source: Source,
+    source: KeySource,
     file: KeyFile,
 }
 
 /// Where the key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum KeySource {
     /// The command line.
     Argument,
     /// The file that the command line names.
@@ -42,7 +42,7 @@ enum KeyFile {
 
 /// Why there is no usable key.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyError {
+pub enum LabKeyError {
     /// The key file could not be read.
     #[error("cannot read the key file {path}")]
     Read {
@@ -73,18 +73,18 @@ pub enum KeyError {
 
 impl Key {
     /// The key of the command line, of the file that it names, of the variable, or a new one.
-    pub fn choose(argument: Option<&str>, file: Option<&Path>) -> Result<Self, KeyError> {
+    pub fn choose(argument: Option<&str>, file: Option<&Path>) -> Result<Self, LabKeyError> {
         if let Some(path) = file {
             let text = fs::read_to_string(path)
-                .map_err(|source| KeyError::Read { path: path.to_path_buf(), source })?;
+                .map_err(|source| LabKeyError::Read { path: path.to_path_buf(), source })?;
             let key = usable(&path.display().to_string(), &text)?;
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-            return Ok(Self { value: key, source: Source::File, file: KeyFile::Given(path) });
+            return Ok(Self { value: key, source: KeySource::File, file: KeyFile::Given(path) });
         }
         let (key, source) = match (argument, env::var(VARIABLE)) {
-            (Some(key), _) => (key.to_owned(), Source::Argument),
-            (None, Ok(key)) => (usable(VARIABLE, &key)?, Source::Environment),
-            (None, Err(_)) => (Uuid::new_v4().simple().to_string(), Source::Random),
+            (Some(key), _) => (key.to_owned(), KeySource::Argument),
+            (None, Ok(key)) => (usable(VARIABLE, &key)?, KeySource::Environment),
+            (None, Err(_)) => (Uuid::new_v4().simple().to_string(), KeySource::Random),
         };
         let file = KeyFile::Temporary(write(&key)?);
         Ok(Self { value: key, source, file })
@@ -96,7 +96,7 @@ impl Key {
     }
 
     /// Where it comes from.
-    pub const fn source(&self) -> Source {
+    pub const fn source(&self) -> KeySource {
         self.source
     }
 
@@ -121,19 +121,19 @@ pub fn check(key: &str) -> Result<String, String> {
     Ok(key.to_owned())
 }
 
-fn usable(origin: &str, key: &str) -> Result<String, KeyError> {
-    check(key).map_err(|reason| KeyError::Unusable { origin: origin.to_owned(), reason })
+fn usable(origin: &str, key: &str) -> Result<String, LabKeyError> {
+    check(key).map_err(|reason| LabKeyError::Unusable { origin: origin.to_owned(), reason })
 }
 
 /// A file that only this user can read, which is how `tempfile` makes them.
-fn write(key: &str) -> Result<NamedTempFile, KeyError> {
+fn write(key: &str) -> Result<NamedTempFile, LabKeyError> {
     let folder = env::temp_dir();
     let written = tempfile::Builder::new()
         .prefix("ispmon-lab-")
         .suffix(".key")
         .tempfile_in(&folder)
         .and_then(|mut file| file.write_all(key.as_bytes()).map(|()| file));
-    written.map_err(|source| KeyError::Write { folder, source })
+    written.map_err(|source| LabKeyError::Write { folder, source })
 }
 
 #[cfg(test)]
@@ -148,10 +148,10 @@ mod tests {
         let path = folder.path().join("key");
         fs::write(&path, "from-file\n").expect("a file");
         let key = Key::choose(None, Some(&path)).expect("a key");
-        assert_eq!((key.expose(), key.source()), ("from-file", Source::File));
+        assert_eq!((key.expose(), key.source()), ("from-file", KeySource::File));
 
         let key = Key::choose(Some("argument"), None).expect("a key");
-        assert_eq!((key.expose(), key.source()), ("argument", Source::Argument));
+        assert_eq!((key.expose(), key.source()), ("argument", KeySource::Argument));
         assert_eq!(fs::read_to_string(key.file()).expect("a file"), "argument");
         let mode = fs::metadata(key.file()).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -4,7 +4,7 @@ use ispmon_wire::comparison_key;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    cloud::{CloudEvent, HandedOver, Heartbeat},
+    cloud::{CloudEvent, HandedOver, HeartbeatRow},
     host::restart::Consequence,
     sentence,
     telemetry::item::Severity,
@@ -74,8 +74,8 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
     Some(format!("{}  {}", now.strftime("%H:%M:%S"), visible(&text)))
 }
 
-fn written(heartbeat: &Heartbeat, devices: &[String]) -> String {
-    let Heartbeat { device, note, state, quiet, client_address, .. } = heartbeat;
+fn written(heartbeat: &HeartbeatRow, devices: &[String]) -> String {
+    let HeartbeatRow { device, note, state, quiet, client_address, .. } = heartbeat;
     let mut parts = vec![format!("Heartbeat from {device}")];
     let key = comparison_key(device);
     if !devices.iter().any(|watched| comparison_key(watched) == key) {
@@ -117,8 +117,8 @@ mod tests {
         ["DL-Home".to_owned()]
     }
 
-    fn heartbeat() -> Heartbeat {
-        Heartbeat {
+    fn heartbeat() -> HeartbeatRow {
+        HeartbeatRow {
             device: "dl-home".to_owned(),
             note: None,
             state: None,
@@ -134,14 +134,14 @@ mod tests {
         let events = [
             CloudEvent::FunctionReady { took: Duration::from_micros(31_400) },
             CloudEvent::HeartbeatWritten(heartbeat()),
-            CloudEvent::HeartbeatWritten(Heartbeat {
+            CloudEvent::HeartbeatWritten(HeartbeatRow {
                 note: Some("two\nlines \u{1b}[2J".to_owned()),
                 state: Some("stopping".to_owned()),
                 quiet: SignedDuration::from_mins(30),
                 client_address: Some("192.0.2.1".to_owned()),
                 ..heartbeat()
             }),
-            CloudEvent::HeartbeatWritten(Heartbeat {
+            CloudEvent::HeartbeatWritten(HeartbeatRow {
                 device: "unknown".to_owned(),
                 client_address: Some("192.0.2.1".to_owned()),
                 ..heartbeat()
@@ -214,7 +214,7 @@ mod tests {
             status: 200,
             took: Duration::ZERO,
         };
-        let at_once = CloudEvent::HeartbeatVisible(Heartbeat { written: now(), ..heartbeat() });
+        let at_once = CloudEvent::HeartbeatVisible(HeartbeatRow { written: now(), ..heartbeat() });
         for event in [told, at_once, CloudEvent::Evaluated { at: now(), mails: 1 }] {
             assert_eq!(line(now(), &event, &watched()), None);
         }

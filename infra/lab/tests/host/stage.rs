@@ -12,7 +12,7 @@ use std::{
 use ispmon_lab::{
     clock::{Scale, StoryClock},
     host::{Host, HostEvent, HostSettings, keys::Keys},
-    telemetry::item::{Data, Item},
+    telemetry::item::{Data, TelemetryItem},
 };
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
@@ -193,7 +193,7 @@ impl Rest {
     }
 
     /// Waits for the first item of a kind.
-    pub(crate) async fn telemetry(&self, wanted: impl Fn(&Item) -> bool) -> Item {
+    pub(crate) async fn telemetry(&self, wanted: impl Fn(&TelemetryItem) -> bool) -> TelemetryItem {
         let is_wanted =
             |event: &HostEvent| matches!(event, HostEvent::Telemetry(item) if wanted(item));
         match self.event(is_wanted).await {
@@ -203,13 +203,12 @@ impl Rest {
     }
 
     /// Waits for the trace of a line.
-    pub(crate) async fn trace(&self, line: &str) -> Item {
-        let is_wanted =
-            |item: &Item| matches!(&item.data, Data::MessageData(data) if data.message == line);
+    pub(crate) async fn trace(&self, line: &str) -> TelemetryItem {
+        let is_wanted = |item: &TelemetryItem| matches!(&item.data, Data::MessageData(data) if data.message == line);
         self.telemetry(is_wanted).await
     }
 
-    pub(crate) fn all_telemetry(&self) -> Vec<Item> {
+    pub(crate) fn all_telemetry(&self) -> Vec<TelemetryItem> {
         let item = |event| match event {
             HostEvent::Telemetry(item) => Some(*item),
             _ => None,

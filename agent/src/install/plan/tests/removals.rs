@@ -93,7 +93,7 @@ fn what_a_package_brought_is_never_removed() {
 #[test]
 fn where_nothing_is_installed_nothing_is_removed() {
     for is_purge in [false, true] {
-        let facts = Facts { is_root: false, ..fresh(Platform::Linux) };
+        let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
         let plan = removed(&facts, is_purge).expect("there is nothing to refuse");
         assert!(plan.is_empty() && plan.notes[0].contains("not installed here"), "{plan:?}");
     }

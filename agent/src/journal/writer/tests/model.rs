@@ -42,13 +42,13 @@ fn step() -> impl Strategy<Value = Step> {
 /// A journal and what must be true of it.
 struct Model {
     disk: Disk,
-    writer: Writer<Disk>,
+    writer: JournalWriter<Disk>,
     /// How many records there were in all; each has its number for a text.
     made: usize,
     /// The records that wait in memory, as they do before the writer's thread.
     waiting: Vec<String>,
     /// The records that were acknowledged.
-    acknowledged: Vec<(String, Position)>,
+    acknowledged: Vec<(String, RecordPosition)>,
 }
 
 impl Model {
@@ -109,7 +109,7 @@ impl Model {
 }
 
 /// A writer with files so small that they are often full.
-fn small(disk: &Disk) -> Writer<Disk> {
+fn small(disk: &Disk) -> JournalWriter<Disk> {
     let (mut writer, _) = open(disk, "dl-home");
     writer.room = Room { file_bytes: 2_000, files: 1_000 };
     writer
@@ -127,7 +127,7 @@ fn play(steps: &[Step], seed: u64) {
     assert!(model.waiting.is_empty(), "nothing is wrong with the disk any more");
     model.check();
     // A line that a power cut left zeros in, and a whole one behind it, is damage like any other.
-    let zeroed = |place: &crate::journal::Place| {
+    let zeroed = |place: &crate::journal::LinePlace| {
         let content = model.disk.content(&place.file);
         content.split(|byte| *byte == b'\n').any(|line| line.contains(&0))
     };

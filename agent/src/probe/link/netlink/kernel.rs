@@ -23,7 +23,7 @@ use rustix::{
     },
 };
 
-use super::super::judge::{Kind, State};
+use super::super::judge::{InterfaceKind, InterfaceState};
 use crate::probe::Family;
 
 /// The kernel splits long answers into pieces of at most this size (`NLMSG_GOODSIZE` and what
@@ -85,7 +85,7 @@ impl Kernel {
     }
 
     /// All interfaces, with the families of their addresses.
-    pub(super) fn interfaces(&mut self) -> io::Result<Vec<State>> {
+    pub(super) fn interfaces(&mut self) -> io::Result<Vec<InterfaceState>> {
         let mut request = LinkMessage::default();
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
         let mut states = Vec::new();
@@ -208,13 +208,13 @@ pub(super) enum Look {
 
 /// What the kernel says to that.
 pub(super) enum Lookup {
-    Found(Found),
+    Found(KernelRoute),
     Nowhere,
     /// A policy rule or a route says "prohibit".
     Prohibited,
 }
 
-pub(super) struct Found {
+pub(super) struct KernelRoute {
     pub(super) index: u32,
     pub(super) source: Option<IpAddr>,
     pub(super) gateway: Option<IpAddr>,
@@ -234,7 +234,7 @@ fn read_route(message: &RouteMessage) -> Lookup {
         RouteType::Prohibit => return Lookup::Prohibited,
         _ => {}
     }
-    let mut found = Found {
+    let mut found = KernelRoute {
         index: 0,
         source: None,
         gateway: None,
@@ -266,12 +266,12 @@ fn address(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-fn read_link(message: &LinkMessage) -> State {
+fn read_link(message: &LinkMessage) -> InterfaceState {
     let flags = message.header.flags;
-    let mut state = State {
+    let mut state = InterfaceState {
         index: message.header.index,
         name: String::new(),
-        kind: Kind::Line,
+        kind: InterfaceKind::Line,
         // Up and running: Wi-Fi has a carrier before it is let in, and is "dormant" until then.
         running: flags.contains(LinkFlags::Up | LinkFlags::Running),
         resolves: !flags.intersects(LinkFlags::Pointopoint | LinkFlags::Noarp),
@@ -279,7 +279,7 @@ fn read_link(message: &LinkMessage) -> State {
         families: Vec::new(),
     };
     if flags.contains(LinkFlags::Loopback) {
-        state.kind = Kind::Loopback;
+        state.kind = InterfaceKind::Loopback;
     }
     for attribute in &message.attributes {
         match attribute {
@@ -298,7 +298,7 @@ fn read_link(message: &LinkMessage) -> State {
     state
 }
 
-fn kind_of(kind: &InfoKind) -> Kind {
+fn kind_of(kind: &InfoKind) -> InterfaceKind {
     match kind {
         InfoKind::Tun
         | InfoKind::Wireguard
@@ -311,12 +311,14 @@ fn kind_of(kind: &InfoKind) -> Kind {
         | InfoKind::GreTap6
         | InfoKind::Vti
         | InfoKind::Vti6
-        | InfoKind::Xfrm => Kind::Tunnel,
-        InfoKind::Bridge => Kind::Bridge,
-        InfoKind::Veth => Kind::Veth,
+        | InfoKind::Xfrm => InterfaceKind::Tunnel,
+        InfoKind::Bridge => InterfaceKind::Bridge,
+        InfoKind::Veth => InterfaceKind::Veth,
         // OpenVPN's data channel offload, and AmneziaWG.
-        InfoKind::Other(name) if name.starts_with("ovpn") || name == "amneziawg" => Kind::Tunnel,
-        _ => Kind::Line,
+        InfoKind::Other(name) if name.starts_with("ovpn") || name == "amneziawg" => {
+            InterfaceKind::Tunnel
+        }
+        _ => InterfaceKind::Line,
     }
 }
 
@@ -346,17 +348,17 @@ mod tests {
     #[test]
     fn what_hides_the_line_is_a_tunnel_and_a_modem_is_a_line() {
         for (kind, expected) in [
-            (InfoKind::Tun, Kind::Tunnel),
-            (InfoKind::Wireguard, Kind::Tunnel),
-            (InfoKind::SitTun, Kind::Tunnel),
-            (InfoKind::Other("ovpn".to_owned()), Kind::Tunnel),
-            (InfoKind::Other("ovpn-dco".to_owned()), Kind::Tunnel),
-            (InfoKind::Other("ppp".to_owned()), Kind::Line),
-            (InfoKind::Wwan, Kind::Line),
-            (InfoKind::Vlan, Kind::Line),
-            (InfoKind::Bond, Kind::Line),
-            (InfoKind::Bridge, Kind::Bridge),
-            (InfoKind::Veth, Kind::Veth),
+            (InfoKind::Tun, InterfaceKind::Tunnel),
+            (InfoKind::Wireguard, InterfaceKind::Tunnel),
+            (InfoKind::SitTun, InterfaceKind::Tunnel),
+            (InfoKind::Other("ovpn".to_owned()), InterfaceKind::Tunnel),
+            (InfoKind::Other("ovpn-dco".to_owned()), InterfaceKind::Tunnel),
+            (InfoKind::Other("ppp".to_owned()), InterfaceKind::Line),
+            (InfoKind::Wwan, InterfaceKind::Line),
+            (InfoKind::Vlan, InterfaceKind::Line),
+            (InfoKind::Bond, InterfaceKind::Line),
+            (InfoKind::Bridge, InterfaceKind::Bridge),
+            (InfoKind::Veth, InterfaceKind::Veth),
         ] {
             assert_eq!(kind_of(&kind), expected, "{kind:?}");
         }

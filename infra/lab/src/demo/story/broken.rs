@@ -2,16 +2,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Step;
+use super::StoryStep;
 
 /// What happened that should not have, or did not happen that should have.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Broken {
+pub enum StoryFault {
     /// A step was not completed in time.
     #[error("By {} this should have happened, but did not: {step}.", clock_time(*deadline))]
     Missing {
         /// The step.
-        step: Step,
+        step: StoryStep,
         /// By when it should have been completed.
         deadline: Timestamp,
     },
@@ -27,7 +27,7 @@ pub enum Broken {
         /// What happened, without the full stop.
         what: String,
         /// The step that should have come next.
-        instead_of: Step,
+        instead_of: StoryStep,
     },
     /// The story ended before another mail could have come.
     #[error("The story ended before {}, when another mail might still have come.", clock_time(*until))]
@@ -48,7 +48,7 @@ pub enum Broken {
     #[error("The mail does not name the device ({step}): it is about `{about}`.")]
     OtherDevice {
         /// The step that the mail would have completed.
-        step: Step,
+        step: StoryStep,
         /// What it is about.
         about: String,
     },
@@ -59,7 +59,7 @@ pub enum Broken {
     )]
     WrongTime {
         /// The step that the mail would have completed.
-        step: Step,
+        step: StoryStep,
         /// How long after the last heartbeat, or after the first that came back.
         after: SignedDuration,
         /// The earliest right time.
@@ -71,7 +71,7 @@ pub enum Broken {
     #[error("The mail shows {shown:.1} minutes of silence, but there were {counted:.1} ({step}).")]
     WrongMinutes {
         /// The step that the mail would have completed.
-        step: Step,
+        step: StoryStep,
         /// The minutes in the mail.
         shown: f64,
         /// The minutes since the last heartbeat.

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One step. Its Display says what is to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub enum StoryStep {
     /// The agent reports.
     FirstHeartbeat,
     /// It goes on reporting.
@@ -29,7 +29,7 @@ pub enum Step {
     Quiet,
 }
 
-impl Step {
+impl StoryStep {
     /// All steps in their order.
     pub const ALL: [Self; 11] = [
         Self::FirstHeartbeat,
@@ -53,7 +53,7 @@ impl Step {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for StoryStep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::FirstHeartbeat => "the first heartbeat can be queried",

@@ -15,17 +15,17 @@ fn beat(written: f64) -> Happened {
     at(written + 0.1, What::Heartbeat { written: minute(written) })
 }
 
-fn report(cause: &str, start: &str, end: &str) -> Report {
+fn report(cause: &str, start: &str, end: &str) -> StoryReport {
     let time = |text: &str| format!("1970-01-01 {text} UTC");
-    Report { cause: cause.to_owned(), start: time(start), end: time(end) }
+    StoryReport { cause: cause.to_owned(), start: time(start), end: time(end) }
 }
 
-fn mail(kind: MailKind, evaluated: f64, minutes: f64) -> Happened {
+fn mail(kind: StoryMailKind, evaluated: f64, minutes: f64) -> Happened {
     let about = "dl-home".to_owned();
     let evaluated = minute(evaluated);
     let report =
-        (kind == MailKind::Report).then(|| report("isp (provider)", "00:06:30", "00:20:36"));
-    let mail = MailSent { kind, about, minutes, report, evaluated };
+        (kind == StoryMailKind::Report).then(|| report("isp (provider)", "00:06:30", "00:20:36"));
+    let mail = StoryMail { kind, about, minutes, report, evaluated };
     Happened { at: evaluated + SignedDuration::from_secs(1), what: What::Mail(mail) }
 }
 
@@ -47,13 +47,13 @@ fn right() -> Vec<Happened> {
     story.extend([
         at(6.5, What::LineCut),
         noticed(7.6),
-        mail(MailKind::Alert, 15.0, 9.5),
-        mail(MailKind::Reminder, 20.0, 14.5),
+        mail(StoryMailKind::Alert, 15.0, 9.5),
+        mail(StoryMailKind::Reminder, 20.0, 14.5),
         at(20.5, What::LineRestored),
     ]);
     story.extend((21..35).map(|minute| beat(f64::from(minute))));
-    story.push(mail(MailKind::Report, 25.0, 14.1));
-    story.push(mail(MailKind::Resolved, 35.0, 0.9));
+    story.push(mail(StoryMailKind::Report, 25.0, 14.1));
+    story.push(mail(StoryMailKind::Resolved, 35.0, 0.9));
     story.extend((35..41).map(|minute| beat(f64::from(minute))));
     story.push(at(40.6, What::Over));
     story.sort_by_key(|happened| happened.at);
@@ -61,7 +61,7 @@ fn right() -> Vec<Happened> {
 }
 
 /// The steps that are completed, or what breaks the story. Time goes on to `end` at the last.
-fn tell(happened: &[Happened], end: f64) -> Result<Vec<Step>, Broken> {
+fn tell(happened: &[Happened], end: f64) -> Result<Vec<StoryStep>, StoryFault> {
     let mut story = Story::new("dl-home", minute(0.0));
     let mut steps = Vec::new();
     for each in happened {
@@ -70,7 +70,7 @@ fn tell(happened: &[Happened], end: f64) -> Result<Vec<Step>, Broken> {
     if minute(end) > story.deadline() { Err(story.overdue()) } else { Ok(steps) }
 }
 
-fn position(happened: &[Happened], kind: MailKind) -> usize {
+fn position(happened: &[Happened], kind: StoryMailKind) -> usize {
     happened
         .iter()
         .position(|each| matches!(&each.what, What::Mail(mail) if mail.kind == kind))
@@ -79,25 +79,25 @@ fn position(happened: &[Happened], kind: MailKind) -> usize {
 
 #[test]
 fn a_right_story_completes_every_step_in_order() {
-    assert_eq!(tell(&right(), 60.0), Ok(Step::ALL.to_vec()));
+    assert_eq!(tell(&right(), 60.0), Ok(StoryStep::ALL.to_vec()));
 }
 
 #[test]
 fn each_missing_step_is_noticed() {
-    let resolved = position(&right(), MailKind::Resolved);
-    let reported = position(&right(), MailKind::Report);
+    let resolved = position(&right(), StoryMailKind::Resolved);
+    let reported = position(&right(), StoryMailKind::Report);
     for (missing, step) in [
-        (NOTICED, Step::AgentNotices),
-        (ALERT, Step::AlertMail),
-        (REMINDER, Step::ReminderMail),
-        (reported, Step::ReportMail),
-        (resolved, Step::ResolvedMail),
+        (NOTICED, StoryStep::AgentNotices),
+        (ALERT, StoryStep::AlertMail),
+        (REMINDER, StoryStep::ReminderMail),
+        (reported, StoryStep::ReportMail),
+        (resolved, StoryStep::ResolvedMail),
     ] {
         let mut happened = right();
         happened.remove(missing);
         match tell(&happened, 60.0).expect_err("a step is missing") {
-            Broken::Missing { step: found, .. } => assert_eq!(found, step),
-            Broken::OutOfOrder { instead_of, .. } => assert_eq!(instead_of, step),
+            StoryFault::Missing { step: found, .. } => assert_eq!(found, step),
+            StoryFault::OutOfOrder { instead_of, .. } => assert_eq!(instead_of, step),
             other => panic!("{step} is missing, but: {other}"),
         }
     }
@@ -121,21 +121,26 @@ fn a_story_that_stops_anywhere_is_overdue_unless_the_teller_is_to_act() {
 
 #[test]
 fn each_mail_that_comes_twice_breaks_the_story() {
-    for kind in [MailKind::Alert, MailKind::Reminder, MailKind::Report, MailKind::Resolved] {
+    for kind in [
+        StoryMailKind::Alert,
+        StoryMailKind::Reminder,
+        StoryMailKind::Report,
+        StoryMailKind::Resolved,
+    ] {
         let mut happened = right();
         let twice = position(&happened, kind);
         happened.insert(twice, happened[twice].clone());
         let error = tell(&happened, 60.0).expect_err("twice");
-        assert!(matches!(error, Broken::OutOfOrder { .. }), "{error}");
+        assert!(matches!(error, StoryFault::OutOfOrder { .. }), "{error}");
     }
 }
 
 #[test]
 fn no_mail_may_follow_the_resolved_one() {
     let silent = [
-        mail(MailKind::Alert, 40.0, 6.0),
-        mail(MailKind::Reminder, 40.0, 12.0),
-        mail(MailKind::Resolved, 40.0, 0.5),
+        mail(StoryMailKind::Alert, 40.0, 6.0),
+        mail(StoryMailKind::Reminder, 40.0, 12.0),
+        mail(StoryMailKind::Resolved, 40.0, 0.5),
     ];
     for extra in silent {
         let mut happened = right();
@@ -152,7 +157,7 @@ fn a_story_must_not_end_before_another_mail_could_have_come() {
     happened.retain(|each| each.at < minute(39.0));
     happened.push(at(39.0, What::Over));
     let error = tell(&happened, 39.0).expect_err("too short");
-    assert!(matches!(error, Broken::TooShort { .. }), "{error}");
+    assert!(matches!(error, StoryFault::TooShort { .. }), "{error}");
 }
 
 #[test]
@@ -169,10 +174,10 @@ fn neighbours_that_change_places_break_the_story() {
 #[test]
 fn mails_at_the_wrong_time_break_the_story() {
     for (kind, evaluated, silent, complaint) in [
-        (MailKind::Alert, 10.0, 4.5, "4.5 min after the last change, not 5 to 10 min"),
-        (MailKind::Alert, 16.0, 10.5, "10.5 min after the last change, not 5 to 10 min"),
-        (MailKind::Reminder, 15.2, 9.7, "9.7 min after the last change, not 10 to 20 min"),
-        (MailKind::Resolved, 30.0, 0.9, "9.0 min after the last change, not 10 to 20 min"),
+        (StoryMailKind::Alert, 10.0, 4.5, "4.5 min after the last change, not 5 to 10 min"),
+        (StoryMailKind::Alert, 16.0, 10.5, "10.5 min after the last change, not 5 to 10 min"),
+        (StoryMailKind::Reminder, 15.2, 9.7, "9.7 min after the last change, not 10 to 20 min"),
+        (StoryMailKind::Resolved, 30.0, 0.9, "9.0 min after the last change, not 10 to 20 min"),
     ] {
         let mut happened = right();
         let place = position(&happened, kind);
@@ -185,7 +190,7 @@ fn mails_at_the_wrong_time_break_the_story() {
 
 #[test]
 fn mails_that_say_something_else_break_the_story() {
-    for kind in [MailKind::Alert, MailKind::Reminder, MailKind::Resolved] {
+    for kind in [StoryMailKind::Alert, StoryMailKind::Reminder, StoryMailKind::Resolved] {
         let mut happened = right();
         let place = position(&happened, kind);
         let What::Mail(mail) = &mut happened[place].what else { unreachable!("a mail") };
@@ -194,7 +199,7 @@ fn mails_that_say_something_else_break_the_story() {
         assert!(error.contains("`office`"), "{error}");
     }
     let mut happened = right();
-    happened[ALERT] = mail(MailKind::Alert, 15.0, 5.0);
+    happened[ALERT] = mail(StoryMailKind::Alert, 15.0, 5.0);
     let error = tell(&happened, 60.0).expect_err("other minutes").to_string();
     assert!(error.contains("shows 5.0 minutes of silence, but there were 9.5"), "{error}");
 }
@@ -204,29 +209,29 @@ fn a_heartbeat_through_the_cut_line_breaks_the_story() {
     let mut happened = right();
     happened.insert(ALERT, beat(8.0));
     let error = tell(&happened, 60.0).expect_err("the line was not cut");
-    assert_eq!(error, Broken::ThroughTheCut { written: minute(8.0) });
+    assert_eq!(error, StoryFault::ThroughTheCut { written: minute(8.0) });
 }
 
 #[test]
 fn a_heartbeat_that_was_on_its_way_when_the_line_was_cut_is_welcome() {
     let mut happened = right();
     happened.insert(NOTICED, at(6.6, What::Heartbeat { written: minute(6.4) }));
-    happened[ALERT + 1] = mail(MailKind::Alert, 15.0, 8.6);
-    happened[REMINDER + 1] = mail(MailKind::Reminder, 20.0, 13.6);
-    assert_eq!(tell(&happened, 60.0), Ok(Step::ALL.to_vec()));
+    happened[ALERT + 1] = mail(StoryMailKind::Alert, 15.0, 8.6);
+    happened[REMINDER + 1] = mail(StoryMailKind::Reminder, 20.0, 13.6);
+    assert_eq!(tell(&happened, 60.0), Ok(StoryStep::ALL.to_vec()));
 }
 
 #[test]
 fn heartbeats_that_stop_while_the_line_works_break_the_story() {
     let error = tell(&right()[..3], 10.0).expect_err("no more heartbeats");
-    assert_eq!(error, Broken::HeartbeatsStopped { last: minute(2.5) });
+    assert_eq!(error, StoryFault::HeartbeatsStopped { last: minute(2.5) });
     let mut happened = right();
     happened.retain(|each| match each.what {
         What::Heartbeat { written } => written < minute(24.0),
         _ => true,
     });
     let error = tell(&happened, 60.0).expect_err("no more heartbeats");
-    assert_eq!(error, Broken::HeartbeatsStopped { last: minute(23.0) });
+    assert_eq!(error, StoryFault::HeartbeatsStopped { last: minute(23.0) });
 }
 
 #[test]
@@ -237,7 +242,10 @@ fn a_heartbeat_that_returns_late_breaks_the_story() {
         _ => true,
     });
     let error = tell(&happened, 60.0).expect_err("late");
-    assert!(matches!(error, Broken::Missing { step: Step::HeartbeatReturns, .. }), "{error}");
+    assert!(
+        matches!(error, StoryFault::Missing { step: StoryStep::HeartbeatReturns, .. }),
+        "{error}"
+    );
 }
 
 proptest! {
@@ -259,13 +267,13 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(&steps[..], &Step::ALL[..steps.len()]);
+        prop_assert_eq!(&steps[..], &StoryStep::ALL[..steps.len()]);
     }
 }
 
 #[test]
 fn a_report_that_is_wrong_in_any_way_breaks_the_story() {
-    let place = position(&right(), MailKind::Report);
+    let place = position(&right(), StoryMailKind::Report);
     for (what, wrong) in [
         ("cause", Some(report("gateway (yours)", "00:06:30", "00:20:36"))),
         ("start", Some(report("isp (provider)", "00:03:30", "00:20:36"))),
@@ -278,7 +286,7 @@ fn a_report_that_is_wrong_in_any_way_breaks_the_story() {
         }
         let error = tell(&happened, 60.0).expect_err(what);
         assert!(
-            matches!(&error, Broken::WrongReport { what: found, .. } if *found == what),
+            matches!(&error, StoryFault::WrongReport { what: found, .. } if *found == what),
             "{error}"
         );
     }
@@ -289,7 +297,7 @@ fn a_report_that_is_wrong_in_any_way_breaks_the_story() {
         }
         match tell(&happened, 60.0) {
             Ok(_) => assert!(is_right, "{more} minutes"),
-            Err(Broken::WrongMinutes { step: Step::ReportMail, .. }) => {
+            Err(StoryFault::WrongMinutes { step: StoryStep::ReportMail, .. }) => {
                 assert!(!is_right, "{more} minutes");
             }
             Err(error) => panic!("{more} minutes: {error}"),

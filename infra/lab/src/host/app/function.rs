@@ -63,7 +63,7 @@ fn function(path: &Path) -> Result<Function, AppError> {
     for binding in file.bindings {
         match binding {
             Binding::HttpTrigger(given) if trigger.is_none() => trigger = Some(given),
-            Binding::Http(Output { direction: Direction::Out }) => answers += 1,
+            Binding::Http(OutputBinding { direction: Direction::Out }) => answers += 1,
             _ => {
                 return Err(refuse(
                     "bindings: there must be one `httpTrigger` and one `http` that is `out`",
@@ -101,7 +101,7 @@ struct FunctionFile {
 #[serde(tag = "type", rename_all = "camelCase")]
 enum Binding {
     HttpTrigger(Trigger),
-    Http(Output),
+    Http(OutputBinding),
 }
 
 #[derive(Deserialize)]
@@ -116,7 +116,7 @@ struct Trigger {
 }
 
 #[derive(Deserialize)]
-struct Output {
+struct OutputBinding {
     direction: Direction,
 }
 

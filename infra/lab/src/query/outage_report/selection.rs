@@ -22,7 +22,7 @@ const HOUR_NANOSECONDS: i128 = 3_600_000_000_000;
 
 /// An outage that is reported.
 #[derive(Clone, Debug)]
-pub(super) struct Outage {
+pub(super) struct SelectedOutage {
     pub(super) id: String,
     /// When its first line was written.
     pub(super) seen: Timestamp,
@@ -41,7 +41,7 @@ pub(super) struct Outage {
 
 /// What becomes a row: an outage by itself, or the sum of several.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct ReportEntry {
     /// The beginning of the hour in which the first lines of its outages were written.
     pub(super) hour: Timestamp,
     /// Empty for the devices that are summed up together.
@@ -65,7 +65,7 @@ pub(super) struct Sum {
     pub(super) ended: Option<Timestamp>,
 }
 
-impl Entry {
+impl ReportEntry {
     /// Whether it is one outage by itself.
     pub(super) fn is_single(&self) -> bool {
         !self.id.is_empty()
@@ -78,7 +78,7 @@ impl Sum {
         self.cause.as_deref().unwrap_or(VARIOUS)
     }
 
-    fn of(outage: Outage) -> Self {
+    fn of(outage: SelectedOutage) -> Self {
         Self {
             outages: 1,
             seconds: outage.seconds,
@@ -109,8 +109,9 @@ pub(super) fn hour(time: Timestamp) -> Timestamp {
 ///
 /// The first are those whose lines were written first, so none that comes later takes another one's
 /// place.
-pub(super) fn entries(mut outages: Vec<Outage>) -> impl Iterator<Item = Entry> {
-    let order = |outage: &Outage| (Reverse(outage.is_fresh), outage.seen, outage.id.clone());
+pub(super) fn entries(mut outages: Vec<SelectedOutage>) -> impl Iterator<Item = ReportEntry> {
+    let order =
+        |outage: &SelectedOutage| (Reverse(outage.is_fresh), outage.seen, outage.id.clone());
     outages.sort_by_key(order);
     let mut of_device: HashMap<(Timestamp, String), usize> = HashMap::new();
     let mut of_hour: HashMap<Timestamp, usize> = HashMap::new();
@@ -129,7 +130,7 @@ pub(super) fn entries(mut outages: Vec<Outage>) -> impl Iterator<Item = Entry> {
         }
         if is_single {
             let id = outage.id.clone();
-            entries.push(Entry { hour, device, id, devices: 1, sum: Sum::of(outage) });
+            entries.push(ReportEntry { hour, device, id, devices: 1, sum: Sum::of(outage) });
         } else {
             let sum = Sum::of(outage);
             match rest.get_mut(&(hour, device.clone())) {
@@ -142,7 +143,7 @@ pub(super) fn entries(mut outages: Vec<Outage>) -> impl Iterator<Item = Entry> {
 }
 
 /// The rest of each hour, of the devices with most for themselves.
-fn sums(rest: BTreeMap<(Timestamp, String), Sum>) -> impl Iterator<Item = Entry> {
+fn sums(rest: BTreeMap<(Timestamp, String), Sum>) -> impl Iterator<Item = ReportEntry> {
     let mut hours: BTreeMap<Timestamp, Vec<(String, Sum)>> = BTreeMap::new();
     for ((hour, device), sum) in rest {
         hours.entry(hour).or_default().push((device, sum));
@@ -155,8 +156,13 @@ fn sums(rest: BTreeMap<(Timestamp, String), Sum>) -> impl Iterator<Item = Entry>
             one.add(&other);
             one
         });
-        let entry =
-            move |device, devices, sum| Entry { hour, device, id: String::new(), devices, sum };
+        let entry = move |device, devices, sum| ReportEntry {
+            hour,
+            device,
+            id: String::new(),
+            devices,
+            sum,
+        };
         let each = sums.into_iter().map(move |(device, sum)| entry(device, 1, sum));
         each.chain(together.map(|sum| entry(String::new(), devices, sum)))
     })

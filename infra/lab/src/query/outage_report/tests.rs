@@ -27,7 +27,7 @@ fn line(minutes_ago: f64, fields: Value) -> Trace {
 
 fn evaluate(rows: &[Trace]) -> Vec<Row> {
     let devices = ["dl-home", "Office"].map(str::to_owned).to_vec();
-    OutageReport { devices, minimum_minutes: 5 }.evaluate(now(), rows)
+    OutageReportQuery { devices, minimum_minutes: 5 }.evaluate(now(), rows)
 }
 
 fn value(row: &Row, name: &str) -> String {
@@ -208,7 +208,7 @@ fn of_many_outages_ten_have_a_row_each_and_the_rest_has_one_when_its_hour_is_ove
 
 #[test]
 fn a_summary_waits_until_its_hour_is_over_and_its_lines_have_arrived() {
-    let query = OutageReport { devices: vec!["dl-home".to_owned()], minimum_minutes: 5 };
+    let query = OutageReportQuery { devices: vec!["dl-home".to_owned()], minimum_minutes: 5 };
     let old = json!({"ended": "2026-11-22T02:30:10Z"});
     for seen in ["2026-11-24T01:00:00Z", "2026-11-24T01:59:59Z"] {
         let row = Trace { timestamp: seen.parse().unwrap(), ..line(0.0, old.clone()) };
@@ -240,7 +240,7 @@ fn an_outage_that_ended_more_than_a_day_before_it_was_handed_over_is_only_summed
 #[test]
 fn all_devices_together_never_have_more_rows_than_a_rule_can_take() {
     let devices: Vec<_> = (0..200).map(|number| format!("d{number:03}")).collect();
-    let query = OutageReport { devices: devices.clone(), minimum_minutes: 5 };
+    let query = OutageReportQuery { devices: devices.clone(), minimum_minutes: 5 };
     let mut rows = Vec::new();
     for hour in 0..9 {
         for (number, device) in devices.iter().enumerate() {

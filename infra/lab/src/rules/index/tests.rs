@@ -111,7 +111,7 @@ impl ReadLine {
     }
 }
 
-impl Line for ReadLine {
+impl TraceSource for ReadLine {
     fn timestamp(&self) -> Timestamp {
         self.trace.timestamp
     }

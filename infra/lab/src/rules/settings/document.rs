@@ -136,7 +136,7 @@ pub(super) struct ActionRule {
     pub(super) scopes: Vec<String>,
     #[serde(default)]
     pub(super) conditions: Vec<Filter>,
-    pub(super) actions: Vec<Action>,
+    pub(super) actions: Vec<ActionDocument>,
     pub(super) schedule: Option<Value>,
 }
 
@@ -150,7 +150,7 @@ pub(super) struct Filter {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Action {
+pub(super) struct ActionDocument {
     pub(super) action_type: String,
 }
 

@@ -64,12 +64,12 @@ fn without(key: &str) -> Value {
     deployment
 }
 
-fn read_value(deployment: &Value) -> Result<RuleSettings, SettingsError> {
+fn read_value(deployment: &Value) -> Result<RuleSettings, RuleSettingsError> {
     read(&deployment.to_string()).map(|mut rules| rules.remove(0))
 }
 
 /// The error and its causes as one text.
-fn chain(error: &SettingsError) -> String {
+fn chain(error: &RuleSettingsError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -91,7 +91,7 @@ fn a_rule_is_read_with_everything_that_matters() {
             severity: 1,
             scope: "/components/insights".to_owned(),
             query: "traces".to_owned(),
-            condition: Condition {
+            condition: AlertCondition {
                 aggregation: Aggregation::Maximum,
                 measure: Some("minutes".to_owned()),
                 operator: Operator::GreaterThan,
@@ -130,7 +130,7 @@ fn what_is_left_out_has_the_providers_default() {
 #[test]
 fn a_disabled_rule_is_none_and_a_disabled_group_mails_nobody() {
     let error = read_value(&with("/enabled", json!(false))).expect_err("nothing to play");
-    assert!(matches!(error, SettingsError::NoRules));
+    assert!(matches!(error, RuleSettingsError::NoRules));
     let mut deployment = deployment();
     deployment["predictedResources"][0]["properties"]["enabled"] = json!(false);
     assert_eq!(read_value(&deployment).expect("right").receivers.len(), 0);
