@@ -12,7 +12,6 @@
 
 #[cfg(target_os = "linux")]
 mod journald;
-mod layer;
 mod line;
 mod output;
 mod queue;
@@ -20,14 +19,23 @@ mod queue;
 mod unified_log;
 mod writer;
 
-use std::{env, ffi::OsString, io, sync::Arc, thread, time::Duration};
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+    time::Duration,
+};
 
 use thiserror::Error;
-use tracing::{Level, level_filters::LevelFilter, subscriber::SetGlobalDefaultError};
-use tracing_subscriber::{Registry, layer::SubscriberExt, reload};
+use tracing::Level;
 
-use crate::event::Event;
-use layer::QueueLayer;
+use crate::{
+    clock,
+    event::{self, AgentPanicked, Fields, LogEvent, LogSink},
+};
+use line::EventLine;
 pub use line::Style;
 use output::LogOutput;
 use queue::LogQueue;
@@ -49,19 +57,20 @@ pub enum LoggingError {
     Thread(#[source] io::Error),
     /// This process has a log already.
     #[error("the log was started twice")]
-    StartedTwice(#[source] SetGlobalDefaultError),
+    StartedTwice,
 }
 
 /// The running log of this process. Dropped, it writes what it still can.
 pub struct Logging {
     queue: Arc<LogQueue>,
-    level: reload::Handle<LevelFilter, Registry>,
+    /// The least severe level that is written.
+    level: Arc<RwLock<Level>>,
 }
 
 impl Logging {
     /// Starts the log of this process.
     ///
-    /// Only lines of `level` and more severe ones are written. Panics are logged too, because the
+    /// Only events of `level` and more severe ones are written. Panics are logged too, because the
     /// standard library would report them by a write that may block for ever.
     ///
     /// # Errors
@@ -70,23 +79,39 @@ impl Logging {
         let output = LogOutput::choose(&io::stderr(), &|name| env::var_os(name))
             .map_err(LoggingError::Output)?;
         let queue = Arc::new(LogQueue::new(QUEUE_LINES));
-        let (filter, handle) = reload::Layer::new(LevelFilter::from_level(level));
-        let subscriber =
-            tracing_subscriber::registry().with(filter).with(QueueLayer::new(Arc::clone(&queue)));
-        tracing::subscriber::set_global_default(subscriber).map_err(LoggingError::StartedTwice)?;
+        let level = Arc::new(RwLock::new(level));
+        let sink = QueueSink { queue: Arc::clone(&queue), level: Arc::clone(&level) };
+        if !event::set_sink(Box::new(sink)) {
+            return Err(LoggingError::StartedTwice);
+        }
         let lines = Arc::clone(&queue);
         thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer::run(&lines, output))
             .map_err(LoggingError::Thread)?;
         report_panics(Arc::clone(&queue));
-        Ok(Self { queue, level: handle })
+        Ok(Self { queue, level })
     }
 
     /// Changes the least severe level that is written.
     pub fn set_level(&self, level: Level) {
-        // It fails only when the subscriber is gone, and then there is nothing to filter.
-        let _ = self.level.reload(LevelFilter::from_level(level));
+        *self.level.write().unwrap_or_else(PoisonError::into_inner) = level;
+    }
+}
+
+/// Puts events into the queue. Never waits for the thread that writes.
+struct QueueSink {
+    queue: Arc<LogQueue>,
+    level: Arc<RwLock<Level>>,
+}
+
+impl LogSink for QueueSink {
+    fn is_enabled(&self, level: Level) -> bool {
+        level <= *self.level.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, level: Level, sentence: String, fields: Fields) {
+        self.queue.push(EventLine::new(clock::now(), level, sentence).with_fields(fields));
     }
 }
 
@@ -100,7 +125,7 @@ impl Drop for Logging {
 
 fn report_panics(queue: Arc<LogQueue>) {
     std::panic::set_hook(Box::new(move |panic| {
-        Event::Panicked { what: &panic.to_string() }.emit();
+        AgentPanicked { what: &panic.to_string() }.emit();
         queue.wait_until_written(FLUSH_LIMIT);
     }));
 }

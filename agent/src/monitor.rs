@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     clock::{self, Clock, ClockEvent, Stamp},
-    event::Event,
+    event::{Advice, AnchorsBlocked, ClockStepped, LogEvent, MonitoringBlind},
     heartbeat::HeartbeatOutcome,
     journal::{Entry, PastGap, Recovered, Start},
     notify::ServiceManager,
@@ -163,7 +163,7 @@ impl Monitor {
     /// Writes down how the last run ended, and that this one has begun.
     fn begin(&mut self, recovered: &Recovered, now: Stamp) {
         for note in &recovered.notes {
-            Event::Advice { advice: note }.emit();
+            Advice { advice: note }.emit();
         }
         for incident in &recovered.superseded {
             self.recorder.progress(Transition::Closed(incident.clone()), now);
@@ -277,7 +277,7 @@ impl Monitor {
                 }
                 ClockEvent::Stepped { by_ms, source } => {
                     self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
-                    Event::ClockStepped { by_ms, source }.emit();
+                    ClockStepped { by_ms, source }.emit();
                     self.hour_ends = boot_time + self.tally.lock().rest_of_hour(now);
                     let implausible = !self.clock.is_plausible();
                     self.learn(&Evidence::ClockImplausible(implausible), now);
@@ -432,12 +432,12 @@ impl Monitor {
             self.tally.lock().blips(u32::try_from(new).unwrap_or(u32::MAX));
         }
         if status_key.anchors_blocked && !std::mem::replace(&mut self.has_warned_of_blocked, true) {
-            Event::AnchorsBlocked.emit();
+            AnchorsBlocked.emit();
         }
         if let Some(reason) = status_key.blind
             && before.is_none_or(|before| before.blind.is_none())
         {
-            Event::Blind { reason }.emit();
+            MonitoringBlind { reason }.emit();
         }
     }
 
@@ -498,7 +498,7 @@ impl Monitor {
                 // The record of it is the first one with the right time.
                 let now = now.corrected(&self.clock.now());
                 self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
-                Event::ClockStepped { by_ms, source }.emit();
+                ClockStepped { by_ms, source }.emit();
             }
             self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
         }

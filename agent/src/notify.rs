@@ -36,7 +36,7 @@ use tokio::sync::Notify;
 use crate::{
     clock::{self, Stamp},
     error_chain::ErrorChain,
-    event::Event,
+    event::{Advice, LogEvent},
     status::{Presence, Status, text::DisplayContext},
 };
 use dialogue::{Dialogue, Occurrence};
@@ -215,7 +215,7 @@ impl ManagerConnection {
 fn report(error: &io::Error) {
     let advice =
         format!("The service manager is not told how the agent is: {}.", ErrorChain(error));
-    Event::Advice { advice: &advice }.emit();
+    Advice { advice: &advice }.emit();
 }
 
 #[cfg(test)]

@@ -34,7 +34,10 @@ use tokio::{
 use crate::{
     clock::Clock,
     error_chain::ErrorChain,
-    event::Event,
+    event::{
+        IncidentPassedOver, IncidentsHandedOver, IncidentsHandedOverAgain, IncidentsNotHandedOver,
+        LogEvent,
+    },
     heartbeat::{Backoff, HeartbeatClient, HeartbeatOutcome},
     journal::{Journal, WallClockOffsets},
     monitor::MonitorMessage,
@@ -256,11 +259,11 @@ impl Outbox {
         match (refusal, incidents.first()) {
             (Some(refusal), Some(incident)) => {
                 let reason = &refusal.reason();
-                Event::PassedOver { id: IncidentId(incident.id), reason }.emit();
+                IncidentPassedOver { id: IncidentId(incident.id), reason }.emit();
             }
             _ if count == 0 => {}
-            _ if round == HandOverRound::First => Event::HandedOver { count }.emit(),
-            _ => Event::HandedOverAgain { count }.emit(),
+            _ if round == HandOverRound::First => IncidentsHandedOver { count }.emit(),
+            _ => IncidentsHandedOverAgain { count }.emit(),
         }
         self.backoff.reset();
         if round == HandOverRound::First {
@@ -329,7 +332,7 @@ impl Outbox {
         }
         if !self.told.contains(&status) {
             self.told.push(status);
-            Event::NotHandedOver { reason: &reason, advice }.emit();
+            IncidentsNotHandedOver { reason: &reason, advice }.emit();
         }
         self.problem = Some(HandOverProblem { reason, advice: advice.map(str::to_owned) });
         self.say_waiting(self.waiting);

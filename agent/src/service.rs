@@ -23,7 +23,11 @@ use crate::{
     config::{HeartbeatKind, Loaded, Settings},
     control::{ControlAnswer, ControlReply, ControlRequest},
     error_chain::ErrorChain,
-    event::Event,
+    event::{
+        Advice, AgentPaused, AgentResumed, AgentStarted, AgentStartedLocally, AgentStopping,
+        ConfigReloaded, ConfigUnchanged, LogEvent, SilenceAnnounced, SilenceNotAnnounced,
+        SleepAnnounced, StopAnnounced,
+    },
     heartbeat::{self, ClientError, HeartbeatClient, HeartbeatOutcome, Pacing},
     logging::Logging,
     monitor::MonitorMessage,
@@ -182,8 +186,8 @@ impl Service {
     fn say_start(&self) {
         let Settings { device, heartbeat, .. } = &self.settings;
         match &heartbeat.url {
-            Some(url) => Event::Started { device, url, interval: heartbeat.interval }.emit(),
-            None => Event::StartedLocally { device }.emit(),
+            Some(url) => AgentStarted { device, url, interval: heartbeat.interval }.emit(),
+            None => AgentStartedLocally { device }.emit(),
         }
     }
 
@@ -250,7 +254,7 @@ impl Service {
             };
             let Loaded { settings: new, warnings, .. } = match loaded {
                 Ok(loaded) if loaded.settings == *settings => {
-                    Event::ReloadedUnchanged.emit();
+                    ConfigUnchanged.emit();
                     running.manager.reloaded();
                     continue;
                 }
@@ -269,11 +273,10 @@ impl Service {
                 }
             };
             running.logging.set_level(new.log.level);
-            Event::Reloaded.emit();
+            ConfigReloaded.emit();
             advise(&warnings);
             if !running.uses_state_dir(new.state_dir.as_deref()) {
-                Event::Advice { advice: &"The new `state_dir` is used from the next start on." }
-                    .emit();
+                Advice { advice: &"The new `state_dir` is used from the next start on." }.emit();
             }
             let concern = |settings: &Settings| {
                 let Settings { device, heartbeat, probe, .. } = settings;
@@ -298,7 +301,7 @@ impl Service {
         let since = self.pause.as_ref().map(|pause| pause.since);
         let again = since.is_some();
         let (caller, zone) = (reply.caller(), clock::local_zone());
-        Event::Paused { until: &until, caller: &caller, zone: &zone }.emit();
+        AgentPaused { until: &until, caller: &caller, zone: &zone }.emit();
         let since = since.unwrap_or_else(|| self.running.clock.now());
         let pause = CurrentPause::begin(since, until);
         let told = pause.told();
@@ -326,7 +329,7 @@ impl Service {
     fn end_pause(&mut self, reply: Option<ControlReply>) {
         let Some(pause) = self.pause.take() else { return };
         let caller = reply.as_ref().map(ControlReply::caller);
-        Event::Resumed { caller: caller.as_ref().map(|caller| caller as &dyn fmt::Display) }.emit();
+        AgentResumed { caller: caller.as_ref().map(|caller| caller as &dyn fmt::Display) }.emit();
         self.running.tell(MonitorMessage::Resume);
         if let Some(reply) = reply {
             reply.send(&ControlAnswer::Resumed { paused: pause.since });
@@ -347,7 +350,7 @@ impl Service {
     /// may have delivered none, but the one before it did, and the alarm counts from there.
     async fn leave(self, signal: &'static str) {
         let begun = Instant::now();
-        Event::Stopping { signal }.emit();
+        AgentStopping { signal }.emit();
         self.running.manager.stopping(signal);
         let (done, noted) = oneshot::channel();
         self.running.tell(MonitorMessage::Stop { reason: signal, done });
@@ -395,11 +398,11 @@ impl Service {
         let device = &self.settings.device;
         match outcome {
             HeartbeatOutcome::Delivered { .. } if state == AgentState::Sleeping => {
-                Event::SleepAnnounced { device, quiet }.emit();
+                SleepAnnounced { device, quiet }.emit();
             }
-            HeartbeatOutcome::Delivered { .. } if quiet.is_zero() => Event::StopAnnounced.emit(),
-            HeartbeatOutcome::Delivered { .. } => Event::SilenceAnnounced { device, quiet }.emit(),
-            _ => Event::SilenceNotAnnounced { outcome }.emit(),
+            HeartbeatOutcome::Delivered { .. } if quiet.is_zero() => StopAnnounced.emit(),
+            HeartbeatOutcome::Delivered { .. } => SilenceAnnounced { device, quiet }.emit(),
+            _ => SilenceNotAnnounced { outcome }.emit(),
         }
     }
 }
@@ -435,6 +438,6 @@ async fn beat(
 
 fn advise(warnings: &[String]) {
     for advice in warnings {
-        Event::Advice { advice }.emit();
+        Advice { advice }.emit();
     }
 }

@@ -13,6 +13,8 @@ pub enum GenerateRequest {
         #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },
+    /// Print the message catalog of systemd's journal
+    Catalog,
     /// Print the completions for a shell
     Completions {
         /// The shell

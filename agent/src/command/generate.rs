@@ -1,7 +1,9 @@
-//! `ispmon-agent generate`: the man pages and completions that the packages contain.
+//! `ispmon-agent generate`: man pages, completions and message catalog, as the packages contain them.
+
+use std::io::Write;
 
 use super::{fail_because, print};
-use crate::{cli::GenerateRequest, exit::Exit, generate};
+use crate::{cli::GenerateRequest, event, exit::Exit, generate};
 
 /// Writes the man pages, or prints the completions.
 pub fn generate(request: &GenerateRequest) -> Exit {
@@ -10,6 +12,7 @@ pub fn generate(request: &GenerateRequest) -> Exit {
             Ok(()) => Exit::Success,
             Err(error) => fail_because(&error),
         },
+        GenerateRequest::Catalog => print(|output| output.write_all(event::catalog().as_bytes())),
         GenerateRequest::Completions { shell } => {
             print(|output| generate::write_completions(*shell, output))
         }

@@ -1,8 +1,8 @@
 //! journald's native protocol, through tracing-journald.
 //!
-//! That crate is a layer which sends where an event happens, and a journald that is stopped blocks the sender
-//! for ever. So lines go through the queue as everywhere, and the log's thread makes events of them once
-//! more, for a subscriber that nobody else sees.
+//! That crate is a tracing layer. It sends where a tracing event is made, and a journald that is stopped blocks the
+//! sender for ever. So log events go through the queue as for every output, and only the log's thread makes
+//! tracing events of them, for a subscriber of its own.
 
 use std::io;
 
@@ -51,7 +51,7 @@ impl Journald {
         let mut fields = line.fields.clone();
         fields.set("ispmon_time", line.at);
         dispatcher::with_default(&self.dispatch, || {
-            event::log(line.level, &fields, &line.sentence());
+            event::send_to_tracing(line.level, &fields, &line.sentence());
         });
     }
 }

@@ -12,7 +12,10 @@ use super::{
     output::LogOutput,
     queue::{LogQueue, LogQueueEntry},
 };
-use crate::{clock, event::Event};
+use crate::{
+    clock,
+    event::{LogEvent, LogLinesDropped},
+};
 
 /// How long to wait when the output was made non-blocking by somebody who shares it, and is full.
 const FULL_OUTPUT_PAUSE: Duration = Duration::from_millis(20);
@@ -24,8 +27,8 @@ pub(super) fn run(queue: &LogQueue, output: LogOutput) {
         let line = match entry {
             LogQueueEntry::Line(line) => line,
             LogQueueEntry::Dropped(count) => {
-                let event = Event::LinesDropped { count };
-                let line = EventLine::new(clock::now(), event.level(), event.to_string());
+                let event = LogLinesDropped { count };
+                let line = EventLine::new(clock::now(), event.kind().level, event.to_string());
                 line.with_fields(event.fields())
             }
         };

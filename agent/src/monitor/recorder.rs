@@ -6,7 +6,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     clock::{self, Stamp},
-    event::Event,
+    event::{JournalNotWritten, JournalWritten, LogEvent, OutageEvent},
     journal::{Appended, Appending, Entry, Journal, JournalState},
     outage::{Incident, IncidentId, Transition},
 };
@@ -130,7 +130,7 @@ impl Recorder {
         if let Some(Writing { transition, quiet, noted, .. }) = self.writing.pop_front() {
             if let Some(transition) = transition {
                 if !quiet {
-                    Event::Outage { transition: &transition, durable, zone: &clock::local_zone() }
+                    OutageEvent { transition: &transition, durable, zone: &clock::local_zone() }
                         .emit();
                 }
                 self.written(&transition, durable);
@@ -165,10 +165,10 @@ impl Recorder {
             return;
         }
         if let Some(problem) = &problem {
-            Event::JournalProblem { problem, advice: advice.as_deref(), waiting }.emit();
+            JournalNotWritten { problem, advice: advice.as_deref(), waiting }.emit();
         } else {
             self.open.iter_mut().for_each(|(_, durable)| *durable = true);
-            Event::JournalDurable.emit();
+            JournalWritten.emit();
         }
         self.told = problem;
     }

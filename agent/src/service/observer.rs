@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     config::settings::HeartbeatUrl,
-    event::Event,
+    event::{
+        DeviceExpected, DeviceNotExpected, FirstHeartbeatDelivered, HeartbeatDelivered,
+        HeartbeatFailed, HeartbeatFailedAgain, HeartbeatsRecovered, LogEvent,
+    },
     heartbeat::{AnswerRefusal, FailureKind, HeartbeatOutcome},
 };
 
@@ -53,24 +56,26 @@ impl HeartbeatObserver {
         outcome: &'a HeartbeatOutcome,
         wait: Duration,
         now: Duration,
-    ) -> Vec<Event<'a>> {
+    ) -> Vec<Box<dyn LogEvent + 'a>> {
         match outcome {
             HeartbeatOutcome::Delivered { client_address, expected, took, .. } => {
-                let mut events = Vec::new();
+                let mut events: Vec<Box<dyn LogEvent + 'a>> = Vec::new();
                 let first = !std::mem::replace(&mut self.delivered, true);
                 match self.streak.take() {
                     Some(Streak { failures, since, .. }) => {
-                        events.push(Event::DeliveredAgain {
-                            failures,
-                            after: now.saturating_sub(since),
-                        });
+                        let after = now.saturating_sub(since);
+                        events.push(Box::new(HeartbeatsRecovered { failures, after }));
                     }
-                    None if !first => events.push(Event::Delivered { outcome }),
+                    None if !first => events.push(Box::new(HeartbeatDelivered { outcome })),
                     None => {}
                 }
                 if first {
                     let (client_address, took) = (*client_address, *took);
-                    events.push(Event::FirstDelivered { url: &self.url, client_address, took });
+                    events.push(Box::new(FirstHeartbeatDelivered {
+                        url: &self.url,
+                        client_address,
+                        took,
+                    }));
                 }
                 if let Some(expected) = *expected
                     && self.unexpected == expected
@@ -78,9 +83,9 @@ impl HeartbeatObserver {
                     self.unexpected = !expected;
                     let device = &self.device;
                     events.push(if expected {
-                        Event::ExpectedAfterAll { device }
+                        Box::new(DeviceExpected { device })
                     } else {
-                        Event::NotExpected { device }
+                        Box::new(DeviceNotExpected { device })
                     });
                 }
                 events
@@ -105,15 +110,15 @@ impl HeartbeatObserver {
         kind: ReportedFailure,
         wait: Duration,
         now: Duration,
-    ) -> Event<'a> {
+    ) -> Box<dyn LogEvent + 'a> {
         let streak =
             self.streak.get_or_insert(Streak { failures: 0, since: now, kinds: Vec::new() });
         streak.failures += 1;
         if streak.kinds.contains(&kind) {
-            return Event::FailedAgain { outcome, failures: streak.failures, wait };
+            return Box::new(HeartbeatFailedAgain { outcome, failures: streak.failures, wait });
         }
         streak.kinds.push(kind);
-        Event::Failed { outcome, wait }
+        Box::new(HeartbeatFailed { outcome, wait })
     }
 }
 
@@ -155,7 +160,7 @@ mod tests {
         let mut now = Duration::from_secs(1_000);
         let mut observe = |outcome| {
             now += Duration::from_secs(1);
-            observer.observe(outcome, WAIT, now).iter().map(|event| event.kind().as_str()).collect()
+            observer.observe(outcome, WAIT, now).iter().map(|event| event.kind().name).collect()
         };
         outcomes.iter().map(&mut observe).collect()
     }

@@ -17,7 +17,7 @@ use crate::{
     config::{Settings, Sources},
     control,
     error_chain::ErrorChain,
-    event::Event,
+    event::{Advice, BootIdUnknown, ControlUnavailable, LogEvent, OldConfigKept, ReloadRefused},
     heartbeat::{ClientError, HeartbeatClient, HeartbeatExtras, HeartbeatOutcome, ReadExtras},
     installation::Prefix,
     journal::{self, Journal, JournalError, Recovered},
@@ -77,7 +77,7 @@ impl Foundation {
         let runtime = environment.get(OsStr::new("RUNTIME_DIRECTORY"));
         let status_dir = place::folder(runtime.and_then(|value| value.to_str()), &state_dir);
         let mut boot = clock::boot_id().unwrap_or_else(|error| {
-            Event::BootUnknown { error: &error }.emit();
+            BootIdUnknown { error: &error }.emit();
             String::new()
         });
         let id = boot.parse().unwrap_or(BootId::UNKNOWN);
@@ -225,9 +225,9 @@ impl ServiceParts {
     /// Says why a new configuration is not used.
     pub(super) fn keep_old(&self, problems: impl IntoIterator<Item = impl fmt::Display>) {
         for problem in problems {
-            Event::ReloadRefused { problem: &problem }.emit();
+            ReloadRefused { problem: &problem }.emit();
         }
-        Event::ReloadKeptOld.emit();
+        OldConfigKept.emit();
         self.manager.reload_refused(&self.clock.now());
     }
 
@@ -263,7 +263,7 @@ impl Control {
         match control::Server::bind(&path).await {
             Ok(server) => Self(Some(server)),
             Err(error) => {
-                Event::ControlUnavailable { error: &error }.emit();
+                ControlUnavailable { error: &error }.emit();
                 Self(None)
             }
         }
@@ -284,7 +284,7 @@ fn publisher(folder: &Path) -> Option<Publisher> {
     Publisher::start(folder)
         .inspect_err(|error| {
             let advice = format!("There is no status: {}.", ErrorChain(error));
-            Event::Advice { advice: &advice }.emit();
+            Advice { advice: &advice }.emit();
         })
         .ok()
 }

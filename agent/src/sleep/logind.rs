@@ -21,7 +21,7 @@ use zbus::{
 };
 
 use super::{Permit, SleepEvent};
-use crate::event::Event;
+use crate::event::{LogEvent, SleepNotAnnounced};
 
 const SERVICE: &str = "org.freedesktop.login1";
 const MANAGER_PATH: &str = "/org/freedesktop/login1";
@@ -99,7 +99,7 @@ async fn listen(address: Option<String>, sender: UnboundedSender<SleepEvent>, re
 fn tell(told: &mut String, error: &dyn std::error::Error) {
     let reason = fmt::format(format_args!("{}", crate::error_chain::ErrorChain(error)));
     if *told != reason {
-        Event::SleepUnheard { error }.emit();
+        SleepNotAnnounced { error }.emit();
         *told = reason;
     }
 }
@@ -171,11 +171,11 @@ impl Session {
         let lock = match answer {
             Ok(Ok(answer)) => answer.body().deserialize::<OwnedFd>(),
             Ok(Err(error)) => Err(error),
-            Err(_) => return Event::SleepUnheard { error: &LogindError::Silent }.emit(),
+            Err(_) => return SleepNotAnnounced { error: &LogindError::Silent }.emit(),
         };
         match lock {
             Ok(lock) => self.lock = Some(lock),
-            Err(error) => Event::SleepUnheard { error: &LockError(error) }.emit(),
+            Err(error) => SleepNotAnnounced { error: &LockError(error) }.emit(),
         }
     }
 }

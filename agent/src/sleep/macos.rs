@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Permit, SleepEvent};
-use crate::event::Event;
+use crate::event::{LogEvent, SleepNotAnnounced};
 
 /// `io_object_t`, `io_service_t`, `io_connect_t`: names of ports in the kernel.
 type Port = u32;
@@ -79,7 +79,7 @@ impl Source {
         if let Err(error) =
             thread::Builder::new().name("sleep".to_owned()).spawn(move || listen(sender))
         {
-            Event::SleepUnheard { error: &PowerError::Thread(error) }.emit();
+            SleepNotAnnounced { error: &PowerError::Thread(error) }.emit();
         }
         Self
     }
@@ -103,7 +103,7 @@ fn listen(sender: UnboundedSender<SleepEvent>) {
         IORegisterForSystemPower(context.cast(), &raw mut port, on_power, &raw mut notifier)
     };
     if kernel == 0 || port.is_null() {
-        return Event::SleepUnheard { error: &PowerError::Register }.emit();
+        return SleepNotAnnounced { error: &PowerError::Register }.emit();
     }
     // SAFETY: `context` is valid, and nobody else uses it before the run loop below runs on this thread.
     unsafe { (*context).kernel = kernel };

@@ -10,7 +10,7 @@ use std::{
 
 use super::{Status, place::FILE_NAME};
 use crate::{
-    event::Event,
+    event::{LogEvent, StatusNotWritten},
     state_dir::file::{self, Durability},
 };
 
@@ -129,7 +129,7 @@ impl Slot {
 
 fn tell(path: &Path) -> impl FnMut(&io::Error) + use<> {
     let path: PathBuf = path.to_owned();
-    move |error| Event::StatusNotWritten { path: &path, error }.emit()
+    move |error| StatusNotWritten { path: &path, error }.emit()
 }
 
 /// Replaces the file by one that says this, which everybody may read.

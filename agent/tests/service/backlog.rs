@@ -46,7 +46,7 @@ fn a_long_record_is_handed_over_whole_in_few_requests() {
         }
     }
     assert_eq!(requests, INCIDENTS as usize / limits::INCIDENTS + 1);
-    agent.logged("The cloud has taken");
+    agent.logged("The cloud has accepted");
     agent.signal(Signal::TERM);
     let (status, log) = agent.end();
     assert!(status.success(), "{status}: {log}");

@@ -60,18 +60,25 @@ fn receive(server: &Server, ids: &[Uuid]) -> Vec<Uuid> {
     came
 }
 
-/// Waits until the log says that so many were taken, the first time or, with these words, the second.
-fn logged_taken(agent: &mut Agent, count: usize, words: &str) {
-    let mut taken = 0;
-    while taken < count {
-        let line = agent.logged(&format!("{words}."));
-        let number = line.split("has taken ").nth(1).and_then(|rest| rest.split(' ').next());
-        taken += number.and_then(|number| number.parse::<usize>().ok()).expect("a number");
-    }
+/// Which of the two times an incident is handed over.
+#[derive(Clone, Copy, PartialEq)]
+enum Time {
+    First,
+    Second,
 }
 
-const TAKEN: &str = "of the record";
-const AGAIN: &str = "of the record a second time, in case one was lost there";
+/// Waits until the log says that so many were accepted at this time.
+fn logged_accepted(agent: &mut Agent, count: usize, time: Time) {
+    let mut accepted = 0;
+    while accepted < count {
+        let line = agent.logged("The cloud has accepted ");
+        if line.contains("a second time, in case one was lost there") != (time == Time::Second) {
+            continue;
+        }
+        let number = line.split("has accepted ").nth(1).and_then(|rest| rest.split(' ').next());
+        accepted += number.and_then(|number| number.parse::<usize>().ok()).expect("a number");
+    }
+}
 
 fn ids_in(report: &OutageReport) -> Vec<Uuid> {
     report.incidents.iter().map(|told| told.id).collect()
@@ -113,12 +120,12 @@ fn everything_goes_twice_over_restarts_and_no_third_time() {
     let (folder, ids) = folder(&server, 130);
     let mut agent = folder.run();
     assert_eq!(receive(&server, &ids)[..130], ids, "the first time");
-    logged_taken(&mut agent, 130, TAKEN);
+    logged_accepted(&mut agent, 130, Time::First);
     stop(agent);
 
     // Not before its time.
     let mut agent = folder.run();
-    agent.logged("The cloud has taken 1 entry");
+    agent.logged("The cloud has accepted 1 recorded incident.");
     stop(agent);
     for report in server.pending_reports() {
         assert!(ids_in(&report).iter().all(|id| !ids.contains(id)), "{report:?}");
@@ -129,14 +136,14 @@ fn everything_goes_twice_over_restarts_and_no_third_time() {
         let_minutes_pass(&folder);
         let mut agent = folder.run();
         receive(&server, again);
-        logged_taken(&mut agent, again.len(), AGAIN);
+        logged_accepted(&mut agent, again.len(), Time::Second);
         stop(agent);
     }
 
     for _ in 0..2 {
         let_minutes_pass(&folder);
         let mut agent = folder.run();
-        logged_taken(&mut agent, 1, AGAIN);
+        logged_accepted(&mut agent, 1, Time::Second);
         stop(agent);
     }
     for report in server.pending_reports() {
@@ -175,8 +182,7 @@ fn only_the_answer_of_the_function_hands_something_over() {
         let server = Server::start_taking(move |_| Some((status, body)));
         let (folder, ids) = folder(&server, 12);
         let mut agent = folder.run();
-        let told =
-            agent.logged("The cloud has not taken what it has not heard yet: the answer was");
+        let told = agent.logged("Recorded incidents could not be handed over: the answer was");
         let sizes: Vec<_> =
             server.pending_reports().iter().map(|one| one.incidents.len()).collect();
         let is_refusal = status.starts_with("400") || status.starts_with("413");
@@ -217,7 +223,7 @@ fn a_bad_incident_is_found_logged_and_passed_over_for_good() {
     assert!(told.contains(&ids[7].to_string()) && told.contains("400 Bad Request"), "{told}");
     let others: Vec<Uuid> = ids.iter().copied().filter(|id| *id != ids[7]).collect();
     receive(&server, &others);
-    agent.logged("The cloud has taken");
+    agent.logged("The cloud has accepted");
     stop(agent);
     let listed = ask(&folder, &["outages", "--json", "--since", "2026-10-01"]);
     let listed = String::from_utf8(listed.stdout).expect("it is UTF-8");
@@ -229,7 +235,7 @@ fn a_bad_incident_is_found_logged_and_passed_over_for_good() {
     for _ in 0..3 {
         let_minutes_pass(&folder);
         let mut agent = folder.run();
-        logged_taken(&mut agent, 1, AGAIN);
+        logged_accepted(&mut agent, 1, Time::Second);
         let log = stop(agent);
         assert!(!log.contains("passed over"), "{log}");
         taken.extend(server.pending_reports().iter().flat_map(ids_in));

@@ -63,7 +63,7 @@ fn a_reader_that_stops_reading_costs_lines_but_no_heartbeat() {
             return line;
         }
     };
-    let dropped = line_with("dropped here: nobody read the log fast enough");
+    let dropped = line_with("dropped here: the log is not read fast enough");
     let count = dropped.split(' ').find_map(|word| word.parse::<u64>().ok());
     assert!(count.is_some_and(|count| count > 0), "{dropped}");
     line_with("in a row");

@@ -152,7 +152,7 @@ fn an_outage_is_noticed_recorded_told_and_handed_over() {
     while !report.incidents.iter().any(|told| told.kind == IncidentKind::Gap) {
         report = server.report();
     }
-    agent.logged("The cloud has taken");
+    agent.logged("The cloud has accepted");
     // The heartbeat names the record that the cloud may witness.
     let heartbeat = server.heartbeat_that_is(AgentState::Running);
     assert!(heartbeat.journal.is_some_and(|journal| journal.head.len() == 64));

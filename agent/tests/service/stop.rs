@@ -158,7 +158,7 @@ fn leaves_while_the_server_hangs(signal: Signal) {
         AgentState::Stopping,
         "the stop was announced although the heartbeat before hung"
     );
-    assert!(log.contains("could not be told of this stop"), "{log}");
+    assert!(log.contains("This stop could not be announced to the cloud"), "{log}");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_second_signal_does_not_keep_the_agent_from_announcing_its_silence() {
         let (status, log) = leave(agent, second);
         assert_left(status, Signal::TERM);
         assert_eq!(server.heartbeat().agent.expect("agent").state, AgentState::Stopping);
-        assert!(log.contains("could not be told of this stop"), "{log}");
+        assert!(log.contains("This stop could not be announced to the cloud"), "{log}");
     }
 }
 
@@ -198,7 +198,7 @@ fn signals_leave_while_a_name_look_up_hangs() {
         let agent = silent_resolver::wait_for_look_up(agent);
         let (status, log) = leave(agent, signal);
         assert_left(status, signal);
-        assert!(log.contains("could not be told of this stop"), "{log}");
+        assert!(log.contains("This stop could not be announced to the cloud"), "{log}");
     }
 }
 
