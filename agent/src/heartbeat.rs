@@ -1,13 +1,13 @@
-//! Heartbeats: what is sent, when, over which connection, and what came of it.
+//! Heartbeats: their content, their schedule, their connection and their outcome.
 //!
 //! - [`beat`] is the loop: send, judge, wait, for ever.
-//! - [`HeartbeatClient`] sends one heartbeat and turns whatever happens into an [`HeartbeatOutcome`].
-//! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a line that
+//! - [`CloudClient`] sends one heartbeat, or one hand-over, and returns a [`HeartbeatOutcome`] in every case.
+//! - [`OutcomeKind`] is that outcome without its details, for the log and for the incident machine.
+//! - [`Pacing`] decides how long to wait for the next one; [`Backoff`] is its part for a connection that
 //!   is down.
-//! - [`HeartbeatFailure`] and [`FailureKind`] say in words and in kind why a heartbeat was not answered.
+//! - [`HeartbeatFailure`] and [`FailureKind`] describe why a heartbeat was not answered.
 //!
-//! A failed heartbeat is a value like any other, never an error: it is what this program is there
-//! to notice.
+//! A failed heartbeat is a value, never an error: to detect it is the purpose of this program.
 
 mod answer;
 mod backoff;
@@ -26,24 +26,38 @@ use std::{cell::Cell, convert::Infallible, time::Duration};
 use ispmon_wire::AgentState;
 use tokio::{sync::Notify, time::Instant};
 
+use crate::clock;
+
 pub use backoff::Backoff;
-pub use client::{ClientError, HeartbeatClient};
+pub use client::{ClientError, CloudClient};
 pub use failure::{FailureKind, HeartbeatFailure};
-pub use message::{HeartbeatExtras, ReadExtras};
-pub use outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath};
+pub use message::{HeartbeatExtras, ReadExtras, Sequence};
+pub use outcome::{AnswerRefusal, HeartbeatOutcome, NetworkPath, OutcomeKind};
 pub use pacing::Pacing;
 pub use proxy::ProxyError;
 
+/// One heartbeat that has ended, as [`beat`] reports it.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// When it was started, as time since boot.
+    pub started: Duration,
+    /// Its outcome.
+    pub outcome: &'a HeartbeatOutcome,
+    /// The time until the next one.
+    pub wait: Duration,
+}
+
 /// Sends heartbeats for ever: the first at once and in `state`, each later one when `pacing` says so.
-/// What `state` says is repeated until a heartbeat is delivered.
+/// `state` is repeated until a heartbeat is delivered.
 ///
-/// After each of them `observe` is told what came of it, and how long it is until the next try. Ask
-/// the client to [hurry](HeartbeatClient::line_returned) when the line is known to be back.
+/// `observe` is called after each of them. When `returned` is notified, connectivity has come back, and the next
+/// heartbeat is sent within seconds.
 pub async fn beat(
-    client: &HeartbeatClient,
+    client: &CloudClient,
     pacing: Pacing,
     state: AgentState,
-    observe: impl FnMut(&HeartbeatOutcome, Duration),
+    returned: &Notify,
+    observe: impl FnMut(Attempt<'_>),
 ) -> Infallible {
     let state = Cell::new(state);
     let heartbeat = async || {
@@ -53,20 +67,20 @@ pub async fn beat(
         }
         outcome
     };
-    repeat(heartbeat, client.returned(), pacing, observe).await
+    repeat(heartbeat, returned, pacing, observe).await
 }
 
 async fn repeat(
     send: impl AsyncFn() -> HeartbeatOutcome,
     returned: &Notify,
     mut pacing: Pacing,
-    mut observe: impl FnMut(&HeartbeatOutcome, Duration),
+    mut observe: impl FnMut(Attempt<'_>),
 ) -> Infallible {
     loop {
-        let started = Instant::now();
+        let (started, begin) = (clock::boot_time(), Instant::now());
         let outcome = send().await;
-        let wait = pacing.after(&outcome, started, Instant::now());
-        observe(&outcome, wait);
+        let wait = pacing.after(&outcome, begin, Instant::now());
+        observe(Attempt { started, outcome: &outcome, wait });
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = returned.notified() => tokio::time::sleep(pacing.line_returned()).await,

@@ -31,8 +31,8 @@ use crate::{
     journal::{Entry, PastGap, Recovered, Start},
     notify::ServiceManager,
     outage::{
-        BeatOutcome, Evidence, FamilyState, Gap, GapCause, GraceReason, IncidentId,
-        MachineSettings, OutageMachine, StatusKey, Transition, Wanted,
+        Evidence, FamilyState, Gap, GapCause, GraceReason, IncidentId, MachineSettings,
+        OutageMachine, StatusKey, Transition, Wanted,
     },
     probe::{Family, LinkAnswer, PerFamily, link::Links},
 };
@@ -445,7 +445,9 @@ impl Monitor {
     fn hear(&mut self, message: MonitorMessage) {
         let now = self.look_at_clocks();
         match message {
-            MonitorMessage::Heartbeat { outcome, wait: _ } => self.heartbeat(&outcome, now),
+            MonitorMessage::Heartbeat { started, outcome } => {
+                self.heartbeat(started, &outcome, now);
+            }
             MonitorMessage::Pause { until, noted } => {
                 self.leave(now);
                 let since = match self.mode {
@@ -486,8 +488,8 @@ impl Monitor {
         self.show();
     }
 
-    fn heartbeat(&mut self, outcome: &HeartbeatOutcome, now: Stamp) {
-        let started = now.earlier(outcome.took());
+    fn heartbeat(&mut self, started: Duration, outcome: &HeartbeatOutcome, now: Stamp) {
+        let started = now.earlier(Duration::from_millis(now.boot_ms).saturating_sub(started));
         self.tally.lock().beat(outcome.delivered());
         self.status_builder.heartbeat(outcome, now);
         let proof = outcome.proof();
@@ -507,8 +509,9 @@ impl Monitor {
         if started.boot_ms < self.void_before_ms || self.is_paused() {
             return;
         }
-        let outcome = BeatOutcome::from(outcome);
-        self.learn(&Evidence::Heartbeat { started, finished: now, proof, outcome }, now);
+        let evidence =
+            Evidence::Heartbeat { started, finished: now, proof, outcome: outcome.kind() };
+        self.learn(&evidence, now);
     }
 
     fn end_hour(&mut self, now: Stamp) {

@@ -29,7 +29,7 @@ mod verdict;
 
 pub use crate::probe::{Observation, ProbeKind};
 pub use cause::{Cause, Party, Scope};
-pub use evidence::{BeatOutcome, Evidence, GraceReason, RoundResult};
+pub use evidence::{Evidence, GraceReason, RoundResult};
 pub use family::{OPEN_AFTER, ROUNDS_TO_AGREE};
 pub use gap::{Gap, GapCause};
 pub use incident::{Incident, IncidentId, Segment};
@@ -39,4 +39,4 @@ pub use machine::{
 pub use network::{Network, NetworkFacts};
 pub use open::MOST_SEGMENTS;
 pub use transition::Transition;
-pub use verdict::{FailureFacts, HeartbeatFault, combined_cause, verdict};
+pub use verdict::{FailureFacts, combined_cause, verdict};

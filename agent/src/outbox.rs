@@ -38,7 +38,7 @@ use crate::{
         IncidentPassedOver, IncidentsHandedOver, IncidentsHandedOverAgain, IncidentsNotHandedOver,
         LogEvent,
     },
-    heartbeat::{Backoff, HeartbeatClient, HeartbeatOutcome},
+    heartbeat::{Backoff, CloudClient, HeartbeatOutcome},
     journal::{Journal, WallClockOffsets},
     monitor::MonitorMessage,
     outage::IncidentId,
@@ -71,7 +71,7 @@ pub struct OutboxDeps {
     /// The clocks of this one.
     pub clock: Clock,
     /// The client in use; nothing in local mode.
-    pub client: watch::Receiver<Option<Arc<HeartbeatClient>>>,
+    pub client: watch::Receiver<Option<Arc<CloudClient>>>,
     /// Whether the newest heartbeat was delivered; told at each.
     pub delivered: watch::Receiver<bool>,
     /// Told when something was closed.
@@ -226,7 +226,7 @@ impl Outbox {
     /// Returns what to do and what came of the incidents; of the empty message, when that was not taken.
     async fn send(
         &mut self,
-        client: &HeartbeatClient,
+        client: &CloudClient,
         incidents: &[ReportedIncident],
     ) -> Option<(UploadAction, HeartbeatOutcome)> {
         let head = self.deps.journal.state().head.clone();

@@ -1,15 +1,17 @@
-//! The service: it sends heartbeats, answers signals and requests, and announces silence. What is
-//! watched and recorded is the business of the [`monitor`](crate::monitor), which runs beside it.
+//! The service: it sends heartbeats, reacts to signals and requests, and announces silence. The
+//! [`monitor`](crate::monitor) probes and records beside it.
 //!
-//! Whatever it waits for, it waits for requests too, so that neither a server nor a name look-up
-//! that hangs delays a reload or the end.
+//! Every wait is also a wait for [`Inputs`], so that neither a server nor a name lookup that hangs delays a
+//! reload or the stop.
 
+mod inputs;
 mod observer;
 mod parts;
 mod pause;
 mod reload;
+mod reporter;
 
-use std::{convert::Infallible, fmt, future, sync::Arc, time::Duration};
+use std::{fmt, future, sync::Arc, time::Duration};
 
 use ispmon_wire::AgentState;
 use tokio::{
@@ -20,73 +22,78 @@ use tokio::{
 
 use crate::{
     clock::{self, Clock, Stamp},
-    config::{HeartbeatKind, Loaded, Settings},
-    control::{ControlAnswer, ControlReply, ControlRequest},
+    config::{ConfigError, Loaded, Settings},
+    control::{ControlAnswer, ControlReply},
     error_chain::ErrorChain,
     event::{
         Advice, AgentPaused, AgentResumed, AgentStarted, AgentStartedLocally, AgentStopping,
-        ConfigReloaded, ConfigUnchanged, LogEvent, SilenceAnnounced, SilenceNotAnnounced,
-        SleepAnnounced, StopAnnounced,
+        ConfigReloaded, ConfigUnchanged, LogEvent,
     },
-    heartbeat::{self, ClientError, HeartbeatClient, HeartbeatOutcome, Pacing},
+    heartbeat::{Pacing, Sequence},
     logging::Logging,
     monitor::MonitorMessage,
     notify::ServiceManager,
     signals::SignalRequest,
-    sleep::{Permit, SleepEvent},
+    sleep::Permit,
 };
-use observer::HeartbeatObserver;
+use inputs::{Input, Inputs};
 pub use parts::{Foundation, StartError};
 use parts::{ServiceParts, monitor_settings};
 use pause::{CurrentPause, Ends};
 pub use reload::Load;
 use reload::Reloader;
+use reporter::Reporter;
 
-/// How long leaving may take in all, from the signal on. With the flush of the log it stays within
+/// How long a stop may take in all, from the signal on. With the flush of the log it stays within
 /// [`crate::signals::LEAVE_LIMIT`].
-const LEAVE_WITHIN: Duration = Duration::from_millis(1_700);
+const STOP_WITHIN: Duration = Duration::from_millis(1_700);
 /// How long the last heartbeat may take, and the one that repeats it.
 const LAST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(1_500);
-/// With less time than this left, the last heartbeat is not repeated.
-const SHORTEST_HEARTBEAT_LIMIT: Duration = Duration::from_millis(50);
-/// How long a machine that is about to sleep may still be awake: others that delay it have 5 s with
-/// logind (`InhibitDelayMaxSec`), and 30 s on macOS. After that it is thought to stay awake.
+/// How long a machine that is about to sleep may still be awake: other programs may delay it for 5 s with
+/// logind (`InhibitDelayMaxSec`), and for 30 s on macOS. After that it is taken to stay awake.
 const FALL_ASLEEP_WITHIN: Duration = Duration::from_mins(2);
-/// How long the record may take to note the end.
+/// How long the journal may take to record the stop.
 const RECORD_LIMIT: Duration = Duration::from_millis(500);
 
-/// The state of the running agent.
+/// The running agent.
 pub struct Service {
     settings: Settings,
     reporter: Option<Reporter>,
-    /// The number of the newest heartbeat of the configurations before this one. The first of an agent
-    /// follows the milliseconds since the boot: within a boot the cloud believes the highest number, so
-    /// that those of an agent must be above those of the one before, of which nothing is known.
-    sequence: u64,
+    /// The numbers of the heartbeats. They begin above the milliseconds since boot: within a boot the cloud believes
+    /// the highest number, so they must be above those of the agent that ran before, which are not known.
+    sequence: Sequence,
+    wakefulness: Wakefulness,
     pause: Option<CurrentPause>,
-    running: ServiceParts,
+    inputs: Inputs,
+    parts: ServiceParts,
 }
 
-/// What reports to the cloud, when there is a URL.
-struct Reporter {
-    client: Arc<HeartbeatClient>,
-    observer: HeartbeatObserver,
+/// What the next heartbeat says about sleep and pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wakefulness {
+    /// The agent runs.
+    Awake,
+    /// The machine has woken up, or a pause is over.
+    Resumed,
+    /// The machine is about to sleep. A heartbeat would cancel the announced silence, so the next one is sent only
+    /// if the machine is still awake after [`FALL_ASLEEP_WITHIN`].
+    FallingAsleep,
 }
 
 /// Why the heartbeats of one configuration end.
 enum Next {
     /// There is a new configuration.
     Change(Box<ConfigChange>),
-    /// A pause begins, and whoever asked for it waits for the answer.
+    /// A pause until then begins; the caller waits for the answer.
     Pause(Stamp, ControlReply),
-    /// The pause is over; so it is answered, if somebody ended it.
+    /// The pause is over; the answer goes to the caller who ended it, if one did.
     Resume(Option<ControlReply>),
     /// The machine falls asleep when the permit is dropped.
     Sleep(Permit),
     /// The machine has woken up.
     Wake,
-    /// The agent leaves.
-    Leave(&'static str),
+    /// The agent stops, because of this signal.
+    Stop(&'static str),
 }
 
 /// A new configuration, ready for use.
@@ -95,28 +102,8 @@ struct ConfigChange {
     reporter: Option<Reporter>,
 }
 
-impl Reporter {
-    /// Makes what the settings ask for: nothing at all without a URL. Heartbeats are counted behind
-    /// `sequence`.
-    fn new(
-        settings: &Settings,
-        running: &ServiceParts,
-        sequence: u64,
-    ) -> Result<Option<Self>, ClientError> {
-        let Some(url) = settings.heartbeat.url.clone() else { return Ok(None) };
-        let resolver = Arc::clone(&running.resolver);
-        let client =
-            HeartbeatClient::new(&settings.heartbeat, &settings.device, &running.boot, resolver)?
-                .counting_from(sequence)
-                .with_extras(running.extras())
-                .hurried_by(Arc::clone(&running.returned));
-        let observer = HeartbeatObserver::new(&settings.device, url);
-        Ok(Some(Self { client: Arc::new(client), observer }))
-    }
-}
-
 impl Service {
-    /// Begins to watch on `foundation`; `load` reads the configuration again when a request asks for
+    /// Begins to monitor on `foundation`; `load` reads the configuration again when a request asks for
     /// it.
     ///
     /// # Errors
@@ -127,7 +114,7 @@ impl Service {
     pub async fn start(
         loaded: Loaded,
         foundation: Foundation,
-        requests: mpsc::UnboundedReceiver<SignalRequest>,
+        signals: mpsc::UnboundedReceiver<SignalRequest>,
         load: Arc<Load>,
         logging: Logging,
         manager: ServiceManager,
@@ -135,55 +122,37 @@ impl Service {
         let Loaded { settings, warnings, .. } = loaded;
         advise(&warnings);
         let pause = foundation.pause();
-        let running =
-            ServiceParts::start(&settings, foundation, requests, load, logging, manager).await?;
-        let sequence = running.clock.now().boot_ms;
-        let reporter = Reporter::new(&settings, &running, sequence).map_err(StartError::Client)?;
-        Ok(Self { settings, reporter, sequence, pause, running })
+        let (parts, control, sleep) =
+            ServiceParts::start(&settings, foundation, logging, manager).await?;
+        let inputs = Inputs { signals, reloader: Reloader::new(load), control, sleep };
+        let sequence = Sequence::after(parts.clock.now().boot_ms);
+        let reporter = Reporter::new(&settings, &parts, &sequence).map_err(StartError::Client)?;
+        let wakefulness = Wakefulness::Awake;
+        Ok(Self { settings, reporter, sequence, wakefulness, pause, inputs, parts })
     }
 
-    /// Runs until a request says to leave, and leaves within
-    /// [`LEAVE_LIMIT`](crate::signals::LEAVE_LIMIT) of it.
+    /// Runs until a signal says to stop, and stops within [`LEAVE_LIMIT`](crate::signals::LEAVE_LIMIT) of it.
     pub async fn run(mut self) {
-        self.say_start();
-        self.running.manager.ready();
-        let mut state = AgentState::Running;
-        let mut is_to_sleep = false;
+        self.log_start();
+        self.parts.manager.ready();
         loop {
-            self.running.use_client(self.reporter.as_ref().map(|reporter| &reporter.client));
-            let next = self.serve(state, is_to_sleep).await;
-            self.remember_sequence();
-            state = AgentState::Running;
+            self.parts.use_client(self.reporter.as_ref().map(Reporter::client));
+            let next = self.serve().await;
+            if self.wakefulness == Wakefulness::Resumed {
+                self.wakefulness = Wakefulness::Awake;
+            }
             match next {
-                Next::Change(change) => {
-                    ConfigChange { settings: self.settings, reporter: self.reporter } = *change;
-                    self.announce_pause_again();
-                    self.running
-                        .tell(MonitorMessage::Change(Box::new(monitor_settings(&self.settings))));
-                    self.say_start();
-                    self.running.manager.reloaded();
-                }
+                Next::Change(change) => self.change(*change),
                 Next::Pause(until, reply) => self.begin_pause(until, reply),
-                Next::Resume(reply) => {
-                    self.end_pause(reply);
-                    state = AgentState::Resumed;
-                }
-                Next::Sleep(permit) => {
-                    self.sleep(permit).await;
-                    (is_to_sleep, state) = (true, AgentState::Resumed);
-                }
-                Next::Wake => {
-                    is_to_sleep = false;
-                    self.announce_pause_again();
-                    self.running.tell(MonitorMessage::Wake);
-                    state = AgentState::Resumed;
-                }
-                Next::Leave(signal) => return self.leave(signal).await,
+                Next::Resume(reply) => self.end_pause(reply),
+                Next::Sleep(permit) => self.fall_asleep(permit).await,
+                Next::Wake => self.wake_up(),
+                Next::Stop(signal) => return self.stop(signal).await,
             }
         }
     }
 
-    fn say_start(&self) {
+    fn log_start(&self) {
         let Settings { device, heartbeat, .. } = &self.settings;
         match &heartbeat.url {
             Some(url) => AgentStarted { device, url, interval: heartbeat.interval }.emit(),
@@ -191,110 +160,75 @@ impl Service {
         }
     }
 
-    /// Sends heartbeats, the first in `state`, until something happens that ends them. While paused it
-    /// sends one that announces the silence, until that is delivered. A machine that is to sleep sends
-    /// none, as that would take the announced silence back, unless it does not sleep in the end.
-    async fn serve(&mut self, state: AgentState, is_to_sleep: bool) -> Next {
-        let Self { settings, reporter, sequence, pause, running } = self;
-        let (client, observer) = match reporter {
-            Some(Reporter { client, observer }) => (Some(&*client), Some(observer)),
-            None => (None, None),
-        };
+    /// Sends heartbeats until something happens that ends them. While paused it sends one that announces the
+    /// silence, until that is delivered.
+    async fn serve(&mut self) -> Next {
+        let Self { settings, reporter, sequence, wakefulness, pause, inputs, parts } = self;
+        let parts = &*parts;
         let pacing = Pacing::new(&settings.heartbeat);
         let ends = pause.as_ref().map(|pause| pause.ends);
-        let told = settings.heartbeat.kind == HeartbeatKind::Ispmon;
-        let clock = &running.clock;
-        let beats = async {
-            if is_to_sleep {
+        let heartbeats = async {
+            if *wakefulness == Wakefulness::FallingAsleep {
                 time::sleep(FALL_ASLEEP_WITHIN).await;
             }
-            match pause {
-                // A dead-man's switch knows nothing but signs of life, and this would be one more.
-                Some(pause) => pause.announce(client.filter(|_| told), pacing, clock).await,
-                None => beat(client, observer, pacing, state, &running.beats).await,
+            let state = match wakefulness {
+                Wakefulness::Awake => AgentState::Running,
+                Wakefulness::Resumed | Wakefulness::FallingAsleep => AgentState::Resumed,
+            };
+            match (pause, reporter) {
+                (Some(pause), reporter) => {
+                    let client = reporter.as_ref().and_then(Reporter::announcing_client);
+                    pause.announce(client, pacing, &parts.clock).await
+                }
+                (None, Some(reporter)) => reporter.send_heartbeats(pacing, state, parts).await,
+                (None, None) => future::pending().await,
             }
         };
-        pin!(beats);
-        let over = pause_over(ends, clock);
+        pin!(heartbeats);
+        let over = pause_over(ends, &parts.clock);
         pin!(over);
         loop {
-            let loaded = select! {
+            let input = select! {
                 biased;
-                Some(request) = running.requests.recv() => match request {
-                    SignalRequest::Stop(signal) => return Next::Leave(signal),
-                    SignalRequest::Reload => {
-                        running.manager.reloading();
-                        if let Err(error) = running.reloader.request() {
-                            running.keep_old([ErrorChain(&error)]);
-                        }
-                        continue;
-                    }
-                },
-                () = running.manager.life_is_due() => {
-                    running.manager.confirm();
+                input = inputs.next() => input,
+                () = parts.manager.life_is_due() => {
+                    parts.manager.confirm();
                     continue;
                 }
-                loaded = running.reloader.finished() => loaded,
-                (request, reply) = running.control.next() => match request {
-                    ControlRequest::Pause { time } => {
-                        return Next::Pause(clock.now().later(time), reply);
-                    }
-                    ControlRequest::Resume if ends.is_some() => return Next::Resume(Some(reply)),
-                    ControlRequest::Resume => {
-                        reply.send(&ControlAnswer::NotPaused);
-                        continue;
-                    }
-                },
-                event = running.sleep.next() => match event {
-                    SleepEvent::AboutToSleep(permit) => return Next::Sleep(permit),
-                    SleepEvent::Resumed => return Next::Wake,
-                },
                 () = &mut over => return Next::Resume(None),
-                never = &mut beats => match never {},
+                never = &mut heartbeats => match never {},
             };
-            let Loaded { settings: new, warnings, .. } = match loaded {
-                Ok(loaded) if loaded.settings == *settings => {
-                    ConfigUnchanged.emit();
-                    running.manager.reloaded();
-                    continue;
+            match input {
+                Input::Stop(signal) => return Next::Stop(signal),
+                Input::Reload => {
+                    parts.manager.reloading();
+                    if let Err(error) = inputs.reloader.request() {
+                        parts.keep_old([ErrorChain(&error)]);
+                    }
                 }
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    running.keep_old(error.problems());
-                    continue;
+                Input::Loaded(loaded) => {
+                    if let Some(change) = reload(*loaded, settings, sequence, parts) {
+                        return Next::Change(Box::new(change));
+                    }
                 }
-            };
-            let sequence = client.map_or(*sequence, |client| client.sequence());
-            let reporter = match Reporter::new(&new, running, sequence) {
-                Ok(reporter) => reporter,
-                Err(error) => {
-                    running.keep_old([ErrorChain(&error)]);
-                    continue;
+                Input::Pause(time, reply) => {
+                    return Next::Pause(parts.clock.now().later(time), reply);
                 }
-            };
-            running.logging.set_level(new.log.level);
-            ConfigReloaded.emit();
-            advise(&warnings);
-            if !running.uses_state_dir(new.state_dir.as_deref()) {
-                Advice { advice: &"The new `state_dir` is used from the next start on." }.emit();
+                Input::Resume(reply) if ends.is_some() => return Next::Resume(Some(reply)),
+                Input::Resume(reply) => reply.send(&ControlAnswer::NotPaused),
+                Input::Sleep(permit) => return Next::Sleep(permit),
+                Input::Wake => return Next::Wake,
             }
-            let concern = |settings: &Settings| {
-                let Settings { device, heartbeat, probe, .. } = settings;
-                (device.clone(), heartbeat.clone(), probe.clone())
-            };
-            if concern(&new) != concern(settings) {
-                return Next::Change(Box::new(ConfigChange { settings: new, reporter }));
-            }
-            // Only the log is concerned, so heartbeats keep their rhythm.
-            *settings = new;
-            running.manager.reloaded();
         }
     }
 
-    fn remember_sequence(&mut self) {
-        if let Some(reporter) = &self.reporter {
-            self.sequence = reporter.client.sequence();
-        }
+    fn change(&mut self, change: ConfigChange) {
+        ConfigChange { settings: self.settings, reporter: self.reporter } = change;
+        self.announce_pause_again();
+        let settings = monitor_settings(&self.settings);
+        self.parts.notify_monitor(MonitorMessage::Change(Box::new(settings)));
+        self.log_start();
+        self.parts.manager.reloaded();
     }
 
     fn begin_pause(&mut self, until: Stamp, reply: ControlReply) {
@@ -302,24 +236,23 @@ impl Service {
         let again = since.is_some();
         let (caller, zone) = (reply.caller(), clock::local_zone());
         AgentPaused { until: &until, caller: &caller, zone: &zone }.emit();
-        let since = since.unwrap_or_else(|| self.running.clock.now());
+        let since = since.unwrap_or_else(|| self.parts.clock.now());
         let pause = CurrentPause::begin(since, until);
-        let told = pause.told();
+        let is_announced = pause.is_announced();
         self.pause = Some(pause);
         let (noted, is_noted) = oneshot::channel();
-        self.running.tell(MonitorMessage::Pause { until, noted });
-        let is_told =
-            self.reporter.is_some() && self.settings.heartbeat.kind == HeartbeatKind::Ispmon;
-        // Whoever waits for the answer keeps nobody else waiting.
+        self.parts.notify_monitor(MonitorMessage::Pause { until, noted });
+        let can_announce = self.reporter.as_ref().and_then(Reporter::announcing_client).is_some();
+        // In a task of its own: the caller who waits for the answer must not delay anything else.
         tokio::spawn(async move {
             // What is answered outlives a crash, unless the disk hangs.
             let _ = timeout(RECORD_LIMIT, is_noted).await;
-            let announced = if is_told { Some(told.await) } else { None };
+            let announced = if can_announce { Some(is_announced.await) } else { None };
             reply.send(&ControlAnswer::Paused { until, again, announced });
         });
     }
 
-    /// Something else was told since, or nobody has been told yet.
+    /// Has the pause announced again, because the cloud has received another message since, or none.
     fn announce_pause_again(&self) {
         if let Some(pause) = &self.pause {
             pause.announce_again();
@@ -327,84 +260,113 @@ impl Service {
     }
 
     fn end_pause(&mut self, reply: Option<ControlReply>) {
+        self.set_resumed();
         let Some(pause) = self.pause.take() else { return };
         let caller = reply.as_ref().map(ControlReply::caller);
         AgentResumed { caller: caller.as_ref().map(|caller| caller as &dyn fmt::Display) }.emit();
-        self.running.tell(MonitorMessage::Resume);
+        self.parts.notify_monitor(MonitorMessage::Resume);
         if let Some(reply) = reply {
             reply.send(&ControlAnswer::Resumed { paused: pause.since });
         }
     }
 
-    /// Tells the cloud of the machine's sleep, then lets it sleep.
-    async fn sleep(&self, permit: Permit) {
-        self.running.tell(MonitorMessage::Sleep);
+    /// Announces the machine's sleep to the cloud, then lets it sleep.
+    async fn fall_asleep(&mut self, permit: Permit) {
+        self.parts.notify_monitor(MonitorMessage::Sleep);
         let quiet = self.settings.heartbeat.quiet_after_sleep.max(self.rest_of_pause());
         self.announce(AgentState::Sleeping, quiet, LAST_HEARTBEAT_LIMIT).await;
         permit.release();
+        self.wakefulness = Wakefulness::FallingAsleep;
     }
 
-    /// Notes the end in the record, tells the cloud that the coming silence is intended, and ends.
+    fn wake_up(&mut self) {
+        self.announce_pause_again();
+        self.parts.notify_monitor(MonitorMessage::Wake);
+        self.wakefulness = Wakefulness::Resumed;
+    }
+
+    /// A machine that is about to sleep stays so.
+    fn set_resumed(&mut self) {
+        if self.wakefulness != Wakefulness::FallingAsleep {
+            self.wakefulness = Wakefulness::Resumed;
+        }
+    }
+
+    /// Records the stop, announces the coming silence to the cloud, and ends.
     ///
-    /// It is tried whatever became of the heartbeats before: an agent that was started a moment ago
+    /// It is announced even if no heartbeat was delivered before: an agent that was started a moment ago
     /// may have delivered none, but the one before it did, and the alarm counts from there.
-    async fn leave(self, signal: &'static str) {
-        let begun = Instant::now();
+    async fn stop(self, signal: &'static str) {
+        let started = Instant::now();
         AgentStopping { signal }.emit();
-        self.running.manager.stopping(signal);
+        self.parts.manager.stopping(signal);
         let (done, noted) = oneshot::channel();
-        self.running.tell(MonitorMessage::Stop { reason: signal, done });
-        // A hanging disk must not keep the cloud from being told.
+        self.parts.notify_monitor(MonitorMessage::Stop { reason: signal, done });
+        // A hanging disk must not keep the announcement from being sent.
         let _ = timeout(RECORD_LIMIT, noted).await;
         let quiet = self.settings.heartbeat.quiet_after_stop;
         let quiet = quiet.max(self.rest_of_pause());
-        let limit = LEAVE_WITHIN.saturating_sub(begun.elapsed()).min(LAST_HEARTBEAT_LIMIT);
+        let limit = STOP_WITHIN.saturating_sub(started.elapsed()).min(LAST_HEARTBEAT_LIMIT);
         self.announce(AgentState::Stopping, quiet, limit).await;
     }
 
-    /// How much is left of a pause: what was announced for it still holds.
+    /// How much is left of a pause: the silence that was announced for it still holds.
     fn rest_of_pause(&self) -> Duration {
         let pause = self.pause.as_ref();
-        pause.map(|pause| pause.rest(&self.running.clock.now())).unwrap_or_default()
+        pause.map(|pause| pause.rest(&self.parts.clock.now())).unwrap_or_default()
     }
 
-    /// Announces a silence, within `limit`: twice, if it leaves the time for that, because an announcement
-    /// that was answered may still be lost in the cloud. The second one has a number of its own and says
-    /// the same, so that it does not matter which of them arrives, or arrives last.
     async fn announce(&self, state: AgentState, quiet: Duration, limit: Duration) {
-        let begun = Instant::now();
-        let Some(Reporter { client, .. }) = &self.reporter else { return };
-        if self.settings.heartbeat.kind == HeartbeatKind::Plain {
-            // A dead-man's switch knows nothing but signs of life, and this would be one more.
-            return;
-        }
-        let first = client.send(state, quiet, limit).await;
-        if first.delivered() {
-            // Whatever becomes of the second one.
-            self.say_announced(state, quiet, &first);
-        }
-        let rest = limit.saturating_sub(begun.elapsed());
-        let second = if rest >= SHORTEST_HEARTBEAT_LIMIT {
-            Some(client.send(state, quiet, rest).await)
-        } else {
-            None
-        };
-        if !first.delivered() {
-            self.say_announced(state, quiet, second.as_ref().unwrap_or(&first));
+        if let Some(reporter) = &self.reporter {
+            reporter.announce(state, quiet, limit).await;
         }
     }
+}
 
-    fn say_announced(&self, state: AgentState, quiet: Duration, outcome: &HeartbeatOutcome) {
-        let device = &self.settings.device;
-        match outcome {
-            HeartbeatOutcome::Delivered { .. } if state == AgentState::Sleeping => {
-                SleepAnnounced { device, quiet }.emit();
-            }
-            HeartbeatOutcome::Delivered { .. } if quiet.is_zero() => StopAnnounced.emit(),
-            HeartbeatOutcome::Delivered { .. } => SilenceAnnounced { device, quiet }.emit(),
-            _ => SilenceNotAnnounced { outcome }.emit(),
+/// Examines a configuration that was read again. Returns what the service must start anew with; `None` when the old
+/// configuration stays, or when nothing but the log is concerned: then heartbeats keep their rhythm, and
+/// `settings` are the new ones.
+fn reload(
+    loaded: Result<Loaded, ConfigError>,
+    settings: &mut Settings,
+    sequence: &Sequence,
+    parts: &ServiceParts,
+) -> Option<ConfigChange> {
+    let Loaded { settings: new, warnings, .. } = match loaded {
+        Ok(loaded) if loaded.settings == *settings => {
+            ConfigUnchanged.emit();
+            parts.manager.reloaded();
+            return None;
         }
+        Ok(loaded) => loaded,
+        Err(error) => {
+            parts.keep_old(error.problems());
+            return None;
+        }
+    };
+    let reporter = match Reporter::new(&new, parts, sequence) {
+        Ok(reporter) => reporter,
+        Err(error) => {
+            parts.keep_old([ErrorChain(&error)]);
+            return None;
+        }
+    };
+    parts.logging.set_level(new.log.level);
+    ConfigReloaded.emit();
+    advise(&warnings);
+    if !parts.uses_state_dir(new.state_dir.as_deref()) {
+        Advice { advice: &"The new `state_dir` is used from the next start on." }.emit();
     }
+    let concern = |settings: &Settings| {
+        let Settings { device, heartbeat, probe, .. } = settings;
+        (device.clone(), heartbeat.clone(), probe.clone())
+    };
+    if concern(&new) != concern(settings) {
+        return Some(ConfigChange { settings: new, reporter });
+    }
+    *settings = new;
+    parts.manager.reloaded();
+    None
 }
 
 /// Waits until a pause is over, for ever without one.
@@ -416,24 +378,6 @@ async fn pause_over(ends: Option<Ends>, clock: &Clock) {
         // The machine may sleep meanwhile, which this timer does not count.
         time::sleep(rest.min(Duration::from_secs(5))).await;
     }
-}
-
-/// Sends heartbeats for ever, or none at all without a client.
-async fn beat(
-    client: Option<&Arc<HeartbeatClient>>,
-    observer: Option<&mut HeartbeatObserver>,
-    pacing: Pacing,
-    state: AgentState,
-    beats: &parts::Beats,
-) -> Infallible {
-    let (Some(client), Some(observer)) = (client, observer) else { return future::pending().await };
-    let observe = |outcome: &HeartbeatOutcome, wait| {
-        for event in observer.observe(outcome, wait, clock::boot_time()) {
-            event.emit();
-        }
-        beats.tell(outcome, wait);
-    };
-    heartbeat::beat(client, pacing, state, observe).await
 }
 
 fn advise(warnings: &[String]) {

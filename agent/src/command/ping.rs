@@ -9,7 +9,7 @@ use crate::{
     config::{HeartbeatUrl, Loaded, Settings},
     duration::Readable,
     exit::Exit,
-    heartbeat::{HeartbeatClient, HeartbeatOutcome},
+    heartbeat::{CloudClient, HeartbeatOutcome},
     resolver::Resolver,
     runtime,
 };
@@ -23,7 +23,7 @@ pub fn ping(loaded: &Loaded) -> Exit {
         return Exit::Configuration;
     };
     // It names no boot: within one the highest number counts, and an agent that runs has its own numbers.
-    let client = match HeartbeatClient::new(heartbeat, device, "", Arc::new(Resolver::new())) {
+    let client = match CloudClient::new(heartbeat, device, "", Arc::new(Resolver::new())) {
         Ok(client) => client,
         Err(error) => return fail_without_client(&error),
     };

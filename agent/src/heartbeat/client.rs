@@ -17,15 +17,12 @@ use reqwest::{
 use rustls::ClientConfig;
 use serde::Serialize;
 use thiserror::Error;
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     answer::{AnswerBody, AnswerHead, ExpectedAnswer},
     failure::{HeartbeatFailure, Peers},
-    message::{Messages, ReadExtras},
+    message::{Messages, ReadExtras, Sequence},
     outcome::{HeartbeatOutcome, NetworkPath},
     progress::{self, HeartbeatPhase, NoteConnected, Progress},
     proxy::{self, Proxy, ProxyError},
@@ -47,13 +44,13 @@ const ANNOUNCEMENT_LOOK_UP: u32 = 3;
 /// The longest limit of one heartbeat, so that no deadline overflows.
 const LONGEST_LIMIT: Duration = Duration::from_hours(24);
 
-/// Sends heartbeats to one address, as long as one configuration is in force.
+/// Sends heartbeats and hand-overs to one endpoint, as long as one configuration is in force.
 ///
-/// It keeps one HTTP client, which knows the trusted roots and can resume TLS sessions, one thread
-/// for name look-ups, and the sequence number. Every heartbeat makes a new connection: one that was
-/// kept would prove little, and after a sleep or a change of address it would hang.
+/// It keeps one HTTP client, which holds the trusted roots and can resume TLS sessions. Every message makes a
+/// new connection: one that was kept would prove little, and after a sleep or a change of address it would
+/// hang.
 #[derive(Debug)]
-pub struct HeartbeatClient {
+pub struct CloudClient {
     client: Client,
     kind: HeartbeatKind,
     method: Method,
@@ -66,7 +63,6 @@ pub struct HeartbeatClient {
     /// What an answer's certificate proves.
     certificate: Certificate,
     messages: Messages,
-    returned: Arc<Notify>,
 }
 
 /// What the certificate of whoever answers has to do with the other side.
@@ -80,7 +76,7 @@ enum Certificate {
     OfServerBehindThatOfProxy,
 }
 
-impl HeartbeatClient {
+impl CloudClient {
     /// Prepares heartbeats for `device`, sent since `boot`, by the settings and the environment's
     /// proxy. Names are looked up by `resolver`.
     ///
@@ -151,7 +147,6 @@ impl HeartbeatClient {
                 _ => Certificate::None,
             },
             messages: Messages::new(device, boot),
-            returned: Arc::new(Notify::new()),
             url,
         })
     }
@@ -227,10 +222,10 @@ impl HeartbeatClient {
         }
     }
 
-    /// Goes on counting heartbeats behind `last`, such as the number of another client of this process.
+    /// Takes the numbers of its heartbeats from `sequence`, which other clients of this process may share.
     #[must_use]
-    pub fn counting_from(mut self, last: u64) -> Self {
-        self.messages.count_from(last);
+    pub fn with_sequence(mut self, sequence: Sequence) -> Self {
+        self.messages.set_sequence(sequence);
         self
     }
 
@@ -241,32 +236,9 @@ impl HeartbeatClient {
         self
     }
 
-    /// Takes the word of `returned` that the line is back, so that
-    /// [`beat`](super::beat) sends the next heartbeat within seconds.
-    #[must_use]
-    pub fn hurried_by(mut self, returned: Arc<Notify>) -> Self {
-        self.returned = returned;
-        self
-    }
-
-    /// The number of the newest heartbeat, 0 before the first.
-    pub fn sequence(&self) -> u64 {
-        self.messages.last()
-    }
-
     /// How long one heartbeat may take by the settings.
     pub fn timeout(&self) -> Duration {
         self.timeout
-    }
-
-    /// Says that the line is known to be back, so that [`beat`](super::beat) sends the next
-    /// heartbeat within seconds.
-    pub fn line_returned(&self) {
-        self.returned.notify_one();
-    }
-
-    pub(super) fn returned(&self) -> &Notify {
-        &self.returned
     }
 
     /// What an answer proves, whatever it says.

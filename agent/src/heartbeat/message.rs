@@ -23,12 +23,29 @@ pub struct HeartbeatExtras {
 /// Gives each heartbeat what it says beside the agent's own state, at the moment of sending.
 pub type ReadExtras = dyn Fn() -> HeartbeatExtras + Send + Sync;
 
-/// Writes the heartbeats of one process, each with the next sequence number, beginning at 1 unless told
-/// otherwise.
+/// The numbers of the heartbeats of one process. Its clones share the count, so that a client that replaces
+/// another one goes on where that stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Sequence(Arc<AtomicU64>);
+
+impl Sequence {
+    /// Numbers above `last`.
+    pub fn after(last: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(last)))
+    }
+
+    /// The next number.
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Composes the heartbeats of one configuration, each with the next sequence number, from 1 unless it is given
+/// another [`Sequence`].
 pub(super) struct Messages {
     device: String,
     boot: String,
-    sequence: AtomicU64,
+    sequence: Sequence,
     extras: Arc<ReadExtras>,
 }
 
@@ -43,7 +60,7 @@ impl Messages {
         Self {
             device: device.to_owned(),
             boot: boot.to_owned(),
-            sequence: AtomicU64::new(0),
+            sequence: Sequence::default(),
             extras: Arc::new(HeartbeatExtras::default),
         }
     }
@@ -58,14 +75,9 @@ impl Messages {
         &self.device
     }
 
-    /// Goes on counting behind `last`.
-    pub(super) fn count_from(&mut self, last: u64) {
-        self.sequence = AtomicU64::new(last);
-    }
-
-    /// The number of the newest heartbeat, 0 before the first.
-    pub(super) fn last(&self) -> u64 {
-        self.sequence.load(Ordering::Relaxed)
+    /// Takes the numbers from `sequence` from now on.
+    pub(super) fn set_sequence(&mut self, sequence: Sequence) {
+        self.sequence = sequence;
     }
 
     /// The next heartbeat; `quiet` is cut to whole seconds and to what the wire can say, a day.
@@ -77,7 +89,7 @@ impl Messages {
             agent: Some(AgentInfo {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 boot: self.boot.clone(),
-                seq: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+                seq: self.sequence.next(),
                 state,
                 quiet_s,
             }),

@@ -74,6 +74,50 @@ impl AnswerRefusal {
     }
 }
 
+/// An outcome without its details: what it says about what failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutcomeKind {
+    /// The heartbeat was accepted.
+    Delivered,
+    /// It was answered with this status, none of the 200s.
+    Refused(u16),
+    /// Azure answered in place of an app that was stopped, which says nothing about the key.
+    AppStopped,
+    /// It was answered with a status of the 200s, but not as expected.
+    OtherAnswer,
+    /// It was not answered.
+    Failed(FailureKind),
+}
+
+impl OutcomeKind {
+    /// Whether it failed because the host's name could not be looked up.
+    pub fn hints_at_dns(self) -> bool {
+        use FailureKind::{NameUnknown, ResolveFailed, ResolveTimeout};
+        matches!(self, Self::Failed(NameUnknown | ResolveFailed | ResolveTimeout))
+    }
+
+    /// Whether it failed because the server's certificate is not valid yet by this device's clock.
+    pub fn hints_at_clock(self) -> bool {
+        matches!(self, Self::Failed(FailureKind::TlsNotYetValid))
+    }
+
+    /// Whether the server refuses this device. An app that is just starting answers so too.
+    pub fn refuses_device(self) -> bool {
+        matches!(self, Self::Refused(401 | 403 | 404))
+    }
+
+    /// The word in the journal.
+    pub fn word(self) -> String {
+        match self {
+            Self::Delivered => "delivered".to_owned(),
+            Self::Refused(status) => format!("status_{status}"),
+            Self::AppStopped => "app_stopped".to_owned(),
+            Self::OtherAnswer => "other_answer".to_owned(),
+            Self::Failed(kind) => kind.as_str().to_owned(),
+        }
+    }
+}
+
 /// How an answer travelled, and so what it proves when its certificate was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkPath {
@@ -149,6 +193,19 @@ fn elsewhere(peer: IpAddr) -> IpAddr {
 }
 
 impl HeartbeatOutcome {
+    /// The outcome without its details.
+    pub fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Delivered { .. } => OutcomeKind::Delivered,
+            Self::Refused { status, refusal, .. } => match refusal {
+                AnswerRefusal::Status => OutcomeKind::Refused(*status),
+                AnswerRefusal::AppStopped => OutcomeKind::AppStopped,
+                AnswerRefusal::OtherAnswer { .. } => OutcomeKind::OtherAnswer,
+            },
+            Self::Failed(failure) => OutcomeKind::Failed(failure.kind),
+        }
+    }
+
     /// Whether the other side took it.
     pub fn delivered(&self) -> bool {
         matches!(self, Self::Delivered { .. })
@@ -480,5 +537,20 @@ mod tests {
         assert_eq!(refused(503, None).advice(), None);
         let stopped = refused_with(403, AnswerRefusal::AppStopped, None);
         assert!(stopped.advice().is_some_and(|advice| advice.contains("az functionapp start")));
+    }
+
+    #[test]
+    fn only_a_refusal_by_its_status_is_one_of_the_device() {
+        let refused = |status, refusal| refused_with(status, refusal, None).kind();
+        let other =
+            AnswerRefusal::OtherAnswer { expected: "\"ok\"".to_owned(), answer: String::new() };
+        for (outcome, word, refuses_device) in [
+            (refused(403, AnswerRefusal::Status), "status_403", true),
+            (refused(503, AnswerRefusal::Status), "status_503", false),
+            (refused(403, AnswerRefusal::AppStopped), "app_stopped", false),
+            (refused(200, other), "other_answer", false),
+        ] {
+            assert_eq!((outcome.word().as_str(), outcome.refuses_device()), (word, refuses_device));
+        }
     }
 }

@@ -53,14 +53,14 @@ pub(super) fn client(
     settings: &HeartbeatSettings,
     roots: Roots,
     proxy: Option<&Proxy>,
-) -> HeartbeatClient {
+) -> CloudClient {
     let verifier = match roots {
         Roots::Nobody => None,
         Roots::Only(roots) if roots.is_empty() => None,
         Roots::Only(roots) => Some(verifier_of(roots).expect("they are certificates")),
     };
     let tls = tls::configuration(verifier).expect("a TLS configuration");
-    HeartbeatClient::assemble(settings, "dl-home", "b00t", proxy, tls, Arc::new(Resolver::new()))
+    CloudClient::assemble(settings, "dl-home", "b00t", proxy, tls, Arc::new(Resolver::new()))
         .expect("a client")
 }
 
@@ -105,7 +105,7 @@ async fn sent_at(outcomes: Vec<HeartbeatOutcome>, seed: u64, until: Duration) ->
     };
     let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), seed);
     let returned = Notify::new();
-    let beats = repeat(heartbeat, &returned, pacing, |_, _| {});
+    let beats = repeat(heartbeat, &returned, pacing, |_| {});
     assert!(tokio::time::timeout(until, beats).await.is_err(), "the loop never ends");
     sent.take()
 }
@@ -205,7 +205,7 @@ async fn a_line_that_returned_is_used_within_seconds() {
     let returned = Arc::new(Notify::new());
     let notice = Arc::clone(&returned);
     let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), 1);
-    let beats = repeat(heartbeat, &returned, pacing, |_, _| {});
+    let beats = repeat(heartbeat, &returned, pacing, |_| {});
     let news = async {
         tokio::time::sleep(Duration::from_mins(10)).await;
         notice.notify_one();
@@ -227,7 +227,7 @@ async fn the_observer_hears_the_wait_that_then_passes() {
     let heartbeat = async || delivered();
     let returned = Notify::new();
     let pacing = Pacing::with_seed(&settings("http://127.0.0.1/"), 5);
-    let beats = repeat(heartbeat, &returned, pacing, |outcome, wait| {
+    let beats = repeat(heartbeat, &returned, pacing, |Attempt { outcome, wait, .. }| {
         assert_eq!(*outcome, delivered());
         observed.borrow_mut().push((Instant::now() - started, wait));
     });

@@ -23,12 +23,12 @@ use crate::{
 /// What others tell the monitor.
 #[derive(Debug)]
 pub enum MonitorMessage {
-    /// A heartbeat came to its end just now; the next is tried after `wait`.
+    /// A heartbeat has just ended.
     Heartbeat {
+        /// When it was started, as time since boot.
+        started: Duration,
         /// What came of it.
         outcome: HeartbeatOutcome,
-        /// The time until the next try.
-        wait: Duration,
     },
     /// Watch nothing until `until`, or until [`MonitorMessage::Resume`].
     Pause {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Gap, Network, Observation, Party};
 use crate::{
     clock::Stamp,
-    heartbeat::{AnswerRefusal, FailureKind, HeartbeatOutcome, NetworkPath},
+    heartbeat::{NetworkPath, OutcomeKind},
     probe::{
         AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal,
         ServerAnswer,
@@ -127,7 +127,7 @@ pub enum Evidence {
         /// the HTTP status.
         proof: Option<NetworkPath>,
         /// What came of it.
-        outcome: BeatOutcome,
+        outcome: OutcomeKind,
     },
     /// A gap is over. [`Grace`](Self::Grace) follows it.
     GapEnded(Gap),
@@ -187,92 +187,5 @@ impl RoundResult {
             .filter(|answer| !answer.own_path && is_good(answer.end))
             .map(|answer| answer.sent.later(answer.took))
             .reduce(Stamp::earliest)
-    }
-}
-
-/// What came of a heartbeat, as far as it tells what broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BeatOutcome {
-    /// It was accepted.
-    Delivered,
-    /// It was answered with this status, none of the 200s.
-    Refused(u16),
-    /// It was answered in the place of an app that somebody stopped, which says nothing about the key.
-    AppStopped,
-    /// It was answered with a status of the 200s, and not as was expected.
-    OtherAnswer,
-    /// It was not answered.
-    Failed(FailureKind),
-}
-
-impl BeatOutcome {
-    /// Whether it failed because the names could not be looked up.
-    pub fn hints_at_dns(self) -> bool {
-        use FailureKind::{NameUnknown, ResolveFailed, ResolveTimeout};
-        matches!(self, Self::Failed(NameUnknown | ResolveFailed | ResolveTimeout))
-    }
-
-    /// Whether it failed because the other side's certificate is not valid yet by this clock.
-    pub fn hints_at_clock(self) -> bool {
-        matches!(self, Self::Failed(FailureKind::TlsNotYetValid))
-    }
-
-    /// Whether the other side refuses this device, as one that is just starting also does.
-    pub fn refuses_device(self) -> bool {
-        matches!(self, Self::Refused(401 | 403 | 404))
-    }
-
-    /// The word in the journal.
-    pub fn word(self) -> String {
-        match self {
-            Self::Delivered => "delivered".to_owned(),
-            Self::Refused(status) => format!("status_{status}"),
-            Self::AppStopped => "app_stopped".to_owned(),
-            Self::OtherAnswer => "other_answer".to_owned(),
-            Self::Failed(kind) => kind.as_str().to_owned(),
-        }
-    }
-}
-
-impl From<&HeartbeatOutcome> for BeatOutcome {
-    fn from(outcome: &HeartbeatOutcome) -> Self {
-        match outcome {
-            HeartbeatOutcome::Delivered { .. } => Self::Delivered,
-            HeartbeatOutcome::Refused { status, refusal, .. } => match refusal {
-                AnswerRefusal::Status => Self::Refused(*status),
-                AnswerRefusal::AppStopped => Self::AppStopped,
-                AnswerRefusal::OtherAnswer { .. } => Self::OtherAnswer,
-            },
-            HeartbeatOutcome::Failed(failure) => Self::Failed(failure.kind),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_refusal_by_its_status_is_one_of_the_device() {
-        let refused = |status, refusal| {
-            let (retry_after, proof, took) = (None, None, Duration::ZERO);
-            BeatOutcome::from(&HeartbeatOutcome::Refused {
-                status,
-                refusal,
-                retry_after,
-                proof,
-                took,
-            })
-        };
-        let other =
-            AnswerRefusal::OtherAnswer { expected: "\"ok\"".to_owned(), answer: String::new() };
-        for (outcome, word, refuses_device) in [
-            (refused(403, AnswerRefusal::Status), "status_403", true),
-            (refused(503, AnswerRefusal::Status), "status_503", false),
-            (refused(403, AnswerRefusal::AppStopped), "app_stopped", false),
-            (refused(200, other), "other_answer", false),
-        ] {
-            assert_eq!((outcome.word().as_str(), outcome.refuses_device()), (word, refuses_device));
-        }
     }
 }

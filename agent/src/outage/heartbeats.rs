@@ -5,14 +5,14 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{
-    BeatOutcome, Cause, Gap, IncidentId, Observation, Party, ProbeKind, Scope, Transition,
+    Cause, Gap, IncidentId, Observation, Party, ProbeKind, Scope, Transition,
     family::OPEN_AFTER,
     machine::MachineSettings,
     names::NameLookups,
     open::{OpenIncident, Opening},
-    verdict::{FailureFacts, HeartbeatFault, verdict},
+    verdict::{FailureFacts, verdict},
 };
-use crate::{clock::Stamp, probe::Family};
+use crate::{clock::Stamp, heartbeat::OutcomeKind, probe::Family};
 
 /// How many heartbeats in a row must have failed before `endpoint` opens.
 const FAILURES_TO_AGREE: u32 = 2;
@@ -49,7 +49,7 @@ pub(super) struct HeartbeatIncidents {
 struct Failing {
     since: Stamp,
     newest_started: Stamp,
-    newest: BeatOutcome,
+    newest: OutcomeKind,
     count: u32,
     refusals: u32,
     refused_since: Option<Stamp>,
@@ -118,10 +118,10 @@ impl HeartbeatIncidents {
         started: Stamp,
         finished: Stamp,
         family: Option<Family>,
-        outcome: BeatOutcome,
+        outcome: OutcomeKind,
         now: Stamp,
     ) -> Vec<Transition> {
-        if outcome == BeatOutcome::Delivered {
+        if outcome == OutcomeKind::Delivered {
             self.failing = None;
             self.last_delivered = Some(finished);
             return self.close(finished);
@@ -279,17 +279,17 @@ impl HeartbeatIncidents {
             .and_then(|since| failing.newest_finished.since(&since))
             .is_some_and(|lasted| lasted >= self.settings.limits.credentials_after);
         if failing.refusals >= REFUSALS_TO_AGREE && refused_long {
-            return Some(FailureFacts { heartbeat: Some(HeartbeatFault::Credentials), ..facts });
+            return Some(FailureFacts { heartbeat: Some(Cause::Credentials), ..facts });
         }
         let lasted = now.since(&failing.since).unwrap_or_default();
         let are_names_fine = !names.is_doubted() && names.failing_since().is_none();
         let is_refused_alone =
-            matches!(failing.newest, BeatOutcome::Refused(_)) && lasted >= REFUSED_ALONE;
+            matches!(failing.newest, OutcomeKind::Refused(_)) && lasted >= REFUSED_ALONE;
         let is_certain = (failing.count >= FAILURES_TO_AGREE || is_refused_alone)
             && lasted >= OPEN_AFTER
             && (are_names_fine || lasted >= NAMES_WAIT && !names.has_failed());
         (is_certain || self.open.is_some())
-            .then_some(FailureFacts { heartbeat: Some(HeartbeatFault::Endpoint), ..facts })
+            .then_some(FailureFacts { heartbeat: Some(Cause::Endpoint), ..facts })
     }
 
     pub(super) fn deadlines(&self) -> Vec<Stamp> {

@@ -11,8 +11,8 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BeatOutcome, Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, NetworkFacts,
-    Observation, Scope, Transition,
+    Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, NetworkFacts, Observation,
+    Scope, Transition,
     blind::Sight,
     blips::Blips,
     connectivity::{AfterGap, Connectivity, OverallCondition, StepContext},
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     clock::Stamp,
-    heartbeat::NetworkPath,
+    heartbeat::{NetworkPath, OutcomeKind},
     probe::{Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal},
     summary::Summary,
 };
@@ -455,10 +455,10 @@ impl OutageMachine {
         started: Stamp,
         finished: Stamp,
         proof: Option<NetworkPath>,
-        outcome: BeatOutcome,
+        outcome: OutcomeKind,
         now: Stamp,
     ) -> Vec<Transition> {
-        if self.sight != Sight::Seeing && proof.is_none() && outcome != BeatOutcome::Delivered {
+        if self.sight != Sight::Seeing && proof.is_none() && outcome != OutcomeKind::Delivered {
             // It failed for what keeps this device from asking anything.
             return Vec::new();
         }
@@ -470,7 +470,7 @@ impl OutageMachine {
         }
         let Some(way) = self.heartbeat_proof else {
             // What goes to the own network, and what anybody could have answered, proves nothing.
-            if outcome != BeatOutcome::Delivered {
+            if outcome != OutcomeKind::Delivered {
                 let judged = self.judged();
                 for (family, track) in &mut self.families {
                     track.heartbeat_failed(started, judged[family]);

@@ -35,17 +35,9 @@ pub struct FailureFacts {
     pub clock: bool,
     /// Whether names cannot be looked up.
     pub dns: bool,
-    /// Whether heartbeats fail for no reason further up, and how.
-    pub heartbeat: Option<HeartbeatFault>,
-}
-
-/// Why heartbeats fail although the internet works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HeartbeatFault {
-    /// The other side does not answer as it should.
-    Endpoint,
-    /// The other side has refused this device five times in a row, over ten minutes.
-    Credentials,
+    /// Why heartbeats fail, when it is for no reason further up: [`Cause::Endpoint`], or
+    /// [`Cause::Credentials`] when the server has refused this device five times in a row, over ten minutes.
+    pub heartbeat: Option<Cause>,
 }
 
 /// Names the cause: the first of these that holds.
@@ -95,8 +87,7 @@ pub fn verdict(facts: &FailureFacts) -> Cause {
     match facts.heartbeat {
         _ if facts.clock => Cause::Clock,
         _ if facts.dns => Cause::Dns,
-        Some(HeartbeatFault::Endpoint) => Cause::Endpoint,
-        Some(HeartbeatFault::Credentials) => Cause::Credentials,
+        Some(cause) => cause,
         None => Cause::Up,
     }
 }
@@ -138,7 +129,7 @@ mod tests {
             anchors_alive: false,
             clock: true,
             dns: true,
-            heartbeat: Some(HeartbeatFault::Endpoint),
+            heartbeat: Some(Cause::Endpoint),
         };
         assert_eq!(verdict(&facts), Cause::Link);
         facts.link = Some(LinkAnswer::Prohibited);
@@ -159,7 +150,7 @@ mod tests {
         assert_eq!(verdict(&facts), Cause::Dns);
         facts.dns = false;
         assert_eq!(verdict(&facts), Cause::Endpoint);
-        facts.heartbeat = Some(HeartbeatFault::Credentials);
+        facts.heartbeat = Some(Cause::Credentials);
         assert_eq!(verdict(&facts), Cause::Credentials);
         facts.heartbeat = None;
         assert_eq!(verdict(&facts), Cause::Up);

@@ -27,7 +27,7 @@ struct Stage {
     heard: UnboundedReceiver<MonitorMessage>,
     ids: Vec<IncidentId>,
     _delivered: watch::Sender<bool>,
-    _client: watch::Sender<Option<Arc<HeartbeatClient>>>,
+    _client: watch::Sender<Option<Arc<CloudClient>>>,
     _folder: TempDir,
     /// As long as something blocks, only [`advance`] moves the time.
     _block: mpsc::Sender<()>,
@@ -45,7 +45,7 @@ impl Stage {
             write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")
         });
         let url = settings(&server.url("/api/ping"));
-        let client = HeartbeatClient::new(&url, "dl-home", "b00t", Arc::new(Resolver::new()));
+        let client = CloudClient::new(&url, "dl-home", "b00t", Arc::new(Resolver::new()));
         let (client_sender, client) = watch::channel(client.ok().map(Arc::new));
         let (delivered_sender, delivered) = watch::channel(true);
         let (monitor, heard) = unbounded_channel();

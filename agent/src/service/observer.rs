@@ -1,9 +1,6 @@
 //! What is worth saying about an outcome, given those before it.
 
-use std::{
-    mem::{Discriminant, discriminant},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::{
     config::settings::HeartbeatUrl,
@@ -11,7 +8,7 @@ use crate::{
         DeviceExpected, DeviceNotExpected, FirstHeartbeatDelivered, HeartbeatDelivered,
         HeartbeatFailed, HeartbeatFailedAgain, HeartbeatsRecovered, LogEvent,
     },
-    heartbeat::{AnswerRefusal, FailureKind, HeartbeatOutcome},
+    heartbeat::{HeartbeatOutcome, OutcomeKind},
 };
 
 /// Turns outcomes into events, so that the log is quiet while nothing changes.
@@ -34,14 +31,7 @@ pub(super) struct HeartbeatObserver {
 struct Streak {
     failures: u64,
     since: Duration,
-    kinds: Vec<ReportedFailure>,
-}
-
-/// Failures of one kind look alike to the reader of a log.
-#[derive(Debug, PartialEq)]
-enum ReportedFailure {
-    Refused(u16, Discriminant<AnswerRefusal>),
-    Failed(FailureKind),
+    kinds: Vec<OutcomeKind>,
 }
 
 impl HeartbeatObserver {
@@ -90,16 +80,8 @@ impl HeartbeatObserver {
                 }
                 events
             }
-            HeartbeatOutcome::Refused { status, refusal, .. } => {
-                vec![self.failed(
-                    outcome,
-                    ReportedFailure::Refused(*status, discriminant(refusal)),
-                    wait,
-                    now,
-                )]
-            }
-            HeartbeatOutcome::Failed(failure) => {
-                vec![self.failed(outcome, ReportedFailure::Failed(failure.kind), wait, now)]
+            HeartbeatOutcome::Refused { .. } | HeartbeatOutcome::Failed(_) => {
+                vec![self.failed(outcome, wait, now)]
             }
         }
     }
@@ -107,13 +89,13 @@ impl HeartbeatObserver {
     fn failed<'a>(
         &mut self,
         outcome: &'a HeartbeatOutcome,
-        kind: ReportedFailure,
         wait: Duration,
         now: Duration,
     ) -> Box<dyn LogEvent + 'a> {
         let streak =
             self.streak.get_or_insert(Streak { failures: 0, since: now, kinds: Vec::new() });
         streak.failures += 1;
+        let kind = outcome.kind();
         if streak.kinds.contains(&kind) {
             return Box::new(HeartbeatFailedAgain { outcome, failures: streak.failures, wait });
         }
@@ -125,6 +107,7 @@ impl HeartbeatObserver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heartbeat::AnswerRefusal;
 
     const WAIT: Duration = Duration::from_secs(2);
 

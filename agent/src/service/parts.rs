@@ -5,20 +5,19 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::{CurrentPause, Load, Reloader};
+use super::CurrentPause;
 use crate::{
     clock::{self, BootId, Clock},
     config::{Settings, Sources},
     control,
     error_chain::ErrorChain,
     event::{Advice, BootIdUnknown, ControlUnavailable, LogEvent, OldConfigKept, ReloadRefused},
-    heartbeat::{ClientError, HeartbeatClient, HeartbeatExtras, HeartbeatOutcome, ReadExtras},
+    heartbeat::{Attempt, ClientError, CloudClient, HeartbeatExtras, ReadExtras},
     installation::Prefix,
     journal::{self, Journal, JournalError, Recovered},
     logging::Logging,
@@ -26,7 +25,6 @@ use crate::{
     notify::ServiceManager,
     outbox::{self, Outbox},
     resolver::Resolver,
-    signals::SignalRequest,
     sleep::Watcher,
     state_dir,
     status::{Publisher, place},
@@ -112,19 +110,15 @@ pub(super) struct ServiceParts {
     pub(super) boot: String,
     pub(super) clock: Clock,
     pub(super) resolver: Arc<Resolver>,
-    pub(super) requests: mpsc::UnboundedReceiver<SignalRequest>,
-    pub(super) reloader: Reloader,
     pub(super) logging: Logging,
-    pub(super) control: Control,
-    pub(super) sleep: Watcher,
     pub(super) manager: ServiceManager,
     /// Told by the monitor when the line has returned.
     pub(super) returned: Arc<Notify>,
-    pub(super) beats: Beats,
+    pub(super) results: HeartbeatResults,
     state_dir: StateDir,
     journal: Journal,
     tally: SharedTally,
-    clients: watch::Sender<Option<Arc<HeartbeatClient>>>,
+    clients: watch::Sender<Option<Arc<CloudClient>>>,
 }
 
 /// The folder of the record, which stays the same until the agent ends.
@@ -137,22 +131,20 @@ struct StateDir {
 /// The control socket, when there is one.
 pub(super) struct Control(Option<control::Server>);
 
-/// Who wants to know what comes of heartbeats.
-pub(super) struct Beats {
+/// Passes the outcome of each heartbeat on to the monitor and to the outbox.
+pub(super) struct HeartbeatResults {
     messages: mpsc::UnboundedSender<MonitorMessage>,
     delivered: watch::Sender<bool>,
 }
 
 impl ServiceParts {
-    /// Starts the tasks.
+    /// Starts the tasks, the control socket and the watcher of sleep.
     pub(super) async fn start(
         settings: &Settings,
         foundation: Foundation,
-        requests: mpsc::UnboundedReceiver<SignalRequest>,
-        load: Arc<Load>,
         logging: Logging,
         manager: ServiceManager,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Control, Watcher), StartError> {
         let Foundation { boot, clock, journal, recovered, state_dir, status_dir } = foundation;
         let (messages, heard) = mpsc::unbounded_channel();
         let (clients, client) = watch::channel(None);
@@ -188,23 +180,20 @@ impl ServiceParts {
         let tally = monitor.tally();
         tokio::spawn(monitor.run(heard));
         tokio::spawn(outbox.run());
-        Ok(Self {
+        let parts = Self {
             boot,
             clock,
             resolver,
-            requests,
-            reloader: Reloader::new(load),
             logging,
-            control,
-            sleep: Watcher::start(),
             manager,
             returned,
-            beats: Beats { messages, delivered },
+            results: HeartbeatResults { messages, delivered },
             state_dir: in_use,
             journal,
             tally,
             clients,
-        })
+        };
+        Ok((parts, control, Watcher::start()))
     }
 
     /// What each heartbeat says beside the agent's own state.
@@ -232,22 +221,22 @@ impl ServiceParts {
     }
 
     /// Tells the outbox which client is in use.
-    pub(super) fn use_client(&self, client: Option<&Arc<HeartbeatClient>>) {
+    pub(super) fn use_client(&self, client: Option<&Arc<CloudClient>>) {
         self.clients.send_replace(client.cloned());
     }
 
-    /// Tells the monitor something.
-    pub(super) fn tell(&self, message: MonitorMessage) {
-        self.beats.send(message);
+    /// Sends the monitor a message.
+    pub(super) fn notify_monitor(&self, message: MonitorMessage) {
+        self.results.send(message);
     }
 }
 
-impl Beats {
-    /// Tells what came of a heartbeat.
-    pub(super) fn tell(&self, outcome: &HeartbeatOutcome, wait: Duration) {
-        // The monitor first: the answer may put the clock right, and what is handed over needs that.
-        self.send(MonitorMessage::Heartbeat { outcome: outcome.clone(), wait });
-        self.delivered.send_replace(matches!(outcome, HeartbeatOutcome::Delivered { .. }));
+impl HeartbeatResults {
+    /// Passes one outcome on.
+    pub(super) fn publish(&self, &Attempt { started, outcome, .. }: &Attempt<'_>) {
+        // The monitor first: the answer may correct the clock, which a hand-over needs.
+        self.send(MonitorMessage::Heartbeat { started, outcome: outcome.clone() });
+        self.delivered.send_replace(outcome.delivered());
     }
 
     fn send(&self, message: MonitorMessage) {

@@ -1,6 +1,6 @@
 //! A pause: nothing is probed, no heartbeat goes, and the cloud knows.
 
-use std::{convert::Infallible, future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, time::Duration};
 
 use ispmon_wire::AgentState;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     clock::{Clock, Stamp},
-    heartbeat::{HeartbeatClient, Pacing},
+    heartbeat::{CloudClient, Pacing},
 };
 
 /// How long whoever asked for a pause waits to hear whether the cloud knows of it. It is told again and
@@ -62,8 +62,8 @@ impl CurrentPause {
         self.announced.send_replace(None);
     }
 
-    /// Tells, for [`ANSWER_WITHIN`] at most, whether the cloud knows of it by then.
-    pub(super) fn told(&self) -> impl Future<Output = bool> + Send + use<> {
+    /// Waits, for [`ANSWER_WITHIN`] at most, until it is known whether the cloud has accepted the announcement.
+    pub(super) fn is_announced(&self) -> impl Future<Output = bool> + Send + use<> {
         let mut announced = self.announced.subscribe();
         async move {
             let tried = timeout(ANSWER_WITHIN, announced.wait_for(Option::is_some)).await;
@@ -81,7 +81,7 @@ impl CurrentPause {
     /// of the pause by then is announced, so that both name the same end.
     pub(super) async fn announce(
         &self,
-        client: Option<&Arc<HeartbeatClient>>,
+        client: Option<&CloudClient>,
         mut pacing: Pacing,
         clock: &Clock,
     ) -> Infallible {

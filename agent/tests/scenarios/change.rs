@@ -1,8 +1,8 @@
 //! What changes in a story at one moment.
 
 use ispmon_agent::{
-    heartbeat::FailureKind,
-    outage::{BeatOutcome, Party},
+    heartbeat::{FailureKind, OutcomeKind},
+    outage::Party,
     probe::{Family, LocalFailure},
 };
 use serde::Deserialize;
@@ -193,22 +193,22 @@ fn heartbeat(text: &str) -> Result<Heartbeat, String> {
         "delivered_by_unknown_family" => Heartbeat::DeliveredByUnknownFamily,
         "delivered_nearby" => Heartbeat::DeliveredNearby,
         text => match endpoint(text)? {
-            BeatOutcome::Refused(status) => Heartbeat::Status(status),
-            BeatOutcome::Failed(kind) => Heartbeat::Fails(kind),
-            BeatOutcome::Delivered => Heartbeat::Delivered,
-            BeatOutcome::AppStopped | BeatOutcome::OtherAnswer => {
+            OutcomeKind::Refused(status) => Heartbeat::Status(status),
+            OutcomeKind::Failed(kind) => Heartbeat::Fails(kind),
+            OutcomeKind::Delivered => Heartbeat::Delivered,
+            OutcomeKind::AppStopped | OutcomeKind::OtherAnswer => {
                 return Err(format!("no heartbeat of a story ends as {text:?}"));
             }
         },
     })
 }
 
-fn endpoint(text: &str) -> Result<BeatOutcome, String> {
+fn endpoint(text: &str) -> Result<OutcomeKind, String> {
     if text == "answers" {
-        return Ok(BeatOutcome::Delivered);
+        return Ok(OutcomeKind::Delivered);
     }
     if let Some(status) = text.strip_prefix("status_").and_then(|status| status.parse().ok()) {
-        return Ok(BeatOutcome::Refused(status));
+        return Ok(OutcomeKind::Refused(status));
     }
     let kinds = [
         FailureKind::ConnectRefused,
@@ -221,7 +221,7 @@ fn endpoint(text: &str) -> Result<BeatOutcome, String> {
         FailureKind::NameUnknown,
     ];
     let kind = kinds.into_iter().find(|kind| kind.as_str() == text);
-    kind.map(BeatOutcome::Failed).ok_or_else(|| format!("no heartbeat ends as {text:?}"))
+    kind.map(OutcomeKind::Failed).ok_or_else(|| format!("no heartbeat ends as {text:?}"))
 }
 
 fn local_failure(text: &str) -> Result<Option<LocalFailure>, String> {

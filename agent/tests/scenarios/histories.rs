@@ -5,10 +5,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use ispmon_agent::{
     clock::{BootId, Stamp},
-    heartbeat::{self, FailureKind},
+    heartbeat::{self, FailureKind, OutcomeKind},
     outage::{
-        BeatOutcome, Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId,
-        MachineLimits, MachineSettings, OutageMachine, Party, RoundResult, Transition,
+        Cause, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, MachineLimits,
+        MachineSettings, OutageMachine, Party, RoundResult, Transition,
     },
     probe::{
         AnchorAnswer, AnchorEnd, Dns, Family, Gateway, LinkAnswer, LocalFailure, PerFamily, Portal,
@@ -43,7 +43,7 @@ enum Happening {
     NameServers(Dns, u64, Party),
     Portal(Portal, bool),
     Underlay(Family, bool),
-    Beat(Option<heartbeat::NetworkPath>, u64, BeatOutcome),
+    Beat(Option<heartbeat::NetworkPath>, u64, OutcomeKind),
     NoAnchors(Family),
     NoHeartbeats,
     /// How long nobody watches, and why.
@@ -76,16 +76,16 @@ fn link() -> impl Strategy<Value = LinkAnswer> {
     ]
 }
 
-fn outcome() -> impl Strategy<Value = BeatOutcome> {
+fn outcome() -> impl Strategy<Value = OutcomeKind> {
     prop_oneof![
-        3 => Just(BeatOutcome::Delivered),
-        1 => Just(BeatOutcome::Refused(401)),
-        1 => Just(BeatOutcome::Refused(500)),
-        1 => Just(BeatOutcome::AppStopped),
-        1 => Just(BeatOutcome::OtherAnswer),
-        1 => Just(BeatOutcome::Failed(FailureKind::ResolveTimeout)),
-        1 => Just(BeatOutcome::Failed(FailureKind::TlsNotYetValid)),
-        1 => Just(BeatOutcome::Failed(FailureKind::ConnectTimeout)),
+        3 => Just(OutcomeKind::Delivered),
+        1 => Just(OutcomeKind::Refused(401)),
+        1 => Just(OutcomeKind::Refused(500)),
+        1 => Just(OutcomeKind::AppStopped),
+        1 => Just(OutcomeKind::OtherAnswer),
+        1 => Just(OutcomeKind::Failed(FailureKind::ResolveTimeout)),
+        1 => Just(OutcomeKind::Failed(FailureKind::TlsNotYetValid)),
+        1 => Just(OutcomeKind::Failed(FailureKind::ConnectTimeout)),
     ]
 }
 
@@ -279,7 +279,7 @@ impl History {
                 started: ago(began),
                 finished: now,
                 // Only what was answered can be proof.
-                proof: proof.filter(|_| !matches!(outcome, BeatOutcome::Failed(_))),
+                proof: proof.filter(|_| !matches!(outcome, OutcomeKind::Failed(_))),
                 outcome,
             },
             Happening::NoAnchors(family) => Evidence::NoAnchors { family },
@@ -451,10 +451,10 @@ fn one_refusal_that_asks_for_a_wait_of_hours_is_in_the_record_after_twenty_minut
     history.tell(&Evidence::Links { links, asked: history.now() });
     history.happen(&Happening::Round(Family::Ipv4, 40, AnchorEnd::Proved));
     let way = Some(heartbeat::NetworkPath::Internet(Family::Ipv4));
-    history.happen(&Happening::Beat(way, 100, BeatOutcome::Delivered));
+    history.happen(&Happening::Beat(way, 100, OutcomeKind::Delivered));
     history.pass(60_000);
     let refused = history.now();
-    history.happen(&Happening::Beat(way, 0, BeatOutcome::Refused(429)));
+    history.happen(&Happening::Beat(way, 0, OutcomeKind::Refused(429)));
     let mut known = None;
     while known.is_none() && history.now().since(&refused) < Some(Duration::from_mins(30)) {
         history.pass(5_000);

@@ -13,9 +13,10 @@ use std::{
 use fastrand::Rng;
 use ispmon_agent::{
     clock::{BootId, Stamp},
+    heartbeat::OutcomeKind,
     monitor::schedule::{DueProbe, ProbeSchedule},
     outage::{
-        BeatOutcome, Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, MachineSettings,
+        Evidence, Gap, GapCause, GraceReason, Incident, IncidentId, MachineSettings,
         MachineSnapshot, NetworkFacts, OutageMachine, Transition,
     },
     probe::{Family, Gateway, LinkAnswer, Observation, PerFamily, ProbeKind},
@@ -707,7 +708,7 @@ impl Player<'_> {
     /// How long the next heartbeat waits after one that ended so.
     fn beat_wait(&mut self, evidence: &Evidence) -> u64 {
         let failed =
-            matches!(evidence, Evidence::Heartbeat { outcome: BeatOutcome::Failed(_), .. });
+            matches!(evidence, Evidence::Heartbeat { outcome: OutcomeKind::Failed(_), .. });
         self.failed_beats = if failed { self.failed_beats + 1 } else { 0 };
         match (self.plot.beats, failed) {
             (Beats::Random, true) => {

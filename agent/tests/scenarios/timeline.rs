@@ -3,8 +3,7 @@
 
 use fastrand::Rng;
 use ispmon_agent::{
-    heartbeat::{FailureKind, NetworkPath},
-    outage::BeatOutcome,
+    heartbeat::{FailureKind, NetworkPath, OutcomeKind},
     probe::{AnchorEnd, Dns, Family, Gateway, Portal},
 };
 
@@ -220,19 +219,19 @@ impl Timeline {
         &self,
         sent: u64,
         random: &mut Rng,
-    ) -> (BeatOutcome, Option<NetworkPath>, u64) {
+    ) -> (OutcomeKind, Option<NetworkPath>, u64) {
         let world = self.at(sent);
         if world.local_failure.is_some() {
             return fails(FailureKind::ConnectFailed);
         }
         let (outcome, way, took) = match world.heartbeat {
             Heartbeat::AsTheLineIs => return self.heartbeat_by_the_line(sent, random),
-            Heartbeat::Delivered => (BeatOutcome::Delivered, way_of(world), BEAT_MS),
+            Heartbeat::Delivered => (OutcomeKind::Delivered, way_of(world), BEAT_MS),
             Heartbeat::DeliveredByUnknownFamily => {
-                (BeatOutcome::Delivered, NetworkPath::Unknown, BEAT_MS)
+                (OutcomeKind::Delivered, NetworkPath::Unknown, BEAT_MS)
             }
-            Heartbeat::DeliveredNearby => (BeatOutcome::Delivered, NetworkPath::Nearby, BEAT_MS),
-            Heartbeat::Status(status) => (BeatOutcome::Refused(status), way_of(world), BEAT_MS),
+            Heartbeat::DeliveredNearby => (OutcomeKind::Delivered, NetworkPath::Nearby, BEAT_MS),
+            Heartbeat::Status(status) => (OutcomeKind::Refused(status), way_of(world), BEAT_MS),
             Heartbeat::Fails(kind) => return fails(kind),
         };
         (outcome, world.heartbeat_proves.then_some(way), took)
@@ -242,7 +241,7 @@ impl Timeline {
         &self,
         sent: u64,
         random: &mut Rng,
-    ) -> (BeatOutcome, Option<NetworkPath>, u64) {
+    ) -> (OutcomeKind, Option<NetworkPath>, u64) {
         let world = self.at(sent);
         if world.proxied {
             return self.heartbeat_by_proxy(sent);
@@ -255,7 +254,7 @@ impl Timeline {
             return if world.heartbeat_proves {
                 fails(FailureKind::TlsWrongName)
             } else {
-                (BeatOutcome::Delivered, None, BEAT_MS)
+                (OutcomeKind::Delivered, None, BEAT_MS)
             };
         }
         let (names, took) = self.look_up(sent, random);
@@ -303,7 +302,7 @@ impl Timeline {
 
 impl Timeline {
     /// A proxy in the own network has names and a way of its own.
-    fn heartbeat_by_proxy(&self, sent: u64) -> (BeatOutcome, Option<NetworkPath>, u64) {
+    fn heartbeat_by_proxy(&self, sent: u64) -> (OutcomeKind, Option<NetworkPath>, u64) {
         let world = self.at(sent);
         let mut kind = FailureKind::NetworkUnreachable;
         for family in Family::BOTH {
@@ -325,16 +324,16 @@ fn answered(
     world: &World,
     proof: Option<NetworkPath>,
     took: u64,
-) -> (BeatOutcome, Option<NetworkPath>, u64) {
+) -> (OutcomeKind, Option<NetworkPath>, u64) {
     match world.endpoint {
-        BeatOutcome::Failed(kind) => fails(kind),
+        OutcomeKind::Failed(kind) => fails(kind),
         outcome => (outcome, proof, took),
     }
 }
 
-fn fails(kind: FailureKind) -> (BeatOutcome, Option<NetworkPath>, u64) {
+fn fails(kind: FailureKind) -> (OutcomeKind, Option<NetworkPath>, u64) {
     let took = if kind.as_str().ends_with("timeout") { BEAT_LIMIT_MS } else { BEAT_REFUSED_MS };
-    (BeatOutcome::Failed(kind), None, took)
+    (OutcomeKind::Failed(kind), None, took)
 }
 
 /// The first family that has a way to send.

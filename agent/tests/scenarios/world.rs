@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ispmon_agent::{
-    heartbeat::FailureKind,
-    outage::{BeatOutcome, Network, Party},
+    heartbeat::{FailureKind, OutcomeKind},
+    outage::{Network, Party},
     probe::{Family, LinkAnswer, LocalFailure, MacAddress, PerFamily, Route},
 };
 use serde::Deserialize;
@@ -176,7 +176,7 @@ pub(crate) struct World {
     pub(crate) portal: PortalState,
     pub(crate) heartbeat: Heartbeat,
     /// How the endpoint answers heartbeats that reach it.
-    pub(crate) endpoint: BeatOutcome,
+    pub(crate) endpoint: OutcomeKind,
     /// Whether heartbeats travel over verified TLS.
     pub(crate) heartbeat_proves: bool,
     /// Whether heartbeats go through a proxy in the own network.
@@ -210,7 +210,7 @@ impl World {
             stub: StubState::Alive,
             portal: PortalState::Genuine,
             heartbeat: Heartbeat::AsTheLineIs,
-            endpoint: BeatOutcome::Delivered,
+            endpoint: OutcomeKind::Delivered,
             heartbeat_proves: true,
             proxied: false,
             local_failure: None,

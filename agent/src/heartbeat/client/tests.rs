@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-async fn send(client: &HeartbeatClient) -> HeartbeatOutcome {
+async fn send(client: &CloudClient) -> HeartbeatOutcome {
     client.send(AgentState::Running, Duration::ZERO, PATIENCE).await
 }
 
@@ -92,8 +92,8 @@ async fn an_announced_silence_needs_no_name_server() {
     let resolver = Arc::new(Resolver::with(look_up, PATIENCE));
     let settings = settings(&format!("http://function.test:{}/api/ping", server.port()));
     let tls = tls::configuration(None).expect("a TLS configuration");
-    let client = HeartbeatClient::assemble(&settings, "dl-home", "b00t", None, tls, resolver)
-        .expect("a client");
+    let client =
+        CloudClient::assemble(&settings, "dl-home", "b00t", None, tls, resolver).expect("a client");
     assert!(send(&client).await.delivered());
     is_stopped.store(true, Ordering::Relaxed);
     let limit = Duration::from_millis(900);
@@ -510,8 +510,7 @@ async fn sequence_numbers_count_tries() {
 fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
     let key = Some(FunctionKey::new("s3cret\n".to_owned()));
     let settings = HeartbeatSettings { key, ..settings("http://127.0.0.1/") };
-    let error =
-        HeartbeatClient::new(&settings, "dl-home", "", Arc::default()).expect_err("no header");
+    let error = CloudClient::new(&settings, "dl-home", "", Arc::default()).expect_err("no header");
     assert!(matches!(error, ClientError::Key));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
@@ -519,10 +518,7 @@ fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
 #[test]
 fn without_a_url_there_is_no_client() {
     let settings = HeartbeatSettings { url: None, ..settings("http://127.0.0.1/") };
-    assert!(matches!(
-        HeartbeatClient::new(&settings, "", "", Arc::default()),
-        Err(ClientError::NoUrl)
-    ));
+    assert!(matches!(CloudClient::new(&settings, "", "", Arc::default()), Err(ClientError::NoUrl)));
 }
 
 #[test]

@@ -106,7 +106,7 @@ async fn a_host_with_a_dead_address_is_reached_by_its_other_one() {
     let port = server.port();
     let (_, _held) = deaf(&format!("127.0.0.2:{port}")).await;
     let addresses = || Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()]);
-    let client = crate::heartbeat::HeartbeatClient::assemble(
+    let client = crate::heartbeat::CloudClient::assemble(
         &HeartbeatSettings {
             timeout: Duration::ZERO,
             ..settings(&format!("http://func.example:{port}/api/ping"))
@@ -143,7 +143,7 @@ async fn a_name_that_is_not_found() {
     let case = async |error: fn(String) -> LookupError| {
         let look_up = move |name: &str| Err(error(name.to_owned()));
         let tls = crate::heartbeat::tls::configuration(None).expect("a configuration");
-        let client = crate::heartbeat::HeartbeatClient::assemble(
+        let client = crate::heartbeat::CloudClient::assemble(
             &settings("http://func.example/api/ping"),
             "dl-home",
             "",
@@ -175,7 +175,7 @@ async fn a_look_up_that_hangs() {
         Err(LookupError::Unknown { name: name.to_owned() })
     };
     let tls = crate::heartbeat::tls::configuration(None).expect("a configuration");
-    let client = crate::heartbeat::HeartbeatClient::assemble(
+    let client = crate::heartbeat::CloudClient::assemble(
         &settings("https://func.example/api/ping"),
         "dl-home",
         "",

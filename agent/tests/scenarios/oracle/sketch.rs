@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use fastrand::Rng;
 use ispmon_agent::{
-    heartbeat::FailureKind,
-    outage::{BeatOutcome, GapCause, MachineLimits, MachineSettings, Party},
+    heartbeat::{FailureKind, OutcomeKind},
+    outage::{GapCause, MachineLimits, MachineSettings, Party},
     probe::{Family, LocalFailure},
 };
 
@@ -91,7 +91,7 @@ pub(super) enum What {
     Box(Anchors),
     /// The tunnel is dead, and the line beneath it is not.
     TunnelDead,
-    Endpoint(BeatOutcome),
+    Endpoint(OutcomeKind),
     LocalFailure(LocalFailure),
     /// The clock shows a time before the program was built.
     Clock,
@@ -394,11 +394,11 @@ impl What {
             20 | 21 => Self::Endpoint(choose(
                 random,
                 &[
-                    BeatOutcome::Refused(503),
-                    BeatOutcome::Refused(401),
-                    BeatOutcome::Failed(FailureKind::ConnectRefused),
-                    BeatOutcome::Failed(FailureKind::AnswerTimeout),
-                    BeatOutcome::Failed(FailureKind::TlsUntrusted),
+                    OutcomeKind::Refused(503),
+                    OutcomeKind::Refused(401),
+                    OutcomeKind::Failed(FailureKind::ConnectRefused),
+                    OutcomeKind::Failed(FailureKind::AnswerTimeout),
+                    OutcomeKind::Failed(FailureKind::TlsUntrusted),
                 ],
             )),
             22 => Self::LocalFailure(choose(
@@ -485,7 +485,7 @@ impl What {
             Self::LocalFailure(failure) => world.local_failure = Some(*failure),
             Self::Clock => {
                 if world.heartbeat_proves && world.heartbeat == Heartbeat::AsTheLineIs {
-                    world.endpoint = BeatOutcome::Failed(FailureKind::TlsNotYetValid);
+                    world.endpoint = OutcomeKind::Failed(FailureKind::TlsNotYetValid);
                 }
             }
             Self::OtherNetwork => world.network = 1,

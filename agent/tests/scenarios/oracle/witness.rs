@@ -1,7 +1,8 @@
 //! What a perfect witness, who knows the world and not the machine, knows of each stretch of time.
 
 use ispmon_agent::{
-    outage::{BeatOutcome, Cause, GapCause, Party},
+    heartbeat::OutcomeKind,
+    outage::{Cause, GapCause, Party},
     probe::{Family, PerFamily},
 };
 
@@ -331,7 +332,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
             let state = &world.families[*family];
             state.can_send() && state.line == Anchors::Answer
         })
-        && !matches!(world.endpoint, BeatOutcome::Failed(_))
+        && !matches!(world.endpoint, OutcomeKind::Failed(_))
         && world.portal == PortalState::Genuine;
     let (internet, cause) = if heartbeats_pass {
         (Some(true), None)
@@ -374,7 +375,7 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
             state.anchors.iter().all(|anchor| *anchor == Anchors::Answer)
                 && !state.owned.contains(&true)
         }),
-        endpoint: Some(world.endpoint == BeatOutcome::Delivered),
+        endpoint: Some(world.endpoint == OutcomeKind::Delivered),
         loss: states().map(|state| state.loss_percent).max().unwrap_or(0),
         latency_ms: states().map(|state| state.latency_ms).max().unwrap_or(0),
         unsettled: false,
@@ -383,8 +384,8 @@ fn judge(sketch: &Sketch, world: &World, conditions: PerFamily<Condition>) -> St
     }
 }
 
-fn clock_fault() -> BeatOutcome {
-    BeatOutcome::Failed(ispmon_agent::heartbeat::FailureKind::TlsNotYetValid)
+fn clock_fault() -> OutcomeKind {
+    OutcomeKind::Failed(ispmon_agent::heartbeat::FailureKind::TlsNotYetValid)
 }
 
 /// Whether names can be looked up.

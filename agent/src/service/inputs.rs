@@ -1,0 +1,61 @@
+//! Everything that interrupts the heartbeats: signals, reloads, requests of users, sleep.
+
+use std::time::Duration;
+
+use tokio::{select, sync::mpsc};
+
+use super::{parts::Control, reload::Reloader};
+use crate::{
+    config::{ConfigError, Loaded},
+    control::{ControlReply, ControlRequest},
+    signals::SignalRequest,
+    sleep::{Permit, SleepEvent, Watcher},
+};
+
+/// The sources of [`Input`].
+pub(super) struct Inputs {
+    pub(super) signals: mpsc::UnboundedReceiver<SignalRequest>,
+    pub(super) reloader: Reloader,
+    pub(super) control: Control,
+    pub(super) sleep: Watcher,
+}
+
+/// Something that the service has to react to.
+pub(super) enum Input {
+    /// Stop, because of this signal.
+    Stop(&'static str),
+    /// Read the configuration again.
+    Reload,
+    /// The configuration has been read again.
+    Loaded(Box<Result<Loaded, ConfigError>>),
+    /// A user asks for a pause of this length.
+    Pause(Duration, ControlReply),
+    /// A user asks to end the pause.
+    Resume(ControlReply),
+    /// The machine is about to sleep, as soon as the permit is dropped.
+    Sleep(Permit),
+    /// The machine has woken up.
+    Wake,
+}
+
+impl Inputs {
+    /// Waits for the next input; signals come first. Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Input {
+        select! {
+            biased;
+            Some(request) = self.signals.recv() => match request {
+                SignalRequest::Stop(signal) => Input::Stop(signal),
+                SignalRequest::Reload => Input::Reload,
+            },
+            loaded = self.reloader.finished() => Input::Loaded(Box::new(loaded)),
+            (request, reply) = self.control.next() => match request {
+                ControlRequest::Pause { time } => Input::Pause(time, reply),
+                ControlRequest::Resume => Input::Resume(reply),
+            },
+            event = self.sleep.next() => match event {
+                SleepEvent::AboutToSleep(permit) => Input::Sleep(permit),
+                SleepEvent::Resumed => Input::Wake,
+            },
+        }
+    }
+}
