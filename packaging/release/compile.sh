@@ -12,20 +12,22 @@ program_target() {
 
 # compile TARGET CRATE: builds a program, once, and sets `program` to its path.
 compile() {
-  local target=$1 crate=$2 plain=${1%%.*} builder
+  local target=$1 crate=$2 plain=${1%%.*} builder folder=$work/cargo
+  # Two builders in one folder would each take the other's result for its own.
+  if [ -n "${ISPMON_CROSS:-}" ]; then folder=$work/cross; fi
   program=$work/programs/$plain/$crate
   if [ "$program" -nt "$work/started" ]; then return; fi
   choose_builder "$target" || die "$crate cannot be built for $target: $reason."
   say "Building $crate for $target"
   (
-    export CARGO_TARGET_DIR=$work/cargo CARGO_INCREMENTAL=0
-    RUSTFLAGS="${RUSTFLAGS:-}$(mapped_paths)"
+    export CARGO_TARGET_DIR=$folder CARGO_INCREMENTAL=0
+    RUSTFLAGS="${RUSTFLAGS:-}$(mapped_paths "$folder")"
     export RUSTFLAGS
     "${builder[@]}" --release --locked --quiet -p "$crate"
   ) || die "Building $crate for $target failed."
   mkdir -p "$(dirname "$program")"
   rm -f "$program"
-  cp "$(newest "$(find "$work/cargo" -path "*/$plain/release/$crate" -type f)")" "$program"
+  cp "$(newest "$(find "$folder" -path "*/$plain/release/$crate" -type f)")" "$program"
 }
 
 # newest FILES: prints the newest of the files, one a line.
@@ -37,11 +39,11 @@ newest() {
   printf '%s\n' "$best"
 }
 
-# mapped_paths: prints the flags that keep the folders of this machine out of the programs. The last one that
-# fits counts.
+# mapped_paths FOLDER: prints the flags that keep the folders of this machine, of which FOLDER is cargo's target
+# directory, out of the programs. The last one that fits counts.
 mapped_paths() {
   printf ' --remap-path-prefix=%s' "$HOME=/home" "${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-    "$(rustc --print sysroot)=/rust" "$root=/ispmon" "$work/cargo=/target"
+    "$(rustc --print sysroot)=/rust" "$root=/ispmon" "$1=/target"
 }
 
 # choose_builder TARGET: sets `builder` to the beginning of the command that builds for the target. Fails with

@@ -50,8 +50,12 @@ def contents(root, dist, name, architecture):
     scripts = query(package, "--scripts")
     for script, when in SCRIPTS.items():
         text = (root / "packaging/rpm" / script).read_text().strip()
-        expect(f"{when} scriptlet (using /bin/sh):\n{text}" in scripts, f"the script {script} differs, or is not there")
+        # rpm runs a script that names no interpreter by /bin/sh.
+        shown = scripts.replace(" (using /bin/sh):", ":")
+        expect(f"{when} scriptlet:\n{text}" in shown, f"the script {script} differs, or is not there")
     wanted = {line for line in query(package, "--requires").splitlines() if not line.startswith("rpmlib(")}
+    # A package with configuration files asks for its own, as one made by rpmbuild does.
+    wanted = {line for line in wanted if not line.startswith("config(ispmon-agent) = ")}
     tools.expect_same("its dependencies", wanted, {"/bin/sh", "(systemd or shadow-utils)", "ca-certificates"})
     with tempfile.TemporaryDirectory() as folder:
         tools.run("rpm", "--root", folder, "--initdb")
