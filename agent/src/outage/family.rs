@@ -42,9 +42,9 @@ const ROUNDS_KEPT: usize = 10;
 /// How many rounds and probes must fail, while heartbeats succeed, before anchors that have never
 /// answered count as blocked.
 const NEVER_ANSWERED: u32 = 3;
-/// A silent router counts as one that never answers if something proved itself within this time after
-/// the router was probed. It must be below a second: TCP retransmits after one second (RFC 6298), and a
-/// proof by a retransmission may have come over a connection that had only just returned.
+/// How soon after the router was probed something must prove itself for the router's silence to count as
+/// its normal behaviour. Below a second: the TCP probe of the router is retransmitted after one second
+/// (RFC 6298), and that packet must have found a working connection.
 const PROVED_WITHIN: Duration = Duration::from_millis(900);
 /// How long the kernel's report that the router is gone takes precedence over a silent router.
 const GONE_HOLDS: Duration = Duration::from_mins(1);
@@ -91,7 +91,7 @@ pub(super) enum Failed {
 /// An event that may change the state of a family.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FamilySignal {
-    /// The agent has started, or a gap is over: the grace period lasts until `until`.
+    /// The agent has started, or a gap has ended: the grace period lasts until `until`.
     Started { now: Stamp, until: Stamp },
     /// A link has come up.
     LinkUp { now: Stamp, until: Stamp },
@@ -307,8 +307,8 @@ impl FamilyTrack {
     }
 
     /// Whether the family works although the router is silent: it is up, and something proved itself
-    /// soon after the router was probed at `asked`. The router is probed twice, a second apart, so it
-    /// had time to answer.
+    /// soon after the router was probed at `asked`. The router is probed twice, a second apart, so it was
+    /// probed again after that proof.
     pub(super) fn works_through_silence(&self, asked: Stamp) -> bool {
         let is_soon = |proof: Stamp| {
             proof.since(&asked).is_some_and(|after| after < PROVED_WITHIN)
@@ -448,8 +448,8 @@ impl FamilyTrack {
         let gone = self.gone.filter(|at| {
             at.is_at_or_after(since) && now.since(at).is_some_and(|age| age < GONE_HOLDS)
         });
-        let said = self.gateway.as_ref().filter(|(_, asked)| asked.at.is_at_or_after(since));
-        gone.map(|_| Gateway::Gone).or(said.map(|(answer, _)| *answer))
+        let answered = self.gateway.as_ref().filter(|(_, asked)| asked.at.is_at_or_after(since));
+        gone.map(|_| Gateway::Gone).or(answered.map(|(answer, _)| *answer))
     }
 
     /// Whether an anchor answered beneath the tunnel, if it was probed at `since` or later.
@@ -654,9 +654,9 @@ impl FamilyTrack {
         if good.is_none() && is_void || !started.is_at_or_after(self.epoch) {
             return None;
         }
-        let place = self.rounds.partition_point(|round| started.is_at_or_after(round.started));
-        let is_newest = place == self.rounds.len();
-        self.rounds.insert(place, decided);
+        let index = self.rounds.partition_point(|round| started.is_at_or_after(round.started));
+        let is_newest = index == self.rounds.len();
+        self.rounds.insert(index, decided);
         if self.rounds.len() > ROUNDS_KEPT {
             self.rounds.pop_front();
         }

@@ -85,8 +85,8 @@ impl Default for MachineSettings {
 /// Turns evidence into incidents. Deterministic: equal evidence, times and seeds give equal
 /// transitions.
 ///
-/// It lives for one boot at most. Pass evidence in the order in which it arrives; probes that were sent
-/// in another order are sorted in by their send time.
+/// It lives for one boot at most. Pass evidence in the order in which it arrives; the probes behind it
+/// may have been sent in another order, and are ordered by their send time.
 #[derive(Debug)]
 pub struct OutageMachine {
     settings: MachineSettings,
@@ -181,12 +181,12 @@ impl OutageMachine {
     pub fn new(settings: MachineSettings, random: Rng, open: Vec<Incident>, now: Stamp) -> Self {
         let (mut outage, mut heartbeats, mut quality) = (None, None, None);
         for incident in open {
-            let place = match incident.scope {
+            let slot = match incident.scope {
                 Scope::Internet | Scope::Ipv4 | Scope::Ipv6 => &mut outage,
                 Scope::Heartbeat => &mut heartbeats,
                 Scope::Quality => &mut quality,
             };
-            *place = Some(OpenIncident::recover(incident, now));
+            *slot = Some(OpenIncident::recover(incident, now));
         }
         Self {
             settings,
@@ -464,18 +464,18 @@ impl OutageMachine {
         }
         let family = proof.and_then(NetworkPath::family);
         let transitions = self.heartbeats.ended(started, finished, family, outcome, now);
-        self.heartbeat_proof = proof.filter(|way| *way != NetworkPath::Nearby);
+        self.heartbeat_proof = proof.filter(|path| *path != NetworkPath::Nearby);
         if self.heartbeat_proof.is_some() {
             self.heartbeat_proved = Some(finished);
         }
-        let Some(way) = self.heartbeat_proof else {
-            // Heartbeats to the own network, or over an unverified connection, prove nothing.
+        let Some(path) = self.heartbeat_proof else {
+            // Heartbeats within the local network, or over an unverified connection, prove nothing.
             if outcome != BeatOutcome::Delivered {
                 let judged = self.judged();
                 for (family, track) in &mut self.families {
                     track.heartbeat_failed(started, judged[family]);
                 }
-                // A failure of another kind may have resolved the name, so only name queries after its
+                // If it failed for another reason, its lookup may have succeeded: only queries after its
                 // end count.
                 self.names.doubted(if outcome.hints_at_dns() { started } else { finished });
             }
@@ -483,7 +483,7 @@ impl OutageMachine {
         };
         // A family without anchors is not judged; a heartbeat over it proves only as much as one
         // through a proxy: that the internet works, over an unknown family.
-        let travelled = way.family().filter(|family| self.families[*family].link().is_some());
+        let travelled = path.family().filter(|family| self.families[*family].link().is_some());
         let is_one_up = self.is_one_up();
         // If the family is unknown, the heartbeat ends a failure only where all families are down, or
         // were down when a gap began.

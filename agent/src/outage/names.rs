@@ -310,7 +310,7 @@ impl NameLookups {
         }
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
         if is_good && self.lookup.is_none() {
-            // If a single name server is configured, the system resolver is not used.
+            // If the configuration sets a name server, the system resolver is not used.
             self.note_ok(asked);
         }
         // Keep the party of the broken servers: once they answer again, the configured servers may be

@@ -197,8 +197,8 @@ impl Networks {
         let is_it = |known: &NetworkFacts| {
             known.network.router_mac.is_none() && known.network.is_alike(network)
         };
-        let place = self.0.iter().position(is_it)?;
-        let learned = self.0.remove(place);
+        let index = self.0.iter().position(is_it)?;
+        let learned = self.0.remove(index);
         self.add(network, &learned)
     }
 

@@ -364,11 +364,11 @@ mod tests {
         ];
         let of = |scopes: &[Scope]| {
             let mut outage = incident(scopes[0], Cause::Isp, times[0], times[scopes.len()]);
-            let segment = |(place, scope): (usize, &Scope)| Segment {
+            let segment = |(index, scope): (usize, &Scope)| Segment {
                 scope: *scope,
                 cause: Cause::Isp,
-                from: stamp(times[place]),
-                to: stamp(times[place + 1]),
+                from: stamp(times[index]),
+                to: stamp(times[index + 1]),
             };
             outage.segments = scopes.iter().enumerate().map(segment).collect();
             let down = |is_down: fn(&Segment) -> bool| {

@@ -128,7 +128,7 @@ impl OutageMachine {
         let down: Vec<_> = judged.iter().filter(|track| track.is_down()).copied().collect();
         let is_one_up = judged.iter().any(|track| track.is_up());
         let returned = self.connectivity.returned();
-        let is_moving = judged.iter().any(|track| {
+        let is_changing = judged.iter().any(|track| {
             track.is_failing()
                 || track.is_returning()
                 || self.must_verify(track.family)
@@ -158,7 +158,7 @@ impl OutageMachine {
                 OverallCondition::Works
             };
         }
-        if is_moving {
+        if is_changing {
             return OverallCondition::Undecided;
         }
         let scope = match down.as_slice() {
@@ -208,9 +208,9 @@ impl OutageMachine {
     /// decided within seconds, before every probe has a result.
     pub(super) fn follow_course(&mut self, now: Stamp) {
         let judged = self.judged_tracks();
-        let is_one_known = judged.iter().any(|track| track.is_up() || track.is_down());
+        let is_any_known = judged.iter().any(|track| track.is_up() || track.is_down());
         let are_all_down = judged.iter().all(|track| track.is_down());
-        if self.connectivity.is_failing() || is_one_known && !are_all_down {
+        if self.connectivity.is_failing() || is_any_known && !are_all_down {
             self.course = CauseCourse::default();
             return;
         }
@@ -299,19 +299,19 @@ impl OutageMachine {
                 false => AfterGap::Unknown,
             };
         }
-        let is_settled =
+        let are_all_ripe =
             concerned.iter().all(|track| track.ripe_at().is_none_or(|at| now.is_at_or_after(at)));
         let routed: Vec<_> = concerned.iter().filter(|track| track.is_routed()).collect();
         let have_all_failed = !routed.is_empty() && routed.iter().all(|track| track.has_failed());
-        let is_no_way = routed.is_empty() && concerned.iter().any(|track| track.is_cut());
+        let has_no_route = routed.is_empty() && concerned.iter().any(|track| track.is_cut());
         // Families without anchors are no longer probed.
-        let is_unasked = concerned.iter().all(|track| track.has_no_anchors())
-            || is_settled && concerned.iter().all(|track| track.link().is_none());
-        if !(have_all_failed || is_settled && is_no_way || is_unasked) {
+        let is_not_probed = concerned.iter().all(|track| track.has_no_anchors())
+            || are_all_ripe && concerned.iter().all(|track| track.link().is_none());
+        if !(have_all_failed || are_all_ripe && has_no_route || is_not_probed) {
             return AfterGap::Unknown;
         }
         let is_other_up = self.families.iter().any(|(_, track)| track.is_up());
-        if is_unasked || is_no_way && is_other_up {
+        if is_not_probed || has_no_route && is_other_up {
             // The device resumed on another network without this family, which is not judged there.
             return AfterGap::Over;
         }

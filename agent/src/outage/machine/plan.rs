@@ -1,8 +1,8 @@
 //! Which probes to send, and how often.
 //!
 //! 1. In normal operation one anchor of each family is probed at each probe interval: contact. Each
-//!    heartbeat gives proof. If heartbeats give none (local mode, plain HTTP, a target in the own
-//!    network), proof comes once a minute from one anchor, one lookup and one portal page. An anchor of
+//!    heartbeat gives proof. If heartbeats give none (local mode, plain HTTP, a target in the
+//!    local network), proof comes once a minute from one anchor, one lookup and one portal page. An anchor of
 //!    a family that no heartbeat travelled on is probed for proof every five minutes. If heartbeats are
 //!    trusted and anchors are not, or no anchor has proved itself yet, one anchor is probed for proof
 //!    once a minute too.
@@ -132,16 +132,16 @@ impl OutageMachine {
         let main = of(true).or(of(false));
         PerFamily::from_fn(|family| {
             let track = &self.families[family];
-            let is_asked = judged[family] || track.is_routed();
+            let is_probed = judged[family] || track.is_routed();
             // Untrusted anchors are probed all the same: they may no longer be blocked.
             let trusts_heartbeats = track.trusts_heartbeats();
             // Until an anchor has proved itself here, contact decides and an impostor would be
             // accepted; or the family is not judged at all.
             let is_unproved = !self.networks.has_proved_anchor(track.network());
-            let proves_line = self.heartbeat_proof.is_none() && main == Some(family);
+            let proves_connection = self.heartbeat_proof.is_none() && main == Some(family);
             match () {
-                () if !is_asked => None,
-                () if trusts_heartbeats || proves_line || is_unproved => Some(PROOF_OF_LINE),
+                () if !is_probed => None,
+                () if trusts_heartbeats || proves_connection || is_unproved => Some(PROOF_OF_LINE),
                 () if travelled == Some(family) => None,
                 () => Some(PROOF_OF_OTHER_FAMILY),
             }

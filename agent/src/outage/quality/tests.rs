@@ -115,13 +115,15 @@ impl Line {
 
 #[test]
 fn loss_by_all_anchors_opens_and_closes() {
-    let mut line = Line::new(5_000);
-    line.good(10 * MINUTE).play(8 * MINUTE, |_, now, _| (now % 25_000 != 0).then_some(RTT_MS));
-    let [opened] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+    let mut connection = Line::new(5_000);
+    connection
+        .good(10 * MINUTE)
+        .play(8 * MINUTE, |_, now, _| (now % 25_000 != 0).then_some(RTT_MS));
+    let [opened] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
     assert_eq!(opened.started.boot_ms, 10 * MINUTE, "the first probe that was lost");
     assert_eq!((opened.cause, opened.scope), (Cause::Degraded, Scope::Quality));
-    line.good(5 * MINUTE);
-    let [closed] = line.closed()[..] else { panic!("{:?}", line.transitions) };
+    connection.good(5 * MINUTE);
+    let [closed] = connection.closed()[..] else { panic!("{:?}", connection.transitions) };
     assert_eq!(closed.downtime_ms, 0);
     assert!(closed.ended.is_some_and(|ended| ended.boot_ms > 18 * MINUTE));
 }
@@ -131,130 +133,132 @@ fn loss_between_the_two_limits_changes_nothing() {
     let loses_one_of = |number: u64| {
         move |_, now: u64, _| (!(now / 5_000).is_multiple_of(number)).then_some(RTT_MS)
     };
-    let mut line = Line::new(5_000);
-    line.play(20 * MINUTE, loses_one_of(14));
-    assert!(line.transitions.is_empty(), "7 % open nothing");
-    line.play(10 * MINUTE, loses_one_of(8)).play(20 * MINUTE, loses_one_of(14));
-    assert_eq!(line.opened().len(), 1);
-    assert!(line.closed().is_empty(), "7 % close nothing");
-    line.play(6 * MINUTE, loses_one_of(25));
-    assert_eq!(line.closed().len(), 1);
+    let mut connection = Line::new(5_000);
+    connection.play(20 * MINUTE, loses_one_of(14));
+    assert!(connection.transitions.is_empty(), "7 % open nothing");
+    connection.play(10 * MINUTE, loses_one_of(8)).play(20 * MINUTE, loses_one_of(14));
+    assert_eq!(connection.opened().len(), 1);
+    assert!(connection.closed().is_empty(), "7 % close nothing");
+    connection.play(6 * MINUTE, loses_one_of(25));
+    assert_eq!(connection.closed().len(), 1);
 }
 
 #[test]
 fn an_anchor_that_is_dead_for_two_minutes_is_not_a_degraded_connection() {
     let dead = |number, _, _| (number != 1).then_some(RTT_MS);
-    let mut line = Line::new(5_000);
-    line.good(10 * MINUTE).play(2 * MINUTE, dead).good(15 * MINUTE);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
-    line.play(2 * MINUTE, dead).good(MINUTE).play(2 * MINUTE, dead).good(10 * MINUTE);
-    assert!(line.transitions.is_empty(), "nor one that dies twice within five minutes");
+    let mut connection = Line::new(5_000);
+    connection.good(10 * MINUTE).play(2 * MINUTE, dead).good(15 * MINUTE);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
+    connection.play(2 * MINUTE, dead).good(MINUTE).play(2 * MINUTE, dead).good(10 * MINUTE);
+    assert!(connection.transitions.is_empty(), "nor one that dies twice within five minutes");
 }
 
 #[test]
 fn repeated_loss_of_one_anchor_is_not_a_degraded_connection() {
     // At one probe each 10 s an anchor that keeps failing for 20 s loses a tenth of all probes.
     let fails = |number, now: u64, _| (number != 1 || now % 90_000 >= 40_000).then_some(RTT_MS);
-    let mut line = Line::new(10_000);
-    line.families = Family::BOTH.to_vec();
-    line.good(10 * MINUTE).play(30 * MINUTE, fails);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
+    let mut connection = Line::new(10_000);
+    connection.families = Family::BOTH.to_vec();
+    connection.good(10 * MINUTE).play(30 * MINUTE, fails);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
     // The same share, over all anchors.
-    line.play(10 * MINUTE, |_, now, _| (now % 70_000 != 0).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1);
+    connection.play(10 * MINUTE, |_, now, _| (now % 70_000 != 0).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
 fn with_two_dead_anchors_only_the_third_one_counts() {
-    let mut line = Line::new(5_000);
+    let mut connection = Line::new(5_000);
     let one_alive = |number, _, _| (number == 2).then_some(RTT_MS);
-    line.good(10 * MINUTE).play(20 * MINUTE, one_alive).good(10 * MINUTE);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
-    line.play(10 * MINUTE, one_alive);
-    line.play(10 * MINUTE, |number, now, _| {
+    connection.good(10 * MINUTE).play(20 * MINUTE, one_alive).good(10 * MINUTE);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
+    connection.play(10 * MINUTE, one_alive);
+    connection.play(10 * MINUTE, |number, now, _| {
         (number == 2 && (now / 15_000) % 3 != 0).then_some(RTT_MS)
     });
-    assert_eq!(line.opened().len(), 1, "the third anchor loses a third of its probes");
+    assert_eq!(connection.opened().len(), 1, "the third anchor loses a third of its probes");
 }
 
 #[test]
 fn two_anchors_that_die_simultaneously_open_nothing_at_low_loss() {
-    let mut line = Line::new(5_000);
+    let mut connection = Line::new(5_000);
     let mut random = Rng::with_seed(7);
-    line.play(30 * MINUTE, |number, now, _| {
+    connection.play(30 * MINUTE, |number, now, _| {
         let is_dead = number < 2 && now >= 10 * MINUTE + 5_000;
         (!is_dead && random.f64() >= 0.03).then_some(RTT_MS)
     });
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
 }
 
 #[test]
 fn a_dead_anchor_does_not_hide_the_loss_of_the_others() {
-    let mut line = Line::new(5_000);
-    line.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
+    let mut connection = Line::new(5_000);
+    connection.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
         (number != 1 && (now / 5_000) % 5 != 0).then_some(RTT_MS)
     });
-    assert_eq!(line.opened().len(), 1);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
 fn answers_of_the_other_family_do_not_make_an_anchor_dead() {
-    let mut line = Line::new(5_000);
-    line.families = Family::BOTH.to_vec();
+    let mut connection = Line::new(5_000);
+    connection.families = Family::BOTH.to_vec();
     // All of IPv6 fails for 25 s in each minute, which is more than three probes of one anchor in 3
     // min.
-    line.good(10 * MINUTE).play(10 * MINUTE, |_, now, family| {
+    connection.good(10 * MINUTE).play(10 * MINUTE, |_, now, family| {
         (family == Family::Ipv4 || now % MINUTE >= 25_000).then_some(RTT_MS)
     });
-    assert_eq!(line.opened().len(), 1);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
 fn a_connection_with_repeated_interruptions_of_seconds_is_degraded() {
     // At 100 ms each anchor loses dozens in a row, but no other one answers meanwhile.
-    let mut line = Line::new(100);
-    line.good(6 * MINUTE).play(2 * MINUTE, |_, now, _| (now % 10_000 >= 3_700).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1, "repeated carrier losses of 3.7 s");
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).play(6 * MINUTE, |_, now, _| (now % 20_000 != 0).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1, "a quarter of all probes is lost");
+    let mut connection = Line::new(100);
+    connection
+        .good(6 * MINUTE)
+        .play(2 * MINUTE, |_, now, _| (now % 10_000 >= 3_700).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1, "repeated carrier losses of 3.7 s");
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).play(6 * MINUTE, |_, now, _| (now % 20_000 != 0).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1, "a quarter of all probes is lost");
 }
 
 #[test]
 fn the_window_holds_five_minutes_at_any_interval() {
     for (interval, families) in [(100, 2), (100, 1), (1_000, 2), (5_000, 2), (300_000, 2)] {
-        let mut line = Line::new(interval);
-        line.families.extend((families == 2).then_some(Family::Ipv6));
-        line.good(20 * MINUTE);
+        let mut connection = Line::new(interval);
+        connection.families.extend((families == 2).then_some(Family::Ipv6));
+        connection.good(20 * MINUTE);
         let expected = (300_000 / interval) as usize * families;
-        let probes = line.quality.figures().probes;
+        let probes = connection.quality.figures().probes;
         assert!(probes.abs_diff(expected) <= families, "{probes} of {expected} at {interval} ms");
     }
     // One minute of 60 % loss and four good ones: 12 % of the five.
-    let mut line = Line::new(100);
-    line.families = Family::BOTH.to_vec();
-    line.good(6 * MINUTE).play(MINUTE, |_, now, _| (now % 1_000 >= 600).then_some(RTT_MS));
-    line.good(3 * MINUTE + 50_000);
-    assert_eq!((line.opened().len(), line.closed().len()), (1, 0));
-    let loss = line.quality.figures().loss();
+    let mut connection = Line::new(100);
+    connection.families = Family::BOTH.to_vec();
+    connection.good(6 * MINUTE).play(MINUTE, |_, now, _| (now % 1_000 >= 600).then_some(RTT_MS));
+    connection.good(3 * MINUTE + 50_000);
+    assert_eq!((connection.opened().len(), connection.closed().len()), (1, 0));
+    let loss = connection.quality.figures().loss();
     assert!((loss - 0.12).abs() < 0.01, "{loss}");
 }
 
 #[test]
 fn an_outage_excludes_only_its_own_time_from_the_window() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE);
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE);
     for _ in 0..8 {
-        line.lossy(2 * MINUTE, 0.3).outage(8_000, 20_000);
+        connection.lossy(2 * MINUTE, 0.3).outage(8_000, 20_000);
     }
-    let opened = line.opened();
-    assert!(opened.len() > 1, "{:?}", line.transitions);
+    let opened = connection.opened();
+    assert!(opened.len() > 1, "{:?}", connection.transitions);
     assert_eq!(
         opened.len(),
-        line.closed().len(),
+        connection.closed().len(),
         "each outage ends the incident where the outage began"
     );
-    for (closed, next) in line.closed().iter().zip(&opened[1..]) {
+    for (closed, next) in connection.closed().iter().zip(&opened[1..]) {
         let ended = closed.ended.expect("it has ended").boot_ms;
         assert!(next.started.boot_ms >= ended + 20_000, "it does not extend into the outage");
         assert!(next.started.boot_ms < ended + 80_000, "the window need not fill again");
@@ -263,61 +267,70 @@ fn an_outage_excludes_only_its_own_time_from_the_window() {
 
 #[test]
 fn a_connection_that_works_well_after_an_outage_is_not_degraded() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, MINUTE).good(20 * MINUTE);
-    assert_eq!((line.opened().len(), line.closed().len()), (1, 1), "{:?}", line.transitions);
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, MINUTE).good(20 * MINUTE);
+    assert_eq!(
+        (connection.opened().len(), connection.closed().len()),
+        (1, 1),
+        "{:?}",
+        connection.transitions
+    );
     // Losses before a long outage do not count.
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, 30 * MINUTE);
-    line.play(4 * MINUTE, |_, now, _| (now % MINUTE != 0).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1);
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, 30 * MINUTE);
+    connection.play(4 * MINUTE, |_, now, _| (now % MINUTE != 0).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
 fn a_backdated_outage_excludes_the_losses_in_it() {
-    let mut line = Line::new(1_000);
-    line.good(10 * MINUTE).play(25_000, |_, _, _| None).outage(25_000, MINUTE).good(10 * MINUTE);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
+    let mut connection = Line::new(1_000);
+    connection
+        .good(10 * MINUTE)
+        .play(25_000, |_, _, _| None)
+        .outage(25_000, MINUTE)
+        .good(10 * MINUTE);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
 }
 
 #[test]
 fn an_outage_that_opens_and_closes_in_one_step_stops_nothing() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE);
-    line.quality.line_failed(at(line.now - 6_000));
-    line.lossy(8 * MINUTE, 0.3);
-    assert_eq!(line.opened().len(), 1);
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE);
+    connection.quality.line_failed(at(connection.now - 6_000));
+    connection.lossy(8 * MINUTE, 0.3);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
 fn after_an_outage_of_an_earlier_run_the_window_is_empty() {
-    let mut line = Line::new(5_000);
-    line.now += 10 * MINUTE;
-    line.quality.line_returned(at(line.now));
-    line.lossy(4 * MINUTE, 0.5);
-    assert!(line.transitions.is_empty(), "the window is not full yet");
-    line.lossy(2 * MINUTE, 0.5);
-    assert_eq!(line.opened().len(), 1);
+    let mut connection = Line::new(5_000);
+    connection.now += 10 * MINUTE;
+    connection.quality.line_returned(at(connection.now));
+    connection.lossy(4 * MINUTE, 0.5);
+    assert!(connection.transitions.is_empty(), "the window is not full yet");
+    connection.lossy(2 * MINUTE, 0.5);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
 fn a_gap_ends_the_incident_at_its_start_and_a_short_one_keeps_the_window() {
     for (gap_ms, known_after) in [(MINUTE, 0), (30 * MINUTE, 5 * MINUTE)] {
-        let mut line = Line::new(5_000);
-        line.good(6 * MINUTE).lossy(6 * MINUTE, 0.3);
-        let (started, ended) = (at(line.now), at(line.now + gap_ms));
-        let id = IncidentId::new(ended, &mut line.random);
+        let mut connection = Line::new(5_000);
+        connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3);
+        let (started, ended) = (at(connection.now), at(connection.now + gap_ms));
+        let id = IncidentId::new(ended, &mut connection.random);
         let gap =
             Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0, reason: None };
-        line.answers.clear();
-        line.transitions.extend(line.quality.unmonitored(ended, &gap));
-        assert_eq!(line.closed().len(), 1);
-        assert!(line.closed()[0].ended.is_some_and(|at| started.is_at_or_after(at)));
-        line.now = ended.boot_ms;
-        line.lossy(6 * MINUTE, 0.3);
-        let [_, again] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+        connection.answers.clear();
+        connection.transitions.extend(connection.quality.unmonitored(ended, &gap));
+        assert_eq!(connection.closed().len(), 1);
+        assert!(connection.closed()[0].ended.is_some_and(|at| started.is_at_or_after(at)));
+        connection.now = ended.boot_ms;
+        connection.lossy(6 * MINUTE, 0.3);
+        let [_, again] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
         assert!(again.started.is_at_or_after(ended));
-        let opened = again.evidence[0].at.since(&ended).expect("one boot");
+        let opened = again.evidence[0].at.since(&ended).expect("both are of one boot");
         let earliest = Duration::from_millis(known_after);
         assert!(earliest <= opened && opened < earliest + Duration::from_mins(1), "{opened:?}");
     }
@@ -325,35 +338,36 @@ fn a_gap_ends_the_incident_at_its_start_and_a_short_one_keeps_the_window() {
 
 #[test]
 fn a_family_that_is_not_judged_does_not_count() {
-    let mut line = Line::new(5_000);
-    line.families = Family::BOTH.to_vec();
+    let mut connection = Line::new(5_000);
+    connection.families = Family::BOTH.to_vec();
     for _ in 0..240 {
-        line.play(5_000, |_, _, family| (family == Family::Ipv4).then_some(RTT_MS));
-        line.quality.disregard(Family::Ipv6);
+        connection.play(5_000, |_, _, family| (family == Family::Ipv4).then_some(RTT_MS));
+        connection.quality.disregard(Family::Ipv6);
     }
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
-    assert_eq!(line.quality.figures().lost, 0);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
+    assert_eq!(connection.quality.figures().lost, 0);
 }
 
 #[test]
 fn a_family_that_is_briefly_not_judged_keeps_its_answered_probes() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).lossy(6 * MINUTE, 0.2);
-    let before = line.quality.figures();
-    line.quality.disregard(Family::Ipv6);
-    line.quality.disregard(Family::Ipv4);
-    line.good(15_000);
-    let after = line.quality.figures();
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.2);
+    let before = connection.quality.figures();
+    connection.quality.disregard(Family::Ipv6);
+    connection.quality.disregard(Family::Ipv4);
+    connection.good(15_000);
+    let after = connection.quality.figures();
     assert!(after.lost + 4 >= before.lost && after.probes + 4 >= before.probes, "{after:?}");
 }
 
 #[test]
 fn slow_means_above_three_times_the_usual_time_and_above_100_ms() {
     let opens = |usual_ms: f64, rtt_ms: u64| {
-        let mut line = Line::new(5_000);
-        (0..24).for_each(|_| line.quality.learn(&hour(usual_ms, 720)));
-        line.good(6 * MINUTE).play(10 * MINUTE, |_, _, _| Some(rtt_ms));
-        let opened: Vec<_> = line.opened().iter().map(|it| it.evidence[0].answer.clone()).collect();
+        let mut connection = Line::new(5_000);
+        (0..24).for_each(|_| connection.quality.learn(&hour(usual_ms, 720)));
+        connection.good(6 * MINUTE).play(10 * MINUTE, |_, _, _| Some(rtt_ms));
+        let opened: Vec<_> =
+            connection.opened().iter().map(|it| it.evidence[0].answer.clone()).collect();
         assert!(opened.len() <= 1);
         opened.first().cloned()
     };
@@ -365,22 +379,22 @@ fn slow_means_above_three_times_the_usual_time_and_above_100_ms() {
 
 #[test]
 fn slowness_begins_with_the_first_slow_answer() {
-    let mut line = Line::new(5_000);
-    (0..24).for_each(|_| line.quality.learn(&hour(20.0, 720)));
-    line.good(10 * MINUTE).play(6 * MINUTE, |_, _, _| Some(400)).good(10 * MINUTE);
-    let [opened] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+    let mut connection = Line::new(5_000);
+    (0..24).for_each(|_| connection.quality.learn(&hour(20.0, 720)));
+    connection.good(10 * MINUTE).play(6 * MINUTE, |_, _, _| Some(400)).good(10 * MINUTE);
+    let [opened] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
     assert_eq!(opened.started.boot_ms, 10 * MINUTE);
-    assert_eq!(line.closed().len(), 1);
+    assert_eq!(connection.closed().len(), 1);
 }
 
 #[test]
 fn the_evidence_shows_the_figures_of_the_probes_that_count() {
-    let mut line = Line::new(5_000);
+    let mut connection = Line::new(5_000);
     // One anchor is dead; the other two lose every fifth probe.
-    line.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
+    connection.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
         (number != 1 && (now / 5_000) % 5 != 0).then_some(RTT_MS)
     });
-    let [opened] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+    let [opened] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
     let target = &opened.evidence[0].target;
     let words: Vec<_> = target.split(' ').collect();
     let (probes, loss): (u32, u32) = (words[0].parse().unwrap(), words[2].parse().unwrap());

@@ -124,22 +124,22 @@ impl Window {
     /// The index of an anchor; a new one replaces an anchor without probes if the table is full.
     fn place(&mut self, address: SocketAddr) -> Option<u8> {
         let known = self.anchors.iter().position(|anchor| anchor.address == address);
-        let place = known.or_else(|| {
+        let index = known.or_else(|| {
             let new = AnchorProbes { address, run: LossRun::default() };
             if self.anchors.len() < MOST_ANCHORS {
                 self.anchors.push(new);
                 return Some(self.anchors.len() - 1);
             }
-            let is_used = |place: usize| {
-                let is_its = |anchor: u8| usize::from(anchor) == place;
+            let is_used = |index: usize| {
+                let is_its = |anchor: u8| usize::from(anchor) == index;
                 self.samples.iter().any(|sample| is_its(sample.anchor))
                     || self.pending.iter().any(|pending| is_its(pending.anchor))
             };
-            let free = (0..self.anchors.len()).find(|place| !is_used(*place))?;
+            let free = (0..self.anchors.len()).find(|index| !is_used(*index))?;
             self.anchors[free] = new;
             Some(free)
         });
-        place.and_then(|place| u8::try_from(place).ok())
+        index.and_then(|index| u8::try_from(index).ok())
     }
 
     /// Processes the probes sent until a moment; all of these must have a result.
@@ -152,16 +152,16 @@ impl Window {
 
     fn take(&mut self, pending: Pending) {
         let Pending { position, rtt, anchor, .. } = pending;
-        let place = usize::from(anchor);
+        let index = usize::from(anchor);
         let standing = if rtt.is_some() {
-            self.end_run(place);
-            let family = self.anchors[place].family();
+            self.end_run(index);
+            let family = self.anchors[index].family();
             for other in self.anchors.iter_mut().filter(|other| other.family() == family) {
                 other.run.others_answer |= other.run.lost > 0;
             }
             Standing::Counted
         } else {
-            self.lose(place)
+            self.lose(index)
         };
         if self.samples.len() == MOST_SAMPLES {
             self.samples.pop_front();
@@ -170,8 +170,8 @@ impl Window {
     }
 
     /// Counts one more loss of an anchor, and returns the standing of that probe.
-    fn lose(&mut self, place: usize) -> Standing {
-        let run = &mut self.anchors[place].run;
+    fn lose(&mut self, index: usize) -> Standing {
+        let run = &mut self.anchors[index].run;
         run.lost = run.lost.saturating_add(1);
         if run.is_dead {
             return Standing::LeftOut;
@@ -183,21 +183,21 @@ impl Window {
         let (lost, is_dead) = (run.lost, run.is_dead);
         let standing = if is_dead { Standing::LeftOut } else { Standing::Counted };
         if is_dead || lost == DEAD_AFTER {
-            self.decide_newest(place, lost - 1, standing);
+            self.decide_newest(index, lost - 1, standing);
         }
         standing
     }
 
-    fn end_run(&mut self, place: usize) {
-        let run = std::mem::take(&mut self.anchors[place].run);
+    fn end_run(&mut self, index: usize) {
+        let run = std::mem::take(&mut self.anchors[index].run);
         if (1..DEAD_AFTER).contains(&run.lost) {
-            self.decide_newest(place, run.lost, Standing::Counted);
+            self.decide_newest(index, run.lost, Standing::Counted);
         }
     }
 
     /// Sets the standing of the newest `count` probes of an anchor, as far as they are still kept.
-    fn decide_newest(&mut self, place: usize, count: u32, standing: Standing) {
-        let of_anchor = |sample: &&mut Sample| usize::from(sample.anchor) == place;
+    fn decide_newest(&mut self, index: usize, count: u32, standing: Standing) {
+        let of_anchor = |sample: &&mut Sample| usize::from(sample.anchor) == index;
         for sample in self.samples.iter_mut().rev().filter(of_anchor).take(count as usize) {
             sample.standing = standing;
         }
@@ -210,7 +210,7 @@ impl Window {
                 self.take(pending);
             }
         }
-        (0..self.anchors.len()).for_each(|place| self.end_run(place));
+        (0..self.anchors.len()).for_each(|index| self.end_run(index));
         self.samples.retain(|sample| from_to(position, sample.position) < 0);
     }
 
@@ -227,8 +227,8 @@ impl Window {
             }
         }
         (0..of_family.len())
-            .filter(|place| of_family[*place])
-            .for_each(|place| self.end_run(place));
+            .filter(|index| of_family[*index])
+            .for_each(|index| self.end_run(index));
         let answered = |sample: &Sample| is_its(sample.anchor) && sample.rtt.is_some();
         let kept = self.samples.iter().rposition(answered).map_or(0, |newest| newest + 1);
         let mut index = 0;
