@@ -80,7 +80,7 @@ pub(super) struct QualityMonitor {
     forgotten_before: u64,
     /// The next incident begins no earlier than this position.
     opens_from: u64,
-    /// When the monitor was created; stamps of other boots are ignored.
+    /// When the monitor was created; identifies the boot.
     created: Stamp,
     /// When the last decision was made, in milliseconds since boot.
     decided_ms: Option<u64>,
