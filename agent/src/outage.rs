@@ -1,12 +1,13 @@
-//! What the agent knows about failures, and how it decides: pure functions of evidence and `now`.
+//! How the agent models failures and decides about them: pure functions of evidence and `now`.
 //!
-//! - [`Cause`], [`Party`] and [`Scope`] name what failed, whose it is and what it concerns.
-//! - [`Evidence`] is what the probes, the kernel and the heartbeats have to say.
+//! - [`Cause`], [`Party`] and [`Scope`] name what failed, whose part it is and what it concerns.
+//! - [`Evidence`] is what the probes, the kernel and the heartbeats report.
 //! - [`Incident`] is one failure from its start to its end, cut into [`Segment`]s of one cause each.
 //! - [`Gap`] is an unmonitored period: neither up nor down.
-//! - [`verdict`] names the cause; [`OutageMachine`] turns evidence into transitions, and says what to ask.
-//! - [`sentence`] says it to people.
-//! - [`Transition`] is what changes; the journal keeps it before anything else hears of it.
+//! - [`verdict`] names the cause; [`OutageMachine`] turns evidence into transitions and plans the next
+//!   probes.
+//! - [`sentence`] turns transitions into sentences for users.
+//! - [`Transition`] is one change; the journal stores it before any other component receives it.
 
 mod blind;
 mod blips;

@@ -1,35 +1,35 @@
-//! Whether this device can ask anything at all.
+//! Whether this device can send probes at all.
 //!
-//! | state | question not asked | a question was asked | 10 s later |
+//! | state | probe not sent | probe sent | 10 s later |
 //! |---|---|---|---|
 //! | `Seeing` | `Failing` | – | – |
-//! | `Failing` | – | `Seeing` | `Blind`: what is open is recorded as far as it was seen |
+//! | `Failing` | – | `Seeing` | `Blind`: open incidents are recorded up to the last evidence |
 //! | `Blind` | – | `Seeing`, and a gap | – |
 //!
-//! A failure that is made on this device (no free descriptor, no memory, no free port) says nothing about
-//! the connection. While nothing can be asked nothing is monitored, and that is a gap.
+//! A local failure (no free descriptor, no memory, no free port) is no evidence about the connection.
+//! While no probe can be sent nothing is monitored, and that is a gap.
 
 use std::time::Duration;
 
 use crate::{clock::Stamp, probe::LocalFailure};
 
-/// How long nothing could be asked until that is a gap.
+/// How long no probe could be sent before that counts as a gap.
 const BLIND_AFTER: Duration = Duration::from_secs(10);
 
-/// The state; see the table of this module.
+/// The state; see the module's table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// Questions are asked.
+    /// Probes are sent.
     #[default]
     Seeing,
-    /// The last question could not be asked.
+    /// The last probe could not be sent.
     Failing { since: Stamp, reason: LocalFailure },
-    /// Nothing could be asked for ten seconds.
+    /// No probe could be sent for ten seconds.
     Blind { since: Stamp, reason: LocalFailure },
 }
 
 impl Sight {
-    /// A question could not be asked.
+    /// Handles a probe that could not be sent.
     pub(super) fn not_asked(self, at: Stamp, reason: LocalFailure) -> Self {
         match self {
             Self::Seeing => Self::Failing { since: at, reason },
@@ -37,7 +37,7 @@ impl Sight {
         }
     }
 
-    /// Time has passed.
+    /// Advances to `now`.
     pub(super) fn at(self, now: Stamp) -> Self {
         match self {
             Self::Failing { since, reason } if now.is_at_or_after(since.later(BLIND_AFTER)) => {
@@ -47,7 +47,7 @@ impl Sight {
         }
     }
 
-    /// Since when and why nothing can be asked, when that has lasted for long enough.
+    /// Since when and why no probes can be sent, once that has lasted for [`BLIND_AFTER`].
     pub(super) fn blind(self) -> Option<(Stamp, LocalFailure)> {
         match self {
             Self::Blind { since, reason } => Some((since, reason)),
@@ -55,7 +55,7 @@ impl Sight {
         }
     }
 
-    /// When it becomes a gap.
+    /// When `Failing` becomes `Blind`.
     pub(super) fn deadline(self) -> Option<Stamp> {
         match self {
             Self::Failing { since, .. } => Some(since.later(BLIND_AFTER)),
@@ -70,7 +70,7 @@ mod tests {
     use crate::clock::BootId;
 
     #[test]
-    fn what_cannot_be_asked_for_ten_seconds_is_a_gap_from_its_beginning() {
+    fn ten_seconds_without_probes_are_a_gap_from_the_first_failure() {
         let at = |seconds| {
             let start =
                 Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall: jiff::Timestamp::UNIX_EPOCH };

@@ -1,23 +1,23 @@
-//! Failures that were too short to be incidents: counted, and nothing more.
+//! Blips: failures that were too short to be incidents. They are only counted.
 
 use std::time::Duration;
 
 use crate::{clock::Stamp, probe::Family};
 
-/// When both families failed, their ends are known this far apart at most: as long as a connect takes
-/// until it fails, and a round more.
+/// If one interruption hits both families, their ends are detected at most this far apart: the time
+/// until a connect fails, and one more round.
 const SAME_WITHIN: Duration = Duration::from_millis(3_500);
 
-/// Counts blips: one interruption of the line is one, whatever families it touched.
+/// Counts blips. One interruption of the connection is one blip, whichever families it hits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Blips {
     count: u64,
-    /// The newest that was counted, as long as the other family has not had its part in it.
+    /// The newest counted blip, until the other family's part of it has been matched.
     newest: Option<(Family, Stamp)>,
 }
 
 impl Blips {
-    /// How many there were.
+    /// The number of blips so far.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
@@ -51,14 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn an_interruption_is_one_blip_whatever_families_it_touched() {
+    fn an_interruption_of_both_families_is_one_blip() {
         use Family::{Ipv4, Ipv6};
         assert_eq!(count(&[(Ipv4, 0)]), 1);
         assert_eq!(count(&[(Ipv4, 0), (Ipv6, 0)]), 1);
         assert_eq!(count(&[(Ipv6, 0), (Ipv4, 2_400)]), 1);
         assert_eq!(count(&[(Ipv4, 0), (Ipv6, 10), (Ipv4, 6_000), (Ipv6, 6_010)]), 2);
         assert_eq!(count(&[(Ipv4, 0), (Ipv4, 3_000)]), 2, "one family that blips twice");
-        assert_eq!(count(&[(Ipv4, 0), (Ipv6, 10), (Ipv4, 20)]), 2, "each has one part in it");
+        assert_eq!(count(&[(Ipv4, 0), (Ipv6, 10), (Ipv4, 20)]), 2, "one part of it per family");
         assert_eq!(count(&[(Ipv4, 0), (Ipv6, 5_000)]), 2);
     }
 }

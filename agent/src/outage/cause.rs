@@ -1,4 +1,4 @@
-//! What failed, whose it is, and what it concerns.
+//! Causes, parties and scopes of failures.
 
 use std::fmt;
 
@@ -6,41 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::Family;
 
-/// What failed. The order is that of the verdict: of two that lasted equally long, the earlier one
-/// names an incident.
+/// What failed. The order is that of the verdict: of two causes that lasted equally long, the earlier
+/// one becomes an incident's headline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// No carrier, no address or no route: the device itself is not connected.
     Link,
-    /// This device's own firewall or routing rules forbid what it sends.
+    /// This device's own firewall or routing rules block its packets.
     Firewall,
-    /// The router is silent.
+    /// The router does not answer.
     Gateway,
-    /// A login page answers in the internet's place.
+    /// A login page intercepts requests.
     CaptivePortal,
-    /// The route leads into a tunnel that is dead, while the line beneath it works.
+    /// The route leads into a tunnel that is dead, while the connection beneath it works.
     Vpn,
-    /// The router answers, or could not be asked; nothing beyond it does.
+    /// The router answers, or could not be probed; nothing beyond it answers.
     Isp,
-    /// Names cannot be looked up, or the answers are lies.
+    /// Lookups fail, or name servers return false addresses.
     Dns,
     /// The clock of this device is so wrong that certificates are not valid.
     Clock,
-    /// The internet works; the address that heartbeats go to does not.
+    /// The internet works; the heartbeat endpoint does not.
     Endpoint,
-    /// The address that heartbeats go to refuses this device for good.
+    /// The heartbeat endpoint permanently refuses this device.
     Credentials,
-    /// The line works, but badly: loss or slowness. Never downtime.
+    /// The connection works, but with loss or high latency. Never downtime.
     Degraded,
-    /// The line fails and returns again and again.
+    /// The connection fails and returns again and again.
     Unstable,
-    /// Nothing failed: the good times of an unstable line.
+    /// Nothing failed: the good periods of a flapping connection.
     Up,
 }
 
 impl Cause {
-    /// The name in the record, on the wire and in logs, such as `captive_portal`.
+    /// The name in the journal, on the wire and in logs, such as `captive_portal`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",
@@ -59,8 +59,8 @@ impl Cause {
         }
     }
 
-    /// Whether a segment of this cause is time without internet. An unstable line is judged by its
-    /// segments, which have causes of their own.
+    /// Whether a segment of this cause is time without internet. Not `unstable`: the segments of a
+    /// flapping connection have causes of their own.
     pub fn is_downtime(self) -> bool {
         match self {
             Self::Link
@@ -79,10 +79,10 @@ impl Cause {
         }
     }
 
-    /// Whose part failed. `None` where the evidence does not tell: a bad line can be bad Wi-Fi as
-    /// well as a bad provider, and an unstable one has the party of its longest cause.
+    /// Whose part failed. `None` if the evidence does not show it: a degraded connection can be bad
+    /// Wi-Fi as well as a bad provider, and a flapping one has the party of its longest cause.
     ///
-    /// `name_servers` is the party that runs the name servers in use, which is the party of `dns`.
+    /// `name_servers` is the party that runs the name servers in use; it is the party of `dns`.
     pub fn party(self, name_servers: Party) -> Option<Party> {
         match self {
             Self::Link | Self::Firewall | Self::Gateway | Self::Vpn | Self::Clock => {
@@ -106,16 +106,16 @@ impl fmt::Display for Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Party {
-    /// The user's own: device, cable, router, tunnel.
+    /// The user's: device, cable, router, tunnel.
     Yours,
     /// The internet provider's.
     Provider,
-    /// Somebody else's.
+    /// A third party's.
     Other,
 }
 
 impl Party {
-    /// The name in the record, on the wire and in logs.
+    /// The name in the journal, on the wire and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Yours => "yours",
@@ -131,10 +131,10 @@ impl fmt::Display for Party {
     }
 }
 
-/// What an incident, or a segment of it, concerns.
+/// What an incident or a segment concerns.
 ///
-/// The first three are scopes of one outage: a family that returns before the other one, or fails
-/// after it, begins a new segment of the same incident.
+/// The first three are scopes of one outage: a family that returns before the other one, or fails after
+/// it, begins a new segment of the same incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -144,14 +144,14 @@ pub enum Scope {
     Ipv4,
     /// IPv6 alone, while IPv4 works.
     Ipv6,
-    /// The way of the heartbeats (`clock`, `endpoint`, `credentials`), while the internet works.
+    /// The delivery of heartbeats (`clock`, `endpoint`, `credentials`), while the internet works.
     Heartbeat,
-    /// How good a working line is (`degraded`).
+    /// The quality of a working connection (`degraded`).
     Quality,
 }
 
 impl Scope {
-    /// The name in the record and in logs.
+    /// The name in the journal and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Internet => "internet",
@@ -162,8 +162,8 @@ impl Scope {
         }
     }
 
-    /// Whether the line is concerned by this family: both make the internet, and neither the way of the
-    /// heartbeats nor the quality is a matter of families.
+    /// Whether this scope includes the connectivity of `family`. The internet includes both; heartbeats
+    /// and quality do not depend on families.
     pub fn covers(self, family: Family) -> bool {
         match self {
             Self::Internet => true,
@@ -172,7 +172,7 @@ impl Scope {
         }
     }
 
-    /// Whether the line itself is concerned, by any family.
+    /// Whether this scope concerns connectivity, of any family.
     pub fn is_line(self) -> bool {
         Family::BOTH.into_iter().any(|family| self.covers(family))
     }
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scope_covers_the_families_that_it_is_about() {
+    fn each_scope_covers_its_families() {
         for (scope, ipv4, ipv6) in [
             (Scope::Internet, true, true),
             (Scope::Ipv4, true, false),

@@ -3,17 +3,18 @@
 //! | state | works | undecided | fails | gap |
 //! |---|---|---|---|---|
 //! | `Clear` | – | – | opens: `Failing`, the 6th in half an hour `Flapping` | – |
-//! | `Failing` | closes: `Clear` | waits | goes on; another cause or scope begins a segment | `Unverified` |
+//! | `Failing` | closes: `Clear` | waits | continues; another cause or scope begins a segment | `Unverified` |
 //! | `Flapping`, failing | a good segment begins | waits | as `Failing` | `Unverified` |
 //! | `Flapping`, good | closes after 10 quiet minutes: `Clear` | waits | fails once more | `Unverified` |
-//! | `Unverified` | closes where it was last seen: `Clear` | waits | resumes: `Failing`, `Flapping` | stays |
+//! | `Unverified` | closes at its last evidence: `Clear` | waits | resumes: `Failing`, `Flapping` | stays |
 //!
-//! - One outage is one incident, whichever families it touches: one that returns before or fails after
-//!   the other begins a segment of scope `ipv4` or `ipv6`.
-//! - Another cause counts when it holds for three seconds, so that one lost answer does not cut the
-//!   incident to pieces; that there is no link is the kernel's word and counts at once.
-//! - Everything that worked between two failures separates them, also where it was noticed late.
-//! - `Unverified` was left open by a gap, or by an earlier run of the agent.
+//! - One outage is one incident, whichever families it affects: a family that returns before the other
+//!   one, or fails after it, begins a segment of scope `ipv4` or `ipv6`.
+//! - Another cause counts once it has held for three seconds, so that one lost answer does not split
+//!   the incident; a missing link is reported by the kernel and counts at once.
+//! - Two failures are separate incidents if everything worked in between, even if that was detected
+//!   late.
+//! - `Unverified`: the incident was left open by a gap, or by an earlier run of the agent.
 
 use std::collections::VecDeque;
 
@@ -26,65 +27,65 @@ use super::{
 };
 use crate::clock::Stamp;
 
-/// What families and names say together.
+/// The combined condition of families and names.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+#[allow(clippy::large_enum_variant, reason = "there is only one at a time")]
 pub(super) enum OverallCondition {
-    /// Everything that is judged works.
+    /// All judged families work.
     Works,
-    /// Something may be failing, or may be about to return.
+    /// Something may be failing, or about to return.
     Undecided,
-    /// This fails.
+    /// Something fails.
     Fails(CurrentFailure),
 }
 
-/// What fails at present.
+/// The current failure.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CurrentFailure {
     pub(super) cause: Cause,
     pub(super) scope: Scope,
-    /// Since when all of it fails.
+    /// Since when the failure has its current scope.
     pub(super) since: Stamp,
-    /// One family failed before the other, alone.
+    /// The family that failed before the other one, and when.
     pub(super) before: Option<(Scope, Stamp)>,
-    /// What it looked like before it was known to be an outage, the present cause last.
+    /// Its causes before it was known to be an outage, the current one last.
     pub(super) course: Vec<(Cause, Stamp)>,
-    /// The last good answer before it.
+    /// The last good answer before the failure.
     pub(super) last_ok: Option<Stamp>,
     pub(super) name_servers: Party,
-    /// Since when the same families are judged: a scope that comes from that begins no earlier.
+    /// Since when the same families are judged: a change of scope for that reason begins no earlier.
     pub(super) judged_since: Stamp,
 }
 
 impl CurrentFailure {
-    /// When its first part began.
+    /// When the first part of the failure began.
     pub(super) fn first(&self) -> Stamp {
         self.before.map_or(self.since, |(_, at)| at)
     }
 }
 
-/// How a failure goes on after a gap.
+/// Whether an outage has outlasted a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterGap {
-    /// It is not known yet.
+    /// Not known yet.
     Unknown,
-    /// It has ended within the gap.
+    /// It ended during the gap.
     Over,
-    /// It still fails.
+    /// It continues, with this cause.
     Fails(Cause),
 }
 
-/// What a step works with.
+/// The input of one step.
 pub(super) struct StepContext<'a> {
     pub(super) now: Stamp,
-    /// Whether this step has brought evidence, and not only time.
+    /// Whether this step has new evidence, and not only later time.
     pub(super) has_evidence: bool,
     pub(super) random: &'a mut Rng,
-    /// What speaks for the failure, if there is one.
+    /// The evidence for the failure, if there is one.
     pub(super) evidence: Vec<Observation>,
 }
 
-/// The state; see the table of this module.
+/// The state; see the module's table.
 #[derive(Clone, Debug)]
 enum ConnectivityState {
     Clear,
@@ -93,14 +94,14 @@ enum ConnectivityState {
     Flapping(OpenIncident, FlappingPhase),
 }
 
-/// A flapping connection fails, or has been good since then.
+/// The phase of a flapping connection.
 #[derive(Clone, Copy, Debug)]
 enum FlappingPhase {
     Failing(OtherCause),
     Good(Stamp),
 }
 
-/// A cause that differs from the present one, and since when it is seen.
+/// A cause that differs from the current one, and since when it is seen.
 type OtherCause = Option<(Cause, Stamp)>;
 
 /// The outages.
@@ -108,15 +109,16 @@ type OtherCause = Option<(Cause, Stamp)>;
 pub(super) struct Connectivity {
     settings: MachineSettings,
     state: ConnectivityState,
-    /// When the last incidents began, the newest last: as many as make a flapping connection.
+    /// The start times of the latest incidents, newest last: at most as many as make a flapping
+    /// connection.
     begun: VecDeque<Stamp>,
-    /// When the last incident ended; the next one cannot have begun before.
+    /// When the last incident ended; the next one cannot begin earlier.
     last_ended: Option<Stamp>,
-    /// When something has returned last since the incident opened.
+    /// When a failed part last returned since the incident opened.
     returned: Option<Stamp>,
-    /// Something failed still after that, so that it was not everything that returned.
+    /// Something still failed after `returned`, so not everything had returned.
     fails_after_return: bool,
-    /// When the progress of a flapping connection was recorded last.
+    /// When the progress of a flapping connection was last recorded.
     progressed: Option<Stamp>,
 }
 
@@ -142,7 +144,7 @@ impl Connectivity {
         }
     }
 
-    /// Whether it fails at present, or did when it was monitored last.
+    /// Whether the connection is down, or was before the current gap.
     pub(super) fn is_failing(&self) -> bool {
         !matches!(
             self.state,
@@ -150,7 +152,7 @@ impl Connectivity {
         )
     }
 
-    /// The incident that a gap has left open, until it is known whether it goes on.
+    /// The incident that a gap has left open, until it is known whether it continues.
     pub(super) fn unverified(&self) -> Option<&OpenIncident> {
         match &self.state {
             ConnectivityState::Unverified(open) => Some(open),
@@ -158,18 +160,18 @@ impl Connectivity {
         }
     }
 
-    /// Something that failed works again since `at`.
+    /// A failed part works again since `at`.
     pub(super) fn note_return(&mut self, at: Stamp) {
         self.returned = Some(self.returned.map_or(at, |known| known.latest(at)));
         self.fails_after_return = false;
     }
 
-    /// When something that failed has returned last.
+    /// When a failed part last returned.
     pub(super) fn returned(&self) -> Option<Stamp> {
         self.returned
     }
 
-    /// A gap is over.
+    /// A gap has ended.
     pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
         let (state, transition) = match std::mem::replace(&mut self.state, ConnectivityState::Clear)
         {
@@ -187,7 +189,7 @@ impl Connectivity {
         transition
     }
 
-    /// Whether what a gap left open goes on.
+    /// Handles the decision on the outage that a gap has left open.
     pub(super) fn after_gap(&mut self, after: AfterGap, now: Stamp) -> Vec<Transition> {
         if self.unverified().is_none() {
             return Vec::new();
@@ -217,7 +219,7 @@ impl Connectivity {
         }
     }
 
-    /// The next state, and what changes; the table of this module in code.
+    /// Changes the state as in the module's table; returns the transitions.
     pub(super) fn step(
         &mut self,
         condition: &OverallCondition,
@@ -285,13 +287,13 @@ impl Connectivity {
         transitions
     }
 
-    /// When the last of what failed returned; not where something failed on after that, which then
-    /// ended otherwise (it is not judged any more).
+    /// When the last failed part returned. `None` if something still failed after that: then the
+    /// failure ended in another way (a family is no longer judged).
     fn all_returned(&self) -> Option<Stamp> {
         self.returned.filter(|_| !self.fails_after_return)
     }
 
-    /// When everything worked between the present segment and this failure, if it did.
+    /// When everything worked between the current segment and this failure, if it did.
     fn worked_before(&self, open: &OpenIncident, failure: &CurrentFailure) -> Option<Stamp> {
         let returned = self.all_returned()?;
         let is_later = failure.first().boot_ms > returned.boot_ms;
@@ -300,7 +302,7 @@ impl Connectivity {
 
     fn begin(&mut self, failure: &CurrentFailure, step: &mut StepContext<'_>) -> Vec<Transition> {
         let now = step.now;
-        // One that ended in an earlier boot ended before.
+        // An incident of an earlier boot cannot overlap.
         let ended = self.last_ended.filter(|ended| ended.is_same_boot(now));
         let not_before = |at: Stamp| ended.map_or(at, |ended| ended.latest(at));
         let started = not_before(failure.first());
@@ -334,7 +336,7 @@ impl Connectivity {
         vec![opened]
     }
 
-    /// Counts an incident that begins, and tells whether it makes a flapping connection.
+    /// Counts an opening incident; returns whether that makes the connection a flapping one.
     fn count_opening(&mut self, started: Stamp) -> bool {
         let limits = self.settings.limits;
         self.begun.push_back(started);
@@ -347,7 +349,8 @@ impl Connectivity {
         })
     }
 
-    /// It still fails, maybe with another cause or scope; tells whether that has changed.
+    /// The failure continues, possibly with another cause or scope; also returns whether these have
+    /// changed.
     fn go_on(
         &mut self,
         mut open: OpenIncident,
@@ -428,8 +431,8 @@ impl Connectivity {
         )
     }
 
-    /// That a flapping family has become a flapping internet is news at once; else its progress is
-    /// recorded now and then. `was` is the scope of the incident before.
+    /// Returns a transition at once if the scope has widened from `was`, for example from one family to
+    /// the internet; else a progress record if one is due.
     fn news(&mut self, was: Scope, open: &OpenIncident, now: Stamp) -> Option<Transition> {
         if open.scope() == was {
             return self.progress(open, now);
@@ -438,7 +441,7 @@ impl Connectivity {
         Some(Transition::Changed(open.snapshot()))
     }
 
-    /// Records how a flapping connection does, but not each time.
+    /// Records the progress of a flapping connection, at most once per `progress_every`.
     fn progress(&mut self, open: &OpenIncident, now: Stamp) -> Option<Transition> {
         let every = self.settings.limits.progress_every;
         let age = self.progressed.and_then(|at| now.since(&at));
@@ -449,7 +452,7 @@ impl Connectivity {
         Some(Transition::Progressed(open.snapshot()))
     }
 
-    /// When something is decided although nothing new is known.
+    /// When a decision is due without new evidence.
     pub(super) fn deadline(&self) -> Option<Stamp> {
         match &self.state {
             ConnectivityState::Flapping(_, FlappingPhase::Good(since)) => {
@@ -503,7 +506,7 @@ mod tests {
             Self { connectivity, random: Rng::with_seed(1) }
         }
 
-        /// The condition at this second, and what changes.
+        /// Passes the condition at this second; returns the transitions.
         fn at(&mut self, second: u64, condition: &OverallCondition) -> Vec<Transition> {
             let (now, random) = (at(second), &mut self.random);
             let mut step = StepContext { now, has_evidence: true, random, evidence: Vec::new() };
@@ -521,7 +524,7 @@ mod tests {
             });
         }
 
-        /// Fails from `second` on for so many seconds.
+        /// Fails from `second` on, for `lasts` seconds.
         fn outage(&mut self, second: u64, lasts: u64) -> Vec<Transition> {
             let mut all = self.at(second + 4, &fails(Scope::Internet, Cause::Isp, second));
             self.connectivity.note_return(at(second + lasts));
@@ -575,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn what_worked_between_two_failures_separates_them() {
+    fn two_failures_with_a_working_period_between_them_are_separate() {
         let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Ipv6, Cause::Isp, 10));
         story.connectivity.note_return(at(30));
@@ -588,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn another_cause_must_hold() {
+    fn another_cause_must_hold_for_three_seconds() {
         let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
         assert_eq!(story.at(20, &fails(Scope::Internet, Cause::Gateway, 10)), []);
@@ -603,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sixth_in_half_an_hour_flaps_until_ten_quiet_minutes() {
+    fn the_sixth_outage_in_half_an_hour_flaps_until_ten_quiet_minutes() {
         let mut story = ConnectivityStory::new();
         for number in 0..5 {
             closed(&story.outage(number * 120, 7));
@@ -643,7 +646,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_passes_without_evidence_is_no_downtime() {
+    fn time_without_evidence_is_not_downtime() {
         let mut story = ConnectivityStory::new();
         story.at(14, &fails(Scope::Internet, Cause::Isp, 10));
         let condition = fails(Scope::Internet, Cause::Isp, 10);

@@ -1,41 +1,43 @@
-//! What a failure looked like while it was not known yet whether it is an outage.
+//! The causes of a failure while it is not decided yet whether it is an outage.
 //!
-//! In the grace period after a link-up an outage may go through several causes before it opens: a router
-//! that reboots takes its carrier away for a moment, is silent for half a minute, and comes back before
-//! its line does. The newest evidence alone would blame the last of them for all of that time.
+//! In the grace period after a link-up an outage may go through several causes before it opens: a
+//! router that reboots drops its carrier for a moment, does not answer for half a minute, and comes
+//! back before its uplink does. The newest evidence alone would blame the last of them for all of that
+//! time.
 
 use std::time::Duration;
 
 use super::Cause;
 use crate::clock::Stamp;
 
-/// The causes of a failure so far, in the order of time.
+/// The causes of a failure so far, in chronological order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CauseCourse {
-    /// Each cause, and since when it holds.
+    /// Each cause and its start.
     causes: Vec<(Cause, Stamp)>,
-    /// What is seen in place of the last of them.
+    /// A different cause that was seen after the last one.
     other: Option<Other>,
 }
 
-/// A cause that does not hold for long enough yet.
+/// A cause that has not held for long enough yet.
 #[derive(Clone, Copy, Debug)]
 struct Other {
     cause: Cause,
-    /// Since when it is seen.
+    /// Since when this cause is seen.
     seen: Stamp,
-    /// Since when the last cause that holds is not seen any more: what was seen in between for a moment was a
-    /// question that had no answer yet.
+    /// Since when the last confirmed cause is no longer seen. Short-lived causes in between were probes
+    /// without a result yet.
     from: Stamp,
 }
 
-/// The most causes that are kept: a grace period is a minute by default, and each must hold for seconds.
+/// The most causes that are kept: a grace period is a minute by default, and each cause must hold for
+/// seconds.
 const MOST_CAUSES: usize = 20;
 
 impl CauseCourse {
-    /// The failure that began at `since` has this cause at `now`. It counts when it is seen for as long as
-    /// `holds`, in which everybody who is asked has answered; that there is no link is the kernel's word and
-    /// counts at once.
+    /// Notes that the failure that began at `since` has this cause at `now`. The cause counts once it
+    /// has been seen for `holds`, enough for every probe to have a result; a missing link is reported
+    /// by the kernel and counts at once.
     pub(super) fn note(&mut self, cause: Cause, since: Stamp, now: Stamp, holds: Duration) {
         let last = self.causes.last().map(|(last, _)| *last);
         if last == Some(cause) {
@@ -58,7 +60,7 @@ impl CauseCourse {
         }
     }
 
-    /// The causes until `now`, of which the last is `cause`.
+    /// The causes until `now`, the last of which is `cause`.
     pub(super) fn until(&self, cause: Cause, since: Stamp, now: Stamp) -> Vec<(Cause, Stamp)> {
         let mut course = self.clone();
         course.note(cause, since, now, Duration::ZERO);
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_counts_when_it_holds() {
+    fn a_cause_counts_once_it_has_held() {
         let mut course = CauseCourse::default();
         course.note(Cause::Link, at(0), at(1), HOLDS);
         course.note(Cause::Isp, at(0), at(4), HOLDS);
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_impression_is_no_cause() {
+    fn a_short_first_cause_is_dropped() {
         let mut course = CauseCourse::default();
         course.note(Cause::Isp, at(0), at(1), HOLDS);
         course.note(Cause::Gateway, at(0), at(2), HOLDS);
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_without_a_course_has_one_cause() {
+    fn a_failure_without_earlier_causes_has_one_cause() {
         assert_eq!(CauseCourse::default().until(Cause::Isp, at(3), at(9)), [(Cause::Isp, at(3))]);
     }
 }

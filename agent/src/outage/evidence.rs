@@ -1,4 +1,4 @@
-//! What the probes, the kernel and the heartbeats say to the incident machine.
+//! Evidence: what the probes, the kernel and the heartbeats report to the incident machine.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,169 +12,171 @@ use crate::{
     },
 };
 
-/// One thing that the agent has learned. An answer carries the moment of its *question*: one that was
-/// asked before a doubt began says nothing about that doubt.
+/// One piece of evidence. Each result carries the time at which its *probe* was sent: a probe from
+/// before a doubt is no evidence about that doubt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Evidence {
-    /// What was known no longer holds: the state is unknown until the first good round, or until
-    /// the grace period is over. Comes before the other evidence of the new time.
+    /// Earlier results no longer hold: the state is unknown until the first good round, or until the
+    /// grace period is over. Precedes the other evidence of the new period.
     Grace(GraceReason),
-    /// How the kernel would send to the anchors of each family. Both families are looked at together and
-    /// told together, so that nothing is concluded from one of them alone.
+    /// How the kernel would route to the anchors of each family. Both families are checked and reported
+    /// together, so that nothing is decided from one of them alone.
     Links {
-        /// The way, or what is missing for one; `None` of a family that was not looked at.
+        /// The route, or what is missing for one; `None` for a family that was not checked.
         links: PerFamily<Option<LinkAnswer>>,
-        /// When the kernel was asked.
+        /// When the kernel was queried.
         asked: Stamp,
     },
-    /// A scheduled probe has been answered within a second, or not: contact, and a sample of the
+    /// A scheduled probe was answered within a second, or was lost: contact, and a sample of the
     /// quality.
     Probe {
-        /// Its family.
+        /// The family of the anchor.
         family: Family,
-        /// Who was asked.
+        /// The probed anchor.
         anchor: SocketAddr,
         /// When it was sent.
         sent: Stamp,
-        /// How long the answer took, at most a second; `None` when it was lost.
+        /// The round-trip time, at most a second; `None` if the probe was lost.
         rtt: Option<Duration>,
     },
-    /// None of the anchors is of this family any more: nothing known of it still counts.
+    /// No anchor is of this family any more: earlier results of it no longer count.
     NoAnchors {
-        /// Which family.
+        /// The family.
         family: Family,
     },
-    /// No heartbeats are sent: nothing known of them still counts.
+    /// No heartbeats are sent: earlier results of them no longer count.
     NoHeartbeats,
-    /// A connect has failed or is unanswered after a second, or a proof beside the rounds failed.
+    /// A connect failed or was not answered within a second, or a proof probe outside the rounds
+    /// failed.
     Doubt {
-        /// Whose family; `None` when that is not known.
+        /// The family; `None` if it is not known.
         family: Option<Family>,
-        /// When that was sent.
+        /// When the failed probe was sent.
         since: Stamp,
     },
-    /// Every anchor of a family was asked for proof once.
+    /// Every anchor of a family was probed for proof once.
     Round(RoundResult),
-    /// An anchor proved itself beside the rounds.
+    /// An anchor proved itself outside the rounds.
     Proof {
-        /// By which family.
+        /// The family.
         family: Family,
-        /// When it was asked.
+        /// When the probe was sent.
         started: Stamp,
         /// When its certificate was verified.
         finished: Stamp,
     },
-    /// Nothing was asked, for a failure made on this device.
+    /// A probe was not sent because of a local failure on this device.
     NotAsked {
         /// What failed.
         reason: LocalFailure,
-        /// When.
+        /// When it failed.
         at: Stamp,
     },
-    /// The router was asked, or the kernel gave it up.
+    /// The router was probed, or the kernel reported it as gone.
     Gateway {
-        /// The family that it was asked by.
+        /// The family over which it was probed.
         family: Family,
-        /// What came back.
+        /// The result.
         answer: Gateway,
-        /// The network that it is the router of, where that is beneath a tunnel; else it is the family's.
+        /// The router's network, if it is beneath a tunnel; else the family's network applies.
         beneath: Option<Network>,
-        /// The same for the journal; `at` is when it was asked.
+        /// The same result for the journal; `at` is when the probe was sent.
         observation: Observation,
     },
-    /// A look-up by the system's resolver has ended.
+    /// A lookup by the system's resolver has ended.
     Lookup {
-        /// What came back.
+        /// The result.
         answer: Dns,
-        /// The same for the journal; `at` is when it was asked.
+        /// The same result for the journal; `at` is when the lookup began.
         observation: Observation,
     },
-    /// Every configured name server was asked directly, all at once.
+    /// Every configured name server was queried directly, all at the same time.
     NameServers {
-        /// When they were asked.
+        /// When the queries were sent.
         asked: Stamp,
-        /// What each of them answered; none where none is configured.
+        /// The answer of each server; empty if none is configured.
         answers: Vec<ServerAnswer>,
-        /// Whose they are.
+        /// Who runs them.
         party: Party,
     },
-    /// The pages were fetched that a login page would intercept.
+    /// The portal pages were fetched, which a login page would intercept.
     Portal {
-        /// What came back: `Intercepted` only when every page that answered was intercepted.
+        /// The result: `Intercepted` only if every page that answered was intercepted.
         answer: Portal,
         /// Whether the page came from the router, or from a private address that the name server
-        /// gives for every name.
+        /// returns for every name.
         from_router: bool,
-        /// The same for the journal; `at` is when it was asked.
+        /// The same result for the journal; `at` is when the page was requested.
         observation: Observation,
     },
-    /// An anchor was asked through the interface beneath a tunnel.
+    /// An anchor was probed through the interface beneath a tunnel.
     Underlay {
         /// The family whose route leads into the tunnel.
         family: Family,
         /// Whether it answered.
         alive: bool,
-        /// The same for the journal; `at` is when it was asked.
+        /// The same result for the journal; `at` is when the probe was sent.
         observation: Observation,
     },
-    /// A heartbeat came to its end.
+    /// A heartbeat has ended.
     Heartbeat {
         /// When it began.
         started: Stamp,
         /// When it ended.
         finished: Stamp,
-        /// How it travelled, when its answer was proof: TLS whose certificate was verified, whatever
-        /// the HTTP status.
+        /// Its path, if its answer was proof: TLS with a verified certificate, whatever the HTTP
+        /// status.
         proof: Option<NetworkPath>,
-        /// What came of it.
+        /// Its outcome.
         outcome: OutcomeKind,
     },
-    /// A gap is over. [`Grace`](Self::Grace) follows it.
+    /// A gap has ended. [`Grace`](Self::Grace) follows.
     GapEnded(Gap),
-    /// Whether the clock shows a time that cannot be, one before this program was built.
+    /// Whether the clock shows an impossible time, one before this program was built.
     ClockImplausible(bool),
-    /// Whether this device has no root certificates: then no anchor can prove itself, and contact decides.
+    /// Whether this device has no root certificates: then no anchor can prove itself, and contact
+    /// decides.
     CannotVerify(bool),
-    /// Nothing new, but the [deadline](super::OutageMachine::deadline) has come.
+    /// No new evidence, but the [deadline](super::OutageMachine::deadline) has passed.
     Tick,
 }
 
-/// Why nothing is known at first.
+/// Why the state is unknown at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GraceReason {
     /// The agent has started.
     Started,
-    /// The machine has woken up, or a pause is over.
+    /// The machine has resumed from sleep, or a pause is over.
     Resumed,
     /// An interface has come up, or moved to another network.
     LinkUp,
 }
 
-/// One round: every anchor of a family asked for proof once, at the same time.
+/// One round: every anchor of a family probed for proof once, at the same time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoundResult {
     /// The family.
     pub family: Family,
-    /// When the first connect was sent. Rounds overlap; they count in the order of this.
+    /// When the first connect was sent. Overlapping rounds are ordered by this.
     pub started: Stamp,
-    /// When it was decided.
+    /// When the round was decided.
     pub finished: Stamp,
-    /// What the anchors answered until then.
+    /// The answers of the anchors until then.
     pub answers: Vec<AnchorAnswer>,
 }
 
 impl RoundResult {
-    /// Whether an anchor proved itself, or completed a handshake where no more was asked.
+    /// Whether an anchor proved itself, or completed a handshake where only that was required.
     pub fn is_answered(&self) -> bool {
         self.first(|end| matches!(end, AnchorEnd::Proved | AnchorEnd::Contact)).is_some()
     }
 
-    /// When the first anchor had proved itself that is on the family's path.
+    /// When the first anchor on the family's path had proved itself.
     pub fn first_proof(&self) -> Option<Stamp> {
         self.first(|end| end == AnchorEnd::Proved)
     }
 
-    /// When the first anchor on the family's path had completed a handshake, whatever it proved.
+    /// When the first anchor on the family's path had completed a handshake, with or without proof.
     pub fn first_contact(&self) -> Option<Stamp> {
         self.first(|end| {
             matches!(end, AnchorEnd::Proved | AnchorEnd::Contact | AnchorEnd::Unproved)

@@ -1,22 +1,22 @@
 //! Whether one address family works, and since when it does not.
 //!
-//! A family is in one of four states; [`FamilyPhase::step`] is the only place that changes it:
+//! A family is in one of four states; only [`FamilyPhase::step`] changes it:
 //!
 //! | state | doubt | good round | two good rounds | proof | failed long enough | link-up | start, resume |
 //! |---|---|---|---|---|---|---|---|
-//! | `Unknown` | – | `Up` | `Up` | `Up` | `Down` | – (the grace period goes on) | `Unknown` |
+//! | `Unknown` | – | `Up` | `Up` | `Up` | `Down` | – (the grace period continues) | `Unknown` |
 //! | `Up` | `Doubt` | – | – | – | – | `Unknown` | `Unknown` |
 //! | `Doubt` | earlier start | `Up`, maybe a blip | `Up` | `Up` | `Down` | `Unknown` (keeps its start) | `Unknown` |
 //! | `Down` | – | – | `Up` | `Up` | – | – | `Unknown` |
 //!
-//! - *Doubt* is raised by a connect that fails or is unanswered after a second, by a failed round, by
-//!   a failed heartbeat, by a proof that fails, and by the kernel when there is no way to send.
-//! - A *round* is good when an anchor proved itself; where none ever has on this network, when one
-//!   completed a handshake.
-//! - *Failed long enough*: two failed rounds in a row, or no way to send, and four seconds since the
-//!   question that raised the doubt was sent; in `Unknown` the grace period is over.
-//! - *Proof* comes from a heartbeat or a probe beside the rounds. It vetoes what was asked before it
-//!   was completed.
+//! - *Doubt* is raised by a connect that fails or is not answered within a second, by a failed round,
+//!   by a failed heartbeat, by a proof probe that fails, and by the kernel when there is no route.
+//! - A *round* is good if an anchor proved itself; if none ever has on this network, a completed
+//!   handshake is enough.
+//! - *Failed long enough*: two failed rounds in a row, or no route, and four seconds since the probe
+//!   that raised the doubt was sent; in `Unknown` the grace period is over.
+//! - *Proof* comes from a heartbeat or a probe outside the rounds. It voids the failures of rounds that
+//!   began before it was completed.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -29,50 +29,50 @@ use crate::{
     probe::{AnchorAnswer, AnchorEnd, Family, Gateway, LinkAnswer},
 };
 
-/// How long a failure must have lasted before an incident opens, from the sending of the question
+/// How long a failure must have lasted before an incident opens, counted from the sending of the probe
 /// that raised the doubt.
 pub const OPEN_AFTER: Duration = Duration::from_secs(4);
-/// How many rounds in a row must have failed before an incident opens, and have been good before it
-/// closes.
+/// How many rounds in a row must fail before an incident opens, and succeed before it closes.
 pub const ROUNDS_TO_AGREE: usize = 2;
-/// A doubt in which no round failed is a blip when nothing answered for this long: a single lost
-/// packet, answered at its next try, is loss and not a failure.
+/// A doubt without a failed round is a blip only if nothing answered for this long: a single lost
+/// packet, answered after its retransmission, is packet loss and not a failure.
 const SHORTEST_BLIP: Duration = Duration::from_millis(1_500);
-/// How many rounds are remembered. Up to five overlap, so a late one still finds its place.
+/// How many rounds are kept. Up to five overlap, so a late one can still be inserted in order.
 const ROUNDS_KEPT: usize = 10;
-/// How many rounds and probes must have failed, while heartbeats pass, until anchors that have never
+/// How many rounds and probes must fail, while heartbeats succeed, before anchors that have never
 /// answered count as blocked.
 const NEVER_ANSWERED: u32 = 3;
-/// How soon after a question to the router something must have proved itself, for its silence to be its
-/// habit: TCP sends again after a second (RFC 6298), and that must have found a line that works.
+/// How soon after the router was probed something must prove itself for the router's silence to count as
+/// its normal behaviour. Below a second: the TCP probe of the router is retransmitted after one second
+/// (RFC 6298), and that packet must have found a working connection.
 const PROVED_WITHIN: Duration = Duration::from_millis(900);
-/// How long the kernel's word that nobody is at the router's address outweighs silence.
+/// How long the kernel's report that the router is gone takes precedence over a silent router.
 const GONE_HOLDS: Duration = Duration::from_mins(1);
 
-/// The state of a family; see the table of this module.
+/// The state of a family; see the module's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FamilyPhase {
-    /// Nothing is known yet, after a start, a resume or a link-up.
+    /// Not known yet, after a start, a resume or a link-up.
     Unknown {
-        /// A failure is dated back to this.
+        /// The start of the failure if it turns out to be one.
         since: Stamp,
-        /// Until then no incident opens.
+        /// The end of the grace period; no incident opens before.
         until: Stamp,
-        /// Whether the link-up came in a doubt, which is a blip if it ends well.
+        /// Whether the link-up came during a doubt, which is a blip if it ends well.
         was_doubted: bool,
     },
     /// It works.
     Up,
-    /// Something failed, and this is not decided.
+    /// Something failed; not decided yet.
     Doubt {
-        /// When the first thing was sent that failed.
+        /// When the first failed probe was sent.
         since: Stamp,
-        /// What has failed so far.
+        /// The most certain failure so far.
         worst: Failed,
     },
     /// It does not work.
     Down {
-        /// When the first thing was sent that failed.
+        /// When the first failed probe was sent.
         since: Stamp,
     },
 }
@@ -80,7 +80,7 @@ pub(super) enum FamilyPhase {
 /// What can fail, the least certain first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Failed {
-    /// A heartbeat or a proof, which may have reasons of its own.
+    /// A heartbeat or a proof probe, which can fail for other reasons.
     Other,
     /// A connect to an anchor.
     Connect,
@@ -88,37 +88,37 @@ pub(super) enum Failed {
     Round,
 }
 
-/// What changes the state of a family.
+/// An event that may change the state of a family.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FamilySignal {
-    /// The agent has started, or a gap is over: the grace period lasts until `until`.
+    /// The agent has started, or a gap has ended: the grace period lasts until `until`.
     Started { now: Stamp, until: Stamp },
     /// A link has come up.
     LinkUp { now: Stamp, until: Stamp },
-    /// Something failed that was sent at `sent`.
+    /// A probe failed that was sent at `sent`.
     Doubted { sent: Stamp, what: Failed },
-    /// The newest round was good. `returned` is the first good answer of as many good rounds in a row
-    /// as it takes, all begun after the failure.
+    /// The newest round was good. `returned` is the first good answer of [`ROUNDS_TO_AGREE`] or more
+    /// good rounds in a row, all of which began after the failure.
     Good { answered: Stamp, returned: Option<Stamp> },
     /// A proof was completed at `finished`.
     Proved { finished: Stamp },
-    /// It has failed for long enough, since `since`.
+    /// The failure that began at `since` has lasted long enough.
     Ripe { since: Stamp },
 }
 
-/// What a step has brought.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FamilyChange {
-    /// A failure has ended that was too short to be an incident.
+    /// A failure ended that was too short to be an incident.
     Blip,
-    /// It has failed for long enough.
+    /// It has failed long enough.
     WentDown,
-    /// It works again since then.
+    /// It works again since this stamp.
     CameUp(Stamp),
 }
 
 impl FamilyPhase {
-    /// The next state, and what that means; the table of this module in code.
+    /// Returns the next state and the outcome; implements the module's table.
     pub(super) fn step(self, signal: FamilySignal) -> (Self, Option<FamilyChange>) {
         match (self, signal) {
             (_, FamilySignal::Started { now, until })
@@ -162,22 +162,22 @@ impl FamilyPhase {
     }
 }
 
-/// How anchors answer on this network, since the last link-up.
+/// How the anchors have answered on this network since the last link-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Anchors {
-    /// None has answered; so often they were asked in vain.
+    /// None has answered, out of this many rounds and probes.
     Unheard(u32),
-    /// One has answered.
+    /// At least one has answered.
     Heard,
-    /// One has answered, then rounds failed, and a heartbeat passed: the next rounds decide whether
+    /// One had answered, then rounds failed and a heartbeat succeeded: the next rounds decide whether
     /// anchors are blocked here, or a failure has just ended.
     Disputed { since: Stamp },
-    /// Rounds fail also after a heartbeat has passed: anchors are blocked. `connect` when they still
-    /// complete handshakes and prove nothing.
+    /// Rounds kept failing after a heartbeat had succeeded: the anchors are blocked. `connect` if they
+    /// still complete handshakes but prove nothing.
     Overruled { connect: bool },
 }
 
-/// Whether heartbeats over this family prove something, since the last link-up.
+/// Whether heartbeats over this family give proof, since the last link-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HeartbeatProof {
     Unheard,
@@ -185,43 +185,43 @@ enum HeartbeatProof {
     Fail,
 }
 
-/// Who proved something.
+/// The source of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProofSource {
     Anchor,
     Heartbeat,
 }
 
-/// One address family.
+/// The state of one address family and the evidence behind it.
 #[derive(Clone, Debug)]
 pub(super) struct FamilyTrack {
     pub(super) family: Family,
     state: FamilyPhase,
     link: Option<(LinkAnswer, Stamp)>,
-    /// The network of the last link that led anywhere.
+    /// The network of the last link that had a route.
     network: Option<Network>,
-    /// The network that the other family was on while this one had a link.
+    /// The network of the other family while this one had a link.
     companion: Option<Network>,
     anchors: Anchors,
     heartbeats: HeartbeatProof,
-    /// Decided rounds in the order of their start.
+    /// Decided rounds, ordered by their start.
     rounds: VecDeque<Decided>,
-    /// What was asked before this says nothing about the present network, or time.
+    /// Probes sent before this concern an earlier network or period.
     epoch: Stamp,
     last_contact: Option<Stamp>,
     last_proof: Option<Stamp>,
-    /// The latest sending of something that proved itself.
+    /// The latest send time of a probe that proved itself.
     proof_sent: Option<Stamp>,
-    /// Failed rounds that began no later do not count: a proof was completed then.
+    /// Failed rounds that began no later than this do not count: a proof was completed then.
     void_until: Option<Stamp>,
     gateway: Option<(Gateway, Observation)>,
-    /// The network of the router that was asked, where that is beneath a tunnel.
+    /// The network of the probed router, if that is beneath a tunnel.
     beneath: Option<Network>,
     gone: Option<Stamp>,
     underlay: Option<(bool, Observation)>,
-    /// No anchor is of it, until the kernel is asked for the way to one.
+    /// No anchor is of this family; reset when the kernel is queried for a route to one.
     has_no_anchors: bool,
-    /// The hardware address of the router has been known since the last link-up.
+    /// The router's hardware address has been known at some time since the last link-up.
     is_router_known: bool,
 }
 
@@ -258,14 +258,14 @@ impl FamilyTrack {
         }
     }
 
-    /// A family that no anchor is of, so that nobody asks anything of it.
+    /// A family without anchors, which is not probed.
     pub(super) fn without_anchors(family: Family, now: Stamp, grace: Duration) -> Self {
         Self { has_no_anchors: true, ..Self::new(family, now, grace) }
     }
 
-    // What is known.
+    // Queries.
 
-    /// Whether no anchor is of it, as far as is known.
+    /// Whether no anchor is of this family.
     pub(super) fn has_no_anchors(&self) -> bool {
         self.has_no_anchors
     }
@@ -274,12 +274,12 @@ impl FamilyTrack {
         self.state
     }
 
-    /// Whether it may be sent by: there is a route, or it is not known that there is none.
+    /// Whether packets can be sent over it: there is a route, or it is not known that there is none.
     pub(super) fn is_routed(&self) -> bool {
         matches!(self.link(), Some(LinkAnswer::Routed(_) | LinkAnswer::Unknown))
     }
 
-    /// Whether it is known that there is no way to send.
+    /// Whether it is known that there is no route.
     pub(super) fn is_cut(&self) -> bool {
         self.link().is_some() && !self.is_routed()
     }
@@ -296,18 +296,19 @@ impl FamilyTrack {
         self.link.as_ref().map(|(link, _)| link)
     }
 
-    /// The network that it is on, or was on last.
+    /// The current network, or the last one.
     pub(super) fn network(&self) -> Option<&Network> {
         self.network.as_ref()
     }
 
-    /// The network of the router that it needs.
+    /// The network of the router on its path.
     pub(super) fn router_network(&self) -> Option<&Network> {
         self.beneath.as_ref().or(self.network())
     }
 
-    /// Whether it is up, and something proved itself by it so soon after a question to the router that the
-    /// router, which was silent, had time to answer: it is asked twice, a second apart.
+    /// Whether the family works although the router is silent: it is up, and something proved itself
+    /// soon after the router was probed at `asked`. The router is probed twice, a second apart, so it was
+    /// probed again after that proof.
     pub(super) fn works_through_silence(&self, asked: Stamp) -> bool {
         let is_soon = |proof: Stamp| {
             proof.since(&asked).is_some_and(|after| after < PROVED_WITHIN)
@@ -321,8 +322,8 @@ impl FamilyTrack {
         self.link().and_then(LinkAnswer::route).is_some_and(|route| route.tunnel)
     }
 
-    /// Whether it has lost its way to send on a network that it was on. `other` is the network that
-    /// the other family is on now, which tells whether the device has moved.
+    /// Whether it has lost its route on a network that the device is still on. `other` is the current
+    /// network of the other family; it shows whether the device has moved.
     pub(super) fn has_lost_its_route(&self, other: Option<&Network>) -> bool {
         let is_same = match (&self.companion, other) {
             (Some(before), Some(now)) => before.may_be(now),
@@ -331,7 +332,7 @@ impl FamilyTrack {
         self.is_cut() && self.network.is_some() && is_same
     }
 
-    /// Whether heartbeats pass where no anchor ever answers.
+    /// Whether heartbeats succeed while no anchor ever answers.
     pub(super) fn is_blocked(&self) -> bool {
         self.heartbeats == HeartbeatProof::Pass
             && match self.anchors {
@@ -351,30 +352,30 @@ impl FamilyTrack {
         self.rounds.is_empty()
     }
 
-    /// Whether a round has been decided that began at `at` or later, or none will tell more.
+    /// Whether a round that began at `at` or later has been decided, or no round can be.
     pub(super) fn has_round_since(&self, at: Stamp) -> bool {
         self.is_cut() || self.rounds.iter().any(|round| round.started.is_at_or_after(at))
     }
 
-    /// Whether rounds must tell whether anchors are blocked here.
+    /// Whether the next rounds must decide if anchors are blocked here.
     pub(super) fn is_disputed(&self) -> bool {
         matches!(self.anchors, Anchors::Disputed { .. })
     }
 
-    /// Whether an answer since `at` shows that it works; contact counts where that decides.
+    /// Whether an answer since `at` shows that it works; contact counts if `by_contact`.
     pub(super) fn is_verified_since(&self, at: Stamp, by_contact: bool) -> bool {
         let contact = self.last_contact.filter(|_| by_contact);
         let ok = latest(self.last_proof, contact);
         self.trusts_heartbeats() || ok.is_some_and(|ok| ok.is_at_or_after(at))
     }
 
-    /// Whether heartbeats decide and anchors do not: these are blocked here, or may be.
+    /// Whether heartbeats decide instead of the anchors, because these are blocked here or may be.
     pub(super) fn trusts_heartbeats(&self) -> bool {
         self.heartbeats == HeartbeatProof::Pass && self.anchors != Anchors::Heard
     }
 
-    /// The last good answer. Contact counts for as long as nothing contradicts it: not where the
-    /// rounds that fail find anchors that connect and prove nothing.
+    /// The last good answer. Contact counts unless the newest rounds contradict it, that is, unless
+    /// they found anchors that connect and prove nothing.
     pub(super) fn last_ok(&self) -> Option<Stamp> {
         let failed = self.rounds.iter().rev().take(self.failed_in_a_row());
         let mut answers = failed.flat_map(|round| &round.answers);
@@ -383,7 +384,7 @@ impl FamilyTrack {
         latest(self.last_proof, contact)
     }
 
-    /// When the first thing was sent that failed, unless something was answered after that.
+    /// When the first failed probe was sent, or the last good answer if that is later.
     pub(super) fn failing_since(&self) -> Option<Stamp> {
         match self.state {
             FamilyPhase::Unknown { since, .. } | FamilyPhase::Doubt { since, .. } => {
@@ -394,7 +395,7 @@ impl FamilyTrack {
         }
     }
 
-    /// When the present failure has lasted for long enough, if it goes on.
+    /// When the current failure will have lasted long enough, if it continues.
     pub(super) fn ripe_at(&self) -> Option<Stamp> {
         match self.state {
             FamilyPhase::Unknown { until, .. } => Some(until),
@@ -403,12 +404,12 @@ impl FamilyTrack {
         }
     }
 
-    /// Whether it is in doubt and what was asked since has failed: it is about to be decided.
+    /// Whether it is in doubt and the probes since then have failed: it is about to be decided.
     pub(super) fn is_failing(&self) -> bool {
         matches!(self.state, FamilyPhase::Doubt { .. }) && (self.is_cut() || self.has_failed())
     }
 
-    /// Whether heartbeats fail for what is known of it.
+    /// Whether its state explains failing heartbeats.
     pub(super) fn excuses_heartbeats(&self) -> bool {
         self.is_down() || !self.is_up() && (self.is_cut() || self.has_failed())
     }
@@ -427,8 +428,8 @@ impl FamilyTrack {
         self.rounds.iter().rev().take_while(|round| round.good.is_none()).count()
     }
 
-    /// The first good answer of the good rounds in a row that began after the failure, and how many
-    /// these are.
+    /// The first good answer of the good rounds in a row that began after the failure, and the number
+    /// of these rounds.
     fn first_good_of_row(&self) -> Option<(Stamp, usize)> {
         let failed = self.failing_since();
         let good: Vec<_> = self
@@ -442,23 +443,24 @@ impl FamilyTrack {
         Some((first, good.len()))
     }
 
-    /// What the router said, if it was asked at `since` or later.
+    /// The router's answer, if it was probed at `since` or later.
     pub(super) fn gateway(&self, since: Stamp, now: Stamp) -> Option<Gateway> {
         let gone = self.gone.filter(|at| {
             at.is_at_or_after(since) && now.since(at).is_some_and(|age| age < GONE_HOLDS)
         });
-        let said = self.gateway.as_ref().filter(|(_, asked)| asked.at.is_at_or_after(since));
-        gone.map(|_| Gateway::Gone).or(said.map(|(answer, _)| *answer))
+        let answered = self.gateway.as_ref().filter(|(_, asked)| asked.at.is_at_or_after(since));
+        gone.map(|_| Gateway::Gone).or(answered.map(|(answer, _)| *answer))
     }
 
-    /// Whether an anchor was alive beneath the tunnel, if that was asked at `since` or later.
+    /// Whether an anchor answered beneath the tunnel, if it was probed at `since` or later.
     pub(super) fn is_underlay_alive(&self, since: Stamp) -> bool {
         self.underlay
             .as_ref()
             .is_some_and(|(alive, asked)| *alive && asked.at.is_at_or_after(since))
     }
 
-    /// Whether most anchors of the newest failed round were forbidden by this device.
+    /// Whether this device blocked the packets to at least half of the anchors in the newest failed
+    /// round.
     pub(super) fn is_forbidden(&self) -> bool {
         let since = self.failing_since();
         let is_fresh = |round: &&Decided| {
@@ -470,7 +472,7 @@ impl FamilyTrack {
         forbidden > 0 && forbidden * 2 >= counted.count()
     }
 
-    /// Everything that speaks for its present state, asked at `since` or later.
+    /// All observations that support the current state and were made at `since` or later.
     pub(super) fn evidence(&self, since: Stamp) -> Vec<Observation> {
         let link = self.link.as_ref().map(|(link, asked)| Observation {
             probe: ProbeKind::Link,
@@ -491,7 +493,7 @@ impl FamilyTrack {
             .collect()
     }
 
-    // What changes it.
+    // Updates.
 
     fn step(&mut self, signal: FamilySignal) -> Option<FamilyChange> {
         let (state, change) = self.state.step(signal);
@@ -499,18 +501,18 @@ impl FamilyTrack {
         change
     }
 
-    /// Whether what was asked at `asked` is about the present network and time.
+    /// Whether a probe sent at `asked` concerns the current network and period.
     pub(super) fn is_of_this_epoch(&self, asked: Stamp) -> bool {
         asked.is_at_or_after(self.epoch)
     }
 
-    /// Nothing is known any more: the agent has started, or a gap is over.
+    /// Resets the state: the agent has started, or a gap has ended.
     pub(super) fn restart(&mut self, now: Stamp, grace: Duration) {
         self.begin_epoch(now);
         self.step(FamilySignal::Started { now, until: now.later(grace) });
     }
 
-    /// The internet is judged by it from `now` on: what it did before is no part of a failure.
+    /// The family is judged from `now` on; its earlier behaviour is not part of a failure.
     pub(super) fn begin_judging(&mut self, now: Stamp) {
         if let FamilyPhase::Unknown { since, .. } | FamilyPhase::Doubt { since, .. } =
             &mut self.state
@@ -519,9 +521,9 @@ impl FamilyTrack {
         }
     }
 
-    /// A link has come up: what was known may not hold any more. A family that is down stays so, and
-    /// a grace period that runs does not begin anew: else an interface that comes up again and again
-    /// would hide every failure.
+    /// A link has come up: earlier results may no longer hold. A family that is down stays down, and a
+    /// running grace period does not begin anew: otherwise an interface that flaps would hide every
+    /// failure.
     pub(super) fn link_up(&mut self, now: Stamp, grace: Duration) {
         self.begin_epoch(now);
         self.step(FamilySignal::LinkUp { now, until: now.later(grace) });
@@ -535,8 +537,8 @@ impl FamilyTrack {
         self.epoch = now;
     }
 
-    /// Takes in how the kernel would send. Returns the network before, if only its router has become another
-    /// one and no link has come up: that has taken over its address.
+    /// Stores how the kernel would route. Returns the previous network if only the router has changed
+    /// and no link has come up: then another router has taken over its address.
     pub(super) fn link_looked_at(&mut self, link: LinkAnswer, asked: Stamp) -> Option<Network> {
         if self.link.as_ref().is_some_and(|(_, newest)| !asked.is_at_or_after(*newest)) {
             return None;
@@ -564,27 +566,27 @@ impl FamilyTrack {
         before
     }
 
-    /// The router of the other family, of the network `before`, was taken over by that of `now`.
+    /// The other family's router, of the network `before`, was replaced by that of `now`.
     pub(super) fn companion_taken_over(&mut self, before: &Network, now: &Network) {
         if self.companion.as_ref() == Some(before) {
             self.companion = Some(now.clone());
         }
     }
 
-    /// Both families were looked at, and this one can send: it belongs to the network that the other
-    /// one is on.
+    /// Both families were checked, and this one has a route: it belongs to the same network as the
+    /// other one.
     pub(super) fn meet(&mut self, other: Option<&Network>) {
         if !self.is_cut() {
             self.companion = other.cloned();
         }
     }
 
-    /// Something failed that was sent at `sent`.
+    /// A probe failed that was sent at `sent`.
     pub(super) fn doubted(&mut self, sent: Stamp, what: Failed) {
         if self.trusts_heartbeats() && !self.is_cut() || !sent.is_at_or_after(self.epoch) {
             return;
         }
-        // A good answer to something that was sent later has already settled it.
+        // A good answer to a later probe has already decided it.
         let good = self.rounds.iter().filter(|round| round.good.is_some());
         let mut good = good.map(|round| round.started).chain(self.proof_sent);
         if !good.any(|started| started.is_at_or_after(sent)) {
@@ -592,9 +594,9 @@ impl FamilyTrack {
         }
     }
 
-    /// An anchor has completed a handshake that was asked for at `sent`. `is_good` where contact
-    /// decides: then that is as good as a good round. `has_proved` where an anchor has proved itself on
-    /// this network before: then they are not blocked.
+    /// An anchor has completed a handshake with a probe sent at `sent`. With `is_good`, contact counts
+    /// as a good round. With `has_proved`, an anchor has proved itself on this network before, so the
+    /// anchors are not blocked.
     pub(super) fn contacted(
         &mut self,
         sent: Stamp,
@@ -615,8 +617,8 @@ impl FamilyTrack {
         is_good.then(|| self.decide(decided, false)).flatten()
     }
 
-    /// Notes a completed handshake. Of a family that is down it tells nothing: boxes on the way
-    /// complete them too.
+    /// Stores a completed handshake; ignored while the family is down, because middleboxes complete
+    /// handshakes too.
     fn note_contact(&mut self, answered: Option<Stamp>) {
         if !self.is_down() {
             self.last_contact = latest(self.last_contact, answered);
@@ -630,7 +632,7 @@ impl FamilyTrack {
         }
     }
 
-    /// A round has ended. `by_contact` when a completed handshake is as good as proof.
+    /// A round has ended. With `by_contact` a completed handshake counts as proof.
     pub(super) fn round_ended(
         &mut self,
         round: &RoundResult,
@@ -652,9 +654,9 @@ impl FamilyTrack {
         if good.is_none() && is_void || !started.is_at_or_after(self.epoch) {
             return None;
         }
-        let place = self.rounds.partition_point(|round| started.is_at_or_after(round.started));
-        let is_newest = place == self.rounds.len();
-        self.rounds.insert(place, decided);
+        let index = self.rounds.partition_point(|round| started.is_at_or_after(round.started));
+        let is_newest = index == self.rounds.len();
+        self.rounds.insert(index, decided);
         if self.rounds.len() > ROUNDS_KEPT {
             self.rounds.pop_front();
         }
@@ -674,7 +676,7 @@ impl FamilyTrack {
         is_newest.then(|| self.step(FamilySignal::Good { answered, returned })).flatten()
     }
 
-    /// An anchor proved itself beside the rounds, or a heartbeat proved something by this family.
+    /// An anchor proved itself outside the rounds, or a heartbeat over this family gave proof.
     pub(super) fn proved(
         &mut self,
         sent: Stamp,
@@ -700,10 +702,10 @@ impl FamilyTrack {
         self.last_proof = latest(self.last_proof, Some(finished));
         self.proof_sent = latest(self.proof_sent, Some(sent));
         self.void_until = latest(self.void_until, Some(finished));
-        // Rounds may have found the return before.
+        // Rounds may have detected the return before.
         let first = self.first_good_of_row().filter(|_| self.is_down() && !self.is_cut());
         let finished = first.map_or(finished, |(first, _)| first.earliest(finished));
-        // What began to fail only after the proof was completed is not vetoed.
+        // A failure that began after the proof was completed still stands.
         let fails_later = match self.state {
             FamilyPhase::Doubt { since, .. } | FamilyPhase::Down { since } => {
                 !finished.is_at_or_after(since)
@@ -713,7 +715,7 @@ impl FamilyTrack {
         if fails_later { None } else { self.step(FamilySignal::Proved { finished }) }
     }
 
-    /// Decides a dispute by the rounds that began after the heartbeat had passed.
+    /// Decides a dispute by the rounds that began after the heartbeat had succeeded.
     fn settle_dispute(&mut self) {
         let Anchors::Disputed { since } = self.anchors else { return };
         let failed = self.rounds.iter().rev().take_while(|round| round.good.is_none());
@@ -725,8 +727,8 @@ impl FamilyTrack {
         }
     }
 
-    /// The other family has answered, so that it is the one by which heartbeats pass through a proxy:
-    /// they say nothing about this one, nor about its anchors.
+    /// An anchor of the other family answers, so that one carries the heartbeats through a proxy: they
+    /// are no evidence about this family or its anchors.
     pub(super) fn heartbeats_pass_by_the_other(&mut self) {
         self.heartbeats = HeartbeatProof::Unheard;
         if matches!(self.anchors, Anchors::Disputed { .. } | Anchors::Overruled { .. }) {
@@ -739,7 +741,7 @@ impl FamilyTrack {
         self.heartbeats = HeartbeatProof::Unheard;
     }
 
-    /// A heartbeat by this family, or by none that is known, failed or proved nothing.
+    /// A heartbeat over this family, or over an unknown one, failed or proved nothing.
     pub(super) fn heartbeat_failed(&mut self, started: Stamp, is_judged: bool) {
         if self.heartbeats == HeartbeatProof::Pass {
             self.heartbeats = HeartbeatProof::Fail;
@@ -749,7 +751,7 @@ impl FamilyTrack {
         }
     }
 
-    /// Goes down if it has failed for long enough at `now`.
+    /// Goes down at `now` if it has failed long enough.
     pub(super) fn ripen(&mut self, now: Stamp) -> Option<FamilyChange> {
         // Rounds before the doubt belong to a failure that has ended.
         let begun = match self.state {
@@ -766,7 +768,7 @@ impl FamilyTrack {
         self.step(FamilySignal::Ripe { since })
     }
 
-    /// Goes down at once: a failure has outlasted a gap.
+    /// Goes down at once, because a failure has outlasted a gap.
     pub(super) fn resume_failing(&mut self) {
         if let Some(since) = self.failing_since() {
             self.step(FamilySignal::Ripe { since });
@@ -796,13 +798,13 @@ impl FamilyTrack {
     }
 }
 
-/// The later of two moments that may not have come yet.
+/// The later of two stamps, either of which may be missing.
 fn latest(one: Option<Stamp>, other: Option<Stamp>) -> Option<Stamp> {
     [one, other].into_iter().flatten().reduce(Stamp::latest)
 }
 
-/// Whether a completed handshake is as good as proof on `network`: no anchor has ever proved itself
-/// there (no root certificates, an inspecting proxy, anchors that are set without TLS).
+/// Whether a completed handshake counts as proof on `network`: no anchor has ever proved itself there
+/// (no root certificates, a TLS-inspecting proxy, anchors configured without TLS).
 pub(super) fn decides_by_contact(networks: &Networks, network: Option<&Network>) -> bool {
     !networks.has_proved_anchor(network)
 }
@@ -816,9 +818,9 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: ms, wall: jiff::Timestamp::UNIX_EPOCH }
     }
 
-    /// The whole table of this module.
+    /// Checks the module's whole table.
     #[test]
-    fn every_state_has_an_answer_to_every_signal() {
+    fn every_state_handles_every_signal() {
         let unknown = FamilyPhase::Unknown { since: at(1), until: at(60), was_doubted: false };
         let doubt = FamilyPhase::Doubt { since: at(10), worst: Failed::Connect };
         let down = FamilyPhase::Down { since: at(10) };
@@ -862,12 +864,12 @@ mod tests {
     }
 
     #[test]
-    fn a_doubt_that_ends_well_is_a_blip_by_what_has_failed() {
+    fn a_doubt_that_ends_well_is_a_blip_depending_on_what_failed() {
         let end = |worst, ms| {
             let doubt = FamilyPhase::Doubt { since: at(0), worst };
             doubt.step(FamilySignal::Good { answered: at(ms), returned: None }).1
         };
-        assert_eq!(end(Failed::Other, 30_000), None, "a heartbeat may have reasons of its own");
+        assert_eq!(end(Failed::Other, 30_000), None, "a heartbeat can fail for other reasons");
         assert_eq!(end(Failed::Connect, 1_400), None, "one lost packet");
         assert_eq!(end(Failed::Connect, 1_500), Some(FamilyChange::Blip));
         assert_eq!(end(Failed::Round, 20), Some(FamilyChange::Blip));

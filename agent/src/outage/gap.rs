@@ -10,24 +10,24 @@ use crate::clock::Stamp;
 /// An unmonitored period: neither up nor down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// Identifies it for ever.
+    /// The unique id of the gap.
     pub id: IncidentId,
     /// Why nothing was monitored.
     pub cause: GapCause,
-    /// The last moment that was watched. After a crash or a power cut it is the last one that was
-    /// noted, up to a minute too early.
+    /// The last monitored moment. After a crash or a power cut it is the last one that was stored, up
+    /// to a minute too early.
     pub started: Stamp,
-    /// The first moment that was watched again.
+    /// When monitoring resumed.
     pub ended: Stamp,
-    /// How far `started` may be off, in seconds: 0 for a gap that was announced.
+    /// How far `started` may be off, in seconds: 0 for an announced gap.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub uncertain_s: u32,
-    /// What kept this device from asking, such as `no_descriptors`; of a blind time only.
+    /// Why this device could not send probes, such as `no_descriptors`; only for [`GapCause::Blind`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -38,21 +38,21 @@ fn is_zero(number: &u32) -> bool {
 pub enum GapCause {
     /// The machine slept.
     Suspended,
-    /// Somebody paused the agent.
+    /// The agent was paused by a user.
     Paused,
-    /// The agent was stopped in order.
+    /// The agent was stopped cleanly.
     Stopped,
-    /// The agent crashed or was killed: the same boot went on without it.
+    /// The agent crashed or was killed: the same boot continued without it.
     Crashed,
-    /// The machine went down without a stop of the agent: a power cut, a panic, a hard reset.
+    /// The machine went down without stopping the agent: a power cut, a panic, a hard reset.
     PowerLost,
-    /// This device could not ask anything for ten seconds or longer: no free descriptor, no memory, no
+    /// This device could not send probes for ten seconds or longer: no free descriptor, no memory, no
     /// free port.
     Blind,
 }
 
 impl GapCause {
-    /// The name in the record, on the wire and in logs.
+    /// The name in the journal, on the wire and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Suspended => "suspended",
@@ -64,7 +64,7 @@ impl GapCause {
         }
     }
 
-    /// Why nothing was monitored, as the end of a sentence.
+    /// Why nothing was monitored, as the end of a sentence for users.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Suspended => "the machine slept",

@@ -1,4 +1,4 @@
-//! Whether heartbeats get through while the internet works: the incidents of scope `heartbeat`.
+//! Whether heartbeats are delivered while the internet works: the incidents of scope `heartbeat`.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use super::{
 };
 use crate::{clock::Stamp, heartbeat::OutcomeKind, probe::Family};
 
-/// How many heartbeats in a row must have failed before `endpoint` opens.
+/// How many heartbeats in a row must fail before `endpoint` opens.
 const FAILURES_TO_AGREE: u32 = 2;
-/// How many refusals in a row make `credentials` out of `endpoint`, if they last long enough too.
+/// How many refusals in a row turn `endpoint` into `credentials`, if they also last long enough.
 const REFUSALS_TO_AGREE: u32 = 5;
-/// How long `endpoint` waits for a look-up after the first heartbeat that failed: glibc may take twice
-/// five seconds, and an endpoint that is called broken for a moment is a false incident.
+/// How long `endpoint` waits for a lookup after the first failed heartbeat: glibc may take twice five
+/// seconds, and a short incident with the wrong cause `endpoint` would be a false one.
 const NAMES_WAIT: Duration = Duration::from_secs(12);
 
-/// How long one refusal stands alone until `endpoint` opens: one that asks for a wait of hours
-/// (`Retry-After`) is followed by no second one. Longer than most people let pass between two heartbeats.
+/// How long after a single refusal `endpoint` opens: if the response asks for a wait of hours
+/// (`Retry-After`), no second heartbeat follows. Longer than most heartbeat intervals.
 const REFUSED_ALONE: Duration = Duration::from_mins(20);
 
-/// The incidents of the heartbeats.
+/// The heartbeat incidents.
 #[derive(Debug)]
 pub(super) struct HeartbeatIncidents {
     settings: MachineSettings,
@@ -34,17 +34,17 @@ pub(super) struct HeartbeatIncidents {
     failing: Option<Failing>,
     last_delivered: Option<Stamp>,
     is_clock_implausible: bool,
-    /// When the clock was put right last: what was sent before failed for that.
+    /// When the clock was last corrected: heartbeats sent before failed because of it.
     clock_right_since: Option<Stamp>,
-    /// When connectivity failed last: what was sent before failed for that.
+    /// When connectivity last failed: heartbeats sent before failed because of it.
     excused_until: Option<Stamp>,
-    /// Since when everything is monitored without a gap.
+    /// Since when monitoring has had no gap.
     monitored_since: Stamp,
-    /// A clock may be wrong until then: many devices learn the time only after they start.
+    /// Until then a wrong clock is no incident: many devices get the time only after they start.
     clock_grace: Stamp,
 }
 
-/// Heartbeats that failed in a row.
+/// Consecutive failed heartbeats.
 #[derive(Clone, Debug)]
 struct Failing {
     since: Stamp,
@@ -57,9 +57,9 @@ struct Failing {
     evidence: Vec<Observation>,
 }
 
-/// What is known of everything that heartbeats need.
+/// The state of everything that heartbeats need.
 pub(super) struct HeartbeatContext<'a> {
-    /// Whether all families that are judged work, nothing is in doubt, and no outage is open.
+    /// Whether a judged family works, nothing is in doubt, and no outage is open.
     pub(super) is_fine: bool,
     /// The last good answer.
     pub(super) last_ok: Option<Stamp>,
@@ -89,7 +89,7 @@ impl HeartbeatIncidents {
         self.open.as_ref()
     }
 
-    /// Whether the clock keeps certificates from being valid.
+    /// Whether the clock is so wrong that certificates are not valid.
     pub(super) fn is_clock_wrong(&self) -> bool {
         let failing = self.failing.as_ref();
         self.is_clock_implausible || failing.is_some_and(|failing| failing.newest.hints_at_clock())
@@ -102,7 +102,7 @@ impl HeartbeatIncidents {
         self.is_clock_implausible = is_implausible;
     }
 
-    /// A gap is over. What is open is recorded as far as it was seen.
+    /// A gap has ended. The open incident is recorded up to the last evidence.
     pub(super) fn gap(&mut self, gap: &Gap) -> Option<Transition> {
         self.failing = None;
         self.monitored_since = gap.ended;
@@ -126,7 +126,7 @@ impl HeartbeatIncidents {
             self.last_delivered = Some(finished);
             return self.close(finished);
         }
-        // It was under way in a gap, when another one was delivered, or when anchors failed.
+        // It was in flight during a gap, when another one was delivered, or when anchors failed.
         let is_unmonitored = !started.is_at_or_after(self.monitored_since);
         let mut late = [self.last_delivered, self.excused_until].into_iter().flatten();
         if is_unmonitored || self.open.is_none() && late.any(|at| at.is_at_or_after(started)) {
@@ -179,15 +179,15 @@ impl HeartbeatIncidents {
         }
     }
 
-    /// The internet was down since `started`. What heartbeats do from then on is explained by that, and
-    /// so may be what they did before: an incident of theirs ends here, and one begins anew if they
-    /// still fail when the internet is back. So no time belongs to two incidents.
+    /// The internet is down since `started`. That explains the heartbeat failures from then on, and
+    /// possibly those before: a heartbeat incident ends here, and a new one begins if heartbeats still
+    /// fail once the internet is back. So no time belongs to two incidents.
     pub(super) fn outage_opened(&mut self, started: Stamp) -> Vec<Transition> {
         let at = self.open.as_ref().map(|open| open.not_before(started));
         at.map(|at| self.close(at)).unwrap_or_default()
     }
 
-    /// Anchors fail: what heartbeats do meanwhile is excused.
+    /// Anchors fail: heartbeat failures meanwhile do not count.
     pub(super) fn excuse(&mut self, now: Stamp) {
         self.excused_until = Some(now);
         if self.open.is_none() {
@@ -195,12 +195,12 @@ impl HeartbeatIncidents {
         }
     }
 
-    /// The internet is back: only what heartbeats do from now on counts.
+    /// The internet is back: only heartbeats from now on count.
     pub(super) fn outage_closed(&mut self) {
         self.failing = None;
     }
 
-    /// No heartbeats are sent any more: what is open ends where it was last seen.
+    /// No heartbeats are sent any more: the open incident ends at its last evidence.
     pub(super) fn forget(&mut self) -> Vec<Transition> {
         (self.failing, self.last_delivered) = (None, None);
         let open = self.open.take();
@@ -211,7 +211,7 @@ impl HeartbeatIncidents {
         self.open.take().map(|open| Transition::Closed(open.close(at))).into_iter().collect()
     }
 
-    /// Draws the conclusions while nothing is wrong with the connection.
+    /// Opens or changes an incident while the connection works.
     pub(super) fn decide(
         &mut self,
         connection: &HeartbeatContext<'_>,
@@ -219,7 +219,7 @@ impl HeartbeatIncidents {
         random: &mut Rng,
     ) -> Vec<Transition> {
         let Some(failing) = &self.failing else { return Vec::new() };
-        // The connection must have worked while the newest one was under way, or after.
+        // The connection must have worked during or after the newest heartbeat.
         let worked = connection.last_ok.is_some_and(|ok| ok.is_at_or_after(failing.newest_started));
         if !connection.is_fine || !worked {
             return Vec::new();
@@ -257,14 +257,14 @@ impl HeartbeatIncidents {
         }
     }
 
-    /// Why heartbeats fail, once it is certain enough.
+    /// Why heartbeats fail, once the evidence is sufficient.
     ///
-    /// 1. A certificate that is not valid yet, or a clock that cannot be right: `clock`, at once, but
-    ///    not while a device that has just started may still be learning the time.
+    /// 1. A certificate that is not valid yet, or an impossible clock: `clock`, at once, but not while
+    ///    a device that has just started may still be getting the time.
     /// 2. The same refusal of this device five times in a row and for ten minutes: `credentials`.
-    /// 3. Two heartbeats failed, the first four seconds ago or more, or one was refused and none followed
-    ///    for twenty minutes; and names can be looked up, or no look-up has failed in twelve seconds:
-    ///    `endpoint`.
+    /// 3. Two heartbeats failed, the first four seconds ago or more, or one was refused and none
+    ///    followed for twenty minutes; and names can be looked up, or no lookup has failed in twelve
+    ///    seconds: `endpoint`.
     fn facts(&self, failing: &Failing, names: &NameLookups, now: Stamp) -> Option<FailureFacts> {
         let facts = FailureFacts { anchors_alive: true, ..FailureFacts::default() };
         if self.is_clock_wrong() {

@@ -9,13 +9,13 @@ use uuid::{Builder, Uuid};
 use super::{Cause, Party, Scope};
 use crate::{clock::Stamp, probe::Observation};
 
-/// Identifies an incident or a gap for ever and everywhere: a UUIDv7, so ids sort by their time.
+/// Identifies an incident or a gap; globally unique. A UUIDv7, so ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IncidentId(pub Uuid);
 
 impl IncidentId {
-    /// Makes a new id for something that is noticed at `now`.
+    /// Makes an id for something that was detected at `now`.
     pub fn new(now: Stamp, random: &mut Rng) -> Self {
         let milliseconds = u64::try_from(now.wall.as_millisecond()).unwrap_or(0);
         let mut bytes = [0; 10];
@@ -30,40 +30,39 @@ impl fmt::Display for IncidentId {
     }
 }
 
-/// One failure. While it is open, `ended` is `None` and its last segment reaches to the newest
+/// One failure. While it is open, `ended` is `None` and its last segment extends to the newest
 /// evidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Identifies it for ever.
+    /// The unique id of the incident.
     pub id: IncidentId,
     /// What it concerns.
     pub scope: Scope,
-    /// Its headline: what lasted longest so far. `unstable` for a line that fails again and again.
+    /// The headline: the cause that has lasted longest so far; `unstable` if the connection flaps.
     pub cause: Cause,
-    /// Whose part failed, where the evidence tells.
+    /// Whose part failed, if the evidence shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Party>,
-    /// When it began: the sending of the first probe that failed.
+    /// When it began: the send time of the first failed probe.
     pub started: Stamp,
-    /// The last good answer before it; between this and `started` lies its true start.
+    /// The last good answer before it; the true start lies between this and `started`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ok: Option<Stamp>,
-    /// When it ended: the first good answer, or the end of the last watched moment where it ended
-    /// unmonitored.
+    /// When it ended: the first good answer, or the last monitored moment if it ended during a gap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Stamp>,
-    /// How long the internet was down in it, in milliseconds: segments of scope `internet` with a cause
-    /// that is downtime, gaps excluded.
+    /// How long the internet was down, in milliseconds: segments of scope `internet` with a downtime
+    /// cause, without gaps.
     pub downtime_ms: u64,
-    /// How long exactly one address family was down in it, in milliseconds: segments of scope `ipv4`
-    /// or `ipv6` with a cause that is downtime.
+    /// How long exactly one address family was down, in milliseconds: segments of scope `ipv4` or
+    /// `ipv6` with a downtime cause.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub one_family_ms: u64,
-    /// How often the line failed in it: 1, more in an unstable one.
+    /// How often the connection failed: 1, or more if it flaps.
     pub failures: u32,
-    /// What failed from when to when, in order, without holes but for gaps.
+    /// What failed when, in chronological order; the only holes are gaps.
     pub segments: Vec<Segment>,
-    /// Who was asked when it opened, how, and what came back.
+    /// The probes and results for which it opened.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -72,13 +71,13 @@ pub struct Incident {
     pub evidence: Vec<Observation>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Reads evidence without the items that only a newer version understands: they must not cost the
-/// incident.
+/// Skips observations of a kind that only a newer version knows, so that the incident itself can still
+/// be read.
 fn observations_that_are_known<'de, D>(deserializer: D) -> Result<Vec<Observation>, D::Error>
 where
     D: Deserializer<'de>,
@@ -99,17 +98,17 @@ where
 }
 
 impl Incident {
-    /// How long the internet was down in it.
+    /// How long the internet was down.
     pub fn downtime(&self) -> Duration {
         Duration::from_millis(self.downtime_ms)
     }
 
-    /// How long exactly one address family was down in it.
+    /// How long exactly one address family was down.
     pub fn one_family_downtime(&self) -> Duration {
         Duration::from_millis(self.one_family_ms)
     }
 
-    /// Its last segment has lasted until `to`, a later moment of the same boot.
+    /// Extends the last segment until `to`, a later stamp of the same boot.
     pub fn reach(&mut self, to: Stamp) {
         let Some(last) = self.segments.last_mut().filter(|last| to.is_at_or_after(last.to)) else {
             return;
@@ -125,12 +124,12 @@ impl Incident {
         }
     }
 
-    /// The part of its downtime whose segments were merged, so that only the sum still tells of it.
+    /// The part of the downtime whose segments were merged; only the sum still contains it.
     pub fn merged_downtime(&self) -> Duration {
         self.downtime().saturating_sub(self.seen_down(|scope| scope == Scope::Internet))
     }
 
-    /// The part of the downtime of one family whose segments were merged.
+    /// The same for the downtime of one family.
     pub fn merged_one_family(&self) -> Duration {
         let seen = self.seen_down(|scope| matches!(scope, Scope::Ipv4 | Scope::Ipv6));
         self.one_family_downtime().saturating_sub(seen)
@@ -142,7 +141,7 @@ impl Incident {
     }
 }
 
-/// A part of an incident that had one scope and one cause.
+/// A part of an incident with one scope and one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// What it concerned.
@@ -156,17 +155,17 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Whether the internet was down in it.
+    /// Whether the internet was down.
     pub fn is_downtime(&self) -> bool {
         self.scope == Scope::Internet && self.cause.is_downtime()
     }
 
-    /// Whether exactly one address family was down in it.
+    /// Whether exactly one address family was down.
     pub fn is_one_family(&self) -> bool {
         matches!(self.scope, Scope::Ipv4 | Scope::Ipv6) && self.cause.is_downtime()
     }
 
-    /// How long it lasted, by the clock that never jumps.
+    /// Its length by boot time, which never jumps.
     pub fn length(&self) -> Duration {
         Duration::from_millis(self.to.boot_ms.saturating_sub(self.from.boot_ms))
     }

@@ -1,4 +1,4 @@
-//! The incident machine: evidence in, transitions out, and what to ask next.
+//! The incident machine: turns evidence into transitions and plans the next probes.
 
 mod condition;
 mod plan;
@@ -31,33 +31,34 @@ use crate::{
     summary::Summary,
 };
 
-/// What decides how patient the machine is.
+/// The settings that decide how fast the machine reacts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MachineSettings {
-    /// How long after a start, a resume or a link-up no incident opens unless a round was good.
+    /// The grace period after a start, a resume or a link-up: no incident opens unless a round was good
+    /// first.
     pub grace: Duration,
-    /// The times that are the same on every device, but for tests.
+    /// Limits that are the same on every device; only tests change them.
     pub limits: MachineLimits,
 }
 
-/// Times and counts that are the same on every device. Tests that play an hour in a minute scale
+/// Times and counts that are the same on every device. Tests that simulate an hour in a minute scale
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MachineLimits {
-    /// How long the same refusal must last until it is one of the credentials: 10 minutes.
+    /// How long the same refusal must last before the cause is `credentials`: 10 minutes.
     pub credentials_after: Duration,
-    /// The incident of which number within `unstable_within` makes a flapping connection: the 6th.
+    /// How many incidents within `unstable_within` make a flapping connection: 6.
     pub unstable_after: usize,
-    /// 30 minutes.
+    /// The period of `unstable_after`: 30 minutes.
     pub unstable_within: Duration,
-    /// How long a flapping connection must be up to be a stable one again: 10 minutes.
+    /// How long a flapping connection must stay up to count as stable again: 10 minutes.
     pub unstable_quiet: Duration,
-    /// How often the progress of a flapping connection is recorded at most: every 15 minutes.
+    /// The shortest time between two progress records of a flapping connection: 15 minutes.
     pub progress_every: Duration,
-    /// The time over which loss and slowness are taken: 5 minutes.
+    /// The period over which loss and latency are measured: 5 minutes.
     pub quality_window: Duration,
-    /// How long another cause must be seen until a new segment begins with it: 3 seconds, as long
-    /// as it takes to ask anew.
+    /// How long another cause must hold before it begins a new segment: 3 seconds, the time for one
+    /// more probe of each kind.
     pub cause_holds: Duration,
 }
 
@@ -81,10 +82,11 @@ impl Default for MachineSettings {
     }
 }
 
-/// Turns evidence into incidents. A value: equal evidence, times and seeds give equal transitions.
+/// Turns evidence into incidents. Deterministic: equal evidence, times and seeds give equal
+/// transitions.
 ///
-/// It lives for one boot at most. The evidence must come in the order in which it was learned; what
-/// was asked in another order finds its place.
+/// It lives for one boot at most. Pass evidence in the order in which it arrives; the probes behind it
+/// may have been sent in another order, and are ordered by their send time.
 #[derive(Debug)]
 pub struct OutageMachine {
     settings: MachineSettings,
@@ -92,7 +94,7 @@ pub struct OutageMachine {
     now: Stamp,
     families: PerFamily<FamilyTrack>,
     networks: Networks,
-    /// What was learned of networks, and is not in the journal yet.
+    /// Facts about networks that are not in the journal yet.
     learned: Vec<NetworkFacts>,
     names: NameLookups,
     portal: Option<PortalPage>,
@@ -101,22 +103,22 @@ pub struct OutageMachine {
     heartbeats: HeartbeatIncidents,
     quality: QualityMonitor,
     blips: Blips,
-    /// This device has no root certificates that it could verify anything by.
+    /// This device has no root certificates, so it cannot verify any server.
     cannot_verify: bool,
-    /// Whether the last probe of each anchor was answered; there are 16 anchors at most.
+    /// Whether the last probe of each anchor was answered; at most 16 anchors.
     answered: BTreeMap<SocketAddr, bool>,
-    /// When a heartbeat proved last that the internet works, by whichever family.
+    /// When a heartbeat last proved that the internet works, over either family.
     heartbeat_proved: Option<Stamp>,
-    /// The families by which the internet was judged last, and since when by these.
+    /// The families by which the internet was last judged, and since when.
     were_judged: PerFamily<bool>,
     judged_since: Stamp,
-    /// How the newest heartbeat travelled, if it proved something.
+    /// The path of the newest heartbeat, if its answer was proof.
     heartbeat_proof: Option<NetworkPath>,
-    /// What a failure that is not an outage yet has looked like.
+    /// The causes so far of a failure that is not an outage yet.
     course: CauseCourse,
 }
 
-/// What came back in place of a portal page.
+/// The result of the last portal check.
 #[derive(Clone, Debug)]
 struct PortalPage {
     answer: Portal,
@@ -124,69 +126,67 @@ struct PortalPage {
     observation: Observation,
 }
 
-/// What is worth saying as soon as it changes, beside transitions.
+/// The part of the state, besides transitions, that is published as soon as it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusKey {
-    /// How each family does.
+    /// The state of each family.
     pub families: PerFamily<FamilyState>,
     /// How many failures were too short to be incidents since the agent started.
     pub blips: u64,
-    /// Whether the anchors must be blocked here ([`MachineSnapshot::anchors_blocked`]).
+    /// Whether the anchors seem to be blocked here ([`MachineSnapshot::anchors_blocked`]).
     pub anchors_blocked: bool,
-    /// Why nothing can be asked on this device at present, when that has lasted for ten seconds.
+    /// Why this device cannot send probes, once that has lasted for ten seconds.
     pub blind: Option<LocalFailure>,
 }
 
-/// What the machine knows at present, for the status and for people.
+/// The state of the machine, for the status snapshot and for users.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MachineSnapshot {
-    /// How IPv4 does.
+    /// The state of IPv4.
     pub ipv4: FamilyState,
-    /// How IPv6 does.
+    /// The state of IPv6.
     pub ipv6: FamilyState,
-    /// When each family had its last good answer.
+    /// The last good answer of each family.
     pub last_ok: PerFamily<Option<Stamp>>,
-    /// The incidents that are open.
+    /// The open incidents.
     pub incidents: Vec<Incident>,
     /// How many failures were too short to be incidents since the agent started.
     pub blips: u64,
-    /// Whether heartbeats pass where no anchor ever answers, so that the anchors must be blocked
-    /// here: worth one warning when it becomes true. Nothing opens for it.
+    /// Whether heartbeats succeed while no anchor ever answers, so that the anchors seem to be blocked
+    /// here. Worth one warning when it becomes true; it opens no incident.
     pub anchors_blocked: bool,
 }
 
-/// How an address family does.
+/// The state of an address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FamilyState {
-    /// There is no way to send by it, or it has never worked on this network while the other does:
-    /// it is not judged.
+    /// Not judged: it has no route, or it has never worked on this network while the other family does.
     Absent,
-    /// Nothing is known yet.
+    /// Not known yet.
     Unknown,
     /// It works.
     Up,
-    /// Something failed; this is not decided yet.
+    /// Something failed; not decided yet.
     Doubt,
     /// It does not work.
     Down,
 }
 
 impl OutageMachine {
-    /// Starts at `now` with the incidents that the journal left open, one of each kind. Tell it next of
-    /// the [gap](Evidence::GapEnded), if there was one, and then that it has
-    /// [started](Evidence::Grace).
+    /// Starts at `now` with the incidents that the journal left open, at most one of each kind. Pass
+    /// the [gap](Evidence::GapEnded) next, if there was one, then the [start](Evidence::Grace).
     ///
-    /// `random` decides the ids only.
+    /// `random` only affects the ids.
     pub fn new(settings: MachineSettings, random: Rng, open: Vec<Incident>, now: Stamp) -> Self {
         let (mut outage, mut heartbeats, mut quality) = (None, None, None);
         for incident in open {
-            let place = match incident.scope {
+            let slot = match incident.scope {
                 Scope::Internet | Scope::Ipv4 | Scope::Ipv6 => &mut outage,
                 Scope::Heartbeat => &mut heartbeats,
                 Scope::Quality => &mut quality,
             };
-            *place = Some(OpenIncident::recover(incident, now));
+            *slot = Some(OpenIncident::recover(incident, now));
         }
         Self {
             settings,
@@ -212,24 +212,24 @@ impl OutageMachine {
         }
     }
 
-    /// Learns from an hour of the journal what is usual here: at start from those of the last 7 days,
-    /// oldest first, then from each that is written.
+    /// Learns the usual latency from an hourly summary of the journal: at start the summaries of the
+    /// last 7 days, oldest first; later each new one.
     pub fn learn(&mut self, summary: &Summary) {
         self.quality.learn(summary);
     }
 
-    /// Learns at start what the journal remembers of a network, oldest first.
+    /// Restores the facts about a network from the journal at start; call it oldest first.
     pub fn remember(&mut self, facts: &NetworkFacts) {
         self.networks.remember(facts);
     }
 
-    /// What was learned of networks since this was asked last, for the journal.
+    /// Returns the facts about networks that were learned since the last call, for the journal.
     pub fn take_learned(&mut self) -> Vec<NetworkFacts> {
         std::mem::take(&mut self.learned)
     }
 
-    /// Takes one piece of evidence that was learned at `now`, and returns what changes, in the
-    /// order in which it must be written down.
+    /// Processes one piece of evidence that arrived at `now`. Returns the resulting transitions in the
+    /// order in which the journal must store them.
     pub fn observe(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         self.now = now;
         let mut transitions = self.see(evidence, now);
@@ -238,7 +238,7 @@ impl OutageMachine {
         transitions
     }
 
-    /// Notes whether questions are asked at all.
+    /// Updates whether this device can send probes at all.
     fn see(&mut self, evidence: &Evidence, now: Stamp) -> Vec<Transition> {
         let is_asked = match evidence {
             Evidence::NotAsked { reason, at } => {
@@ -252,8 +252,8 @@ impl OutageMachine {
                 answers.iter().any(|server| server.answer == Dns::Answered)
             }
             Evidence::Portal { answer, .. } => *answer != Portal::NoAnswer,
-            // A gap of another kind explains what could not be asked in it, and not what could not be
-            // asked before.
+            // A gap of another kind covers the probes that could not be sent during it, but not those
+            // before.
             Evidence::GapEnded(gap) => {
                 let transitions = self.end_blindness(gap.started);
                 self.sight = Sight::Seeing;
@@ -274,7 +274,7 @@ impl OutageMachine {
         transitions
     }
 
-    /// Nothing could be asked until then, if it is so.
+    /// Ends the blind period at `until`, if there is one.
     fn end_blindness(&mut self, until: Stamp) -> Vec<Transition> {
         let began = self.sight.blind().filter(|(since, _)| until.is_at_or_after(*since));
         let Some(began) = began else { return Vec::new() };
@@ -283,8 +283,8 @@ impl OutageMachine {
         self.gap_ended(&gap, until)
     }
 
-    /// Nobody has seen anything for ten seconds. What is open is recorded as far as it was seen: else
-    /// whoever reads the journal meanwhile, or after a crash, would take it to go on until then.
+    /// No probe could be sent for ten seconds. Records each open incident only up to the last evidence;
+    /// otherwise a reader of the journal, now or after a crash, would assume that it continued.
     fn went_blind(&mut self, began: (Stamp, LocalFailure)) -> Vec<Transition> {
         let gap = self.blind_gap(began, began.0);
         let left = [self.connectivity.gap(&gap), self.heartbeats.gap(&gap)];
@@ -332,8 +332,8 @@ impl OutageMachine {
                 track.gateway_answered(*answer, beneath.as_ref(), observation);
                 let lesson = match answer {
                     Gateway::Alive => Some(Lesson::RouterAnswered),
-                    // A router that passes everything on and is silent itself will be silent when the
-                    // provider fails, too.
+                    // A silent router that forwards packets will also be silent when the provider
+                    // fails.
                     Gateway::Silent if track.works_through_silence(observation.at) => {
                         Some(Lesson::RouterSilent)
                     }
@@ -383,7 +383,7 @@ impl OutageMachine {
         transitions
     }
 
-    /// The kernel was asked how it would send.
+    /// Stores how the kernel would route to the anchors.
     fn links_looked_at(&mut self, links: &PerFamily<Option<LinkAnswer>>, asked: Stamp) {
         for (family, link) in links {
             let Some(link) = link else { continue };
@@ -403,20 +403,20 @@ impl OutageMachine {
         }
     }
 
-    /// The portal pages were requested.
+    /// Stores the result of a portal check.
     fn portal_asked(&mut self, answer: Portal, from_router: bool, observation: &Observation) {
         let asked = observation.at;
         self.portal = Some(PortalPage { answer, from_router, observation: observation.clone() });
         if answer == Portal::Intercepted {
             self.doubt(None, asked, Failed::Other);
         }
-        // Where names lie, the page is looked for at an address that is not its own.
+        // If a name server returns false addresses, the portal check goes to the wrong server.
         if answer != Portal::Genuine && self.heartbeat_proof.is_none() {
             self.names.doubted(asked);
         }
     }
 
-    /// A scheduled probe was answered within a second, or was not.
+    /// A scheduled probe was answered within a second, or was lost.
     fn probe_ended(
         &mut self,
         family: Family,
@@ -437,7 +437,7 @@ impl OutageMachine {
             None
         };
         let has_answered = self.answered.insert(anchor, rtt.is_some());
-        // An anchor that is dead for longer says nothing about the loss of packets.
+        // An anchor that has not answered for longer does not indicate packet loss.
         if rtt.is_none() && has_answered == Some(true) && is_judged {
             self.names.lost_probe(sent);
         }
@@ -459,33 +459,34 @@ impl OutageMachine {
         now: Stamp,
     ) -> Vec<Transition> {
         if self.sight != Sight::Seeing && proof.is_none() && outcome != OutcomeKind::Delivered {
-            // It failed for what keeps this device from asking anything.
+            // It failed for the same local reason as the probes.
             return Vec::new();
         }
         let family = proof.and_then(NetworkPath::family);
         let transitions = self.heartbeats.ended(started, finished, family, outcome, now);
-        self.heartbeat_proof = proof.filter(|way| *way != NetworkPath::Nearby);
+        self.heartbeat_proof = proof.filter(|path| *path != NetworkPath::Nearby);
         if self.heartbeat_proof.is_some() {
             self.heartbeat_proved = Some(finished);
         }
-        let Some(way) = self.heartbeat_proof else {
-            // What goes to the own network, and what anybody could have answered, proves nothing.
+        let Some(path) = self.heartbeat_proof else {
+            // Heartbeats within the local network, or over an unverified connection, prove nothing.
             if outcome != OutcomeKind::Delivered {
                 let judged = self.judged();
                 for (family, track) in &mut self.families {
                     track.heartbeat_failed(started, judged[family]);
                 }
-                // What failed otherwise may have found its name, and says since when to ask again.
+                // If it failed for another reason, its lookup may have succeeded: only queries after its
+                // end count.
                 self.names.doubted(if outcome.hints_at_dns() { started } else { finished });
             }
             return transitions;
         };
-        // Where no anchor is of its family nobody judges that, and it proves as much as one through a
-        // proxy: that the internet works, by a family that is not known.
-        let travelled = way.family().filter(|family| self.families[*family].link().is_some());
+        // A family without anchors is not judged; a heartbeat over it proves only as much as one
+        // through a proxy: that the internet works, over an unknown family.
+        let travelled = path.family().filter(|family| self.families[*family].link().is_some());
         let is_one_up = self.is_one_up();
-        // By which of two families it travelled nobody knows; it brings one back only where all are down,
-        // or were when a gap came.
+        // If the family is unknown, the heartbeat ends a failure only where all families are down, or
+        // were down when a gap began.
         let left_open = self.connectivity.unverified().map(OpenIncident::current_scope);
         let is_down = PerFamily::from_fn(|family| {
             self.families[family].is_down() || left_open.is_some_and(|scope| scope.covers(family))
@@ -548,22 +549,22 @@ impl OutageMachine {
         }
     }
 
-    /// Learns something of the network that a family is on.
+    /// Records a fact about the current network of a family.
     fn teach(&mut self, family: Family, asked: Stamp, lesson: Lesson) {
-        // What was asked before a link-up is about the network before.
+        // A probe sent before a link-up concerns the previous network.
         let track = &self.families[family];
         let network = track.network().filter(|_| track.is_of_this_epoch(asked));
         self.learned.extend(network.and_then(|network| self.networks.learn(network, lesson)));
     }
 
-    /// An anchor of `family` answers: heartbeats that pass by a family that is not known pass by this one.
+    /// An anchor of `family` answers, so heartbeats of an unknown family must travel over this one.
     fn explain_heartbeats(&mut self, family: Family) {
         if self.heartbeat_proof == Some(NetworkPath::Unknown) {
             self.families[family.other()].heartbeats_pass_by_the_other();
         }
     }
 
-    /// Takes in what has become of a family.
+    /// Handles a state change of a family.
     fn changed(&mut self, family: Family, change: Option<FamilyChange>, now: Stamp) {
         match change {
             Some(FamilyChange::Blip) => self.blips.note(family, now),
@@ -585,32 +586,33 @@ impl OutageMachine {
         }
     }
 
-    /// Whether a completed handshake is as good as proof for this family: no anchor has ever proved
-    /// itself on this network, or this device cannot verify any, and no login page contradicts it.
+    /// Whether a completed handshake counts as proof for this family: no anchor has ever proved itself
+    /// on this network, or this device cannot verify any; and no login page contradicts it.
     fn decides_by_contact(&self, family: Family) -> bool {
         !self.is_intercepted() && self.contact_would_decide(family)
     }
 
-    /// The same, whatever the portal pages say.
+    /// The same, regardless of the portal pages.
     fn contact_would_decide(&self, family: Family) -> bool {
         self.cannot_verify || decides_by_contact(&self.networks, self.families[family].network())
     }
 
-    /// Whether the portal pages were intercepted when they were requested last.
+    /// Whether the last portal check was intercepted.
     fn is_intercepted(&self) -> bool {
         self.portal.as_ref().is_some_and(|page| page.answer == Portal::Intercepted)
     }
 
-    /// Whether a family that is not up waits for a portal page that is not intercepted any more.
+    /// Whether a family that is not up can only recover once the portal pages are no longer
+    /// intercepted.
     fn is_contact_barred(&self) -> bool {
         let waits =
             |family: Family| !self.families[family].is_up() && self.contact_would_decide(family);
         self.is_intercepted() && self.judged_families().into_iter().any(waits)
     }
 
-    /// Draws the conclusions from everything known.
+    /// Derives transitions from the current state.
     fn conclude(&mut self, has_evidence: bool, now: Stamp) -> Vec<Transition> {
-        // While nothing can be asked nothing is concluded.
+        // While no probes can be sent nothing is decided.
         if self.sight != Sight::Seeing {
             return Vec::new();
         }
@@ -625,13 +627,13 @@ impl OutageMachine {
                 let change = self.families[family].ripen(now);
                 self.changed(family, change, now);
             } else if self.families[family].is_down() {
-                // The device has moved to a network that does not have this family.
+                // The device has moved to a network without this family.
                 self.families[family].restart(now, self.settings.grace);
                 self.connectivity.note_return(now);
             }
         }
         if self.heartbeats.is_clock_wrong() {
-            // A resolver that validates fails for a wrong clock too.
+            // A validating resolver also fails if the clock is wrong.
             self.names.disregard(now);
         } else if self.is_one_up() && self.heartbeat_proof.is_none() {
             self.names.ripen(now);
@@ -660,7 +662,7 @@ impl OutageMachine {
             names: &self.names,
         };
         transitions.extend(self.heartbeats.decide(&connection, now, &mut self.random));
-        // What is lost while nothing works yet may turn out to be an outage.
+        // Loss while nothing works yet may turn out to be an outage.
         if !self.is_internet_down() && self.is_one_up() {
             transitions.extend(self.quality.decide(now, &mut self.random));
         }
@@ -685,8 +687,8 @@ impl OutageMachine {
         self.connectivity.step(&condition, &mut step)
     }
 
-    /// From `now` on nothing is monitored: what is open, as far as there is evidence, so that the
-    /// journal holds it even if monitoring never begins again.
+    /// Monitoring stops at `now`. Returns the open incidents up to the last evidence, so that the
+    /// journal has them even if monitoring never resumes.
     pub fn leave(&mut self, now: Stamp) -> Vec<Transition> {
         self.now = now;
         let mut transitions = self.end_blindness(now);
@@ -696,19 +698,19 @@ impl OutageMachine {
         transitions
     }
 
-    /// Whether an outage is open that is not good at present, so that heartbeats have no chance.
+    /// Whether an outage is open and the connection is down, so that heartbeats cannot succeed.
     pub fn is_failing(&self) -> bool {
         self.connectivity.is_failing()
     }
 
-    /// Has a new grace period count from the next start, resume or link-up on.
+    /// Sets the grace period that applies from the next start, resume or link-up on.
     pub fn set_grace(&mut self, grace: Duration) {
         self.settings.grace = grace;
         self.heartbeats.set_grace(grace);
     }
 
-    /// When the machine must be told that [nothing is new](Evidence::Tick), if it learns nothing
-    /// sooner; always later than the newest evidence.
+    /// When to call [`Self::observe`] with [`Evidence::Tick`] if no evidence arrives before; always
+    /// later than the newest evidence.
     pub fn deadline(&self) -> Option<Stamp> {
         let families = self.families.iter().filter_map(|(_, track)| track.ripe_at());
         families
@@ -720,7 +722,7 @@ impl OutageMachine {
             .reduce(Stamp::earliest)
     }
 
-    /// The part of what is known that is worth saying as soon as it changes.
+    /// Returns the part of the state that is published as soon as it changes.
     pub fn status_key(&self) -> StatusKey {
         StatusKey {
             families: PerFamily::from_fn(|family| self.family_state(family)),
@@ -730,7 +732,7 @@ impl OutageMachine {
         }
     }
 
-    /// What is known at present.
+    /// Returns the current state.
     pub fn snapshot(&self) -> MachineSnapshot {
         let open = [self.connectivity.open(), self.heartbeats.open(), self.quality.open()];
         let StatusKey { families, blips, anchors_blocked, .. } = self.status_key();

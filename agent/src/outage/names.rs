@@ -1,19 +1,19 @@
 //! Whether names can be looked up.
 //!
-//! | state | doubt | look-up ended | name servers asked | proof |
+//! | state | doubt | lookup ended | name servers queried | proof |
 //! |---|---|---|---|---|
 //! | `Fine` | `Doubt` | good: – ; failed: `Doubt` | answered: – ; failed: `Doubt` | – |
-//! | `Doubt` | – | good, and the servers do not lie: `Fine`; failed: counted, then `Failing` | counted, then `Failing` | `Fine` |
-//! | `Failing` | – | two good in a row: `Fine` | two answered in a row: `Fine`, unless the stub is broken | counts as a good look-up |
+//! | `Doubt` | – | good, and the servers return no false addresses: `Fine`; failed: counted, then `Failing` | counted, then `Failing` | `Fine` |
+//! | `Failing` | – | two good in a row: `Fine` | two answered in a row: `Fine`, unless the stub is broken | counts as a good lookup |
 //!
-//! *Doubt* is raised by a failed heartbeat or look-up. From it, `Failing` needs that no look-up of the
-//! system has succeeded since, and
+//! *Doubt* is raised by a failed heartbeat or lookup. From there, `Failing` requires that no system
+//! lookup has succeeded since, and
 //!
-//! - that every configured server failed three times in a row over at least six seconds, when asked
-//!   directly (six times on a line that has just lost probes); or
-//! - where a server does answer: that three look-ups of the system in a row have *ended* in failure
-//!   (glibc needs five seconds for each server and attempt), while no probe was lost. Then the stub
-//!   between is broken, which is the user's. A line that loses packets is no failure of name servers.
+//! - that every configured server failed three times in a row over at least six seconds, when queried
+//!   directly (six times if probes have just been lost); or
+//! - if a server does answer: that three system lookups in a row have *ended* in failure (glibc needs
+//!   five seconds for each server and attempt), while no probe was lost. Then the stub resolver in
+//!   between is broken, which is the user's part. Packet loss is not a failure of name servers.
 
 use std::time::Duration;
 
@@ -23,28 +23,28 @@ use crate::{
     probe::{Dns, ServerAnswer},
 };
 
-/// How many times in a row servers or look-ups must have failed.
+/// How many times in a row servers or lookups must fail.
 const FAILURES_TO_AGREE: u32 = 3;
-/// The same on a line that has just lost probes: at 70 % of loss a query that is sent four times is lost
-/// each fourth time.
+/// The same if probes have just been lost: at 70 % packet loss a query with four transmissions fails
+/// every fourth time.
 const FAILURES_ON_LOSS: u32 = 6;
-/// Over which time the servers must have failed, from the first question to the last answer.
+/// The shortest time over which the servers must fail, from the first query to the last answer.
 const FAILURES_OVER: Duration = Duration::from_secs(6);
 /// How many answers in a row show that names can be looked up again.
 const ANSWERS_TO_AGREE: u32 = 2;
-/// How much later than the first answer another must have been asked for to agree with it.
+/// How much later than the first answer the next query must have been sent to confirm it.
 const AGREE_AFTER: Duration = Duration::from_secs(1);
-/// A probe that was lost so recently shows a line that loses packets.
+/// How long a lost probe counts as a sign of packet loss.
 const LOSSY_FOR: Duration = Duration::from_secs(30);
 
-/// What is broken.
+/// The component that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BrokenLookup {
     Servers,
     Stub,
 }
 
-/// The state; see the table of this module.
+/// The state; see the module's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NamesState {
     Fine,
@@ -53,7 +53,7 @@ enum NamesState {
         servers: AnswerRun,
         lookups: AnswerRun,
         has_server_answered: bool,
-        /// A look-up has succeeded; whether that was the truth the servers must tell.
+        /// A lookup has succeeded; the direct queries must still show whether its address was true.
         is_lookup_good: bool,
     },
     Failing {
@@ -64,18 +64,18 @@ enum NamesState {
     },
 }
 
-/// The last answers of one kind that agree.
+/// The latest consecutive answers of one kind with the same result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct AnswerRun {
     count: u32,
-    /// When the first was asked and answered.
+    /// When the first probe was sent and answered.
     first: Option<(Stamp, Stamp)>,
-    /// When the last was answered.
+    /// When the last probe was answered.
     last: Option<Stamp>,
 }
 
 impl AnswerRun {
-    /// A run of one.
+    /// A run of one answer.
     fn of(asked: Stamp, answered: Stamp) -> Self {
         let mut run = Self::default();
         run.count(asked, answered);
@@ -88,7 +88,7 @@ impl AnswerRun {
         self.last = Some(answered);
     }
 
-    /// One more answer that agrees, or the end of the run.
+    /// Adds an answer with the same result, or ends the run.
     fn and(mut self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
         if !agrees {
             return Self::default();
@@ -97,8 +97,8 @@ impl AnswerRun {
         self
     }
 
-    /// The same for answers that end a failure: each must have been asked for a while after the first, so
-    /// that a moment of service within a failure does not end it.
+    /// Like [`Self::and`], for answers that end a failure: each query must have been sent a while after
+    /// the first answer, so that a moment of service within a failure does not end it.
     fn and_still(self, agrees: bool, asked: Stamp, answered: Stamp) -> Self {
         let first = self.first.map(|(_, answered)| answered.later(AGREE_AFTER));
         if agrees && first.is_some_and(|first| !asked.is_at_or_after(first)) {
@@ -113,7 +113,7 @@ impl AnswerRun {
     }
 }
 
-/// What changes whether names can be looked up.
+/// An event that may change the state.
 #[derive(Clone, Copy, Debug)]
 enum NamesSignal {
     Doubted { sent: Stamp },
@@ -122,25 +122,25 @@ enum NamesSignal {
     Proved { started: Stamp, finished: Stamp },
 }
 
-/// What is known of the names.
+/// The state of name lookups and the evidence behind it.
 #[derive(Clone, Debug)]
 pub(super) struct NameLookups {
     state: NamesState,
-    /// Nothing may fail before that, unless a name was looked up since the start: a name server may
-    /// start later than the agent.
+    /// No failure is reported before this, unless a lookup has succeeded since the start: a name server
+    /// may start later than the agent.
     grace_until: Stamp,
-    /// What was asked before this says nothing.
+    /// Queries sent before this do not count.
     epoch: Stamp,
-    /// When names were looked up last, or a heartbeat proved that they were.
+    /// The last successful lookup, or the last heartbeat that proved one.
     last_ok: Option<Stamp>,
-    /// When a probe was lost last.
+    /// When the last lost probe was sent.
     lost: Option<Stamp>,
-    /// The servers give one address for every name.
+    /// The servers return one address for every name.
     lies: bool,
     party: Party,
-    /// When the servers were asked last.
+    /// When the servers were last queried.
     servers_asked: Option<Stamp>,
-    /// When one of them answered last: they fail since then at the earliest.
+    /// When a server last answered: they cannot have failed before.
     server_answered: Option<Stamp>,
     lookup: Option<Observation>,
     servers: Vec<Observation>,
@@ -163,13 +163,13 @@ impl NameLookups {
         }
     }
 
-    /// Nothing is known any more: the agent has started, or a gap is over.
+    /// Resets the state: the agent has started, or a gap has ended.
     pub(super) fn restart(&mut self, now: Stamp, grace: Duration) {
         let party = self.party;
         *self = Self { party, ..Self::new(now, grace) };
     }
 
-    /// A link has come up: name servers may need as long as everything else.
+    /// A link has come up: name servers get a grace period too.
     pub(super) fn link_up(&mut self, now: Stamp, grace: Duration) {
         if self.grace_until.is_at_or_after(now) || matches!(self.state, NamesState::Failing { .. })
         {
@@ -178,7 +178,7 @@ impl NameLookups {
         self.grace_until = now.later(grace);
     }
 
-    /// Whose the name servers are, or the stub when that is what is broken.
+    /// Who runs the name servers; the user if the stub resolver is broken.
     pub(super) fn party(&self) -> Party {
         match self.state {
             NamesState::Failing { broken: BrokenLookup::Stub, .. } => Party::Yours,
@@ -186,7 +186,7 @@ impl NameLookups {
         }
     }
 
-    /// Since when names cannot be looked up.
+    /// Since when lookups fail.
     pub(super) fn failing_since(&self) -> Option<Stamp> {
         match self.state {
             NamesState::Failing { since, .. } => Some(since),
@@ -198,12 +198,12 @@ impl NameLookups {
         self.last_ok
     }
 
-    /// Whether it is not decided whether names can be looked up.
+    /// Whether it is undecided if names can be looked up.
     pub(super) fn is_doubted(&self) -> bool {
         matches!(self.state, NamesState::Doubt { .. })
     }
 
-    /// Whether something has failed that was asked since the doubt began.
+    /// Whether a query sent since the doubt began has failed.
     pub(super) fn has_failed(&self) -> bool {
         match self.state {
             NamesState::Fine => false,
@@ -212,7 +212,7 @@ impl NameLookups {
         }
     }
 
-    /// Everything that was asked at `since` or later.
+    /// All observations that were made at `since` or later.
     pub(super) fn evidence(&self, since: Stamp) -> impl Iterator<Item = Observation> {
         let all = self.lookup.iter().chain(&self.servers);
         all.filter(move |seen| seen.at.is_at_or_after(since)).cloned()
@@ -230,10 +230,10 @@ impl NameLookups {
         self.lost = Some(sent);
     }
 
-    /// The internet was down, and works again since `at`: what was asked before says nothing.
+    /// The internet was down and works again since `at`: earlier queries do not count.
     pub(super) fn connectivity_returned(&mut self, at: Stamp) {
         self.epoch = self.epoch.latest(at);
-        // What was lost meanwhile was lost for that.
+        // Probes lost during the outage do not indicate packet loss.
         self.lost = self.lost.filter(|lost| lost.is_at_or_after(at));
         match &mut self.state {
             NamesState::Fine => {}
@@ -241,14 +241,14 @@ impl NameLookups {
                 *since = since.latest(at);
                 (*servers, *lookups) = (AnswerRun::default(), AnswerRun::default());
             }
-            // Whether they still fail must be seen anew.
+            // New queries must show whether lookups still fail.
             NamesState::Failing { .. } => {
                 self.state = Self::doubt(at, AnswerRun::default(), AnswerRun::default());
             }
         }
     }
 
-    /// What fails until `now` has another reason.
+    /// Failures until `now` have another cause.
     pub(super) fn disregard(&mut self, now: Stamp) {
         self.epoch = self.epoch.latest(now);
         if self.is_doubted() {
@@ -256,12 +256,12 @@ impl NameLookups {
         }
     }
 
-    /// A look-up of the system has ended; returns since when names can be looked up again, if that
-    /// shows it.
+    /// A system lookup has ended. Returns since when names can be looked up again, if this confirms it.
     pub(super) fn lookup_ended(&mut self, answer: Dns, observation: Observation) -> Option<Stamp> {
         let (asked, answered) = (observation.at, observation.answered());
         let is_good = match answer {
-            // An address that the servers give for every name is no answer, nor is it the stub's fault.
+            // An address that the servers return for every name is no answer, and not the stub's fault
+            // either.
             Dns::Answered if self.lies => return None,
             Dns::Answered => true,
             Dns::Silent | Dns::Failed | Dns::Lied => false,
@@ -277,7 +277,8 @@ impl NameLookups {
         self.step(NamesSignal::Lookup { asked, answered, is_good })
     }
 
-    /// The name servers were asked; returns since when names can be looked up again, if that shows it.
+    /// The name servers were queried. Returns since when names can be looked up again, if this confirms
+    /// it.
     pub(super) fn servers_asked(
         &mut self,
         asked: Stamp,
@@ -289,14 +290,14 @@ impl NameLookups {
         }
         self.servers_asked = Some(asked);
         if answers.is_empty() {
-            // Nobody is there to contradict the system.
+            // No server can contradict the system lookup.
             if let NamesState::Doubt { is_lookup_good: true, .. } = self.state {
                 self.state = NamesState::Fine;
             }
             return None;
         }
         if answers.iter().all(|server| server.answer == Dns::NotAsked) {
-            // This device could ask nobody, which says nothing about the servers.
+            // This device could not send any query, which is no evidence about the servers.
             return None;
         }
         let is_good = answers.iter().any(|server| server.answer == Dns::Answered);
@@ -304,15 +305,16 @@ impl NameLookups {
         if self.lies
             && let NamesState::Failing { lookups, .. } = &mut self.state
         {
-            // A look-up that ended well before this was known had no answer either.
+            // A lookup that succeeded before this was known had a false address too.
             *lookups = AnswerRun::default();
         }
         self.servers = answers.iter().map(|server| server.observation.clone()).collect();
         if is_good && self.lookup.is_none() {
-            // Where one name server is set, nobody asks the system.
+            // If the configuration sets a name server, the system resolver is not used.
             self.note_ok(asked);
         }
-        // A broken server is named; once they answer again it is late to look whose they were.
+        // Keep the party of the broken servers: once they answer again, the configured servers may be
+        // others.
         if !matches!(self.state, NamesState::Failing { .. }) {
             self.party = party;
         }
@@ -326,19 +328,20 @@ impl NameLookups {
         self.step(NamesSignal::Servers { asked, answered, is_good })
     }
 
-    /// A heartbeat to a name proved that it was looked up; returns since when that works again.
+    /// A heartbeat to a host name proves that the lookup worked. Returns since when names can be looked
+    /// up again, if this confirms it.
     pub(super) fn proved(&mut self, started: Stamp, finished: Stamp) -> Option<Stamp> {
         self.note_ok(finished);
         self.step(NamesSignal::Proved { started, finished })
     }
 
-    /// Names could be looked up at `at`: the grace period is over.
+    /// A lookup succeeded at `at`: the grace period is over.
     fn note_ok(&mut self, at: Stamp) {
         self.last_ok = Some(at);
         self.grace_until = self.grace_until.earliest(at);
     }
 
-    /// The next state; the table of this module in code.
+    /// Changes the state as in the module's table; returns since when names can be looked up again.
     fn step(&mut self, signal: NamesSignal) -> Option<Stamp> {
         use {NamesSignal as Signal, NamesState as State};
 
@@ -394,7 +397,7 @@ impl NameLookups {
                 let mut lookups = lookups;
                 let servers = servers.and(!is_good, asked, answered);
                 if is_good && !has_server_answered {
-                    // Look-ups that failed while no server answered are not the stub's fault.
+                    // Lookups that failed while no server answered are not the stub's fault.
                     lookups = AnswerRun::default();
                 }
                 let (has_server_answered, is_lookup_good) = (is_good, false);
@@ -428,7 +431,7 @@ impl NameLookups {
                 State::Failing { broken, since, servers, mut lookups },
                 Signal::Proved { started, finished },
             ) => {
-                // As good as a look-up that succeeded; one more must agree.
+                // Counts as a successful lookup; one more must confirm it.
                 lookups = lookups.and_still(true, started, finished);
                 let answered = if broken == BrokenLookup::Servers { servers.count } else { 0 };
                 if lookups.count + answered >= ANSWERS_TO_AGREE {
@@ -453,7 +456,7 @@ impl NameLookups {
         }
     }
 
-    /// When names could be looked up again, as the answers in a row show.
+    /// When names could be looked up again, according to the runs of answers.
     fn first_answer(broken: BrokenLookup, servers: AnswerRun, lookups: AnswerRun) -> Option<Stamp> {
         let of = |run: AnswerRun| run.first.map(|(_, answered)| answered);
         match broken {
@@ -464,7 +467,8 @@ impl NameLookups {
         }
     }
 
-    /// Fails if what is known at `now` shows it; tells whether it does since just now.
+    /// Changes to `Failing` at `now` if the evidence is sufficient; returns whether it has just done
+    /// so.
     pub(super) fn ripen(&mut self, now: Stamp) -> bool {
         let NamesState::Doubt { since, servers, lookups, has_server_answered, .. } = self.state
         else {
@@ -490,7 +494,7 @@ impl NameLookups {
         true
     }
 
-    /// When something is decided although nothing new is known.
+    /// When a decision is due without new evidence.
     pub(super) fn deadline(&self) -> Option<Stamp> {
         self.is_doubted().then_some(self.grace_until)
     }
@@ -517,7 +521,7 @@ mod tests {
         }
     }
 
-    /// Names whose grace period is over.
+    /// Name lookups after the grace period.
     fn names() -> NameLookups {
         NameLookups::new(at(0), Duration::ZERO)
     }
@@ -528,7 +532,7 @@ mod tests {
         returned
     }
 
-    /// Asks servers at once, which answer so.
+    /// Queries all servers at the same time, with these answers.
     fn servers(names: &mut NameLookups, answers: &[Dns], asked: u64, took: u64) -> Option<Stamp> {
         let answers: Vec<_> = answers
             .iter()
@@ -543,7 +547,7 @@ mod tests {
         returned
     }
 
-    /// Names whose servers have failed from the beginning for six seconds.
+    /// Name lookups whose servers have failed from the start for six seconds.
     fn failing() -> NameLookups {
         let mut names = names();
         names.doubted(at(0));
@@ -554,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_could_not_be_asked_have_not_failed() {
+    fn servers_that_could_not_be_queried_have_not_failed() {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
@@ -564,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_fail_after_three_times_and_six_seconds_since_the_doubt() {
+    fn servers_fail_after_three_failures_over_six_seconds() {
         let mut names = names();
         names.doubted(at(1_000));
         servers(&mut names, &[Dns::Silent, Dns::Silent], 1_000, 2_000);
@@ -575,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_fail_since_their_last_answer_however_long_the_doubt_is() {
+    fn a_failure_of_servers_begins_with_their_last_answer() {
         let mut names = names();
         names.doubted(at(0));
         servers(&mut names, &[Dns::Answered], 2_000, 20);
@@ -586,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_fail_at_once_must_still_fail_for_six_seconds() {
+    fn servers_that_answer_with_an_error_must_fail_for_six_seconds_too() {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000] {
@@ -598,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn one_server_that_answers_or_one_look_up_that_succeeds_is_enough() {
+    fn one_answering_server_or_one_successful_lookup_is_enough() {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {
@@ -610,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stub_fails_when_three_look_ups_ended_so_though_a_server_answers() {
+    fn the_stub_fails_after_three_failed_lookups_while_a_server_answers() {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 10_000, 20_000] {
@@ -619,7 +623,7 @@ mod tests {
             lookup(&mut names, Dns::Failed, asked, 10_000);
         }
         assert_eq!((names.failing_since(), names.party()), (Some(at(0)), Party::Yours));
-        // Servers that answer are nothing new; the stub must.
+        // Answers of servers are not enough; the stub must answer.
         assert_eq!(servers(&mut names, &[Dns::Answered], 40_000, 20), None);
         assert_eq!(servers(&mut names, &[Dns::Answered], 42_000, 20), None);
         assert_eq!(lookup(&mut names, Dns::Answered, 44_000, 20), None);
@@ -627,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_loses_packets_is_no_failure_of_name_servers() {
+    fn packet_loss_is_not_a_failure_of_name_servers() {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 10_000, 20_000] {
@@ -640,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_lossy_line_servers_must_fail_twice_as_often() {
+    fn with_packet_loss_servers_must_fail_twice_as_often() {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000, 8_000] {
@@ -664,7 +668,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_back_with_their_first_answer() {
+    fn a_failure_of_servers_ends_with_their_first_answer() {
         let mut names = failing();
         assert_eq!(servers(&mut names, &[Dns::Answered], 60_000, 30), None);
         assert_eq!(servers(&mut names, &[Dns::Silent], 62_000, 2_000), None);
@@ -674,7 +678,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_one_of_the_two_answers_that_must_agree() {
+    fn a_proof_counts_as_one_of_the_two_required_answers() {
         let mut one = failing();
         servers(&mut one, &[Dns::Answered], 60_000, 10);
         assert_eq!(one.proved(at(58_000), at(61_000)), Some(at(60_010)));
@@ -691,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_before_the_first_lie_does_not_date_the_return() {
+    fn a_lookup_before_the_first_false_address_is_not_the_end_of_the_failure() {
         let mut names = failing();
         assert_eq!(lookup(&mut names, Dns::Answered, 60_000, 20), None);
         servers(&mut names, &[Dns::Lied], 60_500, 20);
@@ -701,7 +705,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_servers_give_for_every_name_is_no_answer() {
+    fn one_address_for_every_name_is_no_answer() {
         let mut names = names();
         names.doubted(at(0));
         for asked in [0, 2_000, 4_000, 6_000] {

@@ -1,18 +1,19 @@
-//! What has been learned of the networks that this device was in.
+//! What is known about the networks that this device was on.
 //!
-//! A network is an interface and a router, by its IP address and its hardware address: many routers are
-//! 192.168.1.1. What has worked on it once is expected of it from then on: an address family, anchors that
-//! prove themselves, a router that answers. The last is expected until the router is silent on a line that
-//! works: it may be set to drop what is sent to itself.
+//! A network is identified by an interface and a router, the router by its IP address and its hardware
+//! address: many routers are 192.168.1.1. Whatever has worked on a network once is expected to work
+//! from then on: an address family, anchors that prove themselves, a router that answers. The last is
+//! expected only until the router is silent while the connection works: it may be configured to drop
+//! probes.
 //!
-//! The hardware address is not known before something was sent to the router, and on some systems never.
-//! Until then
+//! The hardware address is unknown until something has been sent to the router, and on some systems
+//! always. While it is unknown,
 //!
-//! - the network may be each that has the same router but for that, and everything is expected that was learned
-//!   of any of these;
-//! - what is learned belongs to a network of its own, which gets its hardware address when that becomes known. It
-//!   is kept in the journal unless another network has the same router but for that: then it waits for the address,
-//!   and is forgotten when the device moves before.
+//! - the network may be any known one with the same interface and router address, and the facts of all
+//!   of these apply;
+//! - new facts belong to a separate entry, which gets the hardware address when that becomes known.
+//!   They are stored in the journal unless another known network has the same interface and router
+//!   address: then they wait for the hardware address, and are dropped if the device moves before.
 
 use std::net::IpAddr;
 
@@ -20,20 +21,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::{Family, LinkAnswer, MacAddress, Route};
 
-/// How many networks are remembered; the one that was learned first is forgotten first.
+/// How many networks are kept; the one that was learned first is dropped first.
 const MOST_NETWORKS: usize = 64;
 
-/// A network, as one address family sees it.
+/// A network, as seen by one address family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Network {
-    /// The family that its router is of.
+    /// The family of its router.
     pub family: Family,
     /// The interface that leads to it, such as `eth0`.
     pub interface: String,
-    /// The router; none on a line without one, such as PPP.
+    /// The router; `None` on a connection without one, such as PPP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<IpAddr>,
-    /// The hardware address of the router, as far as it is known.
+    /// The hardware address of the router, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router_mac: Option<MacAddress>,
 }
@@ -49,35 +50,35 @@ impl Network {
         }
     }
 
-    /// The network of a device that cannot tell one from another.
+    /// The placeholder for a device that cannot identify its network.
     pub fn nameless(family: Family) -> Self {
         Self { family, interface: "unknown".to_owned(), router: None, router_mac: None }
     }
 
-    /// The network that a link leads to, if it leads anywhere.
+    /// The network that a link leads to, if it has a route.
     pub fn of(family: Family, link: &LinkAnswer) -> Option<Self> {
         link.route().map(|route| Self::new(family, route))
     }
 
-    /// Whether both may be the same network: a hardware address that is not known may be any.
+    /// Whether both may be the same network; an unknown hardware address matches any.
     pub fn may_be(&self, other: &Self) -> bool {
         self.is_alike(other) && MacAddress::may_be(self.router_mac, other.router_mac)
     }
 
-    /// Whether both are the same but for the hardware address.
+    /// Whether both are the same apart from the hardware address.
     pub(super) fn is_alike(&self, other: &Self) -> bool {
         let alike = |network: &Self| (network.family, network.router);
         alike(self) == alike(other) && self.interface == other.interface
     }
 }
 
-/// What has been learned of one network. The journal keeps it over restarts.
+/// The facts about one network. The journal keeps them across restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkFacts {
-    /// Which network.
+    /// The network.
     #[serde(flatten)]
     pub network: Network,
-    /// The family has had proof on it, by an anchor or by a heartbeat.
+    /// The family has had proof on it, from an anchor or a heartbeat.
     #[serde(default)]
     pub family_proved: bool,
     /// An anchor has proved itself on it.
@@ -93,8 +94,8 @@ impl NetworkFacts {
         Self { network, family_proved: false, anchor_proved: false, router_answered: false }
     }
 
-    /// Whether these facts take the place of `earlier` ones: they are about the same network, or that had no
-    /// hardware address then.
+    /// Whether these facts replace `earlier` ones: they concern the same network, or that one's
+    /// hardware address was unknown then.
     fn supersede(&self, earlier: &Self) -> bool {
         let (network, earlier) = (&self.network, &earlier.network);
         let is_same = network.router_mac == earlier.router_mac || earlier.router_mac.is_none();
@@ -110,7 +111,8 @@ impl NetworkFacts {
         }
     }
 
-    /// Adds these facts to those that are known, oldest first, in place of the ones that they supersede.
+    /// Adds these facts to `known`, which is ordered oldest first, and removes those that they
+    /// supersede.
     pub fn remember_in(self, known: &mut Vec<Self>) {
         known.retain(|earlier| !self.supersede(earlier));
         if known.len() == MOST_NETWORKS {
@@ -126,7 +128,7 @@ impl NetworkFacts {
     }
 }
 
-/// One thing that can be learned of a network.
+/// One fact that can be learned about a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lesson {
     /// A heartbeat has proved that the family works.
@@ -135,22 +137,22 @@ pub(super) enum Lesson {
     AnchorProved,
     /// The router has answered.
     RouterAnswered,
-    /// The router has not answered, although it passed on an answer of the internet meanwhile.
+    /// The router has not answered, although it forwarded an answer from the internet meanwhile.
     RouterSilent,
 }
 
-/// The networks that are known.
+/// The known networks, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Networks(Vec<NetworkFacts>);
 
 impl Networks {
-    /// Takes in what the journal remembers, oldest first. A later entry of a network replaces an
+    /// Restores facts from the journal; call it oldest first. A later record of a network replaces an
     /// earlier one.
     pub(super) fn remember(&mut self, facts: &NetworkFacts) {
         facts.clone().remember_in(&mut self.0);
     }
 
-    /// Whether something is known of `network`, or of one that it may be.
+    /// Whether `what` holds for `network`, or for one that it may be.
     fn knows(&self, network: Option<&Network>, what: impl Fn(&NetworkFacts) -> bool) -> bool {
         network.is_some_and(|network| {
             self.0.iter().any(|known| known.network.may_be(network) && what(known))
@@ -167,13 +169,14 @@ impl Networks {
         self.knows(network, |known| known.anchor_proved)
     }
 
-    /// Whether the router of `network` has answered, and has not been silent on a line that worked since.
+    /// Whether the router of `network` has answered, and has not been silent since while the connection
+    /// worked.
     pub(super) fn has_router_answered(&self, network: Option<&Network>) -> bool {
         self.knows(network, |known| known.router_answered)
     }
 
-    /// Learns something of a network, and returns all that is known of it when that was new and is to be
-    /// kept in the journal.
+    /// Learns a fact about a network. Returns all facts about it if this one is new and must be stored
+    /// in the journal.
     pub(super) fn learn(&mut self, network: &Network, lesson: Lesson) -> Option<NetworkFacts> {
         let known = self.get(network).cloned();
         let known = known.unwrap_or_else(|| NetworkFacts::nothing(network.clone()));
@@ -187,26 +190,26 @@ impl Networks {
         (!waits).then_some(facts)
     }
 
-    /// The device is on `network`. If its hardware address has become known, what was learned before that
-    /// is now known of it; returns that when it is new.
+    /// The device is on `network`. If its hardware address has just become known, assigns the facts
+    /// learned before to it; returns them if they are new.
     pub(super) fn identify(&mut self, network: &Network) -> Option<NetworkFacts> {
         network.router_mac?;
         let is_it = |known: &NetworkFacts| {
             known.network.router_mac.is_none() && known.network.is_alike(network)
         };
-        let place = self.0.iter().position(is_it)?;
-        let learned = self.0.remove(place);
+        let index = self.0.iter().position(is_it)?;
+        let learned = self.0.remove(index);
         self.add(network, &learned)
     }
 
-    /// Another router has taken over the address of the one of `before` while the device stayed where it
-    /// was: what was learned is expected of that one too. Returns it when it is new.
+    /// Another router has taken over the address of the one in `before` while the device stayed on its
+    /// network: the same facts are expected of the new router. Returns them if they are new.
     pub(super) fn take_over(&mut self, before: &Network, now: &Network) -> Option<NetworkFacts> {
         let learned = self.get(before)?.clone();
         self.add(now, &learned)
     }
 
-    /// Adds what was learned elsewhere to what is known of `network`, and returns that when it is new.
+    /// Adds facts of another entry to those about `network`; returns them if they are new.
     fn add(&mut self, network: &Network, learned: &NetworkFacts) -> Option<NetworkFacts> {
         let known = self.get(network).cloned();
         let mut facts = known.clone().unwrap_or_else(|| NetworkFacts::nothing(network.clone()));
@@ -218,7 +221,7 @@ impl Networks {
         Some(facts)
     }
 
-    /// The device has moved, or may have: forgets what waits for a hardware address.
+    /// The device has moved, or may have: drops the facts that wait for a hardware address.
     pub(super) fn forget_ambiguous(&mut self) {
         let ambiguous: Vec<_> = self
             .0
@@ -236,7 +239,7 @@ impl Networks {
         self.0.iter().find(|known| known.network == *network)
     }
 
-    /// Whether a network is known that is the same but for its hardware address.
+    /// Whether another known network is the same apart from the hardware address.
     fn is_ambiguous(&self, network: &Network) -> bool {
         self.0.iter().any(|known| {
             known.network.is_alike(network) && known.network.router_mac != network.router_mac
@@ -253,13 +256,13 @@ mod tests {
         Network { family: Family::Ipv4, interface: "eth0".to_owned(), router, router_mac: None }
     }
 
-    /// A network whose router has the same address as others.
+    /// A network with the same router address as `network(1)`.
     fn with_mac(last: u8) -> Network {
         Network { router_mac: MacAddress::new(&[2, 0, 0, 0, 0, last]), ..network(1) }
     }
 
     #[test]
-    fn something_is_new_once() {
+    fn a_fact_is_new_only_once() {
         let mut networks = Networks::default();
         assert!(!networks.has_proved_family(Some(&network(1))));
         let learned = networks.learn(&network(1), Lesson::FamilyProved).expect("it is new");
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_router_may_stop_answering_and_answer_again() {
+    fn a_router_may_stop_and_resume_answering() {
         let mut networks = Networks::default();
         assert_eq!(networks.learn(&network(1), Lesson::RouterSilent), None);
         networks.learn(&network(1), Lesson::AnchorProved);
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_roams_for_ever_remembers_the_last_networks() {
+    fn a_roaming_device_keeps_the_latest_networks() {
         let mut networks = Networks::default();
         for number in 0..200 {
             networks.learn(&network(number), Lesson::AnchorProved);
@@ -296,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_told_apart_by_what_is_known_of_their_routers() {
+    fn networks_differ_by_interface_and_router() {
         let here = with_mac(1);
         for (what, other, expected) in [
             ("the same", with_mac(1), true),
@@ -310,7 +313,7 @@ mod tests {
         }
     }
 
-    /// What is known of a network: whether the family and an anchor have proved themselves, and whether the
+    /// The facts about a network: whether the family and an anchor have had proof, and whether the
     /// router has answered.
     fn known(networks: &Networks, network: &Network) -> [bool; 3] {
         let network = Some(network);
@@ -322,27 +325,31 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_before_the_hardware_address_was_known_is_known_of_it_then() {
+    fn facts_are_assigned_once_the_hardware_address_is_known() {
         let mut networks = Networks::default();
-        // As an earlier version of the agent has remembered it.
+        // Written by an earlier version of the agent.
         networks
             .remember(&NetworkFacts { router_answered: true, ..NetworkFacts::nothing(network(1)) });
         assert_eq!(networks.identify(&network(1)), None);
-        assert_eq!(known(&networks, &with_mac(1)), [false, false, true], "it may be this one");
+        assert_eq!(known(&networks, &with_mac(1)), [false, false, true], "it may be this network");
         let adopted = networks.identify(&with_mac(1)).expect("its address is new");
         assert_eq!((&adopted.network, adopted.router_answered), (&with_mac(1), true));
         assert_eq!(networks.identify(&with_mac(1)), None);
         assert_eq!(known(&networks, &with_mac(2)), [false; 3], "another network");
-        assert_eq!(known(&networks, &network(1)), [false, false, true], "it may be the one");
+        assert_eq!(known(&networks, &network(1)), [false, false, true], "it may be this network");
     }
 
     #[test]
-    fn another_network_with_the_same_router_address_learns_by_itself() {
+    fn another_network_with_the_same_router_address_has_its_own_facts() {
         let mut networks = Networks::default();
         networks.learn(&with_mac(1), Lesson::RouterAnswered);
-        // The device has moved, and nothing was sent to the router yet.
-        assert_eq!(networks.learn(&network(1), Lesson::FamilyProved), None, "whose is not known");
-        assert_eq!(known(&networks, &network(1)), [true, false, true], "of any");
+        // The device has moved, and nothing has been sent to the router yet.
+        assert_eq!(
+            networks.learn(&network(1), Lesson::FamilyProved),
+            None,
+            "the network is ambiguous"
+        );
+        assert_eq!(known(&networks, &network(1)), [true, false, true], "the facts of both apply");
         let learned = networks.identify(&with_mac(2)).expect("it is new");
         assert_eq!((&learned.network, learned.family_proved), (&with_mac(2), true));
         assert_eq!(known(&networks, &with_mac(1)), [false, false, true]);
@@ -350,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_hardware_address_is_forgotten_when_the_device_moves() {
+    fn facts_that_wait_for_a_hardware_address_are_dropped_when_the_device_moves() {
         let mut networks = Networks::default();
         networks.learn(&network(3), Lesson::FamilyProved);
         networks.learn(&with_mac(1), Lesson::RouterAnswered);
@@ -358,20 +365,25 @@ mod tests {
         networks.forget_ambiguous();
         assert_eq!(networks.identify(&with_mac(2)), None);
         assert_eq!(known(&networks, &network(1)), [false, false, true]);
-        assert_eq!(known(&networks, &network(3)), [true, false, false], "there is no other one");
+        assert_eq!(
+            known(&networks, &network(3)),
+            [true, false, false],
+            "there is no other candidate"
+        );
     }
 
     #[test]
-    fn a_record_without_a_hardware_address_is_read_and_the_next_one_replaces_it() {
+    fn a_record_with_a_hardware_address_replaces_one_without() {
         let old = r#"{"family":"ipv4","interface":"eth0","router":"192.168.1.1","family_proved":true,"anchor_proved":true,"router_answered":false}"#;
-        let old: NetworkFacts = serde_json::from_str(old).expect("an earlier version wrote it");
+        let old: NetworkFacts =
+            serde_json::from_str(old).expect("it is a record of an earlier version");
         assert_eq!(old.network, network(1));
         let json = serde_json::to_string(&old).expect("it is JSON");
         assert!(!json.contains("router_mac"), "{json}");
         let new = NetworkFacts { network: with_mac(1), ..old.clone() };
         let json = serde_json::to_string(&new).expect("it is JSON");
         assert!(json.contains(r#""router_mac":"02:00:00:00:00:01""#), "{json}");
-        assert_eq!(serde_json::from_str::<NetworkFacts>(&json).expect("and back"), new);
+        assert_eq!(serde_json::from_str::<NetworkFacts>(&json).expect("it is a record"), new);
         assert!(new.supersede(&old) && !old.supersede(&new));
     }
 }

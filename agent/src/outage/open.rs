@@ -1,51 +1,53 @@
-//! An incident that is open: how its segments grow.
+//! An open incident and the growth of its segments.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Cause, Gap, Incident, IncidentId, Observation, Party, Scope, Segment};
 use crate::clock::Stamp;
 
-/// The most segments that an incident keeps; more are merged, the earliest first.
+/// The most segments that an incident keeps; beyond that the earliest are merged.
 pub const MOST_SEGMENTS: usize = 100;
 
-/// Two failures that begin within this time of each other began at once: families are asked one after
-/// the other, and the time between two questions is no difference between two failures.
+/// Two failures that begin within this time of each other count as simultaneous: the families are
+/// probed one after the other, and the delay between two probes is not a difference between two
+/// failures.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// An incident that is open. It keeps these promises:
+/// An open incident. Its invariants:
 ///
-/// 1. Segments are in order, none overlaps another, and within what was monitored there are no holes.
-/// 2. The scope of an outage is the internet if a segment has that scope, else that of its family. The
-///    headline is the cause that lasted longest in that scope, ties to the earlier row of the verdict;
-///    in a flapping one it is `unstable`, and the party is that of its longest cause.
-/// 3. `downtime_ms` and `one_family_ms` are exact, also after segments were merged. A merged segment
-///    has the cause `unstable`, which is not downtime by itself; what it held is added apart.
-/// 4. No segment reaches beyond the last evidence for it.
+/// 1. Segments are in chronological order, do not overlap, and leave no holes within monitored time.
+/// 2. The scope of an outage is the internet if any segment has that scope, else the scope of its
+///    family. The headline is the cause that lasted longest in that scope; a tie goes to the earlier
+///    row of the verdict. A flapping incident has the headline `unstable` and the party of its longest
+///    cause.
+/// 3. `downtime_ms` and `one_family_ms` stay exact when segments are merged. A merged segment has the
+///    cause `unstable`, which is not downtime by itself; the downtime of its parts is added separately.
+/// 4. No segment extends beyond its last evidence.
 #[derive(Clone, Debug)]
 pub(super) struct OpenIncident {
     incident: Incident,
     is_flapping: bool,
-    /// Whose the name servers are, for segments of cause `dns`.
+    /// Who runs the name servers; the party of segments of cause `dns`.
     name_servers: Party,
-    /// What the merged segments held.
+    /// The total length of the merged segments.
     merged: BTreeMap<(Cause, Scope), Duration>,
     watch: Watch,
 }
 
-/// Whether it is known that the incident goes on.
+/// Whether evidence shows that the incident continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Watch {
-    /// It does.
+    /// Evidence shows that it continues.
     Watched,
-    /// The journal left it open; at this moment monitoring began again.
+    /// The journal left the incident open; monitoring resumed at this stamp.
     Recovered(Stamp),
-    /// A gap came. A last segment of no length stands where monitoring began again; it grows if the
-    /// incident goes on, and goes if it has ended. So the journal, too, tells the gap from what was
-    /// seen, should the agent stop before this is decided.
+    /// A gap has ended. The last segment has zero length and begins where monitoring resumed; it grows
+    /// if the incident continues and is removed if it has ended. So the journal, too, separates the gap
+    /// from monitored time if the agent stops before this is decided.
     Undecided,
 }
 
-/// What an incident opens with.
+/// The initial data of an incident.
 pub(super) struct Opening {
     pub(super) id: IncidentId,
     pub(super) scope: Scope,
@@ -85,14 +87,15 @@ impl OpenIncident {
         open
     }
 
-    /// An incident that the journal left open. Nothing was monitored since; from `now` on it is.
+    /// Restores an incident that the journal left open. Nothing was monitored since; monitoring resumes
+    /// at `now`.
     pub(super) fn recover(incident: Incident, now: Stamp) -> Self {
         let name_servers = match (incident.cause, incident.party) {
             (Cause::Dns, Some(party)) => party,
             _ => Party::Provider,
         };
-        // Which causes were merged is not in the journal; the party is, and its own cause may still be
-        // seen in a segment.
+        // The journal does not store which causes were merged; it stores the party, and that party's
+        // cause may still have a segment.
         let known = incident.segments.iter().find(|segment| segment.cause.is_downtime());
         let cause = known.map_or(Cause::Isp, |segment| segment.cause);
         let one_family =
@@ -103,8 +106,8 @@ impl OpenIncident {
         ];
         let merged = merged.into_iter().filter(|(_, length)| !length.is_zero()).collect();
         let is_flapping = incident.cause == Cause::Unstable;
-        // Another cause or scope that was seen only when the journal was written has no length yet
-        // either; after a gap there are none yet.
+        // A change of cause or scope just before the journal was written also leaves an empty last
+        // segment. After a gap, cause and scope equal those of the segment before.
         let is_undecided = match incident.segments.as_slice() {
             [.., before, last] => {
                 is_empty(last) && (before.cause, before.scope) == (last.cause, last.scope)
@@ -119,7 +122,7 @@ impl OpenIncident {
         self.incident.started
     }
 
-    /// `at`, or the start of this incident where that is later.
+    /// Returns the later of `at` and the start of this incident.
     pub(super) fn not_before(&self, at: Stamp) -> Stamp {
         if self.incident.started.is_same_boot(at) { self.incident.started.latest(at) } else { at }
     }
@@ -128,7 +131,7 @@ impl OpenIncident {
         self.is_flapping
     }
 
-    /// Whether a gap came lately, and it is not yet known whether the failure goes on.
+    /// Whether a gap has ended and it is not yet decided whether the failure continues.
     pub(super) fn is_unmonitored(&self) -> bool {
         self.watch != Watch::Watched
     }
@@ -138,17 +141,17 @@ impl OpenIncident {
         self.incident.scope
     }
 
-    /// The cause at present.
+    /// The cause of the last segment.
     pub(super) fn current_cause(&self) -> Cause {
         self.incident.segments.last().map_or(self.incident.cause, |segment| segment.cause)
     }
 
-    /// The scope at present.
+    /// The scope of the last segment.
     pub(super) fn current_scope(&self) -> Scope {
         self.incident.segments.last().map_or(self.incident.scope, |segment| segment.scope)
     }
 
-    /// When the present segment began.
+    /// The start of the last segment.
     pub(super) fn current_since(&self) -> Stamp {
         self.incident.segments.last().map_or(self.incident.started, |segment| segment.from)
     }
@@ -158,7 +161,7 @@ impl OpenIncident {
         self.retitle();
     }
 
-    /// There is evidence that the present segment has lasted until `now`.
+    /// Extends the last segment to `now`, on new evidence.
     pub(super) fn extend(&mut self, now: Stamp) {
         if !self.is_unmonitored()
             && let Some(last) = self.incident.segments.last_mut()
@@ -169,7 +172,7 @@ impl OpenIncident {
         self.retitle();
     }
 
-    /// Cause or scope are others since `from`.
+    /// Starts a new segment at `from`, with another cause or scope.
     pub(super) fn change(&mut self, cause: Cause, scope: Scope, from: Stamp, now: Stamp) {
         if self.is_unmonitored() || (cause, scope) == (self.current_cause(), self.current_scope()) {
             return self.extend(now);
@@ -185,7 +188,7 @@ impl OpenIncident {
             }
             last.to = from;
         }
-        // A segment that lasted no time at all is replaced, also when that joins its neighbours.
+        // A segment of zero length is replaced, even if that joins its neighbours.
         if segments.last().is_some_and(is_empty) {
             segments.pop();
         }
@@ -201,12 +204,12 @@ impl OpenIncident {
         self.retitle();
     }
 
-    /// The connection has failed once more.
+    /// Counts one more failure of the connection.
     pub(super) fn count_failure(&mut self) {
         self.incident.failures = self.incident.failures.saturating_add(1);
     }
 
-    /// Everything from `from` on had this cause, as is known now.
+    /// Sets the cause of everything since `from`, because it is only known now.
     pub(super) fn relabel(&mut self, cause: Cause, from: Stamp, now: Stamp) {
         let scope = self.current_scope();
         for segment in self.incident.segments.iter_mut().filter(|s| s.from.is_at_or_after(from)) {
@@ -223,10 +226,10 @@ impl OpenIncident {
         self.change(cause, scope, from, now);
     }
 
-    /// A gap is over: what is known ends where it began.
+    /// A gap has ended: the last segment ends where the gap began.
     pub(super) fn unwatch(&mut self, gap: &Gap) {
         match self.watch {
-            // Nothing was learned since the gap before.
+            // No evidence since the previous gap.
             Watch::Undecided => {
                 if let Some(last) = self.incident.segments.last_mut() {
                     (last.from, last.to) = (gap.ended, gap.ended);
@@ -234,8 +237,9 @@ impl OpenIncident {
             }
             Watch::Watched => self.begin_undecided(gap),
             Watch::Recovered(_) => {
-                // An incident that is open in the journal was failing until the last sign of life,
-                // since its end would stand there. Of a flapping one the journal keeps not each time.
+                // An incident that is open in the journal failed until the last sign of life: otherwise
+                // its end would be recorded. This does not hold for a flapping one, because the journal
+                // does not record each of its failures.
                 let started = gap.started;
                 if !self.is_flapping
                     && let Some(last) = self.incident.segments.last_mut()
@@ -281,12 +285,12 @@ impl OpenIncident {
         }
     }
 
-    /// The incident as far as there is evidence, for the journal and for people.
+    /// Returns the incident as far as there is evidence, for the journal and for users.
     pub(super) fn snapshot(&self) -> Incident {
         self.incident.clone()
     }
 
-    /// Ends it at `ended`, or where it was last seen failing before a gap.
+    /// Closes the incident at `ended`, or at its last monitored failure if a gap came in between.
     pub(super) fn close(mut self, ended: Stamp) -> Incident {
         if self.is_unmonitored() {
             return self.close_unmonitored();
@@ -296,7 +300,7 @@ impl OpenIncident {
         self.incident
     }
 
-    /// Ends it where it was last seen failing.
+    /// Closes the incident at its last monitored failure.
     pub(super) fn close_unmonitored(mut self) -> Incident {
         if self.watch == Watch::Undecided {
             self.incident.segments.pop();
@@ -329,8 +333,8 @@ impl OpenIncident {
     }
 
     fn merge_earliest(&mut self) {
-        // A boot has a clock of its own, and a gap was not monitored: only what touches is merged.
-        // Where a hundred gaps leave nothing that touches, the earliest segment is dropped.
+        // Only adjacent segments are merged: each boot has its own clock, and a gap was not monitored.
+        // If a hundred gaps leave no adjacent segments, the earliest one is dropped.
         let segments = &mut self.incident.segments;
         let Some(first) = (1..segments.len()).find(|&i| segments[i - 1].to == segments[i].from)
         else {
@@ -352,7 +356,7 @@ impl OpenIncident {
         merged.to = removed.to;
     }
 
-    /// Brings scope, headline, party and downtime up to date.
+    /// Recomputes scope, headline, party and downtime.
     fn retitle(&mut self) {
         let mut totals = self.merged.clone();
         for segment in &self.incident.segments {
@@ -373,7 +377,7 @@ impl OpenIncident {
         } else if let Some(((_, scope), _)) = named.next() {
             self.incident.scope = *scope;
         }
-        // The map goes by the rows of the verdict: of equal ones the first stays.
+        // The map is ordered by the rows of the verdict, so the first of several equal causes wins.
         let mut longest = None;
         for ((cause, scope), length) in totals {
             let is_headline = is_named(cause) && scope == self.incident.scope;
@@ -388,7 +392,7 @@ impl OpenIncident {
     }
 }
 
-/// Whether a segment lasted no time at all.
+/// Whether a segment has zero length.
 fn is_empty(segment: &Segment) -> bool {
     segment.length().is_zero()
 }
@@ -431,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_causes_that_lasted_equally_long_the_earlier_row_is_the_headline() {
+    fn a_tie_between_causes_goes_to_the_earlier_row_of_the_verdict() {
         let mut incident = open(Cause::Isp, false);
         incident.change(Cause::Gateway, Scope::Internet, at(1_000), at(1_500));
         incident.extend(at(1_999));
@@ -442,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_flaps_for_days_stays_small_and_its_downtime_exact() {
+    fn an_incident_that_flaps_for_days_stays_small_and_keeps_exact_downtime() {
         let mut incident = open(Cause::Isp, true);
         for flap in 0..5_000 {
             let began = flap * 80_000;
@@ -457,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_record_holds_goes_on_where_it_was() {
+    fn a_recovered_incident_continues_with_the_recorded_downtime() {
         let mut incident = open(Cause::Isp, true);
         for flap in 0..200 {
             incident.change(
@@ -483,11 +487,11 @@ mod tests {
     }
 
     #[test]
-    fn two_gaps_with_nothing_learned_between_them_are_one() {
+    fn two_gaps_without_evidence_between_them_count_as_one() {
         let mut incident = open(Cause::Isp, false);
         incident.extend(at(10_000));
         incident.unwatch(&gap(10_000, 20_000));
-        // The agent is stopped before it knows, and what it recovers tells as much.
+        // The agent stops before this is decided; the recovered incident is equally undecided.
         let mut incident = OpenIncident::recover(incident.snapshot(), at(40_000));
         incident.unwatch(&gap(25_000, 40_000));
         let mut ended = incident.clone().close(at(50_000));
@@ -498,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_that_fails_later_or_returns_earlier_begins_a_segment_of_its_own() {
+    fn a_change_of_scope_begins_a_segment() {
         let mut incident = open(Cause::Isp, false);
         incident.change(Cause::Isp, Scope::Ipv6, at(60_000), at(62_000));
         let closed = incident.close(at(100_000));
@@ -509,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn families_that_fail_at_once_have_one_segment() {
+    fn families_that_fail_simultaneously_share_one_segment() {
         let mut incident = open(Cause::Isp, false);
         incident.change(Cause::Isp, Scope::Ipv4, at(300), at(4_000));
         assert_eq!(incident.snapshot().segments.len(), 1);
@@ -518,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headline_is_of_the_widest_scope() {
+    fn the_headline_comes_from_the_widest_scope() {
         let mut incident = open(Cause::Gateway, false);
         incident.change(Cause::Isp, Scope::Ipv4, at(10_000), at(12_000));
         let closed = incident.close(at(500_000));
@@ -526,13 +530,14 @@ mod tests {
     }
 
     #[test]
-    fn a_flapping_incident_of_a_crashed_agent_claims_what_was_recorded() {
+    fn after_a_crash_a_flapping_incident_counts_only_recorded_downtime() {
         let mut incident = open(Cause::Isp, true);
         incident.extend(at(7_000));
         let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));
         recovered.unwatch(&gap(124_000, 170_000));
         assert_eq!(recovered.close_unmonitored().downtime_ms, 7_000);
-        // One that does not flap was failing until the last sign of life: its end would be recorded.
+        // An incident that does not flap still failed at the last stored sign of life; otherwise its
+        // end would be recorded.
         let mut incident = open(Cause::Isp, false);
         incident.extend(at(7_000));
         let mut recovered = OpenIncident::recover(incident.snapshot(), at(170_000));

@@ -1,4 +1,4 @@
-//! How good a working connection is: the incidents of scope `quality`, which are never downtime.
+//! The quality of a working connection: the incidents of scope `quality`, which are never downtime.
 
 mod up_time;
 mod usual;
@@ -25,51 +25,50 @@ use super::{
 };
 use crate::{clock::Stamp, probe::Family, summary::Summary};
 
-/// The part of the probes that must be lost for a connection to be degraded.
+/// The share of lost probes at which a connection is degraded.
 const BAD_LOSS: f64 = 0.10;
-/// The part of them that may be lost when it is good again.
+/// The share of lost probes below which it is good again.
 const GOOD_LOSS: f64 = 0.05;
-/// How many times the usual round-trip time is bad.
+/// The multiple of the usual round-trip time above which a connection is slow.
 const BAD_SLOWNESS: f64 = 3.0;
-/// How many times it may be when it is good again.
+/// The multiple at or below which it is good again.
 const GOOD_SLOWNESS: f64 = 2.0;
-/// A round-trip time that nobody complains of, in milliseconds, whatever is usual.
+/// A round-trip time in milliseconds that is never too slow, whatever is usual.
 const BAD_MS: f64 = 100.0;
-/// The fewest probes that say something: five minutes of one each 10 s, less an anchor that is dead.
+/// The fewest probes for a decision: five minutes of one each 10 s, without those of a dead anchor.
 const FEWEST_PROBES: usize = 20;
-/// The fewest lost probes that are more than chance.
+/// The fewest lost probes for an incident; fewer may be chance.
 const FEWEST_LOST: usize = 3;
-/// After this time it is known whether a probe was lost, and so are all that were sent before it: a
-/// second until it counts as lost, and one more for a busy device.
+/// After this time it is known whether a probe, and each one sent before it, was lost: one second until
+/// it counts as lost, and one more for a busy device.
 const KNOWN_AFTER: Duration = Duration::from_secs(2);
-/// How much longer than the window probes are remembered, because an incident of connectivity that
-/// began a while ago sets the up-time back.
+/// How much longer than the window probes are kept, because an outage that began a while ago sets the
+/// up-time back.
 const REMEMBERED_LONGER: Duration = Duration::from_secs(90);
-/// How often the figures are taken at most.
+/// The shortest time between two decisions.
 const DECIDED_EVERY: Duration = Duration::from_secs(1);
 
-/// The quality of the connection.
+/// Monitors the quality of the connection.
 ///
 /// The *window* is the last 5 minutes of up-time, until 2 s ago: connectivity was up, and the agent
-/// monitored it. A probe that could not be sent for want of a carrier or route is lost as well.
+/// monitored it. A probe that could not be sent for lack of a carrier or route counts as lost.
 ///
-/// 1. An incident opens when at least 10 % of the scheduled probes in the window were lost (at least
-///    3, and not all by one anchor of a family while others of it answered), or when 95 of 100
-///    answers took at most a time that is above three times the week's median and above 100 ms; the
-///    second only once a day of samples is known. The window must be full, and hold at least 20
-///    probes.
+/// 1. An incident opens when at least 10 % of the scheduled probes in the window were lost (at least 3,
+///    and not all by one anchor of a family while others of it answered), or when the 95th percentile
+///    of the round-trip times is above three times the week's median and above 100 ms; the second rule
+///    needs a day of samples. The window must be full and contain at least 20 probes.
 /// 2. It closes when, over a window that began no earlier than the incident, less than 5 % are lost,
-///    and that time is not both above twice the median and above 100 ms. Between the two nothing
-///    changes.
+///    and the 95th percentile is not both above twice the median and above 100 ms. Between the two
+///    limits nothing changes.
 /// 3. Not counted are probes of a family while it is not judged, and those of an anchor that is dead
-///    for longer than others ([`Window`]). The figures in the evidence are those that decided.
-/// 4. An incident of connectivity, or a gap, ends an incident of quality where it began, and its own
-///    time is taken out of the window. The window continues with what it held before, so that a lossy
-///    connection with short outages in between is still found. What was before an interruption that
-///    is longer than the window says too little about the present; then the window begins anew.
-/// 5. An incident begins with the first lost, or slow, probe in the window that was sent after the
-///    last interruption, and after the last incident of quality. Without one it does not open: a
-///    connection that an outage has mended is not called degraded.
+///    while others answer ([`Window`]). The figures in the evidence are those that decided.
+/// 4. An outage or a gap ends a quality incident where it began, and its own time is excluded from the
+///    window. The window keeps what it held before, so that a lossy connection with short outages in
+///    between is still found. After an interruption longer than the window the earlier probes say too
+///    little about the present: the window begins anew.
+/// 5. An incident begins with the first lost, or slow, probe in the window that was sent after the last
+///    interruption and after the last quality incident. Without such a probe it does not open: a
+///    connection that works well again after an outage is not called degraded.
 #[derive(Debug)]
 pub(super) struct QualityMonitor {
     settings: MachineSettings,
@@ -77,13 +76,13 @@ pub(super) struct QualityMonitor {
     usual: Usual,
     window: Window,
     up_time: UpTime,
-    /// Probes before this position of up-time are not remembered.
+    /// Probes before this up-time position are dropped.
     forgotten_before: u64,
-    /// What lies before this position is no part of the next incident.
+    /// The next incident begins no earlier than this position.
     opens_from: u64,
-    /// When it was created, for the boot.
+    /// When the monitor was created; identifies the boot.
     created: Stamp,
-    /// When the figures were taken last, in milliseconds since boot.
+    /// When the last decision was made, in milliseconds since boot.
     decided_ms: Option<u64>,
 }
 
@@ -106,12 +105,12 @@ impl QualityMonitor {
         self.open.as_ref()
     }
 
-    /// Learns from an hour of the journal what is usual.
+    /// Learns the usual round-trip time from an hourly summary of the journal.
     pub(super) fn learn(&mut self, summary: &Summary) {
         self.usual.learn(summary);
     }
 
-    /// Takes a scheduled probe that was answered, or lost.
+    /// Adds a scheduled probe that was answered or lost.
     pub(super) fn heard(&mut self, anchor: SocketAddr, sent: Stamp, rtt: Option<Duration>) {
         if sent.is_same_boot(self.created)
             && let Some(position) = self.up_time.position(sent.boot_ms)
@@ -120,24 +119,23 @@ impl QualityMonitor {
         }
     }
 
-    /// A family is not judged, or is down by itself: what it has lost since its last answer says nothing
-    /// about the connection. While connectivity is interrupted this changes nothing, because no probes
-    /// count then.
+    /// A family is not judged, or is down by itself: its losses since its last answer are no evidence
+    /// about the connection. No effect while connectivity is interrupted, because no probes count then.
     pub(super) fn disregard(&mut self, family: Family) {
         if self.up_time.stopped_at().is_none() {
             self.window.disregard(family);
         }
     }
 
-    /// An incident of connectivity has opened that began at `started`: that time is its own.
+    /// An outage has opened that began at `started`: its time does not count for quality.
     pub(super) fn line_failed(&mut self, started: Stamp) -> Vec<Transition> {
         self.interrupt(started);
         let at = self.open.as_ref().map(|open| open.not_before(started));
         at.map(|at| self.close(at)).unwrap_or_default()
     }
 
-    /// No incident of connectivity is open any more. Where none was known to have opened, an earlier
-    /// run had left it open, and nothing is known of the time before.
+    /// The outage has ended. If none had opened in this run, an earlier run had left it open, and
+    /// nothing is known about the time before.
     pub(super) fn line_returned(&mut self, at: Stamp) {
         self.resume(at);
     }
@@ -155,7 +153,7 @@ impl QualityMonitor {
     }
 
     fn interrupt(&mut self, started: Stamp) {
-        // What began in an earlier boot began before everything that is known.
+        // An outage of an earlier boot began before all known probes.
         let started_ms = if started.is_same_boot(self.created) { started.boot_ms } else { 0 };
         self.up_time.stop(started_ms);
         self.window.interrupt(self.up_time.elapsed(started_ms));
@@ -184,10 +182,10 @@ impl QualityMonitor {
         self.open.take().map(|open| Transition::Closed(open.close(at))).into_iter().collect()
     }
 
-    /// Opens or closes an incident by what is known `now`, while connectivity is up.
+    /// Opens or closes an incident at `now`, while connectivity is up.
     pub(super) fn decide(&mut self, now: Stamp, random: &mut Rng) -> Vec<Transition> {
         if self.up_time.stopped_at().is_some() {
-            // An incident has opened and closed by one piece of evidence.
+            // An outage has opened and closed with one piece of evidence.
             self.resume(now);
         }
         if let Some(open) = &mut self.open {
@@ -228,7 +226,7 @@ impl QualityMonitor {
         }
     }
 
-    /// The figures by which the newest decision was made.
+    /// The figures of the last decision.
     #[cfg(test)]
     fn figures(&self) -> ProbeFigures {
         let known_ms = self.decided_ms.unwrap_or(0).saturating_sub(KNOWN_AFTER.as_millis() as u64);
@@ -236,7 +234,8 @@ impl QualityMonitor {
         self.window.figures(elapsed.saturating_sub(self.window_ms()))
     }
 
-    /// The time in milliseconds that is too slow, when it is `times` the usual one.
+    /// The limit in milliseconds above which a round-trip time is slow, for a multiple of the usual
+    /// one.
     fn slow_ms(&self, times: f64) -> Option<f64> {
         self.usual.median_ms().map(|usual_ms| (times * usual_ms).max(BAD_MS))
     }
@@ -245,13 +244,13 @@ impl QualityMonitor {
         figures.p95_ms.zip(self.slow_ms(times)).is_some_and(|(p95_ms, slow_ms)| p95_ms > slow_ms)
     }
 
-    /// Whether an incident that began at `started` is as long as a window that begins at `from`. One of
-    /// an earlier boot is.
+    /// Whether an incident that began at `started` covers the whole window from `from` on. One of an
+    /// earlier boot does.
     fn is_covered(&self, started: Stamp, from: u64, now: Stamp) -> bool {
         !started.is_same_boot(now) || self.stamp(from, now).is_at_or_after(started)
     }
 
-    /// The moment of a position.
+    /// The stamp of an up-time position.
     fn stamp(&self, position: u64, now: Stamp) -> Stamp {
         let moment_ms = self.up_time.moment(position);
         now.earlier(Duration::from_millis(now.boot_ms.saturating_sub(moment_ms)))

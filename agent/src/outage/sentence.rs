@@ -1,4 +1,4 @@
-//! Incidents and gaps as sentences that a person understands.
+//! Incidents and gaps as sentences for users.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::{
     probe::{Gateway, LocalFailure},
 };
 
-/// What has changed, as one sentence. Times are shown in `zone`, as the stamps' wall clock has them:
-/// whoever knows better by how much that was wrong corrects the stamps before.
+/// The transition as one sentence. Times are the stamps' wall clock in `zone`; a caller that knows the
+/// clock was wrong corrects the stamps first ([`Transition::corrected`]).
 pub fn sentence(transition: &Transition, zone: &TimeZone) -> String {
     match transition {
         Transition::Opened(incident) => opened(incident, zone),
@@ -23,8 +23,8 @@ pub fn sentence(transition: &Transition, zone: &TimeZone) -> String {
     }
 }
 
-/// What has begun, such as "Internet outage since 02:10:07, cause: ISP (router answered, nothing
-/// beyond it)."
+/// The start of an incident, such as "Internet outage since 02:10:07, cause: ISP (router answered,
+/// nothing beyond it)."
 pub fn opened(incident: &Incident, zone: &TimeZone) -> String {
     let since = clock_time(&local(incident.started, zone));
     if incident.cause == Cause::Unstable {
@@ -37,13 +37,13 @@ pub fn opened(incident: &Incident, zone: &TimeZone) -> String {
     let reason = reason(incident, incident.cause);
     match incident.scope {
         Scope::Heartbeat => format!("Heartbeats have failed since {since}, cause: {reason}."),
-        Scope::Quality => format!("Bad internet line since {since}: {reason}."),
+        Scope::Quality => format!("Degraded connection since {since}: {reason}."),
         scope => format!("{} outage since {since}, cause: {reason}.", subject(scope)),
     }
 }
 
-/// How it goes on, such as "Internet outage goes on, cause now: router (silent)." or "IPv4 is back; IPv6
-/// still fails, cause: ISP (router answered, nothing beyond it)."
+/// A change of an incident, such as "Internet outage goes on, cause now: router (silent)." or "IPv4 is
+/// back; IPv6 still fails, cause: ISP (router answered, nothing beyond it)."
 pub fn changed(incident: &Incident) -> String {
     let reason = reason(incident, present_cause(incident));
     let scope = present_scope(incident);
@@ -52,12 +52,12 @@ pub fn changed(incident: &Incident) -> String {
     }
     match scope {
         Scope::Heartbeat => format!("Heartbeats still fail, cause now: {reason}."),
-        Scope::Quality => format!("Internet line still bad: {reason}."),
+        Scope::Quality => format!("Connection still degraded: {reason}."),
         scope => format!("{} outage goes on, cause now: {reason}.", subject(scope)),
     }
 }
 
-/// What has become of the families, where the last segment concerns others than the one before it.
+/// The change of families, if the scope of the last segment differs from the one before it.
 fn scope_change(incident: &Incident) -> Option<&'static str> {
     let [.., before, last] = &incident.segments[..] else { return None };
     if !before.cause.is_downtime() || !last.cause.is_downtime() || last.from != before.to {
@@ -74,12 +74,13 @@ fn scope_change(incident: &Incident) -> Option<&'static str> {
     })
 }
 
-/// How an unstable line does, or that it is not known whether something goes on.
+/// The progress of a flapping connection; for other incidents, that it is not known whether they
+/// continue.
 pub fn progressed(incident: &Incident, zone: &TimeZone) -> String {
     if incident.cause != Cause::Unstable {
         return match present_scope(incident) {
             Scope::Heartbeat => "Heartbeats failed when last monitored.".to_owned(),
-            Scope::Quality => "Internet line was bad when last monitored.".to_owned(),
+            Scope::Quality => "The connection was degraded when last monitored.".to_owned(),
             scope => format!("{} was out when last monitored.", subject(scope)),
         };
     }
@@ -92,8 +93,8 @@ pub fn progressed(incident: &Incident, zone: &TimeZone) -> String {
     )
 }
 
-/// What is over, such as "Internet outage over: 20 min 3 s, 02:10:07 to 02:30:10, cause: ISP (router
-/// answered, nothing beyond it)."
+/// The end of an incident, such as "Internet outage over: 20 min 3 s, 02:10:07 to 02:30:10, cause: ISP
+/// (router answered, nothing beyond it)."
 pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
     let ended = incident.ended.unwrap_or(incident.started);
     let span = span(incident.started, ended, zone);
@@ -115,7 +116,7 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
         ),
         Scope::Quality => {
             format!(
-                "Internet line good again: it was bad for {}, {span}: {reason}.",
+                "Connection good again: it was degraded for {}, {span}: {reason}.",
                 Readable(lasted)
             )
         }
@@ -141,7 +142,7 @@ pub fn closed(incident: &Incident, zone: &TimeZone) -> String {
     }
 }
 
-/// How long it was down, such as "30 min down, IPv6 only for another 2 min".
+/// The downtime, such as "30 min down, IPv6 only for another 2 min".
 fn down(incident: &Incident) -> String {
     let alone = alone(incident);
     let down = if alone.is_empty() {
@@ -152,8 +153,8 @@ fn down(incident: &Incident) -> String {
     format!("{} down{alone}", Readable(down))
 }
 
-/// For how long one family alone was down in an outage of the internet, such as ", IPv6 only for
-/// another 12 min"; nothing below a second, and of an incident that concerns one family only.
+/// How long only one family was down in an internet outage, such as ", IPv6 only for another 12 min".
+/// Empty below a second, and for an incident of one family.
 fn alone(incident: &Incident) -> String {
     let time = incident.one_family_downtime();
     if incident.scope != Scope::Internet || time < Duration::from_secs(1) {
@@ -168,7 +169,7 @@ fn alone(incident: &Incident) -> String {
     format!(", {family} only for another {}", Readable(time))
 }
 
-/// What nobody saw, such as "Unmonitored for 8 h, 23:00:00 to 07:00:00: the machine slept."
+/// An unmonitored period, such as "Unmonitored for 8 h, 23:00:00 to 07:00:00: the machine slept."
 pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
     let why = gap.reason.as_deref().map(blind_reason);
     let why = why.unwrap_or_else(|| gap.cause.in_words().to_owned());
@@ -177,7 +178,7 @@ pub fn watched(gap: &Gap, zone: &TimeZone) -> String {
     format!("Unmonitored for {about}{length}, {}: {why}.", span(gap.started, gap.ended, zone))
 }
 
-/// What kept this device from asking, by the word that the journal has for it.
+/// Why this device could not send probes, by the name that the journal uses.
 pub fn blind_reason(word: &str) -> String {
     use LocalFailure::{NoDescriptors, NoMemory, NoPort, Other};
     let mut all = [NoDescriptors, NoMemory, NoPort, Other].into_iter();
@@ -185,8 +186,8 @@ pub fn blind_reason(word: &str) -> String {
     known.map_or_else(|| word.replace('_', " "), |failure| failure.reason().to_owned())
 }
 
-/// What failed, with what is known about it, such as "ISP (router answered, nothing beyond it)". Of an
-/// unstable line it is what fails at present, or failed last.
+/// The cause with its details, such as "ISP (router answered, nothing beyond it)". For a flapping
+/// connection it is the current cause, or the last one.
 pub fn cause(incident: &Incident) -> String {
     if incident.cause != Cause::Unstable {
         return reason(incident, incident.cause);
@@ -208,7 +209,7 @@ fn subject(scope: Scope) -> &'static str {
     }
 }
 
-/// What an incident concerns at present: the scope of its last segment.
+/// The current scope of an incident: the scope of its last segment.
 pub fn present_scope(incident: &Incident) -> Scope {
     incident.segments.last().map_or(incident.scope, |segment| segment.scope)
 }
@@ -217,7 +218,7 @@ fn present_cause(incident: &Incident) -> Cause {
     incident.segments.last().map_or(incident.cause, |segment| segment.cause)
 }
 
-/// A cause with what is known about it.
+/// A cause with its details.
 fn reason(incident: &Incident, cause: Cause) -> String {
     let last = |probe: ProbeKind| incident.evidence.iter().rev().find(|seen| seen.probe == probe);
     match cause {
@@ -229,10 +230,10 @@ fn reason(incident: &Incident, cause: Cause) -> String {
         },
         Cause::Firewall => "firewall (this device's own rules forbid it)".to_owned(),
         Cause::Gateway => "router (silent)".to_owned(),
-        Cause::CaptivePortal => "login page (it answers in the internet's place)".to_owned(),
-        Cause::Vpn => "VPN (the tunnel is dead, the line beneath it works)".to_owned(),
+        Cause::CaptivePortal => "login page (it intercepts web requests)".to_owned(),
+        Cause::Vpn => "VPN (the tunnel is dead, the connection beneath it works)".to_owned(),
         Cause::Isp => {
-            // A router that is alive answers in several ways; the others have one word each.
+            // A live router can give several answers; each of the others is a single word.
             let dead = [Gateway::Silent, Gateway::Gone, Gateway::NotAsked].map(Gateway::as_str);
             let alive = incident.evidence.iter().any(|seen| {
                 seen.probe == ProbeKind::Gateway && !dead.contains(&seen.answer.as_str())
@@ -240,7 +241,7 @@ fn reason(incident: &Incident, cause: Cause) -> String {
             if alive {
                 "ISP (router answered, nothing beyond it)".to_owned()
             } else {
-                "ISP (router could not be asked, nothing beyond it)".to_owned()
+                "ISP (router could not be probed, nothing beyond it)".to_owned()
             }
         }
         Cause::Dns => match last(ProbeKind::SystemDns)
@@ -248,7 +249,7 @@ fn reason(incident: &Incident, cause: Cause) -> String {
             .map(|seen| seen.answer.as_str())
         {
             Some("silent") => "DNS (name servers are silent)".to_owned(),
-            Some("lied") => "DNS (name servers lie)".to_owned(),
+            Some("lied") => "DNS (name servers return false addresses)".to_owned(),
             Some("nxdomain") => "DNS (name servers deny a name that exists)".to_owned(),
             Some(_) => "DNS (name servers fail)".to_owned(),
             None => "DNS (names cannot be looked up)".to_owned(),
@@ -260,7 +261,7 @@ fn reason(incident: &Incident, cause: Cause) -> String {
         Cause::Credentials => "credentials (the other side refuses this device)".to_owned(),
         Cause::Degraded => last(ProbeKind::Tcp)
             .map_or_else(|| "loss or slowness".to_owned(), |seen| seen.target.clone()),
-        Cause::Unstable => "an unstable line".to_owned(),
+        Cause::Unstable => "an unstable connection".to_owned(),
         Cause::Up => "nothing".to_owned(),
     }
 }
@@ -269,7 +270,7 @@ fn times(count: u32) -> String {
     if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
-/// The time between, by the clock that never jumps where one has measured it.
+/// The time between two stamps: by boot time if they are of one boot, else by the wall clock.
 fn length(from: Stamp, to: Stamp) -> Duration {
     to.since(&from).unwrap_or_else(|| {
         Duration::try_from(to.wall.duration_since(from.wall)).unwrap_or_default()
@@ -284,7 +285,7 @@ fn clock_time(time: &ZonedDateTime) -> String {
     time.strftime("%H:%M:%S").to_string()
 }
 
-/// From when to when: the dates where it goes beyond a day, the offsets where these differ.
+/// Start and end: with dates if they differ, with UTC offsets if they differ.
 fn span(from: Stamp, to: Stamp, zone: &TimeZone) -> String {
     let (from, to) = (local(from, zone), local(to, zone));
     let format = match (from.date() == to.date(), from.offset() == to.offset()) {
@@ -342,17 +343,17 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_when_it_begins_and_when_it_is_over() {
+    fn an_outage_has_sentences_for_its_start_change_and_end() {
         let outage =
             incident(Scope::Internet, Cause::Isp, "2026-03-10T01:10:07Z", "2026-03-10T01:30:10Z");
         insta::assert_snapshot!(opened(&outage, &berlin()), @"Internet outage since 02:10:07, cause: ISP (router answered, nothing beyond it).");
         insta::assert_snapshot!(closed(&outage, &berlin()), @"Internet outage over: 20 min 3 s, 02:10:07 to 02:30:10, cause: ISP (router answered, nothing beyond it).");
         let silent = Incident { evidence: Vec::new(), ..outage };
-        insta::assert_snapshot!(changed(&silent), @"Internet outage goes on, cause now: ISP (router could not be asked, nothing beyond it).");
+        insta::assert_snapshot!(changed(&silent), @"Internet outage goes on, cause now: ISP (router could not be probed, nothing beyond it).");
     }
 
     #[test]
-    fn a_family_that_returns_first_or_fails_later_is_told_so() {
+    fn a_change_of_families_is_named() {
         use Scope::{Internet, Ipv4, Ipv6};
 
         let times = [
@@ -363,11 +364,11 @@ mod tests {
         ];
         let of = |scopes: &[Scope]| {
             let mut outage = incident(scopes[0], Cause::Isp, times[0], times[scopes.len()]);
-            let segment = |(place, scope): (usize, &Scope)| Segment {
+            let segment = |(index, scope): (usize, &Scope)| Segment {
                 scope: *scope,
                 cause: Cause::Isp,
-                from: stamp(times[place]),
-                to: stamp(times[place + 1]),
+                from: stamp(times[index]),
+                to: stamp(times[index + 1]),
             };
             outage.segments = scopes.iter().enumerate().map(segment).collect();
             let down = |is_down: fn(&Segment) -> bool| {
@@ -379,7 +380,7 @@ mod tests {
             outage.scope = if downtime > 0 { Scope::Internet } else { scopes[0] };
             outage
         };
-        let told = [
+        let sentences = [
             changed(&of(&[Internet, Ipv6])),
             changed(&of(&[Internet, Ipv4])),
             changed(&of(&[Ipv6, Internet])),
@@ -390,7 +391,7 @@ mod tests {
             closed(&of(&[Ipv4, Internet, Ipv6]), &berlin()),
             closed(&of(&[Ipv6]), &berlin()),
         ];
-        insta::assert_snapshot!(told.join("\n"), @"
+        insta::assert_snapshot!(sentences.join("\n"), @"
         IPv4 is back; IPv6 still fails, cause: ISP (router answered, nothing beyond it).
         IPv6 is back; IPv4 still fails, cause: ISP (router answered, nothing beyond it).
         IPv4 fails too: the internet is down, cause: ISP (router answered, nothing beyond it).
@@ -407,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_firewall_is_this_devices_own() {
+    fn a_firewall_is_named_as_this_devices_own() {
         let forbidden = incident(
             Scope::Internet,
             Cause::Firewall,
@@ -418,14 +419,14 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_the_hour_is_seen_in_the_offsets() {
+    fn a_change_to_summer_time_shows_the_utc_offsets() {
         let outage =
             incident(Scope::Ipv6, Cause::Link, "2026-03-29T00:59:30Z", "2026-03-29T01:00:30Z");
         insta::assert_snapshot!(closed(&outage, &berlin()), @"IPv6 outage over: 1 min, 01:59:30 +01:00 to 03:00:30 +02:00, cause: link (this device is not connected).");
     }
 
     #[test]
-    fn a_night_has_two_dates() {
+    fn a_gap_over_midnight_shows_the_dates() {
         let gap = Gap {
             id: IncidentId(uuid::Uuid::nil()),
             cause: GapCause::Suspended,
@@ -441,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unstable_line_is_counted() {
+    fn an_unstable_connection_shows_how_often_it_failed() {
         let mut flapping = incident(
             Scope::Internet,
             Cause::Unstable,
@@ -462,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_outage_is_not_called_one() {
+    fn heartbeat_and_quality_incidents_are_not_called_outages() {
         let endpoint = incident(
             Scope::Heartbeat,
             Cause::Endpoint,
@@ -478,6 +479,6 @@ mod tests {
         );
         bad.evidence[0].probe = ProbeKind::Tcp;
         bad.evidence[0].target = "60 probes: 30 % lost, p95 21 ms".to_owned();
-        insta::assert_snapshot!(opened(&bad, &berlin()), @"Bad internet line since 02:00:00: 60 probes: 30 % lost, p95 21 ms.");
+        insta::assert_snapshot!(opened(&bad, &berlin()), @"Degraded connection since 02:00:00: 60 probes: 30 % lost, p95 21 ms.");
     }
 }

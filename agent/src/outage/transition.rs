@@ -1,17 +1,18 @@
-//! What changes in the agent's knowledge of outages.
+//! Changes to incidents and gaps.
 
 use super::{Gap, Incident, Segment};
 use crate::clock::Stamp;
 
-/// A change that the journal keeps before anything else hears of it.
+/// One change. The journal stores it before any other component receives it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transition {
     /// An incident has opened.
     Opened(Incident),
-    /// An open incident goes on with another cause.
+    /// An open incident continues with another cause or scope.
     Changed(Incident),
-    /// An unstable line has failed or returned again: noted now and then, not each time. Or nobody
-    /// watches from now on, or has watched for a while: what was known until then is noted.
+    /// An intermediate state for the journal. A flapping connection has failed or returned again
+    /// (recorded at intervals, not each time); or monitoring stops now, or was interrupted, and the
+    /// incident is recorded up to the last evidence.
     Progressed(Incident),
     /// An incident has closed.
     Closed(Incident),
@@ -20,8 +21,8 @@ pub enum Transition {
 }
 
 impl Transition {
-    /// The same with the wall clocks that moments of this boot should have had, as is known `now`: what
-    /// people read must not tell of a clock that was wrong.
+    /// Corrects the wall clocks of stamps of this boot by the clock of `now`, so that users do not see
+    /// times of a wrong clock.
     #[must_use]
     pub fn corrected(self, now: &Stamp) -> Self {
         match self {
@@ -62,7 +63,7 @@ mod tests {
     };
 
     #[test]
-    fn what_people_read_has_the_clock_that_was_learned_since() {
+    fn wall_clocks_of_this_boot_are_corrected() {
         let boot: BootId = "00000000-0000-0000-0000-000000000001".parse().expect("a boot id");
         let stamp = |boot, boot_ms, wall: &str| Stamp {
             boot,
@@ -92,19 +93,19 @@ mod tests {
         };
         let wall = |text: &str| text.parse::<Timestamp>().expect("a time");
         let Transition::Closed(shown) = Transition::Closed(incident).corrected(&ended) else {
-            panic!("it is what it was")
+            panic!("the kind must not change")
         };
         assert_eq!(shown.started.wall, wall("2027-01-01T09:26:10Z"));
         assert_eq!(shown.segments[0].from.wall, wall("2027-01-01T09:26:10Z"));
         assert_eq!((shown.started.boot_ms, shown.ended), (10_000, Some(ended)));
-        // Of another boot nothing is known here.
+        // Stamps of another boot cannot be corrected.
         let before = stamp(BootId::UNKNOWN, 5_000, "2026-12-31T10:00:00Z");
         let id = IncidentId::new(started, &mut Rng::with_seed(2));
         let cause = GapCause::PowerLost;
         let gap =
             Gap { id, cause, started: before, ended: started, uncertain_s: 120, reason: None };
         let Transition::GapEnded(shown) = Transition::GapEnded(gap).corrected(&ended) else {
-            panic!("it is what it was")
+            panic!("the kind must not change")
         };
         assert_eq!(shown.started, before);
         assert_eq!(shown.ended.wall, wall("2027-01-01T09:26:10Z"));

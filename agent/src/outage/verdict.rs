@@ -1,66 +1,66 @@
-//! What broke: one table from facts to a cause.
+//! The verdict: one table from facts to a cause.
 
 use super::Cause;
 use crate::probe::{Gateway, LinkAnswer};
 
-/// What is known about one address family that is down, or about the whole internet when none is.
-/// A fact that was asked for before the doubt began is stale and is left out by whoever fills this in.
+/// The facts about one address family that is down, or about the whole internet if none is. The caller
+/// leaves out facts that were probed before the doubt began, because they are stale.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one fact, and all combinations occur")]
 pub struct FailureFacts {
-    /// How the kernel would send; `None` when it was not asked.
+    /// How the kernel would route; `None` if it was not queried.
     pub link: Option<LinkAnswer>,
-    /// This device itself forbids what is sent to most anchors (`EPERM`, `EACCES`, an ICMP error of
-    /// its own).
+    /// Whether this device itself blocks packets to most anchors (`EPERM`, `EACCES`, a local ICMP
+    /// error).
     pub forbidden: bool,
-    /// What the router answered; `None` when it was not asked since.
+    /// The router's answer; `None` if it was not probed since the doubt began.
     pub gateway: Option<Gateway>,
-    /// Whether this router has answered before on this network. One that never has cannot be told
-    /// from one that never does.
+    /// Whether this router has ever answered on this network. If it has not, silence may be normal for
+    /// it.
     pub gateway_answered_before: bool,
-    /// Whether the family failed beyond the router already when it lost its address or its route, and the
-    /// other family still has its own by the same interface. A router whose line loses IPv6 must say that
-    /// it is no router for IPv6 any more (RFC 7084, G-5), which is the same failure.
+    /// Whether the family had already failed beyond the router when it lost its address or route, while
+    /// the other family kept its own over the same interface. A router whose uplink loses IPv6 must
+    /// stop announcing itself as an IPv6 router (RFC 7084, G-5); that is the same failure.
     pub was_dead_beyond: bool,
-    /// Whether an incident is open already. The kernel gives a router up only after 20 to 30
-    /// seconds: too late to name the cause by when it opens, but good for a later segment.
+    /// Whether an incident is already open. The kernel reports a router as gone only after 20 to 30
+    /// seconds: too late for the cause at opening, but in time for a later segment.
     pub opened: bool,
-    /// Whether the route leads into a tunnel and an anchor is alive beneath it, by either family.
+    /// Whether the route leads into a tunnel and an anchor answers beneath it, over either family.
     pub alive_underlay: bool,
     /// Whether every portal page that answered was intercepted.
     pub portal: bool,
     /// Whether an anchor has proved itself.
     pub anchors_alive: bool,
-    /// Whether certificates are not valid yet, or the clock lies before the build date.
+    /// Whether certificates are not valid yet, or the clock shows a time before the build date.
     pub clock: bool,
-    /// Whether names cannot be looked up.
+    /// Whether lookups fail.
     pub dns: bool,
     /// Why heartbeats fail, when it is for no reason further up: [`Cause::Endpoint`], or
     /// [`Cause::Credentials`] when the server has refused this device five times in a row, over ten minutes.
     pub heartbeat: Option<Cause>,
 }
 
-/// Names the cause: the first of these that holds.
+/// Names the cause: the first row that holds.
 ///
-/// 1. `link`: there is no carrier, no address or no route, unless the router took these away because its
-///    line had failed: then it is still `isp`. Of two families that are down together
-///    the first has a way to send and is judged by it, see [`combined_cause`].
-/// 2. `firewall`: a rule of this device forbids what it sends.
-/// 3. `gateway`: the router is silent, and it has answered before on this network. A router that
-///    never has could not be asked; only the kernel's word that nobody is at its address counts
-///    against it, and only once an incident is open.
+/// 1. `link`: there is no carrier, no address or no route, unless the router withdrew them because its
+///    uplink had failed: then the cause stays `isp`. If two families are down together, the one with a
+///    route decides, see [`combined_cause`].
+/// 2. `firewall`: a rule of this device blocks its packets.
+/// 3. `gateway`: the router is silent, and it has answered before on this network. A router that never
+///    has counts as not probed; only the kernel's report that it is gone counts against it, and only
+///    once an incident is open.
 /// 4. `captive_portal`: every portal page that answered was intercepted.
-/// 5. `vpn`: the route leads into a tunnel, no anchor answers through it, and one is alive beneath.
-/// 6. `isp`: no anchor proves itself. The router answers, or could not be asked; the evidence says
-///    which. Boxes on the way that complete connections in anybody's name change nothing.
-/// 7. `clock`: certificates are not valid yet, or the clock lies before the build date. A resolver
-///    that validates fails for that too, so it comes before `dns`.
+/// 5. `vpn`: the route leads into a tunnel, no anchor answers through it, and one answers beneath it.
+/// 6. `isp`: no anchor proves itself. The router answers, or could not be probed; the evidence says
+///    which. Middleboxes that complete handshakes for any server change nothing.
+/// 7. `clock`: certificates are not valid yet, or the clock shows a time before the build date. A
+///    validating resolver fails for that too, so this comes before `dns`.
 /// 8. `dns`: names cannot be looked up.
 /// 9. `endpoint`, 10. `credentials`: only heartbeats fail, for this reason.
 /// 11. `up`: nothing failed.
 ///
 /// A proof that was completed after a round began vetoes rows 1 to 6 for the family that it travelled
-/// on. That is not decided here but before: such a round does not count.
+/// on. That is handled before: such a round does not count.
 pub fn verdict(facts: &FailureFacts) -> Cause {
     let tunnel = facts.link.as_ref().and_then(LinkAnswer::route).is_some_and(|route| route.tunnel);
     let gateway_dead = match facts.gateway {
@@ -92,8 +92,8 @@ pub fn verdict(facts: &FailureFacts) -> Cause {
     }
 }
 
-/// The cause of families that are down together: the earliest row among those that still have a way
-/// to send, because a family without one was not what the internet went over; `link` when none has.
+/// The cause of families that are down together: the earliest row among those that still have a route,
+/// because the internet was not reached over a family without one; `link` if none has.
 pub fn combined_cause(causes: impl IntoIterator<Item = Cause>) -> Cause {
     causes.into_iter().min_by_key(|cause| (*cause == Cause::Link, *cause)).unwrap_or(Cause::Link)
 }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_first_row_that_holds_decides() {
-        // Everything is wrong at once; mending one row after the other brings up the next.
+        // All facts hold at once; clearing them row by row brings up the next cause.
         let mut facts = FailureFacts {
             link: Some(LinkAnswer::NoCarrier),
             forbidden: true,
@@ -157,20 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_failed_is_never_a_missing_route() {
+    fn a_failed_route_query_is_not_a_missing_route() {
         let facts = FailureFacts { link: Some(LinkAnswer::Unknown), ..FailureFacts::default() };
         assert_eq!(verdict(&facts), Cause::Isp);
     }
 
     #[test]
-    fn a_router_that_never_answered_could_not_be_asked() {
+    fn a_router_that_never_answered_is_not_blamed_for_silence() {
         let mut facts = FailureFacts {
             link: Some(routed(false)),
             gateway: Some(Gateway::Silent),
             ..FailureFacts::default()
         };
         assert_eq!(verdict(&facts), Cause::Isp);
-        // The kernel's word comes too late to open with, and in time for a later segment.
+        // The kernel's report comes too late to open with, but in time for a later segment.
         facts.gateway = Some(Gateway::Gone);
         assert_eq!(verdict(&facts), Cause::Isp);
         facts.opened = true;
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anchor_beneath_says_nothing_where_there_is_no_tunnel() {
+    fn an_anchor_on_the_underlay_is_no_evidence_without_a_tunnel() {
         let facts = FailureFacts {
             link: Some(routed(false)),
             alive_underlay: true,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn families_that_are_down_together_have_the_cause_of_those_that_can_send() {
+    fn families_that_are_down_together_get_the_cause_of_those_with_a_route() {
         assert_eq!(combined_cause([Cause::Link, Cause::Isp]), Cause::Isp);
         assert_eq!(combined_cause([Cause::Isp, Cause::Gateway]), Cause::Gateway);
         assert_eq!(combined_cause([Cause::Link, Cause::Link]), Cause::Link);

@@ -1,4 +1,4 @@
-//! What families and names say together: which families count, and what fails.
+//! The combined condition of families and names: which families are judged, and what fails.
 
 use super::OutageMachine;
 use crate::{
@@ -19,9 +19,9 @@ impl OutageMachine {
     ///
     /// 1. IPv4 wherever it has a route. IPv6 where it has a route and has had proof on this network,
     ///    because many routers advertise IPv6 that never works; or where the network has no IPv4.
-    /// 2. A family that has lost its way to send on a network that the device is still on.
-    /// 3. Where none has a way to send: the one that was on a network last, or that only a rule of this
-    ///    device keeps from one; else IPv4.
+    /// 2. A family that has lost its route on a network that the device is still on.
+    /// 3. If neither has a route: the family that was on a network last, or that only a rule of this
+    ///    device blocks; else IPv4.
     pub(super) fn judged(&self) -> PerFamily<bool> {
         let routed = PerFamily::from_fn(|family| self.families[family].is_routed());
         let proved = PerFamily::from_fn(|family| {
@@ -62,19 +62,20 @@ impl OutageMachine {
         self.judged_families().into_iter().map(|family| &self.families[family]).collect()
     }
 
-    /// Whether a family that is judged works.
+    /// Whether at least one judged family works.
     pub(super) fn is_one_up(&self) -> bool {
         self.judged_tracks().iter().any(|track| track.is_up())
     }
 
-    /// The latest good answer.
+    /// The latest good answer of any family or heartbeat.
     pub(super) fn last_ok(&self) -> Option<Stamp> {
         let families = self.families.iter().filter_map(|(_, track)| track.last_ok());
         families.chain(self.heartbeat_proved).reduce(Stamp::latest)
     }
 
-    /// Whether the anchors of a family fail where those of the other one are blocked while heartbeats
-    /// pass, and have never proved themselves: then they are blocked too, and say nothing.
+    /// Whether the anchors of a family count as blocked because those of the other family are (while
+    /// heartbeats succeed), and none of its own has ever proved itself: then their failures are not
+    /// evidence.
     pub(super) fn are_anchors_blocked_beside(&self, family: Family) -> bool {
         let track = &self.families[family];
         self.families[family.other()].is_blocked()
@@ -82,14 +83,15 @@ impl OutageMachine {
             && !self.networks.has_proved_anchor(track.network())
     }
 
-    /// Whether the whole internet is down at present; one family alone leaves the other one's quality.
+    /// Whether the whole internet is down. If only one family is, quality is still judged by the other
+    /// one.
     pub(super) fn is_internet_down(&self) -> bool {
         let scope = self.connectivity.open().map(OpenIncident::current_scope);
         self.connectivity.is_failing() && scope == Some(Scope::Internet)
     }
 
-    /// Whether the internet works for certain, so that heartbeats that fail have a reason of their own:
-    /// a family works, and none is in doubt.
+    /// Whether the internet works for certain, so that failing heartbeats have a cause of their own: a
+    /// family works, and none is in doubt.
     pub(super) fn is_fine(&self) -> bool {
         let judged = self.judged_tracks();
         !self.is_internet_down()
@@ -98,14 +100,14 @@ impl OutageMachine {
             && judged.iter().all(|track| track.is_up() || track.is_down())
     }
 
-    /// Whether anchors fail at present, so that heartbeats may fail for that.
+    /// Whether anchors fail, which may explain failing heartbeats.
     pub(super) fn is_excused(&self) -> bool {
         let judged = self.judged_tracks();
         !judged.is_empty() && judged.iter().all(|track| track.excuses_heartbeats())
     }
 
-    /// Whether a family that is up must prove itself, because the other one has begun to fail: what
-    /// answers in anybody's name may answer for both.
+    /// Whether a family that is up must prove itself because the other one has begun to fail: a
+    /// middlebox that completes handshakes for any server may do so for both families.
     pub(super) fn must_verify(&self, family: Family) -> bool {
         let (track, other) = (&self.families[family], &self.families[family.other()]);
         let judged = self.judged();
@@ -117,24 +119,24 @@ impl OutageMachine {
         since.is_some_and(|since| !track.is_verified_since(since, self.decides_by_contact(family)))
     }
 
-    /// What families and names say together at `now`.
+    /// The combined condition of families and names at `now`.
     ///
-    /// A family that is about to be decided keeps everything as it is, so that two families that fail
-    /// or return together do so in one step; each round that ends decides it.
+    /// It is undecided while a family is about to be decided, so that two families that fail or return
+    /// together change in one step; each finished round can decide it.
     pub(super) fn condition(&self, now: Stamp) -> OverallCondition {
         let judged = self.judged_tracks();
         let down: Vec<_> = judged.iter().filter(|track| track.is_down()).copied().collect();
         let is_one_up = judged.iter().any(|track| track.is_up());
         let returned = self.connectivity.returned();
-        let is_moving = judged.iter().any(|track| {
+        let is_changing = judged.iter().any(|track| {
             track.is_failing()
                 || track.is_returning()
                 || self.must_verify(track.family)
-                // The other one has returned: this one is asked first whether it has too.
+                // The other family has returned: probe this one first to see whether it has too.
                 || track.is_down() && returned.is_some_and(|at| !track.has_round_since(at))
         });
         let is_open = self.connectivity.is_failing();
-        // Names that fail concern all of the internet, also beside a family that is down.
+        // Failing names affect the whole internet, even if a family is down as well.
         let names_since = self.names.failing_since();
         if let Some(since) = names_since
             && is_one_up
@@ -143,12 +145,12 @@ impl OutageMachine {
             return self.names_fail(since);
         }
         if names_since.is_some() && !is_one_up && down.len() < judged.len() {
-            // The family by which names are known to fail is in doubt itself.
+            // The family over which the name queries failed is in doubt itself.
             return OverallCondition::Undecided;
         }
         if down.is_empty() {
             let is_decided = judged.iter().all(|track| track.is_up());
-            // Until it is known that names can be looked up, an outage is not over.
+            // An outage does not end until lookups are known to work.
             let waits = is_open && (!is_decided || self.names.has_failed());
             return if !is_one_up || waits {
                 OverallCondition::Undecided
@@ -156,7 +158,7 @@ impl OutageMachine {
                 OverallCondition::Works
             };
         }
-        if is_moving {
+        if is_changing {
             return OverallCondition::Undecided;
         }
         let scope = match down.as_slice() {
@@ -201,14 +203,14 @@ impl OutageMachine {
         })
     }
 
-    /// Follows what fails in a grace period: all that is judged fails, or nobody knows of it. Where one
-    /// family works, or something is open, the present is all that counts; and a doubt is decided within
-    /// seconds, in which not everybody has answered.
+    /// Tracks the causes of a failure during a grace period: every judged family fails, or its state is
+    /// unknown. If a family works or an outage is open, only the current cause counts; and a doubt is
+    /// decided within seconds, before every probe has a result.
     pub(super) fn follow_course(&mut self, now: Stamp) {
         let judged = self.judged_tracks();
-        let is_one_known = judged.iter().any(|track| track.is_up() || track.is_down());
+        let is_any_known = judged.iter().any(|track| track.is_up() || track.is_down());
         let are_all_down = judged.iter().all(|track| track.is_down());
-        if self.connectivity.is_failing() || is_one_known && !are_all_down {
+        if self.connectivity.is_failing() || is_any_known && !are_all_down {
             self.course = CauseCourse::default();
             return;
         }
@@ -225,7 +227,7 @@ impl OutageMachine {
         self.course.note(cause, since, now, 2 * self.settings.limits.cause_holds);
     }
 
-    /// What is known of a family that is down.
+    /// Collects the facts about a family that is down.
     fn facts(&self, track: &FamilyTrack, now: Stamp) -> FailureFacts {
         let since = track.failing_since().unwrap_or(now);
         let other = &self.families[track.family.other()];
@@ -243,8 +245,8 @@ impl OutageMachine {
         }
     }
 
-    /// Whether a family failed beyond the router when it lost its way to send, while the other one kept
-    /// its own by the same interface.
+    /// Whether a family had already failed beyond the router when it lost its route, while the other
+    /// one kept its route over the same interface.
     fn was_dead_beyond(&self, family: Family) -> bool {
         let interface =
             |family: Family| self.families[family].network().map(|network| &network.interface);
@@ -256,8 +258,8 @@ impl OutageMachine {
             })
     }
 
-    /// Whether a login page answers in the internet's place. The router's own page on a network that has
-    /// worked without a login says that its line is down.
+    /// Whether a login page intercepts requests. If it is the router's own page, on a network that has
+    /// worked without a login, it only means that the router has no uplink.
     fn is_captive(&self, track: &FamilyTrack, since: Stamp) -> bool {
         self.portal.as_ref().is_some_and(|page| {
             let has_worked = self.networks.has_proved_family(track.network());
@@ -267,7 +269,7 @@ impl OutageMachine {
         })
     }
 
-    /// Everything that was asked at `since` or later and speaks for a failure of this scope.
+    /// Everything that was probed at `since` or later and supports a failure of this scope.
     pub(super) fn evidence(&self, scope: Scope, since: Stamp) -> Vec<Observation> {
         let tracks = self.judged_tracks().into_iter().filter(|track| scope.covers(track.family));
         let portal = self.portal.iter().map(|page| page.observation.clone());
@@ -276,12 +278,12 @@ impl OutageMachine {
         tracks.flat_map(|track| track.evidence(since)).chain(portal).chain(names).collect()
     }
 
-    /// Whether what a gap left open goes on: the first round of a family of its scope decides, or
-    /// the first answer of the names where these had failed.
+    /// Whether the outage that a gap left open continues: the first round of a family of its scope
+    /// decides, or the first name query if the cause was `dns`.
     pub(super) fn after_gap(&self, now: Stamp) -> AfterGap {
         let Some(open) = self.connectivity.unverified() else { return AfterGap::Unknown };
         let cause = open.current_cause();
-        // The good part of a flapping connection is over; what breaks it now shows with the next round.
+        // If a flapping connection was up before the gap, its next cause shows with the next round.
         let cause = if cause.is_downtime() { cause } else { Cause::Isp };
         let scope = open.current_scope();
         let concerned: Vec<_> = Family::BOTH
@@ -297,20 +299,20 @@ impl OutageMachine {
                 false => AfterGap::Unknown,
             };
         }
-        let is_settled =
+        let are_all_ripe =
             concerned.iter().all(|track| track.ripe_at().is_none_or(|at| now.is_at_or_after(at)));
         let routed: Vec<_> = concerned.iter().filter(|track| track.is_routed()).collect();
         let have_all_failed = !routed.is_empty() && routed.iter().all(|track| track.has_failed());
-        let is_no_way = routed.is_empty() && concerned.iter().any(|track| track.is_cut());
-        // Families without anchors are not asked any more.
-        let is_unasked = concerned.iter().all(|track| track.has_no_anchors())
-            || is_settled && concerned.iter().all(|track| track.link().is_none());
-        if !(have_all_failed || is_settled && is_no_way || is_unasked) {
+        let has_no_route = routed.is_empty() && concerned.iter().any(|track| track.is_cut());
+        // Families without anchors are no longer probed.
+        let is_not_probed = concerned.iter().all(|track| track.has_no_anchors())
+            || are_all_ripe && concerned.iter().all(|track| track.link().is_none());
+        if !(have_all_failed || are_all_ripe && has_no_route || is_not_probed) {
             return AfterGap::Unknown;
         }
         let is_other_up = self.families.iter().any(|(_, track)| track.is_up());
-        if is_unasked || is_no_way && is_other_up {
-            // It woke in another network, which does not have that family and is not judged by it.
+        if is_not_probed || has_no_route && is_other_up {
+            // The device resumed on another network without this family, which is not judged there.
             return AfterGap::Over;
         }
         if cause == Cause::Dns {
@@ -321,8 +323,8 @@ impl OutageMachine {
         AfterGap::Fails(cause)
     }
 
-    /// Has the families of what goes on after a gap be down at once. One that is not judged any more has
-    /// no part in what fails now.
+    /// Sets the families of an outage that has outlasted a gap to down at once. A family that is no
+    /// longer judged takes no part in it.
     pub(super) fn resume_failing(&mut self) {
         let Some(open) = self.connectivity.unverified() else { return };
         let (scope, cause) = (open.current_scope(), open.current_cause());

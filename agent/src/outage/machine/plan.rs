@@ -1,17 +1,18 @@
-//! What should be asked, and how often.
+//! Which probes to send, and how often.
 //!
-//! 1. While all is well one anchor of each family is probed at each probe interval: contact. Proof
-//!    comes with each heartbeat; where heartbeats give none (local mode, plain HTTP, a target in the
-//!    own network) once a minute by one anchor, one look-up and one portal page, and every five
-//!    minutes by one anchor of a family that no heartbeat travelled on. Where heartbeats are believed
-//!    and anchors are not, or no anchor has proved itself yet, one of these is asked once a minute too.
+//! 1. In normal operation one anchor of each family is probed at each probe interval: contact. Each
+//!    heartbeat gives proof. If heartbeats give none (local mode, plain HTTP, a target in the
+//!    local network), proof comes once a minute from one anchor, one lookup and one portal page. An anchor of
+//!    a family that no heartbeat travelled on is probed for proof every five minutes. If heartbeats are
+//!    trusted and anchors are not, or no anchor has proved itself yet, one anchor is probed for proof
+//!    once a minute too.
 //! 2. In doubt, and while the state is unknown, a round of the family begins every second. Rounds
 //!    overlap, because each takes up to 4 s and two must fail before an outage is reported.
-//! 3. While an outage is open a round begins every 1.5 s, so that its end is known to 2 s.
-//! 4. The router is asked with every round.
-//! 5. Name servers are asked every 2 s in doubt, and every 1.5 s while they are what is broken. The
-//!    portal pages are asked every 2 s in doubt, and every 1.5 s while one is what is broken. During
-//!    any other outage both are asked every 10 s, because a new cause may show behind the first.
+//! 3. During an outage a round begins every 1.5 s, which gives its end to within 2 s.
+//! 4. The router is probed with every round.
+//! 5. Name servers are probed every 2 s in doubt, and every 1.5 s while they are the cause. The portal
+//!    pages are probed every 2 s in doubt, and every 1.5 s while one is the cause. During any other
+//!    outage both are probed every 10 s, because a new cause may appear behind the first.
 
 use std::time::Duration;
 
@@ -28,30 +29,30 @@ const CHECK_BESIDE: Duration = Duration::from_secs(10);
 const PROOF_OF_LINE: Duration = Duration::from_mins(1);
 const PROOF_OF_OTHER_FAMILY: Duration = Duration::from_mins(5);
 
-/// What should be asked at present: the time from one question to the next of its kind; nothing where
-/// it is not asked.
+/// The probes to send at present: for each kind the time from one probe to the next, or `None` if it is
+/// not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Whether one anchor of the family is probed at each probe interval.
     pub probed: PerFamily<bool>,
-    /// Rounds.
+    /// Rounds of all anchors.
     pub rounds: PerFamily<Option<Duration>>,
     /// The router.
     pub gateway: PerFamily<Option<Duration>>,
     /// One anchor for proof.
     pub proof: PerFamily<Option<Duration>>,
-    /// A look-up by the system's resolver.
+    /// A lookup by the system's resolver.
     pub lookup: Option<Duration>,
     /// Every name server directly.
     pub name_servers: Option<Duration>,
     /// Every portal page.
     pub portal: Option<Duration>,
-    /// One portal page, in turn.
+    /// One portal page, in rotation.
     pub portal_page: Option<Duration>,
 }
 
 impl Wanted {
-    /// Whether something is in doubt or fails, so that more than the scheduled is asked.
+    /// Whether something is in doubt or fails, so that more than the scheduled probes is sent.
     pub fn is_urgent(&self) -> bool {
         let rounds = self.rounds.iter().any(|(_, period)| period.is_some());
         rounds || self.name_servers.is_some()
@@ -59,7 +60,7 @@ impl Wanted {
 }
 
 impl OutageMachine {
-    /// What should be asked at present. Ask for it anew after each call of [`Self::observe`].
+    /// The probes to send at present. Call it again after each [`Self::observe`].
     pub fn plan(&self) -> Wanted {
         let judged = self.judged();
         let is_open = self.connectivity.is_failing();
@@ -78,7 +79,7 @@ impl OutageMachine {
         };
         let names_broken = cause == Some(Cause::Dns) || self.names.failing_since().is_some();
         let names_doubted = self.names.is_doubted();
-        // Behind an outage that has just ended the names decide whether it is over.
+        // After an outage the names decide whether it is over.
         let names = if is_open && names_doubted && !is_in_doubt {
             Some(CHECK_IN_DOUBT)
         } else {
@@ -93,7 +94,8 @@ impl OutageMachine {
             }),
             rounds,
             gateway: rounds,
-            // Rounds ask for more; one answer beside them must not bring a family back before the other.
+            // Rounds need two answers; a single proof beside them must not bring one family back before
+            // the other.
             proof: PerFamily::from_fn(|family| proof[family].filter(|_| rounds[family].is_none())),
             lookup: names.or(background),
             name_servers: names,
@@ -102,12 +104,12 @@ impl OutageMachine {
         }
     }
 
-    /// Whether rounds of a family must decide something. One that is not judged may prove itself during
-    /// the grace period; later the proof beside the rounds finds out.
+    /// Whether rounds of a family must decide something. A family that is not judged may prove itself
+    /// by rounds during the grace period; later a single proof beside the rounds does that.
     fn needs_rounds(&self, family: Family, is_judged: bool) -> bool {
         let track = &self.families[family];
         match track.state() {
-            // What came up by a heartbeat alone has anchors that nothing is known of yet.
+            // A family that came up by a heartbeat alone has anchors in an unknown state.
             FamilyPhase::Up => {
                 let is_unproved =
                     track.has_no_round() && !self.networks.has_proved_anchor(track.network());
@@ -122,7 +124,7 @@ impl OutageMachine {
 
     fn proof(&self, judged: PerFamily<bool>) -> PerFamily<Option<Duration>> {
         let travelled = self.heartbeat_proof.and_then(crate::heartbeat::NetworkPath::family);
-        // The one that carries everything while the other is down.
+        // The family that carries all traffic while the other one is down.
         let of = |is_up: bool| {
             let mut families = Family::BOTH.into_iter().filter(|family| judged[*family]);
             families.find(|family| self.families[*family].is_up() == is_up)
@@ -130,16 +132,16 @@ impl OutageMachine {
         let main = of(true).or(of(false));
         PerFamily::from_fn(|family| {
             let track = &self.families[family];
-            let is_asked = judged[family] || track.is_routed();
-            // Anchors that are not believed are asked all the same: they may not be blocked any more.
+            let is_probed = judged[family] || track.is_routed();
+            // Untrusted anchors are probed all the same: they may no longer be blocked.
             let trusts_heartbeats = track.trusts_heartbeats();
-            // Until an anchor has proved itself here contact decides, and an impostor is believed; or the
-            // family is not judged at all.
+            // Until an anchor has proved itself here, contact decides and an impostor would be
+            // accepted; or the family is not judged at all.
             let is_unproved = !self.networks.has_proved_anchor(track.network());
-            let proves_line = self.heartbeat_proof.is_none() && main == Some(family);
+            let proves_connection = self.heartbeat_proof.is_none() && main == Some(family);
             match () {
-                () if !is_asked => None,
-                () if trusts_heartbeats || proves_line || is_unproved => Some(PROOF_OF_LINE),
+                () if !is_probed => None,
+                () if trusts_heartbeats || proves_connection || is_unproved => Some(PROOF_OF_LINE),
                 () if travelled == Some(family) => None,
                 () => Some(PROOF_OF_OTHER_FAMILY),
             }

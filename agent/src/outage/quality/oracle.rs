@@ -1,4 +1,4 @@
-//! An independent judge of quality: it keeps every probe for ever, and computes all anew from lists.
+//! An independent reference implementation: it keeps every probe and recomputes everything from lists.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
@@ -21,21 +21,21 @@ struct Probe {
     sent: u64,
     anchor: SocketAddr,
     rtt: Option<u64>,
-    /// How many interruptions of its family had begun when it was sent.
+    /// How many interruptions of its family had begun when the probe was sent.
     epoch: usize,
 }
 
-/// What a decision rests on: probes, lost ones, the 95th percentile in microseconds, whether one anchor
-/// of each family lost all of them while others answered.
+/// The basis of a decision: probes, losses, the 95th percentile in microseconds, and whether one anchor
+/// of each family had all of its losses while others answered.
 type Basis = (usize, usize, Option<u64>, bool);
 
 #[derive(Default)]
 struct Oracle {
     probes: Vec<Probe>,
     left_out: BTreeSet<(u64, SocketAddr)>,
-    /// When connectivity was up and monitored; the last may be without an end.
+    /// Periods in which connectivity was up and monitored; the last one may have no end.
     up: Vec<(u64, Option<u64>)>,
-    /// By family.
+    /// One per family.
     epochs: [usize; 2],
     opens_from: u64,
     open: Option<u64>,
@@ -90,7 +90,8 @@ impl Oracle {
         self.epochs[usize::from(family == Family::Ipv6)] += 1;
     }
 
-    /// The runs among the probes that were sent until `known`, in order: anchor, indices, ended.
+    /// The runs of losses among the probes sent until `known`, in order: anchor, probes, whether it has
+    /// ended.
     fn runs(&self, known: u64) -> Vec<(SocketAddr, Vec<Probe>, bool)> {
         let mut probes = self.probes.clone();
         probes.retain(|probe| probe.sent <= known);
@@ -114,7 +115,7 @@ impl Oracle {
         runs
     }
 
-    /// What is left out, and what is not decided.
+    /// Returns the undecided probes, and stores the excluded ones.
     fn leave_out(&mut self, known: u64, before: Option<u64>) -> BTreeSet<(u64, SocketAddr)> {
         let mut undecided = BTreeSet::new();
         for (anchor, mut run, is_ended) in self.runs(known) {
@@ -140,7 +141,7 @@ impl Oracle {
         undecided
     }
 
-    /// The basis at `now`, the first loss and the first slow answer that may begin an incident.
+    /// The basis at `now`, and the first loss and first slow answer that may begin an incident.
     fn basis(&mut self, now: u64) -> (Basis, Option<u64>, Option<u64>) {
         let known = now - 2_000;
         let undecided = self.leave_out(known, None);
@@ -173,13 +174,13 @@ impl Oracle {
         (basis, lost, slow.map(|probe| probe.sent))
     }
 
-    /// Decides, and returns when what has opened began, or that it has closed.
+    /// Makes a decision; returns its basis and the change.
     fn decide(&mut self, now: u64) -> (Option<Basis>, Option<Change>) {
         if self.decided.is_some_and(|decided| now - decided < 1_000) {
             return (None, None);
         }
         self.decided = Some(now);
-        // What is left out once is left out for good, whatever an interruption cuts off later.
+        // An excluded probe stays excluded, even if an interruption later cuts its run.
         self.leave_out(now.saturating_sub(2_000), None);
         if self.up_time(0, now.saturating_sub(2_000)) < WINDOW_MS {
             return (None, None);
@@ -189,7 +190,7 @@ impl Oracle {
         let slower = |limit: u64| p95.is_some_and(|p95| p95 > limit);
         let change = if let Some(started) = self.open {
             let is_good = lost * 20 < probes.max(1) && !slower(100_000);
-            // Twice and three times the usual are both below the limit of 100 ms.
+            // Twice and three times the usual time are both below the limit of 100 ms.
             let is_full = self.up_time(started, now - 2_000) >= WINDOW_MS;
             (is_good && is_full).then(|| {
                 (self.open, self.opens_from) = (None, now);
@@ -217,22 +218,22 @@ enum Change {
     Closed(u64),
 }
 
-/// A few minutes of a story.
+/// A part of a simulated connection, up to five minutes long.
 #[derive(Clone, Debug)]
 struct Act {
     lasts_ms: u64,
     loss: f64,
-    /// Of two families with three anchors each.
+    /// Whether each anchor is dead: two families with three anchors each.
     dead: [bool; 6],
     slow: bool,
     then: Then,
 }
 
-/// What happens at its end.
+/// The event at the end of an act.
 #[derive(Clone, Copy, Debug)]
 enum Then {
     Nothing,
-    /// Back-dated by the first, and as long as the second, in milliseconds.
+    /// Backdated by the first and as long as the second, in milliseconds.
     Outage(u64, u64),
     Gap(u64, u64),
     Disregard(Family),
@@ -270,7 +271,8 @@ struct Player {
     quality: QualityMonitor,
     oracle: Oracle,
     random: Rng,
-    /// What will be known when, of which probe.
+    /// The pending results: when the result is known, the anchor, the send time and the round-trip
+    /// time.
     answers: Vec<(u64, SocketAddr, u64, Option<u64>)>,
 }
 
@@ -290,7 +292,7 @@ impl Player {
                 let number = turn % 3;
                 let is_lost = act.dead[number as usize + offset] || self.random.f64() < act.loss;
                 let range = if act.slow { 90_000..900_000 } else { 5_000..40_000 };
-                // To the resolution of what is kept.
+                // Rounded to the resolution of the window.
                 let rtt = (!is_lost).then(|| self.random.u64(range) / 20 * 20);
                 let known = self.now + rtt.map_or(1_000, |rtt| rtt / 1_000) + self.random.u64(..40);
                 self.answers.push((known, anchor(number, family), self.now, rtt));
@@ -350,7 +352,7 @@ impl Player {
                 self.answers.clear();
                 self.quality.disregard(family);
                 self.oracle.disregard(family);
-                // The family's probes are taken at once, and not only when two seconds have passed.
+                // The family's probes are processed at once, and not only after two seconds.
                 self.now += 2_000;
                 return;
             }
@@ -392,7 +394,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn the_window_and_a_list_of_all_probes_agree(
+    fn the_window_agrees_with_the_reference_implementation(
         seed in any::<u64>(),
         interval in prop_oneof![Just(5_000_u64), Just(2_000), Just(10_000), 1_500_u64..30_000],
         acts in prop::collection::vec(act(), 1..9),
@@ -408,7 +410,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4))]
 
     #[test]
-    fn they_agree_on_frequent_probes(
+    fn both_agree_with_frequent_probes(
         seed in any::<u64>(),
         interval in 300_u64..1_000,
         acts in prop::collection::vec(act(), 2..5),

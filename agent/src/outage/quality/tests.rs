@@ -1,4 +1,4 @@
-//! Cases that people meet, each with the rule that decides it.
+//! Realistic cases, each with the rule that decides it.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn at(ms: u64) -> Stamp {
 const MINUTE: u64 = 60_000;
 const RTT_MS: u64 = 20;
 
-/// Probes three anchors of each of some families in turn, on virtual time.
+/// A simulated connection: probes three anchors of each of its families in turn, on virtual time.
 struct Line {
     quality: QualityMonitor,
     now: u64,
@@ -51,7 +51,8 @@ impl Line {
         }
     }
 
-    /// Goes on for `ms`; `rtt` tells what becomes of a probe of an anchor (0 to 2) at a time.
+    /// Runs for `ms`; `rtt` returns the result of a probe by the anchor's number (0 to 2), the time and
+    /// the family.
     fn play(&mut self, ms: u64, mut rtt: impl FnMut(u64, u64, Family) -> Option<u64>) -> &mut Self {
         let end = self.now + ms;
         while self.now < end {
@@ -78,7 +79,7 @@ impl Line {
         self.play(ms, |_, _, _| Some(RTT_MS))
     }
 
-    /// Loses a part of the packets, at random.
+    /// Loses a share of the probes, at random.
     fn lossy(&mut self, ms: u64, loss: f64) -> &mut Self {
         let mut random = self.random.fork();
         self.play(ms, move |_, _, _| (random.f64() >= loss).then_some(RTT_MS))
@@ -89,7 +90,7 @@ impl Line {
         self.transitions.extend(self.quality.line_failed(at(self.now - before)));
         self.answers.clear();
         self.now += ms;
-        // The machine says so of each probe that it hears of a family that is down.
+        // The machine does this for each probe result of a family that is down.
         self.quality.disregard(Family::Ipv4);
         self.quality.line_returned(at(self.now));
         self
@@ -114,204 +115,222 @@ impl Line {
 
 #[test]
 fn loss_by_all_anchors_opens_and_closes() {
-    let mut line = Line::new(5_000);
-    line.good(10 * MINUTE).play(8 * MINUTE, |_, now, _| (now % 25_000 != 0).then_some(RTT_MS));
-    let [opened] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+    let mut connection = Line::new(5_000);
+    connection
+        .good(10 * MINUTE)
+        .play(8 * MINUTE, |_, now, _| (now % 25_000 != 0).then_some(RTT_MS));
+    let [opened] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
     assert_eq!(opened.started.boot_ms, 10 * MINUTE, "the first probe that was lost");
     assert_eq!((opened.cause, opened.scope), (Cause::Degraded, Scope::Quality));
-    line.good(5 * MINUTE);
-    let [closed] = line.closed()[..] else { panic!("{:?}", line.transitions) };
+    connection.good(5 * MINUTE);
+    let [closed] = connection.closed()[..] else { panic!("{:?}", connection.transitions) };
     assert_eq!(closed.downtime_ms, 0);
     assert!(closed.ended.is_some_and(|ended| ended.boot_ms > 18 * MINUTE));
 }
 
 #[test]
-fn between_the_two_limits_nothing_changes() {
+fn loss_between_the_two_limits_changes_nothing() {
     let loses_one_of = |number: u64| {
         move |_, now: u64, _| (!(now / 5_000).is_multiple_of(number)).then_some(RTT_MS)
     };
-    let mut line = Line::new(5_000);
-    line.play(20 * MINUTE, loses_one_of(14));
-    assert!(line.transitions.is_empty(), "7 % open nothing");
-    line.play(10 * MINUTE, loses_one_of(8)).play(20 * MINUTE, loses_one_of(14));
-    assert_eq!(line.opened().len(), 1);
-    assert!(line.closed().is_empty(), "7 % close nothing");
-    line.play(6 * MINUTE, loses_one_of(25));
-    assert_eq!(line.closed().len(), 1);
+    let mut connection = Line::new(5_000);
+    connection.play(20 * MINUTE, loses_one_of(14));
+    assert!(connection.transitions.is_empty(), "7 % open nothing");
+    connection.play(10 * MINUTE, loses_one_of(8)).play(20 * MINUTE, loses_one_of(14));
+    assert_eq!(connection.opened().len(), 1);
+    assert!(connection.closed().is_empty(), "7 % close nothing");
+    connection.play(6 * MINUTE, loses_one_of(25));
+    assert_eq!(connection.closed().len(), 1);
 }
 
 #[test]
-fn an_anchor_that_is_dead_for_two_minutes_is_no_degraded_connection_also_when_it_is_back() {
+fn an_anchor_that_is_dead_for_two_minutes_is_not_a_degraded_connection() {
     let dead = |number, _, _| (number != 1).then_some(RTT_MS);
-    let mut line = Line::new(5_000);
-    line.good(10 * MINUTE).play(2 * MINUTE, dead).good(15 * MINUTE);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
-    line.play(2 * MINUTE, dead).good(MINUTE).play(2 * MINUTE, dead).good(10 * MINUTE);
-    assert!(line.transitions.is_empty(), "nor one that dies twice within five minutes");
+    let mut connection = Line::new(5_000);
+    connection.good(10 * MINUTE).play(2 * MINUTE, dead).good(15 * MINUTE);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
+    connection.play(2 * MINUTE, dead).good(MINUTE).play(2 * MINUTE, dead).good(10 * MINUTE);
+    assert!(connection.transitions.is_empty(), "nor one that dies twice within five minutes");
 }
 
 #[test]
-fn what_one_anchor_loses_now_and_then_is_not_the_connections_loss_however_few_are_asked() {
-    // At one probe each 10 s an anchor that fails for 20 s again and again loses a tenth of them all.
+fn repeated_loss_of_one_anchor_is_not_a_degraded_connection() {
+    // At one probe each 10 s an anchor that keeps failing for 20 s loses a tenth of all probes.
     let fails = |number, now: u64, _| (number != 1 || now % 90_000 >= 40_000).then_some(RTT_MS);
-    let mut line = Line::new(10_000);
-    line.families = Family::BOTH.to_vec();
-    line.good(10 * MINUTE).play(30 * MINUTE, fails);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
-    // The same share, of all anchors.
-    line.play(10 * MINUTE, |_, now, _| (now % 70_000 != 0).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1);
+    let mut connection = Line::new(10_000);
+    connection.families = Family::BOTH.to_vec();
+    connection.good(10 * MINUTE).play(30 * MINUTE, fails);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
+    // The same share, over all anchors.
+    connection.play(10 * MINUTE, |_, now, _| (now % 70_000 != 0).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
-fn nor_are_two_of_three_dead_anchors_and_the_third_is_enough_to_find_loss() {
-    let mut line = Line::new(5_000);
+fn with_two_dead_anchors_only_the_third_one_counts() {
+    let mut connection = Line::new(5_000);
     let one_alive = |number, _, _| (number == 2).then_some(RTT_MS);
-    line.good(10 * MINUTE).play(20 * MINUTE, one_alive).good(10 * MINUTE);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
-    line.play(10 * MINUTE, one_alive);
-    line.play(10 * MINUTE, |number, now, _| {
+    connection.good(10 * MINUTE).play(20 * MINUTE, one_alive).good(10 * MINUTE);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
+    connection.play(10 * MINUTE, one_alive);
+    connection.play(10 * MINUTE, |number, now, _| {
         (number == 2 && (now / 15_000) % 3 != 0).then_some(RTT_MS)
     });
-    assert_eq!(line.opened().len(), 1, "a third of what the third anchor is asked is lost");
+    assert_eq!(connection.opened().len(), 1, "the third anchor loses a third of its probes");
 }
 
 #[test]
-fn two_anchors_that_die_at_once_do_not_open_on_a_connection_that_loses_a_little() {
-    let mut line = Line::new(5_000);
+fn two_anchors_that_die_simultaneously_open_nothing_at_low_loss() {
+    let mut connection = Line::new(5_000);
     let mut random = Rng::with_seed(7);
-    line.play(30 * MINUTE, |number, now, _| {
+    connection.play(30 * MINUTE, |number, now, _| {
         let is_dead = number < 2 && now >= 10 * MINUTE + 5_000;
         (!is_dead && random.f64() >= 0.03).then_some(RTT_MS)
     });
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
 }
 
 #[test]
-fn what_a_dead_anchor_loses_does_not_hide_the_loss_of_the_others() {
-    let mut line = Line::new(5_000);
-    line.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
+fn a_dead_anchor_does_not_hide_the_loss_of_the_others() {
+    let mut connection = Line::new(5_000);
+    connection.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
         (number != 1 && (now / 5_000) % 5 != 0).then_some(RTT_MS)
     });
-    assert_eq!(line.opened().len(), 1);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
-fn the_other_family_does_not_make_an_anchor_dead() {
-    let mut line = Line::new(5_000);
-    line.families = Family::BOTH.to_vec();
-    // All of IPv6 fails for 25 s in each minute, which is more than three probes of one anchor in 3 min.
-    line.good(10 * MINUTE).play(10 * MINUTE, |_, now, family| {
+fn answers_of_the_other_family_do_not_make_an_anchor_dead() {
+    let mut connection = Line::new(5_000);
+    connection.families = Family::BOTH.to_vec();
+    // All of IPv6 fails for 25 s in each minute, which is more than three probes of one anchor in 3
+    // min.
+    connection.good(10 * MINUTE).play(10 * MINUTE, |_, now, family| {
         (family == Family::Ipv4 || now % MINUTE >= 25_000).then_some(RTT_MS)
     });
-    assert_eq!(line.opened().len(), 1);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
-fn a_connection_that_is_dead_for_seconds_again_and_again_is_degraded() {
+fn a_connection_with_repeated_interruptions_of_seconds_is_degraded() {
     // At 100 ms each anchor loses dozens in a row, but no other one answers meanwhile.
-    let mut line = Line::new(100);
-    line.good(6 * MINUTE).play(2 * MINUTE, |_, now, _| (now % 10_000 >= 3_700).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1, "thirty losses of the carrier of 3.7 s");
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).play(6 * MINUTE, |_, now, _| (now % 20_000 != 0).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1, "a quarter of all probes finds no carrier");
+    let mut connection = Line::new(100);
+    connection
+        .good(6 * MINUTE)
+        .play(2 * MINUTE, |_, now, _| (now % 10_000 >= 3_700).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1, "repeated carrier losses of 3.7 s");
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).play(6 * MINUTE, |_, now, _| (now % 20_000 != 0).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1, "a quarter of all probes is lost");
 }
 
 #[test]
 fn the_window_holds_five_minutes_at_any_interval() {
     for (interval, families) in [(100, 2), (100, 1), (1_000, 2), (5_000, 2), (300_000, 2)] {
-        let mut line = Line::new(interval);
-        line.families.extend((families == 2).then_some(Family::Ipv6));
-        line.good(20 * MINUTE);
+        let mut connection = Line::new(interval);
+        connection.families.extend((families == 2).then_some(Family::Ipv6));
+        connection.good(20 * MINUTE);
         let expected = (300_000 / interval) as usize * families;
-        let probes = line.quality.figures().probes;
+        let probes = connection.quality.figures().probes;
         assert!(probes.abs_diff(expected) <= families, "{probes} of {expected} at {interval} ms");
     }
-    // A minute of 60 % loss, and four good ones: 12 % of the five.
-    let mut line = Line::new(100);
-    line.families = Family::BOTH.to_vec();
-    line.good(6 * MINUTE).play(MINUTE, |_, now, _| (now % 1_000 >= 600).then_some(RTT_MS));
-    line.good(3 * MINUTE + 50_000);
-    assert_eq!((line.opened().len(), line.closed().len()), (1, 0));
-    let loss = line.quality.figures().loss();
+    // One minute of 60 % loss and four good ones: 12 % of the five.
+    let mut connection = Line::new(100);
+    connection.families = Family::BOTH.to_vec();
+    connection.good(6 * MINUTE).play(MINUTE, |_, now, _| (now % 1_000 >= 600).then_some(RTT_MS));
+    connection.good(3 * MINUTE + 50_000);
+    assert_eq!((connection.opened().len(), connection.closed().len()), (1, 0));
+    let loss = connection.quality.figures().loss();
     assert!((loss - 0.12).abs() < 0.01, "{loss}");
 }
 
 #[test]
-fn an_outage_takes_its_own_time_out_of_the_window_and_no_more() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE);
+fn an_outage_excludes_only_its_own_time_from_the_window() {
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE);
     for _ in 0..8 {
-        line.lossy(2 * MINUTE, 0.3).outage(8_000, 20_000);
+        connection.lossy(2 * MINUTE, 0.3).outage(8_000, 20_000);
     }
-    let opened = line.opened();
-    assert!(opened.len() > 1, "{:?}", line.transitions);
-    assert_eq!(opened.len(), line.closed().len(), "each outage ends it where that began");
-    for (closed, next) in line.closed().iter().zip(&opened[1..]) {
+    let opened = connection.opened();
+    assert!(opened.len() > 1, "{:?}", connection.transitions);
+    assert_eq!(
+        opened.len(),
+        connection.closed().len(),
+        "each outage ends the incident where the outage began"
+    );
+    for (closed, next) in connection.closed().iter().zip(&opened[1..]) {
         let ended = closed.ended.expect("it has ended").boot_ms;
-        assert!(next.started.boot_ms >= ended + 20_000, "it does not reach into the outage");
-        assert!(next.started.boot_ms < ended + 80_000, "five minutes need not pass anew");
+        assert!(next.started.boot_ms >= ended + 20_000, "it does not extend into the outage");
+        assert!(next.started.boot_ms < ended + 80_000, "the window need not fill again");
     }
 }
 
 #[test]
-fn a_connection_that_an_outage_has_mended_is_not_degraded() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, MINUTE).good(20 * MINUTE);
-    assert_eq!((line.opened().len(), line.closed().len()), (1, 1), "{:?}", line.transitions);
-    // Of what was lost before a long outage nothing is left.
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, 30 * MINUTE);
-    line.play(4 * MINUTE, |_, now, _| (now % MINUTE != 0).then_some(RTT_MS));
-    assert_eq!(line.opened().len(), 1);
+fn a_connection_that_works_well_after_an_outage_is_not_degraded() {
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, MINUTE).good(20 * MINUTE);
+    assert_eq!(
+        (connection.opened().len(), connection.closed().len()),
+        (1, 1),
+        "{:?}",
+        connection.transitions
+    );
+    // Losses before a long outage do not count.
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3).outage(8_000, 30 * MINUTE);
+    connection.play(4 * MINUTE, |_, now, _| (now % MINUTE != 0).then_some(RTT_MS));
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
-fn an_outage_that_began_long_ago_takes_out_what_was_lost_in_it() {
-    let mut line = Line::new(1_000);
-    line.good(10 * MINUTE).play(25_000, |_, _, _| None).outage(25_000, MINUTE).good(10 * MINUTE);
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
+fn a_backdated_outage_excludes_the_losses_in_it() {
+    let mut connection = Line::new(1_000);
+    connection
+        .good(10 * MINUTE)
+        .play(25_000, |_, _, _| None)
+        .outage(25_000, MINUTE)
+        .good(10 * MINUTE);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
 }
 
 #[test]
-fn an_outage_that_opens_and_closes_at_once_stops_nothing() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE);
-    line.quality.line_failed(at(line.now - 6_000));
-    line.lossy(8 * MINUTE, 0.3);
-    assert_eq!(line.opened().len(), 1);
+fn an_outage_that_opens_and_closes_in_one_step_stops_nothing() {
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE);
+    connection.quality.line_failed(at(connection.now - 6_000));
+    connection.lossy(8 * MINUTE, 0.3);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
-fn what_an_earlier_run_left_open_leaves_an_empty_window() {
-    let mut line = Line::new(5_000);
-    line.now += 10 * MINUTE;
-    line.quality.line_returned(at(line.now));
-    line.lossy(4 * MINUTE, 0.5);
-    assert!(line.transitions.is_empty(), "five minutes of it are not known");
-    line.lossy(2 * MINUTE, 0.5);
-    assert_eq!(line.opened().len(), 1);
+fn after_an_outage_of_an_earlier_run_the_window_is_empty() {
+    let mut connection = Line::new(5_000);
+    connection.now += 10 * MINUTE;
+    connection.quality.line_returned(at(connection.now));
+    connection.lossy(4 * MINUTE, 0.5);
+    assert!(connection.transitions.is_empty(), "the window is not full yet");
+    connection.lossy(2 * MINUTE, 0.5);
+    assert_eq!(connection.opened().len(), 1);
 }
 
 #[test]
-fn a_gap_ends_it_where_that_began_and_a_short_one_keeps_the_window() {
+fn a_gap_ends_the_incident_at_its_start_and_a_short_one_keeps_the_window() {
     for (gap_ms, known_after) in [(MINUTE, 0), (30 * MINUTE, 5 * MINUTE)] {
-        let mut line = Line::new(5_000);
-        line.good(6 * MINUTE).lossy(6 * MINUTE, 0.3);
-        let (started, ended) = (at(line.now), at(line.now + gap_ms));
-        let id = IncidentId::new(ended, &mut line.random);
+        let mut connection = Line::new(5_000);
+        connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.3);
+        let (started, ended) = (at(connection.now), at(connection.now + gap_ms));
+        let id = IncidentId::new(ended, &mut connection.random);
         let gap =
             Gap { id, cause: GapCause::Suspended, started, ended, uncertain_s: 0, reason: None };
-        line.answers.clear();
-        line.transitions.extend(line.quality.unmonitored(ended, &gap));
-        assert_eq!(line.closed().len(), 1);
-        assert!(line.closed()[0].ended.is_some_and(|at| started.is_at_or_after(at)));
-        line.now = ended.boot_ms;
-        line.lossy(6 * MINUTE, 0.3);
-        let [_, again] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+        connection.answers.clear();
+        connection.transitions.extend(connection.quality.unmonitored(ended, &gap));
+        assert_eq!(connection.closed().len(), 1);
+        assert!(connection.closed()[0].ended.is_some_and(|at| started.is_at_or_after(at)));
+        connection.now = ended.boot_ms;
+        connection.lossy(6 * MINUTE, 0.3);
+        let [_, again] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
         assert!(again.started.is_at_or_after(ended));
-        let opened = again.evidence[0].at.since(&ended).expect("one boot");
+        let opened = again.evidence[0].at.since(&ended).expect("both are of one boot");
         let earliest = Duration::from_millis(known_after);
         assert!(earliest <= opened && opened < earliest + Duration::from_mins(1), "{opened:?}");
     }
@@ -319,62 +338,63 @@ fn a_gap_ends_it_where_that_began_and_a_short_one_keeps_the_window() {
 
 #[test]
 fn a_family_that_is_not_judged_does_not_count() {
-    let mut line = Line::new(5_000);
-    line.families = Family::BOTH.to_vec();
+    let mut connection = Line::new(5_000);
+    connection.families = Family::BOTH.to_vec();
     for _ in 0..240 {
-        line.play(5_000, |_, _, family| (family == Family::Ipv4).then_some(RTT_MS));
-        line.quality.disregard(Family::Ipv6);
+        connection.play(5_000, |_, _, family| (family == Family::Ipv4).then_some(RTT_MS));
+        connection.quality.disregard(Family::Ipv6);
     }
-    assert!(line.transitions.is_empty(), "{:?}", line.transitions);
-    assert_eq!(line.quality.figures().lost, 0);
+    assert!(connection.transitions.is_empty(), "{:?}", connection.transitions);
+    assert_eq!(connection.quality.figures().lost, 0);
 }
 
 #[test]
-fn a_family_that_is_not_judged_for_a_moment_takes_nothing_else_with_it() {
-    let mut line = Line::new(5_000);
-    line.good(6 * MINUTE).lossy(6 * MINUTE, 0.2);
-    let before = line.quality.figures();
-    line.quality.disregard(Family::Ipv6);
-    line.quality.disregard(Family::Ipv4);
-    line.good(15_000);
-    let after = line.quality.figures();
+fn a_family_that_is_briefly_not_judged_keeps_its_answered_probes() {
+    let mut connection = Line::new(5_000);
+    connection.good(6 * MINUTE).lossy(6 * MINUTE, 0.2);
+    let before = connection.quality.figures();
+    connection.quality.disregard(Family::Ipv6);
+    connection.quality.disregard(Family::Ipv4);
+    connection.good(15_000);
+    let after = connection.quality.figures();
     assert!(after.lost + 4 >= before.lost && after.probes + 4 >= before.probes, "{after:?}");
 }
 
 #[test]
-fn slow_is_three_times_what_is_usual_and_more_than_100_ms() {
+fn slow_means_above_three_times_the_usual_time_and_above_100_ms() {
     let opens = |usual_ms: f64, rtt_ms: u64| {
-        let mut line = Line::new(5_000);
-        (0..24).for_each(|_| line.quality.learn(&hour(usual_ms, 720)));
-        line.good(6 * MINUTE).play(10 * MINUTE, |_, _, _| Some(rtt_ms));
-        let opened: Vec<_> = line.opened().iter().map(|it| it.evidence[0].answer.clone()).collect();
+        let mut connection = Line::new(5_000);
+        (0..24).for_each(|_| connection.quality.learn(&hour(usual_ms, 720)));
+        connection.good(6 * MINUTE).play(10 * MINUTE, |_, _, _| Some(rtt_ms));
+        let opened: Vec<_> =
+            connection.opened().iter().map(|it| it.evidence[0].answer.clone()).collect();
         assert!(opened.len() <= 1);
         opened.first().cloned()
     };
     assert_eq!(opens(20.0, 110), Some("slow".to_owned()));
-    assert_eq!(opens(20.0, 95), None, "nobody complains of it");
+    assert_eq!(opens(20.0, 95), None, "below the limit of 100 ms");
     assert_eq!(opens(100.0, 290), None);
     assert_eq!(opens(100.0, 310), Some("slow".to_owned()));
 }
 
 #[test]
 fn slowness_begins_with_the_first_slow_answer() {
-    let mut line = Line::new(5_000);
-    (0..24).for_each(|_| line.quality.learn(&hour(20.0, 720)));
-    line.good(10 * MINUTE).play(6 * MINUTE, |_, _, _| Some(400)).good(10 * MINUTE);
-    let [opened] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+    let mut connection = Line::new(5_000);
+    (0..24).for_each(|_| connection.quality.learn(&hour(20.0, 720)));
+    connection.good(10 * MINUTE).play(6 * MINUTE, |_, _, _| Some(400)).good(10 * MINUTE);
+    let [opened] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
     assert_eq!(opened.started.boot_ms, 10 * MINUTE);
-    assert_eq!(line.closed().len(), 1);
+    assert_eq!(connection.closed().len(), 1);
 }
 
 #[test]
-fn the_figure_that_is_told_is_that_of_the_probes_that_decided() {
-    let mut line = Line::new(5_000);
+fn the_evidence_shows_the_figures_of_the_probes_that_count() {
+    let mut connection = Line::new(5_000);
     // One anchor is dead; the other two lose every fifth probe.
-    line.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
+    connection.good(10 * MINUTE).play(10 * MINUTE, |number, now, _| {
         (number != 1 && (now / 5_000) % 5 != 0).then_some(RTT_MS)
     });
-    let [opened] = line.opened()[..] else { panic!("{:?}", line.transitions) };
+    let [opened] = connection.opened()[..] else { panic!("{:?}", connection.transitions) };
     let target = &opened.evidence[0].target;
     let words: Vec<_> = target.split(' ').collect();
     let (probes, loss): (u32, u32) = (words[0].parse().unwrap(), words[2].parse().unwrap());
@@ -383,7 +403,7 @@ fn the_figure_that_is_told_is_that_of_the_probes_that_decided() {
 }
 
 #[test]
-fn many_anchors_one_after_the_other_need_bounded_memory() {
+fn memory_is_bounded_with_many_anchors() {
     let mut quality = QualityMonitor::new(MachineSettings::default(), None, at(0));
     let mut random = Rng::with_seed(1);
     for number in 0..20_000_u32 {
@@ -393,7 +413,7 @@ fn many_anchors_one_after_the_other_need_bounded_memory() {
         quality.decide(at(now + 20), &mut random);
     }
     assert!(quality.figures().probes <= 128);
-    // When these have left the window there is room again.
+    // Once these have left the window there is room again.
     quality.decide(at(3_000_000), &mut random);
     quality.heard(([192, 0, 2, 1], 443).into(), at(3_000_000), Some(Duration::from_millis(20)));
     quality.decide(at(3_010_000), &mut random);

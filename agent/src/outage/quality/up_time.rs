@@ -1,31 +1,31 @@
-//! The time that quality is judged over: connectivity was up, and the agent monitored it.
+//! The time over which quality is judged: connectivity was up, and the agent monitored it.
 
 use std::collections::VecDeque;
 
-/// The most stretches that are remembered. Flapping connectivity is one incident after six, so that
-/// five minutes seldom consist of more than a few.
+/// The most stretches that are kept. Flapping connectivity becomes one incident after six outages, so
+/// five minutes rarely contain more than a few.
 const MOST_STRETCHES: usize = 64;
 
-/// Up-time: a clock in milliseconds that stands still during incidents and gaps.
+/// Up-time: a clock in milliseconds that stops during outages and gaps.
 ///
-/// A *moment* is a time since boot, a *position* is the up-time until then.
+/// A *moment* is a time since boot; a *position* is the up-time elapsed until a moment.
 #[derive(Debug)]
 pub(super) struct UpTime {
-    /// In order, never empty. Only the last may be without an end: then the clock runs.
+    /// In chronological order, never empty. Only the last one may have no end: then the clock runs.
     stretches: VecDeque<Stretch>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     from_ms: u64,
-    /// Excluded; `None` while it lasts.
+    /// Exclusive; `None` while the stretch continues.
     to_ms: Option<u64>,
-    /// The position of its beginning.
+    /// The position of its start.
     position: u64,
 }
 
 impl Stretch {
-    /// The up-time until a moment that does not lie before it.
+    /// The position of a moment that is not before the stretch.
     fn position_at(&self, moment_ms: u64) -> u64 {
         let until_ms = self.to_ms.map_or(moment_ms, |to_ms| to_ms.min(moment_ms));
         self.position + until_ms.saturating_sub(self.from_ms)
@@ -33,12 +33,12 @@ impl Stretch {
 }
 
 impl UpTime {
-    /// A clock that runs from `moment_ms` on, and shows zero then.
+    /// A clock that starts at `moment_ms` with position zero.
     pub(super) fn new(moment_ms: u64) -> Self {
         Self { stretches: [Stretch { from_ms: moment_ms, to_ms: None, position: 0 }].into() }
     }
 
-    /// The up-time until a moment.
+    /// The up-time elapsed until a moment.
     pub(super) fn elapsed(&self, until_ms: u64) -> u64 {
         let stretch = self.stretches.iter().rev().find(|stretch| stretch.from_ms <= until_ms);
         match stretch {
@@ -47,7 +47,7 @@ impl UpTime {
         }
     }
 
-    /// The position of a moment; `None` when the clock stood still then.
+    /// The position of a moment; `None` if the clock was stopped then.
     pub(super) fn position(&self, moment_ms: u64) -> Option<u64> {
         let stretch = self.stretches.iter().rev().find(|stretch| stretch.from_ms <= moment_ms)?;
         let is_inside = stretch.to_ms.is_none_or(|to_ms| moment_ms < to_ms);
@@ -67,7 +67,7 @@ impl UpTime {
         self.stretches.back().and_then(|last| last.to_ms)
     }
 
-    /// Stops the clock, which may lie in the past: it is set back to what it showed then.
+    /// Stops the clock at a moment, possibly in the past: then it is set back to that position.
     pub(super) fn stop(&mut self, moment_ms: u64) {
         while self.stretches.len() > 1
             && self.stretches.back().is_some_and(|last| last.from_ms >= moment_ms)
@@ -80,7 +80,7 @@ impl UpTime {
         }
     }
 
-    /// Has a clock that was stopped go on.
+    /// Restarts a stopped clock.
     pub(super) fn go_on(&mut self, moment_ms: u64) {
         let Some(to_ms) = self.stopped_at() else { return };
         let position = self.elapsed(u64::MAX);
@@ -92,7 +92,7 @@ impl UpTime {
         self.stretches.push_back(Stretch { from_ms, to_ms: None, position });
     }
 
-    /// Forgets what no position from `position` on needs.
+    /// Drops the stretches that no position from `position` on needs.
     pub(super) fn forget_before(&mut self, position: u64) {
         while self.stretches.get(1).is_some_and(|second| second.position <= position) {
             self.stretches.pop_front();
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stands_still_between_stretches() {
+    fn the_clock_stops_between_stretches() {
         let mut time = UpTime::new(1_000);
         assert_eq!((time.elapsed(500), time.elapsed(3_000)), (0, 2_000));
         assert_eq!((time.position(500), time.position(1_000)), (None, Some(0)));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_set_back_when_it_should_have_been_stopped_earlier() {
+    fn a_stop_in_the_past_sets_the_clock_back() {
         let mut time = UpTime::new(0);
         time.stop(1_000);
         time.go_on(2_000);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn it_needs_bounded_memory() {
+    fn memory_is_bounded() {
         let mut time = UpTime::new(0);
         for second in 0..10_000 {
             time.stop(second * 1_000 + 500);

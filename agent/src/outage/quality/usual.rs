@@ -1,18 +1,19 @@
-//! What is usual on this connection, by the hourly summaries of the last week.
+//! The usual round-trip time of this connection, from the hourly summaries of the last week.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::summary::Summary;
 
-/// The hours of a week.
+/// The number of hours in a week.
 const HOURS_KEPT: usize = 168;
-/// How much must have been monitored before anything is usual: a day.
+/// How much must have been monitored before a round-trip time counts as usual: a day.
 const LEARNING: Duration = Duration::from_hours(24);
 
-/// The week's median round-trip time: that of the hours' medians, each with the weight of its answers.
+/// The week's median round-trip time: the median of the hourly medians, weighted by their number of
+/// answers.
 #[derive(Debug, Default)]
 pub(super) struct Usual {
-    /// The newest last.
+    /// Ordered by age, the newest last.
     hours: VecDeque<Hour>,
     median_ms: Option<f64>,
 }
@@ -25,7 +26,7 @@ struct Hour {
 }
 
 impl Usual {
-    /// Learns from an hour of the journal.
+    /// Adds an hourly summary of the journal.
     pub(super) fn learn(&mut self, summary: &Summary) {
         let Some(rtt_ms) = summary.rtt_ms else { return };
         if self.hours.len() == HOURS_KEPT {
@@ -39,7 +40,7 @@ impl Usual {
         self.median_ms = self.weighted_median();
     }
 
-    /// The week's median in milliseconds, once a day of samples is known.
+    /// The week's median in milliseconds; `None` until a day of samples is known.
     pub(super) fn median_ms(&self) -> Option<f64> {
         self.median_ms
     }
@@ -69,7 +70,7 @@ pub(super) mod tests {
         summary::Quantiles,
     };
 
-    /// An hour whose answers took `median_ms`.
+    /// An hour with the median round-trip time `median_ms`.
     pub(in super::super) fn hour(median_ms: f64, answered: u32) -> Summary {
         let now = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall: jiff::Timestamp::UNIX_EPOCH };
         Summary {
@@ -88,7 +89,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_day_must_be_known_and_a_week_is_remembered() {
+    fn the_median_needs_a_day_and_covers_a_week() {
         let mut usual = Usual::default();
         (0..23).for_each(|_| usual.learn(&hour(20.0, 720)));
         assert_eq!(usual.median_ms(), None);
@@ -99,7 +100,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_hour_has_the_weight_of_its_answers() {
+    fn hours_are_weighted_by_their_answers() {
         let mut usual = Usual::default();
         (0..20).for_each(|_| usual.learn(&hour(20.0, 10)));
         (0..10).for_each(|_| usual.learn(&hour(50.0, 720)));

@@ -1,45 +1,47 @@
-//! The scheduled probes of the last minutes, and which of them say something about the connection.
+//! The scheduled probes of the last minutes, and which of them count as evidence about the connection.
 
 use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU16, time::Duration};
 
 use crate::probe::Family;
 
-/// After how many lost probes in a row an anchor is dead, if others answer meanwhile.
+/// How many probes in a row an anchor must lose to count as dead, if others answer meanwhile.
 const DEAD_AFTER: u32 = 3;
-/// Round-trip times are kept in units of 20 µs, 65,535 of which are 1.3 s; a probe is lost after one.
+/// Round-trip times are stored in units of 20 µs; 65,535 of them are 1.3 s, and a probe counts as lost
+/// after 1 s.
 const UNITS_PER_MS: u16 = 50;
-/// The most probes that are remembered: six and a half minutes of one each 100 ms by both families.
+/// The most probes that are kept: six and a half minutes of one each 100 ms over both families.
 const MOST_SAMPLES: usize = 8_000;
-/// The most probes that wait until all before them are known: 20 a second for a few seconds.
+/// The most probes that wait until all earlier ones have a result: 20 per second for a few seconds.
 const MOST_PENDING: usize = 256;
-/// The most anchors that are told apart, one bit each. Probes of more are not counted.
+/// The most anchors that are distinguished, one bit each. Probes of further ones are not counted.
 const MOST_ANCHORS: usize = 128;
 
 /// The probes of a window of up-time, 8 bytes each.
 ///
-/// Probes are taken in the order of their sending. A *run* is what one anchor lost in a row.
+/// Probes are processed in the order of sending. A *run* is a sequence of consecutive losses of one
+/// anchor.
 ///
 /// | run | its lost probes |
 /// |---|---|
 /// | shorter than 3, and the anchor has not answered since | undecided, do not count yet |
-/// | at least 3, and another anchor of the family answered between the first and the last | left out for good: the anchor was dead, not the connection |
+/// | at least 3, and another anchor of the family answered between the first and the last | permanently excluded: the anchor was dead, not the connection |
 /// | any other | count |
 ///
 /// An interruption ends all runs.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// The newest last.
+    /// Ordered by sending, the newest last.
     samples: VecDeque<Sample>,
-    /// In the order of sending: a lost probe is known to be lost when later ones have been answered.
+    /// Ordered by sending. A probe is known to be lost only after later ones have been answered.
     pending: Vec<Pending>,
     anchors: Vec<AnchorProbes>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    /// The low half of the up-time; it wraps around after 49 days.
+    /// The lower 32 bits of the position; they wrap around after 49 days.
     position: u32,
-    /// 50 to a millisecond; `None` when it was lost.
+    /// In units of 1/50 ms; `None` if the probe was lost.
     rtt: Option<NonZeroU16>,
     anchor: u8,
     standing: Standing,
@@ -74,35 +76,35 @@ impl AnchorProbes {
     }
 }
 
-/// What an anchor has lost since its last answer.
+/// The losses of an anchor since its last answer.
 #[derive(Clone, Copy, Debug, Default)]
 struct LossRun {
     lost: u32,
-    /// Another anchor of the family has answered since the first of them.
+    /// Another anchor of the family has answered since the first of these losses.
     others_answer: bool,
     is_dead: bool,
 }
 
-/// What the probes that count were like.
+/// The figures of the probes that count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ProbeFigures {
-    /// How many there were.
+    /// The number of probes.
     pub(super) probes: usize,
-    /// How many of them were lost.
+    /// The number of lost ones.
     pub(super) lost: usize,
-    /// The time, in milliseconds, that 95 of 100 answers did not exceed.
+    /// The 95th percentile of the round-trip times, in milliseconds; `None` without an answer.
     pub(super) p95_ms: Option<f64>,
 }
 
 impl ProbeFigures {
-    /// The lost part of them, 0 to 1.
+    /// The share of lost probes, 0 to 1.
     pub(super) fn loss(&self) -> f64 {
         self.lost as f64 / self.probes.max(1) as f64
     }
 }
 
 impl Window {
-    /// Adds a probe that was sent at the moment `sent_ms`, which has the position `position`.
+    /// Adds a probe that was sent at the moment `sent_ms`, whose position is `position`.
     pub(super) fn add(
         &mut self,
         address: SocketAddr,
@@ -119,28 +121,28 @@ impl Window {
         self.pending.insert(at, Pending { sent_ms, position, rtt: rtt.map(units), anchor });
     }
 
-    /// The number of an anchor; one that has no probes left gives way to a new one.
+    /// The index of an anchor; a new one replaces an anchor without probes if the table is full.
     fn place(&mut self, address: SocketAddr) -> Option<u8> {
         let known = self.anchors.iter().position(|anchor| anchor.address == address);
-        let place = known.or_else(|| {
+        let index = known.or_else(|| {
             let new = AnchorProbes { address, run: LossRun::default() };
             if self.anchors.len() < MOST_ANCHORS {
                 self.anchors.push(new);
                 return Some(self.anchors.len() - 1);
             }
-            let is_used = |place: usize| {
-                let is_its = |anchor: u8| usize::from(anchor) == place;
+            let is_used = |index: usize| {
+                let is_its = |anchor: u8| usize::from(anchor) == index;
                 self.samples.iter().any(|sample| is_its(sample.anchor))
                     || self.pending.iter().any(|pending| is_its(pending.anchor))
             };
-            let free = (0..self.anchors.len()).find(|place| !is_used(*place))?;
+            let free = (0..self.anchors.len()).find(|index| !is_used(*index))?;
             self.anchors[free] = new;
             Some(free)
         });
-        place.and_then(|place| u8::try_from(place).ok())
+        index.and_then(|index| u8::try_from(index).ok())
     }
 
-    /// Takes the probes that were sent until a moment at which all before are known.
+    /// Processes the probes sent until a moment; all of these must have a result.
     pub(super) fn take_until(&mut self, moment_ms: u64) {
         let count = self.pending.partition_point(|pending| pending.sent_ms <= moment_ms);
         for pending in self.pending.drain(..count).collect::<Vec<_>>() {
@@ -150,16 +152,16 @@ impl Window {
 
     fn take(&mut self, pending: Pending) {
         let Pending { position, rtt, anchor, .. } = pending;
-        let place = usize::from(anchor);
+        let index = usize::from(anchor);
         let standing = if rtt.is_some() {
-            self.end_run(place);
-            let family = self.anchors[place].family();
+            self.end_run(index);
+            let family = self.anchors[index].family();
             for other in self.anchors.iter_mut().filter(|other| other.family() == family) {
                 other.run.others_answer |= other.run.lost > 0;
             }
             Standing::Counted
         } else {
-            self.lose(place)
+            self.lose(index)
         };
         if self.samples.len() == MOST_SAMPLES {
             self.samples.pop_front();
@@ -167,9 +169,9 @@ impl Window {
         self.samples.push_back(Sample { position: position as u32, rtt, anchor, standing });
     }
 
-    /// Notes that an anchor has lost one more, and returns how that one stands.
-    fn lose(&mut self, place: usize) -> Standing {
-        let run = &mut self.anchors[place].run;
+    /// Counts one more loss of an anchor, and returns the standing of that probe.
+    fn lose(&mut self, index: usize) -> Standing {
+        let run = &mut self.anchors[index].run;
         run.lost = run.lost.saturating_add(1);
         if run.is_dead {
             return Standing::LeftOut;
@@ -181,38 +183,38 @@ impl Window {
         let (lost, is_dead) = (run.lost, run.is_dead);
         let standing = if is_dead { Standing::LeftOut } else { Standing::Counted };
         if is_dead || lost == DEAD_AFTER {
-            self.decide_newest(place, lost - 1, standing);
+            self.decide_newest(index, lost - 1, standing);
         }
         standing
     }
 
-    fn end_run(&mut self, place: usize) {
-        let run = std::mem::take(&mut self.anchors[place].run);
+    fn end_run(&mut self, index: usize) {
+        let run = std::mem::take(&mut self.anchors[index].run);
         if (1..DEAD_AFTER).contains(&run.lost) {
-            self.decide_newest(place, run.lost, Standing::Counted);
+            self.decide_newest(index, run.lost, Standing::Counted);
         }
     }
 
-    /// Decides how the newest probes of an anchor stand, as many of them as are remembered.
-    fn decide_newest(&mut self, place: usize, count: u32, standing: Standing) {
-        let of_anchor = |sample: &&mut Sample| usize::from(sample.anchor) == place;
+    /// Sets the standing of the newest `count` probes of an anchor, as far as they are still kept.
+    fn decide_newest(&mut self, index: usize, count: u32, standing: Standing) {
+        let of_anchor = |sample: &&mut Sample| usize::from(sample.anchor) == index;
         for sample in self.samples.iter_mut().rev().filter(of_anchor).take(count as usize) {
             sample.standing = standing;
         }
     }
 
-    /// Ends all runs, and forgets the probes from `position` on.
+    /// Ends all runs, and drops the probes from `position` on.
     pub(super) fn interrupt(&mut self, position: u64) {
         for pending in std::mem::take(&mut self.pending) {
             if pending.position < position {
                 self.take(pending);
             }
         }
-        (0..self.anchors.len()).for_each(|place| self.end_run(place));
+        (0..self.anchors.len()).for_each(|index| self.end_run(index));
         self.samples.retain(|sample| from_to(position, sample.position) < 0);
     }
 
-    /// Forgets what a family has lost since its last answer, and ends its runs.
+    /// Drops the losses of a family since its last answer, and ends its runs.
     pub(super) fn disregard(&mut self, family: Family) {
         let of_family: Vec<_> =
             self.anchors.iter().map(|anchor| anchor.family() == family).collect();
@@ -225,8 +227,8 @@ impl Window {
             }
         }
         (0..of_family.len())
-            .filter(|place| of_family[*place])
-            .for_each(|place| self.end_run(place));
+            .filter(|index| of_family[*index])
+            .for_each(|index| self.end_run(index));
         let answered = |sample: &Sample| is_its(sample.anchor) && sample.rtt.is_some();
         let kept = self.samples.iter().rposition(answered).map_or(0, |newest| newest + 1);
         let mut index = 0;
@@ -236,7 +238,7 @@ impl Window {
         });
     }
 
-    /// Forgets the probes before `position`.
+    /// Drops the probes before `position`.
     pub(super) fn forget_before(&mut self, position: u64) {
         while self.samples.front().is_some_and(|sample| from_to(position, sample.position) < 0) {
             self.samples.pop_front();
@@ -251,7 +253,7 @@ impl Window {
         self.samples.iter().filter(counts)
     }
 
-    /// What the probes from `position` on were like, as far as they count.
+    /// The figures of the probes from `position` on that count.
     pub(super) fn figures(&self, position: u64) -> ProbeFigures {
         let probes = self.counted(position).count();
         let mut times: Vec<_> = self.counted(position).filter_map(|sample| sample.rtt).collect();
@@ -262,8 +264,9 @@ impl Window {
         ProbeFigures { probes, lost: probes - times.len(), p95_ms }
     }
 
-    /// Whether one anchor of a family lost all that the family lost from `position` on, while others of it
-    /// answered: then it is the anchor's loss. One operator's anchors fail for both families.
+    /// Whether in each family all losses from `position` on are those of one anchor while others
+    /// answered: then the anchor fails, not the connection. An operator's anchors may fail over both
+    /// families.
     pub(super) fn is_of_one_anchor(&self, position: u64) -> bool {
         Family::BOTH.into_iter().all(|family| {
             let (mut asked, mut losing) = (0_u128, 0_u128);
@@ -282,7 +285,7 @@ impl Window {
         self.first(position, |sample| sample.rtt.is_none())
     }
 
-    /// The position of the first one that took longer than a time in milliseconds.
+    /// The position of the first one with a round-trip time above a limit in milliseconds.
     pub(super) fn first_slower(&self, position: u64, limit_ms: f64) -> Option<u64> {
         self.first(position, |sample| sample.rtt.is_some_and(|rtt| milliseconds(rtt) > limit_ms))
     }
