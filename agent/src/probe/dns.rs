@@ -81,21 +81,21 @@ pub async fn ask_all(
     name: &str,
     clock: &impl Fn() -> Stamp,
 ) -> Vec<ServerAnswer> {
-    let mut asked: Vec<_> =
+    let mut queries: Vec<_> =
         servers.iter().map(|server| (Box::pin(ask_for_name(*server, name, clock)), None)).collect();
     poll_fn(|context| {
-        for (question, answer) in &mut asked {
+        for (query, answer) in &mut queries {
             if answer.is_none()
-                && let Poll::Ready(ready) = question.as_mut().poll(context)
+                && let Poll::Ready(ready) = query.as_mut().poll(context)
             {
                 *answer = Some(ready);
             }
         }
-        let is_complete = asked.iter().all(|(_, answer)| answer.is_some());
+        let is_complete = queries.iter().all(|(_, answer)| answer.is_some());
         if is_complete { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    asked.into_iter().filter_map(|(_, answer)| answer).collect()
+    queries.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
 /// Queries one name server for `name`, and for [another](WELL_KNOWN) if it answers that `name` does not exist

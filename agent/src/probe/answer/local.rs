@@ -52,7 +52,7 @@ impl LocalFailure {
                 "Find the program that keeps so many connections open (\"ss -tan\"), or widen \
                  net.ipv4.ip_local_port_range."
             }
-            Self::Other => "See the log of the kernel (\"dmesg\").",
+            Self::Other => "See the kernel log (\"dmesg\").",
         }
     }
 

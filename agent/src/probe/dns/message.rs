@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(answer(8, "example.com", none), None, "another id");
         assert_eq!(answer(7, "example.org", none), None, "another name");
         let query = DnsQuery::new("example.com", 7).expect("a name");
-        assert_eq!(query.read(query.bytes()), None, "the question itself");
+        assert_eq!(query.read(query.bytes()), None, "the query itself");
         for length in 0..query.bytes().len() {
             assert_eq!(query.read(&query.bytes()[..length]), None, "cut off after {length} bytes");
         }

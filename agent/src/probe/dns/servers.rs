@@ -307,7 +307,7 @@ mod tests {
         let beyond = routed(Some("192.168.1.1"), false, false);
         let beside = routed(None, false, true);
         let tunnel = routed(None, true, false);
-        let line = routed(None, false, false);
+        let point_to_point = routed(None, false, false);
         let nowhere = Path::from(LinkAnswer::NoRoute);
         for (server, path, is_router, expected) in [
             ("192.168.1.1", &beside, true, Provider),
@@ -318,7 +318,7 @@ mod tests {
             ("::1", &beside, false, User),
             ("127.0.0.53", &beside, false, Provider),
             ("10.8.0.1", &tunnel, false, User),
-            ("10.64.0.1", &line, false, Provider),
+            ("10.64.0.1", &point_to_point, false, Provider),
             ("10.0.0.1", &beyond, false, Provider),
             ("1.1.1.1", &beyond, false, Public),
             ("8.8.4.4", &tunnel, false, Public),
