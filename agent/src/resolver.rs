@@ -1,4 +1,4 @@
-//! Name lookups by the operating system, on a separate thread that does not block the process.
+//! Name lookups by the operating system, on a separate thread, so that a hanging lookup blocks nothing else.
 //!
 //! `getaddrinfo` cannot be interrupted, and it may hang exactly during an outage. On an async runtime's
 //! blocking pool a few hanging lookups would starve all other tasks of the pool and delay the end of the
@@ -8,8 +8,7 @@
 //! 2. Callers of a name that is already running or queued share its result.
 //! 3. Each caller has a deadline of its own. A queued lookup without callers is skipped.
 //! 4. A lookup that has run for 30 s is abandoned with its thread: the next caller, for any name, starts a
-//!    new thread. While three such threads are still hanging, callers fail at once with
-//!    [`LookupError::Hanging`].
+//!    new thread. While three such threads still hang, callers fail at once with [`LookupError::Hanging`].
 //!
 //! IP addresses and the names of this machine itself (RFC 6761, section 6.3) need no lookup.
 

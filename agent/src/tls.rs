@@ -36,7 +36,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 }
 
 /// The one verifier of this process, with the roots that the operating system trusts. It is shared because
-/// the parsed roots take most of the memory that TLS needs. `None` before its first use.
+/// the parsed roots are the largest part of the memory that TLS uses. `None` before its first use.
 static VERIFIER: Mutex<Option<Verifier>> = Mutex::new(None);
 
 type Verifier = Result<Arc<dyn ServerCertVerifier>, Error>;
@@ -121,9 +121,9 @@ pub enum Validity {
 
 /// Verifies a server's certificate at `now`; and if it is not valid yet, at the start of its validity.
 ///
-/// A clock that is slow (no battery, or stopped while the device was off) makes every younger certificate
-/// invalid, which shows nothing about the connection. The caller must also have the handshake's signature
-/// verified: the certificate alone is public.
+/// A clock that is slow (no battery, or one that resumes at the time of the power-off) makes every younger
+/// certificate invalid, which shows nothing about the connection. The caller must also have the handshake's
+/// signature verified: the certificate alone is public.
 ///
 /// # Errors
 /// The certificate is not good at any of these times.
