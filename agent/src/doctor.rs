@@ -1,12 +1,12 @@
-//! Looks for everything that would keep the agent from its work, and says what to do about it.
+//! Checks everything that could prevent the agent from working, and advises what to do about it.
 //!
-//! It is purely diagnostic: nothing is changed and no heartbeat is sent. A heartbeat from here would
-//! tell the cloud that the device is monitored, although perhaps no agent runs, and would end a silence
-//! that was announced; and it would go out with this user's environment and without the key, which is
-//! the service's. What the running agent's own heartbeats come to stands in its status.
+//! It is purely diagnostic: it changes nothing and sends no heartbeat. A heartbeat from here would report to
+//! the cloud that the device is monitored, although perhaps no agent runs, and would end an announced
+//! silence; and it would be sent with this user's environment and without the key, which only the service
+//! has. The results of the running agent's own heartbeats are in its status.
 //!
-//! One file for each group of checks. Each asks what it needs to know, as an ordinary user, and then
-//! judges the facts by a pure function.
+//! There is one file for each group of checks. Each gathers its facts with the rights of an ordinary user,
+//! and then judges them by a pure function.
 
 mod agent;
 mod check;
@@ -30,24 +30,24 @@ use crate::{
     status::{FoundStatus, Presence, StatusReadError},
 };
 
-/// What is known before the first look.
+/// Input of all checks.
 pub struct Case {
-    /// The configuration as this user finds it.
+    /// The configuration as this user can read it.
     pub configuration: Configuration,
     /// The status of the agent, and whether it runs.
     pub agent: Result<(FoundStatus, Presence), StatusReadError>,
-    /// Where the record may be, the likeliest first, when no agent says where it is.
+    /// Possible folders of the journal, the likeliest first, for the case that no status names it.
     pub state_dirs: Vec<PathBuf>,
-    /// The commands by which the service is managed.
+    /// The commands that manage the service.
     pub commands: ServiceCommands,
-    /// This moment.
+    /// The current time.
     pub now: Stamp,
 }
 
-/// Makes all checks, in their fixed order.
+/// Runs all checks, in their fixed order.
 ///
-/// Takes as long as the slowest of the questions to the network, which are asked at the same time: a
-/// few seconds when nobody answers.
+/// Takes as long as the slowest of the network probes, which run at the same time: a few seconds if nothing
+/// answers.
 pub async fn examine(case: &Case) -> DoctorReport {
     let settings = case.configuration.settings();
     let status = case.agent.as_ref().ok().map(|(found, presence)| (&found.status, *presence));
@@ -64,7 +64,10 @@ pub async fn examine(case: &Case) -> DoctorReport {
             let past = line::Past { networks: record.networks(), status };
             line::judge(&line::ConnectivityFacts::gather(probe, heartbeat, past).await)
         }
-        None => vec![DoctorCheck::skip("line", "the configuration does not say whom to ask")],
+        None => vec![DoctorCheck::skip(
+            "connectivity",
+            "without a valid configuration there are no targets",
+        )],
     });
     report.extend(cloud::judge(settings, status, &case.now));
     report.extend(clock::judge(&clock::ClockFacts::gather(), status));

@@ -1,11 +1,11 @@
-//! What leads to this machine itself: there a key may travel unencrypted, no proxy is used, and no
-//! name server is asked.
+//! Addresses and names of this machine itself: for them a key may be sent unencrypted, no proxy is used, and
+//! no name server is queried.
 
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// Whether an address leads to this machine itself.
+/// Whether a URL leads to this machine itself.
 pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
@@ -14,7 +14,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether a name means this machine itself, whatever any name server says: `localhost` and all
+/// Whether a name means this machine itself, whatever any name server answers: `localhost` and all
 /// names below it (RFC 6761, section 6.3).
 pub fn is_local_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);

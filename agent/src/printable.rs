@@ -1,5 +1,5 @@
-//! Text that somebody else wrote, made safe for a terminal: it may hold control characters and escape
-//! sequences, which a terminal obeys, and marks that change the order in which text is shown.
+//! Makes foreign text safe for a terminal: it may contain control characters and escape sequences, which a
+//! terminal executes, and marks that change the order in which text is shown.
 
 use std::{
     borrow::Cow,
@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 /// The text without control characters, line breaks included, and without marks that change its
-/// direction: nothing that is left moves a cursor, and all of it stays on one line.
+/// direction: what remains moves no cursor and stays on one line.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if text.contains(is_unsafe) {
         return Cow::Owned(text.chars().filter(|character| !is_unsafe(*character)).collect());
@@ -17,7 +17,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// The same, cut to `most` characters; one that was cut ends in `…`.
+/// [`printable`] text, cut to `most` characters; a text that was cut ends in `…`.
 pub fn shortened(text: &str, most: usize) -> String {
     let text = printable(text);
     match text.char_indices().nth(most) {
@@ -26,7 +26,7 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// Makes every text in a document of JSON [`printable`], names of fields included.
+/// Makes every string in a JSON document [`printable`], names of fields included.
 pub fn make_printable(document: &mut Value) {
     match document {
         Value::String(text) => {
@@ -47,20 +47,20 @@ pub fn make_printable(document: &mut Value) {
     }
 }
 
-/// Control characters (C0, DEL and C1, U+009B being another way to begin an escape sequence), the
-/// separators of lines and paragraphs, and the controls of direction (Unicode, UAX #9, section 2).
+/// Whether a character is unsafe: control characters (C0, DEL and C1; U+009B also begins an escape sequence),
+/// line and paragraph separators, and directional formatting characters (Unicode, UAX #9, section 2).
 pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Writes text on, without what [`printable`] takes away but with its line breaks and tabs: whatever a
-/// command prints passes through here, so that nothing foreign reaches the terminal as it is.
+/// Forwards text without the characters that [`printable`] removes, but with line breaks and tabs. All output
+/// of commands passes through it, so that no foreign text reaches the terminal unfiltered.
 #[derive(Debug)]
 pub struct PrintableWriter<W> {
     inner: W,
-    /// The beginning of a character whose rest is still to come, at most 3 bytes.
+    /// The first bytes of an incomplete UTF-8 character, at most 3.
     begun: Vec<u8>,
 }
 
@@ -70,7 +70,7 @@ impl<W: Write> PrintableWriter<W> {
         Self { inner, begun: Vec::new() }
     }
 
-    /// What it writes to; the beginning of a character that never ended is dropped.
+    /// The inner writer; an incomplete character is dropped.
     pub fn into_inner(self) -> W {
         self.inner
     }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_taken_away() {
+    fn what_a_terminal_would_execute_is_removed() {
         for (text, safe) in [
             ("dl-home", "dl-home"),
             ("\u{1b}[2J\u{1b}]0;title\u{7}gone", "[2J]0;titlegone"),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_keeps_lines_and_joins_divided_characters() {
+    fn a_writer_keeps_line_breaks_and_joins_divided_characters() {
         assert_eq!(written(&[b"a\tb\n\x1b[1mc\n"]), "a\tb\n[1mc\n");
         assert_eq!(written(&[b"K\xc3", b"\xbcche"]), "Küche");
         assert_eq!(written(&[b"\xc2", b"\x9b31m"]), "31m", "a C1 control in two parts");
@@ -150,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_unsafe_passes_however_it_is_cut(bytes: Vec<u8>, cut in 0_usize..40) {
+                fn no_unsafe_character_passes_wherever_the_input_is_split(bytes: Vec<u8>, cut in 0_usize..40) {
             let (head, tail) = bytes.split_at(cut.min(bytes.len()));
             let text = written(&[head, tail]);
             prop_assert!(!text.contains(|c| is_unsafe(c) && c != '\n' && c != '\t'), "{text:?}");

@@ -1,15 +1,15 @@
-//! Probes: one file per kind of question, and what comes back.
+//! Probes: one module per kind of probe, and the types of their results.
 //!
-//! - [`Anchor`] is a server that is probed; [`tcp`] connects to one, [`proof`] has it prove itself,
-//!   [`round`] asks all of them at once.
-//! - [`gateway`] asks the router whether it is alive.
-//! - [`dns`] asks name servers, and catches those that lie.
-//! - [`portal`] notices a login page that answers in the internet's place.
-//! - [`targets`] is the one list of whom to ask, for the agent and the doctor.
-//! - [`link`] knows what the kernel would do with a packet, and when that changes.
+//! - [`Anchor`] is a server on the internet that is probed; [`tcp`] connects to one, [`proof`] verifies its
+//!   TLS certificate, [`round`] probes all anchors of a family at once.
+//! - [`gateway`] probes the router.
+//! - [`dns`] queries name servers and detects false answers.
+//! - [`portal`] detects a captive portal.
+//! - [`targets`] lists the targets of all probes, for the agent and the doctor.
+//! - [`link`] reads from the kernel how a packet would be routed, and monitors changes of that.
 //!
-//! A failed probe is a value like any other, never an error: it is what this program is there to
-//! notice. Every probe is bounded in time, none blocks another, and none needs root.
+//! A failed probe is a value, never an error: failures are what this program measures. Every probe has a
+//! time limit, none blocks another, and none needs root.
 
 mod anchor;
 mod answer;

@@ -1,19 +1,16 @@
-//! Name look-ups by the operating system, on a thread that nobody waits for.
+//! Name lookups by the operating system, on a separate thread, so that a hanging lookup blocks nothing else.
 //!
-//! `getaddrinfo` cannot be interrupted, and it may hang exactly when the line does. On an async
-//! runtime's blocking pool a few hanging look-ups would starve everything else in the pool and hold
-//! up the end of the process. Here they have one thread of their own, which the process leaves
-//! behind when it ends.
+//! `getaddrinfo` cannot be interrupted, and it may hang exactly during an outage. On an async runtime's
+//! blocking pool a few hanging lookups would starve all other tasks of the pool and delay the end of the
+//! process. Here they have a thread of their own, which is not joined when the process ends.
 //!
-//! 1. One look-up runs at a time; others wait in order.
-//! 2. Whoever asks for a name that is being looked up, or waits for that, shares the answer.
-//! 3. Each caller has a deadline of its own. A look-up that nobody waits for any more is skipped.
-//! 4. A look-up that has run for 30 s is given up with its thread: the next caller, whatever the
-//!    name, gets a fresh thread. With three such threads still hanging, callers fail at once with
-//!    [`LookupError::Hanging`] until one of them comes back.
+//! 1. One lookup runs at a time; others wait in order.
+//! 2. Callers of a name that is already running or queued share its result.
+//! 3. Each caller has a deadline of its own. A queued lookup without callers is skipped.
+//! 4. A lookup that has run for 30 s is abandoned with its thread: the next caller, for any name, starts a
+//!    new thread. While three such threads still hang, callers fail at once with [`LookupError::Hanging`].
 //!
-//! Addresses and the names of this machine itself (RFC 6761, section 6.3) need no look-up and never
-//! get here.
+//! IP addresses and the names of this machine itself (RFC 6761, section 6.3) need no lookup.
 
 use std::{
     collections::VecDeque,
@@ -28,16 +25,16 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{duration::Readable, loopback::is_local_name};
 
-/// After this time a look-up is given up. The C library itself would by its defaults have asked
-/// three servers twice for 5 s each (resolv.conf(5)); what hangs longer hangs elsewhere.
+/// A lookup that takes longer is abandoned. By default the C library queries three servers twice for 5 s
+/// each (resolv.conf(5)); what hangs longer hangs elsewhere.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
-/// How many threads with hanging look-ups are left behind at most.
+/// Maximum number of abandoned threads with hanging lookups.
 const MOST_GIVEN_UP: usize = 3;
 
 type LookupResult = Result<Vec<IpAddr>, LookupError>;
 type LookUp = Box<dyn Fn(&str) -> LookupResult + Send + Sync>;
 
-/// Looks names up, one at a time, on a thread that is started when it is first needed.
+/// Looks names up, one at a time, on a thread that is started on first use.
 pub struct Resolver {
     shared: Arc<ResolverShared>,
 }
@@ -52,7 +49,7 @@ struct ResolverShared {
 #[derive(Default)]
 struct ResolverState {
     closed: bool,
-    /// The number of the thread that takes work; earlier ones were given up.
+    /// The number of the active thread; earlier ones were abandoned.
     thread: u64,
     threads_started: u64,
     given_up: Vec<RunningLookup>,
@@ -72,7 +69,7 @@ struct RunningLookup {
 }
 
 impl Resolver {
-    /// Creates a resolver that asks the operating system.
+    /// Creates a resolver that uses the operating system.
     pub fn new() -> Self {
         Self::with(ask_system, GIVE_UP_AFTER)
     }
@@ -94,8 +91,8 @@ impl Resolver {
     /// them.
     ///
     /// # Errors
-    /// Every [`LookupError`]; [`LookupError::TimedOut`] at `deadline`, while the look-up itself
-    /// goes on.
+    /// Every [`LookupError`]; [`LookupError::TimedOut`] at `deadline`, while the lookup itself
+    /// continues.
     pub async fn resolve(&self, name: &str, deadline: Instant) -> LookupResult {
         if let Some(addresses) = without_look_up(name) {
             return Ok(addresses);
@@ -103,16 +100,16 @@ impl Resolver {
         let answer = self.ask(name, Instant::now())?;
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(answer)) => answer,
-            // Only a resolver that is gone drops its callers.
+            // The sender is dropped only if the resolver is.
             Ok(Err(_)) => Err(LookupError::Failed {
                 name: name.to_owned(),
-                reason: "the look-up ended without a result".to_owned(),
+                reason: "the lookup ended without a result".to_owned(),
             }),
             Err(_) => Err(LookupError::TimedOut { name: name.to_owned() }),
         }
     }
 
-    /// Joins the look-up of the name, or queues one.
+    /// Joins the running or queued lookup of the name, or queues a new one.
     fn ask(
         &self,
         name: &str,
@@ -187,16 +184,16 @@ impl std::fmt::Debug for Resolver {
 
 impl ResolverShared {
     fn lock(&self) -> MutexGuard<'_, ResolverState> {
-        // Nothing in here panics half-way through a change.
+        // No code in here panics in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a thread: takes one name after the other until it is given up or the resolver is gone.
+    /// Body of a thread: looks up one name after the other until it is abandoned or the resolver is dropped.
     fn work_as(&self, thread: u64) {
         while let Some(name) = self.next_name(thread) {
             let answer = (self.look_up)(&name);
             for caller in self.finish(thread) {
-                // Callers leave when their time is up.
+                // The receiver is gone if the caller's deadline has passed.
                 let _ = caller.send(answer.clone());
             }
         }
@@ -234,7 +231,7 @@ impl ResolverShared {
 }
 
 fn ask_system(name: &str) -> LookupResult {
-    // Any one socket type: without it each address comes once per type.
+    // One socket type: without it each address is returned once per type.
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = getaddrinfo(Some(name), None, Some(hints)).map_err(|error| {
         let kind = error.kind();
@@ -261,10 +258,10 @@ fn without_look_up(name: &str) -> Option<Vec<IpAddr>> {
     is_local_name(name).then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
 }
 
-/// Why a name has no address now.
+/// Why a lookup returned no address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LookupError {
-    /// The look-up takes longer than its caller can wait.
+    /// The lookup takes longer than the caller's deadline.
     #[error("the name {name} cannot be looked up, because no name server answers")]
     TimedOut {
         /// The name.
@@ -281,19 +278,19 @@ pub enum LookupError {
     Temporary {
         /// The name.
         name: String,
-        /// What the C library says.
+        /// The C library's error message.
         reason: String,
     },
-    /// The look-up failed in another way.
+    /// The lookup failed in another way.
     #[error("the name {name} cannot be looked up ({reason})")]
     Failed {
         /// The name.
         name: String,
-        /// What the C library says.
+        /// The C library's error message.
         reason: String,
     },
-    /// So many earlier look-ups hang that no further one is tried.
-    #[error("the name {name} cannot be looked up, because look-ups have been hanging for {}", Readable(*since))]
+    /// So many earlier lookups hang that no further one is started.
+    #[error("the name {name} cannot be looked up, because lookups have been hanging for {}", Readable(*since))]
     Hanging {
         /// The name.
         name: String,

@@ -1,5 +1,5 @@
-//! TLS as far as heartbeats and probes share it: who may vouch for a server, and what a certificate
-//! proves while the clock of this device is wrong.
+//! TLS that heartbeats and probes share: the trusted roots, and what a certificate proves while the clock of
+//! this device is wrong.
 
 use std::{
     fs, io,
@@ -22,28 +22,28 @@ use rustls::{
 
 use crate::clock::SOURCE_DATE;
 
-/// How often a chain is judged anew at the beginning of one of its certificates: a chain has a few, and
-/// each may begin later than the one before.
+/// How often a chain is verified again at the start of validity of one of its certificates: a chain has a
+/// few, and each may start later than the one before.
 const MOST_BEGINNINGS: usize = 4;
-/// The ends of macOS's texts about a certificate outside its time, `errSecCertificateExpired` and
-/// `errSecCertificateNotValidYet` (Security/SecBase.h); the platform verifier passes on texts only.
+/// Suffixes of macOS's error texts for a certificate outside its validity, `errSecCertificateExpired` and
+/// `errSecCertificateNotValidYet` (Security/SecBase.h); the platform verifier reports texts only.
 const MAC_EXPIRED: &str = ": -67818";
 const MAC_NOT_VALID_YET: &str = ": -67819";
 
-/// The provider of cryptography, which nothing else needs to install.
+/// The cryptography provider; it is passed explicitly, so no process-wide default is installed.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// What judges by the roots that the operating system trusts: the one of this program, because the parsed
-/// roots are the largest part of what TLS keeps in memory. `None` before it is first needed.
+/// The one verifier of this process, with the roots that the operating system trusts. It is shared because
+/// the parsed roots are the largest part of the memory that TLS uses. `None` before its first use.
 static VERIFIER: Mutex<Option<Verifier>> = Mutex::new(None);
 
 type Verifier = Result<Arc<dyn ServerCertVerifier>, Error>;
 
-/// Judges certificates by the roots that the operating system trusts. On Linux the first call reads their
-/// files, so it may wait for a disk; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. Later calls give what
-/// was read then. On macOS the system judges every certificate itself.
+/// Verifies certificates by the roots that the operating system trusts. On Linux the first call reads their
+/// files, so it may wait for a disk; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. Later calls return the
+/// verifier of that read. On macOS the system verifies every certificate itself.
 ///
 /// # Errors
 /// The roots cannot be read, or there are none.
@@ -52,15 +52,15 @@ pub fn platform_verifier() -> Verifier {
     verifier.get_or_insert_with(read_platform_roots).clone()
 }
 
-/// The variable that names a file of roots in the place of the system's.
+/// Environment variable: a file with roots, which replaces the system's.
 pub const ROOTS_FILE_VARIABLE: &str = "SSL_CERT_FILE";
-/// The variable that names folders of such files, separated by colons.
+/// Environment variable: folders with such files, separated by colons.
 pub const ROOTS_FOLDERS_VARIABLE: &str = "SSL_CERT_DIR";
 
-/// How many certificates a file holds, in PEM format.
+/// The number of certificates in a PEM file.
 ///
 /// # Errors
-/// It cannot be read.
+/// The file cannot be read.
 pub fn count_roots_in_file(path: &Path) -> io::Result<usize> {
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| match error {
         pem::Error::Io(error) => error,
@@ -69,18 +69,18 @@ pub fn count_roots_in_file(path: &Path) -> io::Result<usize> {
     Ok(certificates.filter_map(Result::ok).count())
 }
 
-/// How many certificates the files of a folder hold.
+/// The number of certificates in the files of a folder.
 ///
 /// # Errors
-/// It cannot be listed.
+/// The folder cannot be listed.
 pub fn count_roots_in_folder(path: &Path) -> io::Result<usize> {
     let files = fs::read_dir(path)?.filter_map(Result::ok).map(|entry| entry.path());
     let files = files.filter(|path| path.is_file());
     Ok(files.filter_map(|path| count_roots_in_file(&path).ok()).sum())
 }
 
-/// Reads the roots again, for the next call of [`platform_verifier`]; roots that were good stay in use when
-/// that fails. Waits for the disk, so it is nothing for the event loop.
+/// Reads the roots again, for the next call of [`platform_verifier`]; if that fails, roots that were read
+/// before stay in use. It blocks on the disk, so do not call it from the event loop.
 pub fn read_roots_again() {
     let read = read_platform_roots();
     let mut verifier = VERIFIER.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,10 +93,10 @@ fn read_platform_roots() -> Verifier {
     Ok(Arc::new(rustls_platform_verifier::Verifier::new(provider())?))
 }
 
-/// Judges certificates by these roots only.
+/// Verifies certificates by these roots only.
 ///
 /// # Errors
-/// There are none, or one of them is no certificate.
+/// There are no roots, or one of them is no certificate.
 pub fn verifier_of(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> Verifier {
     let mut store = RootCertStore::empty();
     for root in roots {
@@ -109,21 +109,21 @@ pub fn verifier_of(roots: impl IntoIterator<Item = CertificateDer<'static>>) -> 
     }
 }
 
-/// When a certificate that is good in every other way is valid.
+/// When a certificate that is otherwise good is valid.
 #[derive(Debug)]
 pub enum Validity {
-    /// At the time that was asked for.
+    /// At the given time.
     Now,
-    /// Not yet by the clock of this device, as the error says. Nobody but its owner can have it all the
-    /// same, so it proves its server as well as a valid one does; the clock is wrong.
+    /// Not yet by the clock of this device, as the error reports. Only its owner can use it even so, so it
+    /// proves its server as well as a valid one does; the clock is wrong.
     NotYet(Error),
 }
 
-/// Judges a server's certificate at `now`, and where it only begins later, at its own beginning.
+/// Verifies a server's certificate at `now`; and if it is not valid yet, at the start of its validity.
 ///
-/// A clock that is behind (no battery, or one that goes on where the device was switched off) makes
-/// every younger certificate invalid, which says nothing about the line. The caller must also have the
-/// handshake's signature verified: the certificate alone is public.
+/// A clock that is slow (no battery, or one that resumes at the time of the power-off) makes every younger
+/// certificate invalid, which shows nothing about the connection. The caller must also have the handshake's
+/// signature verified: the certificate alone is public.
 ///
 /// # Errors
 /// The certificate is not good at any of these times.
@@ -149,8 +149,8 @@ pub fn judge(
     Ok(first.map_or(Validity::Now, Validity::NotYet))
 }
 
-/// When the certificate begins that is not valid yet; where the system does not say it, the day of
-/// this source, by which a clock that lies before it is certainly wrong.
+/// The start of validity of a certificate that is not valid yet; if the system does not report it, the date
+/// of this source, provided that the clock is before it and thus certainly wrong.
 fn beginning(error: &Error, now: UnixTime) -> Option<UnixTime> {
     match error {
         Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
@@ -165,8 +165,7 @@ fn beginning(error: &Error, now: UnixTime) -> Option<UnixTime> {
     }
 }
 
-/// When the certificate has ended that is not valid any more; where the system does not say it, the day of
-/// this source.
+/// The end of validity of an expired certificate; if the system does not report it, the date of this source.
 fn end(error: &Error) -> Option<UnixTime> {
     match error {
         Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
@@ -180,7 +179,7 @@ fn end(error: &Error) -> Option<UnixTime> {
     }
 }
 
-/// Gives macOS's words about a certificate outside its time the type that they have elsewhere.
+/// Maps macOS's error texts for a certificate outside its validity to the error of the other systems.
 fn with_known_time(error: Error) -> Error {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = &error else {
         return error;
@@ -195,9 +194,9 @@ fn with_known_time(error: Error) -> Error {
     error
 }
 
-/// Judges as [`judge`] does and accepts a certificate that only begins later, or has ended by this device's
-/// clock: for those who ask whether a server is who it is, and send it nothing. A clock that is ahead is no
-/// outage. The handshake's signature is verified as always.
+/// Verifies like [`judge`] and also accepts a certificate that is not valid yet or has expired by this
+/// device's clock: for callers that only check a server's identity and send it nothing. A fast clock must not
+/// be reported as an outage. The handshake's signature is always verified.
 #[derive(Debug)]
 pub struct ProofVerifier(pub Arc<dyn ServerCertVerifier>);
 
@@ -257,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_judged_at_its_own_beginning_when_the_clock_lies_before_it() {
+    fn a_certificate_is_verified_at_its_start_if_the_clock_is_before_it() {
         let authority = Authority::new("A");
         let verifier = verifier_of([authority.root()]).expect("a root");
         let judged = |name: &str, years, now: &str| {
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anchor_is_who_it_is_whatever_this_devices_clock_says() {
+    fn an_anchor_proves_its_identity_whatever_the_clock() {
         let authority = Authority::new("A");
         let verifier = ProofVerifier(verifier_of([authority.root()]).expect("a root"));
         let (certificate, _) = authority.certificate("a.example", 2020..2025);
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_roots_are_read_once_until_they_are_to_be_read_again() {
+    fn roots_are_read_once_and_then_only_on_demand() {
         let (Ok(first), Ok(second)) = (platform_verifier(), platform_verifier()) else {
             let _ = io::Write::write_all(
                 &mut io::stderr(),
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_stays_one_at_any_time() {
+    fn an_unknown_issuer_is_rejected_at_any_time() {
         let verifier = verifier_of([Authority::new("B").root()]).expect("a root");
         let (certificate, _) = Authority::new("A").certificate("a.example", 2025..2030);
         let name = ServerName::try_from("a.example").expect("a name");
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_macos_says_of_a_certificates_time_has_the_usual_type() {
+    fn the_error_texts_of_macos_are_mapped_to_the_usual_errors() {
         for (text, expected) in [
             (
                 "“a.example” certificate is not valid yet: -67819",
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_before_this_source_is_wrong_even_where_the_system_names_no_beginning() {
+    fn a_clock_before_this_source_is_wrong_even_if_the_start_is_not_reported() {
         let not_yet = Error::from(CertificateError::NotValidYet);
         assert!(beginning(&not_yet, at("1970-01-01T00:00:00Z")).is_some());
         assert_eq!(beginning(&not_yet, at("2090-01-01T00:00:00Z")), None);

@@ -1,4 +1,4 @@
-//! Does the agent run, and with the settings that stand in the configuration?
+//! Checks whether the agent runs, and whether it uses the settings of the configuration.
 
 use super::DoctorCheck;
 use crate::{
@@ -39,7 +39,7 @@ pub(super) fn judge(
         }
         Presence::Stopped => not_running("it was stopped".to_owned()),
         Presence::Gone => not_running(format!("process {pid} crashed or was killed")),
-        Presence::Rebooted => DoctorCheck::fail(NAME, "it was not started again with this machine")
+        Presence::Rebooted => DoctorCheck::fail(NAME, "it was not started after the last boot")
             .action(commands.enable_advice()),
     };
     let mut rows = vec![row];
@@ -55,7 +55,7 @@ fn running(status: &Status, now: &Stamp) -> DoctorCheck {
     let (version, pid) = (&status.version, status.pid);
     let text = format!("{version} runs as process {pid}, started {}", context.ago(&status.started));
     if let Some(reason) = &status.blind {
-        return DoctorCheck::fail(NAME, format!("{text}; it can ask nobody, because {reason}"))
+        return DoctorCheck::fail(NAME, format!("{text}; it cannot probe, because {reason}"))
             .action("See its log for what to do: until then nothing is monitored.");
     }
     match (status.condition, &status.paused_until) {
@@ -67,7 +67,7 @@ fn running(status: &Status, now: &Stamp) -> DoctorCheck {
     }
 }
 
-/// Whether the agent has read the configuration since it was changed.
+/// Whether the agent uses the configuration as it is now.
 fn in_use(status: &Status, settings: &Settings, commands: ServiceCommands) -> DoctorCheck {
     let differs =
         |detail: String| DoctorCheck::warn(SETTINGS, detail).action(commands.changed_advice());
@@ -115,21 +115,21 @@ mod tests {
         let hanging = Presence::Hanging(Duration::from_mins(20));
         insta::assert_snapshot!(row(working_status(), hanging), @"FAIL agent: process 4711 has written no status for 20 min → [restart it]");
         let rebooted = row(working_status(), Presence::Rebooted);
-        assert!(rebooted.starts_with("FAIL agent: it was not started again with this machine"));
+        assert!(rebooted.starts_with("FAIL agent: it was not started after the last boot"));
         let absent = Err(StatusReadError::Absent(vec!["/run/ispmon".into()]));
         let checks = judge(&absent, None, ServiceCommands::Systemd, &working_status().written);
         assert!(rows(&checks).starts_with("FAIL agent: not running: there is no status file in"));
     }
 
     #[test]
-    fn an_agent_that_can_ask_nobody_fails() {
+    fn an_agent_that_cannot_probe_fails() {
         let blind = Some("this device has no free file descriptors".to_owned());
         let row = row(Status { blind, ..working_status() }, Presence::Running);
-        insta::assert_snapshot!(row, @"FAIL agent: 0.1.0 runs as process 4711, started 3 h ago; it can ask nobody, because this device has no free file descriptors → See its log for what to do: until then nothing is monitored.");
+        insta::assert_snapshot!(row, @"FAIL agent: 0.1.0 runs as process 4711, started 3 h ago; it cannot probe, because this device has no free file descriptors → See its log for what to do: until then nothing is monitored.");
     }
 
     #[test]
-    fn a_paused_agent_is_worth_knowing() {
+    fn a_paused_agent_is_a_warning() {
         let until = Some(working_status().written.later(Duration::from_hours(2)));
         let paused = Status {
             condition: ConnectivityStatus::Paused,

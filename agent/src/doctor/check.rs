@@ -1,4 +1,4 @@
-//! One check and what came of it; all of them, as people and programs read them.
+//! One check and its result; the report of all checks, as text and as JSON.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::printable::printable;
 
-/// What came of a check.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckResult {
-    /// It is as it should be.
+    /// The check passed.
     Pass,
-    /// It works, but somebody should know about it. No reason for the command to fail.
+    /// The agent works, but the user should know about the finding. The command still succeeds.
     Warn,
-    /// The agent cannot do its work, or nobody would hear of it.
+    /// The agent cannot work, or its reports do not arrive.
     Fail,
     /// It could not be checked, or there is nothing to check here.
     Skip,
@@ -31,43 +31,43 @@ impl CheckResult {
     }
 }
 
-/// One check and what came of it.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DoctorCheck {
-    /// What was checked, in a few words.
+    /// The name of the check, in a few words.
     pub name: String,
-    /// What came of it.
+    /// The result.
     #[serde(rename = "result")]
     pub verdict: CheckResult,
-    /// What was found.
+    /// The finding.
     pub detail: String,
-    /// The one thing to do about it.
+    /// The advice: one action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
 }
 
 impl DoctorCheck {
-    /// It is as it should be.
+    /// A check that passed.
     pub(super) fn pass(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { name: name.into(), verdict: CheckResult::Pass, detail: detail.into(), action: None }
     }
 
-    /// It could not be checked, and why.
+    /// A check that was not possible; `detail` is the reason.
     pub(super) fn skip(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { verdict: CheckResult::Skip, ..Self::pass(name, detail) }
     }
 
-    /// It is worth knowing.
+    /// A check with a warning.
     pub(super) fn warn(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { verdict: CheckResult::Warn, ..Self::pass(name, detail) }
     }
 
-    /// It is wrong.
+    /// A check that failed.
     pub(super) fn fail(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { verdict: CheckResult::Fail, ..Self::pass(name, detail) }
     }
 
-    /// With the one thing to do about it, as a sentence.
+    /// Adds the advice: one action, as a sentence.
     #[must_use]
     pub(super) fn action(self, action: impl Into<String>) -> Self {
         Self { action: Some(action.into()), ..self }
@@ -90,7 +90,7 @@ impl DoctorReport {
         &self.checks
     }
 
-    /// Whether nothing has failed.
+    /// Whether no check failed.
     pub fn is_healthy(&self) -> bool {
         self.count(CheckResult::Fail) == 0
     }
@@ -101,7 +101,7 @@ impl DoctorReport {
 }
 
 impl fmt::Display for DoctorReport {
-    /// A row a check, under it what to do, and the summary as the last line.
+    /// One row for each check, with its action below, and the summary as the last line.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
         for check in &self.checks {
@@ -121,7 +121,7 @@ impl fmt::Display for DoctorReport {
         write!(formatter, "{} skipped. ", count(CheckResult::Skip))?;
         let first = self.checks.iter().find(|check| check.verdict == CheckResult::Fail);
         match first {
-            None => writeln!(formatter, "Nothing keeps the agent from its work."),
+            None => writeln!(formatter, "Nothing prevents the agent from working."),
             Some(check) => writeln!(formatter, "Begin with: {}.", check.name),
         }
     }

@@ -1,4 +1,4 @@
-//! Is the clock right, does something keep it so, and is the time zone known?
+//! Checks the clock, its synchronisation and the time zone.
 
 use std::{
     io::Read,
@@ -22,31 +22,31 @@ use crate::{
 const CLOCK: &str = "clock";
 const SYNCHRONISED: &str = "time service";
 const ZONE: &str = "time zone";
-/// What a clock may differ: the answer's time has whole seconds, and takes a moment to arrive.
+/// Accepted error of the clock: the answer's time has whole seconds and takes a moment to arrive.
 const TOLERANCE: Duration = Duration::from_secs(5);
-/// How long the system may take to say whether it is synchronised.
+/// Time limit for the command that reports the synchronisation.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// What the system says about its time.
+/// Facts about the system's time.
 #[derive(Debug)]
 pub(super) struct ClockFacts {
-    /// Whether a time service has set the clock; nothing where that cannot be told.
+    /// Whether a time service has set the clock; `None` if that is unknown.
     synchronised: Option<bool>,
-    /// The name of the time zone.
+    /// The name of the time zone, if one is known.
     zone: Option<String>,
 }
 
 impl ClockFacts {
     pub(super) fn gather() -> Self {
         let name = |zone: TimeZone| match std::env::var("TZ") {
-            Ok(tz) => format!("as TZ={} says", printable(&tz)),
-            Err(_) => zone.iana_name().unwrap_or("as /etc/localtime says").to_owned(),
+            Ok(tz) => format!("TZ={}", printable(&tz)),
+            Err(_) => zone.iana_name().unwrap_or("/etc/localtime").to_owned(),
         };
         Self { synchronised: synchronised(), zone: clock::zone().map(name) }
     }
 }
 
-/// Asks systemd, which knows the kernel's own mark whoever sets the clock (timesyncd, chrony, ntpd).
+/// Asks systemd, which reports the kernel's flag for any time service (timesyncd, chrony, ntpd).
 fn synchronised() -> Option<bool> {
     if cfg!(target_os = "macos") {
         return None;
@@ -55,12 +55,12 @@ fn synchronised() -> Option<bool> {
     match output("timedatectl", &arguments, LIMIT).as_deref().map(str::trim) {
         Some("yes") => Some(true),
         Some("no") => Some(false),
-        // timesyncd leaves this when it has set the clock (systemd-timesyncd.service(8)).
+        // timesyncd creates this file when it has set the clock (systemd-timesyncd.service(8)).
         _ => Path::new("/run/systemd/timesync/synchronized").exists().then_some(true),
     }
 }
 
-/// What a program prints, unless it takes too long: the bus that it asks may hang.
+/// Standard output of a program; `None` after `limit`, because the bus that the program uses may hang.
 fn output(program: &str, arguments: &[&str], limit: Duration) -> Option<String> {
     let mut child = Command::new(program)
         .args(arguments)
@@ -74,7 +74,7 @@ fn output(program: &str, arguments: &[&str], limit: Duration) -> Option<String> 
     thread::spawn(move || {
         let mut text = String::new();
         if stdout.read_to_string(&mut text).is_ok() {
-            // The receiver is gone when it took too long.
+            // The receiver is gone after the limit.
             let _ = sender.send(text);
         }
     });
@@ -93,19 +93,25 @@ pub(super) fn judge(facts: &ClockFacts, status: Option<(&Status, Presence)>) -> 
 
 fn clock(status: Option<&Status>) -> DoctorCheck {
     let Some(status) = status else {
-        return DoctorCheck::skip(CLOCK, "only the answers to the agent's heartbeats tell");
+        return DoctorCheck::skip(
+            CLOCK,
+            "only the answers to the agent's heartbeats can confirm it",
+        );
     };
-    let heard = status.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last_delivered);
+    let confirmed = status.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last_delivered);
     let correction = status.clock.correction_ms;
     let off = Duration::from_millis(correction.unsigned_abs());
     if !status.clock.plausible {
-        DoctorCheck::fail(CLOCK, "its time cannot be true, so nothing is handed to the cloud")
-            .action("Set it, and have a time service keep it.")
+        DoctorCheck::fail(CLOCK, "its time cannot be right, so recorded outages are not uploaded")
+            .action("Set it, and turn on a time service.")
     } else if off > TOLERANCE {
         let way = if correction > 0 { "slow" } else { "fast" };
-        DoctorCheck::warn(CLOCK, format!("it is {} {way}; the record is corrected", Readable(off)))
-            .action("Have a time service keep it.")
-    } else if heard.is_none() {
+        DoctorCheck::warn(
+            CLOCK,
+            format!("it is {} {way}; recorded times are corrected", Readable(off)),
+        )
+        .action("Turn on a time service.")
+    } else if confirmed.is_none() {
         DoctorCheck::skip(CLOCK, "no answer to a heartbeat has confirmed it yet")
     } else {
         DoctorCheck::pass(CLOCK, "it agrees with the answers to heartbeats")
@@ -114,14 +120,14 @@ fn clock(status: Option<&Status>) -> DoctorCheck {
 
 fn service(synchronised: Option<bool>) -> DoctorCheck {
     match synchronised {
-        Some(true) => DoctorCheck::pass(SYNCHRONISED, "one keeps the clock right"),
+        Some(true) => DoctorCheck::pass(SYNCHRONISED, "it has set the clock"),
         Some(false) => DoctorCheck::warn(SYNCHRONISED, "none has set the clock")
             .action("Turn one on: sudo timedatectl set-ntp true."),
         None if cfg!(target_os = "macos") => DoctorCheck::skip(
             SYNCHRONISED,
-            "macOS tells only root; see System Settings, Date & Time",
+            "macOS shows it only to root; see System Settings, Date & Time",
         ),
-        None => DoctorCheck::skip(SYNCHRONISED, "this system does not say whether there is one"),
+        None => DoctorCheck::skip(SYNCHRONISED, "unknown on this system"),
     }
 }
 
@@ -147,40 +153,40 @@ mod tests {
     };
 
     #[test]
-    fn the_clock_is_held_against_the_answers_to_heartbeats() {
+    fn the_clock_is_compared_with_the_answers_to_heartbeats() {
         let row = |plausible, correction_ms| {
             let clock_status = ClockStatus { plausible, correction_ms };
             rows(&[clock(Some(&Status { clock: clock_status, ..working_status() }))])
         };
         insta::assert_snapshot!(row(true, -4_900), @"PASS clock: it agrees with the answers to heartbeats");
-        insta::assert_snapshot!(row(true, 242_000), @"WARN clock: it is 4 min 2 s slow; the record is corrected → Have a time service keep it.");
-        insta::assert_snapshot!(row(true, -242_000), @"WARN clock: it is 4 min 2 s fast; the record is corrected → Have a time service keep it.");
-        insta::assert_snapshot!(row(false, 0), @"FAIL clock: its time cannot be true, so nothing is handed to the cloud → Set it, and have a time service keep it.");
-        insta::assert_snapshot!(rows(&[clock(None)]), @"SKIP clock: only the answers to the agent's heartbeats tell");
+        insta::assert_snapshot!(row(true, 242_000), @"WARN clock: it is 4 min 2 s slow; recorded times are corrected → Turn on a time service.");
+        insta::assert_snapshot!(row(true, -242_000), @"WARN clock: it is 4 min 2 s fast; recorded times are corrected → Turn on a time service.");
+        insta::assert_snapshot!(row(false, 0), @"FAIL clock: its time cannot be right, so recorded outages are not uploaded → Set it, and turn on a time service.");
+        insta::assert_snapshot!(rows(&[clock(None)]), @"SKIP clock: only the answers to the agent's heartbeats can confirm it");
         let silent = Status { heartbeat: None, ..working_status() };
         insta::assert_snapshot!(rows(&[clock(Some(&silent))]), @"SKIP clock: no answer to a heartbeat has confirmed it yet");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_time_service_and_a_zone_are_worth_having() {
+    fn a_missing_time_service_and_time_zone_are_warnings() {
         let facts = |synchronised, zone: Option<&str>| {
             let facts = ClockFacts { synchronised, zone: zone.map(str::to_owned) };
             rows(&judge(&facts, None)[1..])
         };
         insta::assert_snapshot!(facts(Some(true), Some("Europe/Berlin")), @"
-        PASS time service: one keeps the clock right
+        PASS time service: it has set the clock
         PASS time zone: Europe/Berlin
         ");
         insta::assert_snapshot!(facts(Some(false), None), @"
         WARN time service: none has set the clock → Turn one on: sudo timedatectl set-ntp true.
         WARN time zone: none is known, so times are shown in UTC → Set it, for instance: sudo timedatectl set-timezone Europe/Berlin.
         ");
-        insta::assert_snapshot!(facts(None, Some("Etc/UTC")).lines().next().unwrap_or_default(), @"SKIP time service: this system does not say whether there is one");
+        insta::assert_snapshot!(facts(None, Some("Etc/UTC")).lines().next().unwrap_or_default(), @"SKIP time service: unknown on this system");
     }
 
     #[test]
-    fn a_program_that_hangs_or_is_missing_says_nothing() {
+    fn a_program_that_hangs_or_is_missing_has_no_output() {
         const PATIENCE: Duration = Duration::from_mins(1);
         assert_eq!(output("/nonexistent/program", &[], PATIENCE), None);
         assert_eq!(output("/bin/echo", &["yes"], PATIENCE).as_deref(), Some("yes\n"));

@@ -1,4 +1,4 @@
-//! Do heartbeats arrive, and would anybody be told if they stopped?
+//! Checks whether heartbeats arrive, and whether an alert rule would send mail if they stopped.
 
 use super::DoctorCheck;
 use crate::{
@@ -14,7 +14,7 @@ const BEAT: &str = "heartbeat";
 const EXPECTED: &str = "alert rule";
 const HAND_OVER: &str = "hand-over";
 
-/// Judges by what the running agent says of its own heartbeats.
+/// Judges by the results of heartbeats in the running agent's status.
 pub(super) fn judge(
     settings: Option<&Settings>,
     status: Option<(&Status, Presence)>,
@@ -35,9 +35,9 @@ pub(super) fn judge(
         return vec![
             DoctorCheck::skip(
                 BEAT,
-                "none is sent from here: it would say that this device is monitored",
+                "none is sent from here: it would report that this device is monitored",
             )
-            .action("Start the agent and look again, or send one: ispmon-agent ping."),
+            .action("Start the agent and run this again, or send one: ispmon-agent ping."),
         ];
     };
     if status.condition == ConnectivityStatus::Paused {
@@ -49,7 +49,7 @@ pub(super) fn judge(
                 BEAT,
                 "the agent sends none, although the configuration has an address",
             )
-            .action("Have it read the configuration: restart the agent."),
+            .action("Restart the agent, so that it reads the configuration."),
         ];
     };
     let mut rows = vec![beat(heartbeat, now)];
@@ -59,13 +59,13 @@ pub(super) fn judge(
     rows
 }
 
-/// Whether the cloud takes what is over; nothing where nothing is wrong.
+/// A row if the cloud does not accept recorded outages; `None` if there is no problem.
 fn hand_over(status: &Status) -> Option<DoctorCheck> {
     let problem = status.hand_over_problem.as_ref()?;
     let waiting = waiting(status.hand_over_pending);
     let check = DoctorCheck::fail(HAND_OVER, format!("{waiting}: {}", problem.reason));
     let action = problem.advice.clone().unwrap_or_else(|| {
-        "The agent tries again by itself; if that lasts, see whether the app runs.".to_owned()
+        "The agent retries by itself; if it keeps failing, check that the app runs.".to_owned()
     });
     Some(check.action(action))
 }
@@ -75,14 +75,14 @@ fn beat(heartbeat: &HeartbeatStatus, now: &Stamp) -> DoctorCheck {
     let context = DisplayContext { now: *now, zone: &zone, presence: Presence::Running };
     let Some(last) = &heartbeat.last else {
         return DoctorCheck::skip(BEAT, format!("the first one to {} is under way", heartbeat.url))
-            .action("Look again in a minute.");
+            .action("Run this again in a minute.");
     };
     let detail = format!("{}: {}", context.ago(&last.at), last.sentence);
     if last.delivered {
         return DoctorCheck::pass(BEAT, detail);
     }
     let action = last.advice.clone().unwrap_or_else(|| {
-        "If the rows above are fine, the other side is not: see whether its app runs.".to_owned()
+        "If the rows above pass, the fault is at the other end: check that its app runs.".to_owned()
     });
     DoctorCheck::fail(BEAT, detail).action(action)
 }
@@ -100,7 +100,7 @@ fn expected(heartbeat: &HeartbeatStatus, device: &str, kind: Option<HeartbeatKin
         .action(
             "Correct `device`, or add this name to the devices that the cloud was deployed with.",
         ),
-        None => DoctorCheck::skip(EXPECTED, "the cloud has not said which devices it expects"),
+        None => DoctorCheck::skip(EXPECTED, "the cloud has not reported which devices it expects"),
     }
 }
 
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_nobody_expects_fails() {
+    fn a_device_without_an_alert_rule_fails() {
         let mut status = working_status();
         let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
         heartbeat.expected = Some(false);
         insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"FAIL alert rule: none expects dl-home, so no mail would come → Correct `device`, or add this name to the devices that the cloud was deployed with.");
         heartbeat.expected = None;
-        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"SKIP alert rule: the cloud has not said which devices it expects");
+        insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", None)]), @"SKIP alert rule: the cloud has not reported which devices it expects");
         let plain = Some(HeartbeatKind::Plain);
         insta::assert_snapshot!(rows(&[expected(heartbeat, "dl-home", plain)]), @"SKIP alert rule: plain heartbeats are monitored by their own service");
     }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_that_does_not_take_outages_fails() {
+    fn a_cloud_that_does_not_accept_outages_fails() {
         let mut status = working_status();
         status.hand_over_pending = 3;
         let reason = "the answer was 404 Not Found".to_owned();
@@ -166,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn no_heartbeat_is_asked_for_that_would_say_something_untrue() {
-        insta::assert_snapshot!(shown(&working_status(), Presence::Gone), @"SKIP heartbeat: none is sent from here: it would say that this device is monitored → Start the agent and look again, or send one: ispmon-agent ping.");
+    fn the_advice_never_causes_a_misleading_heartbeat() {
+        insta::assert_snapshot!(shown(&working_status(), Presence::Gone), @"SKIP heartbeat: none is sent from here: it would report that this device is monitored → Start the agent and run this again, or send one: ispmon-agent ping.");
         let paused = Status { condition: ConnectivityStatus::Paused, ..working_status() };
         insta::assert_snapshot!(shown(&paused, Presence::Running), @"SKIP heartbeat: none is sent during a pause");
         let mut fresh = working_status();
         fresh.heartbeat.as_mut().expect("there are heartbeats").last = None;
-        insta::assert_snapshot!(shown(&fresh, Presence::Running).lines().next().unwrap_or_default(), @"SKIP heartbeat: the first one to https://dl.example/api/ping is under way → Look again in a minute.");
+        insta::assert_snapshot!(shown(&fresh, Presence::Running).lines().next().unwrap_or_default(), @"SKIP heartbeat: the first one to https://dl.example/api/ping is under way → Run this again in a minute.");
         let local = Status { heartbeat: None, ..working_status() };
-        insta::assert_snapshot!(shown(&local, Presence::Running), @"WARN heartbeat: the agent sends none, although the configuration has an address → Have it read the configuration: restart the agent.");
+        insta::assert_snapshot!(shown(&local, Presence::Running), @"WARN heartbeat: the agent sends none, although the configuration has an address → Restart the agent, so that it reads the configuration.");
     }
 }

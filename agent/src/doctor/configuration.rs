@@ -1,4 +1,4 @@
-//! Is the configuration valid, and may the agent, and nobody else, read its key?
+//! Checks the configuration, and whether the agent, and no other user, can read its key.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -12,29 +12,29 @@ use crate::config::{
 const NAME: &str = "configuration";
 const KEY: &str = "function key";
 
-/// The configuration as this user finds it.
+/// The configuration as this user can read it.
 #[derive(Debug)]
 pub enum Configuration {
     /// It is valid, and this user may read all of it.
     Valid(Box<Loaded>),
-    /// It is valid as far as this user may read it, which is all but the function key.
+    /// It is valid as far as this user may read it, which is everything but the function key.
     WithoutKey(Box<Loaded>),
     /// It has problems.
     Refused(ConfigError),
 }
 
 impl Configuration {
-    /// Reads it.
+    /// Reads the configuration.
     pub fn read(sources: &Sources) -> Self {
         match (load(sources), load_without_key(sources)) {
             (Ok(loaded), _) => Self::Valid(Box::new(loaded)),
             (Err(_), Ok(loaded)) => Self::WithoutKey(Box::new(loaded)),
-            // Without the key among them, which is nobody's problem but the service's.
+            // Without problems of the key, which only the service needs to read.
             (Err(_), Err(error)) => Self::Refused(error),
         }
     }
 
-    /// The settings, when they are valid.
+    /// The settings, if they are valid.
     pub fn settings(&self) -> Option<&Settings> {
         match self {
             Self::Valid(loaded) | Self::WithoutKey(loaded) => Some(&loaded.settings),
@@ -43,18 +43,18 @@ impl Configuration {
     }
 }
 
-/// The file that systemd hands over to the service as its key. Every user may see that much of it.
+/// State of the file that systemd passes to the service as its key. Every user can see this much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServiceKey {
-    /// There is none.
+    /// It does not exist.
     Absent,
     /// It is empty, which means no key.
     Empty,
-    /// It holds something that only its owner may read.
+    /// It has content that only its owner can read.
     Private,
-    /// It was written after the service, which reads it then alone, had started.
+    /// It was written after the service was started, which is when the service reads it.
     Changed,
-    /// It holds something that others may read or replace, which systemd does not mind.
+    /// It has content that other users can read or replace, which systemd accepts.
     Open {
         /// Its mode.
         mode: u32,
@@ -62,7 +62,7 @@ pub(super) enum ServiceKey {
 }
 
 impl ServiceKey {
-    /// Looks at the file. `started` is when the agent that runs was started.
+    /// Reads the file's metadata. `started` is when the running agent was started.
     pub(super) fn gather(path: &Path, started: Option<Timestamp>) -> Self {
         let Ok(metadata) = fs::metadata(path) else { return Self::Absent };
         let written = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
@@ -97,7 +97,7 @@ pub(super) fn judge(configuration: &Configuration, service_key: ServiceKey) -> V
     };
     let mut checks =
         vec![DoctorCheck::pass(NAME, format!("{from}; the device is {}", loaded.settings.device))];
-    // Each of these sentences says what to do.
+    // Each of these sentences includes the advice.
     checks.extend(loaded.warnings.iter().map(|warning| DoctorCheck::warn(NAME, warning)));
     checks.push(key(&loaded.settings, may_read_key, service_key));
     checks
@@ -133,9 +133,9 @@ fn key_of_service(key: ServiceKey) -> DoctorCheck {
         ),
         ServiceKey::Changed => DoctorCheck::warn(
             KEY,
-            format!("{SERVICE_KEY_FILE} was changed after the service had started, which reads it then alone"),
+            format!("{SERVICE_KEY_FILE} was changed after the service started, and is read only at the start"),
         )
-        .action("Let the service have the new key: sudo systemctl restart ispmon-agent."),
+        .action("Restart the service, so that it reads the new key: sudo systemctl restart ispmon-agent."),
         ServiceKey::Open { mode } => {
             let detail =
                 format!("{SERVICE_KEY_FILE} is open to other users (its mode is {mode:o})");
@@ -153,17 +153,17 @@ mod tests {
     use crate::doctor::tests::rows;
 
     #[test]
-    fn the_key_of_the_service_is_there_and_private() {
+    fn the_service_key_must_exist_and_be_private() {
         let row = |key| rows(&[key_of_service(key)]);
         insta::assert_snapshot!(row(ServiceKey::Absent), @"SKIP function key: none is set here; a service may have one from its service manager (LoadCredential)");
         insta::assert_snapshot!(row(ServiceKey::Empty), @"SKIP function key: /etc/ispmon/heartbeat.key is empty: the service sends none");
         insta::assert_snapshot!(row(ServiceKey::Private), @"PASS function key: the service gets it from /etc/ispmon/heartbeat.key, which no other user may read");
-        insta::assert_snapshot!(row(ServiceKey::Changed), @"WARN function key: /etc/ispmon/heartbeat.key was changed after the service had started, which reads it then alone → Let the service have the new key: sudo systemctl restart ispmon-agent.");
+        insta::assert_snapshot!(row(ServiceKey::Changed), @"WARN function key: /etc/ispmon/heartbeat.key was changed after the service started, and is read only at the start → Restart the service, so that it reads the new key: sudo systemctl restart ispmon-agent.");
         insta::assert_snapshot!(row(ServiceKey::Open { mode: 0o644 }), @"FAIL function key: /etc/ispmon/heartbeat.key is open to other users (its mode is 644) → Make it private: sudo chmod 600 /etc/ispmon/heartbeat.key.");
     }
 
     #[test]
-    fn it_is_judged_without_being_read() {
+    fn the_service_key_is_judged_by_its_metadata() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("heartbeat.key");
         assert_eq!(ServiceKey::gather(&path, None), ServiceKey::Absent);

@@ -1,6 +1,6 @@
-//! Can everything that the agent asks be asked from here, and does it answer?
+//! Runs all probes of the agent once from here and checks their results.
 //!
-//! Whom to ask, by which interface and for how long is the agent's own list ([`Targets`]).
+//! Targets, interfaces and time limits are the agent's own ([`Targets`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,18 +22,18 @@ use crate::{
     status::{ConnectivityStatus, Presence, Status},
 };
 
-/// What is known of the time before.
+/// Facts from the journal and the status.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past<'a> {
-    /// What the record says of networks; `None` when it cannot be read.
+    /// The networks in the journal; `None` if it cannot be read.
     pub(super) networks: Option<&'a [NetworkFacts]>,
-    /// What the agent said last.
+    /// The agent's last status.
     pub(super) status: Option<(&'a Status, Presence)>,
 }
 
 impl Past<'_> {
-    /// Whether the agent does not judge IPv6 here: it has a route beside that of IPv4, and has never worked on
-    /// this network. Many routers advertise IPv6 that their provider does not have.
+    /// Whether the agent does not judge IPv6 here: it has a route besides that of IPv4, and has never worked on
+    /// this network. Many routers advertise IPv6 although their provider does not offer it.
     fn is_ipv6_unjudged(&self, paths: &AnchorPaths) -> bool {
         let Some(route) = route_of(paths, Family::Ipv6) else { return false };
         let here = Network::new(Family::Ipv6, route);
@@ -46,7 +46,7 @@ impl Past<'_> {
         route_of(paths, Family::Ipv4).is_some() && !has_worked
     }
 
-    /// Whether the running agent says that it does not use IPv6, although it has this route.
+    /// Whether the running agent reports that it does not use IPv6, although it has this route.
     fn agent_leaves_out(&self, route: &Route) -> bool {
         let status = self.status.filter(|(_, presence)| presence.is_running());
         status.iter().flat_map(|(status, _)| &status.families).any(|family| {
@@ -60,30 +60,30 @@ impl Past<'_> {
     }
 }
 
-/// What everybody who was asked answered.
+/// Results of all probes.
 #[derive(Debug)]
 pub(super) struct ConnectivityFacts {
-    /// Whether the kernel tells of changes and may be asked about them.
+    /// Whether the kernel sends change events and permits route lookups.
     is_told: bool,
-    /// How packets to the anchors of each family leave; of families that have an anchor.
+    /// The paths to the anchors of each family; `None` for a family without anchors.
     paths: AnchorPaths,
     /// Whether IPv6 is not judged here, because it has never worked.
     ipv6_unjudged: bool,
-    /// In the order of the setting; not of families without a route.
+    /// In the order of the setting; without families that have no route.
     anchors: Vec<AnchorAnswer>,
-    /// Whether any of them was asked for proof.
+    /// Whether any of them was probed for proof.
     wants_proof: bool,
-    /// Why no certificate can be verified here.
+    /// Why no certificate can be verified here; `None` if it can.
     no_roots: Option<String>,
     gateways: Vec<(Gateway, Observation)>,
     system_dns: (Dns, Observation),
     direct_dns: Vec<ServerAnswer>,
-    /// Nothing when the settings turn it off.
+    /// `None` if the settings turn it off.
     portal: Option<PortalAnswer>,
 }
 
 impl ConnectivityFacts {
-    /// Asks everybody at the same time, each by itself.
+    /// Runs all probes at the same time, independently of each other.
     pub(super) async fn gather(
         probe: &ProbeSettings,
         heartbeat: &HeartbeatSettings,
@@ -119,7 +119,7 @@ impl ConnectivityFacts {
             targets.ask_name_servers(&Stamp::now),
             targets.ask_portal(Pages::All, &resolver, &paths, &Stamp::now),
         );
-        // They came in the order in which they were answered, and are shown in that of the setting.
+        // They arrive in any order, and are shown in that of the setting.
         let place = |answer: &AnchorAnswer| {
             routed.iter().position(|path| path.anchor.address == answer.anchor)
         };
@@ -138,7 +138,7 @@ impl ConnectivityFacts {
         }
     }
 
-    /// Whether what fails by a family is no failure, because the agent does not judge it here.
+    /// Whether failures of a family do not count, because the agent does not judge it here.
     fn is_unjudged(&self, family: Family) -> bool {
         family == Family::Ipv6 && self.ipv6_unjudged && !self.works(family)
     }
@@ -147,7 +147,7 @@ impl ConnectivityFacts {
         self.anchors.iter().any(|answer| answer.end == AnchorEnd::Proved)
     }
 
-    /// Whether an anchor of a family is alive: by proof, and by contact where none can prove itself.
+    /// Whether an anchor of a family is alive: by proof, and by contact if no anchor can prove its identity.
     fn works(&self, family: Family) -> bool {
         let any_proved = self.any_proved();
         self.anchors.iter().any(|answer| {
@@ -161,7 +161,7 @@ impl ConnectivityFacts {
     }
 }
 
-/// A row where IPv6 is not judged.
+/// A row for IPv6 that is not judged.
 fn unjudged() -> DoctorCheck {
     DoctorCheck::warn(
         "IPv6",
@@ -170,7 +170,7 @@ fn unjudged() -> DoctorCheck {
     .action("If it should work here, ask the provider; if not, turn it off on the router.")
 }
 
-/// A check of a family that is not judged: what fails is no failure.
+/// Turns the check of a family that is not judged into a skipped one, unless it passed.
 fn as_unjudged(check: DoctorCheck) -> DoctorCheck {
     if check.verdict == CheckResult::Pass {
         return check;
@@ -203,7 +203,7 @@ pub(super) fn judge(facts: &ConnectivityFacts) -> Vec<DoctorCheck> {
         if is_unjudged { as_unjudged(check) } else { check }
     }));
     if facts.gateways.is_empty() {
-        checks.push(DoctorCheck::skip("router", "there is none on the way"));
+        checks.push(DoctorCheck::skip("router", "there is none on the path"));
     }
     let (system, asked) = &facts.system_dns;
     checks.push(system_names(*system, asked));
@@ -244,8 +244,8 @@ fn route(family: Family, link: &LinkAnswer, all: &[(Family, &LinkAnswer)]) -> Do
                 .action("Look for \"prohibit\" in \"ip rule\" and \"ip route\".");
         }
         LinkAnswer::Unknown => {
-            return DoctorCheck::warn(name, "the system could not be asked for it")
-                .action("Run it again; if it stays so, see the log of the kernel (\"dmesg\").");
+            return DoctorCheck::warn(name, "it could not be looked up")
+                .action("Run this again; if it keeps failing, see the kernel log (\"dmesg\").");
         }
     };
     if other_works {
@@ -254,12 +254,12 @@ fn route(family: Family, link: &LinkAnswer, all: &[(Family, &LinkAnswer)]) -> Do
     DoctorCheck::fail(name, missing).action("Connect this device to its router.")
 }
 
-/// A row where the kernel may not be asked.
+/// A row if the kernel does not permit netlink.
 fn netlink(is_told: bool) -> Option<DoctorCheck> {
     (!is_told).then(|| {
         DoctorCheck::warn(
             "netlink",
-            "the kernel may not be asked for routes from here, so changes are noticed only every 5 s, \
+            "the kernel denies route lookups here, so changes are detected only every 5 s, \
              and policy rules not at all",
         )
         .action("Allow AF_NETLINK in the sandbox (RestrictAddressFamilies= of the service).")
@@ -271,12 +271,12 @@ fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> DoctorCheck {
     let took = Readable(answer.took);
     let by = answer.from.map(|from| format!(" by {from}")).unwrap_or_default();
     let failure = match answer.end {
-        AnchorEnd::Proved => return DoctorCheck::pass(name, format!("it proved itself in {took}")),
+        AnchorEnd::Proved => return DoctorCheck::pass(name, format!("verified by TLS in {took}")),
         AnchorEnd::Contact => {
-            return DoctorCheck::pass(name, format!("connected in {took}, without proof"));
+            return DoctorCheck::pass(name, format!("connected in {took}, without TLS"));
         }
         AnchorEnd::Unproved if any_proved => {
-            return DoctorCheck::fail(name, "something answers in its place and cannot prove to be it")
+            return DoctorCheck::fail(name, "something else answers at its address, without a valid certificate for it")
                 .action(
                     "See what answers for this address here (a router that uses it itself, a proxy), or \
                      set another server in probe.anchors. One that has no certificate for its address \
@@ -284,37 +284,40 @@ fn anchor(answer: &AnchorAnswer, works: bool, any_proved: bool) -> DoctorCheck {
                 );
         }
         AnchorEnd::Unproved => {
-            return DoctorCheck::warn(name, format!("connected, and it proved nothing in {took}"));
+            return DoctorCheck::warn(name, format!("connected, but TLS failed after {took}"));
         }
         AnchorEnd::OnLink => {
             return DoctorCheck::warn(
                 name,
-                "no router is on the way to it, so it proves nothing about the internet",
+                "it is reached without a router, so it proves nothing about the internet",
             )
             .action("Set a server on the internet in probe.anchors.");
         }
         AnchorEnd::NotAsked(failure) => {
-            return DoctorCheck::fail(name, format!("it could not be asked: {}", failure.reason()))
-                .action(failure.action());
+            return DoctorCheck::fail(
+                name,
+                format!("it could not be probed: {}", failure.reason()),
+            )
+            .action(failure.action());
         }
         AnchorEnd::Forbidden => {
             return DoctorCheck::fail(name, "this device itself forbids the connection")
                 .action("Allow it in the firewall of this device, or in the service's sandbox.");
         }
         AnchorEnd::Refused => format!("refused{by} after {took}"),
-        AnchorEnd::Unreachable if by.is_empty() => "there is no way to it".to_owned(),
-        AnchorEnd::Unreachable => format!("there is no way to it, as told{by}"),
+        AnchorEnd::Unreachable if by.is_empty() => "there is no route to it".to_owned(),
+        AnchorEnd::Unreachable => format!("there is no route to it, reported{by}"),
         AnchorEnd::TimedOut => format!("no answer in {took}"),
     };
     let family = Family::of(answer.anchor.ip());
     DoctorCheck::fail(name, failure).action(if works {
         "A firewall may block it: open its port, or set other servers in probe.anchors.".to_owned()
     } else {
-        format!("If other programs get through by {family}, a firewall blocks it; else the line is down.")
+        format!("If other programs connect by {family}, a firewall blocks it; else the internet is down.")
     })
 }
 
-/// A row where anchors complete connections and none of them proves itself.
+/// A row if anchors complete connections and none of them proves its identity.
 fn proof(facts: &ConnectivityFacts) -> Option<DoctorCheck> {
     let connected = facts.anchors.iter().any(|answer| answer.end == AnchorEnd::Unproved);
     if !facts.wants_proof || !connected || facts.any_proved() {
@@ -322,18 +325,18 @@ fn proof(facts: &ConnectivityFacts) -> Option<DoctorCheck> {
     }
     let check = DoctorCheck::warn("proof", match &facts.no_roots {
         Some(error) => format!(
-            "no certificate can be verified here ({error}), so a box on the way that answers for the \
-             anchors is taken for the internet"
+            "no certificate can be verified here ({error}), so a device on the path that answers for \
+             the anchors is mistaken for the internet"
         ),
-        None => "connections are completed, and no anchor proves itself: a router or a proxy answers for \
-                 them, or looks into TLS"
+        None => "connections are completed, but no anchor can be verified: a router or a proxy answers \
+                 for them, or intercepts TLS"
             .to_owned(),
     });
     Some(check.action(match &facts.no_roots {
         Some(_) => "Install the package ca-certificates, or see what SSL_CERT_FILE names.",
         None => {
-            "If other programs get through, a proxy looks into TLS: name servers as \"tcp://…\" in \
-             probe.anchors. If none does, the line behind the box that answers is dead."
+            "If other programs connect, a proxy intercepts TLS: write anchors as \"tcp://…\" in \
+             probe.anchors. If none does, the internet is down behind the device that answers."
         }
     }))
 }
@@ -342,14 +345,14 @@ fn router(answer: Gateway, asked: &Observation, works: bool) -> DoctorCheck {
     let name = format!("router {}", asked.target);
     match answer {
         Gateway::Alive => DoctorCheck::pass(name, format!("it answers ({})", asked.answer)),
-        Gateway::NotAsked => DoctorCheck::skip(name, "this device may not ask it"),
+        Gateway::NotAsked => DoctorCheck::skip(name, "this device may not probe it"),
         Gateway::Silent | Gateway::Gone if works => DoctorCheck::warn(
             name,
-            "it works, but answers no questions, so a dead router looks like a dead provider",
+            "it works, but answers no probes, so a dead router looks like a dead provider",
         )
-        .action("If it can be told to, let it refuse connections or answer pings from inside."),
+        .action("If it has a setting for it, let it refuse connections or answer pings from the local network."),
         Gateway::Silent | Gateway::Gone => {
-            DoctorCheck::fail(name, "it does not answer").action("Look after the router.")
+            DoctorCheck::fail(name, "it does not answer").action("Check the router.")
         }
     }
 }
@@ -360,20 +363,20 @@ fn system_names(answer: Dns, asked: &Observation) -> DoctorCheck {
     match answer {
         Dns::Answered => DoctorCheck::pass(name, format!("{host} was found{}", in_time(asked))),
         Dns::Silent => DoctorCheck::fail(name, format!("no name server answered for {host}"))
-            .action("See whether the name servers in /etc/resolv.conf run."),
+            .action("Check that the name servers in /etc/resolv.conf run."),
         Dns::Lied => {
-            DoctorCheck::fail(name, format!("{host} was given an address that is nobody's"))
+            DoctorCheck::fail(name, format!("{host} was given an address that no host can have"))
                 .action("A filter or a login page answers: let the name through.")
         }
         Dns::Failed => DoctorCheck::fail(name, format!("{host} was not found ({})", asked.answer))
-            .action("See whether the name is right, and the name servers in /etc/resolv.conf."),
+            .action("Check the name, and the name servers in /etc/resolv.conf."),
         Dns::NotAsked => not_asked(name, asked),
     }
 }
 
-/// A question that failed on this device, before anything was sent.
+/// A row for a query that failed on this device, before anything was sent.
 fn not_asked(name: impl Into<String>, asked: &Observation) -> DoctorCheck {
-    DoctorCheck::fail(name, format!("this device could not ask it ({})", asked.answer))
+    DoctorCheck::fail(name, format!("this device could not send the query ({})", asked.answer))
         .action("See what has used up its file descriptors, memory or ports.")
 }
 
@@ -383,35 +386,40 @@ fn server(answer: Dns, asked: &Observation, names_work: bool) -> DoctorCheck {
         Dns::Answered => return DoctorCheck::pass(name, format!("it answers{}", in_time(asked))),
         Dns::NotAsked => return not_asked(name, asked),
         Dns::Silent => "it does not answer".to_owned(),
-        Dns::Lied => "it gives the same address for every name, or one that is nobody's".to_owned(),
+        Dns::Lied => {
+            "it gives the same address for every name, or one that no host can have".to_owned()
+        }
         Dns::Failed => format!("it answers with a failure ({})", asked.answer),
     };
-    // A lie about this name is what the system tells, too: the agent takes it for an outage.
+    // The system returns a false answer as well, and the agent treats that as an outage.
     if names_work && answer != Dns::Lied {
-        // Others stand in for it, or it answers nobody but the system's own resolver.
-        return DoctorCheck::warn(name, format!("{wrong}, though names are found"))
+        // Other servers replace it, or it answers only the system's own resolver.
+        return DoctorCheck::warn(name, format!("{wrong}, though names are resolved"))
             .action("Set another one in probe.resolver, or on this network.");
     }
-    DoctorCheck::fail(name, wrong).action("Set another one on this network, or ask whose it is.")
+    DoctorCheck::fail(name, wrong).action("Set another one on this network, or ask its operator.")
 }
 
 fn login_page(answer: &PortalAnswer, works: bool) -> DoctorCheck {
     let name = "login page";
     let server = &answer.observation.target;
     match answer.portal {
-        Portal::Genuine => DoctorCheck::pass(name, format!("none: {server} answered itself")),
+        Portal::Genuine => DoctorCheck::pass(name, format!("none: {server} answered as expected")),
         Portal::Intercepted if answer.from_router => {
             DoctorCheck::fail(name, format!("the router itself answered in the name of {server}"))
-                .action("Open its page with a browser: it wants a login, or says what is wrong.")
+                .action(
+                    "Open its page with a browser: it requires a login, or shows what is wrong.",
+                )
         }
         Portal::Intercepted => {
             DoctorCheck::fail(name, format!("something answered in the name of {server}"))
                 .action("Sign in with a browser, or have this device let through.")
         }
-        Portal::NoAnswer if works => {
-            DoctorCheck::warn(name, format!("{server} does not answer, so none would be noticed"))
-                .action("Open port 80 to it, or set another server in probe.portal.")
-        }
+        Portal::NoAnswer if works => DoctorCheck::warn(
+            name,
+            format!("{server} does not answer, so one would not be detected"),
+        )
+        .action("Open port 80 to it, or set another server in probe.portal."),
         Portal::NoAnswer => DoctorCheck::skip(name, format!("{server} does not answer")),
     }
 }

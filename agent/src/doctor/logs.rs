@@ -1,4 +1,4 @@
-//! Does the system keep its log?
+//! Checks whether the system keeps its log.
 
 use std::{fs, path::Path};
 
@@ -9,11 +9,11 @@ const NAME: &str = "system log";
 /// Where journald writes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogFacts {
-    /// Whether it runs.
+    /// Whether journald runs.
     runs: bool,
-    /// Whether there is a file that it writes in memory (`/run`).
+    /// Whether it writes a file in memory (`/run`).
     in_memory: bool,
-    /// Whether there is one that it writes on the disk.
+    /// Whether it has a file on the disk.
     on_disk: bool,
 }
 
@@ -27,7 +27,7 @@ impl LogFacts {
     }
 }
 
-/// Whether a folder has a journal that is being written: `system.journal` in the folder of a machine.
+/// Whether a folder has a journal that is being written: `system.journal` in the folder of a machine ID.
 fn has_open_journal(folder: &Path) -> bool {
     let machines = fs::read_dir(folder).into_iter().flatten().flatten();
     machines.into_iter().any(|machine| machine.path().join("system.journal").exists())
@@ -35,14 +35,14 @@ fn has_open_journal(folder: &Path) -> bool {
 
 pub(super) fn judge(facts: LogFacts) -> Vec<DoctorCheck> {
     let check = if cfg!(target_os = "macos") {
-        DoctorCheck::pass(NAME, "macOS keeps it for some days; the agent's own record lasts")
+        DoctorCheck::pass(NAME, "macOS keeps it for some days; the agent's own journal lasts")
     } else if !facts.runs {
         DoctorCheck::skip(NAME, "there is no journald here; the agent logs to its standard error")
     } else if facts.in_memory {
-        // What an earlier setting left on the disk is not written any more.
+        // A file from an earlier setting may remain on the disk, but is not written any more.
         DoctorCheck::warn(
             NAME,
-            "journald keeps it in memory only; the agent's own record is what lasts",
+            "journald keeps it in memory only; only the agent's own journal lasts",
         )
         .action(
             "Nothing needs to be done. To keep the log too: set Storage=persistent in \
@@ -51,7 +51,7 @@ pub(super) fn judge(facts: LogFacts) -> Vec<DoctorCheck> {
     } else if facts.on_disk {
         DoctorCheck::pass(NAME, "journald keeps it on the disk")
     } else {
-        DoctorCheck::warn(NAME, "journald keeps nothing; the agent's own record is what lasts")
+        DoctorCheck::warn(NAME, "journald keeps nothing; only the agent's own journal lasts")
             .action("To keep the log too, set Storage=persistent in /etc/systemd/journald.conf.")
     };
     vec![check]
@@ -63,12 +63,12 @@ mod tests {
     use crate::doctor::tests::rows;
 
     #[test]
-    fn it_is_said_where_the_log_is_kept() {
+    fn each_storage_of_the_log_has_its_row() {
         let row = |runs, in_memory, on_disk| rows(&judge(LogFacts { runs, in_memory, on_disk }));
         insta::assert_snapshot!(row(true, false, true), @"PASS system log: journald keeps it on the disk");
-        insta::assert_snapshot!(row(true, true, false), @"WARN system log: journald keeps it in memory only; the agent's own record is what lasts → Nothing needs to be done. To keep the log too: set Storage=persistent in /etc/systemd/journald.conf and restart systemd-journald.");
+        insta::assert_snapshot!(row(true, true, false), @"WARN system log: journald keeps it in memory only; only the agent's own journal lasts → Nothing needs to be done. To keep the log too: set Storage=persistent in /etc/systemd/journald.conf and restart systemd-journald.");
         assert_eq!(row(true, true, true), row(true, true, false), "what is old does not count");
-        insta::assert_snapshot!(row(true, false, false), @"WARN system log: journald keeps nothing; the agent's own record is what lasts → To keep the log too, set Storage=persistent in /etc/systemd/journald.conf.");
+        insta::assert_snapshot!(row(true, false, false), @"WARN system log: journald keeps nothing; only the agent's own journal lasts → To keep the log too, set Storage=persistent in /etc/systemd/journald.conf.");
         insta::assert_snapshot!(row(false, false, false), @"SKIP system log: there is no journald here; the agent logs to its standard error");
     }
 

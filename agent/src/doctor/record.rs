@@ -1,4 +1,4 @@
-//! Can the record be kept, and is its newest part whole?
+//! Checks whether the journal can be written, and whether its newest part is intact.
 
 use std::path::{Path, PathBuf};
 
@@ -10,27 +10,26 @@ use crate::{
     status::{JournalStatus, Presence, Status},
 };
 
-const NAME: &str = "record";
+const NAME: &str = "journal";
 const SPACE: &str = "disk space";
-/// What the record grows to: 16 files of 4 MiB.
+/// Full size of the journal: 16 files of 4 MiB.
 const FULL_RECORD_BYTES: u64 = 64 << 20;
-/// Below this the next outage may not fit any more.
+/// With less free space the next outage may not fit.
 const LEAST_BYTES: u64 = 4 << 20;
 
-/// What is known about the folder and the record in it.
+/// Facts about the state folder and the journal in it.
 #[derive(Debug)]
 pub(super) struct JournalFacts {
     folder: Option<PathBuf>,
-    /// What came of reading the record, when there is a folder.
+    /// Result of reading the journal, if there is a folder.
     verified: Option<Result<Verified, JournalReadError>>,
     free_bytes: Option<u64>,
-    /// What the running agent says of it.
+    /// The running agent's report on its journal.
     running: Option<JournalStatus>,
 }
 
 impl JournalFacts {
-    /// Looks at the folder that the agent says it uses, or else at the first of `state_dirs` that
-    /// there is.
+    /// Reads the folder that the agent's status names, or else the first of `state_dirs` that exists.
     pub(super) fn gather(status: Option<(&Status, Presence)>, state_dirs: &[PathBuf]) -> Self {
         let exists = |folder: &&PathBuf| folder.is_dir();
         let folder = match status {
@@ -46,7 +45,7 @@ impl JournalFacts {
         }
     }
 
-    /// What the record says of networks; `None` when it cannot be read.
+    /// The networks in the journal; `None` if it cannot be read.
     pub(super) fn networks(&self) -> Option<&[NetworkFacts]> {
         match &self.verified {
             Some(Ok(verified)) => Some(&verified.networks),
@@ -56,7 +55,7 @@ impl JournalFacts {
     }
 }
 
-/// What an ordinary user could still write where the folder is, or will be.
+/// The space that an ordinary user can still use where the folder is, or will be.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let existing = folder.ancestors().find(|ancestor| ancestor.exists())?;
     let system = rustix::fs::statvfs(existing).ok()?;
@@ -80,14 +79,14 @@ fn record(facts: &JournalFacts, folder: &Path) -> DoctorCheck {
         let check = DoctorCheck::fail(NAME, format!("{waiting} records wait in memory. {problem}"));
         return check.action(
             advice.clone().unwrap_or_else(|| {
-                format!("See to it that the agent's user can write to {place}.")
+                format!("Make sure that the agent's user can write to {place}.")
             }),
         );
     }
     match &facts.verified {
         None | Some(Err(JournalReadError::Absent { .. })) if facts.running.is_some() => {
             DoctorCheck::fail(NAME, format!("the agent runs, but there is no journal in {place}"))
-                .action("Look into the agent's log for the reason.")
+                .action("See the agent's log for the reason.")
         }
         None | Some(Err(JournalReadError::Absent { .. })) => {
             DoctorCheck::skip(NAME, format!("there is none in {place} yet"))
@@ -96,33 +95,32 @@ fn record(facts: &JournalFacts, folder: &Path) -> DoctorCheck {
             .action(format!("Make it readable: chmod a+rx {place}, chmod a+r {place}/*.")),
         Some(Ok(Verified { first_problem: Some(problem), .. })) => {
             DoctorCheck::fail(NAME, format!("in {place}, {}", ErrorChain(problem)))
-                .action("See what of it is whole: ispmon-agent journal verify.")
+                .action("See which part of it is intact: ispmon-agent journal verify.")
         }
         Some(Ok(Verified { unknown, .. })) if !unknown.is_empty() => {
             DoctorCheck::warn(NAME, format!("in {place}, {}", unknown.sentences().join(" ")))
-                .action("Use the newer ispmon-agent again, which knows them.")
+                .action("Use the newer ispmon-agent again, which can read them.")
         }
-        Some(Ok(Verified { records, .. })) => DoctorCheck::pass(
-            NAME,
-            format!("the {records} records in {place} are as they were written"),
-        ),
+        Some(Ok(Verified { records, .. })) => {
+            DoctorCheck::pass(NAME, format!("the {records} records in {place} are intact"))
+        }
     }
 }
 
 fn space(free: Option<u64>, place: &str) -> DoctorCheck {
     let Some(free) = free else {
-        return DoctorCheck::skip(SPACE, format!("how much is free in {place} cannot be told"));
+        return DoctorCheck::skip(SPACE, format!("the free space in {place} is unknown"));
     };
     let mebibytes = free >> 20;
     let detail = format!("{mebibytes} MiB are free in {place}");
     if free >= FULL_RECORD_BYTES {
         DoctorCheck::pass(SPACE, detail)
     } else if free >= LEAST_BYTES {
-        DoctorCheck::warn(SPACE, format!("only {detail}; the record may grow to 64 MiB"))
+        DoctorCheck::warn(SPACE, format!("only {detail}; the journal may grow to 64 MiB"))
             .action("Make room.")
     } else {
         DoctorCheck::fail(SPACE, format!("only {detail}"))
-            .action("Make room, or the next outage is lost.")
+            .action("Make room, or the next outage is not recorded.")
     }
 }
 
@@ -150,22 +148,22 @@ mod tests {
     }
 
     #[test]
-    fn each_state_of_the_record_has_its_row() {
+    fn each_state_of_the_journal_has_its_row() {
         let row = |verified| rows(&judge(&facts(Some(verified)))[..1]);
         let whole = || Verified { records: 312, ..Verified::default() };
-        insta::assert_snapshot!(row(Ok(whole())), @"PASS record: the 312 records in /var/lib/ispmon are as they were written");
-        insta::assert_snapshot!(row(Err(absent())), @"SKIP record: there is none in /var/lib/ispmon yet");
+        insta::assert_snapshot!(row(Ok(whole())), @"PASS journal: the 312 records in /var/lib/ispmon are intact");
+        insta::assert_snapshot!(row(Err(absent())), @"SKIP journal: there is none in /var/lib/ispmon yet");
         let path = "/var/lib/ispmon/journal.ndjson".into();
         let denied = io::Error::from_raw_os_error(13);
-        insta::assert_snapshot!(row(Err(JournalReadError::Io { path, source: denied })), @"FAIL record: /var/lib/ispmon/journal.ndjson cannot be read: Permission denied (os error 13) → Make it readable: chmod a+rx /var/lib/ispmon, chmod a+r /var/lib/ispmon/*.");
+        insta::assert_snapshot!(row(Err(JournalReadError::Io { path, source: denied })), @"FAIL journal: /var/lib/ispmon/journal.ndjson cannot be read: Permission denied (os error 13) → Make it readable: chmod a+rx /var/lib/ispmon, chmod a+r /var/lib/ispmon/*.");
         let place = LinePlace { file: "journal.ndjson".into(), line: 17 };
         let damage = Damage { place, seq: Some(17), flaw: Flaw::NotARecord };
         let damaged =
             Verified { first_problem: Some(JournalReadError::Damaged(damage)), ..whole() };
-        insta::assert_snapshot!(row(Ok(damaged)), @"FAIL record: in /var/lib/ispmon, the journal is damaged: journal.ndjson, line 17 (record 17): this line is not a record → See what of it is whole: ispmon-agent journal verify.");
+        insta::assert_snapshot!(row(Ok(damaged)), @"FAIL journal: in /var/lib/ispmon, the journal is damaged: journal.ndjson, line 17 (record 17): this line is not a record → See which part of it is intact: ispmon-agent journal verify.");
         let mut newer = whole();
         newer.unknown.count(&UnknownRecord { kind: "moon".to_owned(), word: None, incident: None });
-        insta::assert_snapshot!(row(Ok(newer)), @r#"WARN record: in /var/lib/ispmon, 1 record of kind "moon" comes from a newer version and is not shown. → Use the newer ispmon-agent again, which knows them."#);
+        insta::assert_snapshot!(row(Ok(newer)), @r#"WARN journal: in /var/lib/ispmon, 1 record of kind "moon" comes from a newer version and is not shown. → Use the newer ispmon-agent again, which can read them."#);
         let mut full = facts(Some(Ok(whole())));
         full.running = Some(JournalStatus {
             waiting: 3,
@@ -173,21 +171,21 @@ mod tests {
             advice: Some("Make room on the disk of /var/lib/ispmon.".to_owned()),
             ..JournalStatus::default()
         });
-        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL record: 3 records wait in memory. The disk is full. → Make room on the disk of /var/lib/ispmon.");
+        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL journal: 3 records wait in memory. The disk is full. → Make room on the disk of /var/lib/ispmon.");
         full.running = Some(JournalStatus::default());
         full.verified = Some(Err(absent()));
-        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL record: the agent runs, but there is no journal in /var/lib/ispmon → Look into the agent's log for the reason.");
+        insta::assert_snapshot!(rows(&judge(&full)[..1]), @"FAIL journal: the agent runs, but there is no journal in /var/lib/ispmon → See the agent's log for the reason.");
         full.folder = None;
-        insta::assert_snapshot!(rows(&judge(&full)), @"FAIL record: there is no folder for it: this user has no home → Name one with the setting state_dir.");
+        insta::assert_snapshot!(rows(&judge(&full)), @"FAIL journal: there is no folder for it: this user has no home → Name one with the setting state_dir.");
     }
 
     #[test]
-    fn room_is_measured_against_what_a_record_needs() {
+    fn free_space_is_compared_with_the_size_of_a_journal() {
         let row = |free| rows(&[space(free, "/var/lib/ispmon")]);
         insta::assert_snapshot!(row(Some(64 << 20)), @"PASS disk space: 64 MiB are free in /var/lib/ispmon");
-        insta::assert_snapshot!(row(Some((64 << 20) - 1)), @"WARN disk space: only 63 MiB are free in /var/lib/ispmon; the record may grow to 64 MiB → Make room.");
-        insta::assert_snapshot!(row(Some(1 << 20)), @"FAIL disk space: only 1 MiB are free in /var/lib/ispmon → Make room, or the next outage is lost.");
-        insta::assert_snapshot!(row(None), @"SKIP disk space: how much is free in /var/lib/ispmon cannot be told");
+        insta::assert_snapshot!(row(Some((64 << 20) - 1)), @"WARN disk space: only 63 MiB are free in /var/lib/ispmon; the journal may grow to 64 MiB → Make room.");
+        insta::assert_snapshot!(row(Some(1 << 20)), @"FAIL disk space: only 1 MiB are free in /var/lib/ispmon → Make room, or the next outage is not recorded.");
+        insta::assert_snapshot!(row(None), @"SKIP disk space: the free space in /var/lib/ispmon is unknown");
         assert!(free_bytes(Path::new("/nonexistent/folder")).is_some(), "of the folder above");
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Checks in one line each, for tests.
+/// One text line for each check, for tests.
 pub(super) fn rows(checks: &[DoctorCheck]) -> String {
     let row = |check: &DoctorCheck| {
         let verdict = format!("{:?}", check.verdict).to_uppercase();
@@ -11,7 +11,7 @@ pub(super) fn rows(checks: &[DoctorCheck]) -> String {
 }
 
 #[test]
-fn the_report_is_rows_with_one_action_each_and_a_summary() {
+fn the_report_has_a_row_and_at_most_one_action_for_each_check_and_a_summary() {
     let mut report = DoctorReport::default();
     report.extend([
         DoctorCheck::pass("configuration", "/etc/ispmon/agent.toml is valid"),
@@ -44,20 +44,20 @@ fn the_report_is_rows_with_one_action_each_and_a_summary() {
 }
 
 #[test]
-fn a_warning_is_no_reason_to_fail() {
+fn a_warning_does_not_fail_the_command() {
     let mut report = DoctorReport::default();
     report.extend([
         DoctorCheck::warn("time zone", "none is known"),
-        DoctorCheck::skip("record", "none yet"),
+        DoctorCheck::skip("journal", "none yet"),
     ]);
     assert!(report.is_healthy());
-    insta::assert_snapshot!(report.to_string().lines().last().unwrap_or_default(), @"SUMMARY: 0 passed, 1 warning, 0 failed, 1 skipped. Nothing keeps the agent from its work.");
+    insta::assert_snapshot!(report.to_string().lines().last().unwrap_or_default(), @"SUMMARY: 0 passed, 1 warning, 0 failed, 1 skipped. Nothing prevents the agent from working.");
 }
 
 #[test]
-fn what_is_quoted_from_elsewhere_stays_on_its_line() {
+fn quoted_text_cannot_break_its_row() {
     let mut report = DoctorReport::default();
-    report.extend([DoctorCheck::fail("record", "line 3\nis \u{1b}[2J no record")]);
+    report.extend([DoctorCheck::fail("journal", "line 3\nis \u{1b}[2J no record")]);
     let text = report.to_string();
-    assert!(text.starts_with("FAIL  record  line 3is [2J no record\n"), "{text:?}");
+    assert!(text.starts_with("FAIL  journal  line 3is [2J no record\n"), "{text:?}");
 }

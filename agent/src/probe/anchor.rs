@@ -1,4 +1,4 @@
-//! An anchor: a server on the internet that is probed, and whether it is asked to prove itself.
+//! An anchor: a server on the internet that is probed, with or without TLS.
 
 use std::{fmt, net::IpAddr, net::SocketAddr, str::FromStr};
 
@@ -8,23 +8,23 @@ use super::Family;
 
 /// The port of an anchor that names none: hardly any network blocks it.
 const DEFAULT_PORT: u16 = 443;
-/// Written before an anchor that is asked without TLS.
+/// Prefix of an anchor that is probed without TLS.
 const WITHOUT_TLS: &str = "tcp://";
 
 /// One anchor, written as `1.1.1.1`, `[2606:4700:4700::1111]:853` or `tcp://192.0.2.1:443`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Anchor {
-    /// Where it is; the port is never 0.
+    /// Its address; the port is never 0.
     pub address: SocketAddr,
-    /// Whether it is asked for proof: a TLS certificate that names its address. Without, a completed
-    /// handshake is all that it can give, which is contact and no proof.
+    /// Whether it must prove its identity by a TLS certificate that names its address. Without TLS, a
+    /// completed TCP handshake counts as contact, not as proof.
     pub tls: bool,
 }
 
-/// A text that names no anchor.
+/// Error: a text names no anchor.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum AnchorError {
-    /// It is not an address with or without a port.
+    /// It is no IP address with or without a port.
     #[error("no address")]
     NoAddress,
     /// Its port is 0.
@@ -33,17 +33,17 @@ pub enum AnchorError {
 }
 
 impl Anchor {
-    /// An anchor that is asked for proof.
+    /// An anchor that is verified by TLS.
     pub fn with_tls(address: SocketAddr) -> Self {
         Self { address, tls: true }
     }
 
-    /// An anchor that gives contact only.
+    /// An anchor that can only give contact.
     pub fn without_tls(address: SocketAddr) -> Self {
         Self { address, tls: false }
     }
 
-    /// The address family by which it is reached.
+    /// Its address family.
     pub fn family(&self) -> Family {
         Family::of(self.address.ip())
     }
@@ -65,14 +65,14 @@ impl FromStr for Anchor {
 }
 
 impl fmt::Display for Anchor {
-    /// Writes it as the setting takes it, the port always included.
+    /// Writes it in the syntax of the setting, always with the port.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "" } else { WITHOUT_TLS };
         write!(formatter, "{scheme}{}", self.address)
     }
 }
 
-/// Reads an address with or without a port, IPv6 with or without brackets.
+/// Parses an address with or without a port, IPv6 with or without brackets.
 pub(crate) fn socket(text: &str, port: u16) -> Option<SocketAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let alone = bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port));
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_anchor_is_read_as_it_is_written() {
+    fn an_anchor_is_parsed_and_written_in_the_same_syntax() {
         for (text, written) in [
             ("1.1.1.1", "1.1.1.1:443"),
             ("1.1.1.1:853", "1.1.1.1:853"),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_anchor_is_refused() {
+    fn a_text_that_names_no_anchor_is_rejected() {
         for (text, error) in [
             ("", AnchorError::NoAddress),
             ("tcp://", AnchorError::NoAddress),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_may_leave_out_its_port() {
+    fn the_port_of_an_address_is_optional() {
         for (text, expected) in [
             ("192.168.1.1", Some("192.168.1.1:53")),
             ("192.168.1.1:5353", Some("192.168.1.1:5353")),

@@ -1,4 +1,4 @@
-//! What comes back from a probe.
+//! Results of the probes.
 
 mod anchor;
 mod local;
@@ -14,14 +14,14 @@ use crate::clock::Stamp;
 pub use anchor::{AnchorAnswer, AnchorEnd};
 pub use local::LocalFailure;
 
-/// How an attempt to connect ended.
+/// How a TCP connect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Connect {
-    /// The handshake was completed, by the host itself or by a box on the way in its name.
+    /// The TCP handshake completed, with the host itself or with a middlebox in its name.
     Connected,
     /// A reset came back: from the host itself, or from a router or a portal in its name.
     Refused,
-    /// The system or a router knows no way (`ENETUNREACH`, `EHOSTUNREACH`).
+    /// The system or a router has no route (`ENETUNREACH`, `EHOSTUNREACH`).
     Unreachable,
     /// Nothing came back in time.
     TimedOut,
@@ -32,7 +32,7 @@ pub enum Connect {
 }
 
 impl Connect {
-    /// The word in the record.
+    /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connected => "connected",
@@ -51,67 +51,67 @@ impl fmt::Display for Connect {
     }
 }
 
-/// One attempt to connect, and what came of it.
+/// One TCP connect and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connected {
-    /// Who was called.
+    /// The target address.
     pub target: SocketAddr,
-    /// When the attempt began.
+    /// When the connect was started.
     pub sent: Stamp,
-    /// How long it took until it ended.
+    /// How long it took.
     pub took: Duration,
     /// How it ended.
     pub end: Connect,
-    /// Who sent an ICMP error, where the kernel tells (Linux).
+    /// Sender of an ICMP error, if the kernel reports it (Linux).
     pub from: Option<IpAddr>,
 }
 
-/// How the kernel would send a packet to one destination.
+/// How the kernel would route a packet to one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The name of the interface that it would leave by, such as `eth0`.
+    /// The name of the outgoing interface, such as `eth0`.
     pub interface: String,
-    /// The interface's number.
+    /// The interface's index.
     pub index: u32,
-    /// The address that it would leave from, when the kernel names one.
+    /// The source address, if the kernel names one.
     pub source: Option<IpAddr>,
-    /// The router that it would be handed to; `None` on a line without one (a tunnel, a modem).
+    /// The next-hop router; `None` on a link without one (a tunnel, a modem).
     pub gateway: Option<IpAddr>,
-    /// The hardware address of that router, as far as the kernel knows it. It is looked up for the path
-    /// of a family alone ([`FamilyPaths`](super::link::FamilyPaths)).
+    /// The hardware address of that router, if the kernel has resolved it. It is looked up only for the
+    /// path of a family ([`FamilyPaths`](super::link::FamilyPaths)).
     pub gateway_mac: Option<MacAddress>,
-    /// Whether the interface is a tunnel (WireGuard, TUN, IP in IP, utun …; not PPP), which says
-    /// nothing about the line beneath it.
+    /// Whether the interface is a tunnel (WireGuard, TUN, IP in IP, utun …; not PPP), whose state shows
+    /// nothing about the connection beneath it.
     pub tunnel: bool,
 }
 
 impl Route {
-    /// Whether both lead by the same interface from the same address to the same one.
+    /// Whether both have the same interface, router and source address.
     fn is_same_way(&self, other: &Self) -> bool {
         let way = |route: &Self| (route.index, route.gateway, route.source);
         way(self) == way(other)
     }
 }
 
-/// Whether, and how, the device could send to the anchors of one address family.
+/// Whether and how the device could send to the anchors of one address family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkAnswer {
     /// There is a route.
     Routed(Route),
     /// There is no route, although an interface is up and has an address.
     NoRoute,
-    /// No interface that is up has an address of this family that reaches beyond the link.
+    /// No interface that is up has an address of this family with a scope beyond the link.
     NoAddress,
     /// No interface has a carrier: the cable is out, or the Wi-Fi is not associated.
     NoCarrier,
     /// A policy rule or a route of this device forbids it (`ip rule … prohibit`).
     Prohibited,
-    /// The system could not be asked. Never taken for a missing route.
+    /// The kernel's tables could not be read. It is never treated as a missing route.
     Unknown,
 }
 
 impl LinkAnswer {
-    /// The word in the record.
+    /// The word in the journal.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Routed(_) => "routed",
@@ -123,24 +123,24 @@ impl LinkAnswer {
         }
     }
 
-    /// Whether a link has come up since it was like `before`, or leads to another network: by another
-    /// interface, through another router, or from another address.
+    /// Whether a link has come up since `before`, or leads to another network: by another interface, through
+    /// another router, or from another address.
     ///
-    /// A look that failed is no other network. Nor is another hardware address while the link stays up: a
-    /// second router has taken over the first one's address, as routers that stand in for each other do.
+    /// A failed read is no other network. Nor is another hardware address while the link stays up: then a
+    /// second router has taken over the address of the first, as redundant routers do.
     pub fn has_come_up_since(&self, before: &Self) -> bool {
         let Some(route) = self.route().filter(|_| *before != Self::Unknown) else { return false };
         !before.route().is_some_and(|before| route.is_same_way(before))
     }
 
-    /// The same without the router's hardware address, which becomes known without any change of the way.
+    /// Itself without the router's hardware address, which becomes known without any change of the path.
     #[must_use]
     pub fn without_mac(&self) -> Self {
         self.with_mac(None)
     }
 
-    /// The same, and where the way is that of `before`, with the hardware address that its router had
-    /// then, unless a newer one is known: the kernel forgets that of a router that does not answer.
+    /// Itself, and if the path is that of `before`, with the router's hardware address from then unless a newer
+    /// one is known: the kernel forgets the address of a router that does not answer.
     #[must_use]
     pub fn with_mac_of(&self, before: &Self) -> Self {
         match (self, before) {
@@ -158,7 +158,7 @@ impl LinkAnswer {
         }
     }
 
-    /// The route, when there is one.
+    /// The route, if there is one.
     pub fn route(&self) -> Option<&Route> {
         match self {
             Self::Routed(route) => Some(route),
@@ -167,21 +167,21 @@ impl LinkAnswer {
     }
 }
 
-/// What the router said.
+/// Result of a router probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Gateway {
-    /// It completed or refused a connection, or echoed: it is alive.
+    /// It completed or refused a connection, or answered an echo request: it is alive.
     Alive,
     /// It did not answer at all.
     Silent,
-    /// The kernel's neighbour table says that nobody answers at its address any more (`FAILED`).
+    /// The kernel's neighbour table reports that its address does not resolve any more (`FAILED`).
     Gone,
-    /// There is none to ask, or the device may not.
+    /// There is no router to probe, or the device may not probe it.
     NotAsked,
 }
 
 impl Gateway {
-    /// The word in the record.
+    /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alive => "alive",
@@ -192,24 +192,24 @@ impl Gateway {
     }
 }
 
-/// What name servers said.
+/// Result of querying name servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dns {
-    /// They answered as they should.
+    /// They answered correctly.
     Answered,
     /// Nothing came back.
     Silent,
-    /// They answered, but with a failure (`SERVFAIL`, `REFUSED`), or could not be reached.
+    /// They answered with a failure (`SERVFAIL`, `REFUSED`), or could not be reached.
     Failed,
-    /// They gave for our name an address that is nobody's, or one that they also give for a name that
-    /// cannot exist: the answer is a lie.
+    /// The answer is false: they returned for our name an address that no host can have, or one that they
+    /// also return for a name that cannot exist.
     Lied,
-    /// There is none to ask.
+    /// There is no name server to query, or the query failed on this device.
     NotAsked,
 }
 
 impl Dns {
-    /// The word in the record.
+    /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -221,19 +221,19 @@ impl Dns {
     }
 }
 
-/// What came back from the plain HTTP request that a login page would intercept.
+/// Result of the plain HTTP request that a captive portal would intercept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Portal {
     /// The genuine answer.
     Genuine,
     /// Something else answered in its place. Only this means that there is a portal.
     Intercepted,
-    /// Nothing, or nothing that tells.
+    /// No answer, or none that decides.
     NoAnswer,
 }
 
 impl Portal {
-    /// The word in the record.
+    /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Genuine => "genuine",
@@ -259,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn a_link_comes_up_when_it_leads_elsewhere() {
+    fn a_link_has_come_up_if_it_leads_elsewhere() {
         let home = routed(1, 20, Some(7));
         for (what, before, after, expected) in [
             ("nothing has changed", &home, &home, false),
             ("the carrier is back", &LinkAnswer::NoCarrier, &home, true),
-            ("a look failed before", &LinkAnswer::Unknown, &home, false),
-            ("a look fails", &home, &LinkAnswer::Unknown, false),
+            ("the read failed before", &LinkAnswer::Unknown, &home, false),
+            ("the read fails", &home, &LinkAnswer::Unknown, false),
             ("the route is gone", &home, &LinkAnswer::NoRoute, false),
             ("another router", &home, &routed(2, 20, None), true),
             ("another address", &home, &routed(1, 21, Some(7)), true),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hardware_address_of_a_router_that_falls_silent_is_kept() {
+    fn the_hardware_address_of_a_router_that_stops_answering_is_kept() {
         let home = routed(1, 20, Some(7));
         let forgotten = routed(1, 20, None);
         assert_eq!(forgotten.with_mac_of(&home), home);

@@ -1,8 +1,9 @@
-//! Do name servers answer, and do they tell the truth?
+//! Probes whether name servers answer, and whether their answers are true.
 //!
-//! Two ways are asked, because they fail apart: the system's look-up ([`ask_system`]), which is what
-//! every program on this device uses, with its caches, stubs and `/etc/hosts`; and one name server
-//! directly ([`ask_directly`]), which tells whether the server or the device's own resolver is dead.
+//! There are two ways, because they fail independently: the system's lookup ([`ask_system`]), which every
+//! program on this device uses, with its caches, stubs and `/etc/hosts`; and a query to one name server
+//! directly ([`ask_directly`]), which distinguishes a dead server from a failure of the device's own
+//! resolver.
 
 mod message;
 mod servers;
@@ -32,27 +33,26 @@ use crate::{
     resolver::{LookupError, Resolver},
 };
 
-/// The name to ask for when nothing else is of interest: one whose disappearance would be noticed
-/// everywhere, below a root zone that every name server knows.
+/// The name to query by default: its disappearance would be noticed worldwide, and every name server can
+/// resolve it.
 pub const WELL_KNOWN: &str = "example.com";
-/// How long one name server may take that is asked directly. A resolver that has to ask others answers
-/// within a second.
+/// Time limit of a direct query. A recursive resolver that has to query others answers within a second.
 pub const LIMIT: Duration = Duration::from_secs(2);
-/// How long a look-up by the system may take until it counts as hanging. By its defaults the C library
-/// asks three servers twice for 5 s each (resolv.conf(5)).
+/// How long a system lookup may take until it counts as hanging. By default the C library queries three
+/// servers twice for 5 s each (resolv.conf(5)).
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(30);
-/// The word of an observation for the answer that there is no such name.
+/// Answer of an observation: the name does not exist.
 pub(crate) const NXDOMAIN: &str = "nxdomain";
-/// The word of an observation for the answer that the name has no address.
+/// Answer of an observation: the name has no address.
 pub(crate) const NODATA: &str = "nodata";
 
-/// Whether the word of an observation says that the name, and perhaps it alone, has nothing to answer with.
+/// Whether the answer of an observation is a failure of the queried name, which may fail for it alone.
 pub(crate) fn is_of_name(word: &str) -> bool {
     matches!(word, NXDOMAIN | NODATA)
 }
 
-/// The name to ask for: that of the host which heartbeats go to, unless that is an address or a name of
-/// this machine itself, which no name server knows.
+/// The name to query: the host that heartbeats go to, unless that is an IP address or a name of this machine
+/// itself, which no name server has.
 pub(crate) fn name_to_ask(host: Option<&str>) -> &str {
     let is_name = |host: &&str| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -61,45 +61,45 @@ pub(crate) fn name_to_ask(host: Option<&str>) -> &str {
     host.filter(is_name).unwrap_or(WELL_KNOWN)
 }
 
-/// One name server that was asked directly, and what came of it.
+/// The result of a direct query to one name server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAnswer {
     /// The server.
     pub server: SocketAddr,
-    /// What came back.
+    /// The result.
     pub answer: Dns,
-    /// The same for the record.
+    /// The same for the journal.
     pub observation: Observation,
 }
 
-/// Asks every name server for `name`, all at once, for [`LIMIT`] each; the answers are in the order of the
-/// servers.
+/// Queries every name server for `name`, all at once, for [`LIMIT`] each; the answers are in the order of
+/// the servers.
 ///
-/// That one name does not exist is no fault of a server that knows [another](WELL_KNOWN).
+/// A server that resolves [another name](WELL_KNOWN) is not at fault for one missing name.
 pub async fn ask_all(
     servers: &[SocketAddr],
     name: &str,
     clock: &impl Fn() -> Stamp,
 ) -> Vec<ServerAnswer> {
-    let mut asked: Vec<_> =
+    let mut queries: Vec<_> =
         servers.iter().map(|server| (Box::pin(ask_for_name(*server, name, clock)), None)).collect();
     poll_fn(|context| {
-        for (question, answer) in &mut asked {
+        for (query, answer) in &mut queries {
             if answer.is_none()
-                && let Poll::Ready(ready) = question.as_mut().poll(context)
+                && let Poll::Ready(ready) = query.as_mut().poll(context)
             {
                 *answer = Some(ready);
             }
         }
-        let is_complete = asked.iter().all(|(_, answer)| answer.is_some());
+        let is_complete = queries.iter().all(|(_, answer)| answer.is_some());
         if is_complete { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    asked.into_iter().filter_map(|(_, answer)| answer).collect()
+    queries.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
-/// Asks one name server for `name`, and for [another](WELL_KNOWN) when it says that there is none or that it
-/// has no IPv4 address.
+/// Queries one name server for `name`, and for [another](WELL_KNOWN) if it answers that `name` does not exist
+/// or has no IPv4 address.
 pub(super) async fn ask_for_name(
     server: SocketAddr,
     name: &str,
@@ -113,7 +113,7 @@ pub(super) async fn ask_for_name(
     ServerAnswer { server, answer, observation }
 }
 
-/// What became of a name, or that another one was answered.
+/// The result for a name, or [`Dns::Answered`] if another name was answered.
 pub(super) fn answered_or(answer: Dns, of_another: Dns) -> Dns {
     if of_another == Dns::Answered { Dns::Answered } else { answer }
 }
@@ -121,16 +121,17 @@ pub(super) fn answered_or(answer: Dns, of_another: Dns) -> Dns {
 /// Larger answers come by TCP; without EDNS a server sends 512 bytes at most (RFC 1035, 4.2.1).
 const UDP_BYTES: usize = 1_232;
 
-/// Asks one name server for `name` and, at the same time, for a name that cannot exist, for `limit`
+/// Queries one name server for `name` and, at the same time, for a name that cannot exist, for `limit`
 /// at most.
 ///
-/// A random name below `.invalid` exists nowhere (RFC 6761, section 6.4). A server that gives an
-/// address for it and the same for `name` lies about both, as a login page's does. One that only
-/// sells advertisements on names that do not exist tells the truth about `name`.
-/// The observation's answer is `answered`, or `hijacks_nxdomain` for an answer of such a seller;
+/// A random name below `.invalid` does not exist (RFC 6761, section 6.4). A server that returns the same
+/// address for it and for `name` gives a false answer to both, as a captive portal does. A server that only
+/// returns advertisements for names that do not exist gives a true answer to `name`.
+/// The observation's answer is `answered`, or `hijacks_nxdomain` for a server with advertisements;
 /// `silent`, `lied`, or the failure: `servfail`, `refused`,
-/// `nxdomain`, `nodata`, `unreachable`, `forbidden`, `nonsense`, `failed`, or `partly_silent` when only the name
-/// that cannot exist was answered. A failure made on this device is [`Dns::NotAsked`] and names itself.
+/// `nxdomain`, `nodata`, `unreachable`, `forbidden`, `nonsense`, `failed`, or `partly_silent` if only the query
+/// for the name that cannot exist was answered. A failure on this device is [`Dns::NotAsked`], with the
+/// word of that failure.
 pub async fn ask_directly(
     server: SocketAddr,
     name: &str,
@@ -157,7 +158,7 @@ pub async fn ask_directly(
 
 /// Looks `name` up as every program on this device would, for `limit` at most.
 ///
-/// The look-up runs on the resolver's own thread and goes on when the limit is over.
+/// The lookup runs on the resolver's own thread and continues after the limit.
 pub async fn ask_system(
     resolver: &Resolver,
     name: &str,
@@ -185,11 +186,11 @@ pub async fn ask_system(
     (answer, observation)
 }
 
-/// What both answers mean together.
+/// Combines the answers to both queries.
 ///
-/// 1. An address that both names have is a lie, and so is one that is nobody's.
-/// 2. An answer to the real name counts, whatever became of the other question.
-/// 3. A failure is said as such; silence means that neither question was answered.
+/// 1. An address that both names have is a false answer, and so is one that no host can have.
+/// 2. An answer to the real name counts, whatever the result of the other query.
+/// 3. A failure is reported as such; silence means that neither query was answered.
 fn judge(
     real: &Result<DnsAnswer, DnsFailure>,
     nonce: &Result<DnsAnswer, DnsFailure>,
@@ -200,7 +201,7 @@ fn judge(
     };
     let is_lie = |address: &IpAddr| is_nobodys(*address) || for_everything.contains(address);
     match real {
-        // Servers that block, or have nobody to ask, answer so to everything.
+        // Servers that block, or that have no server to forward to, answer like this to every query.
         Ok(DnsAnswer::Addresses(addresses)) if addresses.is_empty() => (Dns::Failed, NODATA),
         Ok(DnsAnswer::Addresses(addresses)) if addresses.iter().any(is_lie) => (Dns::Lied, "lied"),
         Ok(DnsAnswer::Addresses(_)) if !for_everything.is_empty() => {
@@ -212,15 +213,16 @@ fn judge(
         Err(DnsFailure::Nonsense) => (Dns::Failed, "nonsense"),
         Err(DnsFailure::Forbidden) => (Dns::Failed, "forbidden"),
         Err(DnsFailure::NotAsked(failure)) => (Dns::NotAsked, failure.as_str()),
-        // It is alive and does not know; only loss, or a server further up, can look like this.
+        // The server is alive; only packet loss or a failing server upstream can cause this.
         Err(DnsFailure::Silent) if nonce.is_ok() => (Dns::Failed, "partly_silent"),
         Err(DnsFailure::Silent) => (Dns::Silent, "silent"),
     }
 }
 
-/// Whether no host can have an address, so that whoever gives it for a name blocks or lies.
+/// Whether no host can have this address, so that a server that returns it blocks the name or gives a false
+/// answer.
 ///
-/// Private and loopback addresses are somebody's: at home, names of one's own have such addresses.
+/// Private and loopback addresses are usable: names in a home network have such addresses.
 fn is_nobodys(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -238,20 +240,20 @@ fn is_nobodys(address: IpAddr) -> bool {
 /// `2001:db8::/32` (RFC 3849).
 const DOCUMENTATION: [u16; 2] = [0x2001, 0xdb8];
 
-/// Why there is no answer.
+/// Why a query got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DnsFailure {
     Silent,
     Unreachable,
-    /// What came back is no DNS message, or answers another question.
+    /// The response is no DNS message, or answers another query.
     Nonsense,
-    /// This device forbids it.
+    /// This device forbids to send.
     Forbidden,
     NotAsked(LocalFailure),
 }
 
-/// Asks by UDP from a port that the system picks at random; the whole again by TCP if the answer was
-/// too large.
+/// Queries by UDP, from a random source port that the system picks; repeats the query by TCP if the answer
+/// was truncated.
 async fn exchange(
     server: SocketAddr,
     name: &str,
@@ -276,18 +278,18 @@ async fn by_udp(
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = UdpSocket::bind((any, 0)).await.map_err(|error| failure(&error))?;
-    // From now on only this server's packets come in.
+    // From now on the socket receives only packets of this server.
     socket.connect(server).await.map_err(|error| failure(&error))?;
     let mut buffer = [0; UDP_BYTES];
-    // A datagram may get lost, which is no verdict: it is sent four times, as a stub resolver does on a
-    // line that loses packets.
+    // A single lost datagram decides nothing: the query is sent four times, as a stub resolver does on a
+    // connection with packet loss.
     let begun = Instant::now();
     let quarter = deadline.saturating_duration_since(begun) / 4;
     for until in (1..4).map(|sent| begun + quarter * sent).chain([deadline]) {
         socket.send(query.bytes()).await.map_err(|error| failure(&error))?;
         while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
             let length = received.map_err(|error| failure(&error))?;
-            // What answers another question was forged, or comes late: the right one may follow.
+            // A datagram that answers another query is forged or late: the right one may follow.
             if let Some(received) = query.read(&buffer[..length]) {
                 return Ok(received);
             }
@@ -325,7 +327,7 @@ async fn by_tcp(
 fn failure(error: &io::Error) -> DnsFailure {
     match (Errno::from_io_error(error), error.kind()) {
         (Some(Errno::PERM | Errno::ACCESS), _) => DnsFailure::Forbidden,
-        // Without a port there would have been no socket to fail: this device has no address.
+        // A missing port would have failed at the bind: this device has no address of the family.
         (Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL), _) => {
             DnsFailure::Unreachable
         }
@@ -343,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lie_outweighs_an_answer_and_an_answer_outweighs_silence() {
+    fn a_false_answer_outranks_a_true_one_and_an_answer_outranks_silence() {
         let truth = || Ok(DnsAnswer::Addresses(vec![Ipv4Addr::new(23, 1, 1, 1).into()]));
         let lie = || Ok(DnsAnswer::Addresses(vec![Ipv4Addr::new(10, 0, 0, 1).into()]));
         let blocked = || Ok(DnsAnswer::Addresses(vec![Ipv4Addr::UNSPECIFIED.into()]));
@@ -376,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_the_cloud_is_looked_up_unless_it_is_an_address() {
+    fn the_cloud_host_is_queried_unless_it_is_an_address() {
         for (host, expected) in [
             (Some("dl.example"), "dl.example"),
             (Some("127.0.0.1"), WELL_KNOWN),
@@ -389,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_at_home_are_somebodys() {
+    fn private_and_loopback_addresses_are_usable() {
         for (address, expected) in [
             ("0.0.0.0", true),
             ("::", true),

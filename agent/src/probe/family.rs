@@ -1,4 +1,4 @@
-//! The two address families, which are judged apart.
+//! The two address families, which are judged separately.
 
 use std::{
     array, fmt,
@@ -22,7 +22,7 @@ impl Family {
     /// Both, in the order in which they are shown.
     pub const BOTH: [Self; 2] = [Self::Ipv4, Self::Ipv6];
 
-    /// The other one.
+    /// The other family.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -31,7 +31,7 @@ impl Family {
         }
     }
 
-    /// The family of an address; an IPv4 address that is mapped into IPv6 is IPv4.
+    /// The family of an address; an IPv4-mapped IPv6 address is IPv4.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(_) => Self::Ipv4,
@@ -52,14 +52,14 @@ impl fmt::Display for Family {
 /// A pair of values, one for each address family; an object with the keys `ipv4` and `ipv6` in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PerFamily<T> {
-    /// That of IPv4.
+    /// The value for IPv4.
     pub ipv4: T,
-    /// That of IPv6.
+    /// The value for IPv6.
     pub ipv6: T,
 }
 
 impl<T> PerFamily<T> {
-    /// The pair of what `make` gives for each family.
+    /// Calls `make` for each family.
     pub fn from_fn(mut make: impl FnMut(Family) -> T) -> Self {
         Self { ipv4: make(Family::Ipv4), ipv6: make(Family::Ipv6) }
     }
@@ -69,12 +69,12 @@ impl<T> PerFamily<T> {
         [(Family::Ipv4, &self.ipv4), (Family::Ipv6, &self.ipv6)].into_iter()
     }
 
-    /// The same, to change them.
+    /// Both values with their families, mutable.
     pub fn iter_mut(&mut self) -> array::IntoIter<(Family, &mut T), 2> {
         [(Family::Ipv4, &mut self.ipv4), (Family::Ipv6, &mut self.ipv6)].into_iter()
     }
 
-    /// The pair of what `change` makes of each value.
+    /// Applies `change` to both values.
     pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> PerFamily<U> {
         PerFamily { ipv4: change(self.ipv4), ipv6: change(self.ipv6) }
     }
@@ -123,16 +123,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_family_has_a_value_of_its_own() {
+    fn each_family_has_its_own_value() {
         let mut pair = PerFamily::from_fn(|family| family.to_string());
         pair[Family::Ipv6].push('!');
         assert_eq!((&*pair[Family::Ipv4], &*pair[Family::Ipv6]), ("IPv4", "IPv6!"));
         for (_, value) in &mut pair {
             value.push('?');
         }
-        let told: Vec<_> =
+        let listed: Vec<_> =
             pair.iter().map(|(family, value)| format!("{family:?} {value}")).collect();
-        assert_eq!(told, ["Ipv4 IPv4?", "Ipv6 IPv6!?"]);
+        assert_eq!(listed, ["Ipv4 IPv4?", "Ipv6 IPv6!?"]);
         assert_eq!(pair.map(|value| value.len()), PerFamily { ipv4: 5, ipv6: 6 });
     }
 

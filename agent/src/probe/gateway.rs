@@ -1,12 +1,12 @@
-//! Is the router alive?
+//! Probes whether the router is alive.
 //!
-//! It is asked by TCP on the ports that routers have something on, all at once: name service, and
-//! the pages to set them up. A refusal is as good as a handshake, since on the own network nobody
-//! else refuses in a router's name. An ICMP echo goes along where the system lets everybody send one
-//! (macOS; Linux only for the groups in `net.ipv4.ping_group_range`, on Debian nobody).
+//! It connects by TCP to the ports on which routers usually listen, all at once: DNS and the web interface.
+//! A refusal counts like a completed handshake, since on the local network no other device refuses in the
+//! router's name. An ICMP echo is sent as well where the system lets every user send one (macOS; Linux only
+//! for the groups in `net.ipv4.ping_group_range`, on Debian none).
 //!
-//! Some routers answer none of these. Whoever has never answered could not be asked, which is for
-//! the caller to remember: here it is [`Gateway::Silent`].
+//! Some routers answer none of these. A router that has never answered cannot be judged by its silence, and
+//! the caller must remember that: this module reports [`Gateway::Silent`].
 
 use std::{
     io,
@@ -28,18 +28,17 @@ use super::{
 };
 use crate::clock::Stamp;
 
-/// How long a router may take, for the agent and the doctor: it is near, and what it does not answer within
-/// this time it does not answer.
+/// Time limit of a router probe, for the agent and the doctor: the router is on the local network, so a later
+/// answer is not expected.
 pub const LIMIT: Duration = Duration::from_millis(1_500);
 
-/// DNS, and the pages to set the router up.
+/// DNS and the web interface.
 const PORTS: [u16; 3] = [53, 80, 443];
 
-/// Asks the router `gateway` on `interface`, for `limit` at most.
+/// Probes the router `gateway` on `interface`, for `limit` at most.
 ///
-/// The first sign of life ends it, and the other questions are given up. The observation's answer
-/// is `connected`, `refused` or `echo` from a router that is alive, else `silent`, `gone` or
-/// `not_asked`.
+/// The first response ends the probe and cancels the rest. The observation's answer is `connected`,
+/// `refused` or `echo` from a router that is alive, else `silent`, `gone` or `not_asked`.
 pub async fn ask(
     gateway: IpAddr,
     interface: &Interface,
@@ -76,7 +75,7 @@ async fn by_tcp(
 ) -> (Gateway, &'static str) {
     let mut ends = Vec::with_capacity(PORTS.len());
     while let Some(answer) = connects.join_next().await {
-        // A connect cannot panic; if one did, the others' answers would count all the same.
+        // A connect does not panic; if one did, the answers of the others would still count.
         let Ok(answer) = answer else { continue };
         if matches!(answer.end, Connect::Connected | Connect::Refused) {
             return (Gateway::Alive, answer.end.as_str());
@@ -87,12 +86,12 @@ async fn by_tcp(
     (answer, answer.as_str())
 }
 
-/// What it means that no connect brought a sign of life.
+/// The result when no connect got a response.
 ///
-/// 1. This device forbids to ask, or failed to: nobody was asked.
-/// 2. On macOS "no route to host" is also what an application gets that may not use the local
-///    network ("local network privacy"), so it says nothing.
-/// 3. The neighbour table knows that nobody is there: gone.
+/// 1. This device forbade or failed every connect: nothing was sent, so the router was not probed.
+/// 2. On macOS, "no route to host" is also what an application gets that may not use the local network
+///    ("local network privacy"), so it counts as not probed.
+/// 3. The neighbour table reports that the address does not resolve: gone.
 /// 4. Else: silent.
 fn without_sign(ends: &[Connect], neighbour: impl FnOnce() -> Neighbour) -> Gateway {
     let says_nothing = |end: &Connect| match end {
@@ -109,7 +108,7 @@ fn without_sign(ends: &[Connect], neighbour: impl FnOnce() -> Neighbour) -> Gate
     }
 }
 
-/// Waits for the answer to an ICMP echo; for ever when none comes, or none can be sent.
+/// Returns when the router answers an ICMP echo; never returns if it does not, or if none can be sent.
 async fn echo(gateway: IpAddr, interface: &Interface, deadline: Instant) {
     if let Ok(Ok(true)) = timeout_at(deadline, exchange_echo(gateway, interface)).await {
         return;
@@ -141,7 +140,7 @@ async fn exchange_echo(gateway: IpAddr, interface: &Interface) -> io::Result<boo
 
 /// An echo request (RFC 792, RFC 4443): type, code, checksum, identifier, sequence, the nonce.
 ///
-/// Linux writes identifier and checksum itself; macOS writes neither for IPv4.
+/// Linux fills in identifier and checksum itself; macOS fills in neither for IPv4.
 fn echo_request(family: Family, nonce: [u8; 8]) -> [u8; 16] {
     let mut message = [0; 16];
     message[0] = match family {
@@ -154,7 +153,7 @@ fn echo_request(family: Family, nonce: [u8; 8]) -> [u8; 16] {
             .chunks_exact(2)
             .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
             .sum();
-        // Eight words need one fold, and the fold may carry once more.
+        // The sum of eight words needs one fold, and the fold may carry once more.
         let folded = (sum & 0xffff) + (sum >> 16);
         let folded = (folded & 0xffff) + (folded >> 16);
         message[2..4].copy_from_slice(&(!(folded as u16)).to_be_bytes());
@@ -162,8 +161,7 @@ fn echo_request(family: Family, nonce: [u8; 8]) -> [u8; 16] {
     message
 }
 
-/// Whether a message is the reply to the request with this nonce. macOS puts the IP header before
-/// it.
+/// Whether a message is the reply to the request with this nonce. macOS puts the IP header before it.
 fn is_echo_reply(family: Family, message: &[u8], nonce: [u8; 8]) -> bool {
     let header = match message.first() {
         Some(first) if family == Family::Ipv4 && first >> 4 == 4 => usize::from(first & 0xf) * 4,
@@ -178,7 +176,7 @@ fn is_echo_reply(family: Family, message: &[u8], nonce: [u8; 8]) -> bool {
         .is_some_and(|icmp| icmp.first() == Some(&reply_type) && icmp.get(8..16) == Some(&nonce))
 }
 
-/// An address of the router; one of its link alone means nothing without the link's number.
+/// A socket address of the router; a link-local one needs the index of its interface.
 fn at_port(gateway: IpAddr, interface: &Interface, port: u16) -> SocketAddr {
     match gateway {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
@@ -200,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn silence_is_told_from_absence_and_from_not_being_allowed_to_ask() {
+    fn silent_gone_and_not_probed_are_distinguished() {
         use Connect::{Forbidden, NotAsked, TimedOut, Unreachable};
         let failed = NotAsked(crate::probe::LocalFailure::NoPort);
         let unreachable =
@@ -219,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_is_known_by_its_nonce_with_and_without_ip_header() {
+    fn an_echo_reply_is_matched_by_its_nonce_with_and_without_ip_header() {
         let nonce = *b"12345678";
         let mut reply = echo_request(Family::Ipv4, nonce);
         assert!(!is_echo_reply(Family::Ipv4, &reply, nonce), "the request is no reply");
@@ -237,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_of_a_request_makes_its_sum_all_ones() {
+    fn the_words_of_an_echo_request_sum_up_to_all_ones() {
         for nonce in [[0; 8], [0xff; 8], *b"12345678"] {
             let request = echo_request(Family::Ipv4, nonce);
             let sum = request.chunks_exact(2).fold(0_u32, |sum, pair| {
@@ -249,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_router_that_is_known_by_its_link_is_shown_with_it() {
+    fn a_link_local_router_is_shown_with_its_interface() {
         let interface = Interface { name: "eth0".to_owned(), index: 3 };
         let router: IpAddr = "fe80::1".parse().expect("an address");
         assert_eq!(shown(router, &interface), "fe80::1%eth0");

@@ -11,15 +11,15 @@ use super::{Family, Route};
 pub struct Interface {
     /// Its name, such as `eth0`.
     pub name: String,
-    /// Its number, as long as it exists.
+    /// Its index, unique while it exists.
     pub index: u32,
 }
 
 impl Interface {
-    /// Makes a socket send and receive through this interface alone, whatever the routes say.
+    /// Makes a socket send and receive through this interface only, regardless of the routes.
     ///
     /// # Errors
-    /// The interface is gone, or the system forbids it: Linux allows it to everybody since 5.7.
+    /// The interface is gone, or the system forbids it: Linux allows it to every user since 5.7.
     pub(super) fn bind(&self, socket: &Socket, family: Family) -> io::Result<()> {
         let index = NonZeroU32::new(self.index);
         match family {

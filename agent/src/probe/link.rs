@@ -1,24 +1,24 @@
-//! What the kernel would do with a packet to one destination, and when that may have changed.
+//! How the kernel would route a packet to one destination, and when that may have changed.
 //!
-//! Every question is put to the kernel afresh and answered at once from its tables: it costs some
-//! ten to a hundred microseconds, sends nothing and waits for nobody. "The default route" is never
-//! asked for, because with a VPN, containers or two uplinks it is not what an anchor is reached by.
+//! Every lookup reads the kernel's tables afresh: it takes some ten to a hundred microseconds, sends nothing
+//! and does not block. "The default route" is never looked up, because with a VPN, containers or two uplinks
+//! the anchors are reached by another one.
 //!
-//! - Linux: netlink, for questions and for changes, those of policy rules included.
-//! - macOS: the routing socket, for both. It does not tell why there is no route: a pulled cable, a
+//! - Linux: netlink, for lookups and for change events, including those of policy rules.
+//! - macOS: the routing socket, for both. It does not report why there is no route: a pulled cable, a
 //!   missing address and a missing route are all [`LinkAnswer::NoRoute`] there, and neighbours are
 //!   [`Neighbour::Unknown`].
 //! - Where the system refuses both (a sandbox without `AF_NETLINK`), the kernel's files under
-//!   `/proc/net` and `/sys/class/net` tell interface and router, without policy rules; they are read
+//!   `/proc/net` and `/sys/class/net` give interface and router, without policy rules; they are read
 //!   every few seconds. Where those are missing too, the source address that a socket would get
-//!   tells at least whether there is a route.
+//!   shows at least whether there is a route.
 //!
-//! # What is a tunnel
+//! # What counts as a tunnel
 //! An interface counts as a tunnel by its *kind*: TUN and TAP, WireGuard, IP in IP, GRE, SIT, VTI,
-//! XFRM; on macOS by its name (`utun`, `ipsec`, `gif`, `stf`). PPP is a line and not a tunnel: it
-//! mostly is one (PPPoE, modems), VPNs over PPP (PPTP, L2TP, SSTP) have become rare, and mistaking
-//! a provider's dead line for the user's VPN would blame the wrong one. What hangs on a mobile modem
-//! has no kind, and is a line.
+//! XFRM; on macOS by its name (`utun`, `ipsec`, `gif`, `stf`). PPP counts as an uplink, not as a tunnel: it
+//! mostly is one (PPPoE, modems), VPNs over PPP (PPTP, L2TP, SSTP) have become rare, and mistaking an outage
+//! of the provider for one of the user's VPN would blame the wrong party. The interface of a mobile modem
+//! has no kind and is an uplink.
 
 mod fallback;
 #[cfg(any(target_os = "linux", test))]
@@ -46,15 +46,15 @@ use netlink as system;
 #[cfg(target_os = "macos")]
 use route_socket as system;
 
-/// For how long after the first sign further ones are taken for the same change: a plugged cable
-/// makes a dozen messages within milliseconds.
+/// How long after the first change event further ones are merged with it: a plugged cable causes a dozen
+/// messages within milliseconds.
 const BURST: Duration = Duration::from_millis(100);
 
-/// Tells when links, addresses or routes may have changed.
+/// Reports when links, addresses or routes may have changed.
 #[derive(Debug)]
 pub struct Links {
     source: LinkEvents,
-    /// When the burst that is being waited for is taken to be over.
+    /// When the current burst of events ends.
     burst_ends: Option<Instant>,
 }
 
@@ -65,7 +65,7 @@ enum LinkEvents {
 }
 
 impl Links {
-    /// Begins to watch; without the system's events, by looking every few seconds.
+    /// Begins to monitor; by polling every few seconds where the system sends no change events.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -77,16 +77,15 @@ impl Links {
         Self { source, burst_ends: None }
     }
 
-    /// Whether the system tells of changes by itself, so that a pulled cable is known at once.
+    /// Whether the system sends change events, so that a pulled cable is detected at once.
     pub fn is_told(&self) -> bool {
         matches!(self.source, LinkEvents::Events(_))
     }
 
-    /// Waits until something may have changed, and then 100 ms for what follows from it.
+    /// Waits until something may have changed, and then 100 ms for the rest of the burst.
     ///
-    /// Nothing is lost when the caller stops waiting and begins again. It returns also when nothing
-    /// that matters has changed, for instance when a router repeats its announcement, and when the
-    /// system had more to tell than it could keep (`ENOBUFS`).
+    /// It is cancel-safe. It returns also when nothing relevant has changed, for instance when a router repeats
+    /// its announcement, and when the system dropped events because the buffer was full (`ENOBUFS`).
     pub async fn changed(&mut self) {
         loop {
             if let Some(end) = self.burst_ends {
@@ -116,14 +115,14 @@ impl Default for Links {
     }
 }
 
-/// What the kernel's neighbour table (ARP, IPv6 neighbour discovery) says of a router.
+/// State of a router in the kernel's neighbour table (ARP, IPv6 neighbour discovery).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Neighbour {
-    /// It answers, or has answered and nobody doubts it.
+    /// It answers, or has answered and is not being verified.
     Known,
-    /// It is being asked whether it is still there.
+    /// The kernel is resolving or verifying its address.
     Asked,
-    /// It was asked and does not answer any more (`FAILED`).
+    /// It does not answer any more (`FAILED`).
     Failed,
     /// There is no entry, or it cannot be read.
     Unknown,
@@ -132,10 +131,10 @@ pub enum Neighbour {
 /// How packets to one address would leave this device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// The way, or what is missing for one.
+    /// The route, or the reason why there is none.
     pub link: LinkAnswer,
-    /// The kernel would look for the address itself on the local segment, without a router and not through
-    /// a tunnel. A point-to-point line (PPP, a modem) has no router either, and is not on-link.
+    /// The kernel would resolve the address itself on the local segment, without a router and not through
+    /// a tunnel. A point-to-point link (PPP, a modem) has no router either, and is not on-link.
     pub on_link: bool,
 }
 
@@ -145,20 +144,20 @@ impl From<LinkAnswer> for Path {
     }
 }
 
-/// One address of each family that nobody has (RFC 5737, RFC 3849).
+/// One address of each family that no host has (RFC 5737, RFC 3849).
 const SOMEWHERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
 ];
-/// The longest prefix of a route to everywhere: a default route, or one half of it (OpenVPN).
+/// The longest prefix of a default route: all of the address space, or one half of it (OpenVPN).
 const WHOLE_WORLD: u32 = 1;
 
-/// Whether an address that is reached without a router and not through a tunnel is a neighbour, by the
-/// entry of the routing table that leads to it: how many bits of the address it fits, whether whom a packet is
-/// handed to is looked up on its interface (ARP, neighbour discovery), and whether the kernel made it for an
-/// address of this device.
+/// Whether an address that is reached without a router and not through a tunnel is a neighbour, by its entry
+/// in the routing table: `bits` is the prefix length; `resolves`, whether the next hop is resolved on the
+/// interface (ARP, neighbour discovery); `is_kernels`, whether the kernel made the entry for an address of
+/// this device.
 ///
-/// A route to the whole world leads to no neighbours, whoever answers for them.
+/// A default route leads to no neighbours, even if a host answers ARP for every address.
 fn is_near(bits: u32, resolves: bool, is_kernels: bool) -> bool {
     is_kernels || resolves && bits > WHOLE_WORLD
 }
@@ -175,8 +174,8 @@ pub fn path_to(address: IpAddr) -> Path {
 
 /// How packets to these addresses would leave this device now, in their order.
 ///
-/// A look that fails is [`LinkAnswer::Unknown`]. Only where the system refuses to be asked at all do the
-/// kernel's files and a socket's source address stand in, because two sources would tell two different stories.
+/// A failed lookup is [`LinkAnswer::Unknown`]. The kernel's files and a socket's source address are used only
+/// if the system refuses lookups altogether, because the two sources could contradict each other.
 pub fn paths_to(addresses: &[IpAddr]) -> Vec<Path> {
     let unseen = |error: &io::Error, address| {
         if is_refused(error) { fallback::path_to(address) } else { LinkAnswer::Unknown.into() }
@@ -191,7 +190,7 @@ pub fn paths_to(addresses: &[IpAddr]) -> Vec<Path> {
     }
 }
 
-/// Whether the system refuses such sockets altogether, and did not only fail this time.
+/// Whether the system refuses such sockets altogether, as opposed to a failure of this call.
 fn is_refused(error: &io::Error) -> bool {
     use Errno as E;
     matches!(
@@ -214,7 +213,7 @@ pub struct AnchorPath {
     /// The anchor.
     pub anchor: Anchor,
     /// Whether it is reached without a router and not through a tunnel, and so proves nothing. Loopback
-    /// addresses are not counted: only a test takes its own device for the internet.
+    /// addresses are exempt: only a test uses its own device as the internet.
     pub on_link: bool,
     /// Whether it is reached by another interface or router than most anchors of its family.
     pub own_path: bool,
@@ -223,16 +222,16 @@ pub struct AnchorPath {
 /// How the anchors of one family are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyPaths {
-    /// The path that most of them take: the same interface and router, or the same obstacle. One that is
-    /// routed wins a tie. It names the router's hardware address where that is known.
+    /// The path that most of them take: the same interface and router, or the same obstacle. A route wins
+    /// a tie. It includes the router's hardware address if that is known.
     pub link: LinkAnswer,
-    /// Each of them.
+    /// The path of each anchor.
     pub anchors: Vec<AnchorPath>,
 }
 
 impl FamilyPaths {
-    /// Looks at the anchors of both families at once, which costs hardly more than one; `None` of a family
-    /// without anchors.
+    /// Reads the paths to the anchors of both families at once, which costs hardly more than one; `None` for a
+    /// family without anchors.
     pub fn look(anchors: &PerFamily<Vec<Anchor>>) -> PerFamily<Option<Self>> {
         let all = anchors.iter().flat_map(|(_, anchors)| anchors);
         let addresses: Vec<_> = all.map(|anchor| anchor.address.ip()).collect();
@@ -266,8 +265,7 @@ impl FamilyPaths {
     }
 }
 
-/// The link that most paths have in common; those that could not be looked at have no voice while others
-/// have.
+/// The link that most paths have in common; paths that could not be read count only if no other could be.
 fn common(paths: &[Path]) -> Option<&LinkAnswer> {
     let votes =
         |link: &LinkAnswer| paths.iter().filter(|path| way(&path.link) == way(link)).count();
@@ -281,18 +279,18 @@ fn common(paths: &[Path]) -> Option<&LinkAnswer> {
     best.map(|(link, _)| link)
 }
 
-/// What two links have in common that are the same way: interface and router, or the obstacle.
+/// What equal paths have in common: interface and router, or the obstacle.
 fn way(link: &LinkAnswer) -> (&str, Option<(u32, Option<IpAddr>)>) {
     (link.as_str(), link.route().map(|route| (route.index, route.gateway)))
 }
 
-/// What is known of the neighbour `gateway` on the interface with number `index`.
+/// State of the neighbour `gateway` on the interface with this index.
 pub fn neighbour(gateway: IpAddr, index: u32) -> Neighbour {
     system::neighbour(gateway, index).unwrap_or(Neighbour::Unknown)
 }
 
-/// The hardware address of the router of `route`, as far as the kernel knows it: not on a line without one,
-/// and not before something was sent to it.
+/// The hardware address of the router of `route`, if the kernel has resolved it: not on a link without a
+/// router, and not before something was sent to it.
 pub fn gateway_mac(route: &Route) -> Option<MacAddress> {
     let gateway = route.gateway?;
     system::mac_of(gateway, route.index).unwrap_or_else(|error| {
@@ -300,8 +298,8 @@ pub fn gateway_mac(route: &Route) -> Option<MacAddress> {
     })
 }
 
-/// Whether `address` is another address of one of these routers: the kernel knows both by the same
-/// hardware address. `false` where that is not known. The far end of a tunnel is no router.
+/// Whether `address` is another address of one of these routers: the kernel has the same hardware address
+/// for both. `false` if either is not known. The far end of a tunnel is no router.
 pub fn is_router(address: IpAddr, routes: &[&Route]) -> bool {
     routes.iter().filter(|route| !route.tunnel).any(|route| {
         route.gateway.is_some_and(|gateway| {
@@ -311,23 +309,23 @@ pub fn is_router(address: IpAddr, routes: &[&Route]) -> bool {
     })
 }
 
-/// What a tunnel runs over.
+/// The network path that a tunnel runs over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Underlay {
-    /// The interface that its packets leave by.
+    /// The interface that the tunnel's packets leave by.
     pub interface: Interface,
-    /// The router there; none on a line without one.
+    /// The router there; `None` on a link without one.
     pub router: Option<IpAddr>,
 }
 
-/// What is beneath the tunnel that `route` leads into: of the interfaces that are no tunnels, have a
-/// carrier and a route to `anchor` of their own, the one that the kernel would prefer if there were
-/// no tunnel. `None` when `route` leads into no tunnel, or nothing is beneath it.
+/// The underlay of the tunnel that `route` leads into: of the interfaces that are no tunnels, have a
+/// carrier and have their own route to `anchor`, the one that the kernel would prefer if there were
+/// no tunnel. `None` if `route` leads into no tunnel, or nothing is beneath it.
 ///
-/// VPNs leave the old route in place and win by a policy rule (WireGuard) or by two halves of the
-/// address space (OpenVPN); a look-up that is bound to an interface steps over both, and so does a
-/// socket that is bound to it. A tunnel that carries one family over the other has anchors of the other
-/// family beneath it.
+/// VPNs leave the old route in place and override it by a policy rule (WireGuard) or by two halves of the
+/// address space (OpenVPN); a lookup that is bound to an interface bypasses both, and so does a
+/// socket that is bound to it. Beneath a tunnel that carries one family over the other, only anchors of the
+/// other family can be reached.
 pub fn underlay(route: &Route, anchor: IpAddr) -> Option<Underlay> {
     if !route.tunnel {
         return None;

@@ -1,4 +1,4 @@
-//! Hardware addresses, which tell routers apart that have the same IP address.
+//! Hardware addresses, which distinguish routers that have the same IP address.
 
 use std::{fmt, str::FromStr};
 
@@ -7,27 +7,27 @@ use thiserror::Error;
 
 /// The hardware address of a network interface (EUI-48), such as `52:54:00:12:34:56`.
 ///
-/// It names one device wherever that is, so it is kept in the local journal alone, and is neither sent nor
+/// It identifies a device wherever it is, so it is kept only in the local journal, and is neither sent nor
 /// logged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddress([u8; 6]);
 
-/// A text that is no hardware address.
+/// Error: a text is no hardware address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0:?} is no hardware address such as \"52:54:00:12:34:56\"")]
 pub struct MacAddressError(String);
 
 impl MacAddress {
-    /// The address in what the kernel says; `None` unless that is six bytes, of which one at least is not
-    /// zero: the kernel fills up with zeros what it does not know.
+    /// Reads an address as the kernel reports it; `None` unless it is six bytes that are not all zero: the
+    /// kernel reports an unknown address as zeros.
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let bytes: [u8; 6] = bytes.try_into().ok()?;
         (bytes != [0; 6]).then_some(Self(bytes))
     }
 
-    /// Whether both may be the same. One that is not known may be any: the kernel looks for the address of a
-    /// router only when it has something to send.
+    /// Whether both may be equal. An unknown address may equal any: the kernel resolves the address of a router
+    /// only when it has a packet to send.
     pub fn may_be(one: Option<Self>, other: Option<Self>) -> bool {
         one.is_none() || other.is_none() || one == other
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_known_may_be_any() {
+    fn an_unknown_address_may_equal_any() {
         let (one, other) = (MacAddress::new(&[1; 6]), MacAddress::new(&[2; 6]));
         for (one, other, expected) in [
             (one, one, true),

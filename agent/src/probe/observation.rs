@@ -1,4 +1,4 @@
-//! One question and its answer, as the record keeps it.
+//! One probe and its result, as the journal keeps it.
 
 use std::{fmt, time::Duration};
 
@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 use super::Family;
 use crate::clock::Stamp;
 
-/// One question and its answer: a piece of evidence.
+/// One probe and its result: a piece of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
-    /// How was asked.
+    /// The kind of probe.
     pub probe: ProbeKind,
-    /// Who was asked, such as `1.1.1.1:443` or an interface's name; never a secret.
+    /// The target, such as `1.1.1.1:443` or an interface's name; never a secret.
     pub target: String,
-    /// By which address family, where one applies.
+    /// The address family, if one applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<Family>,
-    /// What came back, as one word: `connected`, `refused`, `timeout`, `unreachable`, `no_carrier` …
+    /// The result, as one word: `connected`, `refused`, `timeout`, `unreachable`, `no_carrier` …
     pub answer: String,
-    /// How long it took, in milliseconds.
+    /// How long the probe took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
-    /// When it was asked.
+    /// When the probe was sent.
     pub at: Stamp,
 }
 
 impl Observation {
-    /// When the answer came; the question's time where it is not known how long that took.
+    /// When the answer arrived; when the probe was sent, if its duration is unknown.
     pub fn answered(&self) -> Stamp {
         self.at.later(Duration::from_millis(self.ms.unwrap_or(0)))
     }
 }
 
-/// The kinds of question.
+/// Kind of probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeKind {
@@ -41,22 +41,22 @@ pub enum ProbeKind {
     Tcp,
     /// A TCP connect to the router.
     Gateway,
-    /// A look-up by the system's resolver.
+    /// A lookup by the system's resolver.
     SystemDns,
-    /// A look-up by a query to one name server.
+    /// A query sent directly to one name server.
     DirectDns,
     /// A plain HTTP request that only the genuine server answers as expected.
     Portal,
     /// The state of interfaces, addresses and routes.
     Link,
-    /// An anchor that is asked through the interface beneath a tunnel.
+    /// An anchor probed through the interface beneath a tunnel.
     Underlay,
     /// A heartbeat.
     Heartbeat,
 }
 
 impl ProbeKind {
-    /// The name in the record.
+    /// The name in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",

@@ -1,21 +1,20 @@
-//! Does a login page answer in the internet's place?
+//! Detects a captive portal, which answers with its login page in place of internet servers.
 //!
-//! A plain HTTP request goes to a server that is known to answer `204 No Content` and nothing else.
-//! A portal cannot let that through: it answers with its own page, or sends the browser there. The
-//! request carries a random number, so that no cache can answer, and follows no redirect, keeps no
-//! connection and uses no proxy.
+//! A plain HTTP request goes to a server that always answers `204 No Content`. A portal cannot let that
+//! through: it answers with its own page, or redirects the browser there. The request has a random number,
+//! so that no cache can answer it; it follows no redirect, keeps no connection and uses no proxy.
 //!
-//! Only a complete HTTP answer tells. Refusals, resets and silence are how a dead line looks too, and
-//! never count as a portal; neither do errors of a server or of a proxy on the way (5xx), which
-//! say that somebody could not get through. `511 Network Authentication Required` is the exception:
-//! portals alone say that (RFC 6585).
+//! Only a complete HTTP answer decides. Refusals, resets and silence also occur in an outage and never count
+//! as a portal; neither do errors of a server or of a proxy on the path (5xx), which report that it could
+//! not reach its upstream. `511 Network Authentication Required` is the exception: only portals send it
+//! (RFC 6585).
 //!
-//! The servers are asked by name, although a portal may answer look-ups with its own address: then
-//! its page is what comes back, which is the sign that is looked for. No portal can swallow look-ups
-//! altogether, since a browser could not show its page.
+//! The servers are addressed by name, although a portal may answer lookups with its own address: then its
+//! page comes back, which is what is to be detected. A portal cannot drop lookups altogether, since a
+//! browser could not load its page.
 //!
-//! A router whose own line is down may answer as a portal does, with a page of its own. The answer says
-//! whether the page came from the router, for the caller to know one from the other.
+//! A router without internet may answer as a portal does, with a page of its own. The result states whether
+//! the page came from the router, so that the caller can distinguish the two.
 
 use std::{
     fmt::Write as _,
@@ -42,34 +41,32 @@ use tokio::{
 use super::{Observation, Portal, ProbeKind, dns};
 use crate::{clock::Stamp, resolver::Resolver};
 
-/// The servers that are asked when none is set: two, of different owners, because one may be
-/// blocked, and because some portals let the best-known one through. Both exist for this purpose
-/// and are asked by hundreds of millions of devices.
+/// The default servers: two, of different owners, because one may be blocked, and because some portals let
+/// the best-known one through. Both exist for this purpose and serve hundreds of millions of devices.
 pub const DEFAULT: [&str; 2] =
     ["http://connectivitycheck.gstatic.com/generate_204", "http://cp.cloudflare.com/generate_204"];
 
-/// How long to wait at most: a portal is on the local network or close to it.
+/// Time limit of the check: a portal is on the local network or close to it.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
-/// What came of asking all pages.
+/// The result of requesting all pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalAnswer {
-    /// Intercepted only when every page that answered was.
+    /// [`Portal::Intercepted`] only if every page that answered was intercepted.
     pub portal: Portal,
     /// An intercepted page came from the router itself: from its own address, by a redirect to that, or
-    /// from a private address that the name servers give for every name. Where the network has worked
+    /// from a private address that the name servers return for every name. If the network has worked
     /// without a login before, that is the router's own "no internet" page.
     pub from_router: bool,
-    /// The same for the record; it names the page that decided, or the first.
+    /// The same for the journal; its target is the page that decided, or the first.
     pub observation: Observation,
 }
 
-/// Asks all pages at once, for `limit` at most, and says what came back. `is_router` says which
-/// addresses are the router's that
-/// the anchors are reached through.
+/// Requests all pages at once, for `limit` at most, and returns the result. `is_router` is true for the
+/// addresses of the router that the anchors are reached through.
 ///
-/// A genuine answer decides at once: a network that lets one page through is not closed. That a page was
-/// intercepted counts only when all have ended without that.
+/// A genuine answer decides at once: a network that lets one page through is not closed. An intercepted
+/// page decides only once all requests have ended without a genuine answer.
 pub async fn ask(
     servers: &[Url],
     resolver: &Arc<Resolver>,
@@ -85,7 +82,7 @@ pub async fn ask(
         let (server, resolver) = (server.clone(), Arc::clone(resolver));
         checks.spawn(async move {
             let page = timeout_at(deadline, fetch(&server, &resolver, deadline)).await;
-            // Whatever went wrong on the way, nobody has answered.
+            // Any error on the path counts as no answer.
             (page.ok().and_then(Result::ok), server)
         });
     }
@@ -117,16 +114,16 @@ pub async fn ask(
     PortalAnswer { portal, from_router, observation }
 }
 
-/// An answer by HTTP.
+/// An HTTP answer.
 #[derive(Debug)]
 struct HttpPage {
     status: StatusCode,
     has_body: bool,
-    /// Who answered.
+    /// The address that answered.
     peer: IpAddr,
-    /// Whether that address came from a look-up.
+    /// Whether that address came from a lookup.
     is_looked_up: bool,
-    /// Where the browser is sent, when that is an address.
+    /// The target of a redirect, if it is an IP address.
     redirect: Option<IpAddr>,
 }
 
@@ -144,7 +141,7 @@ impl HttpPage {
         if !self.is_looked_up || !is_private(self.peer) {
             return false;
         }
-        // A name that does not exist, and that no stub on this device answers by itself.
+        // A name that does not exist, and that no local stub answers without asking a server.
         let nonce = format!("ispmon-{:016x}.{}", fastrand::u64(..), dns::WELL_KNOWN);
         let answer = resolver.resolve(&nonce, deadline).await;
         answer.is_ok_and(|addresses| addresses.contains(&self.peer))
@@ -158,7 +155,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// What an answer means.
+/// Classifies an answer.
 fn judge(status: StatusCode, has_body: bool) -> Portal {
     match status {
         StatusCode::NO_CONTENT if !has_body => Portal::Genuine,
@@ -187,7 +184,7 @@ async fn fetch(server: &Url, resolver: &Resolver, deadline: Instant) -> io::Resu
         let (status, has_body) = describe(response).await;
         Ok(HttpPage { status, has_body, peer, is_looked_up, redirect })
     };
-    // The connection works for as long as it is polled, and only then.
+    // The connection makes progress only while it is polled.
     tokio::pin!(connection, exchange);
     tokio::select! {
         biased;
@@ -196,8 +193,8 @@ async fn fetch(server: &Url, resolver: &Resolver, deadline: Instant) -> io::Resu
     }
 }
 
-/// Connects to the first address of each family at once, and takes whichever answers first: where
-/// one family is dead, a portal may still answer on the other.
+/// Connects to the first address of each family at once, and returns the connection that completes first:
+/// where one family is dead, a portal may still answer on the other.
 async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     for is_of_family in [SocketAddr::is_ipv6, SocketAddr::is_ipv4] {
@@ -222,7 +219,7 @@ fn request(server: &Url, host: &str) -> io::Result<Request<String>> {
         target.push_str(query);
         target.push('&');
     }
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = write!(target, "ispmon={:016x}", fastrand::u64(..));
     let host = match server.port() {
         Some(port) => format!("{host}:{port}"),
@@ -238,7 +235,7 @@ fn request(server: &Url, host: &str) -> io::Result<Request<String>> {
         .map_err(io::Error::other)
 }
 
-/// The address that a browser is sent to; `None` when it is a name, or nobody sends it.
+/// The target of a redirect; `None` if there is none or it is no IP address.
 fn redirect(response: &Response<Incoming>) -> Option<IpAddr> {
     let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
     let url: Url = location.parse().ok()?;
@@ -247,7 +244,7 @@ fn redirect(response: &Response<Incoming>) -> Option<IpAddr> {
 
 async fn describe(response: Response<Incoming>) -> (StatusCode, bool) {
     let status = response.status();
-    // By HTTP a 204 ends with its head; a length that it claims to have is not the genuine one's.
+    // By HTTP a 204 has no body; a genuine 204 declares no length but 0.
     let claims_length = response
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -266,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_somebody_else_would_say_is_a_portal() {
+    fn only_an_answer_that_the_genuine_server_does_not_give_is_a_portal() {
         for (status, has_body, expected) in [
             (204, false, Portal::Genuine),
             (204, true, Portal::Intercepted),
@@ -288,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_is_for_the_url_with_a_nonce_and_as_its_host() {
+    fn a_request_has_the_host_and_path_of_the_url_and_a_nonce() {
         let url: Url = "http://portal.test:8080/check?a=b".parse().expect("a URL");
         let first = request(&url, "portal.test").expect("a request");
         let second = request(&url, "portal.test").expect("a request");

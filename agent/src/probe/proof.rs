@@ -1,21 +1,22 @@
-//! Proof: an anchor shows by verified TLS that it is itself.
+//! Proof: an anchor proves its identity by a verified TLS handshake.
 //!
-//! Routers that own 1.1.1.1, login pages, transparent proxies and satellite accelerators complete TCP
-//! handshakes in anybody's name, with the line dead. None of them has a certificate that names the
-//! anchor's address. The check is that of RFC 9462's verified discovery: the certificate must name the
-//! address, and a root that the operating system trusts must vouch for it. No server name is sent,
-//! because an address is none (RFC 6066, section 3).
+//! Routers that own 1.1.1.1, captive portals, transparent proxies and satellite accelerators complete TCP
+//! handshakes in the name of any server, even while the internet is unreachable. None of them has a
+//! certificate for the anchor's address. The check is that of RFC 9462's verified discovery: the certificate
+//! must name the address and chain to a root that the operating system trusts. No server name is sent,
+//! because SNI must not contain an IP address (RFC 6066, section 3).
 //!
-//! A certificate that only begins later proves as much, because nobody but its owner can sign with it: a
-//! start in 1970 is no outage. That heartbeats fail for it has a cause of its own.
+//! A certificate that is not valid yet still counts as proof, because only its owner can sign with it: a
+//! wrong clock (a boot in 1970) must not be reported as an outage. Heartbeats that fail for it have a cause
+//! of their own.
 //!
-//! Sessions can be resumed: only the holder of the keys that the first, verified handshake proved can go
-//! on with one, so a resumed session is proof as well, for a quarter of the bytes. But it fits into small
-//! packets: a line that swallows large ones (an MTU black hole) lets it pass. So rounds, which decide, ask
-//! for the [`Handshake::Whole`], and so does every fifth proof beside them.
+//! Only the holder of the keys that the first, verified handshake proved can resume a session, so a resumed
+//! session is proof too, for a quarter of the bytes. But its packets are small: they pass a path that drops
+//! large ones (an MTU black hole). So rounds, which decide about an outage, use [`Handshake::Whole`], and so
+//! does every fifth proof outside rounds.
 //!
-//! A handshake completed is closed by a reset ([`tcp`] says why), a second later: a server
-//! sends the tickets for the next session only after the end of the handshake.
+//! A completed connection is closed by a reset ([`tcp`] explains why), one second later: a server sends the
+//! session tickets only after the handshake.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,34 +43,34 @@ use crate::{
     tls::{ProofVerifier, platform_verifier, provider, read_roots_again},
 };
 
-/// TLS fails for good after this time, counted from the completed connect: a slow line needs as long for
-/// each, and what completes connections in anybody's name does so at once.
+/// Time limit of the TLS handshake, counted from the completed connect: a slow connection needs this long on
+/// top of the connect, and a middlebox that completes connections for others does so at once.
 pub const PROOF_LIMIT: Duration = Duration::from_secs(4);
-/// For how long a proven connection waits for the tickets of the next session.
+/// How long a proven connection stays open to receive session tickets.
 const TICKETS_WITHIN: Duration = Duration::from_secs(1);
-/// Sessions to remember. rustls keeps eight tickets a server and divides the number by that; there are 16
-/// anchors at most.
+/// Size of the session cache. rustls keeps eight tickets for each server and divides the size by that;
+/// there are 16 anchors at most.
 const REMEMBERED_SESSIONS: usize = 16 * 8;
-/// How long roots that could not be read are not tried again.
+/// Delay before the root certificates are read again after a failure.
 const RETRY_ROOTS_AFTER: Duration = Duration::from_mins(1);
 
-/// What proofs are checked with; its clones share it. The roots are read at the first proof, on a thread
-/// of their own, because a disk can hang.
+/// The TLS configurations that anchors are verified with; clones share them. The root certificates are read
+/// at the first proof, on a separate thread, because a disk can hang.
 #[derive(Clone, Debug)]
 pub struct Prover {
     state: Arc<watch::Sender<ProverState>>,
 }
 
-/// How an anchor is asked for proof.
+/// Kind of TLS handshake with an anchor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handshake {
-    /// With its certificates, a few kilobytes.
+    /// A full handshake with certificates, a few kilobytes.
     Whole,
-    /// A session is resumed where one is remembered.
+    /// A resumed session if one is cached, else a full handshake.
     Resumed,
 }
 
-/// The configurations for both kinds of handshake.
+/// The TLS configurations for both kinds of handshake.
 #[derive(Debug)]
 struct Configurations {
     whole: Arc<ClientConfig>,
@@ -81,27 +82,27 @@ enum ProverState {
     NotRead,
     Reading,
     Ready(Arc<Configurations>),
-    /// Since when it is known that there are no roots, and why.
+    /// The roots could not be read: since when, and why.
     Failed(Instant, Arc<Error>),
 }
 
 impl Prover {
-    /// Checks by the roots that the operating system trusts.
+    /// Verifies by the roots that the operating system trusts.
     pub fn new() -> Self {
         Self { state: Arc::new(watch::Sender::new(ProverState::NotRead)) }
     }
 
-    /// Checks by another verifier, for tests with an authority of their own.
+    /// Verifies by `verifier`, for tests with their own certificate authority.
     ///
     /// # Errors
-    /// rustls refuses its own defaults, which does not happen.
+    /// rustls rejects its own defaults, which does not happen.
     pub fn with_verifier(verifier: Arc<dyn ServerCertVerifier>) -> Result<Self, Error> {
         let state = ProverState::Ready(Arc::new(configurations(verifier)?));
         Ok(Self { state: Arc::new(watch::Sender::new(state)) })
     }
 
-    /// Why nothing can prove itself here: no root certificates could be read. `None` while that is not
-    /// known, or when all is well.
+    /// Why no anchor can be verified: the root certificates could not be read. `None` if they could, or before
+    /// they are read.
     pub fn failure(&self) -> Option<String> {
         match &*self.state.borrow() {
             ProverState::Failed(_, error) => Some(error.to_string()),
@@ -109,7 +110,7 @@ impl Prover {
         }
     }
 
-    /// The configurations, once the roots are read; `None` when there are no roots.
+    /// The configurations, once the roots are read; `None` if they cannot be read.
     async fn configurations(&self) -> Option<Arc<Configurations>> {
         let mut state = self.state.subscribe();
         self.read_if_due();
@@ -179,9 +180,9 @@ fn configurations(verifier: Arc<dyn ServerCertVerifier>) -> Result<Configuration
     Ok(Configurations { whole: Arc::new(whole), resumed: Arc::new(resumed) })
 }
 
-/// Asks one anchor for proof, through the interface `via` where one is given: a connect of 2.5 s at most,
-/// then TLS until 4 s after the start. An anchor without TLS is asked for contact only, and one that is
-/// on-link is not asked at all.
+/// Probes one anchor, through the interface `via` if one is given: a connect of 2.5 s at most, then TLS
+/// of [`PROOF_LIMIT`] at most. An anchor without TLS is probed for contact only, and one that is on-link is
+/// not probed at all.
 pub async fn prove(
     anchor: &AnchorPath,
     kind: Handshake,
@@ -208,7 +209,7 @@ pub async fn prove(
     AnchorAnswer { anchor: anchor.anchor.address, sent, took: begun.elapsed(), end, from, own_path }
 }
 
-/// Whether the other side proves to be the anchor.
+/// Performs the TLS handshake and returns whether the anchor proved its identity.
 async fn handshake(
     anchor: &AnchorPath,
     kind: Handshake,
@@ -224,7 +225,7 @@ async fn handshake(
     match TlsConnector::from(configuration).connect(name, stream).await {
         Ok(stream) => {
             if stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3) {
-                // Its proof is complete, and nobody waits for this.
+                // The proof is complete; the tickets are read in the background.
                 tokio::spawn(take_tickets(stream));
             }
             true
@@ -233,10 +234,10 @@ async fn handshake(
     }
 }
 
-/// Reads until the tickets have come, or will not come any more.
+/// Reads until the session tickets have arrived or [`TICKETS_WITHIN`] has passed.
 async fn take_tickets(mut stream: TlsStream<TcpStream>) {
     let mut nothing = [0; 64];
     let read = async { while matches!(stream.read(&mut nothing).await, Ok(1..)) {} };
-    // Whichever way it ends, the connection has done what it was for.
+    // Tickets are optional: the proof counts without them.
     let _ = timeout(TICKETS_WITHIN, read).await;
 }

@@ -1,4 +1,4 @@
-//! A round: every anchor of a family asked for proof once, all at the same time.
+//! A round: every anchor of a family is probed once, all at the same time.
 
 use std::net::SocketAddr;
 
@@ -11,20 +11,20 @@ use super::{
 };
 use crate::clock::Stamp;
 
-/// A round that is under way. Dropping it gives up what has not ended.
+/// A round that is running. Dropping it cancels the probes that have not ended.
 ///
-/// It is good as soon as one anchor has proved itself, and failed only when all have ended without that,
-/// so its answers come one by one, in the order of their arrival, and nobody waits for the slowest to
-/// learn of the fastest.
+/// A round succeeds as soon as one anchor proves its identity, and fails only when all probes have ended
+/// without that. So its answers are returned one by one as they arrive, and the caller need not wait for the
+/// slowest to receive the fastest.
 #[derive(Debug)]
 pub struct Round {
     answers: JoinSet<AnchorAnswer>,
-    /// Those that have not answered yet and can prove themselves.
+    /// Anchors with TLS that have not answered yet.
     provable: Vec<SocketAddr>,
 }
 
 impl Round {
-    /// Asks each anchor, through the interface `via` where one is given.
+    /// Starts to probe each anchor, through the interface `via` if one is given.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -48,10 +48,10 @@ impl Round {
         Self { answers, provable }
     }
 
-    /// The next answer; `None` when all have come. Nothing is lost when the caller stops waiting.
+    /// The next answer; `None` when all have arrived. It is cancel-safe: a cancelled call loses no answer.
     pub async fn next(&mut self) -> Option<AnchorAnswer> {
         loop {
-            // A question cannot panic; if one did, the others' answers would count all the same.
+            // A probe does not panic; if one did, the answers of the others would still count.
             if let Ok(answer) = self.answers.join_next().await? {
                 self.provable.retain(|anchor| *anchor != answer.anchor);
                 return Some(answer);
@@ -59,7 +59,7 @@ impl Round {
         }
     }
 
-    /// All answers that are still to come.
+    /// Waits for all remaining answers.
     pub async fn rest(mut self) -> Vec<AnchorAnswer> {
         let mut answers = Vec::with_capacity(self.answers.len());
         while let Some(answer) = self.next().await {
@@ -68,14 +68,14 @@ impl Round {
         answers
     }
 
-    /// Waits until nothing better can come and gives up the others: until one anchor has proved itself, or
-    /// has given contact when no other can prove anything. The answers so far, all of them when it was
-    /// none.
+    /// Waits until no later answer can improve the result, and cancels the remaining probes: until one anchor
+    /// has proved its identity, or has given contact when no other can prove anything. Returns the answers so
+    /// far; if no anchor did either, all of them.
     pub async fn until_decided(mut self) -> Vec<AnchorAnswer> {
         let mut answers = Vec::with_capacity(self.answers.len());
         let mut has_contact = false;
         while let Some(answer) = self.next().await {
-            // What an anchor with a path of its own answers does not decide.
+            // An anchor with its own path does not decide the family.
             let is = |end| answer.end == end && !answer.own_path;
             has_contact |= is(AnchorEnd::Contact);
             let is_decided = is(AnchorEnd::Proved) || has_contact && self.provable.is_empty();

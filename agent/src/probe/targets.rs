@@ -1,11 +1,11 @@
-//! Whom the agent and the doctor ask, by which interface and for how long: one list, in one place.
+//! The targets of all probes, for the agent and the doctor, with their interfaces and time limits.
 //!
-//! | who | how | limit |
+//! | target | probe | limit |
 //! |---|---|---|
 //! | an anchor | a connect; for proof, TLS | [1 s](super::tcp::LOST_AFTER) until doubt, [2.5 s](super::tcp::CONNECT_LIMIT), [4 s](super::proof::PROOF_LIMIT) |
 //! | the router | TCP 53, 80, 443 and an echo, by the interface of the anchors' path, or beneath it where that is a tunnel | [1.5 s](gateway::LIMIT) |
-//! | each name server | a query of our own | [2 s](dns::LIMIT) |
-//! | the system's resolver | a look-up as every program makes it | [30 s](dns::LOOKUP_LIMIT) |
+//! | each name server | a DNS query of our own | [2 s](dns::LIMIT) |
+//! | the system's resolver | a lookup as every program makes it | [30 s](dns::LOOKUP_LIMIT) |
 //! | the portal pages | plain HTTP | [3 s](portal::LIMIT) |
 
 use std::{
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{clock::Stamp, resolver::Resolver};
 
-/// Whom to ask; its clones share what is known of the name servers.
+/// The targets of all probes; clones share the list of name servers.
 #[derive(Clone, Debug)]
 pub struct Targets {
     /// The anchors of each family, in the order of the setting.
@@ -31,25 +31,25 @@ pub struct Targets {
     gateway: Option<IpAddr>,
     resolver: Option<SocketAddr>,
     portal: Vec<Url>,
-    /// The name that heartbeats depend on, or a well-known one.
+    /// The host that heartbeats go to, or a well-known name.
     name: String,
     servers: Arc<dns::Servers>,
 }
 
-/// Which of the portal pages.
+/// Selection of portal pages.
 #[derive(Clone, Copy, Debug)]
 pub enum Pages {
     /// All of them at once.
     All,
-    /// The one whose turn it is, counted from 0 over and over.
+    /// One page, in rotation: the number counts up from 0.
     One(usize),
 }
 
-/// How the anchors of each family are reached; `None` of a family without anchors.
+/// The network paths to the anchors of each family; `None` for a family without anchors.
 pub type AnchorPaths = PerFamily<Option<FamilyPaths>>;
 
 impl Targets {
-    /// The targets by the settings: `host` is the one that heartbeats go to.
+    /// The targets from the settings; `host` is the host that heartbeats go to.
     pub fn new(
         anchors: &[Anchor],
         gateway: Option<IpAddr>,
@@ -69,16 +69,16 @@ impl Targets {
         }
     }
 
-    /// Asks the kernel how the anchors are reached now.
+    /// Reads from the kernel how the anchors are reached now.
     pub fn look(&self) -> AnchorPaths {
         FamilyPaths::look(&self.anchors)
     }
 
-    /// The router of a family and the interface that it is asked by: the one that is set, or the one on the
-    /// anchors' path. Where that is a tunnel, it is the one beneath: the far end of the tunnel is no router of
-    /// the user's.
+    /// The router of a family and the interface to probe it through: the router that is set, or the one on the
+    /// anchors' path. If that path is a tunnel, it is the router beneath the tunnel, since the far end of the
+    /// tunnel is no router of the user.
     pub fn router(&self, family: Family, paths: &AnchorPaths) -> Option<(IpAddr, Interface)> {
-        // A router that is set may be reached another way than the anchors.
+        // The route to a router that is set may differ from the anchors' path.
         if let Some(address) = self.gateway.filter(|set| Family::of(*set) == family) {
             let link = link::link_to(address);
             return link.route().map(|route| (address, Interface::from(route)));
@@ -91,8 +91,8 @@ impl Targets {
         Some((route.gateway?, Interface::from(route)))
     }
 
-    /// What is beneath the tunnel that `route` leads into, on the way to an anchor of the same family, else
-    /// of the other one, which a tunnel may carry it over; and by which of them.
+    /// The underlay of the tunnel that `route` leads into, on the path to an anchor of the same family, else of
+    /// the other one, which may carry the tunnel; and the family of that anchor.
     pub fn underlay(&self, family: Family, route: &Route) -> Option<(Family, Underlay)> {
         [family, family.other()].into_iter().find_map(|by| {
             let anchor = self.anchors[by].first()?;
@@ -100,7 +100,7 @@ impl Targets {
         })
     }
 
-    /// Asks the router of a family.
+    /// Probes the router of a family.
     pub async fn ask_router(
         router: Option<(IpAddr, Interface)>,
         family: Family,
@@ -114,7 +114,7 @@ impl Targets {
         }
     }
 
-    /// Asks every name server directly, all at once: the one that is set, or all that the system uses.
+    /// Queries every name server directly, all at once: the one that is set, or all that the system uses.
     pub async fn ask_name_servers(&self, clock: &impl Fn() -> Stamp) -> Vec<dns::ServerAnswer> {
         let servers = match self.resolver {
             Some(server) => vec![server],
@@ -123,8 +123,8 @@ impl Targets {
         dns::ask_all(&servers, &self.name, clock).await
     }
 
-    /// Looks the name up as every program on this device would. Whoever names a name server means that one
-    /// and not the system's: then it is asked instead.
+    /// Looks the name up as every program on this device would. If the settings name a name server, that server
+    /// is queried instead of the system's resolver.
     pub async fn look_up(
         &self,
         resolver: &Resolver,
@@ -143,7 +143,7 @@ impl Targets {
         (answer, observation)
     }
 
-    /// Requests portal pages; `None` when the settings name none.
+    /// Requests portal pages; `None` if the settings name none.
     pub async fn ask_portal(
         &self,
         pages: Pages,
@@ -170,12 +170,12 @@ impl Targets {
     }
 }
 
-/// The route of a family, where it has one.
+/// The route of a family, if it has one.
 pub fn route_of(paths: &AnchorPaths, family: Family) -> Option<&Route> {
     paths[family].as_ref().and_then(|paths| LinkAnswer::route(&paths.link))
 }
 
-/// A question that there was nobody to put to.
+/// The observation of a probe that has no target.
 fn nobody(probe: ProbeKind, family: Option<Family>, at: Stamp) -> Observation {
     let (target, answer) = (String::new(), "not_asked".to_owned());
     Observation { probe, target, family, answer, ms: None, at }

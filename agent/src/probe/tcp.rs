@@ -1,15 +1,14 @@
-//! One TCP connect to one address: the question that every round begins with.
+//! One TCP connect to one address: every probe of an anchor begins with it.
 //!
-//! A connection that was made is closed by a reset. The ordinary close takes two packets more, and the
-//! router's NAT remembers a connection that was closed so for two minutes; after a reset the entry is free
-//! at once. Cheap routers have room for a few thousand entries, and while a line is in doubt up to 16
-//! anchors are asked every second: probes must not be what fills the table. On this device a reset leaves
-//! no `TIME_WAIT` behind either, so that source ports are not used up. A connect that is given up sends
-//! nothing more.
+//! A completed connection is closed by a reset. An ordinary close takes two packets more, and the router's
+//! NAT keeps an entry for a connection closed that way for two minutes; a reset frees the entry at once.
+//! Cheap routers have room for a few thousand entries, and while connectivity is in doubt up to 16 anchors
+//! are probed every second: probes must not fill that table. On this device a reset leaves no `TIME_WAIT`
+//! behind either, so that source ports are not used up. A cancelled connect sends nothing more.
 //!
-//! On Linux the answer is not confirmed by a packet of its own, which would say no more than the reset does.
-//! So on Ethernet a completed one takes three packets, 214 bytes by IPv4 and 274 by IPv6: at one every 5 s
-//! 0.15 and 0.20 MB an hour. One that is given up after 2.5 s takes two packets, 148 bytes.
+//! On Linux the SYN-ACK is not acknowledged by a packet of its own, since the reset says as much. So on
+//! Ethernet a completed connect takes three packets, 214 bytes by IPv4 and 274 by IPv6: at one every 5 s
+//! 0.15 and 0.20 MB an hour. A connect that times out after 2.5 s takes two packets, 148 bytes.
 
 mod firewall;
 mod sender;
@@ -31,20 +30,20 @@ pub(super) use self::firewall::source_to;
 use super::{Connect, Connected, Family, Interface, LocalFailure};
 use crate::clock::Stamp;
 
-/// A connect that is unanswered for so long raises doubt, and counts as lost.
+/// A connect that is unanswered for this long raises doubt, and counts as lost.
 pub const LOST_AFTER: Duration = Duration::from_secs(1);
-/// A connect fails for good after this time: the first packet was sent again after one second (RFC 6298,
-/// section 2), and a line that needs longer is of no use.
+/// Time limit of a connect: the SYN was retransmitted after one second (RFC 6298, section 2), and a
+/// connection that needs longer is unusable.
 pub const CONNECT_LIMIT: Duration = Duration::from_millis(2_500);
-/// The kernel does not send the first packet again before this time has passed (RFC 6298, section 2, asks
-/// for a second).
+/// The kernel does not retransmit the SYN before this time has passed (RFC 6298, section 2, requires one
+/// second).
 const NO_RETRANSMISSION_BEFORE: Duration = Duration::from_millis(500);
 
-/// Tries to connect to `target`, for `limit` at most, through the interface `via` where one is
-/// given, and says what came of it.
+/// Tries to connect to `target`, for `limit` at most, through the interface `via` if one is given, and
+/// returns the outcome.
 ///
-/// The socket is bound to `via`, so the answer tells about that interface even where the routes lead
-/// elsewhere.
+/// The socket is bound to `via`, so the outcome applies to that interface even if the routes lead through
+/// another.
 pub async fn connect(
     target: SocketAddr,
     limit: Duration,
@@ -60,11 +59,11 @@ pub async fn connect(
     Connected { target, sent, took: begun.elapsed(), end, from }
 }
 
-/// Why there is no connection.
+/// Why a connect failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ConnectFailure {
     pub(super) end: Connect,
-    /// Who sent an ICMP error.
+    /// Sender of the ICMP error, if there was one and the kernel reports it.
     pub(super) from: Option<IpAddr>,
 }
 
@@ -106,17 +105,17 @@ pub(super) async fn open(
     }
 }
 
-/// Waits until a connect has ended, or `deadline`.
+/// Waits until the connect has ended, or `deadline`; returns whether it has ended.
 async fn is_ready(stream: &TcpStream, deadline: Instant) -> Result<bool, ConnectFailure> {
     match timeout_at(deadline, stream.writable()).await {
         Ok(Ok(())) => Ok(true),
-        // The runtime cannot wait for it.
+        // The runtime cannot poll the socket.
         Ok(Err(_)) => Err(Connect::NotAsked(LocalFailure::Other).into()),
         Err(_) => Ok(false),
     }
 }
 
-/// Sends the first packet and returns without waiting for an answer.
+/// Sends the SYN and returns without waiting for an answer.
 fn begin(target: SocketAddr, via: Option<&Interface>) -> io::Result<TcpStream> {
     let family = Family::of(target.ip());
     let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
@@ -134,47 +133,47 @@ fn begin(target: SocketAddr, via: Option<&Interface>) -> io::Result<TcpStream> {
     TcpStream::from_std(StdStream::from(socket))
 }
 
-/// Has the kernel wait with the confirmation of the server's answer for something that can carry it: the reset
-/// of a probe, or the first packet of TLS. It saves a packet and is no more than that, so a failure is none.
+/// Makes the kernel delay the ACK of the SYN-ACK until a packet can carry it: the reset of a probe, or the
+/// first packet of TLS. This only saves a packet, so a failure is ignored.
 #[cfg(target_os = "linux")]
 fn confirm_late(socket: &Socket) {
     let _ = rustix::net::sockopt::set_tcp_quickack(socket, false);
 }
 
-/// No other system can be told so.
+/// Other systems have no such option.
 #[cfg(not(target_os = "linux"))]
 fn confirm_late(_socket: &Socket) {}
 
-/// Whether the system chose, of all ports of this machine, the very one that was called: such a
-/// connection is completed without anybody listening (a "simultaneous open" with itself).
+/// Whether the system picked the target's own port as the source port, for a target on this machine: such a
+/// connection completes without a listener (a TCP "simultaneous open" with itself).
 fn reached_itself(stream: &TcpStream) -> bool {
     matches!((stream.local_addr(), stream.peer_addr()), (Ok(own), Ok(peer)) if own == peer)
 }
 
-/// Where an error was made.
+/// Where an error came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorOrigin {
-    /// By this device, at once, before anything was sent.
+    /// From this device, at once, before anything was sent.
     Here,
-    /// By an ICMP error that this device sent itself: its firewall rejects.
+    /// From an ICMP error that this device sent itself: its firewall rejects.
     OwnIcmp,
-    /// By what came back from the network, or did not.
+    /// From the network's answer, or from its absence.
     Network,
 }
 
-/// Whether the system knows no address to send from. That it has no port for the question says nothing.
+/// Whether the system has no source address for `target`. A lack of free ports does not count.
 fn has_no_source(target: IpAddr) -> bool {
     let errno = source_to(target).err().and_then(|error| Errno::from_io_error(&error));
     errno.is_some_and(|errno| LocalFailure::of(errno).is_none())
 }
 
-/// The one place that says what an error of `connect` means.
+/// Maps every error of `connect` to its meaning.
 ///
-/// - IPv6 reports a router's "administratively prohibited" as `EACCES`, IPv4 as `EHOSTUNREACH`; only
-///   when it comes at once, or from this device, is it this device that forbids.
+/// - IPv6 reports a router's "administratively prohibited" as `EACCES`, IPv4 as `EHOSTUNREACH`; only if
+///   the error comes at once, or from this device, does this device forbid the connect.
 /// - `EINVAL` is a blackhole route. `EAFNOSUPPORT` is a system without this address family.
-/// - `EADDRNOTAVAIL` is an exhausted range of ports, or a device without any address of the family.
-/// - Whatever else came back from the network was sent by somebody who knows no way.
+/// - `EADDRNOTAVAIL` is an exhausted port range, or a device without any address of the family.
+/// - Any other error from the network was sent by a host that has no route.
 fn meaning(error: &io::Error, origin: ErrorOrigin, target: IpAddr) -> Connect {
     let Some(errno) = Errno::from_io_error(error) else {
         return Connect::NotAsked(LocalFailure::Other);
@@ -261,8 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_alive_and_a_closed_port_refuses() {
-        // Bound to a port, and not listening: it is nobody else's, and refuses.
+    fn a_listening_port_connects_and_a_closed_port_refuses() {
+        // Bound but not listening: no other process can take the port, and it refuses.
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
         let target = socket.local_addr().ok().and_then(|own| own.as_socket()).expect("its address");

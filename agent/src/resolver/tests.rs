@@ -1,4 +1,4 @@
-//! The thread for look-ups, with look-ups that answer or hang as a test wants.
+//! Tests of the lookup thread, with lookups that answer or hang as a test requires.
 
 use std::{
     collections::HashMap,
@@ -18,8 +18,8 @@ fn address(last: u8) -> Vec<IpAddr> {
     vec![Ipv4Addr::new(192, 0, 2, last).into()]
 }
 
-/// Look-ups that stop until they are released: the test hears each begin, and lets go of a name for
-/// good.
+/// Lookups that block until they are released: the test is notified when each begins, and releases a name
+/// permanently.
 struct Held {
     begun: Receiver<String>,
     released: Arc<(Mutex<HashMap<String, LookupResult>>, Condvar)>,
@@ -44,10 +44,10 @@ impl Held {
     }
 
     fn next_begun(&self) -> String {
-        self.begun.recv_timeout(PATIENCE).expect("a look-up begins")
+        self.begun.recv_timeout(PATIENCE).expect("a lookup begins")
     }
 
-    /// Asks for a name, and goes away when its look-up has begun.
+    /// Calls `resolve` for a name, and cancels the call when its lookup has begun.
     async fn leave_hanging(&self, resolver: &Resolver, name: &str) {
         tokio::select! {
             biased;
@@ -68,7 +68,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Threads that still hold a name would outlive the test otherwise.
+        // Threads that still wait for a name would otherwise outlive the test.
         for name in ["a.example", "b.example", "c.example", "d.example", "e.example"] {
             self.release(name, Ok(address(0)));
         }
@@ -76,7 +76,7 @@ impl Drop for Held {
 }
 
 #[tokio::test]
-async fn callers_of_one_name_share_one_look_up() {
+async fn callers_of_one_name_share_one_lookup() {
     let (resolver, held) = Held::resolver(PATIENCE);
     let (first, second, released) = tokio::join!(
         resolver.resolve("a.example", soon()),
@@ -94,7 +94,7 @@ async fn callers_of_one_name_share_one_look_up() {
 }
 
 #[tokio::test]
-async fn look_ups_run_one_at_a_time_in_order() {
+async fn lookups_run_one_at_a_time_in_order() {
     let (resolver, held) = Held::resolver(PATIENCE);
     let (first, second, ()) = tokio::join!(
         resolver.resolve("a.example", soon()),
@@ -111,7 +111,7 @@ async fn look_ups_run_one_at_a_time_in_order() {
 }
 
 #[tokio::test]
-async fn each_caller_has_a_deadline_of_its_own_and_the_look_up_goes_on() {
+async fn each_caller_has_its_own_deadline_and_the_lookup_continues() {
     let (resolver, held) = Held::resolver(PATIENCE);
     let gave_up = tokio::sync::Notify::new();
     let (hasty, patient, ()) = tokio::join!(
@@ -135,21 +135,21 @@ async fn each_caller_has_a_deadline_of_its_own_and_the_look_up_goes_on() {
 }
 
 #[tokio::test]
-async fn names_that_nobody_waits_for_any_more_are_skipped() {
+async fn queued_names_without_callers_are_skipped() {
     let (resolver, held) = Held::resolver(PATIENCE);
     held.leave_hanging(&resolver, "a.example").await;
     let gone = resolver.resolve("b.example", Instant::now()).await;
     assert!(gone.is_err());
     let (third, ()) = tokio::join!(resolver.resolve("c.example", soon()), async {
         held.release("a.example", Ok(address(1)));
-        assert_eq!(held.next_begun(), "c.example", "nobody waits for b.example");
+        assert_eq!(held.next_begun(), "c.example", "no caller waits for b.example");
         held.release("c.example", Ok(address(3)));
     });
     assert_eq!(third, Ok(address(3)));
 }
 
 #[tokio::test]
-async fn a_hanging_look_up_is_given_up_and_the_next_caller_gets_a_fresh_thread() {
+async fn a_hanging_lookup_is_abandoned_and_the_next_caller_starts_a_new_thread() {
     let (resolver, held) = Held::resolver(Duration::ZERO);
     held.leave_hanging(&resolver, "a.example").await;
 
@@ -167,7 +167,7 @@ async fn a_hanging_look_up_is_given_up_and_the_next_caller_gets_a_fresh_thread()
 }
 
 #[tokio::test]
-async fn when_too_many_look_ups_hang_callers_fail_at_once_until_one_comes_back() {
+async fn while_too_many_lookups_hang_callers_fail_at_once() {
     let (resolver, held) = Held::resolver(Duration::ZERO);
     for name in ["a.example", "b.example", "c.example", "d.example"] {
         held.leave_hanging(&resolver, name).await;
@@ -178,9 +178,9 @@ async fn when_too_many_look_ups_hang_callers_fail_at_once_until_one_comes_back()
     held.release("a.example", Ok(address(1)));
     held.release("e.example", Ok(address(5)));
     let deadline = Instant::now() + PATIENCE;
-    // The thread that came back needs a moment to say so.
+    // The thread that was released needs a moment to finish.
     while resolver.resolve("e.example", soon()).await != Ok(address(5)) {
-        assert!(Instant::now() < deadline, "a place is free again");
+        assert!(Instant::now() < deadline, "a thread can be started again");
         tokio::task::yield_now().await;
     }
 }
@@ -197,7 +197,7 @@ async fn failures_reach_every_caller() {
 }
 
 #[tokio::test]
-async fn addresses_and_local_names_need_no_look_up() {
+async fn addresses_and_local_names_need_no_lookup() {
     let resolver = Resolver::with(|name| panic!("{name} was looked up"), PATIENCE);
     for (name, first) in [
         ("192.0.2.7", "192.0.2.7"),
@@ -206,14 +206,14 @@ async fn addresses_and_local_names_need_no_look_up() {
         ("LocalHost.", "127.0.0.1"),
         ("lab.localhost", "127.0.0.1"),
     ] {
-        let addresses = resolver.resolve(name, Instant::now()).await.expect("no look-up");
+        let addresses = resolver.resolve(name, Instant::now()).await.expect("no lookup");
         assert_eq!(addresses[0].to_string(), first, "{name}");
     }
 }
 
 #[tokio::test]
-async fn the_system_says_what_it_cannot_find() {
-    // No name has a label of more than 63 characters (RFC 1035), so no server is asked.
+async fn an_unknown_name_is_reported_by_the_system() {
+    // No name has a label of more than 63 characters (RFC 1035), so no server is queried.
     let name = format!("{}.example", "a".repeat(64));
     let error = Resolver::new().resolve(&name, soon()).await.expect_err("no such name");
     assert!(
@@ -229,5 +229,5 @@ fn each_error_is_a_phrase() {
     insta::assert_snapshot!(LookupError::TimedOut { name: name() }, @"the name func.example cannot be looked up, because no name server answers");
     insta::assert_snapshot!(LookupError::Unknown { name: name() }, @"the name func.example does not exist");
     insta::assert_snapshot!(LookupError::Temporary { name: name(), reason: "Temporary failure in name resolution".into() }, @"the name func.example cannot be looked up now (Temporary failure in name resolution)");
-    insta::assert_snapshot!(LookupError::Hanging { name: name(), since: 90 * second }, @"the name func.example cannot be looked up, because look-ups have been hanging for 1 min 30 s");
+    insta::assert_snapshot!(LookupError::Hanging { name: name(), since: 90 * second }, @"the name func.example cannot be looked up, because lookups have been hanging for 1 min 30 s");
 }

@@ -111,7 +111,7 @@ fn every_problem_of_the_configuration_has_its_row_and_the_rest_is_looked_at_all_
     let problems = ran.output.lines().filter(|line| line.starts_with("FAIL  configuration"));
     assert_eq!(problems.count(), 2, "{}", ran.output);
     assert!(row(&ran, "agent").starts_with("FAIL"), "{}", ran.output);
-    assert!(row(&ran, "line").starts_with("SKIP"), "{}", ran.output);
+    assert!(row(&ran, "connectivity").starts_with("SKIP"), "{}", ran.output);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_record_that_was_changed_fails() {
     );
     fs::write(place.state_dir().join("journal.ndjson"), lines).expect("it is written");
     let ran = doctor(&place);
-    let row = row(&ran, "record");
+    let row = row(&ran, "journal");
     assert!(row.starts_with("FAIL") && row.contains("record 2 "), "{row}");
 }
 

@@ -190,7 +190,7 @@ fn the_service_of_the_formula_uses_the_files_that_commands_find() {
         assert!(ran.output.lines().any(is_row), "{start} {}: {}", path.display(), ran.output);
     };
     has_row("PASS  configuration", prefix.path("etc/ispmon/agent.toml"));
-    has_row("PASS  record", prefix.path("var/ispmon"));
+    has_row("PASS  journal", prefix.path("var/ispmon"));
     drop(agent);
     let ran = prefix.run(&["doctor"]);
     assert!(ran.code == Some(1) && ran.output.contains(advice), "{ran:?}");

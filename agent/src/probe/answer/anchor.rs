@@ -1,4 +1,4 @@
-//! How asking an anchor ended.
+//! The result of an anchor probe.
 
 use std::{
     fmt,
@@ -12,33 +12,33 @@ use crate::{
     probe::{Family, Observation, ProbeKind},
 };
 
-/// How asking one anchor ended.
+/// How the probe of an anchor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AnchorEnd {
-    /// TLS was verified: the anchor proved itself.
+    /// The TLS handshake was verified: the anchor proved its identity.
     Proved,
-    /// The handshake was completed, and no more was asked (`tcp://` anchors, scheduled probes).
+    /// The TCP handshake completed, and TLS was not tried (`tcp://` anchors, scheduled probes).
     Contact,
-    /// It completed the connection and proved nothing: TLS failed, was not trusted, named another
-    /// server, or hung.
+    /// The TCP handshake completed, but TLS proved nothing: it failed, was not trusted, named another server
+    /// or hung.
     Unproved,
-    /// The anchor is reached without a router and not through a tunnel: it proves nothing about the
-    /// internet, whatever it answers. It was not asked.
+    /// The anchor is reached without a router and not through a tunnel, so its answer would prove nothing about
+    /// the internet. It was not probed.
     OnLink,
-    /// A reset came back, or an ICMP error that says so.
+    /// A reset came back, or an ICMP error that means the same.
     Refused,
-    /// The system or a router knows no way (`ENETUNREACH`, `EHOSTUNREACH`).
+    /// The system or a router has no route (`ENETUNREACH`, `EHOSTUNREACH`).
     Unreachable,
     /// Nothing came back in time.
     TimedOut,
     /// This device forbids it: `EPERM`, `EACCES`, or an ICMP error whose sender is this device.
     Forbidden,
-    /// A failure made on this device says nothing about the internet: the question counts as not asked.
+    /// A failure on this device, which shows nothing about the internet: the anchor counts as not probed.
     NotAsked(LocalFailure),
 }
 
 impl AnchorEnd {
-    /// The word in the record.
+    /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proved => "proved",
@@ -53,7 +53,7 @@ impl AnchorEnd {
         }
     }
 
-    /// Whether a TCP handshake was completed, by whoever.
+    /// Whether a TCP handshake completed, with the anchor or with a middlebox.
     pub fn is_connected(self) -> bool {
         matches!(self, Self::Proved | Self::Contact | Self::Unproved)
     }
@@ -78,18 +78,18 @@ impl fmt::Display for AnchorEnd {
     }
 }
 
-/// One anchor, and how asking it ended.
+/// One anchor, and the result of its probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnchorAnswer {
     /// The anchor's address.
     pub anchor: SocketAddr,
     /// When the connect was sent.
     pub sent: Stamp,
-    /// How long it took until the end, at most 4 s.
+    /// Duration of the probe: 6.5 s at most, the limits of connect and TLS together.
     pub took: Duration,
     /// How it ended.
     pub end: AnchorEnd,
-    /// Who sent an ICMP error, where the kernel tells (Linux). A reset does not say who sent it.
+    /// Sender of an ICMP error, if the kernel reports it (Linux). The sender of a reset is unknown.
     pub from: Option<IpAddr>,
     /// The anchor is reached by another interface or router than most anchors of its family: its answer
     /// is evidence and does not decide the family.
@@ -97,12 +97,12 @@ pub struct AnchorAnswer {
 }
 
 impl AnchorAnswer {
-    /// The moment of the end.
+    /// When the probe ended.
     pub fn ended(&self) -> Stamp {
         self.sent.later(self.took)
     }
 
-    /// The same for the record: the answer's word, and who sent it where that is known, as in
+    /// The same for the journal: the answer's word, and the sender if it is known, as in
     /// `refused by 192.168.1.1`.
     pub fn observation(&self, family: Family) -> Observation {
         let answer = match self.from {
@@ -126,7 +126,7 @@ mod tests {
     use crate::clock::BootId;
 
     #[test]
-    fn the_record_names_the_sender_of_a_refusal() {
+    fn the_journal_names_the_sender_of_a_refusal() {
         let sent = Stamp { boot: BootId::UNKNOWN, boot_ms: 7, wall: jiff::Timestamp::UNIX_EPOCH };
         let answer = AnchorAnswer {
             anchor: "1.1.1.1:443".parse().expect("an address"),

@@ -1,10 +1,10 @@
-//! Failures that are made on this device, which say nothing about the internet connection.
+//! Failures on this device, which show nothing about the internet connection.
 
 use std::fmt;
 
 use rustix::io::Errno;
 
-/// Why a question could not be asked: something that is used up on this device.
+/// Why a probe could not be sent: a resource of this device is exhausted, or it failed otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LocalFailure {
     /// The process or the system has no file descriptor left (`EMFILE`, `ENFILE`).
@@ -18,7 +18,7 @@ pub enum LocalFailure {
 }
 
 impl LocalFailure {
-    /// The word in the record.
+    /// The word in the journal.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoDescriptors => "no_descriptors",
@@ -28,7 +28,7 @@ impl LocalFailure {
         }
     }
 
-    /// What has failed, as the second half of a sentence: "Nothing could be monitored, because …".
+    /// The reason, as the second half of a sentence: "Nothing could be monitored, because …".
     pub fn reason(self) -> &'static str {
         match self {
             Self::NoDescriptors => "this device has no free file descriptors",
@@ -38,7 +38,7 @@ impl LocalFailure {
         }
     }
 
-    /// What to do about it, as a sentence.
+    /// The advice to the user, as a sentence.
     pub fn action(self) -> &'static str {
         match self {
             Self::NoDescriptors => {
@@ -52,11 +52,11 @@ impl LocalFailure {
                 "Find the program that keeps so many connections open (\"ss -tan\"), or widen \
                  net.ipv4.ip_local_port_range."
             }
-            Self::Other => "See the log of the kernel (\"dmesg\").",
+            Self::Other => "See the kernel log (\"dmesg\").",
         }
     }
 
-    /// The failure behind an error that is always this device's own.
+    /// The failure behind an error that always comes from this device.
     pub(in crate::probe) fn of(errno: Errno) -> Option<Self> {
         match errno {
             Errno::MFILE | Errno::NFILE => Some(Self::NoDescriptors),

@@ -1,13 +1,13 @@
-//! A question to a name server, and its answer.
+//! A query to a name server, and its answer.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question, RCODE, TYPE, rdata::RData};
 
-/// A question for the IPv4 addresses of a name, as it travels.
+/// A query for the IPv4 addresses of a name, encoded.
 ///
-/// IPv4's also where there is only IPv6: whether a server answers does not depend on it, and a name
-/// without one is answered all the same.
+/// It asks for IPv4 also on an IPv6-only network: whether a server answers does not depend on that, and a
+/// name without an IPv4 address gets an answer too.
 #[derive(Debug)]
 pub(super) struct DnsQuery {
     id: u16,
@@ -15,26 +15,26 @@ pub(super) struct DnsQuery {
     bytes: Vec<u8>,
 }
 
-/// What a name server said to it.
+/// The content of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DnsAnswer {
     /// The addresses, perhaps none.
     Addresses(Vec<IpAddr>),
-    /// It failed; the word for the record.
+    /// A failure; the word for the journal.
     Failed(&'static str),
 }
 
-/// What came back.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Received {
     /// The answer.
     Answer(DnsAnswer),
-    /// That the answer does not fit into a datagram.
+    /// The answer does not fit into a datagram.
     Truncated,
 }
 
 impl DnsQuery {
-    /// Writes the question; `None` when the name is none.
+    /// Encodes the query; `None` if `name` is no valid domain name.
     pub(super) fn new(name: &str, id: u16) -> Option<Self> {
         let name = name.trim_end_matches('.');
         let mut packet = Packet::new_query(id);
@@ -49,12 +49,12 @@ impl DnsQuery {
         Some(Self { id, name: name.to_owned(), bytes })
     }
 
-    /// The message.
+    /// The encoded message.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Reads an answer; `None` when the message is no DNS, or does not answer this question.
+    /// Reads an answer; `None` if the message is no DNS message or does not answer this query.
     pub(super) fn read(&self, message: &[u8]) -> Option<Received> {
         let packet = Packet::parse(message).ok()?;
         let is_answer = packet.id() == self.id && packet.has_flags(PacketFlag::RESPONSE);
@@ -82,7 +82,7 @@ impl DnsQuery {
         }))
     }
 
-    /// Whether a packet repeats the question. Servers may leave it out of a refusal.
+    /// Whether a packet repeats the query. Servers may omit it from a refusal.
     fn is_asked_in(&self, packet: &Packet<'_>) -> bool {
         match packet.questions.as_slice() {
             [] => packet.rcode() != RCODE::NoError,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_answer_to_the_question_counts() {
+    fn only_an_answer_to_this_query_is_read() {
         let none = |_: &mut Packet<'_>| {};
         assert_eq!(
             answer(7, "example.com", none),
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(answer(8, "example.com", none), None, "another id");
         assert_eq!(answer(7, "example.org", none), None, "another name");
         let query = DnsQuery::new("example.com", 7).expect("a name");
-        assert_eq!(query.read(query.bytes()), None, "the question itself");
+        assert_eq!(query.read(query.bytes()), None, "the query itself");
         for length in 0..query.bytes().len() {
             assert_eq!(query.read(&query.bytes()[..length]), None, "cut off after {length} bytes");
         }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_cannot_be_asked_for() {
+    fn an_invalid_name_cannot_be_queried() {
         assert!(DnsQuery::new(&"a".repeat(64), 1).is_none());
         assert!(DnsQuery::new("example.com.", 1).is_some());
     }

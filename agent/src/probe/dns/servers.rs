@@ -1,4 +1,4 @@
-//! Which name servers this device uses, and whose they are.
+//! The name servers that this device uses, and who operates them.
 
 use std::{
     fs,
@@ -14,18 +14,18 @@ use crate::probe::{
     link::{self, Path},
 };
 
-/// What every program asks (resolv.conf(5)); macOS keeps it up to date for the primary network
-/// service. Servers for single domains, as VPNs set them, are deliberately not looked at: what is of
-/// interest is who answers for the internet.
+/// The name servers of every program (resolv.conf(5)); macOS updates it for the primary network service.
+/// Servers for single domains, as VPNs configure them, are ignored deliberately: only those that resolve
+/// internet names matter here.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Whom systemd-resolved asks, for its stub only passes questions on.
+/// The servers that systemd-resolved's stub forwards to.
 const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
 /// As many as the C library uses (`MAXNS`).
 const MOST: usize = 3;
-/// How long the files are waited for; a disk that hangs must not keep a question from being asked.
+/// Time limit for reading the files; a disk that hangs must not delay a query longer.
 const READ_WITHIN: Duration = Duration::from_millis(500);
 
-/// The name servers that this device uses, read anew at each asking because they change with the network.
+/// The name servers that this device uses, read again for every query because they change with the network.
 #[derive(Debug, Default)]
 pub struct Servers {
     shared: Arc<Mutex<SharedServers>>,
@@ -33,18 +33,17 @@ pub struct Servers {
 
 #[derive(Debug, Default)]
 struct SharedServers {
-    /// As they were read last.
+    /// The result of the last read.
     known: Vec<SocketAddr>,
-    /// Whether a thread is reading them.
+    /// Whether a thread is reading them now.
     is_reading: bool,
 }
 
 impl Servers {
-    /// The name servers that are in use now, in the order in which they are asked, at most three; those
-    /// behind systemd-resolved's stub where they are known, else the stub itself.
+    /// The name servers in use now, in the order in which they are queried, at most three; the ones that
+    /// systemd-resolved's stub forwards to if they are known, else the stub itself.
     ///
-    /// The files are read on a thread of their own. While that hangs, these are the servers that were
-    /// known last.
+    /// The files are read on a separate thread. While that hangs, this returns the servers of the last read.
     pub async fn read(&self) -> Vec<SocketAddr> {
         if !std::mem::replace(&mut lock(&self.shared).is_reading, true) {
             let (done, is_done) = oneshot::channel();
@@ -52,7 +51,7 @@ impl Servers {
             let read = move || {
                 let known = servers();
                 *lock(&shared) = SharedServers { known, is_reading: false };
-                // Nobody waits for what took too long.
+                // The receiver is gone if the read took too long.
                 let _ = done.send(());
             };
             match std::thread::Builder::new().name("resolv.conf".to_owned()).spawn(read) {
@@ -74,8 +73,8 @@ fn servers() -> Vec<SocketAddr> {
     without_stub(read(RESOLV_CONF), || read(BEHIND_THE_STUB))
 }
 
-/// Puts in the place of systemd-resolved's stub those that it asks. A server of the user's own on another
-/// loopback address is left alone, also when systemd-resolved runs beside it.
+/// Replaces systemd-resolved's stub by the servers that it forwards to. A server of the user on another
+/// loopback address is kept, also if systemd-resolved runs beside it.
 fn without_stub(
     used: Vec<SocketAddr>,
     behind: impl FnOnce() -> Vec<SocketAddr>,
@@ -104,7 +103,7 @@ fn without_stub(
     servers
 }
 
-/// Whether an address is one on which systemd-resolved passes questions on (systemd-resolved.service(8)).
+/// Whether systemd-resolved's stub listens on this address (systemd-resolved.service(8)).
 fn stub(address: IpAddr) -> bool {
     address == Ipv4Addr::new(127, 0, 0, 53) || address == Ipv4Addr::new(127, 0, 0, 54)
 }
@@ -121,7 +120,7 @@ fn parse(text: &str) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// An address of port 53; one of a link alone carries the link after a `%`, as a number or a name.
+/// An IP address with port 53; a link-local one has its interface after a `%`, as a number or a name.
 fn address(text: &str) -> Option<SocketAddr> {
     match text.split_once('%') {
         None => text.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 53)),
@@ -142,30 +141,30 @@ fn interface_number(_name: &str) -> Option<u32> {
     None
 }
 
-/// Whose a name server is.
+/// The operator of a name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServerOwner {
-    /// The user's: this device, or another one in the own network beside the router.
+    /// The user: it runs on this device, or on another device of the local network besides the router.
     User,
-    /// The internet provider's, or the router's, which passes questions on to those of the provider.
+    /// The internet provider; or the router, which forwards to the provider's servers.
     Provider,
-    /// A public name service's.
+    /// A public DNS service.
     Public,
 }
 
-/// Whose a name server is, by how it is reached now. `routes` are those of the anchors.
+/// The operator of a name server, by its current route. `routes` are those of the anchors.
 pub fn owner_of(server: IpAddr, routes: &[&Route]) -> ServerOwner {
     owner(server, &link::path_to(server), link::is_router(server, routes))
 }
 
-/// Whose a name server is.
+/// The operator of a name server.
 ///
-/// 1. One on this device, other than systemd-resolved's stub, is the user's. A stub whose servers are not
-///    known passes questions on to the router's or the provider's, as nearly all are set up.
-/// 2. The router's is the provider's: nearly all routers pass questions on to it.
+/// 1. A server on this device, other than systemd-resolved's stub, is the user's. A stub whose servers are
+///    unknown forwards to the router's or the provider's in nearly all setups.
+/// 2. The router's is the provider's: nearly all routers forward to it.
 /// 3. A well-known public service is its own.
 /// 4. One that is reached without a router, or through a tunnel, is the user's (a Pi-hole, a company's).
-/// 5. Where the way does not tell, a private address is the user's. Every other came with the
+/// 5. If the route does not decide, a private address is the user's. Any other came with the
 ///    connection: providers have name servers at private addresses too.
 fn owner(server: IpAddr, path: &Path, is_router: bool) -> ServerOwner {
     let server = server.to_canonical();
@@ -202,7 +201,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// The networks of public name services, as each publishes them.
+/// The networks of public DNS services, as each publishes them.
 const PUBLIC: [(&str, u32); 27] = [
     // Cloudflare
     ("1.1.1.0", 24),
@@ -259,7 +258,7 @@ mod tests {
     use crate::probe::LinkAnswer;
 
     #[test]
-    fn servers_are_read_as_the_c_library_reads_them() {
+    fn servers_are_parsed_as_by_the_c_library() {
         let text = "# made by hand\nsearch home\nnameserver 192.168.1.1\n nameserver\t2001:4860::8\n\
                     nameserver fe80::1%3\n;nameserver 9.9.9.9\nnameserver nonsense\n\
                     nameserver 8.8.8.8\noptions edns0\n";
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stub_is_replaced_by_those_it_asks_and_nothing_else_is() {
+    fn only_the_stub_is_replaced_by_the_servers_it_forwards_to() {
         let list = |addresses: &[&str]| -> Vec<SocketAddr> {
             addresses.iter().map(|text| address(text).expect("an address")).collect()
         };
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_is_known_by_address_and_way() {
+    fn an_owner_follows_from_address_and_route() {
         use ServerOwner::{Provider, Public, User};
         let routed = |gateway: Option<&str>, tunnel, on_link| Path {
             link: LinkAnswer::Routed(Route {
@@ -308,7 +307,7 @@ mod tests {
         let beyond = routed(Some("192.168.1.1"), false, false);
         let beside = routed(None, false, true);
         let tunnel = routed(None, true, false);
-        let line = routed(None, false, false);
+        let point_to_point = routed(None, false, false);
         let nowhere = Path::from(LinkAnswer::NoRoute);
         for (server, path, is_router, expected) in [
             ("192.168.1.1", &beside, true, Provider),
@@ -319,7 +318,7 @@ mod tests {
             ("::1", &beside, false, User),
             ("127.0.0.53", &beside, false, Provider),
             ("10.8.0.1", &tunnel, false, User),
-            ("10.64.0.1", &line, false, Provider),
+            ("10.64.0.1", &point_to_point, false, Provider),
             ("10.0.0.1", &beyond, false, Provider),
             ("1.1.1.1", &beyond, false, Public),
             ("8.8.4.4", &tunnel, false, Public),
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn every_public_network_is_an_address() {
+    fn every_public_network_is_a_valid_prefix() {
         for (prefix, bits) in PUBLIC {
             let address: IpAddr = prefix.parse().expect(prefix);
             assert!(contains(prefix, bits, address), "{prefix}/{bits}");

@@ -1,4 +1,4 @@
-//! Where the system refuses to be asked: its files, and what a socket would be given.
+//! Paths where the system refuses lookups: from the kernel's files, and from a socket's source address.
 
 use std::{io, net::IpAddr};
 
@@ -29,7 +29,7 @@ pub(super) fn mac_of(gateway: IpAddr, interface: &str) -> Option<MacAddress> {
     }
 }
 
-/// What the answer to "from which address?" says about the way. It names neither interface nor router.
+/// The link that a socket's source address implies. It names neither interface nor router.
 pub(super) fn by_source(source: io::Result<IpAddr>) -> LinkAnswer {
     match source {
         Ok(source) => LinkAnswer::Routed(Route {
@@ -44,7 +44,7 @@ pub(super) fn by_source(source: io::Result<IpAddr>) -> LinkAnswer {
     }
 }
 
-/// Why there is no source address.
+/// The reason why there is no source address.
 pub(super) fn without_source(error: &io::Error) -> LinkAnswer {
     match Errno::from_io_error(error) {
         Some(Errno::ADDRNOTAVAIL) => LinkAnswer::NoAddress,
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_fails_is_no_missing_route() {
+    fn a_failed_lookup_is_no_missing_route() {
         for (errno, expected) in [
             (Errno::NETUNREACH, LinkAnswer::NoRoute),
             (Errno::HOSTUNREACH, LinkAnswer::NoRoute),

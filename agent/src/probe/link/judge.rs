@@ -1,50 +1,50 @@
-//! Why there is no way out, by the state of all interfaces; and which of them could be one.
+//! Finds the reason why there is no route, from the state of all interfaces; and which of them are uplinks.
 
 use crate::probe::{Family, LinkAnswer};
 
-/// An interface, as far as it matters here.
+/// The state of an interface that is relevant here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InterfaceState {
     pub(super) index: u32,
     pub(super) name: String,
-    /// What made it.
+    /// Its kind, by the driver that made it.
     pub(super) kind: InterfaceKind,
-    /// Whether it is switched on and has a carrier.
+    /// Whether it is up and has a carrier.
     pub(super) running: bool,
-    /// Whether whom a packet is handed to is looked up by ARP or neighbour discovery; not on a
-    /// point-to-point line (PPP, a modem), where there is only the other end.
+    /// Whether next hops are resolved by ARP or neighbour discovery; not on a point-to-point link (PPP, a
+    /// modem), where there is only the other end.
     pub(super) resolves: bool,
-    /// The bridge, bond or VRF that it is a port of.
+    /// Index of the bridge, bond or VRF that it is a port of.
     pub(super) master: Option<u32>,
-    /// The families of which it has an address that reaches beyond the link.
+    /// The families of which it has an address with a scope beyond the link.
     pub(super) families: Vec<Family>,
 }
 
-/// What made an interface.
+/// Kind of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InterfaceKind {
     /// `lo`.
     Loopback,
     /// A tunnel (see the parent module).
     Tunnel,
-    /// A bridge: a line when it has a line among its ports.
+    /// A bridge: an uplink if a physical interface is among its ports.
     Bridge,
-    /// An end of a pair, mostly of a container. In the container itself it is the line.
+    /// An end of a veth pair, mostly of a container. Inside the container it is the uplink.
     Veth,
-    /// Everything else: cards, Wi-Fi, modems, PPP, VLANs, bonds.
+    /// Everything else: network cards, Wi-Fi, modems, PPP, VLANs, bonds.
     Line,
 }
 
 impl InterfaceState {
-    /// Whether a packet that leaves here could get out of this machine by a cable or by radio, if
-    /// that were plugged in.
+    /// Whether it is an uplink: a packet that leaves here could get out of this machine by a cable or by radio,
+    /// if that is connected.
     ///
-    /// Bridges of nothing but containers and virtual machines (`docker0`) always have a carrier
-    /// while one runs; they would hide that the cable is out.
+    /// Bridges with only containers and virtual machines (`docker0`) have a carrier while one of these runs;
+    /// they would hide that the cable is out.
     pub(super) fn is_line(&self, all: &[Self]) -> bool {
         match self.kind {
             InterfaceKind::Loopback | InterfaceKind::Tunnel => false,
-            // A bridge or a bond takes its ports' addresses away; a VRF leaves them.
+            // A bridge or a bond takes over its ports' addresses; a VRF leaves them.
             InterfaceKind::Line | InterfaceKind::Veth => {
                 self.master.is_none() || !self.families.is_empty()
             }
@@ -52,14 +52,14 @@ impl InterfaceState {
         }
     }
 
-    /// Whether it is switched on and plugged in. Of a bridge over cards only those count, and not
-    /// the virtual machines beside them.
+    /// Whether it is up and has a carrier. For a bridge with physical ports only those count, and not its
+    /// virtual machines.
     pub(super) fn has_carrier(&self, all: &[Self]) -> bool {
         let mut cards = self.cards(all).peekable();
         self.running && (cards.peek().is_none() || cards.any(|card| card.running))
     }
 
-    /// The ports of a bridge that are no ends of containers or virtual machines.
+    /// The ports of a bridge that are not ends of containers or virtual machines.
     fn cards<'a>(&self, all: &'a [Self]) -> impl Iterator<Item = &'a Self> {
         let bridge = (self.kind == InterfaceKind::Bridge).then_some(self.index);
         all.iter().filter(move |port| {
@@ -67,14 +67,14 @@ impl InterfaceState {
         })
     }
 
-    /// Whether it is a tunnel over something else. In a container without any privilege a TAP
-    /// interface is all there is; there it is the line.
+    /// Whether it is a tunnel over an uplink. In a container without privileges, a TAP interface is the only
+    /// one and counts as the uplink.
     pub(super) fn is_tunnel(&self, all: &[Self]) -> bool {
         self.kind == InterfaceKind::Tunnel && all.iter().any(|other| other.is_line(all))
     }
 }
 
-/// What is missing, when the kernel knows no way to an anchor of `family`.
+/// The reason why the kernel has no route to an anchor of `family`.
 pub(super) fn without_route(all: &[InterfaceState], family: Family) -> LinkAnswer {
     let mut lines =
         all.iter().filter(|state| state.is_line(all) && state.has_carrier(all)).peekable();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_reason_for_a_missing_route_is_found() {
         use Family::{Ipv4, Ipv6};
         let loopback = state(1, InterfaceKind::Loopback, true, &[]);
         let docker =
@@ -188,15 +188,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_one_only_where_something_is_beneath_it() {
+    fn a_tunnel_counts_as_one_only_above_an_uplink() {
         let loopback = state(1, InterfaceKind::Loopback, true, &[]);
         let tap = state(2, InterfaceKind::Tunnel, true, &[Family::Ipv4]);
         let alone = [loopback.clone(), tap.clone()];
         assert!(!tap.is_tunnel(&alone), "a container without privileges");
         let unplugged = [loopback.clone(), tap.clone(), state(3, InterfaceKind::Line, false, &[])];
-        assert!(tap.is_tunnel(&unplugged), "the line is there, although it is dead");
+        assert!(tap.is_tunnel(&unplugged), "the uplink exists, although it has no carrier");
         let docker =
             [loopback, tap.clone(), state(7, InterfaceKind::Bridge, true, &[Family::Ipv4])];
-        assert!(!tap.is_tunnel(&docker), "a bridge of containers is no line");
+        assert!(!tap.is_tunnel(&docker), "a bridge of containers is no uplink");
     }
 }

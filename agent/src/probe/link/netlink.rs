@@ -1,7 +1,7 @@
 //! Linux: rtnetlink.
 //!
-//! The kernel answers within the call that asks, so a socket that never waits suffices. One is opened
-//! for each look, in which the questions are numbered: a late answer to an earlier question cannot be
+//! The kernel answers within the call that sends the request, so a non-blocking socket suffices. Each lookup
+//! opens its own socket, in which the requests are numbered: a late answer to an earlier request cannot be
 //! mistaken for the answer to this one.
 
 mod kernel;
@@ -28,7 +28,7 @@ const fn group(number: u32) -> u32 {
     1 << (number - 1)
 }
 
-/// The kernel's messages about changes.
+/// The kernel's change events.
 #[derive(Debug)]
 pub(super) struct Events {
     socket: UnixDatagram,
@@ -36,21 +36,21 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new() -> io::Result<Self> {
-        // Any socket of datagrams can be waited for as if it were of this type.
+        // tokio can poll any datagram socket as if it were of this type.
         let socket = StdDatagram::from(kernel::open(GROUPS)?);
         Ok(Self { socket: UnixDatagram::from_std(socket)? })
     }
 
-    /// Waits for a message. More than the kernel could keep (`ENOBUFS`) is one as well.
+    /// Waits for an event. Dropped events (`ENOBUFS`) count as one as well.
     pub(super) async fn next(&mut self) -> io::Result<()> {
-        // What it says does not matter: whoever is told looks for himself.
+        // The content is not needed: the caller reads the tables again.
         match self.socket.recv(&mut [0; 16]).await {
             Err(error) if Errno::from_io_error(&error) != Some(Errno::NOBUFS) => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Throws away the messages that have come.
+    /// Discards the events that have arrived.
     pub(super) fn drain(&mut self) {
         while self.socket.try_recv(&mut [0; 16]).is_ok() {}
     }
@@ -85,7 +85,7 @@ pub(super) fn mac_of(gateway: IpAddr, index: u32) -> io::Result<Option<MacAddres
     Ok(bytes.and_then(|bytes| MacAddress::new(&bytes)))
 }
 
-/// The hardware address of a neighbour, of whichever length; an entry that is not resolved has none.
+/// The hardware address of a neighbour, of any length; an unresolved entry has none.
 fn hardware(kernel: &mut Kernel, neighbour: IpAddr, index: u32) -> io::Result<Option<Vec<u8>>> {
     let entry = kernel.neighbour(neighbour, index)?;
     let attributes = entry.map(|entry| entry.attributes).unwrap_or_default();
@@ -122,12 +122,12 @@ impl Kernel {
             Lookup::Nowhere => return without_route(),
         };
         let Some(state) = states.iter().find(|state| state.index == found.index) else {
-            // It was unplugged between the two questions.
+            // The interface disappeared between the two requests.
             return without_route();
         };
         let tunnel = state.is_tunnel(states);
         if tunnel && !self.has_line_beneath(states, anchor)? {
-            // A tunnel stays up when the cable is pulled from beneath it.
+            // A tunnel stays up when the cable beneath it is pulled.
             return without_route();
         }
         if !tunnel && !state.has_carrier(states) {
@@ -149,10 +149,10 @@ impl Kernel {
         Ok(Path { link, on_link })
     }
 
-    /// Whether the address lies in a network that the kernel itself knows to be connected, by an address
-    /// of this device (at a point-to-point line its other end, and not what is beyond it), or in one that is
-    /// set as such. A default route without a router leads to the whole world: somebody on the way answers
-    /// for it.
+    /// Whether the address lies in a network that is directly connected: by an entry that the kernel made for
+    /// an address of this device (on a point-to-point link only its other end, not what is beyond it), or by
+    /// one that was configured. A default route without a router does not count: some host on the segment
+    /// answers ARP for every address.
     fn is_near(&mut self, address: IpAddr, state: &InterfaceState) -> io::Result<bool> {
         Ok(match self.route(address, Look::Entry)? {
             Lookup::Found(entry) => {
@@ -162,7 +162,7 @@ impl Kernel {
         })
     }
 
-    /// Whether there is a line that a tunnel could run over: it may carry one family over the other.
+    /// Whether there is an uplink that a tunnel could run over; the tunnel may carry one family over the other.
     fn has_line_beneath(&mut self, states: &[InterfaceState], anchor: IpAddr) -> io::Result<bool> {
         for state in running_lines(states) {
             for address in SOMEWHERE.into_iter().chain([anchor]) {
@@ -191,15 +191,15 @@ fn running_lines(states: &[InterfaceState]) -> impl Iterator<Item = &InterfaceSt
     states.iter().filter(|state| state.is_line(states) && state.has_carrier(states))
 }
 
-/// How far an address is understood.
+/// Scope of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
-    /// On this device. IPv6 offers such a source while it still makes sure that the right one is
-    /// nobody else's.
+    /// This device. IPv6 offers such a source while duplicate address detection of the right one is still
+    /// running.
     Device,
-    /// On its own link (RFC 3927, RFC 4291): what a device gives itself where nobody gives it one.
+    /// Its link (RFC 3927, RFC 4291): an address that a device assigns itself if it gets no other.
     Link,
-    /// Beyond.
+    /// Beyond the link.
     Beyond,
 }
 

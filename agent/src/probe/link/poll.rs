@@ -1,4 +1,4 @@
-//! Where the system does not tell of changes: looking every few seconds.
+//! Polls for changes of the network where the system sends no change events.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -9,15 +9,15 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Path, paths_to};
 
-/// How often it is looked: as often as an anchor is asked by default.
+/// How often the paths are read: as often as an anchor is probed by default.
 const PERIOD: Duration = Duration::from_secs(5);
-/// Addresses that nobody has (RFC 5737, RFC 3849), so that they are reached by the default route.
+/// Addresses that no host has (RFC 5737, RFC 3849), so that the default route leads to them.
 const SOMEWHERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
 ];
 
-/// Looks again and again whether the default paths of this device have changed.
+/// Polls whether the default paths of this device have changed.
 #[derive(Debug)]
 pub(super) struct Poll {
     ticks: tokio::time::Interval,

@@ -1,9 +1,8 @@
 //! Linux without netlink (a sandbox that denies `AF_NETLINK`): the kernel's files.
 //!
 //! `/proc/net/route` and `/proc/net/ipv6_route` name interface and router, so that a dead router is not
-//! taken for a dead provider; `/sys/class/net` says what kind of interface it is. Policy rules and tables
-//! of their own do not show there: with a VPN that works by them, its interface is known by the source
-//! address alone.
+//! mistaken for a dead provider; `/sys/class/net` has the kind of each interface. Policy rules and
+//! additional tables are not listed there: with a VPN that uses them, only the source address is known.
 
 use std::{
     fs, io,
@@ -40,11 +39,11 @@ const LOOPBACK: u32 = 772;
 const NO_HARDWARE: u32 = 0xfffe;
 const TUNNELS: [u32; 5] = [768, 769, 776, 778, 823];
 
-/// What the files say of packets to `address`; `source` is where they would leave from.
+/// The path to `address` by the files; `source` is the source address that a socket would get.
 pub(super) fn path_to(address: IpAddr, source: &io::Result<IpAddr>) -> io::Result<Path> {
-    // Files of the kernel's, which never wait for a disk.
+    // Files of the kernel: reading them does not wait for a disk.
     let v4 = fs::read_to_string(ROUTES_V4)?;
-    // Missing where the kernel has no IPv6.
+    // Missing if the kernel has no IPv6.
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let tables = Tables { v4, v6: read(ROUTES_V6), addresses_v6: read(ADDRESSES_V6) };
     let states = interfaces(FilePath::new(INTERFACES), &tables);
@@ -80,7 +79,7 @@ struct Tables {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RouteEntry {
     interface: String,
-    /// How many bits of the address it fits.
+    /// Length of its prefix.
     bits: u32,
     metric: u32,
     gateway: Option<IpAddr>,
@@ -106,12 +105,12 @@ fn judge(
         }
     };
     let entry = match address {
-        // The tables of the device's own addresses do not show.
+        // The table of the device's own addresses is not listed.
         _ if source == address => Some(RouteEntry::own()),
         IpAddr::V4(v4) => best(tables.v4.lines().skip(1).filter_map(|line| entry_v4(line, v4))),
         IpAddr::V6(v6) => best(tables.v6.lines().filter_map(|line| entry_v6(line, v6))),
     };
-    // A policy rule leads to a table that does not show.
+    // Without one, a policy rule leads to a table that is not listed.
     let Some(entry) = entry.filter(|entry| !entry.rejects) else {
         return fallback::by_source(Ok(source)).into();
     };
@@ -120,7 +119,7 @@ fn judge(
     if !tunnel && state.is_some_and(|state| !state.has_carrier(states)) {
         return LinkAnswer::NoCarrier.into();
     }
-    // Who made an entry does not show, so that the other end of a point-to-point line is near as well.
+    // The origin of an entry is not listed, so the other end of a point-to-point link counts as near as well.
     let is_near = super::is_near(entry.bits, true, false);
     let on_link = entry.gateway.is_none() && !tunnel && state.is_some() && is_near;
     let link = LinkAnswer::Routed(Route {
@@ -141,7 +140,7 @@ impl RouteEntry {
     }
 }
 
-/// The entry that the kernel uses: the narrowest, then the one that it dislikes least.
+/// The entry that the kernel uses: the longest prefix, then the lowest metric.
 fn best(entries: impl Iterator<Item = RouteEntry>) -> Option<RouteEntry> {
     entries.min_by_key(|entry| (u32::MAX - entry.bits, entry.metric))
 }
@@ -185,7 +184,7 @@ fn entry_v6(line: &str, address: Ipv6Addr) -> Option<RouteEntry> {
     })
 }
 
-/// All interfaces, as far as the files below `folder` tell.
+/// All interfaces, by the files below `folder`.
 fn interfaces(folder: &FilePath, tables: &Tables) -> Vec<InterfaceState> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -203,11 +202,11 @@ fn interface(folder: &FilePath, name: String, tables: &Tables) -> Option<Interfa
         folder.join("tun_flags").exists(),
         decimal("iflink").is_some_and(|peer| peer != index),
     );
-    // Wi-Fi that is not let in yet is "dormant"; PPP and modems do not tell ("unknown").
+    // Wi-Fi is "dormant" until it is authenticated; PPP and modems do not report their state ("unknown").
     let running = flags & IFF_UP != 0 && matches!(text("operstate").trim(), "up" | "unknown");
     let master = fs::read_to_string(folder.join("master/ifindex")).ok();
     let has_v4 = tables.v4.lines().any(|line| line.split_whitespace().next() == Some(&*name));
-    // Address, number, prefix length, scope (0: beyond the link), flags, name.
+    // Address, index, prefix length, scope (0: beyond the link), flags, name.
     let has_v6 = tables.addresses_v6.lines().any(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         fields.get(3) == Some(&"00") && fields.get(5) == Some(&&*name)
@@ -224,9 +223,9 @@ fn interface(folder: &FilePath, name: String, tables: &Tables) -> Option<Interfa
     })
 }
 
-/// What made an interface, by its hardware type, its event text, whether it is a TUN or TAP, and whether
-/// it is joined to another one. An end of a pair shows as that, and so does a VLAN, which is a line as
-/// well.
+/// The kind of an interface, by its hardware type, its uevent text, whether it is a TUN or TAP, and whether
+/// it is linked to another interface. That is how an end of a veth pair appears, and so does a VLAN, which
+/// is an uplink.
 fn kind(hardware: u32, event: &str, is_tun: bool, is_joined: bool) -> InterfaceKind {
     let device = event.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
     match (hardware, device) {
@@ -248,7 +247,7 @@ mod tests {
 
     use super::*;
 
-    /// A device at 192.168.1.20 behind 192.168.1.1 and `fe80::1`, with PPP as a second line.
+    /// A device at 192.168.1.20 behind 192.168.1.1 and `fe80::1`, with PPP as a second uplink.
     fn tables() -> Tables {
         let hex = |address: &str| {
             let address: Ipv4Addr = address.parse().expect("an address");
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_tell_interface_and_router() {
+    fn the_files_give_interface_and_router() {
         for (address, interface, gateway, tunnel, on_link) in [
             ("1.1.1.1", "eth0", Some("192.168.1.1"), false, false),
             ("192.168.1.9", "eth0", None, false, true),
@@ -355,7 +354,7 @@ IP address       HW type     Flags       HW address            Mask     Device
     }
 
     #[test]
-    fn what_is_missing_is_named_without_netlink_too() {
+    fn the_reason_for_a_missing_route_is_found_without_netlink_too() {
         let judge_error = |error: Errno, states: &[InterfaceState]| {
             let address = Ipv4Addr::new(1, 1, 1, 1).into();
             judge(address, &Err(error.into()), &tables(), states).link
@@ -369,7 +368,7 @@ IP address       HW type     Flags       HW address            Mask     Device
         assert_eq!(judge_error(Errno::ACCESS, &states()), LinkAnswer::Prohibited);
         assert_eq!(judge_error(Errno::MFILE, &states()), LinkAnswer::Unknown);
         assert_eq!(look("1.1.1.1", &unplugged).link, LinkAnswer::NoCarrier);
-        // Nothing but the tables: interface and router all the same.
+        // With the routing tables alone: interface and router are found all the same.
         let route = look("1.1.1.1", &[]).link.route().cloned().expect("a route");
         assert_eq!((&*route.interface, route.index), ("eth0", 0));
     }
@@ -419,7 +418,7 @@ IP address       HW type     Flags       HW address            Mask     Device
     }
 
     #[test]
-    fn hardware_and_event_text_tell_tunnels_from_lines() {
+    fn hardware_type_and_uevent_distinguish_tunnels_from_uplinks() {
         for (hardware, event, is_tun, is_joined, expected) in [
             (LOOPBACK, "", false, false, InterfaceKind::Loopback),
             (1, "INTERFACE=eth0\n", false, false, InterfaceKind::Line),

@@ -2,7 +2,7 @@
 //!
 //! The messages are laid out as in `<net/route.h>` of macOS: a header of 92 bytes, then one socket
 //! address for each bit that is set in the header's `rtm_addrs`, in the order of the bits, each
-//! padded to four bytes. They are read as bytes, at offsets that are named below.
+//! padded to four bytes. They are read as bytes, at the offsets named below.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ pub(super) use socket::{Events, mac_of, neighbour, paths_to, same_neighbour, und
 
 use crate::probe::{MacAddress, Route};
 
-/// `struct rt_msghdr`: its size and the places of its fields.
+/// `struct rt_msghdr`: its size and the offsets of its fields.
 const HEADER_BYTES: usize = 92;
 const VERSION_AT: usize = 2;
 const TYPE_AT: usize = 3;
@@ -54,8 +54,7 @@ const AF_INET: u8 = 2;
 const AF_LINK: u8 = 18;
 const AF_INET6: u8 = 30;
 
-/// Asks for the route to `anchor`; through the interface with number `scope` alone where one is
-/// given.
+/// A request for the route to `anchor`; only through the interface with index `scope` if one is given.
 fn question(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
     let mut message = vec![0; HEADER_BYTES];
     message[VERSION_AT] = RTM_VERSION;
@@ -79,7 +78,7 @@ fn question(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
             if v6.is_unicast_link_local()
                 && let Some(index) = scope.and_then(|index| u16::try_from(index).ok())
             {
-                // The kernel keeps the interface's number in the middle of a link-local address.
+                // The kernel keeps the interface's index in the middle of a link-local address.
                 octets[2..4].copy_from_slice(&index.to_be_bytes());
             }
             message.extend([28, AF_INET6, 0, 0, 0, 0, 0, 0]);
@@ -87,7 +86,7 @@ fn question(anchor: IpAddr, scope: Option<u32>, sequence: i32) -> Vec<u8> {
             message.extend([0; 4]);
         }
     }
-    // Where the kernel is to write the name and the address of the interface.
+    // Room for the kernel to write the name and the address of the interface.
     message.extend([20, AF_LINK]);
     message.extend([0; 18]);
     message.extend([16, AF_INET]);
@@ -101,28 +100,28 @@ fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
     message[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// What the kernel said to a question.
+/// The kernel's reply to a request.
 #[derive(Debug, PartialEq, Eq)]
 enum KernelReply {
-    /// This is the route.
+    /// The route.
     Found(FoundRoute),
-    /// There is none.
+    /// There is no route.
     Nowhere,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct FoundRoute {
     route: Route,
-    /// How many bits of the address its entry fits. Unknown of one that the kernel has made for this address
-    /// alone, out of another one that the reply does not name.
+    /// Prefix length of its entry. Unknown for a host entry that the kernel has cloned from another one,
+    /// which the reply does not name.
     bits: Option<u32>,
-    /// The hardware address of a neighbour, which stands where else the router is.
+    /// The hardware address of a neighbour, in the field that otherwise has the router.
     mac: Option<MacAddress>,
 }
 
 impl FoundRoute {
-    /// Whether the address is a neighbour. `elsewhere` is the route to an address that nobody has: what leads
-    /// there the same way is a route to the whole world.
+    /// Whether the address is a neighbour. `elsewhere` is the route to an address that no host has: if it leads
+    /// the same way, it is a default route.
     fn is_on_link(&self, elsewhere: impl FnOnce() -> Option<Self>) -> bool {
         let Self { route, bits, .. } = self;
         if route.gateway.is_some() || route.tunnel {
@@ -136,7 +135,7 @@ impl FoundRoute {
     }
 }
 
-/// Reads the reply to the question with this number; `None` for every other message.
+/// Reads the reply to the request with this number; `None` for any other message.
 fn read_reply(message: &[u8], sequence: i32) -> Option<KernelReply> {
     let is_it = message.len() >= HEADER_BYTES
         && message[VERSION_AT] == RTM_VERSION
@@ -184,9 +183,9 @@ fn read_reply(message: &[u8], sequence: i32) -> Option<KernelReply> {
     Some(KernelReply::Found(FoundRoute { route, bits, mac }))
 }
 
-/// How many bits a netmask has: a socket address whose trailing zeros are cut off, up to all of it.
+/// The number of bits of a netmask: a socket address whose trailing zeros are cut off, possibly all of it.
 fn prefix_length(mask: &[u8]) -> u32 {
-    // Nothing but the address is set in it, besides the length and, at times, the family.
+    // Only the address bytes are set, besides the length and, at times, the family.
     mask.iter().skip(4).map(|byte| byte.count_ones()).sum()
 }
 
@@ -204,7 +203,7 @@ fn internet(address: &[u8]) -> Option<IpAddr> {
         AF_INET6 => {
             let mut octets: [u8; 16] = address.get(8..24)?.try_into().ok()?;
             if octets[0] == 0xfe && octets[1] & 0xc0 == 0x80 {
-                // The kernel keeps the interface's number in the middle of a link-local address.
+                // The kernel keeps the interface's index in the middle of a link-local address.
                 (octets[2], octets[3]) = (0, 0);
             }
             Some(Ipv6Addr::from(octets).into())
@@ -213,7 +212,7 @@ fn internet(address: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// The name in a `sockaddr_dl`: its length is at 5, the name at 8.
+/// The name in a `sockaddr_dl`: its length is at offset 5, the name at 8.
 fn interface_name(address: &[u8]) -> Option<String> {
     if *address.get(1)? != AF_LINK {
         return None;
@@ -222,8 +221,8 @@ fn interface_name(address: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(address.get(8..8 + length)?).into_owned())
 }
 
-/// The hardware address in a `sockaddr_dl`, behind the name: its length is at 6. To a program that may not see
-/// it, the kernel shows another one, which is everybody's.
+/// The hardware address in a `sockaddr_dl`, after the name: its length is at offset 6. To a program without
+/// permission the kernel returns a placeholder.
 fn hardware(address: &[u8]) -> Option<MacAddress> {
     const HIDDEN: [u8; 6] = [2, 0, 0, 0, 0, 0];
     if *address.get(1)? != AF_LINK {
@@ -234,26 +233,27 @@ fn hardware(address: &[u8]) -> Option<MacAddress> {
     MacAddress::new(bytes).filter(|_| bytes != HIDDEN)
 }
 
-/// macOS names what made an interface; see the parent module for why `ppp` is not among them.
+/// Whether the name is that of a tunnel: macOS names interfaces by their driver. The parent module explains
+/// why `ppp` is not included.
 fn is_tunnel(name: &str) -> bool {
     let kind = name.trim_end_matches(|character: char| character.is_ascii_digit());
     matches!(kind, "utun" | "ipsec" | "gif" | "stf" | "tun" | "tap")
 }
 
-/// Whether an interface could lead out by a cable or by radio.
+/// Whether an interface is an uplink: it could lead out by a cable or by radio.
 fn is_line(name: &str) -> bool {
     let kind = name.trim_end_matches(|character: char| character.is_ascii_digit());
     matches!(kind, "en" | "ppp" | "pdp_ip" | "bond" | "vlan")
 }
 
-/// Whether there is only the other end, whose address nobody looks up.
+/// Whether an interface is a point-to-point link, whose other end needs no address resolution.
 fn is_point_to_point(name: &str) -> bool {
     let kind = name.trim_end_matches(|character: char| character.is_ascii_digit());
     matches!(kind, "ppp" | "pdp_ip")
 }
 
-/// Whether a message tells of a change that matters: not the answers to questions, and not what the
-/// kernel notes of every neighbour and host.
+/// Whether a message reports a relevant change: no reply to a request, and no update of a neighbour or of a
+/// cloned host route.
 fn tells_of_change(message: &[u8]) -> bool {
     let noted = message.get(TYPE_AT).copied();
     match noted {
@@ -286,14 +286,14 @@ mod socket {
 
     /// `PF_ROUTE` of `<sys/socket.h>`.
     const PF_ROUTE: i32 = 17;
-    /// More than any message about routes takes.
+    /// Larger than any message about routes.
     const MESSAGE_BYTES: usize = 2_048;
-    /// The kernel answers at once; but its answer also waits behind messages to everybody.
+    /// The kernel replies at once; but the reply is queued behind messages to all listeners.
     const PATIENCE: Duration = Duration::from_millis(100);
-    /// As many interfaces as are looked at for what is beneath a tunnel.
+    /// The highest interface index that is searched for the underlay of a tunnel.
     const MOST_INTERFACES: u32 = 64;
 
-    /// The kernel's messages about changes.
+    /// The kernel's change events.
     #[derive(Debug)]
     pub(in super::super) struct Events {
         socket: UnixDatagram,
@@ -303,7 +303,7 @@ mod socket {
         pub(in super::super) fn new() -> io::Result<Self> {
             let socket = open()?;
             socket.set_nonblocking(true)?;
-            // Any socket of datagrams can be waited for as if it were of this type.
+            // tokio can poll any datagram socket as if it were of this type.
             let socket = StdDatagram::from(OwnedFd::from(socket));
             Ok(Self { socket: UnixDatagram::from_std(socket)? })
         }
@@ -314,7 +314,7 @@ mod socket {
                 match self.socket.recv(&mut message).await {
                     Ok(length) if !tells_of_change(&message[..length]) => {}
                     Ok(_) => return Ok(()),
-                    // The kernel had more to tell than it could keep.
+                    // Events were dropped because the buffer was full.
                     Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => return Ok(()),
                     Err(error) => return Err(error),
                 }
@@ -383,7 +383,7 @@ mod socket {
     fn ask(anchor: IpAddr, scope: Option<u32>) -> io::Result<KernelReply> {
         let mut socket = open()?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        // Everybody who listens gets the answer; the number tells ours from others'.
+        // All listeners get the reply; the number identifies ours.
         let sequence = getpid().as_raw_nonzero().get() ^ fastrand::i32(..);
         match socket.write(&question(anchor.to_canonical(), scope, sequence)) {
             // ESRCH: "not in table".
@@ -447,17 +447,17 @@ mod tests {
         };
         let expected = FoundRoute { route: expected, bits: Some(0), mac: None };
         assert_eq!(read_reply(&reply(), SEQUENCE), Some(KernelReply::Found(expected)));
-        assert_eq!(read_reply(&reply(), SEQUENCE + 1), None, "somebody else's");
+        assert_eq!(read_reply(&reply(), SEQUENCE + 1), None, "the reply to another request");
         let mut nowhere = reply();
         put(&mut nowhere, ERROR_AT, &3_i32.to_ne_bytes());
         assert_eq!(read_reply(&nowhere, SEQUENCE), Some(KernelReply::Nowhere));
         for length in 0..reply().len() {
-            // Whatever is cut off, reading it must not panic.
+            // A truncated message must not cause a panic.
             let _ = read_reply(&reply()[..length], SEQUENCE);
         }
     }
 
-    /// A reply without a router, by en0 with this netmask and these flags.
+    /// A reply without a router, through en0, with this netmask and these flags.
     fn without_router(mask: &[u8], flags: i32) -> FoundRoute {
         let mut message = question("1.1.1.1".parse().expect("an address"), None, SEQUENCE);
         message.truncate(HEADER_BYTES);
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_route_without_a_router_makes_no_neighbours() {
+    fn a_default_route_without_a_router_leads_to_no_neighbours() {
         let default = [0, 0, 0, 0];
         let half = [5, 0, 0, 0, 0x80, 0, 0, 0];
         let segment = [7, 0, 0, 0, 255, 255, 255, 0];
@@ -488,13 +488,13 @@ mod tests {
             found
         };
         for (what, found, elsewhere, expected) in [
-            ("to the whole world", without_router(&default, 0), None, false),
-            ("to half of it", without_router(&half, 0), None, false),
+            ("a default route", without_router(&default, 0), None, false),
+            ("half a default route", without_router(&half, 0), None, false),
             ("to a segment", without_router(&segment, 0), None, true),
             ("to a segment beside it", without_router(&segment, 0), Some(another(4)), true),
             ("to a host, set by hand", without_router(&default, RTF_HOST), Some(another(4)), true),
-            ("to a host, made of it", host(), Some(another(4)), false),
-            ("to a host, made of another one", host(), Some(another(5)), true),
+            ("to a host, cloned from it", host(), Some(another(4)), false),
+            ("to a host, cloned from another one", host(), Some(another(5)), true),
             ("to a host, without a route elsewhere", host(), None, true),
         ] {
             assert_eq!(found.is_on_link(|| elsewhere), expected, "{what}");
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_has_a_hardware_address_once_it_is_known() {
+    fn a_neighbour_has_a_hardware_address_once_it_is_resolved() {
         let link = |name: &str, bytes: &[u8]| {
             let lengths = [name.len(), bytes.len()].map(|length| length.try_into().expect("short"));
             let mut address = vec![0, AF_LINK, 4, 0, 6, lengths[0], lengths[1], 0];
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_as_long_as_it_says() {
+    fn a_request_has_the_length_in_its_header() {
         for anchor in ["1.1.1.1", "2606:4700:4700::1111"] {
             let message = question(anchor.parse().expect("an address"), Some(5), SEQUENCE);
             let length = u16::from_ne_bytes([message[0], message[1]]);
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_tunnels_from_lines() {
+    fn tunnels_and_uplinks_are_distinguished_by_name() {
         for (name, tunnel, line, point_to_point) in [
             ("utun3", true, false, false),
             ("ipsec0", true, false, false),
@@ -552,9 +552,9 @@ mod tests {
     }
 
     #[test]
-    fn answers_and_neighbours_are_no_change() {
+    fn replies_and_neighbours_are_no_change() {
         let mut message = reply();
-        assert!(!tells_of_change(&message), "the answer to a question");
+        assert!(!tells_of_change(&message), "the reply to a request");
         message[TYPE_AT] = RTM_DELETE;
         assert!(tells_of_change(&message));
         put(&mut message, FLAGS_AT, &(RTF_UP | RTF_LLINFO).to_ne_bytes());

@@ -11,7 +11,7 @@ fn routed(index: u32, gateway: &str) -> LinkAnswer {
     })
 }
 
-/// The link of the family and which of the anchors have a path of their own.
+/// The link of the family, and for each anchor whether it has a path of its own.
 fn judged(links: &[LinkAnswer]) -> (LinkAnswer, Vec<bool>) {
     let anchors: Vec<Anchor> =
         (1..=links.len()).map(|n| format!("192.0.2.{n}").parse().expect("an anchor")).collect();
@@ -28,16 +28,16 @@ fn a_family_takes_the_path_of_most_of_its_anchors() {
         (vec![home.clone(); 3], home.clone(), vec![false; 3]),
         (vec![lab.clone(), home.clone(), home.clone()], home.clone(), vec![true, false, false]),
         (vec![home.clone(), another_router, home.clone()], home.clone(), vec![false, true, false]),
-        // A cable is out, and a route of its own to one anchor is left.
+        // A cable is out; one anchor still has a route of its own.
         (
             vec![lab.clone(), LinkAnswer::NoRoute, LinkAnswer::NoRoute],
             LinkAnswer::NoRoute,
             vec![true, false, false],
         ),
-        // Of two, the one that is routed.
+        // In a tie, the route wins.
         (vec![LinkAnswer::NoRoute, home.clone()], home.clone(), vec![true, false]),
         (vec![LinkAnswer::Prohibited; 2], LinkAnswer::Prohibited, vec![false; 2]),
-        // Nothing is concluded from a look that failed.
+        // A failed read decides nothing.
         (vec![LinkAnswer::Unknown, LinkAnswer::Unknown, home.clone()], home, vec![false; 3]),
         (vec![LinkAnswer::Unknown; 3], LinkAnswer::Unknown, vec![false; 3]),
     ] {
@@ -47,7 +47,7 @@ fn a_family_takes_the_path_of_most_of_its_anchors() {
 }
 
 #[test]
-fn only_a_refusal_calls_for_the_fallback() {
+fn the_fallback_is_used_only_after_a_refusal() {
     for (errno, expected) in [
         (Errno::AFNOSUPPORT, true),
         (Errno::PERM, true),
@@ -76,7 +76,7 @@ fn the_far_end_of_a_tunnel_is_no_router() {
 }
 
 #[test]
-fn a_route_to_the_whole_world_leads_to_no_neighbours() {
+fn a_default_route_leads_to_no_neighbours() {
     for (what, bits, resolves, is_kernels, expected) in [
         ("default dev eth0", 0, true, false, false),
         ("0.0.0.0/1 dev eth0", 1, true, false, false),

@@ -1,10 +1,10 @@
-//! Does this device itself drop what it is to send?
+//! Detects that this device's own firewall drops outgoing packets.
 //!
-//! A `drop` in a firewall's output chain (a VPN's kill switch) is silent for a TCP connect: the connect is
-//! unanswered, as on a dead line. Two signs together tell it. A datagram to the same target is refused at
-//! once (`EPERM`). And the kernel counts retransmissions that it could not hand to the network
-//! (`TCPRetransFail`); a firewall that lets TCP pass and drops datagrams does not raise that count.
-//! A chain that drops TCP alone is not noticed.
+//! A `drop` in a firewall's output chain (a VPN's kill switch) is silent for a TCP connect: the connect
+//! times out, as in an outage. Two signs together identify it: a datagram to the same target is refused at
+//! once (`EPERM`), and the kernel counts retransmissions that it could not hand to the network
+//! (`TCPRetransFail`). A firewall that lets TCP pass and drops datagrams does not raise that counter.
+//! A chain that drops only TCP is not detected.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,16 +13,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::probe::{Family, Interface};
 
-/// The kernel's counters of TCP, of the network namespace that the agent runs in.
+/// The kernel's TCP counters for the network namespace of the agent.
 const COUNTERS: &str = "/proc/thread-self/net/netstat";
 
-/// How many retransmissions the kernel could not send so far; `None` where it does not say.
+/// Number of retransmissions that the kernel could not send so far; `None` if the kernel does not report it.
 pub(super) fn failed_retransmissions() -> Option<u64> {
-    // A file of the kernel's, which never waits for a disk.
+    // A file in procfs: reading it does not wait for a disk.
     read(&std::fs::read_to_string(COUNTERS).ok()?)
 }
 
-/// Finds the counter in a line of names and the line of values below it.
+/// Finds the counter by its name in the line of names, and its value in the line below.
 fn read(text: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, values) = (lines.next()?, lines.next()?);
@@ -30,7 +30,7 @@ fn read(text: &str) -> Option<u64> {
     values.split_whitespace().nth(place)?.parse().ok()
 }
 
-/// Whether this device refuses to send a datagram to `target`. If it does not, an empty one goes out.
+/// Whether this device refuses to send a datagram to `target`. If it does not, an empty datagram is sent.
 pub(super) fn forbids_datagrams(target: SocketAddr, via: Option<&Interface>) -> bool {
     let attempt = || -> std::io::Result<()> {
         let socket = Socket::new(Domain::for_address(target), Type::DGRAM, Some(Protocol::UDP))?;
@@ -45,19 +45,19 @@ pub(super) fn forbids_datagrams(target: SocketAddr, via: Option<&Interface>) -> 
     matches!(errno, Some(Errno::PERM | Errno::ACCESS))
 }
 
-/// Whether an address is this device's own: only then would a packet to it leave from itself.
+/// Whether an address belongs to this device: only then is it the source address of a packet to itself.
 pub(super) fn is_own(address: IpAddr) -> bool {
     source_to(address).is_ok_and(|source| source == address)
 }
 
-/// The address that a datagram to `target` would leave from; none is sent.
+/// The source address of a datagram to `target`; sends nothing.
 pub(in crate::probe) fn source_to(target: IpAddr) -> std::io::Result<IpAddr> {
     let any: IpAddr = match target {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = std::net::UdpSocket::bind((any, 0))?;
-    // The port is "discard"; connecting a datagram socket sends nothing.
+    // Port 9 is "discard"; connecting a datagram socket sends nothing.
     socket.connect(SocketAddr::new(target, 9))?;
     Ok(socket.local_addr()?.ip())
 }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_this_devices_own_and_a_documentation_address_is_not() {
+    fn a_loopback_address_is_own_and_a_documentation_address_is_not() {
         assert!(is_own(Ipv4Addr::LOCALHOST.into()));
         assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
     }

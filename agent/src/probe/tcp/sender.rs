@@ -1,8 +1,8 @@
-//! Who sent the ICMP error that ended a connect.
+//! The sender of the ICMP error that ended a connect.
 //!
 //! Linux keeps the ICMP error of a connect in the socket's error queue (since 5.10, when `IP_RECVERR` is
-//! set), with the address of whoever sent it: the router, a hop of the provider's, or this device itself,
-//! when its own firewall rejects. macOS tells nobody.
+//! set), with the address of its sender: the router, a hop of the provider, or this device itself when its
+//! own firewall rejects. macOS does not report the sender.
 
 use std::net::IpAddr;
 
@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 /// An ICMP error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IcmpError {
-    /// Who sent it.
+    /// Its sender.
     pub(super) from: IpAddr,
-    /// It says that the address of the next hop could not be resolved ("host unreachable"): this device
+    /// It reports that the address of the next hop could not be resolved ("host unreachable"): this device
     /// sends that to itself when the router does not answer ARP or neighbour discovery.
     pub(super) no_neighbour: bool,
 }
@@ -59,10 +59,10 @@ mod system {
     /// Type and code of "host unreachable" (RFC 792) and of "address unreachable" (RFC 4443).
     const HOST_UNREACHABLE: (u8, u8) = (3, 1);
     const ADDRESS_UNREACHABLE: (u8, u8) = (1, 3);
-    /// More than one control message with an error and an address takes.
+    /// Larger than a control message with an error and an address.
     const CONTROL_BYTES: usize = 256;
 
-    /// Has the kernel keep the ICMP errors of this socket.
+    /// Makes the kernel keep the ICMP errors of this socket in its error queue.
     pub(in super::super) fn keep_errors(socket: &Socket, family: Family) -> io::Result<()> {
         match family {
             Family::Ipv4 => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
@@ -71,7 +71,7 @@ mod system {
         Ok(())
     }
 
-    /// The ICMP error that the kernel has kept for this socket.
+    /// The ICMP error in this socket's error queue, if there is one.
     pub(in super::super) fn icmp_error(stream: &TcpStream) -> Option<IcmpError> {
         let mut data = [0; 64];
         let mut pieces = [IoSliceMut::new(&mut data)];

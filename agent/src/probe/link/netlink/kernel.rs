@@ -1,4 +1,4 @@
-//! Questions to the kernel's tables over rtnetlink, and how their answers are read.
+//! Requests to the kernel's tables over rtnetlink, and how their answers are read.
 
 use std::{io, net::IpAddr, os::fd::OwnedFd};
 
@@ -26,25 +26,25 @@ use rustix::{
 use super::super::judge::{InterfaceKind, InterfaceState};
 use crate::probe::Family;
 
-/// The kernel splits long answers into pieces of at most this size (`NLMSG_GOODSIZE` and what
-/// libnetlink reads with).
+/// The kernel splits long answers into messages of at most this size (`NLMSG_GOODSIZE`; libnetlink uses the
+/// same read size).
 const BUFFER_BYTES: usize = 32 * 1024;
 
-/// The kernel's tables, as one look asks for them.
+/// A connection to the kernel's tables, for one lookup.
 pub(super) struct Kernel {
     socket: OwnedFd,
-    /// The number of the newest question.
+    /// Sequence number of the newest request.
     asked: u32,
     buffer: Vec<u8>,
 }
 
 impl Kernel {
-    /// Makes ready to ask.
+    /// Opens the socket.
     pub(super) fn open() -> io::Result<Self> {
         Ok(Self { socket: open(0)?, asked: 0, buffer: Vec::with_capacity(BUFFER_BYTES) })
     }
 
-    /// Looks for the route to `anchor`.
+    /// Looks up the route to `anchor`.
     pub(super) fn route(&mut self, anchor: IpAddr, look: Look) -> io::Result<Lookup> {
         let mut request = RouteMessage::default();
         request.header.address_family = family_of(anchor);
@@ -67,8 +67,8 @@ impl Kernel {
         });
         match asked {
             Ok(()) => Ok(found),
-            // "No such process", "invalid" and "permission denied" are what a missing, a "blackhole" and a
-            // "prohibit" route or rule answer with.
+            // ESRCH, EINVAL and EACCES are the answers for a missing, a "blackhole" and a "prohibit" route
+            // or rule.
             Err(error) => match Errno::from_io_error(&error) {
                 Some(
                     Errno::NETUNREACH
@@ -118,7 +118,7 @@ impl Kernel {
         Ok(states)
     }
 
-    /// What the neighbour table holds of an address on one interface (since Linux 5.0; before that, nothing).
+    /// The entry of an address on one interface in the neighbour table (since Linux 5.0; before that, none).
     pub(super) fn neighbour(
         &mut self,
         address: IpAddr,
@@ -144,9 +144,9 @@ impl Kernel {
         }
     }
 
-    /// Asks the kernel one question and hands over each of its answers.
+    /// Sends one request to the kernel and passes each of its answers to `answer`.
     ///
-    /// An answer that cannot be decoded is left out: a newer kernel may say more than is known here.
+    /// An answer that cannot be decoded is skipped: a newer kernel may send attributes that are unknown here.
     fn ask(
         &mut self,
         question: RouteNetlinkMessage,
@@ -184,7 +184,7 @@ impl Kernel {
                     }
                 }
                 is_answered |= is_mine;
-                // Messages begin at multiples of four bytes.
+                // Messages are aligned to four bytes.
                 rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
             }
             if is_answered && flags & NLM_F_DUMP == 0 {
@@ -194,23 +194,23 @@ impl Kernel {
     }
 }
 
-/// How to look for a route.
+/// Kind of route lookup.
 #[derive(Clone, Copy)]
 pub(super) enum Look {
-    /// The one that would be used.
+    /// The route that would be used.
     Use,
-    /// The entry of the tables that a socket bound to this interface would use. (Asked for its use,
-    /// IPv4 would invent a neighbour on that interface where it knows no route.)
+    /// The table entry that a socket bound to this interface would use. (Without the entry flag, IPv4
+    /// would invent a neighbour on that interface where it has no route.)
     Through(u32),
-    /// The entry of the tables that leads to it.
+    /// The table entry that the address matches.
     Entry,
 }
 
-/// What the kernel says to that.
+/// Result of a route lookup.
 pub(super) enum Lookup {
     Found(KernelRoute),
     Nowhere,
-    /// A policy rule or a route says "prohibit".
+    /// A policy rule or a route forbids it ("prohibit").
     Prohibited,
 }
 
@@ -219,7 +219,7 @@ pub(super) struct KernelRoute {
     pub(super) source: Option<IpAddr>,
     pub(super) gateway: Option<IpAddr>,
     pub(super) metric: u32,
-    /// How long the prefix is that it is for; of an [entry](Look::Entry).
+    /// Length of the matched prefix; only of an [entry](Look::Entry).
     pub(super) bits: u8,
     /// The kernel made it for an address of this device.
     pub(super) is_kernels: bool,
@@ -272,7 +272,7 @@ fn read_link(message: &LinkMessage) -> InterfaceState {
         index: message.header.index,
         name: String::new(),
         kind: InterfaceKind::Line,
-        // Up and running: Wi-Fi has a carrier before it is let in, and is "dormant" until then.
+        // Up and running: Wi-Fi has a carrier before it is authenticated, and is "dormant" until then.
         running: flags.contains(LinkFlags::Up | LinkFlags::Running),
         resolves: !flags.intersects(LinkFlags::Pointopoint | LinkFlags::Noarp),
         master: None,
@@ -322,13 +322,13 @@ fn kind_of(kind: &InfoKind) -> InterfaceKind {
     }
 }
 
-/// Opens a socket that is told of changes in these groups.
+/// Opens a socket that receives change events of these groups.
 pub(super) fn open(groups: u32) -> io::Result<OwnedFd> {
     let socket = socket_with(
         SocketFamily::NETLINK,
         SocketType::RAW,
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None, // NETLINK_ROUTE is the protocol with number 0.
+        None, // NETLINK_ROUTE is protocol number 0.
     )?;
     bind(&socket, &SocketAddrNetlink::new(0, groups))?;
     Ok(socket)
@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_hides_the_line_is_a_tunnel_and_a_modem_is_a_line() {
+    fn vpn_interfaces_are_tunnels_and_modems_are_uplinks() {
         for (kind, expected) in [
             (InfoKind::Tun, InterfaceKind::Tunnel),
             (InfoKind::Wireguard, InterfaceKind::Tunnel),
