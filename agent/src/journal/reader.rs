@@ -115,7 +115,7 @@ impl JournalReader {
         };
         // Read before the files: it names only durable records, so each must be in the files opened
         // later.
-        let witness = sign_of_life(folder).map(Alive::witness);
+        let noted = sign_of_life(folder).map(Alive::witness);
         let files = ForeignFolder(folder.to_owned());
         // In this order: a file that is renamed between the two steps is recognised by its inode.
         let mut irregular = None;
@@ -143,7 +143,7 @@ impl JournalReader {
         if full.is_empty() && current.is_none() && irregular.is_none() {
             return Err(JournalReadError::Absent { folder: folder.to_owned() });
         }
-        let mut records = Records::new(files, full, current, witness);
+        let mut records = Records::new(files, full, current, noted);
         if let Some(error) = irregular {
             records.note_unreadable(files::CURRENT, error);
         }

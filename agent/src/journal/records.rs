@@ -101,13 +101,13 @@ pub(super) struct Records<S: FolderFiles> {
 }
 
 impl<S: FolderFiles> Records<S> {
-    /// The records in these full files and in the current one. `witness` is the hash of the newest
+    /// The records in these full files and in the current one. `noted` is the hash of the newest
     /// record that was noted outside of the files before they were opened.
     pub(super) fn new(
         files: S,
         full: Vec<String>,
         current: Option<S::File>,
-        witness: Option<NotedHash>,
+        noted: Option<NotedHash>,
     ) -> Self {
         let mut sources = Vec::new();
         for name in full {
@@ -127,7 +127,7 @@ impl<S: FolderFiles> Records<S> {
             files,
             waiting: VecDeque::new(),
             open: None,
-            chain: Chain::new(witness),
+            chain: Chain::new(noted),
             items: VecDeque::new(),
             is_finished: false,
             current_end: None,

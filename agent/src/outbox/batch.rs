@@ -199,7 +199,7 @@ mod tests {
     }
 
     /// A journal with this many gaps, the first of which is record 2.
-    async fn record(gaps: u64) -> TempDir {
+    async fn journal_with(gaps: u64) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         let (journal, _) =
             Journal::open(folder.path(), "dl-home", at(0)).expect("the journal opens");
@@ -214,7 +214,7 @@ mod tests {
         folder
     }
 
-    fn look(folder: &Path, round: HandOverRound) -> Survey {
+    fn survey_of(folder: &Path, round: HandOverRound) -> Survey {
         let place = HandOverProgress::load(folder);
         survey(folder, place.of(round), WallClockOffsets::default(), at(0))
             .expect("the journal is readable")
@@ -224,7 +224,7 @@ mod tests {
     /// and what waits.
     fn take_of(round: HandOverRound, folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
         let mut place = HandOverProgress::load(folder);
-        let survey = ahead.unwrap_or_else(|| look(folder, round));
+        let survey = ahead.unwrap_or_else(|| survey_of(folder, round));
         let batch = read(folder, &place, round, survey, limits::INCIDENTS)
             .expect("the journal is readable");
         match batch.position {
@@ -244,7 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_gap_is_handed_over_once_and_in_order() {
-        let folder = record(250).await;
+        let folder = journal_with(250).await;
         let (first, behind) = take(folder.path(), None);
         assert_eq!((first, behind.waiting), ((1..=100).collect(), 150));
         let (second, behind) = take(folder.path(), Some(behind));
@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_second_round_ends_at_the_due_position_and_omits_skipped_records() {
-        let folder = record(250).await;
+        let folder = journal_with(250).await;
         take(folder.path(), None);
         take(folder.path(), None);
         let mut place = HandOverProgress::load(folder.path());
@@ -278,9 +278,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_respects_its_limit_and_has_the_number_of_its_first_record() {
-        let folder = record(5).await;
+        let folder = journal_with(5).await;
         let (place, survey) =
-            (HandOverProgress::default(), look(folder.path(), HandOverRound::First));
+            (HandOverProgress::default(), survey_of(folder.path(), HandOverRound::First));
         let batch = read(folder.path(), &place, HandOverRound::First, survey, 1)
             .expect("the journal is readable");
         assert_eq!((batch.incidents.len(), batch.first, batch.behind.waiting), (1, Some(2), 4));
@@ -289,7 +289,7 @@ mod tests {
 
     #[tokio::test]
     async fn damage_at_or_before_the_position_does_not_restart_the_hand_over() {
-        let folder = record(130).await;
+        let folder = journal_with(130).await;
         take(folder.path(), None);
         let path = folder.path().join("journal.ndjson");
         let text = fs::read_to_string(&path).expect("the file exists");
@@ -300,7 +300,7 @@ mod tests {
             });
             fs::write(&path, lines.map(|line| line + "\n").collect::<String>())
                 .expect("the folder is writable");
-            let survey = look(folder.path(), HandOverRound::First);
+            let survey = survey_of(folder.path(), HandOverRound::First);
             assert_eq!(survey.waiting, 30, "record {rotten} is damaged");
             let place = HandOverProgress::load(folder.path());
             let batch =
@@ -312,7 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn records_after_zeros_are_handed_over_and_changed_records_are_not() {
-        let folder = record(130).await;
+        let folder = journal_with(130).await;
         let path = folder.path().join("journal.ndjson");
         let mut bytes = fs::read(&path).expect("the file exists");
         let line = |number: usize| {
@@ -334,9 +334,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_journal_that_replaces_another_is_handed_over_whole() {
-        let folder = record(130).await;
+        let folder = journal_with(130).await;
         take(folder.path(), None);
-        let other = record(5).await;
+        let other = journal_with(5).await;
         fs::copy(other.path().join("journal.ndjson"), folder.path().join("journal.ndjson"))
             .expect("the folder is writable");
         assert_eq!(take(folder.path(), None).0, [1, 2, 3, 4, 5]);
@@ -356,7 +356,7 @@ mod tests {
             assert!(matches!(appended, Appended::Durable { .. }));
         }
         journal.close(Duration::from_mins(1)).await;
-        let survey = look(folder.path(), HandOverRound::First);
+        let survey = survey_of(folder.path(), HandOverRound::First);
         let place = HandOverProgress::default();
         let batch = read(folder.path(), &place, HandOverRound::First, survey, limits::INCIDENTS);
         let batch = batch.expect("the journal is readable");

@@ -1,5 +1,4 @@
-//! The progress of the hand-over: what the cloud has accepted once and twice. A small file holds
-//! it.
+//! The progress of the hand-over: what the cloud has accepted once and twice, kept in a small file.
 //!
 //! An accepted message is not yet stored: the cloud may still lose it with the machine that
 //! accepted it. So everything is sent a second time, some minutes later. Two positions in the

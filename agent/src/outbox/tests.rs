@@ -24,7 +24,7 @@ struct Stage {
     server: Arc<Server>,
     journal: Journal,
     closed: Arc<Notify>,
-    heard: UnboundedReceiver<MonitorMessage>,
+    messages: UnboundedReceiver<MonitorMessage>,
     ids: Vec<IncidentId>,
     _delivered: watch::Sender<bool>,
     _client: watch::Sender<Option<Arc<HeartbeatClient>>>,
@@ -48,7 +48,7 @@ impl Stage {
         let client = HeartbeatClient::new(&url, "dl-home", "b00t", Arc::new(Resolver::new()));
         let (client_sender, client) = watch::channel(client.ok().map(Arc::new));
         let (delivered_sender, delivered) = watch::channel(true);
-        let (monitor, heard) = unbounded_channel();
+        let (monitor, messages) = unbounded_channel();
         let clock = Clock::start(BootId::UNKNOWN, jiff::Timestamp::MIN);
         let opened = Journal::open(folder.path(), "dl-home", clock.now());
         let (journal, _) = opened.expect("the journal opens");
@@ -57,7 +57,7 @@ impl Stage {
             server: Arc::new(server),
             journal: journal.clone(),
             closed: Arc::clone(&closed),
-            heard,
+            messages,
             ids: Vec::new(),
             _delivered: delivered_sender,
             _client: client_sender,
@@ -108,7 +108,7 @@ impl Stage {
     async fn taken(&mut self) {
         let mut is_on_its_way = false;
         loop {
-            match self.heard.recv().await.expect("the outbox runs") {
+            match self.messages.recv().await.expect("the outbox runs") {
                 MonitorMessage::HandOver { waiting: 0, problem: None } if is_on_its_way => return,
                 MonitorMessage::HandOver { waiting, .. } => is_on_its_way = waiting > 0,
                 other => panic!("{other:?}"),
@@ -119,7 +119,7 @@ impl Stage {
     /// Waits until the outbox reports this problem.
     async fn wrong(&mut self, reason: &str) {
         loop {
-            match self.heard.recv().await.expect("the outbox runs") {
+            match self.messages.recv().await.expect("the outbox runs") {
                 MonitorMessage::HandOver { problem: Some(problem), .. }
                     if problem.reason == reason =>
                 {

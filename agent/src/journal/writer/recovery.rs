@@ -96,7 +96,7 @@ pub(super) fn recover(
     let names = storage.names()?;
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let alive = has(files::ALIVE).then(|| read_alive(storage)).flatten();
-    let witness = known.or_else(|| alive.clone().map(Alive::witness));
+    let noted = known.or_else(|| alive.clone().map(Alive::witness));
     let mut scan = Scan::default();
     let current = match has(files::CURRENT).then(|| storage.read(files::CURRENT)) {
         None => None,
@@ -108,11 +108,11 @@ pub(super) fn recover(
         Some(Err(error)) => return Err(error),
     };
     let full = files::full_files(&names);
-    let mut records = Records::new(InStorage(storage), full, current, witness.clone());
+    let mut records = Records::new(InStorage(storage), full, current, noted.clone());
     for item in records.by_ref() {
         scan.take(item);
     }
-    let found = scan.plan(&records, witness.map_or(0, |witness| witness.seq), device);
+    let found = scan.plan(&records, noted.map_or(0, |noted| noted.seq), device);
     if let Some(reason) = &found.reason {
         scan.note(format!("The journal starts a new chain: {reason}."));
     }

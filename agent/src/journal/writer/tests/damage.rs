@@ -149,7 +149,7 @@ fn the_journal_of_a_newer_version_is_not_touched() {
 }
 
 #[test]
-fn kinds_and_values_of_a_newer_version_keep_their_place_in_the_chain() {
+fn kinds_and_values_of_a_newer_version_keep_their_position_in_the_chain() {
     let disk = written();
     // Makes the last record one that only a newer version understands.
     let text = String::from_utf8(disk.content(files::CURRENT)).expect("the journal is UTF-8");
