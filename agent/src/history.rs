@@ -1,13 +1,14 @@
-//! What the record says about the past: pure functions of its records, `now` and the time zone.
+//! The recorded past: pure functions of the journal's records, `now` and the time zone.
 //!
-//! - [`Collector`] takes the records one by one and makes a [`History`] of them: every incident in its
+//! - [`Collector`] takes the records one by one and builds a [`History`]: every incident in its
 //!   newest form, every gap, every hourly summary, all in corrected wall-clock times.
-//! - [`PastIncident`] is one incident, [`Downtime`] a time without internet in it, and whose it was.
-//! - [`Account`] adds them up over a time: availability per party, downtime, count, longest, mean time
-//!   to repair. Availability is always over the time that was *monitored*, and never alone: the share of
-//!   the time that was watched stands beside it.
+//! - [`PastIncident`] is one incident, [`Downtime`] a period without internet in it, with the
+//!   responsible party.
+//! - [`Account`] adds them up over a period: availability per party, downtime, count, longest, mean
+//!   time to repair. Availability always refers to the *monitored* time, and is always shown with
+//!   the share of the period that was monitored.
 //! - [`QualitySummary`] is loss and latency, by time and by the hour of the day.
-//! - [`Period`] is the time that somebody asks about, in the words in which people ask.
+//! - [`Period`] is a period that the user asks for, in everyday notation.
 
 mod account;
 mod calendar;

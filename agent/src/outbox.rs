@@ -1,19 +1,21 @@
-//! Handing the record over: every closed incident and gap, until the cloud has acknowledged it twice.
+//! Hands the journal over: sends every closed incident and gap until the cloud has acknowledged it
+//! twice.
 //!
-//! The record itself is the outbox. What is acknowledged is a place in it, in a small file of its own, so a
-//! restart loses nothing and memory does not grow with what waits: at most 100 incidents are read at a time.
-//! An id that is sent twice counts once, so in doubt everything is sent again.
+//! The journal itself is the outbox. A small file of its own holds the acknowledged position in it,
+//! so a restart loses nothing and memory does not grow with the backlog: at most 100 incidents are
+//! read at a time. An id that is sent twice counts once, so in doubt everything is sent again.
 //!
-//! 1. Nothing is tried while heartbeats fail: the line that has just returned carries a heartbeat first.
-//! 2. After a failure the next try waits, at first about 10 s, then twice as long each time up to 10
-//!    minutes, or as long as the answer asked for.
-//! 3. The record is read to its end once a round, and not again for each of many batches.
-//! 4. While the clock shows a time that cannot be, everything waits: times once sent cannot be called
+//! 1. Nothing is sent while heartbeats fail: after an outage a heartbeat goes first.
+//! 2. After a failure the next attempt waits about 10 s, then twice as long each time up to 10
+//!    minutes, or as long as the response asks for.
+//! 3. The journal is read to its end once per round, not again for each of many batches.
+//! 4. While the clock shows an implausible time, everything waits: times once sent cannot be taken
 //!    back.
-//! 5. Only ispmon's function acknowledges, by the number of what it took. It may lose that yet, so that
-//!    everything goes a second time some minutes later (`outbox/place.rs`); what is new goes first.
-//! 6. What the cloud refuses for its content is found and passed over, so that it holds up nothing else
-//!    (`outbox/course.rs`).
+//! 5. Only ispmon's function acknowledges, by the number of incidents that it accepted. It may
+//!    still lose them, so everything is sent a second time some minutes later (`outbox/place.rs`);
+//!    new incidents go first.
+//! 6. An incident whose content the cloud refuses is isolated and skipped, so that it blocks
+//!    nothing else (`outbox/course.rs`).
 
 mod batch;
 mod course;
@@ -50,60 +52,60 @@ use disk::Disk;
 pub use message::{WallTime, gap, incident};
 use place::{HandOverProgress, HandOverRound};
 
-/// The first wait after a failure, at most.
+/// The largest first delay after a failure; the actual one is random.
 const BACKOFF_BASE: Duration = Duration::from_secs(20);
-/// The longest wait after failures.
+/// The longest delay after failures.
 const BACKOFF_CAP: Duration = Duration::from_mins(10);
-/// How long one hand-over may take; a function that has slept takes up to 10 s to wake.
+/// The time limit of one hand-over; a function that starts cold takes up to 10 s.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How long the next try waits while a bad incident is looked for.
+/// The delay between attempts while a refused incident is isolated.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What the outbox works with.
+/// Dependencies of the outbox.
 #[derive(Debug)]
 pub struct OutboxDeps {
-    /// The folder of the record.
+    /// The folder of the journal.
     pub folder: PathBuf,
-    /// The record.
+    /// The journal.
     pub journal: Journal,
-    /// The clocks of earlier boots.
+    /// The wall-clock offsets of earlier boots.
     pub walls: WallClockOffsets,
-    /// The clocks of this one.
+    /// The clock of this boot.
     pub clock: Clock,
-    /// The client in use; nothing in local mode.
+    /// The client in use; `None` in local mode.
     pub client: watch::Receiver<Option<Arc<CloudClient>>>,
-    /// Whether the newest heartbeat was delivered; told at each.
+    /// Whether the newest heartbeat was delivered; updated by each heartbeat.
     pub delivered: watch::Receiver<bool>,
-    /// Told when something was closed.
+    /// Notified when an incident or gap was closed.
     pub closed: Arc<Notify>,
-    /// Who wants to know how much waits.
+    /// The monitor, which receives the number of waiting incidents.
     pub monitor: UnboundedSender<MonitorMessage>,
 }
 
-/// The task that hands over.
+/// The task that hands the journal over.
 #[derive(Debug)]
 pub struct Outbox {
     deps: OutboxDeps,
     disk: Disk,
-    /// Whether there may be something to hand over for the first time.
+    /// Whether the first round may have incidents to send.
     maybe: bool,
-    /// When there is something to hand over a second time.
+    /// When the second round is due.
     again_at: Option<Instant>,
-    /// What is known to wait behind the newest batch of a round, which was taken.
+    /// What waits after the newest accepted batch of a round.
     ahead: Option<(HandOverRound, Survey)>,
     course: UploadState,
     not_before: Instant,
     backoff: Backoff,
     random: Rng,
-    /// How many wait, as the monitor knows.
+    /// How many incidents wait, as last reported to the monitor.
     waiting: u64,
-    /// What is wrong.
+    /// The current problem.
     problem: Option<HandOverProblem>,
-    /// The statuses that were logged since the last success; nothing stands for no answer.
+    /// The statuses logged since the last success; `None` stands for no response.
     told: Vec<Option<u16>>,
 }
 
-/// One batch, and what it belongs to.
+/// One batch, and the round that it belongs to.
 struct Sending {
     round: HandOverRound,
     place: HandOverProgress,
@@ -111,7 +113,7 @@ struct Sending {
 }
 
 impl Outbox {
-    /// An outbox that begins with whatever the record holds.
+    /// An outbox that starts with whatever the journal holds.
     pub fn new(deps: OutboxDeps) -> Self {
         Self {
             deps,
@@ -129,7 +131,7 @@ impl Outbox {
         }
     }
 
-    /// Hands over for ever.
+    /// Hands over until the agent stops.
     pub async fn run(mut self) {
         loop {
             let (round, at) = match self.again_at {
@@ -143,7 +145,7 @@ impl Outbox {
                     self.hand_over(round.unwrap_or(HandOverRound::First)).await;
                 }
                 () = self.deps.closed.notified() => self.look_again(),
-                // One that takes no record may have given way to one that does.
+                // The new client may send to a function that accepts incidents.
                 Ok(()) = self.deps.client.changed() => self.look_again(),
                 changed = self.deps.delivered.changed() => {
                     if changed.is_err() {
@@ -159,11 +161,11 @@ impl Outbox {
         self.ahead = None;
     }
 
-    /// Hands one batch over.
+    /// Sends one batch and handles the response.
     async fn hand_over(&mut self, round: HandOverRound) {
         let client = self.deps.client.borrow_and_update().clone();
         let Some(client) = client.filter(|_| self.deps.clock.is_plausible()) else {
-            // The next heartbeat asks again.
+            // The next attempt checks again.
             return self.wait(BACKOFF_BASE);
         };
         let Some(sending) = self.read(round).await else { return };
@@ -179,7 +181,7 @@ impl Outbox {
             return self.note(sending, None).await;
         }
         let Some((action, outcome)) = self.send(&client, &sending.batch.incidents).await else {
-            // Nobody is there to take them, now or later.
+            // There is no recipient, now or later.
             self.maybe = false;
             self.again_at = None;
             self.all_is_well();
@@ -207,7 +209,7 @@ impl Outbox {
         }
     }
 
-    /// Reads what is handed over next, on the disk's thread.
+    /// Reads the next batch on the disk thread.
     async fn read(&mut self, round: HandOverRound) -> Option<Sending> {
         let (folder, walls) = (self.deps.folder.clone(), self.deps.walls.clone());
         let ahead = self.ahead.take().filter(|(of, _)| *of == round);
@@ -222,8 +224,9 @@ impl Outbox {
         self.on_disk(round, read).await
     }
 
-    /// Sends incidents, and an empty message behind them where that shows whether they are at fault.
-    /// Returns what to do and what came of the incidents; of the empty message, when that was not taken.
+    /// Sends incidents, and then an empty message if that shows whether their content was refused.
+    /// Returns the action and the outcome for the incidents; that of the empty message if it was
+    /// not accepted. `None` if there is no recipient.
     async fn send(
         &mut self,
         client: &CloudClient,
@@ -242,7 +245,7 @@ impl Outbox {
         Some((action, if asked.delivered() { outcome } else { asked }))
     }
 
-    /// Notes that a batch was taken, or that the one incident in it is passed over.
+    /// Saves that a batch was accepted, or that its only incident is skipped.
     async fn note(&mut self, sending: Sending, refusal: Option<&HeartbeatOutcome>) {
         let Sending { round, mut place, batch } = sending;
         let Batch { incidents, first, position, behind } = batch;
@@ -274,7 +277,7 @@ impl Outbox {
         self.ahead = (behind.waiting > 0).then_some((round, behind));
     }
 
-    /// Notes that nothing is left of a round.
+    /// Ends a round in which nothing is left to send.
     async fn end_round(&mut self, sending: Sending) {
         let Sending { round, mut place, .. } = sending;
         let now = self.deps.clock.now();
@@ -292,7 +295,7 @@ impl Outbox {
         }
     }
 
-    /// Notes a place; tells whether it is on the disk.
+    /// Saves the progress; returns whether it is on the disk.
     async fn save(&mut self, round: HandOverRound, place: HandOverProgress) -> bool {
         let folder = self.deps.folder.clone();
         let due_in = place.due_in(&self.deps.clock.now());
@@ -303,7 +306,8 @@ impl Outbox {
         is_saved
     }
 
-    /// Does work of a round on the disk's thread. Backs off where that fails, or cannot be done at all.
+    /// Does work of a round on the disk thread. Backs off if it fails or the thread cannot be
+    /// started.
     async fn on_disk<T: Send + 'static>(
         &mut self,
         round: HandOverRound,
@@ -317,7 +321,7 @@ impl Outbox {
         None
     }
 
-    /// Backs off. Of a second round that fails nobody is told: the cloud has taken all of it once.
+    /// Backs off. A failed second round is not reported: the cloud has accepted all of it once.
     fn failed(
         &mut self,
         round: HandOverRound,
@@ -349,13 +353,13 @@ impl Outbox {
 
     fn say_waiting(&mut self, waiting: u64) {
         self.waiting = waiting;
-        // Without a monitor the agent is leaving.
+        // The send fails only when the monitor has stopped, because the agent stops.
         let problem = self.problem.clone();
         let _ = self.deps.monitor.send(MonitorMessage::HandOver { waiting, problem });
     }
 }
 
-/// How long the other side asks to be left alone, within bounds.
+/// The delay that the response asks for, at most [`BACKOFF_CAP`].
 fn asked_to_wait(outcome: &HeartbeatOutcome) -> Duration {
     match outcome {
         HeartbeatOutcome::Refused { retry_after, .. } => {

@@ -1,5 +1,5 @@
-//! The folder of the record: where the agent keeps it, where others find it, and how files in it are
-//! opened.
+//! Locates the state folder, in which the agent keeps the journal, for the agent and for readers;
+//! and opens files in it.
 
 pub(crate) mod file;
 
@@ -9,26 +9,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The folder's name in the folders that the system has for such things.
+/// The name of the folder within the system's and the user's state folders.
 const NAME: &str = "ispmon";
-/// Where services keep what outlives a boot.
+/// The system folders for data of services that survives a reboot.
 const SYSTEM: &[&str] = if cfg!(target_os = "macos") {
     &["/usr/local/var", "/opt/homebrew/var"]
 } else {
     &["/var/lib"]
 };
 
-/// The folder that an agent keeps its record in. The first of these that there is:
+/// The folder in which an agent keeps its journal: the first of these that applies.
 ///
 /// 1. `setting`, the setting `state_dir`;
 /// 2. the first path of `STATE_DIRECTORY`, which systemd sets (systemd.exec(5));
-/// 3. `homebrew`, the folder of the formula that this program was installed by, so that its service has
-///    one record whether root runs it or the prefix's owner;
+/// 3. `homebrew`, the folder of the formula that installed this program, so that its service has
+///    one journal whether root or the owner of the prefix runs it;
 /// 4. for root, the system's folder;
 /// 5. `ispmon` in `XDG_STATE_HOME`, or on macOS in the user's Application Support;
-/// 6. the same in its default place, below `HOME`.
+/// 6. the same at the default location, below `HOME`.
 ///
-/// Nothing when there is none of them: no setting, no root and no home.
+/// `None` when none applies: no setting, no root and no home.
 pub fn of_agent(
     setting: Option<&Path>,
     environment: &BTreeMap<OsString, OsString>,
@@ -43,9 +43,9 @@ pub fn of_agent(
         .or_else(|| of_user(environment))
 }
 
-/// The folders in which a reader looks for a record: only the one that `setting` names, or else all
-/// in which an agent may keep it, that of the service before the user's own, and that of the formula which
-/// this program was installed by (`homebrew`) before both.
+/// The folders in which a reader searches for a journal: only `setting` if it is given; otherwise
+/// all in which an agent may keep it, in this order: systemd's `STATE_DIRECTORY`, `homebrew` (the
+/// folder of the formula that installed this program), the system's and the user's.
 pub fn of_readers(
     setting: Option<&Path>,
     environment: &BTreeMap<OsString, OsString>,
@@ -71,7 +71,7 @@ fn of_systemd(environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
 }
 
 fn of_user(environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
-    // A relative path in either variable is to be ignored (XDG Base Directory Specification).
+    // The XDG Base Directory Specification requires ignoring relative paths.
     let folder = |name: &str| {
         let path = Path::new(environment.get(OsStr::new(name))?);
         path.is_absolute().then(|| path.to_owned())
@@ -119,7 +119,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn root_has_the_systems_folder_and_others_have_their_own() {
+    fn root_uses_the_system_folder_and_others_use_their_own() {
         let home = ("HOME", "/home/me");
         assert_eq!(agents(&[home], true), Some("/var/lib/ispmon".into()));
         assert_eq!(agents(&[home], false), Some("/home/me/.local/state/ispmon".into()));
@@ -132,7 +132,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn readers_look_where_the_service_and_where_the_user_would_write() {
+    fn readers_search_the_folders_of_the_service_and_of_the_user() {
         assert_eq!(
             of_readers(None, &environment(&[("HOME", "/home/me")]), None),
             ["/var/lib/ispmon", "/home/me/.local/state/ispmon"].map(PathBuf::from)
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_of_a_formula_has_its_folder_whoever_runs_it() {
+    fn a_program_installed_by_homebrew_uses_the_formulas_folder_for_every_user() {
         let home = environment(&[("HOME", "/home/me")]);
         for is_root in [false, true] {
             assert_eq!(of_agent(None, &home, Some(brew()), is_root), Some(brew()));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn no_folder_is_looked_into_twice() {
+    fn no_folder_is_searched_twice() {
         let system = Path::new(SYSTEM[0]).join(NAME);
         let folders = of_readers(None, &environment(&[]), Some(system.clone()));
         assert_eq!(folders.iter().filter(|folder| **folder == system).count(), 1, "{folders:?}");

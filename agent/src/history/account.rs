@@ -1,4 +1,4 @@
-//! Downtime added up over a time: per party, and over what was watched of it.
+//! Downtime added up over a period, per party, and related to the monitored time.
 
 use std::time::Duration;
 
@@ -8,17 +8,18 @@ use crate::{
     probe::Family,
 };
 
-/// Failures added up.
+/// The sum of several downtimes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DowntimeFigures {
-    /// How long the internet was down.
+    /// How long the internet was down in all.
     pub downtime: Duration,
-    /// How often.
+    /// The number of downtimes.
     pub count: u32,
-    /// How long at most at a stretch of one failure.
+    /// The longest downtime.
     pub longest: Duration,
-    /// The failures that are over, and how long they lasted in all.
+    /// The number of downtimes that are over.
     over: u32,
+    /// Their total duration.
     over_for: Duration,
 }
 
@@ -33,54 +34,54 @@ impl DowntimeFigures {
         }
     }
 
-    /// How long it took on average until the internet was back; `None` when nothing failed, or what
-    /// failed is not back yet.
+    /// The mean time until the internet was back; `None` when there was no downtime, or none is
+    /// over yet.
     pub fn mean_time_to_repair(&self) -> Option<Duration> {
         self.over_for.checked_div(self.over)
     }
 }
 
-/// Incidents that are listed but are no downtime.
+/// Incidents that are listed but are not downtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unaccounted {
-    /// Times of a bad line: loss or slowness.
+    /// Incidents of a degraded connection: loss or high latency.
     pub degraded: u32,
-    /// Times at which heartbeats did not arrive although the internet worked.
+    /// Incidents in which heartbeats did not arrive although the internet worked.
     pub heartbeat: u32,
 }
 
-/// What a time was like, added up.
+/// The sums of a period.
 ///
-/// An incident counts in every time that it touches, with that part of its downtime that lies there:
-/// an outage across the end of a month counts in both months, and their downtimes add up.
+/// An incident counts in every period that it touches, with the part of its downtime inside it: an
+/// outage across the end of a month counts in both months, and their downtimes add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// The time, as far as the record reaches.
+    /// The period, as far as the journal covers it.
     pub period: Interval,
-    /// How much of it was watched.
+    /// How much of it was monitored.
     pub observed: Duration,
-    /// Failures of the provider's part.
+    /// Failures for which the provider is responsible.
     pub provider: DowntimeFigures,
-    /// Failures of the user's own part.
+    /// Failures for which the user is responsible.
     pub yours: DowntimeFigures,
-    /// Failures of somebody else's part.
+    /// Failures for which another party is responsible.
     pub other: DowntimeFigures,
-    /// All of the three.
+    /// The sum of the three parties.
     pub total: DowntimeFigures,
-    /// Times at which IPv4 alone was down; not part of the others, because most of the internet could
-    /// still be reached.
+    /// Downtime of IPv4 alone; not part of the others, because most of the internet was still
+    /// reachable.
     pub ipv4: DowntimeFigures,
-    /// Times at which IPv6 alone was down; not part of the others for the same reason.
+    /// Downtime of IPv6 alone; not part of the others for the same reason.
     pub ipv6: DowntimeFigures,
-    /// What is no downtime.
+    /// Incidents that are not downtime.
     pub unaccounted: Unaccounted,
 }
 
 impl Account {
-    /// The parties in the order in which they are shown: the provider's first.
+    /// The parties in display order: the provider first.
     pub const PARTIES: [Party; 3] = [Party::Provider, Party::Yours, Party::Other];
 
-    /// Adds up what happened in `period`, as far as the record reaches.
+    /// Adds up what happened in `period`, as far as the journal covers it.
     pub fn of(history: &History, period: Interval) -> Self {
         let period = history
             .span
@@ -126,7 +127,7 @@ impl Account {
         }
     }
 
-    /// How much of a failure lies in this time.
+    /// How much of a failure lies in the period.
     fn inside(&self, failure: &Downtime) -> Duration {
         let inside: Vec<_> = failure.times.iter().map(|time| time.within(&self.period)).collect();
         Interval::total(&inside)
@@ -147,7 +148,7 @@ impl Account {
         }
     }
 
-    /// The times at which this family alone was down.
+    /// The downtime of this family alone.
     pub fn family(&self, family: Family) -> &DowntimeFigures {
         match family {
             Family::Ipv4 => &self.ipv4,
@@ -155,7 +156,7 @@ impl Account {
         }
     }
 
-    /// The failures of one party's part.
+    /// The failures for which this party is responsible.
     pub fn party(&self, party: Party) -> &DowntimeFigures {
         match party {
             Party::Provider => &self.provider,
@@ -169,7 +170,8 @@ impl Account {
         Ratio::without(figures.downtime, self.observed)
     }
 
-    /// The share of the time that was watched; `None` when the record has nothing of it.
+    /// The share of the period that was monitored; `None` when the journal does not cover any of
+    /// it.
     pub fn coverage(&self) -> Option<Ratio> {
         Ratio::of(self.observed, self.period.duration())
     }

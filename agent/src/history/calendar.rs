@@ -1,4 +1,4 @@
-//! Days and months of a time zone, which are not all equally long.
+//! The days and months of a time zone, whose lengths vary.
 
 use jiff::{Timestamp, ToSpan, ZonedDateTime, civil::Date, tz::TimeZone};
 
@@ -9,17 +9,17 @@ use super::Interval;
 pub struct CalendarPart {
     /// Its first day.
     pub date: Date,
-    /// From its first moment to the first one of the next: a day has 23 or 25 hours when the clocks
+    /// From its start to the start of the next one: a day has 23 or 25 hours when the clocks
     /// change.
     pub time: Interval,
 }
 
-/// The days that have a part in `interval`, whole.
+/// The whole days that overlap `interval`.
 pub fn days(interval: Interval, zone: &TimeZone) -> Vec<CalendarPart> {
     parts(interval, zone, |date| date, jiff::civil::Date::tomorrow)
 }
 
-/// The months that have a part in `interval`, whole.
+/// The whole months that overlap `interval`.
 pub fn months(interval: Interval, zone: &TimeZone) -> Vec<CalendarPart> {
     parts(interval, zone, Date::first_of_month, |date| date.checked_add(1.month()))
 }
@@ -43,7 +43,7 @@ fn parts(
     parts
 }
 
-/// The first moment of a day.
+/// The start of a day.
 fn begin(date: Date, zone: &TimeZone) -> Option<Timestamp> {
     date.to_zoned_datetime(zone.clone()).ok().map(|zoned| zoned.timestamp())
 }

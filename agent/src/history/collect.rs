@@ -1,4 +1,4 @@
-//! The whole past, made of the record's lines.
+//! Builds the history from the records of the journal.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,18 +19,18 @@ use crate::{
     probe::{Family, PerFamily},
 };
 
-/// For how long a record may end before `now` although the agent runs: it notes each minute that it
-/// is alive.
+/// How far the journal may lag behind `now` although the agent runs: it updates the alive file each
+/// minute.
 const ALIVE_FOR: Duration = Duration::from_secs(150);
 
-/// The shortest time between two runs that counts as a gap although no record names it so: a new
-/// start takes as long.
+/// The shortest time between two runs that counts as a gap without a record of one: a restart takes
+/// about as long.
 const SHORTEST_UNNAMED: Duration = Duration::from_secs(1);
 
-/// How many gaps a copied line may lie behind the one that it is a copy of.
+/// How many gaps back a copied line is searched for.
 const COPIES: usize = 256;
 
-/// The end of the record's chain: whoever knows it can tell whether anything before was changed.
+/// The end of the journal's chain: its hash is enough to detect any earlier change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The number of the last record.
@@ -42,53 +42,53 @@ pub struct Head {
 /// An unmonitored period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmonitored {
-    /// Its id; `None` for a time that no record names as a gap, but that lies between two records.
+    /// Its id; `None` for a gap between two records that no record names.
     pub id: Option<IncidentId>,
-    /// Why nothing was monitored; `None` where no record says so.
+    /// Its cause; `None` if no record gives one.
     pub cause: Option<GapCause>,
-    /// From when to when.
+    /// When it started and ended.
     pub time: Interval,
-    /// How far its start may be off, in seconds.
+    /// The uncertainty of its start, in seconds.
     pub uncertain_s: u32,
-    /// What kept a running agent from asking, where the record says so.
+    /// What prevented a running agent from probing, if a record gives it.
     pub reason: Option<String>,
-    /// Whether it goes on: the agent does not run.
+    /// Whether it has not ended: the agent is stopped or paused, or no longer runs.
     pub open: bool,
 }
 
 impl Unmonitored {
-    /// A time that no record names as a gap.
+    /// A gap that no record names.
     fn unnamed(cause: Option<GapCause>, time: Interval) -> Self {
         Self { id: None, cause, time, uncertain_s: 0, reason: None, open: false }
     }
 }
 
-/// The past as the record tells it, all times corrected.
+/// The past as recorded in the journal, in corrected times.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The device's name as the newest record has it.
+    /// The device's name in the newest record.
     pub device: Option<String>,
-    /// From the first record to the last moment that is known of, up to `now` when the agent runs no
-    /// more; `None` when there is no record.
+    /// From the first record to the last known moment, which is `now` if the agent no longer runs;
+    /// `None` for an empty journal.
     pub span: Option<Interval>,
-    /// All incidents in the order of their start.
+    /// All incidents, ordered by start.
     pub incidents: Vec<PastIncident>,
-    /// All gaps in the order of their start.
+    /// All gaps, ordered by start.
     pub gaps: Vec<Unmonitored>,
-    /// All hourly summaries in order.
+    /// All hourly summaries, in order.
     pub hours: Vec<HourOfRecord>,
-    /// How many steps of the wall clock there were.
+    /// The number of steps of the wall clock.
     pub clock_steps: u32,
-    /// How many records were read.
+    /// The number of records read.
     pub records: u64,
-    /// Records that only a newer version understands: what they tell is missing in the rest.
+    /// Records that only a newer version understands: their content is missing in the other fields.
     pub unknown: UnknownRecords,
-    /// The times of all gaps, in order and without overlap.
+    /// The periods of all gaps, in order and without overlap.
     unmonitored: Vec<Interval>,
 }
 
 impl History {
-    /// Makes a history of records, in their order. See [`Collector`].
+    /// Builds a history from records in order. See [`Collector`].
     pub fn of(
         records: impl IntoIterator<Item = Record>,
         alive: Option<Stamp>,
@@ -101,44 +101,44 @@ impl History {
         collector.finish(alive, now)
     }
 
-    /// When nothing was monitored, in order and without overlap.
+    /// The unmonitored periods, in order and without overlap.
     pub fn unmonitored(&self) -> &[Interval] {
         &self.unmonitored
     }
 
-    /// The incidents that lie in a time, wholly or in part.
+    /// The incidents that overlap a period.
     pub fn incidents_in(&self, period: Interval) -> impl Iterator<Item = &PastIncident> {
         self.incidents.iter().filter(move |incident| incident.time.touches(&period))
     }
 
-    /// The gaps that lie in a time, wholly or in part.
+    /// The gaps that overlap a period.
     pub fn gaps_in(&self, period: Interval) -> impl Iterator<Item = &Unmonitored> {
         self.gaps.iter().filter(move |gap| gap.time.touches(&period))
     }
 
-    /// The times without internet in an incident.
+    /// The failures of the internet in an incident.
     pub fn failures(&self, incident: &PastIncident) -> Vec<Downtime> {
         incident.failures(&self.unmonitored)
     }
 
-    /// The times in an incident in which this family alone was down.
+    /// The failures of this family alone in an incident.
     pub fn family_failures(&self, incident: &PastIncident, family: Family) -> Vec<Downtime> {
         incident.family_failures(family, &self.unmonitored)
     }
 
-    /// How long the internet was down in an incident.
+    /// The downtime of the internet in an incident.
     pub fn downtime(&self, incident: &PastIncident) -> Duration {
         incident.downtime(&self.unmonitored)
     }
 
-    /// How long each family alone was down in an incident.
+    /// The downtime of each family alone in an incident.
     pub fn family_downtime(&self, incident: &PastIncident) -> PerFamily<Duration> {
         PerFamily::from_fn(|family| incident.family_downtime(family, &self.unmonitored))
     }
 }
 
-/// Takes records in their order and makes a [`History`] of them. What it keeps depends on what
-/// happened, not on how many lines tell of it.
+/// Takes records in order and builds a [`History`]. Its memory depends on the number of incidents
+/// and gaps, not on the number of their records.
 #[derive(Debug, Default)]
 pub struct Collector {
     walls: BootClocks,
@@ -149,23 +149,23 @@ pub struct Collector {
     clock_steps: u32,
     records: u64,
     unknown: UnknownRecords,
-    /// How many records were read when monitoring was interrupted last.
+    /// The value of `records` when monitoring was last interrupted.
     interrupted: u64,
     first: Option<Stamp>,
     last: Option<Stamp>,
-    /// Since when the agent is stopped, when the record says so and has not taken it back.
+    /// Since when the agent is stopped, unless a later record shows that it runs.
     stopped: Option<Stamp>,
-    /// Since when it is paused, which a stop and a start in between do not end.
+    /// Since when it is paused; a stop and a start in between do not end a pause.
     paused: Option<Stamp>,
-    /// From the end of a run to the start after it: gaps, should no record name them so.
+    /// From the end of each run to the next start: gaps, unless a record names them.
     between_runs: Vec<BetweenRuns>,
 }
 
-/// A time between two runs of the agent.
+/// The time between two runs of the agent.
 #[derive(Clone, Copy, Debug)]
 struct BetweenRuns {
-    /// Why nothing was monitored; `None` where the earlier run ended without saying so. Then all that is
-    /// known of its end is that it came after its last record.
+    /// The cause of the gap; `None` if the earlier run did not record its end, which then came at
+    /// some time after its last record.
     cause: Option<GapCause>,
     from: Stamp,
     to: Stamp,
@@ -175,13 +175,14 @@ struct BetweenRuns {
 #[derive(Debug)]
 struct Known {
     incident: Incident,
-    /// The record that told of it: its number, and how many were read by then.
+    /// The number of its newest record.
     seq: u64,
+    /// How many records were read by then.
     read: u64,
 }
 
 impl Collector {
-    /// Takes the next record.
+    /// Processes the next record.
     pub fn add(&mut self, record: Record) {
         self.walls.learn(record.at);
         self.records += 1;
@@ -212,7 +213,7 @@ impl Collector {
             | Entry::IncidentClosed { incident } => self.keep(record.seq, incident),
             Entry::Gap { gap } => {
                 self.interrupted = self.records;
-                // A run that records something has begun.
+                // A run that records a gap has started, even without a record of its start.
                 if let Some(from) = self.stopped.take() {
                     let cause = Some(GapCause::Stopped);
                     self.between_runs.push(BetweenRuns { cause, from, to: record.at });
@@ -220,7 +221,7 @@ impl Collector {
                 if gap.cause == GapCause::Paused {
                     self.paused = None;
                 }
-                // A line that was copied tells nothing new.
+                // A copied line adds nothing.
                 if self.gaps.iter().rev().take(COPIES).all(|known| known.id != gap.id) {
                     self.gaps.push(gap);
                 }
@@ -232,8 +233,8 @@ impl Collector {
         }
     }
 
-    /// A run of a device begins. Where it has another name than before, nobody goes on with what the
-    /// record left open: that ends where it was last watched, and a gap follows.
+    /// Processes the start of a run or chain. After a change of the device name nothing continues
+    /// what was open: it ends where it was last monitored, and a gap follows.
     fn begin(&mut self, device: &str, before: Option<Stamp>, at: Stamp) {
         let device = printable(device).into_owned();
         if self.device.as_ref().is_some_and(|known| !is_same_device(known, &device)) {
@@ -249,7 +250,7 @@ impl Collector {
         self.device = Some(device);
     }
 
-    /// Counts a record that cannot be shown. Where it has closed an incident, that has ended.
+    /// Counts a record that cannot be shown. If it closed an incident, that incident has ended.
     fn count(&mut self, unknown: &UnknownRecord) {
         self.unknown.count(unknown);
         if unknown.kind == "incident_closed"
@@ -259,11 +260,11 @@ impl Collector {
         }
     }
 
-    /// Keeps an incident's newest form; what opened it is told only once.
+    /// Keeps an incident's newest form; only the opening record has the evidence.
     fn keep(&mut self, seq: u64, mut incident: Incident) {
         if let Some(known) = self.incidents.get_mut(&incident.id) {
             if known.seq > seq {
-                // The lines have changed places.
+                // The lines were swapped.
                 if known.incident.evidence.is_empty() {
                     known.incident.evidence = incident.evidence;
                 }
@@ -276,7 +277,7 @@ impl Collector {
         self.incidents.insert(incident.id, Known { incident, seq, read: self.records });
     }
 
-    /// Ends what a later incident of the same kind has superseded: nobody has seen its end.
+    /// Ends incidents that a later one of the same kind has superseded: their end was not observed.
     fn end_superseded(&mut self) {
         let mut open: Vec<_> =
             self.incidents.values_mut().filter(|known| known.is_open()).collect();
@@ -291,11 +292,11 @@ impl Collector {
         }
     }
 
-    /// The history of all records so far. `alive` is the last moment at which the agent is known to
-    /// have run; without it that is the last record.
+    /// Returns the history of all records so far. `alive` is the last moment at which the agent is
+    /// known to have run; without it that is the last record.
     pub fn finish(mut self, alive: Option<Stamp>, now: Timestamp) -> History {
         if let Some(alive) = alive.filter(|alive| self.walls.knows(alive.boot)) {
-            // It may know the clock better than the last record.
+            // It may have a better clock offset than the last record.
             self.walls.learn(alive);
         }
         self.walls.settle();
@@ -308,11 +309,11 @@ impl Collector {
         let known = known.max(self.walls.time(&last));
         let mut gaps: Vec<_> = self.gaps.iter().map(|gap| self.unmonitored(gap)).collect();
         gaps.extend(self.unnamed_gaps(&gaps));
-        // The end of the record is not the end of time: since then nobody has watched.
+        // Nothing was monitored between the end of the journal and now.
         let silent = now > known.saturating_add(ALIVE_FOR).unwrap_or(known);
         let mut paused = self.paused.map(|since| (GapCause::Paused, since));
         if let Some((cause, since)) = paused.filter(|_| silent && self.stopped.is_none()) {
-            // A crash within a pause is a crash.
+            // A crash during a pause is a gap of its own.
             let time = Interval::new(self.walls.time(&since), known);
             let cause = Some(cause);
             gaps.push(Unmonitored::unnamed(cause, time));
@@ -370,8 +371,8 @@ impl Collector {
         }
     }
 
-    /// The times between two runs that no recorded gap covers. Where it is known when a run ended,
-    /// that is whatever remains of the time; else a gap that touches it tells of it.
+    /// The times between two runs that no recorded gap covers. If the end of a run is known, they
+    /// are the uncovered parts; otherwise any gap that overlaps the time accounts for all of it.
     fn unnamed_gaps(&self, named: &[Unmonitored]) -> Vec<Unmonitored> {
         let known = Interval::union(named.iter().map(|gap| gap.time).collect());
         let mut unnamed = Vec::new();
@@ -388,8 +389,9 @@ impl Collector {
         unnamed
     }
 
-    /// An incident in corrected times. An open one reaches to the last evidence for it: its last
-    /// segment, or where that goes on, the last moment at which the agent is known to have run.
+    /// Converts an incident to corrected times. An open one extends to the last evidence for it:
+    /// its last segment, or, if that continues, the last moment at which the agent is known to have
+    /// run.
     fn past(
         &self,
         seq: u64,

@@ -1,4 +1,4 @@
-//! One incident of the past.
+//! One recorded incident.
 
 use std::time::Duration;
 
@@ -15,55 +15,55 @@ use crate::{
 pub struct PastIncident {
     /// The incident as it was recorded.
     pub recorded: Incident,
-    /// From its start to its end; that of an open one reaches to the last moment that was watched.
+    /// From its start to its end; an open one extends to the last monitored moment.
     pub time: Interval,
     /// Its segments.
     pub phases: Vec<PastSegment>,
-    /// What the record holds as a sum and a number only, because it merges the earliest of many
-    /// segments: the downtime, and the time of one family, spread evenly over the time that the
-    /// segments took. None overlaps another, and none lies in an unmonitored period.
+    /// Segments that replace the earliest of many, of which the journal holds only sums and a
+    /// count: the downtime, and the time of one family, spread evenly over the time of those
+    /// segments. They overlap neither each other nor an unmonitored period.
     pub merged: Vec<PastSegment>,
     /// Whether the wall clock of its boot was ever right.
     pub clock_certain: bool,
-    /// The last good answer before it, when there was one.
+    /// The last good response before it, if any.
     pub last_ok: Option<Timestamp>,
     /// When each of the recorded observations was made, in their order.
     pub observed: Vec<Timestamp>,
-    /// The number of the record that told of it last.
+    /// The number of its newest record.
     pub seq: u64,
 }
 
-/// A part of an incident that had one scope and one cause.
+/// A part of an incident with one scope and one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PastSegment {
-    /// What it concerned.
+    /// The scope.
     pub scope: Scope,
-    /// What failed.
+    /// The cause.
     pub cause: Cause,
     /// From when to when.
     pub time: Interval,
 }
 
 impl PastSegment {
-    /// Whether this scope, and no wider one, was down in it.
+    /// Whether exactly this scope was down in it.
     pub fn is_down(&self, scope: Scope) -> bool {
         self.scope == scope && self.cause.is_downtime()
     }
 }
 
-/// A time without internet, or without one address family, that counts as one, and whose it was.
+/// A period without internet, or without one address family, that counts as one failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Downtime {
-    /// Whose part failed.
+    /// The responsible party.
     pub party: Party,
-    /// When it was down; gaps are cut out.
+    /// The intervals of downtime, without gaps.
     pub times: Vec<Interval>,
-    /// Whether it is over.
+    /// Whether it has ended.
     pub over: bool,
 }
 
 impl Downtime {
-    /// How long it was down.
+    /// The total downtime.
     pub fn downtime(&self) -> Duration {
         Interval::total(&self.times)
     }
@@ -75,13 +75,13 @@ impl PastIncident {
         self.recorded.ended.is_none()
     }
 
-    /// How long the internet was down in it: its segments of that scope and of a cause that is
-    /// downtime, without the unmonitored times.
+    /// The downtime of the internet in it: the segments of that scope with a downtime cause,
+    /// without the unmonitored periods.
     pub fn downtime(&self, unmonitored: &[Interval]) -> Duration {
         self.down(Scope::Internet, unmonitored)
     }
 
-    /// How long this family alone was down in it, while the other one worked. Not part of
+    /// The downtime of this family alone, while the other one worked. Not part of
     /// [`downtime`](Self::downtime).
     pub fn family_downtime(&self, family: Family, unmonitored: &[Interval]) -> Duration {
         self.down(family.into(), unmonitored)
@@ -92,23 +92,24 @@ impl PastIncident {
         down.map(|phase| Interval::total(&phase.time.without(unmonitored))).sum()
     }
 
-    /// Whether it can have downtime at all: heartbeats that do not arrive and a line that is merely
-    /// bad are no outage.
+    /// Whether it can have downtime at all: heartbeat incidents and a degraded connection are not
+    /// outages.
     pub fn is_outage(&self) -> bool {
         self.recorded.scope.is_line()
             && (self.recorded.cause == Cause::Unstable || self.recorded.cause.is_downtime())
     }
 
-    /// The times without internet in it.
+    /// The failures of the internet in it.
     ///
-    /// An incident is one failure and counts for its own party, as it is listed. An unstable one is as
-    /// many as it had times between good ones, and each counts for the party of what lasted longest
-    /// in it: a router that fails now and then on an unstable line is not the provider's fault.
+    /// An incident is one failure, attributed to its party as listed. An unstable one is as many
+    /// failures as it had down periods between good ones, each attributed by the cause that lasted
+    /// longest in it: a router that sometimes fails on an unstable connection is not the provider's
+    /// fault.
     pub fn failures(&self, unmonitored: &[Interval]) -> Vec<Downtime> {
         self.failures_of(Scope::Internet, unmonitored)
     }
 
-    /// The times in it in which this family alone was down, counted in the same way.
+    /// The failures of this family alone, counted in the same way.
     pub fn family_failures(&self, family: Family, unmonitored: &[Interval]) -> Vec<Downtime> {
         self.failures_of(family.into(), unmonitored)
     }
@@ -142,7 +143,7 @@ impl PastIncident {
         failures
     }
 
-    /// What was down in these phases, as one; `None` where that was nothing.
+    /// The downtime in `run` as one failure; `None` if there was none.
     fn failure(
         &self,
         scope: Scope,
@@ -158,8 +159,8 @@ impl PastIncident {
         Some(Downtime { party, times, over: true })
     }
 
-    /// The party that runs the name servers in use, as far as the record tells: it says so only where
-    /// DNS is what lasted longest. Elsewhere the provider gets the benefit of the doubt.
+    /// The party that runs the name servers in use. The journal shows it only if DNS is the cause
+    /// that lasted longest; otherwise the provider gets the benefit of the doubt.
     pub fn name_servers(&self) -> Party {
         let headline = self.phases.iter().filter(|phase| phase.is_down(self.recorded.scope));
         let named = longest_cause(&headline.collect::<Vec<_>>()) == Some(Cause::Dns);
@@ -167,8 +168,8 @@ impl PastIncident {
     }
 }
 
-/// The downtime and the time of one family of merged segments, evenly spread: each room gets as much
-/// of them, in as many pieces, as its length is of all rooms. Gaps are no room.
+/// Spreads the downtime and the one-family time of merged segments evenly over their intervals:
+/// each gets a share, and a number of pieces, in proportion to its length. Gaps are excluded.
 pub(super) fn spread(
     recorded: &Incident,
     phases: &[PastSegment],
@@ -179,7 +180,7 @@ pub(super) fn spread(
     let merged = phases.iter().filter(|phase| phase.cause == Cause::Unstable);
     let mut rooms: Vec<Interval> = merged.map(|phase| phase.time).collect();
     if rooms.is_empty() {
-        // Where nothing could be merged, the earliest segment was dropped.
+        // If no segments could be merged, the earliest one was dropped.
         rooms.extend(phases.first().map(|first| Interval::new(from, first.time.from)));
     }
     let rooms: Vec<_> = rooms.iter().flat_map(|room| room.without(unmonitored)).collect();
@@ -213,7 +214,7 @@ pub(super) fn spread(
     spread
 }
 
-/// Which family was down alone in merged segments, as far as the rest tells.
+/// The family that was down alone in merged segments, inferred from the other segments.
 fn family_of_merged(recorded: &Incident, phases: &[PastSegment]) -> Scope {
     let total = |family: Family| {
         let down = phases.iter().filter(|phase| phase.is_down(family.into()));
@@ -226,7 +227,7 @@ fn family_of_merged(recorded: &Incident, phases: &[PastSegment]) -> Scope {
     }
 }
 
-/// What failed in merged segments, as far as the rest tells: the cause that lasted longest there.
+/// The cause of merged segments, inferred as the longest-lasting one of the other segments.
 fn merged_cause(phases: &[PastSegment], scope: Scope) -> Cause {
     let down = |wanted: &dyn Fn(&&PastSegment) -> bool| {
         let down: Vec<_> =
@@ -236,7 +237,7 @@ fn merged_cause(phases: &[PastSegment], scope: Scope) -> Cause {
     down(&|phase| phase.scope == scope).or_else(|| down(&|_| true)).unwrap_or(Cause::Isp)
 }
 
-/// The cause that lasted longest, of equal ones the earlier in the order of the verdict.
+/// The longest-lasting cause; of equal ones the earlier in the order of the verdict.
 fn longest_cause(phases: &[&PastSegment]) -> Option<Cause> {
     let mut causes: Vec<(Cause, Duration)> = Vec::new();
     for phase in phases {

@@ -1,48 +1,48 @@
-//! Times with a beginning and an end.
+//! Time intervals.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A time from one moment, included, to another, excluded.
+/// A half-open interval: `from` is included, `to` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Interval {
-    /// Its first moment.
+    /// The start.
     pub from: Timestamp,
-    /// The first moment after it, never before `from`.
+    /// The end, never before `from`.
     pub to: Timestamp,
 }
 
 impl Interval {
-    /// The time between two moments; an empty one at `from` when `to` lies before it.
+    /// The interval between two moments; an empty one at `from` if `to` is earlier.
     pub fn new(from: Timestamp, to: Timestamp) -> Self {
         Self { from, to: to.max(from) }
     }
 
-    /// How long it is.
+    /// The length.
     pub fn duration(&self) -> Duration {
         self.to.duration_since(self.from).try_into().unwrap_or_default()
     }
 
-    /// Whether it has no moment at all.
+    /// Whether it contains no moment.
     pub fn is_empty(&self) -> bool {
         self.from == self.to
     }
 
-    /// Whether both have a moment in common. An empty interval has none, but counts as lying where it
-    /// stands: an incident that was noticed and over at once still belongs to its day.
+    /// Whether the two overlap. An empty interval overlaps one that contains its position: an
+    /// incident that opened and closed at the same moment still belongs to its day.
     pub fn touches(&self, other: &Self) -> bool {
         self.from < other.to && other.from < self.to
             || self.is_empty() && other.from <= self.from && self.from < other.to
     }
 
-    /// What both have in common; empty when that is nothing.
+    /// The overlap of the two; empty if there is none.
     #[must_use]
     pub fn within(&self, other: &Self) -> Self {
         Self::new(self.from.max(other.from).min(other.to.max(self.from)), self.to.min(other.to))
     }
 
-    /// What remains of it without `holes`, which are in order and do not overlap.
+    /// The remaining parts without `holes`, which are in order and do not overlap.
     pub fn without(&self, holes: &[Self]) -> Vec<Self> {
         let mut rest = Vec::new();
         let mut from = self.from;
@@ -59,7 +59,7 @@ impl Interval {
         rest
     }
 
-    /// All moments of `intervals`, in order and without overlap.
+    /// The union of `intervals`, in order and without overlap.
     pub fn union(mut intervals: Vec<Self>) -> Vec<Self> {
         intervals.retain(|interval| !interval.is_empty());
         intervals.sort_by_key(|interval| interval.from);
@@ -73,7 +73,7 @@ impl Interval {
         union
     }
 
-    /// How long all of them are together.
+    /// The sum of the lengths.
     pub fn total(intervals: &[Self]) -> Duration {
         intervals.iter().map(Self::duration).sum()
     }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_common_is_empty() {
+    fn the_overlap_of_disjoint_intervals_is_empty() {
         assert!(between(0, 5).within(&between(5, 9)).is_empty());
         assert!(between(7, 9).within(&between(0, 5)).is_empty());
         assert_eq!(between(0, 5).within(&between(3, 9)), between(3, 5));
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_cut_out_and_what_remains_are_the_whole(
+        fn the_holes_and_the_rest_add_up_to_the_whole(
             pairs in prop::collection::vec((0_i64..100, 0_i64..20), 0..8),
             from in 0_i64..100,
             length in 0_i64..60,

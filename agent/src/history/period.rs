@@ -1,4 +1,4 @@
-//! The time that somebody asks about, in the words in which people ask.
+//! Periods in the notation of command-line arguments.
 
 use std::{fmt, str::FromStr};
 
@@ -10,18 +10,18 @@ use jiff::{
 
 use super::Interval;
 
-/// A moment as people write it. What it means depends on `now` and the zone.
+/// A point or span of time as users write it. Its meaning depends on `now` and the time zone.
 #[derive(Clone, Copy, Debug)]
 pub enum Moment {
-    /// `7d`, `12h`, `90min`, `2w`: that long before now; days and weeks by the calendar.
+    /// `7d`, `12h`, `90min`, `2w`: that long ago; days and weeks follow the calendar.
     Ago(Span),
     /// `2026-11-24`: the whole day.
     Day(Date),
     /// `2026-11`: the whole month.
     Month(Date),
-    /// `2026-11-24T18:30`: by the local clock.
+    /// `2026-11-24T18:30`: in local time.
     Local(DateTime),
-    /// `2026-11-24T18:30:00+01:00`: by any clock.
+    /// `2026-11-24T18:30:00+01:00`: with an offset.
     Exact(Timestamp),
     /// `today`.
     Today,
@@ -37,7 +37,7 @@ impl PartialEq for Moment {
 
 impl Eq for Moment {}
 
-/// A text that is no moment.
+/// The text is not a valid [`Moment`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("give a time such as 7d, 12h, yesterday, 2026-11, 2026-11-24 or 2026-11-24T18:30")]
 pub struct MomentError;
@@ -61,7 +61,7 @@ impl FromStr for Moment {
         if text.len() == "2026-11-24".len() {
             return text.parse().map(Self::Day).map_err(|_| MomentError);
         }
-        // A text with an offset is also a civil time to the parser, so it is tried first.
+        // The civil time parser accepts a text with an offset too, so this one comes first.
         if let Ok(exact) = text.parse() {
             return Ok(Self::Exact(exact));
         }
@@ -95,7 +95,7 @@ fn ago(text: &str) -> Option<Span> {
 }
 
 impl Moment {
-    /// Its first moment.
+    /// Its start.
     fn begin(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let now = ZonedDateTime::new(now, zone.clone());
         let moment = match *self {
@@ -109,7 +109,7 @@ impl Moment {
         Some(moment.timestamp())
     }
 
-    /// The first moment after it: a day lasts until its end, a time of day is a moment.
+    /// Its exclusive end: that of a day is midnight, a point in time ends where it starts.
     fn end(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let today = ZonedDateTime::new(now, zone.clone()).date();
         let after = match *self {
@@ -123,12 +123,12 @@ impl Moment {
     }
 }
 
-/// The time that somebody asks about; without limits it is the whole record.
+/// The period that the user asks for; without limits it is the whole journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Period {
-    /// From when on.
+    /// The start.
     pub since: Option<Moment>,
-    /// Until when; a day or a month is included.
+    /// The end; a day or a month is included.
     pub until: Option<Moment>,
 }
 
@@ -138,7 +138,7 @@ impl Period {
         Self { since: Some(month), until: Some(month) }
     }
 
-    /// What it means now and here.
+    /// The interval in absolute time.
     pub fn resolve(&self, now: Timestamp, zone: &TimeZone) -> Interval {
         let from = self.since.and_then(|moment| moment.begin(now, zone));
         let to = self.until.and_then(|moment| moment.end(now, zone));

@@ -1,32 +1,33 @@
-//! Loss and latency: how good the line was while it worked.
+//! Loss and latency of the connection while it worked.
 
 use jiff::{ZonedDateTime, tz::TimeZone};
 
 use super::{History, Interval, days};
 use crate::summary::Summary;
 
-/// An hourly summary, in corrected times.
+/// An hourly summary in corrected times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HourOfRecord {
-    /// From when to when.
+    /// The hour.
     pub time: Interval,
-    /// Its figures.
+    /// Its statistics.
     pub summary: Summary,
 }
 
-/// What hours had in common.
+/// The combined statistics of several hours.
 ///
-/// Loss is exact: all lost probes of all that were scheduled. Quantiles of quantiles are not, so these are
-/// what they are called: the median of the hours' medians, and of their 95th percentiles.
+/// Loss is exact: all lost probes of all scheduled ones. Exact quantiles cannot be computed from
+/// hourly quantiles, so these are the median of the hourly medians, and of the hourly 95th
+/// percentiles.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QualityPart {
-    /// How many scheduled probes there were.
+    /// The number of scheduled probes.
     pub probes: u64,
     /// How many of them were not answered within a second, or could not be sent.
     pub lost: u64,
-    /// The median of the hours' medians, in milliseconds.
+    /// The median of the hourly medians, in milliseconds.
     pub p50_ms: Option<f64>,
-    /// The median of the hours' 95th percentiles, in milliseconds.
+    /// The median of the hourly 95th percentiles, in milliseconds.
     pub p95_ms: Option<f64>,
 }
 
@@ -58,22 +59,22 @@ fn median(values: &mut [f64]) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// Loss and latency over a time.
+/// Loss and latency over a period.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QualitySummary {
-    /// All of it.
+    /// The whole period.
     pub whole: QualityPart,
-    /// By time: each hour up to two weeks, else each day.
+    /// By time: per hour up to two weeks, else per day.
     pub by_time: Vec<(Interval, QualityPart)>,
-    /// By the hour of the local day, 0 to 23: what the evenings are like.
+    /// By the hour of the local day, 0 to 23: shows whether evenings are worse, for example.
     pub by_hour: Vec<QualityPart>,
 }
 
 impl QualitySummary {
-    /// The longest time that is shown hour by hour, in hours.
+    /// The longest period that is shown per hour, in hours.
     const HOURLY_UP_TO: u64 = 14 * 24;
 
-    /// Sums up the hours that begin in `period`.
+    /// Combines the hours that start in `period`.
     pub fn of(history: &History, period: Interval, zone: &TimeZone) -> Self {
         let hours: Vec<_> = history
             .hours

@@ -1,11 +1,11 @@
-//! Shares in per cent that never look better than they are.
+//! Percentages that are never rounded up.
 
 use std::{fmt, time::Duration};
 
 /// A part of a whole.
 ///
-/// It is shown in per cent with three decimals and *cut off*, never rounded up: a line that failed for
-/// one second in a year was not 100 % available, and 99.9996 % is shown as 99.999 %.
+/// It is shown in per cent with three decimals, *truncated*: a connection that was down for one
+/// second in a year was not 100 % available, and 99.9996 % is shown as 99.999 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ratio {
     part_ms: u128,
@@ -13,23 +13,23 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// The share of `part` in `whole`; `None` when there is no whole that could have a share.
+    /// The share of `part` in `whole`; `None` when `whole` is zero.
     pub fn of(part: Duration, whole: Duration) -> Option<Self> {
         let (part_ms, whole_ms) = (part.as_millis(), whole.as_millis());
         (whole_ms > 0).then_some(Self { part_ms: part_ms.min(whole_ms), whole_ms })
     }
 
-    /// The share of the rest, when `lost` is taken from `whole`.
+    /// The share that remains of `whole` without `lost`.
     pub fn without(lost: Duration, whole: Duration) -> Option<Self> {
         Self::of(whole.saturating_sub(lost), whole)
     }
 
-    /// Thousandths of a per cent, 0 to 100,000, cut off.
+    /// Thousandths of a per cent, 0 to 100,000, truncated.
     pub fn thousandths_of_percent(self) -> u32 {
         u32::try_from(self.part_ms * 100_000 / self.whole_ms).unwrap_or(100_000)
     }
 
-    /// The share as a number from 0 to 1, cut off after the fifth decimal, for other programs.
+    /// The share from 0 to 1, truncated after the fifth decimal, for machine-readable output.
     pub fn as_number(self) -> f64 {
         f64::from(self.thousandths_of_percent()) / 100_000.0
     }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn of_nothing_there_is_no_share() {
+    fn a_share_of_zero_is_none() {
         assert_eq!(Ratio::of(Duration::ZERO, Duration::ZERO), None);
     }
 }

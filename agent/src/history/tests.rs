@@ -14,14 +14,14 @@ use crate::{
     probe::Family,
 };
 
-/// The moment at which the record begins.
+/// The start of the journal.
 const BEGIN: i64 = 1_767_225_600; // 2026-01-01T00:00:00Z
 
 fn boot(number: u8) -> BootId {
     format!("00000000-0000-0000-0000-0000000000{number:02}").parse().expect("a boot id")
 }
 
-/// A moment of the first boot, in seconds after it.
+/// A moment of the first boot, in seconds after its start.
 fn at(second: u64) -> Stamp {
     let wall = Timestamp::from_second(BEGIN).expect("a time") + Duration::from_secs(second);
     Stamp { boot: boot(1), boot_ms: second * 1_000, wall }
@@ -75,7 +75,7 @@ fn concern(incident: &mut Incident, scope: Scope) {
 }
 
 fn closed(incident: Incident) -> Record {
-    record(incident.ended.expect("it has ended"), Entry::IncidentClosed { incident })
+    record(incident.ended.expect("the incident is closed"), Entry::IncidentClosed { incident })
 }
 
 fn isp(from: u64, seconds: u64) -> Incident {
@@ -89,7 +89,7 @@ fn gap(from: u64, to: u64) -> Record {
     record(at(to), Entry::Gap { gap })
 }
 
-/// The history of these records, when the agent has watched until `end`.
+/// The history of these records, if the agent monitored until `end`.
 fn history(records: impl IntoIterator<Item = Record>, end: u64) -> History {
     History::of([started()].into_iter().chain(records), Some(at(end)), at(end).wall)
 }
@@ -111,7 +111,7 @@ fn availability_is_over_the_monitored_time() {
 }
 
 #[test]
-fn a_gap_within_an_incident_is_no_downtime() {
+fn a_gap_within_an_incident_is_not_downtime() {
     let history = history([closed(isp(100, 300)), gap(150, 350)], 1_000);
     let account = Account::of(&history, between(0, 1_000));
     assert_eq!((account.total.count, account.total.downtime), (1, seconds(100)));
@@ -139,14 +139,14 @@ fn an_incident_counts_for_its_party_and_an_unstable_one_for_each_failure() {
     let shown = |figures: DowntimeFigures| (figures.count, figures.downtime.as_secs());
     assert_eq!(shown(account.provider), (2, 140));
     assert_eq!(shown(account.yours), (1, 30));
-    assert_eq!(shown(account.other), (1, 10), "nobody says that the resolver is the provider's");
+    assert_eq!(shown(account.other), (1, 10), "no record attributes the resolver to the provider");
     assert_eq!(shown(account.total), (4, 180));
     assert_eq!(account.provider.longest, seconds(100));
     assert_eq!(account.provider.mean_time_to_repair(), Some(seconds(70)));
 }
 
 #[test]
-fn what_is_no_internet_downtime_is_listed_only() {
+fn incidents_other_than_internet_outages_are_only_listed() {
     let mut ipv6 = isp(100, 50);
     concern(&mut ipv6, Scope::Ipv6);
     let mut endpoint = incident(Cause::Endpoint, Some(Party::Other), 200, &[(Cause::Endpoint, 50)]);
@@ -161,7 +161,7 @@ fn what_is_no_internet_downtime_is_listed_only() {
     assert_eq!(history.incidents.len(), 3);
 }
 
-/// An outage of the internet in which IPv6 was down before and after.
+/// An outage of the internet, with IPv6 down before and after it.
 fn partial(from: u64) -> Incident {
     let causes = [(Cause::Isp, 10), (Cause::Gateway, 20), (Cause::Isp, 40), (Cause::Isp, 80)];
     let mut partial = incident(Cause::Isp, Some(Party::Provider), from, &causes);
@@ -170,7 +170,7 @@ fn partial(from: u64) -> Incident {
 }
 
 #[test]
-fn the_time_of_one_family_counts_apart_from_the_downtime_of_its_incident() {
+fn one_family_time_is_separate_from_the_downtime_of_its_incident() {
     let history = history([closed(partial(100)), gap(200, 220)], 1_000);
     let account = Account::of(&history, between(0, 1_000));
     assert_eq!((account.provider.count, account.provider.downtime), (1, seconds(60)));
@@ -196,7 +196,7 @@ fn the_internet_is_repaired_when_one_family_is_back() {
 }
 
 #[test]
-fn an_unstable_line_counts_the_failures_of_each_scope() {
+fn an_unstable_incident_counts_the_failures_of_each_scope() {
     let causes =
         [(Cause::Isp, 40), (Cause::Up, 60), (Cause::Isp, 30), (Cause::Isp, 5), (Cause::Up, 9)];
     let mut unstable = incident(Cause::Unstable, Some(Party::Provider), 100, &causes);
@@ -209,7 +209,7 @@ fn an_unstable_line_counts_the_failures_of_each_scope() {
 }
 
 #[test]
-fn nobody_stretches_what_an_unstable_line_was_seen_to_do() {
+fn an_open_unstable_incident_is_not_extended_after_a_change() {
     let causes = [(Cause::Isp, 7), (Cause::Up, 117), (Cause::Isp, 7)];
     let mut open = incident(Cause::Unstable, Some(Party::Provider), 100, &causes);
     open.ended = None;
@@ -220,14 +220,14 @@ fn nobody_stretches_what_an_unstable_line_was_seen_to_do() {
 }
 
 #[test]
-fn an_open_incident_reaches_to_the_last_monitored_moment() {
+fn an_open_incident_extends_to_the_last_monitored_moment() {
     let mut open = isp(100, 10);
     open.ended = None;
     let opened = record(at(110), Entry::IncidentOpened { incident: open });
     let history = history([opened], 400);
     let account = Account::of(&history, between(0, 400));
     assert_eq!((account.total.count, account.total.downtime), (1, seconds(300)));
-    assert_eq!(account.total.mean_time_to_repair(), None, "it is not repaired");
+    assert_eq!(account.total.mean_time_to_repair(), None, "the outage is not over");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn after_a_stop_nothing_is_monitored() {
 }
 
 #[test]
-fn a_clock_that_is_set_later_puts_all_times_of_its_boot_right() {
+fn a_clock_that_is_set_later_corrects_all_times_of_its_boot() {
     let wrong = |second: u64| Stamp {
         boot: boot(2),
         boot_ms: second * 1_000,
@@ -281,7 +281,7 @@ fn a_clock_that_is_set_later_puts_all_times_of_its_boot_right() {
     assert_eq!(history.incidents[0].time, between(1_010, 1_030));
     assert!(history.incidents[0].clock_certain);
 
-    // A clock that was never set: the order of the boots is all that is known.
+    // A clock that was never set: only the order of the boots is known.
     let records = [started(), record(wrong(30), Entry::IncidentClosed { incident: early })];
     let history = History::of(records, None, at(100).wall);
     assert!(!history.incidents[0].clock_certain);
@@ -289,7 +289,7 @@ fn a_clock_that_is_set_later_puts_all_times_of_its_boot_right() {
 }
 
 #[test]
-fn days_have_as_many_hours_as_they_have() {
+fn days_have_23_24_or_25_hours() {
     let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
     let whole = Interval::new(
         "2026-03-28T12:00:00Z".parse().expect("a time"),
@@ -306,7 +306,7 @@ fn days_have_as_many_hours_as_they_have() {
 }
 
 #[test]
-fn people_name_times_in_their_own_words() {
+fn periods_are_parsed_from_everyday_notation() {
     let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
     let now = "2026-11-24T10:30:00Z".parse().expect("a time");
     for (since, until, from, to) in [
@@ -316,10 +316,10 @@ fn people_name_times_in_their_own_words() {
         ("yesterday", "yesterday", "2026-11-22T23:00:00Z", "2026-11-23T23:00:00Z"),
         ("today", "2026-11-24T08:15", "2026-11-23T23:00:00Z", "2026-11-24T07:15:00Z"),
         ("2026-11-01T00:00:00+05:00", "90min", "2026-10-31T19:00:00Z", "2026-11-24T09:00:00Z"),
-        // Days of the calendar, across the end of summer time.
+        // Calendar days, across the end of summer time.
         ("31d", "today", "2026-10-24T09:30:00Z", "2026-11-24T23:00:00Z"),
     ] {
-        let moment = |text: &str| Some(text.parse().expect("it is understood"));
+        let moment = |text: &str| Some(text.parse().expect("a valid moment"));
         let period = Period { since: moment(since), until: moment(until) };
         let time = |text: &str| text.parse().expect("a time");
         assert_eq!(period.resolve(now, &zone), Interval::new(time(from), time(to)), "{since}");
@@ -330,10 +330,10 @@ fn people_name_times_in_their_own_words() {
 }
 
 #[test]
-fn between_two_runs_nothing_was_monitored_whatever_the_record_names() {
+fn the_time_between_two_runs_is_unmonitored_even_without_a_recorded_gap() {
     let start = |second: u64| record(at(second), started().entry);
     let stop = |second| record(at(second), Entry::AgentStopped { reason: "SIGTERM".into() });
-    // A gap tells of a part of the time between a stop and a start, and of nothing after a crash.
+    // The gap covers part of the time between stop and start; no record covers the crash.
     let records = [stop(100), gap(150, 200), start(300), closed(isp(400, 10)), start(600)];
     let history = history(records, 1_000);
     assert_eq!(history.unmonitored(), [between(100, 300), between(410, 600)]);
@@ -344,17 +344,17 @@ fn between_two_runs_nothing_was_monitored_whatever_the_record_names() {
 }
 
 #[test]
-fn a_recorded_gap_tells_when_a_crashed_run_ended() {
+fn a_recorded_gap_determines_when_a_crashed_run_ended() {
     let crash = [closed(isp(100, 10)), gap(500, 600), record(at(600), started().entry)];
     let history = history(crash, 1_000);
     assert_eq!(history.unmonitored(), [between(500, 600)]);
 }
 
 proptest! {
-    /// Whatever happened, the months add up to the whole, nothing is counted while nothing was monitored, and
-    /// no party has more downtime than there was time.
+    /// Whatever happened, the months add up to the whole, nothing is counted in unmonitored
+    /// periods, and no party has more downtime than there was time.
     #[test]
-    fn the_parts_of_a_time_add_up_to_it(
+    fn the_parts_of_a_period_add_up_to_it(
         incidents in prop::collection::vec((0_u64..6_000_000, 0_u64..200_000, 0..4), 0..12),
         gaps in prop::collection::vec((0_u64..6_000_000, 0_u64..400_000), 0..6),
     ) {
@@ -401,8 +401,8 @@ proptest! {
 }
 
 #[test]
-fn merged_segments_count_with_the_downtime_and_the_failures_that_they_had() {
-    // 20 failures of 40 s, of which the record has merged the first 18.
+fn merged_segments_keep_their_downtime_and_failures() {
+    // 20 failures of 40 s; the first 18 are merged.
     let mut unstable = incident(
         Cause::Unstable,
         Some(Party::Provider),
@@ -414,7 +414,7 @@ fn merged_segments_count_with_the_downtime_and_the_failures_that_they_had() {
     let account = Account::of(&history, between(0, 2_000));
     assert_eq!((account.provider.count, account.provider.downtime), (20, seconds(800)));
     assert_eq!(history.downtime(&history.incidents[0]), seconds(800));
-    // A part of them has its part, and none overlaps another.
+    // A part of the period has its share, and no intervals overlap.
     let account = Account::of(&history, between(0, 720));
     assert_eq!((account.provider.count, account.provider.downtime), (9, seconds(360)));
     let failures = history.failures(&history.incidents[0]);
@@ -423,7 +423,7 @@ fn merged_segments_count_with_the_downtime_and_the_failures_that_they_had() {
 }
 
 #[test]
-fn an_incident_with_many_causes_counts_whole_though_the_earliest_are_merged() {
+fn an_incident_with_merged_segments_counts_whole() {
     let mut long =
         incident(Cause::Isp, Some(Party::Provider), 0, &[(Cause::Unstable, 600), (Cause::Isp, 60)]);
     long.downtime_ms = 660_000;
@@ -433,8 +433,9 @@ fn an_incident_with_many_causes_counts_whole_though_the_earliest_are_merged() {
 }
 
 #[test]
-fn merged_segments_keep_the_time_of_one_family_and_lie_in_monitored_time() {
-    // The internet was down for 300 s of the merged time, IPv6 alone for 200 s; a gap lies in it.
+fn merged_segments_keep_one_family_time_and_avoid_gaps() {
+    // Within the merged time the internet was down for 300 s and IPv6 alone for 200 s; a gap
+    // overlaps it.
     let causes = [(Cause::Unstable, 1_000), (Cause::Isp, 60), (Cause::Isp, 40)];
     let mut long = incident(Cause::Isp, Some(Party::Provider), 0, &causes);
     long.segments[2].scope = Scope::Ipv6;
@@ -448,11 +449,11 @@ fn merged_segments_keep_the_time_of_one_family_and_lie_in_monitored_time() {
     let times =
         history.failures(only).into_iter().chain(history.family_failures(only, Family::Ipv6));
     let times: Vec<_> = times.flat_map(|failure| failure.times).collect();
-    assert_eq!(Interval::total(&Interval::union(times)), seconds(600), "none overlaps another");
+    assert_eq!(Interval::total(&Interval::union(times)), seconds(600), "no intervals overlap");
 }
 
 #[test]
-fn what_a_renamed_device_left_open_ends_where_it_was_monitored_last() {
+fn open_incidents_of_a_renamed_device_end_where_last_monitored() {
     let mut open = isp(100, 50);
     open.ended = None;
     let renamed = |second: u64| {
@@ -467,7 +468,7 @@ fn what_a_renamed_device_left_open_ends_where_it_was_monitored_last() {
 }
 
 #[test]
-fn a_pause_goes_on_through_a_restart() {
+fn a_pause_continues_across_a_restart() {
     let stopped = record(at(300), Entry::AgentStopped { reason: "SIGTERM".into() });
     let restarted =
         record(at(310), Entry::AgentStarted { version: "0.1.0".into(), device: "dl-home".into() });
@@ -477,7 +478,7 @@ fn a_pause_goes_on_through_a_restart() {
 }
 
 #[test]
-fn of_open_incidents_of_a_kind_the_newest_alone_is_open() {
+fn only_the_newest_open_incident_of_a_kind_stays_open() {
     let mut records = Vec::new();
     for from in [100, 200, 300] {
         let mut open = isp(from, 20);
@@ -492,7 +493,7 @@ fn of_open_incidents_of_a_kind_the_newest_alone_is_open() {
 }
 
 #[test]
-fn what_was_recorded_of_an_open_unstable_incident_is_not_stretched() {
+fn an_open_unstable_incident_is_not_extended_after_its_opening() {
     let parts = [(Cause::Isp, 7), (Cause::Up, 117), (Cause::Isp, 7)];
     let mut open = incident(Cause::Unstable, Some(Party::Provider), 100, &parts);
     open.ended = None;
@@ -503,7 +504,7 @@ fn what_was_recorded_of_an_open_unstable_incident_is_not_stretched() {
 }
 
 #[test]
-fn an_incident_that_a_newer_version_has_closed_is_over() {
+fn an_incident_closed_by_a_newer_version_is_over() {
     let mut open = isp(100, 20);
     open.ended = None;
     let unknown = crate::journal::UnknownRecord {
@@ -519,7 +520,7 @@ fn an_incident_that_a_newer_version_has_closed_is_over() {
 }
 
 #[test]
-fn lines_that_have_changed_places_or_stand_twice_tell_nothing_else() {
+fn swapped_and_copied_lines_do_not_change_the_history() {
     let closed_first = [
         Record { seq: 4, ..closed(isp(100, 60)) },
         Record {
@@ -536,7 +537,7 @@ fn lines_that_have_changed_places_or_stand_twice_tell_nothing_else() {
 }
 
 #[test]
-fn a_crash_within_a_pause_is_not_the_pause() {
+fn a_crash_during_a_pause_is_a_separate_gap() {
     let paused = record(at(200), Entry::Paused { until: at(7_400) });
     let history = History::of([started(), paused], Some(at(260)), at(1_000).wall);
     let gaps: Vec<_> = history.gaps.iter().map(|gap| (gap.cause, gap.time, gap.open)).collect();
@@ -545,7 +546,7 @@ fn a_crash_within_a_pause_is_not_the_pause() {
 }
 
 #[test]
-fn a_clock_of_1973_that_only_the_sign_of_life_knows_better_makes_no_gap_of_decades() {
+fn a_clock_corrected_only_by_the_alive_file_makes_no_gap_of_decades() {
     let wrong = |second: u64| Stamp {
         boot: boot(2),
         boot_ms: second * 1_000,

@@ -1,8 +1,9 @@
-//! Which wall-clock time a moment of a boot has, as far as the whole record knows.
+//! Corrects the wall-clock times of all boots in the journal.
 //!
-//! 1. The latest known offset of a boot puts right every moment of it ([`crate::journal::WallClockOffsets`]).
-//! 2. A boot whose clock was never right is known by its place alone: no boot begins before the one
-//!    before it has ended. It is moved to there, and its times are marked as not certain.
+//! 1. The latest known offset of a boot applies to every moment of it
+//!    ([`crate::journal::WallClockOffsets`]).
+//! 2. A boot whose clock was never right can only be placed by order: no boot begins before the
+//!    previous one has ended. It is moved there, and its times are marked as uncertain.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,17 +12,17 @@ use crate::{
     journal,
 };
 
-/// One boot in the record.
+/// One boot in the journal.
 #[derive(Clone, Copy, Debug)]
 struct RecordedBoot {
     id: BootId,
     first: Stamp,
     last: Stamp,
-    /// How far it is moved to where it belongs.
+    /// How far its times are moved.
     moved: SignedDuration,
 }
 
-/// The clocks of all boots in the record.
+/// The clocks of all boots in the journal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BootClocks {
     known: journal::WallClockOffsets,
@@ -30,9 +31,9 @@ pub(super) struct BootClocks {
 }
 
 impl BootClocks {
-    /// Learns from the stamp of the next record.
+    /// Updates the offset with the stamp of the next record.
     pub(super) fn learn(&mut self, at: Stamp) {
-        // Boots that the system cannot name have no common clock.
+        // Stamps with an unknown boot id may come from different boots.
         if at.boot == BootId::UNKNOWN {
             return;
         }
@@ -48,7 +49,7 @@ impl BootClocks {
         }
     }
 
-    /// Moves the boots whose clock contradicts their order; to be called when all is learnt.
+    /// Moves the boots whose clock contradicts their order; call it after the last record.
     pub(super) fn settle(&mut self) {
         let mut earliest = Timestamp::MIN;
         for boot in &mut self.boots {
@@ -61,19 +62,19 @@ impl BootClocks {
         }
     }
 
-    /// Whether the record has a moment of this boot.
+    /// Whether the journal has a record of this boot.
     pub(super) fn knows(&self, id: BootId) -> bool {
         self.boot(id).is_some()
     }
 
-    /// The corrected wall-clock time of a moment.
+    /// The corrected wall-clock time of a stamp.
     pub(super) fn time(&self, stamp: &Stamp) -> Timestamp {
         let known = self.known.wall(stamp);
         let moved = self.boot(stamp.boot).map_or(SignedDuration::ZERO, |boot| boot.moved);
         known.saturating_add(moved).unwrap_or(known)
     }
 
-    /// Whether that boot's clock was ever right, as far as the order of the boots tells.
+    /// Whether that boot's clock was ever right, judged by the order of the boots.
     pub(super) fn is_certain(&self, id: BootId) -> bool {
         self.boot(id).is_none_or(|boot| boot.moved.is_zero())
     }

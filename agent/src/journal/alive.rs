@@ -1,4 +1,4 @@
-//! The sign of life: one record of fixed size that is overwritten in place.
+//! The alive file: one record of fixed size that is overwritten in place.
 
 use std::io::Write as _;
 
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::clock::Stamp;
 
-/// The size of the file.
+/// The size of the file in bytes.
 pub(super) const BYTES: usize = 128;
-/// How much of it the checksum covers.
+/// The number of leading bytes that the checksum covers.
 const COVERED: usize = 117;
-/// How many digits of the newest record's hash it has: enough to notice a line that was changed.
+/// How many digits of the newest record's hash the file holds: enough to detect a changed line.
 const HASH_DIGITS: usize = 12;
 
-/// When the agent was last known to run, and how far its journal was by then.
+/// When the agent was last known to run, and the newest durable record at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Alive {
     pub(super) at: Stamp,
@@ -33,7 +33,7 @@ impl Alive {
         Self { at, seq, hash }
     }
 
-    /// What it tells about the newest record.
+    /// The number and partial hash of the newest record, for comparison with the chain.
     pub(super) fn witness(self) -> NotedHash {
         NotedHash { seq: self.seq, hash: self.hash }
     }
@@ -42,7 +42,7 @@ impl Alive {
     pub(super) fn to_bytes(&self) -> [u8; BYTES] {
         let mut text = Vec::with_capacity(BYTES);
         let Stamp { boot, boot_ms, wall } = self.at;
-        // Years beyond these would not fit, and say no more than that the clock is wrong.
+        // Years beyond these would not fit, and only show that the clock is wrong.
         let wall = wall.clamp(Timestamp::UNIX_EPOCH, year_9999());
         let (boot_ms, seq) = (boot_ms.min(MOST_MS), self.seq.min(LARGEST_SEQ));
         let hash = &self.hash;
@@ -57,7 +57,7 @@ impl Alive {
         bytes
     }
 
-    /// Reads the content of the file; `None` when it was torn or is something else.
+    /// Reads the content of the file; `None` when it was torn or is another file.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
         let (covered, rest) = bytes.split_at(COVERED);
@@ -96,9 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_one_line_of_128_bytes() {
+    fn the_content_is_one_line_of_128_bytes() {
         let bytes = alive().to_bytes();
-        insta::assert_snapshot!(str::from_utf8(&bytes).expect("it is text"), @"ispmon-alive 1 1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42 0000086400000 2026-11-24T08:01:40.250Z 000000000041 3d914f9348c9 adba47ba4d");
+        insta::assert_snapshot!(str::from_utf8(&bytes).expect("the content is ASCII"), @"ispmon-alive 1 1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42 0000086400000 2026-11-24T08:01:40.250Z 000000000041 3d914f9348c9 adba47ba4d");
         assert_eq!(Alive::from_bytes(&bytes), Some(alive()));
     }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_one_is_recognised_wherever_it_was_torn() {
+    fn a_torn_write_is_detected_at_every_offset() {
         let old = alive().to_bytes();
         let at = alive().at.later(std::time::Duration::from_mins(1));
         let later = Alive::new(at, 42, &Digest::of(b"42"));

@@ -1,21 +1,22 @@
-//! Which lines are believed: those that the chain of hashes confirms, or at least does not contradict.
+//! Decides which lines are accepted: those that the hash chain confirms, or at least does not
+//! contradict.
 //!
-//! Each record names the hash of the line before it, so a line is *confirmed* by the one after it, and
-//! a line that was changed is *contradicted* by it. The newest record is confirmed by the sign of life
-//! or, once a new chain was begun, by that chain's first record. From this follows what a line is worth:
+//! Each record names the hash of the line before it, so the next line *confirms* a line, or
+//! *contradicts* it if it was changed. The alive file confirms the newest record; once a new chain
+//! has started, that chain's first record does. The table follows from this:
 //!
-//! | the line | is |
+//! | a line that | is |
 //! |---|---|
-//! | cannot be read | damage; what follows is read on |
-//! | is followed by the next | believed |
-//! | has the next number's predecessor's place, but the next line names another hash, and is confirmed | damage, not believed |
-//! | the same, and the next line is contradicted itself | neither is believed |
-//! | the same, and the next line would be confirmed if it named the right hash | both are believed; the changed hash is damage |
-//! | stands between two lines that follow each other | damage, not believed |
-//! | follows the one before, and a line with a higher number comes next | believed; the missing records are damage |
-//! | has a number that cannot be here | believed only if another record names its hash; damage |
-//! | stands behind the record that the next chain was begun after | damage, not believed |
-//! | is the last, follows none and is confirmed by nothing | damage, not believed |
+//! | cannot be read | damage; reading continues after it |
+//! | is followed by the next record | accepted |
+//! | precedes a line with the next number that names another hash and is itself confirmed | damage, not accepted |
+//! | the same, and that next line is itself contradicted | neither is accepted |
+//! | the same, and that next line would be confirmed if it named the right hash | both are accepted; the changed hash is damage |
+//! | stands between two lines that follow each other | damage, not accepted |
+//! | follows the one before, and a line with a higher number comes next | accepted; the missing records are damage |
+//! | has a number that cannot be here | accepted only if another record names its hash; damage |
+//! | comes after the record that the next chain names as its predecessor | damage, not accepted |
+//! | is the last, follows none and is confirmed by nothing | damage, not accepted |
 
 use std::collections::VecDeque;
 
@@ -25,24 +26,24 @@ use super::{
     record::{Digest, Entry, Predecessor},
 };
 
-/// How far a number may be from the one before it without being confirmed.
+/// How far an unconfirmed number may be from the one before it.
 const PLAUSIBLE_STEP: u64 = 100_000;
-/// How many lines at a wrong place, and how many missing records, are remembered to be matched.
+/// How many misplaced lines, and how many missing records, are kept in memory for matching.
 const MOST_UNMATCHED: usize = 64;
 
-/// Where a record is in the journal.
+/// The number and hash of a record.
 pub(super) type RecordPosition = (u64, Digest);
 
-/// What is known about a line.
+/// The decision about a line.
 #[derive(Debug)]
 pub(super) enum LineVerdict {
-    /// It is a record that is believed.
+    /// It is an accepted record.
     Believed(Box<Located>),
-    /// It is damaged, or shows that something is.
+    /// It is damaged, or shows damage elsewhere.
     Damaged(Damage),
 }
 
-/// A record whose hash was noted outside of the chain: its number, and how the hash begins.
+/// The number of a record and the first digits of its hash, noted outside of the chain.
 #[derive(Clone, Debug)]
 pub(super) struct NotedHash {
     pub(super) seq: u64,
@@ -55,26 +56,26 @@ impl NotedHash {
     }
 }
 
-/// A line that nothing is decided about yet.
+/// A line whose verdict is still open.
 #[derive(Debug)]
 struct UndecidedLine {
     located: Located,
     flaw: Option<Flaw>,
     link: ChainLink,
-    /// Its number cannot stand here.
+    /// Its number cannot be here.
     is_doubtful: bool,
-    /// What is missing before it is explained by damage that was named.
+    /// Damage that was already reported explains the missing records before it.
     is_explained: bool,
 }
 
-/// How a line is connected with the one before it.
+/// How a line is linked to the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ChainLink {
-    /// Nothing is known of what was before it.
+    /// Nothing is known about the line before it.
     First,
-    /// It names the record before it.
+    /// It names the accepted record before it.
     Follows,
-    /// It names another one.
+    /// It names another record.
     Loose,
 }
 
@@ -82,29 +83,30 @@ enum ChainLink {
 #[derive(Debug)]
 struct Rival {
     located: Located,
-    /// The hash that the line would have if it named the held one.
+    /// The hash that this line would have if it named the held one.
     restored: Option<Digest>,
 }
 
-/// Takes the lines of a folder in order and decides about each as soon as it can, in bounded memory.
+/// Takes the lines of a folder in order and decides about each as early as possible, in bounded
+/// memory.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
-    /// The record of this chain that was believed last.
+    /// The last accepted record of this chain.
     last: Option<RecordPosition>,
     held: Option<UndecidedLine>,
     rival: Option<Rival>,
-    /// Records that others name and that were not there.
+    /// Records that others name and that were not read yet.
     missing: VecDeque<RecordPosition>,
-    /// Records at a wrong place.
+    /// Records at a wrong position, not accepted so far.
     strays: VecDeque<Located>,
-    /// Whether a line was damaged since the one that is held.
+    /// Whether a line was damaged since the held one.
     is_broken: bool,
-    /// The record that the next chain was begun after.
+    /// The record that the next chain names as its predecessor.
     limit: Option<Predecessor>,
-    /// The same for the file that begins.
+    /// The same for the file that begins now.
     next_limit: Option<Predecessor>,
     witness: Option<NotedHash>,
-    /// The highest number that is known to be in use.
+    /// The highest number known to be in use.
     newest: u64,
     verdicts: VecDeque<LineVerdict>,
 }
@@ -114,17 +116,17 @@ impl Chain {
         Self { witness, ..Self::default() }
     }
 
-    /// The next verdict that is certain.
+    /// The next final verdict.
     pub(super) fn next(&mut self) -> Option<LineVerdict> {
         self.verdicts.pop_front()
     }
 
-    /// The highest number in use, as far as it was read.
+    /// The highest number in use in the lines read so far.
     pub(super) fn newest(&self) -> u64 {
         self.newest
     }
 
-    /// A file comes next, behind which the next chain was begun after this record.
+    /// Starts a file. `limit` is the record that the next chain names as its predecessor.
     pub(super) fn begin_file(&mut self, limit: Option<Predecessor>) {
         if self.held.is_none() && self.last.is_none() {
             self.limit.clone_from(&limit);
@@ -135,7 +137,7 @@ impl Chain {
     /// Takes the next line.
     ///
     /// # Errors
-    /// The line cannot be read as a record; it has been noted as damage.
+    /// The line cannot be read as a record; it has been reported as damage.
     pub(super) fn line(
         &mut self,
         line: &[u8],
@@ -168,25 +170,25 @@ impl Chain {
         Ok(())
     }
 
-    /// A line cannot be read.
+    /// Reports a line that cannot be read.
     pub(super) fn unreadable(&mut self, flaw: Flaw, place: &LinePlace) {
         self.is_broken = true;
         self.damage(place, None, flaw);
     }
 
-    /// A number is in use, whatever becomes of the record.
+    /// Notes that a number is in use, whether or not the record is accepted.
     pub(super) fn note_number(&mut self, seq: u64) {
         if self.newest == 0 || seq <= self.newest.saturating_add(PLAUSIBLE_STEP) {
             self.newest = self.newest.max(seq);
         }
     }
 
-    /// Nothing is known about what comes next: a file is gone, or could not be read to its end.
+    /// Marks what comes next as unrelated: a file is missing, or could not be read to its end.
     pub(super) fn forget(&mut self) {
         self.is_broken = true;
     }
 
-    /// Decides about what is left; to be called behind the last line.
+    /// Decides about the remaining lines; call it after the last line.
     pub(super) fn finish(&mut self) {
         match (self.held.take(), self.rival.take()) {
             (Some(held), Some(rival)) => self.decide(held, rival),
@@ -229,7 +231,7 @@ impl Chain {
             self.settle(held, true, false);
             self.hold(new, flaw);
         } else if held.link != ChainLink::Follows && follows(&held.located, &position(&new)) {
-            // The two have changed places, which both survive.
+            // The two lines were swapped; both are kept.
             let misplaced = held
                 .flaw
                 .take()
@@ -245,7 +247,7 @@ impl Chain {
         } else if held.link == ChainLink::Follows
             && self.last.as_ref().is_some_and(|last| follows(&new, last))
         {
-            // Both claim the same place, and the next line tells which one has it.
+            // Both claim the same position; the next line decides which one has it.
             self.held = Some(held);
             self.rival = Some(Rival { located: new, restored: None });
         } else if self.last.as_ref().is_some_and(|last| follows(&new, last)) {
@@ -274,7 +276,7 @@ impl Chain {
         }
     }
 
-    /// Decides between two lines that contradict each other by what the third one says.
+    /// Decides between two conflicting lines by the record that the third one names.
     fn judge(&mut self, held: UndecidedLine, rival: Rival, new: Located, flaw: Option<Flaw>) {
         let seq = new.record.seq;
         if new.digest == rival.located.digest {
@@ -299,7 +301,7 @@ impl Chain {
         }
     }
 
-    /// Decides between two lines that contradict each other when no other line can.
+    /// Decides between two conflicting lines when no third line can.
     fn decide(&mut self, held: UndecidedLine, rival: Rival) {
         let seq = rival.located.record.seq;
         if self.is_named(&rival.located) {
@@ -325,14 +327,14 @@ impl Chain {
         }
     }
 
-    /// Believes two lines of which the second names another hash than it did.
+    /// Accepts two lines, the second of which names a changed hash.
     fn restore(&mut self, held: UndecidedLine, rival: Located, hash: Digest) {
         self.settle(held, true, false);
         self.damage(&rival.place, Some(rival.record.seq), Flaw::HashChanged);
         self.believe(Located { digest: hash, ..rival });
     }
 
-    /// Keeps a line until the next one is known.
+    /// Holds a line back until the next one is known.
     fn hold(&mut self, located: Located, flaw: Option<Flaw>) {
         let is_explained = std::mem::take(&mut self.is_broken);
         let found = located.record.seq;
@@ -348,7 +350,7 @@ impl Chain {
                 let expected = seq.saturating_add(1);
                 let is_doubtful = found <= *seq
                     || found > seq.saturating_add(PLAUSIBLE_STEP)
-                    // It stands at its place, so its number is wrong.
+                    // Its `prev` matches, so its number is wrong.
                     || located.record.prev == *digest
                     || flaw.is_some();
                 let is_hole = found != expected && (is_doubtful || !is_explained);
@@ -369,7 +371,7 @@ impl Chain {
         self.held = Some(held);
     }
 
-    /// Decides about a line by all that is known of it.
+    /// Decides about a line by all that is known about it.
     fn settle(&mut self, held: UndecidedLine, confirmed: bool, is_last: bool) {
         let UndecidedLine { located, flaw, link, is_doubtful, is_explained } = held;
         let seq = located.record.seq;
@@ -394,7 +396,7 @@ impl Chain {
         if confirmed {
             self.believe_with_predecessor(located, link);
         } else if is_doubtful && self.fills_gap(&located) {
-            // What follows at its wrong place does not follow it.
+            // The line after its wrong position does not follow it.
             self.verdicts.push_back(LineVerdict::Believed(Box::new(located)));
         } else if is_doubtful {
             self.is_broken = true;
@@ -409,7 +411,7 @@ impl Chain {
         }
     }
 
-    /// Whether this is a record that another one has named in vain.
+    /// Whether another record named this one before it was read; if so, it is no longer missing.
     fn fills_gap(&mut self, located: &Located) -> bool {
         let wanted = position(located);
         let index = self.missing.iter().position(|missing| *missing == wanted);
@@ -456,7 +458,7 @@ impl Chain {
         self.names(located.record.seq, &located.digest)
     }
 
-    /// Whether a record of this number and hash was noted outside of its chain.
+    /// Whether a record of this number and hash was noted outside of the chain.
     fn names(&self, seq: u64, digest: &Digest) -> bool {
         self.limit.as_ref().is_some_and(|limit| limit.seq == seq && limit.hash == *digest)
             || self.witness.as_ref().is_some_and(|witness| witness.confirms(seq, digest))
@@ -471,7 +473,7 @@ fn follows(located: &Located, (seq, digest): &RecordPosition) -> bool {
     located.record.seq == seq.saturating_add(1) && located.record.prev == *digest
 }
 
-/// What is wrong with a line if the next one is right.
+/// The flaw of a line if the next one is right.
 fn changed(held: &Located, next: &Located) -> Flaw {
     if held.record.seq == next.record.seq {
         return Flaw::Added;
@@ -483,7 +485,7 @@ fn changed(held: &Located, next: &Located) -> Flaw {
     }
 }
 
-/// The hash of a line if it named this one instead of the hash that it names.
+/// The hash of a line after replacing `named`, the hash in its `prev`, with `right`.
 fn restored(line: &[u8], named: &Digest, right: &Digest) -> Option<Digest> {
     let text = str::from_utf8(line).ok()?;
     let field = |digest: &Digest| format!("\"prev\":\"{digest}\"");

@@ -2,16 +2,16 @@
 
 /// The file that records are appended to.
 pub(super) const CURRENT: &str = "journal.ndjson";
-/// The sign of life that is overwritten in place.
+/// The alive file, which is overwritten in place.
 pub(super) const ALIVE: &str = "alive";
-/// The file whose lock says that an agent uses the folder.
+/// The lock file; the agent that uses the folder holds its lock.
 pub(super) const LOCK: &str = "lock";
-/// The file in which the outbox keeps what was acknowledged; the journal never touches it.
+/// The file in which the outbox records what the cloud acknowledged; the journal never touches it.
 pub const HANDED_OVER_FILE: &str = "handed-over.json";
 
-/// How long a file may become, in bytes; a record that would make it longer starts the next one.
+/// The largest size of a file in bytes; a record that would exceed it starts the next file.
 pub(super) const FILE_BYTES: u64 = 4 << 20;
-/// How many files are kept, the current one included.
+/// The largest number of files, the current one included.
 pub(super) const FILES: usize = 16;
 
 /// The name of a full file whose first record has this number.
@@ -19,8 +19,8 @@ pub(super) fn rolled(first_seq: u64) -> String {
     format!("journal.{first_seq:012}.ndjson")
 }
 
-/// The number in the name of a full file; `None` for every other file. It is that of the first record
-/// in it unless somebody has given it another name.
+/// The number in the name of a full file; `None` for every other file. It is that of the first
+/// record in the file unless a user renamed it.
 pub(super) fn first_seq(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("journal.")?.strip_suffix(".ndjson")?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -37,14 +37,14 @@ pub(super) fn is_set_aside(name: &str) -> bool {
     name.starts_with("journal.set-aside-") && name.ends_with(".ndjson")
 }
 
-/// The name of a full file whose first record has this number, other than all of these.
+/// A name for a full file whose first record has this number that is none of `names`.
 pub(super) fn free_rolled(first_seq: u64, names: &[String]) -> String {
-    // Files are read in the order of their content, so any number will do.
+    // Files are read in the order of their content, so any free number will do.
     let free = (first_seq..u64::MAX).map(rolled).find(|name| !names.contains(name));
     free.unwrap_or_else(|| rolled(u64::MAX))
 }
 
-/// The names of full files among these.
+/// Those of `names` that are full files.
 pub(super) fn full_files(names: &[String]) -> Vec<String> {
     names.iter().filter(|name| first_seq(name).is_some()).cloned().collect()
 }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_files_are_known_by_their_names() {
+    fn full_files_are_recognised_by_their_names() {
         let names =
             [CURRENT, ALIVE, LOCK, HANDED_OVER_FILE, "journal.x12.ndjson", "journal..ndjson"];
         let mut names: Vec<String> = names.map(str::to_owned).to_vec();

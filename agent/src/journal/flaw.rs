@@ -1,4 +1,4 @@
-//! What can be wrong with a line, and where it is.
+//! Kinds of damage to a line, and its location.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::{
     record::{Digest, FORMAT, LARGEST_SEQ, Record},
 };
 
-/// A record and where it stands.
+/// A record and its location.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Located {
     /// The record.
@@ -18,7 +18,7 @@ pub struct Located {
     pub place: LinePlace,
 }
 
-/// Where a line is.
+/// The location of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinePlace {
     /// The file's name within the folder.
@@ -27,19 +27,19 @@ pub struct LinePlace {
     pub line: u64,
 }
 
-/// A line that is not what was written.
+/// A line that differs from what the agent wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}, line {}{}: {flaw}", place.file, place.line, seq.map(|seq| format!(" (record {seq})")).unwrap_or_default())]
 pub struct Damage {
     /// Where it is.
     pub place: LinePlace,
-    /// The number of the record, where it can be read.
+    /// The number of the record, if it can be read.
     pub seq: Option<u64>,
     /// What is wrong with it.
     pub flaw: Flaw,
 }
 
-/// What is wrong with a line.
+/// Why a line counts as damaged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// It is not a JSON object with the fields of every record.
@@ -51,20 +51,20 @@ pub enum Flaw {
     /// The file ends within the line, and it is not the file that is being written.
     #[error("the file ends within this line")]
     Torn,
-    /// Its number is larger than any that is written.
+    /// Its number is larger than any that an agent writes.
     #[error("this record has the number {0}, the largest is {LARGEST_SEQ}")]
     TooLarge(u64),
     /// The number is not the next one.
     #[error("here should be record {expected}, but it is record {found}")]
     Sequence {
-        /// The number that should stand here.
+        /// The number of the record that belongs here.
         expected: u64,
-        /// The number that does.
+        /// The number of the record that is here.
         found: u64,
     },
     /// The next record names another hash than this record has.
     #[error(
-        "this record was changed after record {next} was written: its hash is {found}, record {next} says {expected}"
+        "this record was changed after record {next} was written: its hash is {found}, record {next} names {expected}"
     )]
     Changed {
         /// The number of the next record.
@@ -74,10 +74,10 @@ pub enum Flaw {
         /// The hash of the line as it is.
         found: Digest,
     },
-    /// The sign of life, or the chain that was begun after this record, names another hash.
+    /// The alive file, or the chain that starts after this record, names another hash.
     #[error("this record was changed after it was written: its hash should begin with {expected}")]
     Unwitnessed {
-        /// The hash that was noted, or the beginning of it.
+        /// The noted hash, or its first digits.
         expected: String,
     },
     /// It names another hash than the record before has, and no other record confirms it.
@@ -89,25 +89,26 @@ pub enum Flaw {
     /// Nothing confirms it: it follows no record, and none follows it.
     #[error("no other record confirms this one")]
     Unconfirmed,
-    /// The hash that it names was changed; all else in it is as the next record says.
+    /// The hash that it names was changed; the rest of it matches the hash in the next record.
     #[error("the hash that this record names was changed")]
     HashChanged,
     /// The records before and after it follow each other.
     #[error("this line was added: the records around it follow each other")]
     Added,
-    /// It stands behind the last record that a new chain was begun after.
+    /// It comes after the record that the next chain names as its predecessor.
     #[error("this record was added after the next chain was begun, which follows record {last}")]
     AddedLater {
         /// The number of the last record before that chain.
         last: u64,
     },
-    /// It is the same as the line before.
+    /// It is identical to the line before.
     #[error("this line repeats the one before it")]
     Repeated,
     /// It ends with a carriage return.
     #[error("this line ends with a carriage return, which was not written")]
     CarriageReturn,
-    /// A chain begins where none can begin: within a file, or with the hash of something before it.
+    /// A chain begins where none can: within a file, or with a hash in `prev` that is not all
+    /// zeros.
     #[error("a chain begins here, which happens at the start of a file only")]
     Misplaced,
     /// Another file begins with the same record.

@@ -1,4 +1,4 @@
-//! The journal's thread, and the handle that the rest of the agent has on it.
+//! The journal's writer thread, and the handle that the rest of the agent uses.
 
 use std::{
     fmt,
@@ -26,17 +26,18 @@ use super::{
 };
 use crate::{clock::Stamp, error_chain::ErrorChain};
 
-/// How long a start waits for the record to be read. A disk that hangs must not keep the agent from
-/// its heartbeats.
+/// How long the start of the agent waits for the journal to be read. A hanging disk must not delay
+/// heartbeats.
 pub const OPEN_LIMIT: Duration = Duration::from_secs(10);
-/// After this time a record counts as waiting although the disk has not failed: a monitor that waits
-/// for it would be blind meanwhile. An SD card that is busy takes tenths of a second for a sync.
+/// After this time a record counts as waiting although the disk reported no error: a monitor that
+/// waited longer would not probe meanwhile. A sync on a busy SD card takes tenths of a second.
 const APPEND_LIMIT: Duration = Duration::from_secs(2);
-/// The time until a failed append is tried again, doubled with each failure up to the second value.
+/// The delay before a failed append is retried: the first value, doubled per failure up to the
+/// second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
-/// The journal of a running agent. Clones write to the same journal; when the last one is gone, its
-/// thread ends.
+/// The journal of a running agent. Clones write to the same journal; dropping the last one ends its
+/// thread.
 #[derive(Clone)]
 pub struct Journal {
     thread: Arc<Thread>,
@@ -47,7 +48,7 @@ struct Thread {
     folder: Arc<Path>,
 }
 
-/// What became of a record.
+/// The outcome of an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It is on disk and survives a power cut.
@@ -59,11 +60,11 @@ pub enum Appended {
     },
     /// It waits in memory until the journal can be written again.
     Waiting,
-    /// It is lost: too many wait already, the journal is closed, or it is longer than a record can be.
+    /// It is lost: too many records wait, the journal is closed, or the record is too long.
     Dropped,
 }
 
-/// Why there is no journal at all.
+/// Why the journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another agent writes to the folder.
@@ -76,21 +77,21 @@ pub enum JournalError {
         folder: PathBuf,
         /// The file that is locked.
         lock: PathBuf,
-        /// The other agent's process id, when it is known.
+        /// The other agent's process id, if known.
         holder: Option<u32>,
     },
-    /// The operating system grants no thread.
+    /// The operating system refuses to start a thread.
     #[error("the thread of the journal cannot be started")]
     Thread(#[source] io::Error),
 }
 
 impl Journal {
-    /// Opens the journal in a folder, which is made when it does not exist, and returns what it says
-    /// about the time before.
+    /// Opens the journal in a folder, which is created if it does not exist, and returns the state
+    /// restored from it.
     ///
-    /// A folder that cannot be used is no error: records wait in memory until it can, and
-    /// [`Journal::state`] has the reason. This call blocks for as long as the reading takes, up to
-    /// [`OPEN_LIMIT`], so it belongs before the start of the runtime.
+    /// An unusable folder is not an error: records wait in memory until it works, and
+    /// [`Journal::state`] has the reason. This call blocks while the journal is read, up to
+    /// [`OPEN_LIMIT`], so call it before the runtime starts.
     ///
     /// # Errors
     /// Every [`JournalError`].
@@ -138,35 +139,35 @@ impl Journal {
         Ok((Self { thread: Arc::new(thread) }, recovered))
     }
 
-    /// Appends a record of what happened at `at`. It is queued at once, in the order of the calls; the
-    /// future says what became of it and need not be waited for.
+    /// Appends a record of what happened at `at`. It is queued immediately, in call order; the
+    /// future resolves to the outcome and need not be awaited.
     pub fn append(&self, entry: Entry, at: Stamp) -> Appending {
         let answer = self.thread.queue.push(entry, at);
         Appending { answer, limit: None, thread: Arc::clone(&self.thread) }
     }
 
-    /// Notes that the agent was alive at this moment. To be called each minute.
+    /// Notes that the agent was alive at this moment. Call it each minute.
     pub fn note_alive(&self, at: Stamp) {
         self.thread.queue.note_alive(at);
     }
 
-    /// How the journal is doing.
+    /// The current state of the journal.
     pub fn state(&self) -> JournalState {
         self.thread.queue.seen().borrow().clone()
     }
 
-    /// The same, and every change of it.
+    /// A receiver of the state and its changes.
     pub fn watch(&self) -> watch::Receiver<JournalState> {
         self.thread.queue.seen()
     }
 
-    /// The folder.
+    /// The folder of the journal.
     pub fn folder(&self) -> &Path {
         &self.thread.folder
     }
 
-    /// Takes no more records and waits until those that it has are written, but not longer than
-    /// `limit`; returns whether they are. The lock is free for another agent then.
+    /// Takes no more records and waits until the queued ones are written, for at most `limit`;
+    /// returns whether they are. After a complete close another agent can take the lock.
     pub async fn close(&self, limit: Duration) -> bool {
         self.thread.queue.close();
         let mut ended = self.thread.queue.ended();
@@ -187,7 +188,7 @@ impl Drop for Thread {
     }
 }
 
-/// How long things may take. Tests have less time than the agent.
+/// Time limits; tests use shorter ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JournalTimeouts {
     pub(super) open: Duration,
@@ -200,7 +201,7 @@ impl Default for JournalTimeouts {
     }
 }
 
-/// Resolves when a record is durable, or is known to wait or to be lost: after 2 s at the latest.
+/// Resolves when a record is durable, waiting or lost: after 2 s at the latest.
 #[must_use = "a record that may not be durable yet must not be acted upon"]
 pub struct Appending {
     answer: oneshot::Receiver<Appended>,
@@ -214,7 +215,7 @@ impl Future for Appending {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Appended> {
         let this = &mut *self;
         if let Poll::Ready(answer) = Pin::new(&mut this.answer).poll(context) {
-            // Only a thread that has ended drops its callers.
+            // The sender is dropped unused only when the thread has ended.
             return Poll::Ready(answer.unwrap_or(Appended::Dropped));
         }
         let limit = this.limit.get_or_insert_with(|| Box::pin(sleep(APPEND_LIMIT)));
@@ -236,7 +237,7 @@ fn hanging(folder: &Path) -> String {
 
 type Opened = Result<Recovered, (PathBuf, Option<u32>)>;
 
-/// Runs the thread.
+/// The body of the journal's thread.
 fn write(
     queue: &JournalQueue,
     mut writer: JournalWriter<impl Storage>,
@@ -263,8 +264,8 @@ fn write(
         }
     };
     let refused = answer.is_err();
-    // Nobody listens any more when it took too long; then a folder that is taken is tried again, as
-    // any other that cannot be written.
+    // `send` fails when `open` gave up waiting; a folder that is taken is then retried like any
+    // other that cannot be written.
     if opened.send(answer).is_ok() && refused {
         return;
     }

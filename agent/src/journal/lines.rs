@@ -1,16 +1,16 @@
-//! A file, line by line, in bounded memory.
+//! Reads a file line by line, in bounded memory.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// How long a line may be, its line feed not included. A longer one cannot be a record.
+/// The longest line in bytes, without its line feed. A longer one cannot be a record.
 pub(super) const LONGEST_LINE: usize = 1 << 20;
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const BUFFER: usize = 16 << 10;
 
-/// What comes next in a file.
+/// The next piece of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum JournalLine<'a> {
-    /// A line that was written to its end, without its line feed.
+    /// A complete line, without its line feed.
     Whole(&'a [u8]),
     /// The file ends within a line.
     Torn,
@@ -24,7 +24,7 @@ pub(super) struct JournalLines<R> {
     line: Vec<u8>,
     /// The number of the line that was read last, from 1.
     pub(super) number: u64,
-    /// How many bytes lie before the end of that line, its line feed included.
+    /// The offset in bytes of the end of that line, including its line feed.
     pub(super) end: u64,
 }
 
@@ -37,7 +37,7 @@ impl<R: Read> JournalLines<R> {
     /// Reads the next line; `None` at the end.
     ///
     /// # Errors
-    /// The source cannot be read.
+    /// An I/O error of the source.
     pub(super) fn next(&mut self) -> io::Result<Option<JournalLine<'_>>> {
         self.line.clear();
         let most = LONGEST_LINE as u64 + 1;
@@ -64,29 +64,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_line_feed_makes_a_line_whole() {
+    fn a_line_without_a_line_feed_is_torn() {
         let mut lines = JournalLines::new(&b"one\n\nthr"[..]);
-        assert_eq!(lines.next().expect("a slice"), Some(JournalLine::Whole(b"one")));
-        assert_eq!(lines.next().expect("a slice"), Some(JournalLine::Whole(b"")));
+        assert_eq!(lines.next().expect("a slice does not fail"), Some(JournalLine::Whole(b"one")));
+        assert_eq!(lines.next().expect("a slice does not fail"), Some(JournalLine::Whole(b"")));
         assert_eq!((lines.number, lines.end), (2, 5));
-        assert_eq!(lines.next().expect("a slice"), Some(JournalLine::Torn));
-        assert_eq!(lines.next().expect("a slice"), None);
+        assert_eq!(lines.next().expect("a slice does not fail"), Some(JournalLine::Torn));
+        assert_eq!(lines.next().expect("a slice does not fail"), None);
     }
 
     #[test]
-    fn a_line_that_never_ends_takes_no_memory_and_is_skipped() {
+    fn an_endless_line_is_skipped_in_bounded_memory() {
         let endless = io::repeat(b'x').take(50 << 20).chain(&b"\nafter it\n"[..]);
         let mut lines = JournalLines::new(endless);
-        assert_eq!(lines.next().expect("it can be read"), Some(JournalLine::TooLong));
-        assert_eq!(lines.next().expect("it can be read"), Some(JournalLine::Whole(b"after it")));
+        assert_eq!(lines.next().expect("the source does not fail"), Some(JournalLine::TooLong));
+        assert_eq!(
+            lines.next().expect("the source does not fail"),
+            Some(JournalLine::Whole(b"after it"))
+        );
         assert!(lines.line.capacity() <= 2 * LONGEST_LINE + 2);
         assert_eq!(lines.end, (50 << 20) + 10);
     }
 
     #[test]
-    fn the_longest_line_is_still_one() {
+    fn a_line_of_the_maximum_length_is_whole() {
         let source = io::repeat(b'x').take(LONGEST_LINE as u64).chain(&b"\n"[..]);
         let mut lines = JournalLines::new(source);
-        assert!(matches!(lines.next().expect("it can be read"), Some(JournalLine::Whole(_))));
+        assert!(matches!(
+            lines.next().expect("the source does not fail"),
+            Some(JournalLine::Whole(_))
+        ));
     }
 }

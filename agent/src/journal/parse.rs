@@ -1,4 +1,4 @@
-//! From a line to a record.
+//! Parses a line as a record.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{clock::Stamp, outage::IncidentId};
 
-/// What every record has, whatever its kind.
+/// The fields that every record has, whatever its kind.
 #[derive(Deserialize)]
 struct Envelope {
     seq: u64,
@@ -20,8 +20,8 @@ struct Envelope {
     incident: Option<serde_json::Value>,
 }
 
-/// A line without the carriage return that an editor has added, and whether there was one: all else in
-/// it may still be as it was written.
+/// A line without the carriage return that an editor may have added, and whether there was one. The
+/// rest of the line may still be unchanged.
 pub(super) fn without_return(line: &[u8]) -> (&[u8], bool) {
     match line.strip_suffix(b"\r") {
         Some(line) => (line, true),
@@ -29,8 +29,8 @@ pub(super) fn without_return(line: &[u8]) -> (&[u8], bool) {
     }
 }
 
-/// Reads one line. A kind, or a value in a known kind, that only a newer version knows is
-/// [`Entry::Unknown`]: the record still has its place in the chain.
+/// Parses one line. A kind, or a value in a known kind, that only a newer version understands
+/// becomes [`Entry::Unknown`]: the record still keeps its position in the chain.
 ///
 /// # Errors
 /// [`Flaw::NotARecord`], [`Flaw::TooLarge`] and [`Flaw::NewerFormat`].
@@ -46,7 +46,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Record, Flaw> {
     }
 }
 
-/// What is known of a record that does not fit.
+/// What can be read of a record that this version does not understand.
 fn unknown(line: &[u8], reason: &str) -> Result<Record, Flaw> {
     let envelope: Envelope = serde_json::from_slice(line).map_err(|_| Flaw::NotARecord)?;
     let Envelope { seq, prev, at, kind, format, incident } = envelope;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_newer_version_knows_is_named() {
+    fn kinds_and_words_of_a_newer_version_are_named() {
         assert_eq!(entry(r#""kind":"moon","full":true"#), Ok(unknown("moon", None)));
         let step = r#""kind":"clock_stepped","by_ms":1,"source":"gps""#;
         assert_eq!(entry(step), Ok(unknown("clock_stepped", Some("gps"))));
@@ -93,12 +93,14 @@ mod tests {
     fn an_incident_with_an_unknown_word_keeps_its_id() {
         let id = "01936f3e-0000-7000-8000-000000000001";
         let closed = format!(r#""kind":"incident_closed","incident":{{"id":"{id}"}}"#);
-        let Ok(Entry::Unknown(unknown)) = entry(&closed) else { panic!("it misses its fields") };
+        let Ok(Entry::Unknown(unknown)) = entry(&closed) else {
+            panic!("required fields are missing")
+        };
         assert_eq!(unknown.incident.map(|id| id.to_string()).as_deref(), Some(id));
     }
 
     #[test]
-    fn what_is_no_record_is_none() {
+    fn a_line_that_is_not_a_record_is_a_flaw() {
         for line in ["", "\0\0\0", "{}", "[1]", "{\"seq\":18446744073709551616}"] {
             assert_eq!(parse(line.as_bytes()), Err(Flaw::NotARecord), "{line}");
         }

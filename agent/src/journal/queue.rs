@@ -1,4 +1,4 @@
-//! The bounded queue between those who append and the thread that writes.
+//! The bounded queue between the callers that append and the thread that writes.
 
 use std::{
     collections::VecDeque,
@@ -13,18 +13,18 @@ use tokio::{
 use super::{Appended, chain::RecordPosition, record::Entry, state::JournalState};
 use crate::clock::Stamp;
 
-/// How many records wait in memory at most.
+/// The largest number of records that wait in memory.
 pub(super) const CAPACITY: usize = 1_000;
-/// How many records the thread takes at once.
+/// The largest number of records that the thread takes at once.
 const BATCH: usize = 64;
 
-/// What the thread does next.
+/// The next task of the thread.
 pub(super) enum JournalWork {
     /// Append these; they stay in the queue until [`JournalQueue::written`].
     Append(Vec<(Entry, Stamp)>),
-    /// Overwrite the sign of life.
+    /// Overwrite the alive file.
     Alive(Stamp),
-    /// End.
+    /// End the thread.
     Leave,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct JournalQueue {
 #[derive(Default)]
 struct JournalQueueState {
     waiting: VecDeque<WaitingRecord>,
-    /// The records that were lost behind the last one that waits.
+    /// The records that were lost after the last waiting one.
     dropped: Option<Dropped>,
-    /// Since a failure, records wait for this moment.
+    /// After a failure: records are not written before this moment.
     retry_at: Option<Instant>,
     alive: Option<Stamp>,
     closing: bool,
@@ -72,14 +72,14 @@ impl JournalQueue {
     pub(super) fn push(&self, entry: Entry, at: Stamp) -> oneshot::Receiver<Appended> {
         let (caller, answer) = oneshot::channel();
         let mut state = self.lock();
-        // The note about dropped records needs room too, so that it stands where they would.
+        // The `records_dropped` record needs room too, to stand in the position of the lost ones.
         let needed = 1 + usize::from(state.dropped.is_some());
         if state.closing || state.waiting.len() + needed > CAPACITY {
             let dropped = state.dropped.get_or_insert(Dropped { count: 0, since: at, last: at });
             dropped.count += 1;
             dropped.last = at;
             self.seen.send_modify(|seen| seen.dropped += 1);
-            // The caller may be gone, here and below.
+            // The caller may have dropped its receiver, here and below.
             let _ = caller.send(Appended::Dropped);
             return answer;
         }
@@ -103,7 +103,7 @@ impl JournalQueue {
         self.changed.notify_all();
     }
 
-    /// Waits for work.
+    /// Waits for the next task.
     pub(super) fn next(&self) -> JournalWork {
         let mut state = self.lock();
         loop {
@@ -132,7 +132,7 @@ impl JournalQueue {
         }
     }
 
-    /// The first records of the queue were written; `None` stands for one that cannot be a record.
+    /// The first records of the queue are written; `None` stands for one that is too long.
     pub(super) fn written(&self, positions: Vec<Option<RecordPosition>>) {
         let mut state = self.lock();
         state.retry_at = None;
@@ -157,13 +157,13 @@ impl JournalQueue {
             seen.dropped += unwritable;
             (seen.problem, seen.advice) = (None, None);
         });
-        // Whoever hears of a record finds it in the state.
+        // After the state, so that a caller that sees its result finds the record in the state.
         for (caller, appended) in answers {
             let _ = caller.send(appended);
         }
     }
 
-    /// Nothing was written; everything waits until `retry_at`. Returns whether the thread is to go on.
+    /// Nothing was written; everything waits until `retry_at`. Returns whether the thread goes on.
     pub(super) fn not_written(
         &self,
         problem: String,
@@ -173,14 +173,14 @@ impl JournalQueue {
         let mut state = self.lock();
         state.retry_at = Some(retry_at);
         self.report(problem, advice, state.waiting.len());
-        // Whoever hears of it finds the problem in the state.
+        // After the state, so that a caller that sees its result finds the problem in the state.
         for caller in state.waiting.iter_mut().filter_map(|one| one.caller.take()) {
             let _ = caller.send(Appended::Waiting);
         }
         !state.closing
     }
 
-    /// Says why records wait although the thread has not failed.
+    /// Reports why records wait although the thread has not failed.
     pub(super) fn report_stalled(&self, problem: String) {
         let state = self.lock();
         self.report(problem, None, state.waiting.len());
@@ -193,20 +193,20 @@ impl JournalQueue {
         });
     }
 
-    /// Says what the newest durable record is.
+    /// Sets the newest durable record.
     pub(super) fn found(&self, head: Option<&RecordPosition>) {
         let head = head
             .map(|(seq, digest)| ispmon_wire::JournalHead { seq: *seq, head: digest.to_string() });
         self.seen.send_modify(|seen| seen.head = head);
     }
 
-    /// Takes no more records; the thread tries once more to write those that wait, and ends.
+    /// Takes no more records; the thread tries once more to write the waiting ones, then ends.
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.changed.notify_all();
     }
 
-    /// The thread has ended.
+    /// Marks the thread as ended.
     pub(super) fn end(&self) {
         self.ended.send_replace(true);
     }
@@ -220,7 +220,7 @@ impl JournalQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, JournalQueueState> {
-        // Nothing in here panics half-way through a change.
+        // No code that holds the lock panics halfway through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the record: while an agent writes it, without its lock, without root.
+//! Reads the journal while an agent writes it, without its lock and without root.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{clock::Stamp, state_dir::file};
 
-/// Why there is no record to return.
+/// Why the journal, or a part of it, cannot be returned.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalReadError {
     /// The folder holds no journal, or does not exist.
@@ -34,38 +34,38 @@ pub enum JournalReadError {
         #[source]
         source: io::Error,
     },
-    /// The newest records are gone: the sign of life knows of them.
+    /// The newest records are gone: the alive file names a later one.
     #[error("the newest records are missing: {written} were written, and the last here is {found}")]
     Missing {
-        /// The number of the newest record that was durable.
+        /// The number of the newest durable record that the alive file names.
         written: u64,
-        /// The number of the newest record that is here, 0 without any.
+        /// The number of the newest record in the files, 0 without any.
         found: u64,
     },
-    /// The oldest records are gone, although there is room for more files.
+    /// The oldest records are gone, although there are too few files for any to have been deleted.
     #[error("the records before record {first} are missing")]
     Beginning {
-        /// The number of the first record that is here.
+        /// The number of the first record in the files.
         first: u64,
     },
-    /// Something else stood in the place of the journal and was kept.
+    /// Something that is not a journal had the journal's name and was kept under another.
     #[error(
-        "{name} is no journal, but stood in the place of one; delete it when you do not need it"
+        "{name} is not a journal, but had the journal's name; delete it when you do not need it"
     )]
     SetAside {
         /// The file's name.
         name: String,
     },
-    /// A line is damaged. The records behind it are still returned.
+    /// A line is damaged. The records after it are still returned.
     #[error("the journal is damaged")]
     Damaged(#[source] Damage),
 }
 
-/// All records of a folder that are believed, oldest first, one at a time. A line that is contradicted
-/// is damage and nothing else: see the chapter on the chain in the format.
+/// All accepted records of a folder, oldest first, one at a time. A contradicted line is only
+/// reported as damage: see "The chain" in the format.
 ///
-/// Memory does not depend on the size of the journal. A last line that is not complete is being
-/// written, or was torn, and is left out. After [`JournalReadError::Damaged`] the next record follows; after
+/// Memory does not depend on the size of the journal. An incomplete last line is being written, or
+/// was torn, and is skipped. After [`JournalReadError::Damaged`] the next record follows; after
 /// [`JournalReadError::Io`] the next file.
 pub struct JournalReader {
     folder: PathBuf,
@@ -73,10 +73,10 @@ pub struct JournalReader {
     after: u64,
 }
 
-/// The files of a folder that somebody else may write to.
+/// The files of a folder that another process may write to.
 struct ForeignFolder(PathBuf);
 
-/// A file that several read without disturbing one another.
+/// A file that several readers share, each with its own offset.
 struct SharedFile {
     file: Arc<File>,
     offset: u64,
@@ -106,16 +106,18 @@ impl JournalReader {
     /// Opens the journal in a folder.
     ///
     /// # Errors
-    /// [`JournalReadError::Absent`], or [`JournalReadError::Io`] when folder or current file cannot be read.
+    /// [`JournalReadError::Absent`], or [`JournalReadError::Io`] when the folder or the current
+    /// file cannot be read.
     pub fn open(folder: &Path) -> Result<Self, JournalReadError> {
         let failed = |path: &Path, source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => JournalReadError::Absent { folder: folder.to_owned() },
             _ => JournalReadError::Io { path: path.to_owned(), source },
         };
-        // It names durable records alone, so whatever it knows must stand in the files.
-        let witness = sign_of_life(folder).map(Alive::witness);
+        // Read before the files: it names only durable records, so each must be in the files opened
+        // later.
+        let noted = sign_of_life(folder).map(Alive::witness);
         let files = ForeignFolder(folder.to_owned());
-        // In this order: what is rolled between the two steps is found by its identity.
+        // In this order: a file that is renamed between the two steps is recognised by its inode.
         let mut irregular = None;
         let current = match files.open(files::CURRENT) {
             Ok(file) => Some(file),
@@ -141,14 +143,14 @@ impl JournalReader {
         if full.is_empty() && current.is_none() && irregular.is_none() {
             return Err(JournalReadError::Absent { folder: folder.to_owned() });
         }
-        let mut records = Records::new(files, full, current, witness);
+        let mut records = Records::new(files, full, current, noted);
         if let Some(error) = irregular {
             records.note_unreadable(files::CURRENT, error);
         }
         Ok(Self { folder: folder.to_owned(), records, after: 0 })
     }
 
-    /// Leaves out the records up to this number; files that hold no others are not read.
+    /// Skips the records up to this number; files that hold no later ones are not read.
     #[must_use]
     pub fn after(mut self, seq: u64) -> Self {
         self.after = seq;
@@ -156,19 +158,19 @@ impl JournalReader {
         self
     }
 
-    /// The highest number in use, as far as it was read, of damaged records too.
+    /// The highest number in use in the lines read so far, damaged records included.
     pub(super) fn newest(&self) -> u64 {
         self.records.newest()
     }
 
-    /// How many files are to be read.
+    /// The number of files to read.
     pub(super) fn files(&self) -> usize {
         self.records.files()
     }
 }
 
-/// When the agent that writes to a folder was last known to run; `None` when nothing was noted yet. It
-/// is noted each minute.
+/// When the agent that writes to a folder was last known to run; `None` when the alive file is
+/// missing, unreadable or torn. The agent updates it each minute.
 pub fn last_alive(folder: &Path) -> Option<Stamp> {
     sign_of_life(folder).map(|alive| alive.at)
 }

@@ -1,4 +1,4 @@
-//! One line of the record.
+//! One line of the journal.
 
 use std::fmt;
 
@@ -13,8 +13,8 @@ use crate::{
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
-/// The largest number that a record has: what fills twelve digits. A device that writes ten records a
-/// second gets there in 3,000 years, so a larger one was not written by an agent.
+/// The largest `seq`: it fills twelve digits. At ten records a second a device gets there in 3,000
+/// years, so an agent cannot have written a larger one.
 pub(super) const LARGEST_SEQ: u64 = 999_999_999_999;
 
 /// A SHA-256 hash in 64 hexadecimal digits.
@@ -23,12 +23,12 @@ pub(super) const LARGEST_SEQ: u64 = 999_999_999_999;
 pub struct Digest(String);
 
 impl Digest {
-    /// The hash that stands before the first record of a chain: 64 zeros.
+    /// The `prev` of the first record of a chain: 64 zeros.
     pub fn none() -> Self {
         Self("0".repeat(64))
     }
 
-    /// The hash of a line, its line feed not included.
+    /// The hash of a line without its line feed.
     pub fn of(line: &[u8]) -> Self {
         use fmt::Write;
         let mut text = String::with_capacity(64);
@@ -39,7 +39,7 @@ impl Digest {
         Self(text)
     }
 
-    /// The digits.
+    /// The 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -51,13 +51,13 @@ impl fmt::Display for Digest {
     }
 }
 
-/// One line of the record.
+/// One record of the journal, stored as one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its number: 1 for the very first record, then one more each. A new chain goes on counting
-    /// behind what is known of the one before it, so that a number means one record of a folder.
+    /// Its number: 1 for the very first record, then one more each. A new chain continues after the
+    /// highest number known from the one before, so a number identifies one record of a folder.
     pub seq: u64,
-    /// The hash of the line before it; 64 zeros at the start of a chain.
+    /// The hash of the line before; 64 zeros at the start of a chain.
     pub prev: Digest,
     /// When it was written.
     #[serde(flatten)]
@@ -67,7 +67,7 @@ pub struct Record {
     pub entry: Entry,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Entry {
@@ -77,13 +77,13 @@ pub enum Entry {
         format: u32,
         /// The device's name.
         device: String,
-        /// Why there is a new chain although there was one, as a sentence.
+        /// Why a new chain starts although there was one, as a sentence.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// The names of the files that were set aside for it.
+        /// The names of the files that were set aside for the new chain.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         set_aside: Vec<String>,
-        /// The newest record before it that was not damaged.
+        /// The newest undamaged record before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Predecessor>,
     },
@@ -94,14 +94,14 @@ pub enum Entry {
         /// The device's name.
         device: String,
     },
-    /// The agent stops in order.
+    /// The agent stops cleanly.
     AgentStopped {
-        /// What asked it to, such as `SIGTERM`.
+        /// What requested the stop, such as `SIGTERM`.
         reason: String,
     },
-    /// Somebody has paused the agent.
+    /// The user has paused the agent.
     Paused {
-        /// When the pause ends by itself.
+        /// When the pause ends automatically.
         until: Stamp,
     },
     /// An incident has opened.
@@ -109,7 +109,8 @@ pub enum Entry {
         /// The incident, with its evidence.
         incident: Incident,
     },
-    /// An open incident goes on with another cause, or was noted again; without its evidence.
+    /// An open incident continues with another cause, or progress was recorded; without its
+    /// evidence.
     IncidentChanged {
         /// The incident as it is now.
         incident: Incident,
@@ -124,7 +125,7 @@ pub enum Entry {
         /// The gap.
         gap: Gap,
     },
-    /// Something was learned of a network: all that is known of it now.
+    /// The agent learned something about a network: all that is known of it now.
     Network {
         /// What is known.
         network: NetworkFacts,
@@ -133,28 +134,28 @@ pub enum Entry {
     ClockStepped {
         /// By how much it moved, in milliseconds.
         by_ms: i64,
-        /// How that is known.
+        /// How the step was detected.
         source: StepSource,
     },
-    /// What an hour was like.
+    /// The summary of an hour.
     Hour {
-        /// Its figures.
+        /// Its statistics.
         summary: Summary,
     },
-    /// Records were lost because the journal could not be written for so long that memory was full.
+    /// Records were lost because the journal could not be written and the queue in memory was full.
     RecordsDropped {
-        /// How many.
+        /// The number of lost records.
         count: u64,
         /// When the first of them happened; the last one happened when this record was made.
         since: Stamp,
     },
-    /// Something that a newer agent writes and this version does not know. It is never written.
+    /// A record of a newer agent that this version does not understand. It is never written.
     #[serde(skip)]
     Unknown(UnknownRecord),
 }
 
-/// The record that a chain was begun after. It tells ever after what stood there then, although the
-/// chain itself does not go back that far.
+/// The record that precedes a chain. It preserves that record's number and hash, although the chain
+/// itself does not go back that far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Predecessor {
     /// Its number.
@@ -163,14 +164,14 @@ pub struct Predecessor {
     pub hash: Digest,
 }
 
-/// What is known of a record that only a newer version understands.
+/// What can be read of a record that only a newer version understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownRecord {
     /// Its kind.
     pub kind: String,
-    /// The word in it that is not known, where the kind is.
+    /// The unknown word in it, if the kind is known.
     pub word: Option<String>,
-    /// The incident that it tells of.
+    /// The incident that it concerns.
     pub incident: Option<IncidentId>,
 }
 
@@ -178,7 +179,7 @@ pub struct UnknownRecord {
 mod tests {
     use super::*;
 
-    /// The two lines that the format's documentation shows.
+    /// The two example lines in the documentation of the format.
     fn example() -> Vec<&'static str> {
         let documentation = include_str!("../journal.rs").lines();
         documentation
@@ -188,19 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_lines_are_what_is_written() {
+    fn the_documented_lines_match_the_written_ones() {
         let lines = example();
         assert_eq!(lines.len(), 2);
         for line in &lines {
-            let record: Record = serde_json::from_str(line).expect("it is a record");
-            assert_eq!(serde_json::to_string(&record).expect("it is JSON"), *line);
+            let record: Record = serde_json::from_str(line).expect("a documented record");
+            assert_eq!(serde_json::to_string(&record).expect("a record serialises"), *line);
         }
     }
 
     #[test]
-    fn the_documented_hash_is_that_of_the_documented_line() {
+    fn the_documented_hash_matches_the_documented_line() {
         let lines = example();
-        let second: Record = serde_json::from_str(lines[1]).expect("it is a record");
+        let second: Record = serde_json::from_str(lines[1]).expect("a documented record");
         assert_eq!(Digest::of(lines[0].as_bytes()), second.prev);
         assert!(include_str!("../journal.rs").contains(&format!("`{}`", second.prev)));
     }

@@ -1,8 +1,8 @@
-//! All records of a folder, oldest first, whoever reads them.
+//! Reads all records of a folder, oldest first, for the reader and the writer.
 //!
-//! Files are read in the order of their first records, whatever their names are. A look at the beginning
-//! of each file comes before the reading, because a chain tells which record it was begun after, and
-//! that decides about the end of the file before it.
+//! Files are read in the order of their first records, whatever their names are. The beginnings of
+//! all files are read first, because a chain names the record before it, which decides about the
+//! end of the preceding file.
 
 use std::{
     collections::VecDeque,
@@ -19,9 +19,9 @@ use super::{
     record::{Digest, Entry, Predecessor},
 };
 
-/// How many lines at the beginning of a file are looked at for its first record.
+/// How many lines at the beginning of a file are searched for its first record.
 const BEGINNING: u64 = 64;
-/// How many lines in a row a power cut may leave zeros in.
+/// How many consecutive lines with zeros count as left by a power cut.
 const MOST_ZEROED: usize = 1_024;
 
 /// Opens the files of a folder.
@@ -31,14 +31,14 @@ pub(super) trait FolderFiles {
     /// Opens a regular file.
     fn open(&self, name: &str) -> io::Result<Self::File>;
 
-    /// Opens a file that is open once more, at its beginning.
+    /// Opens an already open file again, at its beginning.
     fn again(&self, name: &str, file: &Self::File) -> io::Result<Self::File>;
 }
 
-/// What comes next in a folder.
+/// The next result of reading a folder.
 #[derive(Debug)]
 pub(super) enum JournalItem {
-    /// A record that is believed.
+    /// An accepted record.
     Record(Box<Located>),
     /// A line is damaged.
     Damage(Damage),
@@ -49,10 +49,10 @@ pub(super) enum JournalItem {
 /// A file that is still to be read.
 struct UnreadFile<F> {
     name: Arc<str>,
-    /// The current file is opened at once: it may get another name at any time.
+    /// The current file is opened at once, because it may be renamed at any time.
     file: Option<F>,
     beginning: FileBeginning,
-    /// The record that the next chain was begun after.
+    /// The record that the next chain names as its predecessor.
     limit: Option<Predecessor>,
 }
 
@@ -60,35 +60,35 @@ struct UnreadFile<F> {
 struct OpenFile<F> {
     name: Arc<str>,
     lines: JournalLines<F>,
-    /// Only a newer version understands it.
+    /// Whether only a newer version understands it.
     is_newer: bool,
-    /// The lines with zeros in them that were read last, and how many bytes lie before each.
+    /// The most recent lines with zeros in them, and the offset of each in bytes.
     zeroed: Vec<(LinePlace, u64)>,
 }
 
-/// How a file begins.
+/// The first record of a file.
 #[derive(Clone, Debug, Default)]
 struct FileBeginning {
     /// The number of its first record.
     seq: Option<u64>,
     /// The hash of that record.
     digest: Option<Digest>,
-    /// A chain begins with it.
+    /// Whether a chain begins with it.
     is_chain: bool,
-    /// The record that this chain was begun after.
+    /// The record that this chain names as its predecessor.
     after: Option<Predecessor>,
 }
 
 /// The end of the current file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CurrentEnd {
-    /// How many bytes lie before the end of its last whole line.
+    /// The offset in bytes of the end of its last complete line.
     pub(super) length: u64,
-    /// Something stands behind them.
+    /// Whether more bytes follow.
     pub(super) is_torn: bool,
 }
 
-/// The records of a folder, and what is wrong with it.
+/// Iterates over the records of a folder and the damage in it.
 pub(super) struct Records<S: FolderFiles> {
     files: S,
     waiting: VecDeque<UnreadFile<S::File>>,
@@ -101,17 +101,17 @@ pub(super) struct Records<S: FolderFiles> {
 }
 
 impl<S: FolderFiles> Records<S> {
-    /// The records in these full files and in the current one. `witness` is what was noted about the
-    /// newest record outside of the files, before they were opened.
+    /// The records in these full files and in the current one. `noted` is the hash of the newest
+    /// record that was noted outside of the files before they were opened.
     pub(super) fn new(
         files: S,
         full: Vec<String>,
         current: Option<S::File>,
-        witness: Option<NotedHash>,
+        noted: Option<NotedHash>,
     ) -> Self {
         let mut sources = Vec::new();
         for name in full {
-            // What cannot be opened is noted when its turn comes.
+            // A file that cannot be opened is reported when its turn comes.
             let beginning = files.open(&name).map(look).unwrap_or_default();
             sources.push((beginning, name, None));
         }
@@ -127,7 +127,7 @@ impl<S: FolderFiles> Records<S> {
             files,
             waiting: VecDeque::new(),
             open: None,
-            chain: Chain::new(witness),
+            chain: Chain::new(noted),
             items: VecDeque::new(),
             is_finished: false,
             current_end: None,
@@ -146,7 +146,7 @@ impl<S: FolderFiles> Records<S> {
         records
     }
 
-    /// Adds a file, unless it is a copy of the one before. Of the two, the current one is read.
+    /// Adds a file unless it is a copy of the one before. Of the two, the current file is read.
     fn add(&mut self, source: UnreadFile<S::File>) {
         let digest = source.beginning.digest.as_ref();
         let is_copy = digest.is_some()
@@ -165,22 +165,22 @@ impl<S: FolderFiles> Records<S> {
         }
     }
 
-    /// Notes that a file is there and cannot be read.
+    /// Reports a file that exists but cannot be read.
     pub(super) fn note_unreadable(&mut self, name: &str, error: io::Error) {
         self.items.push_back(JournalItem::Unreadable(name.into(), error));
     }
 
-    /// The names of the files that are to be read, in their order.
+    /// The names of the files to read, in order.
     pub(super) fn names(&self) -> Vec<String> {
         self.waiting.iter().map(|source| source.name.to_string()).collect()
     }
 
-    /// How many files are to be read.
+    /// The number of files to read.
     pub(super) fn files(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Leaves out files that hold only records up to this number.
+    /// Skips files that hold only records up to this number.
     pub(super) fn skip_to(&mut self, seq: u64) {
         while self
             .waiting
@@ -192,17 +192,17 @@ impl<S: FolderFiles> Records<S> {
         }
     }
 
-    /// How the current file ended, when it was read.
+    /// How the current file ended, once it has been read.
     pub(super) fn current_end(&self) -> Option<CurrentEnd> {
         self.current_end
     }
 
-    /// The last line of all files, whatever it holds.
+    /// The last line of all files, whatever its content.
     pub(super) fn last_line(&self) -> Option<&LinePlace> {
         self.last_line.as_ref()
     }
 
-    /// The highest number in use, as far as it was read.
+    /// The highest number in use in the lines read so far.
     pub(super) fn newest(&self) -> u64 {
         self.chain.newest()
     }
@@ -216,7 +216,7 @@ impl<S: FolderFiles> Records<S> {
         let place = LinePlace { file: Arc::clone(name), line: lines.number + 1 };
         let line = match lines.next() {
             Ok(Some(JournalLine::Torn) | None) if is_current => {
-                // The end of it is being written, or was never acknowledged.
+                // Its end is being written, or was never acknowledged.
                 let is_torn = !zeroed.is_empty() || lines.end > before;
                 let length = zeroed.first().map_or(before, |(_, before)| *before);
                 self.current_end = Some(CurrentEnd { length, is_torn });
@@ -241,8 +241,8 @@ impl<S: FolderFiles> Records<S> {
                     self.chain.note_number(record.seq);
                 }
             }
-            // A power cut leaves zeros where the system has not come to write. At the end of the file
-            // they are what a torn line is.
+            // A power cut leaves zeros in blocks that were not written back yet. At the end of the
+            // file such lines count as torn.
             JournalLine::Whole(line)
                 if is_current && line.contains(&0) && zeroed.len() < MOST_ZEROED =>
             {
@@ -284,7 +284,7 @@ impl<S: FolderFiles> Records<S> {
                 let lines = JournalLines::new(file);
                 self.open = Some(OpenFile { name, lines, is_newer: false, zeroed: Vec::new() });
             }
-            // The agent has meanwhile made room by deleting the oldest file.
+            // The agent has deleted the oldest file meanwhile to make room.
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.chain.forget(),
             Err(error) => {
                 self.chain.forget();
@@ -294,7 +294,7 @@ impl<S: FolderFiles> Records<S> {
     }
 }
 
-/// Looks how a file begins.
+/// Reads the first record of a file.
 fn look(file: impl Read) -> FileBeginning {
     let mut lines = JournalLines::new(file);
     let mut beginning = FileBeginning::default();
@@ -317,7 +317,7 @@ fn look(file: impl Read) -> FileBeginning {
                 Ok(Some(JournalLine::Whole(line))) => parse(line).ok(),
                 _ => None,
             };
-            // A first line that was changed tells nothing.
+            // A changed first line proves nothing.
             let is_contradicted = next.is_some_and(|next| {
                 next.seq == record.seq.saturating_add(1) && next.prev != digest
             });

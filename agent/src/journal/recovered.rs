@@ -1,4 +1,4 @@
-//! What the record says about the time before this start.
+//! The state that a starting agent restores from the journal.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,77 +16,78 @@ use crate::{
     summary::Summary,
 };
 
-/// How many hourly summaries are handed back: those of a week, with room for a restart a day.
+/// The largest number of hourly summaries returned: one week, with room for a restart a day.
 const MOST_HOURS: usize = 7 * 24 + 7;
-/// Of how many boots the clock's offset is handed back.
+/// The largest number of boots whose clock offset is returned.
 const MOST_BOOTS: usize = 256;
-/// How many incidents that others have superseded are closed at most.
+/// The largest number of superseded incidents that are closed.
 const MOST_SUPERSEDED: usize = 1_000;
-/// How many incidents are remembered as closed, should their records not come in order.
+/// How many closed incidents are remembered, in case their records are out of order.
 const MOST_CLOSED: usize = 64;
-/// How old the sign of life can be at a crash: it is written each minute.
+/// The largest age in seconds of the alive file at a crash: it is written each minute.
 const CRASH_UNCERTAIN_S: u32 = 60;
-/// How old what is left of it can be after a power cut: it is not synced, and Linux writes back what
-/// has been dirty for 30 s, looking every 5 s (`vm.dirty_expire_centisecs`); rounded up.
+/// The largest age in seconds of the alive file after a power cut: it is not synced, and Linux
+/// writes back data that has been dirty for 30 s, checking every 5 s (`vm.dirty_expire_centisecs`);
+/// rounded up.
 const POWER_UNCERTAIN_S: u32 = 120;
 
-/// What the agent must know of its last run.
+/// What the agent needs to know about its last run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
-    /// The incidents that are still open, with their evidence: at most one of connectivity, one of the
-    /// heartbeats and one of the quality.
+    /// The incidents that are still open, with their evidence: at most one of connectivity, one of
+    /// the heartbeats and one of the quality.
     pub open: Vec<Incident>,
-    /// Incidents that the record leaves open although a later one of their kind has opened. They have
-    /// ended where they were last seen, and are to be written as closed.
+    /// Incidents that are open in the journal although a later one of their kind has opened. They
+    /// ended where they were last observed, and must be recorded as closed.
     pub superseded: Vec<Incident>,
-    /// How the last run ended; `None` when there was none. The gap that follows from it is to be
-    /// appended before anything else, so that it is not lost when this run ends early.
+    /// How the last run ended; `None` when there was none. The caller must append the resulting gap
+    /// before anything else, so that it is not lost if this run ends early.
     pub last_run: Option<LastRun>,
-    /// The last pause, unless its end was noted. It may be over by now.
+    /// The last pause, unless its end was recorded. It may be over by now.
     pub pause: Option<RecoveredPause>,
     /// The hourly summaries of the last week, oldest first.
     pub hours: Vec<Summary>,
-    /// What was learned of networks, the latest last.
+    /// What the agent learned about networks, the latest last.
     pub networks: Vec<NetworkFacts>,
-    /// What is known of the wall clock of the latest boots.
+    /// The wall-clock offsets of the latest boots.
     pub walls: WallClockOffsets,
-    /// The boot that the stamps of this run are to name, when it is not the system's: the record has
-    /// later moments of the boot with that id, so its clock was set back, as that of a virtual machine or
-    /// a container is that was restored.
+    /// The boot id for the stamps of this run, if it is not the system's: the journal contains
+    /// later moments of the boot with that id, so its clock was set back, as in a restored virtual
+    /// machine or container.
     pub boot: Option<BootId>,
-    /// What the user should know about the journal itself, as sentences.
+    /// Notes on the journal itself for the user, as sentences.
     pub notes: Vec<String>,
 }
 
-/// What follows from the last run for the one that starts.
+/// The consequences of the last run for the one that starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
-    /// What was not monitored, oldest first.
+    /// The unmonitored periods, oldest first.
     pub gaps: Vec<PastGap>,
-    /// The pause that goes on.
+    /// The pause that continues.
     pub pause: Option<RecoveredPause>,
-    /// Whether the record must be told anew that there is a pause, because a gap has ended it.
+    /// Whether the pause must be recorded again, because a gap has ended it.
     pub renews_pause: bool,
 }
 
-/// A period before this start that was not monitored.
+/// An unmonitored period before this start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PastGap {
-    /// Why.
+    /// Its cause.
     pub cause: GapCause,
-    /// When it began.
+    /// When it started.
     pub started: Stamp,
     /// When it ended.
     pub ended: Stamp,
-    /// How far `started` may be off, in seconds.
+    /// The uncertainty of `started`, in seconds.
     pub uncertain_s: u32,
 }
 
 impl Recovered {
-    /// What follows for a run that starts at `now`.
+    /// Returns the consequences for a run that starts at `now`.
     ///
-    /// A stop within a pause changes nothing about it. A crash does: until the last sign of life it was a
-    /// pause, and a crash since.
+    /// A stop during a pause does not affect it. A crash ends it: the pause lasted until the last
+    /// update of the alive file, and the time since counts as a crash.
     pub fn start(&self, now: Stamp) -> Start {
         let gap =
             |cause, started, ended, uncertain_s| PastGap { cause, started, ended, uncertain_s };
@@ -119,39 +120,39 @@ impl Recovered {
 pub struct LastRun {
     /// [`GapCause::Stopped`], [`GapCause::Crashed`] or [`GapCause::PowerLost`].
     pub cause: GapCause,
-    /// The last moment of which something is known.
+    /// The last moment for which the journal has evidence.
     pub ended: Stamp,
-    /// How far that may be off, in seconds: 0 when it was a stop.
+    /// The uncertainty of `ended`, in seconds: 0 for a stop.
     pub uncertain_s: u32,
 }
 
-/// A pause whose end is not in the record.
+/// A pause whose end is not in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecoveredPause {
-    /// When it began.
+    /// When it started.
     pub since: Stamp,
-    /// When it ends by itself.
+    /// When it ends automatically.
     pub until: Stamp,
 }
 
 impl RecoveredPause {
-    /// How much of it is left at `now`. Across a start of the machine only the wall clocks know, and
-    /// these may be wrong, so it is never more than the whole, nor than the longest pause there is.
+    /// How much of it is left at `now`. Across a boot only wall clocks can be compared, and they
+    /// may be wrong, so it is never more than the whole pause, nor than the longest allowed one.
     pub fn rest(&self, now: &Stamp) -> Duration {
         self.until.rest(now).min(self.longest())
     }
 
-    /// How long it can last from now on, whatever the clocks say.
+    /// The longest time that it can last from now on, whatever the clocks show.
     pub fn longest(&self) -> Duration {
         let whole = self.until.since(&self.since).unwrap_or(LONGEST_PAUSE);
         whole.min(LONGEST_PAUSE)
     }
 }
 
-/// Gathers [`Recovered`] from records, in bounded memory.
+/// Builds a [`Recovered`] from records, in bounded memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecoveredBuilder {
-    /// The device that the latest records are about.
+    /// The device of the latest records.
     pub(super) device: Option<String>,
     open: Vec<UnclosedIncident>,
     superseded: VecDeque<UnclosedIncident>,
@@ -161,10 +162,11 @@ pub(super) struct RecoveredBuilder {
     hours: VecDeque<Summary>,
     networks: Vec<NetworkFacts>,
     walls: WallClockOffsets,
-    /// The latest moment of each boot.
+    /// The latest boot time of each boot in milliseconds.
     latest: VecDeque<(BootId, u64)>,
-    /// How many records were read, and how many when monitoring was interrupted last.
+    /// The number of records read.
     records: u64,
+    /// The value of `records` when monitoring was last interrupted.
     interrupted: u64,
 }
 
@@ -172,13 +174,14 @@ pub(super) struct RecoveredBuilder {
 #[derive(Clone, Debug)]
 struct UnclosedIncident {
     incident: Incident,
-    /// The record that told of it last: its number, and how many were read by then.
+    /// The number of its latest record.
     seq: u64,
+    /// How many records were read by then.
     read: u64,
 }
 
 impl RecoveredBuilder {
-    /// Takes the next record into account.
+    /// Processes the next record.
     pub(super) fn apply(&mut self, record: Record) {
         self.records += 1;
         self.walls.learn(&record.at);
@@ -201,7 +204,7 @@ impl RecoveredBuilder {
                 self.close(id);
             }
             Entry::Paused { until } => {
-                // Another time for a pause that goes on; it is one, from its beginning.
+                // A new end for a running pause does not change its start.
                 let since = self.pause.map_or(record.at, |pause| pause.since);
                 self.pause = Some(RecoveredPause { since, until });
                 self.interrupted = self.records;
@@ -236,7 +239,7 @@ impl RecoveredBuilder {
         self.device = Some(device);
     }
 
-    /// Remembers how far the clock of a boot has come.
+    /// Notes the latest boot time of a boot.
     fn reach(&mut self, at: Stamp) {
         if let Some((_, latest)) = self.latest.iter_mut().rfind(|(boot, _)| *boot == at.boot) {
             *latest = at.boot_ms.max(*latest);
@@ -248,21 +251,21 @@ impl RecoveredBuilder {
         }
     }
 
-    /// The boot that a run names which starts at `now`: the system's id, unless the record has later
-    /// moments of it.
+    /// The boot id for a run that starts at `now`: the system's, unless the journal contains later
+    /// moments of that boot.
     fn boot(&self, now: Stamp) -> BootId {
         let is_ahead =
             |boot| self.latest.iter().any(|(known, ms)| *known == boot && *ms > now.boot_ms);
         let mut boot = now.boot;
-        // Each turn needs a boot of its own in the list, so there is an end.
+        // The loop ends, because each turn needs another boot in the bounded list.
         while is_ahead(boot) {
             boot = boot.set_back();
         }
         boot
     }
 
-    /// Keeps the newest state of an open incident, with the evidence of its opening. Where another one of
-    /// its kind is open, that has ended unseen.
+    /// Keeps the newest state of an open incident, with the evidence of its opening. Another open
+    /// incident of its kind is superseded: it ended unobserved.
     fn remember(&mut self, mut incident: Incident, seq: u64) {
         if self.closed.contains(&incident.id) {
             return;
@@ -274,7 +277,7 @@ impl RecoveredBuilder {
         });
         if let Some(known) = known {
             if known.seq > seq {
-                // The lines have changed places.
+                // The lines were swapped.
                 self.open.push(known);
                 return;
             }
@@ -298,7 +301,7 @@ impl RecoveredBuilder {
         }
     }
 
-    /// What a run of `device` that starts at `now` must know.
+    /// Returns the state for a run of `device` that starts at `now`.
     pub(super) fn finish(
         mut self,
         device: &str,
@@ -350,9 +353,9 @@ impl RecoveredBuilder {
     }
 }
 
-/// Whether an incident that was open, and that the agent would have closed had it ended, was seen to go
-/// on at a moment at which the agent ran. Not an unstable one, whose good times are noted only now and
-/// then, and not one after a gap, before it was seen to go on.
+/// Whether an open incident was observed to continue at `alive`, a moment at which the agent ran
+/// and would have closed it had it ended. False for an unstable one, whose good periods are
+/// recorded only now and then, and after a gap until the incident was observed to continue.
 pub(crate) fn was_seen_at(incident: &Incident, alive: Stamp) -> bool {
     incident.ended.is_none()
         && incident.cause != Cause::Unstable
@@ -361,7 +364,7 @@ pub(crate) fn was_seen_at(incident: &Incident, alive: Stamp) -> bool {
         })
 }
 
-/// Whether only one of two incidents can be open.
+/// Whether at most one of two incidents can be open.
 pub(crate) fn is_same_kind(one: &Incident, other: &Incident) -> bool {
     let kind = |scope| match scope {
         Scope::Internet | Scope::Ipv4 | Scope::Ipv6 => Scope::Internet,
@@ -370,7 +373,7 @@ pub(crate) fn is_same_kind(one: &Incident, other: &Incident) -> bool {
     kind(one.scope) == kind(other.scope)
 }
 
-/// An incident whose end nobody saw, ended where it was last seen to go on. Its downtime stays what was
+/// Ends an incident whose end was not observed where it was last observed. Its downtime stays as
 /// recorded.
 pub(crate) fn ended_where_last_seen(mut incident: Incident) -> Incident {
     let segments = &mut incident.segments;
@@ -383,7 +386,7 @@ pub(crate) fn ended_where_last_seen(mut incident: Incident) -> Incident {
     incident
 }
 
-/// How the run ended whose last record was made at `last`.
+/// How the run ended whose last record is of `last`.
 fn last_run(last: Stamp, stopped: bool, alive: Option<Stamp>, now: Stamp) -> LastRun {
     if stopped {
         return LastRun { cause: GapCause::Stopped, ended: last, uncertain_s: 0 };
@@ -399,7 +402,7 @@ fn last_run(last: Stamp, stopped: bool, alive: Option<Stamp>, now: Stamp) -> Las
     }
 }
 
-/// Whether two names mean one device: trimmed and in lower case, as everywhere.
+/// Whether two names are those of one device: compared trimmed and in lower case, as everywhere.
 pub(crate) fn is_same_device(one: &str, other: &str) -> bool {
     comparison_key(one) == comparison_key(other)
 }
@@ -436,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_request_moves_the_end_of_a_pause_and_not_its_beginning() {
+    fn a_second_request_moves_the_end_of_a_pause_but_not_its_start() {
         let mut history = RecoveredBuilder::default();
         let first = stamp(1, 0, "2026-11-24T10:00:00Z");
         let second = stamp(1, 3_600, "2026-11-24T11:00:00Z");
@@ -486,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_open_incidents_of_a_kind_only_the_newest_goes_on() {
+    fn only_the_newest_open_incident_of_a_kind_stays_open() {
         let mut history = RecoveredBuilder::default();
         let all = [
             incident(1, Scope::Ipv4, Cause::Isp, 10, 20),
@@ -507,8 +510,8 @@ mod tests {
     }
 
     #[test]
-    fn an_open_incident_reaches_to_the_sign_of_life_unless_it_is_unstable() {
-        // Six outages of 7 s each, the last of them over: noted long ago.
+    fn an_open_incident_extends_to_the_alive_file_unless_it_is_unstable() {
+        // Six outages of 7 s each; the last one ended and was recorded long ago.
         let mut unstable = incident(1, Scope::Internet, Cause::Unstable, 0, 7);
         unstable.downtime_ms = 42_000;
         unstable.segments[0].cause = Cause::Isp;
@@ -523,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_monitored_is_no_evidence_for_an_open_incident() {
+    fn an_open_incident_does_not_extend_into_an_unmonitored_period() {
         let outage = incident(2, Scope::Internet, Cause::Isp, 0, 7);
         let device = "dl-home".to_owned();
         let version = "0.1.0".to_owned();
@@ -542,12 +545,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_makes_another_boot() {
+    fn a_clock_that_was_set_back_gets_another_boot_id() {
         let mut history = RecoveredBuilder::default();
         history.apply(record(1, second(5_000), Entry::AgentStopped { reason: "x".to_owned() }));
         let now = second(100);
         let found = history.clone().finish("dl-home", None, now, Vec::new());
-        let boot = found.boot.expect("another one");
+        let boot = found.boot.expect("another boot id");
         assert_ne!(boot, now.boot);
         assert!(boot.is_same_of_system(now.boot));
         // The next run finds the moments of this one, and they are in order.
@@ -559,7 +562,7 @@ mod tests {
         let found = history.finish("dl-home", None, second(150), Vec::new());
         assert_eq!(found.boot, Some(boot.set_back()));
         let last = found.last_run.expect("a run");
-        assert_eq!(last.cause, GapCause::PowerLost, "as after any other boot");
+        assert_eq!(last.cause, GapCause::PowerLost, "the same as for any other boot");
     }
 
     fn hour(at: Stamp) -> Summary {
@@ -579,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_within_a_pause_is_a_crash() {
+    fn a_crash_during_a_pause_ends_the_pause() {
         let started = |entry: Entry, alive: Option<Alive>, now: Stamp| {
             let mut history = RecoveredBuilder::default();
             history.apply(pause(second(100), Duration::from_hours(1)));
@@ -603,7 +606,7 @@ mod tests {
         assert!(crashed.renews_pause);
         let over = started(nothing(), Some(alive(second(110))), second(4_000));
         assert_eq!((over.gaps.len(), over.pause, over.renews_pause), (2, None, false));
-        // A stop in order changes nothing about the pause.
+        // A clean stop does not affect the pause.
         let stop = || Entry::AgentStopped { reason: "SIGTERM".to_owned() };
         let stopped = started(stop(), None, second(140));
         let pause = Some(RecoveredPause { since: second(100), until });
@@ -613,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_starts_in_the_past_makes_no_pause_longer_than_it_was() {
+    fn a_clock_that_starts_in_the_past_does_not_prolong_a_pause() {
         let since = stamp(1, 0, "2026-11-24T10:00:00Z");
         let pause = RecoveredPause { since, until: since.later(Duration::from_hours(2)) };
         let in_1970 = stamp(2, 30, "1970-01-01T00:00:30Z");

@@ -1,18 +1,19 @@
-//! What others see of the journal.
+//! The journal's state as other parts of the agent see it.
 
 use ispmon_wire::JournalHead;
 
-/// How the journal is doing.
+/// The state of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalState {
     /// The newest durable record; `None` while there is none.
     pub head: Option<JournalHead>,
-    /// How many records wait in memory: they are not yet durable.
+    /// How many records wait in memory and are not durable yet.
     pub waiting: usize,
-    /// How many records of this run were lost because memory was full.
+    /// How many records of this run were lost: the queue was full or closed, or the record too
+    /// long.
     pub dropped: u64,
-    /// Why records wait, as a sentence; `None` while all is well.
+    /// Why records wait, as a sentence; `None` while writing works.
     pub problem: Option<String>,
-    /// What a person can do about the problem, as a sentence, when there is such a thing.
+    /// What the user can do about the problem, as a sentence; `None` when nothing is known to help.
     pub advice: Option<String>,
 }

@@ -1,16 +1,16 @@
-//! Records that only a newer version understands, counted by what is not known of them.
+//! Counts records that only a newer version understands, by kind and unknown word.
 
 use std::collections::BTreeMap;
 
 use super::record::UnknownRecord;
 
-/// How many kinds and words are told apart; more are counted together.
+/// How many kinds and words are counted separately; further ones are counted together.
 const MOST: usize = 16;
-/// How much of a name is shown.
+/// How many characters of a name are shown.
 const LONGEST_NAME: usize = 40;
 
-/// Counts of records that this version cannot show. Whoever shows the rest names them, so that nothing
-/// is missing silently.
+/// Counts of records that this version cannot show. Each output names them, so that nothing is
+/// missing silently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnknownRecords {
     counts: BTreeMap<(String, Option<String>), u64>,
@@ -18,7 +18,7 @@ pub struct UnknownRecords {
 }
 
 impl UnknownRecords {
-    /// Counts one.
+    /// Counts one record.
     pub fn count(&mut self, unknown: &UnknownRecord) {
         let name = (shown(&unknown.kind), unknown.word.as_deref().map(shown));
         let room = self.counts.len() < MOST;
@@ -36,7 +36,7 @@ impl UnknownRecords {
         self.counts.is_empty()
     }
 
-    /// A sentence for each kind, and for each word in a kind that is known.
+    /// One sentence for each unknown kind, and for each unknown word in a known kind.
     pub fn sentences(&self) -> Vec<String> {
         let named = self.counts.iter().map(|((kind, word), count)| {
             let word = word.as_ref().map(|word| format!(" with the word \"{word}\""));
@@ -56,7 +56,7 @@ fn sentence(count: u64, what: &str) -> String {
     }
 }
 
-/// A name from a file, fit for a terminal.
+/// A name from a file, shortened and escaped for a terminal.
 fn shown(name: &str) -> String {
     let cut: String = name.chars().take(LONGEST_NAME).collect();
     cut.escape_debug().to_string()
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_counted_by_kind_and_word() {
+    fn unknown_records_are_counted_by_kind_and_word() {
         let mut records = UnknownRecords::default();
         let unknown = |kind: &str, word: Option<&str>| UnknownRecord {
             kind: kind.to_owned(),

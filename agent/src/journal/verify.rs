@@ -1,4 +1,4 @@
-//! Whether the whole record is as it was written.
+//! Checks the whole journal for damage and missing records.
 
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{clock::Stamp, outage::NetworkFacts};
 
-/// How many things that are wrong are named, beside the first one.
+/// How many problems are named after the first one.
 const MOST_NAMED: usize = 19;
 
-/// What came of reading the whole record.
+/// The result of checking the whole journal.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// How many records are as they were written.
+    /// How many records were accepted.
     pub records: u64,
     /// When the first and the last of them were written.
     pub span: Option<(Stamp, Stamp)>,
@@ -27,19 +27,19 @@ pub struct Verified {
     pub head: Option<JournalHead>,
     /// How many chains begin in what was read.
     pub chains: u64,
-    /// Why the newest of them began, when there was one before.
+    /// Why the newest of them began, if there was one before.
     pub newest_reason: Option<String>,
-    /// What the clocks of the boots showed.
+    /// The clock offsets of the boots.
     pub walls: WallClockOffsets,
-    /// What was learned of networks, the latest last.
+    /// What the agent learned about networks, the latest last.
     pub networks: Vec<NetworkFacts>,
     /// Records that only a newer version understands.
     pub unknown: UnknownRecords,
-    /// The first thing that is wrong.
+    /// The first problem.
     pub first_problem: Option<JournalReadError>,
-    /// The next ones, up to a few.
+    /// The next problems, at most 19.
     pub further_problems: Vec<JournalReadError>,
-    /// How many things are wrong.
+    /// The number of all problems.
     pub problems: u64,
 }
 
@@ -54,17 +54,18 @@ impl Verified {
     }
 }
 
-/// Reads every line in a folder and compares it with the one before, and the last one with the sign of
-/// life.
+/// Reads every line in a folder and checks it against the line before, and the last one against the
+/// alive file.
 ///
 /// # Errors
-/// [`JournalReadError`] of opening the journal: there is none, or it cannot be read at all.
+/// [`JournalReadError`] of opening the journal: it does not exist, or cannot be read at all.
 pub fn verify(folder: &Path) -> Result<Verified, JournalReadError> {
     let mut verified = Verified::default();
-    // It names durable records alone, so whatever it knows must come after it was read.
+    // Read before the files: it names only durable records, so each must be in the files opened
+    // later.
     let written = sign_of_life(folder).map_or(0, |alive| alive.seq);
     let mut reader = JournalReader::open(folder)?;
-    // Only of so many files the oldest are deleted.
+    // With fewer files than that, none has been deleted to make room.
     let is_complete = reader.files() < files::FILES;
     for read in reader.by_ref() {
         let located = match read {
@@ -107,7 +108,7 @@ pub fn verify(folder: &Path) -> Result<Verified, JournalReadError> {
     Ok(verified)
 }
 
-/// The files that stood in the journal's place and are none.
+/// The files that had the journal's name and are not journals.
 fn set_aside(folder: &Path) -> Vec<String> {
     let entries = folder.read_dir().into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());

@@ -1,14 +1,14 @@
-//! What the wall clock should have shown.
+//! Corrects wall-clock times.
 
 use jiff::Timestamp;
 
 use crate::clock::{BootId, Stamp};
 
-/// For each boot, the distance between its clock and the wall clock as it was known last.
+/// For each boot, the latest known offset between its boot time and the wall clock.
 ///
 /// A device without a battery-backed clock starts in the past and learns the time later; its early
-/// stamps carry a wrong wall clock. What is shown or sent is boot time plus the offset that the latest
-/// stamp of that boot has.
+/// stamps carry a wrong wall clock. The time that is shown or sent is boot time plus the offset of
+/// the latest stamp of that boot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WallClockOffsets {
     /// Boots in the order in which they appeared, each with its offset in milliseconds.
@@ -25,9 +25,9 @@ impl WallClockOffsets {
         }
     }
 
-    /// The wall clock of a stamp as it is known now; its own where nothing is known about its boot.
+    /// The wall-clock time of a stamp by the latest offset; its own `wall` if its boot is unknown.
     pub fn wall(&self, at: &Stamp) -> Timestamp {
-        // Stamps of boots that the system cannot name have no common clock.
+        // Stamps with an unknown boot id may come from different boots.
         let known = (at.boot != BootId::UNKNOWN)
             .then(|| self.boots.iter().rfind(|(boot, _)| *boot == at.boot))
             .flatten();
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_started_in_1970_is_put_right_afterwards() {
+    fn early_times_of_a_clock_that_started_in_1970_are_corrected() {
         let start = stamp(1, 10_000, "1970-01-01T00:00:10Z");
         let outage = start.later(Duration::from_secs(50));
         let known = stamp(1, 100_000, "2026-11-24T08:01:40Z");
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn one_boot_says_nothing_about_another() {
+    fn the_offset_of_one_boot_does_not_apply_to_another() {
         let mut walls = WallClockOffsets::default();
         walls.learn(&stamp(1, 0, "2026-11-24T08:00:00Z"));
         let other = stamp(2, 5_000, "1970-01-01T00:00:05Z");

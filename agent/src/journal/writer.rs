@@ -1,8 +1,8 @@
-//! Appending: a record is written, synced, and only then acknowledged.
+//! Appends records: each is written, synced, and only then acknowledged.
 //!
-//! Recovery only reads and makes a plan; the first append carries it out, or, as far as the newest
-//! record has to become durable, the first sign of life. So a folder that cannot be written to is
-//! still read, and whatever fails is tried again with the next append.
+//! Recovery only reads and makes a plan. The first append carries the plan out; the part that makes
+//! the newest record durable already happens before the first write of the alive file. So a folder
+//! that cannot be written is still read, and whatever fails is retried with the next append.
 
 mod recovery;
 
@@ -20,10 +20,10 @@ use super::{
 use crate::clock::Stamp;
 use recovery::RecoveryPlan;
 
-/// How many bytes are written and synced at once, so that memory stays bounded when a thousand
-/// records have waited.
+/// The number of bytes after which a batch is written and synced, so that memory stays bounded when
+/// a thousand records have waited.
 const BATCH_BYTES: usize = 256 << 10;
-/// More records than one append writes.
+/// More records than one append can write.
 const APPENDED_AT_ONCE: u64 = 1 << 20;
 
 /// Why nothing was written.
@@ -44,7 +44,7 @@ pub(super) enum WriteError {
 }
 
 impl WriteError {
-    /// What a person can do about it, as a sentence, when there is such a thing.
+    /// What the user can do about it, as a sentence; `None` when nothing is known to help.
     pub(super) fn advice(&self, folder: &Path) -> Option<String> {
         let Self::Io { source, .. } = self else { return None };
         let folder = folder.display();
@@ -64,7 +64,7 @@ impl WriteError {
     }
 }
 
-/// Names the operation of an error.
+/// Adds the failed operation to an error.
 fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> WriteError {
     move |source| WriteError::Io { operation, source }
 }
@@ -78,19 +78,19 @@ impl From<ClaimError> for WriteError {
     }
 }
 
-/// What has to happen to the current file before a new chain can start in another one.
+/// What must happen to the current file before a new chain can start in another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum CurrentFileAction {
     /// Nothing.
     Clear,
-    /// It becomes a full file: the number of its first record, and the length to which it is cut when it
-    /// ends within a line.
+    /// It becomes a full file. `first_seq` is the number of its first record; it is truncated to
+    /// `cut` bytes if it ends within a line.
     Roll { first_seq: u64, cut: Option<u64> },
-    /// It is no journal and is set aside.
+    /// It is not a journal and is set aside.
     SetAside,
 }
 
-/// What the first record of a new chain will say.
+/// The content of the first record of a new chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct ChainBeginning {
     reason: Option<String>,
@@ -98,21 +98,21 @@ struct ChainBeginning {
     after: Option<Predecessor>,
 }
 
-/// The current file.
+/// The state of the current file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct CurrentFile {
-    /// The length up to which it holds acknowledged records.
+    /// The length in bytes up to which it holds acknowledged records.
     length: u64,
     /// The number of its first record; `None` while it is empty.
     first_seq: Option<u64>,
     opened: bool,
-    /// There may be something behind `length`.
+    /// There may be bytes after `length`.
     must_cut: bool,
-    /// What it holds, or that it was cut, may not be durable: a run that was killed has left it so.
+    /// Its content or its truncation may not be durable: a killed run may have left it so.
     must_sync: bool,
 }
 
-/// How much is kept.
+/// The limits on stored files.
 #[derive(Clone, Copy, Debug)]
 struct Room {
     file_bytes: u64,
@@ -124,19 +124,19 @@ pub(super) struct JournalWriter<S> {
     storage: S,
     room: Room,
     device: String,
-    /// Whether the folder is ours and was read since.
+    /// Whether this process holds the lock and has read the folder since.
     is_ready: bool,
-    /// The newest durable record; `None` when a new chain has to start.
+    /// The newest durable record; `None` when a new chain must start.
     head: Option<RecordPosition>,
-    /// The highest number that is known to be in use.
+    /// The highest number known to be in use.
     newest: u64,
     action: CurrentFileAction,
     beginning: ChainBeginning,
     file: Option<CurrentFile>,
     must_sync_folder: bool,
-    /// When the agent was known to run last.
+    /// When the agent was last known to run.
     alive_at: Option<Stamp>,
-    /// What has happened to the current file since it was opened.
+    /// How another process changed the current file since it was opened.
     changed: Option<String>,
 }
 
@@ -152,17 +152,17 @@ impl<S: Storage> JournalWriter<S> {
             action: CurrentFileAction::Clear,
             beginning: ChainBeginning::default(),
             file: None,
-            // The run before may have ended between making a file and syncing its name.
+            // The previous run may have ended between creating a file and syncing its name.
             must_sync_folder: true,
             alive_at: None,
             changed: None,
         }
     }
 
-    /// Claims and reads the folder, as far as either is possible now.
+    /// Locks and reads the folder, as far as either is possible now.
     ///
     /// # Errors
-    /// [`WriteError::Taken`]: another agent has the folder.
+    /// [`WriteError::Taken`]: another agent holds the lock.
     pub(super) fn open(
         &mut self,
         now: Stamp,
@@ -199,11 +199,11 @@ impl<S: Storage> JournalWriter<S> {
         self.head.as_ref()
     }
 
-    /// Appends the first of these entries, as many as are written at once, and returns when they are
-    /// durable. `None` stands for an entry that is too long to be a record.
+    /// Appends the first of these entries, up to one batch, and returns when they are durable.
+    /// `None` stands for an entry that is too long to be a record.
     ///
     /// # Errors
-    /// Nothing was written; what was begun is cut off again, now or before the next append.
+    /// Nothing was written; a partial write is truncated now or before the next append.
     pub(super) fn append<'a>(
         &mut self,
         batch: impl IntoIterator<Item = (&'a Entry, Stamp)>,
@@ -244,16 +244,17 @@ impl<S: Storage> JournalWriter<S> {
             self.newest = last.0;
             self.head = Some(last);
             self.beginning = ChainBeginning::default();
-            // It confirms the newest record, which no other does.
+            // Only the alive file confirms the newest record.
             self.note_alive(self.alive_at.filter(|at| at.is_at_or_after(now)).unwrap_or(now));
         }
         Ok(written)
     }
 
-    /// Overwrites the sign of life. A failure is not worth more than a wider uncertainty.
+    /// Overwrites the alive file. A failure only widens the uncertainty of a crash, so it is
+    /// ignored.
     ///
-    /// It names the newest record, so this has to be durable first: a run that was killed may have
-    /// left one that the next power cut takes away, and nobody deleted that.
+    /// The file names the newest record, so that record must be durable first: otherwise a power
+    /// cut could take away one that a killed run left unsynced, and it would look deleted.
     pub(super) fn note_alive(&mut self, at: Stamp) {
         if !self.is_ready {
             return;
@@ -266,12 +267,12 @@ impl<S: Storage> JournalWriter<S> {
         }
     }
 
-    /// Brings folder and current file into the state in which they can be appended to.
+    /// Prepares the folder and the current file for an append.
     fn prepare(&mut self, now: Stamp) -> Result<(), WriteError> {
         self.storage.claim()?;
         self.notice_change()?;
         if !self.is_ready {
-            // What was acknowledged is known better than by the sign of life.
+            // The last acknowledged record is more reliable than the alive file.
             let known = self.head.as_ref();
             let known = known.map(|(seq, hash)| NotedHash { seq: *seq, hash: hash.to_string() });
             let (found, _) = recovery::recover(&self.storage, &self.device, known, now)
@@ -287,12 +288,12 @@ impl<S: Storage> JournalWriter<S> {
         self.settle()
     }
 
-    /// Makes what the current file holds, up to its length, durable, and its name.
+    /// Makes the content of the current file, up to its length, and its name durable.
     fn settle(&mut self) -> Result<(), WriteError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         if !file.opened {
             if let Err(error) = self.storage.open_current(false) {
-                // It is not what was read before.
+                // It is not the file that was read before.
                 self.is_ready = false;
                 return Err(failed("opening journal.ndjson")(error));
             }
@@ -309,7 +310,7 @@ impl<S: Storage> JournalWriter<S> {
         self.sync_folder()
     }
 
-    /// Makes the names of the files durable, when one may not be.
+    /// Makes the names of the files durable, if any may not be.
     fn sync_folder(&mut self) -> Result<(), WriteError> {
         if self.must_sync_folder {
             self.storage.sync_folder().map_err(failed("syncing the folder"))?;
@@ -318,13 +319,13 @@ impl<S: Storage> JournalWriter<S> {
         Ok(())
     }
 
-    /// Notices when somebody took the file away, or wrote to it, while it was being written: then the
-    /// folder is read again, as at a start.
+    /// Detects that another process removed, replaced or wrote to the current file; then the folder
+    /// is read again, as at start.
     fn notice_change(&mut self) -> Result<(), WriteError> {
         let Some(file) = self.file.filter(|file| self.is_ready && file.opened) else {
             return Ok(());
         };
-        let what = match self.storage.current().map_err(failed("looking at journal.ndjson"))? {
+        let what = match self.storage.current().map_err(failed("checking journal.ndjson"))? {
             Current::InPlace(length) if length == file.length || file.must_cut => return Ok(()),
             Current::InPlace(_) => "written to by something else",
             Current::Missing => "deleted",
@@ -365,7 +366,7 @@ impl<S: Storage> JournalWriter<S> {
         Ok(())
     }
 
-    /// Gives the current file its final name, and makes room by deleting the oldest.
+    /// Gives the current file its final name, and deletes the oldest files beyond the limit.
     fn roll(&mut self, first_seq: u64) -> Result<(), WriteError> {
         let names = self.storage.names().map_err(failed("listing the folder"))?;
         let name = files::free_rolled(first_seq, &names);
@@ -373,7 +374,7 @@ impl<S: Storage> JournalWriter<S> {
         self.storage.close_current();
         self.file = None;
         self.must_sync_folder = true;
-        // One file too many until the next time does no harm.
+        // If this fails, one file too many until the next time does no harm.
         let full = recovery::full_files(&self.storage).unwrap_or_default();
         let surplus = (full.len() + 1).saturating_sub(self.room.files);
         for name in &full[..surplus] {
@@ -382,7 +383,7 @@ impl<S: Storage> JournalWriter<S> {
         Ok(())
     }
 
-    /// Appends bytes durably, the first of which begin the record `first_seq`.
+    /// Appends bytes durably; `first_seq` is the number of the first record in them.
     fn write(&mut self, bytes: &[u8], first_seq: u64) -> Result<(), WriteError> {
         if let Some(CurrentFile { length, first_seq: Some(first_seq), .. }) = self.file
             && length + bytes.len() as u64 > self.room.file_bytes
@@ -393,7 +394,7 @@ impl<S: Storage> JournalWriter<S> {
             file.length
         } else {
             if let Err(error) = self.storage.open_current(true) {
-                // There may be one that nobody expected.
+                // Another process may have created the file.
                 self.is_ready = error.kind() != io::ErrorKind::AlreadyExists;
                 return Err(failed("creating journal.ndjson")(error));
             }
@@ -415,7 +416,7 @@ impl<S: Storage> JournalWriter<S> {
             .and_then(|()| self.sync_folder());
         let file = self.file.get_or_insert(created);
         if let Err(error) = written {
-            // At once, so that nobody reads it; and again with the next append, to be sure.
+            // Now, so that no reader sees it; and again before the next append, in case this fails.
             let _ = self.storage.cut(length);
             file.must_cut = true;
             file.must_sync = true;
@@ -427,7 +428,7 @@ impl<S: Storage> JournalWriter<S> {
     }
 }
 
-/// Adds a record as a line; `None`, and nothing is added, when it is too long for one.
+/// Adds a record as a line. Returns `None` and adds nothing if the line is too long.
 fn push_line(
     bytes: &mut Vec<u8>,
     seq: u64,
@@ -436,7 +437,7 @@ fn push_line(
     at: Stamp,
 ) -> Option<RecordPosition> {
     let record = Record { seq, prev, at, entry: entry.clone() };
-    // Writing to memory cannot fail, and every key is a text.
+    // Writing to memory cannot fail, and every key is a string.
     let line = serde_json::to_vec(&record).ok().filter(|line| line.len() <= LONGEST_LINE)?;
     let digest = Digest::of(&line);
     bytes.extend_from_slice(&line);

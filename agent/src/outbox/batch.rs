@@ -1,4 +1,4 @@
-//! What is to be handed over next, read from the record.
+//! Reads the next batch to hand over from the journal.
 
 use std::{
     io,
@@ -18,15 +18,16 @@ use crate::{
     journal::{Entry, JournalReadError, JournalReader, Located, WallClockOffsets},
 };
 
-/// The most bytes of a batch's incidents, so that the whole message stays below its limit.
+/// The largest size of a batch's incidents in bytes, so that the whole message stays below its
+/// limit.
 const INCIDENTS_BYTES: usize = limits::BODY_BYTES - 1_024;
 
-/// What waits to be handed over.
+/// The backlog of a round.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Survey {
-    /// The clocks of all boots, as the end of the record knows them.
+    /// The clock offsets of all boots, as of the end of the journal.
     walls: WallClockOffsets,
-    /// How many incidents and gaps wait behind the place to which the round has come.
+    /// How many incidents and gaps wait after the position of the round.
     pub(super) waiting: u64,
 }
 
@@ -35,28 +36,28 @@ pub(super) struct Survey {
 pub(super) struct Batch {
     /// At most 100, oldest first.
     pub(super) incidents: Vec<ispmon_wire::ReportedIncident>,
-    /// The number of the first one's record.
+    /// The number of the first incident's record.
     pub(super) first: Option<u64>,
-    /// The record to which the round has come with this batch; nothing when nothing is left of it.
+    /// The position of the round after this batch; `None` when nothing is left to send.
     pub(super) position: Option<HandOverPosition>,
-    /// What waits behind it.
+    /// What waits after this batch.
     pub(super) behind: Survey,
 }
 
-/// Why the record cannot be handed over now.
+/// Why the journal cannot be handed over now.
 #[derive(Debug, Error)]
 pub(super) enum OutboxError {
-    /// The record cannot be read.
-    #[error("the record cannot be read")]
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
     Read(#[source] JournalReadError),
-    /// What was acknowledged cannot be noted.
-    #[error("what was handed over cannot be noted in {}", .0.display())]
+    /// The progress cannot be saved.
+    #[error("the hand-over progress cannot be written to {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
 }
 
-/// Reads the record to its end, because the newest record of a boot knows its clock best; what this
-/// boot's clock shows `now` may be newer still. `walls` knows the clocks of boots that are not in the
-/// record any more.
+/// Reads the journal to its end, because the newest record of a boot has the best offset of its
+/// clock; the current time `now` of this boot may be better still. `walls` has the offsets of boots
+/// that are no longer in the journal.
 pub(super) fn survey(
     folder: &Path,
     from: &HandOverPosition,
@@ -74,8 +75,8 @@ pub(super) fn survey(
     Ok(Survey { walls, waiting })
 }
 
-/// Reads what a round hands over next: as much as one message holds, and `most` at most. What `survey`
-/// found may have become more since.
+/// Reads the next batch of a round: as much as one message holds, and at most `most` incidents.
+/// More may wait by now than `survey` found.
 pub(super) fn read(
     folder: &Path,
     place: &HandOverProgress,
@@ -91,7 +92,7 @@ pub(super) fn read(
             break;
         }
         let wall_time = |stamp: &_| batch.behind.walls.wall(stamp);
-        let told = match &record.entry {
+        let reported = match &record.entry {
             Entry::IncidentClosed { .. } | Entry::Gap { .. }
                 if round == HandOverRound::Second && place.passed_over.contains(&record.seq) =>
             {
@@ -101,18 +102,18 @@ pub(super) fn read(
             Entry::Gap { gap } => Some(message::gap(gap, &wall_time)),
             _ => continue,
         };
-        let size = told
+        let size = reported
             .as_ref()
-            .map_or(0, |told| serde_json::to_vec(told).map_or(0, |json| json.len() + 1));
+            .map_or(0, |reported| serde_json::to_vec(reported).map_or(0, |json| json.len() + 1));
         let full = batch.incidents.len() >= most || bytes + size > INCIDENTS_BYTES;
         if full && !batch.incidents.is_empty() {
             break;
         }
         bytes += size;
-        if told.is_some() {
+        if reported.is_some() {
             batch.first.get_or_insert(record.seq);
         }
-        batch.incidents.extend(told);
+        batch.incidents.extend(reported);
         batch.position = Some(HandOverPosition { seq: record.seq, digest });
         batch.behind.waiting = batch.behind.waiting.saturating_sub(1);
     }
@@ -122,13 +123,13 @@ pub(super) fn read(
     Ok(batch)
 }
 
-/// The records behind a position. Damaged lines are passed over: what can be read is
-/// handed over, and `journal verify` tells the rest. A file that cannot be read now may be later.
+/// The records after a position. Damaged lines are skipped: what can be read is handed over, and
+/// `journal verify` reports the rest. A file that cannot be read now may be readable later.
 ///
-/// Where the record at that position cannot be read any more, what follows is known by its number,
-/// because numbers never come twice in a folder. The whole record is taken only when another one
-/// stands at that position, or all are older: then somebody has put another record there. An id that is
-/// handed over twice counts once, at least for as long as it is remembered.
+/// If the record at that position is no longer readable, the records after it are found by number,
+/// because no number is used twice in a folder. The whole journal is handed over only if another
+/// record is at that position, or all are older: then the journal was replaced. An id that is
+/// handed over twice counts once, at least for as long as the cloud remembers it.
 fn records(
     folder: &Path,
     from: &HandOverPosition,
@@ -146,7 +147,7 @@ fn records(
     }
 }
 
-/// What can be read of the records behind this number; nothing where there is no record.
+/// The readable records after this number; none if there is no journal.
 fn undamaged(
     folder: &Path,
     seq: u64,
@@ -164,7 +165,7 @@ fn undamaged(
     Ok(read.peekable())
 }
 
-/// Whether a file will not be readable later either: something else has its name, or the disk has lost it.
+/// Whether a file will stay unreadable: something else has its name, or the disk has lost it.
 fn is_lost(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidData
         || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
@@ -189,7 +190,7 @@ mod tests {
         Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
     }
 
-    /// A gap that began in this minute.
+    /// A gap that starts in this minute.
     fn gap(number: u64, random: &mut Rng) -> Gap {
         let (started, ended) = (at(number * 60), at(number * 60 + 30));
         let id = IncidentId::new(started, random);
@@ -197,10 +198,11 @@ mod tests {
         Gap { id, cause, started, ended, uncertain_s: 0, reason: None }
     }
 
-    /// A record of so many gaps, the first of which is record 2.
-    async fn record(gaps: u64) -> TempDir {
+    /// A journal with this many gaps, the first of which is record 2.
+    async fn journal_with(gaps: u64) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");
-        let (journal, _) = Journal::open(folder.path(), "dl-home", at(0)).expect("it opens");
+        let (journal, _) =
+            Journal::open(folder.path(), "dl-home", at(0)).expect("the journal opens");
         let mut random = Rng::with_seed(1);
         for number in 1..=gaps {
             let gap = gap(number, &mut random);
@@ -212,24 +214,27 @@ mod tests {
         folder
     }
 
-    fn look(folder: &Path, round: HandOverRound) -> Survey {
+    fn survey_of(folder: &Path, round: HandOverRound) -> Survey {
         let place = HandOverProgress::load(folder);
-        survey(folder, place.of(round), WallClockOffsets::default(), at(0)).expect("it is read")
+        survey(folder, place.of(round), WallClockOffsets::default(), at(0))
+            .expect("the journal is readable")
     }
 
-    /// Takes the next batch, notes it, and returns when its gaps began and how many wait.
+    /// Takes the next batch, saves the progress, and returns the minutes in which its gaps started
+    /// and what waits.
     fn take_of(round: HandOverRound, folder: &Path, ahead: Option<Survey>) -> (Vec<u64>, Survey) {
         let mut place = HandOverProgress::load(folder);
-        let survey = ahead.unwrap_or_else(|| look(folder, round));
-        let batch = read(folder, &place, round, survey, limits::INCIDENTS).expect("it is read");
+        let survey = ahead.unwrap_or_else(|| survey_of(folder, round));
+        let batch = read(folder, &place, round, survey, limits::INCIDENTS)
+            .expect("the journal is readable");
         match batch.position {
             Some(position) => place.taken(round, position, at(0)),
             None if round == HandOverRound::Second => place.end_second_round(at(0)),
             None => {}
         }
-        place.save(folder).expect("it is noted");
+        place.save(folder).expect("the progress is saved");
         let begin = at(0).wall;
-        let minutes = batch.incidents.iter().map(|told| told.started.duration_since(begin));
+        let minutes = batch.incidents.iter().map(|reported| reported.started.duration_since(begin));
         (minutes.map(|time| time.as_secs() as u64 / 60).collect(), batch.behind)
     }
 
@@ -238,28 +243,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_is_taken_once_and_in_order() {
-        let folder = record(250).await;
+    async fn every_gap_is_handed_over_once_and_in_order() {
+        let folder = journal_with(250).await;
         let (first, behind) = take(folder.path(), None);
         assert_eq!((first, behind.waiting), ((1..=100).collect(), 150));
         let (second, behind) = take(folder.path(), Some(behind));
         assert_eq!((second, behind.waiting), ((101..=200).collect(), 50));
-        // A restart knows nothing but the position.
+        // After a restart only the position is known.
         let (third, behind) = take(folder.path(), None);
         assert_eq!((third, behind.waiting), ((201..=250).collect(), 0));
         assert_eq!(take(folder.path(), None).0, [] as [u64; 0]);
     }
 
     #[tokio::test]
-    async fn the_second_round_ends_where_the_first_was_when_it_became_due_and_leaves_out_what_was_passed_over()
-     {
-        let folder = record(250).await;
+    async fn the_second_round_ends_at_the_due_position_and_omits_skipped_records() {
+        let folder = journal_with(250).await;
         take(folder.path(), None);
         take(folder.path(), None);
         let mut place = HandOverProgress::load(folder.path());
         // Gap n is record n + 1.
         place.passed_over = vec![8];
-        place.save(folder.path()).expect("it is noted");
+        place.save(folder.path()).expect("the progress is saved");
         let all_but_7 = (1..=100).filter(|minute| *minute != 7).collect::<Vec<u64>>();
         assert_eq!(take_of(HandOverRound::Second, folder.path(), None).0, all_but_7);
         assert_eq!(
@@ -273,54 +277,54 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_is_as_large_as_it_is_asked_for_and_names_its_first_record() {
-        let folder = record(5).await;
+    async fn a_batch_respects_its_limit_and_has_the_number_of_its_first_record() {
+        let folder = journal_with(5).await;
         let (place, survey) =
-            (HandOverProgress::default(), look(folder.path(), HandOverRound::First));
-        let batch =
-            read(folder.path(), &place, HandOverRound::First, survey, 1).expect("it is read");
+            (HandOverProgress::default(), survey_of(folder.path(), HandOverRound::First));
+        let batch = read(folder.path(), &place, HandOverRound::First, survey, 1)
+            .expect("the journal is readable");
         assert_eq!((batch.incidents.len(), batch.first, batch.behind.waiting), (1, Some(2), 4));
         assert_eq!(batch.position.map(|position| position.seq), Some(2));
     }
 
     #[tokio::test]
-    async fn damage_before_the_position_or_at_it_begins_nothing_anew() {
-        let folder = record(130).await;
+    async fn damage_at_or_before_the_position_does_not_restart_the_hand_over() {
+        let folder = journal_with(130).await;
         take(folder.path(), None);
         let path = folder.path().join("journal.ndjson");
-        let text = fs::read_to_string(&path).expect("it is there");
-        // Gap 100 is record 101, the last that was taken.
+        let text = fs::read_to_string(&path).expect("the file exists");
+        // Gap 100 is record 101, the last accepted one.
         for rotten in [10, 101] {
             let lines = text.lines().enumerate().map(|(index, line)| {
                 if index + 1 == rotten { "{rotten}".to_owned() } else { line.to_owned() }
             });
             fs::write(&path, lines.map(|line| line + "\n").collect::<String>())
-                .expect("it is ours");
-            let survey = look(folder.path(), HandOverRound::First);
+                .expect("the folder is writable");
+            let survey = survey_of(folder.path(), HandOverRound::First);
             assert_eq!(survey.waiting, 30, "record {rotten} is damaged");
             let place = HandOverProgress::load(folder.path());
             let batch =
                 read(folder.path(), &place, HandOverRound::First, survey, limits::INCIDENTS);
-            let batch = batch.expect("it is read");
+            let batch = batch.expect("the journal is readable");
             assert_eq!(batch.incidents.len(), 30, "record {rotten} is damaged");
         }
     }
 
     #[tokio::test]
-    async fn what_stands_behind_zeros_is_handed_over_and_what_was_changed_is_not() {
-        let folder = record(130).await;
+    async fn records_after_zeros_are_handed_over_and_changed_records_are_not() {
+        let folder = journal_with(130).await;
         let path = folder.path().join("journal.ndjson");
-        let mut bytes = fs::read(&path).expect("it is there");
+        let mut bytes = fs::read(&path).expect("the file exists");
         let line = |number: usize| {
             let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-            ends.map(|(place, _)| place + 1).nth(number - 2).expect("so many lines")
+            ends.map(|(place, _)| place + 1).nth(number - 2).expect("at least that many lines")
         };
         let (zeroed, changed) = (line(50) + 20, line(60));
         bytes[zeroed..zeroed + 60].fill(0);
         let text = String::from_utf8_lossy(&bytes[changed..]).replacen("suspended", "paused", 1);
         bytes.truncate(changed);
         bytes.extend_from_slice(text.as_bytes());
-        fs::write(&path, bytes).expect("it is ours");
+        fs::write(&path, bytes).expect("the folder is writable");
         // The gap in line n is the one of minute n - 1.
         let rest: Vec<u64> = (1..=130).filter(|minute| ![49, 59].contains(minute)).collect();
         let (first, behind) = take(folder.path(), None);
@@ -329,21 +333,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_record_in_its_place_is_handed_over_whole() {
-        let folder = record(130).await;
+    async fn a_journal_that_replaces_another_is_handed_over_whole() {
+        let folder = journal_with(130).await;
         take(folder.path(), None);
-        let other = record(5).await;
+        let other = journal_with(5).await;
         fs::copy(other.path().join("journal.ndjson"), folder.path().join("journal.ndjson"))
-            .expect("it is ours");
+            .expect("the folder is writable");
         assert_eq!(take(folder.path(), None).0, [1, 2, 3, 4, 5]);
     }
 
     #[tokio::test]
-    async fn what_is_known_of_networks_stays_here() {
+    async fn network_details_are_not_handed_over() {
         let folder = tempfile::tempdir().expect("a folder");
-        let (journal, _) = Journal::open(folder.path(), "dl-home", at(0)).expect("it opens");
+        let (journal, _) =
+            Journal::open(folder.path(), "dl-home", at(0)).expect("the journal opens");
         let network = r#"{"family":"ipv4","interface":"wlan0","router":"192.168.77.1","router_mac":"52:54:00:12:34:56"}"#;
-        let network = serde_json::from_str(network).expect("it is a network");
+        let network = serde_json::from_str(network).expect("a valid network");
         for entry in
             [Entry::Network { network }, Entry::Gap { gap: gap(1, &mut Rng::with_seed(1)) }]
         {
@@ -351,12 +356,12 @@ mod tests {
             assert!(matches!(appended, Appended::Durable { .. }));
         }
         journal.close(Duration::from_mins(1)).await;
-        let survey = look(folder.path(), HandOverRound::First);
+        let survey = survey_of(folder.path(), HandOverRound::First);
         let place = HandOverProgress::default();
         let batch = read(folder.path(), &place, HandOverRound::First, survey, limits::INCIDENTS);
-        let batch = batch.expect("it is read");
+        let batch = batch.expect("the journal is readable");
         assert_eq!(batch.incidents.len(), 1, "the gap");
-        let sent = serde_json::to_string(&batch.incidents).expect("it is JSON");
+        let sent = serde_json::to_string(&batch.incidents).expect("incidents serialise");
         for local in ["52:54:00:12:34:56", "192.168.77.1", "wlan0"] {
             assert!(!sent.contains(local), "{sent}");
         }

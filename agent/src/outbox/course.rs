@@ -1,66 +1,68 @@
-//! How much goes into one message, and what an answer to it means: a pure function.
+//! The size of the next message, and the reaction to a response: a pure state machine.
 //!
-//! | course \ answer | taken | refused for its content | anything else |
+//! | state \ response | accepted | refused for its content | anything else |
 //! |---|---|---|---|
-//! | `Whole`: as much as a message holds | noted | `Asking`, at once | back off |
-//! | `Parts`: `most` at most | noted; twice as much, `Whole` when that is a full message | only one was sent: `Asking`, at once; else half of what was sent, after a pause | `Whole`; back off |
-//! | `Asking`: nothing, after `sent` were refused | one: it is passed over, then `Parts` from 1; more: `Parts`, half of them | `Whole`; back off | `Whole`; back off |
+//! | `Whole`: as much as a message holds | saved | `Asking`, at once | back off |
+//! | `Parts`: at most `most` | saved; twice as much, `Whole` when that is a full message | only one was sent: `Asking`, at once; else half of what was sent, after a pause | `Whole`; back off |
+//! | `Asking`: an empty message, after `sent` were refused | one: it is skipped, then `Parts` from 1; more: `Parts`, half of them | `Whole`; back off | `Whole`; back off |
 //!
-//! 1. An empty message shows whether it was the content: whoever refuses that one too refuses everything,
-//!    such as a wrong address or a firewall in front of the app, and would lose us the record.
-//! 2. Nothing is passed over that was not refused alone, immediately before an empty message was taken.
-//! 3. A refusal halves what goes next, and what was taken doubles it. So one bad incident costs about
-//!    two messages for each halving, and where all are bad, each costs two.
+//! 1. An empty message shows whether the content was the reason: an endpoint that refuses it too
+//!    refuses everything, such as a wrong address or a firewall in front of the app, and would make
+//!    us skip the whole journal.
+//! 2. An incident is skipped only if it was refused alone, immediately before an empty message was
+//!    accepted.
+//! 3. A refusal halves the next message, and a success doubles it. So one bad incident costs about
+//!    two messages per halving, and if all are bad, each costs two.
 
 use ispmon_wire::limits;
 
 use crate::heartbeat::{AnswerRefusal, HeartbeatOutcome};
 
-/// What the next message is about.
+/// The content of the next message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UploadState {
-    /// As many as a message holds.
+    /// As many incidents as a message holds.
     Whole,
-    /// At most so many.
+    /// At most this many.
     Parts {
-        /// From 1 to below what a message holds.
+        /// From 1 to one less than a message holds.
         most: usize,
     },
-    /// None: whether the content was the reason for a refusal.
+    /// None: the message tests whether the content caused the refusal.
     Asking {
         /// How many were refused.
         sent: usize,
     },
 }
 
-/// What an answer means for what was sent.
+/// The meaning of a response for the incidents that were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UploadResult {
-    /// The cloud has all of it.
+    /// The cloud has all of them.
     Taken,
-    /// It cannot understand it, or it is too much.
+    /// The cloud cannot parse them, or the message is too large.
     Refused,
-    /// Nothing is known of it.
+    /// It is unknown whether the cloud has them.
     Unknown,
 }
 
-/// What is done next.
+/// The next action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UploadAction {
-    /// Note that it was taken, and go on.
+    /// Save that the incidents were accepted, and continue.
     Note,
-    /// Note that it was passed over, and go on after a pause.
+    /// Save that the incident is skipped, and continue after a pause.
     PassOver,
     /// Send an empty message at once.
     Ask,
-    /// Try less of it after a pause.
+    /// Send fewer after a pause.
     Halve,
-    /// Try again later.
+    /// Retry later.
     BackOff,
 }
 
 impl UploadResult {
-    /// What came of a message.
+    /// Classifies the outcome of a message.
     pub(super) fn of(outcome: &HeartbeatOutcome) -> Self {
         match outcome {
             HeartbeatOutcome::Delivered { .. } => Self::Taken,
@@ -76,7 +78,7 @@ impl UploadResult {
 }
 
 impl UploadState {
-    /// How many the next message holds at most.
+    /// The largest number of incidents in the next message.
     pub(super) fn most(self) -> usize {
         match self {
             Self::Parts { most } => most,
@@ -84,7 +86,7 @@ impl UploadState {
         }
     }
 
-    /// Takes one step, by the table at the top: the message held `sent`.
+    /// Takes one step by the table at the top; the message held `sent` incidents.
     pub(super) fn step(self, sent: usize, answer: UploadResult) -> (Self, UploadAction) {
         match (self, answer) {
             (_, UploadResult::Unknown) | (Self::Asking { .. }, UploadResult::Refused) => {
@@ -122,8 +124,8 @@ mod tests {
 
     use super::*;
 
-    /// A cloud that takes nothing for as many messages as `trouble` says, and never more than `room`
-    /// entries at once, nor any of the bad ones.
+    /// A cloud that first returns the responses in `trouble`, and never accepts more than `room`
+    /// incidents at once, nor any of the bad ones.
     struct RefusingCloud {
         bad: Vec<bool>,
         room: usize,
@@ -143,7 +145,7 @@ mod tests {
             if is_bad { UploadResult::Refused } else { UploadResult::Taken }
         }
 
-        /// Hands everything over; returns which were taken and which were passed over.
+        /// Hands everything over; returns the accepted and the skipped incidents.
         fn play(&mut self) -> (Vec<usize>, Vec<usize>) {
             let (mut taken, mut passed_over, mut next) = (Vec::new(), Vec::new(), 0);
             let mut course = UploadState::Whole;
@@ -186,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_bad_ones_are_found_and_nothing_else_is_lost(
+        fn only_bad_incidents_are_skipped(
             count in 1_usize..700,
             bad in vec(0_usize..700, 0..6),
             room in prop_oneof![Just(100_usize), 1_usize..100],
@@ -199,7 +201,8 @@ mod tests {
             let expected = |is_bad| (0..count).filter(|entry| bad[*entry] == is_bad).collect::<Vec<_>>();
             prop_assert_eq!(taken, expected(false), "each once and in order");
             prop_assert_eq!(passed_over.clone(), expected(true));
-            // Where there is room for all, a bad one costs two halvings, up and down, and both questions.
+            // With room for all, a bad one costs two series of halvings, up and down, and both
+            // empty messages.
             if room == limits::INCIDENTS {
                 let most = count.div_ceil(100) + failures + 30 * passed_over.len();
                 prop_assert!(world.messages <= most, "{} messages", world.messages);
@@ -210,11 +213,12 @@ mod tests {
         }
 
         #[test]
-        fn whoever_refuses_everything_loses_nothing(
+        fn an_endpoint_that_refuses_everything_loses_no_incident(
             count in 1_usize..300,
             trouble in vec(prop_oneof![Just(UploadResult::Refused), Just(UploadResult::Unknown)], 1..60),
         ) {
-            // It ends between two messages that belong together at most, never in the middle of many.
+            // The loop ends at most between two messages that belong together, never within a
+            // longer series.
             let mut world = RefusingCloud { bad: flags(count, &[]), room: 100, trouble, messages: 0 };
             let end = world.trouble.len();
             let (mut course, mut asked) = (UploadState::Whole, false);
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn where_all_are_bad_each_costs_two_messages() {
+    fn if_all_are_bad_each_costs_two_messages() {
         let mut world =
             RefusingCloud { bad: vec![true; 500], room: 100, trouble: vec![], messages: 0 };
         assert_eq!(world.play().1.len(), 500);
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_speaks_of_the_content_is_taken_for_a_refusal_of_it() {
+    fn only_statuses_about_the_content_count_as_its_refusal() {
         let refused = |status, refusal| HeartbeatOutcome::Refused {
             status,
             refusal,

@@ -1,4 +1,4 @@
-//! The thread that touches the disk for the outbox, because a disk can hang.
+//! The thread that does the outbox's disk access, because a disk can hang.
 
 use std::{sync::mpsc, thread};
 
@@ -6,23 +6,23 @@ use tokio::sync::oneshot;
 
 type DiskWork = Box<dyn FnOnce() + Send>;
 
-/// A thread that works off one piece after the other, and that nobody waits for at the end.
+/// A thread that runs tasks one after the other and is never joined.
 ///
-/// It is one and the same for as long as the agent runs: the C library keeps a heap for each thread,
-/// and short-lived ones leave several behind.
+/// It lives as long as the agent: the C library keeps a heap per thread, and short-lived threads
+/// would leave several behind.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     thread: Option<mpsc::Sender<DiskWork>>,
 }
 
 impl Disk {
-    /// Does something there; `None` when there is no thread to be had.
+    /// Runs `work` on the thread; `None` when the thread cannot be started.
     pub(super) async fn run<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
-        // Whoever asked may be gone by then.
+        // The caller may have been dropped by then.
         let work: DiskWork = Box::new(move || drop(sender.send(work())));
         self.thread()?.send(work).ok()?;
         receiver.await.ok()

@@ -1,4 +1,4 @@
-//! From the record to what the cloud is told.
+//! Converts incidents and gaps of the journal into messages to the cloud.
 
 use ispmon_wire::{IncidentKind, limits};
 use jiff::{SignedDuration, Timestamp};
@@ -8,14 +8,14 @@ use crate::{
     outage::{Cause, Gap, Incident, Segment},
 };
 
-/// Gives the wall time of a stamp, by its boot's latest known offset.
+/// Returns the wall-clock time of a stamp, by the latest known offset of its boot.
 pub type WallTime<'a> = &'a dyn Fn(&Stamp) -> Timestamp;
 
-/// A closed incident as the cloud is told of it; nothing while it is open.
+/// A closed incident as it is sent to the cloud; `None` while it is open.
 ///
-/// Times of two boots may contradict each other, when a clock was wrong in one of them and nobody
-/// ever corrected it. The cloud refuses such a message whole, so the end is moved, never the start
-/// and never the downtime, which the boot-time clock has measured.
+/// Times of two boots may contradict each other when the clock of one was wrong and never
+/// corrected. The cloud refuses the whole message in that case, so the end is moved, but never the
+/// start or the downtime, which was measured in boot time.
 pub fn incident(
     incident: &Incident,
     wall_time: WallTime<'_>,
@@ -49,7 +49,7 @@ pub fn incident(
     })
 }
 
-/// A gap as the cloud is told of it: its downtime is 0, for nobody knows.
+/// A gap as it is sent to the cloud: its downtime is 0, because it is unknown.
 pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::ReportedIncident {
     let started = wall_time(&gap.started);
     ispmon_wire::ReportedIncident {
@@ -66,14 +66,15 @@ pub fn gap(gap: &Gap, wall_time: WallTime<'_>) -> ispmon_wire::ReportedIncident 
     }
 }
 
-/// At most as many segments as a message may hold. Of two that touch, those that are together the
-/// shortest become one, until there are few enough:
+/// Reduces segments to as many as a message may hold. Of all adjacent pairs, the shortest is joined
+/// until there are few enough:
 ///
-/// 1. Where both have one scope and either failed or did not fail in both, the whole takes the cause
-///    of the longer. These are joined first.
-/// 2. Other pairs become `unstable`, as merged segments of the record are: that cause is no downtime
-///    by itself, so nothing is said to have failed for longer than it did.
-/// 3. Where none touches another, the shortest is left out: between them nothing was monitored.
+/// 1. A pair of one scope in which both are downtime, or both are not, takes the cause of the
+///    longer. These are joined first.
+/// 2. Any other pair becomes `unstable`, like merged segments in the journal: that cause is not
+///    downtime by itself, so the downtime never grows.
+/// 3. Without an adjacent pair, the shortest segment is dropped: the time between two segments was
+///    not monitored.
 fn condensed(segments: &[Segment]) -> Vec<Segment> {
     let mut segments = segments.to_vec();
     while segments.len() > limits::SEGMENTS {
@@ -93,7 +94,7 @@ fn condensed(segments: &[Segment]) -> Vec<Segment> {
         let (scope, cause) = if is_alike(pair) {
             (longer.scope, longer.cause)
         } else {
-            // `Internet` comes first.
+            // `Internet` is the smallest scope in the order.
             (pair[0].scope.min(pair[1].scope), Cause::Unstable)
         };
         segments.splice(place..=place + 1, [Segment { scope, cause, from, to }]);
@@ -101,7 +102,7 @@ fn condensed(segments: &[Segment]) -> Vec<Segment> {
     segments
 }
 
-/// Whether two neighbours concern the same, and either both or none of them is downtime.
+/// Whether two adjacent segments have the same scope, and both or neither are downtime.
 fn is_alike(pair: &[Segment]) -> bool {
     pair[0].scope == pair[1].scope && pair[0].cause.is_downtime() == pair[1].cause.is_downtime()
 }
@@ -146,35 +147,39 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_is_told_whole() {
-        let told = incident(&sample(vec![segment(Cause::Isp, 0, 1_203)]), &|stamp| stamp.wall);
-        let json = serde_json::to_string(&told.expect("it is closed")).expect("it is JSON");
+    fn an_incident_is_sent_whole() {
+        let reported = incident(&sample(vec![segment(Cause::Isp, 0, 1_203)]), &|stamp| stamp.wall);
+        let json = serde_json::to_string(&reported.expect("the incident is closed"))
+            .expect("incidents serialise");
         insta::assert_snapshot!(json, @r#"{"id":"01936f3e-0000-7000-8000-000000000001","kind":"incident","cause":"isp","party":"provider","scope":"internet","started":"2026-03-29T02:10:07Z","ended":"2026-03-29T02:30:10Z","downtime_s":1203,"segments":[{"cause":"isp","scope":"internet","from":"2026-03-29T02:10:07Z","to":"2026-03-29T02:30:10Z"}]}"#);
     }
 
     #[test]
-    fn an_open_incident_is_not_told() {
+    fn an_open_incident_is_not_sent() {
         let open = Incident { ended: None, ..sample(vec![segment(Cause::Isp, 0, 1_203)]) };
         assert_eq!(incident(&open, &|stamp| stamp.wall), None);
     }
 
     #[test]
-    fn each_segment_has_its_scope_and_the_time_of_one_family_stands_apart() {
+    fn each_segment_has_its_scope_and_one_family_time_is_separate() {
         let alone = Segment { scope: Scope::Ipv6, ..segment(Cause::Isp, 1_203, 1_923) };
         let partly = Incident {
             one_family_ms: 719_200,
             ..sample(vec![segment(Cause::Isp, 0, 1_203), alone])
         };
-        let told = incident(&partly, &|stamp| stamp.wall).expect("it is closed");
-        assert_eq!((told.scope.as_deref(), told.downtime_s), (Some("internet"), 1_203));
-        assert_eq!(told.one_family_s, 720);
-        let scopes: Vec<_> =
-            told.segments.iter().map(|part| part.scope.as_deref().unwrap_or_default()).collect();
+        let reported = incident(&partly, &|stamp| stamp.wall).expect("the incident is closed");
+        assert_eq!((reported.scope.as_deref(), reported.downtime_s), (Some("internet"), 1_203));
+        assert_eq!(reported.one_family_s, 720);
+        let scopes: Vec<_> = reported
+            .segments
+            .iter()
+            .map(|part| part.scope.as_deref().unwrap_or_default())
+            .collect();
         assert_eq!(scopes, ["internet", "ipv6"]);
     }
 
     #[test]
-    fn where_only_one_family_was_down_there_is_no_downtime() {
+    fn an_outage_of_one_family_has_no_downtime() {
         let segment = Segment { scope: Scope::Ipv6, ..segment(Cause::Isp, 0, 1_203) };
         let six = Incident {
             scope: Scope::Ipv6,
@@ -182,27 +187,27 @@ mod tests {
             one_family_ms: 1_202_100,
             ..sample(vec![segment])
         };
-        let told = incident(&six, &|stamp| stamp.wall).expect("it is closed");
-        assert_eq!(told.scope.as_deref(), Some("ipv6"));
-        assert_eq!((told.downtime_s, told.one_family_s), (0, 1_203));
+        let reported = incident(&six, &|stamp| stamp.wall).expect("the incident is closed");
+        assert_eq!(reported.scope.as_deref(), Some("ipv6"));
+        assert_eq!((reported.downtime_s, reported.one_family_s), (0, 1_203));
     }
 
     #[test]
-    fn a_clock_that_was_wrong_makes_no_message_that_is_refused() {
+    fn a_wrong_clock_does_not_make_an_invalid_message() {
         let ended = Stamp { boot: OTHER_BOOT.parse().expect("an id"), ..at(9_000) };
         let across = Incident { ended: Some(ended), ..sample(vec![segment(Cause::Isp, 0, 1_203)]) };
         let early = |stamp: &Stamp| {
             if stamp.boot == BootId::UNKNOWN { stamp.wall } else { Timestamp::UNIX_EPOCH }
         };
-        let told = incident(&across, &early).expect("it is closed");
-        assert_eq!(told.ended.duration_since(told.started).as_secs(), 1_203);
-        let report = ispmon_wire::OutageReport { incidents: vec![told], ..Default::default() };
-        let json = serde_json::to_vec(&report).expect("it is JSON");
+        let reported = incident(&across, &early).expect("the incident is closed");
+        assert_eq!(reported.ended.duration_since(reported.started).as_secs(), 1_203);
+        let report = ispmon_wire::OutageReport { incidents: vec![reported], ..Default::default() };
+        let json = serde_json::to_vec(&report).expect("incidents serialise");
         assert!(ispmon_wire::OutageReport::parse(&json).is_ok());
     }
 
     #[test]
-    fn many_segments_become_few_without_a_hole_and_none_fails_for_longer_than_it_did() {
+    fn many_segments_are_condensed_without_a_hole_or_more_downtime() {
         let segments: Vec<Segment> = (0..181)
             .map(|index| {
                 let cause = if index % 2 == 0 { Cause::Isp } else { Cause::Up };
@@ -219,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_joined_before_scopes_are() {
+    fn causes_are_joined_before_scopes() {
         let mut segments: Vec<Segment> = (0..40)
             .map(|index| {
                 let cause = if index % 2 == 0 { Cause::Isp } else { Cause::Gateway };
@@ -235,16 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn no_segment_reaches_over_a_time_that_nobody_watched() {
+    fn no_segment_spans_an_unmonitored_period() {
         let segments: Vec<Segment> = (0..30)
             .map(|index| segment(Cause::Isp, index * 100, index * 100 + index + 1))
             .collect();
-        // The shortest are left out.
+        // The shortest ones are dropped.
         assert_eq!(condensed(&segments), segments[10..]);
     }
 
     #[test]
-    fn a_segment_across_a_restart_is_as_long_as_its_record_says() {
+    fn a_segment_of_another_boot_keeps_its_recorded_length() {
         let boot: BootId = OTHER_BOOT.parse().expect("an id");
         let after = |seconds| Stamp { boot, ..at(seconds) };
         let mut segments: Vec<Segment> =
@@ -264,7 +269,8 @@ mod tests {
             uncertain_s: 0,
             reason: None,
         };
-        let json = serde_json::to_string(&gap(&pause, &|stamp| stamp.wall)).expect("it is JSON");
+        let json =
+            serde_json::to_string(&gap(&pause, &|stamp| stamp.wall)).expect("incidents serialise");
         insta::assert_snapshot!(json, @r#"{"id":"01936f3e-0000-7000-8000-000000000002","kind":"gap","cause":"paused","started":"2026-03-29T02:10:07Z","ended":"2026-03-29T04:10:07Z","downtime_s":0}"#);
     }
 }

@@ -1,17 +1,18 @@
-//! How far the cloud has taken the record: once, and twice. A small file of its own keeps it.
+//! The progress of the hand-over: what the cloud has accepted once and twice, kept in a small file.
 //!
-//! That the cloud has answered does not say that it keeps what it was told: what has come that far may still
-//! be lost with the machine that took it. So everything goes a second time, some minutes later. Two places
-//! in the record say which entries those are:
+//! An accepted message is not yet stored: the cloud may still lose it with the machine that
+//! accepted it. So everything is sent a second time, some minutes later. Two positions in the
+//! journal mark which entries those are:
 //!
 //! ```text
-//! record   ---------|-----------------|--------------|------------>
-//! taken       twice        once               once      not yet
+//! journal  ---------|-----------------|--------------|------------>
+//! accepted    twice        once               once      not yet
 //!                 `twice`         `due`           `once`
 //! ```
 //!
-//! What was taken since `due` was set is for the round after the next one: so each entry goes again five
-//! minutes after it was taken at the earliest, however many come, and a round ends.
+//! Entries accepted since `due` was set belong to the round after the next one: so each entry is
+//! sent again at the earliest five minutes after it was accepted, however many follow, and every
+//! round ends.
 
 use std::{
     io::{self, Read},
@@ -28,16 +29,17 @@ use crate::{
     state_dir::file::{self, Durability},
 };
 
-/// How long after it was taken an entry goes again, at the earliest. By then the host has passed on what
-/// it had in memory, or has lost it: it waits for up to 30 s, and an idle app is ended after about as long.
+/// The shortest time from the first acceptance of an entry to its second round. By then the host
+/// has passed on what it had in memory, or has lost it: it buffers for up to 30 s, and an idle app
+/// is stopped after about as long.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_mins(5);
-/// How many entries that were passed over are remembered until the second round; what is forgotten is found
+/// How many skipped entries are remembered until the second round; a forgotten one is isolated
 /// again.
 const MOST_PASSED_OVER: usize = 100;
-/// More bytes than the file has.
+/// The read limit for the file in bytes, above its actual size.
 const FILE_BYTES: u64 = 8_192;
 
-/// Which of its two ways an entry goes.
+/// The two rounds in which an entry is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HandOverRound {
     /// The first time.
@@ -46,51 +48,51 @@ pub(super) enum HandOverRound {
     Second,
 }
 
-/// A record up to which something is so.
+/// A position in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HandOverPosition {
-    /// Its number.
+    /// The number of the record.
     pub(super) seq: u64,
-    /// The hash of its line: a new chain counts anew, and is noticed by it.
+    /// The hash of its line, which detects that another journal has replaced this one.
     pub(super) digest: Digest,
 }
 
 impl HandOverPosition {
-    /// Before the first record.
+    /// The position before the first record.
     pub(super) fn beginning() -> Self {
         Self { seq: 0, digest: Digest::none() }
     }
 }
 
-/// How far everything is taken.
+/// The progress of both rounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HandOverProgress {
-    /// The newest record that the cloud has taken.
+    /// The newest record that the cloud has accepted.
     pub(super) once: HandOverPosition,
-    /// The newest one that it has taken twice.
+    /// The newest record that it has accepted twice.
     pub(super) twice: HandOverPosition,
-    /// What is taken a second time next.
+    /// The next second round.
     pub(super) due: Option<Due>,
-    /// The numbers of records behind `twice` that the cloud would not take.
+    /// The numbers of skipped records after `twice`, which the cloud refused.
     pub(super) passed_over: Vec<u64>,
 }
 
-/// A second round.
+/// A pending second round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Due {
-    /// Its end.
+    /// The position at which it ends.
     #[serde(flatten)]
     pub(super) position: HandOverPosition,
-    /// When everything up to there had been taken once.
+    /// When everything up to there had been accepted once.
     pub(super) since: Stamp,
 }
 
-/// The file. Older versions know only its first two fields, and read and write those.
+/// The format of the file. Older versions read and write only its first two fields.
 #[derive(Serialize, Deserialize)]
 struct File {
     #[serde(flatten)]
     once: HandOverPosition,
-    /// Absent in the file of an older version, which hands nothing over twice.
+    /// Absent in the file of an older version, which sends nothing twice.
     #[serde(default)]
     twice: Option<HandOverPosition>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,8 +109,8 @@ impl Default for HandOverProgress {
 }
 
 impl HandOverProgress {
-    /// What is noted in this folder. A file that cannot be read is the same as none: everything is handed
-    /// over again, which does no harm.
+    /// Reads the progress in this folder. An unreadable file counts as none: everything is sent
+    /// again, which does no harm.
     pub(super) fn load(folder: &Path) -> Self {
         Self::read(folder).unwrap_or_default()
     }
@@ -122,7 +124,7 @@ impl HandOverProgress {
         Some(Self { once, twice, due, passed_over })
     }
 
-    /// Notes it: a new file takes the place of the old one as a whole.
+    /// Saves the progress, replacing the old file atomically.
     pub(super) fn save(&self, folder: &Path) -> Result<(), OutboxError> {
         let path = folder.join(HANDED_OVER_FILE);
         self.write(&path).map_err(|error| OutboxError::Write(path, error))
@@ -135,7 +137,7 @@ impl HandOverProgress {
         file::replace(path, &path.with_extension("new"), &json, 0o644, Durability::Synced)
     }
 
-    /// Where a round goes on.
+    /// The position of a round.
     pub(super) fn of(&self, round: HandOverRound) -> &HandOverPosition {
         match round {
             HandOverRound::First => &self.once,
@@ -143,21 +145,21 @@ impl HandOverProgress {
         }
     }
 
-    /// The number of the last record of a round; none where it ends with the record.
+    /// The number of the last record of a round; `None` if the round ends with the journal.
     pub(super) fn end_of(&self, round: HandOverRound) -> Option<u64> {
         match round {
             HandOverRound::First => None,
-            // Without one there is nothing to do.
+            // Without a due round there is nothing to send.
             HandOverRound::Second => Some(self.due.as_ref().map_or(0, |due| due.position.seq)),
         }
     }
 
-    /// Notes that a round has come to `position` at `now`.
+    /// Moves a round to `position` at `now`.
     pub(super) fn taken(&mut self, round: HandOverRound, position: HandOverPosition, now: Stamp) {
         match round {
             HandOverRound::First => {
                 if position.seq <= self.once.seq {
-                    // Another record stands here now, of which nothing was taken twice.
+                    // The journal was replaced; nothing of the new one was accepted twice.
                     *self = Self::default();
                 }
                 self.once = position.clone();
@@ -173,7 +175,7 @@ impl HandOverProgress {
         }
     }
 
-    /// Notes that the record at `position`, up to which a round has come, is never taken.
+    /// Moves a round to `position`, and notes that the record `seq` there is skipped.
     pub(super) fn pass_over(
         &mut self,
         round: HandOverRound,
@@ -189,7 +191,7 @@ impl HandOverProgress {
         }
     }
 
-    /// Notes that nothing is left of the second round.
+    /// Ends the second round.
     pub(super) fn end_second_round(&mut self, now: Stamp) {
         if let Some(due) = self.due.take()
             && due.position.seq > self.twice.seq
@@ -201,8 +203,8 @@ impl HandOverProgress {
             .then(|| Due { position: self.once.clone(), since: now });
     }
 
-    /// How long it is until the second round; never longer than [`AGAIN_AFTER`], whatever the clocks of
-    /// two boots say. Nothing when there is none.
+    /// The time until the second round, at most [`AGAIN_AFTER`] whatever the clocks of two boots
+    /// show; `None` when none is due.
     pub(super) fn due_in(&self, now: &Stamp) -> Option<Duration> {
         let due = self.due.as_ref()?;
         Some(due.since.later(AGAIN_AFTER).rest(now).min(AGAIN_AFTER))
@@ -227,18 +229,18 @@ mod tests {
         HandOverPosition { seq, digest: Digest::of(&seq.to_be_bytes()) }
     }
 
-    /// Something that happens to a record in which every entry counts.
+    /// An event in the life of a journal in which every record is sent.
     #[derive(Clone, Copy, Debug)]
     enum Happening {
-        /// So many entries are taken for the first time, if there are as many.
+        /// This many entries are accepted for the first time, if there are as many.
         First(u64),
-        /// So many entries of a second round are taken, if it is due.
+        /// This many entries of a second round are accepted, if it is due.
         Second(u64),
-        /// So many entries are written.
+        /// This many entries are written.
         Written(u64),
-        /// So many seconds pass.
+        /// This many seconds pass.
         Pass(u64),
-        /// The agent is started again.
+        /// The agent restarts.
         Restart,
     }
 
@@ -254,13 +256,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_goes_twice_minutes_apart_and_no_third_time(
+        fn every_entry_is_sent_exactly_twice_minutes_apart(
             story in vec(happening(), 0..60),
             waiting in 0_u64..2_000,
         ) {
             let folder = tempfile::tempdir().expect("a folder");
             let (mut place, mut now, mut written) = (HandOverProgress::default(), 0, waiting);
-            // When each entry was taken, from entry 1 on.
+            // When each entry was accepted, from entry 1 on.
             let mut taken: Vec<Vec<u64>> = vec![Vec::new(); 8_000];
             let rest = [Happening::First(100), Happening::Pass(300), Happening::Second(100)];
             let rest = rest.into_iter().cycle().take(3 * 120);
@@ -275,7 +277,7 @@ mod tests {
                         continue;
                     }
                     Happening::Restart => {
-                        place.save(folder.path()).expect("it is noted");
+                        place.save(folder.path()).expect("the progress is saved");
                         prop_assert_eq!(&HandOverProgress::load(folder.path()), &place);
                         continue;
                     }
@@ -306,24 +308,25 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_version_handed_over_is_not_handed_over_again() {
+    fn entries_handed_over_by_an_older_version_are_not_sent_again() {
         let folder = tempfile::tempdir().expect("a folder");
-        let old = serde_json::to_string(&position(41)).expect("it is JSON");
-        fs::write(folder.path().join(HANDED_OVER_FILE), old).expect("it is ours");
+        let old = serde_json::to_string(&position(41)).expect("a position serialises");
+        fs::write(folder.path().join(HANDED_OVER_FILE), old).expect("the folder is writable");
         let place = HandOverProgress::load(folder.path());
         assert_eq!((&place.once, &place.twice), (&position(41), &position(41)));
         assert_eq!(place.due_in(&at(0)), None);
-        // And the older one knows what this one writes.
-        place.save(folder.path()).expect("it is noted");
-        let text = fs::read_to_string(folder.path().join(HANDED_OVER_FILE)).expect("it is there");
+        // The older version reads what this one writes.
+        place.save(folder.path()).expect("the progress is saved");
+        let text =
+            fs::read_to_string(folder.path().join(HANDED_OVER_FILE)).expect("the file exists");
         assert_eq!(
-            serde_json::from_str::<HandOverPosition>(&text).expect("it is one"),
+            serde_json::from_str::<HandOverPosition>(&text).expect("a position"),
             position(41)
         );
     }
 
     #[test]
-    fn the_second_round_comes_in_time_whatever_the_clocks_say() {
+    fn the_second_round_is_on_time_whatever_the_clocks_show() {
         let mut place = HandOverProgress::default();
         place.taken(HandOverRound::First, position(3), at(1_000));
         assert_eq!(place.due_in(&at(1_000)), Some(AGAIN_AFTER));
@@ -336,14 +339,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_passed_over_is_remembered_until_the_second_round_is_over_and_never_too_much() {
+    fn skipped_records_are_bounded_and_kept_until_the_second_round_ends() {
         let mut place = HandOverProgress::default();
         for seq in 1..=150 {
             place.pass_over(HandOverRound::First, position(seq), seq, at(0));
         }
         assert_eq!(place.passed_over, (51..=150).collect::<Vec<_>>());
         let folder = tempfile::tempdir().expect("a folder");
-        place.save(folder.path()).expect("it is noted");
+        place.save(folder.path()).expect("the progress is saved");
         assert_eq!(HandOverProgress::load(folder.path()), place);
         place.end_second_round(at(300));
         place.end_second_round(at(600));
@@ -351,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn another_record_in_its_place_begins_anew() {
+    fn a_replaced_journal_resets_the_progress() {
         let mut place = HandOverProgress::default();
         place.taken(HandOverRound::First, position(130), at(0));
         place.taken(HandOverRound::Second, position(130), at(300));

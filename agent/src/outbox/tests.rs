@@ -1,4 +1,4 @@
-//! The task on paused time, with a real record and a real server.
+//! The outbox task on paused time, with a real journal and a real server.
 
 use std::sync::mpsc;
 
@@ -19,22 +19,22 @@ use crate::{
     resolver::Resolver,
 };
 
-/// An outbox at work.
+/// A running outbox with its surroundings.
 struct Stage {
     server: Arc<Server>,
     journal: Journal,
     closed: Arc<Notify>,
-    heard: UnboundedReceiver<MonitorMessage>,
+    messages: UnboundedReceiver<MonitorMessage>,
     ids: Vec<IncidentId>,
     _delivered: watch::Sender<bool>,
     _client: watch::Sender<Option<Arc<CloudClient>>>,
     _folder: TempDir,
-    /// As long as something blocks, only [`advance`] moves the time.
+    /// While a blocking task runs, only [`advance`] moves the time.
     _block: mpsc::Sender<()>,
 }
 
 impl Stage {
-    /// Begins with a record of so many gaps; the answers come in turn.
+    /// Starts with a journal of this many gaps; `answers` are the responses in order.
     async fn set(gaps: usize, answers: &'static [(&'static str, &'static str)]) -> Self {
         let (block, blocked) = mpsc::channel::<()>();
         drop(spawn_blocking(move || blocked.recv()));
@@ -48,16 +48,16 @@ impl Stage {
         let client = CloudClient::new(&url, "dl-home", "b00t", Arc::new(Resolver::new()));
         let (client_sender, client) = watch::channel(client.ok().map(Arc::new));
         let (delivered_sender, delivered) = watch::channel(true);
-        let (monitor, heard) = unbounded_channel();
+        let (monitor, messages) = unbounded_channel();
         let clock = Clock::start(BootId::UNKNOWN, jiff::Timestamp::MIN);
         let opened = Journal::open(folder.path(), "dl-home", clock.now());
-        let (journal, _) = opened.expect("it opens");
+        let (journal, _) = opened.expect("the journal opens");
         let closed = Arc::new(Notify::new());
         let mut stage = Self {
             server: Arc::new(server),
             journal: journal.clone(),
             closed: Arc::clone(&closed),
-            heard,
+            messages,
             ids: Vec::new(),
             _delivered: delivered_sender,
             _client: client_sender,
@@ -67,7 +67,7 @@ impl Stage {
         for _ in 0..gaps {
             stage.write().await;
         }
-        // What is there at the start needs no word of it.
+        // The outbox finds these gaps without a notification.
         let _ = timeout(Duration::ZERO, stage.closed.notified()).await;
         let folder = journal.folder().to_owned();
         let walls = WallClockOffsets::default();
@@ -76,7 +76,7 @@ impl Stage {
         stage
     }
 
-    /// Writes one more gap into the record.
+    /// Appends one more gap to the journal.
     async fn write(&mut self) {
         let at = Stamp { boot: BootId::UNKNOWN, ..Stamp::now() };
         let id = IncidentId::new(at, &mut Rng::new());
@@ -88,22 +88,27 @@ impl Stage {
         self.closed.notify_one();
     }
 
-    /// Waits until so many messages have come in all; returns which gaps the last of these holds.
+    /// Waits for the `count`th message in all; returns the gaps in it.
     async fn message(&mut self, count: usize) -> Vec<usize> {
         let server = Arc::clone(&self.server);
         let requests = spawn_blocking(move || server.wait_for_requests(count)).await;
-        let requests = requests.expect("they come");
+        let requests = requests.expect("the requests arrive");
         let (_, body) = requests[count - 1].split_once("\r\n\r\n").expect("a body");
         let report = OutageReport::parse(body.as_bytes()).expect("a report");
-        let place = |told: &ReportedIncident| self.ids.iter().position(|id| id.0 == told.id);
-        report.incidents.iter().map(|told| place(told).expect("one of ours") + 1).collect()
+        let place =
+            |reported: &ReportedIncident| self.ids.iter().position(|id| id.0 == reported.id);
+        report
+            .incidents
+            .iter()
+            .map(|reported| place(reported).expect("a gap of this test") + 1)
+            .collect()
     }
 
-    /// Waits until what is on its way is taken.
+    /// Waits until the waiting gaps are accepted.
     async fn taken(&mut self) {
         let mut is_on_its_way = false;
         loop {
-            match self.heard.recv().await.expect("the outbox runs") {
+            match self.messages.recv().await.expect("the outbox runs") {
                 MonitorMessage::HandOver { waiting: 0, problem: None } if is_on_its_way => return,
                 MonitorMessage::HandOver { waiting, .. } => is_on_its_way = waiting > 0,
                 other => panic!("{other:?}"),
@@ -111,10 +116,10 @@ impl Stage {
         }
     }
 
-    /// Waits until the outbox says that this is wrong.
+    /// Waits until the outbox reports this problem.
     async fn wrong(&mut self, reason: &str) {
         loop {
-            match self.heard.recv().await.expect("the outbox runs") {
+            match self.messages.recv().await.expect("the outbox runs") {
                 MonitorMessage::HandOver { problem: Some(problem), .. }
                     if problem.reason == reason =>
                 {
@@ -130,7 +135,7 @@ const OK_1: (&str, &str) = ("200 OK", "{\"accepted\":1}");
 const OK_3: (&str, &str) = ("200 OK", "{\"accepted\":3}");
 
 #[tokio::test(start_paused = true)]
-async fn everything_goes_a_second_time_minutes_later_and_what_is_new_goes_first() {
+async fn every_gap_is_sent_again_minutes_later_and_new_ones_go_first() {
     let mut stage = Stage::set(3, &[OK_3, OK_1, OK_3, OK_1, OK_1, OK_1, OK_1]).await;
     assert_eq!(stage.message(1).await, [1, 2, 3]);
     stage.taken().await;
@@ -140,7 +145,7 @@ async fn everything_goes_a_second_time_minutes_later_and_what_is_new_goes_first(
     stage.taken().await;
     advance(AGAIN_AFTER).await;
     assert_eq!(stage.message(3).await, [1, 2, 3]);
-    // Each gap that is new shows that nothing else was sent before it, however much time passes.
+    // Each new gap shows that nothing else was sent before it, however much time passes.
     for (messages, new, again) in [(4, 5, 4), (6, 6, 5)] {
         stage.write().await;
         assert_eq!(stage.message(messages).await, [new]);
@@ -151,14 +156,14 @@ async fn everything_goes_a_second_time_minutes_later_and_what_is_new_goes_first(
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_refuses_an_empty_message_too_is_tried_again_with_all_of_it() {
+async fn after_a_refused_empty_message_all_gaps_are_retried() {
     const NO: (&str, &str) = ("400 Bad Request", "");
     let mut stage = Stage::set(3, &[NO, NO, NO, NO, ("503 Service Unavailable", ""), OK_3]).await;
     stage.wrong("the answer was 400 Bad Request").await;
     assert_eq!(stage.message(2).await, [] as [usize; 0]);
     advance(BACKOFF_CAP).await;
     assert_eq!(stage.message(4).await, [] as [usize; 0]);
-    // Said before the second try, and after it.
+    // Reported before the second attempt, and after it.
     stage.wrong("the answer was 400 Bad Request").await;
     stage.wrong("the answer was 400 Bad Request").await;
     advance(BACKOFF_CAP).await;

@@ -1,8 +1,8 @@
-//! Files in a folder that may belong to somebody else.
+//! Safe file access in a folder that may belong to another user.
 //!
-//! The agent may run as root in a folder of another user, who can put anything under any name. So
-//! nothing but a regular file is opened, no symbolic link is followed, and a file that is written anew
-//! is made under a name that nobody has prepared.
+//! The agent may run as root in a folder of another user, who can create anything under any name.
+//! So only regular files are opened, no symbolic link is followed, and a replacement file is
+//! created exclusively under a new name.
 
 use std::{
     fs::{self, File, FileType, OpenOptions, Permissions},
@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
-/// Something else than a regular file has the name.
+/// Something other than a regular file has the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a regular file but {0}")]
 struct NotRegular(&'static str);
@@ -23,20 +23,20 @@ struct NotRegular(&'static str);
 pub(crate) enum Durability {
     /// The file and its name are on the disk.
     Synced,
-    /// The system writes it back when it likes.
+    /// The system writes it back at its own time.
     Unsynced,
 }
 
-/// Opens a regular file to read.
+/// Opens a regular file for reading.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidData`] when something else has that name, which is not opened; and what the
-/// system says.
+/// [`ErrorKind::InvalidData`] when something other than a regular file has that name, which is not
+/// opened; otherwise the system's error.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true))
 }
 
-/// Opens a regular file to read and write.
+/// Opens a regular file for reading and writing.
 ///
 /// # Errors
 /// Those of [`open`].
@@ -44,10 +44,10 @@ pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true).write(true))
 }
 
-/// The same, and makes the file, readable as `mode` says, when there is none.
+/// Like [`open_to_write`], but creates the file with `mode` if it does not exist.
 ///
 /// # Errors
-/// Those of [`open`].
+/// Those of [`open`] and [`create`].
 pub(crate) fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     match open_to_write(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => create(path, mode),
@@ -55,22 +55,22 @@ pub(crate) fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     }
 }
 
-/// Makes a file that is not there, readable as `mode` says, whatever the umask is.
+/// Creates a file with exactly `mode`, whatever the umask is.
 ///
 /// # Errors
-/// [`ErrorKind::AlreadyExists`] when anything has that name, and what the system says.
+/// [`ErrorKind::AlreadyExists`] when anything has that name; otherwise the system's error.
 pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
-    // With O_EXCL no link is followed, wherever it leads.
+    // O_EXCL follows no link, whatever its target.
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     Ok(file)
 }
 
-/// Puts a file with this content in the place of whatever has the name `path`, as a whole. `new` is the
-/// name of it until then, in the same folder.
+/// Atomically replaces whatever has the name `path` by a file with this content. `new` is its
+/// temporary name in the same folder.
 ///
 /// # Errors
-/// What the system says; nothing has changed then.
+/// The system's error. The old file is unchanged unless only the final sync of the folder failed.
 pub(crate) fn replace(
     path: &Path,
     new: &Path,
@@ -87,7 +87,7 @@ pub(crate) fn replace(
         fs::rename(new, path)
     });
     if let Err(error) = replaced {
-        // Nobody needs a half-written file.
+        // A half-written file is useless.
         let _ = fs::remove_file(new);
         return Err(error);
     }
@@ -101,10 +101,10 @@ pub(crate) fn replace(
     }
 }
 
-/// Deletes a file, or the link that has its name, when there is one.
+/// Deletes a file or a symbolic link, if it exists.
 ///
 /// # Errors
-/// What the system says, but for that there is none.
+/// The system's error, except that the file does not exist.
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -113,9 +113,9 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    // Some devices act upon being opened, so the name is looked at first.
+    // Opening some devices has side effects, so the name is checked first.
     check(fs::symlink_metadata(path)?.file_type())?;
-    // Should it be replaced meanwhile: no link is followed, and no pipe is waited for.
+    // In case it is replaced after the check: follow no link, and do not block on a pipe.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
     check(file.metadata()?.file_type())?;
@@ -146,10 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_but_a_regular_file_is_opened() {
+    fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
-        fs::write(at("target"), "precious").expect("a file");
+        fs::write(at("target"), "unchanged").expect("a file");
         symlink(at("target"), at("link")).expect("a link");
         symlink(at("nowhere"), at("dangling")).expect("a link");
         fs::create_dir(at("folder")).expect("a folder");
@@ -172,24 +172,25 @@ mod tests {
             create(&at(name), 0o644).expect_err(name);
         }
         assert!(!at("nowhere").exists());
-        open(&at("target")).expect("it is a file");
+        open(&at("target")).expect("a regular file");
     }
 
     #[test]
     fn a_prepared_link_keeps_its_target_when_a_file_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
-        fs::write(at("target"), "precious").expect("a file");
+        fs::write(at("target"), "unchanged").expect("a file");
         for durability in [Durability::Synced, Durability::Unsynced] {
             for name in ["file", "file.new"] {
                 symlink(at("target"), at(name)).expect("a link");
             }
-            replace(&at("file"), &at("file.new"), b"new", 0o644, durability).expect("it is ours");
-            assert_eq!(fs::read(at("target")).expect("it is there"), b"precious");
-            assert_eq!(fs::read(at("file")).expect("it is there"), b"new");
-            assert!(fs::symlink_metadata(at("file")).expect("it is there").is_file());
+            replace(&at("file"), &at("file.new"), b"new", 0o644, durability)
+                .expect("the folder is writable");
+            assert_eq!(fs::read(at("target")).expect("the file exists"), b"unchanged");
+            assert_eq!(fs::read(at("file")).expect("the file exists"), b"new");
+            assert!(fs::symlink_metadata(at("file")).expect("the file exists").is_file());
             assert!(!at("file.new").exists());
-            fs::remove_file(at("file")).expect("it is ours");
+            fs::remove_file(at("file")).expect("the folder is writable");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Chains that are changed at random: nothing that was changed is believed, and little else is lost.
+//! Random edits of a chain: no changed line is accepted, and few others are lost.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -26,7 +26,7 @@ fn written(count: u64) -> (Vec<Vec<u8>>, Vec<Digest>) {
             Entry::AgentStopped { reason: format!("reason {}", seq * 1_001) }
         };
         let record = Record { seq, prev, at, entry };
-        let line = serde_json::to_vec(&record).expect("it is JSON");
+        let line = serde_json::to_vec(&record).expect("a record serialises");
         prev = Digest::of(&line);
         lines.push(line);
         digests.push(prev.clone());
@@ -34,7 +34,7 @@ fn written(count: u64) -> (Vec<Vec<u8>>, Vec<Digest>) {
     (lines, digests)
 }
 
-/// What is believed of these lines, and how many damages there are. The newest record has a witness.
+/// The hashes of the accepted lines, and the number of damages. The newest record has a noted hash.
 fn believed(lines: &[Vec<u8>], newest: (u64, &Digest)) -> (Vec<Digest>, usize) {
     let hash = newest.1.as_str()[..12].to_owned();
     let mut chain = Chain::new(Some(NotedHash { seq: newest.0, hash }));
@@ -42,7 +42,7 @@ fn believed(lines: &[Vec<u8>], newest: (u64, &Digest)) -> (Vec<Digest>, usize) {
     let (mut believed, mut damages) = (Vec::new(), 0);
     for (index, line) in lines.iter().enumerate() {
         let place = LinePlace { file: Arc::clone(&file), line: index as u64 + 1 };
-        // What cannot be read is noted as damage.
+        // An unreadable line is reported as damage by the chain.
         let _ = chain.line(line, place, index == 0);
     }
     chain.finish();
@@ -55,7 +55,7 @@ fn believed(lines: &[Vec<u8>], newest: (u64, &Digest)) -> (Vec<Digest>, usize) {
     (believed, damages)
 }
 
-/// One edit; returns how many of the lines that were written it touches.
+/// Applies one edit; returns how many of the written lines it may cost.
 fn edit(lines: &mut Vec<Vec<u8>>, kind: u8, random: &mut Rng) -> usize {
     let place = random.usize(..lines.len());
     let other = random.usize(..lines.len());
@@ -66,7 +66,7 @@ fn edit(lines: &mut Vec<Vec<u8>>, kind: u8, random: &mut Rng) -> usize {
         }
         1 => {
             lines.swap(place, other);
-            // What was at its place is proven at another one.
+            // Both lines remain, and their neighbours confirm them at their new positions.
             0
         }
         2 => {
@@ -75,7 +75,7 @@ fn edit(lines: &mut Vec<Vec<u8>>, kind: u8, random: &mut Rng) -> usize {
             0
         }
         3 => {
-            // A digit of a number, a hash or a time.
+            // One digit of a number, a hash or a time.
             let digits: Vec<_> = (0..lines[place].len())
                 .filter(|index| lines[place][*index].is_ascii_digit())
                 .collect();
@@ -93,8 +93,8 @@ fn edit(lines: &mut Vec<Vec<u8>>, kind: u8, random: &mut Rng) -> usize {
             0
         }
         _ => {
-            // A record that never was, at the place of another.
-            let text = String::from_utf8(lines[place].clone()).expect("it is text");
+            // A forged record, inserted at the position of another.
+            let text = String::from_utf8(lines[place].clone()).expect("a record is UTF-8");
             lines.insert(other, text.replace("reason ", "reason 9").into_bytes());
             0
         }
@@ -105,11 +105,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     #[test]
-    fn one_edit_costs_what_it_touches_and_is_noticed(
+    fn one_edit_costs_only_the_lines_it_touches_and_is_detected(
         kind in 0_u8..6, count in 3_u64..20, seed: u64,
     ) {
         let (whole, digests) = written(count);
-        let newest = (count, digests.last().expect("there are lines"));
+        let newest = (count, digests.last().expect("at least three lines"));
         let mut lines = whole.clone();
         let touched = edit(&mut lines, kind, &mut Rng::with_seed(seed));
         let (found, damages) = believed(&lines, newest);
@@ -120,16 +120,16 @@ proptest! {
         let found: HashSet<_> = found.iter().map(Digest::as_str).collect();
         let order = shown(&lines, &digests);
         prop_assert!(found.len() + touched >= digests.len(), "{} of {order}", found.len());
-        // The first and the last line can be missed without the rest showing it; that the journal does not
-        // begin with its first record is noticed by its reader.
+        // The first and the last line can be missing without a trace in the others; the reader
+        // detects that the journal does not begin with its first record.
         let begins_as_written = lines.first() == whole.first();
         if lines != whole && kind != 0 && begins_as_written {
-            prop_assert!(damages > 0, "it is noticed");
+            prop_assert!(damages > 0, "the edit is detected");
         }
     }
 }
 
-/// The lines in their order: the numbers that they were written with, and an X for what was not written.
+/// The lines as the numbers that they were written with, and X for a line that was not written.
 fn shown(lines: &[Vec<u8>], digests: &[Digest]) -> String {
     let name = |line: &Vec<u8>| {
         let digest = Digest::of(line);

@@ -1,4 +1,4 @@
-//! The thread and its handle, on real folders and on disks that hang.
+//! The writer thread and its handle, on real folders and on disks that hang.
 
 use std::{
     fs,
@@ -27,15 +27,15 @@ fn entry(text: &str) -> Entry {
     Entry::AgentStopped { reason: text.to_owned() }
 }
 
-/// A test has no time for a minute of back-off.
+/// Short limits: a test has no time for a minute of back-off.
 fn soon() -> JournalTimeouts {
     let retry = (Duration::from_millis(1), Duration::from_millis(10));
     JournalTimeouts { open: Duration::from_mins(1), retry }
 }
 
 fn open(folder: &Path) -> Journal {
-    let (journal, _) =
-        Journal::with(StateFolder::new(folder), folder, DEVICE, at(0), soon()).expect("it opens");
+    let (journal, _) = Journal::with(StateFolder::new(folder), folder, DEVICE, at(0), soon())
+        .expect("the journal opens");
     journal
 }
 
@@ -45,31 +45,31 @@ fn texts(folder: &Path) -> Vec<String> {
         Entry::AgentStopped { reason } => Some(reason),
         _ => None,
     };
-    records.filter_map(|read| text(read.expect("nothing is damaged"))).collect()
+    records.filter_map(|read| text(read.expect("the line is undamaged"))).collect()
 }
 
-/// Waits until the state of the journal is as wanted.
+/// Waits until the state of the journal satisfies `wanted`.
 async fn until(journal: &Journal, wanted: impl FnMut(&JournalState) -> bool) -> JournalState {
     let mut state = journal.watch();
     let found = timeout(Duration::from_mins(1), state.wait_for(wanted)).await;
-    found.expect("it happens in time").expect("the journal is there").clone()
+    found.expect("the state is reached in time").expect("the journal is still open").clone()
 }
 
 #[tokio::test]
-async fn a_record_is_durable_when_its_future_says_so() {
+async fn a_record_is_on_disk_when_its_future_resolves_to_durable() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path().join("deeper/state");
     let journal = open(&folder);
     let appended = journal.append(entry("one"), at(1)).await;
     let Appended::Durable { seq: 2, digest } = appended else { panic!("{appended:?}") };
     let state = journal.state();
-    assert_eq!(state.head.expect("there is a record").head, digest.as_str());
+    assert_eq!(state.head.expect("the head is set").head, digest.as_str());
     assert_eq!((state.waiting, state.dropped, state.problem), (0, 0, None));
     assert_eq!(texts(&folder), ["one"]);
 }
 
 #[tokio::test]
-async fn every_user_can_read_the_record_and_nobody_can_lock_the_agent_out() {
+async fn every_user_can_read_the_journal_and_only_the_owner_can_open_the_lock() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path().join("state");
@@ -78,7 +78,7 @@ async fn every_user_can_read_the_record_and_nobody_can_lock_the_agent_out() {
     journal.note_alive(at(60));
     assert!(journal.close(Duration::from_mins(1)).await);
     let mode = |name: &str| {
-        let metadata = fs::metadata(folder.join(name)).expect("it is there");
+        let metadata = fs::metadata(folder.join(name)).expect("the file exists");
         metadata.permissions().mode() & 0o777
     };
     assert_eq!(mode(""), 0o755);
@@ -87,19 +87,21 @@ async fn every_user_can_read_the_record_and_nobody_can_lock_the_agent_out() {
 }
 
 #[tokio::test]
-async fn a_second_agent_is_told_who_was_first() {
+async fn a_second_agent_gets_the_process_id_of_the_first() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let first = open(folder.path());
-    let Err(error) = Journal::open(folder.path(), DEVICE, at(0)) else { panic!("it was refused") };
+    let Err(error) = Journal::open(folder.path(), DEVICE, at(0)) else {
+        panic!("the lock is taken")
+    };
     let text = error.to_string();
     let holder = format!("another agent (process {})", std::process::id());
     assert!(text.starts_with(&holder) && text.contains("lock"), "{text}");
     assert!(first.close(Duration::from_mins(1)).await);
-    Journal::open(folder.path(), DEVICE, at(0)).expect("the first one has left");
+    Journal::open(folder.path(), DEVICE, at(0)).expect("the first agent released the lock");
 }
 
 #[tokio::test]
-async fn what_was_appended_before_a_stop_is_written_and_nothing_after_it() {
+async fn records_appended_before_a_close_are_written_and_later_ones_dropped() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let journal = open(folder.path());
     let early: Vec<_> =
@@ -113,9 +115,9 @@ async fn what_was_appended_before_a_stop_is_written_and_nothing_after_it() {
 }
 
 #[tokio::test]
-async fn records_wait_for_a_folder_that_is_not_there_yet() {
+async fn records_wait_for_a_folder_that_does_not_exist_yet() {
     let place = tempfile::tempdir().expect("a temporary folder");
-    // A file where the folder's parent should be: nobody, not even root, can make it.
+    // A file where the folder's parent should be: no user, not even root, can create the folder.
     let parent = place.path().join("mount");
     fs::write(&parent, "").expect("a file");
     let folder = parent.join("ispmon");
@@ -123,30 +125,31 @@ async fn records_wait_for_a_folder_that_is_not_there_yet() {
     assert_eq!(journal.append(entry("one"), at(1)).await, Appended::Waiting);
     assert_eq!(journal.append(entry("two"), at(2)).await, Appended::Waiting);
     let state = until(&journal, |state| state.waiting == 2).await;
-    let problem = state.problem.expect("something is wrong");
+    let problem = state.problem.expect("the problem is reported");
     assert!(problem.contains("cannot be written: locking the folder fails: "), "{problem}");
-    fs::remove_file(&parent).expect("it was there");
+    fs::remove_file(&parent).expect("it existed");
     let state = until(&journal, |state| state.waiting == 0).await;
     assert_eq!(state.problem, None);
     let records = JournalReader::open(&folder).expect("there is a journal now");
-    let stamps: Vec<_> = records.map(|read| read.expect("it is whole").record.at).collect();
-    assert_eq!(stamps, [at(1), at(1), at(2)], "each has the time at which it happened");
+    let stamps: Vec<_> =
+        records.map(|read| read.expect("the line is undamaged").record.at).collect();
+    assert_eq!(stamps, [at(1), at(1), at(2)], "each record keeps the time at which it happened");
 }
 
 #[tokio::test]
-async fn a_folder_that_is_deleted_while_the_agent_runs_is_made_anew() {
+async fn a_folder_that_is_deleted_while_the_agent_runs_is_recreated() {
     let place = tempfile::tempdir().expect("a temporary folder");
     let folder = place.path().join("state");
     let journal = open(&folder);
     journal.append(entry("one"), at(1)).await;
-    fs::remove_dir_all(&folder).expect("it was there");
+    fs::remove_dir_all(&folder).expect("it existed");
     let appended = journal.append(entry("two"), at(2)).await;
     assert!(matches!(appended, Appended::Durable { seq: 4, .. }), "{appended:?}");
     assert_eq!(texts(&folder), ["two"]);
     Journal::open(&folder, DEVICE, at(0)).expect_err("the new folder is locked as well");
 }
 
-/// A disk that hangs while the gate is shut, or refuses everything.
+/// A disk that hangs while the gate is shut.
 struct Gated {
     folder: StateFolder,
     gate: Arc<Gate>,
@@ -221,11 +224,11 @@ fn gated(folder: &Path, limits: JournalTimeouts) -> (Journal, Arc<Gate>, Recover
     }
     let storage = Gated { folder: StateFolder::new(folder), gate: Arc::clone(&gate) };
     let (journal, recovered) =
-        Journal::with(storage, folder, DEVICE, at(0), limits).expect("it opens");
+        Journal::with(storage, folder, DEVICE, at(0), limits).expect("the journal opens");
     (journal, gate, recovered, guard)
 }
 
-/// Opens the gate at the end, so that no thread is left behind it.
+/// Opens the gate at the end, so that no thread hangs after the test.
 struct OpenedAtLast(Arc<Gate>);
 
 impl Drop for OpenedAtLast {
@@ -235,7 +238,7 @@ impl Drop for OpenedAtLast {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_hangs_holds_up_neither_the_agent_nor_its_end() {
+async fn a_hanging_disk_delays_neither_the_agent_nor_its_stop() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (journal, gate, _, _guard) = gated(folder.path(), soon());
     gate.set(true);
@@ -243,13 +246,13 @@ async fn a_disk_that_hangs_holds_up_neither_the_agent_nor_its_end() {
     assert_eq!(journal.append(entry("one"), at(1)).await, Appended::Waiting);
     assert_eq!(begun.elapsed(), APPEND_LIMIT);
     let state = journal.state();
-    assert!(state.problem.expect("something is wrong").contains("does not answer"));
+    assert!(state.problem.expect("the problem is reported").contains("does not answer"));
     assert_eq!(state.waiting, 1);
-    assert!(!journal.close(Duration::from_millis(400)).await, "the disk hangs still");
+    assert!(!journal.close(Duration::from_millis(400)).await, "the disk still hangs");
 }
 
 #[tokio::test]
-async fn a_disk_that_hangs_at_the_start_is_used_when_it_answers() {
+async fn a_disk_that_hangs_at_start_is_used_once_it_responds() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let limits = JournalTimeouts { open: Duration::ZERO, ..soon() };
     let (journal, gate, recovered, _guard) = gated(folder.path(), limits);
@@ -261,7 +264,7 @@ async fn a_disk_that_hangs_at_the_start_is_used_when_it_answers() {
 }
 
 #[tokio::test]
-async fn what_finds_no_room_is_counted_where_it_would_have_stood() {
+async fn dropped_records_are_counted_in_their_position() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (journal, gate, _, _guard) = gated(folder.path(), soon());
     gate.set(true);
@@ -276,7 +279,7 @@ async fn what_finds_no_room_is_counted_where_it_would_have_stood() {
     let appended = journal.append(entry("after it"), at(3_000)).await;
     assert!(matches!(appended, Appended::Durable { seq: 1_003, .. }), "{appended:?}");
     let records = JournalReader::open(folder.path()).expect("there is a journal");
-    let records: Vec<_> = records.map(|read| read.expect("it is whole").record).collect();
+    let records: Vec<_> = records.map(|read| read.expect("the line is undamaged").record).collect();
     let dropped = &records[1 + CAPACITY];
     assert_eq!(dropped.entry, Entry::RecordsDropped { count: 8, since: at(1_000) });
     assert_eq!(dropped.at, at(2_000));

@@ -18,10 +18,10 @@ use crate::{
     state_dir::file,
 };
 
-/// Every local user may read the record: `outages` must work without root.
+/// Every local user may read the journal: `outages` must work without root.
 const FOLDER_MODE: u32 = 0o755;
 const FILE_MODE: u32 = 0o644;
-/// Not the lock, though: whoever can open it could lock the agent out.
+/// The lock is private: a process that can open it could lock the agent out.
 const LOCK_MODE: u32 = 0o600;
 
 /// A state folder on disk.
@@ -53,7 +53,7 @@ impl Storage for StateFolder {
             if is_at(lock, &path).map_err(ClaimError::Io)? {
                 return Ok(());
             }
-            // The folder was deleted or replaced, and other files with it.
+            // The folder was deleted or replaced, so the other open files are stale too.
             *self = Self::new(&self.path);
         }
         match DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.path) {
@@ -73,7 +73,8 @@ impl Storage for StateFolder {
             }
             Err(error) => return Err(ClaimError::Io(error.into())),
         }
-        // It says who holds the lock, which works without it; a full disk is no reason to refuse.
+        // The process id only informs others; locking works without it, so a full disk is no reason
+        // to refuse.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         self.lock = Some(lock);
         Ok(())
@@ -82,7 +83,7 @@ impl Storage for StateFolder {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in self.path.read_dir()? {
-            // Names that are not text are not ours.
+            // The journal's own names are all UTF-8.
             names.extend(entry?.file_name().into_string().ok());
         }
         Ok(names)
@@ -155,8 +156,8 @@ impl Storage for StateFolder {
     }
 }
 
-/// Opens a file that only the agent has a use for, and makes it when there is none. A link or a pipe in
-/// its place goes; what a link leads to is not touched.
+/// Opens a file that only the agent uses, and creates it if it does not exist. A link or a pipe of
+/// that name is deleted; the target of a link stays untouched.
 fn open_own(path: &Path, mode: u32) -> io::Result<File> {
     match file::open_or_create(path, mode) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
@@ -167,7 +168,7 @@ fn open_own(path: &Path, mode: u32) -> io::Result<File> {
     }
 }
 
-/// Whether a path still leads to this open file.
+/// Whether a path still names this open file.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     match fs::symlink_metadata(path) {

@@ -1,4 +1,4 @@
-//! What the files say, and what is to be done about them.
+//! Reads the files at start, and plans what to do about them.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -16,24 +16,24 @@ use crate::{
     },
 };
 
-/// How many notes about damage are handed to the log; `journal verify` names all of it.
+/// The largest number of notes about damage that are logged; `journal verify` names all of it.
 const MOST_NOTES: usize = 8;
 
 /// The plan for the first append.
 pub(super) struct RecoveryPlan {
-    /// The newest record; `None` when a new chain has to start.
+    /// The newest record; `None` when a new chain must start.
     pub(super) head: Option<RecordPosition>,
-    /// The highest number that is known to be in use, 0 for none.
+    /// The highest number known to be in use, 0 for none.
     pub(super) newest: u64,
     pub(super) action: CurrentFileAction,
-    /// Why a new chain has to start although there was one.
+    /// Why a new chain must start although there was one.
     pub(super) reason: Option<String>,
-    /// The record that a new chain is begun after.
+    /// The record that a new chain names as its predecessor.
     pub(super) after: Option<Predecessor>,
     pub(super) file: Option<CurrentFile>,
 }
 
-/// The files of a folder, as the writer sees it.
+/// The files of a folder, read through the writer's storage.
 struct InStorage<'a, S>(&'a S);
 
 impl<'a, S: Storage> FolderFiles for InStorage<'a, S> {
@@ -48,19 +48,19 @@ impl<'a, S: Storage> FolderFiles for InStorage<'a, S> {
     }
 }
 
-/// What was read.
+/// The results of reading a folder.
 #[derive(Default)]
 struct Scan {
     history: RecoveredBuilder,
     head: Option<(RecordPosition, LinePlace)>,
     /// The number of the first record in the current file that could be read.
     first_seq: Option<u64>,
-    /// The first thing that is wrong with the current file.
+    /// The first problem of the current file.
     problem: Option<FileProblem>,
     notes: Vec<String>,
 }
 
-/// What is wrong with the current file.
+/// A problem of the current file.
 enum FileProblem {
     /// It is not a regular file.
     Irregular(String),
@@ -68,7 +68,7 @@ enum FileProblem {
     Newer,
     /// A line is damaged.
     Damaged(u64, Flaw),
-    /// The disk does not give all of it.
+    /// It cannot be read to its end.
     Unreadable(io::Error),
 }
 
@@ -82,11 +82,11 @@ pub(super) fn full_files(storage: &impl Storage) -> io::Result<Vec<String>> {
     Ok(records.names())
 }
 
-/// Reads the folder without changing anything. `known` is the newest record as the writer knows it,
-/// else the sign of life tells.
+/// Reads the folder without changing anything. `known` is the newest record that the writer
+/// acknowledged; without it, the alive file is used.
 ///
 /// # Errors
-/// The folder or the current file cannot be read, for a reason that may pass.
+/// The folder or the current file cannot be read, for a reason that may be temporary.
 pub(super) fn recover(
     storage: &impl Storage,
     device: &str,
@@ -96,7 +96,7 @@ pub(super) fn recover(
     let names = storage.names()?;
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let alive = has(files::ALIVE).then(|| read_alive(storage)).flatten();
-    let witness = known.or_else(|| alive.clone().map(Alive::witness));
+    let noted = known.or_else(|| alive.clone().map(Alive::witness));
     let mut scan = Scan::default();
     let current = match has(files::CURRENT).then(|| storage.read(files::CURRENT)) {
         None => None,
@@ -108,11 +108,11 @@ pub(super) fn recover(
         Some(Err(error)) => return Err(error),
     };
     let full = files::full_files(&names);
-    let mut records = Records::new(InStorage(storage), full, current, witness.clone());
+    let mut records = Records::new(InStorage(storage), full, current, noted.clone());
     for item in records.by_ref() {
         scan.take(item);
     }
-    let found = scan.plan(&records, witness.map_or(0, |witness| witness.seq), device);
+    let found = scan.plan(&records, noted.map_or(0, |noted| noted.seq), device);
     if let Some(reason) = &found.reason {
         scan.note(format!("The journal starts a new chain: {reason}."));
     }
@@ -155,7 +155,7 @@ impl Scan {
                     });
                 }
                 if let Some(seq) = seq.filter(|_| place.file.as_ref() == files::CURRENT) {
-                    // Damaged or not, it is a journal.
+                    // A file with even a damaged record is a journal.
                     self.first_seq.get_or_insert(seq);
                 }
             }
@@ -168,7 +168,7 @@ impl Scan {
         }
     }
 
-    /// Decides how to go on.
+    /// Decides how to continue.
     fn plan<S: FolderFiles>(&self, records: &Records<S>, known: u64, device: &str) -> RecoveryPlan {
         let newest = records.newest().max(known);
         let head = self.head.as_ref().map(|(position, _)| position.clone());
@@ -195,7 +195,7 @@ impl Scan {
             (Some(end), Some(first_seq)) => {
                 CurrentFileAction::Roll { first_seq, cut: end.is_torn.then_some(end.length) }
             }
-            // Nothing but the beginning of a line that was never acknowledged.
+            // It holds only the beginning of a line that was never acknowledged.
             (Some(end), None) if end.length == 0 => CurrentFileAction::Clear,
             (Some(_), None) => CurrentFileAction::SetAside,
             (None, _) => CurrentFileAction::Clear,

@@ -1,4 +1,4 @@
-//! The writer on a disk that tears, forgets, fills up and fails.
+//! The writer on a disk that tears writes, loses unsynced data, fills up and fails.
 
 mod damage;
 mod disk;
@@ -20,7 +20,7 @@ fn at(boot: u32, seconds: u64) -> Stamp {
     Stamp { boot, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
 }
 
-/// An entry that is recognised by its text.
+/// An entry that is identified by its text.
 fn entry(text: impl Into<String>) -> Entry {
     Entry::AgentStopped { reason: text.into() }
 }
@@ -28,16 +28,16 @@ fn entry(text: impl Into<String>) -> Entry {
 /// A writer that has read the disk.
 fn open(disk: &Disk, device: &str) -> (JournalWriter<Disk>, Recovered) {
     let mut writer = JournalWriter::new(disk.clone(), device);
-    let (recovered, _) = writer.open(at(1, 0)).expect("no other agent is there");
+    let (recovered, _) = writer.open(at(1, 0)).expect("no other agent holds the lock");
     (writer, recovered)
 }
 
 fn append(writer: &mut JournalWriter<Disk>, text: &str) -> Result<RecordPosition, WriteError> {
     let written = writer.append([(&entry(text), at(1, 60))])?;
-    Ok(written.into_iter().next().flatten().expect("it is short enough"))
+    Ok(written.into_iter().next().flatten().expect("the record is short enough"))
 }
 
-/// What a reader finds on a disk.
+/// The records and damage that a reader finds on a disk.
 #[derive(Debug, Default)]
 struct Contents {
     located: Vec<Located>,
@@ -63,7 +63,7 @@ impl Contents {
         contents
     }
 
-    /// The texts of the records that [`entry`] made.
+    /// The texts of the records made by [`entry`].
     fn texts(&self) -> Vec<&str> {
         self.located
             .iter()
@@ -74,7 +74,7 @@ impl Contents {
             .collect()
     }
 
-    /// Why chains began, and what was set aside for them.
+    /// The reasons of the chains, and the files that were set aside for them.
     fn beginnings(&self) -> Vec<(Option<&str>, &[String])> {
         self.located
             .iter()

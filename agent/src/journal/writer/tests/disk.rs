@@ -1,4 +1,4 @@
-//! A disk in memory: it knows what was synced, and what a crash leaves of the rest.
+//! A disk in memory that models which data was synced, and what a crash leaves of the rest.
 
 use std::{
     cell::RefCell,
@@ -18,8 +18,8 @@ use crate::journal::{
 
 type Inode = usize;
 
-/// A folder on such a disk; clones are the same folder. A writer that crashed keeps a clone that can
-/// do nothing any more, as [`Disk::crash`] begins a new life of the disk.
+/// A folder on such a disk; clones are the same folder. A crash starts a new life of the disk, so
+/// clones of a crashed writer fail from then on.
 #[derive(Clone)]
 pub(super) struct Disk {
     state: Rc<RefCell<State>>,
@@ -42,16 +42,16 @@ struct Content {
     synced: Vec<u8>,
 }
 
-/// What is wrong with the disk.
+/// The injected faults of the disk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
-    /// How many more bytes it takes before it is full.
+    /// How many more bytes fit before the disk is full.
     pub(super) room: Option<usize>,
-    /// Nothing can be changed.
+    /// Every change fails.
     pub(super) read_only: bool,
-    /// So many syncs fail.
+    /// The number of syncs that still fail.
     pub(super) failing_syncs: u32,
-    /// After so many changes, of which the last one is done in part, the machine is dead.
+    /// After this many changes, the last of which is only partly done, the machine is dead.
     pub(super) dies_after: Option<u32>,
 }
 
@@ -64,7 +64,7 @@ impl Disk {
         change(&mut self.state.borrow_mut().faults);
     }
 
-    /// The power fails: of what was not synced, something may be left.
+    /// Cuts the power: some of the unsynced data may survive.
     pub(super) fn crash(&mut self, random: &mut Rng) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
@@ -91,7 +91,7 @@ impl Disk {
         state.contents[state.names[name]].bytes.clone()
     }
 
-    /// Somebody else writes a file.
+    /// Another process creates or replaces a file.
     pub(super) fn put(&self, name: &str, bytes: impl Into<Vec<u8>>) {
         let mut state = self.state.borrow_mut();
         let inode = state.create(name);
@@ -100,7 +100,7 @@ impl Disk {
         state.synced_names.insert(name.to_owned(), inode);
     }
 
-    /// Somebody else writes into a file.
+    /// Another process overwrites a file in place.
     pub(super) fn overwrite(&self, name: &str, bytes: impl Into<Vec<u8>>) {
         let mut state = self.state.borrow_mut();
         let inode = state.names[name];
@@ -108,14 +108,14 @@ impl Disk {
         state.contents[inode] = Content { synced: bytes.clone(), bytes };
     }
 
-    /// Somebody else deletes a file.
+    /// Another process deletes a file.
     pub(super) fn delete(&self, name: &str) {
         let mut state = self.state.borrow_mut();
         state.names.remove(name);
         state.synced_names.remove(name);
     }
 
-    /// The folder as files of this machine.
+    /// Copies the folder to a real temporary folder.
     pub(super) fn copy(&self) -> TempDir {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for name in self.names_now() {
@@ -124,7 +124,7 @@ impl Disk {
         folder
     }
 
-    /// Begins a change, or says why there can be none; `true` when the machine dies in it.
+    /// Starts a change, or returns why it fails; `true` if the machine dies during it.
     fn change(&self) -> io::Result<bool> {
         let mut state = self.state.borrow_mut();
         if state.life != self.life || state.faults.dies_after == Some(0) {
@@ -145,16 +145,16 @@ impl Disk {
     }
 }
 
-/// What a crash leaves of a file.
+/// The content of a file after a crash.
 fn left_of(content: &Content, random: &mut Rng) -> Vec<u8> {
     let Content { bytes, synced } = content;
     let Some(added) = bytes.strip_prefix(synced.as_slice()) else {
-        // It was cut, or cut and written again.
+        // It was truncated, or truncated and rewritten.
         return if random.bool() { bytes.clone() } else { synced.clone() };
     };
     let mut left = [synced, &added[..random.usize(..=added.len())]].concat();
     if random.u8(..4) == 0 {
-        // The length was written, the bytes were not all.
+        // The length was written, but not all bytes.
         for place in random.usize(synced.len()..=left.len())..left.len() {
             left[place] = 0;
             if random.u8(..64) == 0 {
@@ -232,7 +232,7 @@ impl Storage for Disk {
         let mut state = self.state.borrow_mut();
         let State { contents, faults, .. } = &mut *state;
         let content = &mut contents[inode].bytes;
-        let offset = usize::try_from(offset).expect("a small file");
+        let offset = usize::try_from(offset).expect("the offset fits");
         let room = faults.room.unwrap_or(usize::MAX);
         let part = &bytes[..room.min(if dies { bytes.len() / 2 } else { bytes.len() })];
         content.resize(content.len().max(offset + part.len()), 0);
@@ -253,7 +253,7 @@ impl Storage for Disk {
         let mut state = self.state.borrow_mut();
         let State { contents, faults, .. } = &mut *state;
         let content = &mut contents[inode].bytes;
-        let length = usize::try_from(length).expect("a small file");
+        let length = usize::try_from(length).expect("the offset fits");
         faults.room = faults.room.map(|room| room + content.len().saturating_sub(length));
         content.resize(length, 0);
         Ok(())

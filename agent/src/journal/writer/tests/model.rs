@@ -1,28 +1,28 @@
-//! Random histories against the simplest journal there is: a list in memory.
+//! Random histories, checked against the simplest possible journal: a list in memory.
 
 use fastrand::Rng;
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may happen to a journal.
+/// A step of a random history.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A record of so many bytes, or so, is appended.
+    /// Append a record of about this many bytes.
     Append(usize),
-    /// The disk takes so many more bytes, or any number again.
+    /// Limit the free space to this many bytes, or remove the limit.
     Room(Option<usize>),
-    /// The disk becomes read-only, or writable again.
+    /// Make the disk read-only, or writable again.
     ReadOnly(bool),
-    /// The next syncs fail.
+    /// Make this many of the next syncs fail.
     FailSyncs(u32),
-    /// The machine dies after so many changes to its disk.
+    /// Kill the machine after this many changes to its disk.
     Die(u32),
-    /// The sign of life is written.
+    /// Write the alive file.
     Alive,
-    /// The power fails, and the agent starts again.
+    /// Cut the power and start the agent again.
     Crash(u64),
-    /// The agent stops and starts again.
+    /// Stop the agent and start it again.
     Restart,
 }
 
@@ -39,13 +39,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A journal and what must be true of it.
+/// A journal and the expected content.
 struct Model {
     disk: Disk,
     writer: JournalWriter<Disk>,
-    /// How many records there were in all; each has its number for a text.
+    /// The number of records made so far; the text of each begins with its number.
     made: usize,
-    /// The records that wait in memory, as they do before the writer's thread.
+    /// The records that wait in memory, as in the writer thread's queue.
     waiting: Vec<String>,
     /// The records that were acknowledged.
     acknowledged: Vec<(String, RecordPosition)>,
@@ -64,10 +64,10 @@ impl Model {
                 self.made += 1;
                 let entries: Vec<Entry> = self.waiting.iter().map(entry).collect();
                 let batch = entries.iter().map(|entry| (entry, at(1, self.made as u64)));
-                // What is not written waits for the next step.
+                // Records that were not written wait for the next step.
                 for position in self.writer.append(batch).unwrap_or_default() {
                     let text = self.waiting.remove(0);
-                    self.acknowledged.push((text, position.expect("it is short enough")));
+                    self.acknowledged.push((text, position.expect("the record is short enough")));
                 }
             }
             Step::Room(room) => self.disk.faults(|faults| faults.room = *room),
@@ -89,14 +89,14 @@ impl Model {
         self.writer = small(&self.disk);
     }
 
-    /// No acknowledged record is lost or changed, none is invented or doubled, the order holds, and
-    /// the chain is valid.
+    /// Checks that no acknowledged record is lost or changed, none is invented or duplicated, the
+    /// order holds, and the chain is valid.
     fn check(&self) {
         let contents = Contents::of(&self.disk);
         let texts = contents.texts();
         let number = |text: &str| text.split(' ').next().and_then(|number| number.parse().ok());
         let numbers: Vec<usize> = texts.iter().filter_map(|text| number(text)).collect();
-        assert_eq!(numbers.len(), texts.len(), "{texts:?} were all made here");
+        assert_eq!(numbers.len(), texts.len(), "{texts:?} are all numbered");
         assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?} are in order");
         assert!(numbers.last().is_none_or(|last| *last < self.made), "{numbers:?} were all made");
         for (text, (seq, digest)) in &self.acknowledged {
@@ -108,14 +108,14 @@ impl Model {
     }
 }
 
-/// A writer with files so small that they are often full.
+/// A writer with files so small that they fill up often.
 fn small(disk: &Disk) -> JournalWriter<Disk> {
     let (mut writer, _) = open(disk, "dl-home");
     writer.room = Room { file_bytes: 2_000, files: 1_000 };
     writer
 }
 
-/// Plays the steps, a power cut, and one more record, and checks what is left.
+/// Plays the steps, a power cut and one more record, then checks the journal.
 fn play(steps: &[Step], seed: u64) {
     let mut model = Model::new();
     for step in steps {
@@ -124,9 +124,9 @@ fn play(steps: &[Step], seed: u64) {
     model.take(&Step::Crash(seed));
     // The journal still works.
     model.take(&Step::Append(10));
-    assert!(model.waiting.is_empty(), "nothing is wrong with the disk any more");
+    assert!(model.waiting.is_empty(), "the disk works again");
     model.check();
-    // A line that a power cut left zeros in, and a whole one behind it, is damage like any other.
+    // A line with zeros from a power cut, followed by a whole one, is damage like any other.
     let zeroed = |place: &crate::journal::LinePlace| {
         let content = model.disk.content(&place.file);
         content.split(|byte| *byte == b'\n').any(|line| line.contains(&0))
@@ -149,9 +149,9 @@ proptest! {
 }
 
 #[test]
-fn a_sign_of_life_never_outlives_the_record_that_it_names() {
-    // A run that is killed may leave a record that is read and not durable: a later power cut takes it
-    // away, and nobody deleted it.
+fn the_alive_file_never_outlives_the_record_that_it_names() {
+    // A killed run may leave a record that is readable but not durable. A later power cut removes
+    // it, and it must not look deleted.
     let appends = |sizes: &[usize]| sizes.iter().copied().map(Step::Append).collect::<Vec<_>>();
     let killed_while_writing = [
         appends(&[34, 219, 56, 6, 398, 41]),
