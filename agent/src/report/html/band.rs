@@ -1,4 +1,4 @@
-//! Loss and latency as a picture: a band from the median to the 95th percentile, and bars of loss.
+//! A chart of loss and latency: a band from the median to the 95th percentile, and bars of loss.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use crate::history::{Interval, QualityPart, QualitySummary};
 
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 640.0;
-/// The top and the bottom of the band, then those of the bars.
+/// Top and bottom of the band, then of the bars.
 const TOP: f64 = 18.0;
 const FLOOR: f64 = 130.0;
 const LOSS_TOP: f64 = 150.0;
 const LOSS_FLOOR: f64 = 185.0;
 const HEIGHT: f64 = 208.0;
 
-/// A part of the picture: from and to as shares of its width.
+/// A column of the chart; `from` and `to` are shares of its width.
 struct Column<'a> {
     from: f64,
     to: f64,
@@ -142,7 +142,7 @@ fn anchor(share: f64) -> &'static str {
 
 /// The next of 1, 2, 4, 6, 8, 10, 20, 40 …
 fn round_up(value: f64) -> f64 {
-    // Exact, and without a logarithm, which would have the whole agent load the library for it.
+    // Exact, and avoids a logarithm, which would link the math library into the agent.
     let mut magnitude = 1.0;
     while value.is_finite() && magnitude * 10.0 < value {
         magnitude *= 10.0;
