@@ -221,17 +221,17 @@ impl Monitor {
             // A status that is not rewritten looks like that of a hung agent.
             self.show();
         }
-        let (mut questions, mut next) = self.schedule.due(self.wanted(), boot_time);
-        let looks =
-            |question: &DueProbe| matches!(question, DueProbe::Probe(_) | DueProbe::Round(_));
-        if questions.iter().any(looks) && self.look_at_links(now) {
+        let (mut probes, mut next) = self.schedule.due(self.wanted(), boot_time);
+        let needs_links =
+            |probe: &DueProbe| matches!(probe, DueProbe::Probe(_) | DueProbe::Round(_));
+        if probes.iter().any(needs_links) && self.look_at_links(now) {
             // A changed link may need more probes than were due before.
             let (more, again) = self.schedule.due(self.wanted(), boot_time);
-            questions.extend(more);
+            probes.extend(more);
             next = again;
         }
-        for question in questions {
-            self.prober.ask(question);
+        for probe in probes {
+            self.prober.ask(probe);
         }
         let deadline = self.deadline().map(|at| Duration::from_millis(at.boot_ms));
         let pulse = self.manager.pulse(boot_time);
@@ -361,8 +361,8 @@ impl Monitor {
     /// Handles the result of a probe.
     fn take(&mut self, answer: ProbeAnswer) {
         let ProbeAnswer { asked, evidence, ended } = answer;
-        if let Some(question) = ended {
-            self.schedule.answered(question);
+        if let Some(probe) = ended {
+            self.schedule.answered(probe);
         }
         let now = self.look_at_clocks();
         if asked.boot_ms < self.void_before_ms || self.is_paused() {

@@ -3,7 +3,7 @@
 //! - [`Status`] is the content: one JSON object.
 //! - [`Publisher`] writes it at each heartbeat and at each change, without ever blocking the agent.
 //! - [`place`] determines the file's path, and finds and reads it.
-//! - [`Presence`] tells whether the agent that wrote the file still runs: a file outlives its writer.
+//! - [`Presence`] is whether the agent that wrote the file still runs: a file outlives its writer.
 //! - [`text`] renders it for people.
 
 mod content;

@@ -133,19 +133,19 @@ impl Prober {
     }
 
     /// Sends one probe. Never blocks; the results arrive on the channel.
-    pub(super) fn ask(&mut self, question: DueProbe) {
-        match question {
+    pub(super) fn ask(&mut self, probe: DueProbe) {
+        match probe {
             DueProbe::Probe(family) => self.probe(family),
             DueProbe::Round(family) => self.round(family),
             DueProbe::Proof(family) => self.proof(family),
             DueProbe::Gateway(family) => self.gateway(family),
             DueProbe::Lookup => self.lookup(),
             DueProbe::NameServers => self.name_servers(),
-            DueProbe::Portal => self.portal(question, Pages::All),
+            DueProbe::Portal => self.portal(probe, Pages::All),
             DueProbe::PortalPage => {
                 let turn = self.page;
                 self.page = turn.wrapping_add(1);
-                self.portal(question, Pages::One(turn));
+                self.portal(probe, Pages::One(turn));
             }
         }
     }
@@ -301,7 +301,7 @@ impl Prober {
         });
     }
 
-    fn portal(&self, question: DueProbe, pages: Pages) {
+    fn portal(&self, probe: DueProbe, pages: Pages) {
         let (answers, clock) = (self.answers.clone(), self.clock());
         let (targets, paths) = (self.targets.clone(), self.paths.clone());
         let resolver = Arc::clone(&self.resolver);
@@ -313,7 +313,7 @@ impl Prober {
                 from_router: answer.from_router,
                 observation: answer.observation,
             });
-            send(&answers, asked, evidence.into_iter().collect(), Some(question));
+            send(&answers, asked, evidence.into_iter().collect(), Some(probe));
         });
     }
 }

@@ -81,26 +81,26 @@ impl ProbeSchedule {
             self.hurry();
         }
         self.was_urgent = is_urgent;
-        let mut questions = Vec::new();
-        self.probes(wanted, now, &mut questions);
+        let mut probes = Vec::new();
+        self.probes(wanted, now, &mut probes);
         for family in Family::BOTH {
             if is_due(self.rounds[family], wanted.rounds[family], now) {
                 self.rounds[family] = Some(now);
-                questions.push(DueProbe::Round(family));
+                probes.push(DueProbe::Round(family));
             }
         }
-        for (asked, period, question) in self.others(wanted) {
+        for (asked, period, probe) in self.others(wanted) {
             if asked.take(period, now) {
-                questions.push(question);
+                probes.push(probe);
             }
         }
-        (questions, self.next(wanted))
+        (probes, self.next(wanted))
     }
 
     /// Notes that a result has arrived, so that the probe may be sent again.
-    pub fn answered(&mut self, question: DueProbe) {
+    pub fn answered(&mut self, probe: DueProbe) {
         let others = self.others(Wanted::default());
-        for (asked, _, _) in others.into_iter().filter(|(_, _, other)| *other == question) {
+        for (asked, _, _) in others.into_iter().filter(|(_, _, other)| *other == probe) {
             asked.is_open = false;
         }
     }
@@ -136,7 +136,7 @@ impl ProbeSchedule {
         ]
     }
 
-    fn probes(&mut self, wanted: Wanted, now: Duration, questions: &mut Vec<DueProbe>) {
+    fn probes(&mut self, wanted: Wanted, now: Duration, probes: &mut Vec<DueProbe>) {
         if now < self.next_probe {
             return;
         }
@@ -145,7 +145,7 @@ impl ProbeSchedule {
             self.next_probe += self.interval;
         }
         let probed = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
-        questions.extend(probed.map(DueProbe::Probe));
+        probes.extend(probed.map(DueProbe::Probe));
     }
 
     fn next(&mut self, wanted: Wanted) -> Duration {
@@ -217,10 +217,10 @@ mod tests {
         let mut asked = Vec::new();
         let mut now = at(from);
         while now < at(until) {
-            let (questions, next) = schedule.due(wanted, now);
-            for question in questions {
-                asked.push((now.as_millis() as u64, format!("{question:?}")));
-                schedule.answered(question);
+            let (probes, next) = schedule.due(wanted, now);
+            for probe in probes {
+                asked.push((now.as_millis() as u64, format!("{probe:?}")));
+                schedule.answered(probe);
             }
             assert!(next > now, "the schedule advances");
             now = next;
@@ -228,8 +228,8 @@ mod tests {
         asked
     }
 
-    fn times(asked: &[(u64, String)], question: &str) -> Vec<u64> {
-        asked.iter().filter(|(_, name)| name == question).map(|(at, _)| *at).collect()
+    fn times(asked: &[(u64, String)], probe: &str) -> Vec<u64> {
+        asked.iter().filter(|(_, name)| name == probe).map(|(at, _)| *at).collect()
     }
 
     #[test]
@@ -279,18 +279,18 @@ mod tests {
         let mut schedule = schedule();
         follow(&mut schedule, DOUBT, 100, 200);
         schedule.due(BOTH, at(250));
-        let (questions, _) = schedule.due(DOUBT, at(300));
-        assert!(questions.contains(&DueProbe::Round(Family::Ipv4)));
-        assert!(questions.contains(&DueProbe::Lookup));
-        let (questions, _) = schedule.due(DOUBT, at(400));
-        assert_eq!(questions, []);
+        let (probes, _) = schedule.due(DOUBT, at(300));
+        assert!(probes.contains(&DueProbe::Round(Family::Ipv4)));
+        assert!(probes.contains(&DueProbe::Lookup));
+        let (probes, _) = schedule.due(DOUBT, at(400));
+        assert_eq!(probes, []);
     }
 
     #[test]
     fn probes_missed_during_sleep_are_skipped() {
         let mut schedule = schedule();
-        let (questions, next) = schedule.due(BOTH, at(3_600_000));
-        assert_eq!(questions.len(), 2);
+        let (probes, next) = schedule.due(BOTH, at(3_600_000));
+        assert_eq!(probes.len(), 2);
         assert_eq!(next, at(3_602_000));
         schedule.resume(at(7_200_000));
         assert_eq!(schedule.due(BOTH, at(7_200_000)).1, at(7_205_000));

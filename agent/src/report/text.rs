@@ -93,7 +93,7 @@ fn end(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
 fn nothing_happened(options: &ReportOptions<'_>) -> String {
     match options.history.span {
         None => "The journal is empty: the agent has not written anything yet. It begins when the \
-                 agent is started and is worth a look after the first outage."
+                 agent is started; look again after the first outage."
             .to_owned(),
         Some(_) if options.reached().is_empty() => {
             "The journal has no records of that period.".to_owned()

@@ -228,7 +228,7 @@ fn connection(
     whole: ConnectivityStatus,
     context: &DisplayContext<'_>,
 ) -> String {
-    // While nobody watches, what was known before is no news.
+    // While nothing is monitored, the earlier state is not current.
     let condition = match whole {
         ConnectivityStatus::Paused | ConnectivityStatus::Stopped => whole,
         _ => family.condition,

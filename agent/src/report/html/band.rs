@@ -57,7 +57,12 @@ pub(super) fn by_hour(quality: &QualitySummary) -> Markup {
     figure("By the hour of the day", "Loss and latency by the hour of the day", &columns, &labels)
 }
 
-fn figure(title: &str, told: &str, columns: &[Column<'_>], labels: &[(f64, String); 5]) -> Markup {
+fn figure(
+    title: &str,
+    description: &str,
+    columns: &[Column<'_>],
+    labels: &[(f64, String); 5],
+) -> Markup {
     let worst = columns.iter().filter_map(|column| column.part.p95_ms).fold(0.0, f64::max);
     let (ceiling, unit) = (round_up(worst.max(1.0)), "ms");
     let most_lost = columns.iter().filter_map(|column| column.part.loss()).fold(0.0, f64::max);
@@ -120,7 +125,7 @@ fn figure(title: &str, told: &str, columns: &[Column<'_>], labels: &[(f64, Strin
     html! {
         figure.band {
             figcaption { strong { (title) } span.of { " round trip: band from the median to the 95th percentile; below it the share of lost probes" } }
-            svg viewBox=(format!("0 0 660 {HEIGHT}")) role="img" aria-label=(told) {
+            svg viewBox=(format!("0 0 660 {HEIGHT}")) role="img" aria-label=(description) {
                 (PreEscaped(picture))
                 @for (share, label) in labels {
                     text.x x=(format!("{:.1}", x(*share))) y=(HEIGHT - 6.0) text-anchor=(anchor(*share)) { (label) }

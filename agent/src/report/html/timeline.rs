@@ -59,7 +59,7 @@ fn picture(options: &ReportOptions<'_>, month: &CalendarPart, account: &Account)
     let rows: Vec<Date> = days.iter().map(|day| day.date).collect();
     let height = TOP + PITCH * rows.len() as u32;
     let total = &account.total;
-    let told = format!(
+    let description = format!(
         "{name}: {}, {} down, {} monitored",
         words::count(total.count, "outage", "outages"),
         words::duration(Some(total.downtime)),
@@ -80,7 +80,7 @@ fn picture(options: &ReportOptions<'_>, month: &CalendarPart, account: &Account)
                 span.of { (words::share(account.availability(total))) " available, "
                     (words::count(total.count, "outage", "outages")) ", " (words::duration(Some(total.downtime))) " down" }
             }
-            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(told) {
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(description) {
                 (PreEscaped(axes(&rows, height)))
                 (PreEscaped(marks_of(options, &days, account.period)))
             }
