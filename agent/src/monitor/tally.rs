@@ -182,13 +182,13 @@ mod tests {
         tally.beat(true);
         tally.beat(false);
         tally.blips(1);
-        let summary = tally.summarise(at(600)).expect("it was monitored");
+        let summary = tally.summarise(at(600)).expect("monitored time");
         assert_eq!((summary.from, summary.to, summary.observed_ms), (at(0), at(600), 600_000));
         assert_eq!((summary.probes, summary.lost), (2, 1));
         assert_eq!((summary.rounds, summary.rounds_failed), (2, 1));
         assert_eq!((summary.beats, summary.beats_failed, summary.blips), (1, 1, 1));
         assert!(summary.rtt_ms.is_some_and(|times| (times.max - 10.0).abs() < 0.01));
-        let next = tally.summarise(at(4_200)).expect("it was monitored");
+        let next = tally.summarise(at(4_200)).expect("monitored time");
         assert_eq!((next.probes, next.rtt_ms, next.observed_ms), (0, None, 3_600_000));
     }
 
@@ -202,9 +202,9 @@ mod tests {
         }
         let quality = tally.quality(at(4_200)).expect("something was probed");
         assert_eq!((quality.probes, quality.lost, quality.over_s), (720, 30, 3_600));
-        let summary = tally.summarise(at(4_200)).expect("it was monitored");
+        let summary = tally.summarise(at(4_200)).expect("monitored time");
         assert_eq!((summary.probes, summary.lost, summary.blips), (720, 30, 30));
-        let times = summary.rtt_ms.expect("the others were answered");
+        let times = summary.rtt_ms.expect("answered probes");
         assert!((times.p95 - 20.0).abs() < 0.7, "lost probes have no round-trip time: {times:?}");
     }
 

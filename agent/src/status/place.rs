@@ -228,7 +228,7 @@ mod tests {
         put(good.path(), &status());
         assert!(find(&[torn.path().to_owned(), good.path().to_owned()], None, |_| true).is_ok());
         let nowhere = find(&["/nonexistent/a".into(), "/nonexistent/b".into()], None, |_| true);
-        let error = nowhere.expect_err("there is none");
+        let error = nowhere.expect_err("no status file");
         assert_eq!(
             error.to_string(),
             "there is no status file in /nonexistent/a or /nonexistent/b"
