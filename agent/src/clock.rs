@@ -1,4 +1,4 @@
-//! The only place that reads clocks; everything else takes times as values.
+//! The only module that reads clocks; all other modules take times as values.
 
 #[cfg(target_os = "macos")]
 mod macos;
@@ -24,40 +24,40 @@ pub use watch::{
     SMALLEST_STEP, SOURCE_DATE, StepSource,
 };
 
-/// How long reading all clocks may take for the reading to be of one moment.
+/// The longest that reading all clocks may take for the values to count as simultaneous.
 const ONE_MOMENT: Duration = Duration::from_millis(5);
 
-/// How often clocks are read again when it took longer, because the process was interrupted.
+/// The most attempts at a simultaneous reading, which fails when the process is interrupted in between.
 const READINGS: u32 = 10;
 
-/// The clocks of this machine, for everyone in the agent who needs to know what time it is; its clones
-/// show the same time.
+/// The clocks of this machine. Clones share one state, so all parts of the agent agree on the time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     watch: Arc<Mutex<ClockWatch>>,
 }
 
 impl Clock {
-    /// Begins to watch the clocks of this boot; `not_before` is a time that has certainly passed, such as
-    /// that of the newest record ([`ClockWatch::new`]).
+    /// Starts to monitor the clocks of this boot. `not_before` is a time that has certainly passed,
+    /// such as that of the newest record ([`ClockWatch::new`]).
     pub fn start(boot: BootId, not_before: Timestamp) -> Self {
         let watch = ClockWatch::new(boot, read(), not_before);
         Self { watch: Arc::new(Mutex::new(watch)) }
     }
 
-    /// This moment. Its wall clock is the best-known one as of the newest look.
+    /// The current moment. Its wall clock is the best-known one as of the last
+    /// [`observe`](Self::observe).
     pub fn now(&self) -> Stamp {
         let boot_ms = boot_ms();
         self.lock().stamp(boot_ms)
     }
 
-    /// Looks at all clocks; what they tell is in order. Meant for every few seconds: a suspension is
-    /// dated by the looks before and after it.
+    /// Reads all clocks and returns what changed, in order. Call it every few seconds: a suspension is
+    /// dated by the readings before and after it.
     pub fn observe(&self) -> Vec<ClockEvent> {
         self.lock().observe(read())
     }
 
-    /// Takes the `date` of an answer to a heartbeat ([`ClockWatch::heartbeat_date`]).
+    /// Compares the clock with the `Date` of a heartbeat response ([`ClockWatch::heartbeat_date`]).
     pub fn heartbeat_date(
         &self,
         date: Timestamp,
@@ -67,17 +67,18 @@ impl Clock {
         self.lock().heartbeat_date(date, sent, received)
     }
 
-    /// Whether the wall clock can be right ([`ClockWatch::is_plausible`]); nothing is handed over before.
+    /// Whether the wall clock can be right ([`ClockWatch::is_plausible`]); nothing is handed over
+    /// before.
     pub fn is_plausible(&self) -> bool {
         self.lock().is_plausible()
     }
 
-    /// Learns of a time that has certainly passed ([`ClockWatch::new`]).
+    /// Adds a time that has certainly passed ([`ClockWatch::new`]).
     pub fn not_before(&self, passed: Timestamp) {
         self.lock().not_before(passed);
     }
 
-    /// What heartbeats have added to the system's wall clock, in milliseconds.
+    /// The correction that heartbeats have added to the system's wall clock, in milliseconds.
     pub fn correction_ms(&self) -> i64 {
         self.lock().correction_ms()
     }
@@ -87,7 +88,7 @@ impl Clock {
     }
 }
 
-/// Reads all clocks at the same moment: when something came between, they are read again.
+/// Reads all clocks simultaneously: if the process was interrupted in between, it reads them again.
 fn read() -> Reading {
     let mut tries = 0;
     loop {
@@ -111,16 +112,16 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The wall clock. It may be wrong, and it may jump.
+/// The wall clock. It may be wrong or jump.
 #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// The time since the machine booted, including the time that it slept; it never jumps.
+/// The time since the machine booted, sleep included; it never jumps.
 ///
-/// Differences of it are durations to show to people. Linux calls this clock `CLOCK_BOOTTIME`, macOS
-/// `CLOCK_MONOTONIC_RAW`, which there goes on while the machine sleeps (`clock_gettime(3)`).
+/// Its differences are the durations that people see. This is `CLOCK_BOOTTIME` on Linux and
+/// `CLOCK_MONOTONIC_RAW` on macOS, where that clock advances during sleep (`clock_gettime(3)`).
 pub fn boot_time() -> Duration {
     #[cfg(target_os = "macos")]
     return macos::time_with_sleep();
@@ -128,8 +129,8 @@ pub fn boot_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }
 
-/// The time since some moment in the past, without the time that the machine slept. Linux calls this clock
-/// `CLOCK_MONOTONIC`, and the service manager counts by it.
+/// The time since an arbitrary moment, sleep excluded: `CLOCK_MONOTONIC` on Linux, which the service
+/// manager uses too.
 pub fn awake_time() -> Duration {
     #[cfg(target_os = "macos")]
     return macos::time_awake();
@@ -137,11 +138,11 @@ pub fn awake_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
 }
 
-/// The operating system's id of this boot: it tells a restarted agent from a restarted machine. It is
+/// The operating system's id of this boot, which distinguishes an agent restart from a reboot. It is
 /// read once.
 ///
 /// # Errors
-/// The file or command that knows it cannot be read.
+/// The file or command that provides it cannot be read.
 pub fn boot_id() -> Result<String, BootIdError> {
     static ID: OnceLock<String> = OnceLock::new();
     if let Some(id) = ID.get() {
@@ -151,29 +152,29 @@ pub fn boot_id() -> Result<String, BootIdError> {
     Ok(ID.get_or_init(|| id.trim().to_owned()).clone())
 }
 
-/// The time zone of this process: read once, and again by whoever may wait for a disk.
+/// The time zone of this process: read at first use, then refreshed by [`look_at_zone`].
 static ZONE: Mutex<Option<TimeZone>> = Mutex::new(None);
 
-/// The time zone for times that are shown to people, as it was read last; UTC when there is none. It reads
-/// files at its first call only.
+/// The time zone for times that people see, as last read; UTC when there is none. Only the first call
+/// reads files.
 pub fn local_zone() -> TimeZone {
     let mut known = ZONE.lock().unwrap_or_else(PoisonError::into_inner);
     known.get_or_insert_with(|| zone().unwrap_or(TimeZone::UTC)).clone()
 }
 
-/// Looks which time zone it is now, for the next call of [`local_zone`]; a laptop travels. Waits for the
-/// disk, so it is nothing for the event loop.
+/// Reads the time zone again for the next call of [`local_zone`], because a laptop travels. It blocks
+/// on the disk, so do not call it in the event loop.
 pub fn look_at_zone() {
     let read = zone().unwrap_or(TimeZone::UTC);
     *ZONE.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
 }
 
-/// The time zone, when there is one that is known; it is read now.
+/// Reads the time zone; `None` when it is not known.
 pub fn zone() -> Option<TimeZone> {
     TimeZone::try_system().ok().or_else(|| posix_zone(env::var_os("TZ")?.to_str()?))
 }
 
-/// Whether times can be shown in the zone that this value of `TZ` names: a rule of POSIX, one of the
+/// Whether times can be shown in the zone that this value of `TZ` names: a POSIX rule, one of the
 /// system's zones, or a file.
 pub fn is_known_zone(tz: &OsStr) -> bool {
     let Some(tz) = tz.to_str() else { return false };
@@ -186,14 +187,14 @@ pub fn is_known_zone(tz: &OsStr) -> bool {
         || Path::new(name).is_file()
 }
 
-/// The zone of a rule of POSIX that names daylight-saving time without saying when it is, such as
-/// `CET-1CEST`: from March to November, as the C library has it (tzset(3)), so that `date` shows the same.
+/// The zone of a POSIX rule that names daylight-saving time without its dates, such as `CET-1CEST`:
+/// from March to November like the C library (tzset(3)), so that `date` shows the same.
 fn posix_zone(tz: &str) -> Option<TimeZone> {
     const DAYLIGHT_SAVING: &str = ",M3.2.0,M11.1.0";
     TimeZone::posix(&format!("{}{DAYLIGHT_SAVING}", tz.trim_start_matches(':'))).ok()
 }
 
-/// Why the boot id is not known.
+/// The boot id cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub struct BootIdError(#[source] io::Error);
 
@@ -214,7 +215,7 @@ fn read_boot_id() -> io::Result<String> {
 #[cfg(target_os = "macos")]
 const BOOT_ID_SOURCE: &str = "sysctl kern.bootsessionuuid";
 
-// The command is always there, and asking it needs neither unsafe code nor another crate.
+// The command exists on every macOS, and running it needs neither unsafe code nor another crate.
 #[cfg(target_os = "macos")]
 fn read_boot_id() -> io::Result<String> {
     let output = std::process::Command::new("/usr/sbin/sysctl")
@@ -232,14 +233,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_boot_id_is_the_same_at_every_look() {
+    fn the_boot_id_does_not_change() {
         let first = boot_id().expect("this system has a boot id");
         assert_eq!(first.len(), 36, "{first:?} is a UUID without white space");
-        assert_eq!(first, boot_id().expect("it has one still"));
+        assert_eq!(first, boot_id().expect("a boot id again"));
     }
 
     #[test]
-    fn a_zone_may_be_named_by_a_rule_of_posix_with_or_without_its_dates() {
+    fn a_posix_rule_is_a_zone_with_or_without_its_dates() {
         let shown = |tz: &str, time: &str| {
             let zone = TimeZone::posix(tz).ok().or_else(|| posix_zone(tz)).expect(tz);
             let time: Timestamp = time.parse().expect("a time");
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_zone_is_known_as_such() {
+    fn unknown_zones_are_detected() {
         for (tz, known) in [
             ("", true),
             ("UTC", true),
@@ -270,18 +271,18 @@ mod tests {
     }
 
     #[test]
-    fn the_boot_clock_never_goes_back() {
+    fn boot_time_never_goes_back() {
         let first = boot_time();
         assert!(first > Duration::ZERO);
         assert!(boot_time() >= first);
     }
 
     #[test]
-    fn the_clocks_of_this_machine_agree_with_themselves() {
+    fn the_clocks_of_this_machine_are_consistent() {
         let clock = Clock::start(BootId::UNKNOWN, Timestamp::UNIX_EPOCH);
         let before = clock.now();
         assert!(clock.is_plausible(), "{before:?}");
-        assert_eq!(clock.clone().observe(), [], "it neither slept nor was set a moment ago");
+        assert_eq!(clock.clone().observe(), [], "no sleep and no step just now");
         let after = clock.now();
         assert!(after.since(&before).is_some());
         let apart = after.wall.duration_since(now()).unsigned_abs();

@@ -1,13 +1,12 @@
 //! The control socket: how `pause` and `resume` reach the running agent.
 //!
-//! A Unix socket stands beside the status file. A client connects, writes one [`ControlRequest`] as a line
-//! of JSON, reads one [`ControlAnswer`] as a line of JSON, and that is all. Lines have at most 1,024 bytes,
-//! an exchange takes a few seconds at most, and a handful of clients are served at a time.
+//! It is a Unix socket beside the status file. A client connects, writes one [`ControlRequest`] as a
+//! line of JSON and reads one [`ControlAnswer`] as a line of JSON. A line has at most 1,024 bytes, an
+//! exchange takes a few seconds at most, and only a handful of clients are served at a time.
 //!
-//! Who may connect is for the socket's mode to say (0660): root, the agent's user and the members of
-//! its group. The system checks that when a client connects, with all of its groups. The credentials
-//! that come with a connection would name only the first of them, so they say who it was, and do not
-//! decide.
+//! The socket's mode (0660) decides who may connect: root, the agent's user and the members of its
+//! group. The kernel checks this at connect, with all groups of the client. The peer credentials hold
+//! only its first group, so they merely identify the client and do not authorise it.
 
 mod client;
 mod message;

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 /// Shows a duration in its two largest units: `132 ms`, `4.2 s`, `20 min 3 s`, `2 h 5 min`, `3 d 4 h`.
 ///
-/// What is smaller than the second unit is cut off, never rounded up.
+/// Smaller units are truncated, never rounded up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readable(pub Duration);
 

@@ -2,22 +2,22 @@
 
 use std::process::ExitCode;
 
-/// How the program ends. The numbers of the last two are those of `sysexits.h`, which service
-/// managers and scripts know; a unit file keeps a service from being restarted on either.
+/// How the program ends. The last two codes are those of `sysexits.h`, which service managers and
+/// scripts understand; the unit file prevents a restart after either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: everything that was asked for happened.
+    /// 0: everything requested was done.
     Success,
-    /// 1: it did not, for a reason outside of the command line and the configuration.
+    /// 1: something requested failed for a reason outside of the command line and the configuration.
     Failure,
-    /// 64 (`EX_USAGE`): the command line cannot be understood.
+    /// 64 (`EX_USAGE`): the command line is invalid.
     Usage,
-    /// 78 (`EX_CONFIG`): the configuration is missing something or is not valid.
+    /// 78 (`EX_CONFIG`): the configuration is incomplete or invalid.
     Configuration,
 }
 
 impl Exit {
-    /// The number that the parent process sees.
+    /// The exit code for the parent process.
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,

@@ -1,7 +1,7 @@
-//! The layers of this crate, and the proof that each module uses only what lies below it.
+//! The layers of this crate, and the test that each module uses lower layers only.
 //!
-//! The source is read as tokens, so that imports are found in whatever way they are written: grouped, in
-//! the middle of an expression, or in a macro's arguments. Test code may use anything.
+//! The source is parsed as tokens, so that every import is found, whether it is grouped, inside an
+//! expression or in a macro's arguments. Test code may use anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,8 +12,8 @@ use std::{
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree, token_stream::IntoIter};
 
-/// The modules of the crate's root, the lowest layer first. A module uses modules of lower layers only,
-/// not those of its own.
+/// The top-level modules, the lowest layer first. A module may use modules of lower layers, but none of
+/// its own layer.
 const LAYERS: &[&[&str]] = &[
     &[
         "clock",
@@ -42,14 +42,14 @@ const LAYERS: &[&[&str]] = &[
     &["command"],
 ];
 
-/// What may be used although it does not lie below: user, used and the reason.
+/// Uses that violate the layers: user, used module, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
-/// Which modules of the crate's root each of them uses outside of its tests, and the files that do.
+/// Maps (user, used module) to the files with that use, outside of tests.
 type Uses = BTreeMap<(String, String), BTreeSet<PathBuf>>;
 
 #[test]
-fn modules_use_only_what_lies_below_them() {
+fn modules_use_lower_layers_only() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let uses = uses_in(&source);
     assert!(uses.len() > LAYERS.len(), "the imports were found: {uses:?}");
@@ -107,12 +107,12 @@ fn imports_are_found_however_they_are_written() {
 }
 
 #[test]
-fn an_upward_import_is_noticed() {
+fn an_upward_import_is_detected() {
     assert!(lies_below("clock", "probe"));
     assert!(!lies_below("probe", "clock"));
     assert!(!lies_below("outage", "outage"), "nothing lies below itself");
     assert!(!lies_below("duration", "clock"), "nor below its neighbours");
-    assert!(!lies_below("unheard_of", "command"));
+    assert!(!lies_below("unknown", "command"));
 }
 
 fn lies_below(lower: &str, upper: &str) -> bool {
@@ -124,9 +124,12 @@ fn uses_in(source: &Path) -> Uses {
     let mut uses = Uses::new();
     let mut folders = vec![source.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder of the source") {
-            let path = entry.expect("an entry of the source").path();
-            let within: PathBuf = path.strip_prefix(source).expect("below it").with_extension("");
+        for entry in fs::read_dir(&folder).expect("a source folder") {
+            let path = entry.expect("a source entry").path();
+            let within: PathBuf = path
+                .strip_prefix(source)
+                .expect("a path below the source folder")
+                .with_extension("");
             let modules: Vec<_> = within.iter().filter_map(|part| part.to_str()).collect();
             let is_root = [["lib"], ["main"], ["layers"]].iter().any(|root| modules == root);
             if is_root || modules.last() == Some(&"tests") {
@@ -136,9 +139,9 @@ fn uses_in(source: &Path) -> Uses {
                 folders.push(path);
                 continue;
             }
-            let text = fs::read_to_string(&path).expect("a file of the source");
+            let text = fs::read_to_string(&path).expect("a source file");
             let mut named = BTreeSet::new();
-            collect(text.parse().expect("it is Rust"), modules.len(), &mut named);
+            collect(text.parse().expect("the file is Rust"), modules.len(), &mut named);
             for other in named.into_iter().filter(|module| module != modules[0]) {
                 uses.entry((modules[0].to_owned(), other)).or_default().insert(path.clone());
             }
@@ -147,8 +150,8 @@ fn uses_in(source: &Path) -> Uses {
     uses
 }
 
-/// Adds the modules of the crate's root that are named in `tokens`, which stand in a module `depth` levels
-/// below it.
+/// Adds the top-level modules that `tokens` name; the tokens belong to a module `depth` levels below
+/// the crate's root.
 fn collect(tokens: TokenStream, depth: usize, found: &mut BTreeSet<String>) {
     let mut tokens = tokens.into_iter().peekable();
     let mut before = String::new();
@@ -185,7 +188,7 @@ fn collect(tokens: TokenStream, depth: usize, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Adds what comes next in a path that has reached the crate's root: one module, or several in braces.
+/// Adds the next part of a path that has reached the crate's root: one module, or several in braces.
 fn collect_path(tokens: &mut Peekable<IntoIter>, depth: usize, found: &mut BTreeSet<String>) {
     match tokens.next() {
         Some(TokenTree::Ident(module)) => {

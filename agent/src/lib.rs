@@ -2,31 +2,34 @@
 //!
 //! It sends heartbeats to a function in the cloud, and the cloud mails the owner when they stop.
 //!
-//! - [`cli`] understands the command line, [`command`] does what it asks for.
-//! - [`config`] makes settings from the file, the environment and the flags.
-//! - [`service`] is the running agent: it sends heartbeats and obeys signals.
-//! - [`heartbeat`] is one heartbeat and when the next one goes: client, failures, pacing, back-off.
-//! - [`probe`] asks whoever is on the way to the internet, and brings back what came of it.
-//! - [`outage`] is what the agent knows about a failure: its cause, whose it is, from when to when.
-//! - [`journal`] is the durable record of it.
-//! - [`state_dir`] is the folder that the record is kept in, [`installation`] what Homebrew has to do with it.
-//! - [`history`] is what the record says about the past, [`report`] shows it as text, JSON, CSV and HTML.
-//! - [`status`] is what the agent knows at this moment, in a file; [`control`] is how the running agent
-//!   is paused.
-//! - [`doctor`] looks for everything that would keep the agent from its work.
-//! - [`install`] makes the agent a service of the system, and removes it again.
-//! - [`event`] lists everything that is worth a line in the log, [`logging`] writes it without ever
-//!   waiting for its reader.
-//! - [`generate`] makes man pages and completions.
-//! - [`notify`] tells the service manager that the agent is ready, how it is, and that it works on.
-//! - [`sleep`] hears of the machine's sleep before it begins.
+//! - [`cli`] parses the command line, [`command`] executes it.
+//! - [`config`] builds the settings from file, environment and flags.
+//! - [`service`] is the running agent: it sends heartbeats and handles signals.
+//! - [`heartbeat`] sends one heartbeat and schedules the next: client, failures, pacing, back-off.
+//! - [`probe`] sends probes to anchors, routers, name servers and portal pages, and returns their
+//!   results.
+//! - [`monitor`] schedules the probes and owns the current state of the connection.
+//! - [`outage`] decides what failed: cause, party, start and end.
+//! - [`journal`] is the durable file of it, [`outbox`] hands its incidents to the cloud.
+//! - [`state_dir`] is the folder of the journal, [`installation`] handles how Homebrew affects it.
+//! - [`history`] reconstructs the past from the journal, [`report`] renders it as text, JSON, CSV and
+//!   HTML.
+//! - [`status`] is the current state in a file, [`control`] is the socket that pauses the running
+//!   agent.
+//! - [`doctor`] checks for everything that would prevent the agent from working.
+//! - [`install`] installs the agent as a service of the system and uninstalls it.
+//! - [`event`] lists all log events, [`logging`] writes them without ever waiting for the reader of the
+//!   log.
+//! - [`generate`] creates man pages and completions.
+//! - [`notify`] sends readiness, state and keep-alives to the service manager.
+//! - [`sleep`] receives the announcement that the machine is about to sleep.
 //! - [`signals`] turns signals into requests, [`runtime`] runs the one thread that does the work.
-//! - [`tls`] knows who may vouch for a server, and what a certificate proves under a wrong clock.
-//! - [`resolver`] looks names up on a thread of its own, because a look-up can hang.
-//! - [`clock`] is the only part that reads a clock, [`duration`] and [`error_chain`] show durations and
-//!   errors, [`printable`] makes foreign text safe for a terminal, [`summary`] holds the figures of an
-//!   hour, [`pause`] how long a pause can be, [`loopback`] knows what leads to this machine itself,
-//!   [`exit`] names the exit codes.
+//! - [`tls`] holds the trusted roots, and decides what a certificate proves under a wrong clock.
+//! - [`resolver`] looks up names on a thread of its own, because a lookup can hang.
+//! - [`clock`] is the only module that reads clocks, [`duration`] and [`error_chain`] format durations
+//!   and errors, [`printable`] makes foreign text safe for a terminal, [`summary`] holds the counters
+//!   of an hour, [`pause`] the limits of a pause, [`loopback`] detects addresses of this machine,
+//!   [`exit`] defines the exit codes.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -70,7 +73,7 @@ pub mod status;
 pub mod summary;
 pub mod tls;
 
-/// The whole program: does what the command line asks for. `arguments` begin with the program's name.
+/// Runs the program. `arguments` begin with the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli::parse(arguments) {
         Ok(invocation) => {

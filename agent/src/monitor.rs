@@ -1,11 +1,11 @@
-//! Watching the line: one task owns what is known, and everybody else sends it messages.
+//! Monitors the connection: one task owns all state, and other tasks send it messages.
 //!
-//! - [`schedule`] decides which question is asked when, the prober asks it.
-//! - The [`OutageMachine`] makes transitions of the answers; the recorder has the journal keep
-//!   each of them before the log and the status hear of it.
+//! - [`schedule`] decides which probe is due when, the prober sends it.
+//! - The [`OutageMachine`] derives transitions from the results. The recorder writes each to the
+//!   journal before it is logged and shown in the status.
 //! - [`Tally`] counts for the hourly summary and for the next heartbeat.
 //!
-//! Nothing here waits for a disk, a resolver or a reader of the log.
+//! Nothing here waits for a disk, the resolver or the reader of the log.
 
 mod histogram;
 mod message;
@@ -44,27 +44,27 @@ use schedule::{DueProbe, ProbeSchedule};
 use status_builder::StatusBuilder;
 pub use tally::Tally;
 
-/// How often the clocks are compared at least: a sleep is dated by the looks before and after it, so that its
-/// record is longer than the sleep by no more than this.
+/// The longest time between two readings of the clocks. A suspension is dated by the readings before
+/// and after it, so its record exceeds the sleep by this at most.
 const CLOCK_EVERY: Duration = Duration::from_secs(2);
-/// How often the record's sign of life is renewed.
+/// How often the journal's alive file is rewritten.
 const ALIVE_EVERY: Duration = Duration::from_mins(1);
-/// A task that comes this much too late was not run: the process was stopped, or its virtual machine.
-/// Nothing was monitored meanwhile, and the probes of before are void.
+/// If the task runs this much too late, the process or its virtual machine was stopped: nothing was
+/// monitored meanwhile, and earlier probes are void.
 const STALLED_AFTER: Duration = Duration::from_secs(9);
 
-/// Whether anything is monitored.
+/// Monitoring or paused.
 #[derive(Clone, Copy, Debug)]
 enum Mode {
     Monitoring,
-    /// Nothing is asked and nothing is concluded, whatever message arrives.
+    /// No probes are sent and all evidence is ignored.
     Paused {
         since: Stamp,
         until: Stamp,
     },
 }
 
-/// The task that watches.
+/// The monitoring task.
 #[derive(Debug)]
 pub struct Monitor {
     settings: MonitorSettings,
@@ -81,11 +81,11 @@ pub struct Monitor {
     random: Rng,
     returned: Arc<Notify>,
     mode: Mode,
-    /// What was asked before this time since boot is void.
+    /// Results of probes sent before this time since boot (in milliseconds) are void.
     void_before_ms: u64,
-    /// What was known when it was told last.
+    /// The state that was last shown.
     status_key: Option<StatusKey>,
-    /// Whether it was said that anchors are blocked here, which is said once.
+    /// Whether the warning about blocked anchors was logged, which happens once.
     has_warned_of_blocked: bool,
     clock_looked: Duration,
     alive_noted: Duration,
@@ -93,10 +93,10 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Prepares to watch, and writes down what happened since the last run.
+    /// Prepares monitoring, and records what happened since the last run.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// When called outside of a tokio runtime.
     pub fn start(settings: MonitorSettings, deps: MonitorDeps) -> Self {
         let MonitorDeps {
             clock,
@@ -155,12 +155,12 @@ impl Monitor {
         monitor
     }
 
-    /// What is counted, for the heartbeats.
+    /// The counters, shared with the heartbeats.
     pub fn tally(&self) -> SharedTally {
         self.tally.clone()
     }
 
-    /// Writes down how the last run ended, and that this one has begun.
+    /// Records how the last run ended and that this one has begun.
     fn begin(&mut self, recovered: &Recovered, now: Stamp) {
         for note in &recovered.notes {
             Advice { advice: note }.emit();
@@ -185,7 +185,7 @@ impl Monitor {
         self.begin_grace(GraceReason::Started, now);
     }
 
-    /// Monitors until it is asked to stop.
+    /// Monitors until a stop is requested.
     pub async fn run(mut self, mut messages: mpsc::UnboundedReceiver<MonitorMessage>) {
         loop {
             let next = self.advance();
@@ -205,7 +205,7 @@ impl Monitor {
         }
     }
 
-    /// Does what is due by the clock, and returns when to look again, as a time since boot.
+    /// Does all work that is due, and returns when to run again, as time since boot.
     fn advance(&mut self) -> Duration {
         let now = self.look_at_clocks();
         let boot_time = Duration::from_millis(now.boot_ms);
@@ -218,20 +218,20 @@ impl Monitor {
         if boot_time >= self.alive_noted + ALIVE_EVERY || self.alive_noted.is_zero() {
             self.recorder.note_alive(now);
             self.alive_noted = boot_time;
-            // A status that is never written anew looks like that of an agent that hangs.
+            // A status that is not rewritten looks like that of a hung agent.
             self.show();
         }
-        let (mut questions, mut next) = self.schedule.due(self.wanted(), boot_time);
-        let looks =
-            |question: &DueProbe| matches!(question, DueProbe::Probe(_) | DueProbe::Round(_));
-        if questions.iter().any(looks) && self.look_at_links(now) {
-            // What has changed may ask for more than what was wanted before.
+        let (mut probes, mut next) = self.schedule.due(self.wanted(), boot_time);
+        let needs_links =
+            |probe: &DueProbe| matches!(probe, DueProbe::Probe(_) | DueProbe::Round(_));
+        if probes.iter().any(needs_links) && self.look_at_links(now) {
+            // A changed link may need more probes than were due before.
             let (more, again) = self.schedule.due(self.wanted(), boot_time);
-            questions.extend(more);
+            probes.extend(more);
             next = again;
         }
-        for question in questions {
-            self.prober.ask(question);
+        for probe in probes {
+            self.prober.ask(probe);
         }
         let deadline = self.deadline().map(|at| Duration::from_millis(at.boot_ms));
         let pulse = self.manager.pulse(boot_time);
@@ -243,7 +243,7 @@ impl Monitor {
             .unwrap_or(next)
     }
 
-    /// When the machine draws conclusions without news; in a pause it draws none.
+    /// When the machine must decide without new evidence; never during a pause.
     fn deadline(&self) -> Option<Stamp> {
         self.machine.deadline().filter(|_| !self.is_paused())
     }
@@ -252,7 +252,8 @@ impl Monitor {
         matches!(self.mode, Mode::Paused { .. })
     }
 
-    /// Notes what is open, as monitoring stops at `now`. In a pause that has been done.
+    /// Records the open incidents because monitoring stops at `now`. During a pause this has been done
+    /// already.
     fn leave(&mut self, now: Stamp) {
         if self.is_paused() {
             return;
@@ -262,7 +263,7 @@ impl Monitor {
         }
     }
 
-    /// Compares the clocks: whether the machine slept, or its wall clock was set.
+    /// Reads the clocks to detect that the machine slept or its wall clock was set.
     fn look_at_clocks(&mut self) -> Stamp {
         let events = self.clock.observe();
         let now = self.clock.now();
@@ -290,7 +291,7 @@ impl Monitor {
         now
     }
 
-    /// Nothing was monitored from `from` to `to`.
+    /// Records a gap: nothing was monitored from `from` to `to`.
     fn unmonitored(&mut self, cause: GapCause, from: Stamp, to: Stamp) {
         let mut tally = self.tally.lock();
         tally.look_away(from);
@@ -300,7 +301,7 @@ impl Monitor {
         drop(tally);
         self.void_before_ms = to.boot_ms;
         if self.is_paused() {
-            // The pause is the gap, and it is not over.
+            // The pause is the gap, and it has not ended.
             return;
         }
         self.note_gap(cause, from, to, 0);
@@ -313,7 +314,7 @@ impl Monitor {
         self.learn(&Evidence::GapEnded(gap), ended);
     }
 
-    /// Nothing that was known still holds; it begins with a round.
+    /// Discards the known state and starts a grace period with a round.
     fn begin_grace(&mut self, reason: GraceReason, now: Stamp) {
         self.learn(&Evidence::Grace(reason), now);
         self.prober.forget_macs();
@@ -323,8 +324,8 @@ impl Monitor {
         self.schedule.resume(Duration::from_millis(now.boot_ms));
     }
 
-    /// Asks the kernel how the anchors are reached, and returns whether that has changed. Whoever finds
-    /// that a link has come up says so, be it the first to look or not.
+    /// Looks up the routes to the anchors and returns whether they changed. Whichever caller detects
+    /// that a link came up starts the grace period.
     fn look_at_links(&mut self, now: Stamp) -> bool {
         let before = self.prober.links().clone();
         let evidence = self.prober.look_at_links();
@@ -345,7 +346,7 @@ impl Monitor {
         has_changed
     }
 
-    /// The kernel says that something about interfaces, addresses or routes may have changed.
+    /// The kernel reported that interfaces, addresses or routes may have changed.
     fn links_changed(&mut self) {
         if self.is_paused() {
             return;
@@ -357,11 +358,11 @@ impl Monitor {
         }
     }
 
-    /// Takes in an answer.
+    /// Handles the result of a probe.
     fn take(&mut self, answer: ProbeAnswer) {
         let ProbeAnswer { asked, evidence, ended } = answer;
-        if let Some(question) = ended {
-            self.schedule.answered(question);
+        if let Some(probe) = ended {
+            self.schedule.answered(probe);
         }
         let now = self.look_at_clocks();
         if asked.boot_ms < self.void_before_ms || self.is_paused() {
@@ -379,14 +380,13 @@ impl Monitor {
         }
     }
 
-    /// Whether probes of a family are samples of the quality: it is judged, and no outage is open.
+    /// Whether probes of a family count for the quality: it has a route, and no outage is open.
     fn counts_probes(&self, family: Family) -> bool {
         self.machine.status_key().families[family] != FamilyState::Absent
             && !self.machine.is_failing()
     }
 
-    /// Has the machine decide, and everything that follows from it happen. In a pause nothing is
-    /// concluded.
+    /// Passes evidence to the machine and handles its transitions. During a pause evidence is ignored.
     fn learn(&mut self, evidence: &Evidence, now: Stamp) {
         if self.is_paused() {
             return;
@@ -412,7 +412,7 @@ impl Monitor {
         }
     }
 
-    /// Families that no anchor is of, and heartbeats that are not sent, say nothing any more.
+    /// Discards evidence of families without anchors, and of heartbeats when none are sent.
     fn forget_what_is_not_asked(&mut self, now: Stamp) {
         for family in Family::BOTH {
             if self.prober.links()[family].is_none() {
@@ -424,7 +424,7 @@ impl Monitor {
         }
     }
 
-    /// Counts blips, and warns once where anchors are blocked.
+    /// Counts blips, logs once that anchors are blocked, and logs when this device can no longer send probes.
     fn notice(&mut self, status_key: StatusKey) {
         let before = self.status_key.replace(status_key);
         let new = status_key.blips - before.map_or(0, |before| before.blips);
@@ -441,7 +441,7 @@ impl Monitor {
         }
     }
 
-    /// Does what others ask for.
+    /// Handles a message from another task.
     fn hear(&mut self, message: MonitorMessage) {
         let now = self.look_at_clocks();
         match message {
@@ -493,18 +493,18 @@ impl Monitor {
         self.tally.lock().beat(outcome.delivered());
         self.status_builder.heartbeat(outcome, now);
         let proof = outcome.proof();
-        // Anybody on the way can name a time; only an answer that is proof counts.
+        // Any intermediary can send a `Date`; only a response that counts as proof is trusted.
         if let (HeartbeatOutcome::Delivered { date: Some(date), .. }, Some(_)) = (outcome, proof) {
             let step = self.clock.heartbeat_date(*date, started, now);
             if let Some(ClockEvent::Stepped { by_ms, source }) = step {
-                // The record of it is the first one with the right time.
+                // The record of the step is the first one with the right time.
                 let now = now.corrected(&self.clock.now());
                 self.recorder.write(Entry::ClockStepped { by_ms, source }, now);
                 ClockStepped { by_ms, source }.emit();
             }
             self.learn(&Evidence::ClockImplausible(!self.clock.is_plausible()), now);
         }
-        // Its wall clock may just have been put right.
+        // The wall clock may just have been corrected.
         let now = now.corrected(&self.clock.now());
         if started.boot_ms < self.void_before_ms || self.is_paused() {
             return;
@@ -525,12 +525,12 @@ impl Monitor {
         }
     }
 
-    /// What the machine wants to be asked; in a pause nothing.
+    /// The probes that the machine wants; none during a pause.
     fn wanted(&self) -> Wanted {
         if self.is_paused() { Wanted::default() } else { self.machine.plan() }
     }
 
-    /// Shows what is known.
+    /// Publishes the current state.
     fn show(&mut self) {
         let now = self.clock.now();
         let links = self.prober.links();
@@ -558,7 +558,7 @@ impl Monitor {
         self.recorder.write(Entry::AgentStopped { reason: reason.to_owned() }, now);
         self.recorder.finish().await;
         self.status_builder.stopped(now);
-        // Whoever asked may have lost patience.
+        // The requester may have timed out.
         let _ = done.send(());
     }
 }

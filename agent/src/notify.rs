@@ -1,20 +1,21 @@
-//! What the service manager is told, by the protocol of `sd_notify(3)`: that the agent is ready, reloads
-//! and stops, its state in a sentence, and that it still works. Without `NOTIFY_SOCKET` nothing is told.
+//! Notifications to the service manager by the protocol of `sd_notify(3)`: ready, reloading, stopping,
+//! a status sentence, and the watchdog's keep-alive. Without `NOTIFY_SOCKET` nothing is sent.
 //!
-//! - The dialogue decides what is said when: a pure table of phases.
-//! - The text is a pure function of the status snapshot.
-//! - The socket never waits: a manager that is busy gets the message later, and the newest state only.
+//! - The dialogue decides which message an occurrence sends: a pure state machine.
+//! - The status sentence is a pure function of the status snapshot.
+//! - The socket never blocks: while its queue is full, messages wait here, of status sentences only the
+//!   newest.
 //!
-//! **The watchdog** must notice a loop that waits for ever as well as a runtime that is blocked. So a sign of
-//! life is handed through all loops that do the work: the monitor finds that one is due
-//! ([`ServiceManager::pulse`]), which wakes the loop of the service, and that one sends it
-//! ([`ServiceManager::confirm`]). If either of them hangs, none is sent, and the manager restarts the agent.
-//! Nothing wakes the processor for it: the monitor looks at its clocks every two seconds in any case. What may
-//! hang without harm is left out: the threads of journal, log and name look-ups.
+//! **The watchdog** must detect a hung loop as well as a blocked runtime. A keep-alive therefore passes
+//! through both main loops: the monitor loop finds that one is due ([`ServiceManager::pulse`]) and
+//! wakes the service loop, which sends it ([`ServiceManager::confirm`]). If either loop hangs, no
+//! keep-alive is sent, and the manager restarts the agent. This causes no extra wake-ups: the monitor
+//! reads the clocks every two seconds in any case. The threads of journal, log and name lookups are not
+//! covered, because they may hang without harm.
 //!
-//! The crate `sd-notify` 0.5.0 was not taken: it takes an abstract address for a path, waits while the
-//! manager is busy, and multiplies seconds in 32 bits on armv7, so that a reload after 36 minutes of uptime has a
-//! wrong `MONOTONIC_USEC`.
+//! The crate `sd-notify` 0.5.0 is not used: it treats an abstract address as a path, blocks while the
+//! manager is busy, and multiplies seconds in 32 bits on armv7, so that a reload after 36 minutes of
+//! uptime has a wrong `MONOTONIC_USEC`.
 
 mod dialogue;
 mod message;
@@ -44,18 +45,19 @@ use message::NotifyMessage;
 use socket::NotifySocket;
 use watchdog::Watchdog;
 
-/// How many messages wait for a manager that does not take any. Signs of life and sentences replace older
-/// ones, so that only reloads make more than a few.
+/// The most messages that wait while the manager's queue is full. Keep-alives and status sentences
+/// replace older ones, so only reloads queue up more than a few.
 const MOST_UNSENT: usize = 32;
 
-/// The service manager, if one wants to be told. Clones share one dialogue.
+/// The service manager, if this process was started by one that accepts notifications. Clones share one
+/// dialogue.
 #[derive(Clone, Debug)]
 pub struct ServiceManager(Option<Arc<NotifyShared>>);
 
 #[derive(Debug)]
 struct NotifyShared {
     connection: Mutex<ManagerConnection>,
-    /// Asks the loop of the service to confirm that it works.
+    /// Wakes the service loop to confirm that it works.
     life_is_due: Notify,
 }
 
@@ -65,12 +67,12 @@ struct ManagerConnection {
     dialogue: Dialogue,
     watchdog: Option<Watchdog>,
     unsent: VecDeque<NotifyMessage>,
-    /// Whether it was logged that the socket cannot be used.
+    /// Whether the current failure of the socket has been logged.
     is_reported: bool,
 }
 
 impl ServiceManager {
-    /// The manager that started this process, by its environment.
+    /// The manager that started this process, according to its environment.
     pub fn of(environment: &BTreeMap<OsString, OsString>) -> Self {
         let variable = |name: &str| environment.get(OsStr::new(name)).map(OsString::as_os_str);
         let Some(name) = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
@@ -96,7 +98,7 @@ impl ServiceManager {
         }
     }
 
-    /// The journal in `folder` is opened, which takes no longer than `limit`.
+    /// The journal in `folder` is being opened, which takes `limit` at most.
     pub fn opening(&self, folder: &Path, limit: Duration) {
         self.occurred(Occurrence::Opening { folder, limit });
     }
@@ -106,33 +108,33 @@ impl ServiceManager {
         self.occurred(Occurrence::Refused { reason });
     }
 
-    /// The configuration is good, the journal is open, and the tasks run.
+    /// The configuration is valid, the journal is open, and all tasks run.
     pub fn ready(&self) {
         self.occurred(Occurrence::Ready);
     }
 
-    /// The configuration is about to be read again.
+    /// The configuration is about to be reloaded.
     pub fn reloading(&self) {
         self.occurred(Occurrence::ReloadRequested { monotonic: clock::awake_time() });
     }
 
-    /// The configuration was read again and is in use.
+    /// The configuration was reloaded and is in use.
     pub fn reloaded(&self) {
         self.occurred(Occurrence::Reloaded { refusal: None });
     }
 
-    /// The configuration was read again at `now` and refused; the old one stays in use.
+    /// The configuration reloaded at `now` was rejected; the old one stays in use.
     pub fn reload_refused(&self, now: &Stamp) {
         let refusal = text::refusal(now, &clock::local_zone());
         self.occurred(Occurrence::Reloaded { refusal: Some(&refusal) });
     }
 
-    /// The agent leaves because of `signal`.
+    /// The agent stops because of `signal`.
     pub fn stopping(&self, signal: &str) {
         self.occurred(Occurrence::Stopping { signal });
     }
 
-    /// There is a new status snapshot, written just now.
+    /// Shows the status snapshot that was just written.
     pub fn show(&self, status: &Status) {
         if self.0.is_some() {
             let zone = clock::local_zone();
@@ -142,12 +144,12 @@ impl ServiceManager {
         }
     }
 
-    /// Called by the loop of the monitor whenever it turns, with the time since boot. Returns when it has to be
-    /// called again at the latest; never without a watchdog.
+    /// Called at every turn of the monitor loop, with the time since boot. Returns the time since boot
+    /// by which it must be called again; `None` without a watchdog.
     pub fn pulse(&self, now: Duration) -> Option<Duration> {
         let shared = self.0.as_ref()?;
         let mut connection = shared.lock();
-        // What the manager could not take is tried again.
+        // Retries what did not fit into the manager's queue.
         connection.flush();
         let watchdog = connection.watchdog.as_mut()?;
         if watchdog.is_due(now) {
@@ -156,8 +158,7 @@ impl ServiceManager {
         Some(watchdog.next())
     }
 
-    /// Waits until the monitor asks for a sign of life, for ever without a watchdog. Nothing is lost when the wait
-    /// is given up.
+    /// Waits until the monitor loop requests a keep-alive; forever without a watchdog. Cancel-safe.
     pub async fn life_is_due(&self) {
         match &self.0 {
             Some(shared) => shared.life_is_due.notified().await,
@@ -165,7 +166,7 @@ impl ServiceManager {
         }
     }
 
-    /// Called by the loop of the service after [`life_is_due`](Self::life_is_due): both loops turn.
+    /// Called by the service loop after [`life_is_due`](Self::life_is_due): both loops work.
     pub fn confirm(&self) {
         self.occurred(Occurrence::Alive);
     }
@@ -186,7 +187,7 @@ impl NotifyShared {
 }
 
 impl ManagerConnection {
-    /// Sends a message behind those that wait.
+    /// Sends a message after those that wait.
     fn send(&mut self, message: NotifyMessage) {
         self.unsent.retain(|older| !older.is_superseded_by(&message));
         self.unsent.truncate(MOST_UNSENT - 1);
@@ -194,7 +195,7 @@ impl ManagerConnection {
         self.flush();
     }
 
-    /// Sends what waits, for as long as the manager takes it.
+    /// Sends the waiting messages until the manager's queue is full.
     fn flush(&mut self) {
         while let Some(message) = self.unsent.front() {
             match self.socket.send(&message.to_string()) {
@@ -213,8 +214,7 @@ impl ManagerConnection {
 }
 
 fn report(error: &io::Error) {
-    let advice =
-        format!("The service manager is not told how the agent is: {}.", ErrorChain(error));
+    let advice = format!("The service manager cannot be notified: {}.", ErrorChain(error));
     Advice { advice: &advice }.emit();
 }
 

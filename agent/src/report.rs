@@ -1,6 +1,6 @@
-//! The history as people and programs read it: text, JSON, CSV, and one page of HTML.
+//! The history as reports for people and programs: text, JSON, CSV and one HTML page.
 //!
-//! Every form is a pure function of a [`ReportOptions`]. Nothing is shown without the time that was watched.
+//! Every format is a pure function of [`ReportOptions`]. Every report states the monitored time.
 
 mod csv;
 mod html;
@@ -19,31 +19,31 @@ pub use text::{incidents as text_incidents, report as text_report};
 
 use crate::history::{Account, CalendarPart, Head, History, Interval, PastIncident, months};
 
-/// What is shown, and how.
+/// Content and display options of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportOptions<'a> {
-    /// The past.
+    /// The recorded history.
     pub history: &'a History,
-    /// The time that is asked about.
+    /// The period that the report covers.
     pub period: Interval,
-    /// The end of the record's chain, when there is a record.
+    /// The end of the journal's hash chain; `None` without a journal.
     pub head: Option<&'a Head>,
-    /// The folder of the record.
+    /// The folder of the journal.
     pub folder: &'a Path,
-    /// What is wrong with the record, as a sentence.
+    /// What is wrong with the journal, as a sentence.
     pub damage: Option<&'a str>,
-    /// The zone whose times are shown.
+    /// The time zone of all displayed times.
     pub zone: &'a TimeZone,
-    /// The time of the report.
+    /// The time at which the report is made.
     pub now: Timestamp,
-    /// The incident that is shown in full.
+    /// The incident to show in full.
     pub incident: Option<&'a PastIncident>,
     /// Whether gaps are listed among the incidents.
     pub gaps: bool,
 }
 
 impl ReportOptions<'_> {
-    /// The part of the time asked about that the record reaches.
+    /// The part of the period that the journal covers.
     fn reached(&self) -> Interval {
         Account::of(self.history, self.period).period
     }
@@ -52,7 +52,7 @@ impl ReportOptions<'_> {
         self.history.device.as_deref().unwrap_or("this device")
     }
 
-    /// The months of the time, each with what happened in it.
+    /// The months of the covered period, each with its account.
     fn months(&self) -> Vec<(CalendarPart, Account)> {
         let reached = self.reached();
         if reached.is_empty() {

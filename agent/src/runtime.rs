@@ -1,4 +1,4 @@
-//! The runtime: one thread, and an end that waits for nobody.
+//! The async runtime: one thread, whose shutdown waits for nothing.
 
 use std::{future::Future, io};
 
@@ -10,13 +10,13 @@ use tokio::runtime::Builder;
 #[error("the runtime cannot be started")]
 pub struct RuntimeError(#[source] io::Error);
 
-/// Runs `future` to its end on this thread and leaves everything else behind.
+/// Runs `future` to completion on this thread and abandons all other tasks.
 ///
-/// Nothing here uses the runtime's pool for blocking work, where a hung name look-up would starve
-/// everything else; should a library do so all the same, its thread is not waited for.
+/// The agent never uses the runtime's blocking pool, where a hung name lookup would starve everything
+/// else. If a library does, shutdown does not wait for its thread.
 ///
 /// # Errors
-/// The operating system grants no poller, for instance because too many files are open.
+/// The operating system provides no poller, for instance because too many files are open.
 pub fn run<F: Future>(future: F) -> Result<F::Output, RuntimeError> {
     let runtime = Builder::new_current_thread()
         .enable_io()

@@ -1,10 +1,10 @@
-//! Signals from the service manager and from people.
+//! Signals from the service manager and from users.
 //!
-//! `SIGTERM` and `SIGINT` ask the agent to leave, `SIGHUP` to read its configuration again. They are
-//! taken by a thread of their own. Once asked to leave, the agent is ended by the operating system's
-//! default action [`LEAVE_LIMIT`] later, so that nothing that hangs can keep it. More signals change
-//! nothing about that: timeout(1), for one, sends each signal twice, to its child and to the group of
-//! processes, and a second one must not keep the first from announcing the silence to come.
+//! `SIGTERM` and `SIGINT` stop the agent, `SIGHUP` reloads its configuration. A thread of its own
+//! receives them. [`LEAVE_LIMIT`] after a stop was requested, that thread ends the process by the
+//! signal's default action, so that a hung task cannot keep it alive. Further signals do not shorten
+//! this: timeout(1), for example, sends each signal twice, to its child and to the process group, and
+//! the second one must not prevent the agent from announcing its silence.
 
 use std::{io, thread, time::Duration};
 
@@ -16,33 +16,33 @@ use signal_hook::{
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-/// How long the agent may take to leave.
+/// The longest that the agent may take to stop.
 pub const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a signal asks for.
+/// The action that a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalRequest {
-    /// Leave within [`LEAVE_LIMIT`]; carries the signal's name.
+    /// Stop within [`LEAVE_LIMIT`]; holds the signal's name.
     Stop(&'static str),
-    /// Read the configuration again.
+    /// Reload the configuration.
     Reload,
 }
 
-/// Why signals cannot be taken.
+/// Signals cannot be received.
 #[derive(Debug, Error)]
 pub enum SignalError {
-    /// The operating system refused a handler.
+    /// The operating system rejected a handler.
     #[error("the handlers for SIGTERM, SIGINT and SIGHUP cannot be installed")]
     Install(#[source] io::Error),
-    /// The thread that takes signals cannot be started.
+    /// The thread that receives signals cannot be started.
     #[error("the thread that takes signals cannot be started")]
     Thread(#[source] io::Error),
 }
 
-/// Takes signals from now on and hands them over in their order.
+/// Starts to receive signals; the channel delivers them in order.
 ///
 /// # Errors
-/// [`SignalError`] in all its cases.
+/// Every [`SignalError`].
 pub fn listen() -> Result<mpsc::UnboundedReceiver<SignalRequest>, SignalError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(SignalError::Install)?;
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -58,7 +58,8 @@ pub fn listen() -> Result<mpsc::UnboundedReceiver<SignalRequest>, SignalError> {
             }
             if matches!(request, SignalRequest::Stop(_)) {
                 thread::sleep(LEAVE_LIMIT);
-                // The process is gone by now unless something hangs; this ends it as the signal would.
+                // The process has exited by now unless something hangs; this ends it as the signal
+                // would.
                 let _ = low_level::emulate_default_handler(signal);
             }
         }

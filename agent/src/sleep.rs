@@ -1,11 +1,12 @@
-//! The machine's sleep, heard of before it begins, so that the cloud can be told of the silence.
+//! Notices of the machine's sleep before it begins, so that the agent can announce the silence to the
+//! cloud.
 //!
-//! On Linux logind tells over D-Bus, and waits for whoever holds a *delay lock*; on macOS the power
-//! management of IOKit tells, and waits for an acknowledgement. Both wait for some seconds at most (5 s
-//! by logind's default, 30 s on macOS), so that whoever takes a [`Permit`] should drop it soon.
+//! On Linux, logind sends them over D-Bus and waits while a process holds a *delay lock*; on macOS,
+//! IOKit's power management sends them and waits for an acknowledgement. Both wait only for some
+//! seconds (5 s by logind's default, 30 s on macOS), so drop a [`Permit`] soon.
 //!
-//! A system without either is watched in vain and without complaint: the machine then falls asleep
-//! unannounced, and the clocks tell afterwards ([`crate::clock::ClockEvent::Suspended`]).
+//! On a system without either there is no notice and no error: the machine sleeps unannounced, and the
+//! clocks detect it afterwards ([`crate::clock::ClockEvent::Suspended`]).
 
 #[cfg(target_os = "linux")]
 mod logind;
@@ -19,20 +20,20 @@ use logind as platform;
 #[cfg(target_os = "macos")]
 use macos as platform;
 
-/// What the machine is about to do, or has done.
+/// The machine is about to sleep, or has woken.
 #[derive(Debug)]
 pub enum SleepEvent {
-    /// It falls asleep as soon as the permit is dropped.
+    /// The machine sleeps as soon as the permit is dropped.
     AboutToSleep(Permit),
-    /// It has woken up.
+    /// The machine has woken.
     Resumed,
 }
 
-/// Keeps the machine awake for the moment that the announcement takes; dropped, it lets it sleep.
+/// Keeps the machine awake while the silence is announced; dropping it lets the machine sleep.
 #[derive(Debug)]
 #[must_use = "dropped at once, it lets the machine sleep before anything is announced"]
 pub struct Permit {
-    /// `None` where the system told of the sleep, but does not wait for anybody.
+    /// `None` where the system announces the sleep but does not wait.
     hold: Option<platform::Hold>,
 }
 
@@ -42,13 +43,13 @@ impl Permit {
         drop(self.hold);
     }
 
-    /// Whether the machine waits for this permit.
+    /// Whether the system waits for this permit.
     pub fn holds(&self) -> bool {
         self.hold.is_some()
     }
 }
 
-/// Hears of the machine's sleep for as long as it lives.
+/// Receives the sleep events of the machine until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
     events: mpsc::UnboundedReceiver<SleepEvent>,
@@ -56,18 +57,17 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Begins to listen, on the current tokio runtime on Linux, on a thread of its own on macOS. Returns at
-    /// once; whatever fails is tried again in the background, or told at level `debug`.
+    /// Starts to listen, on the current tokio runtime on Linux, on a thread of its own on macOS.
+    /// Returns at once; failures are retried in the background or logged at level `debug`.
     ///
     /// # Panics
-    /// It is called outside of a tokio runtime (Linux).
+    /// When called outside of a tokio runtime (Linux).
     pub fn start() -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         Self { events, _source: platform::Source::start(sender) }
     }
 
-    /// Waits for the next event, for ever where there will be none. Nothing is lost when the wait is given
-    /// up.
+    /// Waits for the next event; forever where there are none. Cancel-safe.
     pub async fn next(&mut self) -> SleepEvent {
         match self.events.recv().await {
             Some(event) => event,

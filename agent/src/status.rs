@@ -1,10 +1,10 @@
-//! What the agent knows at this moment, in a file that every user of the machine may read.
+//! The agent's current state in a file that every user of the machine may read: the status snapshot.
 //!
 //! - [`Status`] is the content: one JSON object.
-//! - [`Publisher`] writes it, at each heartbeat and at each change, without ever holding up the agent.
-//! - [`place`] knows where the file stands, and finds it again.
-//! - [`Presence`] tells whether the agent that wrote it still runs: a file outlives its writer.
-//! - [`text`] shows it to people.
+//! - [`Publisher`] writes it at each heartbeat and at each change, without ever blocking the agent.
+//! - [`place`] determines the file's path, and finds and reads it.
+//! - [`Presence`] is whether the agent that wrote the file still runs: a file outlives its writer.
+//! - [`text`] renders it for people.
 
 mod content;
 pub mod place;

@@ -1,35 +1,36 @@
-//! The figures of an hour, which the monitor counts, the journal keeps and the quality is judged by.
+//! The counters of one hour, which the monitor counts, the journal stores and the quality is computed
+//! from.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
 
-/// What an hour, or the watched part of it, was like.
+/// Counters of one hour, or of the monitored part of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// From when.
+    /// Start of the period.
     pub from: Stamp,
-    /// Until when.
+    /// End of the period.
     pub to: Stamp,
-    /// For how long of it the agent watched, in milliseconds.
+    /// How long the agent monitored within it, in milliseconds.
     pub observed_ms: u64,
-    /// How many rounds were made on doubt.
+    /// Rounds that were probed because of a doubt.
     pub rounds: u32,
-    /// How many of them failed.
+    /// How many of those rounds failed.
     pub rounds_failed: u32,
-    /// How many scheduled probes there were.
+    /// Scheduled probes.
     pub probes: u32,
-    /// How many of them were not answered within a second, or could not be sent because there was no
+    /// Scheduled probes that were not answered within a second, or could not be sent for lack of a
     /// carrier or route.
     pub lost: u32,
-    /// How long the others took.
+    /// Round-trip times of the answered probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<Quantiles>,
-    /// How many heartbeats were delivered.
+    /// Heartbeats that were delivered.
     pub beats: u32,
-    /// How many were not.
+    /// Heartbeats that failed.
     pub beats_failed: u32,
-    /// How many failures were too short to be incidents.
+    /// Failures that were too short to be incidents.
     pub blips: u32,
 }
 
@@ -40,6 +41,6 @@ pub struct Quantiles {
     pub p50: f64,
     /// The 95th percentile.
     pub p95: f64,
-    /// The longest.
+    /// The maximum.
     pub max: f64,
 }

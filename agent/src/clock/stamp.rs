@@ -1,4 +1,4 @@
-//! When something happened, by a clock that never jumps, and by the one that people read.
+//! Moments by two clocks: boot time, which never jumps, and the wall clock, which people read.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The operating system's id of one boot: times of the boot-time clock compare within it only.
+/// The operating system's id of one boot. Boot times are comparable within one boot only.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
@@ -14,14 +14,14 @@ use uuid::Uuid;
 pub struct BootId(Uuid);
 
 impl BootId {
-    /// The id of a boot that the system cannot name.
+    /// The id of a boot whose id the system does not provide.
     pub const UNKNOWN: Self = Self(Uuid::nil());
-    /// The bits that tell how often the clock of a boot was set back.
+    /// The bits that count how often the boot-time clock was set back.
     const TIMES_SET_BACK: u128 = 0xffff;
 
-    /// The id for the same boot of the system once its clock was set back, which no system does by itself,
-    /// but restored containers and virtual machines do. What was measured before does not compare with
-    /// what is measured since, so it counts as another boot.
+    /// The id of the same boot after its boot-time clock was set back, which restored containers and
+    /// virtual machines do. Boot times before and after are not comparable, so it counts as another
+    /// boot.
     #[must_use]
     pub fn set_back(self) -> Self {
         let bits = self.0.as_u128();
@@ -29,7 +29,7 @@ impl BootId {
         Self(Uuid::from_u128((bits & !Self::TIMES_SET_BACK) | times))
     }
 
-    /// Whether both are of one boot of the system, however often its clock was set back.
+    /// Whether both belong to one boot of the system, however often its clock was set back.
     pub fn is_same_of_system(self, other: Self) -> bool {
         (self.0.as_u128() ^ other.0.as_u128()) <= Self::TIMES_SET_BACK
     }
@@ -51,60 +51,57 @@ impl fmt::Display for BootId {
 
 /// A moment by both clocks.
 ///
-/// `boot_ms` is the truth: differences within one boot are durations. `wall` is what was known then
-/// of the time that people read; it may have been wrong, and whoever shows it uses that boot's latest
-/// known offset instead.
+/// `boot_ms` is authoritative: its differences within one boot are durations. `wall` is the wall clock
+/// as known at that moment, which may have been wrong; to display it, use the boot's latest known
+/// offset instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Stamp {
-    /// The boot whose clock `boot_ms` counts.
+    /// The boot that `boot_ms` belongs to.
     pub boot: BootId,
-    /// Milliseconds since that boot, the time that the machine slept included.
+    /// Milliseconds since that boot, sleep included.
     pub boot_ms: u64,
-    /// The wall clock, as far as it was known then.
+    /// The wall clock, as known at that moment.
     pub wall: Timestamp,
 }
 
 impl Stamp {
-    /// This moment; of an unknown boot where the system cannot name it.
+    /// The current moment; of [`BootId::UNKNOWN`] where the system provides no boot id.
     pub fn now() -> Self {
         let boot = super::boot_id().ok().and_then(|id| id.parse().ok()).unwrap_or_default();
         let boot_ms = u64::try_from(super::boot_time().as_millis()).unwrap_or(u64::MAX);
         Self { boot, boot_ms, wall: super::now() }
     }
 
-    /// The time from `earlier` to this moment, zero when it is later; `None` when another boot lies
-    /// between, because no clock has measured that.
+    /// The time from `earlier` to this moment, zero when `earlier` is later; `None` across boots,
+    /// because no clock measured it.
     pub fn since(&self, earlier: &Self) -> Option<Duration> {
         self.is_same_boot(*earlier)
             .then(|| Duration::from_millis(self.boot_ms.saturating_sub(earlier.boot_ms)))
     }
 
-    /// Whether one boot's clock has counted both moments, so that they compare.
+    /// Whether both moments belong to one boot, so that they are comparable.
     pub fn is_same_boot(self, other: Self) -> bool {
         self.boot == other.boot
     }
 
-    /// Whether this moment is `other` or later; never across boots, because no clock tells.
+    /// Whether this moment is `other` or later; `false` across boots, because they are not comparable.
     pub fn is_at_or_after(self, other: Self) -> bool {
         self.is_same_boot(other) && self.boot_ms >= other.boot_ms
     }
 
-    /// The later of two moments of one boot; this one when they are the same. What it is of two boots
-    /// says nothing.
+    /// The later of two moments of one boot; this one when they are equal. Meaningless across boots.
     #[must_use]
     pub fn latest(self, other: Self) -> Self {
         if other.boot_ms > self.boot_ms { other } else { self }
     }
 
-    /// The earlier of two moments of one boot; this one when they are the same. What it is of two boots
-    /// says nothing.
+    /// The earlier of two moments of one boot; this one when they are equal. Meaningless across boots.
     #[must_use]
     pub fn earliest(self, other: Self) -> Self {
         if other.boot_ms < self.boot_ms { other } else { self }
     }
 
-    /// How long it is from `now` until this moment, zero when it has passed. When another boot lies
-    /// between, only the wall clocks know.
+    /// The time from `now` until this moment, zero when it has passed; across boots by the wall clock.
     pub fn rest(&self, now: &Self) -> Duration {
         if self.is_same_boot(*now) {
             return Duration::from_millis(self.boot_ms.saturating_sub(now.boot_ms));
@@ -112,28 +109,27 @@ impl Stamp {
         Duration::try_from(self.wall.duration_since(now.wall)).unwrap_or_default()
     }
 
-    /// The moment this much later, by both clocks.
+    /// The moment `by` later, on both clocks.
     #[must_use]
     pub fn later(&self, by: Duration) -> Self {
         let milliseconds = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.moved(self.boot_ms.saturating_add(milliseconds))
     }
 
-    /// The moment this much earlier, by both clocks, but not before the boot.
+    /// The moment `by` earlier, on both clocks, but not before the boot.
     #[must_use]
     pub fn earlier(&self, by: Duration) -> Self {
         let milliseconds = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.moved(self.boot_ms.saturating_sub(milliseconds))
     }
 
-    /// The same moment with the wall clock that it should have had: that which fits to `now`, when this
-    /// is of the same boot.
+    /// The same moment with its wall clock recomputed from `now`, if both belong to one boot.
     #[must_use]
     pub fn corrected(&self, now: &Self) -> Self {
         if self.is_same_boot(*now) { now.moved(self.boot_ms) } else { *self }
     }
 
-    /// The moment of this boot at which its clock showed `boot_ms`.
+    /// The moment of this boot at `boot_ms`.
     fn moved(&self, boot_ms: u64) -> Self {
         let wall_of_boot = self.wall.as_millisecond().saturating_sub_unsigned(self.boot_ms);
         let wall = Timestamp::from_millisecond(wall_of_boot.saturating_add_unsigned(boot_ms))
@@ -155,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_makes_another_boot_of_the_same_system() {
+    fn setting_the_clock_back_makes_another_boot_of_the_same_system() {
         let id: BootId = "1f0c5a7e-93b4-4d5e-8a60-0c2f5b1dffff".parse().expect("a boot id");
         let next = id.set_back();
         assert_eq!(next.to_string(), "1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d0000");
@@ -175,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_boot_measures_a_duration() {
+    fn durations_exist_within_one_boot_only() {
         let other = Stamp { boot: BootId(Uuid::from_u128(7)), ..stamp(5_000) };
         assert_eq!(stamp(5_000).since(&stamp(1_000)), Some(Duration::from_secs(4)));
         assert_eq!(stamp(1_000).since(&stamp(5_000)), Some(Duration::ZERO));
@@ -183,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_of_one_boot_compare_by_its_clock_and_not_by_the_wall() {
+    fn moments_of_one_boot_compare_by_boot_time_and_not_by_the_wall_clock() {
         let (early, late) = (stamp(1_000), stamp(5_000));
         assert_eq!((early.latest(late), late.latest(early)), (late, late));
         assert_eq!((early.earliest(late), late.earliest(early)), (early, early));
@@ -198,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_known_by_the_boot_clock_and_across_boots_by_the_wall() {
+    fn the_remaining_time_uses_boot_time_and_across_boots_the_wall_clock() {
         let until = stamp(100_000);
         let wall = |text: &str| text.parse().expect("a time");
         let now = Stamp { wall: wall("2026-03-29T09:00:00Z"), ..stamp(40_000) };
@@ -212,12 +208,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_json_that_another_program_can_read() {
-        let json = serde_json::to_string(&stamp(12)).expect("it is JSON");
+    fn a_stamp_survives_json() {
+        let json = serde_json::to_string(&stamp(12)).expect("a stamp is JSON");
         assert_eq!(
             json,
             r#"{"boot":"00000000-0000-0000-0000-000000000000","boot_ms":12,"wall":"2026-03-29T00:59:59.25Z"}"#
         );
-        assert_eq!(serde_json::from_str::<Stamp>(&json).expect("and back"), stamp(12));
+        assert_eq!(serde_json::from_str::<Stamp>(&json).expect("the JSON is a stamp"), stamp(12));
     }
 }

@@ -1,4 +1,4 @@
-//! The side of `pause` and `resume`.
+//! The client side of the control socket, for `pause` and `resume`.
 
 use std::{io, path::Path, path::PathBuf, time::Duration};
 
@@ -12,30 +12,30 @@ use tokio::{
 use super::message::{ControlAnswer, ControlRequest, LINE_BYTES};
 use crate::printable::make_printable;
 
-/// Why a request got no answer.
+/// A request was not answered.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// There is no socket, or nobody listens on it.
+    /// There is no socket, or no process listens on it.
     #[error("no agent listens on {}", .0.display())]
     NotRunning(PathBuf),
     /// This user may not connect.
     #[error("you may not use the control socket {}", .0.display())]
     Forbidden(PathBuf),
-    /// The agent does not answer in time.
+    /// The agent did not answer in time.
     #[error("the agent does not answer on the control socket {}", .0.display())]
     NoAnswer(PathBuf),
-    /// It left before it answered.
-    #[error("the agent left without an answer on the control socket {}", .0.display())]
+    /// The agent stopped before it answered.
+    #[error("the agent stopped without an answer on the control socket {}", .0.display())]
     Left(PathBuf),
     /// The exchange failed in another way.
     #[error("the agent cannot be reached by the control socket {}", .0.display())]
     Io(PathBuf, #[source] io::Error),
-    /// The answer is none: a newer agent's, or another program's.
+    /// The answer cannot be parsed: it comes from a newer agent or another program.
     #[error("the answer on the control socket {} is not understood", .0.display())]
     Garbled(PathBuf, #[source] serde_json::Error),
 }
 
-/// Asks the agent that listens at `path`, and waits for its answer, `limit` at most.
+/// Sends a request to the agent that listens at `path`, and waits `limit` at most for the answer.
 ///
 /// # Errors
 /// Every [`AskError`].
@@ -56,7 +56,7 @@ pub async fn ask(
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                     AskError::Left(place())
                 }
-                // Its queue is full: nobody takes connections from it.
+                // The listen queue is full: no process accepts connections.
                 io::ErrorKind::WouldBlock => AskError::NoAnswer(place()),
                 _ => AskError::Io(place(), error),
             });
@@ -66,7 +66,7 @@ pub async fn ask(
     if line.is_empty() {
         return Err(AskError::Left(place()));
     }
-    // Whoever made the socket may have written anything, and a terminal obeys control characters.
+    // Any program may have made the socket, and a terminal obeys control characters.
     let answer = serde_json::from_slice(&line).and_then(|mut document| {
         make_printable(&mut document);
         serde_json::from_value(document)
@@ -80,7 +80,7 @@ async fn exchange(path: &Path, request: ControlRequest) -> io::Result<Vec<u8>> {
     line.push(b'\n');
     socket.write_all(&line).await?;
     let mut answer = Vec::new();
-    // The agent closes the connection behind its answer.
+    // The agent closes the connection after its answer.
     socket.take(LINE_BYTES as u64).read_to_end(&mut answer).await?;
     Ok(answer)
 }

@@ -1,4 +1,4 @@
-//! What is said over the control socket.
+//! The messages on the control socket.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use crate::{
     pause::{LONGEST_PAUSE, SHORTEST_PAUSE},
 };
 
-/// The most bytes of a line, its line feed included.
+/// The most bytes of one line, including the line feed.
 pub(super) const LINE_BYTES: usize = 1_024;
 
-/// What the agent is asked to do.
+/// A request to the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum ControlRequest {
-    /// Neither to watch nor to send heartbeats for a time. While it is paused already, the new time
-    /// counts.
+    /// Stop monitoring and sending heartbeats for a time. During a pause, the new time replaces the old
+    /// one.
     Pause {
-        /// For how long from now, [`SHORTEST_PAUSE`] to [`LONGEST_PAUSE`], in whole seconds.
+        /// Duration of the pause from now, [`SHORTEST_PAUSE`] to [`LONGEST_PAUSE`], in whole seconds.
         #[serde(rename = "seconds", serialize_with = "to_seconds", deserialize_with = "seconds")]
         time: Duration,
     },
-    /// To go on at once.
+    /// End the pause now.
     Resume,
 }
 
@@ -40,31 +40,31 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
     Err(serde::de::Error::custom("a pause lasts from 1 s to 24 h"))
 }
 
-/// What the agent answers.
+/// The agent's answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum ControlAnswer {
-    /// It is paused.
+    /// The agent is paused.
     Paused {
-        /// When it goes on by itself.
+        /// When the pause ends by itself.
         until: Stamp,
-        /// Whether it was paused before, until another time.
+        /// Whether the agent was already paused, until another time.
         again: bool,
-        /// Whether the cloud was told, so that it raises no alarm meanwhile; nothing when there is
-        /// nobody to tell.
+        /// Whether the pause was announced to the cloud, so that it raises no alarm meanwhile; `None`
+        /// when no heartbeats are sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         announced: Option<bool>,
     },
-    /// It goes on.
+    /// Monitoring has resumed.
     Resumed {
-        /// When the pause had begun.
+        /// When the pause began.
         paused: Stamp,
     },
-    /// There was no pause to end.
+    /// The agent was not paused.
     NotPaused,
-    /// It did not do it.
+    /// The agent did not carry out the request.
     Refused {
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         reason: String,
     },
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_lines_that_a_person_could_type() {
+    fn requests_are_lines_that_a_user_could_type() {
         for (request, line) in [
             (
                 ControlRequest::Pause { time: Duration::from_hours(2) },
@@ -82,16 +82,16 @@ mod tests {
             ),
             (ControlRequest::Resume, r#"{"request":"resume"}"#),
         ] {
-            assert_eq!(serde_json::to_string(&request).expect("it is JSON"), line);
+            assert_eq!(serde_json::to_string(&request).expect("a request is JSON"), line);
             assert_eq!(
-                serde_json::from_str::<ControlRequest>(line).expect("it is a request"),
+                serde_json::from_str::<ControlRequest>(line).expect("the line is a request"),
                 request
             );
         }
     }
 
     #[test]
-    fn a_pause_is_bounded_whoever_asks_for_it() {
+    fn the_length_of_a_pause_is_bounded() {
         for (seconds, is_taken) in [(0, false), (1, true), (86_400, true), (86_401, false)] {
             let line = format!(r#"{{"request":"pause","seconds":{seconds}}}"#);
             assert_eq!(serde_json::from_str::<ControlRequest>(&line).is_ok(), is_taken, "{line}");

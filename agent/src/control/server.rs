@@ -19,14 +19,14 @@ use tokio::{
 
 use super::message::{ControlAnswer, ControlRequest, LINE_BYTES};
 
-/// How long a client may take to write its line: it is a program on this machine, which has it ready.
+/// How long a client may take to write its line: it is a program on this machine that has it ready.
 const LINE_LIMIT: Duration = Duration::from_secs(2);
-/// How many clients are served at a time; others wait in the kernel until one is done.
+/// How many clients are served at a time; others wait in the kernel's listen queue.
 const MOST_CLIENTS: usize = 4;
-/// Who may use the socket: its owner and the members of its group (root may everything).
+/// Mode of the socket: its owner and the members of its group may connect, and root always.
 const MODE: u32 = 0o660;
 
-/// Takes requests from the control socket.
+/// Receives requests on the control socket.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
@@ -34,23 +34,24 @@ pub struct Server {
     path: PathBuf,
 }
 
-/// Why there is no control socket.
+/// The control socket cannot be opened.
 #[derive(Debug, Error)]
 pub enum BindError {
     /// Another agent listens there.
     #[error("another agent listens on the control socket {}", .0.display())]
     InUse(PathBuf),
-    /// Something that is not a socket stands in its place, and may be somebody's.
-    #[error("{} is in the way of the control socket and is none itself; remove it", .0.display())]
+    /// Another file exists at the path, which may be of value to the user.
+    #[error("{} is not a socket and occupies the path of the control socket; remove it", .0.display())]
     InTheWay(PathBuf),
-    /// The socket cannot be made there: no such folder, no right to write to it, too long a path
-    /// (about 100 bytes is what systems take).
-    #[error("the control socket {} cannot be made", .0.display())]
+    /// The socket cannot be created: the folder is missing or not writable, or the path is longer than
+    /// the system allows (about 100 bytes).
+    #[error("the control socket {} cannot be created", .0.display())]
     Io(PathBuf, #[source] io::Error),
 }
 
 impl Server {
-    /// Listens at a path. What a crashed agent left there is replaced, a live agent's socket is not.
+    /// Listens at `path`. A stale socket of a crashed agent is replaced, the socket of a running agent
+    /// is not.
     ///
     /// Must be called within a runtime.
     ///
@@ -62,7 +63,7 @@ impl Server {
         Ok(Self { listener, clients: JoinSet::new(), path: path.to_owned() })
     }
 
-    /// Waits for the next request. May be dropped and called again: nothing is lost.
+    /// Waits for the next request. Cancel-safe.
     pub async fn next(&mut self) -> (ControlRequest, ControlReply) {
         loop {
             let has_room = self.clients.len() < MOST_CLIENTS;
@@ -76,8 +77,8 @@ impl Server {
                     Ok((client, _)) => {
                         self.clients.spawn(read(client));
                     }
-                    // Out of files or memory, or the client is gone again. Without a pause the first
-                    // would keep the processor busy.
+                    // Out of file descriptors or memory, or the client has disconnected. Without a
+                    // pause the former would busy-loop.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 },
             }
@@ -86,13 +87,13 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Takes the socket away, so that clients know at once that no agent runs.
+    /// Removes the socket, so that clients detect at once that no agent runs.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Removes what a crashed agent left, after a look at whether it is that.
+/// Removes a stale socket, after checking that no process listens on it.
 async fn make_room(path: &Path) -> Result<(), BindError> {
     let failed = |error| BindError::Io(path.to_owned(), error);
     match fs::symlink_metadata(path) {
@@ -102,19 +103,19 @@ async fn make_room(path: &Path) -> Result<(), BindError> {
         Err(error) => return Err(failed(error)),
     }
     match UnixStream::connect(path).await {
-        // Nobody has it open any more.
+        // No process has it open any more.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(failed(error)),
-        // It answers, or is too busy to (`EAGAIN`), which only a live one is.
+        // The connect succeeds or fails with `EAGAIN` (queue full): a live process listens.
         Ok(_) | Err(_) => Err(BindError::InUse(path.to_owned())),
     }
 }
 
-/// Makes the socket under another name first, because there is no other way to give it its mode
-/// before anybody can connect.
+/// Creates the socket under a temporary name, because there is no other way to set its mode before a
+/// client can connect.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     let new = path.with_extension("new");
     match fs::remove_file(&new) {
@@ -130,7 +131,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     placed.map(|()| listener)
 }
 
-/// Reads the one line of a client. What is no request is answered here.
+/// Reads one line from a client. A line that is not a request is answered here.
 async fn read(client: UnixStream) -> Option<(ControlRequest, ControlReply)> {
     let caller = Caller(client.peer_cred().ok()?.uid());
     let mut client = BufReader::with_capacity(LINE_BYTES, client);
@@ -140,7 +141,7 @@ async fn read(client: UnixStream) -> Option<(ControlRequest, ControlReply)> {
     let reply = ControlReply { client: client.into_inner(), caller };
     match reading {
         Ok(Ok(_)) if line.ends_with(b"\n") => {}
-        // Too slow, too long, or gone.
+        // Too slow, too long, or disconnected.
         _ => return None,
     }
     match serde_json::from_slice(&line) {
@@ -153,7 +154,7 @@ async fn read(client: UnixStream) -> Option<(ControlRequest, ControlReply)> {
     }
 }
 
-/// Who makes a request.
+/// The user id of the client that made a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller(u32);
 
@@ -166,7 +167,8 @@ impl fmt::Display for Caller {
     }
 }
 
-/// The way back to whoever made a request. Dropped unused, it tells the client that the agent left.
+/// The connection to answer a request on. If it is dropped unused, the client sees that the agent
+/// stopped.
 #[derive(Debug)]
 pub struct ControlReply {
     client: UnixStream,
@@ -174,16 +176,16 @@ pub struct ControlReply {
 }
 
 impl ControlReply {
-    /// Who made the request.
+    /// The user who made the request.
     pub fn caller(&self) -> Caller {
         self.caller
     }
 
-    /// Answers. Never waits: an answer is short, and the buffer of a new connection is empty.
+    /// Sends the answer. Never blocks: an answer is short, and the buffer of a new connection is empty.
     pub fn send(self, answer: &ControlAnswer) {
         let Ok(mut line) = serde_json::to_vec(answer) else { return };
         line.push(b'\n');
-        // A client that is gone does not want it.
+        // The client may have disconnected.
         let _ = self.client.try_write(&line);
     }
 }

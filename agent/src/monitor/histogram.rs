@@ -1,20 +1,21 @@
-//! A distribution of durations in a fixed amount of memory.
+//! A histogram of durations in constant memory.
 
 use std::time::Duration;
 
 use crate::summary::Quantiles;
 
-/// Buckets per doubling, all as wide: the middle of one is off by at most 1/32, which is 3.2 %.
+/// Buckets per doubling, all of equal width: the middle of a bucket is off by at most 1/32, which is
+/// 3.2 %.
 const BUCKETS_PER_DOUBLING: u64 = 16;
-/// What durations are counted in.
+/// The unit of the bucket bounds.
 const UNIT: Duration = Duration::from_micros(10);
-/// The longest durations share the last bucket, which ends at 2^24 units, or 168 s.
+/// Longer durations share the last bucket, which ends at 2^24 units, or 168 s.
 const MOST_UNITS: u64 = (1 << 24) - 1;
-/// Enough for all of them.
+/// The number of buckets.
 const BUCKETS: usize = bucket(MOST_UNITS) + 1;
 
-/// Counts durations up to 168 s in buckets, each as wide as 10 µs or a sixteenth of the power of two
-/// below it: no logarithm is needed, and so no library for it in memory.
+/// Counts durations up to 168 s in buckets whose width is 10 µs or a sixteenth of the largest power of
+/// two below the duration. This needs no logarithm and so does not load the math library.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     counts: Box<[u32; BUCKETS]>,
@@ -33,7 +34,7 @@ const fn bucket(units: u64) -> usize {
     let Some(doublings) = (units / BUCKETS_PER_DOUBLING).checked_ilog2() else {
         return units as usize;
     };
-    // Of the doubling that it lies in, the leading four bits behind the first tell the bucket.
+    // Within its doubling, the four bits after the leading one select the bucket.
     let first = (doublings as u64 + 1) * BUCKETS_PER_DOUBLING;
     (first + (units >> doublings) - BUCKETS_PER_DOUBLING) as usize
 }
@@ -56,13 +57,13 @@ impl Histogram {
         self.longest_ms = self.longest_ms.max(duration.as_secs_f64() * 1_000.0);
     }
 
-    /// How many were counted.
+    /// The number of counted durations.
     pub fn count(&self) -> u64 {
         self.total
     }
 
-    /// The duration, in milliseconds to one decimal, that the part `quantile` (0 to 1) of all does
-    /// not exceed; `None` when nothing was counted.
+    /// The duration that the share `quantile` (0 to 1) of all does not exceed, in milliseconds to one
+    /// decimal; `None` when nothing was counted.
     pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
         let rank = ((self.total as f64 * quantile).ceil() as u64).clamp(1, self.total.max(1));
         let mut seen = 0;
@@ -71,11 +72,11 @@ impl Histogram {
             seen >= rank
         })?;
         let milliseconds = middle(bucket) * UNIT.as_secs_f64() * 1_000.0;
-        // Never more than was measured.
+        // Never more than the longest measured value.
         Some(tenths(milliseconds.min(self.longest_ms)))
     }
 
-    /// Median, 95th percentile and longest; `None` when nothing was counted.
+    /// Median, 95th percentile and maximum; `None` when nothing was counted.
     pub fn quantiles(&self) -> Option<Quantiles> {
         Some(Quantiles {
             p50: self.quantile_ms(0.5)?,
@@ -96,12 +97,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_has_no_quantiles() {
+    fn an_empty_histogram_has_no_quantiles() {
         assert_eq!(Histogram::default().quantiles(), None);
     }
 
     #[test]
-    fn one_duration_is_all_quantiles() {
+    fn a_single_duration_is_every_quantile() {
         let mut histogram = Histogram::default();
         histogram.record(Duration::from_micros(12_340));
         let quantiles = histogram.quantiles().expect("one was counted");

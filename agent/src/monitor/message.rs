@@ -1,4 +1,4 @@
-//! What the monitor is told, and what it works with.
+//! Messages to the monitor, its settings and its dependencies.
 
 use std::{
     path::PathBuf,
@@ -20,43 +20,43 @@ use crate::{
     status::{HandOverProblem, Publisher},
 };
 
-/// What others tell the monitor.
+/// A message from another task to the monitor.
 #[derive(Debug)]
 pub enum MonitorMessage {
     /// A heartbeat has just ended.
     Heartbeat {
         /// When it was started, as time since boot.
         started: Duration,
-        /// What came of it.
+        /// Its outcome.
         outcome: HeartbeatOutcome,
     },
-    /// Watch nothing until `until`, or until [`MonitorMessage::Resume`].
+    /// Stop monitoring until `until`, or until [`MonitorMessage::Resume`].
     Pause {
         /// When the pause ends by itself.
         until: Stamp,
-        /// Answered when the record knows, or cannot.
+        /// Notified when the journal has stored the pause, or cannot.
         noted: oneshot::Sender<()>,
     },
-    /// The pause is over.
+    /// End the pause.
     Resume,
-    /// The machine goes to sleep, as far as anybody knows.
+    /// The machine is probably about to sleep.
     Sleep,
-    /// The machine has woken up.
+    /// The machine has woken.
     Wake,
-    /// There are new settings.
+    /// Use new settings.
     Change(Box<MonitorSettings>),
-    /// Something about the hand-over has changed.
+    /// The state of the hand-over has changed.
     HandOver {
         /// How many closed incidents and gaps wait for it.
         waiting: u64,
-        /// What is wrong with it.
+        /// Why it fails, if it does.
         problem: Option<HandOverProblem>,
     },
-    /// The agent leaves; the answer comes when the record knows.
+    /// The agent stops.
     Stop {
-        /// What asked it to.
+        /// Why it stops, such as the name of the signal.
         reason: &'static str,
-        /// Answered when the record is written, or cannot be.
+        /// Notified when the journal has stored the stop, or cannot.
         done: oneshot::Sender<()>,
     },
 }
@@ -66,43 +66,44 @@ pub enum MonitorMessage {
 pub struct MonitorSettings {
     /// The device's name.
     pub device: String,
-    /// Who is asked.
+    /// The targets and timing of the probes.
     pub probe: ProbeSettings,
-    /// Where heartbeats go, without secrets, and the host that they need; nothing in local mode.
+    /// The URL of the heartbeats without secrets, and the host whose name they look up; `None` in local
+    /// mode.
     pub heartbeat: Option<(String, Option<String>)>,
     /// The time between two heartbeats.
     pub interval: Duration,
 }
 
-/// What the monitor works with.
+/// Dependencies of the monitor.
 #[derive(Debug)]
 pub struct MonitorDeps {
     /// The clocks.
     pub clock: Clock,
-    /// Who looks names up, for heartbeats and probes.
+    /// The resolver for heartbeats and probes.
     pub resolver: Arc<Resolver>,
-    /// The record.
+    /// The journal.
     pub journal: Journal,
-    /// What the record says about the time before.
+    /// The state recovered from the journal.
     pub recovered: Recovered,
-    /// Where the status goes, when it can go anywhere.
+    /// The writer of the status file; `None` if there is none.
     pub publisher: Option<Publisher>,
-    /// Who is told how the agent is, beside the readers of the status.
+    /// The service manager, which is sent the status too.
     pub manager: ServiceManager,
-    /// The folder of the record.
+    /// The folder of the journal.
     pub state_dir: PathBuf,
-    /// Told when the line has returned.
+    /// Notified when connectivity is back.
     pub returned: Arc<Notify>,
-    /// Told when there is something new to hand over.
+    /// Notified when there is something new to hand over.
     pub closed: Arc<Notify>,
 }
 
-/// A count that the heartbeats share with the monitor.
+/// Counters that the heartbeats share with the monitor.
 #[derive(Clone, Debug)]
 pub struct SharedTally(Arc<Mutex<Tally>>);
 
 impl SharedTally {
-    /// Shares a count.
+    /// Wraps the counters.
     pub(super) fn new(tally: Tally) -> Self {
         Self(Arc::new(Mutex::new(tally)))
     }
@@ -111,7 +112,7 @@ impl SharedTally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the line was like since this was asked last.
+    /// The quality since the last call, for the next heartbeat.
     pub fn take_link_quality(&self) -> Option<LinkQuality> {
         self.lock().take_link_quality()
     }

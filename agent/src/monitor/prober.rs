@@ -1,15 +1,15 @@
-//! Asking: each question is a task of its own, and its answers come back as evidence.
+//! Sends the probes: each is a task of its own, and its results come back as evidence.
 //!
-//! | question | evidence |
+//! | probe | evidence |
 //! |---|---|
 //! | `Probe`: the next anchor, contact | `Probe`, and `Doubt` when it is not answered within a second |
-//! | `Round`: every anchor, proof | `Round`, as soon as one has proved itself or all have ended |
-//! | beside a round whose path is a tunnel | `Underlay`, anchors of either family beneath it |
+//! | `Round`: every anchor, proof | `Round`, as soon as one is proved or all have ended |
+//! | together with a round through a tunnel | `Underlay`, anchors of either family beneath it |
 //! | `Proof`: the next anchor, proof | `Proof` or `Doubt` |
 //! | `Gateway`, `Lookup`, `NameServers`, `Portal` | the same |
 //! | `PortalPage`: the next portal page | `Portal` |
 //!
-//! Where a probe, a proof or each answer of a round failed on this device, `NotAsked` comes instead.
+//! Where a probe, a proof or every probe of a round failed on this device, the evidence is `NotAsked`.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -31,22 +31,22 @@ use crate::{
     resolver::Resolver,
 };
 
-/// Which proof beside the rounds is a whole handshake: it needs large packets, and costs several times
-/// the bytes of one that resumes a session.
+/// Every n-th separate proof is a full handshake: it tests large packets, but costs several times the
+/// bytes of one that resumes a session.
 const WHOLE_PROOF_EVERY: u32 = 5;
 
-/// What a question brought, as it comes in.
+/// The result of a probe.
 #[derive(Debug)]
 pub(super) struct ProbeAnswer {
-    /// When it was asked.
+    /// When the probe was sent.
     pub(super) asked: Stamp,
-    /// What was learned, in order.
+    /// The evidence, in order.
     pub(super) evidence: Vec<Evidence>,
-    /// The question, when this is its last answer.
+    /// The probe, if this is its last result.
     pub(super) ended: Option<DueProbe>,
 }
 
-/// Asks the questions.
+/// Sends the probes.
 #[derive(Debug)]
 pub(super) struct Prober {
     targets: Targets,
@@ -54,21 +54,21 @@ pub(super) struct Prober {
     resolver: Arc<Resolver>,
     clock: Clock,
     answers: UnboundedSender<ProbeAnswer>,
-    /// Which anchor of each family comes next, for probes and for proofs.
+    /// The next anchor of each family, for probes and for proofs.
     probed: PerFamily<usize>,
     proved: PerFamily<usize>,
-    /// How many proofs were asked for beside the rounds.
+    /// Number of proofs sent outside of rounds.
     proofs: u32,
-    /// Which portal page comes next.
+    /// The next portal page.
     page: usize,
-    /// How the anchors of each family are reached, by the newest look.
+    /// The newest route lookup for the anchors of each family.
     paths: AnchorPaths,
-    /// The same, in short.
+    /// The same, summarised per family.
     links: PerFamily<Option<LinkAnswer>>,
 }
 
 impl Prober {
-    /// Prepares to ask.
+    /// Prepares to send probes.
     pub(super) fn new(
         settings: &MonitorSettings,
         clock: Clock,
@@ -99,15 +99,15 @@ impl Prober {
         }
     }
 
-    /// Forgets the hardware addresses of the routers: the device may be elsewhere now.
+    /// Discards the routers' MAC addresses, because the device may be in another network now.
     pub(super) fn forget_macs(&mut self) {
         for (_, link) in &mut self.links {
             *link = link.as_ref().map(LinkAnswer::without_mac);
         }
     }
 
-    /// Asks the kernel how the anchors would be reached now, and returns what it says of every family that
-    /// has any, whether or not it had a route before.
+    /// Looks up the routes to the anchors, and returns the links of every family with anchors, whether
+    /// or not it had a route before.
     pub(super) fn look_at_links(&mut self) -> Evidence {
         let asked = self.clock.now();
         self.paths = self.targets.look();
@@ -122,30 +122,30 @@ impl Prober {
         Evidence::Links { links: self.links.clone(), asked }
     }
 
-    /// Who looks names up.
+    /// The resolver for name lookups.
     pub(super) fn resolver(&self) -> Arc<Resolver> {
         Arc::clone(&self.resolver)
     }
 
-    /// How the anchors of each family were reached at the newest look; `None` without anchors.
+    /// The links of each family from the newest route lookup; `None` without anchors.
     pub(super) fn links(&self) -> &PerFamily<Option<LinkAnswer>> {
         &self.links
     }
 
-    /// Asks one question. Never waits; the answers come by the channel.
-    pub(super) fn ask(&mut self, question: DueProbe) {
-        match question {
+    /// Sends one probe. Never blocks; the results arrive on the channel.
+    pub(super) fn ask(&mut self, probe: DueProbe) {
+        match probe {
             DueProbe::Probe(family) => self.probe(family),
             DueProbe::Round(family) => self.round(family),
             DueProbe::Proof(family) => self.proof(family),
             DueProbe::Gateway(family) => self.gateway(family),
             DueProbe::Lookup => self.lookup(),
             DueProbe::NameServers => self.name_servers(),
-            DueProbe::Portal => self.portal(question, Pages::All),
+            DueProbe::Portal => self.portal(probe, Pages::All),
             DueProbe::PortalPage => {
                 let turn = self.page;
                 self.page = turn.wrapping_add(1);
-                self.portal(question, Pages::One(turn));
+                self.portal(probe, Pages::One(turn));
             }
         }
     }
@@ -155,7 +155,7 @@ impl Prober {
         move || clock.now()
     }
 
-    /// The anchors of a family; before the first look at their paths, as if nothing were known of those.
+    /// The anchors of a family, with unknown paths before the first route lookup.
     fn anchors(&self, family: Family) -> Vec<AnchorPath> {
         let unknown = || {
             let anchors = self.targets.anchors[family].iter().copied();
@@ -167,7 +167,8 @@ impl Prober {
     fn probe(&mut self, family: Family) {
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
         let ended = Some(DueProbe::Probe(family));
-        // What is on-link proves nothing, and what has a path of its own says nothing about the family's.
+        // An on-link anchor proves nothing, and an anchor with a path of its own says nothing about the
+        // family's.
         let fits = |anchor: &AnchorPath| !anchor.on_link && !anchor.own_path;
         let Some(anchor) = next(&self.anchors(family), &mut self.probed[family], fits) else {
             return send(&answers, sent, Vec::new(), ended);
@@ -175,7 +176,7 @@ impl Prober {
         let anchor = anchor.anchor.address;
         tokio::spawn(async move {
             let connect = tcp::connect(anchor, CONNECT_LIMIT, None, &clock);
-            // The end of a connect that takes longer tells nothing that the rounds do not tell.
+            // A slower connect adds nothing that the rounds do not detect.
             let connected = timeout(LOST_AFTER, connect).await.ok();
             send(&answers, sent, of_probe(family, anchor, sent, connected.as_ref()), ended);
         });
@@ -207,10 +208,10 @@ impl Prober {
         });
     }
 
-    /// Asks anchors by the interface beneath a tunnel.
+    /// Probes anchors on the interface beneath a tunnel.
     fn underlay(&self, family: Family, interface: Interface, anchors: Vec<AnchorPath>) {
         let (answers, clock, sent) = (self.answers.clone(), self.clock(), self.clock.now());
-        // Beneath the tunnel all of them take the same way.
+        // Beneath the tunnel all of them take the same path.
         let anchors = anchors.into_iter().map(|anchor| AnchorPath { own_path: false, ..anchor });
         let round = Round::start(anchors, &self.prover, Some(&interface), clock);
         tokio::spawn(async move {
@@ -287,7 +288,7 @@ impl Prober {
         tokio::spawn(async move {
             let asked = clock();
             let found = targets.ask_name_servers(&clock).await;
-            // The first is the one that programs ask first.
+            // Programs use the first name server first, so its owner counts.
             let server = found.first().map(|answer| answer.server.ip());
             let owner = server.map(|server| dns::owner_of(server, &routes(&paths)));
             let party = match owner {
@@ -300,7 +301,7 @@ impl Prober {
         });
     }
 
-    fn portal(&self, question: DueProbe, pages: Pages) {
+    fn portal(&self, probe: DueProbe, pages: Pages) {
         let (answers, clock) = (self.answers.clone(), self.clock());
         let (targets, paths) = (self.targets.clone(), self.paths.clone());
         let resolver = Arc::clone(&self.resolver);
@@ -312,12 +313,12 @@ impl Prober {
                 from_router: answer.from_router,
                 observation: answer.observation,
             });
-            send(&answers, asked, evidence.into_iter().collect(), Some(question));
+            send(&answers, asked, evidence.into_iter().collect(), Some(probe));
         });
     }
 }
 
-/// The next of the anchors that fit, after the turn before.
+/// The next anchor that fits, in turn.
 fn next(
     anchors: &[AnchorPath],
     turn: &mut usize,
@@ -330,7 +331,7 @@ fn next(
     Some(anchors[place].clone())
 }
 
-/// What a scheduled probe says; `None` is one that was not answered within a second.
+/// Evidence of a scheduled probe; `None` means that it was not answered within a second.
 fn of_probe(
     family: Family,
     anchor: SocketAddr,
@@ -351,7 +352,7 @@ fn of_probe(
     }
 }
 
-/// What a proof beside the rounds says.
+/// Evidence of a separate proof.
 fn of_proof(family: Family, answer: &AnchorAnswer) -> Evidence {
     match answer.end {
         AnchorEnd::Proved => {
@@ -362,7 +363,7 @@ fn of_proof(family: Family, answer: &AnchorAnswer) -> Evidence {
     }
 }
 
-/// The failure of this device, when none of the anchors could be asked for one; the first of them.
+/// The first local failure, if every probe of the round failed on this device.
 fn all_local(answers: &[AnchorAnswer]) -> Option<LocalFailure> {
     let mut failures = answers.iter().map(|answer| match answer.end {
         AnchorEnd::NotAsked(failure) => Some(failure),
@@ -382,7 +383,7 @@ fn send(
     evidence: Vec<Evidence>,
     ended: Option<DueProbe>,
 ) {
-    // When nobody listens any more, the agent is leaving.
+    // Fails only when the receiver is gone because the agent is stopping.
     let _ = answers.send(ProbeAnswer { asked, evidence, ended });
 }
 

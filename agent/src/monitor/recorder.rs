@@ -1,4 +1,4 @@
-//! From a transition to the record, and only then to the log.
+//! Writes transitions to the journal, and logs them only afterwards.
 
 use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 
@@ -11,18 +11,18 @@ use crate::{
     outage::{Incident, IncidentId, Transition},
 };
 
-/// How long the end of the agent waits for the record.
+/// How long the shutdown waits for the journal.
 const FINISH_LIMIT: Duration = Duration::from_millis(400);
 
-/// Has the journal keep what happens, in order, and tells the log when it is kept.
+/// Writes events to the journal in order, and logs each once it is durable or known to wait.
 #[derive(Debug)]
 pub(super) struct Recorder {
     journal: Journal,
-    /// What is being written, oldest first.
+    /// The pending records, oldest first.
     writing: VecDeque<Writing>,
-    /// The incidents that are open, and whether the newest record of each is durable.
+    /// The open incidents, and whether the newest record of each is durable.
     open: Vec<(Incident, bool)>,
-    /// The last problem that was told.
+    /// The last journal problem that was logged.
     told: Option<String>,
     closed: Arc<Notify>,
 }
@@ -31,36 +31,36 @@ pub(super) struct Recorder {
 struct Writing {
     appending: Appending,
     transition: Option<Transition>,
-    /// Nobody but the record hears of it.
+    /// Only written to the journal, not logged.
     quiet: bool,
-    /// Who waits for it.
+    /// Notified when the record is written or known to wait.
     noted: Option<oneshot::Sender<()>>,
 }
 
 impl Recorder {
-    /// A recorder to `journal`, which tells `closed` when there is something new to hand over.
+    /// A recorder for `journal`, which notifies `closed` when there is something new to hand over.
     pub(super) fn new(journal: Journal, closed: Arc<Notify>) -> Self {
         Self { journal, writing: VecDeque::new(), open: Vec::new(), told: None, closed }
     }
 
-    /// Writes something that nobody but the record needs.
+    /// Writes a record that is not logged.
     pub(super) fn write(&mut self, entry: Entry, at: Stamp) {
         let writing = self.append(entry, at);
         self.writing.push_back(writing);
     }
 
-    /// Writes something, and tells when it is written, or known to wait.
+    /// Writes a record, and notifies `noted` when it is written or known to wait.
     pub(super) fn write_and_tell(&mut self, entry: Entry, at: Stamp, noted: oneshot::Sender<()>) {
         let writing = self.append(entry, at);
         self.writing.push_back(Writing { noted: Some(noted), ..writing });
     }
 
-    /// Writes a transition, and tells it when it is written.
+    /// Writes a transition, and logs it afterwards.
     pub(super) fn transition(&mut self, transition: Transition, at: Stamp) {
         self.keep(transition, at, false);
     }
 
-    /// Writes how far something has come, which is no news.
+    /// Writes a progress record; it is not logged.
     pub(super) fn progress(&mut self, transition: Transition, at: Stamp) {
         self.keep(transition, at, true);
     }
@@ -78,7 +78,8 @@ impl Recorder {
         };
         self.remember(&transition);
         let writing = self.append(entry, at);
-        // The record keeps what the clock showed, and its readers know better; the log's do not.
+        // The journal keeps the time as recorded, which its readers correct; readers of the log cannot,
+        // so correct it here.
         let transition = Some(transition.corrected(&at));
         self.writing.push_back(Writing { transition, quiet, ..writing });
     }
@@ -105,25 +106,24 @@ impl Recorder {
         self.open.retain(|(open, _)| open.id != id);
     }
 
-    /// Whether the newest record of an incident is durable; what is not known is.
+    /// Whether the newest record of an incident is durable; `true` for unknown incidents.
     pub(super) fn is_durable(&self, id: IncidentId) -> bool {
         self.open.iter().find(|(open, _)| open.id == id).is_none_or(|(_, durable)| *durable)
     }
 
-    /// What the journal says of itself.
+    /// The state of the journal.
     pub(super) fn journal_state(&self) -> JournalState {
         self.journal.state()
     }
 
-    /// Renews the record's sign of life. What waited may have been written since the last record, and nothing
-    /// else would say so before the next one.
+    /// Rewrites the journal's alive file. It also logs that waiting records were written since the last
+    /// one, which otherwise would not be detected before the next.
     pub(super) fn note_alive(&mut self, now: Stamp) {
         self.journal.note_alive(now);
         self.tell_problem();
     }
 
-    /// Waits until the oldest record is written, or known to wait, and tells it. Nothing is lost when
-    /// the caller stops waiting.
+    /// Waits until the oldest pending record is written or known to wait, and logs it. Cancel-safe.
     pub(super) async fn settled(&mut self) {
         let Some(first) = self.writing.front_mut() else { return future::pending().await };
         let durable = matches!((&mut first.appending).await, Appended::Durable { .. });
@@ -136,7 +136,7 @@ impl Recorder {
                 self.written(&transition, durable);
             }
             if let Some(noted) = noted {
-                // Whoever asked may have lost patience.
+                // The requester may have timed out.
                 let _ = noted.send(());
             }
         }
@@ -158,7 +158,7 @@ impl Recorder {
         }
     }
 
-    /// Tells when the record cannot be written, and when it can be again.
+    /// Logs when the journal cannot be written, and when it can be again.
     fn tell_problem(&mut self) {
         let JournalState { problem, advice, waiting, .. } = self.journal_state();
         if problem == self.told {
@@ -173,10 +173,9 @@ impl Recorder {
         self.told = problem;
     }
 
-    /// Waits for what is being written, but not for long, and gives the record up: another agent may
-    /// use it then.
+    /// Waits briefly for pending writes and releases the journal, so that another agent may use it.
     pub(super) async fn finish(&mut self) {
-        // What a hanging disk has not taken by now is lost, and the gap that follows says so.
+        // Records that a hung disk has not written by now are lost; the gap that follows covers them.
         self.journal.close(FINISH_LIMIT).await;
     }
 }

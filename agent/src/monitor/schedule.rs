@@ -1,9 +1,9 @@
-//! Which question is asked when: the machine [wants](Wanted) periods, this keeps them.
+//! Decides which probe is due when: the machine [wants](Wanted) periods, the schedule keeps them.
 //!
 //! 1. One anchor of each family is probed every `interval`; the anchors take turns.
-//! 2. Everything else is asked once in its period, at once when it was not asked for that long.
-//! 3. Who has not answered yet is not asked again; only probes and rounds overlap.
-//! 4. When doubt begins nothing waits for a period that began before ([`ProbeSchedule::hurry`]).
+//! 2. Every other probe is sent once in its period, and at once if none was sent for that long.
+//! 3. A probe that is still pending is not sent again; only anchor probes and rounds overlap.
+//! 4. When a doubt begins, earlier periods are ignored ([`ProbeSchedule::hurry`]).
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use crate::{
     probe::{Family, PerFamily},
 };
 
-/// One question to ask now.
+/// A probe that is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DueProbe {
-    /// Probe the next anchor of a family: contact.
+    /// Check the next anchor of a family for contact.
     Probe(Family),
-    /// Ask every anchor of a family for proof.
+    /// Check every anchor of a family for proof.
     Round(Family),
-    /// Ask one anchor of a family for proof.
+    /// Check one anchor of a family for proof.
     Proof(Family),
-    /// Ask the router of a family.
+    /// Check the router of a family.
     Gateway(Family),
-    /// Look a name up as the system does.
+    /// Look up a name with the system's resolver.
     Lookup,
-    /// Ask every name server directly.
+    /// Query every name server directly.
     NameServers,
     /// Request every portal page.
     Portal,
@@ -33,7 +33,7 @@ pub enum DueProbe {
     PortalPage,
 }
 
-/// When each question was asked last, as times since boot.
+/// When each probe was last sent, as time since boot.
 #[derive(Clone, Debug)]
 pub struct ProbeSchedule {
     interval: Duration,
@@ -48,7 +48,7 @@ pub struct ProbeSchedule {
     was_urgent: bool,
 }
 
-/// The last time that a question was asked, and whether its answer is still out.
+/// When a probe was last sent, and whether its result is pending.
 #[derive(Clone, Copy, Debug, Default)]
 struct Asked {
     at: Option<Duration>,
@@ -56,9 +56,9 @@ struct Asked {
 }
 
 impl ProbeSchedule {
-    /// A schedule that probes every `interval`, for the first time `phase` after `now`.
+    /// A schedule that probes every `interval`, first at `phase` after `now`.
     pub fn new(interval: Duration, phase: Duration, now: Duration) -> Self {
-        // A start begins with rounds: the first proof beside them is due a period later.
+        // A start begins with rounds, so the first separate proof is due a period later.
         let asked = Asked { at: Some(now), is_open: false };
         Self {
             interval,
@@ -74,39 +74,38 @@ impl ProbeSchedule {
         }
     }
 
-    /// What is to be asked at `now`, and when to look again. Each question counts as asked.
+    /// The probes due at `now`, which count as sent, and when to call again.
     pub fn due(&mut self, wanted: Wanted, now: Duration) -> (Vec<DueProbe>, Duration) {
         let is_urgent = wanted.is_urgent();
         if is_urgent && !self.was_urgent {
             self.hurry();
         }
         self.was_urgent = is_urgent;
-        let mut questions = Vec::new();
-        self.probes(wanted, now, &mut questions);
+        let mut probes = Vec::new();
+        self.probes(wanted, now, &mut probes);
         for family in Family::BOTH {
             if is_due(self.rounds[family], wanted.rounds[family], now) {
                 self.rounds[family] = Some(now);
-                questions.push(DueProbe::Round(family));
+                probes.push(DueProbe::Round(family));
             }
         }
-        for (asked, period, question) in self.others(wanted) {
+        for (asked, period, probe) in self.others(wanted) {
             if asked.take(period, now) {
-                questions.push(question);
+                probes.push(probe);
             }
         }
-        (questions, self.next(wanted))
+        (probes, self.next(wanted))
     }
 
-    /// Notes that the answer to a question has come, so that it may be asked again.
-    pub fn answered(&mut self, question: DueProbe) {
+    /// Notes that a result has arrived, so that the probe may be sent again.
+    pub fn answered(&mut self, probe: DueProbe) {
         let others = self.others(Wanted::default());
-        for (asked, _, _) in others.into_iter().filter(|(_, _, other)| *other == question) {
+        for (asked, _, _) in others.into_iter().filter(|(_, _, other)| *other == probe) {
             asked.is_open = false;
         }
     }
 
-    /// Forgets when everything was asked that decides a doubt, so that a new one is looked into at
-    /// once.
+    /// Makes all probes that decide a doubt due again, so that a new doubt is checked at once.
     pub fn hurry(&mut self) {
         self.rounds = PerFamily::default();
         let gateways = self.gateways.iter_mut().map(|(_, asked)| asked);
@@ -116,13 +115,13 @@ impl ProbeSchedule {
         }
     }
 
-    /// Begins anew after a gap that ended at `now`: a machine that slept owes no probe, and what was
-    /// asked before is void.
+    /// Restarts the schedule after a gap that ended at `now`: missed probes are not sent, and earlier
+    /// ones are void.
     pub fn resume(&mut self, now: Duration) {
         *self = Self::new(self.interval, self.interval, now);
     }
 
-    /// Everything but probes and rounds, with its period in `wanted`.
+    /// All probes except anchor probes and rounds, with their periods in `wanted`.
     fn others(&mut self, wanted: Wanted) -> [(&mut Asked, Option<Duration>, DueProbe); 8] {
         let (proofs, gateways) = (&mut self.proofs, &mut self.gateways);
         [
@@ -137,16 +136,16 @@ impl ProbeSchedule {
         ]
     }
 
-    fn probes(&mut self, wanted: Wanted, now: Duration, questions: &mut Vec<DueProbe>) {
+    fn probes(&mut self, wanted: Wanted, now: Duration, probes: &mut Vec<DueProbe>) {
         if now < self.next_probe {
             return;
         }
-        // A late probe keeps the rhythm, and those that were missed are not made up for.
+        // A late probe keeps the rhythm; missed ones are skipped.
         while self.next_probe <= now {
             self.next_probe += self.interval;
         }
         let probed = Family::BOTH.into_iter().filter(|family| wanted.probed[*family]);
-        questions.extend(probed.map(DueProbe::Probe));
+        probes.extend(probed.map(DueProbe::Probe));
     }
 
     fn next(&mut self, wanted: Wanted) -> Duration {
@@ -160,7 +159,7 @@ impl ProbeSchedule {
 }
 
 impl Asked {
-    /// Whether it is to be asked at `now`, which then counts as asked.
+    /// Whether the probe is due at `now`; if so, it counts as sent.
     fn take(&mut self, period: Option<Duration>, now: Duration) -> bool {
         let due = !self.is_open && is_due(self.at, period, now);
         if due {
@@ -208,8 +207,7 @@ mod tests {
         ProbeSchedule::new(at(5_000), at(2_000), at(0))
     }
 
-    /// Follows the schedule until `until`, answering every question at once, and returns the times
-    /// of each.
+    /// Runs the schedule until `until`, answering every probe at once, and returns when each was sent.
     fn follow(
         schedule: &mut ProbeSchedule,
         wanted: Wanted,
@@ -219,23 +217,23 @@ mod tests {
         let mut asked = Vec::new();
         let mut now = at(from);
         while now < at(until) {
-            let (questions, next) = schedule.due(wanted, now);
-            for question in questions {
-                asked.push((now.as_millis() as u64, format!("{question:?}")));
-                schedule.answered(question);
+            let (probes, next) = schedule.due(wanted, now);
+            for probe in probes {
+                asked.push((now.as_millis() as u64, format!("{probe:?}")));
+                schedule.answered(probe);
             }
-            assert!(next > now, "the schedule moves on");
+            assert!(next > now, "the schedule advances");
             now = next;
         }
         asked
     }
 
-    fn times(asked: &[(u64, String)], question: &str) -> Vec<u64> {
-        asked.iter().filter(|(_, name)| name == question).map(|(at, _)| *at).collect()
+    fn times(asked: &[(u64, String)], probe: &str) -> Vec<u64> {
+        asked.iter().filter(|(_, name)| name == probe).map(|(at, _)| *at).collect()
     }
 
     #[test]
-    fn while_all_is_well_each_family_is_probed_once_an_interval_and_nothing_else() {
+    fn without_doubt_only_one_probe_per_family_and_interval_is_sent() {
         let asked = follow(&mut schedule(), BOTH, 0, 13_000);
         assert_eq!(times(&asked, "Probe(Ipv4)"), [2_000, 7_000, 12_000]);
         assert_eq!(times(&asked, "Probe(Ipv6)"), [2_000, 7_000, 12_000]);
@@ -243,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn proof_beside_the_rounds_comes_once_in_its_period() {
+    fn separate_proofs_are_sent_once_in_their_period() {
         let proof = PerFamily { ipv4: Some(at(60_000)), ipv6: Some(at(300_000)) };
         let wanted = Wanted { proof, lookup: Some(at(60_000)), ..BOTH };
         let asked = follow(&mut schedule(), wanted, 0, 301_000);
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn doubt_asks_everybody_at_once_and_again() {
+    fn doubt_sends_all_probes_at_once_and_repeats_them() {
         let asked = follow(&mut schedule(), DOUBT, 100, 4_200);
         assert_eq!(times(&asked, "Round(Ipv4)"), [100, 1_100, 2_100, 3_100, 4_100]);
         assert_eq!(times(&asked, "Gateway(Ipv4)"), [100, 1_100, 2_100, 3_100, 4_100]);
@@ -263,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_answered_is_not_asked_again() {
+    fn a_pending_probe_is_not_sent_again() {
         let mut schedule = schedule();
         let (first, _) = schedule.due(DOUBT, at(0));
         assert!(first.contains(&DueProbe::Lookup));
@@ -277,22 +275,22 @@ mod tests {
     }
 
     #[test]
-    fn a_new_doubt_does_not_wait_for_the_period_of_the_last() {
+    fn a_new_doubt_does_not_wait_for_the_period_of_the_last_one() {
         let mut schedule = schedule();
         follow(&mut schedule, DOUBT, 100, 200);
         schedule.due(BOTH, at(250));
-        let (questions, _) = schedule.due(DOUBT, at(300));
-        assert!(questions.contains(&DueProbe::Round(Family::Ipv4)));
-        assert!(questions.contains(&DueProbe::Lookup));
-        let (questions, _) = schedule.due(DOUBT, at(400));
-        assert_eq!(questions, []);
+        let (probes, _) = schedule.due(DOUBT, at(300));
+        assert!(probes.contains(&DueProbe::Round(Family::Ipv4)));
+        assert!(probes.contains(&DueProbe::Lookup));
+        let (probes, _) = schedule.due(DOUBT, at(400));
+        assert_eq!(probes, []);
     }
 
     #[test]
-    fn probes_that_were_slept_through_are_not_made_up_for() {
+    fn probes_missed_during_sleep_are_skipped() {
         let mut schedule = schedule();
-        let (questions, next) = schedule.due(BOTH, at(3_600_000));
-        assert_eq!(questions.len(), 2);
+        let (probes, next) = schedule.due(BOTH, at(3_600_000));
+        assert_eq!(probes.len(), 2);
         assert_eq!(next, at(3_602_000));
         schedule.resume(at(7_200_000));
         assert_eq!(schedule.due(BOTH, at(7_200_000)).1, at(7_205_000));
@@ -300,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_schedule_always_moves_on_and_never_floods(
+        fn the_schedule_always_advances_and_never_floods(
             interval in 100_u64..300_000,
             rounds in prop::option::of(1_000_u64..300_000),
             others in prop::option::of(1_000_u64..300_000),

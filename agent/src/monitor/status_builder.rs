@@ -1,4 +1,4 @@
-//! The status: what is known at this moment, put together for the status file.
+//! Assembles the status snapshot and publishes it.
 
 use std::{path::Path, time::Duration};
 
@@ -16,11 +16,11 @@ use crate::{
     },
 };
 
-/// How long a status may be old before its reader doubts that the agent still runs: the clocks are
-/// looked at several times as often, and every heartbeat writes it anew.
+/// The number of heartbeat intervals after which a reader considers the status stale: the agent reads
+/// the clocks far more often, and every heartbeat rewrites the status.
 const FRESH_INTERVALS: u32 = 3;
 
-/// Puts the status together and has it written.
+/// Assembles the status snapshot and publishes it.
 #[derive(Debug)]
 pub(super) struct StatusBuilder {
     publisher: Option<Publisher>,
@@ -36,14 +36,14 @@ impl StatusBuilder {
         publisher: Option<Publisher>,
         manager: ServiceManager,
     ) -> Self {
-        // How long it stays fresh is for the settings to say.
+        // `change` sets how long it stays fresh.
         let status = Status::starting(&settings.device, folder, now, Duration::ZERO);
         let mut status_builder = Self { publisher, manager, status };
         status_builder.change(settings);
         status_builder
     }
 
-    /// Takes in new settings.
+    /// Applies new settings.
     pub(super) fn change(&mut self, settings: &MonitorSettings) {
         let fresh = settings.interval * FRESH_INTERVALS + Duration::from_mins(1);
         self.status.fresh_ms = u64::try_from(fresh.as_millis()).unwrap_or(u64::MAX);
@@ -59,7 +59,7 @@ impl StatusBuilder {
         }
     }
 
-    /// Takes in what came of a heartbeat.
+    /// Applies the outcome of a heartbeat.
     pub(super) fn heartbeat(&mut self, outcome: &HeartbeatOutcome, now: Stamp) {
         let Some(heartbeat) = &mut self.status.heartbeat else { return };
         heartbeat.last = Some(LastHeartbeat::new(now, outcome));
@@ -70,23 +70,23 @@ impl StatusBuilder {
         }
     }
 
-    /// Takes in how good the line was lately.
+    /// Applies the recent quality of the connection.
     pub(super) fn quality(&mut self, quality: Option<QualityStatus>) {
         self.status.quality = quality;
     }
 
-    /// Takes in why this device can ask nobody, when that is so.
+    /// Sets the reason why this device cannot send probes, if it cannot.
     pub(super) fn blind(&mut self, reason: Option<LocalFailure>) {
         self.status.blind = reason.map(|reason| reason.reason().to_owned());
     }
 
-    /// Takes in how much waits to be handed over, and why if something is wrong.
+    /// Applies how much waits to be handed over, and why that fails if it does.
     pub(super) fn hand_over(&mut self, waiting: u64, problem: Option<HandOverProblem>) {
         self.status.hand_over_pending = waiting;
         self.status.hand_over_problem = problem;
     }
 
-    /// Takes in what the machine knows, and has the whole written.
+    /// Applies the state of the machine and publishes the snapshot.
     pub(super) fn show(
         &mut self,
         view: &MachineSnapshot,
@@ -120,7 +120,7 @@ impl StatusBuilder {
                     Some(_) => {
                         condition(states[family]).of_family_with_incidents(family, incidents)
                     }
-                    // Without an anchor there is nobody to ask.
+                    // Without anchors there is nothing to probe.
                     None => ConnectivityStatus::Unused,
                 },
                 last_ok: view.last_ok[family],
@@ -140,7 +140,7 @@ impl StatusBuilder {
         self.publish(now);
     }
 
-    /// Says at last that the agent has stopped in order.
+    /// Publishes that the agent has stopped cleanly.
     pub(super) fn stopped(&mut self, now: Stamp) {
         self.status.condition = ConnectivityStatus::Stopped;
         self.status.blind = None;
@@ -169,7 +169,7 @@ fn condition(state: FamilyState) -> ConnectivityStatus {
     }
 }
 
-/// The whole line is as good as the better of the families that are in use.
+/// The overall connectivity is that of the better family in use.
 fn overall(states: PerFamily<FamilyState>) -> ConnectivityStatus {
     let rank = |state: FamilyState| match state {
         FamilyState::Up => 0,
@@ -180,7 +180,7 @@ fn overall(states: PerFamily<FamilyState>) -> ConnectivityStatus {
     };
     let PerFamily { ipv4, ipv6 } = states;
     let best = if rank(ipv6) < rank(ipv4) { ipv6 } else { ipv4 };
-    // Where there is no way to send at all, the line is down and not unused.
+    // Without any route the connection is down, not unused.
     if best == FamilyState::Absent { ConnectivityStatus::Down } else { condition(best) }
 }
 
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_is_as_good_as_its_better_family() {
+    fn overall_connectivity_is_that_of_the_better_family() {
         use FamilyState::{Absent, Doubt, Down, Unknown, Up};
         for ([ipv4, ipv6], expected) in [
             ([Up, Absent], ConnectivityStatus::Up),

@@ -1,4 +1,4 @@
-//! Counting: what the last hour was like, and what the line was like since the last heartbeat.
+//! Counters for the hourly summary, and for the quality since the last heartbeat.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use ispmon_wire::{LinkQuality, RoundTrip};
 use super::histogram::Histogram;
 use crate::{clock::Stamp, status::QualityStatus, summary::Summary};
 
-/// An hour of the wall clock; summaries end with it, so that they can be laid side by side.
+/// An hour of the wall clock; summaries end on it, so that they can be compared.
 const HOUR: Duration = Duration::from_hours(1);
 
-/// What was counted since the hour began, and since the last heartbeat was sent.
+/// Counters since the hour began, and since the last heartbeat was sent.
 #[derive(Clone, Debug)]
 pub struct Tally {
     from: Stamp,
-    /// The newest moment that was watched; the time since is added to `observed` as it passes.
+    /// The newest monitored moment; the time since then is added to `observed` as it passes. `None`
+    /// while not monitoring.
     watched: Option<Stamp>,
     observed: Duration,
     rounds: u32,
@@ -36,7 +37,7 @@ struct SinceBeat {
 }
 
 impl Tally {
-    /// Begins to count at `now`, while somebody watches.
+    /// Starts to count at `now`, while monitoring.
     pub fn new(now: Stamp) -> Self {
         Self {
             from: now,
@@ -54,8 +55,8 @@ impl Tally {
         }
     }
 
-    /// Counts a scheduled probe of a family that is judged: how long its answer took, or `None` when it
-    /// was lost, also because there was no carrier or route to send it by.
+    /// Counts a scheduled probe of a judged family: its round-trip time, or `None` if it was lost,
+    /// which includes a missing carrier or route.
     pub fn probe(&mut self, round_trip: Option<Duration>) {
         self.probes += 1;
         self.since_beat.probes += 1;
@@ -88,29 +89,28 @@ impl Tally {
         self.blips += count;
     }
 
-    /// Notes that monitoring goes on at `now`, and has since the last such note.
+    /// Counts the time since the last call as monitored, up to `now`.
     pub fn watch(&mut self, now: Stamp) {
         let since = self.watched.and_then(|before| now.since(&before)).unwrap_or_default();
         self.observed += since;
         self.watched = Some(now);
     }
 
-    /// Notes that monitoring stops at `now`, until [`watch`](Self::watch) is called again; the
-    /// time between does not count.
+    /// Stops counting time as monitored at `now`, until [`watch`](Self::watch) is called again.
     pub fn look_away(&mut self, now: Stamp) {
         self.watch(now);
         self.watched = None;
     }
 
-    /// The time until the hour of the wall clock is full, from `now`.
+    /// The time from `now` to the end of the wall clock's hour.
     pub fn rest_of_hour(&self, now: Stamp) -> Duration {
         let hour_ms = i64::try_from(HOUR.as_millis()).unwrap_or(i64::MAX);
         let passed_ms = now.wall.as_millisecond().rem_euclid(hour_ms);
         HOUR.saturating_sub(Duration::from_millis(passed_ms.unsigned_abs()))
     }
 
-    /// Ends the hour, or the part of it that was counted, at `now`, and begins the next. `None` when
-    /// nothing was monitored.
+    /// Returns the summary of the hour, or of the counted part of it, at `now`, and starts the next.
+    /// `None` when nothing was monitored.
     pub fn summarise(&mut self, now: Stamp) -> Option<Summary> {
         if self.watched.is_some() {
             self.watch(now);
@@ -134,7 +134,7 @@ impl Tally {
         (observed_ms > 0).then_some(summary)
     }
 
-    /// How good the line was in this hour so far; `None` when nothing was probed.
+    /// The quality in this hour so far; `None` when nothing was probed.
     pub fn quality(&self, now: Stamp) -> Option<QualityStatus> {
         let quantiles = self.round_trips.quantiles();
         (self.probes > 0).then(|| QualityStatus {
@@ -146,8 +146,7 @@ impl Tally {
         })
     }
 
-    /// What the line was like since this was asked last, for the next heartbeat; `None` when
-    /// nothing was probed.
+    /// The quality since the last call, for the next heartbeat; `None` when nothing was probed.
     pub fn take_link_quality(&mut self) -> Option<LinkQuality> {
         let SinceBeat { probes, lost, round_trips } = std::mem::take(&mut self.since_beat);
         let rtt_ms = round_trips
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_holds_what_was_counted_and_the_next_begins_empty() {
+    fn a_summary_has_all_counts_and_the_next_begins_empty() {
         let mut tally = Tally::new(at(0));
         tally.probe(Some(Duration::from_millis(10)));
         tally.probe(None);
@@ -183,13 +182,13 @@ mod tests {
         tally.beat(true);
         tally.beat(false);
         tally.blips(1);
-        let summary = tally.summarise(at(600)).expect("it was monitored");
+        let summary = tally.summarise(at(600)).expect("monitored time");
         assert_eq!((summary.from, summary.to, summary.observed_ms), (at(0), at(600), 600_000));
         assert_eq!((summary.probes, summary.lost), (2, 1));
         assert_eq!((summary.rounds, summary.rounds_failed), (2, 1));
         assert_eq!((summary.beats, summary.beats_failed, summary.blips), (1, 1, 1));
         assert!(summary.rtt_ms.is_some_and(|times| (times.max - 10.0).abs() < 0.01));
-        let next = tally.summarise(at(4_200)).expect("it was monitored");
+        let next = tally.summarise(at(4_200)).expect("monitored time");
         assert_eq!((next.probes, next.rtt_ms, next.observed_ms), (0, None, 3_600_000));
     }
 
@@ -203,10 +202,10 @@ mod tests {
         }
         let quality = tally.quality(at(4_200)).expect("something was probed");
         assert_eq!((quality.probes, quality.lost, quality.over_s), (720, 30, 3_600));
-        let summary = tally.summarise(at(4_200)).expect("it was monitored");
+        let summary = tally.summarise(at(4_200)).expect("monitored time");
         assert_eq!((summary.probes, summary.lost, summary.blips), (720, 30, 30));
-        let times = summary.rtt_ms.expect("the others were answered");
-        assert!((times.p95 - 20.0).abs() < 0.7, "what was lost is no time: {times:?}");
+        let times = summary.rtt_ms.expect("answered probes");
+        assert!((times.p95 - 20.0).abs() < 0.7, "lost probes have no round-trip time: {times:?}");
     }
 
     #[test]
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_tells_what_the_line_was_like_since_the_last_one() {
+    fn a_heartbeat_reports_the_quality_since_the_last_one() {
         let mut tally = Tally::new(at(0));
         assert_eq!(tally.take_link_quality(), None);
         tally.probe(Some(Duration::from_millis(20)));

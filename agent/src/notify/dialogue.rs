@@ -1,4 +1,4 @@
-//! What is said when: a pure table of the phases of a service.
+//! Which message is sent when: a pure state machine of the service's phases.
 
 use std::{path::Path, time::Duration};
 
@@ -11,22 +11,22 @@ use crate::{
     status::{Status, text::DisplayContext},
 };
 
-/// How long a start may take beyond what it is known to wait for.
+/// How much longer than its known waits a start may take.
 const START_MARGIN: Duration = Duration::from_secs(10);
 
-/// How far the service has come.
+/// The phase of the service.
 ///
-/// | phase | what happens | what is said | phase after it |
+/// | phase | occurrence | message | next phase |
 /// |---|---|---|---|
-/// | `Starting` | the journal is opened | `EXTEND_TIMEOUT_USEC`, `STATUS` | `Starting` |
+/// | `Starting` | the journal is being opened | `EXTEND_TIMEOUT_USEC`, `STATUS` | `Starting` |
 /// | `Starting` | the agent is ready | `READY=1`, `STATUS` | `Running` |
-/// | `Starting` | it cannot start | `STATUS` | `Starting` |
-/// | `Running`, `Reloading` | a reload is asked for | `RELOADING=1`, `MONOTONIC_USEC` | `Reloading` |
-/// | `Reloading` | the reload is over, whatever came of it | `READY=1`, `STATUS` | `Running` |
-/// | `Running`, `Reloading` | there is news, or a sign of life is due | `STATUS`, `WATCHDOG=1` | the same |
-/// | any but `Stopping` | the agent leaves | `STOPPING=1`, `STATUS` | `Stopping` |
+/// | `Starting` | the agent cannot start | `STATUS` | `Starting` |
+/// | `Running`, `Reloading` | a reload is requested | `RELOADING=1`, `MONOTONIC_USEC` | `Reloading` |
+/// | `Reloading` | the reload is over, successful or not | `READY=1`, `STATUS` | `Running` |
+/// | `Running`, `Reloading` | the status changes, or a keep-alive is due | `STATUS`, `WATCHDOG=1` | the same |
+/// | any but `Stopping` | the agent stops | `STOPPING=1`, `STATUS` | `Stopping` |
 ///
-/// Nothing is said otherwise.
+/// In all other cases nothing is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ServicePhase {
     Starting,
@@ -35,43 +35,43 @@ enum ServicePhase {
     Stopping,
 }
 
-/// What happens.
+/// An input of the state machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Occurrence<'a> {
-    /// The journal in this folder is opened, which takes no longer than the limit.
+    /// The journal in this folder is being opened, which takes the limit at most.
     Opening { folder: &'a Path, limit: Duration },
     /// The agent is ready.
     Ready,
     /// The agent cannot start, for this reason.
     Refused { reason: &'a str },
-    /// A reload was asked for at this time since boot, sleep not counted.
+    /// A reload was requested at this time since boot, sleep excluded.
     ReloadRequested { monotonic: Duration },
     /// A reload is over; `refusal` is a sentence if the old configuration stays in use.
     Reloaded { refusal: Option<&'a str> },
-    /// The agent leaves because of this signal.
+    /// The agent stops because of this signal.
     Stopping { signal: &'a str },
-    /// There is a new status snapshot.
+    /// A new status snapshot was written.
     News { status: &'a Status, context: &'a DisplayContext<'a> },
-    /// A sign of life is due.
+    /// A keep-alive is due.
     Alive,
 }
 
-/// What the service manager knows of the agent.
+/// The state of the notifications, as sent to the service manager.
 #[derive(Debug)]
 pub(super) struct Dialogue {
     phase: ServicePhase,
-    /// The sentence that was told last.
+    /// The status text that was sent last.
     told: String,
-    /// Since when the internet has been up; nothing while it is not, or while that is not known.
+    /// Since when the internet has been up; `None` while it is down or its state is unknown.
     up_since: Option<Stamp>,
     /// The newest sentence about the state.
     state: String,
-    /// That the newest configuration was refused, when it was.
+    /// A sentence while the newest configuration is rejected.
     refusal: Option<String>,
 }
 
 impl Dialogue {
-    /// Nothing has been said yet.
+    /// The state before anything was sent.
     pub(super) fn new() -> Self {
         Self {
             phase: ServicePhase::Starting,
@@ -82,7 +82,7 @@ impl Dialogue {
         }
     }
 
-    /// What is said about an occurrence, by the table above [`ServicePhase`].
+    /// The message for an occurrence, by the table of [`ServicePhase`].
     pub(super) fn step(&mut self, occurrence: Occurrence<'_>) -> Option<NotifyMessage> {
         use ServicePhase::{Reloading, Running, Starting, Stopping};
         let assignments = match (self.phase, occurrence) {
@@ -126,7 +126,7 @@ impl Dialogue {
         Some(NotifyMessage(assignments))
     }
 
-    /// What is to be known at this moment.
+    /// The current status text.
     fn text(&self) -> String {
         match &self.refusal {
             None => self.state.clone(),
@@ -159,18 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn a_life_from_the_start_to_the_stop() {
+    fn all_messages_from_start_to_stop() {
         let mut dialogue = Dialogue::new();
         let opening = Occurrence::Opening {
             folder: Path::new("/var/lib/ispmon"),
             limit: Duration::from_secs(10),
         };
         insta::assert_snapshot!(said(&mut dialogue, opening), @"EXTEND_TIMEOUT_USEC=20000000 STATUS=Opening the journal in /var/lib/ispmon.");
-        assert_eq!(said(&mut dialogue, Occurrence::Alive), "", "the start is no work yet");
+        assert_eq!(said(&mut dialogue, Occurrence::Alive), "", "no keep-alive while starting");
         assert_eq!(said(&mut dialogue, Occurrence::Ready), "READY=1 STATUS=Started.");
         assert_eq!(said(&mut dialogue, Occurrence::Ready), "", "once");
         assert_eq!(said(&mut dialogue, Occurrence::Alive), "WATCHDOG=1");
-        assert_eq!(said(&mut dialogue, USED), "", "nobody has asked for it");
+        assert_eq!(said(&mut dialogue, USED), "", "no reload was requested");
         assert_eq!(said(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
         assert_eq!(said(&mut dialogue, Occurrence::Alive), "WATCHDOG=1");
         assert_eq!(said(&mut dialogue, RELOAD), "RELOADING=1 MONOTONIC_USEC=7000000");
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_fails_says_why() {
+    fn a_failed_start_sends_its_reason() {
         let mut dialogue = Dialogue::new();
         let reason = Occurrence::Refused { reason: "the configuration has a problem." };
         assert_eq!(
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_file_is_told_until_one_is_not_refused() {
+    fn a_refusal_is_shown_until_a_configuration_is_accepted() {
         let mut dialogue = Dialogue::new();
         dialogue.step(Occurrence::Ready);
         let refused = Occurrence::Reloaded { refusal: Some("The configuration was refused.") };
@@ -211,7 +211,7 @@ mod tests {
         let told = said(&mut dialogue, news);
         assert!(told.starts_with("STATUS=Internet up since"), "{told}");
         assert!(told.ends_with(". The configuration was refused."), "{told}");
-        assert_eq!(said(&mut dialogue, news), "", "it is no news");
+        assert_eq!(said(&mut dialogue, news), "", "nothing changed");
         dialogue.step(RELOAD);
         let told = said(&mut dialogue, USED);
         assert!(told.starts_with("READY=1 STATUS=Internet up since"), "{told}");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_before_the_start_is_over_is_told_with_it() {
+    fn a_status_before_the_start_is_over_is_sent_with_ready() {
         let mut dialogue = Dialogue::new();
         let status = working_status();
         let context = DisplayContext {

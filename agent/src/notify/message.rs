@@ -4,27 +4,27 @@ use std::{fmt, time::Duration};
 
 use crate::printable::shortened;
 
-/// The longest sentence of a status, in characters, of up to four bytes each. A message of more than 4,096
-/// bytes is ignored as a whole (`NOTIFY_BUFFER_MAX` of systemd).
+/// The longest status sentence, in characters of up to four bytes each. systemd ignores a whole message
+/// of more than 4,096 bytes (`NOTIFY_BUFFER_MAX`).
 const MOST_STATUS_CHARACTERS: usize = 900;
 
-/// What one message assigns, by the names of `sd_notify(3)`.
+/// One assignment of a message, named as in `sd_notify(3)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Assignment {
-    /// The agent works, or works again after a reload.
+    /// The agent is ready, initially or after a reload.
     Ready,
-    /// The configuration is being read again.
+    /// The configuration is being reloaded.
     ///
-    /// The time since boot without sleep (`CLOCK_MONOTONIC`) has to stand in the same message: `Type=notify-reload`
-    /// tells by it a reload that was asked for from an older one.
+    /// The message must include the time since boot without sleep (`CLOCK_MONOTONIC`), by which
+    /// `Type=notify-reload` distinguishes the requested reload from an older one.
     Reloading { monotonic: Duration },
-    /// The agent is about to end.
+    /// The agent is stopping.
     Stopping,
     /// The state in one sentence.
     Status(String),
-    /// The agent works on.
+    /// The watchdog's keep-alive.
     Watchdog,
-    /// The start goes on; it takes no longer than this from now on.
+    /// Extends the start timeout to this long from now.
     ExtendTimeout(Duration),
 }
 
@@ -48,12 +48,12 @@ impl fmt::Display for Assignment {
     }
 }
 
-/// Assignments that the manager takes in together.
+/// Assignments that the manager receives together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NotifyMessage(pub(super) Vec<Assignment>);
 
 impl NotifyMessage {
-    /// Whether a newer message of the same kind makes this one worthless.
+    /// Whether a newer message of the same kind makes this one obsolete.
     pub(super) fn is_superseded_by(&self, newer: &Self) -> bool {
         use Assignment::{Status, Watchdog};
         matches!((&self.0[..], &newer.0[..]), ([Status(_)], [Status(_)]) | ([Watchdog], [Watchdog]))
@@ -74,14 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_stands_in_the_message_of_the_reload() {
+    fn a_reload_message_includes_its_time() {
         let message =
             NotifyMessage(vec![Assignment::Reloading { monotonic: Duration::from_secs(3) }]);
         assert_eq!(message.to_string(), "RELOADING=1\nMONOTONIC_USEC=3000000\n");
     }
 
     #[test]
-    fn a_sentence_stays_one_assignment_and_below_the_limit() {
+    fn a_status_is_one_assignment_and_below_the_limit() {
         let text = format!("first\nREADY=1\r\u{1b}[2J{}", "\u{1f4e1}".repeat(5_000));
         let sent = NotifyMessage(vec![Assignment::Status(text)]).to_string();
         assert_eq!(sent.lines().count(), 1, "{sent:?}");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_says_the_same_thing_anew_is_superseded() {
+    fn only_a_newer_message_of_the_same_kind_supersedes() {
         use Assignment::{Ready, Status, Watchdog};
         let status = || Status(String::new());
         let message = |assignments: &[Assignment]| NotifyMessage(assignments.to_vec());

@@ -6,7 +6,7 @@ use std::{
     os::unix::{ffi::OsStrExt, net::SocketAddr, net::UnixDatagram},
 };
 
-/// The socket that `NOTIFY_SOCKET` names. Sending never waits.
+/// The socket that `NOTIFY_SOCKET` names. Sending never blocks.
 #[derive(Debug)]
 pub(super) struct NotifySocket {
     socket: UnixDatagram,
@@ -14,11 +14,11 @@ pub(super) struct NotifySocket {
 }
 
 impl NotifySocket {
-    /// Prepares to send to `name`: a path, or `@` and the name of an abstract socket, which is what
-    /// container managers use.
+    /// Prepares to send to `name`: a path, or `@` and the name of an abstract socket as container
+    /// managers use.
     ///
     /// # Errors
-    /// It is another kind of address, such as that of a virtual machine's host; and what the system says.
+    /// The address is of another kind, such as vsock, or the system's error.
     pub(super) fn open(name: &OsStr) -> io::Result<Self> {
         let address = match name.as_bytes() {
             [b'@', rest @ ..] => abstract_address(rest)?,
@@ -33,9 +33,9 @@ impl NotifySocket {
     /// Sends one message.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] while the manager is too busy to take it; and what the system says.
+    /// [`io::ErrorKind::WouldBlock`] while the manager's queue is full, or the system's error.
     pub(super) fn send(&self, message: &str) -> io::Result<()> {
-        // Not connected: a manager that makes its socket anew is found again.
+        // Not connected, so that a manager that recreates its socket still receives the messages.
         self.socket.send_to_addr(message.as_bytes(), &self.address).map(drop)
     }
 }

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::status::working_status;
 
-/// A manager's end of the socket.
+/// The manager's end of the socket.
 struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
@@ -14,14 +14,14 @@ struct Manager {
 
 impl Manager {
     fn listen() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_nonblocking(true).expect("a socket");
         Self { socket, path, _folder: folder }
     }
 
-    /// The agent's end of it, with a watchdog of a minute.
+    /// The agent's end, with a watchdog timeout of one minute.
     fn agents_end(&self) -> ServiceManager {
         ServiceManager::of(&environment(&[
             ("NOTIFY_SOCKET", self.path.to_str().expect("UTF-8")),
@@ -29,7 +29,7 @@ impl Manager {
         ]))
     }
 
-    /// What has arrived.
+    /// Receives all pending messages.
     fn received(&self) -> Vec<String> {
         let mut buffer = [0; 4_096];
         let mut messages = Vec::new();
@@ -45,7 +45,7 @@ fn environment(variables: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
     variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// Whether the loop of the service would be woken now.
+/// Whether the service loop would be woken now.
 async fn is_woken(manager: &ServiceManager) -> bool {
     tokio::select! {
         biased;
@@ -57,7 +57,7 @@ async fn is_woken(manager: &ServiceManager) -> bool {
 const AT: fn(u64) -> Duration = Duration::from_secs;
 
 #[tokio::test]
-async fn a_sign_of_life_needs_both_loops() {
+async fn a_keep_alive_needs_both_loops() {
     let manager = Manager::listen();
     let agent = manager.agents_end();
     agent.ready();
@@ -72,20 +72,20 @@ async fn a_sign_of_life_needs_both_loops() {
     }
     assert!(!is_woken(&agent).await, "none is due yet");
 
-    // The loop of the service hangs: the monitor alone sends nothing, however often it turns.
+    // The service loop hangs: the monitor loop alone sends nothing, however often it turns.
     for second in 1_030..1_300 {
         agent.pulse(AT(second));
     }
     assert_eq!(manager.received(), [""; 0]);
-    assert!(is_woken(&agent).await, "it is asked as soon as it goes on");
+    assert!(is_woken(&agent).await, "the service loop is woken as soon as it continues");
 
-    // The monitor hangs: nothing wakes the loop of the service.
+    // The monitor loop hangs: nothing wakes the service loop.
     assert!(!is_woken(&agent).await);
     assert_eq!(manager.received(), [""; 0]);
 }
 
 #[tokio::test]
-async fn without_a_socket_nothing_is_due_and_nothing_waits() {
+async fn without_a_socket_nothing_is_due() {
     for variables in [&[][..], &[("NOTIFY_SOCKET", "")], &[("NOTIFY_SOCKET", "vsock:2:1234")]] {
         let agent = ServiceManager::of(&environment(variables));
         agent.ready();
@@ -97,7 +97,7 @@ async fn without_a_socket_nothing_is_due_and_nothing_waits() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_abstract_address_is_no_path() {
+fn an_abstract_address_is_not_a_path() {
     use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
     let name = format!("ispmon-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).expect("an address");
@@ -105,12 +105,12 @@ fn an_abstract_address_is_no_path() {
     let agent = ServiceManager::of(&environment(&[("NOTIFY_SOCKET", &format!("@{name}"))]));
     agent.ready();
     let mut buffer = [0; 64];
-    let length = socket.recv(&mut buffer).expect("it has arrived");
+    let length = socket.recv(&mut buffer).expect("a message has arrived");
     assert!(buffer[..length].starts_with(b"READY=1\n"));
 }
 
 #[test]
-fn a_busy_manager_gets_the_order_later_and_of_sentences_the_newest() {
+fn a_busy_manager_gets_messages_later_and_only_the_newest_status() {
     let manager = Manager::listen();
     let agent = manager.agents_end();
     let other = UnixDatagram::unbound().expect("a socket");
@@ -133,10 +133,10 @@ fn a_busy_manager_gets_the_order_later_and_of_sentences_the_newest() {
 }
 
 #[test]
-fn a_manager_that_makes_its_socket_anew_is_found_again() {
+fn a_manager_that_recreates_its_socket_gets_messages_again() {
     let mut manager = Manager::listen();
     let agent = manager.agents_end();
-    std::fs::remove_file(&manager.path).expect("it is there");
+    std::fs::remove_file(&manager.path).expect("the socket exists");
     agent.ready();
     manager.socket = UnixDatagram::bind(&manager.path).expect("a socket");
     manager.socket.set_nonblocking(true).expect("a socket");

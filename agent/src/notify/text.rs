@@ -1,7 +1,7 @@
-//! The state of the agent in one sentence, as `systemctl status` shows it.
+//! The status sentence that `systemctl status` shows.
 //!
-//! It names moments and no ages: the text is read minutes after it was sent, and "12 s ago" would be wrong
-//! by then.
+//! It contains points in time and no ages: the text is read minutes after it was sent, when "12 s ago"
+//! would be wrong.
 
 use std::fmt::Write;
 
@@ -13,8 +13,8 @@ use crate::{
     status::{ConnectivityStatus, HeartbeatStatus, IncidentStatus, Status, text::DisplayContext},
 };
 
-/// Since when the internet has been up by `status`, when it was up since `before` by the one before it. A
-/// probe that failed changes nothing as long as nobody knows why.
+/// Since when the internet has been up, given `before` from the previous status. A failed probe changes
+/// nothing until its doubt is decided.
 pub(super) fn up_since(before: Option<Stamp>, status: &Status) -> Option<Stamp> {
     match connectivity(status) {
         ConnectivityStatus::Up => before.or(Some(status.written)),
@@ -23,7 +23,7 @@ pub(super) fn up_since(before: Option<Stamp>, status: &Status) -> Option<Stamp> 
     }
 }
 
-/// That the configuration which was read at this moment was refused.
+/// The sentence for a configuration that was reloaded at this moment and rejected.
 pub(super) fn refusal(at: &Stamp, zone: &TimeZone) -> String {
     let at = at.wall.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
     format!("The configuration of {at} was refused, see the log; the old one is in use.")
@@ -76,7 +76,7 @@ fn write_all(
     write!(text, "; {}.", heartbeats(status.heartbeat.as_ref(), context))
 }
 
-/// How the internet is, as far as it can be monitored at all.
+/// The connectivity, unknown while this device cannot monitor it.
 fn connectivity(status: &Status) -> ConnectivityStatus {
     if status.blind.is_some() {
         return ConnectivityStatus::Unknown;
@@ -84,7 +84,8 @@ fn connectivity(status: &Status) -> ConnectivityStatus {
     status.condition.with_incidents(&status.incidents)
 }
 
-/// An open incident beside an outage of the whole internet. Failed heartbeats are told anyway.
+/// An open incident other than an outage of the whole internet. Failed heartbeats have a phrase of
+/// their own.
 fn other_incident(incident: &IncidentStatus) -> Option<&'static str> {
     match incident.failing.unwrap_or(incident.scope) {
         Scope::Ipv4 => Some("IPv4 outage"),
@@ -108,7 +109,7 @@ fn heartbeats(heartbeat: Option<&HeartbeatStatus>, context: &DisplayContext<'_>)
     }
 }
 
-/// The time of day, with the date when it is not today's.
+/// The time of day, with the date unless it is today's.
 fn time(stamp: &Stamp, context: &DisplayContext<'_>) -> String {
     let (at, now) = (context.local(stamp), context.local(&context.now));
     let format = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
@@ -127,8 +128,8 @@ mod tests {
         status::{JournalStatus, LastHeartbeat, Presence, working_status},
     };
 
-    /// What is told of `status` an instant after it was written, by an agent that knows the internet to have
-    /// been up for `up` hours.
+    /// The sentence for `status` at the moment it was written, when the internet has been up for `up`
+    /// hours.
     fn told(status: &Status, up: Option<u64>) -> String {
         let zone = TimeZone::fixed(Offset::constant(2));
         let context =
@@ -157,7 +158,7 @@ mod tests {
 
     fn with_heartbeat(last: Option<bool>, last_delivered: Option<Stamp>) -> Status {
         let mut status = working_status();
-        let heartbeat = status.heartbeat.as_mut().expect("it sends some");
+        let heartbeat = status.heartbeat.as_mut().expect("the agent sends heartbeats");
         heartbeat.last = last.map(|delivered| LastHeartbeat {
             at: earlier(0),
             delivered,
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_sentence_names_two_moments() {
+    fn the_usual_sentence_has_two_times() {
         insta::assert_snapshot!(told(&working_status(), Some(2)), @"Internet up since 10:01:00; last heartbeat 12:01:00.");
         insta::assert_snapshot!(told(&working_status(), None), @"Internet up since 12:01:00; last heartbeat 12:01:00.");
         let next_day = working_status().written.later(Duration::from_hours(26));
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_comes_first_and_what_else_fails_after_it() {
+    fn an_outage_comes_first_and_other_failures_follow() {
         let down = |incidents: Vec<IncidentStatus>| Status {
             condition: ConnectivityStatus::Down,
             incidents,
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_claimed() {
+    fn an_unknown_state_is_not_shown_as_known() {
         let unknown =
             Status { condition: ConnectivityStatus::Unknown, ..with_heartbeat(None, None) };
         insta::assert_snapshot!(told(&unknown, None), @"Checking the internet connection; no heartbeat yet.");
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_somebody_is_added() {
+    fn problems_that_need_action_are_added() {
         insta::assert_snapshot!(refusal(&earlier(60), &TimeZone::UTC), @"The configuration of 2026-11-24 10:00:00 was refused, see the log; the old one is in use.");
         let problem =
             Some("The journal in /var/lib/ispmon cannot be written: disk full.".to_owned());
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_internet_is_up_since_it_was_first_found_to_be() {
+    fn the_internet_is_up_since_the_first_status_that_was_up() {
         let at = |condition, seconds| Status {
             condition,
             written: working_status().written.later(Duration::from_secs(seconds)),

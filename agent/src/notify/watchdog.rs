@@ -1,8 +1,8 @@
-//! When a sign of life is due.
+//! When a keep-alive is due.
 
 use std::{ffi::OsStr, time::Duration};
 
-/// Counts the time between two signs of life.
+/// Schedules the keep-alives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Watchdog {
     every: Duration,
@@ -10,9 +10,9 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Reads `WATCHDOG_USEC` and `WATCHDOG_PID`: no watchdog without the first, or when the second names
-    /// another process than `own`, which inherited both. A sign of life is due after half of the time
-    /// (`sd_watchdog_enabled(3)`), so that one may come late.
+    /// Reads `WATCHDOG_USEC` and `WATCHDOG_PID`. `None` without the first, or when the second names
+    /// another process than `own`, which inherited both. A keep-alive is due after half of the time
+    /// (`sd_watchdog_enabled(3)`), so that it may be late.
     pub(super) fn new(time: Option<&OsStr>, process: Option<&OsStr>, own: u32) -> Option<Self> {
         let microseconds: u64 = time?.to_str()?.parse().ok()?;
         let is_own = |process: &OsStr| process.to_str()?.parse().ok().filter(|id: &u32| *id == own);
@@ -22,7 +22,7 @@ impl Watchdog {
         Some(Self { every: Duration::from_micros(microseconds) / 2, next: Duration::ZERO })
     }
 
-    /// Whether a sign of life is due at `now`, a time since boot; if so, the next one counts from there.
+    /// Whether a keep-alive is due at `now`, a time since boot; if so, schedules the next one.
     pub(super) fn is_due(&mut self, now: Duration) -> bool {
         let is_due = now >= self.next;
         if is_due {
@@ -31,7 +31,7 @@ impl Watchdog {
         is_due
     }
 
-    /// When the next one is due.
+    /// When the next one is due, as time since boot.
     pub(super) fn next(&self) -> Duration {
         self.next
     }
@@ -46,8 +46,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_fed_twice_in_its_time() {
-        let mut watchdog = watchdog(Some("60000000"), Some("4711")).expect("it is set");
+    fn two_keep_alives_are_due_per_timeout() {
+        let mut watchdog =
+            watchdog(Some("60000000"), Some("4711")).expect("the watchdog is enabled");
         let at = |seconds| Duration::from_secs(seconds);
         let due: Vec<_> = (1_000..=1_100).filter(|second| watchdog.is_due(at(*second))).collect();
         assert_eq!(due, [1_000, 1_030, 1_060, 1_090]);
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_that_of_this_process_only() {
+    fn a_watchdog_of_another_process_is_ignored() {
         assert!(watchdog(Some("60000000"), None).is_some());
         for (time, process) in [
             (None, Some("4711")),

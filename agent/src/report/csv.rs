@@ -1,7 +1,7 @@
 //! Comma-separated values (RFC 4180) for spreadsheets.
 //!
-//! A spreadsheet computes a cell that begins like a formula, and a device's name or a server's answer
-//! may begin so. Such texts get an apostrophe in front, as OWASP recommends ("CSV Injection").
+//! Spreadsheets evaluate a cell that begins like a formula, and a device name or a server's response
+//! may do so. Such texts get a leading apostrophe, as OWASP recommends ("CSV Injection").
 
 use std::io::{self, Write};
 
@@ -11,10 +11,10 @@ use crate::{
     outage::Party,
 };
 
-/// One line for each incident, and for each gap when the options lists them, by their start.
+/// Writes one row for each incident, and for each gap if the options include gaps, by start.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     row(
         output,
@@ -85,10 +85,10 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
     output.flush()
 }
 
-/// One line for each party in all and in each month.
+/// Writes one row for each party, for the whole period and for each month.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     row(
         output,
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cell_is_a_formula_and_none_breaks_its_row() {
+    fn no_cell_is_a_formula_or_breaks_its_row() {
         for (text, written) in [
             ("provider", "provider"),
             ("", ""),

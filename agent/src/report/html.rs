@@ -1,5 +1,5 @@
-//! One page of HTML that stands alone: no script, no font, no picture from elsewhere. It is read on a
-//! screen, in the dark, on a phone, and on the paper that goes to the provider.
+//! A self-contained HTML page without scripts or external fonts and images. Its style covers screens,
+//! dark mode, phones and print, for the copy that goes to the provider.
 
 mod band;
 mod incident;
@@ -19,16 +19,16 @@ use crate::{
 
 const STYLE: &str = include_str!("html/style.css");
 
-/// How many incidents the page lists: the longest ones. All of them are in the timeline, in the
-/// figures, and in the CSV.
+/// The most incidents that the page lists, the longest first. The timeline, the figures and the CSV
+/// include all.
 const MOST_LISTED: usize = 200;
-/// How many gaps it lists: the longest ones.
+/// The most gaps that the page lists, the longest first.
 const MOST_GAPS: usize = 60;
 
 /// Writes the page.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn page(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     output.write_all(render(options).into_string().as_bytes())?;
     output.flush()
@@ -75,7 +75,7 @@ fn about(options: &ReportOptions<'_>) -> Markup {
             "."
         }
         @if let Some(damage) = options.damage {
-            p.warning role="note" { strong { "The record is damaged: " } (damage) ". What follows is what can still be read." }
+            p.warning role="note" { strong { "The journal is damaged: " } (damage) ". What follows is what can still be read." }
         }
         @for sentence in options.history.unknown.sentences() {
             p.warning role="note" { (sentence) }
@@ -87,9 +87,9 @@ fn nothing(options: &ReportOptions<'_>) -> Markup {
     html! {
         p.lead {
             @if options.history.span.is_none() {
-                "The record is empty. It begins when the agent is started."
+                "The journal is empty. It begins when the agent is started."
             } @else {
-                "The record has nothing of that time."
+                "The journal has no records of that period."
             }
         }
     }
@@ -150,12 +150,12 @@ fn summary(account: &Account) -> Markup {
                 strong { "Monitored: " (words::share(account.coverage())) }
                 " of " (Readable(account.period.duration())) ". Availability is the share of the monitored time without "
                 "downtime, cut off and never rounded up. Unmonitored times count neither as up nor as down. "
-                "An outage counts for the part that failed longest in it; each failure of an unstable line counts for itself."
+                "An outage counts for the part that failed longest in it; each failure of an unstable connection counts separately."
                 @if account.ipv4.count + account.ipv6.count > 0 {
                     " Times in which one address family alone was down are not in the sum: the other one worked."
                 }
                 @if account.unaccounted.degraded > 0 {
-                    " The line was bad (loss or slowness) " (words::count(account.unaccounted.degraded, "time", "times")) ", which is no downtime."
+                    " The connection was degraded (loss or slowness) " (words::count(account.unaccounted.degraded, "time", "times")) ", which is no downtime."
                 }
                 @if account.unaccounted.heartbeat > 0 {
                     " Heartbeats failed " (words::count(account.unaccounted.heartbeat, "time", "times")) " although the internet worked, which is no downtime either."
@@ -362,8 +362,8 @@ fn verification(options: &ReportOptions<'_>) -> Markup {
             } @else { p { "There is no record yet that could be verified." } }
             p {
                 "How outages are found: every few seconds the device connects to one of several servers of different organisations. "
-                "When one does not answer, all are asked at once, and an outage begins only after two rounds in which none answered. "
-                "The router, the name servers and the device’s own connection are asked too, which tells whose part failed. "
+                "When one does not answer, all are probed at once, and an outage begins only after two rounds in which none answered. "
+                "The router, the name servers and the device’s own connection are checked too, which shows whose part failed. "
                 "Durations are measured by a clock that cannot be set."
             }
         }

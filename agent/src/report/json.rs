@@ -1,4 +1,4 @@
-//! JSON for other programs. Names and units are those of the record; fields are only ever added.
+//! JSON for other programs, with the names and units of the journal; fields are only ever added.
 
 use std::io::{self, Write};
 
@@ -147,10 +147,10 @@ struct QualityPartItem {
     p95_ms: Option<f64>,
 }
 
-/// The incidents of the time, and its gaps when the options lists them.
+/// Writes the incidents of the period, and its gaps if the options include gaps.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     let incidents =
         options.history.incidents_in(options.period).map(|it| item(options, it)).collect();
@@ -158,10 +158,10 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
     write(&List { about: about(options), incidents, gaps }, output)
 }
 
-/// Everything that the report says in figures.
+/// Writes all figures of the report.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     let quality = QualitySummary::of(options.history, options.reached(), options.zone);
     let report = JsonReport {

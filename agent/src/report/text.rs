@@ -1,4 +1,4 @@
-//! The history as text for a terminal or a mail.
+//! The history as plain text for a terminal or a mail.
 
 use std::{
     fmt::Write as _,
@@ -14,10 +14,10 @@ use crate::{
     probe::Family,
 };
 
-/// The table of incidents, oldest first, and of gaps when the options lists them.
+/// Writes the table of incidents, oldest first, with gaps if the options include them.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     let mut rows = Vec::new();
     for incident in options.history.incidents_in(options.period) {
@@ -83,23 +83,23 @@ pub fn incidents(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Re
     end(options, output)
 }
 
-/// Where the record is, and what is wrong with it.
+/// The journal's folder, and what is wrong with the journal.
 fn end(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
-    writeln!(output, "Record: {}", options.folder.display())?;
+    writeln!(output, "Journal: {}", options.folder.display())?;
     damage(options, output)?;
     output.flush()
 }
 
 fn nothing_happened(options: &ReportOptions<'_>) -> String {
     match options.history.span {
-        None => "The record is empty: the agent has not written anything yet. It begins when the \
-                 agent is started and is worth a look after the first outage."
+        None => "The journal is empty: the agent has not written anything yet. It begins when the \
+                 agent is started; look again after the first outage."
             .to_owned(),
         Some(_) if options.reached().is_empty() => {
-            "The record has nothing of that time.".to_owned()
+            "The journal has no records of that period.".to_owned()
         }
         Some(span) => {
-            format!("No outages. The record begins on {}.", words::time(span.from, options.zone))
+            format!("No outages. The journal begins on {}.", words::time(span.from, options.zone))
         }
     }
 }
@@ -108,7 +108,7 @@ fn damage(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()
     if let Some(damage) = options.damage {
         writeln!(
             output,
-            "Caution, the record is damaged: {damage}. `ispmon-agent journal verify` says more."
+            "Caution, the journal is damaged: {damage}. `ispmon-agent journal verify` shows details."
         )?;
     }
     for sentence in options.history.unknown.sentences() {
@@ -117,10 +117,10 @@ fn damage(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()
     Ok(())
 }
 
-/// The whole report.
+/// Writes the whole report.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Result<()> {
     if options.history.span.is_none() || options.reached().is_empty() {
         writeln!(output, "{}", nothing_happened(options))?;
@@ -150,7 +150,7 @@ pub fn report(options: &ReportOptions<'_>, output: &mut impl Write) -> io::Resul
                 words::share(account.coverage()),
             ]
         });
-        table(output, &["MONTH", "PROVIDER", "ALL", "OUTAGES", "DOWNTIME", "WATCHED"], rows)?;
+        table(output, &["MONTH", "PROVIDER", "ALL", "OUTAGES", "DOWNTIME", "MONITORED"], rows)?;
     }
     quality(options, output)?;
     if let Some(incident) = options.incident {
@@ -196,12 +196,12 @@ fn figures(account: &Account, output: &mut impl Write) -> io::Result<()> {
     )?;
     let unaccounted = account.unaccounted;
     if account.ipv4.count + account.ipv6.count > 0 {
-        writeln!(output, "IPv4 only and IPv6 only are not in the sum: the other half worked.")?;
+        writeln!(output, "IPv4 only and IPv6 only are not in the sum: the other family worked.")?;
     }
     if unaccounted.degraded + unaccounted.heartbeat > 0 {
         writeln!(
             output,
-            "No downtime: {} of a bad line, {} without heartbeats although the internet worked.",
+            "No downtime: {} of a degraded connection, {} without heartbeats although the internet worked.",
             words::count(unaccounted.degraded, "time", "times"),
             words::count(unaccounted.heartbeat, "time", "times"),
         )?;
@@ -273,7 +273,7 @@ fn one_incident(
                 milliseconds(seen),
             ]
         });
-        table(output, &["ASKED AT", "HOW", "WHO", "ANSWER", "AFTER"], rows)?;
+        table(output, &["PROBED AT", "HOW", "TARGET", "ANSWER", "AFTER"], rows)?;
     }
     Ok(())
 }
@@ -282,7 +282,7 @@ fn milliseconds(seen: &Observation) -> String {
     seen.ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"))
 }
 
-/// `3 d 4:05:06.250`.
+/// Time since boot, such as `3 d 4:05:06.250`.
 fn boot_time(stamp: &crate::clock::Stamp) -> String {
     let (seconds, ms) = (stamp.boot_ms / 1_000, stamp.boot_ms % 1_000);
     let days = seconds / 86_400;
@@ -294,7 +294,7 @@ fn boot_time(stamp: &crate::clock::Stamp) -> String {
     )
 }
 
-/// Enough of an id to name it: it begins with the time in milliseconds.
+/// The first 13 characters of an id, enough to identify it: it begins with the time in milliseconds.
 fn short_id(id: &str) -> String {
     id.chars().take(13).collect()
 }
@@ -303,7 +303,7 @@ fn with_notes(text: &str, notes: &[String]) -> String {
     if notes.is_empty() { text.to_owned() } else { format!("{text} ({})", notes.join(", ")) }
 }
 
-/// Columns as wide as their widest cell, the last one as it comes.
+/// Writes columns as wide as their widest cell; the last one is not padded.
 fn table<const N: usize>(
     output: &mut impl Write,
     head: &[&str; N],

@@ -1,4 +1,4 @@
-//! The words for what the record knows as names, for readers who have never seen this program.
+//! Phrases for the enums of the journal, for readers who do not know this program.
 
 use std::time::Duration;
 
@@ -12,26 +12,26 @@ use crate::{
     probe::Family,
 };
 
-/// What failed.
+/// The cause as a phrase.
 pub(super) fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Link => "Link: this device was not connected",
         Cause::Firewall => "Firewall: this device's own rules forbade it",
-        Cause::Gateway => "Router: it was silent",
-        Cause::CaptivePortal => "Login page: it answered in the internet's place",
-        Cause::Vpn => "VPN: the tunnel was dead, the line beneath it worked",
+        Cause::Gateway => "Router: it did not answer",
+        Cause::CaptivePortal => "Login page: it answered instead of the internet",
+        Cause::Vpn => "VPN: the tunnel was down, the connection beneath it worked",
         Cause::Isp => "ISP: no server on the internet answered",
         Cause::Dns => "DNS: names could not be looked up",
         Cause::Clock => "Clock: this device's clock was wrong",
         Cause::Endpoint => "Endpoint: the address of the heartbeats did not answer",
         Cause::Credentials => "Credentials: the heartbeats were refused",
-        Cause::Degraded => "Bad line: loss or slowness",
-        Cause::Unstable => "Unstable: the line failed again and again",
+        Cause::Degraded => "Degraded connection: loss or slowness",
+        Cause::Unstable => "Unstable: the connection failed repeatedly",
         Cause::Up => "Working",
     }
 }
 
-/// What failed, in a word or two.
+/// The cause in a word or two.
 pub(super) fn short_cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Link => "Link",
@@ -44,13 +44,13 @@ pub(super) fn short_cause(cause: Cause) -> &'static str {
         Cause::Clock => "Clock",
         Cause::Endpoint => "Endpoint",
         Cause::Credentials => "Credentials",
-        Cause::Degraded => "Bad line",
+        Cause::Degraded => "Degraded",
         Cause::Unstable => "Unstable",
         Cause::Up => "Working",
     }
 }
 
-/// Whose part.
+/// The responsible party.
 pub(super) fn party(party: Party) -> &'static str {
     match party {
         Party::Provider => "Internet provider",
@@ -64,13 +64,13 @@ pub(super) fn gap(cause: Option<GapCause>) -> &'static str {
     cause.map_or("the agent does not run", GapCause::in_words)
 }
 
-/// How was asked.
+/// The kind of probe.
 pub(super) fn probe(kind: ProbeKind) -> &'static str {
     match kind {
         ProbeKind::Tcp => "TCP connect to a server",
         ProbeKind::Gateway => "TCP connect to the router",
-        ProbeKind::SystemDns => "look-up by the system",
-        ProbeKind::DirectDns => "look-up at a name server",
+        ProbeKind::SystemDns => "lookup by the system",
+        ProbeKind::DirectDns => "lookup at a name server",
         ProbeKind::Portal => "plain HTTP request",
         ProbeKind::Link => "interface and route",
         ProbeKind::Underlay => "TCP connect beneath the tunnel",
@@ -78,7 +78,7 @@ pub(super) fn probe(kind: ProbeKind) -> &'static str {
     }
 }
 
-/// What a segment concerned, where that is not the whole internet.
+/// The scope of a segment.
 pub(super) fn scope(scope: Scope) -> &'static str {
     match scope {
         Scope::Internet => "Internet",
@@ -89,7 +89,7 @@ pub(super) fn scope(scope: Scope) -> &'static str {
     }
 }
 
-/// What must be known beside cause and duration, as short notes.
+/// Notes on an incident that its cause and duration do not show.
 pub(super) fn notes(options: &ReportOptions<'_>, incident: &PastIncident) -> Vec<String> {
     let downtime = options.history.downtime(incident);
     let alone = options.history.family_downtime(incident);
@@ -140,7 +140,7 @@ pub(super) fn gap_notes(gap: &Unmonitored) -> Vec<String> {
     notes
 }
 
-/// The time in which one family alone was down, such as `IPv6 only: 12 min`; nothing where none was.
+/// The time in which only one family was down, such as `IPv6 only: 12 min`; empty where none was.
 pub(super) fn families(account: &Account) -> String {
     let down = Family::BOTH.map(|family| (family, account.family(family).downtime));
     let down = down.iter().filter(|(_, downtime)| !downtime.is_zero());
@@ -148,7 +148,8 @@ pub(super) fn families(account: &Account) -> String {
     down.collect::<Vec<_>>().join(", ")
 }
 
-/// `2026-11-24 02:10:07+01:00`: the offset tells the two hours apart that a day has twice.
+/// `2026-11-24 02:10:07+01:00`: the offset distinguishes the two instances of the hour that occurs
+/// twice when daylight-saving time ends.
 pub(super) fn time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
@@ -158,12 +159,12 @@ pub(super) fn exact_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S.%3f%:z").to_string()
 }
 
-/// A share, or a dash where there is none.
+/// A share, or a dash for `None`.
 pub(super) fn share(ratio: Option<Ratio>) -> String {
     ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.to_string())
 }
 
-/// A duration, or a dash where there is none.
+/// A duration, or a dash for `None` and zero.
 pub(super) fn duration(duration: Option<Duration>) -> String {
     match duration {
         None | Some(Duration::ZERO) => "–".to_owned(),

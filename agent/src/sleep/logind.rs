@@ -1,10 +1,10 @@
-//! logind's announcement of sleep, and the lock that delays it.
+//! logind's announcement of sleep, and the lock that delays the sleep.
 //!
-//! Documented in `org.freedesktop.login1(5)` and at <https://systemd.io/INHIBITOR_LOCKS>: whoever holds the file
-//! descriptor that `Inhibit` returned delays the sleep, for `InhibitDelayMaxSec` (5 s) at most; the signal
-//! `PrepareForSleep(true)` asks to close it, and `PrepareForSleep(false)` follows the sleep. Taking such a
-//! lock is allowed to every user where polkit runs, and to root anywhere. Whenever logind appears on the
-//! bus, a lock is taken anew.
+//! Documented in `org.freedesktop.login1(5)` and at <https://systemd.io/INHIBITOR_LOCKS>: a process
+//! that holds the file descriptor returned by `Inhibit` delays the sleep, for `InhibitDelayMaxSec` (5
+//! s) at most. The signal `PrepareForSleep(true)` requests to close it, and `PrepareForSleep(false)`
+//! follows the sleep. Every user may take such a lock where polkit runs, and root anywhere. Whenever
+//! logind appears on the bus, a new lock is taken.
 
 use std::{fmt, future::poll_fn, pin::Pin, time::Duration};
 
@@ -27,16 +27,16 @@ const SERVICE: &str = "org.freedesktop.login1";
 const MANAGER_PATH: &str = "/org/freedesktop/login1";
 const MANAGER: &str = "org.freedesktop.login1.Manager";
 
-/// How long the bus, or logind, may take to answer.
+/// How long the bus or logind may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long to wait before a bus that is gone, or was never there, is tried again.
+/// How long to wait before connecting to the bus again.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// A delay lock: closed, it lets the machine sleep.
+/// A delay lock; closing it lets the machine sleep.
 pub(super) type Hold = OwnedFd;
 
-/// The task that listens.
+/// The task that listens for the signal.
 #[derive(Debug)]
 pub(super) struct Source(JoinHandle<()>);
 
@@ -52,10 +52,10 @@ impl Drop for Source {
     }
 }
 
-/// Why sleep is not heard of.
+/// Sleep cannot be announced.
 #[derive(Debug, Error)]
 enum LogindError {
-    /// There is no bus, or it does not let this process in.
+    /// There is no bus, or it rejects this process.
     #[error("the system bus cannot be reached")]
     Bus(#[source] zbus::Error),
     /// The bus refuses to forward the signal.
@@ -64,23 +64,23 @@ enum LogindError {
     /// The bus does not answer.
     #[error("the system bus does not answer within {} s", ANSWER_LIMIT.as_secs())]
     Silent,
-    /// The bus has ended.
+    /// The bus has closed the connection.
     #[error("the connection to the system bus has ended")]
     Ended,
 }
 
-/// Why a lock is not held although the signals are heard.
+/// A lock was not granted; the signals are still received.
 #[derive(Debug, Error)]
 #[error(
-    "logind grants no lock, so that the machine does not wait for the announcement of its sleep; it asks polkit, \
+    "logind grants no lock, so the machine does not wait until its sleep is announced; logind needs polkit, \
      which some systems without a desktop lack (Debian: apt install polkitd)"
 )]
 struct LockError(#[source] zbus::Error);
 
-/// Listens for ever, to the bus at `address` or else the system's.
+/// Listens forever, on the bus at `address` or else on the system bus.
 ///
-/// The reason why that fails is logged when it differs from the one before, so that a machine without a
-/// bus has one line and no more.
+/// A failure is logged only when it differs from the previous one, so that a machine without a bus logs
+/// a single line.
 async fn listen(address: Option<String>, sender: UnboundedSender<SleepEvent>, retry: Duration) {
     let mut told = String::new();
     while !sender.is_closed() {
@@ -104,11 +104,11 @@ fn tell(told: &mut String, error: &dyn std::error::Error) {
     }
 }
 
-/// A connection to the bus, on which logind's signal arrives.
+/// A connection to the bus that receives logind's signal.
 struct Session {
     connection: Connection,
     signals: MessageStream,
-    /// Tells when logind appears on the bus or leaves it.
+    /// Signals that logind appeared on the bus or left it.
     owners: MessageStream,
     lock: Option<Hold>,
 }
@@ -124,7 +124,7 @@ impl Session {
         timeout(ANSWER_LIMIT, opening).await.unwrap_or(Err(LogindError::Silent))
     }
 
-    /// Hands events over until the connection ends.
+    /// Forwards events until the connection ends.
     async fn run(mut self, sender: &UnboundedSender<SleepEvent>) -> LogindError {
         self.take_lock().await;
         loop {
@@ -144,7 +144,7 @@ impl Session {
                     self.take_lock().await;
                 }
             } else if let Ok(begins) = body.deserialize::<bool>() {
-                // A send fails only when nobody listens any more, and then drops the permit.
+                // A send fails only when the receiver is gone; the error then drops the permit.
                 if begins {
                     let permit = Permit { hold: self.lock.take() };
                     let _ = sender.send(SleepEvent::AboutToSleep(permit));
@@ -165,7 +165,12 @@ impl Session {
             MANAGER_PATH,
             Some(MANAGER),
             "Inhibit",
-            &("sleep", "ispmon-agent", "Telling the cloud that this device falls silent", "delay"),
+            &(
+                "sleep",
+                "ispmon-agent",
+                "Announcing the silence of this device to the cloud",
+                "delay",
+            ),
         );
         let answer = timeout(ANSWER_LIMIT, asking).await;
         let lock = match answer {
@@ -180,7 +185,7 @@ impl Session {
     }
 }
 
-/// Asks for `PrepareForSleep`, and for the comings and goings of logind.
+/// Subscribes to `PrepareForSleep` and to logind's appearance on the bus.
 async fn subscribe(connection: &Connection) -> zbus::Result<(MessageStream, MessageStream)> {
     let signals = MatchRule::builder()
         .msg_type(Type::Signal)

@@ -1,6 +1,6 @@
 //! The power notifications of IOKit.
 //!
-//! Documented with `IORegisterForSystemPower` in Apple's Q&A QA1340: the callback hears
+//! Documented with `IORegisterForSystemPower` in Apple's Q&A QA1340: the callback receives
 //! `kIOMessageSystemWillSleep`, and the machine waits up to 30 s for `IOAllowPowerChange` with the
 //! argument of that message. The callback runs on the run loop of a thread of its own.
 
@@ -27,9 +27,9 @@ use crate::event::{LogEvent, SleepNotAnnounced};
 /// `io_object_t`, `io_service_t`, `io_connect_t`: names of ports in the kernel.
 type Port = u32;
 
-/// `IOMessage.h`: somebody asks whether the machine may sleep because it is idle.
+/// `IOMessage.h`: asks whether the machine may sleep because it is idle.
 const CAN_SYSTEM_SLEEP: u32 = 0xe000_0270;
-/// `IOMessage.h`: the machine sleeps soon, whatever anybody says.
+/// `IOMessage.h`: the machine will sleep soon; this cannot be refused.
 const SYSTEM_WILL_SLEEP: u32 = 0xe000_0280;
 /// `IOMessage.h`: the machine is awake again.
 const SYSTEM_HAS_POWERED_ON: u32 = 0xe000_0300;
@@ -46,16 +46,16 @@ unsafe extern "C" {
     fn IOAllowPowerChange(kernel: Port, notification: c_long) -> i32;
 }
 
-/// Why sleep is not heard of.
+/// Sleep cannot be announced.
 #[derive(Debug, Error)]
 enum PowerError {
-    #[error("the thread that hears of the machine's sleep cannot be started")]
+    #[error("the thread that listens for the machine's sleep cannot be started")]
     Thread(#[source] io::Error),
-    #[error("the system does not tell of the machine's sleep")]
+    #[error("the system does not announce the machine's sleep")]
     Register,
 }
 
-/// The answer that the machine waits for.
+/// The acknowledgement that the machine waits for, sent on drop.
 #[derive(Debug)]
 pub(super) struct Hold {
     kernel: Port,
@@ -64,13 +64,13 @@ pub(super) struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        // SAFETY: both are plain numbers that IOKit gave for this answer; it is given once, because a `Hold`
-        // is neither `Clone` nor `Copy`. Any thread may give it.
+        // SAFETY: both are plain numbers that IOKit passed for this acknowledgement; it is sent once,
+        // because a `Hold` is neither `Clone` nor `Copy`. Any thread may send it.
         unsafe { IOAllowPowerChange(self.kernel, self.notification) };
     }
 }
 
-/// The thread that listens. It lives as long as the process: it waits in the kernel and costs nothing.
+/// The listening thread. It lives as long as the process: it waits in the kernel and costs nothing.
 #[derive(Debug)]
 pub(super) struct Source;
 
@@ -85,30 +85,30 @@ impl Source {
     }
 }
 
-/// What the callback needs. `kernel` is 0 until the registration has returned it; the callback runs
-/// on the same thread, later.
+/// The callback's state. `kernel` is 0 until the registration has returned it; the callback runs on the
+/// same thread, later.
 struct Context {
     sender: UnboundedSender<SleepEvent>,
     kernel: Port,
 }
 
 fn listen(sender: UnboundedSender<SleepEvent>) {
-    // Never freed: the callback may come for as long as the process lives.
+    // Never freed: the callback may run for as long as the process lives.
     let context = Box::into_raw(Box::new(Context { sender, kernel: 0 }));
     let mut port = ptr::null_mut();
     let mut notifier = 0;
-    // SAFETY: `port` and `notifier` are room for what is returned; `context` is what `on_power` expects,
-    // and is never freed.
+    // SAFETY: `port` and `notifier` are valid for writes; `context` is what `on_power` expects and is
+    // never freed.
     let kernel = unsafe {
         IORegisterForSystemPower(context.cast(), &raw mut port, on_power, &raw mut notifier)
     };
     if kernel == 0 || port.is_null() {
         return SleepNotAnnounced { error: &PowerError::Register }.emit();
     }
-    // SAFETY: `context` is valid, and nobody else uses it before the run loop below runs on this thread.
+    // SAFETY: `context` is valid and unused until the run loop below runs on this thread.
     unsafe { (*context).kernel = kernel };
-    // SAFETY: `port` is valid since the registration succeeded; the source belongs to it, and so is retained
-    // here ("get rule").
+    // SAFETY: `port` is valid because the registration succeeded; the source belongs to it, so it is
+    // retained here ("get rule").
     let source =
         unsafe { CFRunLoopSource::wrap_under_get_rule(IONotificationPortGetRunLoopSource(port)) };
     // SAFETY: reads a constant that CoreFoundation initialises when it is loaded.
@@ -118,12 +118,12 @@ fn listen(sender: UnboundedSender<SleepEvent>) {
 }
 
 /// # Safety
-/// `context` leads to a [`Context`] that is never freed, and this runs on the thread that made it.
+/// `context` points to a [`Context`] that is never freed, and this runs on the thread that created it.
 unsafe extern "C" fn on_power(context: *mut c_void, _: Port, message: u32, argument: *mut c_void) {
     // SAFETY: see above; nothing changes it while the run loop runs.
     let context = unsafe { &*context.cast::<Context>() };
     let hold = || Hold { kernel: context.kernel, notification: argument as c_long };
-    // A send fails only when nobody listens any more, and then drops the permit.
+    // A send fails only when the receiver is gone; the error then drops the permit.
     match message {
         CAN_SYSTEM_SLEEP => drop(hold()),
         SYSTEM_WILL_SLEEP => {

@@ -15,70 +15,70 @@ use crate::{
     probe::{Family, LinkAnswer},
 };
 
-/// What the agent knows at one moment.
+/// The agent's state at one moment.
 ///
-/// The names are a contract with programs that read the file: fields are added, never renamed, and a
-/// reader ignores those that it does not know.
+/// The field names are a contract with programs that read the file: fields are added, never renamed,
+/// and readers ignore unknown ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The agent's version, such as `0.1.0`.
     pub version: String,
     /// The device's name.
     pub device: String,
-    /// The agent's process.
+    /// The agent's process id.
     pub pid: u32,
     /// When the agent started.
     pub started: Stamp,
-    /// When this was written; its boot id is that of the agent's boot.
+    /// When this snapshot was written; its boot id is that of the agent's boot.
     pub written: Stamp,
-    /// How soon the agent writes again at the latest, in milliseconds: after this time without a new
-    /// file it hangs, or is gone.
+    /// The agent writes again within this time, in milliseconds; without a newer file after it, the
+    /// agent hangs or is gone.
     pub fresh_ms: u64,
-    /// The folder of the record, which tells apart the agents of one machine.
+    /// The folder of the journal, which distinguishes several agents on one machine.
     pub state_dir: PathBuf,
-    /// How the internet is.
+    /// Connectivity of the whole internet.
     pub condition: ConnectivityStatus,
-    /// Why nobody can tell how the internet is, as half a sentence: this device can ask nobody.
+    /// Why the connectivity cannot be determined, as half a sentence: this device cannot send probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind: Option<String>,
     /// When the pause ends by itself, while the agent is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<Stamp>,
-    /// How the internet is by each address family.
+    /// Connectivity by address family.
     #[serde(default)]
     pub families: Vec<FamilyStatus>,
-    /// What is wrong now.
+    /// The open incidents.
     #[serde(default)]
     pub incidents: Vec<IncidentStatus>,
-    /// What became of the heartbeats; nothing when none are sent, because no URL is set.
+    /// State of the heartbeats; `None` when none are sent, because no URL is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<HeartbeatStatus>,
-    /// The address that the cloud saw this device come from.
+    /// This device's public address, as the cloud sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wan_address: Option<IpAddr>,
-    /// How many failures since the start were too short to be incidents.
+    /// Number of failures since the start that were too short to be incidents.
     #[serde(default)]
     pub blips: u64,
-    /// How good the line was lately; nothing before the first probe.
+    /// Recent quality of the connection; `None` before the first probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<QualityStatus>,
-    /// Where the record stands.
+    /// State of the journal.
     #[serde(default)]
     pub journal: JournalStatus,
-    /// How many closed incidents and gaps wait to be handed to the cloud.
+    /// Number of closed incidents and gaps that wait to be handed to the cloud.
     #[serde(default)]
     pub hand_over_pending: u64,
-    /// Why the cloud did not take them when it was tried last.
+    /// Why the last attempt to hand them over failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hand_over_problem: Option<HandOverProblem>,
-    /// What is known about this device's clock.
+    /// State of this device's clock.
     #[serde(default)]
     pub clock: ClockStatus,
 }
 
 impl Status {
-    /// What this process knows of itself at the moment `started`, and nothing yet of the line. It
-    /// promises to write again within `fresh_for`.
+    /// The snapshot at the moment `started`, with the connectivity unknown. The next one follows within
+    /// `fresh_for`.
     pub fn starting(device: &str, state_dir: &Path, started: Stamp, fresh_for: Duration) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -104,38 +104,38 @@ impl Status {
         }
     }
 
-    /// How soon the agent writes again at the latest.
+    /// The longest time until the agent writes again.
     pub fn fresh_for(&self) -> Duration {
         Duration::from_millis(self.fresh_ms)
     }
 }
 
-/// How the internet is, as a whole or by one address family.
+/// Connectivity, overall or by one address family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectivityStatus {
-    /// It works.
+    /// The internet is reachable.
     Up,
-    /// A probe or heartbeat has failed, and whether that means anything is being found out.
+    /// A probe or heartbeat has failed, and it is not yet decided whether that is an outage.
     Doubt,
-    /// It does not work.
+    /// The internet is not reachable.
     Down,
-    /// This device has no route of this address family, so there is nothing to judge.
+    /// This device has no route of this address family, so there is nothing to probe.
     Unused,
-    /// Somebody paused the agent.
+    /// The user paused the agent.
     Paused,
-    /// The agent has stopped in order.
+    /// The agent has stopped cleanly.
     Stopped,
-    /// Not known yet: the agent has just started, or the device has just woken or been connected.
-    /// A newer agent's words are not known to this one either.
+    /// Not known yet: the agent has just started, or the device has just woken or been connected. Also
+    /// the value for states that only a newer agent writes.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
 impl ConnectivityStatus {
-    /// The condition of the whole line while these incidents are open: what the newest probes say is
-    /// no reason to call a line good whose outage has not ended.
+    /// The overall connectivity while these incidents are open: a successful probe does not make it
+    /// good before the outage has ended.
     #[must_use]
     pub fn with_incidents(self, incidents: &[IncidentStatus]) -> Self {
         let fails = |scope| incidents.iter().any(|incident| incident.failing == Some(scope));
@@ -147,8 +147,8 @@ impl ConnectivityStatus {
         }
     }
 
-    /// The same of one address family, which an outage of the whole internet says nothing about: names may
-    /// fail, or a login page stand before a line that works.
+    /// The same for one address family. An outage of the whole internet does not affect it: name
+    /// resolution may fail, or a captive portal intercept a connection that works.
     #[must_use]
     pub fn of_family_with_incidents(self, family: Family, incidents: &[IncidentStatus]) -> Self {
         let fails = incidents.iter().any(|incident| incident.failing == Some(family.into()));
@@ -156,33 +156,33 @@ impl ConnectivityStatus {
     }
 }
 
-/// How the internet is by one address family.
+/// Connectivity by one address family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FamilyStatus {
     /// The address family.
     pub family: Family,
-    /// How the internet is by it.
+    /// Its connectivity.
     pub condition: ConnectivityStatus,
-    /// The last good answer by it.
+    /// The last successful probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ok: Option<Stamp>,
-    /// How this device is connected, as far as it was looked at.
+    /// How this device is connected; `None` until the first route lookup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkStatus>,
 }
 
-/// How this device is connected by one address family.
+/// The route of this device for one address family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkStatus {
     /// `routed`, `no_route`, `no_address`, `no_carrier`, `prohibited` or `unknown`.
     pub state: String,
-    /// The interface that packets leave by.
+    /// The interface of the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// The address that they leave from.
+    /// The source address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<IpAddr>,
-    /// The router that they are handed to.
+    /// The gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
     /// Whether the interface is a tunnel.
@@ -203,35 +203,35 @@ impl From<&LinkAnswer> for LinkStatus {
     }
 }
 
-/// An incident that is open.
+/// An open incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentStatus {
-    /// Identifies it.
+    /// Its unique id.
     pub id: IncidentId,
-    /// What it concerns: the internet when that was down at any time in it.
+    /// Its scope: the internet if that was down at any time in it.
     pub scope: Scope,
-    /// What failed for most of it.
+    /// The cause of most of it.
     pub cause: Cause,
-    /// Whose part failed, where the evidence tells.
+    /// The responsible party, if the evidence shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<Party>,
-    /// The cause with what is known about it, as a phrase for people; of an unstable line, what fails
-    /// at present.
+    /// The cause with its details, as a phrase for people; while the connection is flapping, the
+    /// current cause.
     pub reason: String,
     /// When it began.
     pub started: Stamp,
-    /// What fails at this moment: less than `scope` where one address family has returned; nothing in the good times of an unstable line, nor where the line is
-    /// merely bad or only heartbeats fail.
+    /// What is failing now: less than `scope` where one address family has recovered; `None` in the
+    /// good phases of flapping, and where only the quality or the heartbeats are affected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<Scope>,
-    /// How often the line failed in it: more than once where it is unstable.
+    /// Number of failures in it: more than one when flapping.
     pub failures: u32,
-    /// Whether its record is on the disk; if not, it waits in memory.
+    /// Whether its newest record is on disk; otherwise it waits in memory.
     pub durable: bool,
 }
 
 impl IncidentStatus {
-    /// What the file says of an incident whose record is on the disk, or is not yet.
+    /// The status of an incident whose newest record is on disk or not.
     pub fn new(incident: &Incident, durable: bool) -> Self {
         let Incident { id, scope, cause, party, started, failures, .. } = *incident;
         let reason = outage::sentence::cause(incident);
@@ -241,38 +241,38 @@ impl IncidentStatus {
     }
 }
 
-/// What became of the heartbeats.
+/// State of the heartbeats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeartbeatStatus {
-    /// Where they go, without secrets.
+    /// Their URL, without secrets.
     pub url: String,
     /// The newest one whose outcome is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastHeartbeat>,
-    /// When one was delivered last.
+    /// When the last one was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_delivered: Option<Stamp>,
-    /// Whether an alert rule in the cloud watches this device, when the cloud said so.
+    /// Whether an alert rule in the cloud monitors this device; `None` until the cloud has reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<bool>,
 }
 
-/// One heartbeat and what came of it.
+/// One heartbeat and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastHeartbeat {
     /// When its outcome was known.
     pub at: Stamp,
     /// Whether it was delivered.
     pub delivered: bool,
-    /// What came of it, as a sentence without secrets.
+    /// Its outcome, as a sentence without secrets.
     pub sentence: String,
-    /// What a person can do about it, as a sentence.
+    /// Advice for the user, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
 impl LastHeartbeat {
-    /// What the file says of a heartbeat whose outcome was known at this moment.
+    /// The status of a heartbeat whose outcome was known at this moment.
     pub fn new(at: Stamp, outcome: &HeartbeatOutcome) -> Self {
         Self {
             at,
@@ -286,56 +286,56 @@ impl LastHeartbeat {
 /// Why incidents could not be handed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandOverProblem {
-    /// What came of it, as the end of a sentence, without secrets.
+    /// The failure, as the end of a sentence, without secrets.
     pub reason: String,
-    /// What a person can do about it, as a sentence.
+    /// Advice for the user, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
-/// How good the line was lately.
+/// Recent quality of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QualityStatus {
-    /// Over how many seconds.
+    /// Length of the measured period, in seconds.
     pub over_s: u64,
-    /// How many scheduled probes were sent.
+    /// Number of scheduled probes.
     pub probes: u64,
     /// How many of them were not answered within a second.
     pub lost: u64,
-    /// The median round-trip time of the others, in milliseconds.
+    /// Median round-trip time of the others, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_ms: Option<f64>,
-    /// The 95th percentile of it, in milliseconds.
+    /// 95th percentile of the round-trip time, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p95_ms: Option<f64>,
 }
 
-/// Where the record stands.
+/// State of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalStatus {
-    /// The number of the newest record on the disk.
+    /// Sequence number of the newest record on disk.
     pub seq: u64,
-    /// The hash of that record, 64 hexadecimal digits; empty when there is none.
+    /// Hash of that record, 64 hexadecimal digits; empty without a record.
     #[serde(default)]
     pub head: String,
-    /// How many records wait in memory, because they cannot be written.
+    /// Number of records that wait in memory because they cannot be written.
     #[serde(default)]
     pub waiting: u64,
-    /// Why, as a sentence.
+    /// Why they cannot be written, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What a person can do about it, as a sentence.
+    /// Advice for the user, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
-/// What is known about this device's clock.
+/// State of this device's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockStatus {
-    /// Whether its time can be true: it is not before this program was built, and no answer to a
-    /// heartbeat has contradicted it.
+    /// Whether the time can be right: it is not before the date of this program's source, and no
+    /// heartbeat response has contradicted it.
     pub plausible: bool,
-    /// By how many milliseconds the times that are shown differ from it: above 0 when it is slow.
+    /// Correction of the displayed times against this clock, in milliseconds: above 0 when it is slow.
     #[serde(default)]
     pub correction_ms: i64,
 }

@@ -1,8 +1,8 @@
-//! Where the status file stands, and how it is found again.
+//! The path of the status file, and finding it.
 //!
-//! A service has a folder for what does not outlive the boot: systemd makes `/run/ispmon` and names
-//! it in `RUNTIME_DIRECTORY`. Elsewhere, as with Homebrew, the file stands in the folder of the record. Whoever reads it
-//! does not know how the agent was started, so both are looked at.
+//! A service uses the folder for files that do not outlive the boot: systemd creates `/run/ispmon` and
+//! names it in `RUNTIME_DIRECTORY`. Otherwise, as with Homebrew, the file is in the folder of the
+//! journal. A reader does not know how the agent was started, so it checks both.
 
 use std::{
     fs::File,
@@ -13,17 +13,17 @@ use std::{
 use super::Status;
 use crate::{printable::make_printable, state_dir::file};
 
-/// The name of the file in its folder.
+/// The file's name.
 pub const FILE_NAME: &str = "status.json";
-/// The name of the socket beside it, by which the agent is paused.
+/// The name of the control socket beside it.
 pub const SOCKET_NAME: &str = "control.sock";
-/// The folder of the service that the packages install.
+/// The runtime folder of the service that the packages install.
 const SERVICE_FOLDER: &str = "/run/ispmon";
-/// The most bytes that a status file may have; one with every field full has a tenth of that.
+/// The maximum size of a status file in bytes; one with every field full has a tenth of that.
 const MOST_BYTES: u64 = 256 * 1024;
 
-/// The folder that the agent writes its status file to: systemd's runtime folder (the content of
-/// `RUNTIME_DIRECTORY`, of which the first path counts) or else the folder of the record.
+/// The folder that the agent writes its status file to: systemd's runtime folder (the first path in
+/// `RUNTIME_DIRECTORY`) or else the folder of the journal.
 pub fn folder(runtime_directory: Option<&str>, state_dir: &Path) -> PathBuf {
     first_path(runtime_directory).unwrap_or_else(|| state_dir.to_owned())
 }
@@ -33,10 +33,10 @@ fn first_path(runtime_directory: Option<&str>) -> Option<PathBuf> {
     (!first.is_empty()).then(|| PathBuf::from(first))
 }
 
-/// The folders in which an agent's status file may stand, the likeliest first.
+/// The folders that may contain an agent's status file, the likeliest first.
 ///
-/// `homebrew` is the folder of the record of the formula that this program was installed by: its service
-/// comes before that of a package. `state_dirs` are the folders of records that come into question.
+/// `homebrew` is the journal folder of the Homebrew formula that installed this program, whose service
+/// takes precedence over that of a package. `state_dirs` are the possible journal folders.
 pub fn folders(
     runtime_directory: Option<&str>,
     homebrew: Option<PathBuf>,
@@ -56,22 +56,22 @@ pub fn folders(
 /// A status file that could be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundStatus {
-    /// The folder in which it stands, beside the control socket.
+    /// The folder of the file and of the control socket.
     pub folder: PathBuf,
-    /// What it says.
+    /// Its content.
     pub status: Status,
 }
 
-/// Why no status can be shown.
+/// No status can be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusReadError {
-    /// There is no status file in any of the folders: no agent runs, or it runs elsewhere.
+    /// None of the folders has a status file: no agent runs, or it uses another folder.
     #[error("there is no status file in {}", list(.0))]
     Absent(Vec<PathBuf>),
-    /// There is one, but it cannot be read.
+    /// The file exists but cannot be read.
     #[error("the status file {} cannot be read", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
-    /// There is one, but it holds something else, or was cut short by a power cut.
+    /// The file has other content, or was truncated by a power failure.
     #[error("the status file {} holds no status of this or an older version", .0.display())]
     Garbled(PathBuf, #[source] serde_json::Error),
 }
@@ -81,7 +81,7 @@ fn list(folders: &[PathBuf]) -> String {
     names.join(" or ")
 }
 
-/// Reads the status file in one folder; nothing when there is none.
+/// Reads the status file in one folder; `None` when there is none.
 ///
 /// # Errors
 /// [`StatusReadError::Unreadable`] and [`StatusReadError::Garbled`].
@@ -92,7 +92,7 @@ pub fn read(folder: &Path) -> Result<Option<Status>, StatusReadError> {
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(StatusReadError::Unreadable(path, error)),
     };
-    // What stands in the file may come from outside, and a terminal obeys control characters.
+    // The content may come from outside, and a terminal obeys control characters.
     let status = serde_json::from_slice(&bytes).and_then(|mut document| {
         make_printable(&mut document);
         serde_json::from_value(document)
@@ -110,10 +110,10 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Finds the status of the agent that keeps its record in `state_dir`, or of any without one.
+/// Finds the status of the agent whose journal is in `state_dir`, or of any agent if that is `None`.
 ///
-/// Of several, the first that `runs` says runs counts, else the first. What cannot be read is told
-/// only when nothing else is found.
+/// Of several, returns the first for which `runs` is true, else the first. A read error is returned
+/// only when no status is found.
 ///
 /// # Errors
 /// Every [`StatusReadError`].
@@ -145,8 +145,7 @@ pub fn find(
     first.ok_or_else(|| trouble.unwrap_or_else(|| StatusReadError::Absent(folders.to_vec())))
 }
 
-/// Whether two paths lead to different folders. A folder that cannot be entered is told by its name.
-/// Whether two paths lead to one folder.
+/// Whether two paths lead to one folder. If one cannot be resolved, only equal paths do.
 pub fn is_same_folder(one: &Path, other: &Path) -> bool {
     one == other
         || match (one.canonicalize(), other.canonicalize()) {
@@ -163,12 +162,12 @@ mod tests {
     use crate::status::text::tests::status;
 
     fn put(folder: &Path, status: &Status) {
-        let json = serde_json::to_vec(status).expect("it is JSON");
-        fs::write(folder.join(FILE_NAME), json).expect("it is written");
+        let json = serde_json::to_vec(status).expect("a status is JSON");
+        fs::write(folder.join(FILE_NAME), json).expect("the file is written");
     }
 
     #[test]
-    fn a_service_has_a_folder_for_it_and_others_use_that_of_the_record() {
+    fn a_service_has_a_runtime_folder_and_others_use_that_of_the_journal() {
         let state_dir = Path::new("/home/me/.local/state/ispmon");
         assert_eq!(folder(Some("/run/ispmon"), state_dir), Path::new("/run/ispmon"));
         assert_eq!(folder(Some("/run/a:/run/b"), state_dir), Path::new("/run/a"));
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_agent_that_runs_is_found_behind_one_that_does_not() {
+    fn a_running_agent_is_found_after_one_that_does_not_run() {
         let [old, new] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
         put(old.path(), &Status { pid: 1, ..status() });
         put(new.path(), &Status { pid: 2, ..status() });
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_with_another_record_is_another_agent() {
+    fn an_agent_with_another_journal_is_another_agent() {
         let folder = tempfile::tempdir().expect("a folder");
         put(folder.path(), &status());
         let folders = [folder.path().to_owned()];
@@ -215,21 +214,21 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path(), &link).expect("a link");
         put(folder.path(), &Status { state_dir: folder.path().to_owned(), ..status() });
-        assert!(find(&folders, Some(&link), |_| true).is_ok(), "by another name");
+        assert!(find(&folders, Some(&link), |_| true).is_ok(), "by a symbolic link");
         let other = find(&folders, Some(Path::new("/elsewhere")), |_| true);
         assert!(matches!(other, Err(StatusReadError::Absent(_))), "{other:?}");
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_only_when_nothing_else_is_found() {
+    fn a_read_error_is_returned_only_when_no_status_is_found() {
         let [torn, good] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
-        fs::write(torn.path().join(FILE_NAME), "{\"version\":").expect("it is written");
+        fs::write(torn.path().join(FILE_NAME), "{\"version\":").expect("the file is written");
         let torn_alone = find(&[torn.path().to_owned()], None, |_| true);
         assert!(matches!(torn_alone, Err(StatusReadError::Garbled(..))), "{torn_alone:?}");
         put(good.path(), &status());
         assert!(find(&[torn.path().to_owned(), good.path().to_owned()], None, |_| true).is_ok());
         let nowhere = find(&["/nonexistent/a".into(), "/nonexistent/b".into()], None, |_| true);
-        let error = nowhere.expect_err("there is none");
+        let error = nowhere.expect_err("no status file");
         assert_eq!(
             error.to_string(),
             "there is no status file in /nonexistent/a or /nonexistent/b"
@@ -237,11 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_agents_words_do_not_hide_what_is_known() {
-        let mut json = serde_json::to_value(status()).expect("it is JSON");
+    fn a_newer_agents_values_and_fields_are_tolerated() {
+        let mut json = serde_json::to_value(status()).expect("a status is JSON");
         json["condition"] = "hibernating".into();
         json["mood"] = "good".into();
-        let status: Status = serde_json::from_value(json).expect("it is a status");
+        let status: Status = serde_json::from_value(json).expect("the JSON is a status");
         assert_eq!(status.condition, crate::status::ConnectivityStatus::Unknown);
     }
 }

@@ -10,30 +10,29 @@ use crate::clock::Stamp;
 pub enum Presence {
     /// It runs, and the status is fresh.
     Running,
-    /// Its process is there, but has written nothing for this long, although it should have.
+    /// Its process exists but has written nothing for this long, which is longer than promised.
     Hanging(Duration),
-    /// It has stopped in order.
+    /// It has stopped cleanly.
     Stopped,
-    /// Its process is gone without having said so: it crashed, or was killed.
+    /// Its process is gone without a clean stop: it crashed or was killed.
     Gone,
-    /// The machine has been started again since, and the agent has not.
+    /// The machine has rebooted since, and the agent was not started again.
     Rebooted,
 }
 
 impl Presence {
-    /// How much later than promised a status may come: a machine under load, a slow disk.
+    /// How much later than promised a status may come, because of load or a slow disk.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// Judges a status at `now`, while `is_alive` says which processes there are.
+    /// Judges a status at `now`; `is_alive` returns whether a process id exists.
     ///
-    /// 1. Another boot: the process is gone with it, whatever has its number now.
-    /// 2. The status says that the agent stops: it has.
-    /// 3. No process of its number: gone.
-    /// 4. Nothing written for longer than promised: it hangs, or its number belongs to another
-    ///    process now. Time that the machine slept is not held against it for long: it writes when it
-    ///    wakes.
+    /// 1. Another boot: the process is gone, even if its id is in use again.
+    /// 2. The status reports the clean stop: stopped.
+    /// 3. No process with its id: gone.
+    /// 4. Nothing written for longer than promised: it hangs, or its id belongs to another process now.
+    ///    Sleep of the machine does not count for long, because the agent writes when it wakes.
     pub fn of(status: &Status, now: &Stamp, is_alive: impl FnOnce(u32) -> bool) -> Self {
-        // An agent that was started after the clock of its boot was set back names the boot anew.
+        // An agent that starts after the clock of its boot was set back uses a new boot id.
         let is_this_boot = now.boot.is_same_of_system(status.written.boot);
         let now = if is_this_boot { Stamp { boot: status.written.boot, ..*now } } else { *now };
         let Some(age) = now.since(&status.written) else { return Self::Rebooted };
@@ -51,7 +50,7 @@ impl Presence {
         Self::of(status, &Stamp::now(), is_alive)
     }
 
-    /// The word for programs.
+    /// The value in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -62,23 +61,22 @@ impl Presence {
         }
     }
 
-    /// Until when what a status says has been seen: until `now` while its writer runs, which writes each
-    /// change at once, else until it was written. Whoever says how long an open incident has lasted
-    /// counts until then.
+    /// The end of the period that a status covers: `now` while its writer runs, which writes each
+    /// change at once, else the time it was written. An open incident has lasted until then.
     pub fn seen_until(self, status: &Status, now: Stamp) -> Stamp {
         if self.is_running() { now } else { status.written }
     }
 
-    /// Whether there is an agent that what the status says can be taken from.
+    /// Whether the agent runs, so that the status is current.
     pub fn is_running(self) -> bool {
         self == Self::Running
     }
 }
 
-/// Whether there is a process of this number, whoever's it is.
+/// Whether a process with this id exists, of any user.
 fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // Somebody else's process may not be signalled, which shows that it is there.
+    // Another user's process may not be signalled, but that error shows that it exists.
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
@@ -88,7 +86,7 @@ mod tests {
     use crate::status::text::tests::status;
 
     #[test]
-    fn a_status_is_as_good_as_its_writer_is_alive() {
+    fn a_status_is_current_while_its_writer_lives() {
         let status = status();
         let soon = status.written.later(Duration::from_secs(30));
         assert_eq!(Presence::of(&status, &soon, |pid| pid == status.pid), Presence::Running);
@@ -96,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_says_nothing_for_longer_than_it_promised_hangs() {
+    fn a_writer_that_is_later_than_promised_hangs() {
         let status = status();
         let promised = status.written.later(status.fresh_for() + Presence::PATIENCE);
         assert_eq!(Presence::of(&status, &promised, |_| true), Presence::Running);
@@ -106,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_boot_the_number_of_the_process_says_nothing() {
+    fn after_a_reboot_the_process_id_does_not_count() {
         let status = status();
         let boot = "2c5c1f7e-4a43-4b29-9c4b-6a3f0a9f0001".parse().expect("a boot id");
         let now = Stamp { boot, ..status.written };
@@ -114,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn who_said_goodbye_has_stopped_even_while_the_process_still_ends() {
+    fn an_agent_that_stopped_cleanly_has_stopped_even_while_its_process_still_ends() {
         let status = Status { condition: ConnectivityStatus::Stopped, ..status() };
         assert_eq!(Presence::of(&status, &status.written, |_| true), Presence::Stopped);
     }
 
     #[test]
-    fn this_process_is_alive_and_the_impossible_one_is_not() {
+    fn this_process_is_alive_and_an_impossible_one_is_not() {
         assert!(is_alive(std::process::id()));
         assert!(is_alive(1), "the first process, which is root's");
         assert!(!is_alive(0));

@@ -16,13 +16,12 @@ use crate::{
 
 /// Writes the newest status to a file, on a thread of its own.
 ///
-/// A disk can hang for minutes, and nothing that the agent does may wait for it. There is room for one
-/// status: a newer one takes the place of one that is not yet written, so a slow disk costs nothing
-/// but freshness. The file is replaced as a whole, so a reader sees the one before or the new one.
-/// It is not forced onto the disk: after a power cut another boot has begun, and what it said is of no
-/// use to anybody.
+/// A disk can hang for minutes, and no other part of the agent may wait for it. The queue holds one
+/// status, and a newer one replaces it, so on a slow disk the file is merely less fresh. The file is
+/// replaced atomically, so a reader sees the old or the new one. It is not fsynced: a power failure
+/// ends the boot, and with it the content is obsolete.
 ///
-/// A failure is told once, and again when there is a success in between; monitoring goes on.
+/// A failure is logged once until the next success; monitoring continues.
 #[derive(Debug)]
 pub struct Publisher {
     slot: Arc<Slot>,
@@ -34,11 +33,11 @@ pub struct Publisher {
 pub struct PublishError(#[source] io::Error);
 
 impl Publisher {
-    /// Starts the thread; it writes to `status.json` in `folder`, which must exist by the first
+    /// Starts the thread. It writes to `status.json` in `folder`, which must exist by the first
     /// [`publish`](Self::publish).
     ///
     /// # Errors
-    /// No thread can be started.
+    /// The thread cannot be started.
     pub fn start(folder: &Path) -> Result<Self, PublishError> {
         let slot = Arc::new(Slot::default());
         let writer = Arc::clone(&slot);
@@ -50,7 +49,7 @@ impl Publisher {
         Ok(Self { slot })
     }
 
-    /// Has a status written as soon as the disk takes it. Never waits.
+    /// Queues a status to be written. Never blocks.
     pub fn publish(&self, status: Status) {
         let mut state = self.slot.lock();
         state.waiting = Some(Box::new(status));
@@ -58,8 +57,8 @@ impl Publisher {
         self.slot.changed.notify_all();
     }
 
-    /// Waits until the newest status is written, or the attempt has failed, but not longer than
-    /// `limit`; returns whether that is so.
+    /// Waits, `limit` at most, until the newest status is written or the attempt has failed; returns
+    /// whether that happened.
     pub fn flush(&self, limit: Duration) -> bool {
         let busy = |state: &mut PublisherState| state.waiting.is_some() || state.writing;
         let waited = self.slot.changed.wait_timeout_while(self.slot.lock(), limit, busy);
@@ -68,14 +67,14 @@ impl Publisher {
 }
 
 impl Drop for Publisher {
-    /// The thread ends when it has written what waits; nobody waits for it.
+    /// The thread writes the queued status and ends; the drop does not wait for it.
     fn drop(&mut self) {
         self.slot.lock().closed = true;
         self.slot.changed.notify_all();
     }
 }
 
-/// Room for one status.
+/// A queue for one status.
 #[derive(Debug, Default)]
 struct Slot {
     state: Mutex<PublisherState>,
@@ -91,11 +90,11 @@ struct PublisherState {
 
 impl Slot {
     fn lock(&self) -> MutexGuard<'_, PublisherState> {
-        // Nothing in here panics half-way through a change.
+        // No code panics halfway through a change of the state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next status; nothing when there will be none any more.
+    /// Waits for the next status; `None` when the publisher was dropped.
     fn next(&self) -> Option<Box<Status>> {
         let mut state = self.lock();
         state.writing = false;
@@ -108,7 +107,7 @@ impl Slot {
         status
     }
 
-    /// Writes one status after the other, and tells the first failure of each row of them.
+    /// Writes one status after the other, and reports the first failure of each series.
     fn write_each(
         &self,
         mut write: impl FnMut(&Status) -> io::Result<()>,
@@ -132,7 +131,7 @@ fn tell(path: &Path) -> impl FnMut(&io::Error) + use<> {
     move |error| StatusNotWritten { path: &path, error }.emit()
 }
 
-/// Replaces the file by one that says this, which everybody may read.
+/// Replaces the file atomically; every user may read it.
 fn write(path: &Path, status: &Status) -> io::Result<()> {
     let mut json = serde_json::to_vec_pretty(status)?;
     json.push(b'\n');
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
     use crate::status::{place, text::tests::status};
 
-    /// Only ends a test that hangs.
+    /// Only ends a hung test.
     const PATIENCE: Duration = Duration::from_mins(1);
 
     fn numbered(pid: u32) -> Status {
@@ -154,15 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_replaced_as_a_whole_and_everybody_may_read_it() {
+    fn the_file_is_replaced_atomically_and_every_user_may_read_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let publisher = Publisher::start(folder.path()).expect("a thread");
         for pid in [1, 2] {
             publisher.publish(numbered(pid));
             assert!(publisher.flush(PATIENCE));
-            assert_eq!(place::read(folder.path()).expect("it can be read"), Some(numbered(pid)));
+            assert_eq!(
+                place::read(folder.path()).expect("the status can be read"),
+                Some(numbered(pid))
+            );
         }
-        let file = fs::metadata(folder.path().join(FILE_NAME)).expect("it is there");
+        let file = fs::metadata(folder.path().join(FILE_NAME)).expect("the file exists");
         assert_eq!(file.permissions().mode() & 0o777, 0o644);
         let names: Vec<_> = fs::read_dir(folder.path())
             .expect("the folder")
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_hangs_costs_only_what_was_superseded() {
+    fn a_hung_disk_loses_only_superseded_statuses() {
         let slot = Arc::new(Slot::default());
         let (started_sender, started) = mpsc::channel();
         let (go, gate) = mpsc::channel::<()>();
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_once_until_there_is_a_success() {
+    fn a_failure_is_reported_once_until_the_next_success() {
         let slot = Slot::default();
         let results = [false, false, true, false];
         let mut told = Vec::new();
@@ -225,11 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_missing_is_a_failure_and_one_that_comes_back_a_success() {
+    fn writing_fails_without_the_folder_and_works_once_it_exists() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("gone").join(FILE_NAME);
         assert!(write(&path, &status()).is_err());
-        fs::create_dir(folder.path().join("gone")).expect("it comes back");
-        write(&path, &status()).expect("it is written");
+        fs::create_dir(folder.path().join("gone")).expect("the folder is created");
+        write(&path, &status()).expect("the file is written");
     }
 }

@@ -1,4 +1,4 @@
-//! A status as people read it.
+//! Renders a status for people.
 
 use std::{fmt::Write, time::Duration};
 
@@ -15,19 +15,19 @@ use crate::{
     probe::Family,
 };
 
-/// From when, in whose time, and how alive the writer is.
+/// The moment, time zone and presence for which a status is rendered.
 #[derive(Clone, Debug)]
 pub struct DisplayContext<'a> {
-    /// The moment of looking.
+    /// The time at which it is shown.
     pub now: Stamp,
-    /// The zone in which times are shown.
+    /// The time zone of displayed times.
     pub zone: &'a TimeZone,
     /// Whether the agent that wrote the status still runs.
     pub presence: Presence,
 }
 
-/// Writes the whole status, the answer to "is the internet up?" in its first line. `start_advice` says what
-/// to do about an agent that does not run.
+/// Renders the whole status; its first line answers "is the internet up?". `start_advice` tells the
+/// user how to start an agent that does not run.
 pub fn render(status: &Status, context: &DisplayContext<'_>, start_advice: &str) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -47,9 +47,9 @@ fn write_all(
         Some(absence) => {
             writeln!(text, "{device}: {absence}\n{start_advice}")?;
             let (time, ago) = (context.time(&status.written), context.ago(&status.written));
-            write!(text, "\nWhat it knew last, {time} ({ago})")?;
+            write!(text, "\nLast known state, {time} ({ago})")?;
             match status.condition {
-                // Nothing of the line, that is, but the rest.
+                // A stopped agent knows no connectivity; the other rows still count.
                 ConnectivityStatus::Stopped => writeln!(text, ":")?,
                 _ => writeln!(text, ": {}", headline(status, context))?,
             }
@@ -65,7 +65,7 @@ fn write_all(
     Ok(())
 }
 
-/// Why nothing that the status says may be taken for the present; nothing when it may.
+/// Why the status is not current; `None` when it is.
 fn absence(status: &Status, context: &DisplayContext<'_>) -> Option<String> {
     let pid = status.pid;
     Some(match context.presence {
@@ -75,9 +75,9 @@ fn absence(status: &Status, context: &DisplayContext<'_>) -> Option<String> {
             Readable(age)
         ),
         Presence::Stopped => "the agent is not running: it was stopped.".to_owned(),
-        Presence::Gone => format!(
-            "the agent is not running: its process {pid} crashed or was killed, without a word."
-        ),
+        Presence::Gone => {
+            format!("the agent is not running: its process {pid} crashed or was killed.")
+        }
         Presence::Rebooted => {
             "the agent is not running: it was not started again with this machine.".to_owned()
         }
@@ -104,13 +104,13 @@ fn headline(status: &Status, context: &DisplayContext<'_>) -> String {
         ConnectivityStatus::Unused => "this device has no route to the internet.".to_owned(),
         ConnectivityStatus::Paused => match &status.paused_until {
             Some(until) => format!(
-                "paused until {}: nothing is monitored and no heartbeat is sent. End that with: \
+                "paused until {}: nothing is monitored and no heartbeat is sent. To end the pause: \
                  ispmon-agent resume",
                 context.time(until)
             ),
             None => "paused: nothing is monitored and no heartbeat is sent.".to_owned(),
         },
-        ConnectivityStatus::Stopped => "stopped in order.".to_owned(),
+        ConnectivityStatus::Stopped => "stopped cleanly.".to_owned(),
     }
 }
 
@@ -119,14 +119,14 @@ fn failing_family(status: &Status) -> Option<Family> {
     status.families.iter().find(down).map(|family| family.family)
 }
 
-/// An open incident, in the words that the log has for it.
+/// An open incident, in the words of the log.
 fn describe(incident: &IncidentStatus, status: &Status, context: &DisplayContext<'_>) -> String {
     let unstable = incident.cause == Cause::Unstable;
     let what = match incident.scope {
         Scope::Internet if unstable => "Internet unstable",
         Scope::Ipv4 if unstable => "IPv4 unstable",
         Scope::Ipv6 if unstable => "IPv6 unstable",
-        // "The internet works" may stand above this.
+        // The first line may be "the internet works".
         Scope::Internet if incident.failing == Some(Scope::Ipv4) => {
             "IPv4 outage, the rest of an internet outage"
         }
@@ -137,7 +137,7 @@ fn describe(incident: &IncidentStatus, status: &Status, context: &DisplayContext
         Scope::Ipv4 => "IPv4 outage",
         Scope::Ipv6 => "IPv6 outage",
         Scope::Heartbeat => "Heartbeats have failed",
-        Scope::Quality => "Bad internet line",
+        Scope::Quality => "Degraded connection",
     };
     let mut text = format!(
         "{what} since {} ({} so far), cause: {}.",
@@ -161,7 +161,7 @@ fn describe(incident: &IncidentStatus, status: &Status, context: &DisplayContext
     text
 }
 
-/// The rest, one fact a row.
+/// The remaining facts, one a row.
 fn rows(status: &Status, context: &DisplayContext<'_>) -> Vec<(&'static str, String)> {
     let mut rows = vec![(
         "Agent",
@@ -181,7 +181,7 @@ fn rows(status: &Status, context: &DisplayContext<'_>) -> Vec<(&'static str, Str
         rows.push((name, connection(family, status.condition, context)));
     }
     if let Some(quality) = &status.quality {
-        rows.push(("Line", line(quality)));
+        rows.push(("Quality", line(quality)));
     }
     if status.blips > 0 {
         let blips = match status.blips {
@@ -194,7 +194,7 @@ fn rows(status: &Status, context: &DisplayContext<'_>) -> Vec<(&'static str, Str
     if let Some(address) = status.wan_address {
         rows.push(("Address", format!("{address}, as the cloud sees it")));
     }
-    rows.push(("Record", record(status)));
+    rows.push(("Journal", record(status)));
     if status.heartbeat.is_some() {
         let mut shown = match status.hand_over_pending {
             0 => "nothing waits to be handed to the cloud".to_owned(),
@@ -210,12 +210,12 @@ fn rows(status: &Status, context: &DisplayContext<'_>) -> Vec<(&'static str, Str
     } else if status.clock.correction_ms.unsigned_abs() >= 1_000 {
         let by = Readable(Duration::from_millis(status.clock.correction_ms.unsigned_abs()));
         let way = if status.clock.correction_ms > 0 { "slow" } else { "fast" };
-        rows.push(("Clock", format!("{by} {way}; the times of the record are corrected")));
+        rows.push(("Clock", format!("{by} {way}; the times in the journal are corrected")));
     }
     rows
 }
 
-/// How many closed incidents and gaps wait for something, as the beginning of a sentence.
+/// How many closed incidents and gaps wait, as the beginning of a sentence.
 pub(crate) fn waiting(count: u64) -> String {
     match count {
         1 => "1 outage or gap waits".to_owned(),
@@ -228,7 +228,7 @@ fn connection(
     whole: ConnectivityStatus,
     context: &DisplayContext<'_>,
 ) -> String {
-    // While nobody watches, what was known before is no news.
+    // While nothing is monitored, the earlier state is not current.
     let condition = match whole {
         ConnectivityStatus::Paused | ConnectivityStatus::Stopped => whole,
         _ => family.condition,
@@ -328,7 +328,7 @@ fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// The time from one moment to another: by the boot's clock where one boot saw both, else by the wall clock.
+/// The time between two moments: by boot time within one boot, else by the wall clock.
 fn between(earlier: &Stamp, later: &Stamp) -> Duration {
     later.since(earlier).unwrap_or_else(|| {
         Duration::try_from(later.wall.duration_since(earlier.wall)).unwrap_or(Duration::ZERO)
@@ -336,12 +336,12 @@ fn between(earlier: &Stamp, later: &Stamp) -> Duration {
 }
 
 impl DisplayContext<'_> {
-    /// The time since a moment.
+    /// The time since `earlier`.
     pub fn since(&self, earlier: &Stamp) -> Duration {
         between(earlier, &self.now)
     }
 
-    /// The time since a moment in words, in whole seconds.
+    /// The time since `earlier` as text, in whole seconds.
     pub fn ago(&self, earlier: &Stamp) -> String {
         match self.since(earlier).as_secs() {
             0 => "just now".to_owned(),
@@ -349,13 +349,13 @@ impl DisplayContext<'_> {
         }
     }
 
-    /// A moment in the local time with its offset.
+    /// The local time with its UTC offset.
     pub fn time(&self, stamp: &Stamp) -> String {
         self.local(stamp).strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
     }
 
-    /// A moment in the local time. Within this boot it is counted from now, so that a clock that was set in
-    /// between shows it right.
+    /// The local time. Within this boot it is computed from `now`, so that it is right even if the
+    /// clock was set in between.
     pub fn local(&self, stamp: &Stamp) -> ZonedDateTime {
         let wall: Timestamp = if stamp.is_same_boot(self.now) {
             match stamp.boot_ms.checked_sub(self.now.boot_ms) {

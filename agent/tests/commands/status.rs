@@ -134,7 +134,7 @@ fn what_a_dead_agent_knew_is_called_the_past() {
         assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""), "{presence}");
         let first = ran.output.lines().next().unwrap_or_default();
         assert!(first.contains(words), "{}", ran.output);
-        assert!(ran.output.contains("What it knew last, "), "{}", ran.output);
+        assert!(ran.output.contains("Last known state, "), "{}", ran.output);
         let ran = place.run(&["status", "--json"]);
         let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
         assert_eq!((ran.code, &json["presence"]), (Some(1), &presence.into()));

@@ -32,11 +32,11 @@ fn the_hour_that_comes_twice_is_told_apart() {
     STARTED                    LASTED      WHOSE     ID             CAUSE
     2026-10-25 02:30:00+02:00  1 min 30 s  provider  01a17076-db40  ISP: no server on the internet answered
     2026-10-25 02:30:00+01:00  20 min 3 s  provider  01a170ad-c9c0  ISP: no server on the internet answered
-    2026-10-25 19:00:00+01:00  10 min      –         01a17438-2900  Bad line: loss or slowness (no downtime)
+    2026-10-25 19:00:00+01:00  10 min      –         01a17438-2900  Degraded connection: loss or slowness (no downtime)
     2026-10-26 06:00:00+01:00  1 min       provider  01a17694-6880  ISP: no server on the internet answered (IPv6 only)
 
     The internet was down 2 times, 21 min 33 s in all; IPv6 only: 1 min. Monitored: 69.038 % of 2 d 23 h.
-    Record: FOLDER
+    Journal: FOLDER
     ");
 }
 
@@ -51,10 +51,10 @@ fn gaps_are_listed_when_asked_for() {
     insta::assert_snapshot!(out, @"
     STARTED                    LASTED  WHOSE  ID             CAUSE
     2026-10-25 11:00:00+01:00  4 h     –      01a1735c-6f00  Not monitored: the machine slept
-    2026-10-25 19:00:00+01:00  10 min  –      01a17438-2900  Bad line: loss or slowness (no downtime)
+    2026-10-25 19:00:00+01:00  10 min  –      01a17438-2900  Degraded connection: loss or slowness (no downtime)
 
     The internet was never down. Monitored: 80.952 % of 21 h.
-    Record: FOLDER
+    Journal: FOLDER
     ");
 }
 
@@ -65,7 +65,7 @@ fn an_open_incident_is_told_so() {
     record.open_incident(Cause::Gateway, Party::Yours, time("2026-10-24T01:00:00Z"));
     record.write(folder.path());
     let out = shown(folder.path(), &["outages"]);
-    assert!(out.contains("Router: it was silent (still open)"), "{out}");
+    assert!(out.contains("Router: it did not answer (still open)"), "{out}");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn the_time_of_one_family_stands_beside_the_downtime() {
     2026-11-01 04:00:00+01:00  1 min       yours     01a1950c-b380  Firewall: this device's own rules forbade it
 
     The internet was down 2 times, 21 min 3 s in all; IPv6 only: 12 min. Monitored: 99.468 % of 3 h 2 min.
-    Record: FOLDER
+    Journal: FOLDER
     ");
     let csv = shown(folder.path(), &["outages", "--csv", "--until", "2026-11-01T04:02"]);
     insta::assert_snapshot!(csv.replace("\r\n", "\n"), @r#"
@@ -159,7 +159,7 @@ fn a_report_shows_one_family_apart() {
     Others             100.000 %  0        –           –           –
     All                88.372 %   2        21 min 3 s  20 min 3 s  10 min 31 s
     IPv6 only          93.371 %   1        12 min      12 min      12 min
-    IPv4 only and IPv6 only are not in the sum: the other half worked.
+    IPv4 only and IPv6 only are not in the sum: the other family worked.
 
     Incident 01a194a8-1998-7c2f-9121-4f2dfad25d9a
     ISP: no server on the internet answered (20 min 3 s of it down, IPv6 only: 12 min)
@@ -172,11 +172,11 @@ fn a_report_shows_one_family_apart() {
 
     FROM                       TO                         LASTED       SCOPE      CAUSE
     2026-11-01 02:10:07+01:00  2026-11-01 02:10:27+01:00  20 s         IPv6 only  ISP: no server on the internet answered
-    2026-11-01 02:10:27+01:00  2026-11-01 02:10:30+01:00  3 s          Internet   Router: it was silent
+    2026-11-01 02:10:27+01:00  2026-11-01 02:10:30+01:00  3 s          Internet   Router: it did not answer
     2026-11-01 02:10:30+01:00  2026-11-01 02:30:30+01:00  20 min       Internet   ISP: no server on the internet answered
     2026-11-01 02:30:30+01:00  2026-11-01 02:42:10+01:00  11 min 40 s  IPv6 only  ISP: no server on the internet answered
 
-    ASKED AT                   HOW                        WHO                 ANSWER   AFTER
+    PROBED AT                  HOW                        TARGET              ANSWER   AFTER
     2026-11-01 02:10:07+01:00  TCP connect to a server    1.1.1.1:443         timeout  2500 ms
     2026-11-01 02:10:07+01:00  TCP connect to a server    8.8.8.8:443         timeout  2500 ms
     2026-11-01 02:10:08+01:00  TCP connect to a server    9.9.9.9:443         timeout  2500 ms
@@ -200,9 +200,9 @@ fn a_record_without_outages_is_no_failure() {
     Maker::begin(1, "dl-home", "2026-10-24T00:00:00Z").write(folder.path());
     let out = shown(folder.path(), &["outages", "--until", "2026-10-24"]);
     insta::assert_snapshot!(out, @"
-    No outages. The record begins on 2026-10-24 02:00:00+02:00.
+    No outages. The journal begins on 2026-10-24 02:00:00+02:00.
     Not monitored. Monitored: 0.000 % of 22 h.
-    Record: FOLDER
+    Journal: FOLDER
     ");
 }
 
@@ -214,7 +214,7 @@ fn damage_is_told() {
     let text = std::fs::read_to_string(&file).expect("it is text");
     std::fs::write(&file, text.replacen("1.1.1.1", "1.1.1.2", 1)).expect("a file");
     let out = shown(folder.path(), &["outages"]);
-    assert!(out.contains("Caution, the record is damaged: journal.ndjson, line 3"), "{out}");
+    assert!(out.contains("Caution, the journal is damaged: journal.ndjson, line 3"), "{out}");
 }
 
 #[test]

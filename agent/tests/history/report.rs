@@ -42,7 +42,7 @@ fn the_provider_comes_first_and_coverage_is_shown() {
     All                99.959 %   1        20 min    20 min   20 min
 
     By month
-    MONTH    PROVIDER  ALL       OUTAGES  DOWNTIME  WATCHED
+    MONTH    PROVIDER  ALL       OUTAGES  DOWNTIME  MONITORED
     2026-10  99.977 %  99.977 %  1        10 min    99.597 %
     2026-11  99.768 %  99.768 %  1        10 min    100.000 %
 
@@ -50,7 +50,7 @@ fn the_provider_comes_first_and_coverage_is_shown() {
 
     Record 824 of the chain has the hash HASH.
     `ispmon-agent journal verify` proves that nothing before it was changed.
-    Record: FOLDER
+    Journal: FOLDER
     ");
 }
 
@@ -81,10 +81,10 @@ fn one_incident_is_shown_in_full() {
     Boot 1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42, record 752
 
     FROM                       TO                         LASTED  SCOPE     CAUSE
-    2026-10-31 23:50:00+01:00  2026-10-31 23:55:00+01:00  5 min   Internet  Router: it was silent
+    2026-10-31 23:50:00+01:00  2026-10-31 23:55:00+01:00  5 min   Internet  Router: it did not answer
     2026-10-31 23:55:00+01:00  2026-11-01 00:10:00+01:00  15 min  Internet  ISP: no server on the internet answered
 
-    ASKED AT                   HOW                        WHO                 ANSWER   AFTER
+    PROBED AT                  HOW                        TARGET              ANSWER   AFTER
     2026-10-31 23:50:00+01:00  TCP connect to a server    1.1.1.1:443         timeout  2500 ms
     2026-10-31 23:50:00+01:00  TCP connect to a server    8.8.8.8:443         timeout  2500 ms
     2026-10-31 23:50:01+01:00  TCP connect to a server    9.9.9.9:443         timeout  2500 ms
@@ -93,7 +93,7 @@ fn one_incident_is_shown_in_full() {
 
     Record 824 of the chain has the hash HASH.
     `ispmon-agent journal verify` proves that nothing before it was changed.
-    Record: FOLDER
+    Journal: FOLDER
     ");
 }
 

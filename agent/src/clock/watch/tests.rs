@@ -14,7 +14,7 @@ fn first() -> Reading {
     }
 }
 
-/// Clocks that go on as they are told.
+/// Simulated clocks.
 struct Machine(Reading);
 
 impl Machine {
@@ -47,7 +47,7 @@ fn start() -> (Machine, ClockWatch) {
     (Machine(first()), ClockWatch::new(BOOT, first(), Timestamp::UNIX_EPOCH))
 }
 
-/// A stamp of `boot_ms` whose wall clock must not matter.
+/// A stamp at `boot_ms` whose wall clock must not matter.
 fn at(boot_ms: u64) -> Stamp {
     Stamp { boot: BOOT, boot_ms, wall: Timestamp::UNIX_EPOCH }
 }
@@ -61,7 +61,7 @@ fn spans(events: &[ClockEvent]) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn a_sleep_reaches_from_the_last_look_to_the_next() {
+fn a_suspension_lasts_from_the_reading_before_it_to_the_one_after() {
     let (mut machine, mut watch) = start();
     assert_eq!(watch.observe(machine.awake(1)), []);
     machine.asleep(3_600);
@@ -73,7 +73,7 @@ fn a_sleep_reaches_from_the_last_look_to_the_next() {
 }
 
 #[test]
-fn two_looks_that_are_not_quite_simultaneous_are_no_sleep() {
+fn readings_that_are_not_quite_simultaneous_are_no_suspension() {
     let (mut machine, mut watch) = start();
     machine.asleep_ms(999);
     assert_eq!(watch.observe(machine.awake(1)), []);
@@ -82,7 +82,7 @@ fn two_looks_that_are_not_quite_simultaneous_are_no_sleep() {
 }
 
 #[test]
-fn a_dark_wake_belongs_to_the_suspension_and_a_longer_one_does_not() {
+fn a_dark_wake_is_part_of_the_suspension_and_a_longer_one_is_not() {
     for (awake, begins_ms) in [(59, 101_000), (60, 161_000)] {
         let (mut machine, mut watch) = start();
         assert_eq!(spans(&watch.observe(machine.asleep(100))), [(1_000, 101_000)]);
@@ -96,7 +96,7 @@ fn a_dark_wake_belongs_to_the_suspension_and_a_longer_one_does_not() {
 }
 
 #[test]
-fn a_clock_that_is_set_is_a_step_and_one_that_is_bent_is_none() {
+fn setting_the_clock_is_a_step_and_slewing_it_is_not() {
     for (by_ms, is_step) in [
         (2_000, false),
         (2_001, true),
@@ -110,11 +110,11 @@ fn a_clock_that_is_set_is_a_step_and_one_that_is_bent_is_none() {
         let events = watch.observe(machine.step_ms(by_ms));
         let expected = [ClockEvent::Stepped { by_ms, source: StepSource::System }];
         assert_eq!(events, if is_step { &expected[..] } else { &[] }, "moved by {by_ms} ms");
-        assert_eq!(watch.stamp(machine.0.boot_ms).wall, machine.0.wall, "the newest time is known");
+        assert_eq!(watch.stamp(machine.0.boot_ms).wall, machine.0.wall, "the newest time is used");
     }
     let (mut machine, mut watch) = start();
     for _ in 0..100_000 {
-        // NTP bends a clock by up to 500 parts in a million.
+        // NTP slews a clock by up to 500 parts in a million.
         machine.awake_ms(10_000);
         assert_eq!(watch.observe(machine.step_ms(5)), []);
     }
@@ -122,12 +122,12 @@ fn a_clock_that_is_set_is_a_step_and_one_that_is_bent_is_none() {
     assert_eq!(
         spans(&watch.observe(machine.step_ms(20_000))).len(),
         1,
-        "nor is the drift of a night"
+        "the drift of a night is no step either"
     );
 }
 
 #[test]
-fn a_machine_that_wakes_with_a_wrong_clock_has_slept_and_stepped() {
+fn waking_with_a_wrong_clock_is_a_suspension_and_a_step() {
     let (mut machine, mut watch) = start();
     machine.asleep(600);
     let events = watch.observe(machine.step_ms(-600_000));
@@ -136,7 +136,7 @@ fn a_machine_that_wakes_with_a_wrong_clock_has_slept_and_stepped() {
 }
 
 #[test]
-fn a_date_that_cannot_be_is_not_believed() {
+fn an_impossible_date_is_rejected() {
     let (mut machine, mut watch) = start();
     watch.observe(machine.awake(9));
     for date in ["1973-01-01T00:00:00Z", "2090-01-01T00:00:00Z"] {
@@ -147,10 +147,10 @@ fn a_date_that_cannot_be_is_not_believed() {
 }
 
 #[test]
-fn an_answer_corrects_a_wrong_clock_once() {
+fn a_response_corrects_a_wrong_clock_once() {
     let (mut machine, mut watch) = start();
     watch.observe(machine.awake(9));
-    // The answer came within 200 ms; by this machine it was 00:00:09.
+    // The response came within 200 ms; by this machine it was 00:00:09.
     let date = "2027-01-01T05:00:09Z".parse().expect("a time");
     let event = watch.heartbeat_date(date, at(9_800), at(10_000));
     let Some(ClockEvent::Stepped { by_ms, source: StepSource::Heartbeat }) = event else {
@@ -167,20 +167,20 @@ fn an_answer_corrects_a_wrong_clock_once() {
     assert_eq!(
         events,
         [],
-        "NTP sets the clock to what was known, so that nothing that is shown moves"
+        "NTP sets the clock to the corrected time, so the best-known time does not move"
     );
     assert_eq!(watch.stamp(machine.0.boot_ms).wall, machine.0.wall);
 }
 
 #[test]
-fn what_an_answer_cannot_prove_wrong_stays() {
-    // By this machine the answer was made between 00:00:09 and 00:00:12.
+fn a_clock_within_the_tolerance_is_not_corrected() {
+    // By this machine the response was made between 00:00:09 and 00:00:12.
     for (date, is_corrected) in [
         ("2027-01-01T00:00:02Z", true),
         ("2027-01-01T00:00:03Z", false),
         ("2027-01-01T00:00:17Z", false),
         ("2027-01-01T00:00:18Z", true),
-        // The other side's clock is the one that cannot be right.
+        // Here it is the server's clock that cannot be right.
         ("1970-01-01T00:00:09Z", false),
     ] {
         let (mut machine, mut watch) = start();
@@ -191,7 +191,7 @@ fn what_an_answer_cannot_prove_wrong_stays() {
 }
 
 #[test]
-fn an_answer_tells_nothing_across_a_night_or_from_another_boot() {
+fn a_slow_response_or_one_of_another_boot_is_ignored() {
     let (_, mut watch) = start();
     let date = "2027-06-01T00:00:00Z".parse().expect("a time");
     assert_eq!(watch.heartbeat_date(date, at(2_000), at(2_000 + 61_000)), None);
@@ -202,7 +202,7 @@ fn an_answer_tells_nothing_across_a_night_or_from_another_boot() {
 }
 
 #[test]
-fn a_clock_is_plausible_once_it_shows_no_past() {
+fn a_clock_is_plausible_once_it_shows_no_time_that_has_passed() {
     let record: Timestamp = "2027-03-01T00:00:00Z".parse().expect("a time");
     for (shows, not_before, plausible) in [
         ("1970-01-01T00:00:30Z", Timestamp::UNIX_EPOCH, false),
@@ -218,7 +218,7 @@ fn a_clock_is_plausible_once_it_shows_no_past() {
 }
 
 #[test]
-fn a_record_from_the_future_does_not_make_every_clock_implausible_for_ever() {
+fn a_record_from_the_future_does_not_make_the_clock_implausible_forever() {
     let far = "2099-01-01T00:00:00Z".parse().expect("a time");
     let mut watch = ClockWatch::new(BOOT, first(), far);
     assert!(!watch.is_plausible());
@@ -228,7 +228,7 @@ fn a_record_from_the_future_does_not_make_every_clock_implausible_for_ever() {
 }
 
 #[test]
-fn a_clock_that_shows_a_time_after_everybody_who_runs_this_is_wrong() {
+fn a_clock_after_the_latest_date_is_wrong() {
     let reading = Reading { wall: "2069-12-31T19:42:47Z".parse().expect("a time"), ..first() };
     let mut machine = Machine(reading);
     let mut watch = ClockWatch::new(BOOT, reading, Timestamp::UNIX_EPOCH);
@@ -239,7 +239,7 @@ fn a_clock_that_shows_a_time_after_everybody_who_runs_this_is_wrong() {
 }
 
 #[test]
-fn a_machine_that_starts_in_1970_is_right_from_the_first_step_on() {
+fn a_machine_that_starts_in_1970_is_right_after_the_first_step() {
     let reading = Reading { wall: "1970-01-01T00:00:20Z".parse().expect("a time"), ..first() };
     let mut machine = Machine(reading);
     let mut watch = ClockWatch::new(BOOT, reading, Timestamp::UNIX_EPOCH);
@@ -269,7 +269,7 @@ enum Action {
     Awake(i64),
     Asleep(i64),
     Step(i64),
-    /// The other side's clock is ahead of the machine's by so many milliseconds.
+    /// The server's clock is ahead of the machine's by this many milliseconds.
     Answer(i64),
 }
 
@@ -313,7 +313,7 @@ proptest! {
                     }
                     ClockEvent::Stepped { by_ms, .. } => {
                         let moved = now.wall.as_millisecond() - before.wall.as_millisecond();
-                        prop_assert_eq!(moved, *by_ms, "what is shown moves by what is said");
+                        prop_assert_eq!(moved, *by_ms, "the time moves by what is reported");
                     }
                 }
             }
@@ -324,14 +324,14 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_brings_the_time_within_its_own_uncertainty(
+    fn a_response_corrects_the_time_to_within_its_own_uncertainty(
         ahead in -2_000_000_i64..2_000_000_000,
         latency in 0_u64..30_000,
     ) {
         let (mut machine, mut watch) = start();
         watch.observe(machine.awake(100));
         let truth = machine.0.wall.as_millisecond() + ahead;
-        // The answer is made at the very end.
+        // The response is made at the very end.
         let date = Timestamp::from_second(truth / 1_000).expect("within range");
         watch.heartbeat_date(date, at(machine.0.boot_ms - latency), at(machine.0.boot_ms));
         let shown = watch.stamp(machine.0.boot_ms).wall.as_millisecond();

@@ -43,7 +43,7 @@ fn the_anchors_that_fit_take_turns() {
 }
 
 #[test]
-fn a_probe_is_answered_lost_or_not_asked() {
+fn a_probe_is_answered_lost_or_not_sent() {
     let anchor = "192.0.2.1:443".parse().expect("an address");
     let connected = |end| Connected {
         target: anchor,
@@ -69,7 +69,7 @@ fn a_probe_is_answered_lost_or_not_asked() {
 }
 
 #[test]
-fn a_proof_beside_the_rounds_is_proof_doubt_or_not_asked() {
+fn a_separate_proof_is_proof_doubt_or_not_sent() {
     let family = Family::Ipv6;
     let says = |end| of_proof(family, &ended(end));
     let (started, finished) = (at(1_000), at(1_000).later(Duration::from_millis(40)));
@@ -83,7 +83,7 @@ fn a_proof_beside_the_rounds_is_proof_doubt_or_not_asked() {
 }
 
 #[test]
-fn only_a_round_that_could_ask_nobody_was_not_asked() {
+fn a_round_was_not_sent_only_if_every_probe_failed_locally() {
     let local = AnchorEnd::NotAsked(LocalFailure::NoPort);
     let all = |ends: &[AnchorEnd]| all_local(&ends.iter().copied().map(ended).collect::<Vec<_>>());
     assert_eq!(all(&[local, local]), Some(LocalFailure::NoPort));

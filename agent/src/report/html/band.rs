@@ -1,4 +1,4 @@
-//! Loss and latency as a picture: a band from the median to the 95th percentile, and bars of loss.
+//! A chart of loss and latency: a band from the median to the 95th percentile, and bars of loss.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use crate::history::{Interval, QualityPart, QualitySummary};
 
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 640.0;
-/// The top and the bottom of the band, then those of the bars.
+/// Top and bottom of the band, then of the bars.
 const TOP: f64 = 18.0;
 const FLOOR: f64 = 130.0;
 const LOSS_TOP: f64 = 150.0;
 const LOSS_FLOOR: f64 = 185.0;
 const HEIGHT: f64 = 208.0;
 
-/// A part of the picture: from and to as shares of its width.
+/// A column of the chart; `from` and `to` are shares of its width.
 struct Column<'a> {
     from: f64,
     to: f64,
@@ -57,7 +57,12 @@ pub(super) fn by_hour(quality: &QualitySummary) -> Markup {
     figure("By the hour of the day", "Loss and latency by the hour of the day", &columns, &labels)
 }
 
-fn figure(title: &str, told: &str, columns: &[Column<'_>], labels: &[(f64, String); 5]) -> Markup {
+fn figure(
+    title: &str,
+    description: &str,
+    columns: &[Column<'_>],
+    labels: &[(f64, String); 5],
+) -> Markup {
     let worst = columns.iter().filter_map(|column| column.part.p95_ms).fold(0.0, f64::max);
     let (ceiling, unit) = (round_up(worst.max(1.0)), "ms");
     let most_lost = columns.iter().filter_map(|column| column.part.loss()).fold(0.0, f64::max);
@@ -120,7 +125,7 @@ fn figure(title: &str, told: &str, columns: &[Column<'_>], labels: &[(f64, Strin
     html! {
         figure.band {
             figcaption { strong { (title) } span.of { " round trip: band from the median to the 95th percentile; below it the share of lost probes" } }
-            svg viewBox=(format!("0 0 660 {HEIGHT}")) role="img" aria-label=(told) {
+            svg viewBox=(format!("0 0 660 {HEIGHT}")) role="img" aria-label=(description) {
                 (PreEscaped(picture))
                 @for (share, label) in labels {
                     text.x x=(format!("{:.1}", x(*share))) y=(HEIGHT - 6.0) text-anchor=(anchor(*share)) { (label) }
@@ -142,7 +147,7 @@ fn anchor(share: f64) -> &'static str {
 
 /// The next of 1, 2, 4, 6, 8, 10, 20, 40 …
 fn round_up(value: f64) -> f64 {
-    // Exact, and without a logarithm, which would have the whole agent load the library for it.
+    // Exact, and avoids a logarithm, which would link the math library into the agent.
     let mut magnitude = 1.0;
     while value.is_finite() && magnitude * 10.0 < value {
         magnitude *= 10.0;

@@ -1,4 +1,4 @@
-//! One incident in full: what happened when by both clocks, what failed, and who was asked.
+//! One incident in full: its times by both clocks, its segments, and the evidence.
 
 use std::fmt::Write as _;
 
@@ -60,10 +60,10 @@ pub(super) fn section(options: &ReportOptions<'_>, incident: &PastIncident) -> M
                 } }
             } }
             @if !recorded.evidence.is_empty() {
-                h3 { "Evidence: who was asked when it opened" }
+                h3 { "Evidence: the probes when it opened" }
                 div.scroll { table {
                     thead { tr {
-                        th scope="col" { "Asked at" } th scope="col" { "How" } th scope="col" { "Who" }
+                        th scope="col" { "Probed at" } th scope="col" { "How" } th scope="col" { "Target" }
                         th scope="col" { "Answer" } th.n scope="col" { "After" }
                     } }
                     tbody { @for (seen, at) in recorded.evidence.iter().zip(&incident.observed) {
@@ -81,7 +81,7 @@ pub(super) fn section(options: &ReportOptions<'_>, incident: &PastIncident) -> M
     }
 }
 
-/// The incident as a bar from its start to its end.
+/// The incident as a bar from start to end.
 fn bar(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
     const WIDTH: f64 = 640.0;
     const HEIGHT: u32 = 28;
@@ -100,7 +100,7 @@ fn bar(options: &ReportOptions<'_>, incident: &PastIncident) -> Markup {
             (to - from).max(1.0)
         );
     };
-    // Of merged segments there is what they held.
+    // For merged segments, draw the original ones.
     let drawn = |phase: &&PastSegment| !matches!(phase.cause, Cause::Up | Cause::Unstable);
     for phase in incident.merged.iter().chain(&incident.phases).filter(drawn) {
         if let Some(family) = marks::family_of(phase) {

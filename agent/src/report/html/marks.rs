@@ -1,5 +1,5 @@
-//! How a cause looks: a colour, a pattern, and the height at which it stands, so that it can be told
-//! without colours and by people who do not see all of them.
+//! The marks of a cause: colour, pattern and vertical position, so that causes can be distinguished
+//! without colours and by colour-blind readers.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -9,7 +9,7 @@ use crate::{
     probe::{Family, PerFamily},
 };
 
-/// The causes that are drawn, in the order of the legend, with their party.
+/// The drawn causes in the order of the legend, each with its party.
 pub(super) const DRAWN: [(Cause, Party); 7] = [
     (Cause::Isp, Party::Provider),
     (Cause::Dns, Party::Provider),
@@ -20,8 +20,8 @@ pub(super) const DRAWN: [(Cause, Party); 7] = [
     (Cause::CaptivePortal, Party::Other),
 ];
 
-/// The patterns that every picture on the page refers to. The colours are Okabe and Ito's, which
-/// remain different with every kind of colour blindness.
+/// The patterns that every chart on the page refers to. The colours are Okabe and Ito's, which remain
+/// distinct with every kind of colour blindness.
 pub(super) fn definitions() -> Markup {
     PreEscaped(
         concat!(
@@ -40,8 +40,8 @@ pub(super) fn definitions() -> Markup {
     )
 }
 
-/// The height at which a party stands in a row of `height`: the provider's fills it, one's own lies
-/// at the bottom, others' at the top.
+/// Offset and height of a party's mark in a row of `height`: the provider's fills the row, the user's
+/// is at the bottom, others' at the top.
 pub(super) fn band_of(party: Party, height: u32) -> (u32, u32) {
     let part = height * 4 / 7;
     match party {
@@ -51,13 +51,13 @@ pub(super) fn band_of(party: Party, height: u32) -> (u32, u32) {
     }
 }
 
-/// The family that was down alone in this part of an incident.
+/// The family that was down alone in this segment.
 pub(super) fn family_of(phase: &PastSegment) -> Option<Family> {
     Family::BOTH.into_iter().find(|family| phase.is_down((*family).into()))
 }
 
-/// The height at which the time of one family alone stands in a row of `height`: a thin line, that of
-/// IPv4 above that of IPv6.
+/// Offset and height of the mark for one family alone in a row of `height`: a thin bar, IPv4 above
+/// IPv6.
 pub(super) fn band_of_family(family: Family, height: u32) -> (u32, u32) {
     let part = height * 2 / 7;
     match family {
@@ -66,7 +66,7 @@ pub(super) fn band_of_family(family: Family, height: u32) -> (u32, u32) {
     }
 }
 
-/// What the marks mean.
+/// The legend of the marks.
 pub(super) fn legend(with_degraded: bool, with_family: PerFamily<bool>) -> Markup {
     html! {
         ul.legend {
@@ -76,7 +76,7 @@ pub(super) fn legend(with_degraded: bool, with_family: PerFamily<bool>) -> Marku
             @for (family, shown) in with_family.iter() {
                 @if *shown { li { (swatch("family", band_of_family(family, 14))) (family) " only" } }
             }
-            @if with_degraded { li { (swatch("degraded", (0, 14))) "bad line, no downtime" } }
+            @if with_degraded { li { (swatch("degraded", (0, 14))) "degraded, no downtime" } }
             li { (swatch("gap", (0, 14))) "not monitored" }
             li { (swatch("watched", (0, 14))) "working" }
         }

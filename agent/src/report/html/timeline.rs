@@ -1,8 +1,8 @@
-//! The timeline: a picture for each month, in it a row for each day, in the row the hours.
+//! The timeline: a chart for each month with a row for each day and the hours across.
 //!
-//! A year with thousands of incidents must stay small: marks of one kind are one path, and a mark is
-//! some fifteen characters of it. A unit of the picture is three minutes; what is shorter than two of
-//! them is drawn as long as two, so that no outage is too short to be seen.
+//! The page must stay small for a year with thousands of incidents: all marks of one kind are one path,
+//! and a mark takes about fifteen characters of it. One unit is three minutes; a shorter mark than two
+//! units is drawn two units long, so that every outage is visible.
 
 use std::fmt::Write as _;
 
@@ -17,18 +17,18 @@ use crate::{
     report::{ReportOptions, words},
 };
 
-/// The left margin, in which the days are numbered.
+/// The left margin, with the day numbers.
 const LEFT: u32 = 24;
-/// The top margin, in which the hours are numbered.
+/// The top margin, with the hours.
 const TOP: u32 = 15;
-/// From one row to the next, and how much of it is drawn.
+/// Distance between rows, then the drawn height of a row.
 const PITCH: u32 = 10;
 const HEIGHT: u32 = 7;
-/// How many milliseconds a unit is.
+/// Milliseconds per unit.
 const UNIT_MS: i64 = 3 * 60 * 1_000;
-/// The shortest mark.
+/// The shortest mark, in units.
 const SHORTEST: i64 = 2;
-/// A day of 25 hours is the longest.
+/// Wide enough for the longest day, of 25 hours.
 const WIDTH: u32 = LEFT + 25 * 20;
 
 pub(super) fn section(options: &ReportOptions<'_>) -> Markup {
@@ -59,7 +59,7 @@ fn picture(options: &ReportOptions<'_>, month: &CalendarPart, account: &Account)
     let rows: Vec<Date> = days.iter().map(|day| day.date).collect();
     let height = TOP + PITCH * rows.len() as u32;
     let total = &account.total;
-    let told = format!(
+    let description = format!(
         "{name}: {}, {} down, {} monitored",
         words::count(total.count, "outage", "outages"),
         words::duration(Some(total.downtime)),
@@ -80,7 +80,7 @@ fn picture(options: &ReportOptions<'_>, month: &CalendarPart, account: &Account)
                 span.of { (words::share(account.availability(total))) " available, "
                     (words::count(total.count, "outage", "outages")) ", " (words::duration(Some(total.downtime))) " down" }
             }
-            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(told) {
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(description) {
                 (PreEscaped(axes(&rows, height)))
                 (PreEscaped(marks_of(options, &days, account.period)))
             }
@@ -89,7 +89,7 @@ fn picture(options: &ReportOptions<'_>, month: &CalendarPart, account: &Account)
     }
 }
 
-/// The hours above, and the numbers of some days at the left.
+/// The hours at the top, and some day numbers at the left.
 fn axes(rows: &[Date], height: u32) -> String {
     let mut text = String::new();
     for hour in [0_u32, 6, 12, 18, 24] {
@@ -111,14 +111,14 @@ fn axes(rows: &[Date], height: u32) -> String {
     text
 }
 
-/// The paths of one picture.
+/// Builds the paths of one chart.
 struct SvgPaths<'a> {
     days: &'a [CalendarPart],
     period: Interval,
 }
 
 impl SvgPaths<'_> {
-    /// Adds a time to a path, in each row that it touches; `shortest` is in units.
+    /// Adds a period to a path, in each row that it touches; `shortest` is in units.
     fn add(&self, path: &mut String, time: Interval, (y, height): (u32, u32), shortest: i64) {
         let time = time.within(&self.period);
         if time.is_empty() {
@@ -200,7 +200,7 @@ fn marks_of(options: &ReportOptions<'_>, days: &[CalendarPart], period: Interval
     }
     draw("gap", &gaps);
     draw("family", &family);
-    // The provider's fill the row, so they are drawn first.
+    // The provider's marks fill the row, so they are drawn first.
     down.sort_by_key(|(cause, party, _)| (*party != Party::Provider, *cause));
     for (cause, _, path) in &down {
         draw(cause.as_str(), path);

@@ -1,4 +1,4 @@
-//! Against a real `dbus-daemon`, on which a stand-in plays logind.
+//! Tests against a real `dbus-daemon` with a stand-in for logind.
 
 use std::io::{PipeReader, Read};
 
@@ -10,7 +10,7 @@ use stand_in::{Bus, Logind};
 #[path = "../../../tests/common/logind.rs"]
 mod stand_in;
 
-/// How long a test waits for something that is bound to happen; it only ends a test that hangs.
+/// Only ends a hung test.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until the lock behind `reader` is closed.
@@ -39,11 +39,11 @@ async fn about_to_sleep(events: &mut UnboundedReceiver<SleepEvent>) -> Permit {
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    runtime.block_on(async { timeout(PATIENCE, test).await.expect("it does not hang") });
+    runtime.block_on(async { timeout(PATIENCE, test).await.expect("the test does not hang") });
 }
 
 #[test]
-fn the_machine_waits_for_the_permit_and_the_lock_is_taken_again() {
+fn the_machine_waits_for_the_permit_and_a_new_lock_is_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(bus) = Bus::start(folder.path()) else { return };
     run(async {
@@ -66,7 +66,7 @@ fn the_machine_waits_for_the_permit_and_the_lock_is_taken_again() {
 }
 
 #[test]
-fn who_gets_no_lock_hears_of_the_sleep_still() {
+fn sleep_is_announced_without_a_lock_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(bus) = Bus::start(folder.path()) else { return };
     run(async {
@@ -76,7 +76,7 @@ fn who_gets_no_lock_hears_of_the_sleep_still() {
         let call = logind.next_inhibit().await;
         let refusal = "org.freedesktop.DBus.Error.AccessDenied";
         let answered = logind.connection.reply_error(&call.header(), refusal, &"no").await;
-        answered.expect("it is answered");
+        answered.expect("the call is answered");
         logind.prepare_for_sleep(true).await;
         assert!(!about_to_sleep(&mut events).await.holds());
         listening.abort();
@@ -84,7 +84,7 @@ fn who_gets_no_lock_hears_of_the_sleep_still() {
 }
 
 #[test]
-fn a_bus_that_restarts_is_found_again() {
+fn a_restarted_bus_is_connected_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(bus) = Bus::start(folder.path()) else { return };
     run(async {
@@ -95,7 +95,7 @@ fn a_bus_that_restarts_is_found_again() {
         let lock = logind.grant_lock().await;
         drop(bus);
         closed(lock).await;
-        let bus = Bus::start(folder.path()).expect("it started before");
+        let bus = Bus::start(folder.path()).expect("the bus starts again");
         let mut logind = Logind::start(&bus).await;
         let lock = logind.grant_lock().await;
         logind.prepare_for_sleep(true).await;
@@ -106,13 +106,13 @@ fn a_bus_that_restarts_is_found_again() {
 }
 
 #[test]
-fn a_logind_that_appears_later_is_asked_for_a_lock() {
+fn a_lock_is_taken_when_logind_appears_later() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(bus) = Bus::start(folder.path()) else { return };
     run(async {
         let (sender, _events) = unbounded_channel();
         let address = Some(bus.address.clone());
-        let session = Session::open(address.as_deref()).await.expect("the bus is there");
+        let session = Session::open(address.as_deref()).await.expect("the bus can be reached");
         let listening = tokio::spawn(async move { session.run(&sender).await });
         for _ in 0..2 {
             let mut logind = Logind::start(&bus).await;
@@ -124,15 +124,15 @@ fn a_logind_that_appears_later_is_asked_for_a_lock() {
 }
 
 #[test]
-fn a_machine_without_a_bus_is_watched_in_vain() {
+fn a_machine_without_a_bus_sends_no_events() {
     let folder = tempfile::tempdir().expect("a folder");
     let address = format!("unix:path={}", folder.path().join("none").display());
     run(async {
-        let error = Session::open(Some(&address)).await.err().expect("there is no bus");
+        let error = Session::open(Some(&address)).await.err().expect("an error without a bus");
         assert!(matches!(error, LogindError::Bus(_)), "{error:?}");
         let (sender, events) = unbounded_channel();
         let listening = tokio::spawn(listen(Some(address), sender, Duration::from_millis(1)));
         drop(events);
-        listening.await.expect("it ends when nobody listens");
+        listening.await.expect("the task ends without a receiver");
     });
 }

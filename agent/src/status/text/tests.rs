@@ -7,14 +7,14 @@ use crate::{
 
 const BOOT: &str = "9d0f1a3c-8a51-4e0b-9a52-1d1b5d1f0001";
 
-/// A moment of the boot that all tests are in, by its clock.
+/// A moment of the boot in which all tests run, in seconds since that boot.
 fn at(seconds: u64) -> Stamp {
     let wall = "2026-11-24T07:00:00Z".parse::<Timestamp>().expect("a time");
     let boot = BOOT.parse().expect("a boot id");
     Stamp { boot, boot_ms: 0, wall }.later(Duration::from_secs(seconds))
 }
 
-/// An agent that has been running for three hours, on a line that works.
+/// The status of an agent that has been running for three hours, with the internet up.
 pub(crate) fn status() -> Status {
     Status {
         version: "0.1.0".to_owned(),
@@ -102,7 +102,7 @@ fn outage() -> Status {
         failures: 1,
         durable: true,
     }];
-    let heartbeat = status.heartbeat.as_mut().expect("there are heartbeats");
+    let heartbeat = status.heartbeat.as_mut().expect("the agent sends heartbeats");
     heartbeat.last = Some(LastHeartbeat {
         at: at(10_850),
         delivered: false,
@@ -116,7 +116,7 @@ fn outage() -> Status {
 }
 
 #[test]
-fn what_is_left_of_an_outage_does_not_contradict_that_the_internet_works() {
+fn the_remainder_of_an_outage_does_not_contradict_that_the_internet_works() {
     let mut status = outage();
     status.condition = ConnectivityStatus::Up;
     status.families[0].condition = ConnectivityStatus::Up;
@@ -130,7 +130,7 @@ fn what_is_left_of_an_outage_does_not_contradict_that_the_internet_works() {
     ");
 }
 
-/// The text twelve seconds later, in Berlin.
+/// The text twelve seconds later, at UTC+1.
 fn shown(status: &Status, presence: Presence) -> String {
     let zone = TimeZone::fixed(jiff::tz::offset(1));
     let now = status.written.later(Duration::from_secs(12));
@@ -138,23 +138,23 @@ fn shown(status: &Status, presence: Presence) -> String {
 }
 
 #[test]
-fn a_line_that_works_is_told_in_the_first_line() {
+fn a_working_internet_is_reported_in_the_first_line() {
     insta::assert_snapshot!(shown(&status(), Presence::Running), @r"
     dl-home: the internet works.
 
     Agent       0.1.0, process 4711, started 2026-11-24 08:01:00+01:00 (3 h ago)
     IPv4        works, by eth0 through 192.168.1.1
     IPv6        not used, because this device has no address
-    Line        12 ms at the median, 22 ms at the 95th percentile; 0 of 60 probes lost in 5 min
+    Quality     12 ms at the median, 22 ms at the 95th percentile; 0 of 60 probes lost in 5 min
     Heartbeats  12 s ago: Heartbeat delivered in 132 ms.
     Address     203.0.113.7, as the cloud sees it
-    Record      41 records in /var/lib/ispmon
+    Journal     41 records in /var/lib/ispmon
     Hand-over   nothing waits to be handed to the cloud
     ");
 }
 
 #[test]
-fn an_outage_is_told_with_its_place_and_time() {
+fn an_outage_is_shown_with_its_cause_and_time() {
     insta::assert_snapshot!(shown(&outage(), Presence::Running), @"
     dl-home: THE INTERNET IS DOWN.
     Internet outage since 2026-11-24 10:56:40+01:00 (4 min 32 s so far), cause: ISP (router answered, nothing beyond it). That is your provider's part.
@@ -162,10 +162,10 @@ fn an_outage_is_told_with_its_place_and_time() {
     Agent       0.1.0, process 4711, started 2026-11-24 08:01:00+01:00 (3 h ago)
     IPv4        DOWN, by eth0 through 192.168.1.1, last answer 14 s ago
     IPv6        not used, because this device has no address
-    Line        52 of 60 probes lost in 5 min
+    Quality     52 of 60 probes lost in 5 min
     Heartbeats  22 s ago: No answer came from dl.example:443 in 30 s. The last one was delivered 5 min 2 s ago.
     Address     203.0.113.7, as the cloud sees it
-    Record      41 records in /var/lib/ispmon
+    Journal     41 records in /var/lib/ispmon
     Hand-over   nothing waits to be handed to the cloud
     ");
 }
@@ -191,7 +191,7 @@ fn one_family_can_fail_alone() {
 }
 
 #[test]
-fn doubt_pause_and_ignorance_are_no_outages() {
+fn doubt_pause_and_unknown_are_no_outages() {
     let first_line = |condition, paused_until| {
         let status = Status { condition, paused_until, ..status() };
         let text = shown(&status, Presence::Running);
@@ -199,11 +199,11 @@ fn doubt_pause_and_ignorance_are_no_outages() {
     };
     insta::assert_snapshot!(first_line(ConnectivityStatus::Unknown, None), @"dl-home: whether the internet works is not known yet.");
     insta::assert_snapshot!(first_line(ConnectivityStatus::Doubt, None), @"dl-home: the internet works, or did until a moment ago: a probe has failed, and the agent is finding out why.");
-    insta::assert_snapshot!(first_line(ConnectivityStatus::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is monitored and no heartbeat is sent. End that with: ispmon-agent resume");
+    insta::assert_snapshot!(first_line(ConnectivityStatus::Paused, Some(at(18_000))), @"dl-home: paused until 2026-11-24 13:00:00+01:00: nothing is monitored and no heartbeat is sent. To end the pause: ispmon-agent resume");
 }
 
 #[test]
-fn an_agent_that_can_ask_nobody_knows_nothing_of_the_internet() {
+fn an_agent_that_cannot_send_probes_does_not_know_the_connectivity() {
     let mut status = status();
     status.condition = ConnectivityStatus::Down;
     status.blind = Some("this device has no free file descriptors".to_owned());
@@ -212,22 +212,22 @@ fn an_agent_that_can_ask_nobody_knows_nothing_of_the_internet() {
 }
 
 #[test]
-fn an_agent_that_does_not_run_is_told_before_anything_that_it_knew() {
+fn an_agent_that_does_not_run_is_reported_before_its_last_state() {
     let top = |status: &Status, presence| {
         let text = shown(status, presence);
         text.lines().take(5).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(top(&status(), Presence::Gone), @"
-    dl-home: the agent is not running: its process 4711 crashed or was killed, without a word.
+    dl-home: the agent is not running: its process 4711 crashed or was killed.
     [how to start it]
 
-    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago): the internet works.
+    Last known state, 2026-11-24 11:01:00+01:00 (12 s ago): the internet works.
     ");
     insta::assert_snapshot!(top(&outage(), Presence::Rebooted), @"
     dl-home: the agent is not running: it was not started again with this machine.
     [how to start it]
 
-    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago): THE INTERNET IS DOWN.
+    Last known state, 2026-11-24 11:01:00+01:00 (12 s ago): THE INTERNET IS DOWN.
     Internet outage since 2026-11-24 10:56:40+01:00 (4 min 20 s so far), cause: ISP (router answered, nothing beyond it). That is your provider's part.
     ");
     let hanging = Presence::Hanging(Duration::from_secs(1_203));
@@ -235,19 +235,19 @@ fn an_agent_that_does_not_run_is_told_before_anything_that_it_knew() {
     dl-home: the agent hangs: its process 4711 has written nothing for 20 min 3 s. Stop it first.
     [how to start it]
 
-    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago): the internet works.
+    Last known state, 2026-11-24 11:01:00+01:00 (12 s ago): the internet works.
     ");
     let stopped = Status { condition: ConnectivityStatus::Stopped, ..status() };
     insta::assert_snapshot!(top(&stopped, Presence::Stopped), @"
     dl-home: the agent is not running: it was stopped.
     [how to start it]
 
-    What it knew last, 2026-11-24 11:01:00+01:00 (12 s ago):
+    Last known state, 2026-11-24 11:01:00+01:00 (12 s ago):
     ");
 }
 
 #[test]
-fn what_needs_somebody_stands_in_its_row() {
+fn problems_are_shown_in_their_rows() {
     let mut status = status();
     status.blips = 3;
     status.hand_over_pending = 2;
@@ -256,37 +256,37 @@ fn what_needs_somebody_stands_in_its_row() {
     status.journal.waiting = 4;
     status.journal.problem = Some("The disk is full.".to_owned());
     status.clock.correction_ms = 4_200;
-    status.heartbeat.as_mut().expect("there are heartbeats").expected = Some(false);
+    status.heartbeat.as_mut().expect("the agent sends heartbeats").expected = Some(false);
     insta::assert_snapshot!(shown(&status, Presence::Running), @r"
     dl-home: the internet works.
 
     Agent       0.1.0, process 4711, started 2026-11-24 08:01:00+01:00 (3 h ago)
     IPv4        works, by eth0 through 192.168.1.1
     IPv6        not used, because this device has no address
-    Line        12 ms at the median, 22 ms at the 95th percentile; 0 of 60 probes lost in 5 min
+    Quality     12 ms at the median, 22 ms at the 95th percentile; 0 of 60 probes lost in 5 min
     Blips       3 failures too short to be an outage, since the start
     Heartbeats  12 s ago: Heartbeat delivered in 132 ms. THE CLOUD DOES NOT EXPECT THIS DEVICE, so no mail would come.
     Address     203.0.113.7, as the cloud sees it
-    Record      41 records in /var/lib/ispmon; 4 more not yet durable. The disk is full.
+    Journal     41 records in /var/lib/ispmon; 4 more not yet durable. The disk is full.
     Hand-over   2 outages and gaps wait to be handed to the cloud; the last try failed: the answer was 404 Not Found.
-    Clock       4.2 s slow; the times of the record are corrected
+    Clock       4.2 s slow; the times in the journal are corrected
     ");
 }
 
 #[test]
-fn without_a_url_no_heartbeat_and_no_hand_over_is_missed() {
+fn without_a_url_no_heartbeat_and_no_hand_over_is_expected() {
     let status = Status { heartbeat: None, ..status() };
     let text = shown(&status, Presence::Running);
     let rest: Vec<_> = text.lines().skip(6).collect();
     insta::assert_snapshot!(rest.join("\n"), @r"
     Heartbeats  none: no heartbeat.url is set, so no mail will come when the internet fails
     Address     203.0.113.7, as the cloud sees it
-    Record      41 records in /var/lib/ispmon
+    Journal     41 records in /var/lib/ispmon
     ");
 }
 
 #[test]
-fn an_unstable_line_that_is_not_on_the_disk_yet_says_both() {
+fn a_flapping_incident_that_is_not_durable_shows_both() {
     let mut status = outage();
     let incident = &mut status.incidents[0];
     (incident.cause, incident.failures, incident.durable) = (Cause::Unstable, 14, false);
@@ -295,10 +295,10 @@ fn an_unstable_line_that_is_not_on_the_disk_yet_says_both() {
 }
 
 #[test]
-fn times_of_this_boot_follow_a_clock_that_was_set() {
+fn times_of_this_boot_follow_a_step_of_the_clock() {
     let status = outage();
     let zone = TimeZone::UTC;
-    // The clock was an hour slow until just now.
+    // The clock was an hour slow until now.
     let mut now = status.written.later(Duration::from_secs(12));
     now.wall = "2026-11-24T11:01:12Z".parse().expect("a time");
     let text =
