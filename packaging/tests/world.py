@@ -16,8 +16,8 @@ PACKAGE = "ispmon-agent"
 UNIT = "ispmon-agent.service"
 CONFIGURATION = "/etc/ispmon/agent.toml"
 KEY_FILE = "/etc/ispmon/heartbeat.key"
-RECORD = "/var/lib/ispmon"
-JOURNAL = f"{RECORD}/journal.ndjson"
+STATE_DIR = "/var/lib/ispmon"
+JOURNAL = f"{STATE_DIR}/journal.ndjson"
 # A short interval, so that checks do not wait a minute for a heartbeat.
 INTERVAL = "5s"
 
