@@ -27,7 +27,7 @@ pub(super) struct FoundKey {
 
 /// The result of searching for a key: `Ok(None)` where there is none, a sentence where it cannot be used.
 struct SoughtKey {
-    /// The setting, or else the file, that names the key's location.
+    /// The origin of the setting that names the key's file; without one, the same as `origin`.
     named_at: SettingOrigin,
     /// The file that contains the key.
     origin: SettingOrigin,

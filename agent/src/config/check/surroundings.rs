@@ -12,7 +12,7 @@ use super::{SettingsCheck, quoted};
 use crate::{clock, tls};
 
 impl SettingsCheck<'_> {
-    /// Warns of variables that name a file or time zone which does not exist.
+    /// Warns of variables whose certificates or time zone cannot be used.
     pub(super) fn surroundings(&mut self, environment: &BTreeMap<OsString, OsString>) {
         let variable =
             |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
