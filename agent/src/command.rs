@@ -1,5 +1,4 @@
-//! The commands, one module each, and how they speak: results on standard output, everything else on
-//! standard error.
+//! The commands, one module each. Results go to standard output, everything else to standard error.
 
 pub mod config;
 pub mod doctor;
@@ -30,7 +29,7 @@ use crate::{
     printable::PrintableWriter,
 };
 
-/// Does what the command line asks for.
+/// Runs the command that the command line names.
 pub fn execute(invocation: &Invocation) -> Exit {
     if invocation.daemon {
         complain(cli::DAEMON_NOTE);
@@ -50,7 +49,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
                 ));
             }
         };
-    // These concern the agent that runs already, whatever the configuration says now.
+    // These concern the agent that already runs, whatever the configuration contains now.
     match &invocation.action {
         CliAction::Outages(request) => return history::outages(&sources, request),
         CliAction::Report(request) => return history::report(&sources, request),
@@ -81,7 +80,7 @@ pub fn execute(invocation: &Invocation) -> Exit {
     }
 }
 
-/// Says what is wrong with the configuration, one line a problem.
+/// Reports the problems of the configuration, one line each.
 fn refuse(error: &ConfigError) -> Exit {
     for problem in error.problems() {
         complain(problem);
@@ -95,18 +94,18 @@ fn warn(loaded: &Loaded) {
     }
 }
 
-/// Says why the command did not work.
+/// Reports why the command failed.
 fn fail(reason: impl fmt::Display) -> Exit {
     complain(reason);
     Exit::Failure
 }
 
-/// Says why the command did not work, with all that caused it.
+/// Reports why the command failed, with the whole error chain.
 fn fail_because(error: &dyn std::error::Error) -> Exit {
     fail(format_args!("{}.", ErrorChain(error)))
 }
 
-/// Says why no heartbeat can be sent. What the user has set is a question of configuration.
+/// Reports why no heartbeat can be sent. An error in the user's settings is a configuration error.
 fn fail_without_client(error: &ClientError) -> Exit {
     let exit = fail_because(error);
     match error {
@@ -116,11 +115,11 @@ fn fail_without_client(error: &ClientError) -> Exit {
 }
 
 fn complain(text: impl fmt::Display) {
-    // There is no other place where it could be said that nobody listens.
+    // When standard error cannot be written, there is nowhere left to report it.
     let _ = writeln!(PrintableWriter::new(io::stderr()), "ispmon-agent: {text}");
 }
 
-/// The time zone in which times are shown, and a warning where it is not the one that was asked for.
+/// The time zone to show times in. Warns when the one in `TZ` is unknown.
 fn zone() -> TimeZone {
     clock::zone().unwrap_or_else(|| {
         if let Some(name) = env::var_os("TZ") {
@@ -133,10 +132,10 @@ fn zone() -> TimeZone {
     })
 }
 
-/// Standard output, safe for a terminal whatever is written.
+/// Standard output, with control characters made safe for a terminal.
 type CommandOutput = PrintableWriter<StdoutLock<'static>>;
 
-/// Writes a result to standard output. A reader that has seen enough (`… | head`) is no failure.
+/// Writes a result to standard output. A reader that closes the pipe early (`… | head`) is no failure.
 fn print(write: impl FnOnce(&mut CommandOutput) -> io::Result<()>) -> Exit {
     match write(&mut PrintableWriter::new(io::stdout().lock())) {
         Ok(()) => Exit::Success,

@@ -1,9 +1,9 @@
-//! The configuration: from all its sources to checked settings, or to every problem at once.
+//! Reads the configuration from all its sources and returns checked settings, or all problems together.
 //!
-//! Sources, each overriding the one before: the defaults in the [`table`], the configuration file
-//! (or the `.env` of the current folder where no file exists), variables, flags. Nothing here reads
-//! the process's own environment, folder or user: [`Sources`] carries them in, so that a reload
-//! starts from the same ones, and a test from its own.
+//! Sources, each overriding the one before: the defaults in the [`table`], the configuration file (or the
+//! `.env` of the current folder where no file exists), environment variables, flags. Nothing here reads the
+//! process's own environment, folder or user: they are part of [`Sources`], so that a reload uses the same
+//! ones and a test its own.
 
 use std::{
     collections::BTreeMap,
@@ -46,36 +46,35 @@ use crate::installation::Prefix;
 use layer::Layer;
 use problem::Problems;
 
-/// Everything that settings are read from. It cannot be printed: the variables of the environment
-/// hold secrets, of others if not ours.
+/// Everything that settings are read from. It has no `Debug`, because the environment variables may contain
+/// secrets, ours or those of other programs.
 #[derive(Clone)]
 pub struct Sources {
-    /// The file that `--config` names, which must exist then.
+    /// The path from `--config`; the file must exist.
     pub config_file: Option<PathBuf>,
-    /// Where a file is looked for when none is named; the first that exists is used.
+    /// The paths to try when `--config` is not given; the first existing file is used.
     pub default_files: Vec<PathBuf>,
     /// The flags of the command line.
     pub flags: Flags,
-    /// The prefix of the Homebrew that installed this program, if one did.
+    /// The Homebrew prefix that this program is installed in, if any.
     pub homebrew: Option<Prefix>,
-    /// The file from which the service has its key: [`SERVICE_KEY_FILE`], but in tests.
+    /// The file that the service reads its key from: [`SERVICE_KEY_FILE`], except in tests.
     pub service_key: PathBuf,
-    /// The variables of the environment.
+    /// The environment variables.
     pub environment: BTreeMap<OsString, OsString>,
-    /// The current folder, where `.env` is looked for and where relative paths start.
+    /// The current folder, which relative paths start from and whose `.env` is read.
     pub folder: PathBuf,
-    /// The effective id of the user that the agent runs as.
+    /// The effective user id of the agent.
     pub user: u32,
-    /// The name of this machine.
+    /// The host name of this machine.
     pub host_name: String,
 }
 
 impl Sources {
-    /// The sources of this process: the file and the settings that the command line gives, and the process's
-    /// own environment.
+    /// The sources of this process: the file and flags of its command line, and its own environment.
     ///
     /// # Errors
-    /// The current folder is not known, because it was deleted or may not be entered.
+    /// The current folder was deleted or may not be entered.
     pub fn of_this_process(config_file: Option<PathBuf>, flags: Flags) -> io::Result<Self> {
         let homebrew = Prefix::of_this_program();
         Ok(Self {
@@ -92,40 +91,40 @@ impl Sources {
     }
 }
 
-/// A configuration without a problem.
+/// A configuration without problems.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The checked settings.
     pub settings: Settings,
-    /// What the user should know although nothing is wrong: one sentence each, without a secret.
+    /// Warnings about settings that are valid, one sentence each, without secrets.
     pub warnings: Vec<String>,
-    /// Every setting as it came out, in the order of the table, the function key last.
+    /// Every setting with its effective value, in the order of the table, the function key last.
     pub effective: Vec<Effective>,
-    /// The configuration file that was read, or the `.env` in its place, if there is any.
+    /// The configuration file that was read, or the `.env` instead, if any.
     pub file: Option<PathBuf>,
 }
 
-/// One setting as it came out.
+/// A setting with its effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
     /// Its key, or `function key`.
     pub key: &'static str,
-    /// Its value as it may be shown: secrets are masked. Nothing when it is not set.
+    /// Its value, masked if secret; `None` when it is not set.
     pub value: Option<String>,
-    /// Where the value came from.
+    /// The source of the value, as text.
     pub source: String,
 }
 
 /// Reads and checks the whole configuration. A reload calls this again with the same sources.
 ///
 /// # Errors
-/// All problems that there are, none of them with a secret.
+/// All problems together, without secrets.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     read(sources, true)
 }
 
-/// The same for a command that sends nothing: a function key that this user may not read is left out
-/// instead of being a problem, for the key is the service's, and the command works without root.
+/// Like [`load`], for commands that send nothing. A function key that this user may not read is left out
+/// instead of being a problem: the key is for the service, and the command works without root.
 ///
 /// # Errors
 /// All other problems.
@@ -142,20 +141,21 @@ fn read(sources: &Sources, is_key_needed: bool) -> Result<Loaded, ConfigError> {
     merge_and_check(sources, base, is_key_needed, None, problems, warnings)
 }
 
-/// The settings that a `.env` sets, which the user has named: keys and texts, in the order of the table.
+/// The settings in a `.env` that the user named: keys and texts, in the order of the table.
 ///
 /// # Errors
-/// It cannot be read, or some of it cannot be understood.
+/// The file cannot be read, or parts of it cannot be parsed.
 pub fn dotenv_settings(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
     let mut problems = Problems::default();
     let settings = dotenv::settings(path, &mut problems);
     problems.finish().map(|()| settings)
 }
 
-/// The path and the text of the key file that the `.env` at `from` names. It may be open to others, as the `.env` may.
+/// The path and the text of the key file that the `.env` at `from` names. Other users may have access to
+/// it, as to the `.env`.
 ///
 /// # Errors
-/// It is no small regular file that can be read.
+/// It is not a small regular text file that can be read.
 pub fn dotenv_key_file(from: &Path, named: &str) -> (PathBuf, io::Result<String>) {
     let origin = SettingOrigin::File { path: from.to_owned(), line: None };
     let path = located(named, &origin, Path::new("/"));
@@ -163,11 +163,12 @@ pub fn dotenv_key_file(from: &Path, named: &str) -> (PathBuf, io::Result<String>
     (path, text)
 }
 
-/// Reads and checks a text that is to become the configuration file at `path`, with the path and the
-/// content of the key file that is to be written, too. Of `sources`, only the name of this machine counts.
+/// Reads and checks a text that is to become the configuration file at `path`, together with the path and
+/// content of the key file that is to be written. Only the host name and the service's key file of
+/// `sources` are used.
 ///
 /// # Errors
-/// All problems that there would be.
+/// All problems together, without secrets.
 pub fn load_text(
     path: &Path,
     text: &str,
@@ -188,7 +189,7 @@ pub fn load_text(
     merge_and_check(&sources, Some(base), false, key, problems, Vec::new())
 }
 
-/// Merges and checks what all sources give.
+/// Merges the values of all sources and checks them.
 fn merge_and_check(
     sources: &Sources,
     base: Option<layer::FileLayer>,
@@ -231,7 +232,7 @@ fn flags(flags: &Flags) -> Layer {
     layer
 }
 
-/// A path that a source names: one that begins with `./` or `../` starts at the source's folder.
+/// A path from a source: one that begins with `./` or `../` is relative to the source's folder.
 fn located(path: &str, origin: &SettingOrigin, folder: &Path) -> PathBuf {
     let base = match origin {
         SettingOrigin::File { path, .. } | SettingOrigin::DotEnv { path, .. } => {
@@ -239,6 +240,6 @@ fn located(path: &str, origin: &SettingOrigin, folder: &Path) -> PathBuf {
         }
         _ => folder.to_owned(),
     };
-    // Joining keeps the dots, and a message reads better without the first.
+    // `join` keeps the leading `./`, which a message reads better without.
     base.join(path.strip_prefix("./").unwrap_or(path))
 }

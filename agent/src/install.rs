@@ -1,14 +1,15 @@
-//! Making the agent a service of this system, starting and stopping it, and removing it again.
+//! Installs the agent as a service of this system, starts and stops the service, and removes it again.
 //!
-//! [`gather`](gather::gather) finds out what there is ([`InstallFacts`](facts::InstallFacts)). What is to be done is a value,
-//! a [`Plan`](plan::Plan), or a [`InstallRefusal`](refusal::InstallRefusal) that says what to do instead. [`show`](show::show)
-//! prints a plan, [`execute`](execute::execute) carries it out and undoes what it did when a step fails.
+//! [`gather`](gather::gather) reads the state of the system ([`InstallFacts`](facts::InstallFacts)). The
+//! planning functions turn it into a [`Plan`](plan::Plan), which is a plain value, or an
+//! [`InstallRefusal`](refusal::InstallRefusal) with advice. [`show`](show::show) prints a plan;
+//! [`execute`](execute::execute) carries it out and rolls back when a step fails.
 //!
-//! The crate service-manager (0.11) is not used. Its generators quote nothing and know neither `Type=notify` nor
-//! a sandbox, which texts of one's own would mend; but it also writes to fixed places in one go, without a
-//! daemon-reload, without showing first and without undoing, does not stop what it uninstalls, speaks the
-//! `launchctl load` of macOS 10.9, ignores how `launchctl remove` ends, and brings rustix and linux-raw-sys a
-//! second time. What is left of it, a file and five commands, are the steps of a plan here.
+//! The crate service-manager (0.11) is not used. Its generated files have no quoting, no `Type=notify` and
+//! no sandbox, which custom templates would solve; but it also writes to fixed paths in one go, without
+//! daemon-reload, dry run or rollback, does not stop a service that it uninstalls, uses the `launchctl
+//! load` of macOS 10.9, ignores the exit status of `launchctl remove`, and pulls in a second rustix and
+//! linux-raw-sys. What would remain, one file and five commands, are steps of a plan here.
 
 pub mod description;
 pub mod execute;

@@ -1,32 +1,33 @@
 //! How this program was installed, which decides where its files are and what starts its service.
 //!
-//! Homebrew keeps each version of a formula in a folder of its own, `PREFIX/Cellar/FORMULA/VERSION`, and what
-//! outlives a version in `PREFIX/etc` and `PREFIX/var`. The prefix is read from the real path of the running
-//! program and from nothing else: a variable such as `HOMEBREW_PREFIX` could be set by anybody, and would
-//! have root read somebody else's configuration. Whoever can write to the prefix can replace the program
-//! too, so files there are as trustworthy as the program itself.
+//! Homebrew keeps each version of a formula in its own folder, `PREFIX/Cellar/FORMULA/VERSION`, and the
+//! data that outlives a version in `PREFIX/etc` and `PREFIX/var`. The prefix is read from the real path of
+//! the running program only: anyone can set a variable such as `HOMEBREW_PREFIX` and so make root read
+//! another user's configuration. A user who can write to the prefix can also replace the program, so files
+//! there are as trustworthy as the program itself.
 
 use std::path::{Path, PathBuf};
 
-/// The formula, and the program that it installs.
+/// The name of the formula and of the program that it installs.
 const FORMULA: &str = "ispmon-agent";
-/// The folder of ispmon in `etc` and `var` of a prefix.
+/// The folder of ispmon in a prefix's `etc` and `var`.
 const FOLDER: &str = "ispmon";
 
-/// The prefix of Homebrew that a program was installed in, such as `/opt/homebrew` or
+/// The Homebrew prefix that a program is installed in, such as `/opt/homebrew` or
 /// `/home/linuxbrew/.linuxbrew`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(PathBuf);
 
 impl Prefix {
-    /// That of the running program; nothing when Homebrew did not install it.
+    /// The prefix of the running program; `None` when Homebrew did not install it.
     pub fn of_this_program() -> Option<Self> {
-        // `bin` and `opt` of a prefix hold links, which Linux has resolved already and macOS has not.
+        // `bin` and `opt` of a prefix contain links. Linux has resolved them already, macOS has not.
         let program = std::env::current_exe().and_then(|program| program.canonicalize());
         Self::of(&program.ok()?)
     }
 
-    /// That of a program by its path without links: `PREFIX/Cellar/ispmon-agent/VERSION/bin/ispmon-agent`.
+    /// The prefix of a program, from its path without links:
+    /// `PREFIX/Cellar/ispmon-agent/VERSION/bin/ispmon-agent`.
     pub fn of(program: &Path) -> Option<Self> {
         let bin = program.parent()?;
         let formula = bin.parent()?.parent()?;
@@ -43,25 +44,25 @@ impl Prefix {
         self.0.join("etc").join(FOLDER).join("agent.toml")
     }
 
-    /// The folder of the record that the formula's service keeps.
+    /// The journal's folder of the formula's service.
     pub fn state_dir(&self) -> PathBuf {
         self.0.join("var").join(FOLDER)
     }
 }
 
-/// The commands by which people manage the service, as they are advised to.
+/// The commands that users are advised to manage the service with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceCommands {
     /// `brew services`.
     Homebrew,
     /// `systemctl`.
     Systemd,
-    /// The agent's own, for the job of launchd that `ispmon-agent install` has made.
+    /// The agent's own commands, for the launchd job that `ispmon-agent install` creates.
     Launchd,
 }
 
 impl ServiceCommands {
-    /// That of a program that was installed in `prefix`, or without Homebrew.
+    /// The commands for a program in the Homebrew `prefix`, or without Homebrew.
     pub fn of(prefix: Option<&Prefix>) -> Self {
         match prefix {
             Some(_) => Self::Homebrew,
@@ -70,7 +71,7 @@ impl ServiceCommands {
         }
     }
 
-    /// What to do about an agent that does not run.
+    /// Advice when the agent does not run.
     pub fn start_advice(self) -> &'static str {
         match self {
             Self::Homebrew => {
@@ -86,7 +87,7 @@ impl ServiceCommands {
         }
     }
 
-    /// What to do about an agent that hangs.
+    /// Advice when the agent hangs.
     pub fn restart_advice(self) -> &'static str {
         match self {
             Self::Homebrew => {
@@ -102,7 +103,7 @@ impl ServiceCommands {
         }
     }
 
-    /// What to do about an agent that was not started again with the machine.
+    /// Advice when the agent was not started at boot.
     pub fn enable_advice(self) -> &'static str {
         match self {
             Self::Homebrew => {
@@ -116,10 +117,11 @@ impl ServiceCommands {
         }
     }
 
-    /// What somebody does to control an agent that is open to its own user and group only.
+    /// Advice when the user may not use the control socket, which is open to the agent's own user and group
+    /// only.
     pub fn control_advice(self) -> &'static str {
         match self {
-            // sudo looks for programs in folders of its own, and Homebrew's is none of them on Linux.
+            // sudo has its own search path, and on Linux it does not contain Homebrew's folder.
             Self::Homebrew => {
                 "be the user that the agent runs as, or root: sudo \"$(command -v ispmon-agent)\" …"
             }
@@ -131,7 +133,7 @@ impl ServiceCommands {
         }
     }
 
-    /// What to do about an agent that has not read its configuration since that was changed.
+    /// Advice when the configuration was changed and the agent has not read it since.
     pub fn changed_advice(self) -> &'static str {
         match self {
             Self::Homebrew => "If that is not intended: brew services restart ispmon-agent.",
@@ -146,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_prefix_is_where_the_cellar_of_the_program_is() {
+    fn the_prefix_is_the_parent_of_the_programs_cellar() {
         for (program, prefix) in [
             ("/opt/homebrew/Cellar/ispmon-agent/0.1.0/bin/ispmon-agent", Some("/opt/homebrew")),
             ("/usr/local/Cellar/ispmon-agent/0.1.0_1/bin/ispmon-agent", Some("/usr/local")),
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_formula_has_its_files_below_its_prefix() {
+    fn a_formula_keeps_its_files_below_its_prefix() {
         let prefix = Prefix("/opt/homebrew".into());
         assert_eq!(prefix.config_file(), Path::new("/opt/homebrew/etc/ispmon/agent.toml"));
         assert_eq!(prefix.state_dir(), Path::new("/opt/homebrew/var/ispmon"));

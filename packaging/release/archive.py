@@ -1,9 +1,9 @@
-"""Makes a .tar.gz of a folder: the same files always give the same bytes, on every system.
+"""Makes a .tar.gz of a folder; the same files give the same bytes on every system.
 
-  archive.py ARCHIVE FOLDER SECONDS
+    archive.py ARCHIVE FOLDER SECONDS
 
-The folder's own name is the first part of every name in the archive. Owner is root, the time of every file
-is SECONDS since 1970, and the order is that of the names.
+Every name in the archive begins with the folder's own name. The owner is root, the time of every file is SECONDS since
+1970, and the files are sorted by name.
 """
 
 import gzip
@@ -14,7 +14,7 @@ import tarfile
 
 
 def names_below(folder):
-    """Yields the folder and everything in it, in order."""
+    """Yields the folder and everything in it, sorted by name."""
     yield folder
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)

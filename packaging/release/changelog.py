@@ -1,9 +1,9 @@
-"""Prints Debian's changelog of the package, made from CHANGELOG.md.
+"""Prints the package's Debian changelog, made from CHANGELOG.md.
 
-  changelog.py CHANGELOG.md VERSION MAINTAINER SECONDS
+    changelog.py CHANGELOG.md VERSION MAINTAINER SECONDS
 
-The newest section may be called "Unreleased"; then it is that of VERSION, and its time is SECONDS since 1970.
-Other sections are headed "## VERSION - YEAR-MONTH-DAY".
+The newest section may be called "Unreleased"; it gets VERSION and the time SECONDS since 1970. Other sections have the
+heading "## VERSION - YEAR-MONTH-DAY".
 """
 
 import re

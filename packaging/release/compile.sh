@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# The programs, for each system.
+# Compiles the programs for each system.
 
-# program_target ARCHITECTURE: prints the target of the static program for a Linux architecture.
+# program_target ARCHITECTURE: prints the target triple of the static program for a Linux architecture.
 program_target() {
   case $1 in
   amd64) echo x86_64-unknown-linux-musl ;;
@@ -10,7 +10,7 @@ program_target() {
   esac
 }
 
-# compile TARGET CRATE: builds a program, once, and sets `program` to its path.
+# compile TARGET CRATE: builds a program once per run, and sets `program` to its path.
 compile() {
   local target=$1 crate=$2 plain=${1%%.*} builder folder=$work/cargo
   # Two builders in one folder would each take the other's result for its own.
@@ -30,7 +30,7 @@ compile() {
   cp "$(newest "$(find "$folder" -path "*/$plain/release/$crate" -type f)")" "$program"
 }
 
-# newest FILES: prints the newest of the files, one a line.
+# newest FILES: prints the newest of the files, which are given one per line.
 newest() {
   local file best=''
   while read -r file; do
@@ -46,7 +46,7 @@ mapped_paths() {
     "$(rustc --print sysroot)=/rust" "$root=/ispmon" "$1=/target"
 }
 
-# choose_builder TARGET: sets `builder` to the beginning of the command that builds for the target. Fails with
+# choose_builder TARGET: sets `builder` to the start of the build command for the target. Fails with
 # `reason` set when this machine cannot build for it.
 choose_builder() {
   local target=$1 plain=${1%%.*}
@@ -71,13 +71,13 @@ choose_builder() {
   fi
 }
 
-# can_build TARGET: whether this machine can build for the target; sets `reason` when it cannot.
+# can_build TARGET: succeeds if this machine can build for the target; otherwise sets `reason`.
 can_build() {
   local builder
   choose_builder "$1"
 }
 
-# has_compiler TARGET: whether the C compiler that cargo would call for the target is there.
+# has_compiler TARGET: succeeds if the C compiler that cargo would call for the target is installed.
 has_compiler() {
   local system architecture
   system=$(uname -s) architecture=$(uname -m)

@@ -1,20 +1,22 @@
 # shellcheck shell=bash
-# Packages and archives of the agent, and the zip of the function.
+# Makes the packages and archives of the agent, and the zip of the function.
 
 readonly CARGO_DEB=3.8.0 CARGO_GENERATE_RPM=0.21.1
 readonly FUNCTION_TARGET=x86_64-unknown-linux-musl
 
-# cargo_tool NAME VERSION: installs a tool of cargo into the user's cache, unless it is there; sets `tool`.
+# cargo_tool NAME VERSION: installs a cargo tool into the user's cache, unless it is there; sets `tool` to
+# its path.
 cargo_tool() {
   tool=$cache/$1-$2/bin/$1
-  # It packs a few files: its own speed does not matter, the time to build it does.
+  # Optimised for build time: the tool packs only a few files.
   [ -x "$tool" ] ||
     CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
       cargo install --quiet --locked --root "$cache/$1-$2" "$1@$2" ||
     die "cargo could not install $1."
 }
 
-# make_assets: makes man pages, completions and changelog in $work/assets, once, by a program that runs here.
+# make_assets: makes man pages, completions and changelog in $work/assets, once per run, with a program that
+# runs on this machine.
 make_assets() {
   local generator assets=$work/assets candidate
   if [ "$assets/done" -nt "$work/started" ]; then return; fi
@@ -35,7 +37,7 @@ make_assets() {
   "$generator" generate completions fish >"$assets/ispmon-agent.fish"
   python3 "$here/release/changelog.py" CHANGELOG.md "$package_version" "$(maintainer)" "$SOURCE_DATE_EPOCH" |
     gzip -9n >"$assets/changelog.Debian.gz"
-  # Packages hold compressed pages, the archives plain ones: Homebrew and people read them.
+  # Packages contain compressed pages, the archives plain ones for Homebrew and human readers.
   mkdir "$assets/man-packed"
   local page
   for page in "$assets"/man/*; do
@@ -44,12 +46,13 @@ make_assets() {
   touch "$assets/done"
 }
 
-# maintainer: prints who makes the packages.
+# maintainer: prints the maintainer of the packages.
 maintainer() {
   sed -n 's/^maintainer = "\(.*\)"$/\1/p' agent/Cargo.toml
 }
 
-# stage ARCHITECTURE: puts program and assets where cargo's packagers look for them; sets `target`, `stage`.
+# stage ARCHITECTURE: copies program and assets to the paths that cargo-deb and cargo-generate-rpm expect;
+# sets `target`, `stage`.
 stage() {
   target=$(program_target "$1")
   compile "$target" ispmon-agent
@@ -74,7 +77,7 @@ make_deb() {
   done
 }
 
-# rpm_architecture ARCHITECTURE: prints rpm's name of it.
+# rpm_architecture ARCHITECTURE: prints rpm's name of the architecture.
 rpm_architecture() {
   case $1 in amd64) echo x86_64 ;; arm64) echo aarch64 ;; armhf) echo armv7hl ;; esac
 }
@@ -93,7 +96,7 @@ make_rpm() {
   done
 }
 
-# fill FOLDER PROGRAM: puts everything that belongs to the agent into the folder of an archive.
+# fill FOLDER PROGRAM: copies everything that belongs to the agent into the folder of an archive.
 fill() {
   rm -rf "$1"
   mkdir -p "$1/completions"
@@ -123,7 +126,7 @@ make_tarball() {
   done
 }
 
-# make_macos: one program for both of Apple's processors.
+# make_macos: makes the archive with one program for both of Apple's architectures.
 make_macos() {
   local both='' target lipo folder=$work/ispmon-agent-$version-macos-universal
   lipo=$(command -v lipo || command -v llvm-lipo || compgen -c llvm-lipo- | sort -V | tail -1)
@@ -141,7 +144,7 @@ make_macos() {
   pack "$folder"
 }
 
-# make_function: what infra/deploy.sh --zip uploads.
+# make_function: makes the zip that infra/deploy.sh --zip uploads.
 make_function() {
   local zip=$out/ispmon-function-$version.zip
   can_build $FUNCTION_TARGET || { skip "the function's zip" "$reason" && return; }
@@ -151,7 +154,7 @@ make_function() {
   say "$zip"
 }
 
-# make_source: what the formula builds from.
+# make_source: makes the source archive that the formula builds from.
 make_source() {
   local name=ispmon-$version
   git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$out/$name.tar.gz"

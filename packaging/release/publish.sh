@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What is published around the artefacts: the apt repository, the tap, the checksums.
+# Makes what is published with the artefacts: the apt repository, the tap, the checksums.
 
-# make_apt: a repository of the .debs that stand in $out, in Debian's layout.
+# make_apt: makes a repository of the .debs in $out, in Debian's layout.
 make_apt() {
   local apt=$out/apt architecture packages debs
   command -v apt-ftparchive >/dev/null || { skip 'the apt repository' 'apt-ftparchive is not there (Debian: apt-utils)' && return; }
@@ -20,7 +20,7 @@ make_apt() {
     -o APT::FTPArchive::Release::Suite=stable -o APT::FTPArchive::Release::Codename=stable \
     -o "APT::FTPArchive::Release::Architectures=$architectures" -o APT::FTPArchive::Release::Components=main \
     release dists/stable >"$work/Release")
-  # It takes the time of day instead of the one that it is given.
+  # apt-ftparchive writes the current time and has no option for another.
   LC_ALL=C sed "s/^Date: .*/Date: $(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')/" \
     "$work/Release" >"$apt/dists/stable/Release"
   if [ -n "${ISPMON_SIGNING_KEY:-}" ]; then
@@ -33,7 +33,7 @@ make_apt() {
   say "$apt"
 }
 
-# make_tap: Homebrew's tap, with the checksum of the source that the formula is built from.
+# make_tap: makes Homebrew's tap, with the checksum of the source archive that the formula is built from.
 make_tap() {
   local source=$out/ispmon-$version.tar.gz
   [ -d packaging/homebrew ] || { skip 'the tap' 'packaging/homebrew is not there' && return; }
@@ -43,7 +43,7 @@ make_tap() {
   say "$out/tap"
 }
 
-# make_sums: the checksums of what stands in $out, in the form that `sha256sum -c` reads.
+# make_sums: writes the checksums of all files in $out, in the format that `sha256sum -c` reads.
 make_sums() {
   (cd "$out" && find . -type f ! -name SHA256SUMS | sort | sed 's|^\./||' | while read -r file; do
     python3 -I -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest() + "  " + sys.argv[1])' "$file"

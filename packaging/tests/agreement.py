@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Formula, plist and unit describe one service: holds what each of them says against the others.
+"""Formula, plist and unit describe one service: compares their values with each other.
 
-The formula is evaluated by Ruby, with a stand-in for the part of Homebrew that it uses; a word of the service block that
-the stand-in does not know is an error. Prints a row for each check, and `SKIPPED: why` for what cannot be checked.
+Ruby evaluates the formula with a stub for the part of Homebrew that it uses; a method of the service block that the stub
+does not define is an error. Prints one row per check, and `SKIPPED: why` for what cannot be checked.
 """
 
 import collections
@@ -22,17 +22,18 @@ PACKAGING = pathlib.Path(__file__).resolve().parents[1]
 FORMULA = PACKAGING / "homebrew/Formula/ispmon-agent.rb"
 PLIST = PACKAGING / "launchd/net.ispmon.agent.plist"
 UNIT = PACKAGING / "systemd/ispmon-agent.service"
-# What launchd waits between two starts when a plist does not say, in seconds (launchd.plist(5), ThrottleInterval).
+# The delay of launchd between two starts if a plist sets none, in seconds (launchd.plist(5),
+# ThrottleInterval).
 LAUNCHD_DELAY = 10
 
 Service = collections.namedtuple("Service", "command restarts delay process_type starts_by_itself")
-Service.__doc__ = """What a service manager is to do.
+Service.__doc__ = """The settings of a service, independent of its manager.
 
 command: the name of the program, without its folder, and its arguments
-restarts: whether it starts again after a crash
+restarts: whether it is restarted after a crash
 delay: the seconds from one end to the next start
-process_type: launchd's word for its priority; nothing elsewhere
-starts_by_itself: whether it starts with the machine or the session, once it is enabled
+process_type: launchd's name of its priority; None elsewhere
+starts_by_itself: whether it starts with the machine or the session when it is enabled
 """
 
 STUB = """
@@ -82,26 +83,27 @@ puts JSON.generate(service.words)
 
 
 def command(words):
-    """A command without the folder of its program."""
+    """A command line without the folder of its program."""
     return (os.path.basename(words[0]), *words[1:])
 
 
 def of_formula(folder, system):
-    """What Homebrew is told on `linux` or `macos`; `folder` becomes the prefix, with what the formula makes in it."""
+    """The service that the formula describes on `linux` or `macos`; `folder` is the prefix, in which the formula creates
+    files."""
     (folder / "etc/ispmon").mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["ruby", "-e", STUB, FORMULA, folder, system], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise AssertionError(f"Ruby does not understand {FORMULA.name}: {done.stderr.strip()}")
     words = json.loads(done.stdout)
     delay = words.get("throttle_interval", LAUNCHD_DELAY) if system == "macos" else words.get("restart_delay", 0)
-    # Any other value of keep_alive means something else on the other system, or nothing.
+    # Any other value of keep_alive has another meaning on the other system, or none.
     restarts = words.get("keep_alive") is True
     service = Service(command(words["run"]), restarts, delay, words.get("process_type"), True)
     return service, {name: path for name, path in words.items() if name.endswith("log_path")}
 
 
 def of_plist(plist):
-    """What launchd is told."""
+    """The service that a plist describes."""
     keep = plist.get("KeepAlive", False)
     restarts = keep is True or (isinstance(keep, dict) and (keep.get("SuccessfulExit") is False or keep.get("Crashed") is True))
     delay = plist.get("ThrottleInterval", LAUNCHD_DELAY)
@@ -110,7 +112,7 @@ def of_plist(plist):
 
 
 def of_unit(text):
-    """What systemd is told."""
+    """The service that a unit describes."""
     settings = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] not in "#;")
     words = shlex.split(settings["ExecStart"])
     words[0] = words[0].lstrip("-@:+!")
@@ -120,7 +122,7 @@ def of_unit(text):
 
 
 def agree(name, one, other, *fields):
-    """Fails when two services differ in a field."""
+    """Fails if two services differ in a field."""
     for field in fields:
         values = getattr(one, field), getattr(other, field)
         assert values[0] == values[1], f"{name}: {field} is {values[0]!r} in one and {values[1]!r} in the other"
@@ -133,7 +135,7 @@ def formula_itself(folder):
     assert not logs, f"on Linux the log goes to journald, not to {logs}"
     key = folder / "etc/ispmon/heartbeat.key"
     assert key.stat().st_mode & 0o777 == 0o600 and key.read_bytes() == b"", "the key file is private and empty"
-    assert (folder / "var/ispmon").is_dir(), "there is a folder for the record"
+    assert (folder / "var/ispmon").is_dir(), "there is a folder for the journal"
     key.write_text("a key\n", encoding="ascii")
     macos, logs = of_formula(folder, "macos")
     assert key.read_text(encoding="ascii") == "a key\n", "an upgrade leaves the key as it is"
@@ -142,14 +144,14 @@ def formula_itself(folder):
 
 
 def formula_and_plist(folder):
-    """`brew services` and `ispmon-agent install` have launchd do the same."""
+    """`brew services` and `ispmon-agent install` configure launchd alike."""
     formula, _ = of_formula(folder, "macos")
     plist = of_plist(plistlib.loads(PLIST.read_bytes()))
     agree("formula and plist", formula, plist, *Service._fields)
 
 
 def formula_and_unit(folder):
-    """`brew services` and the packages have systemd do the same."""
+    """`brew services` and the packages configure systemd alike."""
     formula, _ = of_formula(folder, "linux")
     agree("formula and unit", formula, of_unit(UNIT.read_text(encoding="utf-8")), "command", "restarts", "starts_by_itself")
     text = UNIT.read_text(encoding="utf-8")
@@ -158,7 +160,7 @@ def formula_and_unit(folder):
 
 
 def in_a_folder(check, needed):
-    """Makes a check in a folder of its own; without the file that it needs it is skipped."""
+    """Runs a check in a folder of its own; skips it if the file that it needs does not exist."""
     if not needed.exists():
         raise report.Skip(f"no {needed.relative_to(PACKAGING.parent)}")
     with tempfile.TemporaryDirectory() as folder:
@@ -166,7 +168,7 @@ def in_a_folder(check, needed):
 
 
 def main():
-    """Prints a row for each check; fails when one does."""
+    """Prints one row per check; fails if one of them fails."""
     if not shutil.which("ruby"):
         print("SKIPPED: no ruby to evaluate the formula with")
         return 0

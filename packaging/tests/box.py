@@ -1,19 +1,19 @@
-"""Booted Debian containers in which packages and services are tried.
+"""Booted Debian containers for testing packages and services.
 
     import box
 
-    box.isolate()                        # first of all: everything below ends with this process
+    box.isolate()                        # first: everything below ends with this process
     with box.Run() as run, run.box("trixie", packages=["sudo"]) as machine:
         machine.boot()
         machine.run("systemctl", "is-system-running")
         machine.run("id", user="nobody")
         machine.reboot()
 
-It needs root, the tools that `missing` names and, for each release once, a mirror of Debian. A base image is kept in
-`${XDG_CACHE_HOME:-~/.cache}/ispmon-ci/boxes`; a box is an overlay above it, so no run changes it.
+Needs root, the tools that `missing` lists and, once for each release, a Debian mirror. Base images are kept in
+`${XDG_CACHE_HOME:-~/.cache}/ispmon-ci/boxes`; a box is an overlay on top of one, so no run changes it.
 
-Nothing outlives the run: `isolate` starts the program anew in a PID namespace with mounts of its own, and when that ends,
-however it ends, the kernel ends all that was started, and with it mounts and networks. What a killed run leaves is a folder
+Nothing outlives the run: `isolate` restarts the program in a PID namespace with its own mounts. When the program ends, in
+any way, the kernel kills all processes in it, and mounts and networks disappear with them. A killed run leaves a folder
 beside the base images and empty control groups, which the next run removes.
 """
 
@@ -34,21 +34,21 @@ import tempfile
 import time
 import uuid
 
-# What every image has beyond the smallest Debian: what a machine has on which a person can log in and follow README.md.
+# The packages of every image beyond a minimal Debian, so that a user can log in and follow README.md.
 PACKAGES = (
     "ca-certificates", "curl", "dbus", "iproute2", "libpam-systemd", "polkitd", "procps", "rpm", "sudo", "systemd", "systemd-sysv",
 )
-# Who is asked for packages when apt on this machine does not say.
+# The mirror if apt on this machine has none.
 MIRROR = "http://deb.debian.org/debian"
-# How long a state may take to come about, in seconds; machines under load take their time.
+# The default time limit for a state to be reached, in seconds; machines under load take long.
 PATIENCE = 120.0
-# The pause between two looks at a state that is waited for, in seconds.
+# The delay between two checks of an awaited state, in seconds.
 LOOK = 0.1
-# What `systemd-nspawn --keep-unit` exits with when the system inside asked for a reboot.
+# The exit code of `systemd-nspawn --keep-unit` after the system inside requested a reboot.
 REBOOT = 133
-# The variable by which `isolate` knows that it has been here.
+# The variable that `isolate` sets for the restarted program.
 ISOLATED = "ISPMON_BOX_ISOLATED"
-# What a command in a box finds in its environment, and nothing else.
+# The complete environment of a command in a box.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
@@ -58,19 +58,19 @@ ENVIRONMENT = {
 }
 
 Output = collections.namedtuple("Output", "code out err")
-Output.__doc__ = "How a command ended: its exit code, standard output and standard error, both without white space around."
+Output.__doc__ = "The result of a command: its exit code, and standard output and standard error without surrounding white space."
 
 
 class BoxError(Exception):
-    """The bed cannot do what is asked of it; says what it was, and why."""
+    """An operation of a box failed; the message contains the operation and the reason."""
 
 
 class Late(BoxError):
-    """What was waited for has not come about."""
+    """An awaited state was not reached in time."""
 
 
 def wait(what, look, seconds=PATIENCE):
-    """Returns the first true value that `look` returns; raises `Late` when none comes in time."""
+    """Returns the first true value that `look` returns; raises `Late` if there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
@@ -82,7 +82,7 @@ def wait(what, look, seconds=PATIENCE):
 
 
 def missing():
-    """What a bed lacks on this machine, as a sentence; an empty string if it lacks nothing."""
+    """A sentence on what this machine lacks to run a box; an empty string if it lacks nothing."""
     if not sys.platform.startswith("linux"):
         return "containers need Linux"
     if os.geteuid() != 0:
@@ -93,13 +93,13 @@ def missing():
 
 
 def isolate():
-    """Starts this program anew in namespaces that end with it; returns in the new one. Called there again, does nothing."""
+    """Restarts this program in namespaces that end with it, and returns in the restarted program. Does nothing there."""
     if os.environ.get(ISOLATED):
         if os.getpid() == 1:
-            # Names of network namespaces are this program's own, too.
+            # This program also has its own names of network namespaces.
             os.makedirs("/run/netns", exist_ok=True)
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
-            # `ip netns exec` copies all mounts; what is unmounted here has to vanish there as well.
+            # `ip netns exec` copies all mounts; an unmount here has to take effect there as well.
             subprocess.run(["mount", "--make-rshared", "/"], check=True)
             _be_init()
         return
@@ -107,7 +107,7 @@ def isolate():
     command = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
     command += ["--mount-proc", "--", sys.executable, *sys.argv]
     with subprocess.Popen(command, env={**os.environ, ISOLATED: "1"}) as inner:
-        # A terminal sends its interrupt to both.
+        # A terminal sends its interrupt to both processes.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: inner.kill())
         code = inner.wait()
@@ -115,8 +115,8 @@ def isolate():
 
 
 def _be_init():
-    """Returns in a child; this process becomes the init of its namespace and waits for every process that has lost its
-    parent, because a container does not end before all that was started in it has been waited for."""
+    """Returns in a child process; this process becomes the init of its namespace and reaps orphaned processes, because a
+    container only ends when all its processes have been waited for."""
     child = os.fork()
     if child == 0:
         return
@@ -136,7 +136,7 @@ def cache():
 
 
 def mirror():
-    """The Debian mirror that apt on this machine is set to."""
+    """The Debian mirror in this machine's apt sources."""
     folder = pathlib.Path("/etc/apt")
     files = [folder / "sources.list", *sorted(folder.glob("sources.list.d/*.list")), *sorted(folder.glob("sources.list.d/*.sources"))]
     for file in files:
@@ -148,7 +148,7 @@ def mirror():
 
 
 def base_image(release, packages=()):
-    """The tree of a Debian release with `packages`, made when there is none yet."""
+    """The tree of a Debian release with `packages`, created if there is none yet."""
     wanted = sorted({*PACKAGES, *packages})
     tree = cache() / f"{release}-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:8]}"
     with open(cache() / f"{tree.name}.lock", "w", encoding="ascii") as lock:
@@ -167,7 +167,7 @@ def base_image(release, packages=()):
         if made.returncode != 0:
             raise BoxError(f"debootstrap could not make {release}: {' / '.join(made.stdout.splitlines()[-3:])}")
         shutil.rmtree(unfinished / "var/cache/apt/archives", ignore_errors=True)
-        # Their work of an hour is of no use to a system that lives for minutes.
+        # Their hour-long jobs are of no use to a system that lives for minutes.
         for timer in ("apt-daily", "apt-daily-upgrade", "e2scrub_all", "fstrim", "dpkg-db-backup", "man-db"):
             os.symlink("/dev/null", unfinished / f"etc/systemd/system/{timer}.timer")
         unfinished.rename(tree)
@@ -175,7 +175,7 @@ def base_image(release, packages=()):
 
 
 class Run:
-    """The boxes of one run, and the folder that holds what they change."""
+    """The boxes of one run, and the folder with their changes."""
 
     def __init__(self, keep=False):
         self.keep = keep
@@ -201,7 +201,7 @@ class Run:
         self.lock.close()
 
     def box(self, release, packages=(), network=None):
-        """A new box, not yet booted; `network` has `namespace()`, the path of the namespace that it is to live in."""
+        """A new box, not booted yet; `network.namespace()` is the path of its network namespace."""
         machine = Box(self.folder / f"{release}-{os.urandom(4).hex()}", base_image(release, packages), release, network)
         self.boxes.append(machine)
         return machine
@@ -223,11 +223,13 @@ class Box:
             (folder / part).mkdir(parents=True)
         layers = f"lowerdir={base},upperdir={folder / 'upper'},workdir={folder / 'work'}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, self.root], check=True)
-        # An installed machine has an id; without one this would be its first boot, on which presets enable what they like.
+        # An installed machine has an id; without one, this would count as its first boot, on which presets
+        # enable units.
         self.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")
         self.write("/etc/hostname", "box\n")
         if release in ("bullseye", "bookworm"):
-            # A container's boot id is a mount in /proc, which their systemd leaves out of a /proc of a service's own.
+            # A container's boot id is a mount in /proc, which these versions of systemd omit from a
+            # service's private /proc.
             self.write("/etc/tmpfiles.d/boot-id.conf", "C /run/boot-id 0444 - - - /proc/sys/kernel/random/boot_id\n")
             self.write(
                 "/etc/systemd/system/ispmon-agent.service.d/container.conf",
@@ -241,24 +243,24 @@ class Box:
         self.close()
 
     def path(self, inside):
-        """Where this machine finds a file of the box."""
+        """The path on this machine of a file in the box."""
         return self.root / str(inside).lstrip("/")
 
     def write(self, inside, text, mode=0o644):
-        """Writes a file, and the folders above it, whether or not the box runs."""
+        """Writes a file and creates its parent folders, whether or not the box runs."""
         path = self.path(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         path.chmod(mode)
 
     def boot(self):
-        """Boots it and waits until systemd has started all that it wants to start."""
+        """Boots the box and waits until systemd has finished starting units."""
         network = f"--network-namespace-path={self.network.namespace()}" if self.network else "--private-network"
         self.init = 0
         groups = list(cgroups(self.name))
         for group in groups:
             group.mkdir(exist_ok=True)
-        # A control group of its own, or two containers take each other's for theirs.
+        # A control group of its own: otherwise two containers would use the same one.
         join = 'until [ "$1" = -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
         with open(self.console, "ab") as console:
             self.nspawn = subprocess.Popen(
@@ -275,17 +277,17 @@ class Box:
         children = pathlib.Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read_text(encoding="ascii").split()
         if not children:
             return False
-        # The first child is not yet init, but one that makes it and ends.
+        # The first child is not init yet, but a process that creates init and ends.
         self.init = int(children[0])
         return self.run("systemctl", "is-system-running", check=False).out in ("running", "degraded")
 
     def command(self, *command, user=None):
-        """What has to be started on this machine to run a command in the box."""
+        """The command line that runs a command in the box from this machine."""
         inside = ["nsenter", f"--target={self.init}", "--all", "--"]
         return [*inside, *(["runuser", "-u", user, "--"] if user else []), *(str(word) for word in command)]
 
     def run(self, *command, user=None, check=True, stdin="", seconds=PATIENCE):
-        """Runs a command in the box, as root or as `user`; one that fails raises `BoxError` unless `check` is false."""
+        """Runs a command in the box, as root or as `user`; a failing one raises `BoxError` unless `check` is false."""
         try:
             done = subprocess.run(
                 self.command(*command, user=user), env=ENVIRONMENT, input=stdin, timeout=seconds,
@@ -299,19 +301,19 @@ class Box:
         return output
 
     def shell(self, script, **options):
-        """Runs a script by the box's shell, which stops at the first failure."""
+        """Runs a script in the box's shell, which stops at the first failure."""
         return self.run("sh", "-euc", script, **options)
 
     def wait(self, what, look, seconds=PATIENCE):
-        """Waits as the function `wait` does."""
+        """Waits like the function `wait`."""
         return wait(f"{what} in {self.name}", look, seconds)
 
     def poweroff(self):
-        """Shuts the system down and waits until it is gone."""
+        """Shuts the system down and waits for its end."""
         self._shut_down("poweroff", 0)
 
     def reboot(self):
-        """Shuts the system down as for a reboot and boots it again on the same tree."""
+        """Shuts the system down for a reboot and boots it again on the same tree."""
         self._shut_down("reboot", REBOOT)
         self.boot()
 
@@ -323,7 +325,7 @@ class Box:
             raise BoxError(f"{self.name}: {verb} ended with {code} instead of {expected}")
 
     def kill(self):
-        """Ends it as a power cut does."""
+        """Ends the box like a power cut."""
         if self.nspawn:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.init or self.nspawn.pid, signal.SIGKILL)
@@ -331,14 +333,14 @@ class Box:
             self.nspawn = None
 
     def close(self):
-        """Ends it and gives up its tree."""
+        """Ends the box and unmounts its tree."""
         self.kill()
         subprocess.run(["umount", "--recursive", "--lazy", self.root], stderr=subprocess.DEVNULL, check=False)
         remove_cgroups(self.name)
 
 
 def cgroups(box):
-    """The control group of a box, beneath that of this process, in each hierarchy that systemd manages."""
+    """The control group of a box, below that of this process, in each hierarchy that systemd manages."""
     mounts = {}
     for line in pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         fields, rest = line.split(" - ")
@@ -352,7 +354,7 @@ def cgroups(box):
 
 
 def remove_cgroups(box):
-    """Removes what is left of a box's control groups."""
+    """Removes what remains of a box's control groups."""
     for group in cgroups(box):
         for path in (*sorted(group.rglob("*/"), reverse=True), group):
             with contextlib.suppress(OSError):

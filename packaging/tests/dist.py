@@ -1,4 +1,4 @@
-"""What is tried: the packages as a release would publish them, the previous version's package, and the lab."""
+"""The packages as a release publishes them, the previous version's package, and the lab."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import tempfile
 from box import BoxError
 
 ROOT = pathlib.Path(__file__).parents[2]
-# The version that an upgrade starts from; its package holds the same program.
+# The version to upgrade from; its package contains the same program.
 PREVIOUS = "0.0.9"
-# The name of this server in a box, and the folders in which it has what README.md fetches elsewhere.
+# The name of the package server in a box, and its folders, which replace the URLs in README.md.
 SERVER = "http://packages.test"
 
 
 def run(*command, **variables):
-    """Runs a command of the build, whose output is the run's, and fails with it."""
+    """Runs a command of the build, shows its output, and fails if it fails."""
     done = subprocess.run(
         [str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False,
         env={**os.environ, **variables},
@@ -36,7 +36,7 @@ def architecture():
 
 
 class Artefacts:
-    """Built before the run leaves for its own namespaces, or taken as they are from a folder."""
+    """The artefacts, built before the run enters its own namespaces, or taken from a folder."""
 
     def __init__(self, dist, lab):
         self.dist, self.lab = pathlib.Path(dist), pathlib.Path(lab)
@@ -46,7 +46,7 @@ class Artefacts:
         self.previous, self.version = versions[0], versions[-1]
 
     def publish(self, pages):
-        """Puts everything where the server of packages finds it."""
+        """Copies everything into the folder that the package server serves."""
         shutil.copytree(self.dist / "apt", pages / "apt")
         release = pages / f"release/v{self.version.rsplit('-', 1)[0]}"
         release.mkdir(parents=True)
@@ -55,7 +55,7 @@ class Artefacts:
                 shutil.copyfile(path, release / path.name)
 
     def add_repository(self, machine):
-        """Lets apt in a box know the repository, by the lines of README.md before the one that installs."""
+        """Adds the repository to apt in a box, with the lines of README.md that precede the installation."""
         for line in readme()["Debian"][:-1]:
             machine.shell(line)
 
@@ -78,7 +78,7 @@ def build(folder, with_rpm):
 
 
 def age(package):
-    """Gives a package the sample of another time: an upgrade must not ask anybody about a text that has changed."""
+    """Changes the sample in a package: an upgrade must not prompt because a sample has changed."""
     with tempfile.TemporaryDirectory() as folder:
         run("dpkg-deb", "--raw-extract", package, folder)
         for sample in pathlib.Path(folder).rglob("agent.toml"):
@@ -87,7 +87,7 @@ def age(package):
 
 
 def build_lab():
-    """Makes the lab and returns its path."""
+    """Builds the lab and returns its path."""
     run("cargo", "build", "--locked", "--quiet", "-p", "ispmon-lab")
     metadata = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked"], cwd=ROOT, capture_output=True, check=True
@@ -96,7 +96,7 @@ def build_lab():
 
 
 def with_key(folder, make):
-    """Calls `make` with the variables that have it sign the repository by a key made for this run."""
+    """Calls `make` with the variables that make it sign the repository, with a key created for this run."""
     home = folder / "gnupg"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(mode=0o700)
@@ -116,7 +116,7 @@ def with_key(folder, make):
 
 
 def readme():
-    """The lines that README.md asks a stranger to paste, by platform, with this run's server for the release's."""
+    """The lines to paste from README.md, by platform, with this run's server instead of the release's."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     owner, name = repository().rsplit("/", 2)[1:]
     places = {
@@ -133,5 +133,5 @@ def readme():
 
 
 def repository():
-    """Where the project says that it is published."""
+    """The address at which the project is published."""
     return re.search(r'^repository = "(.+)"$', (ROOT / "Cargo.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]

@@ -1,7 +1,7 @@
-"""Homebrew in a box: a clone of it, a user who has it, and the tap as two releases publish it.
+"""Homebrew in a box: its clone, a user who has it, and the tap as two releases publish it.
 
-Homebrew builds a formula from an archive as it would from a release. Only Rust cannot be had: a formula `rust` in its place
-has a `cargo` that installs the program which was built before, and refuses a call that Cargo could not have understood. The
+Homebrew builds a formula from an archive like that of a release. Only Rust is not available: instead, a formula `rust`
+provides a `cargo` that installs the program built earlier, and refuses calls that the real Cargo would not accept. The
 older version of the formula installs the same program.
 """
 
@@ -19,21 +19,21 @@ import tarfile
 import network
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# The oldest Homebrew that the formula is tried with.
+# The oldest Homebrew that the formula is tested with.
 VERSION = "4.4.32"
 GITHUB = "https://github.com/Homebrew/brew"
-# How long fetching it may take, in seconds.
+# The time limit for fetching it, in seconds.
 CLONE_LIMIT = 300
 PACKAGES = ("build-essential", "curl", "dbus-user-session", "file", "git", "ruby3.3", "sudo")
 USER = "linuxbrew"
 PREFIX = "/home/linuxbrew/.linuxbrew"
-CONFIGURATION, KEY, RECORD = f"{PREFIX}/etc/ispmon/agent.toml", f"{PREFIX}/etc/ispmon/heartbeat.key", f"{PREFIX}/var/ispmon"
+CONFIGURATION, KEY, STATE_DIR = f"{PREFIX}/etc/ispmon/agent.toml", f"{PREFIX}/etc/ispmon/heartbeat.key", f"{PREFIX}/var/ispmon"
 UNIT = "homebrew.ispmon-agent.service"
 OLD, NEW = "0.0.9", "0.1.0"
 DEVICE = "brew-box"
-# With the variable, Homebrew takes the gems that are there, and fetches none.
+# With this variable, Homebrew uses the installed gems and fetches none.
 BREW_TEST = "HOMEBREW_TESTS=1 brew test ispmon-agent"
-# Homebrew's settings on a machine without its servers.
+# Homebrew's settings on a machine without access to its servers.
 SETTINGS = """HOMEBREW_USE_RUBY_FROM_PATH=1
 HOMEBREW_NO_AUTO_UPDATE=1
 HOMEBREW_NO_INSTALL_FROM_API=1
@@ -95,33 +95,33 @@ class Machine:
         self.net = net
 
     def started(self, *command, check=True):
-        """A command as systemd starts it, in a control group of the container, without which logind knows no session."""
+        """Runs a command like systemd does, in a control group of the container: otherwise logind assigns it no session."""
         run = ("systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--")
         return self.box.run(*run, *command, check=check, seconds=900)
 
     def login(self, command, user=USER, check=True):
-        """What a user types after logging in."""
+        """Runs a command as typed by a user after logging in."""
         return self.started("su", "-", user, "-c", command, check=check)
 
     def text(self, command, user=USER):
-        """What it prints, messages included."""
+        """The output of such a command, including messages."""
         return self.login(f"{command} 2>&1", user).out
 
     def status(self):
-        """The agent's status, by the command."""
+        """The agent's status, from its command."""
         return json.loads(self.login("ispmon-agent status --json", check=False).out)
 
     def pid(self):
-        """The process of the running agent, or nothing."""
+        """The process of the running agent, or `None`."""
         status = self.status()
         return status["status"]["pid"] if status["presence"] == "running" else None
 
     def wait_for_new_pid(self, old=None):
-        """Waits until an agent runs that is another process than `old`."""
+        """Waits until an agent runs in another process than `old`."""
         return self.box.wait("the agent to run", lambda: self.pid() not in (None, old) and self.pid())
 
     def wait_for_heartbeat(self):
-        """Waits until the lab has taken one more heartbeat."""
+        """Waits until the lab has accepted one more heartbeat."""
         before = self.net.heartbeats(DEVICE)
         self.box.wait("a heartbeat", lambda: self.net.heartbeats(DEVICE) > before)
 
@@ -130,14 +130,14 @@ class Machine:
         return version_in(self.box.run("readlink", f"/proc/{pid}/exe").out)
 
     def show(self, manager, *properties):
-        """Properties of the unit by a service manager, `--user` or `--system`."""
+        """Properties of the unit in a service manager, `--user` or `--system`."""
         names = ",".join(properties)
         user = USER if manager == "--user" else "root"
         return dict(line.split("=", 1) for line in self.text(f"systemctl {manager} show -p {names} {UNIT}", user).splitlines())
 
 
 def clone(folder):
-    """A clone of Homebrew; `None` after a line that says why there is none."""
+    """A clone of Homebrew; prints the reason and returns `None` if there is none."""
     source = os.environ.get("ISPMON_BREW_GIT") or GITHUB
     commit = os.environ.get("ISPMON_BREW_COMMIT") or f"refs/tags/{VERSION}"
     address = f"file://{source}" if source.startswith("/") else source
@@ -154,7 +154,7 @@ def clone(folder):
         print(f"SKIPPED: no Homebrew from {source}: {' / '.join(got.stderr.split(chr(10))[-3:]).strip()}")
         return None
     subprocess.run([*git, "checkout", "--quiet", "-B", "main", "FETCH_HEAD"], check=True)
-    # A folder may have the commit without the tag.
+    # A local repository may have the commit without the tag.
     subprocess.run([*git, "tag", "--force", VERSION], check=True, capture_output=True)
     return folder
 
@@ -177,7 +177,7 @@ def archive(path, files):
 
 
 def source_archive(folder, version, program):
-    """The archive of a release, with the program built."""
+    """A release's source archive, with the built program."""
     names = ("Cargo.toml", "Cargo.lock", "LICENSE", "agent/Cargo.toml", "agent/agent.toml")
     files = {name: ((ROOT / name).read_bytes(), 0o644) for name in names}
     if version == OLD:
@@ -197,7 +197,7 @@ def publisher():
 
 
 def publish_tap(machine, version):
-    """Makes a version of the formula the newest of the tap."""
+    """Publishes a version of the formula as the newest in the tap."""
     name = f"/srv/ispmon-{version}.tar.gz"
     tap = machine.box.path(f"{PREFIX}/Homebrew/Library/Taps/ispmon/homebrew-tap")
     publisher().publish(machine.box.path(name), f"file://{name}", tap)
@@ -208,7 +208,7 @@ def publish_tap(machine, version):
 
 
 def prepare(machine, homebrew, agent, folder):
-    """Gives the container a user with a Homebrew, and the archives of two releases."""
+    """Sets up a user with Homebrew in the container, and the archives of two releases."""
     inside = machine.box
     inside.shell(f"useradd --create-home --shell /bin/bash {USER}; useradd --create-home --shell /bin/bash neighbour")
     inside.write("/etc/sudoers.d/brew", f"{USER} ALL=(ALL) NOPASSWD: ALL\n", 0o440)
@@ -228,14 +228,14 @@ def prepare(machine, homebrew, agent, folder):
         f"git init --quiet {core}; mkdir -p {PREFIX}/bin; ln -s ../Homebrew/bin/brew {PREFIX}/bin/brew;"
         f" chmod 755 /home/{USER}; chown -R {USER}: /home/{USER}"
     )
-    # What `brew test` would fetch as a gem; Ruby brings it.
+    # `brew test` would fetch these as gems; Ruby includes them.
     inside.shell(f"ln -s bundle3.3 /usr/bin/bundle; ln -s /usr/lib/ruby/gems/3.3.0/gems/minitest-*/lib/* {PREFIX}/Homebrew/Library/Homebrew/")
     machine.started("loginctl", "enable-linger", USER)
-    # Homebrew builds what comes from core only when it is told to.
+    # By default, Homebrew does not build formulae from core.
     publish_tap(machine, OLD)
     machine.login("brew install --build-from-source rust")
 
 
 def configure(machine, text=SAMPLE):
-    """Has the user edit the configuration."""
+    """Writes the user's configuration."""
     machine.box.write(CONFIGURATION, text)

@@ -1,6 +1,6 @@
 """The servers of `network.Network`, in one process: `internet.py FOLDER`, in the namespace of the internet.
 
-FOLDER holds the certificate (`leaf.pem`, `leaf.key`) and the files that http://packages.test and https serve (`pages`).
+FOLDER contains the certificate (`leaf.pem`, `leaf.key`) and the files that http://packages.test and https serve (`pages`).
 """
 
 import asyncio
@@ -19,31 +19,31 @@ FOLDER = pathlib.Path(sys.argv[1])
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
-    """The server of packages."""
+    """The package server."""
 
     protocol_version = "HTTP/1.1"
 
 
 class Portal(http.server.BaseHTTPRequestHandler):
-    """The pages that a login page would answer for."""
+    """The pages for captive-portal detection."""
 
     def do_GET(self):
-        """Answers with nothing, as it is expected of them."""
+        """Answers with an empty body, as the agent expects."""
         self.send_response(204)
         self.end_headers()
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves without looking up its own name first, which nobody in this namespace could tell."""
+    """Serves without looking up its own name first, which no name server in this namespace can answer."""
 
     def server_bind(self):
-        """Binds the socket and no more."""
+        """Binds the socket and does nothing else."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address
 
 
 def serve(address, port, handler, tls=None):
-    """Serves HTTP from a thread of its own."""
+    """Serves HTTP in a thread of its own."""
     server = Server((address, port), handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -51,19 +51,19 @@ def serve(address, port, handler, tls=None):
 
 
 class Resolver(asyncio.DatagramProtocol):
-    """A name server that knows the names of the run, and no other."""
+    """A name server with the names of the run only."""
 
     def connection_made(self, transport):
-        """Remembers where answers go."""
+        """Stores the transport for the answers."""
         self.transport = transport
 
     def datagram_received(self, data, addr):
-        """Answers one question."""
+        """Answers one query."""
         self.transport.sendto(answer(data), addr)
 
 
 def answer(query):
-    """The answer to a query of one question."""
+    """The answer to a query with one question."""
     labels, position = [], 12
     while query[position]:
         labels.append(query[position + 1:position + 1 + query[position]].decode("ascii", "replace").lower())

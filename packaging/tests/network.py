@@ -1,10 +1,10 @@
-"""The network of a box: its router, and behind that an internet with everything that an agent at defaults asks there.
+"""The network of a box: its router, and behind it an internet with every server that an agent uses with default settings.
 
     box (192.168.7.10) ── router (192.168.7.1) ── uplink ── internet
 
-The internet has the agent's anchors under their real addresses, the pages by which it finds a login page, a name server, the
-cloud (`ispmon-lab up` behind TLS at https://function.test) and a server of packages (http://packages.test and https). A
-certificate authority made for the run proves them; a box trusts it after `Network.join`.
+The internet contains the agent's anchors at their real addresses, the pages for captive-portal detection, a name server,
+the cloud (`ispmon-lab up` behind TLS at https://function.test) and a package server (http://packages.test and https). Their
+certificates come from a certificate authority created for the run, which a box trusts after `Network.join`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from box import BoxError, wait
 BOX, ROUTER = "192.168.7.10", "192.168.7.1"
 UPLINK, BEYOND = "198.51.100.1", "198.51.100.2"
 ANCHORS = ("1.1.1.1", "8.8.8.8", "9.9.9.9")
-# An agent does not believe a name server that gives addresses kept for documentation, so these are anybody's.
+# The agent distrusts a name server that returns documentation addresses, so these are ordinary public ones.
 RESOLVER = "52.0.0.53"
 NAMES = {
     "function.test": "52.0.0.10",
@@ -27,10 +27,10 @@ NAMES = {
     "connectivitycheck.gstatic.com": "52.0.0.30",
     "cp.cloudflare.com": "52.0.0.31",
 }
-# Where a configuration points to reach the lab, and the function key that it takes.
+# The lab's URL for the configuration, and the function key that it accepts.
 URL = "https://function.test/api/ping"
 KEY = "a-key-for-the-box-of-this-run-0001"
-# Where `ispmon-lab up` listens in the internet's namespace.
+# The address of `ispmon-lab up` in the internet's namespace.
 LAB = "127.0.0.1:7071"
 
 
@@ -44,7 +44,7 @@ def ip(*words, namespace=None):
 
 
 class Network:
-    """A router and an internet for one box; they end with the process that made them (see `box.isolate`)."""
+    """A router and an internet for one box; they end with the process that created them (see `box.isolate`)."""
 
     def __init__(self, folder, name="net"):
         self.folder = pathlib.Path(folder)
@@ -112,35 +112,35 @@ class Network:
         wait("the lab's function", lambda: "The function is ready" in self.log("lab"))
 
     def log(self, name):
-        """What the `servers` or the `lab` have written so far."""
+        """The output of the `servers` or the `lab` so far."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def heartbeats(self, device):
-        """How many heartbeats of a device the lab's function has taken."""
+        """The number of heartbeats of a device that the lab's function has accepted."""
         return self.log("lab").count(f"Heartbeat from {device}")
 
     def namespace(self):
-        """The path of the namespace that a box lives in."""
+        """The path of the box's network namespace."""
         return f"/run/netns/{self.home}"
 
     def join(self, machine):
-        """Gives a box, before or after it boots, this network's name server and certificate authority."""
+        """Configures a box, before or after it boots, to use this network's name server and certificate authority."""
         machine.write("/etc/resolv.conf", f"nameserver {RESOLVER}\n")
         machine.write("/usr/local/share/ca-certificates/test-authority.crt", (self.folder / "ca.pem").read_bytes())
         subprocess.run(["chroot", machine.root, "update-ca-certificates"], capture_output=True, check=True)
 
     def cut(self):
-        """Lets everything beyond the router vanish without a sound; the router itself goes on answering."""
+        """Silently drops all traffic beyond the router; the router itself still answers."""
         ip("route", "replace", "blackhole", "default", namespace=self.router)
 
     def restore(self):
-        """Mends the uplink."""
+        """Restores the uplink."""
         for kind in ("blackhole", "unicast"):
             subprocess.run(["ip", "-n", self.router, "route", "del", kind, "default"], capture_output=True, check=False)
         ip("route", "add", "default", "via", BEYOND, namespace=self.router)
 
     def close(self):
-        """Ends the servers and takes the network down."""
+        """Ends the servers and removes the network."""
         for process in self.processes:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""The rows that a run prints, one for each check."""
+"""The result rows of a run, one for each check."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from box import BoxError
 
 
 class Skip(Exception):
-    """A check cannot be made here; says why."""
+    """The check cannot be run here; the message is the reason."""
 
 
 class Failure(Exception):
-    """What was checked is not as it has to be; says what was expected and what was found."""
+    """The check failed; the message contains what was expected and what was found."""
 
 
 def expect(condition, text):
@@ -25,30 +25,30 @@ def expect(condition, text):
 
 
 class Row:
-    """What came of a check: its verdict, and what is worth telling."""
+    """The result of a check: its verdict and a detail."""
 
     def __init__(self):
         self.verdict, self.detail = "PASS", ""
 
 
 class Report:
-    """All rows, printed as they come."""
+    """All rows, printed as they complete."""
 
     def __init__(self):
         self.failed, self.skipped, self.passed = [], [], 0
-        # Set when the run is given up; what fails from then on fails for that.
+        # Set when the run is aborted; checks that fail afterwards fail for that reason.
         self.is_over = False
         self.lock = threading.Lock()
 
     def row(self, name, check, *arguments):
-        """Runs one check and prints its row; `check` returns what is worth telling. Returns whether it passed."""
+        """Runs one check and prints its row; `check` returns the row's detail. Returns whether it passed."""
         with self.check(name) as row:
             row.detail = check(*arguments) or ""
         return row.verdict == "PASS" and not self.is_over
 
     @contextlib.contextmanager
     def check(self, name):
-        """A check that is the body of the statement; its row is printed at its end, whatever came of it."""
+        """Runs the body of a `with` statement as a check; its row is printed at the end, whatever the result."""
         row = Row()
         started = time.monotonic()
         trace = ""
@@ -58,7 +58,7 @@ class Report:
             row.verdict, row.detail = "SKIPPED", str(reason)
         except (Failure, AssertionError, BoxError) as error:
             row.verdict, row.detail = "FAIL", str(error)
-        except Exception as error:  # a defect of the check itself is a failure, too, and the others go on
+        except Exception as error:  # a defect of the check itself is a failure, too; the other checks continue
             row.verdict, row.detail, trace = "FAIL", f"{type(error).__name__}: {error}", traceback.format_exc()
         took = (time.monotonic() - started) * 1000
         detail = " / ".join(row.detail.split("\n"))

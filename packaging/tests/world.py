@@ -1,4 +1,4 @@
-"""One box with its network and its cloud, and what checks ask of the agent in it."""
+"""One box with its network and its cloud, and the queries of the checks to the agent in it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from report import Failure, expect
 
 # The device's name, which the cloud expects.
 DEVICE = "box"
-# Where packages come from in the box; the repository is in the folder `apt` of http://packages.test.
+# The package in the box's repository, which is the folder `apt` of http://packages.test.
 PACKAGE = "ispmon-agent"
 UNIT = "ispmon-agent.service"
 CONFIGURATION = "/etc/ispmon/agent.toml"
 KEY_FILE = "/etc/ispmon/heartbeat.key"
-RECORD = "/var/lib/ispmon"
-JOURNAL = f"{RECORD}/journal.ndjson"
-# Heartbeats of the checks come often, so that nobody waits a minute for one.
+STATE_DIR = "/var/lib/ispmon"
+JOURNAL = f"{STATE_DIR}/journal.ndjson"
+# A short interval, so that checks do not wait a minute for a heartbeat.
 INTERVAL = "5s"
 
 
 class World:
-    """A box that has everything but the agent."""
+    """A box with everything but the agent."""
 
     def __init__(self, run, release, artefacts, report, name):
         self.release, self.artefacts, self.report = release, artefacts, report
@@ -44,33 +44,33 @@ class World:
         self.network.close()
 
     def row(self, name, check, *arguments):
-        """Makes one check and prints its row."""
+        """Runs one check and prints its row."""
         return self.report.row(self.prefix + name, check, *arguments)
 
     # The package.
 
     def add_repository(self):
-        """Lets apt in the box know the repository, as README.md says."""
+        """Adds the repository to apt in the box, as in README.md."""
         self.artefacts.add_repository(self.box)
 
     def install(self, version=None):
-        """Installs the package by apt, over HTTP."""
+        """Installs the package with apt, over HTTP."""
         self.add_repository()
         self.box.run("apt-get", "update", "-q")
         wanted = f"{PACKAGE}={version}" if version else PACKAGE
         self.box.run("apt-get", "install", "-y", "-q", "--no-install-recommends", "--allow-downgrades", wanted, seconds=300)
 
     def expect_waiting(self):
-        """Fails unless a package that was just installed waits for its user: nothing is enabled, and the key is empty."""
+        """Fails unless a newly installed package is disabled, not running, and has an empty key."""
         key = self.box.run("stat", "--format=%a %U %s", KEY_FILE).out
         expect(key == "600 root 0", f"{KEY_FILE} has mode, owner and size `{key}` instead of `600 root 0`")
         enabled = self.box.run("systemctl", "is-enabled", UNIT, check=False).out
         expect(enabled == "disabled", f"the unit is {enabled}; the user is to enable it")
         active = self.box.run("systemctl", "is-active", UNIT, check=False).out
-        expect(active == "inactive", f"the unit is {active} before anybody started it")
+        expect(active == "inactive", f"the unit is {active} before the user started it")
 
     def expect_removed(self, *kept):
-        """Fails unless the package is removed, nothing of it runs or has failed, and these files are left."""
+        """Fails unless the package is removed, none of its units runs or has failed, and these files remain."""
         active = self.box.run("systemctl", "is-active", UNIT, check=False).out
         expect(active in ("inactive", "unknown"), f"it is {active}")
         expect(not self.box.path("/usr/bin/ispmon-agent").exists(), "the program is still there")
@@ -90,13 +90,13 @@ class World:
         self.box.run("systemctl", "enable", "--now", PACKAGE)
 
     def install_and_start(self, extra=""):
-        """Has the service run and its connectivity known."""
+        """Installs, configures and starts the service, and waits until it reports connectivity."""
         self.install()
         self.configure(extra)
         self.start()
         self.wait_up()
 
-    # What systemd knows.
+    # The state in systemd.
 
     def show(self, *names):
         """Properties of the unit."""
@@ -105,25 +105,25 @@ class World:
         return found if len(names) > 1 else found.get(names[0], "")
 
     def pid(self):
-        """The main process in the box's own counting; 0 while there is none."""
+        """The id of the main process in the box's PID namespace; 0 while there is none."""
         return int(self.show("MainPID"))
 
     def is_active(self):
-        """Whether the service runs and has said so."""
+        """Whether the service runs and has notified systemd."""
         return self.show("ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}
 
     def process(self, name):
         """A file of the main process in /proc, as text."""
         return self.box.run("cat", f"/proc/{self.pid()}/{name}").out
 
-    # What the agent says.
+    # The agent's commands.
 
     def agent(self, *words, user=None, check=True):
         """Runs a command of the agent in the box."""
         return self.box.run("ispmon-agent", *words, user=user, check=check)
 
     def status(self):
-        """What the running agent says of itself; an empty dictionary while none runs."""
+        """The status of the running agent; an empty dictionary while none runs."""
         output = self.agent("status", "--json", check=False)
         try:
             found = json.loads(output.out)
@@ -132,48 +132,48 @@ class World:
         return found["status"] if found["presence"] == "running" else {}
 
     def condition(self):
-        """How the internet is, by the running agent's word."""
+        """The connectivity reported by the running agent."""
         return self.status().get("condition")
 
     def wait_condition(self, condition):
-        """Waits until the agent says so."""
+        """Waits until the agent reports this condition."""
         self.box.wait(f"the condition {condition}", lambda: self.condition() == condition)
 
     def wait_up(self):
-        """Waits until the agent runs and knows that the internet works."""
+        """Waits until the agent runs and reports that the internet is up."""
         self.box.wait("the service to run", self.is_active)
         self.wait_condition("up")
 
     def history(self):
-        """Incidents and gaps of the record, the oldest first."""
+        """Incidents and gaps in the journal, the oldest first."""
         return json.loads(self.agent("outages", "--json", "--all").out)
 
     def gaps(self, cause):
-        """The recorded gaps of a cause."""
+        """The recorded gaps with a cause."""
         return [gap for gap in self.history()["gaps"] if gap["cause"] == cause]
 
     def outages(self):
         """The recorded incidents in which the internet was down."""
         return [incident for incident in self.history()["incidents"] if incident["scope"] == "internet"]
 
-    # What journald has.
+    # The log in journald.
 
     def entries(self, *matches, unit=UNIT):
-        """Entries of the log, as dictionaries; matches as for journalctl, such as `ISPMON_EVENT=gap`."""
+        """Entries of the log, as dictionaries; `matches` are those of journalctl, such as `ISPMON_EVENT=gap`."""
         words = [*(["-u", unit] if unit else []), *matches]
         output = self.box.run("journalctl", "--no-pager", "-q", "-o", "json", "--all", *words, check=False).out
         return [json.loads(line) for line in output.splitlines()]
 
     def wait_event(self, name, more_than=0):
-        """Waits until there are more than so many events of a kind in the log; returns them."""
+        """Waits until the log contains more than so many events of a kind; returns them."""
         return self.box.wait(
             f"the event {name}", lambda: (found := self.entries(f"ISPMON_EVENT={name}")) and len(found) > more_than and found
         )
 
-    # What the cloud has.
+    # The state in the cloud.
 
     def heartbeats(self):
-        """How many heartbeats the cloud has taken."""
+        """The number of heartbeats that the cloud has accepted."""
         return self.network.heartbeats(DEVICE)
 
     def wait_heartbeats(self, count=1):
@@ -182,14 +182,14 @@ class World:
         self.box.wait(f"{count} more heartbeats", lambda: self.heartbeats() >= before + count)
 
     def cut(self):
-        """Cuts the uplink and waits until the agent has opened an outage; returns the moment of the cut in Unix time."""
+        """Cuts the uplink and waits until the agent has opened an outage; returns the Unix time of the cut."""
         moment = time.time()
         self.network.cut()
         self.wait_condition("down")
         return moment
 
     def restore(self):
-        """Mends the uplink and waits until the agent knows; returns the moment of the mending in Unix time."""
+        """Restores the uplink and waits until the agent reports it; returns the Unix time of the restoration."""
         moment = time.time()
         self.network.restore()
         self.wait_condition("up")
@@ -197,18 +197,18 @@ class World:
 
 
 def single(things, what):
-    """The only one of a list; anything else is a failure that names what was expected."""
+    """The only element of a list; fails with the expectation for any other list."""
     if len(things) != 1:
         raise Failure(f"expected one {what}, found {len(things)}: {things}")
     return things[0]
 
 
 def moment(text):
-    """A time of the agent's JSON as Unix time."""
+    """Converts a time in the agent's JSON to Unix time."""
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def contains(text, *parts):
-    """Fails unless the text has each part."""
+    """Fails unless the text contains each part."""
     for part in parts:
         expect(part in text, f"`{part}` is missing in: {text}")

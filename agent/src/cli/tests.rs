@@ -270,10 +270,10 @@ fn the_help_explains_itself() {
               The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
 
           --state-dir <FOLDER>
-              The folder of the record of outages [setting state_dir]
+              The folder of the journal [setting state_dir]
 
       -v, --verbose
-              Say more about what happens [setting log.level, to debug]
+              Log in more detail [setting log.level, to debug]
 
     Settings come from, each overriding the one before: defaults, the configuration file, variables
     (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml of the Homebrew that
@@ -317,8 +317,8 @@ fn the_help_explains_itself() {
           --url <URL>           Where heartbeats go [setting heartbeat.url]
           --device <NAME>       The name of this device [setting device]
           --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
-      -v, --verbose             Say more about what happens [setting log.level, to debug]
+          --state-dir <FOLDER>  The folder of the journal [setting state_dir]
+      -v, --verbose             Log in more detail [setting log.level, to debug]
 
     Settings come from, each overriding the one before: defaults, the configuration file, variables
     (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml of the Homebrew that
@@ -408,8 +408,8 @@ fn the_help_of_each_command_explains_itself() {
           --url <URL>           Where heartbeats go [setting heartbeat.url]
           --device <NAME>       The name of this device [setting device]
           --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
-      -v, --verbose             Say more about what happens [setting log.level, to debug]
+          --state-dir <FOLDER>  The folder of the journal [setting state_dir]
+      -v, --verbose             Log in more detail [setting log.level, to debug]
     ");
     insta::assert_snapshot!(help("ispmon-agent ping --help"), @"
     Send one heartbeat and say what came of it
@@ -424,8 +424,8 @@ fn the_help_of_each_command_explains_itself() {
           --url <URL>           Where heartbeats go [setting heartbeat.url]
           --device <NAME>       The name of this device [setting device]
           --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
-      -v, --verbose             Say more about what happens [setting log.level, to debug]
+          --state-dir <FOLDER>  The folder of the journal [setting state_dir]
+      -v, --verbose             Log in more detail [setting log.level, to debug]
     ");
     insta::assert_snapshot!(help("ispmon-agent config --help"), @"
     Show every setting, its value and where it came from
@@ -441,8 +441,8 @@ fn the_help_of_each_command_explains_itself() {
           --url <URL>           Where heartbeats go [setting heartbeat.url]
           --device <NAME>       The name of this device [setting device]
           --interval <TIME>     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
-          --state-dir <FOLDER>  The folder of the record of outages [setting state_dir]
-      -v, --verbose             Say more about what happens [setting log.level, to debug]
+          --state-dir <FOLDER>  The folder of the journal [setting state_dir]
+      -v, --verbose             Log in more detail [setting log.level, to debug]
     ");
 }
 

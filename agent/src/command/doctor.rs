@@ -1,4 +1,4 @@
-//! `ispmon-agent doctor`: what keeps the agent from its work.
+//! `ispmon-agent doctor`: checks for everything that can keep the agent from working.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::{
     runtime,
 };
 
-/// Makes all checks and shows them; succeeds when none has failed.
+/// Runs all checks and prints the results; succeeds when none failed.
 pub fn doctor(sources: &Sources, json: bool) -> Exit {
     let places = Places::of(sources);
     let case = Case {

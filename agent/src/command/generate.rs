@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{fail_because, print};
 use crate::{cli::GenerateRequest, event, exit::Exit, generate};
 
-/// Writes the man pages, or prints the completions.
+/// Writes the man pages to a folder, or prints a completion script.
 pub fn generate(request: &GenerateRequest) -> Exit {
     match request {
         GenerateRequest::Man { folder } => match generate::write_man_pages(folder) {

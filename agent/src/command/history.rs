@@ -1,4 +1,4 @@
-//! `ispmon-agent outages` and `report`: what the record says, to whoever may read it.
+//! `ispmon-agent outages` and `report`: the incidents in the journal, for any user who can read it.
 
 use std::{
     fs,
@@ -22,16 +22,16 @@ use crate::{
     status::place,
 };
 
-/// Lists the incidents of a time.
+/// Lists the incidents of a period.
 pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
-    let record = match FoundRecord::of(sources) {
-        Ok(record) => record,
+    let journal = match FoundRecord::of(sources) {
+        Ok(journal) => journal,
         Err(exit) => return exit,
     };
     let zone = zone();
-    let options = ReportOptions { gaps: request.all, ..record.options(&request.period, &zone) };
+    let options = ReportOptions { gaps: request.all, ..journal.options(&request.period, &zone) };
     if request.form == Form::Csv {
-        record.warn();
+        journal.warn();
     }
     print(|output| match request.form {
         Form::Json => report::json_incidents(&options, output),
@@ -40,7 +40,7 @@ pub fn outages(sources: &Sources, request: &OutagesRequest) -> Exit {
     })
 }
 
-/// Reports about a time.
+/// Prints a report on a period, or writes it as a page.
 pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
     if request.form == Form::Html(None) && io::stdout().is_terminal() {
         complain(
@@ -48,18 +48,18 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
         );
         return Exit::Usage;
     }
-    let record = match FoundRecord::of(sources) {
-        Ok(record) => record,
+    let journal = match FoundRecord::of(sources) {
+        Ok(journal) => journal,
         Err(exit) => return exit,
     };
-    let incident = match request.incident.as_deref().map(|id| record.incident(id)).transpose() {
+    let incident = match request.incident.as_deref().map(|id| journal.incident(id)).transpose() {
         Ok(incident) => incident,
         Err(reason) => return fail(reason),
     };
     let zone = zone();
-    let options = ReportOptions { incident, ..record.options(&request.period, &zone) };
+    let options = ReportOptions { incident, ..journal.options(&request.period, &zone) };
     if request.form == Form::Csv {
-        record.warn();
+        journal.warn();
     }
     match &request.form {
         Form::Text => print(|output| report::text_report(&options, output)),
@@ -68,7 +68,7 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
         Form::Html(None) => print(|output| report::html_page(&options, output)),
         Form::Html(Some(file)) => {
             let file = sources.folder.join(file);
-            // Somebody may look at the file in a terminal.
+            // The file may be printed in a terminal.
             let mut page = PrintableWriter::new(Vec::new());
             let written = report::html_page(&options, &mut page)
                 .and_then(|()| fs::write(&file, page.into_inner()));
@@ -80,7 +80,7 @@ pub fn report(sources: &Sources, request: &ReportRequest) -> Exit {
     }
 }
 
-/// The record of this machine.
+/// The journal of this machine.
 struct FoundRecord {
     folder: PathBuf,
     history: History,
@@ -89,8 +89,8 @@ struct FoundRecord {
 }
 
 impl FoundRecord {
-    /// Finds and reads it. A configuration that has problems, or that this user may not read, is no
-    /// reason not to look where records usually are.
+    /// Finds and reads the journal. When the configuration has problems, or this user may not read it, the
+    /// default folders are still searched.
     fn of(sources: &Sources) -> Result<Self, Exit> {
         let setting = load_without_key(sources).ok().and_then(|loaded| loaded.settings.state_dir);
         let flag = || sources.flags.state_dir.as_ref().map(|path| sources.folder.join(path));
@@ -100,20 +100,20 @@ impl FoundRecord {
             &sources.environment,
             sources.homebrew.as_ref().map(Prefix::state_dir),
         );
-        let mut trouble = None;
+        let mut first_error = None;
         for folder in &folders {
             match JournalReader::open(folder) {
                 Ok(reader) => return Ok(Self::read(folder, reader, seen_until(sources, folder))),
                 Err(JournalReadError::Absent { .. }) => {}
                 Err(error) => {
-                    trouble.get_or_insert(error);
+                    first_error.get_or_insert(error);
                 }
             }
         }
-        Err(trouble.map_or_else(|| nowhere(&folders), |error| refuse(&error)))
+        Err(first_error.map_or_else(|| nowhere(&folders), |error| refuse(&error)))
     }
 
-    /// Reads what can be read; the rest is said as damage.
+    /// Reads all readable records; the first problem is kept as damage.
     fn read(folder: &Path, reader: JournalReader, seen_until: Option<Stamp>) -> Self {
         let mut collector = Collector::default();
         let (mut head, mut damage) = (None, None);
@@ -135,10 +135,10 @@ impl FoundRecord {
         Self { folder: folder.to_owned(), history, head, damage }
     }
 
-    /// Says beside a table what is missing in it, because there is no room for it in a table.
+    /// Warns on standard error of what is missing, because a table has no room for it.
     fn warn(&self) {
         if let Some(damage) = &self.damage {
-            complain(format_args!("warning: the record is damaged: {damage}"));
+            complain(format_args!("warning: the journal is damaged: {damage}"));
         }
         for sentence in self.history.unknown.sentences() {
             complain(format_args!("warning: {sentence}"));
@@ -160,7 +160,7 @@ impl FoundRecord {
         }
     }
 
-    /// The one incident whose id begins so.
+    /// The one incident whose ID starts with `beginning`.
     fn incident(&self, beginning: &str) -> Result<&PastIncident, String> {
         let mut found = self
             .history
@@ -180,8 +180,9 @@ impl FoundRecord {
     }
 }
 
-/// Until when the agent that writes to a folder is known to have watched: by its status while it runs, so
-/// that an open incident lasts as long here as in `status`, else by what it notes each minute.
+/// Until when the agent that writes to a folder is known to have monitored. While it runs, its status
+/// decides, so that an open incident has the same length here and in `status`; otherwise the timestamp that
+/// the agent writes every minute.
 fn seen_until(sources: &Sources, folder: &Path) -> Option<Stamp> {
     let running = Places::of(sources).find_present().ok().filter(|(found, presence)| {
         presence.is_running() && place::is_same_folder(&found.status.state_dir, folder)
@@ -192,12 +193,12 @@ fn seen_until(sources: &Sources, folder: &Path) -> Option<Stamp> {
     }
 }
 
-/// Says why a record that is there cannot be read.
+/// Reports why an existing journal cannot be read.
 fn refuse(error: &JournalReadError) -> Exit {
     match error {
         JournalReadError::Io { source, path } if source.kind() == ErrorKind::PermissionDenied => {
             fail(format_args!(
-                "{} may not be read by this user. The record is meant to be readable by everybody: \
+                "{} may not be read by this user. The journal should be readable by every user: \
                  put sudo before the command, or chmod a+rX its folder.",
                 path.display()
             ))
@@ -206,11 +207,11 @@ fn refuse(error: &JournalReadError) -> Exit {
     }
 }
 
-/// Says that there is no record, which is no mistake of the user.
+/// Reports that there is no journal yet, which is no mistake of the user.
 fn nowhere(folders: &[PathBuf]) -> Exit {
     let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
     fail(format_args!(
-        "there is no record yet in {}. It begins when the agent is started; --state-dir names \
+        "there is no journal yet in {}. The agent creates it when it starts; --state-dir names \
          another folder.",
         folders.join(" or ")
     ))

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// Does what is asked with the service.
+/// Runs one of the commands that manage the service.
 pub fn execute(request: &ServiceRequest, sources: &Sources) -> Exit {
     let Some(platform) = Platform::of_this_build() else {
         return fail(InstallRefusal::UnknownPlatform(env::consts::OS.to_owned()));
@@ -104,7 +104,7 @@ fn shell_word(path: &Path) -> String {
     quoted(&path.to_string_lossy()).into_owned()
 }
 
-/// Reads an old `.env`, and says what the service would say of it.
+/// Imports an old `.env`, and prints the warnings that the service would log.
 fn take_over(path: &Path, platform: Platform, sources: &Sources) -> Result<Imported, Exit> {
     match import(&sources.folder.join(path), platform, sources) {
         Ok((imported, loaded)) => {
@@ -137,7 +137,7 @@ fn uninstall(
     };
     if let Some(folder) = elsewhere.filter(|_| request.is_purge) {
         plan.notes.push(format!(
-            "The setting state_dir names {} for the record, which was kept: remove it yourself.",
+            "The setting state_dir names {} for the journal, which was kept: remove it yourself.",
             folder.display()
         ));
     }
@@ -157,7 +157,7 @@ fn uninstall(
     change(machine, &plan, "ispmon-agent is removed.")
 }
 
-/// The folder of the record when the configuration names one.
+/// The journal's folder, if the configuration sets one other than the default.
 fn record_elsewhere(facts: &InstallFacts, sources: &Sources) -> Option<PathBuf> {
     let path = facts.layout().configuration;
     let text = fs::read_to_string(&path).ok()?;
@@ -165,13 +165,13 @@ fn record_elsewhere(facts: &InstallFacts, sources: &Sources) -> Option<PathBuf> 
     (folder != facts.layout().record).then_some(folder)
 }
 
-/// Asks whether all of it may go; `false` when nobody can be asked.
+/// Asks the user to confirm a purge; `false` when standard input is no terminal.
 fn confirm(plan: &Plan) -> io::Result<bool> {
     let (input, mut output) = (io::stdin().lock(), io::stderr().lock());
     if !input.is_terminal() {
         writeln!(
             output,
-            "ispmon-agent: nobody can be asked here; to purge without a question: --yes"
+            "ispmon-agent: standard input is no terminal; to purge without confirmation: --yes"
         )?;
         return Ok(false);
     }
@@ -188,7 +188,7 @@ fn confirm(plan: &Plan) -> io::Result<bool> {
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
-/// Carries a plan out and says what came of it.
+/// Carries a plan out and reports the outcome.
 fn change(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
     let is_interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
@@ -197,7 +197,7 @@ fn change(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
         }
     }
     let mut report = |line: &str| {
-        // The work goes on when nobody reads about it.
+        // The work continues even if standard output is closed.
         let _ = print(|output| writeln!(output, "{line}"));
     };
     let stayed = match carry_out(plan, machine, &is_interrupted, &mut report) {
@@ -205,7 +205,7 @@ fn change(machine: &TargetSystem, plan: &Plan, outcome: &str) -> Exit {
         Err(failure) => return explain(&failure),
     };
     if !stayed.is_empty() {
-        let exit = fail("all was done, except that this is still there:");
+        let exit = fail("done, but this could not be removed:");
         for sentence in stayed {
             complain(format_args!("  {sentence}"));
         }
@@ -257,7 +257,7 @@ fn order(machine: &TargetSystem, facts: &InstallFacts, order: Order) -> Exit {
     print(|output| writeln!(output, "{}", carrying.outcome))
 }
 
-/// Shows what the service said when it was to run and does not.
+/// Prints the last output of a service that should run and does not.
 fn say_why(machine: &TargetSystem, platform: Platform, order: Order, exit: Exit) -> Exit {
     if order != Order::Stop {
         for line in service::recent_output(machine, platform) {

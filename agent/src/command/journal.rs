@@ -1,4 +1,4 @@
-//! `ispmon-agent journal verify`: whether the record is as it was written.
+//! `ispmon-agent journal verify`: checks that the journal was not changed after it was written.
 
 use std::{
     io::{self, Write},
@@ -15,7 +15,7 @@ use crate::{
     journal::{JournalReadError, Verified, verify},
 };
 
-/// Verifies the record; fails when it is damaged, and when there is none.
+/// Verifies the journal; fails when it is damaged or missing.
 pub fn verify_journal(sources: &Sources) -> Exit {
     let folders = Places::of(sources).state_dirs();
     for folder in &folders {
@@ -40,7 +40,7 @@ fn absent(folders: &[PathBuf]) -> String {
     )
 }
 
-/// Writes what came of it.
+/// Writes the result.
 fn write(
     output: &mut impl Write,
     folder: &Path,
@@ -81,7 +81,7 @@ fn write(
         }
     }
     if unnamed > 0 {
-        writeln!(output, "{unnamed} more lines are not right.")?;
+        writeln!(output, "{unnamed} more problems are not listed.")?;
     }
     output.flush()
 }

@@ -1,4 +1,4 @@
-//! `ispmon-agent pause` and `resume`: asking the running agent to look away for a time.
+//! `ispmon-agent pause` and `resume`: pauses the monitoring of the running agent, or ends the pause.
 
 use std::{io::Write, time::Duration};
 
@@ -17,24 +17,23 @@ use crate::{
     status::text::DisplayContext,
 };
 
-/// How a user becomes one who may.
-/// How long the agent may take to answer: it tells the cloud first, with 1.5 s for that.
+/// The maximum time for the agent's answer: before it answers, it notifies the cloud, which may take 1.5 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// Has the agent pause for a time; succeeds when it does.
+/// Pauses the agent for `time`; succeeds when the agent confirms it.
 pub fn pause(sources: &Sources, time: Duration) -> Exit {
     control(sources, ControlRequest::Pause { time })
 }
 
-/// Has the agent go on; succeeds when it does, and when it was not paused.
+/// Resumes monitoring; succeeds when the agent confirms it, also when it was not paused.
 pub fn resume(sources: &Sources) -> Exit {
     control(sources, ControlRequest::Resume)
 }
 
-/// How long an agent is waited for that runs by its status and does not listen: one that was restarted
-/// makes its socket anew.
+/// How long to retry when the status says that an agent runs, but its socket is closed: an agent that
+/// restarts creates the socket again.
 const START_LIMIT: Duration = Duration::from_secs(3);
-/// How often it is asked meanwhile.
+/// The delay between two attempts meanwhile.
 const START_INTERVAL: Duration = Duration::from_millis(50);
 
 fn control(sources: &Sources, request: ControlRequest) -> Exit {
@@ -73,14 +72,14 @@ fn report(answer: &ControlAnswer) -> Exit {
     let context = DisplayContext { now, zone: &zone, presence: crate::status::Presence::Running };
     match answer {
         ControlAnswer::Paused { until, again, announced } => print(|output| {
-            // The whole seconds that were asked for, not the milliseconds that have passed since.
+            // Rounded up to the requested whole seconds: some milliseconds have passed since.
             let time =
                 Readable(Duration::from_secs(until.rest(&context.now).as_secs_f64().ceil() as u64));
             write!(output, "Paused until {} ({time}): nothing is monitored", context.time(until))?;
             output.write_all(match announced {
                 Some(true) => b", and the cloud raises no alarm meanwhile.",
                 Some(false) => {
-                    b". The cloud could not be told, so an alarm may come meanwhile.".as_slice()
+                    b". The cloud could not be notified, so an alarm may come meanwhile.".as_slice()
                 }
                 None => b".",
             })?;

@@ -1,4 +1,4 @@
-//! `ispmon-agent ping`: one heartbeat, and what the cloud saw of it.
+//! `ispmon-agent ping`: sends one heartbeat and prints the answer.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     runtime,
 };
 
-/// Sends one heartbeat and waits for its answer; succeeds when the other side accepted it.
+/// Sends one heartbeat and waits for its answer; succeeds when the server accepted it.
 pub fn ping(loaded: &Loaded) -> Exit {
     let Settings { device, heartbeat, .. } = &loaded.settings;
     warn(loaded);
@@ -22,7 +22,8 @@ pub fn ping(loaded: &Loaded) -> Exit {
         complain("there is nowhere to send a heartbeat to: set `heartbeat.url`, or give --url.");
         return Exit::Configuration;
     };
-    // It names no boot: within one the highest number counts, and an agent that runs has its own numbers.
+    // No boot ID: within one boot the highest sequence number counts, and a running agent has its own
+    // numbers.
     let client = match CloudClient::new(heartbeat, device, "", Arc::new(Resolver::new())) {
         Ok(client) => client,
         Err(error) => return fail_without_client(&error),

@@ -29,7 +29,7 @@ enum RunError {
     Runtime(#[from] RuntimeError),
 }
 
-/// Runs the service until a signal asks it to leave.
+/// Runs the service until a signal stops it.
 pub fn run(loaded: Loaded, sources: Sources) -> Exit {
     let manager = ServiceManager::of(&sources.environment);
     match start(loaded, sources, &manager) {
@@ -41,7 +41,7 @@ pub fn run(loaded: Loaded, sources: Sources) -> Exit {
     }
 }
 
-/// Tells the service manager that the service does not run because of its configuration.
+/// Reports to the service manager that the configuration prevents the start.
 pub(super) fn report_refusal(error: &ConfigError, sources: &Sources) {
     let [first, others @ ..] = error.problems() else { return };
     let reason = match others.len() {

@@ -1,4 +1,4 @@
-//! Finding the running agent, whoever started it and however.
+//! Finds the running agent, however it was started.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::{
     status::{FoundStatus, Presence, StatusReadError, place},
 };
 
-/// Where an agent on this machine leaves its status file and its socket.
+/// The paths at which an agent on this machine keeps its status file and control socket.
 pub(super) struct Places {
     folders: Vec<PathBuf>,
     state_dir: Option<PathBuf>,
@@ -17,8 +17,8 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// The places of the agent that the settings describe. A configuration that has problems, or that
-    /// this user may not read, is no reason not to look where agents usually are.
+    /// The paths for the current settings. When the configuration has problems, or this user may not read
+    /// it, the default paths are used.
     pub(super) fn of(sources: &Sources) -> Self {
         let setting = load_without_key(sources).ok().and_then(|loaded| loaded.settings.state_dir);
         let flag = || sources.flags.state_dir.as_ref().map(|path| sources.folder.join(path));
@@ -33,14 +33,14 @@ impl Places {
         Self { folders, state_dir, state_dirs }
     }
 
-    /// The status of the agent, the running one if there are several.
+    /// The agent's status; that of the running agent if there are several.
     pub(super) fn find(&self) -> Result<FoundStatus, StatusReadError> {
         place::find(&self.folders, self.state_dir.as_deref(), |status| {
             Presence::now(status).is_running()
         })
     }
 
-    /// The same, with whether it runs.
+    /// The agent's status, and whether it runs.
     pub(super) fn find_present(&self) -> Result<(FoundStatus, Presence), StatusReadError> {
         self.find().map(|found| {
             let presence = Presence::now(&found.status);
@@ -48,16 +48,16 @@ impl Places {
         })
     }
 
-    /// The folders in which the record may be.
+    /// The folders that may contain the journal.
     pub(super) fn state_dirs(&self) -> Vec<PathBuf> {
         self.state_dirs.clone()
     }
 
-    /// The sockets by which the agent may be reached, the likeliest first.
+    /// The sockets on which the agent may listen, the most likely first.
     pub(super) fn sockets(&self) -> Vec<PathBuf> {
         let folders = match (self.find(), &self.state_dir) {
             (Ok(found), _) => vec![found.folder],
-            // The folder of the service belongs to an agent with another record.
+            // The service's folder would belong to an agent with another journal.
             (Err(_), Some(state_dir)) => vec![state_dir.clone()],
             (Err(_), None) => self.folders.clone(),
         };

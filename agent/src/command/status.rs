@@ -1,4 +1,4 @@
-//! `ispmon-agent status`: what the agent knows at this moment.
+//! `ispmon-agent status`: the current state of the agent and the connection.
 
 use std::io::Write;
 
@@ -16,18 +16,18 @@ use crate::{
     },
 };
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Shown<'a> {
     /// `running`, `hanging`, `stopped`, `gone`, `rebooted`, or `absent` without a status file.
     presence: &'a str,
-    /// The status file.
+    /// The path of the status file.
     file: Option<String>,
-    /// What it says.
+    /// Its content.
     status: Option<&'a Status>,
 }
 
-/// Shows the status; succeeds when the agent runs.
+/// Prints the status; succeeds when the agent runs.
 pub fn status(sources: &Sources, json: bool) -> Exit {
     let start_advice = ServiceCommands::of(sources.homebrew.as_ref()).start_advice();
     let (found, presence) = match Places::of(sources).find_present() {
@@ -66,7 +66,7 @@ fn print_json(value: &impl Serialize) -> Exit {
     })
 }
 
-/// The exit code tells a script whether what was printed is true at this moment.
+/// The exit code lets a script see whether the printed status is current.
 fn unless_running(is_running: bool, printed: Exit) -> Exit {
     if is_running { printed } else { Exit::Failure }
 }

@@ -1,4 +1,4 @@
-//! Checking the merged texts, alone and against each other, and making settings of them.
+//! Checks the merged texts, each alone and against each other, and turns them into settings.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -18,22 +18,22 @@ use super::{
     table::{EXPECT_CHARACTERS, Setting, SettingKind},
 };
 
-/// The merged texts, and what is found while they are checked.
+/// The merged texts, and the results of checking them.
 pub(super) struct SettingsCheck<'a> {
     pub(super) given: BTreeMap<&'static str, GivenValue>,
     /// Whether a function key that this user may not read is a problem.
     pub(super) is_key_needed: bool,
-    /// The path of a key file that is not written yet, and what it will hold.
+    /// The path and content of a key file that is not written yet.
     pub(super) given_key: Option<(&'a Path, &'a str)>,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: &'a mut Vec<String>,
 }
 
 impl SettingsCheck<'_> {
-    /// Makes settings of the texts. They are of use only when no problem was added: a wrong value
-    /// is replaced by the default, so that the checks behind it still happen.
+    /// Turns the texts into settings. The settings may be used only if no problem was added: an invalid
+    /// value is replaced by the default, so that the remaining checks still run.
     ///
-    /// `public_file` is the configuration file when every user of the machine can read it.
+    /// `public_file` is the configuration file, if every user of the machine can read it.
     pub(super) fn settings(
         &mut self,
         sources: &Sources,
@@ -89,7 +89,7 @@ impl SettingsCheck<'_> {
         (settings, effective)
     }
 
-    /// The text of a setting, trimmed, and its place; nothing when it is not set.
+    /// The trimmed text of a setting and its origin; `None` when it is not set.
     fn text(&self, key: &str) -> Option<GivenValue> {
         let given = self.given.get(key)?;
         let text = given.text.trim().to_owned();
@@ -97,7 +97,7 @@ impl SettingsCheck<'_> {
         is_set.then(|| GivenValue { text, origin: given.origin.clone() })
     }
 
-    /// Adds the problem that a value is none that its setting takes.
+    /// Adds the problem that a value is not valid for its setting.
     fn refuse(&mut self, key: &str, given: &GivenValue, what: &str) {
         let Some(setting) = Setting::find(key) else { return };
         let sentence =
@@ -191,7 +191,7 @@ impl SettingsCheck<'_> {
         Some(given.text)
     }
 
-    /// Base and cap of the back-off, neither longer than the interval.
+    /// The base and cap of the back-off, both limited to the interval.
     fn backoff(&mut self, interval: Duration) -> (Duration, Duration) {
         let (base_key, cap_key) = ("heartbeat.backoff_base", "heartbeat.backoff_cap");
         let (base, cap) = (self.duration(base_key), self.duration(cap_key));

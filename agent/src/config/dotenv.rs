@@ -1,8 +1,8 @@
-//! The `.env` file of the current folder, which stands in for a configuration file.
+//! The `.env` file of the current folder, which replaces a missing configuration file.
 //!
-//! It is read, never executed: `KEY=VALUE` lines, with or without `export` and blanks around the
-//! `=`, with quotes and comments as shells have them. Nothing in it is expanded. A line that names
-//! one of our variables and cannot be read is a problem; other lines are for others.
+//! It is parsed, never executed: `KEY=VALUE` lines, with or without `export` and blanks around the `=`,
+//! with quotes and comments as in a shell. Nothing in it is expanded. A line that names one of our
+//! variables and cannot be parsed is a problem; other programs' lines are ignored.
 
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt, path::Path};
 
@@ -14,13 +14,13 @@ use super::{
     regular_file::{RegularFile, RegularFileError},
 };
 
-/// The most bytes that a `.env` may have.
+/// The maximum size of a `.env`, in bytes.
 const MOST_BYTES: u64 = 64 * 1024;
 
 /// Reads the `.env` of a folder, if there is one that belongs to the user with this id.
 ///
-/// One that belongs to somebody else could send this device's heartbeats to a stranger: it is
-/// ignored with a warning.
+/// One that belongs to another user could send this device's heartbeats to a stranger: it is ignored with a
+/// warning.
 pub(super) fn read(
     folder: &Path,
     user: u32,
@@ -34,7 +34,7 @@ pub(super) fn read(
     };
     let file = match RegularFile::open(&path) {
         Ok(file) => file,
-        // A folder of this name is a Python environment and no attempt to configure anything.
+        // A folder of this name is a Python environment, not an attempt to configure the agent.
         Err(RegularFileError::Absent | RegularFileError::NotRegular) => return None,
         Err(error) => return ignore(error.reason()),
     };
@@ -61,7 +61,7 @@ pub(super) fn read(
     }
 }
 
-/// Reads the settings of a `.env` that a user names, whoever owns it: the keys and texts that it sets.
+/// Reads the settings of a `.env` that the user named, with any owner: keys and texts.
 pub(super) fn settings(path: &Path, problems: &mut Problems) -> Vec<(&'static str, String)> {
     let text = RegularFile::open(path).and_then(|file| file.read(MOST_BYTES));
     match text {
@@ -86,7 +86,7 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
             DotenvLine::Assignment { name, value } if environment::is_ours(name) => {
                 let origin = origin(line, name);
                 match value {
-                    // As in a shell, a later line replaces an earlier one.
+                    // As in a shell, a later line overrides an earlier one.
                     Ok(value) => {
                         variables.insert(name.to_owned(), Variable { text: Some(value), origin });
                     }
@@ -105,7 +105,7 @@ fn layer(path: &Path, text: &str, problems: &mut Problems) -> Layer {
     environment::fill(Layer::new(".env", whole), variables, problems)
 }
 
-/// Why the value of a line cannot be read.
+/// Why the value in a line cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum ValueError {
     #[error("the quote is never closed; close it on the same line")]
@@ -119,16 +119,16 @@ enum ValueError {
     Expansion,
 }
 
-/// What a line does with a variable.
+/// The effect of a line on variables.
 #[derive(Debug, PartialEq, Eq)]
 enum DotenvLine<'a> {
-    /// It gives it a value, if that can be read.
+    /// Sets a variable, if its value can be parsed.
     Assignment { name: &'a str, value: Result<String, ValueError> },
-    /// Nothing that is understood; it may be meant to give one of these a value.
+    /// A syntax that is not supported, which may be meant to set one of these variables.
     Other { names: Vec<&'a str> },
 }
 
-/// The lines that may have to do with a variable, with their numbers from 1 on.
+/// The lines that may set a variable, with their numbers from 1 on.
 fn lines(text: &str) -> impl Iterator<Item = (usize, DotenvLine<'_>)> {
     text.trim_start_matches('\u{feff}')
         .lines()
@@ -149,7 +149,7 @@ fn read_line(line: &str) -> Option<DotenvLine<'_>> {
     {
         return Some(DotenvLine::Assignment { name: name.trim_end(), value: value(rest) });
     }
-    // `export NAME` says nothing about the value.
+    // `export NAME` contains no value.
     if is_exported && line.split_whitespace().all(is_name) {
         return None;
     }
@@ -166,8 +166,8 @@ const fn is_of_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
 }
 
-/// The names before the first `=` or `:`, as in `set NAME=VALUE`, `NAME: VALUE` or `NAME VALUE`.
-/// One behind a `$` is a use of the variable.
+/// The names before the first `=` or `:`, as in `set NAME=VALUE`, `NAME: VALUE` or `NAME VALUE`. A name
+/// after a `$` is a use of the variable and is left out.
 fn names(line: &str) -> Vec<&str> {
     let end = line.find(['=', ':']).unwrap_or(line.len());
     let mut before = "";
@@ -225,7 +225,7 @@ fn double_quoted(text: &str) -> Result<String, ValueError> {
     Err(ValueError::Unclosed)
 }
 
-/// Passes when nothing but a comment follows a closing quote.
+/// Checks that at most a comment follows a closing quote.
 fn ends(after: &str) -> Result<(), ValueError> {
     let is_comment = after.starts_with([' ', '\t']) && after.trim_start().starts_with('#');
     if after.trim().is_empty() || is_comment { Ok(()) } else { Err(ValueError::Trailing) }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_as_a_shell_reads_them() {
+    fn values_are_parsed_as_in_a_shell() {
         for (line, expected) in [
             ("A=b", "b"),
             ("  A=b  ", "b"),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shell_would_execute_is_refused() {
+    fn expansions_and_command_substitutions_are_refused() {
         for line in ["A=$HOME", "A=${HOME}", "A=$(id)", "A=`id`", r#"A="x $(id)""#, r#"A="`id`""#] {
             assert_eq!(
                 assignment(line),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_passed_over() {
+    fn other_lines_are_ignored() {
         for line in ["", "# A=b", "#A", "export A", "export A B"] {
             assert_eq!(lines(line).next(), None, "{line}");
         }
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_only_seems_to_give_a_value_names_its_variable() {
+    fn an_unsupported_assignment_names_its_variable() {
         for line in [
             "A",
             "A b",
@@ -345,7 +345,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_panic(text in any::<String>()) {
+        fn any_text_is_parsed_without_panic(text in any::<String>()) {
             for (line, found) in lines(&text) {
                 prop_assert!(line >= 1);
                 if let DotenvLine::Assignment { name, .. } = found {

@@ -1,12 +1,12 @@
-//! Durations as people write and read them.
+//! Parses and prints durations in settings.
 
 use std::time::Duration;
 
 use jiff::fmt::friendly::{SpanParser, SpanPrinter};
 
-/// Reads `60s`, `30 min`, `1h 30m`, or a plain number of seconds such as `60` and `1.5`.
+/// Parses `60s`, `30 min`, `1h 30m`, or a plain number of seconds such as `60` and `1.5`.
 ///
-/// Nothing is returned for any other text, and for what no [`Duration`] can hold.
+/// `None` for any other text, and for a value that does not fit into a [`Duration`].
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     if is_plain_number(text) {
@@ -15,10 +15,10 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     SpanParser::new().parse_unsigned_duration(text).ok()
 }
 
-/// Writes a duration as short as it can be, and so that [`parse`] reads it: `1min`, `1h 30min`.
+/// Prints a duration in its shortest form that [`parse`] accepts: `1min`, `1h 30min`.
 pub(crate) fn show(duration: Duration) -> String {
     let text = SpanPrinter::new().unsigned_duration_to_string(&duration);
-    // The printer's "m" makes people think of metres and months.
+    // The printer's "m" could be read as metres or months.
     let units = text.split(' ').map(|part| match part.strip_suffix('m') {
         Some(minutes) => format!("{minutes}min"),
         None => part.to_owned(),
@@ -26,7 +26,7 @@ pub(crate) fn show(duration: Duration) -> String {
     units.collect::<Vec<_>>().join(" ")
 }
 
-/// A number without sign and exponent, which stands for seconds.
+/// Whether a text is a number without sign and exponent, which means seconds.
 pub(super) fn is_plain_number(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_digit() || c == '.')
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_write_durations_in_many_ways() {
+    fn common_spellings_are_parsed() {
         for (text, seconds) in [
             ("60", 60.0),
             ("60s", 60.0),
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_durations() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             " ",
@@ -86,12 +86,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd(text in any::<String>()) {
+        fn any_text_is_parsed_without_panic(text in any::<String>()) {
             let _ = parse(&text);
         }
 
         #[test]
-        fn what_is_shown_reads_the_same(milliseconds in 0_u64..100_000_000) {
+        fn what_is_printed_parses_to_the_same_duration(milliseconds in 0_u64..100_000_000) {
             let duration = Duration::from_millis(milliseconds);
             prop_assert_eq!(parse(&show(duration)), Some(duration));
         }

@@ -1,4 +1,4 @@
-//! Settings from variables, of the environment and of `.env` alike.
+//! Settings from variables, both of the environment and of a `.env`.
 
 use std::{
     collections::BTreeMap,
@@ -13,13 +13,13 @@ use super::{
     table::{SETTINGS, VARIABLE_PREFIX},
 };
 
-/// One variable: its text, or nothing when it is not UTF-8, and its place.
+/// A variable: its text, or `None` when that is not UTF-8, and its origin.
 pub(super) struct Variable {
     pub(super) text: Option<String>,
     pub(super) origin: SettingOrigin,
 }
 
-/// Reads the settings among the variables of the environment.
+/// Reads the settings among the environment variables.
 pub(super) fn layer(environment: &BTreeMap<OsString, OsString>, problems: &mut Problems) -> Layer {
     let variables = environment.iter().filter_map(|(name, value)| {
         let name = name.to_str().filter(|name| is_ours(name))?;
@@ -30,13 +30,13 @@ pub(super) fn layer(environment: &BTreeMap<OsString, OsString>, problems: &mut P
     fill(Layer::new("environment", whole), variables.collect(), problems)
 }
 
-/// Whether a variable is one that the agent listens to, or has to complain about.
+/// Whether the agent uses a variable, or must report it as an unknown setting.
 pub(super) fn is_ours(name: &str) -> bool {
     name.starts_with(VARIABLE_PREFIX)
         || SETTINGS.iter().any(|setting| setting.old_variable == Some(name))
 }
 
-/// Takes the variables that set something; an empty one counts as not set.
+/// Adds the variables' values to a layer; an empty variable counts as not set.
 pub(super) fn fill(
     mut layer: Layer,
     mut variables: BTreeMap<String, Variable>,
@@ -98,7 +98,7 @@ fn is_key(name: &str) -> bool {
     ["_KEY", "_FUNCTION_KEY", "_TOKEN", "_SECRET"].iter().any(|end| name.ends_with(end))
 }
 
-/// The path of the folder with systemd's credentials for this service.
+/// The folder of systemd's credentials for this service.
 pub(super) fn credentials_folder(environment: &BTreeMap<OsString, OsString>) -> Option<&OsStr> {
     environment
         .get(OsStr::new("CREDENTIALS_DIRECTORY"))

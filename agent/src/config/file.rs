@@ -13,22 +13,22 @@ use super::{
 };
 use crate::installation::Prefix;
 
-/// The most bytes that a configuration file may have. The sample, with all its comments, has a
-/// twentieth of that.
+/// The maximum size of a configuration file, in bytes. The sample with all its comments has a twentieth of
+/// that.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// Where the configuration file is looked for when `--config` does not name it: in the prefix of the
-/// Homebrew that installed this program, then in the system's folder.
+/// The paths to try when `--config` does not name the file: first in the Homebrew prefix that this program
+/// is installed in, then in the system's folder.
 ///
-/// The prefix comes first because the formula's service uses its file, and commands must show what
-/// the service uses. A program that Homebrew did not install looks in no prefix: that belongs to a
-/// user, whose file could have a root service send them what only root may read.
+/// The prefix comes first because the formula's service uses that file, and commands must show what the
+/// service uses. A program that Homebrew did not install reads no prefix: a prefix belongs to a user, whose
+/// file could make a root service send that user data that only root may read.
 pub fn default_paths(homebrew: Option<&Prefix>) -> Vec<PathBuf> {
     let own = homebrew.map(Prefix::config_file);
     own.into_iter().chain([PathBuf::from("/etc/ispmon/agent.toml")]).collect()
 }
 
-/// Reads the file at `named`, which must exist, or else the first of `defaults` that does.
+/// Reads the file at `named`, which must exist, or otherwise the first of `defaults` that exists.
 pub(super) fn read(
     named: Option<&Path>,
     defaults: &[PathBuf],
@@ -39,7 +39,7 @@ pub(super) fn read(
         match RegularFile::open(&path) {
             Ok(file) => return Some(content(path, file, problems)),
             Err(RegularFileError::Absent) if named.is_none() => {}
-            // A file that is there but cannot be read was meant to be obeyed.
+            // A file that exists but cannot be read is a problem: the user expects it to be used.
             Err(error) => {
                 problems.add(&whole(&path), cannot_be_read(&error));
                 return Some(FileLayer { layer: empty(&path), path, is_public: false });
@@ -63,7 +63,7 @@ fn content(path: PathBuf, file: RegularFile, problems: &mut Problems) -> FileLay
     FileLayer { path, layer, is_public }
 }
 
-/// The settings of a text that is to become the file at `path`, readable by everybody.
+/// The settings of a text that is to become the file at `path`, treated as readable by every user.
 pub(super) fn of_text(path: &Path, text: &str, problems: &mut Problems) -> FileLayer {
     let mut layer = empty(path);
     fill(&mut layer, path, text, problems);
@@ -82,7 +82,7 @@ fn fill(layer: &mut Layer, path: &Path, text: &str, problems: &mut Problems) {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let line = error.span().map(|span| line_of(text, span.start));
-        // The message describes the grammar and never quotes the line, which may hold a secret.
+        // The message describes the grammar and never quotes the text, which may contain a secret.
         let message = error.message().trim().replace('\n', ", ");
         problems.add(
             &SettingOrigin::File { path: path.to_owned(), line },
@@ -107,7 +107,7 @@ struct ConfigReader<'a> {
     layer: &'a mut Layer,
     path: &'a Path,
     text: &'a str,
-    /// The keys from the root to where the reader is.
+    /// The keys from the root to the current section.
     keys: Vec<String>,
 }
 
@@ -129,8 +129,8 @@ impl ConfigReader<'_> {
         values
     }
 
-    /// Numbers and dates become the text that they were written as: a setting that takes a text
-    /// takes a number, and durations are read from text anyway.
+    /// Converts numbers and dates to the text that they were written as: a setting with a text value
+    /// accepts a number, and durations are parsed from text anyway.
     fn value(&mut self, value: &DeValue<'_>) -> Value {
         match value {
             DeValue::String(text) => text.as_ref().into(),

@@ -1,8 +1,8 @@
-//! The name of this machine, which names the device when nobody does.
+//! The host name of this machine, the default of the device's name.
 
 use ispmon_wire::{Device, limits};
 
-/// The name of this machine, as the kernel knows it.
+/// The host name according to the kernel.
 pub fn of_this_machine() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -21,14 +21,14 @@ pub(super) fn short(host_name: &str) -> String {
     }
 }
 
-/// Whether a host name is one that many machines have, so that it says nothing in a mail.
+/// Whether a host name is so common that it does not identify the machine in a mail.
 pub(super) fn is_generic(name: &str) -> bool {
     let name = name.to_lowercase();
     let stem = name.trim_end_matches(|last: char| last.is_ascii_digit() || last == '-');
     stem.is_empty() || GENERIC.contains(&stem)
 }
 
-/// The names that operating systems and board images give to every machine.
+/// The default host names of operating systems and board images.
 const GENERIC: &[&str] = &[
     "(none)",
     "alarmpi",
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_say_nothing_are_known() {
+    fn default_host_names_are_generic() {
         for name in
             ["localhost", "RaspberryPi", "raspberrypi-2", "ubuntu", "Mac-mini", "192", "unknown"]
         {

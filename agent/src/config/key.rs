@@ -1,4 +1,4 @@
-//! The function key: a file of its own, or a credential from systemd.
+//! The function key: read from its own file or from a systemd credential.
 
 use std::{
     fs,
@@ -11,15 +11,15 @@ use super::{
     settings::FunctionKey,
 };
 
-/// The most bytes of a file with a key. The keys that Azure makes have 56 characters, and people
-/// may set longer ones of their own.
+/// The maximum size of a key file, in bytes. Keys created by Azure have 56 characters, and users may set
+/// longer ones.
 const MOST_BYTES: u64 = 4096;
 
-/// What people and programs put around a text.
+/// Quotation marks that users and programs put around a text.
 const QUOTES: [char; 8] = ['"', '\'', '`', '“', '”', '„', '‘', '’'];
 
-/// The file that the service of the packages has its key from, by `LoadCredential=`. Every command that uses the
-/// configuration beside it has the key from there too, if it may read it.
+/// The key file of the packaged service, passed to it through `LoadCredential=`. Commands that use the
+/// configuration beside it read their key from there too, if they may.
 pub const SERVICE_KEY_FILE: &str = "/etc/ispmon/heartbeat.key";
 
 /// The name of systemd's credential, as in `LoadCredential=heartbeat-key:/etc/ispmon/heartbeat.key`.
@@ -36,10 +36,10 @@ pub(super) enum KeyError {
         "is open to other users (its mode is {mode:o}); make it private with: chmod 600 {path}"
     )]
     Open { mode: u32, path: String },
-    /// Quotation marks stand around the key, as they would in a configuration file.
+    /// The key is in quotation marks, as it would be in a configuration file.
     #[error("has quotation marks around the key; leave them out, the file holds the key alone")]
     Quoted,
-    /// It holds what no request header can carry, or more than one word.
+    /// It contains white space, or characters that no request header may contain.
     #[error(
         "holds more than a key: only letters, digits and marks without spaces, on one line, make \
          a key"
@@ -48,18 +48,18 @@ pub(super) enum KeyError {
 }
 
 impl KeyError {
-    /// Whether there is a key, but not for this user.
+    /// Whether the key exists, but this user may not read it.
     pub(super) fn is_forbidden(&self) -> bool {
         matches!(self, Self::Unreadable(RegularFileError::Forbidden))
     }
 
-    /// Whether there is no such file.
+    /// Whether the file does not exist.
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Self::Unreadable(RegularFileError::Absent))
     }
 }
 
-/// Reads the key file. An empty one means that there is no key.
+/// Reads the key file. An empty file means that there is no key.
 pub(super) fn read_file(path: &Path) -> Result<Option<FunctionKey>, KeyError> {
     let file = RegularFile::open(path).map_err(KeyError::Unreadable)?;
     let mode = file.metadata.mode() & 0o777;
@@ -69,10 +69,10 @@ pub(super) fn read_file(path: &Path) -> Result<Option<FunctionKey>, KeyError> {
     key(file)
 }
 
-/// Reads the credential that systemd laid into this folder, if there is one.
+/// Reads the credential in this folder of systemd, if there is one.
 ///
-/// Its mode is not looked at: systemd grants the service access by an access control list, which
-/// shows as a group that can read, and protects the folder instead (systemd.exec(5), Credentials).
+/// Its mode is not checked: systemd grants the service access with an access control list, which shows up
+/// as group read permission, and protects the folder instead (systemd.exec(5), Credentials).
 pub(super) fn read_credential(
     folder: &Path,
 ) -> Option<(PathBuf, Result<Option<FunctionKey>, KeyError>)> {
@@ -84,16 +84,16 @@ pub(super) fn read_credential(
     }
 }
 
-/// A key in the service's file that systemd has not handed over.
+/// A key in the service's file that systemd has not passed on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LeftBehind {
-    /// The file was written after systemd had read it.
+    /// The file was changed after systemd had read it.
     #[error(
         "The function key in {} was changed after the service had started, which goes on with the older \
          one; restart it: sudo systemctl restart ispmon-agent", .0.display()
     )]
     Changed(PathBuf),
-    /// systemd has handed over an empty credential, and the service may not read the file itself.
+    /// systemd has passed an empty credential, and the service may not read the file itself.
     #[error(
         "systemd has handed over an empty function key, although {file} holds one, so the function will refuse the \
          heartbeats. Restart the service: sudo systemctl restart ispmon-agent. Where systemd can load no \
@@ -102,11 +102,11 @@ pub(super) enum LeftBehind {
     NotLoaded(PathBuf),
 }
 
-/// What systemd's credential lacks of the file that it was loaded from, as far as times and sizes tell a user who
-/// may not read that file.
+/// Compares systemd's credential with the file that it was loaded from, as far as times and sizes allow for
+/// a user who may not read that file.
 pub(super) fn left_behind(credential: &Path, has_key: bool, file: &Path) -> Option<LeftBehind> {
     let (loaded, now) = (fs::metadata(credential).ok()?, fs::metadata(file).ok()?);
-    // A file with nothing but the end of a line holds no key.
+    // A file with only a line break contains no key.
     if now.len() <= 1 {
         return None;
     }
@@ -116,7 +116,7 @@ pub(super) fn left_behind(credential: &Path, has_key: bool, file: &Path) -> Opti
     (now.modified().ok()? > loaded.modified().ok()?).then(|| LeftBehind::Changed(file.to_owned()))
 }
 
-/// Reads the text of a key file, whoever else may read it.
+/// Reads the text of a key file, even if other users may read it too.
 pub(super) fn read_text(path: &Path) -> Result<String, RegularFileError> {
     RegularFile::open(path)?.read(MOST_BYTES)
 }
@@ -125,9 +125,9 @@ fn key(file: RegularFile) -> Result<Option<FunctionKey>, KeyError> {
     of_text(&file.read(MOST_BYTES).map_err(KeyError::Unreadable)?)
 }
 
-/// The key that a key file with this text holds.
+/// Parses the text of a key file.
 pub(super) fn of_text(text: &str) -> Result<Option<FunctionKey>, KeyError> {
-    // Some editors begin a file with a byte order mark, which is none of its text.
+    // Some editors write a byte order mark at the start, which is not part of the text.
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! One source of settings, as figment merges it.
+//! One source of settings, as a figment provider.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -9,7 +9,7 @@ use figment::{
 
 use super::{origin::SettingOrigin, table::SETTINGS};
 
-/// A file that settings were read from.
+/// A configuration file or `.env` that settings were read from.
 pub(super) struct FileLayer {
     pub(super) path: PathBuf,
     pub(super) layer: Layer,
@@ -17,17 +17,17 @@ pub(super) struct FileLayer {
     pub(super) is_public: bool,
 }
 
-/// The values of one source and the place of each.
+/// The values of one source and the origin of each.
 pub(super) struct Layer {
     name: &'static str,
-    /// The place of what has none of its own.
+    /// The origin of values without one of their own.
     whole: SettingOrigin,
     values: Dict,
     places: BTreeMap<Vec<String>, SettingOrigin>,
 }
 
 impl Layer {
-    /// An empty layer. The name tells the layers of one configuration apart.
+    /// An empty layer. Its name must be unique within one configuration.
     pub(super) fn new(name: &'static str, whole: SettingOrigin) -> Self {
         Self { name, whole, values: Dict::new(), places: BTreeMap::new() }
     }
@@ -45,17 +45,17 @@ impl Layer {
         self.name
     }
 
-    /// All values, as they are nested.
+    /// All values, nested by section.
     pub(super) fn values(&self) -> &Dict {
         &self.values
     }
 
-    /// Takes a value or section of the root away.
+    /// Removes a top-level value or section.
     pub(super) fn remove(&mut self, key: &str) {
         self.values.remove(key);
     }
 
-    /// The texts that settings are set to, in the order of the table.
+    /// The texts of the settings that are set, in the order of the table.
     pub(super) fn texts(&self) -> Vec<(&'static str, String)> {
         let text = |key: &str| {
             let mut parts = key.split('.');
@@ -73,17 +73,17 @@ impl Layer {
         self.places.insert(path, origin);
     }
 
-    /// Sets a value as it stands in a file, where anything may stand at any key.
+    /// Sets a top-level value of a file, which may have any type.
     pub(super) fn set_at(&mut self, key: String, value: Value) {
         self.values.insert(key, value);
     }
 
-    /// Notes the place of a key.
+    /// Records the origin of a key.
     pub(super) fn note(&mut self, path: Vec<String>, origin: SettingOrigin) {
         self.places.insert(path, origin);
     }
 
-    /// The place of a key.
+    /// The origin of a key.
     pub(super) fn origin(&self, path: &[String]) -> &SettingOrigin {
         self.places.get(path).unwrap_or(&self.whole)
     }

@@ -1,4 +1,4 @@
-//! Merging the layers, and holding what came out against the table of settings.
+//! Merges the layers, and checks the result against the table of settings.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ use super::{
     table::{SETTINGS, Setting, SettingKind},
 };
 
-/// The text of one setting and its place.
+/// The text of a setting and its origin.
 #[derive(Clone)]
 pub(super) struct GivenValue {
     pub(super) text: String,
     pub(super) origin: SettingOrigin,
 }
 
-/// The text of every setting, later layers before earlier ones. What is not a setting, or not of a
-/// type that can be a setting's text, is a problem and left out.
+/// The text of every setting; later layers override earlier ones. An unknown setting, or a value of the
+/// wrong type, is a problem and left out.
 pub(super) fn merge(
     mut layers: Vec<Layer>,
     problems: &mut Problems,
@@ -40,7 +40,7 @@ pub(super) fn merge(
     walk.given
 }
 
-/// Takes away what stands where a section belongs: merged, it would hide the other layers' section.
+/// Removes values in the place of a section: merged, they would hide the section of other layers.
 fn refuse_values_for_sections(layer: &mut Layer, problems: &mut Problems) {
     let mut refused = Vec::new();
     for (key, value) in layer.values() {
@@ -112,9 +112,9 @@ impl Walk<'_> {
         self.problems.add(&origin, sentence);
     }
 
-    /// The place of a value: its tag names the layer, and the layer knows the place.
+    /// The origin of a value: its tag names the layer, which has recorded the origin.
     fn origin(&self, path: &[String], value: &Value) -> SettingOrigin {
-        // Only the values of a section carry the tag of their layer for certain.
+        // figment sets the tag reliably on the values in a section, but not on the section.
         let tag = match value {
             Value::Dict(_, inner) => inner.values().next().map_or(value.tag(), Value::tag),
             _ => value.tag(),
@@ -155,7 +155,7 @@ fn unknown(path: &[String]) -> String {
     )
 }
 
-/// A key as TOML writes it, in quotes only where it must be.
+/// A key in TOML syntax, quoted only where necessary.
 fn shown(key: &str) -> String {
     let is_bare =
         !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');

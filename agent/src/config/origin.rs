@@ -1,19 +1,19 @@
-//! Where a value came from.
+//! The origin of a value.
 
 use std::{fmt, path::PathBuf};
 
-/// The place that a value was given at. The order is that of precedence, then of lines.
+/// Where a value was set. The order is that of precedence, then of lines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SettingOrigin {
-    /// Nobody gave a value.
+    /// The built-in default.
     Default,
-    /// Nobody gave a value; the name of this machine stands in.
+    /// The host name of this machine, because no name is set.
     HostName,
     /// The configuration file.
     File {
         /// Its path.
         path: PathBuf,
-        /// The line of the key, from 1 on; none when the whole file is meant.
+        /// The line of the key, from 1 on; `None` for the file as a whole.
         line: Option<usize>,
     },
     /// The `.env` of the current folder.

@@ -1,18 +1,18 @@
-//! What is wrong with a configuration, all of it at once.
+//! The problems of a configuration, collected before they are reported.
 
 use std::fmt;
 
 use super::origin::SettingOrigin;
 
-/// Everything that is wrong with a configuration: one line a problem, each with its place, its
-/// value (never a secret) and what would be right. The program ends with exit code 78.
+/// All problems of a configuration, one line each, with origin, value (never a secret) and what is valid
+/// instead. The program exits with code 78.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
-    /// The problems, in the order of precedence and lines of their places.
+    /// The problems, ordered by the precedence and line of their origins.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
@@ -30,7 +30,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigProblem {
     origin: SettingOrigin,
@@ -43,7 +43,7 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// The problems that were found so far.
+/// The problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<ConfigProblem>);
 
@@ -52,7 +52,7 @@ impl Problems {
         self.0.push(ConfigProblem { origin: origin.clone(), sentence: sentence.to_string() });
     }
 
-    /// Passes when there is no problem.
+    /// Succeeds when there is no problem.
     pub(super) fn finish(mut self) -> Result<(), ConfigError> {
         if self.0.is_empty() {
             return Ok(());
@@ -63,8 +63,8 @@ impl Problems {
     }
 }
 
-/// A value as a message shows it: quoted, on one line, of bounded length. An address in the wrong
-/// place may be a secret and is left out; an anchor's `tcp://…` has no part that could be one.
+/// A value for a message: quoted, on one line, of bounded length. A URL in the wrong setting may be a
+/// secret and is left out; an anchor's `tcp://…` has no part that could be one.
 pub(super) fn quoted(value: &str) -> String {
     const MOST: usize = 60;
     let anchor = value.strip_prefix("tcp://").unwrap_or("://");

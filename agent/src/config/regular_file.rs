@@ -1,4 +1,4 @@
-//! Reading small regular files that somebody else may have put there.
+//! Reads small regular files from paths that another user may control.
 
 use std::{
     fs::{File, Metadata},
@@ -18,22 +18,22 @@ pub(super) enum RegularFileError {
     /// The user that the agent runs as may not read it.
     #[error("the user that the agent runs as may not read it")]
     Forbidden,
-    /// The operating system refuses for another reason.
+    /// The operating system reports another error.
     #[error("it cannot be read")]
     Io(#[source] io::Error),
     /// It is a folder, a device, a socket or a pipe.
     #[error("it is not a regular file")]
     NotRegular,
-    /// It holds more bytes than anybody could mean.
+    /// It is longer than any valid file.
     #[error("it is longer than {0} bytes")]
     TooLong(u64),
-    /// It holds something else than UTF-8 text.
+    /// It is not UTF-8 text.
     #[error("it is not UTF-8 text")]
     NotText,
 }
 
 impl RegularFileError {
-    /// The whole of the reason, the operating system's own included.
+    /// The complete reason, including the operating system's.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Io(source) => format!("{self} ({source})"),
@@ -52,15 +52,15 @@ impl From<io::Error> for RegularFileError {
     }
 }
 
-/// An open regular file, so that what is checked is what is read.
+/// An open regular file, so that the checks apply to the file that is read.
 pub(super) struct RegularFile {
     file: File,
-    /// What the operating system knows about it.
+    /// Its owner, mode and size.
     pub(super) metadata: Metadata,
 }
 
 impl RegularFile {
-    /// Opens a file without waiting for the other end of a pipe.
+    /// Opens a file without blocking on a pipe.
     pub(super) fn open(path: &Path) -> Result<Self, RegularFileError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
@@ -77,7 +77,7 @@ impl RegularFile {
         self.metadata.mode() & 0o004 != 0
     }
 
-    /// Reads the whole of a text of at most `most` bytes.
+    /// Reads a whole text of at most `most` bytes.
     pub(super) fn read(self, most: u64) -> Result<String, RegularFileError> {
         let mut bytes = Vec::new();
         self.file.take(most + 1).read_to_end(&mut bytes)?;

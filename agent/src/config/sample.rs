@@ -1,11 +1,11 @@
-//! The commented sample file, which is the documentation of the settings.
+//! The sample configuration file, which documents the settings.
 
 use super::table;
 
-/// The sample file: all settings, commented out, at their defaults.
+/// The sample file: all settings at their defaults, commented out.
 pub const SAMPLE: &str = include_str!("../../agent.toml");
 
-/// The sample file with some settings at other values, each in the place of its default.
+/// The sample file with some settings set, each in the line of its default.
 pub fn with(settings: &[(&'static str, String)]) -> String {
     let mut section = "";
     let mut text = String::with_capacity(SAMPLE.len());
@@ -25,7 +25,7 @@ pub fn with(settings: &[(&'static str, String)]) -> String {
     text
 }
 
-/// A text as TOML writes it between quotation marks.
+/// A text as a quoted TOML string.
 fn toml_string(text: &str) -> String {
     let quoted = |character: char| match character {
         '"' | '\\' => format!("\\{character}"),
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use crate::config::table::SETTINGS;
 
-    /// The sample file, as the table of settings makes it.
+    /// Renders the sample file from the table of settings.
     fn rendered() -> String {
         let mut text = "\
 # The configuration of ispmon-agent: all settings, each with its default.
@@ -58,28 +58,29 @@ mod tests {
             let (part, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
             if part != section {
                 section = part;
-                writeln!(text, "\n[{section}]").expect("a string takes it");
+                writeln!(text, "\n[{section}]").expect("writing to a string cannot fail");
             }
-            writeln!(text).expect("a string takes it");
+            writeln!(text).expect("writing to a string cannot fail");
             for line in setting.description.lines() {
-                writeln!(text, "# {line}").expect("a string takes it");
+                writeln!(text, "# {line}").expect("writing to a string cannot fail");
             }
             for line in setting.takes().into_iter().chain([setting.overridden_by()]) {
-                writeln!(text, "# {line}").expect("a string takes it");
+                writeln!(text, "# {line}").expect("writing to a string cannot fail");
             }
-            writeln!(text, "# {name} = \"{}\"", setting.default).expect("a string takes it");
+            writeln!(text, "# {name} = \"{}\"", setting.default)
+                .expect("writing to a string cannot fail");
         }
         text
     }
 
     #[test]
-    fn the_sample_is_what_the_table_makes() {
+    fn the_sample_matches_the_table() {
         let rendered = rendered();
         assert!(SAMPLE == rendered, "agent/agent.toml must read:\n{rendered}");
     }
 
     #[test]
-    fn every_setting_can_be_set_in_its_place() {
+    fn every_setting_can_be_set_in_the_sample() {
         let value = "a \"quoted\" \\ text\u{7f}\n";
         for setting in SETTINGS {
             let text = with(&[(setting.key, value.to_owned())]);
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_the_sample_is_too_long_to_read() {
+    fn the_sample_has_no_long_lines() {
         for line in SAMPLE.lines() {
             assert!(line.chars().count() <= 105, "{line}");
         }

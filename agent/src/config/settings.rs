@@ -1,4 +1,4 @@
-//! The effective settings: checked values, ready for use.
+//! The effective settings: checked and parsed.
 
 use std::{
     fmt,
@@ -9,82 +9,81 @@ use std::{
 
 use crate::probe::Anchor;
 
-/// Everything that the agent may be told, after all sources were merged and checked.
+/// All settings of the agent, after merging and checking all sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// The name of this device as mails and reports show it, 1 to 100 characters.
+    /// The name of this device in mails and reports, 1 to 100 characters.
     pub device: String,
-    /// The folder of the record, when one is named.
+    /// The journal's folder, if one is set.
     pub state_dir: Option<PathBuf>,
-    /// How the device reports that its connection works.
+    /// How heartbeats are sent.
     pub heartbeat: HeartbeatSettings,
-    /// Who is asked whether the line works.
+    /// How the connectivity is probed.
     pub probe: ProbeSettings,
-    /// What the agent says about itself.
+    /// How the agent logs.
     pub log: LogSettings,
 }
 
 /// Where heartbeats go and how often.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeartbeatSettings {
-    /// Which protocol the other side speaks.
+    /// The protocol of the server.
     pub kind: HeartbeatKind,
-    /// The address that heartbeats go to; without one the agent only monitors locally.
+    /// The URL of heartbeats; without one the agent only monitors locally.
     pub url: Option<HeartbeatUrl>,
     /// The method of a plain heartbeat; heartbeats of kind `ispmon` are always POST.
     pub method: HeartbeatMethod,
-    /// What the answer to a plain heartbeat must be, apart from white space around it; `None` when every
-    /// status of the 200s will do.
+    /// The expected body of the answer to a plain heartbeat, apart from surrounding white space; `None`
+    /// when any 2xx status is enough.
     pub expect: Option<String>,
     /// The function key that authenticates the device.
     pub key: Option<FunctionKey>,
-    /// Where the key was read from.
+    /// The file that the key was read from.
     pub key_file: Option<PathBuf>,
-    /// The time between two heartbeats, 10 ms to 1 h; each is moved by up to 10 % either way.
+    /// The time between two heartbeats, 10 ms to 1 h; each one is varied by up to 10 % either way.
     pub interval: Duration,
-    /// How long one heartbeat may take in all, 100 ms to 5 min.
+    /// The time limit of one heartbeat in total, 100 ms to 5 min.
     pub timeout: Duration,
     /// The upper bound of the first wait after a transport failure, 10 ms to 1 min.
     pub backoff_base: Duration,
     /// The upper bound of every later wait, at most one interval, 10 ms to 10 min.
     pub backoff_cap: Duration,
-    /// How long a cleanly stopped device may stay silent without alarm, 0 to 24 h.
+    /// How long a device may stay silent after a clean stop without an alert, 0 to 24 h.
     pub quiet_after_stop: Duration,
-    /// How long a sleeping device may stay silent without alarm, 0 to 24 h.
+    /// How long a sleeping device may stay silent without an alert, 0 to 24 h.
     pub quiet_after_sleep: Duration,
 }
 
-/// Who is asked whether the line works, and how often.
+/// What is probed, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSettings {
     /// The time between two scheduled probes, 100 ms to 5 min.
     pub interval: Duration,
     /// The servers that are probed, in turn; 1 to 16.
     pub anchors: Vec<Anchor>,
-    /// The router; `None` means the kernel's for each anchor.
+    /// The router's address; `None` for the kernel's next hop towards each anchor.
     pub gateway: Option<IpAddr>,
-    /// The name server; `None` means the system's.
+    /// The name server; `None` for the system's.
     pub resolver: Option<SocketAddr>,
-    /// What is requested to find a login page; without any it is never looked for.
+    /// The pages that reveal a captive portal; empty to never check for one.
     pub portal: Vec<reqwest::Url>,
-    /// How long the line may take to come up after a start, 0 to 30 min.
+    /// The grace period after a start, in which the connection may come up, 0 to 30 min.
     pub grace: Duration,
 }
 
-/// The protocol of the other side.
+/// The protocol of the heartbeat server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeartbeatKind {
     /// ispmon's own function: JSON, announced silence, hand-over of outages.
     Ispmon,
-    /// Any dead-man's switch that is called by its URL; a 2xx is success, unless
-    /// another answer is expected.
+    /// Any dead-man's switch that is called by its URL; a 2xx status is success, unless a body is expected.
     Plain,
 }
 
 /// The HTTP method of a plain heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeartbeatMethod {
-    /// `GET`, which every dead-man's switch understands.
+    /// `GET`, which every dead-man's switch supports.
     Get,
     /// `POST` with an empty body.
     Post,
@@ -93,11 +92,11 @@ pub enum HeartbeatMethod {
 /// The verbosity of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The least severe level that is written.
+    /// The least severe level that is logged.
     pub level: tracing::Level,
 }
 
-/// An address for heartbeats, which for a plain heartbeat is a secret in itself.
+/// A URL for heartbeats; that of a plain heartbeat is a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeartbeatUrl {
     url: reqwest::Url,
@@ -105,13 +104,13 @@ pub struct HeartbeatUrl {
 }
 
 impl HeartbeatUrl {
-    /// Wraps a checked URL; `secret` hides everything behind the host from every text. The query is
-    /// always hidden, because some services carry their secret there.
+    /// Wraps a checked URL; `secret` hides everything after the host from all output. The query is always
+    /// hidden, because some services have their secret in it.
     pub fn new(url: reqwest::Url, secret: bool) -> Self {
         Self { url, secret }
     }
 
-    /// The whole URL, for sending only.
+    /// The whole URL, only for sending.
     pub fn expose(&self) -> &reqwest::Url {
         &self.url
     }
@@ -135,7 +134,7 @@ impl fmt::Debug for HeartbeatUrl {
     }
 }
 
-/// A function key, which no text ever shows.
+/// A function key, which no output ever contains.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FunctionKey(String);
 
@@ -145,7 +144,7 @@ impl FunctionKey {
         Self(key)
     }
 
-    /// The key itself, for the request header only.
+    /// The key itself, only for the request header.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,14 +1,14 @@
 //! "Did you mean …?"
 
-/// The least likeness, from 0 to 1, that is worth a suggestion.
+/// The lowest similarity, from 0 to 1, for a suggestion.
 const LEAST_LIKENESS: f64 = 0.8;
 
-/// The known name that is most like a wrong one, if any is.
+/// The known name most similar to a wrong one, if any is similar enough.
 pub(super) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    // Likeness is quadratic in the length, and no name of ours is nearly as long.
+    // The comparison is quadratic in the length, and no known name is nearly as long.
     if wrong.len() > 100 {
         return None;
     }
@@ -21,8 +21,8 @@ pub(super) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// How like two names are, from 0 to 1. A section that both have makes them no more alike; one
-/// that was forgotten or mistaken makes them only a little less alike.
+/// The similarity of two names, from 0 to 1. A common section does not increase it; a missing or wrong
+/// section decreases it only a little.
 fn likeness(one: &str, other: &str) -> f64 {
     let parts = |name: &str| {
         let (section, last) = name.rsplit_once('.').unwrap_or(("", name));
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn far_off_names_get_no_suggestion() {
+    fn dissimilar_names_get_no_suggestion() {
         for wrong in ["", "x", "smtp_server", "colour", "log.file", "heartbeat.retries"] {
             assert_eq!(nearest(wrong, KNOWN), None, "{wrong}");
         }

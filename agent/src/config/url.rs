@@ -1,12 +1,12 @@
-//! Which addresses heartbeats may go to.
+//! Checks the URLs of heartbeats.
 //!
-//! No message here repeats an address: it may hold a secret, above all where it is wrong.
+//! No message here repeats a URL: it may contain a secret, above all when it is wrong.
 
 use reqwest::Url;
 
 use crate::loopback::is_loopback;
 
-/// Why an address is refused.
+/// Why a URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UrlError {
     /// It cannot be parsed.
@@ -14,21 +14,21 @@ pub(super) enum UrlError {
         "is not a complete address; it takes one like https://YOUR-APP.azurewebsites.net/api/ping"
     )]
     Malformed,
-    /// It holds a line break, a tab or another control character, which URL parsers drop silently.
+    /// It contains a line break, a tab or another control character, which URL parsers drop silently.
     #[error("holds a control character; write it on one line, without tabs")]
     ControlCharacter,
     /// It is neither `http` nor `https`.
     #[error("does not begin with https:// or http://, and nothing else is supported")]
     Scheme,
-    /// It holds a user name or password.
+    /// It contains a user name or password.
     #[error(
         "holds a user name or password before the host; leave out what stands before the \"@\""
     )]
     UserInfo,
-    /// It holds a fragment, which no server ever sees.
+    /// It contains a fragment, which is never sent to a server.
     #[error("holds a \"#\" and a text behind it, which is never sent; leave that out")]
     Fragment,
-    /// It holds a function key.
+    /// It contains a function key.
     #[error(
         "holds a function key (\"code=\" in its query), and addresses end up in logs; leave out \
          the query, write what follows \"code=\" to a file, make it private with chmod 600, and \
@@ -37,7 +37,7 @@ pub(super) enum UrlError {
     KeyInQuery,
 }
 
-/// Reads an address and refuses those that no heartbeat may go to.
+/// Parses a URL and refuses those that no heartbeat may be sent to.
 pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
@@ -63,8 +63,7 @@ pub(super) fn parse(text: &str) -> Result<Url, UrlError> {
     Ok(url)
 }
 
-/// Whether what is sent to an address can be read on the way: it is plain `http`, and leaves this
-/// machine.
+/// Whether others can read what is sent to a URL: it is plain `http` and leaves this machine.
 pub(super) fn is_overheard(url: &Url) -> bool {
     url.scheme() == "http" && !is_loopback(url)
 }
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_servers_are_taken() {
+    fn urls_of_servers_are_accepted() {
         for text in [
             "https://app.azurewebsites.net/api/ping",
             " https://app.azurewebsites.net/api/ping ",
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn other_addresses_are_refused_with_the_reason() {
+    fn other_urls_are_refused_with_the_reason() {
         for (text, reason) in [
             ("app.azurewebsites.net/api/ping", UrlError::Scheme),
             ("localhost:7071/api/ping", UrlError::Scheme),
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_overheard_unless_it_stays_on_this_machine() {
+    fn plain_http_is_readable_unless_it_stays_on_this_machine() {
         for (text, expected) in [
             ("http://127.0.0.1:7071/", false),
             ("http://lab.localhost/", false),
@@ -128,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd(text in any::<String>()) {
+        fn any_text_is_parsed_without_panic(text in any::<String>()) {
             let _ = parse(&text).map(|url| is_overheard(&url));
         }
     }

@@ -96,10 +96,10 @@ fn the_page_of_a_command_says_what_its_help_says() {
     The time between heartbeats: 60s, 5min or seconds [setting heartbeat.interval]
     .TP
     \fB\-\-state\-dir\fR \fI<FOLDER>\fR
-    The folder of the record of outages [setting state_dir]
+    The folder of the journal [setting state_dir]
     .TP
     \fB\-v\fR, \fB\-\-verbose\fR
-    Say more about what happens [setting log.level, to debug]
+    Log in more detail [setting log.level, to debug]
     .SH "SEE ALSO"
     ispmon\-agent(1), agent.toml(5)
     "#);

@@ -1,8 +1,9 @@
-//! Doing what a plan says, and undoing it when a step fails.
+//! Carries a plan out, and rolls back when a step fails.
 //!
-//! Each step is noted, with what undoes it, before it changes anything that another step could miss. When a
-//! step fails, or a signal asks for the end, what is noted is undone, the last first; what cannot be undone is
-//! named. Files are replaced as a whole, and what they replace is kept beside them until all has succeeded.
+//! Before a step changes anything that another step depends on, the action that undoes it is recorded. When
+//! a step fails, or a signal requests termination, the recorded actions run in reverse order; those that
+//! fail are reported. Files are replaced atomically, and each replaced file is kept beside the new one
+//! until all steps have succeeded.
 
 mod give;
 
@@ -26,56 +27,56 @@ use crate::{error_chain::ErrorChain, state_dir::file};
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The system refuses.
+    /// A file operation failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A program failed.
+    /// A command failed.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// The service was started and did not run.
+    /// The start command succeeded, but the service does not run.
     #[error("the service does not run")]
     NotRunning,
-    /// A signal asked for the end.
+    /// A signal requested termination.
     #[error("it was interrupted")]
     Interrupted,
 }
 
-/// A plan that was not carried out: all is as it was, apart from `remaining`.
+/// A plan that failed and was rolled back, apart from `remaining`.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {step}")]
 pub struct InstallFailure {
-    /// The step, as a phrase.
+    /// The failed step, as a phrase such as `create /etc/ispmon`.
     pub step: String,
     /// Why it failed.
     #[source]
     pub reason: StepError,
-    /// What the service said, when it was the start of it that failed.
+    /// The last output of the service, if the failed step was to start it.
     pub explanation: Vec<String>,
-    /// What could not be undone: a sentence each.
+    /// One sentence for each action that could not be undone.
     pub remaining: Vec<String>,
 }
 
-/// What undoes a step.
+/// An action that undoes a step.
 enum Undo {
-    /// The file under the second name gets its own back.
+    /// Restores a file from the copy under its temporary name.
     Return { path: PathBuf, kept: PathBuf },
-    /// The link is made anew.
+    /// Creates a symbolic link again.
     Link { path: PathBuf, target: PathBuf },
-    /// The file is removed.
+    /// Removes a file that the step created.
     Remove(PathBuf),
-    /// A folder and its files get their owners back.
+    /// Restores the owners of a folder and its files.
     GiveBack { path: PathBuf, given: GivenFolder },
-    /// The folder is removed, which is empty again.
+    /// Removes a folder that the step created, which is empty again by then.
     RemoveFolder(PathBuf),
-    /// What is only done to undo.
+    /// An action that the plan specifies for rollback only.
     Step(UndoStep),
 }
 
-/// Carries a plan out. `report` gets a line for each step that is begun, and for what failed without harm. What
-/// a purge was to remove and could not is returned: a sentence each.
+/// Carries a plan out. `report` gets one line for each step before it runs, and for each failure that is
+/// ignored. Returns one sentence for each thing that should have been removed at the end and could not be.
 ///
 /// # Errors
-/// A step failed, and those before it were undone.
+/// A step failed, and the steps before it were undone.
 pub fn execute(
     plan: &Plan,
     machine: &TargetSystem,
@@ -122,7 +123,7 @@ impl Execution<'_> {
                 let path = self.machine.at(path);
                 let mut given = GivenFolder::open(&path)?;
                 let result = given.give(user, group);
-                // Also when it was given in part.
+                // Recorded even after a failure: some files may have changed owner already.
                 self.done.push(Undo::GiveBack { path, given });
                 result?;
             }
@@ -130,7 +131,7 @@ impl Execution<'_> {
                 self.put(&self.machine.at(path), *mode, *owner, content)?;
             }
             InstallStep::Remove { path } => self.remove(&self.machine.at(path))?,
-            // The files in it are only kept aside until the end.
+            // Done in `finish`: until then the folder contains the copies of removed files.
             InstallStep::RemoveFolder { .. } | InstallStep::Discard { .. } => {}
             InstallStep::Run { command, undo, failure } => {
                 self.run(command, undo, *failure, report)?;
@@ -140,7 +141,7 @@ impl Execution<'_> {
         Ok(())
     }
 
-    /// Makes a folder and those above it.
+    /// Creates a folder and its missing parents.
     fn make_folder(&mut self, path: &Path, mode: u32, owner: FileOwner) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
@@ -171,7 +172,7 @@ impl Execution<'_> {
     ) -> io::Result<()> {
         let new = beside(path, "new");
         let put = file::remove_if_there(&new).and_then(|()| {
-            // Nobody else reads what a file holds before it has its owner and mode.
+            // Other users must not be able to read the file before its owner and mode are set.
             let mut file = file::create(&new, 0o600)?;
             write(&mut file, content)?;
             let (user, group) = self.ids(owner);
@@ -182,13 +183,13 @@ impl Execution<'_> {
             fs::rename(&new, path)
         });
         if put.is_err() {
-            // Nobody needs a half-written file.
+            // Best effort: removes the half-written file.
             let _ = fs::remove_file(&new);
         }
         put
     }
 
-    /// Notes how what is at a path returns, or that nothing is there.
+    /// Records how to restore a path: its file or link, or that nothing was there.
     fn keep(&mut self, path: &Path) -> io::Result<()> {
         let undo = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Undo::Remove(path.to_owned()),
@@ -219,7 +220,7 @@ impl Execution<'_> {
         failure: OnFailure,
         report: &mut dyn FnMut(&str),
     ) -> Result<(), StepError> {
-        // Noted first: a command that fails may have done half of its work.
+        // Recorded before the command runs: it may fail after doing half of its work.
         let steps = undo.iter().rev().cloned();
         self.done
             .extend(steps.map(|command| Undo::Step(UndoStep::Run { command, is_needed: false })));
@@ -242,7 +243,7 @@ impl Execution<'_> {
         }
     }
 
-    /// Undoes what was done, the last first, and names what could not be undone.
+    /// Undoes the recorded actions in reverse order; returns a sentence for each one that failed.
     fn undo(self) -> Vec<String> {
         let mut remaining = Vec::new();
         for undo in self.done.into_iter().rev() {
@@ -253,7 +254,8 @@ impl Execution<'_> {
         remaining
     }
 
-    /// Removes what was kept, and what a purge removes for good; names what could not be removed.
+    /// Removes the copies of replaced files, and what a purge deletes for good; returns a sentence for each
+    /// thing that could not be removed.
     fn finish(self, plan: &Plan) -> Vec<String> {
         let mut stayed = Vec::new();
         let mut check = |path: &Path, removed: io::Result<()>| match removed {
@@ -270,7 +272,7 @@ impl Execution<'_> {
         for step in &plan.steps {
             match step {
                 InstallStep::RemoveFolder { path } => match fs::remove_dir(self.machine.at(path)) {
-                    // Somebody else has put something there.
+                    // Another program has put a file into the folder: it stays.
                     Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
                     removed => check(path, removed),
                 },
@@ -282,7 +284,7 @@ impl Execution<'_> {
     }
 }
 
-/// Removes a folder with all that is in it. Of a link to a folder, only the link is removed.
+/// Removes a folder and everything in it. If the path is a link to a folder, only the link is removed.
 fn discard(path: &Path) -> io::Result<()> {
     let target = fs::symlink_metadata(path)?.is_symlink().then(|| fs::canonicalize(path));
     fs::remove_dir_all(path)?;
@@ -297,32 +299,35 @@ fn discard(path: &Path) -> io::Result<()> {
 
 impl Undo {
     fn carry_out(self, machine: &TargetSystem) -> Result<(), String> {
-        let tell = |what: String| move |error: io::Error| format!("{what}: {error}.");
+        let message = |what: String| move |error: io::Error| format!("{what}: {error}.");
         match self {
-            // Both names of one file: then a rename does nothing, by POSIX.
+            // If both names still refer to one file, POSIX defines the rename as a no-op, so the copy is
+            // removed as well.
             Self::Return { path, kept } => fs::rename(&kept, &path)
                 .and_then(|()| file::remove_if_there(&kept))
-                .map_err(tell(format!(
+                .map_err(message(format!(
                     "{} could not be put back; it is kept as {}",
                     path.display(),
                     kept.display()
                 ))),
-            Self::Link { path, target } => {
-                file::remove_if_there(&path).and_then(|()| symlink(&target, &path)).map_err(tell(
-                    format!("{} is no link to {} any more", path.display(), target.display()),
-                ))
-            }
+            Self::Link { path, target } => file::remove_if_there(&path)
+                .and_then(|()| symlink(&target, &path))
+                .map_err(message(format!(
+                    "{} is no link to {} any more",
+                    path.display(),
+                    target.display()
+                ))),
             Self::Remove(path) => file::remove_if_there(&path)
-                .map_err(tell(format!("{} could not be removed", path.display()))),
-            Self::GiveBack { path, given } => given.give_back().map_err(tell(format!(
+                .map_err(message(format!("{} could not be removed", path.display()))),
+            Self::GiveBack { path, given } => given.give_back().map_err(message(format!(
                 "{} and the files in it were not all given back to their owners",
                 path.display()
             ))),
             Self::RemoveFolder(path) => fs::remove_dir(&path)
-                .map_err(tell(format!("{} could not be removed", path.display()))),
+                .map_err(message(format!("{} could not be removed", path.display()))),
             Self::Step(UndoStep::Discard(path)) => match fs::remove_dir_all(machine.at(&path)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    Err(tell(format!("{} could not be removed", path.display()))(error))
+                    Err(message(format!("{} could not be removed", path.display()))(error))
                 }
                 _ => Ok(()),
             },

@@ -1,4 +1,4 @@
-//! What is known of this system before anything is changed.
+//! The state of this system before anything is changed.
 
 use std::{
     collections::BTreeMap,
@@ -11,30 +11,30 @@ use super::layout::{Layout, Platform};
 /// Everything that a plan depends on.
 #[derive(Clone, Debug)]
 pub struct InstallFacts {
-    /// Which kind of system this is.
+    /// The kind of system.
     pub platform: Platform,
-    /// Whether the caller may change it.
+    /// Whether the caller is root and may change the system.
     pub is_root: bool,
-    /// Why no service manager can be asked; nothing when one runs.
+    /// Why no service manager can be used; `None` when one runs.
     pub obstacle: Option<Obstacle>,
-    /// The program that is running now, by its path.
+    /// The path of the running program.
     pub program: PathBuf,
     /// Its size in bytes.
     pub program_bytes: u64,
-    /// What is at the paths that matter, without those where there is nothing.
+    /// The files and folders that exist at the paths of the layout.
     pub present: BTreeMap<PathBuf, PathEntry>,
-    /// Which of these paths came with a package.
+    /// The paths among these that a package installed.
     pub packages: BTreeMap<PathBuf, Package>,
-    /// The service's user.
+    /// The service's user account.
     pub account: AccountState,
-    /// The service, as its manager knows it.
+    /// The state of the service according to its manager.
     pub service: ServiceState,
-    /// The version of systemd; nothing where there is none or where it does not say.
+    /// The version of systemd; `None` without systemd, or when it does not report one.
     pub systemd: Option<u32>,
 }
 
 impl InstallFacts {
-    /// What is at a path.
+    /// The entry at a path, if one exists.
     pub fn entry(&self, path: &Path) -> Option<&PathEntry> {
         self.present.get(path)
     }
@@ -44,64 +44,64 @@ impl InstallFacts {
         Layout::of(self.platform)
     }
 
-    /// The package that the service came with, and its file.
+    /// The first file that belongs to a package, and the package.
     pub fn package(&self) -> Option<(&Path, &Package)> {
         self.packages.iter().next().map(|(path, package)| (path.as_path(), package))
     }
 }
 
-/// Why no service manager can be asked.
+/// Why no service manager can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// This is a chroot: the service manager that could be asked is that of another system.
+    /// This is a chroot: the only reachable service manager belongs to the system outside.
     Chroot,
-    /// Windows Subsystem for Linux, where systemd is off.
+    /// Windows Subsystem for Linux, with systemd turned off.
     Wsl,
     /// A container without a service manager.
     Container,
-    /// Another one runs this system; its name.
+    /// Another service manager runs this system; its name.
     OtherManager(String),
 }
 
-/// What is at a path.
+/// The kind of file at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathEntry {
     /// A regular file.
     File {
-        /// What it holds.
+        /// Its content.
         held: FileContent,
-        /// Its permissions.
+        /// Its permission bits.
         mode: u32,
-        /// Its owner's id.
+        /// The owner's user id.
         uid: u32,
-        /// Its group's id.
+        /// The owner's group id.
         gid: u32,
     },
     /// A folder, or a link to one.
     Folder {
-        /// Its owner's id.
+        /// The owner's user id.
         uid: u32,
     },
-    /// A symbolic link, and where it leads.
+    /// A symbolic link with this target.
     Link(PathBuf),
     /// A device, socket or pipe.
     Other,
 }
 
-/// What a file holds, as far as it matters.
+/// The content of a file, as far as the plan needs it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FileContent {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// The program that is running now.
+    /// The same bytes as the running program.
     Program,
-    /// Something long.
+    /// A file too long to compare.
     Long,
-    /// This user may not read it.
+    /// The caller may not read it.
     Unknown,
 }
 
-/// A key is never shown, so no content is.
+/// Prints lengths only: the bytes may be a function key.
 impl fmt::Debug for FileContent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -113,7 +113,7 @@ impl fmt::Debug for FileContent {
     }
 }
 
-/// Who brought a file.
+/// The package that installed a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Package {
     /// dpkg: Debian, Ubuntu, Raspberry Pi OS.
@@ -122,7 +122,7 @@ pub enum Package {
     Rpm(String),
     /// Homebrew.
     Homebrew,
-    /// A package manager that is not known here: the file stands where only packages put files.
+    /// A package manager that is not supported: only packages put files at this path.
     Unknown,
 }
 
@@ -136,59 +136,59 @@ impl fmt::Display for Package {
     }
 }
 
-/// The service's user.
+/// Whether the service's user exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountState {
-    /// It exists, with these ids of user and group.
+    /// It exists with these ids.
     Exists {
         /// The user's id.
         uid: u32,
         /// The group's id.
         gid: u32,
     },
-    /// It can be made in this way.
+    /// It does not exist; this tool can create it.
     Absent(AccountMaker),
 }
 
-/// How a user is made.
+/// The tool that creates the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountMaker {
-    /// By `systemd-sysusers`.
+    /// `systemd-sysusers`.
     Sysusers,
-    /// By `useradd`, where systemd has none.
+    /// `useradd`, on systems without `systemd-sysusers`.
     Useradd,
-    /// By `dscl`, with this id for user and group, which nobody has.
+    /// `dscl`, with this unused id for both user and group.
     Dscl {
         /// The id.
         id: u32,
     },
 }
 
-/// The service, as its manager knows it.
+/// The state of the service according to its manager.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServiceState {
-    /// Whether the manager knows it: systemd has read a unit, launchd a job.
+    /// Whether the manager has loaded the unit (systemd) or the job (launchd).
     pub is_loaded: bool,
     /// Whether it runs.
     pub activity: Activity,
-    /// Whether it starts with the machine.
+    /// Whether it starts at boot.
     pub boot: BootStart,
 }
 
 /// Whether a service runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activity {
-    /// It does, or is just being started.
+    /// It runs, or is being started.
     Running,
-    /// It has ended, and its manager is about to start it again; under launchd also one that stays ended until the
-    /// next boot, which looks the same.
+    /// It has ended and its manager will start it again. Also, under launchd, a job that stays ended until
+    /// the next boot: launchd reports both alike.
     Restarting,
-    /// It does not.
+    /// It does not run.
     #[default]
     Stopped,
 }
 
-/// Whether a service starts with the machine.
+/// Whether a service starts at boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BootStart {
     /// It does.

@@ -1,4 +1,4 @@
-//! Finding out what the plan depends on. Nothing is changed, and nobody needs to be root for it.
+//! Reads the state of the system that a plan depends on. Changes nothing and does not need root.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,12 +17,13 @@ use super::{
     service,
 };
 
-/// The longest file whose content is compared. A configuration file has at most this.
+/// Longer files are not compared, in bytes. A configuration file has at most this length.
 const MOST_BYTES: u64 = 64 * 1024;
-/// The ids among which a system account of macOS is made. Those of Apple lie below, those of people from 501.
+/// The range of ids for the system account on macOS. Apple's own lie below it, those of human users start
+/// at 501.
 const FREE_IDS: std::ops::Range<u32> = 300..500;
 
-/// Finds out all that a plan depends on, for a program that is to be installed.
+/// Reads everything that the plan for installing `program` depends on.
 ///
 /// # Errors
 /// The program cannot be read.
@@ -56,10 +57,10 @@ pub fn gather(
     })
 }
 
-/// The path of the program that is running now, without links.
+/// The path of the running program, with links resolved.
 ///
 /// # Errors
-/// The system does not tell it.
+/// The operating system does not report the path.
 pub fn running_program() -> io::Result<PathBuf> {
     let path = env::current_exe()?;
     Ok(fs::canonicalize(&path).unwrap_or(path))
@@ -69,7 +70,7 @@ fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<PathEntry> {
     let metadata = fs::symlink_metadata(path).ok()?;
     if metadata.is_symlink() {
         return Some(fs::read_link(path).map_or(PathEntry::Other, |target| {
-            // Folders may be links to folders elsewhere.
+            // A link to a folder counts as a folder.
             match fs::metadata(path) {
                 Ok(metadata) if metadata.is_dir() => PathEntry::Folder { uid: metadata.uid() },
                 _ => PathEntry::Link(target),
@@ -96,7 +97,7 @@ fn entry(path: &Path, program: &Path, program_bytes: u64) -> Option<PathEntry> {
     })
 }
 
-/// Whether two files hold the same.
+/// Whether two files have the same content.
 fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
     let (mut one, mut other) = (File::open(one)?, TargetSystem::open_program(other)?);
     let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
@@ -105,7 +106,7 @@ fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
         if count == 0 {
             return Ok(other.read(&mut right)? == 0);
         }
-        // An end that comes too early makes them differ.
+        // `other` is shorter, or differs.
         if other.read_exact(&mut right[..count]).is_err() || left[..count] != right[..count] {
             return Ok(false);
         }
@@ -118,7 +119,7 @@ fn obstacle(machine: &TargetSystem, platform: Platform) -> Option<Obstacle> {
     }
     let is_there = |path: &str| machine.at(Path::new(path)).exists();
     let text = |path: &str| fs::read_to_string(machine.at(Path::new(path))).unwrap_or_default();
-    // Only root may look at the root of process 1; everybody else has to trust the rest.
+    // Only root may read process 1's root; for other users the checks below decide.
     let root = |path: &str| {
         let metadata = fs::metadata(machine.at(Path::new(path))).ok()?;
         Some((metadata.dev(), metadata.ino()))
@@ -151,7 +152,7 @@ fn obstacle(machine: &TargetSystem, platform: Platform) -> Option<Obstacle> {
     })
 }
 
-/// Which of the files came with a package.
+/// The files among the layout's paths that a package installed.
 fn packages(
     machine: &TargetSystem,
     layout: &Layout,
@@ -169,7 +170,7 @@ fn packages(
             PathEntry::Link(target) => is_in_cellar(target),
             _ => path.to_string_lossy().contains("homebrew."),
         };
-        // A folder that is a link to another one on the list: /lib to /usr/lib.
+        // The path leads through a link to another path of the list, as /lib does to /usr/lib.
         let is_repeated = fs::canonicalize(machine.at(path)).is_ok_and(|real| {
             real != machine.at(path) && of_packages.iter().any(|other| machine.at(other) == real)
         });
@@ -191,10 +192,10 @@ fn is_in_cellar(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "Cellar")
 }
 
-/// The package that a file belongs to, by the system's package manager.
+/// The package that a file belongs to, according to dpkg or rpm.
 fn owner(machine: &TargetSystem, path: &Path) -> Option<Package> {
     let path = path.to_str()?;
-    // dpkg knows a file of /usr/lib by the name that its package has for it, which may be in /lib.
+    // dpkg lists a file of /usr/lib under the path in its package, which may be /lib.
     for name in [path, path.strip_prefix("/usr").unwrap_or(path)] {
         if let Ok(answer) = machine.run(&CommandLine::new("dpkg", ["-S", name])) {
             let package = answer.lines().next()?.split([':', ',']).next()?.trim();
@@ -235,7 +236,7 @@ fn account(machine: &TargetSystem, platform: Platform) -> AccountState {
     })
 }
 
-/// The first id that nobody has, of a list with the name and the id on each line.
+/// The first unused id. Each line of `taken` has a name and an id.
 fn free_id(taken: &str) -> u32 {
     let taken: BTreeSet<u32> = taken
         .lines()
@@ -249,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_nobody_has_is_found() {
+    fn the_first_unused_id_is_chosen() {
         assert_eq!(free_id(""), 300);
         let list = "_a        300\n_b   301\nnobody  -2\n_c\t303\nroot 0\n";
         assert_eq!(free_id(list), 302);

@@ -1,4 +1,5 @@
-//! Taking an old `.env` over: its settings become a configuration file, a function key in its URL a key file.
+//! Imports an old `.env`: its settings become a configuration file, and its function key becomes a key
+//! file.
 
 use std::{
     io,
@@ -11,56 +12,57 @@ use crate::config::{self, ConfigError, Loaded, Sources, sample};
 
 use super::layout::{Layout, Platform};
 
-/// What an old `.env` becomes.
+/// The result of importing an old `.env`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// Its path.
+    /// The path of the `.env`.
     pub from: PathBuf,
-    /// The whole configuration file.
+    /// The complete configuration file.
     pub configuration: String,
-    /// The function key, when the URL or a key file held one.
+    /// The function key, if the URL or a key file contained one.
     pub key: Option<String>,
-    /// Whether the configuration itself is secret: so is the URL of a plain heartbeat.
+    /// Whether the configuration itself is secret, because the URL of a plain heartbeat is.
     pub is_secret: bool,
-    /// The folder of the record that it names: the service has one of its own, and may write to no other.
+    /// The journal's folder in the `.env`. The service cannot use it: it may write to its own folder only.
     pub record: Option<String>,
 }
 
-/// The key stays secret.
+/// Never prints the key.
 impl std::fmt::Debug for Imported {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Imported").field("from", &self.from).finish_non_exhaustive()
     }
 }
 
-/// Why an old `.env` is not taken over.
+/// Why an old `.env` is not imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It, or what it would become, is no valid configuration.
+    /// The `.env`, or the configuration made from it, is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It sets nothing.
+    /// The `.env` sets nothing.
     #[error(
         "{} sets nothing that ispmon-agent knows, such as HEARTBEAT_URL=https://…; nothing was changed", .0.display()
     )]
     Empty(PathBuf),
-    /// It names a key file that cannot be read.
+    /// The `.env` names a key file that cannot be read.
     #[error("the key file {}, which {} names, cannot be read", .path.display(), .from.display())]
     KeyFile {
-        /// The `.env`.
+        /// The path of the `.env`.
         from: PathBuf,
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
-        /// Why not.
+        /// The error of reading it.
         #[source]
         source: io::Error,
     },
 }
 
-/// Reads an old `.env`, and checks what it becomes as the service will: with no other source.
+/// Reads an old `.env`, and checks the resulting configuration as the service will, without any other
+/// source.
 ///
 /// # Errors
-/// All problems that there are, none of them with a secret.
+/// All problems together, without secrets.
 pub fn import(
     path: &Path,
     platform: Platform,
@@ -75,7 +77,7 @@ pub fn import(
         Some(settings.remove(index).1)
     };
     let record = take("state_dir");
-    // The service has its key from one file, and may read no other.
+    // The service reads its key from one file and may read no other.
     let mut key = take("heartbeat.key_file").map(|named| read_key(path, &named)).transpose()?;
     let is_secret = settings
         .iter()
@@ -101,7 +103,7 @@ pub fn import(
     Ok((Imported { from: path.to_owned(), configuration, key, is_secret, record }, loaded))
 }
 
-/// What the key file holds that a `.env` names.
+/// Reads the key file that a `.env` names.
 fn read_key(from: &Path, named: &str) -> Result<String, ImportError> {
     let (path, text) = config::dotenv_key_file(from, named);
     let text =
@@ -109,11 +111,11 @@ fn read_key(from: &Path, named: &str) -> Result<String, ImportError> {
     Ok(text.trim().to_owned())
 }
 
-/// The address without the function key in its query, and the key; nothing when it has none.
+/// Splits a URL into the URL without its function key, and the key; `None` when it has no key.
 fn without_key(address: &str) -> Option<(String, String)> {
     let mut url = Url::parse(address.trim()).ok()?;
     let query = url.query()?.to_owned();
-    // A key is text of base64, where a plus is a plus.
+    // A key is base64, so a plus sign means a plus sign and not a space.
     let decoded = |part: &str| {
         let mut url = url.clone();
         url.set_query(Some(&part.replace('+', "%2B")));
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_settings_are_set_in_the_sample() {
+    fn old_settings_replace_the_defaults_in_the_sample() {
         let text = "\
 RG=rg-ispmon
 HEARTBEAT_URL=https://app.azurewebsites.net/api/ping?code=abc%3D%3D
@@ -170,14 +172,14 @@ HEARTBEAT_INTERVAL=60
             ]
         );
         assert_eq!(imported.key.as_deref(), Some("abc=="));
-        assert!(!imported.configuration.contains("abc"), "the key stands nowhere else");
+        assert!(!imported.configuration.contains("abc"), "the key is nowhere else");
         assert!(!format!("{imported:?}").contains("abc"));
         let comments = |text: &str| text.lines().filter(|line| line.starts_with("# ")).count();
         assert_eq!(comments(&imported.configuration), comments(sample::SAMPLE) - 3);
     }
 
     #[test]
-    fn a_key_file_becomes_the_key_and_a_folder_of_the_record_is_left_out() {
+    fn a_key_file_becomes_the_key_and_the_state_dir_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(".env");
         std::fs::write(folder.path().join("key"), "k3y==\n").expect("it is written");
@@ -188,7 +190,7 @@ HEARTBEAT_INTERVAL=60
         assert_eq!(set(&imported), [r#"url = "https://a.example/p""#]);
         assert_eq!(imported.key.as_deref(), Some("k3y=="));
         assert_eq!(imported.record.as_deref(), Some("/home/a/record"));
-        std::fs::remove_file(folder.path().join("key")).expect("it is ours");
+        std::fs::remove_file(folder.path().join("key")).expect("this process owns it");
         let error = import(&path, Platform::Linux, &sources).expect_err("it is gone").to_string();
         assert!(
             error.starts_with("the key file ") && error.ends_with(" cannot be read"),
@@ -197,18 +199,18 @@ HEARTBEAT_INTERVAL=60
     }
 
     #[test]
-    fn the_url_of_a_plain_heartbeat_is_secret_as_a_whole() {
+    fn with_a_plain_heartbeat_the_configuration_is_secret() {
         let text = "ISPMON_HEARTBEAT_KIND=Plain\nISPMON_HEARTBEAT_URL=https://a.example/push/x";
         let taken_over = imported(text, Platform::Linux).expect("it is taken over");
         assert!(set(&taken_over).contains(&r#"url = "https://a.example/push/x""#));
         assert!(taken_over.is_secret && taken_over.key.is_none());
-        // Nothing is taken out of it, so that it is refused as it would be elsewhere.
+        // The function key stays in the URL, so that the URL is refused as in any configuration.
         let refusal = imported(&format!("{text}?code=y"), Platform::Linux).expect_err("a code");
         assert!(refusal.contains("heartbeat.url holds a function key"), "{refusal}");
     }
 
     #[test]
-    fn macos_is_told_where_the_key_is() {
+    fn on_macos_the_key_file_is_set() {
         let imported = imported("HEARTBEAT_URL=http://127.0.0.1:7071/api/ping\n", Platform::MacOs);
         let imported = imported.expect("it is taken over");
         assert_eq!(
@@ -221,7 +223,7 @@ HEARTBEAT_INTERVAL=60
     }
 
     #[test]
-    fn a_key_that_is_missing_is_asked_for_where_the_service_looks() {
+    fn a_missing_key_warning_names_the_services_key_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(".env");
         std::fs::write(&path, "HEARTBEAT_URL=https://a.example/api/ping\n").expect("it is written");
@@ -232,7 +234,7 @@ HEARTBEAT_INTERVAL=60
     }
 
     #[test]
-    fn a_key_in_the_url_is_taken_out_whatever_is_around_it() {
+    fn a_key_anywhere_in_the_query_is_taken_out() {
         for (address, expected) in [
             (
                 "https://a.example/api/ping?code=ab/c+d==",
@@ -249,7 +251,7 @@ HEARTBEAT_INTERVAL=60
     }
 
     #[test]
-    fn what_the_service_would_refuse_is_refused_now() {
+    fn invalid_configurations_are_refused() {
         for (text, part) in [
             ("RG=x\n", "[.env] sets nothing that ispmon-agent knows"),
             ("HEARTBEAT_URL=$(id)\n", "[.env], line 1 (HEARTBEAT_URL)"),

@@ -1,4 +1,4 @@
-//! Where everything of the service stands, and the texts that are put there.
+//! The paths of the installed service, and the texts that are written there.
 
 use std::path::{Path, PathBuf};
 
@@ -6,16 +6,16 @@ use crate::config::sample;
 
 use super::description::{LABEL, NAME, UNIT};
 
-/// The unit, the same text that the packages ship.
+/// The systemd unit, the same text as in the packages.
 pub const UNIT_TEXT: &str = include_str!("../../../packaging/systemd/ispmon-agent.service");
-/// The service's user and group, for systemd-sysusers.
+/// The declaration of the service's user and group for systemd-sysusers.
 pub const SYSUSERS_TEXT: &str = include_str!("../../../packaging/systemd/ispmon-agent.sysusers");
-/// What `journalctl -x` explains.
+/// The message catalog, with the explanations that `journalctl -x` shows.
 pub const CATALOG_TEXT: &str = include_str!("../../../packaging/systemd/ispmon-agent.catalog");
-/// The job for launchd.
+/// The property list of the launchd job.
 pub const PLIST_TEXT: &str = include_str!("../../../packaging/launchd/net.ispmon.agent.plist");
 
-/// A kind of system that a service can be installed on.
+/// A kind of system that the service can be installed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
     /// Linux, with systemd.
@@ -25,7 +25,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// The one that this program was built for; nothing when it knows no service manager of it.
+    /// The platform that this program was built for; `None` when no service manager is supported there.
     pub fn of_this_build() -> Option<Self> {
         match std::env::consts::OS {
             "linux" => Some(Self::Linux),
@@ -34,9 +34,10 @@ impl Platform {
         }
     }
 
-    /// The unprivileged user, and group, that the service runs as. System accounts of macOS begin with `_`.
+    /// The unprivileged user, and the group of the same name, that the service runs as. The names of macOS
+    /// system accounts begin with `_`.
     ///
-    /// Under macOS there is `daemon` too, but other services run as it, and they could read the function key.
+    /// macOS has the user `daemon`, but other services run as it, and they could read the function key.
     pub fn user(self) -> &'static str {
         match self {
             Self::Linux => "ispmon",
@@ -44,8 +45,8 @@ impl Platform {
         }
     }
 
-    /// What is put into the configuration file when there is none: nothing that is set on Linux, where
-    /// systemd hands the key to the service. On macOS the file must be named.
+    /// The configuration file to write when there is none. On Linux nothing is set in it, because systemd
+    /// passes the key to the service. On macOS it has to name the key file.
     pub fn sample(self) -> String {
         match self {
             Self::Linux => sample::SAMPLE.to_owned(),
@@ -53,7 +54,7 @@ impl Platform {
         }
     }
 
-    /// The settings that the service needs on this platform whatever else is set.
+    /// The settings that the service always needs on this platform.
     pub fn own_settings(self) -> Vec<(&'static str, String)> {
         match self {
             Self::Linux => Vec::new(),
@@ -71,36 +72,36 @@ pub struct Layout {
     pub platform: Platform,
     /// The program.
     pub program: PathBuf,
-    /// The unit, or the property list.
+    /// The systemd unit, or launchd's property list.
     pub service: PathBuf,
-    /// The folder of configuration and key.
+    /// The folder of the configuration and the key.
     pub configuration_folder: PathBuf,
-    /// The configuration.
+    /// The configuration file.
     pub configuration: PathBuf,
-    /// The function key.
+    /// The file of the function key.
     pub key: PathBuf,
-    /// The record of outages.
+    /// The folder of the journal.
     pub record: PathBuf,
-    /// What only one of the platforms has.
+    /// The paths that only one of the platforms has.
     pub more: More,
 }
 
-/// What only one of the platforms has.
+/// The paths that only one of the platforms has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum More {
-    /// What systemd reads beside the unit.
+    /// Files that systemd reads besides the unit, and its runtime folder.
     Systemd {
-        /// The user, for systemd-sysusers.
+        /// The declaration of the user for systemd-sysusers.
         sysusers: PathBuf,
-        /// The message catalog. journalctl looks for catalogs in `/usr/lib` and `/usr/local/lib`, not in
+        /// The message catalog. journalctl searches for catalogs in `/usr/lib` and `/usr/local/lib`, not in
         /// `/etc`.
         catalog: PathBuf,
-        /// The folder of the control socket, for as long as the machine runs.
+        /// The folder of the control socket, emptied at every boot.
         runtime: PathBuf,
     },
-    /// What launchd writes.
+    /// Files that launchd writes.
     Launchd {
-        /// The folder of what the service says before its log is open.
+        /// The folder of the file with the service's output before its log is open.
         logs: PathBuf,
     },
 }
@@ -137,7 +138,7 @@ impl Layout {
         }
     }
 
-    /// Where packages put what `install` must not get in the way of: programs, units and jobs.
+    /// The paths at which packages put programs, units and jobs that `install` must not interfere with.
     pub fn of_packages(platform: Platform) -> Vec<PathBuf> {
         let paths: &[&str] = match platform {
             Platform::Linux => &[
@@ -152,7 +153,7 @@ impl Layout {
         paths.iter().map(PathBuf::from).collect()
     }
 
-    /// The files that only the service has, and that go with it.
+    /// The files that belong to the service alone, and that are removed with it.
     pub fn installed(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.service.clone(), self.program.clone()];
         if let More::Systemd { sysusers, catalog, .. } = &self.more {
@@ -166,13 +167,13 @@ impl Layout {
         [self.installed(), vec![self.configuration.clone(), self.key.clone()]].concat()
     }
 
-    /// What an `install` that was killed may have left of the configuration and the key.
+    /// Temporary copies of the configuration and the key that a killed `install` may have left behind.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let paths = [&self.configuration, &self.key];
         paths.into_iter().flat_map(|path| ["old", "new"].map(|what| beside(path, what))).collect()
     }
 
-    /// Every path that `install` writes or looks at, with the folders of the files.
+    /// Every path that `install` writes or reads, including the folders of the files.
     pub fn paths(&self) -> Vec<PathBuf> {
         let files = self.files();
         let folders = files.iter().filter_map(|path| path.parent()).map(Path::to_owned);
@@ -188,7 +189,7 @@ impl Layout {
     }
 }
 
-/// The name that something has for as long as a plan is carried out.
+/// The temporary name of a file while a plan is carried out; `what` is `old` or `new`.
 pub fn beside(path: &Path, what: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.ispmon-{what}"))

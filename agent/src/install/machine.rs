@@ -12,36 +12,36 @@ use std::{
 
 use super::plan::CommandLine;
 
-/// Where the programs of administrators are. `su` without a dash keeps the `PATH` of an ordinary user, which leaves
-/// these folders out on Debian.
+/// The folders of administration programs. `su` without a dash keeps the `PATH` of an ordinary user, which
+/// does not contain them on Debian.
 const ADMINISTRATION: [&str; 2] = ["/usr/sbin", "/sbin"];
 
-/// A system: this one, or for tests one below a folder.
+/// The system to install on: this one, or in tests one below a folder.
 #[derive(Clone, Debug)]
 pub struct TargetSystem {
-    /// What stands before every path.
+    /// The prefix of every path.
     root: PathBuf,
-    /// Where programs are looked for.
+    /// The `PATH` to search for programs.
     programs: OsString,
-    /// The ids of the owner of what is root's.
+    /// The user and group id of root; in tests, those of the caller.
     pub(super) administrator: (u32, u32),
 }
 
-/// Why a program did not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// It is not there.
+    /// The program does not exist.
     #[error("there is no program {0} in PATH")]
     Absent(&'static str),
-    /// It cannot be started.
+    /// The program cannot be started.
     #[error("{0} cannot be started")]
     Start(&'static str, #[source] io::Error),
-    /// It failed, and this is what it said.
+    /// The program ended with a failure.
     #[error("it ended with {status}{}", said(.text))]
     Failed {
-        /// How it ended.
+        /// Its exit status.
         status: std::process::ExitStatus,
-        /// What it wrote, on one line.
+        /// Its output, on one line.
         text: String,
     },
 }
@@ -53,7 +53,7 @@ impl CommandError {
     }
 }
 
-/// A `PATH` with the folders of administrators behind its own.
+/// Appends the administration folders to a `PATH` that does not contain them.
 fn with_administration(path: Option<OsString>) -> OsString {
     let given = path.filter(|path| !path.is_empty());
     let mut path = given.unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
@@ -77,25 +77,25 @@ impl TargetSystem {
         Self { root: PathBuf::from("/"), programs, administrator: (0, 0) }
     }
 
-    /// A system whose files stand below `root`, where all that is root's is the caller's, with the programs
-    /// in the folders that `programs` lists.
+    /// A system whose files lie below `root` and belong to the caller instead of root, with its programs in
+    /// the folders of the `PATH` `programs`.
     pub fn below(root: &Path, programs: impl Into<OsString>) -> Self {
         let user = rustix::process::geteuid().as_raw();
         let group = rustix::process::getegid().as_raw();
         Self { root: root.to_owned(), programs: programs.into(), administrator: (user, group) }
     }
 
-    /// Where a path of that system is found.
+    /// The real path of a path in this system.
     pub fn at(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// Opens a program that runs now, even where it was replaced or removed since.
+    /// Opens the running program, even if the file was replaced or removed in the meantime.
     pub(super) fn open_program(path: &Path) -> io::Result<File> {
         File::open(path).or_else(|error| File::open("/proc/self/exe").map_err(|_| error))
     }
 
-    /// Runs a program and waits for its end; what it writes is returned.
+    /// Runs a command to its end and returns its standard output.
     ///
     /// # Errors
     /// All [`CommandError`]s.
@@ -107,7 +107,7 @@ impl TargetSystem {
         }
         let stderr = String::from_utf8_lossy(&stderr);
         let lines = stderr.lines().chain(stdout.lines()).map(str::trim);
-        // What systemctl has done on its way, and is undone again, explains nothing.
+        // systemctl prints the links that it creates even when it fails and removes them again.
         let is_reason = |line: &&str| !line.is_empty() && !line.starts_with("Created symlink");
         let text = lines.filter(is_reason).collect::<Vec<_>>().join(" ");
         Err(CommandError::Failed { status, text: text.trim_end_matches('.').to_owned() })
@@ -115,9 +115,9 @@ impl TargetSystem {
 
     fn output(&self, command: &CommandLine) -> Result<Output, CommandError> {
         let mut process = Command::new(command.program);
-        // What it says is read here, and shown to people.
+        // The output is parsed here and shown to the user, so it must be in English.
         process.args(&command.arguments).stdin(Stdio::null()).env("LC_ALL", "C");
-        // Ctrl-C is for this program alone, which undoes what it did with the help of others.
+        // Ctrl-C must reach only this program, which rolls back by running further commands.
         process.process_group(0);
         process.env("SYSTEMD_COLORS", "0").env("SYSTEMD_PAGER", "");
         process.env("PATH", &self.programs);
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_of_administrators_are_found_whatever_the_path() {
+    fn administration_programs_are_found_with_any_path() {
         for (path, searched) in [
             (Some("/usr/local/bin:/usr/bin:/bin"), "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
             (Some("/sbin:/usr/sbin:/usr/bin"), "/sbin:/usr/sbin:/usr/bin"),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_not_reached_by_what_the_keyboard_sends_to_this_one() {
+    fn a_command_runs_in_its_own_process_group() {
         let folder = tempfile::tempdir().expect("a folder");
         let machine = TargetSystem::below(folder.path(), "/usr/bin:/bin");
         let print = CommandLine::new("sh", ["-c", "ps -o pgid= -p $$; echo $$"]);

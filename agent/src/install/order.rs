@@ -1,4 +1,4 @@
-//! `start`, `stop` and `restart`: which commands they are, and what is said afterwards.
+//! `start`, `stop` and `restart`: the commands to run, and the message afterwards.
 
 use super::{
     description::{LABEL, NAME, UNIT},
@@ -8,19 +8,19 @@ use super::{
     refusal::InstallRefusal,
 };
 
-/// What the service is to do.
+/// What the user wants the service to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Run.
+    /// Start the service.
     Start,
-    /// End.
+    /// Stop the service.
     Stop,
-    /// End and run again.
+    /// Stop the service and start it again.
     Restart,
 }
 
 impl Order {
-    /// The command's name.
+    /// The name of the ispmon-agent command.
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -30,19 +30,20 @@ impl Order {
     }
 }
 
-/// What an order comes to.
+/// The commands that carry out an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carrying {
-    /// The commands, in order; none when all is as it should be.
+    /// The commands in the order in which they run; none when the service is already in the wanted state.
     pub commands: Vec<CommandLine>,
-    /// What is said when they have succeeded.
+    /// The message to print when all commands have succeeded.
     pub outcome: String,
 }
 
-/// What carries an order out.
+/// Works out the commands for an order.
 ///
 /// # Errors
-/// There is no service, somebody else manages it, or the caller may not.
+/// The service is not installed, another program manages it, it cannot be started, or the caller is not
+/// root.
 pub fn carrying(facts: &InstallFacts, order: Order) -> Result<Carrying, InstallRefusal> {
     let state = facts.service;
     if let Some(obstacle) = &facts.obstacle {
@@ -82,7 +83,7 @@ fn done(commands: Vec<CommandLine>, outcome: &str) -> Carrying {
 
 fn by_systemd(order: Order, state: ServiceState) -> Carrying {
     let verb = match (order, state.activity) {
-        // systemd has a start wait until the pause between two tries is over.
+        // `systemctl start` would wait for the delay before an automatic restart to pass.
         (Order::Start, Activity::Restarting) => Order::Restart.name(),
         _ => order.name(),
     };
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn systemd_is_asked() {
+    fn systemd_gets_the_matching_command() {
         let carried_out = |service, order| carried_out(Platform::Linux, service, order);
         insta::assert_snapshot!(carried_out(STOPPED, Order::Start), @"systemctl start ispmon-agent.service → ispmon-agent runs.");
         insta::assert_snapshot!(carried_out(RUNNING, Order::Start), @" → ispmon-agent runs already.");
@@ -173,9 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn launchd_is_asked_without_load_and_unload() {
+    fn launchd_gets_no_load_or_unload() {
         let carried_out = |service, order| carried_out(Platform::MacOs, service, order);
-        // What `stop` has removed from launchd is still in its file.
+        // `stop` removes the job from launchd, but its file remains.
         let mut unloaded = facts(Platform::MacOs, ServiceState::default());
         let path = unloaded.layout().service;
         unloaded.present.insert(path, crate::install::facts::PathEntry::Other);
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_to_do() {
+    fn refusals_have_advice() {
         let nothing = || facts(Platform::Linux, ServiceState::default());
         let mut homebrew = nothing();
         homebrew.packages.insert("/x/Cellar/ispmon-agent".into(), Package::Homebrew);

@@ -1,4 +1,4 @@
-//! What is to be done, as a value.
+//! The steps of an installation or removal, as a value.
 
 mod account;
 mod configuration;
@@ -13,14 +13,14 @@ use super::layout::Platform;
 pub use installation::{Installation, installation};
 pub use removal::{Removal, removal};
 
-/// What is to be done, in order, and what need not be.
+/// What to change, in order, and what needs no change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The steps. When one fails, those before it are undone, the last first.
+    /// The steps. When one fails, those before it are undone in reverse order.
     pub steps: Vec<InstallStep>,
-    /// What is as it should be: a phrase each.
+    /// One phrase for each thing that needs no change.
     pub unchanged: Vec<String>,
-    /// What else the user should know: a sentence each.
+    /// One sentence for each thing that the user should know.
     pub notes: Vec<String>,
 }
 
@@ -31,113 +31,114 @@ impl Plan {
     }
 }
 
-/// One step.
+/// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstallStep {
-    /// Makes a folder, and those above it that are missing. To undo it, those that it made are removed.
+    /// Creates a folder and its missing parents. Undo: removes those that the step created.
     Folder {
         /// Its path.
         path: PathBuf,
-        /// Its permissions.
+        /// Its permission bits.
         mode: u32,
         /// Its owner.
         owner: FileOwner,
     },
-    /// Gives a folder and the files in it to somebody else. To undo it, their owners get them back.
+    /// Changes the owner of a folder and the files in it. Undo: restores the previous owners.
     Give {
         /// Its path.
         path: PathBuf,
-        /// Who gets it.
+        /// The new owner.
         owner: FileOwner,
     },
-    /// Puts a file there, in the place of the one that is there, as a whole. To undo it, that one returns.
+    /// Writes a file, atomically replacing an existing one. Undo: restores the previous file.
     File {
         /// Its path.
         path: PathBuf,
-        /// Its permissions.
+        /// Its permission bits.
         mode: u32,
         /// Its owner.
         owner: FileOwner,
-        /// What it holds.
+        /// Its content.
         content: Content,
-        /// Whether there is something in its place.
+        /// Whether it replaces an existing file or link.
         replaces: bool,
     },
-    /// Removes a file. To undo it, the file returns.
+    /// Removes a file. Undo: restores it.
     Remove {
         /// Its path.
         path: PathBuf,
     },
-    /// Removes a folder that is empty by then, and leaves it if it is not.
+    /// Removes a folder if it is empty when all other steps have succeeded.
     RemoveFolder {
         /// Its path.
         path: PathBuf,
     },
-    /// Removes a folder with all that is in it, when every step has succeeded: this cannot be undone.
+    /// Removes a folder with everything in it, after every step has succeeded; it cannot be undone.
     Discard {
         /// Its path.
         path: PathBuf,
     },
-    /// Runs a program.
+    /// Runs a command.
     Run {
-        /// What is run.
+        /// The command.
         command: CommandLine,
-        /// What is run to undo it, also when it failed half way.
+        /// The commands that undo it, also after it has failed half-way.
         undo: Vec<CommandLine>,
-        /// What its failure means.
+        /// How to react when it fails.
         failure: OnFailure,
     },
-    /// Does nothing, unless a later step fails: then this is done when that step and those between are undone.
+    /// Does nothing now. When a later step fails, this action runs in the rollback, at the position of this
+    /// step.
     Undo(UndoStep),
 }
 
 impl InstallStep {
-    /// Runs a program if a later step fails; that it fails then is worth a word.
+    /// Runs a command in the rollback, and reports its failure.
     fn undo(command: CommandLine) -> Self {
         Self::Undo(UndoStep::Run { command, is_needed: true })
     }
 }
 
-/// What is only done to undo other steps.
+/// An action that runs only in a rollback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UndoStep {
-    /// Runs a program; its failure is not reported when it is one that may fail.
+    /// Runs a command.
     Run {
-        /// What is run.
+        /// The command.
         command: CommandLine,
-        /// Whether its failure is worth a word.
+        /// Whether its failure is reported to the user.
         is_needed: bool,
     },
-    /// Removes a folder that the service made while it was being started.
+    /// Removes a folder that the service created while it was being started.
     Discard(PathBuf),
 }
 
-/// What the failure of a command means.
+/// The reaction to a command that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// All is undone.
+    /// Roll back.
     Undo,
-    /// All is undone, also when the service does not run afterwards, and what it wrote is shown: the command
+    /// Roll back, also when the service does not run after the command, and show its output: the command
     /// starts it.
     UndoStart(Platform),
-    /// The user reads of it, and all goes on.
+    /// Report it to the user and continue.
     Report,
-    /// It does not matter: there was nothing to do for it.
+    /// Ignore it: there was nothing to do for the command.
     Ignore,
 }
 
-/// Who owns a file.
+/// The owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileOwner {
-    /// The administrator.
+    /// root.
     Root,
     /// The service's user and group.
     Service {
-        /// The user's name, which is the group's too.
+        /// The name of the user and of its group.
         name: &'static str,
-        /// The user's id.
+        /// The user id.
         uid: u32,
-        /// The group's id.
+        /// The group id.
         gid: u32,
     },
 }
@@ -151,23 +152,23 @@ impl fmt::Display for FileOwner {
     }
 }
 
-/// What a file is to hold.
+/// The content to write to a file.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
-    /// A text that everybody may see.
+    /// A text that may be shown.
     Text(Cow<'static, str>),
-    /// A text that nobody is shown.
+    /// A text that must not be shown.
     Secret(String),
-    /// The program that is running now.
+    /// A copy of the running program.
     Program {
         /// Its path.
         from: PathBuf,
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
     },
 }
 
-/// A secret stays one.
+/// Never prints a secret.
 impl fmt::Debug for Content {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -178,17 +179,17 @@ impl fmt::Debug for Content {
     }
 }
 
-/// A program and its arguments.
+/// A program with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine {
-    /// The program's name, which is looked for in `PATH`.
+    /// The name of the program, which is searched for in `PATH`.
     pub program: &'static str,
-    /// What follows it.
+    /// The arguments.
     pub arguments: Vec<String>,
 }
 
 impl CommandLine {
-    /// A program with these arguments.
+    /// The command line of `program` with these arguments.
     pub fn new<T: Into<String>>(
         program: &'static str,
         arguments: impl IntoIterator<Item = T>,
@@ -196,18 +197,18 @@ impl CommandLine {
         Self { program, arguments: arguments.into_iter().map(Into::into).collect() }
     }
 
-    /// A command of systemd.
+    /// A systemctl command.
     pub fn systemctl(arguments: &[&str]) -> Self {
         Self::new("systemctl", arguments.iter().copied())
     }
 
-    /// A command of launchd.
+    /// A launchctl command.
     pub fn launchctl(arguments: &[&str]) -> Self {
         Self::new("launchctl", arguments.iter().copied())
     }
 }
 
-/// As it would be typed into a shell.
+/// As typed into a shell.
 impl fmt::Display for CommandLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.program)?;
@@ -218,7 +219,7 @@ impl fmt::Display for CommandLine {
     }
 }
 
-/// An argument as it would be typed into a shell.
+/// An argument as typed into a shell.
 pub fn quoted(argument: &str) -> Cow<'_, str> {
     let is_plain =
         |character: char| character.is_ascii_alphanumeric() || "/._-=:@%+,".contains(character);
@@ -228,7 +229,7 @@ pub fn quoted(argument: &str) -> Cow<'_, str> {
     format!("'{}'", argument.replace('\'', r"'\''")).into()
 }
 
-/// As a sentence about it begins.
+/// As the verb phrase of a sentence, such as `replace /etc/ispmon/agent.toml`.
 impl fmt::Display for InstallStep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! The property list for launchd, as the description of the service makes it.
+//! The property list for launchd, rendered from the description of the service.
 
 use std::{
     io::ErrorKind,
@@ -36,23 +36,23 @@ fn rendered() -> String {
         ("UserName", user.clone()),
         ("GroupName", user),
         ("WorkingDirectory", text(&layout.record)),
-        // The folder of the record, by the variable that systemd names it with.
+        // The journal's folder, in the variable that systemd uses for it.
         ("EnvironmentVariables", dictionary([("STATE_DIRECTORY", text(&layout.record))])),
         ("RunAtLoad", true.into()),
         ("KeepAlive", dictionary([("SuccessfulExit", false.into())])),
         ("ThrottleInterval", SERVICE.throttle.as_secs().into()),
-        // `Background` would slow it down, and the latencies that it measures with it.
+        // launchd throttles `Background` jobs, which would falsify the measured latencies.
         ("ProcessType", "Standard".into()),
         ("StandardOutPath", errors.clone()),
         ("StandardErrorPath", errors),
     ]);
     let mut bytes = Vec::new();
-    job.to_writer_xml(&mut bytes).expect("a list of bytes takes it");
+    job.to_writer_xml(&mut bytes).expect("writing to a vector cannot fail");
     String::from_utf8(bytes).expect("XML is text") + "\n"
 }
 
 #[test]
-fn the_property_list_is_what_the_description_makes() {
+fn the_property_list_matches_the_description() {
     let rendered = rendered();
     assert!(
         PLIST_TEXT == rendered,
@@ -70,7 +70,7 @@ fn a_crash_restarts_it_and_a_configuration_error_does_not() {
     assert!(!job.contains_key("Disabled"), "it starts with the machine");
 }
 
-/// Runs a program of this machine on the property list; nothing when there is none.
+/// Runs a program on the property list and returns its output; `None` when the program is not installed.
 fn read_by(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     match Command::new(program).args(arguments).output() {
         Ok(Output { status, stdout, stderr }) => {
@@ -86,7 +86,7 @@ fn read_by(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn independent_parsers_read_the_same() {
+fn independent_parsers_read_the_same_values() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("it is text").to_owned();
     std::fs::write(path("xml"), PLIST_TEXT).expect("it is written");

@@ -1,5 +1,5 @@
-//! Why nothing is done, in sentences that say what to do. Many end with a command, and with no dot behind it,
-//! so that it can be copied.
+//! Reasons for refusing, as sentences with advice. Many end with a command and without a full stop, so that
+//! the command can be copied.
 
 use std::path::PathBuf;
 
@@ -9,38 +9,38 @@ use super::{
     layout::Platform,
 };
 
-/// Why a plan is not made.
+/// Why no plan is made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstallRefusal {
-    /// This program knows no service manager for the system that it was built for.
+    /// ispmon-agent supports no service manager on the operating system that it was built for.
     #[error(
         "ispmon-agent can be a service of Linux with systemd and of macOS, and this is {0}. Have its own \
          service manager run: ispmon-agent run"
     )]
     UnknownPlatform(String),
-    /// Only root may do it.
+    /// Only root may do this.
     #[error("this changes the system, which only root may do; run it with sudo: {command}")]
     NotRoot {
         /// The whole command.
         command: String,
     },
-    /// No service manager can be asked.
+    /// No service manager can be used.
     #[error("{}", without_manager(.0))]
     NoManager(Obstacle),
-    /// A package brought the service.
+    /// A package installed the service.
     #[error("ispmon-agent is installed by {package} ({}), so nothing was changed. {advice}", .path.display())]
     Packaged {
-        /// The package's file.
+        /// The file that belongs to the package.
         path: PathBuf,
-        /// Whose it is.
+        /// The package.
         package: Package,
-        /// What to do instead.
+        /// The command to use instead.
         advice: String,
     },
-    /// There is no service.
+    /// The service is not installed.
     #[error("ispmon-agent is not installed as a service here. To install it: sudo {} install", .program.display())]
     NotInstalled {
-        /// The program that is running now.
+        /// The path of the running program.
         program: PathBuf,
     },
     /// Homebrew manages the service.
@@ -49,52 +49,52 @@ pub enum InstallRefusal {
          ispmon-agent (with sudo in front, it also runs while nobody is logged in)."
     )]
     ManagedByHomebrew {
-        /// The command.
+        /// The name of the command.
         order: &'static str,
     },
-    /// An administrator has forbidden the service to start.
+    /// An administrator has masked the service.
     #[error(
         "{UNIT} is masked, so that nothing can start it. To allow it again: sudo systemctl unmask {NAME}"
     )]
     Masked,
-    /// systemd cannot hand the key to the service.
+    /// systemd is too old for `LoadCredential=`.
     #[error(
-        "this is systemd {version}, and the service has its function key by a way that systemd knows from \
-         {} on (LoadCredential=). Upgrade this system, or run it in the foreground with: ispmon-agent run",
+        "this is systemd {version}, and the service gets its function key through LoadCredential=, which \
+         systemd has from {} on. Upgrade this system, or run it in the foreground with: ispmon-agent run",
         super::description::OLDEST_SYSTEMD
     )]
     OldSystemd {
-        /// Its version.
+        /// The installed version.
         version: u32,
     },
-    /// Something that is no file has the name of one.
-    #[error("{} is {what}, and a file belongs there; look at what it is for and move it away.", .path.display())]
+    /// A folder, link or device is at the path of a file.
+    #[error("{} is {what}, but must be a file; check what it is for and move it away.", .path.display())]
     NoFile {
         /// Its path.
         path: PathBuf,
-        /// What it is.
+        /// What is there instead, such as `a folder`.
         what: String,
     },
-    /// The configuration is somebody's own.
+    /// The configuration contains the user's own settings.
     #[error(
         "{} is not the untouched sample of this version, so {} was not taken over and nothing was changed. \
          Add the settings by hand, or move the file away and run this again.", .path.display(), .from.display()
     )]
     Configured {
-        /// The configuration.
+        /// The path of the configuration.
         path: PathBuf,
-        /// The `.env`.
+        /// The path of the `.env`.
         from: PathBuf,
     },
-    /// There is another key.
+    /// The key file already contains a different key.
     #[error(
         "{} holds another function key than {}, so nothing was changed. Empty the one that is not valid any \
          more and run this again.", .path.display(), .from.display()
     )]
     OtherKey {
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
-        /// The `.env`.
+        /// The path of the `.env`.
         from: PathBuf,
     },
 }
@@ -103,7 +103,7 @@ fn without_manager(obstacle: &Obstacle) -> String {
     let run = "run it in the foreground with: ispmon-agent run";
     match obstacle {
         Obstacle::Chroot => format!(
-            "this is a chroot, whose services nobody starts. Install inside the running system, or {run}"
+            "this is a chroot, in which no services are started. Install inside the running system, or {run}"
         ),
         Obstacle::Wsl => format!(
             "systemd does not run in this Linux on Windows. Switch it on (systemd=true below [boot] in \
@@ -119,7 +119,7 @@ fn without_manager(obstacle: &Obstacle) -> String {
     }
 }
 
-/// How the service of a package is started.
+/// How to start the service of a package.
 pub fn start_advice(package: &Package) -> String {
     match package {
         Package::Homebrew => {
@@ -131,11 +131,11 @@ pub fn start_advice(package: &Package) -> String {
     }
 }
 
-/// How a package is removed.
+/// How to remove a package.
 pub fn removal_advice(package: &Package, platform: Platform) -> String {
     match (package, platform) {
         (Package::Debian(name), _) => format!(
-            "To remove it: sudo apt remove {name} (sudo apt purge {name} removes the record of outages too)."
+            "To remove it: sudo apt remove {name} (sudo apt purge {name} removes the journal of outages too)."
         ),
         (Package::Rpm(name), _) => format!("To remove it: sudo dnf remove {name}"),
         (Package::Homebrew, _) => {

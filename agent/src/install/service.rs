@@ -1,4 +1,4 @@
-//! The service under its manager: whether it runs, and what it said when it did not start.
+//! The service under its manager: whether it runs, and its output when it fails to start.
 
 use std::{fs, thread, time::Duration};
 
@@ -10,23 +10,25 @@ use super::{
     plan::CommandLine,
 };
 
-/// The most lines of what the service said that are shown.
+/// How many lines of the service's output are shown.
 const LAST_LINES: usize = 5;
-/// What launchd answers to a bootstrap while the job that was there before is still ending: for about five seconds
-/// under macOS 26 (headroomlabs-ai/headroom, issue 1289).
+/// The exit statuses of `launchctl bootstrap` while the previous job is still ending: for about five
+/// seconds under macOS 26 (headroomlabs-ai/headroom, issue 1289).
 const BUSY: &[i32] = &[5, 37];
-/// What launchd answers to a bootout that goes on: "Operation now in progress" (osquery/osquery, issue 5698).
+/// The exit status of a `launchctl bootout` that is still running: "Operation now in progress"
+/// (osquery/osquery, issue 5698).
 const IN_PROGRESS: i32 = 36;
-/// The time between two questions to launchd.
+/// The delay between two queries to launchd.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How often launchd is asked at most for the end of a job.
+/// The maximum number of queries to launchd for the end of a job: 15 s.
 const TRIES_FOR_END: usize = 75;
-/// How often launchd is asked at most whether a job runs.
+/// The maximum number of queries to launchd for the start of a job: 5 s.
 const TRIES_FOR_START: usize = 25;
-/// How often in a row a job must be found running: one with a bad configuration runs for a moment.
+/// The number of consecutive queries that must find a job running: one with a bad configuration runs for a
+/// moment.
 const TRIES_IN_A_ROW: usize = 5;
 
-/// The state of the service, as its manager tells it. Where none answers, nothing runs.
+/// Queries the state of the service from its manager. Without an answer the service counts as stopped.
 pub fn state(machine: &TargetSystem, platform: Platform) -> ServiceState {
     match platform {
         Platform::Linux => {
@@ -39,7 +41,7 @@ pub fn state(machine: &TargetSystem, platform: Platform) -> ServiceState {
     }
 }
 
-/// The version of systemd, which does not have to run for that.
+/// Queries the version of systemd, which need not be running.
 pub fn systemd_version(machine: &TargetSystem) -> Option<u32> {
     version_of(&machine.run(&CommandLine::systemctl(&["--version"])).ok()?)
 }
@@ -61,7 +63,7 @@ fn of_systemd(answer: &str) -> ServiceState {
     ServiceState {
         is_loaded: load == "loaded",
         activity: match (value("ActiveState"), value("SubState")) {
-            // systemd has a second one of these, "auto-restart-queued".
+            // The other one is "auto-restart-queued".
             ("activating", sub) if sub.starts_with("auto-restart") => Activity::Restarting,
             ("active" | "activating" | "reloading", _) => Activity::Running,
             _ => Activity::Stopped,
@@ -94,8 +96,8 @@ fn of_launchd(answer: Option<&str>) -> ServiceState {
     }
 }
 
-/// Runs a command. launchd ends a job after it has answered: a bootout is over when the job is gone, and a bootstrap
-/// is tried again until then.
+/// Runs a command. launchd answers before a job has ended: so this waits after a bootout until the job is
+/// gone, and retries a bootstrap while the previous job is ending.
 ///
 /// # Errors
 /// All [`CommandError`]s.
@@ -122,34 +124,36 @@ fn boot_out(machine: &TargetSystem, command: &CommandLine) -> Result<String, Com
     if is_gone { Ok(String::new()) } else { result }
 }
 
-/// Whether the service runs after a command that started it. systemctl has waited for that; launchctl has not.
+/// Whether the service runs after the command that started it. systemctl waits for the start; launchctl
+/// does not.
 pub fn is_running(machine: &TargetSystem, platform: Platform) -> bool {
     if platform == Platform::Linux {
         return state(machine, platform).activity == Activity::Running;
     }
     let mut in_a_row = 0;
-    let ask = || {
+    let is_stable = || {
         let activity = of_launchd(print_job(machine).as_deref()).activity;
         in_a_row = if activity == Activity::Running { in_a_row + 1 } else { 0 };
         in_a_row == TRIES_IN_A_ROW
     };
-    poll(TRIES_FOR_START, ask, |is_running| *is_running)
+    poll(TRIES_FOR_START, is_stable, |is_running| *is_running)
 }
 
-/// Asks until an answer is final, `tries` times at most with a pause between, and returns the last one.
-fn poll<T>(tries: usize, mut ask: impl FnMut() -> T, is_final: impl Fn(&T) -> bool) -> T {
-    let mut answer = ask();
+/// Calls `attempt` until its answer is final, at most `tries` times with a delay in between; returns the last
+/// answer.
+fn poll<T>(tries: usize, mut attempt: impl FnMut() -> T, is_final: impl Fn(&T) -> bool) -> T {
+    let mut answer = attempt();
     for _ in 1..tries {
         if is_final(&answer) {
             break;
         }
         thread::sleep(PAUSE);
-        answer = ask();
+        answer = attempt();
     }
     answer
 }
 
-/// The last lines that the service wrote when it was to start.
+/// The last lines that the service wrote during a failed start.
 pub fn recent_output(machine: &TargetSystem, platform: Platform) -> Vec<String> {
     let text = match Layout::of(platform).more {
         More::Launchd { logs } => {
@@ -162,11 +166,11 @@ pub fn recent_output(machine: &TargetSystem, platform: Platform) -> Vec<String> 
     lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(ToString::to_string).collect()
 }
 
-/// What the last run of the service wrote into systemd's journal, and nothing of earlier ones.
+/// The output of the service's last run in systemd's journal.
 fn journal(machine: &TargetSystem) -> Option<String> {
     let show = CommandLine::systemctl(&["show", "--property", "InvocationID", "--value", NAME]);
     let id = machine.run(&show).ok()?;
-    // What it wrote may not have reached the journal yet.
+    // Its latest output may not be in the journal yet.
     let _ = machine.run(&CommandLine::new("journalctl", ["--sync"]));
     let of_this_run = format!("_SYSTEMD_INVOCATION_ID={}", id.trim());
     let arguments = ["--no-pager", "--quiet", "--output", "cat", "--lines", "20", &of_this_run];
@@ -178,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_systemd_says_is_understood() {
+    fn the_output_of_systemctl_show_is_parsed() {
         let state = |load, active, sub, file| {
             of_systemd(&format!(
                 "LoadState={load}\nActiveState={active}\nSubState={sub}\nUnitFileState={file}\n"
@@ -198,7 +202,7 @@ mod tests {
         assert_eq!(state("not-found", "inactive", "dead", ""), ServiceState::default());
         let masked = ServiceState { boot: BootStart::Masked, ..ServiceState::default() };
         assert_eq!(state("masked", "inactive", "dead", "masked"), masked);
-        assert_eq!(of_systemd(""), ServiceState::default(), "nobody answers");
+        assert_eq!(of_systemd(""), ServiceState::default(), "systemctl failed");
     }
 
     #[test]
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_launchd_says_is_understood() {
+    fn the_output_of_launchctl_print_is_parsed() {
         let job = |state: &str| {
             format!("system/net.ispmon.agent = {{\n\tactive count = 1\n\t{state}\n}}\n")
         };

@@ -1,13 +1,13 @@
-//! A plan as people read it: every file with its content, every command.
+//! Prints a plan: every file with its content, and every command.
 
 use std::io::{self, Write};
 
 use super::plan::{Content, InstallStep, OnFailure, Plan};
 
-/// Writes a plan out in full. A function key is left out.
+/// Writes a plan out in full, except for secrets.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output cannot be written.
 pub fn show(plan: &Plan, output: &mut impl Write) -> io::Result<()> {
     for path in &plan.unchanged {
         writeln!(output, "as it should be: {path}")?;

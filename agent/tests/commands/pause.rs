@@ -39,7 +39,7 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
     Place::put(&place.state_dir(), &place.status());
     for (again, announced, words) in [
         (false, Some(true), "nothing is monitored, and the cloud raises no alarm meanwhile."),
-        (false, Some(false), "The cloud could not be told, so an alarm may come meanwhile."),
+        (false, Some(false), "The cloud could not be notified, so an alarm may come meanwhile."),
         (true, None, "nothing is monitored. It was paused already; now this time counts."),
     ] {
         let until = in_two_hours();

@@ -293,7 +293,7 @@ fn a_list_of_anchors_has_an_upper_bound() {
         Place::with_file(format!("[probe]\nanchors = \"{}\"\n", anchors.join(", ")))
     };
     assert_eq!(of(16).loaded().settings.probe.anchors.len(), 16);
-    insta::assert_snapshot!(of(17).problems(), @"[folder]/agent.toml, line 2: probe.anchors names 17 servers, more than the 16 that it may; each is asked every second while the line is in doubt");
+    insta::assert_snapshot!(of(17).problems(), @"[folder]/agent.toml, line 2: probe.anchors names 17 servers, more than the 16 that it may; each is probed every second while the connection is in doubt");
 }
 
 #[test]

@@ -25,16 +25,16 @@ fn roots_that_are_not_there_are_warned_of() {
     place.variable("SSL_CERT_FILE", &path(&file));
     assert_eq!(place.warnings(), "");
     place.variable("SSL_CERT_FILE", &path(&empty));
-    insta::assert_snapshot!(place.warnings(), @r#"SSL_CERT_FILE names "[folder]/empty.pem", which holds no certificate: whom it should vouch for is not trusted. Correct it, or take it out of the agent's environment."#);
+    insta::assert_snapshot!(place.warnings(), @r#"SSL_CERT_FILE names "[folder]/empty.pem", which holds no certificate: it adds no trusted certificates. Correct it, or remove it from the agent's environment."#);
     place.variable("SSL_CERT_FILE", "/nowhere/roots.pem");
-    insta::assert_snapshot!(place.warnings(), @r#"SSL_CERT_FILE names "/nowhere/roots.pem", which cannot be read (No such file or directory (os error 2)): whom it should vouch for is not trusted. Correct it, or take it out of the agent's environment."#);
+    insta::assert_snapshot!(place.warnings(), @r#"SSL_CERT_FILE names "/nowhere/roots.pem", which cannot be read (No such file or directory (os error 2)): it adds no trusted certificates. Correct it, or remove it from the agent's environment."#);
 
     place.variable("SSL_CERT_FILE", "");
     place.variable("SSL_CERT_DIR", &format!("/nowhere:{}", path(&folder)));
     std::fs::create_dir(&folder).expect("a folder");
     insta::assert_snapshot!(place.warnings(), @r#"
-    SSL_CERT_DIR names "/nowhere", which cannot be read (No such file or directory (os error 2)): whom it should vouch for is not trusted. Correct it, or take it out of the agent's environment.
-    SSL_CERT_DIR names "[folder]/roots", which holds no certificate: whom it should vouch for is not trusted. Correct it, or take it out of the agent's environment.
+    SSL_CERT_DIR names "/nowhere", which cannot be read (No such file or directory (os error 2)): it adds no trusted certificates. Correct it, or remove it from the agent's environment.
+    SSL_CERT_DIR names "[folder]/roots", which holds no certificate: it adds no trusted certificates. Correct it, or remove it from the agent's environment.
     "#);
     std::fs::copy(&file, folder.join("a.pem")).expect("it is copied");
     place.variable("SSL_CERT_DIR", &path(&folder));

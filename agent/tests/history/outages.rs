@@ -191,7 +191,7 @@ fn without_a_record_it_says_where_it_looked() {
     let printed = ispmon(folder.path(), &["outages"]);
     assert_eq!((printed.code, printed.out.as_str()), (1, ""));
     let err = printed.err.replace(&folder.path().display().to_string(), "FOLDER");
-    insta::assert_snapshot!(err, @"ispmon-agent: there is no record yet in FOLDER. It begins when the agent is started; --state-dir names another folder.");
+    insta::assert_snapshot!(err, @"ispmon-agent: there is no journal yet in FOLDER. The agent creates it when it starts; --state-dir names another folder.");
 }
 
 #[test]

@@ -19,7 +19,7 @@ class IspmonAgent < Formula
     man1.install Dir["man/*.1"]
     man5.install Dir["man/*.5"]
     generate_completions_from_executable(bin/"ispmon-agent", "generate", "completions")
-    # An existing file stays as it is; Homebrew puts the new one beside it as agent.toml.default.
+    # An existing file stays as it is; Homebrew installs the new one beside it as agent.toml.default.
     (etc/"ispmon").install "agent/agent.toml"
   end
 
@@ -40,11 +40,12 @@ class IspmonAgent < Formula
 
   service do
     run [opt_bin/"ispmon-agent", "run"]
-    # After a crash, and after a wrong configuration too, as Homebrew knows no exit status that prevents it.
+    # Restarts after a crash, and after a wrong configuration too: Homebrew has no list of exit codes that
+    # prevent it.
     keep_alive true
     process_type :standard
-    # On macOS, launchd waits for 10 s between two starts by itself. Logs go to the unified log there, to
-    # journald on Linux; what is left for a file is why the agent could not start.
+    # On macOS, launchd by default waits 10 s between two starts. Logs go to the unified log there, and to
+    # journald on Linux; the log files only receive errors that prevent the agent's start.
     on_linux do
       restart_delay 10
     end

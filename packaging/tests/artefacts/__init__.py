@@ -1,1 +1,1 @@
-"""What `packaging/tests/packages` checks, one module for each kind of artefact."""
+"""The checks of `packaging/tests/packages`, one module per kind of artefact."""

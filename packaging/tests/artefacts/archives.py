@@ -1,4 +1,4 @@
-"""The archives, and the programs in them: started here, for other processors by qemu, against a function of the lab."""
+"""The archives and their programs, started here against a function of the lab; those for other processors with qemu."""
 
 import contextlib
 import hashlib
@@ -15,9 +15,9 @@ from report import Failure, Skip, expect
 
 from . import tools
 
-# What starts a program of an architecture on this machine.
+# The command that starts a program of an architecture on this machine.
 STARTERS = {"amd64": [], "arm64": ["qemu-aarch64-static"], "armv7": ["qemu-arm-static"]}
-# What every archive holds beside man pages and what belongs to its system.
+# The files of every archive besides man pages and those of its system.
 FILES = {"ispmon-agent", "LICENSE", "README.md", "CHANGELOG.md", "agent.toml"} | {
     f"completions/{name}" for name in ("ispmon-agent.bash", "_ispmon-agent", "ispmon-agent.fish")
 }
@@ -71,7 +71,7 @@ def contents(root, dist, name):
 
 
 def needs_libraries(program):
-    """Whether an ELF program asks for a loader."""
+    """Whether an ELF program has an interpreter, that is, a dynamic loader."""
     data = program.read_bytes()
     expect(data[:4] == b"\x7fELF", "it is no program for Linux")
     wide = data[4] == 2
@@ -82,7 +82,7 @@ def needs_libraries(program):
 
 @contextlib.contextmanager
 def lab(root, folder):
-    """The lab's function: its address and key."""
+    """The lab's function: its URL and key."""
     program = os.environ.get("ISPMON_LAB")
     if not program:
         tools.run("cargo", "build", "--quiet", "--locked", "-p", "ispmon-lab", cwd=root)
@@ -122,13 +122,13 @@ def start(root, dist, name, architecture):
             ping = tools.run(*starter, program, "ping", "--config", f"{folder}/agent.toml", check=False, env=environment)
             expect(ping.returncode == 0, f"ping ended with {ping.returncode}: {ping.stdout}{ping.stderr}")
         outages = tools.run(*starter, program, "outages", "--config", f"{folder}/agent.toml", check=False, env=environment)
-        said = (outages.stdout + outages.stderr).strip()
-        expect(outages.returncode == 1 and f"{folder}/state" in said, f"outages without a record ended with {outages.returncode}: {said}")
+        printed = (outages.stdout + outages.stderr).strip()
+        expect(outages.returncode == 1 and f"{folder}/state" in printed, f"outages without a journal ended with {outages.returncode}: {printed}")
         return f"{version}; ping: {ping.stdout.strip().splitlines()[-1]}"
 
 
 def again(root, dist):
-    """Packs what this machine has compiled once more; `packaging/build --check` compiles twice, too."""
+    """Packs the compiled programs of this machine again; `packaging/build --check` also compiles twice."""
     artefacts = [path for path in dist.iterdir() if path.suffix in (".deb", ".rpm", ".zip", ".gz")]
     parts = {".deb": "deb", ".rpm": "rpm", ".zip": "function"}
     wanted = sorted({parts.get(path.suffix, "tarball") for path in artefacts if "macos" not in path.name})

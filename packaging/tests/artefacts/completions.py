@@ -7,7 +7,7 @@ from report import expect
 
 from . import tools
 
-# Fills in what bash would, and prints what could follow.
+# Fills in the variables that bash sets, and prints the candidates.
 BASH = """
 source "$1"
 function=$(complete -p ispmon-agent | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
@@ -15,7 +15,7 @@ COMP_WORDS=(ispmon-agent {0}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 "$function" ispmon-agent "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD-1]}}"
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-# A real zsh on a terminal of its own, in which Tab is pressed.
+# A real zsh on a pseudo-terminal, in which Tab is pressed.
 ZSH = """
 zmodload zsh/zpty
 zpty shell zsh -f -i

@@ -1,4 +1,4 @@
-"""What is in the .debs, and what lintian says of them."""
+"""The contents of the .debs, and lintian's findings."""
 
 import gzip
 import pathlib
@@ -8,7 +8,7 @@ from report import expect
 
 from . import tools
 
-# What every .deb holds beside the man pages: mode, owner (by number) and path.
+# The files of every .deb besides the man pages: mode, owner (as a number) and path.
 FILES = {
     "-rwxr-xr-x 0/0 ./usr/bin/ispmon-agent",
     "-rw-r--r-- 0/0 ./usr/lib/systemd/catalog/ispmon-agent.catalog",
@@ -22,7 +22,7 @@ FILES = {
     "-rw-r--r-- 0/0 ./usr/share/lintian/overrides/ispmon-agent",
     "-rw-r--r-- 0/0 ./usr/share/zsh/vendor-completions/_ispmon-agent",
 }
-# What each file of the package is in the repository.
+# The file in the repository for each file of the package.
 SOURCES = {
     "usr/share/ispmon-agent/agent.toml": "agent/agent.toml",
     "usr/lib/systemd/catalog/ispmon-agent.catalog": "packaging/systemd/ispmon-agent.catalog",
@@ -51,7 +51,7 @@ def contents(root, dist, name, architecture):
     with tempfile.TemporaryDirectory() as folder:
         control = pathlib.Path(folder) / "control"
         tools.run("dpkg-deb", "--control", deb, control)
-        # dpkg would ask at an upgrade what to do with a conffile that was changed.
+        # On an upgrade, dpkg would ask what to do with a changed conffile.
         expect(not (control / "conffiles").exists(), "the package has conffiles")
         for script in ("preinst", "postinst", "prerm", "postrm"):
             expect((control / script).read_text() == (root / "packaging/debian" / script).read_text(), f"{script} differs")

@@ -1,5 +1,5 @@
-"""The packages in a Debian in which no systemd runs, as in a container that is being built: installed, upgraded,
-removed, purged. Booted systems are the matter of packaging/tests/run."""
+"""The packages in a Debian without a running systemd, such as a container image during its build: installed, upgraded,
+removed, purged. Booted systems are tested in packaging/tests/run."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ from . import tools
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 KEY = "etc/ispmon/heartbeat.key"
 CONFIGURATION = "etc/ispmon/agent.toml"
-RECORD = "var/lib/ispmon/journal.ndjson"
+JOURNAL = "var/lib/ispmon/journal.ndjson"
 
 
 def check(rows, root, dist):
@@ -22,7 +22,7 @@ def check(rows, root, dist):
     for release in ("bookworm", "trixie"):
         rows.row(f"deb without systemd running: {release}", debian, dist, release)
     rows.row("deb: an upgrade that fails leaves everything as it was", failed_upgrade, dist)
-    rows.row("deb without systemd installed: the user is made by useradd", without_sysusers, dist)
+    rows.row("deb without systemd installed: useradd creates the user", without_sysusers, dist)
     rows.row("rpm: installed, upgraded and erased with its scripts, by Debian's rpm", rpm, root, dist)
 
 
@@ -52,7 +52,7 @@ class Tree:
         return self.run("getent", "passwd", "ispmon", check=False).strip()
 
     def expect_installed(self, key, configuration=""):
-        """What is there after an installation or an upgrade, with the key and the beginning of the configuration."""
+        """Checks the files after an installation or an upgrade, with the key and the beginning of the configuration."""
         expect(self.user(), "there is no user ispmon")
         expect(self.user().endswith(("nologin", "false")), f"the user can log in: {self.user()}")
         expect(self.mode(KEY) == "600 0:0", f"the key has {self.mode(KEY)}")
@@ -63,7 +63,7 @@ class Tree:
 
 
 def trees(release):
-    """A run of boxes, and the tree of the first one."""
+    """A run of boxes, and the tree of the first box."""
     if box.missing():
         raise Skip(box.missing())
     run = box.Run()
@@ -75,7 +75,7 @@ def package(dist):
 
 
 def older(deb, folder):
-    """The same package under an older version."""
+    """The same package with an older version number."""
     tools.run("dpkg-deb", "--raw-extract", deb, f"{folder}/older")
     control = pathlib.Path(folder) / "older/DEBIAN/control"
     version = tools.run("dpkg-deb", "--field", deb, "Version").strip()
@@ -85,11 +85,11 @@ def older(deb, folder):
 
 
 def use(tree):
-    """Leaves what a user and a running agent leave."""
+    """Creates the files that a user and a running agent leave."""
     tree.path(KEY).write_text("secret\n")
     tree.path(CONFIGURATION).write_text('device = "mine"\n' + tree.path(CONFIGURATION).read_text())
-    tree.path(RECORD).parent.mkdir(parents=True)
-    tree.path(RECORD).write_text("{}\n")
+    tree.path(JOURNAL).parent.mkdir(parents=True)
+    tree.path(JOURNAL).write_text("{}\n")
 
 
 def debian(dist, release):
@@ -97,9 +97,9 @@ def debian(dist, release):
     with run, tempfile.TemporaryDirectory() as folder:
         for name, deb in (("older", older(package(dist), folder)), ("new", package(dist))):
             tree.path(f"tmp/{name}.deb").write_bytes(deb.read_bytes())
-        said = tree.run("dpkg", "--install", "/tmp/older.deb")
+        printed = tree.run("dpkg", "--install", "/tmp/older.deb")
         tree.expect_installed(key="")
-        expect("warning" not in said.lower() and "error" not in said.lower(), f"dpkg said: {said}")
+        expect("warning" not in printed.lower() and "error" not in printed.lower(), f"dpkg printed: {printed}")
         use(tree)
         tree.run("dpkg", "--install", "/tmp/new.deb")
         tree.expect_installed(key="secret\n", configuration='device = "mine"\n')
@@ -107,13 +107,13 @@ def debian(dist, release):
         catalog = tree.run("journalctl", "--list-catalog", check=False)
         expect("The agent has started" in catalog, "the catalog of messages was not updated")
         tree.run("dpkg", "--remove", "ispmon-agent")
-        for path in (KEY, CONFIGURATION, RECORD):
+        for path in (KEY, CONFIGURATION, JOURNAL):
             expect(tree.path(path).exists(), f"removal has taken {path}")
         expect(not tree.path("usr/bin/ispmon-agent").exists(), "removal has left the program")
         tree.run("dpkg", "--install", "/tmp/new.deb")
         tree.expect_installed(key="secret\n", configuration='device = "mine"\n')
         tree.run("dpkg", "--purge", "ispmon-agent")
-        for path in (KEY, CONFIGURATION, RECORD, "etc/ispmon", "var/lib/ispmon"):
+        for path in (KEY, CONFIGURATION, JOURNAL, "etc/ispmon", "var/lib/ispmon"):
             expect(not tree.path(path).exists(), f"purge has left {path}")
         expect(tree.user(), "purge has taken the user")
         expect("The agent has started" not in tree.run("journalctl", "--list-catalog", check=False), "purge has left the catalog")
@@ -121,7 +121,7 @@ def debian(dist, release):
 
 
 def failed_upgrade(dist):
-    """A file of the newer version belongs to another package, which ends the unpacking; without that package it succeeds."""
+    """A file of the newer version belongs to another package, so unpacking fails; without that package it succeeds."""
     run, tree = trees("trixie")
     with run, tempfile.TemporaryDirectory() as folder:
         tree.path("tmp/older.deb").write_bytes(older(package(dist), folder).read_bytes())
@@ -137,8 +137,8 @@ def failed_upgrade(dist):
         before, mode = tree.path(CONFIGURATION).read_bytes(), tree.mode(CONFIGURATION)
         tree.run("dpkg-deb", "--root-owner-group", "--build", "/tmp/other", "/tmp/other.deb")
         tree.run("dpkg", "--force-overwrite", "--install", "/tmp/other.deb")
-        said = tree.run("dpkg", "--install", "/tmp/new.deb", check=False)
-        expect("trying to overwrite" in said, f"it did not fail: {said}")
+        printed = tree.run("dpkg", "--install", "/tmp/new.deb", check=False)
+        expect("trying to overwrite" in printed, f"it did not fail: {printed}")
         expect(tree.path(CONFIGURATION).exists(), "the configuration is gone")
         expect((tree.path(CONFIGURATION).read_bytes(), tree.mode(CONFIGURATION)) == (before, mode), "the configuration was changed")
         version = tree.run("dpkg-query", "--showformat=${Status} ${Version}", "--show", "ispmon-agent")
@@ -147,7 +147,7 @@ def failed_upgrade(dist):
         tree.run("dpkg", "--install", "/tmp/new.deb")
         left = sorted(path.name for path in tree.path("etc/ispmon").iterdir())
         expect(left == ["agent.toml", "heartbeat.key"], f"/etc/ispmon holds {left}")
-        return next(line for line in said.splitlines() if "trying to overwrite" in line).strip()
+        return next(line for line in printed.splitlines() if "trying to overwrite" in line).strip()
 
 
 def without_sysusers(dist):
@@ -181,6 +181,6 @@ def rpm(root, dist):
         expect("The agent has started" in tree.run("journalctl", "--list-catalog", check=False), "the catalog of messages was not updated")
         manage("--erase", "ispmon-agent")
         expect(not tree.path("usr/bin/ispmon-agent").exists(), "the program was left")
-        for path in (KEY, f"{CONFIGURATION}.rpmsave", RECORD):
+        for path in (KEY, f"{CONFIGURATION}.rpmsave", JOURNAL):
             expect(tree.path(path).exists(), f"{path} is gone")
-        return "installed, upgraded, erased; record, key and configuration stay"
+        return "installed, upgraded, erased; journal, key and configuration stay"

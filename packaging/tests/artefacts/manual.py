@@ -1,4 +1,4 @@
-"""The man pages, as man, its index and a strict reader take them."""
+"""The man pages in man, in its index and in a strict parser."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""What is in the .rpms, and what they want of a system, by Debian's rpm."""
+"""The contents and dependencies of the .rpms, according to Debian's rpm."""
 
 import tempfile
 
@@ -6,7 +6,7 @@ from report import expect
 
 from . import tools
 
-# Mode and path of everything but the man pages.
+# The mode and path of every file except the man pages.
 FILES = {
     "-rw-r--r-- /etc/ispmon/agent.toml",
     "-rwxr-xr-x /usr/bin/ispmon-agent",
@@ -19,7 +19,7 @@ FILES = {
     "-rw-r--r-- /usr/share/licenses/ispmon-agent/LICENSE",
     "-rw-r--r-- /usr/share/zsh/site-functions/_ispmon-agent",
 }
-# When rpm runs which of the scripts.
+# The time at which rpm runs each script.
 SCRIPTS = {"pre": "preinstall", "post": "postinstall", "preun": "preuninstall", "postun": "postuninstall"}
 
 
@@ -39,7 +39,7 @@ def contents(root, dist, name, architecture):
     package = tools.only(dist, name)
     tools.run("rpm", "--checksig", "--nosignature", package)
     found = query(package, "--queryformat", "%{NAME} %{ARCH} %{LICENSE} %{OS}")
-    expect(found == f"ispmon-agent {architecture} MIT linux", f"it says: {found}")
+    expect(found == f"ispmon-agent {architecture} MIT linux", f"the header is: {found}")
     lines = query(package, "--queryformat", "[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILENAMES}\n]").splitlines()
     expect(all(line.split()[1] == "root:root" for line in lines), "a file does not belong to root")
     files = {" ".join((line.split()[0], line.split()[2])) for line in lines if "/man/" not in line}
@@ -61,5 +61,5 @@ def contents(root, dist, name, architecture):
         tools.run("rpm", "--root", folder, "--initdb")
         tools.run("rpm", "--root", folder, "--install", "--nodeps", "--noscripts", "--ignorearch", package)
         verified = tools.run("rpm", "--root", folder, "--verify", "--nodeps", "--noscripts", "ispmon-agent", check=False)
-        expect(verified.returncode == 0 and not verified.stdout, f"what it has installed is not what it says: {verified.stdout}")
+        expect(verified.returncode == 0 and not verified.stdout, f"the installed files differ from the package: {verified.stdout}")
     return f"{len(lines)} files, {package.stat().st_size / 1e6:.2f} MB; needs {', '.join(sorted(wanted))}"

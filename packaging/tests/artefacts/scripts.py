@@ -1,4 +1,4 @@
-"""The scripts of the packages and of the build, by shellcheck, and the workflows' pins."""
+"""The scripts of the packages and of the build, checked with shellcheck, and the workflows' pinned actions."""
 
 import pathlib
 import re

@@ -1,4 +1,4 @@
-"""What all checks of artefacts share."""
+"""Helpers of all artefact checks."""
 
 import shutil
 import subprocess
@@ -7,14 +7,14 @@ from report import Failure, Skip
 
 
 def need(*tools):
-    """Skips the check when a program is not installed."""
+    """Skips the check if a program is not installed."""
     lacking = [tool for tool in tools if not shutil.which(tool)]
     if lacking:
         raise Skip(f"not installed: {', '.join(lacking)}")
 
 
 def run(*command, check=True, **options):
-    """The standard output of a command; one that fails is a failure."""
+    """The standard output of a command; a failing command is a failed check."""
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, **options)
     if check and done.returncode != 0:
@@ -23,7 +23,7 @@ def run(*command, check=True, **options):
 
 
 def expect_same(what, found, expected):
-    """Compares two lists, and names what is too many and what is missing."""
+    """Compares two lists, and fails with the superfluous and the missing elements."""
     found, expected = sorted(found), sorted(expected)
     if found != expected:
         extra = [entry for entry in found if entry not in expected]
@@ -38,7 +38,7 @@ def extracted(deb, folder):
 
 
 def only(dist, pattern):
-    """The one artefact that fits; without one the check is skipped."""
+    """The only artefact that matches; without one the check is skipped."""
     found = sorted(dist.glob(pattern))
     if not found:
         raise Skip(f"there is no {pattern} in {dist}")

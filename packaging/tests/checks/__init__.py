@@ -1,4 +1,4 @@
-"""What is checked: a story each, in a box of its own; the rows of a story follow each other."""
+"""The checks, one module per story. Each story runs in its own box; its rows run in sequence."""
 
 from checks import clocks, disk, figures, install, packages, readme, restarts, rpm, service, settings, sleep
 

@@ -1,7 +1,7 @@
-"""A clock that is set, as the agent sees it.
+"""The agent's reaction when the clock is set.
 
-There is one wall clock for a machine and all containers on it, so none is set here: the service runs under
-agent/tests/matrix/shifted_clock.c, which changes what the program reads from its clocks while it runs.
+All containers on a machine share its wall clock, so it is not set here: the service runs under
+agent/tests/matrix/shifted_clock.c, which changes the times that the program reads from its clocks.
 """
 
 import pathlib
@@ -18,7 +18,8 @@ HOUR = 3600
 
 
 def install(world):
-    """Puts the program before the service's; the sandbox allows it to trace, and to have a child that speaks for it."""
+    """Runs the service's program under the tracer; the sandbox then allows ptrace and a child process that notifies
+    systemd."""
     if not shutil.which("cc"):
         raise Skip("no C compiler for the program that shifts clocks")
     binary = world.folder / "shifted_clock"
@@ -34,7 +35,7 @@ def install(world):
 
 
 def shift(world, boot, wall):
-    """Lets the agent read its boot-time clock and its wall clock so many seconds later; in place, as it is mapped."""
+    """Shifts the agent's boot-time clock and wall clock by so many seconds; writes in place, because the file is mapped."""
     path = world.box.path(SHIFTS)
     path.touch(mode=0o644)
     with open(path, "r+b") as file:
@@ -53,7 +54,7 @@ def story(world):
 
 
 def start(world):
-    """Starts the service under it."""
+    """Starts the service under the tracer."""
     install(world)
     world.configure()
     world.start()
@@ -74,7 +75,7 @@ def forward(world):
 
 
 def back(world):
-    """Sets it right again: nothing is left to correct."""
+    """Sets the clock right again: no correction remains."""
     shift(world, 0, 0)
     world.box.wait("the end of the correction", lambda: abs(correction(world)) < 60_000)
     world.wait_heartbeats(2)
@@ -83,19 +84,19 @@ def back(world):
 
 
 def correction(world):
-    """By how much the agent moves the wall clock, in milliseconds."""
+    """The agent's correction of the wall clock, in milliseconds."""
     return world.status()["clock"]["correction_ms"]
 
 
 def nothing_invented(world):
-    """A clock that is set is neither an outage nor a gap."""
+    """Setting the clock causes neither an outage nor a gap."""
     history = world.history()
     expect(not history["incidents"] and not history["gaps"], f"something was invented: {history['incidents']} {history['gaps']}")
     expect(world.is_active(), "the service does not run")
 
 
 def outage(world):
-    """Sets the clock within an outage; its length stays that of the boot-time clock."""
+    """Sets the clock during an outage, whose length still follows the boot-time clock."""
     cut = world.cut()
     shift(world, 0, HOUR)
     restored = world.restore()

@@ -1,11 +1,11 @@
-"""What the service is allowed, and what it costs."""
+"""The service's permissions, and the resources that it uses."""
 
 import re
 
 from report import expect
 from world import UNIT
 
-# The most that `systemd-analyze security` may say of the unit.
+# The highest exposure level of the unit in `systemd-analyze security`.
 EXPOSURE = 1.5
 
 
@@ -20,7 +20,7 @@ def story(world):
 
 
 def verify(world):
-    """The unit has nothing that systemd does not know."""
+    """systemd accepts every directive of the unit."""
     found = world.box.run("systemd-analyze", "verify", "--man=no", UNIT, check=False)
     mine = [line for line in (found.out + "\n" + found.err).splitlines() if "ispmon" in line]
     expect(not mine, " / ".join(mine))
@@ -28,7 +28,7 @@ def verify(world):
 
 
 def security(world):
-    """The unit as it is shipped, without what the box adds."""
+    """The unit as shipped, without the box's drop-in."""
     addition = world.box.path(f"/etc/systemd/system/{UNIT}.d/container.conf")
     text = addition.read_bytes() if addition.exists() else None
     if text is not None:
@@ -44,7 +44,7 @@ def security(world):
 
 
 def memory(world):
-    """By the kernel and, where the memory controller is systemd's, by systemd."""
+    """According to the kernel and, if systemd controls the memory controller, to systemd."""
     world.wait_heartbeats(3)
     rollup = dict(re.findall(r"(\w+): +(\d+) kB", world.process("smaps_rollup")))
     current = world.show("MemoryCurrent")
@@ -53,7 +53,7 @@ def memory(world):
 
 
 def sizes(world):
-    """Of the program and the packages."""
+    """The sizes of the program and the packages."""
     program = world.box.path("/usr/bin/ispmon-agent").stat().st_size
     packages = [f"{path.name} {path.stat().st_size / 1e6:.2f} MB" for path in sorted(world.network.pages.rglob("*.deb"))]
     return f"program {program / 1e6:.2f} MB; {', '.join(packages)}"

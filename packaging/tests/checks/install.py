@@ -1,17 +1,17 @@
-"""`ispmon-agent install` and what belongs to it: the program alone, without a package."""
+"""`ispmon-agent install` and the related commands: the program alone, without a package."""
 
 import pathlib
 import subprocess
 
 from report import expect
-from world import CONFIGURATION, KEY_FILE, PACKAGE, RECORD, UNIT
+from world import CONFIGURATION, KEY_FILE, PACKAGE, STATE_DIR, UNIT
 
-# Where the program is copied to, and where it comes from: a folder that vanishes.
+# Where the program is installed, and the temporary folder that it is installed from.
 PROGRAM = "/usr/local/bin/ispmon-agent"
 DOWNLOADS = "/srv/download"
 SOURCE = f"{DOWNLOADS}/ispmon-agent"
 OLD = f"{DOWNLOADS}/ispmon-agent-old"
-# What `install` writes.
+# The files that `install` writes.
 FILES = {
     PROGRAM: "755",
     f"/etc/systemd/system/{UNIT}": "644",
@@ -20,14 +20,14 @@ FILES = {
     CONFIGURATION: "644",
     KEY_FILE: "600",
 }
-# A systemctl that fails once, when it is first asked for one thing, and is the real one for everything else.
+# A systemctl that fails the first time it is called with a certain word, and otherwise calls the real one.
 BROKEN = """#!/bin/sh
 case "$*" in *{word}*) [ -e "$0-has-failed" ] || {{ : >"$0-has-failed"; echo "made to fail" >&2; exit 1; }} ;; esac
 exec /usr/bin/systemctl "$@"
 """
-# The path that `su` leaves: that of an ordinary user, without the programs of administrators.
+# The PATH after `su`: that of an ordinary user, without administration programs.
 PATH_OF_SU = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
-# What changes whether or not anybody installs anything.
+# Files that change even without an installation.
 RESTLESS = "-path /etc/.pwd.lock -o -name '*-' -o -path /var/lib/systemd -o -path '/var/lib/dpkg/*' -o -path /var/lib/rpm"
 
 
@@ -50,32 +50,32 @@ def story(world):
     world.row("the log explains itself (journalctl -x)", catalog, world)
     world.row("after a reboot", reboot, world)
     world.row("uninstall: undone when systemctl fails", uninstall_undone, world)
-    world.row("uninstall: keeps record and configuration", uninstall, world)
-    world.row("uninstall --purge: asks, and removes all", purge, world)
+    world.row("uninstall: keeps journal and configuration", uninstall, world)
+    world.row("uninstall --purge: asks for confirmation, and removes everything", purge, world)
     world.row("install --from-env: the settings of an old .env", from_env, world)
     world.row("install: beside a package", packaged, world)
     world.row("install --from-env: with a package", packaged_from_env, world)
 
 
 def unpack(world):
-    """Takes the programs out of the packages, as if they had been downloaded alone."""
+    """Extracts the programs from the packages, as if they had been downloaded alone."""
     for version, target in ((world.artefacts.version, SOURCE), (world.artefacts.previous, OLD)):
         package = next(world.artefacts.dist.glob(f"{PACKAGE}_{version}_*.deb"))
         folder = pathlib.Path(world.folder) / f"unpacked-{version}"
         subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
         program = (folder / "usr/bin/ispmon-agent").read_bytes()
-        # Both packages hold the same program; what follows its end makes the older one another file.
+        # Both packages contain the same program; the appended bytes make the older one a different file.
         world.box.write(target, program + b"old" if target == OLD else program, 0o755)
 
 
 def run(world, *words, source=SOURCE, user=None, path=None):
-    """Runs the downloaded program; returns how it ended and what it said."""
+    """Runs the downloaded program; returns its result."""
     search = [f"PATH={path}:/usr/sbin:/usr/bin:/sbin:/bin"] if path else []
     return world.box.run("env", *search, source, *words, user=user, check=False)
 
 
 def succeeded(done, *parts):
-    """Fails unless the program succeeded and said each part; returns the line with the first."""
+    """Fails unless the program succeeded and printed each part; returns the line with the first part."""
     expect(done.code == 0, f"it ended with {done.code}: {done.err or done.out}")
     for part in parts:
         expect(part in done.out, f"`{part}` is missing in: {done.out}")
@@ -83,7 +83,7 @@ def succeeded(done, *parts):
 
 
 def refused(done, *parts):
-    """Fails unless the program refused and said each part."""
+    """Fails unless the program refused and printed each part."""
     expect(done.code == 1, f"it ended with {done.code}: {done.err or done.out}")
     for part in parts:
         expect(part in done.err, f"`{part}` is missing in: {done.err}")
@@ -91,7 +91,7 @@ def refused(done, *parts):
 
 
 def tree(world):
-    """Every file of the system, with mode, owner, size, content and target, and the users."""
+    """Every file of the system with mode, owner, size, content and link target, and the users."""
     places = "/etc /usr/local /usr/lib/systemd /usr/lib/sysusers.d /var/lib"
     listed = world.box.shell(
         f"find {places} '(' {RESTLESS} ')' -prune -o -type f -exec sha256sum '{{}}' + | sort -k2\n"
@@ -101,25 +101,25 @@ def tree(world):
 
 
 def changes(world, before):
-    """The paths that are not as they were, without the record, which a running agent writes."""
+    """The paths that changed, except the journal, to which a running agent writes."""
     lines = {*before} ^ {*tree(world)}
     paths = {next(word for word in line.split() if word.startswith("/")) for line in lines}
-    return sorted(path for path in paths if not path.startswith(f"{RECORD}/"))
+    return sorted(path for path in paths if not path.startswith(f"{STATE_DIR}/"))
 
 
 def unchanged(world, before):
-    """Fails unless the system is as it was."""
+    """Fails if the system has changed."""
     changed = changes(world, before)
     expect(not changed, f"changed: {changed[:6]}")
 
 
 def state(world):
-    """Whether the service runs, and starts with the machine."""
+    """Whether the service runs, and whether it starts at boot."""
     return world.show("ActiveState"), world.show("UnitFileState")
 
 
 def running(world):
-    """Fails unless the service runs, and starts with the machine."""
+    """Fails unless the service runs and starts at boot."""
     expect(state(world) == ("active", "enabled"), f"it is {state(world)}")
 
 
@@ -131,7 +131,7 @@ def breaking(world, word):
 
 
 def shown(world):
-    """Prints the plan, which names every file and every command."""
+    """Prints the plan with every file and every command."""
     before = tree(world)
     done = run(world, "install", "--print", user="visitor")
     line = succeeded(done, PROGRAM, *FILES, "WantedBy=multi-user.target", "systemctl daemon-reload", "systemctl enable --now")
@@ -140,12 +140,12 @@ def shown(world):
 
 
 def without_root(world):
-    """Says how to do it."""
+    """Refuses, with the command to use."""
     return refused(run(world, "install", user="visitor"), f"run it with sudo: {SOURCE} install")
 
 
 def in_chroot(world):
-    """Says that nobody starts services there."""
+    """Refuses, because services do not start in a chroot."""
     script = f"""mkdir -p /srv/chroot && mount --bind / /srv/chroot && mount -t proc proc /srv/chroot/proc
 code=0; chroot /srv/chroot {SOURCE} install || code=$?
 umount /srv/chroot/proc /srv/chroot; exit $code"""
@@ -154,27 +154,27 @@ umount /srv/chroot/proc /srv/chroot; exit $code"""
 
 
 def undone(world, word):
-    """Leaves the system as it was."""
+    """A failing command leaves the system unchanged."""
     before = tree(world)
-    said = refused(run(world, "install", path=breaking(world, word)), "made to fail", "everything is as it was before")
+    printed = refused(run(world, "install", path=breaking(world, word)), "made to fail", "everything is as it was before")
     unchanged(world, before)
     expect(state(world) == ("inactive", ""), f"it is {state(world)}")
-    return said
+    return printed
 
 
 def does_not_start(world):
-    """The same, when the service cannot start because of a configuration that was there before."""
+    """The same when an existing configuration prevents the service from starting."""
     world.box.write(CONFIGURATION, "interval = 1\n")
     before = tree(world)
     done = run(world, "install")
-    said = refused(done, "there is no setting interval", "everything is as it was before")
+    printed = refused(done, "there is no setting interval", "everything is as it was before")
     unchanged(world, before)
     world.box.run("rm", "-r", "/etc/ispmon")
-    return said
+    return printed
 
 
 def older(world):
-    """Installs; the service runs, unprivileged, and starts with the machine."""
+    """Installs; the service runs unprivileged and starts at boot."""
     done = run(world, "install", source=OLD)
     line = succeeded(done, "ispmon-agent is installed and runs")
     running(world)
@@ -187,17 +187,17 @@ def older(world):
 
 
 def upgrade_undone(world):
-    """The older program is there again, and runs."""
+    """The older program is restored and runs."""
     before = tree(world)
     done = run(world, "install", path=breaking(world, "restart"))
-    said = refused(done, "could not run systemctl restart", "made to fail", "everything is as it was before")
+    printed = refused(done, "could not run systemctl restart", "made to fail", "everything is as it was before")
     unchanged(world, before)
     running(world)
-    return said
+    return printed
 
 
 def upgrade(world):
-    """Replaces the program and restarts the service; all else stays."""
+    """Replaces the program and restarts the service; everything else stays."""
     world.configure()
     before, pid = tree(world), world.pid()
     line = succeeded(run(world, "install"), "ispmon-agent is up to date and runs", "replace /usr/local/bin/ispmon-agent")
@@ -212,7 +212,7 @@ def upgrade(world):
 
 
 def twice(world):
-    """Changes nothing and leaves the service alone."""
+    """Changes nothing and does not restart the service."""
     pid = world.pid()
     line = succeeded(run(world, "install"), "nothing was changed")
     expect(world.pid() == pid, "the service was restarted")
@@ -220,36 +220,36 @@ def twice(world):
 
 
 def orders(world):
-    """Says what came of it, and does nothing twice."""
-    said = []
+    """Each command reports its result; a repeated one changes nothing."""
+    printed = []
     for order, part in (
         ("stop", "is stopped"), ("stop", "does not run"), ("start", "runs."), ("start", "runs already"), ("restart", "was restarted"),
     ):
-        said.append(succeeded(run(world, order, source=PROGRAM), part))
+        printed.append(succeeded(run(world, order, source=PROGRAM), part))
         expect((state(world)[0] == "active") == (order != "stop"), f"after {order} it is {state(world)}")
     refused(run(world, "restart", source=PROGRAM, user="visitor"), "run it with sudo")
-    return said[-1]
+    return printed[-1]
 
 
 def bad_configuration(world):
-    """Says that it does not run, with what the service said."""
+    """Reports that the service does not run, with its output."""
     world.box.write(CONFIGURATION, "interval = 1\n")
-    said = refused(run(world, "restart", source=PROGRAM), "could not run systemctl restart", "there is no setting interval")
+    printed = refused(run(world, "restart", source=PROGRAM), "could not run systemctl restart", "there is no setting interval")
     world.configure()
     succeeded(run(world, "start", source=PROGRAM), "runs")
     world.wait_up()
-    return said
+    return printed
 
 
 def catalog(world):
-    """Finds the explanations where journalctl looks for them."""
+    """The explanations are where journalctl searches for them."""
     listed = world.box.run("journalctl", "--list-catalog").out
     expect("ispmon" in listed, "journalctl has no explanations of ispmon")
     return f"{listed.count('ispmon')} lines of the catalog name ispmon"
 
 
 def reboot(world):
-    """Runs again, although the folder that it was installed from is gone."""
+    """The service runs again, although the folder that it was installed from is gone."""
     world.box.run("rm", "-r", DOWNLOADS)
     world.box.reboot()
     world.wait_up()
@@ -259,7 +259,7 @@ def reboot(world):
 
 
 def uninstall_undone(world):
-    """Leaves the system as it was, and the service running."""
+    """A failing command leaves the system unchanged and the service running."""
     before = tree(world)
     done = run(world, "uninstall", source=PROGRAM, path=breaking(world, "daemon-reload"))
     refused(done, "could not run systemctl daemon-reload", "everything is as it was before")
@@ -274,21 +274,21 @@ def uninstall(world):
     for path in FILES:
         is_kept = path in (CONFIGURATION, KEY_FILE)
         expect(world.box.path(path).exists() == is_kept, f"{path} is {'gone' if is_kept else 'still there'}")
-    expect(world.box.path(f"{RECORD}/journal.ndjson").exists(), "the record is gone")
-    expect(world.show("LoadState") == "not-found", "systemd still knows the unit")
+    expect(world.box.path(f"{STATE_DIR}/journal.ndjson").exists(), "the journal is gone")
+    expect(world.show("LoadState") == "not-found", "systemd still has the unit loaded")
     return line
 
 
 def purge(world):
-    """Asks first, which fails without a terminal; then nothing is left, the user included."""
+    """Asks for confirmation, which fails without a terminal; then removes everything, including the user."""
     refused(run(world, "uninstall", "--purge"), "--yes")
     command = f"{SOURCE} uninstall --purge"
     done = world.box.run("script", "-qec", command, "/dev/null", stdin="no\n", check=False)
     expect(done.code == 1 and "Type yes" in done.out, f"on a terminal it ended with {done.code}: {done.out}")
-    expect(world.box.path(RECORD).exists(), "the record is gone without an answer")
+    expect(world.box.path(STATE_DIR).exists(), "the journal is gone without a confirmation")
     command = ("env", f"PATH={PATH_OF_SU}", SOURCE, "uninstall", "--purge", "--yes")
     line = succeeded(world.box.run(*command, check=False), "ispmon-agent is removed")
-    for path in ("/etc/ispmon", RECORD, "/run/ispmon"):
+    for path in ("/etc/ispmon", STATE_DIR, "/run/ispmon"):
         expect(world.box.run("test", "-e", path, check=False).code == 1, f"{path} is still there")
     expect(world.box.run("id", "ispmon", check=False).code != 0, "the user is still there")
     succeeded(run(world, "uninstall"), "not installed here")
@@ -296,14 +296,14 @@ def purge(world):
 
 
 def from_env(world):
-    """Takes settings and key over, and refuses to do so over somebody's own settings."""
+    """Imports settings and key, and refuses to overwrite the user's own settings."""
     env = "/home/visitor/.env"
     world.box.write(env, "RG=x\nHEARTBEAT_URL='https://a.invalid/api/ping?code=k3y%3D'\nHEARTBEAT_DEVICE=box\nHEARTBEAT_INTERVAL=30\n")
     line = succeeded(run(world, "install", "--from-env", env), "tmux kill-session")
     text = world.box.path(CONFIGURATION).read_text(encoding="utf-8")
     for part in ('device = "box"', 'url = "https://a.invalid/api/ping"', 'interval = "30"'):
         expect(f"\n{part}\n" in text, f"`{part}` is missing in {CONFIGURATION}")
-    expect("k3y" not in text, "the key is in a file that everybody can read")
+    expect("k3y" not in text, "the key is in a file that every user can read")
     key = world.box.run("stat", "-c", "%a %U", KEY_FILE).out, world.box.path(KEY_FILE).read_text(encoding="utf-8")
     expect(key == ("600 root", "k3y=\n"), f"the key file is {key}")
     running(world)
@@ -319,23 +319,23 @@ def from_env(world):
 
 
 def packaged(world):
-    """Leaves the package alone and says what to do."""
+    """Changes nothing of the package and prints what to do."""
     world.install()
     before = tree(world)
-    said = refused(run(world, "install"), "installed by the package ispmon-agent", "sudo systemctl enable --now ispmon-agent")
+    printed = refused(run(world, "install"), "installed by the package ispmon-agent", "sudo systemctl enable --now ispmon-agent")
     refused(run(world, "uninstall"), "sudo apt remove ispmon-agent")
     refused(run(world, "uninstall", "--purge", "--yes"), "sudo apt purge ispmon-agent")
     unchanged(world, before)
-    return said
+    return printed
 
 
 def packaged_from_env(world):
-    """Takes settings and key over for the service of the package, and starts that."""
+    """Imports settings and key for the service of the package, and starts it."""
     env = "/home/visitor/.env"
     world.box.write(env, "HEARTBEAT_URL='https://a.invalid/api/ping?code=k3y%3D'\n")
     before = tree(world)
     line = succeeded(run(world, "install", "--from-env", env), "are in /etc/ispmon/agent.toml now")
-    changed = [path for path in changes(world, before) if ".wants" not in path and path != RECORD]
+    changed = [path for path in changes(world, before) if ".wants" not in path and path != STATE_DIR]
     expect(changed == [CONFIGURATION, KEY_FILE], f"changed: {changed}")
     running(world)
     succeeded(run(world, "install", "--from-env", env), "nothing was changed")

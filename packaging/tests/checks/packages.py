@@ -1,12 +1,12 @@
-"""Upgraded, downgraded, removed and purged."""
+"""Upgrade, downgrade, removal and purge of the package."""
 
 import hashlib
 import json
 
 from report import expect
-from world import CONFIGURATION, JOURNAL, KEY_FILE, PACKAGE, RECORD, UNIT, contains, single
+from world import CONFIGURATION, JOURNAL, KEY_FILE, PACKAGE, STATE_DIR, UNIT, contains, single
 
-# A kind of record that only a later version knows.
+# A kind of record that exists only in a later version.
 KIND = "moon_landed"
 
 
@@ -15,11 +15,11 @@ def story(world):
     if not world.row("the previous version is installed and started", previous, world):
         return
     world.row("upgraded during an outage, which goes on and is closed", upgrade, world)
-    world.row("downgraded with a record in newer words", downgrade, world)
-    world.row("removed: the record and the configuration stay", remove, world)
-    world.row("installed again: it finds its record", again, world)
+    world.row("downgraded with a record of a newer kind", downgrade, world)
+    world.row("removed: the journal and the configuration stay", remove, world)
+    world.row("installed again: it finds its journal", again, world)
     world.row("purged: nothing stays", purge, world)
-    world.row("a configuration that nobody touched is that of the version", untouched, world)
+    world.row("an unchanged configuration is replaced by the version's sample", untouched, world)
 
 
 def version(world):
@@ -37,7 +37,7 @@ def previous(world):
 
 
 def upgrade(world):
-    """Fetches the newer package, cuts the uplink, installs, and mends the uplink."""
+    """Downloads the newer package, cuts the uplink, installs, and restores the uplink."""
     box = world.box
     box.write("/etc/apt/apt.conf.d/keep", 'Binary::apt::APT::Keep-Downloaded-Packages "true";\n')
     box.run("apt-get", "install", "-y", "-q", "--download-only", PACKAGE)
@@ -65,13 +65,13 @@ def upgrade(world):
 
 
 def seen(outage, part):
-    """Whether the outage has so many parts of which the last was observed for a while."""
+    """Whether the outage has so many segments, the last of which was observed for a while."""
     segments = outage["segments"]
     return len(segments) == part and segments[-1]["from"] < segments[-1]["to"]
 
 
 def downgrade(world):
-    """Adds a record as a newer version might write it, and goes back."""
+    """Adds a record such as a newer version might write, and downgrades."""
     box = world.box
     box.run("systemctl", "stop", PACKAGE)
     journal = box.path(JOURNAL)
@@ -96,11 +96,11 @@ def downgrade(world):
 
 
 def remove(world):
-    """Removes the package; what a user has stays."""
+    """Removes the package; the user's files stay."""
     box = world.box
     box.run("apt-get", "remove", "-y", "-q", PACKAGE)
     world.expect_removed(JOURNAL, CONFIGURATION, KEY_FILE)
-    return "stopped; the record, the configuration and the key are there"
+    return "stopped; the journal, the configuration and the key are there"
 
 
 def again(world):
@@ -117,12 +117,12 @@ def purge(world):
     """Purges the package."""
     box = world.box
     box.run("apt-get", "purge", "-y", "-q", PACKAGE)
-    left = box.shell(f"ls -d {RECORD} /etc/ispmon /run/ispmon /etc/systemd/system/*/{UNIT} 2>/dev/null || true").out
+    left = box.shell(f"ls -d {STATE_DIR} /etc/ispmon /run/ispmon /etc/systemd/system/*/{UNIT} 2>/dev/null || true").out
     expect(not left, f"these are left: {left}")
     expect(not box.run("pgrep", "-x", "ispmon-agent", check=False).out, "a process is left")
     failed = box.run("systemctl", "--failed", "--no-legend", "--plain").out
     expect(not failed, f"systemd shows failed units: {failed}")
-    return "no record, no configuration, no process, no failed unit"
+    return "no journal, no configuration, no process, no failed unit"
 
 
 def untouched(world):

@@ -1,4 +1,4 @@
-"""The first lines of README.md, pasted by a stranger, each platform's in a box of its own."""
+"""The first commands in README.md, pasted by a new user; each platform's in its own box."""
 
 import pathlib
 import shutil
@@ -15,26 +15,26 @@ def debian(world):
 
 
 def linux(world):
-    """The story of the archive, and the lines that cannot be pasted in a Debian."""
+    """The story of the archive, and of the commands that cannot run on Debian."""
     world.row("README.md, other Linux: pasted line by line", paste, world, "Other")
     world.row("README.md, Fedora: the address", published, world)
     world.row("README.md, macOS: the tap is this one", tap)
 
 
 def paste(world, platform):
-    """Pastes the lines as an ordinary user, who may use sudo and answers yes."""
+    """Pastes the lines as an ordinary user, who may use sudo and confirms with yes."""
     lines = dist.readme()[platform]
     expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
     world.box.write("/etc/sudoers.d/visitor", "visitor ALL=(ALL) NOPASSWD: ALL\n", 0o440)
     for line in lines:
-        # Careful people, and some distributions, let others read nothing of what they write.
+        # Cautious users, and some distributions, create files that others cannot read.
         world.box.run("sh", "-euc", f"umask 027 && cd && {line}", user="visitor", stdin="y\n", seconds=300)
     world.box.wait("the service to run", world.is_active)
     return f"{world.show('ActiveState')}: {lines[-1]}"
 
 
 def published(world):
-    """Compares the address with the artefacts; nothing here can run a Fedora."""
+    """Compares the URL with the artefacts; there is no Fedora to run the commands on."""
     lines = dist.readme()["Fedora"]
     expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
     url = next(word for word in lines[0].split() if word.startswith(dist.SERVER))
@@ -52,7 +52,7 @@ def published(world):
 
 
 def tap():
-    """Compares the names with those of the formula; packaging/tests/brew installs it."""
+    """Compares the names with those of the formula, which packaging/tests/brew installs."""
     lines = dist.readme()["macOS"]
     expect(len(lines) == 3, f"there are {len(lines)} lines: {lines}")
     repository = dist.repository()

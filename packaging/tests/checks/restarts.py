@@ -1,4 +1,4 @@
-"""What ends the service, and how it comes back."""
+"""Ways in which the service ends, and its recovery."""
 
 import time
 
@@ -18,9 +18,9 @@ def story(world):
 
 
 def gap_of(world, cause, before, began):
-    """The one new gap of a cause, which must lie within what was done; says how it was recorded."""
+    """The one new gap with a cause, which must lie within the action; returns how it was recorded."""
     gap = single([gap for gap in world.gaps(cause) if gap["id"] not in before], f"new gap `{cause}`")
-    # A sudden end is known no better than the last sign of life.
+    # The time of a sudden end is only known to the accuracy of the last timestamp that the agent wrote.
     start, end = moment(gap["started"]), moment(gap["ended"])
     allowed = 5 + gap.get("uncertain_s", 0)
     expect(began - allowed <= start <= end <= time.time() + 1, f"it has the wrong times, {began:.0f} was the start: {gap}")
@@ -44,7 +44,7 @@ def reboot(world):
 
 
 def power_cut(world):
-    """Ends the whole system at once."""
+    """Kills the whole system at once."""
     before, began = known(world), time.time()
     world.box.kill()
     world.box.boot()
@@ -63,7 +63,7 @@ def kill(world):
 
 
 def watchdog(world):
-    """Freezes the process, which then feeds no watchdog."""
+    """Stops the process with SIGSTOP, so that it no longer notifies the watchdog."""
     limit = int(world.show("WatchdogTimestampMonotonic") or 0) and world.show("WatchdogUSec")
     expect(limit and limit != "infinity", "the unit has no watchdog")
     before, began, pid = known(world), time.time(), world.pid()
@@ -77,7 +77,7 @@ def watchdog(world):
 
 
 def journald(world):
-    """Restarts the log's reader and looks whether later events arrive."""
+    """Restarts journald and checks that later events arrive."""
     before = len(world.entries("ISPMON_EVENT=reloaded_unchanged"))
     pid = world.pid()
     world.box.run("systemctl", "restart", "systemd-journald")

@@ -1,9 +1,9 @@
-"""The .rpm, by rpm itself, on a Debian: it runs the scripts and treats the files as it does on its own systems."""
+"""The .rpm, installed by rpm on Debian: rpm runs the scripts and treats the files as on its own systems."""
 
 from report import Skip, expect
 from world import CONFIGURATION, JOURNAL, KEY_FILE, PACKAGE, UNIT
 
-# Debian's rpm knows of no package that Debian's own tool has installed. Until Debian 12 it asks whether it is meant.
+# Debian's rpm has no record of packages that dpkg installed. Up to Debian 12 it asks for confirmation.
 RPM = ("rpm", "--nodeps")
 MEANT = "--force-debian"
 
@@ -12,12 +12,12 @@ def story(world):
     """All rows."""
     if not world.row("rpm: installed, started by its user", install, world):
         return
-    world.row("rpm: upgraded: the service goes on with the new program", upgrade, world)
-    world.row("rpm: removed: the record, the key and a changed configuration stay", remove, world)
+    world.row("rpm: upgraded: the service runs the new program", upgrade, world)
+    world.row("rpm: removed: the journal, the key and a changed configuration stay", remove, world)
 
 
 def package(world, version):
-    """The path of a version in the box."""
+    """The path of a version's package in the box."""
     found = list(world.artefacts.dist.glob(f"{PACKAGE}-{version}.*.rpm"))
     if len(found) != 1:
         raise Skip(f"there is no .rpm of {version} among the artefacts")
@@ -27,13 +27,13 @@ def package(world, version):
 
 
 def rpm_of(world):
-    """How rpm is called in the box."""
+    """The command line of rpm in the box."""
     is_asking = world.box.run("rpm", MEANT, "--version", check=False).code == 0
     return (*RPM, MEANT) if is_asking else RPM
 
 
 def rpm(world, *words):
-    """Runs rpm, which reports a script that fails and may go on."""
+    """Runs rpm, which reports a failing script and may continue."""
     done = world.box.run(*rpm_of(world), *words, check=False)
     expect(done.code == 0, f"rpm {' '.join(words)} ended with {done.code}: {done.err or done.out}")
     expect("scriptlet failed" not in done.err, f"a script failed: {done.err}")
@@ -41,7 +41,7 @@ def rpm(world, *words):
 
 
 def install(world):
-    """Installs the previous version, configures and starts it."""
+    """Installs the previous version, configures it and starts it."""
     box = world.box
     rpm(world, "--install", package(world, world.artefacts.previous))
     world.expect_waiting()
@@ -55,7 +55,7 @@ def install(world):
 
 
 def upgrade(world):
-    """Installs the newer version over it; the configuration was changed."""
+    """Upgrades to the newer version with a changed configuration."""
     box = world.box
     settings, pid = box.run("cat", CONFIGURATION).out, world.pid()
     rpm(world, "--upgrade", package(world, world.artefacts.version))
@@ -68,10 +68,10 @@ def upgrade(world):
 
 
 def remove(world):
-    """Removes it."""
+    """Removes the package."""
     box = world.box
     settings = box.run("cat", CONFIGURATION).out
     rpm(world, "--erase", PACKAGE)
     world.expect_removed(KEY_FILE, JOURNAL, f"{CONFIGURATION}.rpmsave")
     expect(box.run("cat", f"{CONFIGURATION}.rpmsave").out == settings, "the configuration was changed")
-    return "stopped; the record, the key and the configuration (as .rpmsave) are there"
+    return "stopped; the journal, the key and the configuration (as .rpmsave) are there"

@@ -1,13 +1,13 @@
-"""From the repository to the first outage, as a stranger meets the package."""
+"""From the repository to the first outage, as a new user experiences the package."""
 
 import re
 
 from report import expect
-from world import CONFIGURATION, DEVICE, PACKAGE, RECORD, contains, moment, single
+from world import CONFIGURATION, DEVICE, PACKAGE, STATE_DIR, contains, moment, single
 
-# How soon a started service has to be active, in seconds.
+# The time limit for a started service to become active, in seconds.
 ACTIVE = 2.0
-# The id of the event that an incident has closed (agent/src/event/kind.rs).
+# The id of the event "incident closed" (agent/src/event/kind.rs).
 INCIDENT_CLOSED = "6fbd3772193f45db89470a82b521d7d7"
 
 
@@ -19,7 +19,7 @@ def story(world):
     world.row("systemctl enable --now: active within 2 s", enable, world)
     world.row("runs without privileges", unprivileged, world)
     world.row("heartbeats reach the cloud", heartbeats, world)
-    world.row("the uplink is cut and mended", outage, world)
+    world.row("the uplink is cut and restored", outage, world)
     world.row("journalctl -u, -t and by MESSAGE_ID", in_the_log, world)
     world.row("journalctl -x explains it", explained, world)
     for user in ("root", "visitor"):
@@ -28,7 +28,7 @@ def story(world):
 
 
 def install(world):
-    """Installs it as README.md says."""
+    """Installs the package as in README.md."""
     tools = world.box.shell("command -v cargo rustc gcc || true").out
     expect(not tools, f"this is no system of a stranger: {tools}")
     world.install()
@@ -37,7 +37,7 @@ def install(world):
 
 
 def installed(world):
-    """Looks at the files, the user and the state of the unit."""
+    """Checks the files, the user and the state of the unit."""
     box = world.box
     world.expect_waiting()
     account = box.run("getent", "passwd", "ispmon").out
@@ -54,7 +54,7 @@ def installed(world):
 
 
 def enable(world):
-    """Measures three starts by systemd's own stamps and takes the best, because machines under load are slow."""
+    """Measures three starts with systemd's timestamps and takes the shortest, because machines under load are slow."""
     world.configure()
     stamps = ("InactiveExitTimestampMonotonic", "ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
     active, ready = [], []
@@ -71,7 +71,7 @@ def enable(world):
 
 
 def unprivileged(world):
-    """Reads what the kernel knows of the process."""
+    """Reads the process's privileges from the kernel."""
     status = dict(re.findall(r"(\w+):\t(.*)", world.process("status")))
     uids = set(status["Uid"].split())
     expect("0" not in uids and len(uids) == 1, f"its user ids are {status['Uid']}")
@@ -85,19 +85,19 @@ def unprivileged(world):
 
 
 def heartbeats(world):
-    """Waits for two by the cloud's count."""
+    """Waits for two heartbeats in the cloud."""
     world.wait_heartbeats(2)
     return f"{world.heartbeats()} so far"
 
 
 def outage(world):
-    """Compares the recorded outage with what was done."""
+    """Compares the recorded outage with the cut."""
     cut = world.cut()
     restored = world.restore()
     found = single(world.outages(), "outage")
     expect(found["cause"] == "isp" and not found["open"], f"recorded as {found}")
     early, late = moment(found["started"]) - cut, moment(found["ended"]) - restored
-    # It begins with the first sign, at the latest with the probe after the cut.
+    # It begins with the first failed probe, at the latest the one after the cut.
     expect(-1 <= early <= 30, f"it starts {early:.1f} s after the cut")
     expect(-1 <= late <= 60, f"it ends {late:.1f} s after the mending")
     return f"isp, {found['duration_s']:.1f} s; starts {early:.1f} s after the cut, ends {late:.1f} s after the mending"
@@ -117,7 +117,7 @@ def in_the_log(world):
 
 
 def explained(world):
-    """Compares what `-x` adds with the catalog."""
+    """Compares the explanation that `-x` adds with the catalog."""
     text = world.box.run("journalctl", "--no-pager", "-x", f"MESSAGE_ID={INCIDENT_CLOSED}").out
     explanation = [line for line in text.splitlines() if line.startswith("░░")]
     expect(explanation, f"no explanation in: {text}")
@@ -131,7 +131,7 @@ def reading(world, user):
     outages = world.agent("outages", user=user).out
     contains(outages, found["id"][:13], "provider")
     contains(world.agent("report", user=user).out, f"Internet connection of {DEVICE}", "Internet provider")
-    contains(world.agent("status", user=user).out, DEVICE, "works", RECORD)
+    contains(world.agent("status", user=user).out, DEVICE, "works", STATE_DIR)
     doctor = world.agent("doctor", user=user, check=False)
     failed = [line for line in doctor.out.splitlines() if line.startswith("FAIL")]
     expect(doctor.code == 0 and not failed, f"doctor ended with {doctor.code}: {failed or doctor.err}")
@@ -140,7 +140,7 @@ def reading(world, user):
 
 
 def handed_over(world):
-    """Waits for the outage in the cloud's own words."""
+    """Waits for the outage in the cloud's log."""
     found = single(world.outages(), "outage")
     wanted = f"Handed over by {DEVICE}: incident {found['id']}, isp"
     world.box.wait("the hand-over", lambda: wanted in world.network.log("lab"))

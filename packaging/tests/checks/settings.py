@@ -1,4 +1,4 @@
-"""Good and bad configurations, at the start and at a reload."""
+"""Valid and invalid configurations, at the start and on a reload."""
 
 from report import expect
 from world import CONFIGURATION, PACKAGE, contains, single
@@ -11,7 +11,7 @@ def story(world):
     world.row("reload with a good configuration", reload_good, world)
     world.row("reload with a bad configuration", reload_bad, world)
     world.row("start with a bad configuration: one line, no restart loop", start_bad, world)
-    world.row("the configuration is mended", mended, world)
+    world.row("the configuration is corrected", corrected, world)
     world.row("without a URL, local mode", local_mode, world)
 
 
@@ -27,7 +27,7 @@ def reload_good(world):
 
 
 def reload_bad(world):
-    """Reloads nonsense; the old configuration stays in force."""
+    """Reloads an invalid configuration; the old one stays in force."""
     pid = world.pid()
     world.box.write(CONFIGURATION, 'device = "box"\n[heartbeat]\ninterval = "soon"\n')
     world.box.run("systemctl", "reload", PACKAGE, check=False)
@@ -41,7 +41,7 @@ def reload_bad(world):
 
 
 def start_bad(world):
-    """Starts with nonsense: systemd gives up at once, and the log says why in one line."""
+    """Starts with an invalid configuration: systemd gives up at once, and the log has the reason in one line."""
     before = len(world.entries("-t", PACKAGE))
     stopped = world.box.run("systemctl", "stop", PACKAGE)
     expect(stopped.code == 0, stopped.err)
@@ -49,7 +49,7 @@ def start_bad(world):
     expect(silent > before, "the stop left no line")
     started = world.box.run("systemctl", "start", PACKAGE, check=False)
     expect(started.code != 0, "it starts with a bad configuration")
-    # The state is final: one that systemd means to start again is `activating (auto-restart)`.
+    # The state is final: with a pending restart it would be `activating (auto-restart)`.
     show = world.show("ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts")
     wanted = {"ActiveState": "failed", "SubState": "failed", "Result": "exit-code", "ExecMainStatus": "78", "NRestarts": "0"}
     expect(show == wanted, f"the unit is {show} instead of {wanted}")
@@ -59,8 +59,8 @@ def start_bad(world):
     return line
 
 
-def mended(world):
-    """Starts again after the correction."""
+def corrected(world):
+    """Starts again with a valid configuration."""
     world.configure()
     world.box.run("systemctl", "start", PACKAGE)
     world.wait_up()
@@ -68,9 +68,9 @@ def mended(world):
 
 
 def local_mode(world):
-    """Starts with the file as it was installed, which sets nothing."""
+    """Starts with the configuration as installed, which sets nothing."""
     world.box.write(CONFIGURATION, "")
     world.box.run("systemctl", "restart", PACKAGE)
     world.wait_up()
     world.wait_event("started_locally")
-    return "watches, and says once that nobody is told"
+    return "monitors, and logs once that there is no heartbeat URL"

@@ -1,16 +1,15 @@
-"""A suspend asked of logind: announced before, recorded after.
+"""A suspend requested from logind: announced before, recorded after.
 
-The machine beneath a container cannot be suspended from within it: logind finds no /sys/power/state that it can write. So
-the kernel's part is played: logind, its delay locks and its signals are the real ones, but /sys/power is a folder of plain
-files, the unit that would write there waits instead, and meanwhile the agent's boot-time and wall clocks move on as they do
-over a sleep (see `clocks`).
+A container cannot suspend its machine: logind finds no writable /sys/power/state. So the kernel's part is simulated:
+logind, its delay locks and its signals are real, but /sys/power is a folder of plain files, the unit that would write there
+waits instead, and meanwhile the agent's boot-time and wall clocks advance as during a sleep (see `clocks`).
 """
 
 from checks import clocks
 from report import expect
 from world import DEVICE, single
 
-# How long the machine seems to have slept, in seconds.
+# The simulated duration of the sleep, in seconds.
 NIGHT = 8 * 3600
 
 
@@ -21,11 +20,11 @@ def story(world):
     if not world.row("started with clocks of its own", clocks.start, world):
         return
     world.row("the agent delays a sleep", inhibits, world)
-    world.row("suspend: announced before, recorded after (the kernel's part is played)", suspend, world)
+    world.row("suspend: announced before, recorded after (the kernel's part is simulated)", suspend, world)
 
 
 def inhibits(world):
-    """Looks for its lock in logind."""
+    """Checks that logind holds the agent's delay lock."""
     output = world.box.wait(
         "the delay lock",
         lambda: [line for line in world.box.run("systemd-inhibit", "--list", "--no-legend").out.splitlines() if "ispmon" in line],
@@ -40,7 +39,7 @@ def call_logind(world, method, *arguments):
 
 
 def play_the_kernel(world):
-    """Gives logind a /sys/power that can be written, and a sleep that lasts until /run/awake is there."""
+    """Gives logind a writable /sys/power, and a sleep that lasts until /run/awake exists."""
     world.box.write(
         "/etc/systemd/system/systemd-suspend.service.d/played.conf",
         "[Service]\nExecStart=\nExecStart=/bin/sh -c 'touch /run/asleep; until [ -e /run/awake ]; do sleep 0.1; done'\n",
@@ -52,16 +51,16 @@ def play_the_kernel(world):
 
 
 def suspend(world):
-    """Asks logind to suspend."""
+    """Requests a suspend from logind."""
     box = world.box
     refused = call_logind(world, "CanSuspend")
     play_the_kernel(world)
     can = call_logind(world, "CanSuspend")
-    expect("yes" in can.out, f"logind says that it cannot suspend: {can.out or can.err}")
-    asked = call_logind(world, "Suspend", "b", "false")
-    expect(asked.code == 0, f"logind refuses to suspend: {asked.err}")
+    expect("yes" in can.out, f"logind reports that it cannot suspend: {can.out or can.err}")
+    requested = call_logind(world, "Suspend", "b", "false")
+    expect(requested.code == 0, f"logind refuses to suspend: {requested.err}")
     box.wait("the sleep", lambda: box.run("test", "-e", "/run/asleep", check=False).code == 0)
-    # The machine is asleep from here on; what was not announced by now comes too late.
+    # The machine is asleep from here on: an announcement must have been sent by now.
     announced = [line for line in world.network.log("lab").splitlines() if f"Heartbeat from {DEVICE}, sleeping" in line]
     expect(announced, "the machine sleeps, and the cloud does not know")
     clocks.shift(world, NIGHT, NIGHT)

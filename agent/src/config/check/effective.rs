@@ -1,4 +1,4 @@
-//! The settings as `ispmon-agent config` shows them.
+//! The settings for the output of `ispmon-agent config`.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::{
 };
 
 impl SettingsCheck<'_> {
-    /// The settings as they may be shown.
+    /// All settings with their values, secrets masked.
     pub(super) fn effective(
         &self,
         settings: &Settings,
@@ -60,7 +60,7 @@ impl SettingsCheck<'_> {
     }
 }
 
-/// A duration that the interval may have shortened.
+/// A duration that the heartbeat interval may have limited.
 fn limited(given: Option<&GivenValue>, used: Duration, source: &mut String) -> Option<String> {
     let text = &given?.text;
     if duration::parse(text) == Some(used) {
@@ -70,7 +70,7 @@ fn limited(given: Option<&GivenValue>, used: Duration, source: &mut String) -> O
     Some(duration::show(used))
 }
 
-/// A checked text as it may be shown, with the unit that it left out.
+/// A valid text for output, with its unit if that was left out.
 fn shown(text: &str, kind: SettingKind) -> String {
     match kind {
         SettingKind::Duration(..) if duration::is_plain_number(text) => format!("{text}s"),

@@ -1,4 +1,4 @@
-//! Where heartbeats go and the key that goes with them: what is right alone can be wrong together.
+//! Checks where heartbeats go, together with their key: values that are valid alone can be wrong together.
 
 use std::path::{Path, PathBuf};
 
@@ -19,23 +19,23 @@ use super::{
 };
 use crate::loopback::is_loopback;
 
-/// A key together with where it was read from.
+/// A key and the source it was read from.
 pub(super) struct FoundKey {
     pub(super) key: FunctionKey,
     pub(super) origin: SettingOrigin,
 }
 
-/// What came of looking for a key: nothing where there is none, a sentence where it is of no use.
+/// The result of searching for a key: `Ok(None)` where there is none, a sentence where it cannot be used.
 struct SoughtKey {
-    /// Where it says that the key is there.
+    /// The origin of the setting that names the key's file; without one, the same as `origin`.
     named_at: SettingOrigin,
-    /// Where the key is.
+    /// The file that contains the key.
     origin: SettingOrigin,
     key: Result<Option<FunctionKey>, String>,
 }
 
 impl SoughtKey {
-    /// A key in a place that no setting names.
+    /// A key in a default location, which no setting names.
     fn at(origin: SettingOrigin, key: Result<Option<FunctionKey>, String>) -> Self {
         Self { named_at: origin.clone(), origin, key }
     }
@@ -56,7 +56,7 @@ impl SettingsCheck<'_> {
     pub(super) fn key_file(&mut self, sources: &Sources) -> Option<PathBuf> {
         let given = self.text("heartbeat.key_file")?;
         let is_path = ["/", "./", "../"].iter().any(|start| given.text.starts_with(start));
-        // What does not look like a path may be the key itself, which must not be shown.
+        // A text that does not look like a path may be the key itself, which must not be shown.
         if !is_path || given.text.ends_with('=') || given.text.chars().any(char::is_control) {
             let sentence = format!(
                 "heartbeat.key_file is not a path (not shown, it may be a key); it takes {}",
@@ -118,15 +118,16 @@ impl SettingsCheck<'_> {
         key.map(|key| FoundKey { key, origin })
     }
 
-    /// Looks for the key in the first of its places; nothing when it is there and not for this user.
+    /// Reads the key from the first location that applies; `None` when the key exists but this user may not
+    /// read it.
     ///
-    /// 1. That of the text which is checked, when it brings a key with it.
-    /// 2. systemd's credential, unless another file is named. The service need not be able to read the file that
-    ///    systemd has read for it. Where systemd has read none, the credential is the empty one of the unit: then the
-    ///    file itself, if the service may read it.
-    /// 3. The file that `heartbeat.key_file` names. A wrong path is a problem already, and nothing else may stand
-    ///    in for it.
-    /// 4. The file beside the service's configuration, when the address is set there: a key goes only to an address
+    /// 1. The key that comes with the text to check.
+    /// 2. systemd's credential, unless another file is named. The service may not be able to read the file
+    ///    that systemd read for it. If systemd could not read the file, the credential is the empty one of
+    ///    the unit; then the file itself is read, if the service may.
+    /// 3. The file that `heartbeat.key_file` names. A wrong path is reported as a problem, and no other
+    ///    file replaces it.
+    /// 4. The file beside the service's configuration, if the URL is set there: a key goes only to a URL
     ///    that is set where the key is.
     fn look_for_key(&mut self, key_file: Option<&Path>, sources: &Sources) -> Option<SoughtKey> {
         if let Some((path, text)) = self.given_key {
@@ -183,7 +184,7 @@ impl SettingsCheck<'_> {
         })
     }
 
-    /// Judges the address together with what is sent there.
+    /// Checks the URL together with what is sent to it.
     pub(super) fn judge_address(
         &mut self,
         kind: HeartbeatKind,
@@ -223,12 +224,12 @@ impl SettingsCheck<'_> {
     }
 }
 
-/// The command that hides a configuration file from everybody whom it does not concern. The service, which has a
-/// user of its own, goes on reading its file.
+/// The command that hides a configuration file from other users. The service runs as its own user and must
+/// still be able to read its file.
 fn hiding(path: &Path, sources: &Sources) -> String {
     let file = path.display();
     if is_of_service(path, sources) {
-        // The service's group, which is called as its user.
+        // The group of the service has the same name as its user.
         let group = if cfg!(target_os = "macos") { "_ispmon" } else { "ispmon" };
         format!("sudo chgrp {group} {file} && sudo chmod 640 {file}")
     } else {
@@ -236,12 +237,12 @@ fn hiding(path: &Path, sources: &Sources) -> String {
     }
 }
 
-/// Whether a configuration file is that of the service, which has its key beside it.
+/// Whether a configuration file is the service's, which is in the same folder as its key.
 fn is_of_service(path: &Path, sources: &Sources) -> bool {
     path.parent() == sources.service_key.parent()
 }
 
-/// The credential that systemd gives the service.
+/// The credential that systemd passes to the service.
 fn credential(sources: &Sources) -> Option<(PathBuf, Result<Option<FunctionKey>, KeyError>)> {
     let folder = environment::credentials_folder(&sources.environment)?;
     key::read_credential(&sources.folder.join(folder))
@@ -251,7 +252,7 @@ fn is_dotenv(origin: &SettingOrigin) -> bool {
     matches!(origin, SettingOrigin::DotEnv { .. })
 }
 
-/// What to do about a function key that is not there; `place` is where it was looked for.
+/// Advice for a missing function key; `place` is where it was searched for.
 fn missing_key(place: &SettingOrigin) -> String {
     match place {
         SettingOrigin::File { path, .. } => format!(

@@ -1,4 +1,4 @@
-//! Who is probed.
+//! Checks the settings of the probes.
 
 use std::net::IpAddr;
 
@@ -12,9 +12,9 @@ use crate::probe::{Anchor, Family, socket};
 
 /// The port of name servers (RFC 1035, section 4.2).
 const DNS_PORT: u16 = 53;
-/// With fewer anchors of a family, one that is down for maintenance looks like the line.
+/// With fewer anchors of a family, one that is down for maintenance looks like an outage.
 const FEWEST_ANCHORS: usize = 3;
-/// How many servers a round may ask, so that a list that was written by mistake is no flood.
+/// The limit of servers that one round probes, so that a mistaken list causes no flood of probes.
 const MOST_ANCHORS: usize = 16;
 
 impl SettingsCheck<'_> {
@@ -45,8 +45,8 @@ impl SettingsCheck<'_> {
         }
         if anchors.len() > MOST_ANCHORS {
             let sentence = format!(
-                "{key} names {} servers, more than the {MOST_ANCHORS} that it may; each is asked every \
-                 second while the line is in doubt",
+                "{key} names {} servers, more than the {MOST_ANCHORS} that it may; each is probed every \
+                 second while the connection is in doubt",
                 anchors.len()
             );
             self.problems.add(&given.origin, sentence);
@@ -65,7 +65,7 @@ impl SettingsCheck<'_> {
         anchors
     }
 
-    /// Adds the problem that one part of a list is none that its setting takes.
+    /// Adds the problem that one part of a list is not valid for its setting.
     fn refuse_part(&mut self, key: &str, given: &GivenValue, part: &str, what: &str) {
         let given = GivenValue { text: part.to_owned(), origin: given.origin.clone() };
         self.refuse(key, &given, what);
@@ -104,7 +104,7 @@ impl SettingsCheck<'_> {
         servers
     }
 
-    /// The path that a setting names.
+    /// The path in a setting.
     pub(super) fn path(
         &mut self,
         key: &'static str,

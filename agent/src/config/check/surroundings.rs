@@ -1,5 +1,5 @@
-//! What stands in the environment, is none of the agent's settings and is obeyed all the same: whom to
-//! trust, and which time zone it is.
+//! Checks environment variables that are no settings of the agent but affect it: the trusted certificate
+//! authorities and the time zone.
 
 use std::{
     collections::BTreeMap,
@@ -12,11 +12,11 @@ use super::{SettingsCheck, quoted};
 use crate::{clock, tls};
 
 impl SettingsCheck<'_> {
-    /// Warns of variables that name what is not there.
+    /// Warns of variables whose certificates or time zone cannot be used.
     pub(super) fn surroundings(&mut self, environment: &BTreeMap<OsString, OsString>) {
         let variable =
             |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
-        // macOS judges certificates without these.
+        // macOS verifies certificates without these variables.
         if !cfg!(target_os = "macos") {
             if let Some(file) = variable(tls::ROOTS_FILE_VARIABLE) {
                 let path = Path::new(file);
@@ -43,8 +43,8 @@ impl SettingsCheck<'_> {
             Err(error) => format!("cannot be read ({error})"),
         };
         self.warnings.push(format!(
-            "{variable} names {}, which {what}: whom it should vouch for is not trusted. Correct it, \
-             or take it out of the agent's environment.",
+            "{variable} names {}, which {what}: it adds no trusted certificates. Correct it, or \
+             remove it from the agent's environment.",
             quoted(&path.to_string_lossy())
         ));
     }

@@ -1,5 +1,5 @@
-//! Giving a folder and the files in it to somebody else. Nothing is followed that could lead elsewhere: what has
-//! the folder now may not be trusted.
+//! Changes the owner of a folder and the files in it. Follows no links: the current owner may not be
+//! trustworthy.
 
 use std::{ffi::CString, io, os::fd::OwnedFd, path::Path};
 
@@ -7,17 +7,17 @@ use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, fstat, openat, statat,
 };
 
-/// A folder that is given to somebody else, and whose it was.
+/// A folder whose owner is changed, and its previous owner.
 pub(super) struct GivenFolder {
     folder: OwnedFd,
     user: u32,
     group: u32,
-    /// The files that were given, each with its user and group.
+    /// The files whose owner was changed, each with its previous user and group.
     files: Vec<(CString, u32, u32)>,
 }
 
 impl GivenFolder {
-    /// Opens a folder, which gives nothing yet.
+    /// Opens a folder without changing its owner yet.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = openat(CWD, path, flags, Mode::empty())?;
@@ -25,8 +25,9 @@ impl GivenFolder {
         Ok(Self { folder, user: stat.st_uid, group: stat.st_gid, files: Vec::new() })
     }
 
-    /// Gives the folder first, so that who had it can put nothing else there, and then its files. A file that
-    /// has a second name may be one of another folder and stays as it is, as does what is no file.
+    /// Changes the owner of the folder first, so that its previous owner can add nothing more, and then of
+    /// its files. A file with a second hard link may belong to another folder, so it keeps its owner, as do
+    /// links, folders and devices.
     pub(super) fn give(&mut self, user: u32, group: u32) -> io::Result<()> {
         fchown(&self.folder, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
         for entry in Dir::read_from(&self.folder)? {
@@ -41,7 +42,7 @@ impl GivenFolder {
         Ok(())
     }
 
-    /// Gives all of it back.
+    /// Restores the previous owners.
     pub(super) fn give_back(&self) -> io::Result<()> {
         for (name, user, group) in &self.files {
             self.hand_over(name, *user, *group)?;

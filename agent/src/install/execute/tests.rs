@@ -1,4 +1,4 @@
-//! Plans that are carried out below a real folder, with programs that are noted and fail when they are to.
+//! Carries plans out below a temporary folder, with fake programs that log their calls and fail on request.
 
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt, sync::atomic::AtomicBool};
 
@@ -13,8 +13,8 @@ use crate::install::{
     plan::{Installation, Removal, installation, removal},
 };
 
-/// A system below a folder. Its programs write down how they were called; systemctl and launchctl remember
-/// whether the service runs, and every program fails at the call whose number stands in `fail`.
+/// A system below a temporary folder. Its programs log their calls; systemctl and launchctl store whether
+/// the service runs, and the call whose number is in `fail` exits with an error.
 struct System {
     folder: TempDir,
     machine: TargetSystem,
@@ -80,7 +80,8 @@ impl System {
         for name in PROGRAMS {
             let path = programs.join(name);
             fs::write(&path, PROGRAM.replace("command id", "/usr/bin/id")).expect("it is written");
-            fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it belongs to us");
+            fs::set_permissions(&path, Permissions::from_mode(0o755))
+                .expect("this process owns it");
         }
         let root = folder.path().join("root");
         for path in
@@ -95,13 +96,13 @@ impl System {
         system
     }
 
-    /// Has the call with this number fail, from 1 on and counted from now.
+    /// Makes the call with this number fail, counted from 1 and from now on; 0 for none.
     fn fail_at(&self, number: usize) {
         fs::write(self.folder.path().join("fail"), number.to_string()).expect("it is written");
         fs::write(self.folder.path().join("calls"), "").expect("it is written");
     }
 
-    /// The program that is to be installed.
+    /// The path of the program to install.
     fn program(&self) -> PathBuf {
         self.folder.path().join("program")
     }
@@ -113,7 +114,7 @@ impl System {
 
     fn facts(&self, platform: Platform) -> InstallFacts {
         let mut facts = gather(&self.machine, platform, self.program()).expect("it is there");
-        // Below a folder, what is root's is ours.
+        // Below the folder, root's files belong to the caller.
         let (user, group) = self.machine.administrator;
         for entry in facts.present.values_mut() {
             if let crate::install::facts::PathEntry::File { uid, gid, .. } = entry
@@ -122,7 +123,8 @@ impl System {
                 (*uid, *gid) = (0, 0);
             }
         }
-        // The account of the service is ours as well, because nobody else's can be given away without root.
+        // The account of the service gets the caller's ids as well: without root, no file can be given to
+        // another user.
         if let crate::install::facts::AccountState::Exists { .. } = facts.account {
             facts.account = crate::install::facts::AccountState::Exists { uid: user, gid: group };
         }
@@ -134,14 +136,14 @@ impl System {
         self.machine.at(path.as_ref())
     }
 
-    /// Removes all, and returns what stayed.
+    /// Purges the installation and returns what could not be removed.
     fn purge(&self) -> Vec<String> {
         let request = Removal { is_purge: true, is_shown_only: false, command: String::new() };
         let plan = removal(&self.facts(Platform::Linux), &request).expect("it can be removed");
         self.carry_out(&plan).expect("it is removed")
     }
 
-    /// Everything below the root, and what the programs remember.
+    /// All files and folders below the root, and the state that the fake programs store.
     fn contents(&self) -> BTreeMap<PathBuf, String> {
         let mut contents = BTreeMap::new();
         let mut folders = vec![self.path("/")];
@@ -178,8 +180,8 @@ impl System {
     }
 
     fn carry_out(&self, plan: &Plan) -> Result<Vec<String>, InstallFailure> {
-        let goes_on = AtomicBool::new(false);
-        execute(plan, &self.machine, &goes_on, &mut |_| {})
+        let is_interrupted = AtomicBool::new(false);
+        execute(plan, &self.machine, &is_interrupted, &mut |_| {})
     }
 
     fn install(
@@ -199,9 +201,9 @@ impl System {
     }
 }
 
-/// Plays `change` with a failure at its first call of a program, then at its second, and so on until it succeeds,
-/// each time on a system of its own that `prepare` has prepared.
-fn fails_at_every_call(
+/// Runs `change` with a failure at its first call of a program, then at its second, and so on until it
+/// succeeds, each time on a new system that `prepare` has set up.
+fn for_a_failure_at_every_call(
     prepare: impl Fn(&System),
     change: impl Fn(&System) -> Result<Plan, InstallFailure>,
 ) -> usize {
@@ -217,7 +219,7 @@ fn fails_at_every_call(
                 assert_eq!(failure.remaining, [""; 0], "call {number}: {:?}", system.calls());
                 assert_eq!(system.contents(), before, "call {number}: {:?}", system.calls());
             }
-            // The call with this number came, and its failure does no harm; or all were played.
+            // The failure of this call was ignored, or there is no call with this number any more.
             Ok(_) if system.calls().len() >= number => {}
             Ok(_) => return number - 1,
         }
@@ -225,7 +227,7 @@ fn fails_at_every_call(
     unreachable!("there are not so many calls")
 }
 
-fn older(system: &System) {
+fn with_older_version(system: &System) {
     system.install(Platform::Linux, None).expect("it is installed");
     let layout = Layout::of(Platform::Linux);
     fs::write(system.path(&layout.program), "an older program").expect("it is written");
@@ -234,14 +236,16 @@ fn older(system: &System) {
 
 #[test]
 fn an_installation_whose_programs_fail_leaves_everything_as_it_was() {
-    let calls = fails_at_every_call(|_| {}, |system| system.install(Platform::Linux, None));
-    assert!(calls >= 4, "each was made to fail: {calls}");
+    let calls = for_a_failure_at_every_call(|_| {}, |system| system.install(Platform::Linux, None));
+    assert!(calls >= 4, "too few calls failed: {calls}");
 }
 
 #[test]
 fn an_upgrade_whose_programs_fail_leaves_everything_as_it_was() {
-    let calls = fails_at_every_call(older, |system| system.install(Platform::Linux, None));
-    assert!(calls >= 2, "each was made to fail: {calls}");
+    let calls = for_a_failure_at_every_call(with_older_version, |system| {
+        system.install(Platform::Linux, None)
+    });
+    assert!(calls >= 2, "too few calls failed: {calls}");
 }
 
 #[test]
@@ -250,18 +254,19 @@ fn a_removal_whose_programs_fail_leaves_everything_as_it_was() {
         let install = |system: &System| {
             system.install(Platform::Linux, None).expect("it is installed");
         };
-        let calls =
-            fails_at_every_call(install, |system| system.uninstall(Platform::Linux, is_purge));
-        assert!(calls >= 3, "each was made to fail: {calls}");
+        let calls = for_a_failure_at_every_call(install, |system| {
+            system.uninstall(Platform::Linux, is_purge)
+        });
+        assert!(calls >= 3, "too few calls failed: {calls}");
     }
 }
 
-/// A file that cannot be written, because a folder has the name that it is to have until it is complete.
+/// A file cannot be written when a folder already has its temporary name.
 #[test]
 fn an_installation_whose_files_cannot_be_written_leaves_everything_as_it_was() {
     let layout = Layout::of(Platform::Linux);
     for path in layout.files() {
-        for prepare in [|_: &System| {}, older] {
+        for prepare in [|_: &System| {}, with_older_version] {
             let system = System::new();
             prepare(&system);
             let obstacle = beside(&system.path(&path), "new");
@@ -306,7 +311,7 @@ fn an_interrupted_installation_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn the_second_installation_changes_nothing_and_calls_nobody() {
+fn a_second_installation_changes_nothing_and_runs_no_command() {
     let system = System::new();
     system.install(Platform::Linux, None).expect("it is installed");
     let before = system.contents();
@@ -319,7 +324,7 @@ fn the_second_installation_changes_nothing_and_calls_nobody() {
 #[test]
 fn an_upgrade_replaces_the_program_and_leaves_nothing_else_behind() {
     let system = System::new();
-    older(&system);
+    with_older_version(&system);
     let layout = Layout::of(Platform::Linux);
     let paths = |system: &System| system.contents().into_keys().collect::<Vec<_>>();
     let before = paths(&system);
@@ -335,7 +340,7 @@ fn an_upgrade_replaces_the_program_and_leaves_nothing_else_behind() {
 }
 
 #[test]
-fn what_is_written_has_its_mode_whatever_the_umask_is() {
+fn written_files_have_their_mode_with_any_umask() {
     let system = System::new();
     let imported = Imported {
         from: "/home/me/.env".into(),
@@ -360,70 +365,71 @@ fn what_is_written_has_its_mode_whatever_the_umask_is() {
 }
 
 #[test]
-fn a_removal_leaves_the_record_and_a_purge_leaves_nothing() {
+fn a_removal_leaves_the_journal_and_a_purge_leaves_nothing() {
     let system = System::new();
     let before = system.contents();
     system.install(Platform::Linux, None).expect("it is installed");
     let layout = Layout::of(Platform::Linux);
-    let record = system.path(layout.record.join("journal.jsonl"));
-    fs::write(&record, "an outage").expect("it is written");
+    let journal = system.path(layout.record.join("journal.jsonl"));
+    fs::write(&journal, "an outage").expect("it is written");
     system.uninstall(Platform::Linux, false).expect("it is removed");
     for path in layout.installed() {
         assert!(!system.path(&path).exists(), "{path:?}");
     }
-    for path in [&record, &system.path(&layout.configuration), &system.path(&layout.key)] {
+    for path in [&journal, &system.path(&layout.configuration), &system.path(&layout.key)] {
         assert!(path.exists(), "{path:?}");
     }
-    // A purge works when the rest is gone already.
+    // A purge also works after an ordinary removal.
     system.uninstall(Platform::Linux, true).expect("it is purged");
     let mut after = system.contents();
-    // Folders of the system may have been made for the first time.
+    // Folders of the system may have been created by the installation.
     after.retain(|path, _| before.contains_key(path) || !path.is_dir());
     assert_eq!(after, before);
 }
 
 #[test]
-fn a_purge_names_what_stayed() {
-    let record = Layout::of(Platform::Linux).record;
+fn a_purge_names_what_could_not_be_removed() {
+    let journal = Layout::of(Platform::Linux).record;
     let system = System::new();
     system.install(Platform::Linux, None).expect("it is installed");
     assert_eq!(system.purge(), [""; 0]);
 
-    // The record is on another disk.
+    // The journal's folder is a link to another disk.
     let system = System::new();
     let disk = system.folder.path().join("disk");
     fs::create_dir_all(&disk).expect("it is made");
     fs::write(disk.join("journal.jsonl"), "an outage").expect("it is written");
     fs::create_dir_all(system.path("/var/lib")).expect("it is made");
-    symlink(&disk, system.path(&record)).expect("it is made");
+    symlink(&disk, system.path(&journal)).expect("it is made");
     system.install(Platform::Linux, None).expect("it is installed");
     let stayed = system.purge();
     assert_eq!(stayed.len(), 1, "{stayed:?}");
     let target = fs::canonicalize(&disk).expect("it is there");
     let part = format!("it was a link to {}, which was kept", target.display());
     assert!(stayed[0].contains(&part), "{stayed:?}");
-    assert!(!system.path(&record).is_symlink() && disk.join("journal.jsonl").exists());
+    assert!(!system.path(&journal).is_symlink() && disk.join("journal.jsonl").exists());
 
-    // Something that is no folder cannot be removed as one.
+    // The path of the journal's folder is a file.
     let system = System::new();
     system.install(Platform::Linux, None).expect("it is installed");
-    fs::remove_dir_all(system.path(&record)).expect("it is removed");
-    fs::write(system.path(&record), "no folder").expect("it is written");
+    fs::remove_dir_all(system.path(&journal)).expect("it is removed");
+    fs::write(system.path(&journal), "no folder").expect("it is written");
     let stayed = system.purge();
-    let part = format!("{} could not be removed", record.display());
+    let part = format!("{} could not be removed", journal.display());
     assert!(stayed.len() == 1 && stayed[0].starts_with(&part), "{stayed:?}");
 }
 
 #[test]
-fn a_purge_removes_what_an_installation_that_was_killed_has_left() {
+fn a_purge_removes_the_leftovers_of_a_killed_installation() {
     let install = |system: &System| {
         system.install(Platform::Linux, None).expect("it is installed");
         for path in Layout::of(Platform::Linux).leftovers() {
             fs::write(system.path(path), "a key").expect("it is written");
         }
     };
-    let calls = fails_at_every_call(install, |system| system.uninstall(Platform::Linux, true));
-    assert!(calls >= 3, "each was made to fail: {calls}");
+    let calls =
+        for_a_failure_at_every_call(install, |system| system.uninstall(Platform::Linux, true));
+    assert!(calls >= 3, "too few calls failed: {calls}");
     let system = System::new();
     install(&system);
     assert_eq!(system.purge(), [""; 0]);
@@ -431,7 +437,7 @@ fn a_purge_removes_what_an_installation_that_was_killed_has_left() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_program_returns_when_a_step_fails() {
+fn a_link_at_the_programs_path_is_restored_when_a_step_fails() {
     let system = System::new();
     let program = system.path(Layout::of(Platform::Linux).program);
     fs::create_dir_all(program.parent().expect("a folder")).expect("it is made");
@@ -446,10 +452,10 @@ fn a_link_in_the_place_of_the_program_returns_when_a_step_fails() {
 }
 
 #[test]
-fn what_cannot_be_undone_is_named() {
+fn actions_that_cannot_be_undone_are_named() {
     let system = System::new();
-    older(&system);
-    // Nothing that is asked of systemd works any more.
+    with_older_version(&system);
+    // Every systemctl command except `show` fails from now on.
     fs::write(
         system.folder.path().join("programs/systemctl"),
         "#!/bin/sh\n[ $1 = show ] && echo ActiveState=active; [ $1 = show ]\n",
@@ -464,11 +470,11 @@ fn what_cannot_be_undone_is_named() {
 }
 
 #[test]
-fn under_launchd_the_job_is_started_and_removed() {
+fn under_launchd_the_job_is_started_and_removed_again() {
     let system = System::new();
     let before = system.contents();
     let mut plan = None;
-    // Files of another user can be made by root only.
+    // Only root can create files of another user.
     if rustix::process::geteuid().is_root() {
         plan = Some(system.install(Platform::MacOs, None).expect("it is installed"));
     }
@@ -488,36 +494,36 @@ fn under_launchd_the_job_is_started_and_removed() {
         ]
     );
     system.uninstall(Platform::MacOs, true).expect("it is removed, though launchd takes its time");
-    assert!(!system.folder.path().join("ending").exists(), "it was waited for");
+    assert!(!system.folder.path().join("ending").exists(), "the removal waited for the job to end");
     let mut after = system.contents();
     after.retain(|path, _| before.contains_key(path) || !path.is_dir());
     assert_eq!(after, before);
 }
 
 #[test]
-fn what_root_has_made_before_becomes_the_services_under_launchd() {
+fn under_launchd_existing_files_of_root_are_given_to_the_service() {
     if !rustix::process::geteuid().is_root() {
         println!("SKIPPED: only root can give files to another user");
         return;
     }
     let layout = Layout::of(Platform::MacOs);
-    let record = |system: &System, name: &str| system.path(layout.record.join(name));
+    let journal = |system: &System, name: &str| system.path(layout.record.join(name));
     let prepare = |system: &System| {
         for folder in [&layout.record, &layout.configuration_folder] {
             fs::create_dir_all(system.path(folder)).expect("it is made");
         }
-        fs::write(record(system, "journal.jsonl"), "an outage").expect("it is written");
+        fs::write(journal(system, "journal.jsonl"), "an outage").expect("it is written");
         fs::write(system.path(&layout.key), "s3cret\n").expect("it is written");
-        // Both lead to a file that is no part of the record.
+        // Both lead to a file outside the journal's folder.
         fs::write(system.path("/etc/other"), "root's").expect("it is written");
-        symlink(system.path("/etc/other"), record(system, "link")).expect("it is made");
-        fs::hard_link(system.path("/etc/other"), record(system, "name")).expect("it is made");
+        symlink(system.path("/etc/other"), journal(system, "link")).expect("it is made");
+        fs::hard_link(system.path("/etc/other"), journal(system, "name")).expect("it is made");
     };
     let system = System::new();
     prepare(&system);
     system.install(Platform::MacOs, None).expect("it is installed");
     let owner = |path: PathBuf| fs::metadata(path).expect("it is there").uid();
-    for path in [system.path(&layout.record), record(&system, "journal.jsonl")] {
+    for path in [system.path(&layout.record), journal(&system, "journal.jsonl")] {
         assert_eq!(owner(path.clone()), 300, "{path:?}");
     }
     let key = system.path(&layout.key);
@@ -526,9 +532,10 @@ fn what_root_has_made_before_becomes_the_services_under_launchd() {
         (300, b"s3cret\n".to_vec())
     );
     assert_eq!(owner(system.path("/etc/other")), 0);
-    let calls = fails_at_every_call(prepare, |system| system.install(Platform::MacOs, None));
-    assert!(calls >= 13, "each was made to fail: {calls}");
-    // A link in the place of the folder is not followed.
+    let calls =
+        for_a_failure_at_every_call(prepare, |system| system.install(Platform::MacOs, None));
+    assert!(calls >= 13, "too few calls failed: {calls}");
+    // A link at the path of the folder is not followed.
     let system = System::new();
     fs::create_dir_all(system.path("/usr/local/var")).expect("it is made");
     symlink(system.path("/etc"), system.path(&layout.record)).expect("it is made");
@@ -543,6 +550,6 @@ fn a_failure_at_any_call_under_launchd_leaves_everything_as_it_was() {
         println!("SKIPPED: only root can give files to another user");
         return;
     }
-    let calls = fails_at_every_call(|_| {}, |system| system.install(Platform::MacOs, None));
-    assert!(calls >= 13, "each was made to fail: {calls}");
+    let calls = for_a_failure_at_every_call(|_| {}, |system| system.install(Platform::MacOs, None));
+    assert!(calls >= 13, "too few calls failed: {calls}");
 }

@@ -1,4 +1,4 @@
-//! The service's user: made by the tool that the system has for it.
+//! The service's user, created with the tool that the system has for it.
 
 use super::{CommandLine, FileOwner, InstallStep, OnFailure};
 use crate::install::{
@@ -6,12 +6,12 @@ use crate::install::{
     layout::{More, Platform},
 };
 
-/// Who will own what is the service's.
+/// The owner of the service's files.
 pub(super) fn owner(facts: &InstallFacts) -> FileOwner {
     let (uid, gid) = match facts.account {
         AccountState::Exists { uid, gid } => (uid, gid),
         AccountState::Absent(AccountMaker::Dscl { id }) => (id, id),
-        // systemd gives the service its folders, so nothing here becomes theirs.
+        // On Linux systemd creates the service's folders, so no step gives the user anything.
         AccountState::Absent(AccountMaker::Sysusers | AccountMaker::Useradd) => {
             return FileOwner::Root;
         }
@@ -19,7 +19,7 @@ pub(super) fn owner(facts: &InstallFacts) -> FileOwner {
     FileOwner::Service { name: facts.platform.user(), uid, gid }
 }
 
-/// The steps that make the user.
+/// The steps that create the user.
 pub(super) fn creation(facts: &InstallFacts) -> Vec<InstallStep> {
     let AccountState::Absent(maker) = facts.account else { return Vec::new() };
     let user = facts.platform.user();
@@ -75,11 +75,11 @@ pub(super) fn creation(facts: &InstallFacts) -> Vec<InstallStep> {
     }
 }
 
-/// The commands that remove the user again, and its group.
+/// The commands that remove the user and its group.
 pub(super) fn removal_commands(platform: Platform) -> Vec<CommandLine> {
     let user = platform.user();
     match platform {
-        // The group goes with its only user.
+        // userdel also removes the group when it has no other member.
         Platform::Linux => vec![CommandLine::new("userdel", [user])],
         Platform::MacOs => ["/Users", "/Groups"]
             .map(|kind| CommandLine::new("dscl", [".", "-delete", &format!("{kind}/{user}")]))
@@ -87,7 +87,7 @@ pub(super) fn removal_commands(platform: Platform) -> Vec<CommandLine> {
     }
 }
 
-/// The steps that remove the user and its group. What keeps them is told and does no harm.
+/// The steps that remove the user and its group. A failure is reported and ignored.
 pub(super) fn removal(facts: &InstallFacts) -> Vec<InstallStep> {
     if !matches!(facts.account, AccountState::Exists { .. }) {
         return Vec::new();

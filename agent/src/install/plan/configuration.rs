@@ -1,4 +1,4 @@
-//! The configuration and the function key: written once, and never over what somebody has written.
+//! The configuration and the function key: written once, and never over the user's own content.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use crate::{
     },
 };
 
-/// Puts both there, as samples or with the settings of an old `.env`.
+/// Adds both files to the plan, as samples or with the settings of an old `.env`.
 ///
 /// # Errors
-/// There are settings of an `.env`, and the place of them is taken.
+/// There are settings of a `.env`, but the configuration or the key file already has other content.
 pub(super) fn put(
     files: &mut PlanBuilder<'_>,
     facts: &InstallFacts,
@@ -59,7 +59,7 @@ pub(super) fn put(
     };
     let line = format!("{key}\n");
     let is_free = match facts.entry(&layout.key) {
-        // Only when the plan is shown: root may read it.
+        // Happens only when the plan is shown: an installation runs as root, which may read it.
         None | Some(PathEntry::File { held: FileContent::Unknown, .. }) => true,
         Some(PathEntry::File { held: FileContent::Bytes(bytes), .. }) => {
             let held = bytes.trim_ascii();
@@ -74,8 +74,8 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Puts a configuration there that nobody but root and the service may read. The service's group may be one that an
-/// earlier step makes, so it gets the file when it is there.
+/// Adds a configuration that only root and the service may read. An earlier step may create the service's
+/// group, so commands set the group once the file exists.
 fn put_for_service(files: &mut PlanBuilder<'_>, facts: &InstallFacts, path: &Path, text: &str) {
     if matches!(
         facts.entry(path),

@@ -1,18 +1,18 @@
-//! Files and folders of a plan, left out where they are as they should be.
+//! Adds files and folders to a plan, and skips those that need no change.
 
 use std::path::{Path, PathBuf};
 
 use super::{CommandLine, Content, FileOwner, InstallStep, OnFailure, Plan};
 use crate::install::facts::{FileContent, InstallFacts, PathEntry};
 
-/// A plan that grows.
+/// A plan under construction.
 pub(super) struct PlanBuilder<'a> {
     facts: &'a InstallFacts,
     pub(super) plan: Plan,
     pub(super) steps: Vec<InstallStep>,
-    /// What goes before all steps, so that it is undone last.
+    /// Steps to insert before all others, so that they are undone last.
     pub(super) undo: Vec<InstallStep>,
-    /// The folders that a step makes.
+    /// The folders that a step creates.
     folders: Vec<PathBuf>,
 }
 
@@ -27,14 +27,14 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// Whether any file is put there, so that a service that runs has to be started again.
+    /// Whether a step writes a file or changes its owner, so that a running service must be restarted.
     pub(super) fn is_changed(&self) -> bool {
         self.steps
             .iter()
             .any(|step| matches!(step, InstallStep::File { .. } | InstallStep::Give { .. }))
     }
 
-    /// Makes a folder unless it is there. One that is there and is to be the service's is given to it.
+    /// Adds a folder that does not exist. An existing one that has to belong to the service is given to it.
     pub(super) fn folder(&mut self, path: &Path, mode: u32, owner: FileOwner) {
         if let (Some(PathEntry::Folder { uid }), FileOwner::Service { uid: service, .. }) =
             (self.facts.entry(path), owner)
@@ -48,7 +48,7 @@ impl<'a> PlanBuilder<'a> {
         }
     }
 
-    /// Puts a file there unless it is there with this content, mode and owner; whether it is put there.
+    /// Adds a file unless it exists with this content, mode and owner. Returns whether it was added.
     pub(super) fn put(
         &mut self,
         path: &Path,
@@ -75,8 +75,8 @@ impl<'a> PlanBuilder<'a> {
         true
     }
 
-    /// Puts a file there unless something is there, whatever it holds. One that is to be the service's and is
-    /// somebody else's becomes the service's, with what it holds.
+    /// Adds a file unless one exists, whatever its content. An existing one that has to belong to the
+    /// service and does not is given to it, with its content.
     pub(super) fn put_once(&mut self, path: &Path, mode: u32, owner: FileOwner, content: Content) {
         match self.facts.entry(path).map(|entry| (entry, owner)) {
             None => {

@@ -1,7 +1,7 @@
-//! What `install` does.
+//! The plan of `install`.
 //!
-//! The program is copied to a stable place, wherever it was started from: a build folder, `/tmp` and a mounted
-//! image vanish, and a service that is started from there with them. No other path is ever registered.
+//! The program is copied to a fixed path, wherever it was started from: a build folder, `/tmp` or a mounted
+//! image can vanish, and then a service that runs from there fails. No other path is ever registered.
 
 use std::path::Path;
 
@@ -17,21 +17,21 @@ use crate::install::{
     refusal::{InstallRefusal, start_advice},
 };
 
-/// What is asked for.
+/// The options of an installation.
 #[derive(Clone, Debug)]
 pub struct Installation {
-    /// What an old `.env` is to become.
+    /// The settings of an old `.env`.
     pub imported: Option<Imported>,
-    /// Whether the plan is only shown, for which nobody needs to be root.
+    /// Whether the plan is only shown, which does not need root.
     pub is_shown_only: bool,
-    /// The command as it has to be typed behind `sudo`.
+    /// The command line to show after `sudo`.
     pub command: String,
 }
 
-/// The plan of an installation. Where all is as it should be, it has no steps.
+/// Makes the plan of an installation. It has no steps when everything is up to date.
 ///
 /// # Errors
-/// Nothing can or should be installed here.
+/// ispmon-agent cannot or must not be installed here.
 pub fn installation(facts: &InstallFacts, request: &Installation) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
     let is_packaged = facts.package().is_some();
@@ -80,8 +80,9 @@ fn text(text: &'static str) -> Content {
     Content::Text(text.into())
 }
 
-/// Refuses where a package, an administrator or another kind of system has the say. Old settings are taken
-/// over for the service of a package, too: its configuration is the administrator's. That of Homebrew is elsewhere.
+/// Refuses when the service belongs to a package, is masked, or cannot run on this system. With settings of
+/// a `.env` a package is no obstacle, because its configuration belongs to the administrator; except for
+/// Homebrew, whose configuration is at another path.
 fn check(
     facts: &InstallFacts,
     layout: &Layout,
@@ -134,7 +135,7 @@ fn put_catalog(files: &mut PlanBuilder<'_>, catalog: &Path) {
     }
 }
 
-/// Starts the service. Its unit is put there first, unless it came with a package.
+/// Starts the service, after writing its unit unless a package installed one.
 fn start_by_systemd(
     files: &mut PlanBuilder<'_>,
     facts: &InstallFacts,
@@ -144,8 +145,8 @@ fn start_by_systemd(
     let state = facts.service;
     let is_new_unit =
         has_own_unit && files.put(&layout.service, 0o644, FileOwner::Root, text(UNIT_TEXT));
-    // What is undone is undone from the last to the first: the files, then systemd reads them again, then the
-    // service that ran before runs again with them.
+    // Order of the rollback: restore the files, let systemd read them again, restart the service with them
+    // if it ran before.
     let mut last = Vec::new();
     let runtime = match &layout.more {
         More::Systemd { runtime, .. } => Some(runtime),
@@ -163,7 +164,7 @@ fn start_by_systemd(
         Activity::Stopped => false,
     };
     if is_restarted {
-        // One that failed before may fail again.
+        // A service that was failing before may fail again.
         let is_needed = state.activity == Activity::Running;
         last.push(InstallStep::Undo(UndoStep::Run { command: restart.clone(), is_needed }));
     }
@@ -245,7 +246,7 @@ fn notes(facts: &InstallFacts, layout: &Layout, request: &Installation) -> Vec<S
         ));
         if let Some(folder) = &imported.record {
             notes.push(format!(
-                "It named {folder} for the record of outages, which stays as it is; that of the service is in {}, \
+                "It named {folder} for the journal of outages, which stays there; the service keeps its own in {}, \
                  the only folder that it may write to.",
                 layout.record.display()
             ));
@@ -256,6 +257,6 @@ fn notes(facts: &InstallFacts, layout: &Layout, request: &Installation) -> Vec<S
             layout.key.display()
         ));
     }
-    notes.push("See how it is doing: ispmon-agent status, ispmon-agent doctor.".to_owned());
+    notes.push("Check it with: ispmon-agent status, ispmon-agent doctor.".to_owned());
     notes
 }

@@ -1,5 +1,5 @@
-//! What `uninstall` does: what `install` has put there goes, the record and the configuration stay unless
-//! they are to be purged, and what came with a package is not touched.
+//! The plan of `uninstall`: it removes what `install` has written. The journal and the configuration stay
+//! unless they are purged; files of a package are never touched.
 
 use std::path::PathBuf;
 
@@ -11,21 +11,21 @@ use crate::install::{
     refusal::{InstallRefusal, removal_advice},
 };
 
-/// What is asked for.
+/// The options of a removal.
 #[derive(Clone, Debug)]
 pub struct Removal {
-    /// Whether the record, the configuration, the key and the user go too.
+    /// Whether the journal, the configuration, the key and the user are removed too.
     pub is_purge: bool,
-    /// Whether the plan is only shown, for which nobody needs to be root.
+    /// Whether the plan is only shown, which does not need root.
     pub is_shown_only: bool,
-    /// The command as it has to be typed behind `sudo`.
+    /// The command line to show after `sudo`.
     pub command: String,
 }
 
-/// The plan of a removal. Where there is nothing to remove, it has no steps.
+/// Makes the plan of a removal. It has no steps when there is nothing to remove.
 ///
 /// # Errors
-/// What is there came with a package, or cannot be stopped, or the caller is not root.
+/// The service belongs to a package, no service manager can stop it, or the caller is not root.
 pub fn removal(facts: &InstallFacts, request: &Removal) -> Result<Plan, InstallRefusal> {
     let layout = facts.layout();
     let is_ours =
@@ -80,7 +80,7 @@ pub fn removal(facts: &InstallFacts, request: &Removal) -> Result<Plan, InstallR
     Ok(Plan { steps, unchanged: Vec::new(), notes })
 }
 
-/// Stops the service for good, and starts it again should a later step fail.
+/// Stops the service for good; the rollback starts it again.
 fn stop(steps: &mut Vec<InstallStep>, facts: &InstallFacts, layout: &Layout) {
     let state = facts.service;
     let run = |command| InstallStep::Run { command, undo: Vec::new(), failure: OnFailure::Undo };
@@ -104,10 +104,10 @@ fn stop(steps: &mut Vec<InstallStep>, facts: &InstallFacts, layout: &Layout) {
     }
 }
 
-/// The steps that remove what a plain removal keeps.
+/// The steps that remove what an ordinary removal keeps.
 fn purge(facts: &InstallFacts, layout: &Layout) -> Vec<InstallStep> {
     let is_there = |path: &PathBuf| facts.entry(path).is_some();
-    // What is left over goes first: its names are needed for what is removed after it.
+    // Leftovers first: removing the configuration and the key needs their temporary names.
     let files = [layout.leftovers(), vec![layout.configuration.clone(), layout.key.clone()]];
     let files = files.concat().into_iter().filter(is_there);
     let mut steps: Vec<_> = files.map(|path| InstallStep::Remove { path }).collect();
@@ -124,7 +124,7 @@ fn purge(facts: &InstallFacts, layout: &Layout) -> Vec<InstallStep> {
     steps
 }
 
-/// What stays, and how it is removed by hand: the program that could do it goes.
+/// The note on what stays and how to remove it by hand, because the program that could do it is removed.
 fn kept(facts: &InstallFacts, layout: &Layout) -> String {
     let is_there = |path: &&PathBuf| facts.entry(path).is_some();
     let shown = |path: &PathBuf| path.display().to_string();
@@ -145,7 +145,7 @@ fn kept(facts: &InstallFacts, layout: &Layout) -> String {
         return "Nothing else is left of it.".to_owned();
     }
     format!(
-        "Kept for a later installation: {}. To remove that too, the record of all outages included: {}",
+        "Kept for a later installation: {}. To remove that too, including the journal of all outages: {}",
         kept.join(", "),
         commands.join(" && ")
     )

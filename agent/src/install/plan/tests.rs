@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// A system on which nothing is installed yet.
+/// A system without an installation.
 fn fresh(platform: Platform) -> InstallFacts {
     let maker = match platform {
         Platform::Linux => AccountMaker::Sysusers,
@@ -86,12 +86,12 @@ fn installed(platform: Platform) -> InstallFacts {
     facts
 }
 
-fn asked(imported: Option<Imported>, is_shown_only: bool) -> Installation {
+fn options(imported: Option<Imported>, is_shown_only: bool) -> Installation {
     Installation { imported, is_shown_only, command: "/home/me/ispmon-agent install".to_owned() }
 }
 
 fn planned(facts: &InstallFacts) -> Plan {
-    installation(facts, &asked(None, false)).expect("it can be installed")
+    installation(facts, &options(None, false)).expect("it can be installed")
 }
 
 fn removed(facts: &InstallFacts, is_purge: bool) -> Result<Plan, InstallRefusal> {
@@ -101,18 +101,18 @@ fn removed(facts: &InstallFacts, is_purge: bool) -> Result<Plan, InstallRefusal>
 
 fn shown(plan: &Plan) -> String {
     let mut bytes = Vec::new();
-    show(plan, &mut bytes).expect("a list of bytes takes it");
+    show(plan, &mut bytes).expect("writing to a vector cannot fail");
     String::from_utf8(bytes).expect("it is text")
 }
 
-/// What is shown, without the contents of files.
+/// The shown plan, without the contents of files.
 fn outline(plan: &Plan) -> String {
     let text = shown(plan);
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("    "));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What is only done when a later step fails, in the order in which it is done then.
+/// The actions that run only in a rollback, in the order in which they would run.
 fn undone(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().rev();
     steps.filter(|step| matches!(step, InstallStep::Undo(_))).map(ToString::to_string).collect()
@@ -239,7 +239,7 @@ fn a_newer_program_replaces_the_older_one_and_the_service_is_restarted() {
 }
 
 #[test]
-fn a_newer_definition_is_read_before_the_service_is_restarted() {
+fn a_newer_unit_is_reloaded_before_the_service_is_restarted() {
     let mut facts = installed(Platform::Linux);
     facts.present.insert(facts.layout().service, text("[Unit]\n", 0o644));
     let plan = planned(&facts);
@@ -268,7 +268,7 @@ fn a_newer_definition_is_read_before_the_service_is_restarted() {
 }
 
 #[test]
-fn a_service_that_was_stopped_or_disabled_runs_afterwards() {
+fn a_stopped_or_disabled_service_runs_afterwards() {
     let restart = "run systemctl restart ispmon-agent.service";
     for (boot, activity, expected) in [
         (BootStart::Disabled, Activity::Stopped, "run systemctl enable --now ispmon-agent.service"),
@@ -292,7 +292,7 @@ fn a_service_that_was_stopped_or_disabled_runs_afterwards() {
 }
 
 #[test]
-fn what_somebody_has_written_is_kept() {
+fn files_with_other_content_are_kept() {
     let mut facts = installed(Platform::Linux);
     let layout = facts.layout();
     facts.present.insert(layout.configuration.clone(), text("device = \"x\"\n", 0o600));
@@ -300,9 +300,9 @@ fn what_somebody_has_written_is_kept() {
     assert!(planned(&facts).is_empty());
 }
 
-/// systemd reads the key for the service and gives it the folder of its record. launchd does neither.
+/// systemd reads the key for the service and gives it the journal's folder. launchd does neither.
 #[test]
-fn what_somebody_else_has_made_is_given_to_the_service_of_launchd() {
+fn under_launchd_existing_files_are_given_to_the_service() {
     let mut facts = installed(Platform::MacOs);
     let layout = facts.layout();
     facts.present.insert(layout.key.clone(), text("s3cret\n", 0o640));
@@ -325,7 +325,7 @@ fn what_somebody_else_has_made_is_given_to_the_service_of_launchd() {
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn refusals_have_advice() {
     let linux = || fresh(Platform::Linux);
     let packaged = |path: &str, package| {
         let mut facts = linux();
@@ -374,7 +374,7 @@ fn refusals_say_what_to_do() {
         ),
         (
             InstallFacts { systemd: Some(246), ..linux() },
-            ["this is systemd 246", "systemd knows from 247 on"],
+            ["this is systemd 246", "systemd has from 247 on"],
         ),
         (
             InstallFacts { service: masked, ..linux() },
@@ -393,7 +393,7 @@ fn refusals_say_what_to_do() {
             ["only root may do", "run it with sudo: /home/me/ispmon-agent install"],
         ),
     ] {
-        let refusal = installation(&facts, &asked(None, false)).expect_err("it is refused");
+        let refusal = installation(&facts, &options(None, false)).expect_err("it is refused");
         for part in parts {
             assert!(refusal.to_string().contains(part), "{refusal}");
         }
@@ -403,7 +403,7 @@ fn refusals_say_what_to_do() {
 #[test]
 fn a_plan_is_shown_without_root() {
     let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
-    assert!(installation(&facts, &asked(None, true)).is_ok());
+    assert!(installation(&facts, &options(None, true)).is_ok());
     let facts = InstallFacts { is_root: false, ..installed(Platform::Linux) };
     let removal =
         removal(&facts, &Removal { is_purge: true, is_shown_only: true, command: String::new() });
@@ -450,7 +450,7 @@ fn old_settings_replace_a_sample_and_nothing_else() {
         if let Some(key) = key {
             facts.present.insert(layout.key.clone(), text(key, 0o600));
         }
-        installation(&facts, &asked(Some(imported.clone()), false))
+        installation(&facts, &options(Some(imported.clone()), false))
     };
     for configuration in [None, Some(sample::SAMPLE)] {
         for key in [None, Some(""), Some("\n")] {
@@ -464,15 +464,15 @@ fn old_settings_replace_a_sample_and_nothing_else() {
             assert_eq!(restart, "run systemctl restart ispmon-agent.service");
         }
     }
-    // The second time.
+    // A second import changes nothing.
     assert!(
         with(Some(&imported.configuration), Some("k3y/a+b==\n")).expect("it is there").is_empty()
     );
     for other in ["device = \"other\"\n", "", "# all comments of an older sample\n"] {
-        let refusal = with(Some(other), None).expect_err("somebody wrote that");
+        let refusal = with(Some(other), None).expect_err("it has settings of its own");
         assert!(refusal.to_string().contains("nothing was changed"), "{refusal}");
     }
-    let refusal = with(None, Some("other")).expect_err("it holds another key");
+    let refusal = with(None, Some("other")).expect_err("the key file has another key");
     assert!(refusal.to_string().contains("heartbeat.key holds another function key"), "{refusal}");
 }
 
@@ -480,7 +480,7 @@ fn old_settings_replace_a_sample_and_nothing_else() {
 fn a_secret_configuration_is_for_root_and_the_service() {
     let imported =
         Imported { is_secret: true, record: Some("/home/me".into()), ..old_settings(None) };
-    let plan = installation(&fresh(Platform::Linux), &asked(Some(imported), false));
+    let plan = installation(&fresh(Platform::Linux), &options(Some(imported), false));
     let plan = plan.expect("it is taken over");
     let text = shown(&plan);
     let lines: Vec<_> =
@@ -491,7 +491,7 @@ fn a_secret_configuration_is_for_root_and_the_service() {
     run chmod 640 /etc/ispmon/agent.toml
     ");
     assert!(!text.contains("dl-home"), "{text}");
-    insta::assert_snapshot!(plan.notes[1], @"It named /home/me for the record of outages, which stays as it is; that of the service is in /var/lib/ispmon, the only folder that it may write to.");
+    insta::assert_snapshot!(plan.notes[1], @"It named /home/me for the journal of outages, which stays there; the service keeps its own in /var/lib/ispmon, the only folder that it may write to.");
 }
 
 #[test]
@@ -504,7 +504,7 @@ fn old_settings_are_taken_over_for_a_package() {
     facts.present.insert(layout.configuration, text(sample::SAMPLE, 0o644));
     facts.present.insert(layout.key, text("", 0o600));
     let take_over = |facts: &InstallFacts| {
-        installation(facts, &asked(Some(old_settings(Some("k3y/a+b=="))), false))
+        installation(facts, &options(Some(old_settings(Some("k3y/a+b=="))), false))
     };
     insta::assert_snapshot!(outline(&take_over(&facts).expect("it is taken over")), @r"
     replace /etc/ispmon/agent.toml (0644 root):
@@ -517,7 +517,7 @@ fn old_settings_are_taken_over_for_a_package() {
 }
 
 #[test]
-fn commands_are_shown_as_a_shell_reads_them() {
+fn commands_are_shown_in_shell_syntax() {
     for (argument, expected) in [
         ("a-b_c=d", "a-b_c=d"),
         ("", "''"),

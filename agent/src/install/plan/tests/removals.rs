@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_removal_keeps_the_record_and_the_configuration() {
+fn a_removal_keeps_the_journal_and_the_configuration() {
     let plan = removed(&installed(Platform::Linux), false).expect("it can be removed");
     insta::assert_snapshot!(outline(&plan), @r"
     run systemctl disable --now ispmon-agent.service
@@ -21,7 +21,7 @@ fn a_removal_keeps_the_record_and_the_configuration() {
             "run systemctl start ispmon-agent.service",
         ]
     );
-    insta::assert_snapshot!(plan.notes.join("\n"), @"Kept for a later installation: /var/lib/ispmon, /etc/ispmon/agent.toml, /etc/ispmon/heartbeat.key, the user ispmon. To remove that too, the record of all outages included: sudo rm -r /var/lib/ispmon /etc/ispmon && sudo userdel ispmon");
+    insta::assert_snapshot!(plan.notes.join("\n"), @"Kept for a later installation: /var/lib/ispmon, /etc/ispmon/agent.toml, /etc/ispmon/heartbeat.key, the user ispmon. To remove that too, including the journal of all outages: sudo rm -r /var/lib/ispmon /etc/ispmon && sudo userdel ispmon");
     let plan = removed(&installed(Platform::MacOs), false).expect("it can be removed");
     insta::assert_snapshot!(outline(&plan), @r"
     run launchctl bootout system/net.ispmon.agent
@@ -31,7 +31,7 @@ fn a_removal_keeps_the_record_and_the_configuration() {
 }
 
 #[test]
-fn a_purge_removes_all() {
+fn a_purge_removes_everything() {
     let plan = removed(&installed(Platform::Linux), true).expect("it can be removed");
     insta::assert_snapshot!(outline(&plan), @r"
     run systemctl disable --now ispmon-agent.service
@@ -65,10 +65,10 @@ fn a_purge_removes_all() {
 }
 
 #[test]
-fn what_a_package_brought_is_never_removed() {
+fn files_of_a_package_are_never_removed() {
     let package = || Package::Debian("ispmon-agent".to_owned());
     let unit: std::path::PathBuf = "/usr/lib/systemd/system/ispmon-agent.service".into();
-    // The package alone, with a record and a configuration.
+    // Only the package, with a journal and a configuration.
     let mut facts = installed(Platform::Linux);
     for path in facts.layout().installed() {
         facts.present.remove(&path);
@@ -78,7 +78,7 @@ fn what_a_package_brought_is_never_removed() {
         let refusal = removed(&facts, is_purge).expect_err("it is refused").to_string();
         assert!(refusal.contains("sudo apt remove ispmon-agent"), "{refusal}");
     }
-    // The package came later: what `install` had put there goes.
+    // The package was installed after `install`: what `install` wrote is removed.
     let mut facts = installed(Platform::Linux);
     facts.packages.insert(unit.clone(), package());
     let plan = removed(&facts, false).expect("it is removed");
@@ -87,11 +87,11 @@ fn what_a_package_brought_is_never_removed() {
         "{plan:?}"
     );
     assert!(plan.notes.iter().any(|note| note.contains("still installed")), "{:?}", plan.notes);
-    assert!(removed(&facts, true).is_err(), "the record is the package's too");
+    assert!(removed(&facts, true).is_err(), "the journal is the package's too");
 }
 
 #[test]
-fn where_nothing_is_installed_nothing_is_removed() {
+fn nothing_is_removed_where_nothing_is_installed() {
     for is_purge in [false, true] {
         let facts = InstallFacts { is_root: false, ..fresh(Platform::Linux) };
         let plan = removed(&facts, is_purge).expect("there is nothing to refuse");
