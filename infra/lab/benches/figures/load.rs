@@ -42,7 +42,7 @@ pub(crate) fn serve_bare() {
     });
 }
 
-/// Sends heartbeats for `duration` and returns how many were answered a second.
+/// Sends heartbeats for `duration` and returns the number of responses per second.
 pub(crate) async fn requests_per_second(server: SocketAddr, duration: Duration) -> f64 {
     let started = Instant::now();
     let deadline = started + duration;
