@@ -215,11 +215,11 @@ mod tests {
           -h, --help                      Print help
 
         Assumptions:
-              --outages <COUNT>            Times a year that the line or the power fails; once a week for 17 of 100 households (Cisco 2013) [default: 52]
+              --outages <COUNT>            Times a year that the connection or the power fails; once a week for 17 of 100 households (Cisco 2013) [default: 52]
               --outage-median <MINUTES>    Median length of an outage in minutes, log-normal, cut to 1 s … 7 d; assumed [default: 6]
               --outage-spread <SIGMA>      How widely the lengths spread: 1.8 makes 3 of 10 longer than 15 min, 1 of 1,000 longer than a day [default: 1.8]
               --power-cuts <PART>          Part of the outages that are power cuts: the agent starts anew behind them; assumed [default: 0.1]
-              --heartbeat-loss <PART>      Part of the heartbeats that time out although the line is up; assumed [default: 0.002]
+              --heartbeat-loss <PART>      Part of the heartbeats that time out although the connection is up; assumed [default: 0.002]
               --lost-buffers <COUNT>       Times a year that the host ends with its last 30 s of lines unsent; how often is not known (its channel buffers 30 s: ApplicationInsights-dotnet #1743, azure-functions-host #5341) [default: 52]
               --cold-starts <PART>         Part of the heartbeats that wait 1.5 to 10 s for a cold start (azure-functions-host #11526) [default: 0.1]
               --delay-p99 <SECONDS>        Ingestion delay that 99 of 100 lines stay below, in seconds; measured over 7 days of a rule [default: 49]

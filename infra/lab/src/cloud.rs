@@ -45,7 +45,7 @@ pub enum CloudError {
         source: io::Error,
     },
     /// The rules of the deployment cannot be evaluated.
-    #[error("cannot play the alert rules of the deployment")]
+    #[error("cannot evaluate the alert rules of the deployment")]
     Rules(#[from] RulesError),
     /// The mail folder cannot be used.
     #[error("cannot keep mails")]

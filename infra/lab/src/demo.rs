@@ -68,7 +68,7 @@ pub enum DemoError {
     #[error("cannot start the cloud")]
     Cloud(#[from] CloudError),
     /// The stand-in for the internet between agent and cloud did not start.
-    #[error("cannot play the internet between agent and cloud")]
+    #[error("cannot start the stand-in for the internet")]
     Internet(#[from] InternetError),
     /// The agent did not start.
     #[error("cannot start the agent")]

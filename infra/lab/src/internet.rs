@@ -71,10 +71,10 @@ pub struct Internet {
 #[derive(Debug, thiserror::Error)]
 pub enum InternetError {
     /// One of its servers could not listen.
-    #[error("cannot listen on loopback for the internet")]
+    #[error("cannot listen on loopback for the stand-in for the internet")]
     Listen(#[source] io::Error),
     /// A relay could not be started.
-    #[error("cannot lay a line to the internet")]
+    #[error("cannot start a relay to the internet")]
     Line(#[from] LineError),
 }
 

@@ -52,7 +52,7 @@ struct Fillers {
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
     /// The relay could not listen.
-    #[error("cannot listen on {address} for the line")]
+    #[error("cannot listen on {address} for the relay")]
     Listen {
         /// The requested address.
         address: SocketAddr,
@@ -61,7 +61,7 @@ pub enum LineError {
         source: io::Error,
     },
     /// A connection that should fill the backlog was refused.
-    #[error("cannot cut the line on {address}: a connection that was to fill its queue failed")]
+    #[error("cannot cut the relay on {address}: a connection that was to fill its queue failed")]
     Fill {
         /// The relay's address.
         address: SocketAddr,
@@ -71,7 +71,7 @@ pub enum LineError {
     },
     /// The backlog accepts connections without limit.
     #[error(
-        "cannot cut the line on {address}: its queue is not full after {MOST_FILLERS} connections"
+        "cannot cut the relay on {address}: its queue is not full after {MOST_FILLERS} connections"
     )]
     Endless {
         /// The relay's address.

@@ -39,7 +39,7 @@ pub enum RulesError {
     #[error("cannot read the alert rules")]
     Settings(#[from] RuleSettingsError),
     /// The lab has no native implementation of a rule's query.
-    #[error("cannot play the query of the rule `{rule}`")]
+    #[error("cannot evaluate the query of the rule `{rule}`")]
     Query {
         /// The name of the rule.
         rule: String,

@@ -70,7 +70,7 @@ pub enum DemoFailure {
     #[error("a mail could not be sent")]
     Mail(#[source] MailError),
     /// The connection could not be cut.
-    #[error("the line could not be cut")]
+    #[error("the connection could not be cut")]
     Line(#[from] LineError),
     /// The user stopped the demo.
     #[error("stopped by {0} before the end of the story")]
@@ -181,17 +181,18 @@ impl<W: Write> Director<W> {
         match cue {
             Cue::Cut => {
                 let from = self.clock.now();
-                self.narrator.tell(from, "LINE     The line between agent and cloud is being cut.");
+                self.narrator
+                    .tell(from, "NETWORK  Cutting the connection between agent and cloud.");
                 self.internet.cut().await?;
                 let at = self.clock.now();
-                let proof = "LINE     The line is cut: whoever connects waits in vain.";
+                let proof = "NETWORK  The connection is cut: new connects hang.";
                 self.narrator.tell(at, proof);
                 self.happened(at, What::LineCut)
             }
             Cue::Restore => {
                 let at = self.clock.now();
                 self.internet.restore();
-                self.narrator.tell(at, "LINE     The line is restored.");
+                self.narrator.tell(at, "NETWORK  The connection is restored.");
                 self.happened(at, What::LineRestored)
             }
             Cue::End => {

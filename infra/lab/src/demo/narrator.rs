@@ -51,12 +51,12 @@ impl<W: Write> Narrator<W> {
     /// Prints the introduction, and the headings of the columns that [`Self::tell`] prints.
     pub fn opening(&mut self, device: &str) {
         self.say(format_args!(
-            "The agent on {device} sends heartbeats to the function in the cloud, where alert rules wait for\n\
-             them. The line between the two is going to be cut, and to come back.\n\
+            "The agent on {device} sends heartbeats to the function in the cloud, where alert rules expect\n\
+             them. The connection between the two will be cut and restored.\n\
              \n\
-             Agent and function are real processes; the cloud around the function is played on this machine.\n\
-             One second of the demo stands for one minute of the story. The agent lives in the demo's time:\n\
-             when it says 1 s, that stands for a minute.\n"
+             Agent and function are real processes; the cloud around the function is simulated on this machine.\n\
+             One second of the demo is one minute of story time. The agent runs in real time: when it\n\
+             logs 1 s, that is one minute of story time.\n"
         ));
         self.say("    demo       story");
     }
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn a_line_has_real_and_story_time() {
         let text = told(|narrator, epoch| {
-            narrator.tell(epoch + SignedDuration::from_secs(450), "LINE     It is cut.");
+            narrator.tell(epoch + SignedDuration::from_secs(450), "NETWORK  It is cut.");
         });
-        assert_eq!(text, "   7.5 s     7.5 min   LINE     It is cut.\n");
+        assert_eq!(text, "   7.5 s     7.5 min   NETWORK  It is cut.\n");
     }
 
     #[test]
@@ -147,11 +147,11 @@ mod tests {
          demo       story        step
         1.0 s     1.0 min   ok   the first heartbeat can be queried
         5.0 s     5.0 min   ok   heartbeats come regularly
-        7.0 s     7.0 min   ok   the line is cut
+        7.0 s     7.0 min   ok   the connection is cut
             –           –   --   the agent notices
             –           –   --   the alert mail, after 5 to 10 minutes of silence
             –           –   --   the reminder, at the mark of 10 or 15 minutes
-            –           –   --   the line is restored
+            –           –   --   the connection is restored
             –           –   --   a heartbeat comes through within seconds
             –           –   --   the report mail, with cause, start, end and minutes
             –           –   --   the resolved mail, after three healthy evaluations

@@ -77,13 +77,13 @@ pub enum Memory {
 #[derive(Debug, thiserror::Error)]
 pub enum RuleSettingsError {
     /// The file is not what `bicep snapshot` writes.
-    #[error("the evaluated deployment is no JSON document of `bicep snapshot`; make it anew")]
+    #[error("the evaluated deployment is not the output of `bicep snapshot`; generate it again")]
     Document(#[source] serde_json::Error),
     /// The deployment has no enabled rule.
     #[error("the evaluated deployment holds no enabled resource of type `{RULE_TYPE}`")]
     NoRules,
     /// One rule is invalid or not supported.
-    #[error("the rule `{rule}` of the evaluated deployment cannot be played")]
+    #[error("the rule `{rule}` of the evaluated deployment is not supported")]
     Rule {
         /// The name of the rule.
         rule: String,
@@ -92,7 +92,7 @@ pub enum RuleSettingsError {
         source: RuleError,
     },
     /// One alert processing rule is invalid or not supported.
-    #[error("the alert processing rule `{rule}` of the evaluated deployment cannot be played")]
+    #[error("the alert processing rule `{rule}` of the evaluated deployment is not supported")]
     ProcessingRule {
         /// The name of the processing rule.
         rule: String,
@@ -118,7 +118,7 @@ pub enum RuleError {
     #[error("its properties are not those of a log alert")]
     Shape(#[source] serde_json::Error),
     /// The lab does not support the value of a property.
-    #[error("its `{property}` is `{value}`, but the lab plays only {played}")]
+    #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
     NotPlayed {
         /// The path of the property below `properties`.
         property: &'static str,
@@ -128,7 +128,9 @@ pub enum RuleError {
         played: &'static str,
     },
     /// A duration that is not ISO 8601 or not positive.
-    #[error("its `{property}` is `{value}`, which is no positive ISO 8601 duration such as PT5M")]
+    #[error(
+        "its `{property}` is `{value}`, which is not a positive ISO 8601 duration such as PT5M"
+    )]
     Duration {
         /// The name of the property.
         property: &'static str,

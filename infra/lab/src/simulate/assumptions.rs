@@ -6,7 +6,7 @@ use super::time::{DAY, HOUR, MINUTE, Millis, SECOND, seconds};
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 #[command(next_help_heading = "Assumptions")]
 pub struct Assumptions {
-    /// Times a year that the line or the power fails; once a week for 17 of 100 households (Cisco 2013)
+    /// Times a year that the connection or the power fails; once a week for 17 of 100 households (Cisco 2013)
     #[arg(long, value_name = "COUNT", default_value_t = 52.0, value_parser = count)]
     pub outages: f64,
     /// Median length of an outage in minutes, log-normal, cut to 1 s … 7 d; assumed
@@ -18,7 +18,7 @@ pub struct Assumptions {
     /// Part of the outages that are power cuts: the agent starts anew behind them; assumed
     #[arg(long, value_name = "PART", default_value_t = 0.1, value_parser = part)]
     pub power_cuts: f64,
-    /// Part of the heartbeats that time out although the line is up; assumed
+    /// Part of the heartbeats that time out although the connection is up; assumed
     #[arg(long, value_name = "PART", default_value_t = 0.002, value_parser = part)]
     pub heartbeat_loss: f64,
     /// Times a year that the host ends with its last 30 s of lines unsent; how often is not known

@@ -16,7 +16,7 @@ pub enum StoryFault {
         deadline: Timestamp,
     },
     /// Heartbeats stopped although the connection works.
-    #[error("No heartbeat came after {}, although the line works.", clock_time(*last))]
+    #[error("No heartbeat arrived after {}, although the connection works.", clock_time(*last))]
     HeartbeatsStopped {
         /// When the last heartbeat was written.
         last: Timestamp,
@@ -39,7 +39,7 @@ pub enum StoryFault {
     #[error("Something happened after the end of the story.")]
     AfterTheEnd,
     /// The connection was not cut.
-    #[error("A heartbeat came through at {}, although the line was cut.", clock_time(*written))]
+    #[error("A heartbeat came through at {}, although the connection was cut.", clock_time(*written))]
     ThroughTheCut {
         /// When the heartbeat was written.
         written: Timestamp,

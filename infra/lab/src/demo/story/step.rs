@@ -58,11 +58,11 @@ impl fmt::Display for StoryStep {
         formatter.write_str(match self {
             Self::FirstHeartbeat => "the first heartbeat can be queried",
             Self::RegularHeartbeats => "heartbeats come regularly",
-            Self::LineCut => "the line is cut",
+            Self::LineCut => "the connection is cut",
             Self::AgentNotices => "the agent notices",
             Self::AlertMail => "the alert mail, after 5 to 10 minutes of silence",
             Self::ReminderMail => "the reminder, at the mark of 10 or 15 minutes",
-            Self::LineRestored => "the line is restored",
+            Self::LineRestored => "the connection is restored",
             Self::HeartbeatReturns => "a heartbeat comes through within seconds",
             Self::ReportMail => "the report mail, with cause, start, end and minutes",
             Self::ResolvedMail => "the resolved mail, after three healthy evaluations",

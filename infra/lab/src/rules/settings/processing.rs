@@ -14,7 +14,7 @@ pub enum ProcessingRuleError {
     #[error("its properties are not those of an alert processing rule")]
     Shape(#[source] serde_json::Error),
     /// The lab does not support the value of a property.
-    #[error("its `{property}` is `{value}`, but the lab plays only {played}")]
+    #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
     NotPlayed {
         /// The path of the property below `properties`.
         property: &'static str,
