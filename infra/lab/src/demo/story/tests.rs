@@ -11,7 +11,7 @@ fn at(minutes: f64, what: What) -> Happened {
 }
 
 /// A heartbeat that becomes visible a tenth of a minute after it was written.
-fn beat(written: f64) -> Happened {
+fn heartbeat(written: f64) -> Happened {
     at(written + 0.1, What::Heartbeat { written: minute(written) })
 }
 
@@ -43,7 +43,7 @@ const BACK: usize = 11;
 
 /// The events of a story without any fault.
 fn right() -> Vec<Happened> {
-    let mut story: Vec<Happened> = (0..6).map(|index| beat(f64::from(index) + 0.5)).collect();
+    let mut story: Vec<Happened> = (0..6).map(|index| heartbeat(f64::from(index) + 0.5)).collect();
     story.extend([
         at(6.5, What::LineCut),
         noticed(7.6),
@@ -51,10 +51,10 @@ fn right() -> Vec<Happened> {
         mail(StoryMailKind::Reminder, 20.0, 14.5),
         at(20.5, What::LineRestored),
     ]);
-    story.extend((21..35).map(|minute| beat(f64::from(minute))));
+    story.extend((21..35).map(|minute| heartbeat(f64::from(minute))));
     story.push(mail(StoryMailKind::Report, 25.0, 14.1));
     story.push(mail(StoryMailKind::Resolved, 35.0, 0.9));
-    story.extend((35..41).map(|minute| beat(f64::from(minute))));
+    story.extend((35..41).map(|minute| heartbeat(f64::from(minute))));
     story.push(at(40.6, What::Over));
     story.sort_by_key(|happened| happened.at);
     story
@@ -207,7 +207,7 @@ fn mails_with_wrong_contents_break_the_story() {
 #[test]
 fn a_heartbeat_during_the_cut_breaks_the_story() {
     let mut happened = right();
-    happened.insert(ALERT, beat(8.0));
+    happened.insert(ALERT, heartbeat(8.0));
     let error = tell(&happened, 60.0).expect_err("the line was not cut");
     assert_eq!(error, StoryFault::ThroughTheCut { written: minute(8.0) });
 }
