@@ -15,8 +15,7 @@ from files import lines  # noqa: E402
 
 
 def key(name):
-    """Returns the comparison key that the function writes: trimmed, and each letter lower-cased one by one.
-    """
+    """Returns the comparison key that the function writes: trimmed, each letter lower-cased one by one."""
     lowered = (letter.lower() if len(letter.lower()) == 1 else letter for letter in name.strip())
     return "d:" + "".join(lowered)
 

@@ -141,8 +141,7 @@ def expanded(items):
 
 
 def written(function, row):
-    """Yields the table rows of a row of a case: time, message, component, and when the row becomes visible.
-    """
+    """Returns the table rows of a row of a case: time, message, component, and when it becomes visible."""
     unknown = row.keys() - {"at", "arrives", "ping", "outages", "line", "from", "status", "component", "log"}
     if unknown:
         raise CaseError(f"a row has {', '.join(sorted(unknown))}")

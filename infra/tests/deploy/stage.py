@@ -161,7 +161,7 @@ class Stage(unittest.TestCase):
         return run
 
     def is_armed(self):
-        """Asserts that everything is deployed and the rules are enabled."""
+        """Asserts that rule, key and heartbeat exist, and that no temporary file is left."""
         state = self.state()
         self.assertIn("ispmon-device-silent", state["rules"])
         self.assertIn("dl-home", state["keys"])
