@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Deploys ispmon's cloud side into one resource group: see --help. Runs with bash 3.2, as macOS has it.
 [ -n "${BASH_VERSION:-}" ] || { echo "deploy.sh: this needs bash: bash $0" >&2 && exit 64; }
-# As `sh`, bash is stricter than this script.
+# Invoked as `sh`, bash runs in POSIX mode, which is too strict for this script.
 set +o posix
 set -uo pipefail
 
@@ -29,18 +29,19 @@ Needs az (https://aka.ms/azure-cli), curl, python3; and Rust, unless --zip is gi
 END
 }
 
-# Where the parts are: behind the links by which this file may have been called, whatever the user's CDPATH says.
+# The folder of this script, with symbolic links resolved, independent of the user's CDPATH.
 unset CDPATH
 file=$0
 while [ -L "$file" ]; do
   target=$(readlink "$file") || exit 1
   case $target in /*) file=$target ;; *) file=$(dirname "$file")/$target ;; esac
 done
-# A variable that the user's shell exports stays exported when it is assigned here, and may then hold a key.
+# A variable that the user's shell exports would stay exported when the script assigns it, and may then
+# contain a key.
 for name in $(compgen -e | grep '^[a-z_]*$' | grep -v '_proxy$'); do unset "$name"; done
 here=$(cd -P "$(dirname "$file")" && pwd) || exit 1
 root=$(dirname "$here")
-# How the user calls this script, for advice that can be pasted.
+# The command by which the user calls this script, for instructions that can be pasted.
 case $0 in */*) me=$(printf '%q' "$0") ;; *) me="bash $(printf '%q' "$0")" ;; esac
 again=$me
 action=deploy
@@ -79,31 +80,31 @@ child=''
 # shellcheck source=deploy/destroy.sh
 . "$here/deploy/destroy.sh" || exit 1
 
-# helper NAME ARGUMENTS…: runs one of the Python helpers, apart from the user's own Python settings.
+# helper NAME ARGUMENTS…: runs one of the Python helpers, without the user's own Python settings.
 helper() {
   local name=$1
   shift
   { python3 -I -S -B -X utf8 "$here/deploy/$name.py" "$@" 2>&1 >&3 3>&- | without_stack >&2; } 3>&1
 }
 
-# misuse TEXT: ends the script because of its arguments.
+# misuse TEXT: ends the script because of bad arguments.
 misuse() {
   printf 'deploy.sh: %s\nTry %s --help.\n' "$1" "$me" >&2
   exit 64
 }
 
-# choose ACTION: remembers what to do; one thing only.
+# choose ACTION: sets the action; only one is allowed.
 choose() {
   [ "$action" = deploy ] || misuse "--$action and --$1 exclude each other."
   action=$1
 }
 
-# absolute FILE: the same path from every folder.
+# absolute FILE: prints the path as an absolute one.
 absolute() {
   case $1 in /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac
 }
 
-# take_file OPTION FILE: remembers the file of an option. Where it cannot be used, that is found now and not at the end.
+# take_file OPTION FILE: sets the file of an option. Fails now, not at the end, when the file cannot be used.
 take_file() {
   local folder
   again="$again $1 $(printf '%q' "$2")"
@@ -127,7 +128,7 @@ read_arguments() {
       --zip | --agent-config)
         case ${2:-} in
           '') misuse "$1 needs a file." ;;
-          # Else --check, for instance, would be taken for the name of a file, and everything be deployed.
+          # Otherwise --check, for instance, would be taken as a file name, and the script would deploy.
           -*) misuse "$1 needs a file, and \"$2\" looks like an option. Write ./$2 if it is one." ;;
         esac
         take_file "$1" "$2"
@@ -142,13 +143,13 @@ read_arguments() {
     esac
     shift
   done
-  # For advice that names another part than the one that was asked for.
+  # For instructions that name another action than the current one.
   base=$again
   [ "$action" = deploy ] || again="$again --$action"
 }
 
 # shellcheck disable=SC2317 # Called by a trap.
-# clean_up: removes the temporary files, and stops what still runs in the background.
+# clean_up: removes the temporary files and stops background processes.
 clean_up() {
   [ -z "$child" ] || kill "$child" 2>/dev/null
   rm -rf "$work"
@@ -200,15 +201,16 @@ deploy_code() {
   wait_until_queryable
 }
 
-# arm: deploys the rules and holds them against what they must be.
+# arm: deploys the rules and verifies them.
 arm() {
   step 'Alert rules'
   deploy_rules
   verify_rules
 }
 
-# deploy_rules_if_safe: the rules without the code: only where heartbeats arrive already, because rules without
-# heartbeats alarm. A device that is new in the list gets its hour of announced silence first.
+# deploy_rules_if_safe: deploys the rules without the code, but only where heartbeats already arrive, because
+# rules without heartbeats raise an alarm. For a device that is new in the list, an hour of silence is
+# announced first.
 deploy_rules_if_safe() {
   [ "$conf_RULES_ENABLED" = true ] || { disarm; return; }
   find_new_devices
@@ -225,7 +227,7 @@ deploy_rules_if_safe() {
   arm
 }
 
-# finish: what every deployment ends with.
+# finish: the last steps of every deployment.
 finish() {
   step 'Done'
   say "$(alarm) $1"
@@ -286,7 +288,7 @@ main() {
       deploy_resources
       deploy_code
       if [ "$conf_RULES_ENABLED" = true ]; then arm; else disarm; fi
-      # Before the mail, which may not arrive: the rules are armed, so the agents must be able to send.
+      # Before the test mail, which may not arrive: the rules are armed, so the agents must be able to send.
       write_agent_configs
       step 'Mail'
       prove_mail
@@ -295,7 +297,8 @@ main() {
   esac
 }
 
-# Read as a whole before it runs, so that a `git pull` meanwhile does not change what runs.
+# bash parses the whole block before it runs it, so that a `git pull` meanwhile does not change the running
+# code.
 {
   main "$@"
   exit

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Builds, lints and checks the format of every template, then writes what is made from them:
+# Builds and lints every template and checks its format, then generates:
 #
 #   main.snapshot.json       the resources as Azure would get them, evaluated offline with the fixed ids and
 #                            environment below
-#   many.snapshot.json       the same for several awkward devices and every minute, thousand.snapshot.json for
-#                            more devices than a rule holds
+#   many.snapshot.json       the same for several awkward devices and one-minute evaluation, thousand.snapshot.json
+#                            for more devices than a rule can hold
 #   azuredeploy.json         the templates in one file, for a "Deploy to Azure" button
 #
-#   infra/snapshot.sh              writes them
-#   infra/snapshot.sh --validate   fails when one is stale
+#   infra/snapshot.sh              writes the files
+#   infra/snapshot.sh --validate   fails when a file is outdated
 #
 # Needs the Bicep CLI as `bicep` on the PATH or in the folder $ISPMON_TOOLS.
 set -eu
@@ -34,7 +34,7 @@ else
   exit 0
 fi
 
-# Nothing else of the caller's environment reaches the templates: the defaults of main.bicepparam apply.
+# No other variable of the caller reaches the templates: the defaults of main.bicepparam apply.
 fixed() {
   env -i PATH="$PATH" HOME="${HOME-/}" \
     HEARTBEAT_DEVICE='dl-home, office' \
@@ -51,10 +51,10 @@ problems=0
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-# The modules are linted with the template that uses them.
+# The modules are linted together with the template that uses them.
 for template in main.bicep *.bicepparam; do
   fixed lint "$template" >"$output" 2>&1 || problems=1
-  # A warning is a problem too, and the exit status does not tell.
+  # Warnings count as errors, but the exit status does not show them.
   if [ -s "$output" ]; then
     cat "$output" >&2
     problems=1
@@ -69,7 +69,7 @@ for template in main.bicep *.bicepparam modules/*.bicep; do
 done
 [ "$problems" -eq 0 ] || exit 1
 
-# The compiler writes its version and a hash, which say nothing about the templates.
+# Drop the compiler's version and hash, which do not depend on the templates.
 fixed build main.bicep --stdout | sed '/"_generator": {/,/}/ {
   /"version":/d
   /"templateHash":/d

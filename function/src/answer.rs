@@ -1,4 +1,4 @@
-//! What is said to the client.
+//! The HTTP responses.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use ispmon_wire::{
 
 use crate::body::BodyError;
 
-/// An answer to the Functions host.
+/// A response, sent back through the Functions host.
 pub(crate) type FunctionResponse = Response<Full<Bytes>>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -22,12 +22,12 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static(CLIENT_ADDRESS_HEADER);
 const EXPECTED: HeaderName = HeaderName::from_static(EXPECTED_HEADER);
 
-/// To the host's question whether the handler is ready.
+/// Response to the host's readiness probe.
 pub(crate) fn ready() -> FunctionResponse {
     answer(StatusCode::OK, TEXT, Bytes::from_static(b"ready"))
 }
 
-/// To a heartbeat whose line has been written.
+/// Response to a heartbeat whose line has been written.
 pub(crate) fn heartbeat(address: Option<IpAddr>, expected: Option<bool>) -> FunctionResponse {
     let mut answer = answer(StatusCode::OK, TEXT, Bytes::from_static(b"ok"));
     let headers: &mut HeaderMap = answer.headers_mut();
@@ -41,14 +41,14 @@ pub(crate) fn heartbeat(address: Option<IpAddr>, expected: Option<bool>) -> Func
     answer
 }
 
-/// To a report of which every line has been written.
+/// Response to a report of which every line has been written.
 pub(crate) fn accepted(incidents: usize) -> FunctionResponse {
-    // A struct of one number always becomes JSON.
+    // A struct with one number always serializes.
     let body = serde_json::to_vec(&Accepted { accepted: incidents }).unwrap_or_default();
     answer(StatusCode::OK, JSON, body.into())
 }
 
-/// To a path that nothing listens on.
+/// Response to an unknown path.
 pub(crate) fn not_found() -> FunctionResponse {
     refusal(
         StatusCode::NOT_FOUND,
@@ -56,7 +56,8 @@ pub(crate) fn not_found() -> FunctionResponse {
     )
 }
 
-/// To a method that the path does not have; `allowed` is the value of the header `Allow`.
+/// Response to a method that the path does not support; `allowed` is the value of the `Allow`
+/// header.
 pub(crate) fn wrong_method(allowed: &'static str) -> FunctionResponse {
     let mut answer =
         refusal(StatusCode::METHOD_NOT_ALLOWED, format!("The method must be one of: {allowed}."));
@@ -64,7 +65,7 @@ pub(crate) fn wrong_method(allowed: &'static str) -> FunctionResponse {
     answer
 }
 
-/// To a message that cannot be understood or is too large.
+/// Response to a message that cannot be parsed or is too large.
 pub(crate) fn bad_message(error: &MessageError) -> FunctionResponse {
     let status = match error {
         MessageError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
@@ -73,7 +74,8 @@ pub(crate) fn bad_message(error: &MessageError) -> FunctionResponse {
     refusal(status, error.to_string())
 }
 
-/// To a body that was not read to its end. The connection ends, because the rest is still to come.
+/// Response to a body that was not read to its end. It closes the connection, because the rest of
+/// the body may still arrive.
 pub(crate) fn bad_body(error: &BodyError) -> FunctionResponse {
     let (status, sentence) = match error {
         BodyError::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, MessageError::TooLong.to_string()),
@@ -89,7 +91,7 @@ pub(crate) fn bad_body(error: &BodyError) -> FunctionResponse {
     answer
 }
 
-/// To a message that was understood but whose line could not be written.
+/// Response to a valid message whose line could not be written.
 pub(crate) fn not_written() -> FunctionResponse {
     refusal(
         StatusCode::SERVICE_UNAVAILABLE,

@@ -1,4 +1,4 @@
-//! Reading a request's body, within bounds.
+//! Reads request bodies, bounded in size, time and total memory.
 
 use std::time::Duration;
 
@@ -11,24 +11,25 @@ use tokio::{
     time::timeout,
 };
 
-/// A body up to this size, in bytes, is read at once; every heartbeat of the agent is smaller.
+/// Bodies up to this size, in bytes, are read without a permit; every heartbeat of the agent is
+/// smaller.
 const SMALL: usize = 4 * 1024;
-/// How many larger bodies are held at once. More wait for their turn, so that all connections
-/// together hold little more memory than these, 64 KiB each.
+/// How many larger bodies may be in memory at once. Further ones wait for a permit, so all
+/// connections together hold little more than this many times 64 KiB.
 const LARGE_AT_ONCE: usize = 8;
 
 /// Why a body was not read to its end.
 #[derive(Debug)]
 pub(crate) enum BodyError {
-    /// It is longer than 64 KiB, or says so.
+    /// It is longer than 64 KiB, or its Content-Length is.
     TooLong,
-    /// It did not arrive in time.
+    /// It did not arrive within this time.
     Late(Duration),
-    /// The client went away, or what it sent is not a body.
+    /// The client disconnected, or the body is malformed.
     Broken,
 }
 
-/// Reads bodies and bounds the memory of all of them together.
+/// Reads bodies and bounds their total memory.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     large: Semaphore,
@@ -36,7 +37,7 @@ pub(crate) struct BodyReader {
 }
 
 impl BodyReader {
-    /// A reader that gives each body `limit` to arrive.
+    /// Creates a reader that allows each body `limit` to arrive.
     pub(crate) fn new(limit: Duration) -> Self {
         Self { large: Semaphore::new(LARGE_AT_ONCE), limit }
     }
@@ -50,7 +51,7 @@ impl BodyReader {
         if body.is_end_stream() {
             return Ok(take(&[]));
         }
-        // A body that announces its length truthfully is refused before it is read.
+        // A body whose Content-Length is over the limit is refused before it is read.
         if body.size_hint().lower() > BODY_BYTES as u64 {
             return Err(BodyError::TooLong);
         }
@@ -85,7 +86,7 @@ impl BodyReader {
     }
 }
 
-/// Returns the body's next data, `None` at its end; trailers are passed over.
+/// Returns the body's next data frame, `None` at its end; skips trailers.
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
     loop {
         match body.frame().await {

@@ -1,4 +1,4 @@
-//! The end of the process: said once on stdout, never with status 0.
+//! Ends the process: one line on stdout, never exit status 0.
 
 use std::{io, net::SocketAddr, panic, process, process::ExitCode};
 
@@ -6,16 +6,16 @@ use thiserror::Error;
 
 use crate::{FunctionSettingsError, StdoutError, line, stdout};
 
-/// The exit status for bad settings, `EX_CONFIG` of sysexits.h.
+/// Exit status for bad settings, `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;
-/// The exit status for everything else. Not 200, which asks the host for a restart that it does not
-/// count (Azure Functions host, WorkerProcess.cs).
+/// Exit status for everything else. Not 200, which requests a restart that the host does not count
+/// (Azure Functions host, WorkerProcess.cs).
 const FAILED: u8 = 1;
 
-/// Why the handler ends.
+/// Why the handler exits.
 #[derive(Debug, Error)]
 pub enum HandlerFailure {
-    /// The environment does not say what it must.
+    /// A setting in the environment is missing or invalid.
     #[error(transparent)]
     Settings(#[from] FunctionSettingsError),
     /// The runtime could not be built.
@@ -24,27 +24,27 @@ pub enum HandlerFailure {
     /// The port cannot be listened on.
     #[error("cannot listen on {address}, the port that the Functions host has chosen")]
     Listen {
-        /// Where the handler was to listen.
+        /// The address that the handler tried to listen on.
         address: SocketAddr,
-        /// What the system said.
+        /// The error that the operating system returned.
         source: io::Error,
     },
-    /// Lines can no longer be written, so that no heartbeat would count.
+    /// Lines can no longer be written, so no heartbeat would be recorded.
     #[error(transparent)]
     Stdout(#[from] StdoutError),
 }
 
 impl HandlerFailure {
-    /// Writes the failure, with its causes, as one line to stdout and returns the exit status.
+    /// Writes the failure and its causes as one line to stdout and returns the exit status.
     pub fn report(&self) -> ExitCode {
         stdout::write_last(&line::failure(&sentence(self)));
         ExitCode::from(if matches!(self, Self::Settings(_)) { BAD_SETTINGS } else { FAILED })
     }
 }
 
-/// Makes a panic end the process with one line on stdout and a status that the host counts as a crash.
+/// Makes a panic exit with one line on stdout and a status that the host counts as a crash.
 ///
-/// The default hook would write several lines to stderr, each of which became an error trace.
+/// The default hook would write several lines to stderr, each of which would become an error trace.
 pub fn install_panic_hook() {
     panic::set_hook(Box::new(|panic| {
         let payload = panic.payload();

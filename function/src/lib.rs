@@ -1,17 +1,17 @@
-//! The custom handler behind an Azure Function app.
+//! The custom handler of the Azure Function app.
 //!
 //! The Functions host starts this program, forwards `POST /api/ping` and `POST /api/outages` to it
-//! over loopback, and turns each line that it writes to stdout into one trace of Application
-//! Insights. Those lines are all that it produces and what the alert rules read, so they come first:
-//! a request is answered with success only after its line has been written completely.
+//! over loopback, and turns each line on stdout into one Application Insights trace. Those lines
+//! are the program's only output and the only input of the alert rules, so a request succeeds only
+//! after its line has been written completely.
 //!
-//! The host treats an exit with status 0 as "nothing happened" and never restarts the handler
-//! (azure-functions-host #6301); it treats whatever appears on stderr as an error trace. So this
-//! program never ends with 0 and never writes to stderr.
+//! The host ignores an exit with status 0 and never restarts the handler (azure-functions-host
+//! #6301); it turns stderr output into error traces. So this program never exits with 0 and never
+//! writes to stderr.
 //!
-//! * [`FunctionSettings`] is what the environment says, [`ServerLimits`] what a client may cost.
-//! * [`serve`] accepts connections; `routes` tells the endpoints apart.
-//! * [`mod@line`] makes lines of events, [`LineWriter`] writes them.
+//! * [`FunctionSettings`] reads the environment, [`ServerLimits`] bounds the resources of clients.
+//! * [`serve`] accepts connections; `routes` dispatches requests to the endpoints.
+//! * [`mod@line`] formats events as lines, [`LineWriter`] writes them.
 
 mod answer;
 mod body;
@@ -40,15 +40,15 @@ pub use server::serve;
 pub use settings::{FunctionSettings, FunctionSettingsError};
 pub use stdout::{LineWriter, StdoutError};
 
-/// How many connections may wait to be accepted; the system may allow fewer. A client beyond them
-/// would wait a second before it tries again.
+/// Length of the accept queue; the system may allow fewer. A client that does not fit retries after
+/// a second.
 const BACKLOG: u32 = 1024;
 
-/// Runs the handler until something ends it; that something is always reported as a failure.
+/// Runs the handler until it fails; it never ends otherwise.
 ///
-/// What went wrong is written to stdout as one JSON line. Neither SIGTERM nor SIGINT is caught: the
-/// host's goodbye is SIGKILL, a draining instance sends SIGTERM, and in both cases there is nothing
-/// to save.
+/// The failure is written to stdout as one JSON line. SIGTERM and SIGINT are not caught: the host
+/// stops the handler with SIGKILL, a draining instance sends SIGTERM, and there is no state to save
+/// in either case.
 pub fn main() -> ExitCode {
     install_panic_hook();
     let Err(failure) = run();
@@ -75,7 +75,7 @@ async fn listen(settings: FunctionSettings) -> Result<Infallible, HandlerFailure
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
-    // A handler that is started in place of a killed one gets the same port.
+    // The host restarts a killed handler on the same port.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)

@@ -1,8 +1,8 @@
-//! The lines on stdout: one event, one line, ASCII JSON.
+//! The lines on stdout: one event per line, as ASCII JSON.
 //!
-//! Every character beyond ASCII is written as `\uXXXX`. So no separator that some reader takes for
-//! the end of a line (U+0085, U+2028, U+2029) can occur, and it does not matter in which encoding the
-//! host decodes what it reads.
+//! Every non-ASCII character is written as `\uXXXX`. So no character that some readers treat as a
+//! line separator (U+0085, U+2028, U+2029) can occur, and the encoding in which the host decodes
+//! its input does not matter.
 
 use std::{
     io::{self, Write},
@@ -15,31 +15,32 @@ use ispmon_wire::{
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// The longest line, in characters: what Application Insights keeps of one message (measured with
-/// Functions host 4.1037).
+/// The longest line, in characters: Application Insights cuts a message to this length (measured
+/// with Functions host 4.1037).
 pub const LONGEST: usize = 32_768;
 
-/// One event as a line of ASCII JSON that ends with a line feed.
+/// One event as a line of ASCII JSON, terminated by a line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceLine(Vec<u8>);
 
 impl TraceLine {
-    /// The line, its line feed included.
+    /// The line, including its line feed.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     fn of(event: &impl Serialize) -> Self {
         let mut bytes = Vec::with_capacity(512);
-        // Neither can fail: these types hold no map with odd keys, and memory takes every write.
+        // Neither can fail: these types contain no maps with non-string keys, and writing to memory
+        // always succeeds.
         let _ = event.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Ascii));
         bytes.push(b'\n');
         Self(bytes)
     }
 }
 
-/// The line of a heartbeat, which begins with `{"event":"heartbeat"`: queries look for these
-/// characters. Absent fields are left out, because every byte is stored and paid for twice.
+/// Formats a heartbeat. The line begins with `{"event":"heartbeat"`, which the queries search for.
+/// Absent fields are left out, because every byte is stored and billed twice.
 pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat) -> TraceLine {
     let agent = heartbeat.agent.as_ref();
     let text = |of: fn(&AgentInfo) -> &str| agent.map(of).filter(|text| !text.is_empty());
@@ -59,10 +60,10 @@ pub fn heartbeat(device: &Device, address: Option<IpAddr>, heartbeat: &Heartbeat
     })
 }
 
-/// The line of a handed-over incident, which begins with `{"event":"outage"`: queries look for these
-/// characters.
+/// Formats a handed-over incident. The line begins with `{"event":"outage"`, which the queries
+/// search for.
 ///
-/// `journal` says where the agent's record stood when it handed over.
+/// `journal` is the newest record of the agent's journal at the time of the hand-over.
 pub fn outage(
     device: &Device,
     incident: &ReportedIncident,
@@ -72,9 +73,9 @@ pub fn outage(
     TraceLine::of(&OutageEvent { event: "outage", device: device.as_str(), key, incident, journal })
 }
 
-/// The line of something that went wrong in the handler itself, cut to [`LONGEST`].
+/// Formats an error of the handler itself, cut to [`LONGEST`].
 pub fn failure(message: &str) -> TraceLine {
-    // A character becomes twelve at most.
+    // One character becomes at most twelve: two `\uXXXX` escapes.
     let most = LONGEST / 12 - 100;
     let message: String = message.chars().take(most).collect();
     TraceLine::of(&FailureEvent { event: "failure", message: &message })
@@ -84,7 +85,7 @@ pub fn failure(message: &str) -> TraceLine {
 struct HeartbeatEvent<'a> {
     event: &'static str,
     device: &'a str,
-    /// What queries join on.
+    /// The join key of the queries.
     key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
@@ -123,7 +124,7 @@ struct FailureEvent<'a> {
     message: &'a str,
 }
 
-/// Writes compact JSON in which everything beyond ASCII is escaped.
+/// Formats compact JSON with every non-ASCII character escaped.
 struct Ascii;
 
 impl Formatter for Ascii {

@@ -1,4 +1,4 @@
-//! The custom handler's binary; everything is in the library.
+//! The custom handler's binary; the code is in the library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `/api/outages`: each handed-over incident becomes a line.
+//! `/api/outages`: writes one line for each handed-over incident.
 
 use hyper::{Request, body::Incoming};
 use ispmon_wire::OutageReport;
@@ -9,9 +9,10 @@ use crate::{
     routes::Handler,
 };
 
-/// Answers a report once every line has been written.
+/// Responds to a report once every line has been written.
 ///
-/// A report that is refused halfway is sent again whole; queries keep the first row of each id.
+/// After a failure halfway the agent sends the whole report again; queries keep the first row of
+/// each id.
 pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> FunctionResponse {
     let (head, body) = request.into_parts();
     let report = match handler.bodies.read(body, OutageReport::parse).await {
@@ -22,7 +23,7 @@ pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Fun
     let OutageReport { device, mut journal, incidents } = report;
     let device = ping::device(device.as_deref(), &head.headers);
     let count = incidents.len();
-    // The journal's head covers the whole report; the first line carries it.
+    // The journal head applies to the whole report; only the first line carries it.
     let lines = incidents
         .into_iter()
         .map(move |incident| line::outage(&device, &incident, journal.take().as_ref()));

@@ -1,4 +1,4 @@
-//! `/api/ping`: a heartbeat becomes a line.
+//! `/api/ping`: writes one line for each heartbeat.
 
 use hyper::{HeaderMap, Request, body::Incoming};
 use ispmon_wire::{DEVICE_HEADER, Device, Heartbeat, client_address};
@@ -9,10 +9,10 @@ use crate::{
     routes::Handler,
 };
 
-/// The header in which Azure's front end and every proxy before it note who called.
+/// The header in which Azure's front end and every proxy before it record the client's address.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Answers a heartbeat once its line has been written.
+/// Responds to a heartbeat once its line has been written.
 pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> FunctionResponse {
     let (head, body) = request.into_parts();
     let heartbeat = match handler.bodies.read(body, Heartbeat::parse).await {
@@ -22,7 +22,7 @@ pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Fun
     };
     let device = device(heartbeat.device(), &head.headers);
     let address = client_address::parse(
-        // A value that is not text is as good as garbage, but keeps its place.
+        // A value that is not text counts as an unusable entry, but keeps its position.
         head.headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().unwrap_or_default()),
     );
     if handler.lines.write([line::heartbeat(&device, address, &heartbeat)]).await.is_err() {
@@ -32,7 +32,7 @@ pub(crate) async fn answer(handler: &Handler, request: Request<Incoming>) -> Fun
     answer::heartbeat(address, expected)
 }
 
-/// Names the device: the body's name, else the header's, else `unknown`.
+/// Returns the device name: from the body, else from the header, else `unknown`.
 pub(crate) fn device(body: Option<&str>, headers: &HeaderMap) -> Device {
     let header = headers.get(DEVICE_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
     Device::choose(body, header.as_deref())

@@ -1,4 +1,4 @@
-//! Which endpoint a request is for.
+//! Dispatches requests to the endpoints.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     outages, ping,
 };
 
-/// What the endpoints share.
+/// State that the endpoints share.
 #[derive(Debug)]
 pub(crate) struct Handler {
     pub(crate) settings: FunctionSettings,
@@ -36,7 +36,7 @@ impl Handler {
         Arc::new(Self { settings, bodies: BodyReader::new(limits.body), lines })
     }
 
-    /// Answers one request.
+    /// Handles one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> FunctionResponse {
         let Some(endpoint) = Endpoint::of(request.uri().path()) else {
             return answer::not_found();
@@ -53,10 +53,10 @@ impl Handler {
 }
 
 impl Endpoint {
-    /// Finds the endpoint of a path.
+    /// Returns the endpoint of a path.
     ///
-    /// The Functions host matches routes in any case and with a trailing slash, and passes both on as
-    /// the client typed them (measured with Functions host 4.1037).
+    /// The Functions host matches routes in any case and with a trailing slash, and passes both on
+    /// as the client sent them (measured with Functions host 4.1037).
     fn of(path: &str) -> Option<Self> {
         let path = path.strip_suffix('/').unwrap_or(path);
         if path.is_empty() {
@@ -78,7 +78,7 @@ impl Endpoint {
         }
     }
 
-    /// The value of the header `Allow`.
+    /// The value of the `Allow` header.
     fn allowed(self) -> &'static str {
         match self {
             Self::Ready => "GET, HEAD",

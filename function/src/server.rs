@@ -1,4 +1,4 @@
-//! Accepting connections, within bounds.
+//! Accepts connections, bounded in number.
 
 mod connection;
 mod seats;
@@ -10,9 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::{FunctionSettings, LineWriter, ServerLimits, StdoutError, routes::Handler};
 use seats::Seats;
 
-/// Serves until stdout takes no more lines, which is the only way to end.
+/// Serves until stdout fails; it never returns otherwise.
 ///
-/// Call it inside a runtime; each connection becomes a task of it.
+/// Call it inside a runtime; it spawns one task per connection.
 pub async fn serve(
     listener: TcpListener,
     settings: FunctionSettings,
@@ -38,16 +38,16 @@ async fn accept(
                 seats.make_room(&limits).await;
                 open(stream, handler, &seats, limits);
             }
-            // The client has gone again; the next one waits already.
+            // The client disconnected before it was accepted; continue with the next one.
             Err(error) if is_about_the_client(&error) => {}
-            // No descriptor or memory is left: trying again at once would only burn processor time.
+            // Out of descriptors or memory: an immediate retry would only burn CPU time.
             Err(_) => seats.let_one_leave(&limits).await,
         }
     }
 }
 
 fn open(stream: TcpStream, handler: &Arc<Handler>, seats: &Arc<Seats>, limits: ServerLimits) {
-    // Answers are one write each; without the option the system may still hold one back.
+    // Each response is one write; without TCP_NODELAY the system may still delay it.
     let _ = stream.set_nodelay(true);
     let seat = Seats::take(seats);
     tokio::spawn(connection::run(stream, Arc::clone(handler), seat, limits));

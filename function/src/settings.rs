@@ -1,28 +1,28 @@
-//! What the environment says.
+//! Settings from the environment.
 
 use std::{collections::HashSet, ffi::OsString};
 
 use ispmon_wire::Device;
 use thiserror::Error;
 
-/// The variable in which the Functions host names the port, 1 to 65,535.
+/// The variable in which the Functions host passes the port, 1 to 65,535.
 pub(crate) const PORT_VARIABLE: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 /// The app setting with the names of the monitored devices, separated by commas.
 pub(crate) const EXPECTED_VARIABLE: &str = "EXPECTED_DEVICES";
 
-/// What the environment says.
+/// Settings from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionSettings {
     /// The port to listen on, chosen by the Functions host.
     pub port: u16,
-    /// The devices that alert rules watch; `None` when nobody has said which.
+    /// The monitored devices, which the alert rules cover; `None` when the list is not set.
     pub expected: Option<HashSet<Device>>,
 }
 
-/// Why the environment cannot be used.
+/// Why the environment is invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum FunctionSettingsError {
-    /// The port is not set: the handler was started by something else than the Functions host.
+    /// The port is not set: the handler was not started by the Functions host.
     #[error(
         "{PORT_VARIABLE} is not set; the Functions host sets it, by hand use a port from 1 to 65535"
     )]
@@ -30,7 +30,7 @@ pub enum FunctionSettingsError {
     /// The port is not a number from 1 to 65,535.
     #[error("{PORT_VARIABLE} is {0:?}; it must be a port from 1 to 65535")]
     BadPort(OsString),
-    /// The list of devices is not text.
+    /// The list of devices is not UTF-8.
     #[error(
         "{EXPECTED_VARIABLE} is {0:?}; it must be UTF-8 text, device names separated by commas"
     )]
@@ -40,7 +40,7 @@ pub enum FunctionSettingsError {
 impl FunctionSettings {
     /// Reads the settings through `variable`, which returns an environment variable's value.
     ///
-    /// A list of devices that names none counts as not set.
+    /// An empty list of devices counts as not set.
     pub fn from_environment(
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, FunctionSettingsError> {

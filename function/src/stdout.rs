@@ -1,10 +1,11 @@
-//! The one owner of stdout: whole lines, in order, never torn, never waiting for the host in vain.
+//! The only writer of stdout: writes whole lines, in order, and never blocks the process on a host
+//! that does not read.
 //!
-//! The host reads stdout through a pipe. When it stops reading, a plain write would block the whole
-//! process, readiness answers included; so a pipe is written without blocking. What does not fit
-//! waits here, in order and bounded, and is finished when the pipe takes more. Usually everything
-//! fits, and the lines of all requests that were ready at once go out in one system call: waking
-//! the reader for each of them would cost more than all else that a heartbeat takes.
+//! The host reads stdout through a pipe. When it stops reading, a blocking write would block the
+//! whole process, readiness responses included, so the pipe is written without blocking. What does
+//! not fit stays in a bounded FIFO queue and is written when the pipe is writable again. Usually
+//! everything fits, and the lines of all requests that are ready at once go out in one system call:
+//! waking the reader for each line would cost more than the rest of a heartbeat's handling.
 
 use std::{
     collections::VecDeque,
@@ -24,27 +25,27 @@ use tokio::{
 
 use crate::{ServerLimits, line::TraceLine};
 
-/// How many lines one system call takes at most.
+/// How many lines one system call writes at most.
 const LINES_PER_WRITE: usize = 64;
 
 /// Why a line was not written.
 #[derive(Debug, Error)]
 pub enum StdoutError {
-    /// Stdout cannot be taken over.
+    /// Stdout could not be opened.
     #[error("cannot take over stdout")]
     Open(#[source] io::Error),
-    /// Stdout takes nothing any more, and never will.
+    /// Stdout failed for good.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
-    /// The line waited for as long as it may: the host does not read.
+    /// The line waited for the longest allowed time: the host does not read.
     #[error("stdout has not been read for {0:?}")]
     Late(Duration),
-    /// Too much waits already.
+    /// The queue is full; it holds this many bytes.
     #[error("{0} bytes wait for stdout to be read")]
     Full(usize),
 }
 
-/// Writes lines to stdout. Clones write to the same one.
+/// Writes lines to stdout. Clones share one queue.
 #[derive(Clone, Debug)]
 pub struct LineWriter(Arc<StdoutShared>);
 
@@ -60,7 +61,7 @@ struct StdoutShared {
 #[derive(Debug)]
 enum Sink {
     Pipe(pipe::Sender),
-    /// A file or a terminal, written to by hand or in tests: writes may block.
+    /// A file or a terminal, when started by hand or in tests: writes may block.
     Other(File),
 }
 
@@ -106,9 +107,9 @@ impl LineWriter {
     /// Writes lines and returns when the last one has been written completely, within
     /// [`ServerLimits::line`] for all of them.
     ///
-    /// After an error nothing more of the lines will be written, with one exception: of a line whose
-    /// beginning the pipe has taken, the rest follows when the pipe takes more. The same holds when
-    /// the returned future is dropped.
+    /// After an error none of the remaining lines is written, with one exception: a line that the
+    /// pipe has taken in part is completed when the pipe is writable again. The same holds when the
+    /// returned future is dropped.
     pub async fn write(
         &self,
         lines: impl IntoIterator<Item = TraceLine>,
@@ -123,7 +124,7 @@ impl LineWriter {
         timeout(patience, write).await.unwrap_or(Err(StdoutError::Late(patience)))
     }
 
-    /// Returns when stdout takes nothing any more.
+    /// Returns when stdout has failed.
     pub async fn broken(&self) -> StdoutError {
         self.0.broken.notified().await;
         self.0.error()
@@ -144,7 +145,7 @@ impl LineWriter {
         queue.lines.push_back(WaitingLine { line, written: 0, done });
         if !queue.pumped {
             queue.pumped = true;
-            // Its turn comes after the requests that are ready now, so their lines go out together.
+            // The task runs after the requests that are ready now, so their lines go out together.
             tokio::spawn(pump(Arc::clone(&self.0)));
         }
         Ok(receiver)
@@ -160,7 +161,7 @@ impl StdoutShared {
         StdoutError::Write(self.queue().error.unwrap_or(io::ErrorKind::Other).into())
     }
 
-    /// Writes what the sink takes and tells whether nothing waits any more.
+    /// Writes as much as the sink takes and returns whether the queue is empty.
     fn drain(&self) -> bool {
         let mut queue = self.queue();
         queue.drop_abandoned();
@@ -170,7 +171,7 @@ impl StdoutShared {
                 Ok(written) => queue.wrote(written),
                 Err(error) => {
                     queue.error = Some(error.kind());
-                    // Dropping the senders tells the waiting writers.
+                    // Dropping the senders makes the waiting writers return the error.
                     queue.lines.clear();
                     self.broken.notify_one();
                 }
@@ -183,7 +184,7 @@ impl StdoutShared {
 }
 
 impl StdoutQueue {
-    /// Forgets lines that nobody waits for and of which nothing has been written.
+    /// Drops lines of which nothing has been written and whose writer has stopped waiting.
     fn drop_abandoned(&mut self) {
         let bytes = &mut self.bytes;
         self.lines.retain(|waiting| {
@@ -195,7 +196,8 @@ impl StdoutQueue {
         });
     }
 
-    /// Notes that the sink has taken the next `count` bytes, and tells the writers of whole lines.
+    /// Records that the sink has taken the next `count` bytes, and notifies the writers of
+    /// completed lines.
     fn wrote(&mut self, mut count: usize) {
         while let Some(mut first) = self.lines.pop_front() {
             let length = first.line.as_bytes().len();
@@ -207,7 +209,7 @@ impl StdoutQueue {
                 break;
             }
             self.bytes -= length;
-            // A writer that has gone away needs no word.
+            // The writer may have stopped waiting.
             let _ = first.done.send(());
         }
     }
@@ -220,7 +222,7 @@ impl WaitingLine {
 }
 
 impl Sink {
-    /// Returns how many bytes of the lines the sink has taken; 0 when it is full.
+    /// Writes to the sink and returns how many bytes it took; 0 when it is full.
     fn write(&self, lines: &VecDeque<WaitingLine>) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); LINES_PER_WRITE];
         let mut count = 0;
@@ -245,20 +247,20 @@ impl Sink {
     }
 }
 
-/// Finishes what waits, as the reader makes room, and ends when nothing waits.
+/// Writes the queue as the pipe becomes writable, and ends when the queue is empty.
 async fn pump(shared: Arc<StdoutShared>) {
     loop {
         if shared.drain() {
             break;
         }
-        // An error of the pipe shows again, with its reason, in the write.
+        // The next write returns the pipe's error together with its reason.
         let _ = shared.sink.writable().await;
     }
 }
 
-/// Writes the process's last line, as far as stdout takes it.
+/// Writes the last line of the process, on a best-effort basis.
 pub(crate) fn write_last(line: &TraceLine) {
     let mut stdout = io::stdout().lock();
-    // What cannot be said on stdout can be said nowhere.
+    // Stdout is the only output, so an error here cannot be reported.
     let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
 }

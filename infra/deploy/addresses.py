@@ -1,9 +1,9 @@
-"""Refuses addresses that nobody reads, on standard input, separated by commas.
+"""Refuses invalid addresses and example addresses, on standard input, separated by commas.
 
   addresses.py --mail    mail addresses
-  addresses.py --url     addresses that are called; a message never shows one, because it may hold a secret
+  addresses.py --url     webhook URLs; messages never show one, because it may contain a secret
 
-What it prints continues the name of the setting: "has … in it, which …".
+The output completes a sentence that starts with the name of the setting: "has … in it, which …".
 """
 
 import os
@@ -13,14 +13,14 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import signs  # noqa: E402
 
-# What Azure takes.
+# Azure's limit.
 MOST_ADDRESSES = 100
 MOST_CHARACTERS = 64
-# Examples of this project and of others, which nobody reads.
+# Example addresses of this project and of others, which have no recipient.
 EXAMPLES = re.compile(
     r"@example\.(com|org|net)$|@.*\.example$|^your[-._]|@your-?domain\.|@domain\.tld$", re.IGNORECASE
 )
-# Letters of every language, and what stands in addresses besides.
+# Letters of every language, plus the other characters that addresses may contain.
 ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]+@[\w-]+(\.[\w-]+)+")
 
 

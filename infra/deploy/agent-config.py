@@ -1,10 +1,11 @@
-"""Writes the agents' configurations and key files: agent-config.py FILE DEVICES URL, the keys as JSON on standard input.
+"""Writes the agents' configurations and key files: agent-config.py FILE DEVICES URL, with the keys as JSON on
+standard input.
 
-DEVICES has a name and a key's name a line, separated by a tab. One device: FILE, and FILE's name with .key. Several: the
-key's name is put before the ending. Both files are readable by their owner only from the first byte on, and are replaced
-as a whole. A configuration that somebody has edited is kept; if its device or URL is another one, it and its key are kept
-under other names.
-Prints a line for each device, or for what is to be said of it where there are many.
+DEVICES has one line per device: name, tab, key name. For one device the files are FILE and FILE's name with
+.key. For several, the key name is inserted before the ending. Both files are created with owner-only
+permissions and replaced atomically. A configuration that the user has edited is kept; if its device or URL
+differs, it and its key are kept under other names. Prints one line per device, or for many devices only the
+lines with remarks.
 """
 
 import json
@@ -12,7 +13,7 @@ import os
 import re
 import sys
 
-# So many devices have a line each.
+# Up to this many devices are listed one per line.
 MOST_LINES = 20
 TEXT = r"""("(?:[^"\\]|\\.)*"|'[^']*')"""
 
@@ -28,7 +29,7 @@ def write(path, text):
 
 
 def read(path):
-    """What stands in a file; None when it is not there."""
+    """Returns a file's contents; None when it does not exist."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -37,7 +38,7 @@ def read(path):
 
 
 def settings(text):
-    """The settings of a configuration that this script writes, as far as they stand on a line of their own."""
+    """Returns the settings in a configuration that this script writes, as far as each is on its own line."""
     table, found = "", {}
     for line in text.split("\n"):
         if header := re.fullmatch(r"\s*\[\s*(\w+)\s*\]\s*(#.*)?", line):
@@ -55,7 +56,7 @@ def unquoted(text):
 
 
 def put_aside(*paths):
-    """Renames these files, those that are there, to names that no file has; returns the new name of each, or None."""
+    """Renames those of these files that exist to unused names; returns the new name of each, or None."""
     endings = (f".bak{number or ''}" for number in [0, *range(2, 1000)])
     ending = next(ending for ending in endings if not any(os.path.lexists(path + ending) for path in paths))
     there = [os.path.lexists(path) for path in paths]
@@ -68,7 +69,7 @@ def put_aside(*paths):
 def configure(path, device, url, key):
     """Writes both files; returns a remark about the configuration, and the path of the key."""
     key_path = (path[: -len(".toml")] if path.endswith(".toml") else path) + ".key"
-    # A JSON text is a TOML text too, once no character is written as a surrogate pair.
+    # A JSON string is also a TOML string, as long as no character is written as a surrogate pair.
     quoted = [json.dumps(text, ensure_ascii=False) for text in (device, url, key_path)]
     wanted = "device = {}\n\n[heartbeat]\nurl = {}\nkey_file = {}\n".format(*quoted)
     there = read(path)
@@ -83,11 +84,12 @@ def configure(path, device, url, key):
         if key_file == key_path:
             return " is kept as it was edited", key_path
         return f" is kept as it was edited, and takes its key from {key_file or 'no file'}; set key_file, or copy the key", key_path
-    # A key that is still right stays where it is.
+    # A correct key file is left in place.
     if read(key_path) == key + "\n":
         (backup,), key_backup = put_aside(path), None
     else:
-        # The key goes first: a configuration with another deployment's key beside it would be worse than one with none.
+        # Rename the key first: a configuration next to another deployment's key would be worse than one
+        # without a key.
         key_backup, backup = put_aside(key_path, path)
     write(key_path, key + "\n")
     write(path, wanted)

@@ -1,11 +1,11 @@
-"""The names of the devices: reads, checks and cuts them.
+"""The names of the devices: reads, validates and splits them.
 
-  devices.py --file FILE   one name a line; blank lines and lines that begin with # do not count
+  devices.py --file FILE   one name per line; blank lines and lines that begin with # are ignored
   devices.py --list        names on standard input, separated by commas
-  devices.py --parts       names on standard input, one a line: prints them as lists with commas, each
-                           short enough for one variable of the environment
+  devices.py --parts       names on standard input, one per line: prints them as comma-separated lists, each
+                           short enough for one environment variable
 
-The first two print a line for each device: its name, a tab, the name of its host key.
+The first two print one line per device: its name, a tab, the name of its host key.
 """
 
 import hashlib
@@ -18,17 +18,18 @@ import signs  # noqa: E402
 
 MOST_DEVICES = 5000
 MOST_CHARACTERS = 100
-# Linux takes 128 kB for one variable.
+# Linux allows 128 kB for one variable.
 MOST_BYTES = 100_000
 MOST_PARTS = 8
-# Their lower case is not the same for every program that compares names.
+# Letters that the programs that compare names lower-case differently.
 AMBIGUOUS = "İıẞΣςϴ\u212a\u212b\u2126ǄǅǇǈǊǋǱǲ"
-# Names that heartbeats have which come from no device: those without a name, and the test heartbeat of deploy.sh.
+# Names in heartbeats that are not from a device: heartbeats without a name, and the test heartbeat of
+# deploy.sh.
 TAKEN = {
     "unknown": "every heartbeat without a name counts for it, so that it would never be silent",
     "ispmon-deploy": "deploy.sh sends its own test heartbeats under it",
 }
-# Host keys that belong to Azure.
+# Host keys that Azure uses itself.
 RESERVED = {"default", "master", "_master"}
 
 
@@ -58,7 +59,8 @@ def check(name, where):
 
 
 def key_name(name):
-    """The name of a device's host key: its own where that can be one, else with a part of its hash."""
+    """Returns the name of a device's host key: its own name where that is valid, else a name with a part of
+    its hash."""
     lower = name.lower()
     plain = re.sub(r"[^a-z0-9-]+", "-", lower).strip("-")[:40]
     if plain == lower and plain not in RESERVED:
@@ -91,7 +93,8 @@ def from_file(path):
         if not name or name.startswith("#"):
             continue
         where = f"{path}, line {number}"
-        # What .env takes off would here become a part of the name, and a device of that name never sends.
+        # In .env this would be a comment; here it would become part of the name, and no device sends that
+        # name.
         if re.search(r"[ \t]#", name):
             refuse(f"{where}: {name!r} has a comment behind the name. Put comments on lines of their own.")
         if len(name) > 1 and name[0] in "\"'" and name[-1] == name[0]:

@@ -1,4 +1,4 @@
-"""Files with one entry a line."""
+"""Files with one entry per line."""
 
 
 def lines(path):

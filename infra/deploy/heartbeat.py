@@ -1,11 +1,12 @@
 """Test heartbeats.
 
   heartbeat.py --requests DEVICES URL MARK QUIET_SECONDS   the function's key on standard input; prints curl's configuration
-  heartbeat.py --unanswered DEVICES MARK                   what that curl printed on standard input; prints the status of
-                                                           the first heartbeat that was not taken, or nothing, and then
-                                                           the lines of DEVICES without those whose heartbeat was taken
+  heartbeat.py --unanswered DEVICES MARK                   the output of that curl on standard input; prints the status of
+                                                           the first heartbeat that was not accepted, or nothing, and then
+                                                           the lines of DEVICES without those whose heartbeat was accepted
 
-DEVICES has a device's name, and more behind a tab, on each line. The mark is the note of the heartbeats, too.
+Each line of DEVICES begins with a device name, optionally followed by a tab and more. The mark is also the
+note of the heartbeats.
 """
 
 import json
@@ -18,7 +19,7 @@ import transfers  # noqa: E402
 
 
 def body(device, note, quiet):
-    """The boot id is its own, so that it competes with no heartbeat of the device itself."""
+    """The boot id is unique, so that this heartbeat is not ordered among those of the device itself."""
     heartbeat = {"device": device, "note": note}
     if quiet:
         agent = {"version": "deploy", "boot": note.replace("deploy-test-", "deploy-"), "seq": 1, "state": "paused"}
@@ -27,7 +28,7 @@ def body(device, note, quiet):
 
 
 def outcome(status, answer):
-    """The status; a page that answers 200 to everything is not the function."""
+    """Returns the status; a page that responds 200 to everything is not the function."""
     if status == "200" and answer.split("\n")[0].strip() != "ok":
         return "200, but not from ispmon"
     return status

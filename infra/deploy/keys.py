@@ -2,11 +2,12 @@
 
   keys.py --missing DEVICES        the keys as JSON on standard input; prints the key names of DEVICES that have no key
   keys.py --get NAME               the same; prints the key with this name
-  keys.py --requests NAMES URL MARK   a token on standard input; prints curl's configuration to make a key of each name
-  keys.py --unmade NAMES MARK      what that curl printed on standard input; prints what came back for the first name
-                                   whose key was not made, or nothing, and then the names without those that were made
+  keys.py --requests NAMES URL MARK   a token on standard input; prints curl's configuration that creates a key for each name
+  keys.py --unmade NAMES MARK      the output of that curl on standard input; prints the response for the first name
+                                   whose key was not created, or nothing, and then the names without the created ones
 
-DEVICES has a name and a key's name a line, separated by a tab, NAMES a key's name. Answers that hold keys are not shown.
+DEVICES has one line per device: name, tab, key name; NAMES has one key name per line. Responses that contain
+keys are not shown.
 """
 
 import json
@@ -23,7 +24,7 @@ VERSION = "2024-11-01"
 def requests(names, url, mark, token):
     headers = [f"Authorization: Bearer {token}"]
     for name in names:
-        # As az sends it: without a value Azure makes up the key.
+        # The same body as az sends: without a value, Azure generates the key.
         body = json.dumps({"properties": {"name": name, "value": None}})
         yield transfers.request("PUT", f"{url}/{name}?api-version={VERSION}", headers, body, mark)
 

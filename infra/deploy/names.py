@@ -1,14 +1,15 @@
-"""Finds names of variables that are probably ours with a mistake in them.
+"""Finds variable names that are probably misspelled names of ours.
 
-  names.py "OUR NAMES"    the others on standard input: line number, a tab, name
+  names.py "OUR NAMES"    the others on standard input: line number, tab, name
 
-Prints number, name and the name that is probably meant, with tabs, for each that is so like one of ours.
+Prints, separated by tabs, number, name and the probably intended name, for each that is similar to one of
+ours.
 """
 
 import difflib
 import sys
 
-# Letters that two names share, of all that they have: one wrong letter in eight, or two changed places in twelve.
+# The minimum share of matching letters: allows one wrong letter in eight, or two swapped ones in twelve.
 LIKENESS = 0.87
 
 

@@ -1,10 +1,11 @@
-"""The zip of the function app: makes it, or checks one that was made elsewhere.
+"""The zip of the function app: creates it, or checks an existing one.
 
   package.py --make ZIP --function FOLDER --binary FILE
   package.py --check ZIP
 
-The same files always give the same bytes: fixed times and order, and nothing is compressed, because libraries
-that compress differ. The binary keeps its executable bit, without which the Functions host cannot start it.
+The same files always give the same bytes: times and order are fixed, and nothing is compressed, because
+compression libraries differ. The binary keeps its executable bit, without which the Functions host cannot
+start it.
 """
 
 import os
@@ -15,14 +16,15 @@ import zipfile
 
 BINARY = "ispmon-function"
 FILES = ["Outages/function.json", "Ping/function.json", "host.json"]
-# The earliest time that a zip can hold.
+# The earliest time that the zip format supports.
 TIME = (1980, 1, 1, 0, 0, 0)
 X86_64 = 62
 INTERPRETER = 3
 
 
 def check_binary(data):
-    """Refuses what Azure's machines cannot start: another system, another processor, a library needed."""
+    """Refuses a binary that Azure's machines cannot start: another system, another processor, a dynamic
+    library."""
     if data[:4] != b"\x7fELF":
         sys.exit(f"{BINARY} is no Linux program.")
     if data[4] != 2 or struct.unpack_from("<H", data, 18)[0] != X86_64:
@@ -58,7 +60,7 @@ def make(path, function, binary):
 
 
 def refuse_other_packings(package):
-    """Refuses what Azure cannot unpack, or finds elsewhere than it looks for it."""
+    """Refuses a zip that Azure cannot unpack, or whose files are in the wrong folder."""
     names = package.namelist()
     missing = [name for name in [*FILES, BINARY] if name not in names]
     inner = [name for name in names if name.lower().endswith(".zip")]
@@ -88,7 +90,7 @@ def check(path):
                 sys.exit("it is damaged.")
             check_binary(package.read(BINARY))
     except Exception as error:
-        # The errors of a damaged zip are of many kinds.
+        # A damaged zip raises many kinds of errors.
         sys.exit(f"it is damaged, or no zip of the function: {error or type(error).__name__}.")
 
 

@@ -1,6 +1,7 @@
 """Prints the body of a query request: query.py NAME [NOTE]. NOTE replaces the word NOTE in the query.
 
-NAME is that of a file in deploy/queries, or else of one of the workbook's, which then looks back a day.
+NAME is the name of a file in deploy/queries, or else of one of the workbook's queries, which then covers one
+day.
 """
 
 import json
@@ -8,7 +9,7 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-# The workbook asks the component; its workspace has the same rows under other names.
+# The workbook queries the component; its workspace has the same rows under other names.
 COMPONENT_ROWS = "let traces = AppTraces | project timestamp = TimeGenerated, message = Message;\n"
 
 

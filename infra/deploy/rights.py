@@ -1,4 +1,4 @@
-"""Reads the permissions of the caller as JSON and prints the rights that a deployment lacks.
+"""Reads the permissions of the caller as JSON and prints the missing rights for a deployment.
 
   rights.py true|false    whether the resource group exists
 """
@@ -31,7 +31,7 @@ def main():
     needed = list(NEEDED)
     if sys.argv[1] == "false":
         needed.append("Microsoft.Resources/subscriptions/resourceGroups/write")
-    # What one assignment excludes, another one may still allow.
+    # An action that one assignment excludes may still be allowed by another one.
     missing = [
         action
         for action in needed

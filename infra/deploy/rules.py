@@ -1,12 +1,13 @@
-"""Holds the deployed alert rules against what they must be, and prints a line for each difference.
+"""Compares the deployed alert rules with the expected ones, and prints one line per difference.
 
   rules.py SNAPSHOT DEVICES    the rules as JSON on standard input; settings from the environment
-  rules.py --list PREFIX       prints the rules about devices, and PREFIX's about the daily cap, with tabs:
+  rules.py --list PREFIX       prints the rules about devices, and PREFIX's about the daily cap, separated by tabs:
                                name, prefix, whether it is enabled, id
-  rules.py --watched PREFIX    prints the devices that PREFIX's rules about silence name, as far as they are enabled
+  rules.py --watched PREFIX    prints the devices in PREFIX's enabled rules about silence
 
-What a rule is (kind of condition, what it measures, whether it resolves) comes from the snapshot, which the
-tests prove; what the settings decide (devices, minutes) is looked for in the deployed rules.
+The fixed part of a rule (kind of condition, measure, whether it resolves) is compared with the snapshot,
+which the tests verify; the part that depends on the settings (devices, minutes) is compared with the
+settings.
 """
 
 import json
@@ -15,22 +16,23 @@ import re
 import sys
 
 MOST_DEVICES = 200
-# The prefix, and what the rule is about.
+# Prefix and kind of a rule.
 OURS = re.compile(r"(.+?)-(device-silent(?:-reminder)?(?:-\d+)?|outage-report(?:-\d+)?|daily-cap)")
 SECONDS = {"M": 60, "H": 3600, "D": 86400}
-# A text as it stands in a query, and the list of the devices, where the templates put it.
+# A string literal in a query, and the list of devices as the templates write it.
 TEXT = r"'((?:[^'\\]|\\.)*)'"
 DEVICE_LIST = re.compile(rf"(?:datatable\(device: string\)\[|pack_array\()((?:\s*{TEXT}\s*,?)*)")
 
 
 def named_devices(query):
-    """The devices that a rule's query names."""
+    """Returns the devices in a rule's query."""
     texts = (text for found in DEVICE_LIST.finditer(query) for text in re.findall(TEXT, found[1]))
     return [re.sub(r"\\(.)", r"\1", text) for text in texts]
 
 
 def has_placeholder(query, devices):
-    """Whether a word of the query's template is still in it. A device may be called like one of these words."""
+    """Whether a placeholder of the query's template is still in it. A device may have the name of a
+    placeholder."""
     others = DEVICE_LIST.sub("", query)
     if re.search(r"'(DEVICES|SILENCE_MINUTES|FREQUENCY_MINUTES|MARKS|DAILY_HOUR|MINIMUM_MINUTES|COMPONENT_ID)'", others):
         return True
@@ -38,7 +40,7 @@ def has_placeholder(query, devices):
 
 
 def kind(name, prefix):
-    """The rule's name without prefix and without the number of its part of the devices."""
+    """Returns the rule's name without prefix and without the number of its part of the devices."""
     return re.sub(r"-\d+$", "", name[len(prefix) + 1 :])
 
 
@@ -48,7 +50,7 @@ def seconds(duration):
 
 
 def shape(rule):
-    """What must be as in the snapshot, whatever the settings are."""
+    """Checks everything that must equal the snapshot with any settings."""
     properties = rule["properties"]
     condition = properties["criteria"]["allOf"][0]
     return {
@@ -78,7 +80,7 @@ def differences(rule, model, settings):
     if what == "daily-cap":
         wanted = seconds(model["properties"]["evaluationFrequency"])
     else:
-        # Only silence has a query that may be evaluated every minute.
+        # Only the silence rule has a query that can be evaluated every minute.
         wanted = 60 * (settings["evaluation"] if what == "device-silent" else max(settings["evaluation"], 5))
     if frequency != wanted:
         yield f"evaluated every {frequency // 60} minutes, must be {wanted // 60}"
@@ -130,7 +132,7 @@ def main():
     rules = {rule["name"]: rule for rule in json.load(sys.stdin)}
     with open(snapshot_path, encoding="utf-8") as file:
         resources = json.load(file)["predictedResources"]
-    # The snapshot is made with the prefix "ispmon".
+    # The snapshot is generated with the prefix "ispmon".
     models = {
         kind(resource["name"], "ispmon"): resource
         for resource in resources

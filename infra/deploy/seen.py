@@ -1,10 +1,10 @@
-"""Compares the devices with those that were seen.
+"""Compares the devices with those that have sent heartbeats.
 
   seen.py --new DEVICES HEARD WATCHED   prints the lines of DEVICES whose device is neither in HEARD nor in WATCHED
-  seen.py --report DEVICES SEEN         prints for each device its name, a tab, and when it was seen last, or "never"
+  seen.py --report DEVICES SEEN         prints for each device its name, a tab, and when it was last seen, or "never"
 
-DEVICES has a name and a key's name a line, HEARD a comparison key, WATCHED a name, SEEN a comparison key and a time;
-what stands in one line is separated by tabs.
+Each line of DEVICES has a name and a key name, of HEARD a comparison key, of WATCHED a name, of SEEN a
+comparison key and a time; separated by tabs.
 """
 
 import os
@@ -15,7 +15,7 @@ from files import lines  # noqa: E402
 
 
 def key(name):
-    """The comparison key that the function writes: trimmed, and each letter in lower case, one for one."""
+    """Returns the comparison key that the function writes: trimmed, each letter lower-cased one by one."""
     lowered = (letter.lower() if len(letter.lower()) == 1 else letter for letter in name.strip())
     return "d:" + "".join(lowered)
 

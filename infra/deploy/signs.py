@@ -1,10 +1,10 @@
-"""Characters that a reader does not see or takes for others: what copying from a chat or a word processor leaves."""
+"""Invisible and confusable characters, as left behind by copying from a chat or a word processor."""
 
 import unicodedata
 
 
 def hidden(text):
-    """The first character that cannot be seen, as a message names it, or nothing. A plain space is one that is."""
+    """Returns a description of the first invisible character, or nothing. A plain space is allowed."""
     for character in text:
         kind = unicodedata.category(character)
         if kind in ("Cc", "Cf", "Cs", "Zl", "Zp") or (kind == "Zs" and character != " "):
@@ -13,7 +13,7 @@ def hidden(text):
 
 
 def quotes(text):
-    """The typographic quote around a text, or nothing. Within one it may be an apostrophe."""
+    """Returns the typographic quote around a text, or nothing. Inside a text it may be an apostrophe."""
     for character in (text[:1], text[-1:]):
         if character and character != "'" and unicodedata.category(character) in ("Pi", "Pf"):
             return named(character)

@@ -1,20 +1,20 @@
-"""Many requests by one process of curl, which keeps its connection. Nothing of them is an argument of curl.
+"""Many requests by one curl process, which keeps its connection open. No part of them is an argument of curl.
 
-Answers come one behind the other; behind each stands a line with a mark and the status. The mark is random, so no page
-that answers to everything can hold that line.
+The responses follow each other; after each comes a line with a mark and the status. The mark is random, so no
+response from another server can contain that line.
 """
 
 import sys
 
 
 def option(name, value):
-    """A line of curl's configuration."""
+    """Formats a line of curl's configuration."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'{name} = "{escaped}"\n'
 
 
 def request(method, url, headers, body, mark):
-    """The part of curl's configuration that is about one request."""
+    """Formats the part of curl's configuration for one request."""
     return (
         option("request", method)
         + option("url", url)
@@ -28,17 +28,17 @@ def request(method, url, headers, body, mark):
 
 
 def answers(printed, mark, count):
-    """What came back for each request, in their order: the status, 000 without an answer, and the body."""
+    """Returns the response to each request, in order: the status, 000 without a response, and the body."""
     parts = printed.split(f"\n{mark} ")
     for number in range(count):
         if number + 1 >= len(parts):
             yield "000", ""
         else:
-            # Each body stands before its mark, behind the status of the one before.
+            # Each body comes before its mark, after the status of the previous one.
             body = parts[number] if number == 0 else parts[number].partition("\n")[2]
             yield parts[number + 1].split("\n")[0], body
 
 
 def printed():
-    """What curl has printed."""
+    """Reads curl's output."""
     return sys.stdin.buffer.read().decode("utf-8", "replace")

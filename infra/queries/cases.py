@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Holds every query against written cases: what is in the table, and what must come of it.
+"""Checks every query against written cases: the rows in the table, and the expected result.
 
     infra/queries/cases.py target/debug/ispmon-lab [PART_OF_A_NAME]
 
-The cases are in infra/queries/cases/*.toml; README.md in infra says how to write one. The rows of a case come
-from the real function: it is started, gets the requests of the case, and writes the lines. Each query
-runs with DuckDB; what the lab has an implementation of runs there too. Both must give the rows that
-the case expects. It needs Python 3.11 and `pip install 'duckdb-kql[duckdb]'`.
+The cases are in infra/queries/cases/*.toml; README.md in infra explains how to write one. The rows of a case
+come from the real function: the script starts it, sends it the requests of the case, and reads its lines.
+Each query runs with DuckDB, and in the lab as well if the lab implements it. Both must return the rows that
+the case expects. Needs Python 3.11 and `pip install 'duckdb-kql[duckdb]'`.
 """
 
 import argparse
@@ -25,20 +25,20 @@ import sys
 import time
 import tomllib
 
-# Nothing is written beside the queries.
+# Write no bytecode next to the queries.
 sys.dont_write_bytecode = True
 import compare  # noqa: E402
 
 INFRA = pathlib.Path(__file__).resolve().parent.parent
 CASES = INFRA / "queries" / "cases"
-# Makes of a query the request with which deploy.sh asks the workspace.
+# Creates the request body with which deploy.sh queries the workspace.
 DEPLOY_QUERY = INFRA / "deploy" / "query.py"
-# Noon of every case. Times are told from it: "-7m" is seven minutes before.
+# "Now" of every case, noon. Times are relative to it: "-7m" is seven minutes before.
 NOON = datetime.datetime(2026, 11, 28, 12, tzinfo=datetime.timezone.utc)
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 COMPONENT = "/subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/c"
 OTHER_COMPONENT = COMPONENT[:-1] + "other"
-# What the lab implements, and under which file's text it knows the query.
+# The queries that the lab implements, with the file whose text it recognizes.
 LAB = {
     "queries/device-silent": "queries/device-silent",
     "queries/device-silent-minute": "queries/device-silent",
@@ -57,11 +57,11 @@ DEADLINE_SECONDS = 30
 
 
 class CaseError(Exception):
-    """A case that cannot be played, with what is wrong in it."""
+    """A case is invalid; the message says why."""
 
 
 class Function:
-    """The real function, played by the lab's executable under its name."""
+    """The real function, run by the lab's executable under the function's name."""
 
     def __init__(self, lab):
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -84,7 +84,7 @@ class Function:
                 time.sleep(0.02)
 
     def lines(self, path, body, headers, status):
-        """The lines that the function writes for a request; it must answer with this status."""
+        """Returns the lines that the function writes for a request; it must respond with this status."""
         self.connection.request("POST", path, body, {"content-type": "application/json", **headers})
         answer = self.connection.getresponse()
         text = answer.read().decode()
@@ -96,7 +96,7 @@ class Function:
         return [self.process.stdout.readline().decode().rstrip("\n") for _ in range(count)]
 
     def end(self):
-        """Ends the function; a line that nobody asked for is an error."""
+        """Stops the function; an unexpected line is an error."""
         self.connection.close()
         self.process.kill()
         rest = self.process.stdout.read()
@@ -106,7 +106,7 @@ class Function:
 
 
 def moment(text):
-    """The time that a text such as "-1h30m" or "+5m" tells from noon."""
+    """Returns the time for a text such as "-1h30m" or "+5m", relative to noon."""
     parts = re.fullmatch(r"([+-]?)((?:\d+(?:\.\d+)?[dhms])+)", text)
     if not parts:
         raise CaseError(f'the time "{text}" is not like "-7m" or "+1h30m"')
@@ -115,12 +115,12 @@ def moment(text):
 
 
 def stamp(time):
-    """A time as it is written in JSON and in a result."""
+    """Formats a time as in JSON and in results."""
     return time.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def resolved(value):
-    """A value in which every text "@-7m" is the time that it tells."""
+    """Returns the value with every text "@-7m" replaced by the time that it stands for."""
     if isinstance(value, str) and re.match(r"@[+-]?\d", value):
         return stamp(moment(value[1:]))
     if isinstance(value, list):
@@ -131,7 +131,7 @@ def resolved(value):
 
 
 def expanded(items):
-    """The items, those with a range such as {1..200} in a text once for each number of it."""
+    """Yields the items; one with a range such as {1..200} in a text is repeated for each number of it."""
     for item in items:
         text = json.dumps(item)
         span = re.search(r"\{(\d+)\.\.(\d+)\}", text)
@@ -141,7 +141,7 @@ def expanded(items):
 
 
 def written(function, row):
-    """The rows of the table that a row of a case becomes: time, message, component, from when on it can be queried."""
+    """Returns the table rows of a row of a case: time, message, component, and when it becomes visible."""
     unknown = row.keys() - {"at", "arrives", "ping", "outages", "line", "from", "status", "component", "log"}
     if unknown:
         raise CaseError(f"a row has {', '.join(sorted(unknown))}")
@@ -160,7 +160,7 @@ def written(function, row):
 
 
 def filled(name, case):
-    """The text of a query with the values of a case at its placeholders."""
+    """Returns the text of a query with the values of a case for its placeholders."""
     if name.startswith("deploy: "):
         note = case.get("values", {}).get("NOTE", [""])[0]
         command = [sys.executable, DEPLOY_QUERY, name.removeprefix("deploy: "), note]
@@ -170,20 +170,20 @@ def filled(name, case):
     text = text.replace("'RANGE'", "30d")
     values = {**VALUES, "DEVICES": list(expanded(case.get("devices", []))), **case.get("values", {})}
     for placeholder, given in values.items():
-        # Devices last: a device may be called like a placeholder.
+        # Devices last: a device may have the name of a placeholder.
         if placeholder != "DEVICES":
             text = text.replace(f"'{placeholder}'", literals(given))
     return text.replace("'DEVICES'", literals(values["DEVICES"])) if values["DEVICES"] else text
 
 
 def literals(values):
-    """Values as the templates write them into a query."""
+    """Formats values as the templates write them into a query."""
     quote = lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
     return ", ".join(quote(value) if isinstance(value, str) else str(value) for value in values)
 
 
 def by_duckdb(question):
-    """What the text of a query yields with DuckDB: its columns, and its rows in their order."""
+    """Runs the text of a query with DuckDB; returns its columns, and its rows in order."""
     connection = database()
     for table in ("traces", "AppTraces", "_LogOperation"):
         connection.execute(f"DELETE FROM {table}")
@@ -205,7 +205,7 @@ def by_duckdb(question):
 
 @functools.cache
 def database():
-    """The tables of a component and of its workspace, in this process."""
+    """Creates the tables of a component and of its workspace, in this process."""
     import duckdb_kql
 
     connection = duckdb_kql.connect()
@@ -217,7 +217,7 @@ def database():
 
 
 def plain(value):
-    """A value as a case writes it: times as texts, none as an empty text."""
+    """Formats a value as cases do: times as texts, none as an empty text."""
     if value is None:
         return ""
     if isinstance(value, datetime.datetime):
@@ -226,8 +226,8 @@ def plain(value):
 
 
 def by_lab(lab, questions):
-    """What the lab's own implementation yields for each question, rows as dictionaries."""
-    # In the reverse order: no result may depend on the order of the rows.
+    """Returns the result of the lab's own implementation for each question, rows as dictionaries."""
+    # In reverse order: no result may depend on the order of the rows.
     text = "".join(
         json.dumps({"query": each["lab"], "now": each["now"], "rows": [row[:2] for row in reversed(each["ours"])]}) + "\n"
         for each in questions
@@ -237,7 +237,7 @@ def by_lab(lab, questions):
 
 
 def read(function, part):
-    """The questions of all case files: one for each query and each time at which a case looks."""
+    """Yields the questions of all case files: one per query and time of a case."""
     for path in sorted(CASES.glob("*.toml")):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         for case in table.pop("case"):
@@ -279,7 +279,7 @@ def questions(function, file, case):
 
 
 def difference(question, by, columns, found):
-    """What is wrong with a result, or None."""
+    """Returns what is wrong with a result, or None."""
     expected = question["expected"]
     rows = lambda result: "\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in result[:20]) or "    none"
     if columns != question["columns"] and sorted(columns) != sorted(question["columns"]):
@@ -291,7 +291,7 @@ def difference(question, by, columns, found):
 
 
 def alike(found, expected):
-    """Whether two results hold the same rows, in whatever order."""
+    """Whether two results contain the same rows, in any order."""
     order = lambda row: json.dumps(row, sort_keys=True)
     pairs = zip(sorted(found, key=order), sorted(expected, key=order))
     return len(found) == len(expected) and all(
@@ -300,7 +300,7 @@ def alike(found, expected):
 
 
 def sorted_by(question, rows):
-    """What the query sorts its rows by, with the place of each row; rows that are equal in it have no order."""
+    """Returns the sort keys of each row, with its position; rows with equal keys are unordered."""
     last = question["text"].splitlines()[-1]
     names = re.findall(r"(\w+) (?:asc|desc)", last) if last.startswith("| sort by") else []
     keys = [[row[question["columns"].index(name)] for name in names] for row in rows]
@@ -310,7 +310,7 @@ def sorted_by(question, rows):
 def ask_duckdb(question):
     try:
         return difference(question, "the Kusto text", *by_duckdb(question))
-    except Exception as problem:  # Whatever it is, the case that caused it must be named.
+    except Exception as problem:  # Any error must name the case that caused it.
         return f"{question['where']}\n  the Kusto text fails: {problem}"
 
 

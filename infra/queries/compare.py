@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Compares the lab's queries with the Kusto text that gets deployed, row by row.
+"""Compares the lab's queries with the deployed Kusto text, row by row.
 
     ispmon-lab timelines --seed 1 --count 1000 | infra/queries/compare.py
     infra/queries/compare.py --extract FOLDER
 
-The first form runs the text of each query, with DuckDB, on the rows of each timeline and wants the
-rows that the lab's native implementation gave. It needs `pip install 'duckdb-kql[duckdb]'`. Each line
-of the input is a JSON object: `seed`, `rule`, `query`, `now`, `rows` ([time, message] each) and
-`expected`.
+The first form runs the text of each query, with DuckDB, on the rows of each timeline and expects the rows
+that the lab's native implementation returned. It needs `pip install 'duckdb-kql[duckdb]'`. Each line of the
+input is a JSON object: `seed`, `rule`, `query`, `now`, `rows` ([time, message] each) and `expected`.
 
-The second form writes queries to files of their own, for tools that check Kusto text: that of every
-rule in infra/main.snapshot.json, and all that are files in infra, with values at their placeholders where
-they cannot be checked without.
+The second form writes queries to separate files, for tools that check Kusto text: those of all rules in
+infra/main.snapshot.json, and all query files in infra, with values for their placeholders where they cannot
+be checked without.
 """
 
 import argparse
@@ -38,7 +37,7 @@ SNAPSHOT = pathlib.Path(__file__).resolve().parent.parent / "main.snapshot.json"
 
 @functools.lru_cache(maxsize=8)
 def translate(query):
-    """The SQL of a query, and the name of its parameter that stands for now()."""
+    """Returns the SQL of a query, and the name of its parameter for now()."""
     # Imported here, because only this form of the command needs it.
     import duckdb_kql
 
@@ -49,13 +48,13 @@ def translate(query):
 
 @functools.cache
 def connect():
-    """A database of this process, with times in UTC."""
+    """Creates a database in this process, with times in UTC."""
     import duckdb_kql
 
     connection = duckdb_kql.connect()
     connection.execute("SET threads TO 1")
     connection.execute("CREATE TABLE traces (timestamp TIMESTAMP, message VARCHAR)")
-    # The same rows as the workspace shows them, and those of another component.
+    # The same rows as in the workspace's table, and those of another component.
     connection.execute(
         "CREATE VIEW AppTraces AS SELECT timestamp AS TimeGenerated, message AS Message, "
         "unnest(['/subscriptions/s/resourceGroups/g/providers/microsoft.insights/components/c', "
@@ -66,7 +65,7 @@ def connect():
 
 
 def run(comparison):
-    """The result of a query: its rows, each a dictionary."""
+    """Returns the result of the query: its rows, as dictionaries."""
     connection = connect()
     connection.execute("DELETE FROM traces")
     if comparison["rows"]:
@@ -82,7 +81,7 @@ def run(comparison):
 
 
 def moment(text):
-    """A time in UTC, without its zone."""
+    """Parses a time and converts it to UTC, without a zone."""
     return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
 
 
@@ -95,7 +94,7 @@ def same(found, expected):
 
 
 def same_rows(found, expected):
-    """Whether two results hold the same rows, in whatever order."""
+    """Whether two results contain the same rows, in any order."""
     if len(found) != len(expected):
         return False
     pairs = zip(sorted(found, key=identity), sorted(expected, key=identity))
@@ -106,16 +105,16 @@ def same_rows(found, expected):
 
 
 def identity(row):
-    """The texts of a row: no two rows of a result have the same."""
+    """Returns the texts of a row, which are unique in a result."""
     return sorted((name, value) for name, value in row.items() if isinstance(value, str))
 
 
 def check(line):
-    """What is wrong with one comparison, or None; and whether it expects rows."""
+    """Returns what is wrong with one comparison, or None; and whether it expects rows."""
     comparison = json.loads(line)
     try:
         found = run(comparison)
-    except Exception as problem:  # Whatever it is, the timeline that caused it must be shown.
+    except Exception as problem:  # Any error must show the timeline that caused it.
         return describe(comparison, f"the query failed: {problem}"), comparison
     if same_rows(found, comparison["expected"]):
         return None, comparison
@@ -123,7 +122,7 @@ def check(line):
 
 
 def describe(comparison, problem):
-    """A difference, with everything that is needed to look into it."""
+    """Formats a difference, with everything needed to reproduce it."""
     traces = "\n".join(f"  {time} {message}" for time, message in sorted(comparison["rows"]))
     return (
         f"{comparison['rule']} differs with seed {comparison['seed']} at {comparison['now']}\n"

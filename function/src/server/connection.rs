@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 until the client leaves, is too slow, or has to make room.
+//! One connection: HTTP/1.1 until the client disconnects, exceeds a time limit or is evicted.
 
 use std::{
     convert::Infallible,
@@ -19,9 +19,9 @@ use tokio::{
 use super::seats::{ConnectionPhase, Occupant, Seat};
 use crate::{ServerLimits, routes::Handler};
 
-/// The largest head, and hyper's buffer, in bytes. The host's own headers take up to 2 kB.
+/// The largest request head, and hyper's buffer, in bytes. The host's own headers take up to 2 kB.
 const BUFFER: usize = 16 * 1024;
-/// How much is read and thrown away of a request that was answered before its end, in bytes.
+/// How many bytes of a request that was answered early are read and discarded before closing.
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Serves one connection to its end.
@@ -33,8 +33,8 @@ pub(super) async fn run(
 ) {
     let occupant = seat.occupant();
     tokio::select! {
-        // In this order: what has come in time is served, and choosing at random would cost time
-        // with every request.
+        // Polled in this order: a request that arrived in time is served, and choosing the branch
+        // at random would cost time with every request.
         biased;
         () = serve(stream, handler, Arc::clone(occupant)) => {}
         () = overdue(occupant, &limits) => {}
@@ -43,14 +43,14 @@ pub(super) async fn run(
 }
 
 async fn serve(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>) {
-    // A client that says nothing costs no more than its descriptor and a small task: buffers come
-    // with the first byte.
+    // A client that sends nothing costs only its descriptor and a small task: buffers are allocated
+    // after the first byte.
     if stream.peek(&mut [0]).await.is_ok_and(|first| first > 0) {
         Box::pin(speak(stream, handler, occupant)).await;
     }
 }
 
-/// Speaks HTTP/1.1 until one side closes.
+/// Serves HTTP/1.1 until one side closes.
 async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>) {
     let service = service_fn(|request: Request<Incoming>| {
         let (handler, occupant) = (Arc::clone(&handler), Arc::clone(&occupant));
@@ -63,11 +63,11 @@ async fn speak(stream: TcpStream, handler: Arc<Handler>, occupant: Arc<Occupant>
     });
     let io =
         TokioIo::new(MarkedStream { stream, occupant: Arc::clone(&occupant), left: LINGER_BYTES });
-    // A client's mistake has been answered, and is nobody else's business.
+    // The client has already received a response to a bad request; nothing else needs to handle it.
     let _ = http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service).await;
 }
 
-/// Returns when the connection has taken too long over what it does.
+/// Returns when the connection has exceeded the time limit of its phase.
 async fn overdue(occupant: &Occupant, limits: &ServerLimits) {
     loop {
         let now = Instant::now();
@@ -76,24 +76,24 @@ async fn overdue(occupant: &Occupant, limits: &ServerLimits) {
             ConnectionPhase::Head(since) => since + limits.head,
             ConnectionPhase::Answering(since) => since + limits.answer,
             ConnectionPhase::Closing(since) => since + limits.linger,
-            // Body and line have limits of their own, and the evicted one goes anyway.
+            // Body and line have their own limits, and an evicted connection is closed anyway.
             ConnectionPhase::Handling(_) | ConnectionPhase::Evicted => now + limits.body,
         };
         if deadline <= now {
             return;
         }
-        // The phase may change meanwhile; none may end sooner than the shortest limit.
+        // The phase may change during the sleep; no phase ends sooner than the shortest limit.
         let shortest = limits.head.min(limits.idle).min(limits.answer).min(limits.linger);
         sleep_until(deadline.min(now + shortest)).await;
     }
 }
 
-/// A stream that notes when a request begins and when an answer has left.
+/// A stream that updates the phase when a request begins and when a response has been sent.
 #[derive(Debug)]
 struct MarkedStream {
     stream: TcpStream,
     occupant: Arc<Occupant>,
-    /// How much may still be read and thrown away at the end, in bytes.
+    /// How many bytes may still be read and discarded while closing.
     left: usize,
 }
 
@@ -157,8 +157,8 @@ impl AsyncWrite for MarkedStream {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Closes so that the client can read its answer first: a close while bytes wait unread makes
-    /// the system send a reset, which destroys an answer on its way.
+    /// Closes without losing the response: closing a socket with unread input makes the system send
+    /// a reset, which can discard a response in flight.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !matches!(self.occupant.phase(), ConnectionPhase::Closing(_)) {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;

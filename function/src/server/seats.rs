@@ -1,4 +1,4 @@
-//! Who is connected, and who makes room for a new connection.
+//! Tracks open connections and evicts one when a new connection needs room.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,23 +12,22 @@ use crate::ServerLimits;
 /// What a connection is doing, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
-    /// Nothing; its next request may come.
+    /// Idle: waiting for its next request.
     Idle(Instant),
-    /// It reads a request's head, whose first byte came then.
+    /// Reading a request head, since its first byte.
     Head(Instant),
-    /// Its request, whose head had come then, is being handled.
+    /// Handling a request, since its head was complete.
     Handling(Instant),
-    /// It writes an answer that the client has not taken yet.
+    /// Writing a response that the client has not read yet.
     Answering(Instant),
-    /// It has said all and lets the client read it.
+    /// Closing: the response is complete and the client may still read it.
     Closing(Instant),
-    /// It has to make room, unless a request turns out to have come in time.
+    /// Evicted, unless a request turns out to have arrived in time.
     Evicted,
 }
 
 impl ConnectionPhase {
-    /// The lower, the sooner it has to make room: whether a request is in the works, and since when
-    /// the phase lasts.
+    /// Eviction order, lowest first: whether a request is in progress, then the start of the phase.
     fn rank(self) -> Option<(bool, Instant)> {
         match self {
             Self::Idle(since) | Self::Head(since) | Self::Closing(since) => Some((false, since)),
@@ -45,14 +44,14 @@ pub(super) struct Seats {
     left: Notify,
 }
 
-/// One open connection as others see it.
+/// One open connection, as seen by the other connections.
 #[derive(Debug)]
 pub(super) struct Occupant {
     phase: Mutex<ConnectionPhase>,
     evicted: Notify,
 }
 
-/// A connection's own place; dropping it gives the place back.
+/// A connection's slot; dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<Seats>,
@@ -60,7 +59,7 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// Takes a place for a new connection.
+    /// Allocates a slot for a new connection.
     pub(super) fn take(seats: &Arc<Self>) -> Seat {
         let occupant = Arc::new(Occupant {
             phase: Mutex::new(ConnectionPhase::Idle(Instant::now())),
@@ -70,15 +69,16 @@ impl Seats {
         Seat { seats: Arc::clone(seats), occupant }
     }
 
-    /// Returns when there is a free place. When there is none, the connection that has waited
-    /// longest for its client has to go, as soon as it has waited long enough.
+    /// Returns when a slot is free. When none is, evicts the connection that has been idle longest,
+    /// as soon as its grace is over.
     pub(super) async fn make_room(&self, limits: &ServerLimits) {
         while self.taken().len() >= limits.connections {
             self.let_one_leave(limits).await;
         }
     }
 
-    /// Ends a connection if one may be ended now, and waits until one has gone or may be ended.
+    /// Evicts a connection if one may be evicted now, then waits until a connection has closed or
+    /// another one may be evicted.
     pub(super) async fn let_one_leave(&self, limits: &ServerLimits) {
         self.evict_one(limits);
         tokio::select! {
@@ -87,8 +87,8 @@ impl Seats {
         }
     }
 
-    /// Ends one connection: of those without a request the one that has been so longest, else the
-    /// one whose request has been in the works longest. None is ended within its grace.
+    /// Evicts one connection: the longest in its phase of those without a request, else the one
+    /// whose request has been in progress longest. None is evicted within its grace.
     fn evict_one(&self, limits: &ServerLimits) {
         let taken = self.taken();
         let next = taken
@@ -110,24 +110,24 @@ impl Seats {
 }
 
 impl Occupant {
-    /// What the connection is doing.
+    /// The connection's current phase.
     pub(super) fn phase(&self) -> ConnectionPhase {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what the connection does from now on.
+    /// Sets the connection's phase.
     pub(super) fn enter(&self, phase: ConnectionPhase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 }
 
 impl Seat {
-    /// What others see of this connection.
+    /// The part of this connection that is visible to others.
     pub(super) fn occupant(&self) -> &Arc<Occupant> {
         &self.occupant
     }
 
-    /// Returns when this connection has to make room.
+    /// Returns when this connection is evicted.
     pub(super) async fn evicted(&self) {
         loop {
             self.occupant.evicted.notified().await;

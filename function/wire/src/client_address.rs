@@ -1,13 +1,13 @@
-//! Who called: the last entry of `X-Forwarded-For`.
+//! The client's address: the last entry of `X-Forwarded-For`.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Reads the caller's address from the values of all `X-Forwarded-For` headers, in their order.
+/// Returns the client's address from the values of all `X-Forwarded-For` headers, in their order.
 ///
-/// Azure's front end appends what it saw, as `address:port`, behind whatever the caller sent, so the
-/// **last** entry alone is to be believed (bitwarden/server#215). It is understood as IPv4 or IPv6,
-/// with or without port, IPv6 with or without brackets; an IPv4 address that is mapped into IPv6 is
-/// returned as IPv4. Anything else gives `None`, and an earlier entry is never taken in its place.
+/// Azure's front end appends the address that it saw, as `address:port`, to whatever the client
+/// sent, so only the **last** entry can be trusted (bitwarden/server#215). It may be IPv4 or IPv6,
+/// with or without port, IPv6 with or without brackets; an IPv4-mapped IPv6 address is returned as
+/// IPv4. Anything else gives `None`; an earlier entry is never used instead.
 pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Option<IpAddr> {
     let last = values.into_iter().last()?.rsplit(',').next()?.trim();
     address(last).map(|address| address.to_canonical())

@@ -4,14 +4,15 @@ use thiserror::Error;
 
 use crate::{limits, text};
 
-/// The longest reason that a sentence repeats, in characters: it may quote the body.
+/// How much of the parser's reason an error message includes, in characters; the reason may quote
+/// the body.
 const REASON_CHARACTERS: usize = 200;
 
-/// Why a body cannot be accepted. Each Display is one plain sentence, fit to be sent to the caller.
+/// Why a body is refused. Each Display is one plain sentence that can be sent to the client.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MessageError {
-    /// The body is not JSON, or a field has a type that it cannot have: the parser's reason, on one
-    /// line and cut to 200 characters.
+    /// The body is not JSON, or a field has the wrong type. Holds the parser's reason, on one line
+    /// and cut to 200 characters.
     #[error(
         "The body is not a valid message: {0}. Send JSON in UTF-8 such as {{\"device\":\"dl-home\"}}, or \
          nothing."
@@ -40,7 +41,7 @@ pub enum MessageError {
         /// The incident's id.
         id: uuid::Uuid,
     },
-    /// An incident claims more downtime than it lasted.
+    /// An incident reports more downtime than its duration.
     #[error("Incident {id} has more downtime than it lasted.")]
     DowntimeTooLong {
         /// The incident's id.
@@ -48,7 +49,7 @@ pub enum MessageError {
     },
 }
 
-// The sentence goes to the caller whole, so the reason is a part of it and no source remains.
+// The client receives the whole sentence, so the reason is part of it and there is no `source`.
 impl From<serde_json::Error> for MessageError {
     fn from(reason: serde_json::Error) -> Self {
         Self::Malformed(text::clean(&reason.to_string(), REASON_CHARACTERS))

@@ -7,7 +7,7 @@ use crate::{error::MessageError, lenient, limits, text};
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// One sign of life. Every field is optional, and so is the whole body.
+/// One heartbeat. Every field is optional, and so is the whole body.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Heartbeat {
@@ -17,52 +17,53 @@ pub struct Heartbeat {
     /// Any text for people, at most 500 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Who sends this, when it is an ispmon agent.
+    /// The sending agent; absent when another program sends the heartbeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentInfo>,
-    /// Where the agent's record stands.
+    /// The newest record of the agent's journal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalHead>,
-    /// How good the line was since the last heartbeat.
+    /// The quality of the connection since the last heartbeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkQuality>,
 }
 
-/// What the agent says about itself.
+/// Version and state of the agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentInfo {
     /// The agent's version, such as `0.1.0`.
     pub version: String,
-    /// The operating system's id of this boot; empty where heartbeats are not compared by their numbers.
+    /// The operating system's id of this boot; empty when heartbeats are not ordered by `seq`.
     pub boot: String,
-    /// Grows with each heartbeat of a boot, over restarts of the agent too: of two of one boot, that with
-    /// the higher number was sent later, whichever arrives first.
+    /// Grows with each heartbeat of a boot, across restarts of the agent: of two heartbeats of one
+    /// boot, the one with the higher number was sent later, whichever arrives first.
     #[serde(deserialize_with = "lenient::count")]
     pub seq: u64,
-    /// What the agent is doing, or about to do.
+    /// What the agent is doing or about to do.
     pub state: AgentState,
-    /// For how many seconds from now the device may be silent without alarm, 0 to 86,400.
+    /// Announced silence: for how many seconds from now a missing heartbeat raises no alarm, 0 to
+    /// 86,400.
     #[serde(deserialize_with = "lenient::quiet_seconds")]
     pub quiet_s: u32,
 }
 
-/// What the agent is doing, or about to do.
+/// What the agent is doing or about to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AgentState {
-    /// It watches and sends heartbeats.
+    /// It monitors the connection and sends heartbeats.
     #[default]
     Running,
-    /// It stops, because it was told to.
+    /// It was stopped and is about to exit.
     Stopping,
-    /// The device goes to sleep.
+    /// The device is about to sleep.
     Sleeping,
-    /// Somebody paused it.
+    /// The user paused it.
     Paused,
-    /// Somebody ended the pause.
+    /// The user ended the pause.
     Resumed,
-    /// Something that a newer agent knows and this version does not.
+    /// A state of a newer agent that this version does not know.
     #[serde(other)]
     Unknown,
 }
@@ -81,7 +82,8 @@ impl AgentState {
     }
 }
 
-/// The newest record of the agent's journal: the cloud's clock witnesses that it existed by now.
+/// The newest record of the agent's journal. Its arrival proves, by the cloud's clock, that the
+/// record existed by then.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JournalHead {
@@ -92,7 +94,7 @@ pub struct JournalHead {
     pub head: String,
 }
 
-/// The probes since the last heartbeat.
+/// Results of the probes since the last heartbeat.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LinkQuality {
@@ -102,7 +104,7 @@ pub struct LinkQuality {
     /// How many of them were not answered within a second.
     #[serde(deserialize_with = "lenient::count")]
     pub lost: u64,
-    /// How long the others took; absent when none was answered.
+    /// Round-trip times of the answered probes; absent when none was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<RoundTrip>,
 }
@@ -120,11 +122,11 @@ pub struct RoundTrip {
 }
 
 impl Heartbeat {
-    /// Reads a body. An empty one is a heartbeat that says nothing about itself. A byte order mark, which
-    /// some editors and shells put before a text, is passed over, as RFC 8259 allows (section 8.1).
+    /// Parses a body. An empty one is a heartbeat without any fields. A byte order mark, which some
+    /// editors and shells write, is skipped, as RFC 8259 allows (section 8.1).
     ///
-    /// Texts are cleaned of control characters and cut to their [`limits`]; a number that is out of its
-    /// range becomes the nearest that is in it.
+    /// Control characters are removed from texts, which are cut to their [`limits`]; a number out
+    /// of range becomes the nearest one in range.
     ///
     /// # Errors
     /// [`MessageError::TooLong`], [`MessageError::NotAnObject`] or [`MessageError::Malformed`].
@@ -140,7 +142,7 @@ impl Heartbeat {
         Ok(serde_json::from_slice::<Self>(body)?.cleaned())
     }
 
-    /// The device's name in the body, when there is one that is not blank.
+    /// The device name in the body, unless it is blank.
     pub fn device(&self) -> Option<&str> {
         self.device.as_deref()
     }

@@ -1,5 +1,5 @@
-//! Deserialisers that prefer a bounded value to a refusal: a heartbeat with an odd number is still a
-//! heartbeat.
+//! Deserializers that clamp a value instead of refusing it: a heartbeat with an odd number is still
+//! a heartbeat.
 
 use std::fmt;
 
@@ -12,16 +12,16 @@ use crate::limits;
 
 /// Reads any number, or null, as seconds from 0 to [`limits::QUIET_SECONDS`].
 pub(crate) fn quiet_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    // Bounded first, so the cast loses nothing.
+    // Bounded first, so the cast is lossless.
     Ok(count(deserializer)?.min(limits::QUIET_SECONDS.into()) as u32)
 }
 
-/// Reads any number, or null, as a whole number that is not below 0.
+/// Reads any number, or null, as a whole number; negative ones become 0.
 pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     deserializer.deserialize_any(LenientCount)
 }
 
-/// Reads any number, or null, as milliseconds that are not below 0.
+/// Reads any number, or null, as milliseconds; negative ones become 0.
 pub(crate) fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or_default().max(0.0))
 }
@@ -44,7 +44,7 @@ impl Visitor<'_> for LenientCount {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<u64, E> {
-        // The cast saturates: what is below 0 becomes 0.
+        // The cast saturates: negative numbers become 0.
         Ok(number as u64)
     }
 

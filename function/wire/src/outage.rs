@@ -1,4 +1,4 @@
-//! `POST /api/outages`: what the agent recorded, handed over when the line is back.
+//! `POST /api/outages`: recorded incidents, handed over when connectivity is back.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct OutageReport {
     /// The device's name as written, at most 100 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// Where the agent's record stands.
+    /// The newest record of the agent's journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalHead>,
     /// At most 100 closed incidents or gaps.
@@ -27,32 +27,33 @@ pub struct OutageReport {
 /// A closed incident, or a gap: an unmonitored period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportedIncident {
-    /// Identifies the incident for ever; sending it again is harmless.
+    /// Unique and stable; sending the incident again is harmless.
     pub id: Uuid,
     /// Whether something failed or nothing was monitored.
     pub kind: IncidentKind,
-    /// What failed, such as `isp` or `dns`; of a gap, why nothing was monitored. At most 64 characters.
+    /// What failed, such as `isp` or `dns`; for a gap, why nothing was monitored. At most 64
+    /// characters.
     pub cause: String,
-    /// Whose part failed: `yours`, `provider` or `other`. At most 64 characters.
+    /// The party whose part failed: `yours`, `provider` or `other`. At most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub party: Option<String>,
-    /// What it concerns: `internet` when the internet was down at any time in it; `ipv4` or `ipv6` when
-    /// one address family failed while the other worked; `heartbeat`; `quality`. Absent for a gap. At
-    /// most 16 characters.
+    /// The affected part: `internet` when the internet was down at any time during the incident;
+    /// `ipv4` or `ipv6` when one address family failed while the other worked; `heartbeat`;
+    /// `quality`. Absent for a gap. At most 16 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// When it began.
     pub started: Timestamp,
     /// When it ended, never before it began.
     pub ended: Timestamp,
-    /// How many seconds of it the internet was down; 0 for gaps.
+    /// For how many seconds of it the internet was down; 0 for gaps.
     #[serde(default, deserialize_with = "lenient::count")]
     pub downtime_s: u64,
-    /// How many seconds of it one address family was down while the other worked. These are not part
-    /// of `downtime_s`. Absent when there were none.
+    /// For how many seconds of it one address family was down while the other worked. Not part of
+    /// `downtime_s`. Absent when 0.
     #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "is_zero")]
     pub one_family_s: u64,
-    /// What failed from when to when, at most 20 segments.
+    /// The segments, in order, at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<ReportedSegment>,
 }
@@ -70,18 +71,19 @@ pub enum IncidentKind {
     Incident,
     /// Not monitored: neither up nor down.
     Gap,
-    /// Something that a newer agent knows and this version does not.
+    /// A kind of a newer agent that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// A part of an incident that had one cause and one scope.
+/// A stretch of an incident with one cause and one scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedSegment {
-    /// What failed; `up` for the good times of an unstable line. At most 64 characters.
+    /// What failed; `up` for the periods in which a flapping connection worked. At most 64
+    /// characters.
     pub cause: String,
-    /// What it concerned, in the words of [`ReportedIncident::scope`]. Absent when the sender does not say. At
-    /// most 16 characters.
+    /// As [`ReportedIncident::scope`]. Absent when the sender does not report it. At most 16
+    /// characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// When it began.
@@ -90,19 +92,19 @@ pub struct ReportedSegment {
     pub to: Timestamp,
 }
 
-/// The answer to a report.
+/// The response to a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// How many incidents were taken, those included that were sent before.
+    /// How many incidents were accepted, including those that were sent before.
     pub accepted: usize,
 }
 
 impl OutageReport {
-    /// Reads and checks a body.
+    /// Parses and validates a body.
     ///
     /// # Errors
     /// Any [`MessageError`]. A report with one bad incident is refused whole, so that the agent
-    /// never believes something handed over that was not.
+    /// never counts an incident as handed over that was not.
     pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
         if body.len() > limits::BODY_BYTES {
             return Err(MessageError::TooLong);

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{demo, evaluate, sentence, simulate, timelines, up};
 
-/// The exit code after a command line that makes no sense; `EX_USAGE` of sysexits.h.
+/// Exit code for a bad command line; `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
 const EXAMPLES: &str = "\
@@ -85,7 +85,7 @@ enum LabCommand {
     Evaluate,
 }
 
-/// Does what the command line asks for; `arguments` begin with the program's name.
+/// Runs the command; `arguments` begin with the program's name.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match LabCommandLine::try_parse_from(arguments) {
         Ok(LabCommandLine { command: LabCommand::Demo }) => demo::main(),
@@ -101,14 +101,15 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             succeed(evaluate::answer(io::stdin().lock(), io::stdout().lock()))
         }
         Err(answer) => {
-            // `--help` and `--version` are answers too. There is nobody to tell when it cannot be printed.
+            // `--help` and `--version` arrive here, too. If printing fails, the error cannot be
+            // reported either.
             let _ = answer.print();
             if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
         }
     }
 }
 
-/// The exit code of what ended so; complains about an error.
+/// Returns the exit code for the result; prints an error.
 fn succeed(result: Result<(), impl Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -121,7 +122,7 @@ fn succeed(result: Result<(), impl Error>) -> ExitCode {
 
 /// Prints an error and its causes to standard error, as one line.
 pub fn complain(error: &dyn Error) {
-    // There is nobody to tell when it cannot be printed.
+    // If printing fails, the error cannot be reported either.
     let _ = writeln!(io::stderr(), "ispmon-lab: {}", sentence::of(error));
 }
 
@@ -142,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_definition_is_valid() {
         LabCommandLine::command().debug_assert();
     }
 
     #[test]
-    fn help_is_for_strangers() {
+    fn help_matches_the_snapshot() {
         insta::assert_snapshot!(help(""), @r"
         The cloud side of ispmon on this machine
 
@@ -214,11 +215,11 @@ mod tests {
           -h, --help                      Print help
 
         Assumptions:
-              --outages <COUNT>            Times a year that the line or the power fails; once a week for 17 of 100 households (Cisco 2013) [default: 52]
+              --outages <COUNT>            Times a year that the connection or the power fails; once a week for 17 of 100 households (Cisco 2013) [default: 52]
               --outage-median <MINUTES>    Median length of an outage in minutes, log-normal, cut to 1 s … 7 d; assumed [default: 6]
               --outage-spread <SIGMA>      How widely the lengths spread: 1.8 makes 3 of 10 longer than 15 min, 1 of 1,000 longer than a day [default: 1.8]
               --power-cuts <PART>          Part of the outages that are power cuts: the agent starts anew behind them; assumed [default: 0.1]
-              --heartbeat-loss <PART>      Part of the heartbeats that time out although the line is up; assumed [default: 0.002]
+              --heartbeat-loss <PART>      Part of the heartbeats that time out although the connection is up; assumed [default: 0.002]
               --lost-buffers <COUNT>       Times a year that the host ends with its last 30 s of lines unsent; how often is not known (its channel buffers 30 s: ApplicationInsights-dotnet #1743, azure-functions-host #5341) [default: 52]
               --cold-starts <PART>         Part of the heartbeats that wait 1.5 to 10 s for a cold start (azure-functions-host #11526) [default: 0.1]
               --delay-p99 <SECONDS>        Ingestion delay that 99 of 100 lines stay below, in seconds; measured over 7 days of a rule [default: 49]
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_make_no_sense_are_not_simulated() {
+    fn invalid_settings_are_refused_by_simulate() {
         for (arguments, expected) in [
             (&["--threshold", "5.55"][..], "whole tenths"),
             (&["--threshold", "0"], "1 to 120"),

@@ -1,8 +1,8 @@
-//! The story's clock: the only module of the lab that reads a clock.
+//! The lab's clock; no other module of the lab reads a clock.
 //!
-//! The lab plays a cloud whose rules think in minutes. So that nobody has to wait for minutes, its
-//! time may run up to sixty times as fast as real time: at [`Scale::FASTEST`] one real second stands
-//! for one minute of the story. At [`Scale::REAL`] story time *is* wall-clock time.
+//! The alert rules work in minutes. So that a demo does not take that long, *story time* may run up
+//! to sixty times as fast as real time: at [`Scale::FASTEST`] one real second is one minute of
+//! story time. At [`Scale::REAL`] story time *is* wall-clock time.
 
 #![allow(clippy::disallowed_methods, reason = "this is the module that reads the clocks")]
 
@@ -11,17 +11,17 @@ use std::{fmt, str::FromStr, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// The longest sleep in one piece while story time is wall-clock time.
+/// The longest single sleep while story time is wall-clock time.
 ///
-/// Timers do not count the time that a machine is suspended, and the wall clock may be set: a long
-/// wait therefore looks at the clock again this often.
+/// Timers do not count the time that a machine is suspended, and the wall clock may be set, so a
+/// long wait reads the clock again this often.
 const LONGEST_NAP: Duration = Duration::from_secs(5);
 
-/// How many story seconds pass in one real second, 1 to 60.
+/// How many seconds of story time pass in one real second, 1 to 60.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale(u32);
 
-/// A scale outside 1 to 60, or no number at all.
+/// A scale outside 1 to 60, or not a number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a scale of `{given}` is not possible: give a whole number from 1 (real time) to 60 (a second stands for a minute)"
@@ -36,7 +36,7 @@ impl Scale {
     /// One real second stands for one minute.
     pub const FASTEST: Self = Self(60);
 
-    /// A scale of `factor` story seconds a real second; [`ScaleError`] outside 1 to 60.
+    /// Creates a scale of `factor` story seconds per real second; [`ScaleError`] outside 1 to 60.
     pub fn new(factor: u32) -> Result<Self, ScaleError> {
         if (Self::REAL.0..=Self::FASTEST.0).contains(&factor) {
             Ok(Self(factor))
@@ -45,17 +45,17 @@ impl Scale {
         }
     }
 
-    /// The factor itself, 1 to 60.
+    /// The factor, 1 to 60.
     pub const fn factor(self) -> u32 {
         self.0
     }
 
-    /// The story time that passes in a real time.
+    /// Converts a real duration to story time.
     pub fn to_story(self, real: Duration) -> SignedDuration {
         SignedDuration::try_from(real.saturating_mul(self.0)).unwrap_or(SignedDuration::MAX)
     }
 
-    /// The real time that a story time takes; zero for a negative one.
+    /// Converts a duration of story time to real time; zero for a negative one.
     pub fn to_real(self, story: SignedDuration) -> Duration {
         Duration::try_from(story).unwrap_or(Duration::ZERO) / self.0
     }
@@ -76,15 +76,15 @@ impl fmt::Display for Scale {
     }
 }
 
-/// This moment, for measuring how long something takes, or as the origin of virtual time.
+/// The current monotonic time, for measuring durations, or as the origin of virtual time.
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// A clock that starts at an epoch of the story and runs at a scale.
+/// A clock that starts at an epoch of story time and runs at a scale.
 ///
-/// Copies tell the same time. Within a tokio runtime whose time is paused the clock of a story that
-/// is faster than real time stands still and is advanced with it.
+/// Copies show the same time. In a tokio runtime with paused time, a clock that is faster than real
+/// time stops and advances with the runtime's time.
 #[derive(Clone, Copy, Debug)]
 pub struct StoryClock {
     scale: Scale,
@@ -95,21 +95,21 @@ pub struct StoryClock {
 }
 
 impl StoryClock {
-    /// Starts a clock which reads the real wall-clock time now and runs `scale` times as fast.
+    /// Starts a clock at the current wall-clock time that runs `scale` times as fast.
     pub fn start(scale: Scale) -> Self {
         Self::start_at(scale, Timestamp::now())
     }
 
-    /// Starts a clock which reads the last full hour of the real wall-clock time now.
+    /// Starts a clock at the last full hour of the wall-clock time.
     ///
-    /// So the minutes of a short story are those that a mail's time of day shows.
+    /// So in a demo of less than an hour the minutes since the start are also those in the mails.
     pub fn start_on_the_hour(scale: Scale) -> Self {
         let now = Timestamp::now();
         let hour = now.as_second().rem_euclid(3600);
         Self::start_at(scale, Timestamp::from_second(now.as_second() - hour).unwrap_or(now))
     }
 
-    /// Starts a clock that reads `epoch` now; at [`Scale::REAL`] the epoch is the real time whatever is given.
+    /// Starts a clock at `epoch`; at [`Scale::REAL`] it starts at the real time instead.
     pub fn start_at(scale: Scale, epoch: Timestamp) -> Self {
         let wall = Timestamp::now();
         let epoch = if scale == Scale::REAL { wall } else { epoch };
@@ -136,33 +136,35 @@ impl StoryClock {
         self.epoch
     }
 
-    /// How fast the story runs.
+    /// The scale of the clock.
     pub const fn scale(&self) -> Scale {
         self.scale
     }
 
-    /// The story time when `real` has passed since the start; the last representable time when that lies beyond it.
+    /// The story time after `real` has passed since the start, clamped to the last representable
+    /// time.
     pub fn at(&self, real: Duration) -> Timestamp {
         self.epoch.saturating_add(self.scale.to_story(real)).unwrap_or(Timestamp::MAX)
     }
 
-    /// The story time at a time of this machine's wall clock, which may lie before the start.
+    /// Converts a time of this machine's wall clock, which may be before the start, to story time.
     pub fn at_wall(&self, wall: Timestamp) -> Timestamp {
         if self.scale == Scale::REAL {
             return wall;
         }
-        // The two lie closer together than the ends of time, unless somebody sends nonsense.
+        // Fails only for a nonsensical input: the two times are close together.
         let since = wall.duration_since(self.wall).checked_mul(self.scale.0.cast_signed());
         let story = self.epoch.saturating_add(since.unwrap_or(SignedDuration::MAX));
         story.unwrap_or(Timestamp::MAX)
     }
 
-    /// The real time from the start until the story reaches `story`; zero for a time before the start.
+    /// The real time from the start until story time reaches `story`; zero for a time before the
+    /// start.
     pub fn real_until(&self, story: Timestamp) -> Duration {
         self.scale.to_real(story.duration_since(self.epoch))
     }
 
-    /// Sleeps until the story reaches `story`; returns at once when it already has.
+    /// Sleeps until story time reaches `story`; returns at once when it already has.
     pub async fn sleep_until(&self, story: Timestamp) {
         loop {
             let remaining = self.scale.to_real(story.duration_since(self.now()));
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleep_ends_when_the_story_is_there_and_not_before() {
+    async fn a_sleep_ends_when_story_time_is_reached_and_not_before() {
         let clock = StoryClock::start_at(Scale::FASTEST, epoch());
         let five_minutes = epoch() + SignedDuration::from_mins(5);
         clock.sleep_until(five_minutes).await;
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn positions_convert_both_ways() {
+    async fn real_and_story_time_convert_both_ways() {
         let clock = StoryClock::start_at(Scale::new(30).expect("within range"), epoch());
         let at = clock.at(Duration::from_secs(4));
         assert_eq!(at, epoch() + SignedDuration::from_mins(2));
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn wall_clock_times_become_story_times() {
+    fn wall_clock_times_are_converted_to_story_time() {
         let clock = StoryClock::start_at(Scale::FASTEST, epoch());
         let second = SignedDuration::from_secs(1);
         assert_eq!(clock.at_wall(clock.wall), epoch());
@@ -228,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn a_story_may_begin_on_the_hour() {
+    fn a_clock_can_start_on_the_hour() {
         let epoch = StoryClock::start_on_the_hour(Scale::FASTEST).epoch();
         assert_eq!((epoch.as_second() % 3600, epoch.subsec_nanosecond()), (0, 0));
     }
 
     #[test]
-    fn real_time_ignores_the_epoch() {
+    fn a_clock_at_real_scale_ignores_the_epoch() {
         let clock = StoryClock::start_at(Scale::REAL, epoch());
         assert!(clock.epoch() > epoch());
         assert!(clock.now() >= clock.epoch());

@@ -1,10 +1,11 @@
-//! The whole cloud side as one running thing: host, telemetry, alert rules and mail.
+//! The whole cloud side as one object: host, telemetry, alert rules and mail.
 //!
-//! - [`settings`] is what it is told.
-//! - [`event`] is what it tells.
+//! - [`settings`] is its input.
+//! - [`event`] is its output.
 //!
-//! Inside, `folder` makes the app folder with what gets deployed and the lab itself as the function,
-//! `ingestion` takes the host's telemetry in, and `evaluation` sends the mails when it is time.
+//! Inside, `folder` creates the app folder with the deployed files and the lab itself as the
+//! function, `ingestion` stores the host's telemetry, and `evaluation` runs the rules on schedule
+//! and sends the mails.
 
 mod evaluation;
 pub mod event;
@@ -28,23 +29,23 @@ pub use event::{CloudEvent, HandedOver, HeartbeatRow};
 use ingestion::IngestedRows;
 pub use settings::CloudSettings;
 
-/// The app setting that tells the function which devices are watched.
+/// The app setting with the devices that the alert rules cover.
 const EXPECTED_DEVICES: &str = "EXPECTED_DEVICES";
 
 /// Why the cloud cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
-    /// The app folder cannot be made.
+    /// The app folder could not be created.
     #[error("cannot make the folder of the function app `{}`", path.display())]
     Folder {
         /// The folder or file.
         path: PathBuf,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// The rules of the deployment cannot be played.
-    #[error("cannot play the alert rules of the deployment")]
+    /// The rules of the deployment cannot be evaluated.
+    #[error("cannot evaluate the alert rules of the deployment")]
     Rules(#[from] RulesError),
     /// The mail folder cannot be used.
     #[error("cannot keep mails")]
@@ -60,12 +61,12 @@ pub struct Cloud {
     host: Host,
     events: mpsc::UnboundedReceiver<CloudEvent>,
     evaluation: JoinSet<()>,
-    // Last, so that it is removed when nothing runs in it any more.
+    // The last field, so that the folder is removed when nothing runs in it anymore.
     _folder: TempDir,
 }
 
 impl Cloud {
-    /// Starts everything; requests are taken from now on, and the rules count from now.
+    /// Starts all parts. From now on requests are served, and the rules' schedules begin.
     pub async fn start(settings: CloudSettings) -> Result<Self, CloudError> {
         let CloudSettings { listen, keys, devices, mail_folder, executable, delay, seed, clock } =
             settings;
@@ -93,21 +94,22 @@ impl Cloud {
         Ok(Self { host, events, evaluation, _folder: folder })
     }
 
-    /// Where clients connect.
+    /// The address that clients connect to.
     pub const fn address(&self) -> SocketAddr {
         self.host.address()
     }
 
-    /// The next event; waits for ever when nothing happens. Nothing is lost when the wait is given up.
+    /// Returns the next event; never returns when nothing happens. Cancel-safe.
     pub async fn next_event(&mut self) -> CloudEvent {
         match self.events.recv().await {
             Some(event) => event,
-            // The host and the evaluation hold senders as long as they run.
+            // The host and the evaluation hold senders while they run.
             None => std::future::pending().await,
         }
     }
 
-    /// Stops as the host does: finishes what is in flight, kills the function; the folder goes.
+    /// Stops as the host does: finishes requests in flight, kills the function; then removes the
+    /// folder.
     pub async fn stop(mut self) {
         self.evaluation.abort_all();
         self.host.stop().await;

@@ -1,12 +1,12 @@
-//! The demo: the whole story in three quarters of a minute, told and checked.
+//! The demo: a whole outage in three quarters of a minute, printed and checked.
 //!
-//! A real agent sends heartbeats to the real function behind the stand-in for the Functions host; the
-//! line between them is cut; the alert mail and a reminder arrive; the line returns; the resolved mail
-//! arrives. One real second stands for one minute of the story. Everything happens on loopback and in
-//! a temporary folder, which is gone afterwards.
+//! A real agent sends heartbeats to the real function behind the stand-in for the Functions host;
+//! the connection between them is cut; the alert mail and a reminder arrive; the connection is
+//! restored; the resolved mail arrives. One real second is one minute of story time. Everything
+//! happens on loopback and in a temporary folder, which is removed afterwards.
 //!
-//! - [`story`] checks that every step happens in its order and in time; it is a pure machine.
-//! - [`director`] makes things happen and tells the story what did.
+//! - [`story`] checks that every step happens in order and in time; it is a pure state machine.
+//! - [`director`] cuts and restores the connection, and reports events to the story.
 //! - [`agent`] is the agent's process, [`narrator`] prints.
 
 pub mod agent;
@@ -40,45 +40,45 @@ use agent::{Agent, AgentError, AgentSettings};
 use director::{DemoFailure, Director};
 use narrator::Narrator;
 
-/// The device that the story is about.
+/// The device in the demo.
 const DEVICE: &str = "dl-home";
-/// What every item takes until it can be queried, in story time: Azure's average.
+/// The ingestion delay of every item, in story time: Azure's average.
 ///
 /// Source: "average latency … less than 10 seconds", Microsoft Learn, "Log data ingestion time in
 /// Azure Monitor".
 const DELAY: SignedDuration = SignedDuration::from_secs(10);
-/// Longer than the demo: the agent's clean stop at the end must raise nothing.
+/// Longer than the demo, so that the agent's clean stop at the end raises no alarm.
 const QUIET_AFTER_STOP: Duration = Duration::from_mins(1);
-/// Any free port of this machine alone.
+/// Any free port, on loopback only.
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// There is no place for its files.
+    /// The temporary folder could not be created.
     #[error("cannot make a temporary folder")]
     Folder(#[source] io::Error),
-    /// The lab starts agent and function from its own executable.
+    /// The path of the lab's own executable, which also runs agent and function, is unknown.
     #[error("cannot find the lab's own executable")]
     Executable(#[source] io::Error),
-    /// Tokio's runtime could not be made.
+    /// Tokio's runtime could not be built.
     #[error("cannot start the demo's event loop")]
     Runtime(#[source] io::Error),
     /// The cloud did not start.
     #[error("cannot start the cloud")]
     Cloud(#[from] CloudError),
-    /// There is no internet between agent and cloud.
-    #[error("cannot play the internet between agent and cloud")]
+    /// The stand-in for the internet between agent and cloud did not start.
+    #[error("cannot start the stand-in for the internet")]
     Internet(#[from] InternetError),
     /// The agent did not start.
     #[error("cannot start the agent")]
     Agent(#[from] AgentError),
-    /// The story was not told to its end.
+    /// A step went wrong.
     #[error(transparent)]
     Failure(#[from] DemoFailure),
 }
 
-/// Runs the demo and prints it; the exit code is 0 only if every step happened in its order.
+/// Runs the demo and prints it; the exit code is 0 only if every step happened in order.
 pub fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime
@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A step's own words may end in a full stop already.
+            // The text of a step may already end in a full stop.
             let sentence = sentence::of(&error);
             eprintln!("The demo has failed: {}.", sentence.trim_end_matches('.'));
             ExitCode::FAILURE
@@ -95,13 +95,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the demo and writes its story to `output`.
+/// Runs the demo and writes its output to `output`.
 ///
 /// # Errors
-/// [`DemoError`] says what could not be started, or how the story went wrong.
+/// [`DemoError`] says what could not be started, or which step went wrong.
 pub async fn run(output: &mut impl Write) -> Result<(), DemoError> {
     let mut stop = StopSignals::listen().map_err(DemoFailure::Signals)?;
-    // It outlives everything that uses it.
+    // Declared first, so that it outlives everything that uses it.
     let home = TempDir::with_prefix("ispmon-demo-").map_err(DemoError::Folder)?;
     let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
     let narrator = Narrator::new(output, clock);

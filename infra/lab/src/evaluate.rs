@@ -1,6 +1,6 @@
-//! What a query yields for given rows, for a comparison with another engine.
+//! Evaluates queries on given rows, for a comparison with another engine.
 //!
-//! `infra/queries/cases.py` holds its case tables against both.
+//! `infra/queries/cases.py` runs its case tables on both.
 
 use std::io::{self, BufRead, Write};
 
@@ -22,32 +22,32 @@ struct EvaluationRequest {
     rows: Vec<(Timestamp, String)>,
 }
 
-/// Why a question has no answer.
+/// Why a request could not be evaluated.
 #[derive(Debug, Error)]
 pub enum EvaluateError {
-    /// Nothing can be read or written any more.
+    /// Reading the input or writing the output failed.
     #[error("cannot read questions or write their answers")]
     Stream(#[from] io::Error),
-    /// A line is no question.
+    /// A line is not a valid request.
     #[error("question {line} is not an object with `query`, `now` and `rows`")]
     Question {
         /// The number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The parse error.
         source: serde_json::Error,
     },
-    /// The query is none of the alert rules' queries.
+    /// The query is not one of the alert rules' queries.
     #[error("question {line} cannot be answered")]
     Query {
         /// The number of the line, from 1.
         line: usize,
-        /// Where the query differs.
+        /// The first difference.
         source: QueryError,
     },
 }
 
-/// Answers each line of `questions`, JSON with `query` (its text), `now` and `rows` (time and message of
-/// each), by a line with the rows that the query yields, in any order.
+/// Evaluates each line of `questions`, JSON with `query` (its text), `now` and `rows` (time and
+/// message of each), and writes one line with the rows of the result, in any order.
 pub fn answer(questions: impl BufRead, mut out: impl Write) -> Result<(), EvaluateError> {
     for (line, text) in (1..).zip(questions.lines()) {
         let EvaluationRequest { query, now, rows } = serde_json::from_str(&text?)
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn each_question_gets_the_rows_of_its_query() {
+    fn each_request_gets_the_rows_of_its_query() {
         let query = Query::DeviceSilent(DeviceSilent { devices: vec!["dl-home".to_owned()] });
         let line = r#"{"event":"heartbeat","device":"dl-home"}"#;
         let question =
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_question_is_named_by_its_line() {
+    fn an_invalid_request_is_reported_with_its_line_number() {
         let error = answered("{}").expect_err("no question");
         insta::assert_snapshot!(error, @"question 1 is not an object with `query`, `now` and `rows`");
         let question = json!({"query": "traces", "now": "2026-11-28T12:00:00Z", "rows": []});

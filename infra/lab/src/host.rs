@@ -1,14 +1,16 @@
 //! A stand-in for the Azure Functions host: it starts a custom handler from an app folder, forwards
-//! HTTP requests to it and turns what it writes into telemetry.
+//! HTTP requests to it and turns its output into telemetry.
 //!
-//! It behaves like Functions host 4.1037 with forwarding, down to the bytes of a request; tests hold it
-//! against recordings of that host. What is known of its rules only from its source says so.
+//! It behaves like Functions host 4.1037 with forwarding, down to the bytes of a request; tests
+//! compare it with recordings of that host. Comments mark the behaviour that is known only from the
+//! host's source.
 //!
 //! - [`app`] reads `host.json` and the functions.
-//! - [`routes`] finds the function of a request, [`keys`] says who may call it.
-//! - [`forward`] is what a request looks like on the other side; [`exchange`] carries it there.
-//! - [`handler`] is the process, [`restart`] what follows when it ends.
-//! - [`console`] and [`report`] make telemetry of lines and invocations, [`log_level`] decides what is kept.
+//! - [`routes`] finds the function of a request, [`keys`] authorizes the client.
+//! - [`forward`] builds the forwarded request; [`exchange`] sends it.
+//! - [`handler`] is the process, [`restart`] decides what follows when it exits.
+//! - [`console`] and [`report`] turn lines and invocations into telemetry, [`log_level`] filters
+//!   it.
 
 pub mod app;
 mod body;
@@ -42,29 +44,29 @@ use port::HandlerPort;
 use restart::{Consequence, Ending};
 use supervisor::HandlerState;
 
-/// Hears what happens, at once and in order; must not block.
+/// Called for each event, synchronously and in order; must not block.
 pub type HostObserver = Arc<dyn Fn(HostEvent) + Send + Sync>;
 
-/// What a host is to be.
+/// Settings of a host.
 #[derive(Clone)]
 pub struct HostSettings {
     /// The app folder, with `host.json` and a folder for each function.
     pub app: PathBuf,
-    /// Where clients connect; port 0 picks a free one.
+    /// The address that clients connect to; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Who may call.
+    /// The accepted keys.
     pub keys: Keys,
-    /// The app settings: the handler's environment, beside what the host itself adds.
+    /// The app settings: the handler's environment, besides the variables that the host adds.
     pub app_settings: BTreeMap<String, String>,
-    /// Whether the caller's address is appended to `X-Forwarded-For`, as Azure's front end does.
+    /// Whether the client's address is appended to `X-Forwarded-For`, as Azure's front end does.
     pub front_end: bool,
-    /// Dates the telemetry.
+    /// The clock for the telemetry's timestamps.
     pub clock: StoryClock,
-    /// Hears what happens.
+    /// Receives the events.
     pub observer: HostObserver,
 }
 
-/// What happens in a host.
+/// Events of a host.
 #[derive(Clone, Debug)]
 pub enum HostEvent {
     /// The handler's process was started.
@@ -76,74 +78,74 @@ pub enum HostEvent {
     CannotStart {
         /// The program.
         executable: PathBuf,
-        /// What the system said.
+        /// The error that the operating system returned.
         reason: String,
     },
-    /// The handler answers.
+    /// The handler responds to HTTP.
     HandlerReady {
-        /// The time since it was started.
+        /// The time since the process was started.
         took: Duration,
     },
-    /// The handler ended by itself.
+    /// The handler exited by itself.
     HandlerEnded {
-        /// How.
+        /// Exit status or signal.
         ending: Ending,
-        /// What follows.
+        /// The host's reaction.
         consequence: Consequence,
-        /// The last three error lines that it wrote, oldest first.
+        /// The last three stderr lines of the handler, oldest first.
         last_words: Vec<String>,
     },
     /// A function was invoked.
     Invoked {
-        /// Its name.
+        /// The function's name.
         function: String,
         /// The request's method.
         method: Method,
-        /// The status that the client got.
+        /// The status that the client received.
         status: u16,
-        /// Whether the handler answered.
+        /// Whether the handler responded.
         success: bool,
-        /// The time between request and answer.
+        /// The time between request and response.
         took: Duration,
     },
-    /// A request was answered without invoking a function: 401 or 404.
+    /// A request was refused without invoking a function: 401 or 404.
     Rejected {
         /// The request's method.
         method: Method,
-        /// Its path, without the query: a key may stand there.
+        /// Its path, without the query, which may contain a key.
         path: String,
-        /// The status that the client got.
+        /// The status that the client received.
         status: u16,
-        /// Who sent it.
+        /// The client's address.
         caller: SocketAddr,
     },
-    /// An item went to Application Insights.
+    /// An item was sent to Application Insights.
     Telemetry(Box<TelemetryItem>),
-    /// The host has stopped, and the handler is dead.
+    /// The host has stopped, and the handler has been killed.
     Stopped,
 }
 
 /// Why a host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// The app folder cannot be played.
+    /// The app folder is missing, invalid or not supported.
     #[error("cannot use the function app")]
     App(#[from] AppError),
     /// The host cannot listen.
     #[error("cannot listen on {address}")]
     Listen {
-        /// The address that was asked for.
+        /// The address in the settings.
         address: SocketAddr,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// There is no port for the handler.
+    /// No free port for the handler was found.
     #[error("cannot find a free port for the handler")]
     Port(#[source] io::Error),
 }
 
-/// A running host; dropping it kills the handler and ends every connection.
+/// A running host; dropping it kills the handler and closes every connection.
 #[derive(Debug)]
 pub struct Host {
     address: SocketAddr,
@@ -151,7 +153,7 @@ pub struct Host {
     running: JoinHandle<()>,
 }
 
-/// What the parts of a host share.
+/// State that the parts of a host share.
 pub(crate) struct HostShared {
     app: App,
     keys: Keys,
@@ -166,7 +168,7 @@ pub(crate) struct HostShared {
 }
 
 impl Host {
-    /// Reads the app, listens, and starts the handler; requests are held until it is ready.
+    /// Reads the app, listens, and starts the handler; requests wait until it is ready.
     pub async fn start(settings: HostSettings) -> Result<Self, HostError> {
         let app = App::read(&settings.app, &settings.app_settings)?;
         let unheard = |source| HostError::Listen { address: settings.listen, source };
@@ -196,13 +198,14 @@ impl Host {
 
     /// Waits until the host has stopped by itself, because its handler failed three times.
     pub async fn stopped(&mut self) {
-        // It is not waited for twice: afterwards it stays finished.
+        // A finished task must not be polled again.
         if !self.running.is_finished() {
             let _ = (&mut self.running).await;
         }
     }
 
-    /// Stops as the host does: takes no more requests, finishes those in flight, kills the handler.
+    /// Stops as the host does: accepts no more requests, finishes those in flight, kills the
+    /// handler.
     pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         self.stopped().await;
@@ -220,7 +223,7 @@ impl HostShared {
         (self.observer)(event);
     }
 
-    /// Sends an item unless `host.json` says that its level is not kept.
+    /// Records an item unless the log levels in `host.json` filter it out.
     fn record(&self, category: &str, severity: Severity, item: TelemetryItem) {
         if self.app.log_levels.keeps(category, severity) {
             self.tell(HostEvent::Telemetry(Box::new(item)));

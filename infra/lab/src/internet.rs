@@ -1,12 +1,12 @@
-//! The internet on loopback, at the far end of a line that can be cut.
+//! A stand-in for the internet on loopback that can be cut off.
 //!
-//! Everything that an agent asks to find out what is broken is here: anchors, a name server, the server
-//! that tells a login page from the internet, and the way to the cloud. Each stands behind a
-//! [`Relay`], so that all of them fall *silent* together, as behind a dead line, and come back together.
-//! The router is this machine itself: it refuses every connection, which is a sign of life, and a cut
-//! does not reach it. So a cut looks like the provider's fault.
+//! It has all targets of an agent's probes: anchors, a name server, the portal check server, and
+//! the path to the cloud. Each is behind a [`Relay`], so that all of them become *silent* together,
+//! as behind a dead connection, and come back together. The router is this machine itself: it
+//! refuses every connection, which proves that it is reachable, and a cut does not affect it. So
+//! the agent attributes a cut to the provider.
 //!
-//! - [`name_server`] answers questions about names.
+//! - [`name_server`] answers DNS queries.
 //! - `servers` are the others.
 
 pub mod name_server;
@@ -21,29 +21,29 @@ use tokio::{net::UdpSocket, sync::watch, task::JoinSet};
 
 use crate::line::{LineError, Relay};
 
-/// How many anchors there are for each address family: as many as an agent has by default.
+/// How many anchors there are per address family: the agent's default.
 const ANCHORS: usize = 3;
-/// How often another port is tried for the name server, which needs the same one twice.
+/// How many ports are tried for the name server, which needs the same number for UDP and TCP.
 const PORTS_TRIED: usize = 20;
 
-/// What an agent has to know of this internet to live in it.
+/// The addresses that an agent needs in its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// The way to the cloud.
+    /// The relay to the cloud.
     pub cloud: SocketAddr,
-    /// Servers that complete every connection: three by IPv4, and three by IPv6 where this machine
-    /// has it.
+    /// Servers that accept every connection: three over IPv4, and three over IPv6 where this
+    /// machine has it.
     pub anchors: Vec<SocketAddr>,
     /// The router.
     pub gateway: IpAddr,
-    /// The name server, by UDP and by TCP.
+    /// The name server, over UDP and TCP.
     pub name_server: SocketAddr,
-    /// The server that answers every request with 204 and nothing else.
+    /// The server that responds 204 to every request.
     pub portal_check: SocketAddr,
 }
 
 impl Addresses {
-    /// What an agent's configuration says about them, as lines of its table `[probe]`.
+    /// The lines of the table `[probe]` for an agent's configuration.
     pub fn probe_settings(&self) -> String {
         let Self { anchors, gateway, name_server, portal_check, .. } = self;
         let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
@@ -57,29 +57,29 @@ impl Addresses {
     }
 }
 
-/// An internet that can be cut off and restored; it ends when it is dropped.
+/// A stand-in for the internet that can be cut off and restored; it stops when it is dropped.
 #[derive(Debug)]
 pub struct Internet {
     addresses: Addresses,
     lines: Vec<Relay>,
-    /// Whether datagrams pass.
+    /// Whether UDP datagrams pass.
     flowing: watch::Sender<bool>,
     _servers: JoinSet<()>,
 }
 
-/// Why there is no internet.
+/// Why it could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum InternetError {
-    /// One of its servers cannot listen.
-    #[error("cannot listen on loopback for the internet")]
+    /// One of its servers could not listen.
+    #[error("cannot listen on loopback for the stand-in for the internet")]
     Listen(#[source] io::Error),
-    /// A server cannot be put behind a line.
-    #[error("cannot lay a line to the internet")]
+    /// A relay could not be started.
+    #[error("cannot start a relay to the internet")]
     Line(#[from] LineError),
 }
 
 impl Internet {
-    /// An internet with a way to the cloud at `cloud`; needs a tokio runtime.
+    /// Starts it, with a relay to the cloud at `cloud`; needs a tokio runtime.
     pub async fn lay(cloud: SocketAddr) -> Result<Self, InternetError> {
         let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
         let flowing = watch::Sender::new(true);
@@ -112,14 +112,15 @@ impl Internet {
         Ok(Self { addresses, lines, flowing, _servers: running })
     }
 
-    /// Where everything is.
+    /// The addresses of all parts.
     pub const fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Cuts it off, and returns when it is certain that nothing answers any more.
+    /// Cuts it off, and returns when it is certain that nothing responds anymore.
     ///
-    /// All lines are cut at once. After an error, or when this is not waited for, some are gone.
+    /// All relays are cut at once. After an error, or when the future is dropped, only some of them
+    /// may be cut.
     pub async fn cut(&mut self) -> Result<(), LineError> {
         self.flowing.send_replace(false);
         let mut cutting = JoinSet::new();
@@ -132,7 +133,8 @@ impl Internet {
         Ok(())
     }
 
-    /// Restores it: what was held flows, what hung connects; datagrams that were sent are lost.
+    /// Restores it: buffered bytes flow and pending connects complete; datagrams that were sent
+    /// meanwhile are lost.
     pub fn restore(&mut self) {
         for line in &mut self.lines {
             line.restore();
@@ -141,7 +143,7 @@ impl Internet {
     }
 }
 
-/// The two sockets of a name server with one port, of which the second leads to `server`.
+/// Binds a name server's UDP socket, and on the same port a relay to `server`.
 async fn name_server_line(server: SocketAddr) -> Result<(UdpSocket, Relay), InternetError> {
     let mut tried = 1;
     loop {

@@ -1,20 +1,21 @@
-//! ispmon-lab: the cloud side of ispmon on one machine, for trying, testing and reasoning.
+//! ispmon-lab: the cloud side of ispmon on one machine, for demos, tests and simulations.
 //!
-//! It plays the Functions host to the real function, stores the telemetry, evaluates the alert rules of
-//! the deployment and writes the mails that they would send.
+//! It runs the real function behind a stand-in for the Functions host, stores the telemetry,
+//! evaluates the deployed alert rules and writes the mails that they would send.
 //!
-//! - [`demo`] tells the whole story in a minute; [`up`] runs the same services in real time;
-//!   [`simulate`] plays years of it on virtual time.
-//! - [`cloud`] is all of them together.
+//! - [`demo`] shows a whole outage in a minute; [`up`] runs the same services in real time;
+//!   [`simulate`] simulates years on virtual time.
+//! - [`cloud`] combines all services.
 //! - [`host`] starts the function and forwards requests to it, as the Functions host does.
-//! - [`telemetry`] is what reaches Application Insights, and when it can be queried.
-//! - [`mod@line`] is a connection that can be cut, [`internet`] everything behind it.
+//! - [`telemetry`] is the data that reaches Application Insights, with its ingestion delay.
+//! - [`mod@line`] is a TCP relay that can be cut, [`internet`] the servers behind such relays.
 //! - [`rules`] are the alert rules, on virtual time.
-//! - [`mail`] is what the rules send.
-//! - [`query`] holds the rules' queries; [`timelines`] and [`evaluate`] compare them with another engine.
-//! - [`cli`] understands the command line; [`role`] makes the lab play function and agent, too.
-//! - [`signals`] ask it to stop; [`sentence`] says what went wrong.
-//! - [`clock`] is the only part that reads a clock.
+//! - [`mail`] formats and writes the mails.
+//! - [`query`] implements the rules' queries; [`timelines`] and [`evaluate`] compare them with
+//!   another engine.
+//! - [`cli`] parses the command line; [`role`] makes the lab's executable run as function or agent.
+//! - [`signals`] handles stop signals; [`sentence`] formats errors.
+//! - [`clock`] is the only module that reads a clock.
 
 pub mod cli;
 pub mod clock;

@@ -1,8 +1,8 @@
-//! A connection that can be cut: a TCP relay on loopback, in front of a server.
+//! A TCP relay on loopback, in front of a server, that can be cut.
 //!
-//! A dead line does not refuse, it is *silent*. While the relay is cut, nothing is accepted and the
-//! listener's backlog is full, so that a new connect hangs; what is connected stays connected and
-//! nothing moves on it. When it is restored, hanging connects complete and held bytes flow.
+//! A dead connection does not refuse, it is *silent*. While the relay is cut, it accepts nothing
+//! and the listener's backlog is full, so that a new connect hangs; open connections stay open, but
+//! no data flows. When it is restored, pending connects complete and buffered bytes flow.
 
 use std::{
     collections::HashSet,
@@ -22,16 +22,17 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// The length of the listener's queue; Linux lets one connection more wait.
+/// The listener's backlog; Linux queues one connection more.
 const BACKLOG: u32 = 8;
 
-/// A connect on loopback completes within the call unless the queue is full; this long is for sure.
+/// A connect on loopback that takes longer than this hangs: it completes within the call unless the
+/// backlog is full.
 const HANGS: Duration = Duration::from_millis(400);
 
-/// No system lets more connections wait than this for a backlog of [`BACKLOG`].
+/// An upper bound of the connections that any system queues for a backlog of [`BACKLOG`].
 const MOST_FILLERS: usize = 4096;
 
-/// A relay that can be cut and restored; it ends when it is dropped.
+/// A relay that can be cut and restored; it stops when it is dropped.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
@@ -40,37 +41,37 @@ pub struct Relay {
     acceptor: AbortHandle,
 }
 
-/// The connections that fill the backlog while the line is cut.
+/// The connections that fill the backlog while the relay is cut.
 #[derive(Debug, Default)]
 struct Fillers {
     streams: Vec<TcpStream>,
     addresses: Arc<Mutex<HashSet<SocketAddr>>>,
 }
 
-/// Why a line could not be laid or cut.
+/// Why a relay could not be started or cut.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
     /// The relay could not listen.
-    #[error("cannot listen on {address} for the line")]
+    #[error("cannot listen on {address} for the relay")]
     Listen {
-        /// The address that was asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// A connection that was to fill the backlog was refused.
-    #[error("cannot cut the line on {address}: a connection that was to fill its queue failed")]
+    /// A connection that should fill the backlog was refused.
+    #[error("cannot cut the relay on {address}: a connection that was to fill its queue failed")]
     Fill {
         /// The relay's address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// The backlog takes connections without end.
+    /// The backlog accepts connections without limit.
     #[error(
-        "cannot cut the line on {address}: its queue is not full after {MOST_FILLERS} connections"
+        "cannot cut the relay on {address}: its queue is not full after {MOST_FILLERS} connections"
     )]
     Endless {
         /// The relay's address.
@@ -79,7 +80,8 @@ pub enum LineError {
 }
 
 impl Relay {
-    /// Relays connections to `listen` (port 0 picks a free one) to `server`; needs a tokio runtime.
+    /// Relays connections from `listen` (port 0 picks a free one) to `server`; needs a tokio
+    /// runtime.
     pub fn lay(listen: SocketAddr, server: SocketAddr) -> Result<Self, LineError> {
         let (listener, address) =
             bind(listen).map_err(|source| LineError::Listen { address: listen, source })?;
@@ -95,15 +97,15 @@ impl Relay {
         self.address
     }
 
-    /// Whether the line is cut.
+    /// Whether the relay is cut.
     pub fn is_cut(&self) -> bool {
         !*self.flowing.borrow()
     }
 
-    /// Cuts the line, and returns when it is certain that a new connect hangs.
+    /// Cuts the relay, and returns when it is certain that a new connect hangs.
     pub async fn cut(&mut self) -> Result<(), LineError> {
         self.flowing.send_replace(false);
-        // One connect may be slow for another reason; two in a row are not.
+        // A single connect may be slow for another reason; two in a row are not.
         let mut hanging = 0;
         while hanging < 2 {
             match tokio::time::timeout(HANGS, self.fill()).await {
@@ -117,7 +119,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Restores the line: what was held flows, what hung connects.
+    /// Restores the relay: buffered bytes flow and pending connects complete.
     pub fn restore(&mut self) {
         self.fillers.streams.clear();
         self.flowing.send_replace(true);
@@ -152,7 +154,7 @@ fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Accepts while the line flows; dropping it ends every connection.
+/// Accepts connections while the relay is not cut; dropping the future closes all of them.
 async fn relay(
     listener: TcpListener,
     server: SocketAddr,
@@ -170,7 +172,7 @@ async fn relay(
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        // An error concerns that connection only.
+        // The error concerns only that connection.
         let Ok((client, peer)) = accepted else { continue };
         if !fillers.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer) {
             connections.spawn(connect(client, server, flowing.clone()));
@@ -183,17 +185,17 @@ async fn connect(client: TcpStream, server: SocketAddr, mut flowing: watch::Rece
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else { return };
-    // Small messages must not wait for each other; without effect when it fails.
+    // Small messages must not be delayed. Failure only costs speed.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let there = pump(from_client, to_server, flowing.clone());
     let back = pump(from_server, to_client, flowing);
-    // A broken direction ends both; a finished one leaves the other open.
+    // An error in one direction closes both; the end of one leaves the other open.
     let _ = tokio::try_join!(there, back);
 }
 
-/// Copies one direction while the line flows, until its end.
+/// Copies one direction while the relay is not cut, until its end.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -203,7 +205,7 @@ async fn pump(
     loop {
         let read = tokio::select! {
             biased;
-            // The line is cut, or came back in between.
+            // The relay was cut, or cut and restored in between.
             changed = flowing.changed() => {
                 changed.map_err(io::Error::other)?;
                 flowing.wait_for(|flowing| *flowing).await.map_err(io::Error::other)?;
@@ -211,7 +213,7 @@ async fn pump(
             }
             read = from.read(&mut buffer) => read,
         };
-        // What came in just before the cut waits on this side of it, and so does an end or a failure.
+        // Bytes received just before the cut wait here, and so does an end or an error.
         flowing.wait_for(|flowing| *flowing).await.map_err(io::Error::other)?;
         match read? {
             0 => return to.shutdown().await,

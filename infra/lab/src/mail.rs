@@ -1,8 +1,8 @@
 //! The mails that Azure would send, written as `.eml` files.
 //!
-//! A mail is a function of its [`Notification`]: what Azure's mail would not show, such as the rows
-//! of the query, is not in here either. Stateful rules' mails show no result rows at all (azure-docs
-//! #79559), so everything worth saying is a dimension, the measured value, or in the subject.
+//! A mail is a function of its [`Notification`]: it shows only what Azure's mail shows, so not the
+//! rows of the query. Mails of stateful rules show no result rows at all (azure-docs #79559), so
+//! all information must be a dimension, the measured value, or in the subject.
 
 mod body;
 mod folder;
@@ -15,7 +15,7 @@ use mail_builder::MessageBuilder;
 use crate::rules::{MonitorCondition, Notification};
 pub use folder::{MailError, MailFolder};
 
-/// Whom the mails come from; one of the senders that Azure documents for action groups.
+/// The sender; one of those that Azure documents for action groups.
 const SENDER: (&str, &str) = ("Microsoft Azure", "azure-noreply@microsoft.com");
 
 /// One mail, ready to be written.
@@ -23,7 +23,7 @@ const SENDER: (&str, &str) = ("Microsoft Azure", "azure-noreply@microsoft.com");
 pub struct Mail {
     /// The receivers of the rule's action groups.
     pub to: Vec<String>,
-    /// One line.
+    /// The subject, one line.
     pub subject: String,
     /// Plain text, lines ending in `\n`.
     pub body: String,
@@ -31,13 +31,13 @@ pub struct Mail {
     pub sent: Timestamp,
     /// The name of the rule that sends it.
     pub rule: String,
-    /// Whether it tells that an alert fired or that it resolved.
+    /// Whether the alert fired or resolved.
     pub condition: MonitorCondition,
     id: String,
 }
 
 impl Mail {
-    /// The mail about a notification.
+    /// Creates the mail for a notification.
     pub fn about(notification: &Notification) -> Self {
         let alert = schema::alert_id(notification);
         let document = schema::document(notification);

@@ -1,4 +1,4 @@
-//! The program `ispmon-lab`; everything is in the library.
+//! The program `ispmon-lab`; the code is in the library.
 
 use std::process::ExitCode;
 

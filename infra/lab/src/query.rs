@@ -1,14 +1,14 @@
 //! The queries of the alert rules, in Rust.
 //!
-//! A query is recognised by its text: it must be one of the templates in `infra/queries` with values
-//! at the placeholders, to the letter. So the lab can never play another query than the one that gets
-//! deployed. That the Rust and the Kusto text yield the same rows is shown by
-//! `infra/queries/compare.py`, on the timelines that [`crate::timelines`] makes up.
+//! A query is recognized by its text: it must be exactly one of the templates in `infra/queries`
+//! with values for the placeholders. So the lab can never evaluate another query than the deployed
+//! one. `infra/queries/compare.py` proves that the Rust and the Kusto text yield the same rows, on
+//! the timelines that [`crate::timelines`] generates.
 //!
-//! - [`device_silent_minute`] is the same as [`device_silent`] in other words.
-//! - [`silence`] reads the heartbeats: since when is a device silent?
+//! - [`device_silent_minute`] is another form of [`device_silent`], with the same result.
+//! - [`silence`] computes from the heartbeats since when a device is silent.
 //! - [`device_silent`], [`device_silent_reminder`] and [`outage_report`] are one query each.
-//! - [`template`] reads parameters from a query's text, and writes them into it.
+//! - [`template`] parses parameters out of a query's text, and renders a text with parameters.
 
 pub mod device_silent;
 pub mod device_silent_minute;
@@ -34,7 +34,7 @@ pub struct Trace {
     pub message: String,
 }
 
-/// A line of the function as the host passes it on: without its line feed.
+/// Converts a line of the function to a message as the host passes it on: without the line feed.
 pub fn message(line: &ispmon_function::line::TraceLine) -> String {
     String::from_utf8_lossy(line.as_bytes()).trim_end().to_owned()
 }
@@ -42,7 +42,7 @@ pub fn message(line: &ispmon_function::line::TraceLine) -> String {
 /// One row of a query's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// The columns by which a rule splits its alerts: name and value.
+    /// The columns by which a rule splits its alerts, as name and value.
     pub dimensions: Vec<(String, String)>,
     /// The measured column, in the unit of the query.
     pub value: f64,
@@ -53,40 +53,40 @@ pub struct Row {
 pub enum Query {
     /// How long every expected device has been silent.
     DeviceSilent(DeviceSilent),
-    /// All silent devices, when a reminder is due.
+    /// All silent devices, at the times of reminders.
     DeviceSilentReminder(DeviceSilentReminder),
-    /// Outages that are over.
+    /// Outages that have ended.
     OutageReport(OutageReportQuery),
 }
 
-/// Why the text of a query is not understood.
+/// Why a query's text is not recognized.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum QueryError {
-    /// The text is no template with values at its placeholders.
+    /// The text is not a template with values for its placeholders.
     #[error(
         "the query is most like {template}, but where that has {expected:?} the query has {found:?}"
     )]
     Different {
-        /// The file name of the template that the text follows longest.
+        /// The file name of the template with the longest matching prefix.
         template: &'static str,
-        /// What the template has where the text departs from it.
+        /// The template's text at the first difference.
         expected: String,
-        /// What the text has there.
+        /// The query's text there.
         found: String,
     },
-    /// A parameter that the template uses more than once has two values.
+    /// A placeholder that occurs more than once has two different values.
     #[error("the parameter {name} of {template} is both {first:?} and {second:?}")]
     Contradiction {
         /// The file name of the template.
         template: &'static str,
         /// The placeholder.
         name: String,
-        /// Its value where it comes first.
+        /// Its first value.
         first: String,
-        /// Another value.
+        /// The different value.
         second: String,
     },
-    /// A parameter has a value that it cannot have.
+    /// A parameter is out of range.
     #[error("the parameter {name} of {template} is {value:?}; it must be {allowed}")]
     Value {
         /// The file name of the template.
@@ -95,13 +95,13 @@ pub enum QueryError {
         name: &'static str,
         /// The value.
         value: String,
-        /// What it may be.
+        /// The allowed values.
         allowed: &'static str,
     },
 }
 
 impl Query {
-    /// Recognises a query by its text, as it stands in an alert rule.
+    /// Recognizes a query by its text in an alert rule.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let silent = match device_silent::TEMPLATE.capture(text) {
             Ok(captures) => return DeviceSilent::from_captures(&captures).map(Self::DeviceSilent),
@@ -126,7 +126,7 @@ impl Query {
         Err(closest.error)
     }
 
-    /// The text of the query, as it stands in an alert rule.
+    /// The text of the query in an alert rule.
     pub fn text(&self) -> String {
         match self {
             Self::DeviceSilent(query) => query.text(),
@@ -150,7 +150,7 @@ impl Query {
         }
     }
 
-    /// The rows that the query yields at `now` for the rows of the table that can be seen by then.
+    /// Evaluates the query at `now` on the rows that are visible by then.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
         match self {
             Self::DeviceSilent(query) => query.evaluate(now, rows),
@@ -169,7 +169,7 @@ impl Query {
     }
 }
 
-/// A JSON value as `tostring` of the Kusto query language writes it.
+/// Converts a JSON value as Kusto's `tostring` does.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_read_back_from_its_own_text() {
+    fn a_query_is_parsed_back_from_its_own_text() {
         let silent = Query::DeviceSilent(DeviceSilent { devices: reminder().devices });
         assert_eq!(Query::parse(&silent.text()), Ok(silent));
         let reminder = Query::DeviceSilentReminder(reminder());
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_is_no_template_is_an_error_that_says_where() {
+    fn an_unknown_query_is_an_error_with_the_first_difference() {
         let text = Query::DeviceSilentReminder(reminder()).text();
         let error = Query::parse(&text.replace("== 'heartbeat'", "== 'beat'")).unwrap_err();
         insta::assert_snapshot!(error, @r#"the query is most like device-silent-reminder.kql, but where that has "heartbeat'\n| extend key = iff(isempty(to" the query has "beat'\n| extend key = iff(isempty(tostrin""#);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_compared_with_the_template_that_it_follows_longest() {
+    fn an_unknown_query_is_compared_with_the_template_of_the_longest_common_prefix() {
         let text = Query::OutageReport(OutageReportQuery {
             devices: devices(&["one"]),
             minimum_minutes: 5,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn other_devices_change_nothing_else() {
+    fn replacing_the_devices_changes_nothing_else() {
         let one = Query::DeviceSilentReminder(reminder()).with_devices(&devices(&["one"]));
         let expected = DeviceSilentReminder { devices: devices(&["one"]), ..reminder() };
         assert_eq!(one, Query::DeviceSilentReminder(expected));

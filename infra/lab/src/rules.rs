@@ -1,7 +1,7 @@
-//! The alert rules as Azure Monitor would run them, on virtual time.
+//! The alert rules as Azure Monitor runs them, on virtual time.
 //!
 //! [`deployed`] reads the rules from the evaluated deployment; a [`RuleEngine`] evaluates them when
-//! they are due and says which notifications go out. Nothing here reads a clock, waits or writes.
+//! they are due and returns the notifications. Nothing here reads a clock, waits or does I/O.
 
 pub mod condition;
 pub mod failing;
@@ -22,28 +22,28 @@ use resolve::FrequencyError;
 use running::RunningRule;
 use settings::{Memory, RuleSettings, RuleSettingsError};
 
-/// The evaluated deployment that belongs to this source.
+/// The evaluated deployment, at the same commit as this source.
 const SNAPSHOT: &str = include_str!("../../main.snapshot.json");
 
-/// A rule whose query is understood.
+/// A rule whose query is recognized.
 #[derive(Clone, Debug)]
 pub struct Rule {
     settings: Arc<RuleSettings>,
     query: Query,
 }
 
-/// Why the rules cannot be played.
+/// Why the rules cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
     /// The rules' settings could not be read.
     #[error("cannot read the alert rules")]
     Settings(#[from] RuleSettingsError),
-    /// The query of a rule is none that the lab has a native implementation of.
-    #[error("cannot play the query of the rule `{rule}`")]
+    /// The lab has no native implementation of a rule's query.
+    #[error("cannot evaluate the query of the rule `{rule}`")]
     Query {
         /// The name of the rule.
         rule: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: QueryError,
     },
@@ -59,7 +59,7 @@ pub enum RulesError {
     },
 }
 
-/// The rules of the evaluated deployment that belongs to this source.
+/// The rules of the evaluated deployment in this repository.
 pub fn deployed() -> Result<Vec<Rule>, RulesError> {
     from_snapshot(SNAPSHOT)
 }
@@ -70,7 +70,7 @@ pub fn from_snapshot(snapshot: &str) -> Result<Vec<Rule>, RulesError> {
 }
 
 impl Rule {
-    /// A rule with its query recognised and its measured column found in it.
+    /// Creates a rule: recognizes its query and checks that the query has the measured column.
     pub fn new(settings: RuleSettings) -> Result<Self, RulesError> {
         let query = Query::parse(&settings.query)
             .map_err(|source| RulesError::Query { rule: settings.name.clone(), source })?;
@@ -85,7 +85,7 @@ impl Rule {
         }
     }
 
-    /// The query, as the lab understands it.
+    /// The recognized query.
     pub const fn query(&self) -> &Query {
         &self.query
     }
@@ -95,7 +95,8 @@ impl Rule {
         &self.settings
     }
 
-    /// The rows that an evaluation at `at` sees: those of the rule's range, which ends at `at`.
+    /// The rows that an evaluation at `at` sees: those in the rule's time range, which ends at
+    /// `at`.
     fn visible<'rows>(&self, at: Timestamp, rows: &'rows [Trace]) -> Cow<'rows, [Trace]> {
         let from = at.saturating_sub(self.settings.range).unwrap_or(Timestamp::MIN);
         let sees = |row: &Trace| row.timestamp > from && row.timestamp <= at;
@@ -112,8 +113,8 @@ impl Rule {
         Self { settings: Arc::clone(&self.settings), query: self.query.with_devices(devices) }
     }
 
-    /// The same rule as the templates would deploy it for another threshold of silence, in minutes, and
-    /// another time between two evaluations: a divisor of an hour at which a stateful rule can run.
+    /// The same rule as the templates would deploy it for another silence threshold, in minutes,
+    /// and another evaluation frequency: a divisor of an hour at which a stateful rule can run.
     pub fn with_timing(
         &self,
         silence_minutes: f64,
@@ -142,8 +143,8 @@ impl Rule {
         Ok(Self { settings: Arc::new(settings), query })
     }
 
-    /// The silence below which the query yields nothing that meets the condition, for the rules that ask
-    /// about silence; `None` when there is no such silence.
+    /// The shortest silence that can meet the condition, for the rules that measure silence; `None`
+    /// when there is no such silence.
     fn least_silence(&self) -> Option<SignedDuration> {
         let condition = &self.settings.condition;
         let is_upward =
@@ -162,22 +163,22 @@ impl Rule {
     }
 }
 
-/// Something that Azure would mail.
+/// A notification that Azure would mail.
 ///
-/// An alert is known by its rule, its dimensions and the time at which it fired.
+/// An alert is identified by its rule, its dimensions and the time at which it fired.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
     /// The rule that sends it.
     pub rule: Arc<RuleSettings>,
     /// Whether the alert fired or resolved.
     pub condition: MonitorCondition,
-    /// The dimension values that the alert is about.
+    /// The dimension values of the alert.
     pub dimensions: Dimensions,
-    /// The measured value; `None` when the query gave no row for these dimensions any more.
+    /// The measured value; `None` when the query no longer returns a row for these dimensions.
     pub value: Option<f64>,
     /// When the alert fired.
     pub fired: Timestamp,
-    /// When the evaluation took place that the notification is about.
+    /// The time of the evaluation that caused the notification.
     pub evaluated: Timestamp,
 }
 
@@ -186,7 +187,7 @@ pub struct Notification {
 pub enum MonitorCondition {
     /// The condition is met.
     Fired,
-    /// The condition has gone for long enough.
+    /// The condition has not been met for long enough.
     Resolved,
 }
 
@@ -200,7 +201,7 @@ impl MonitorCondition {
     }
 }
 
-/// All rules of a deployment, running.
+/// All rules of a deployment, with the state of their alerts.
 #[derive(Debug)]
 pub struct RuleEngine {
     rules: Vec<ScheduledRule>,
@@ -213,7 +214,8 @@ struct ScheduledRule {
 }
 
 impl RuleEngine {
-    /// Rules that were deployed at `start`; each is evaluated first when one frequency has passed.
+    /// Creates the engine for rules that are deployed at `start`; the first evaluation of each is
+    /// one period of its frequency later.
     pub fn new(rules: Vec<Rule>, start: Timestamp) -> Self {
         let scheduled = |rule: Rule| {
             let due = later(start, rule.settings.frequency);
@@ -227,12 +229,13 @@ impl RuleEngine {
         self.rules.iter().map(|each| each.due).min()
     }
 
-    /// Evaluates every rule that is due, on the rows that can be queried at `now`, and returns what
-    /// goes out, in the order of the rules. What an alert processing rule removes does not go out.
+    /// Evaluates every rule that is due, on the rows that are visible at `now`, and returns the
+    /// notifications in the order of the rules, without those that an alert processing rule
+    /// suppresses.
     ///
-    /// An evaluation counts as done at the time it was due, however late it is called: marks that
-    /// depend on the time must neither be missed nor repeated. Evaluations that were missed
-    /// altogether, because the machine slept, are skipped. `rows` may come in any order.
+    /// Each evaluation uses the time at which it was due, however late it is called: time-based
+    /// marks must neither be missed nor repeated. Evaluations that were missed altogether, because
+    /// the machine was suspended, are skipped. `rows` may be in any order.
     pub fn evaluate(&mut self, now: Timestamp, rows: &[Trace]) -> Vec<Notification> {
         let mut notifications = Vec::new();
         for rule in &mut self.rules {
@@ -245,7 +248,7 @@ impl RuleEngine {
 }
 
 impl ScheduledRule {
-    /// The latest time at or before `now` at which an evaluation was due, if any; moves on to the next.
+    /// Returns the latest due time at or before `now`, if any, and schedules the next one.
     fn take_due(&mut self, now: Timestamp) -> Option<Timestamp> {
         let frequency = self.running.rule.settings.frequency;
         let mut at = None;
@@ -257,7 +260,7 @@ impl ScheduledRule {
     }
 }
 
-/// A frequency later; the end of time stays the end of time.
+/// Adds a frequency; saturates at the last representable time.
 fn later(at: Timestamp, frequency: SignedDuration) -> Timestamp {
     at.saturating_add(frequency).unwrap_or(Timestamp::MAX)
 }

@@ -1,8 +1,8 @@
-//! Errors as one sentence.
+//! Formats errors as one sentence.
 
 use std::iter;
 
-/// An error and its causes, from the outermost to the innermost, separated by colons.
+/// Formats an error and its causes, outermost first, separated by colons.
 pub fn of(error: &dyn std::error::Error) -> String {
     iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
@@ -18,7 +18,7 @@ mod tests {
     use crate::mail::MailError;
 
     #[test]
-    fn causes_follow_what_they_caused() {
+    fn causes_follow_their_error() {
         let source = io::Error::other("no space");
         let error = MailError::Folder { path: PathBuf::from("mails"), source };
         assert_eq!(of(&error), "cannot make the mail folder `mails`: no space");

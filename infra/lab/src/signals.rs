@@ -1,10 +1,10 @@
-//! The signals by which a user or a service manager asks the lab to stop.
+//! The signals that stop the lab, from the user or a service manager.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGINT, SIGTERM and SIGHUP, listened to.
+/// Receiver of SIGINT, SIGTERM and SIGHUP.
 #[derive(Debug)]
 pub struct StopSignals {
     interrupt: Signal,
@@ -13,10 +13,11 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Listens from now on, within a tokio runtime; the signals' default effect is gone for good.
+    /// Starts to listen, within a tokio runtime; this disables the signals' default action for
+    /// good.
     ///
     /// # Errors
-    /// What the system says when it gives no notice of signals.
+    /// The error that the operating system returned.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -25,7 +26,7 @@ impl StopSignals {
         })
     }
 
-    /// Waits for one of them, and names it.
+    /// Waits for one of the signals and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "Ctrl-C",

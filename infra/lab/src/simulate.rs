@@ -1,14 +1,16 @@
-//! `ispmon-lab simulate`: years of a device in seconds, to choose settings by.
+//! `ispmon-lab simulate`: years of a device in seconds, to compare settings.
 //!
-//! A world is made up from a seed: outages, restarts, pauses, lost lines, failures of Azure. A device sends
-//! its heartbeats in it with the agent's own pacing, the rules of the deployment look at the lines of
-//! the real function with the lab's own engine, and what they mail is compared with what happened.
-//! Nothing here reads a clock; equal seeds give equal results, on however many threads.
+//! A world is generated from a seed: outages, restarts, pauses, lost log lines, failures of Azure.
+//! A device sends its heartbeats in it, paced as the agent paces them; the lab's rule engine
+//! evaluates the deployed rules on the lines of the real function; and the resulting mails are
+//! compared with the events of the world. Nothing here reads a clock; equal seeds give equal
+//! results, on any number of threads.
 //!
-//! - [`assumptions`] is what is taken for granted, [`settings`] what is compared.
-//! - [`world`] makes up what happens, [`device`] sends [`lines`], [`delay`] says when queries see them.
-//! - [`run`] plays one world, [`score`] judges its mails, [`price`] says what it costs.
-//! - [`report`] and [`html`] show it; [`time`] and [`random`] are what the others count with.
+//! - [`assumptions`] are the constants of the model, [`settings`] the values that are compared.
+//! - [`world`] generates the events, [`device`] sends [`lines`], [`delay`] decides when queries see
+//!   them.
+//! - [`run`] simulates one world, [`score`] evaluates its mails, [`price`] computes its cost.
+//! - [`report`] and [`html`] present the results; [`time`] and [`random`] are helpers.
 
 pub mod assumptions;
 pub mod delay;
@@ -48,7 +50,7 @@ pub use settings::SimulationSettings;
 use settings::Variation;
 use world::World;
 
-/// What `simulate` may be told.
+/// Arguments of `simulate`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimulateArguments {
     /// Years of each world
@@ -95,36 +97,36 @@ pub struct SimulateArguments {
     assumptions: Assumptions,
 }
 
-/// Why nothing was simulated, or nothing could be shown.
+/// Why nothing was simulated, or the results could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// The rules of the deployment cannot be played.
+    /// The rules of the deployment cannot be evaluated.
     #[error(transparent)]
     Rules(#[from] RulesError),
-    /// No rule can be evaluated so rarely or so often.
+    /// The evaluation frequency is not possible for a rule.
     #[error(transparent)]
     Frequency(#[from] FrequencyError),
     /// The page cannot be written.
     #[error("cannot write `{path}`")]
     Page {
-        /// Where to.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// Nobody reads the results.
+    /// The results could not be printed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
-/// Simulates and prints the results; how long that took goes to standard error.
+/// Simulates and prints the results; prints the elapsed time to standard error.
 pub fn main(arguments: &SimulateArguments) -> ExitCode {
     let started = clock::monotonic();
     match write(arguments) {
         Ok(()) => {
             let seconds = started.elapsed().as_secs_f64();
-            // There is nobody to tell when it cannot be printed.
+            // If printing fails, the error cannot be reported either.
             let _ = writeln!(io::stderr(), "Simulated in {seconds:.1} s on {} threads.", threads());
             ExitCode::SUCCESS
         }
@@ -145,7 +147,7 @@ fn write(arguments: &SimulateArguments) -> Result<(), SimulateError> {
     io::stdout().write_all(text.as_bytes()).map_err(SimulateError::Output)
 }
 
-/// Plays all worlds with all settings.
+/// Simulates all worlds with all settings.
 fn simulate(arguments: &SimulateArguments) -> Result<SimulationReport, SimulateError> {
     let deployed = rules::deployed()?;
     let (threshold, evaluation) = run::timing(&deployed);
@@ -172,7 +174,7 @@ fn simulate(arguments: &SimulateArguments) -> Result<SimulationReport, SimulateE
     })
 }
 
-/// Plays every world with every variant on all cores, and adds up what was counted for each variant.
+/// Simulates every world with every variant on all cores, and sums up the scores of each variant.
 fn play(arguments: &SimulateArguments, variants: &[(SimulationSettings, Vec<Rule>)]) -> Vec<Score> {
     let next = AtomicUsize::new(0);
     let scores = Mutex::new(vec![Score::default(); variants.len()]);
@@ -196,7 +198,7 @@ fn play(arguments: &SimulateArguments, variants: &[(SimulationSettings, Vec<Rule
     scores.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One world with every variant: the same outages for all of them.
+/// Simulates one world with every variant: the same outages for all of them.
 fn play_world(
     arguments: &SimulateArguments,
     variants: &[(SimulationSettings, Vec<Rule>)],

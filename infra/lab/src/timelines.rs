@@ -1,8 +1,8 @@
-//! Made-up histories of heartbeats and outages, and what the queries yield for them.
+//! Random histories of heartbeats and outages, with the results of the queries.
 //!
-//! They are data for a comparison: `infra/queries/compare.py` runs the text of each query on the same
-//! rows and wants the same result. So they hold whatever could tell two implementations apart, and
-//! times at which a result is about to change.
+//! They are the input of a comparison: `infra/queries/compare.py` runs each query's text on the
+//! same rows and expects the same result. So they contain everything on which two implementations
+//! could differ, and times around which a result changes.
 
 mod heartbeats;
 mod outages;
@@ -19,7 +19,7 @@ use crate::query::{
 };
 use outages::Outages;
 
-/// Names that devices have here. Whatever a name holds must not change the meaning of a query.
+/// Device names in the timelines. No name may change the meaning of a query.
 const DEVICES: [&str; 22] = [
     "dl-home",
     "Office",
@@ -45,7 +45,7 @@ const DEVICES: [&str; 22] = [
     "d:office",
 ];
 
-/// Lines that are not heartbeats of an expected device, though some look like it.
+/// Lines that are not heartbeats of an expected device, though some look similar.
 const FOREIGN_LINES: [&str; 20] = [
     "",
     "listening on 127.0.0.1:7071",
@@ -85,7 +85,7 @@ struct Arrival {
 /// One query on one timeline at one time, and its result.
 #[derive(Debug, Serialize)]
 struct Comparison {
-    /// What the timeline was made of.
+    /// The seed of the timeline.
     seed: u64,
     rule: &'static str,
     query: String,
@@ -94,8 +94,8 @@ struct Comparison {
     expected: Vec<Map<String, Value>>,
 }
 
-/// Writes comparisons for `count` timelines as JSON, one a line: of each query one result for each
-/// timeline. The first timeline is made of `seed`, the next one of the number that follows.
+/// Writes comparisons for `count` timelines as JSON, one per line: one result per query and
+/// timeline. The seed of the first timeline is `seed`, each further one's is one higher.
 ///
 /// Each line holds `seed`, `rule`, `query` (its text), `now`, `rows` (time and message of each) and
 /// `expected` (the rows of the result, in any order).
@@ -165,13 +165,13 @@ fn compare(
     }
 }
 
-/// A row as the other engine gives it: the value of each column by its name.
+/// Converts a row to the other engine's form: the value of each column by its name.
 pub(crate) fn columns(query: &Query, row: Row) -> Map<String, Value> {
     let dimensions = row.dimensions.into_iter().map(|(name, value)| (name, Value::from(value)));
     dimensions.chain([(query.measured_column().to_owned(), Value::from(row.value))]).collect()
 }
 
-/// Any whole minute of a year.
+/// Returns a random whole minute of a year.
 fn start(random: &mut Rng) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_mins(29_500_000 + random.i64(0..525_600))
 }
@@ -196,12 +196,13 @@ fn reminder(random: &mut Rng, devices: Vec<String>) -> DeviceSilentReminder {
         silence_minutes: choice(random, &[5.0, 5.5, 6.5, 10.0, 30.0]),
         frequency_minutes: choice(random, &[5, 10, 15]),
         marks,
-        // At midnight, a step of the reminder's evaluations lies on two days.
+        // At midnight, one evaluation period of the reminder spans two days.
         daily_hour: if random.u8(0..4) == 0 { 0 } else { random.u32(0..24) },
     }
 }
 
-/// When a device sends its last heartbeat: up to three days ago, or about the daily hour of a day.
+/// Returns the time of a device's last heartbeat: up to three days ago, or around the daily hour of
+/// a day.
 fn last_heartbeat(random: &mut Rng, base: Timestamp, daily_hour: u32) -> Timestamp {
     if random.u8(0..4) > 0 {
         return base - silence_before(random);
@@ -215,7 +216,7 @@ fn last_heartbeat(random: &mut Rng, base: Timestamp, daily_hour: u32) -> Timesta
     daily(base, random.i64(-2..=0), daily_hour) + off
 }
 
-/// From a moment to three days, often a whole number of minutes.
+/// Returns a duration of up to three days, often a whole number of minutes.
 fn silence_before(random: &mut Rng) -> SignedDuration {
     let longest = choice(random, &[10, 70, 1_500, 2_880, 4_320]);
     let whole = MINUTE * random.i32(0..=longest);
@@ -226,7 +227,7 @@ fn silence_before(random: &mut Rng) -> SignedDuration {
     }
 }
 
-/// The name as another spelling of the same device.
+/// Returns another spelling of the same device's name.
 fn spelling(random: &mut Rng, device: &str) -> String {
     let cased = match random.u8(0..3) {
         0 => device.to_owned(),
@@ -245,11 +246,12 @@ fn foreign_lines(random: &mut Rng, base: Timestamp, arrivals: &mut Vec<Arrival>)
     }
 }
 
-/// A line that can be queried at once, or seconds later, or far too late, or before its own time.
+/// Returns a line that becomes visible at once, seconds later, far too late, or before its own
+/// time.
 fn arrival(random: &mut Rng, timestamp: Timestamp, message: String) -> Arrival {
     let delay = match random.u8(0..10) {
         0..6 => SignedDuration::ZERO,
-        // The clock of the machine that wrote the line is ahead.
+        // The clock of the machine that wrote the line is fast.
         6 => SignedDuration::from_secs(random.i64(-30..0)),
         7 | 8 => SignedDuration::from_secs(random.i64(1..203)),
         _ => SignedDuration::from_mins(random.i64(3..90)),
@@ -257,7 +259,7 @@ fn arrival(random: &mut Rng, timestamp: Timestamp, message: String) -> Arrival {
     Arrival { trace: Trace { timestamp, message }, visible: timestamp + delay }
 }
 
-/// A time at which a result is likely to change, or shortly before or after it, or any time.
+/// Returns a time at which a result is likely to change, or one close to it, or a random one.
 fn look(
     random: &mut Rng,
     base: Timestamp,
@@ -289,13 +291,13 @@ fn look(
     }
 }
 
-/// The daily hour of the day that is `days` after that of `base`.
+/// Returns the daily hour, `days` days after the date of `base`.
 fn daily(base: Timestamp, days: i64, hour: u32) -> Timestamp {
     let days = base.as_second().div_euclid(86_400) + days;
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(days * 24 + i64::from(hour))
 }
 
-/// The next time that begins a step of the reminder's evaluations.
+/// Returns the next start of an evaluation period of the reminder.
 fn step_border(at: Timestamp, frequency: SignedDuration) -> Timestamp {
     let step = frequency.as_secs();
     let next = (at.as_second() + 60).div_euclid(step) * step + step;

@@ -1,7 +1,7 @@
-//! `ispmon-lab up`: the cloud side in real time, for trying the real agent, curl or another client.
+//! `ispmon-lab up`: the cloud side in real time, for the real agent, curl or another client.
 //!
-//! - [`key`] decides which function key clients need.
-//! - [`guide`] says what to try, [`report`] tells what happens.
+//! - [`key`] chooses the function key that clients need.
+//! - [`guide`] prints commands to try, [`report`] prints the events.
 
 pub mod guide;
 pub mod key;
@@ -28,13 +28,13 @@ use crate::{
 use guide::Guide;
 use key::{Key, LabKeyError};
 
-/// The device that the rules watch when none is given.
+/// The device that the rules cover by default.
 const DEVICE: &str = "dl-home";
 
-/// The most devices that a rule holds, as in the templates.
+/// The most devices in a rule, as in the templates.
 const MOST_DEVICES: usize = 200;
 
-/// What `up` may be told.
+/// Arguments of `up`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct UpArguments {
     /// The address to listen on; port 0 picks a free one
@@ -62,33 +62,33 @@ pub struct UpArguments {
     ingestion_delay: IngestionDelay,
 }
 
-/// Why `up` ends without having been asked to.
+/// Why `up` fails.
 #[derive(Debug, thiserror::Error)]
 pub enum UpError {
-    /// More devices than a rule holds.
+    /// More devices than a rule can hold.
     #[error("{0} devices are more than a rule holds; name at most {MOST_DEVICES}")]
     Devices(usize),
     /// There is no usable key.
     #[error(transparent)]
     Key(#[from] LabKeyError),
-    /// The lab does not know its own program, which is also the function.
+    /// The path of the lab's own executable, which is also the function, is unknown.
     #[error("cannot find this program itself, to start the function from it")]
     Executable(#[source] io::Error),
     /// The cloud cannot start.
     #[error("cannot start the cloud")]
     Cloud(#[from] CloudError),
-    /// There is no runtime.
+    /// Tokio's runtime could not be built.
     #[error("cannot prepare to run")]
     Runtime(#[source] io::Error),
-    /// Nobody reads what is told.
+    /// The output could not be printed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
-    /// The host has given up.
+    /// The host gave up.
     #[error("the Functions host has stopped: {0}")]
     HostStopped(String),
 }
 
-/// Runs until SIGINT, SIGTERM or SIGHUP, and prints what happens; failures go to standard error.
+/// Runs until SIGINT, SIGTERM or SIGHUP, and prints the events; errors go to standard error.
 pub fn main(arguments: &UpArguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,7 +149,7 @@ fn run(arguments: &UpArguments) -> Result<(), UpError> {
     })
 }
 
-/// The devices that the rules watch: each once, however often and in whatever case it is given.
+/// Returns the devices that the rules cover, without duplicates, which may differ in case.
 fn watched(given: &[String]) -> Result<Vec<String>, UpError> {
     let mut known = HashSet::new();
     let mut devices: Vec<_> =
@@ -163,13 +163,13 @@ fn watched(given: &[String]) -> Result<Vec<String>, UpError> {
     Ok(devices)
 }
 
-/// A line that is there at once, also in a pipe.
+/// Prints a line and flushes it, so that a pipe gets it at once.
 fn print(text: impl std::fmt::Display) -> Result<(), UpError> {
     let mut output = io::stdout().lock();
     writeln!(output, "{text}").and_then(|()| output.flush()).map_err(UpError::Output)
 }
 
-/// A device name that can stand in a list of the app settings.
+/// Parses a device name that can be part of a list in the app settings.
 fn device(given: &str) -> Result<String, String> {
     let name = given.trim();
     if name.is_empty() || name.contains(',') || name.chars().any(char::is_control) {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_watched_once_in_whatever_case_it_is_given() {
+    fn a_device_given_twice_in_different_case_counts_once() {
         assert_eq!(watched(&[]).expect("the default"), ["dl-home"]);
         let given = names(&["a", "Office", "A", "a", "office"]);
         assert_eq!(watched(&given).expect("two devices"), ["a", "Office"]);

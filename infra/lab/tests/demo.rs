@@ -174,11 +174,11 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
     assert!(ended.status.success(), "{}\n{story}\n{}", ended.status, ended.stderr);
     assert_eq!(ended.stderr, "");
     let order = [
-        "The line between agent and cloud is being cut",
-        "The line is cut",
+        "Cutting the connection between agent and cloud",
+        "The connection is cut",
         "MAIL     ispmon: Fired: silence of dl-home",
         "MAIL     ispmon: still silent: dl-home for 1",
-        "The line is restored",
+        "The connection is restored",
         "MAIL     ispmon: outage of dl-home",
         "MAIL     ispmon: Resolved: silence of dl-home",
         "ok   the first heartbeat can be queried",
@@ -211,7 +211,7 @@ fn an_agent_that_dies_makes_the_demo_fail_at_once() {
         return;
     }
     let demo = Demo::start();
-    demo.wait_for("The line is cut");
+    demo.wait_for("The connection is cut");
     kill_process(demo.part("ispmon-agent"), Signal::KILL).expect("it runs");
     let ended = demo.end();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);

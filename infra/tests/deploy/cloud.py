@@ -1,7 +1,7 @@
-"""One Azure subscription as deploy.sh sees it: what exists, and what each call answers.
+"""One Azure subscription as deploy.sh sees it: the existing resources, and the response to each call.
 
-Answers have the form that the documentation or a recording shows. Faults are injected by a plan: a call that
-fails, or a call at which the script is killed, before or after the call took effect.
+Responses have the format of the documentation or of a recording. A plan injects faults: a call fails, or the
+script is killed at a call, before or after the call takes effect.
 """
 
 import copy
@@ -30,7 +30,7 @@ OWNER = [{"actions": ["*"], "notActions": []}]
 
 
 class Failure(Exception):
-    """What az prints after ERROR:, and exits with 1 for (3 for a resource that is not there)."""
+    """The message that az prints after ERROR:, with exit status 1 (3 for a resource that does not exist)."""
 
     def __init__(self, message, status=1):
         super().__init__(message)
@@ -38,15 +38,15 @@ class Failure(Exception):
 
 
 class Hangs(Exception):
-    """The call never answers."""
+    """The call never returns."""
 
 
 class Killed(Exception):
-    """The script was killed in this call."""
+    """The script was killed during this call."""
 
 
 def snapshot(name):
-    """The resources of one of the snapshots."""
+    """Returns the resources of one of the snapshots."""
     with open(os.path.join(ROOT, f"infra/{name}.snapshot.json"), encoding="utf-8") as file:
         return json.load(file)["predictedResources"]
 
@@ -79,7 +79,7 @@ class World:
         self.parameters = {}
         self.host = Host(folder, self.keys)
         self.snapshot = snapshot("main")
-        # How often each rule is evaluated where silence is looked for every minute.
+        # The evaluation frequency of each rule when silence is evaluated every minute.
         self.every_minute = {
             resource["name"].removeprefix("Net-Watch-16-xyz-"): resource["properties"]["evaluationFrequency"]
             for resource in snapshot("many")
@@ -94,7 +94,7 @@ class World:
             return {}
 
     def state(self):
-        """What a test may look at."""
+        """Returns the state for a test's assertions."""
         return {
             "calls": self.calls,
             "group": self.group,
@@ -111,12 +111,12 @@ class World:
         }
 
     def call(self, judge, call):
-        """One call of az: (status, output, error)."""
+        """Executes one call of az: (status, output, error)."""
         arguments, environment = call["arguments"], call["environment"]
         plan = self.plan()
         number = len(self.calls) + 1
         self.calls.append(" ".join(arguments))
-        # A group that was there before the script.
+        # A group that existed before the script ran.
         if number == 1 and "group" in plan:
             self.group = plan["group"]
         self.host.dropping = plan.get("dropping", False)
@@ -144,7 +144,7 @@ class World:
         if fault.get("when") == "after":
             self.strike(fault, call)
         output = judge.output(parsed, result)
-        # The az of Windows ends its lines so.
+        # The az of Windows ends lines with CR LF.
         return output.replace("\n", "\r\n") if plan.get("windows") else output
 
     def strike(self, fault, call):
@@ -182,7 +182,7 @@ class World:
         return {"accessToken": "SECRET-token", "expiresOn": "2026-11-28 23:59:59.000000"}
 
     def answer_cloud_show(self, arguments):
-        # Where curl makes many keys; the calls of az never go there.
+        # Where curl creates many keys; the calls of az never go there.
         self.host.slow_down = self.current.get("throttled", 0)
         return {"endpoints": {"resourceManager": self.host.url.removesuffix("/api/ping") + "/"}}
 
@@ -235,7 +235,7 @@ class World:
     def answer_bicep_build_params(self, arguments):
         self.check_environment()
         if self.current.get("bicep"):
-            # The real compiler, with the environment that the script gave to az.
+            # The real compiler, with the environment that the script passed to az.
             command = [self.current["bicep"], "build-params", option(arguments, "--file"), "--stdout"]
             result = subprocess.run(command, env=self.environment, capture_output=True)
             if result.returncode != 0:
@@ -272,7 +272,7 @@ class World:
             if not self.host.rows:
                 raise Failure("the rules are deployed before a heartbeat can be queried")
             made = list(self.make_rules())
-        # What a deployment does not name stays.
+        # Resources that a deployment does not name are kept.
         self.made = {rule["name"] for rule in made}
         self.rules = [rule for rule in self.rules if rule["name"] not in self.made] + made
         name = option(arguments, "--name")
@@ -302,7 +302,7 @@ class World:
         return {name: {"type": "String", "value": value} for name, value in values.items()}
 
     def make_rules(self):
-        """The snapshot's rules with the devices, the minutes and the prefix of the environment."""
+        """Returns the snapshot's rules with the devices, the minutes and the prefix of the environment."""
         devices = self.devices()
         chunks = [devices[at : at + 200] for at in range(0, len(devices), 200)]
         for model in self.snapshot:
@@ -323,7 +323,8 @@ class World:
                 yield self.ours(rule, model["name"].removeprefix("ispmon-") + (f"-{number}" if number > 1 else ""))
 
     def ours(self, rule, name):
-        """The rule with the names of the environment's prefix, and with what somebody changed in it."""
+        """Returns the rule with the names of the environment's prefix, and with changes made outside of
+        deploy.sh."""
         prefix = self.environment.get("PREFIX", "ispmon")
         rule["name"] = f"{prefix}-{name}"
         rule["properties"]["actions"]["actionGroups"] = [f"/x/actionGroups/{prefix}-people"]
@@ -414,7 +415,8 @@ class World:
         raise Failure(f"(404) Not Found: {url}")
 
     def query(self, body):
-        """Runs the query on the lines that the function wrote. A new line shows only at the second look."""
+        """Runs the query on the lines that the function wrote. A new line appears only in the second query.
+        """
         import duckdb_kql
 
         with open(body[1:], encoding="utf-8") as file:

@@ -1,4 +1,5 @@
-"""The Functions host on loopback: runs the function from the unpacked package, checks keys, keeps its lines."""
+"""The Functions host on loopback: runs the function from the unpacked package, checks keys, stores its lines.
+"""
 
 import datetime
 import http.client
@@ -22,7 +23,7 @@ def free_port():
 
 
 def unpack(package, folder):
-    """Unpacks as Azure does: with the modes that the zip has, and no others."""
+    """Unpacks as Azure does: with exactly the modes in the zip."""
     shutil.rmtree(folder, ignore_errors=True)
     with zipfile.ZipFile(package) as archive:
         for entry in archive.infolist():
@@ -31,7 +32,7 @@ def unpack(package, folder):
 
 
 class Host:
-    """One function app: its address stays the same, its code comes with each upload."""
+    """One function app: its address stays the same, its code is replaced by each upload."""
 
     def __init__(self, folder, keys):
         self.folder = os.path.join(folder, "app")
@@ -40,7 +41,7 @@ class Host:
         self.dropping = False
         self.cold_answers = 0
         self.slow_down = 0
-        # How many lines are still to be lost, and how many were.
+        # How many lines are still to be lost, and how many have been.
         self.losing = self.lost = 0
         self.process = None
         self.lock = threading.Lock()
@@ -58,7 +59,7 @@ class Host:
                 self.wfile.write(answer)
 
             def do_PUT(self):
-                """Resource Manager's way to make a key."""
+                """Creates a key through Resource Manager's API."""
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 status, answer = host.make_key(self.path, self.headers, json.loads(body))
                 self.send_response(status)
@@ -90,7 +91,7 @@ class Host:
         unpack(package, self.folder)
 
     def start(self):
-        """Starts the function as host.json says."""
+        """Starts the function as host.json specifies."""
         with open(os.path.join(self.folder, "host.json"), encoding="utf-8") as file:
             program = json.load(file)["customHandler"]["description"]["defaultExecutablePath"]
         self.port = free_port()

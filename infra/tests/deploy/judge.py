@@ -1,5 +1,5 @@
-"""The real Azure CLI as judge: its argument parser takes or refuses each call, and its own code filters and
-formats the answers. What a command would do in Azure is left to the caller."""
+"""Validates calls with the real Azure CLI: its argument parser accepts or refuses each call, and its own code
+filters and formats the responses. The effect of a command in Azure is left to the caller."""
 
 import contextlib
 import io
@@ -16,11 +16,11 @@ from knack.util import CommandResultItem
 
 
 class Refused(Exception):
-    """The parser refuses the call; the message is what it prints."""
+    """The parser refused the call; the message is the parser's output."""
 
 
 def configuration(environment):
-    """The caller's variables that az takes for its configuration, or that say where its files are."""
+    """Returns the caller's variables that az reads as its configuration, or that locate its files."""
     return {
         name: value
         for name, value in environment.items()
@@ -29,7 +29,8 @@ def configuration(environment):
 
 
 class Judge:
-    """One configuration of the CLI. Parsers are made once for each command, which takes most of the time."""
+    """One configuration of the CLI. Parsers are cached by command, because creating them takes most of the
+    time."""
 
     def __init__(self, variables):
         self.variables = variables
@@ -39,7 +40,7 @@ class Judge:
 
     @contextlib.contextmanager
     def configured(self):
-        """The CLI reads the variables of its configuration again and again."""
+        """The CLI reads its environment variables repeatedly, so they are set for the whole call."""
         before = dict(os.environ)
         os.environ.update(self.variables)
         try:
@@ -75,7 +76,7 @@ class Judge:
         return command, invocation
 
     def parse(self, arguments, standard_input):
-        """The command and its parsed arguments; raises Refused."""
+        """Returns the command and its parsed arguments; raises Refused."""
         errors = io.StringIO()
         with self.configured(), contextlib.redirect_stderr(errors), contextlib.redirect_stdout(errors):
             try:
@@ -88,7 +89,7 @@ class Judge:
         return command, parsed
 
     def output(self, parsed, result):
-        """What the CLI prints for a result, with the call's --query and --output."""
+        """Returns what the CLI prints for a result, with the call's --query and --output."""
         query = getattr(parsed, "_jmespath_query", None)
         if query is not None:
             result = query.search(result)

@@ -1,4 +1,5 @@
-"""Runs the tests, several at a time, because they mostly wait: main.py [PATTERN]. Exits 1 when one failed."""
+"""Runs the tests, several in parallel, because they mostly wait: main.py [PATTERN]. Exits 1 when one failed.
+"""
 
 import concurrent.futures
 import os
@@ -34,7 +35,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="ispmon-az-") as folder:
         with open(os.path.join(folder, "azureProfile.json"), "w", encoding="utf-8") as file:
             file.write(PROFILE)
-        # Neither a login of the user nor a report of use: this az has a home of its own.
+        # This az has its own home: it neither uses the user's login nor sends telemetry.
         os.environ["ISPMON_TEST_AZURE"] = folder
         environment = {**os.environ, "AZURE_CONFIG_DIR": folder, "AZURE_CORE_COLLECT_TELEMETRY": "no"}
         server = subprocess.Popen(

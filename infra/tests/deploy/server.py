@@ -1,9 +1,10 @@
 """Serves the calls of all stand-ins for `az` on loopback, and prints its port.
 
-One process, because loading the Azure CLI takes a second. A call is a list of fields, each with a zero byte at its
-end: the number of arguments, the folder of the test, the caller's process id, its standard input, the arguments.
-So is the answer: status, standard error, standard output. A field that begins with "{" instead of the number is a
-question of a test, in JSON. Ends with its standard input.
+It is one process, because loading the Azure CLI takes a second. A call is a list of fields, each terminated
+by a zero byte: the number of arguments, the folder of the test, the caller's process id, its standard input,
+the arguments. The response has the same format: status, standard error, standard output. A field that begins
+with "{" instead of the number is a request of a test, in JSON. The server exits at the end of its standard
+input.
 """
 
 import datetime
@@ -28,7 +29,7 @@ def world(folder):
 
 
 def judge(variables):
-    """The CLI as the caller's variables configure it."""
+    """Returns the CLI as the caller's variables configure it."""
     variables = configuration(variables)
     key = tuple(sorted(variables.items()))
     if key not in judges:
@@ -58,7 +59,7 @@ def answer_test(question):
 
 
 def answer_call(call):
-    """Status, standard error and standard output; None when there shall be no answer."""
+    """Returns status, standard error and standard output; None for no response."""
     try:
         return 0, "", world(call["world"]).call(judge(call["environment"]), call)
     except Refused as error:

@@ -1,4 +1,4 @@
-"""What the tests share: a folder, a subscription and a way to run the script."""
+"""Fixtures of the tests: a folder, a subscription and a way to run the script."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ENVIRONMENT = "RG=ispmon\nALERT_EMAIL=me@contoso.com\nHEARTBEAT_DEVICE=dl-home\n
 
 
 class Run:
-    """What a run of the script left: its exit status and all that it printed."""
+    """The result of a run of the script: its exit status and its output."""
 
     def __init__(self, status, output):
         self.status = status
@@ -28,7 +28,7 @@ class Run:
 
 
 class Stage(unittest.TestCase):
-    """Each test has its own folder and its own subscription."""
+    """Base class; each test has its own folder and its own subscription."""
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="ispmon-deploy-")
@@ -53,7 +53,7 @@ class Stage(unittest.TestCase):
             file.write(text if isinstance(text, bytes) else text.encode())
 
     def program(self, name, text):
-        """A program that comes before the one of that name which the machine has."""
+        """Installs a program that replaces the machine's program of that name."""
         os.makedirs(self.path("bin"), exist_ok=True)
         self.write(f"bin/{name}", "#!/bin/sh\n" + text)
         os.chmod(self.path(f"bin/{name}"), 0o755)
@@ -76,11 +76,11 @@ class Stage(unittest.TestCase):
         return {
             **{name: os.environ[name] for name in ("HOME", "ISPMON_TEST_SERVER", "ISPMON_TEST_PYTHON")},
             **{name: os.environ[name] for name in ("CARGO_TARGET_DIR", "CARGO_HOME", "RUSTUP_HOME") if name in os.environ},
-            # What a test puts into its own folder of programs comes before everything else.
+            # Programs in the test's own folder take precedence.
             "PATH": ":".join((self.path("bin"), os.path.join(HERE, "bin"), os.environ["PATH"])),
             "ISPMON_TEST_WORLD": self.folder,
             "TMPDIR": self.temporary,
-            # What a user's shell may export by chance must not reach the templates.
+            # Variables that a user's shell may happen to export; they must not reach the templates.
             "LOCATION": "moon",
             "RULES_ENABLED": "false",
             **self.exported,
@@ -113,7 +113,7 @@ class Stage(unittest.TestCase):
         return Run(status, output)
 
     def run_in_terminal(self, *arguments, answers=(), package=True):
-        """Runs the script in a terminal: each answer is typed when its question shows."""
+        """Runs the script in a terminal: types each answer when its question appears."""
         if not os.path.exists(self.path("plan.json")):
             self.plan()
         terminal, inner = pty.openpty()
@@ -143,7 +143,7 @@ class Stage(unittest.TestCase):
         status = process.wait(timeout=60)
         os.close(terminal)
         self.assertFalse(waiting, f"never asked: {waiting}\n{output}")
-        # What a progress line wrote and cleared does not show.
+        # Drop progress lines that were cleared.
         return self.note(status, re.sub(r"[^\n]*\r(?!\n)", "", output).replace("\r", ""))
 
     def succeeds(self, run):
@@ -151,7 +151,8 @@ class Stage(unittest.TestCase):
         return run
 
     def fails(self, run, *texts, status=1):
-        """The run failed, and said what happened, what was left behind and what to type next."""
+        """Asserts that the run failed, and printed what happened, what was left behind and what to type next.
+        """
         self.assertEqual(run.status, status, run.output)
         self.assertIn("Left behind: ", run.output)
         self.assertIn("Next: ", run.output)
@@ -160,7 +161,7 @@ class Stage(unittest.TestCase):
         return run
 
     def is_armed(self):
-        """Everything is deployed as it must be."""
+        """Asserts that rule, key and heartbeat exist, and that no temporary file is left."""
         state = self.state()
         self.assertIn("ispmon-device-silent", state["rules"])
         self.assertIn("dl-home", state["keys"])
@@ -169,7 +170,7 @@ class Stage(unittest.TestCase):
         return state
 
     def no_secret_shows(self):
-        """No key in what was printed, in an argument, a variable, or a file that is not its owner's alone."""
+        """Asserts that no key is in the output, an argument, a variable, or a file that others can read."""
         self.assertEqual(self.state()["violations"], [])
         for output in self.outputs:
             self.assertNotIn("SECRET", output)

@@ -1,4 +1,4 @@
-"""The agents' configurations: where they go, and what becomes of one that somebody has edited."""
+"""The agents' configurations: their paths, and what happens to one that the user has edited."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ class AgentConfig(Stage):
         self.assertIn(self.read(name).strip(), self.state()["secrets"])
         self.assertEqual(stat.S_IMODE(os.stat(self.path(name)).st_mode), 0o600)
 
-    def test_what_somebody_has_edited_is_kept(self):
+    def test_an_edited_configuration_is_kept(self):
         self.succeeds(self.run_script("--agent-config", "agent.toml"))
         written = self.read("agent.toml")
         edited = written + 'interval = "120s"\n\n[probe]\ninterval = "60s"\n'
@@ -42,7 +42,7 @@ class AgentConfig(Stage):
         self.assertEqual(self.read("agent.toml"), edited)
         self.assertIn("takes its key from /etc/ispmon/heartbeat.key; set key_file, or copy the key", run.output)
 
-    def test_what_is_for_another_deployment_is_put_aside(self):
+    def test_a_configuration_of_another_deployment_is_renamed(self):
         olds = (
             "device = 'dl-home'\n[heartbeat]\nurl = 'https://old.example/api/ping'\n",
             "device = 'cabin' # mine\n",
@@ -57,7 +57,7 @@ class AgentConfig(Stage):
         self.assertEqual(self.read("agent.toml.bak"), olds[0])
         self.assertFalse([name for name in os.listdir(self.folder) if ".key." in name])
 
-    def test_its_key_is_put_aside_with_it(self):
+    def test_its_key_is_renamed_with_it(self):
         old = 'device = "dl-home"\n\n[heartbeat]\nurl = "https://old.example/api/ping"\nkey_file = "./agent.key"\n'
         self.write("agent.toml", old)
         self.write("agent.toml.bak", "older")
@@ -67,12 +67,12 @@ class AgentConfig(Stage):
         self.assertEqual((self.read("agent.toml.bak"), self.read("agent.toml.bak2")), ("older", old))
         self.assertEqual(self.read("agent.key.bak2"), "old key\n")
         self.has_key("agent.key")
-        # Both are as they must be now, so another run renames nothing.
+        # Both are correct now, so another run renames nothing.
         before = sorted(os.listdir(self.folder))
         self.succeeds(self.run_script("--code-only", "--agent-config", "agent.toml"))
         self.assertEqual(sorted(os.listdir(self.folder)), before)
 
-    def test_the_service_is_given_a_configuration_that_suits_it(self):
+    def test_the_configuration_of_the_service(self):
         if sys.platform != "linux":
             self.skipTest("the steps are for Linux")
         run = self.succeeds(self.run_script("--agent-config", "my agent.toml"))
@@ -89,12 +89,12 @@ class AgentConfig(Stage):
         self.assertEqual(stat.S_IMODE(os.stat(self.path("agent.toml")).st_mode), 0o644)
         self.has_key("heartbeat.key")
         self.assertEqual(self.read("heartbeat.key"), self.read(given[1]))
-        # The service must not be sent to a file that it cannot read.
+        # The configuration must not refer the service to a file that it cannot read.
         left = tomllib.loads(self.read(given[0]))
         del left["heartbeat"]["key_file"]
         self.assertEqual(tomllib.loads(self.read("agent.toml")), left)
 
-    def test_one_question_and_one_process_for_many_devices(self):
+    def test_many_devices_need_one_confirmation_and_one_process(self):
         names = ["dl-home", *(f"d{number}" for number in range(30))]
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
         run = self.succeeds(self.run_script("--agent-config", "agent.toml"))
@@ -114,21 +114,21 @@ class Options(Stage):
         self.assertEqual(self.state()["calls"], [])
         return run.output
 
-    def test_an_option_is_no_file(self):
+    def test_an_option_is_not_taken_as_a_file(self):
         self.assertIn('"--check" looks like an option', self.refused("--agent-config", "--check"))
         self.assertIn('"--yes" looks like an option', self.refused("--zip", "--yes"))
         self.assertIn("needs a file", self.refused("--agent-config", ""))
 
-    def test_a_place_that_cannot_be_written_to(self):
+    def test_a_path_that_cannot_be_written(self):
         self.assertIn("there is no folder /no/such/folder", self.refused("--agent-config", "/no/such/folder/agent.toml"))
         self.assertIn("is a folder", self.refused("--agent-config", self.folder))
         self.assertIn("is a folder", self.refused("--agent-config=."))
 
-    def test_a_folder_of_somebody_else(self):
+    def test_a_folder_of_another_user(self):
         if os.geteuid() == 0:
             self.skipTest("root may write everywhere")
         self.assertIn("you may not write", self.refused("--agent-config", "/usr/agent.toml"))
 
-    def test_values_behind_the_sign_of_equality(self):
+    def test_values_after_an_equals_sign(self):
         run = self.fails(self.run_script("--zip=none.zip", package=False), "none.zip, and there is no such file", status=66)
         self.assertIn("--zip none.zip", run.output)

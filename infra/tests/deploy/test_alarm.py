@@ -1,4 +1,5 @@
-"""Whether what the script says of the alarm at its end is true, and what earlier deployments have left."""
+"""Whether the script's final statement about the alarm is true, and which resources of earlier deployments it
+lists."""
 
 import json
 
@@ -20,7 +21,7 @@ class Armed(Stage):
         self.assertIn("FAIL  No alert rule is in force, because RULES_ENABLED=false", check.output)
         self.assertIn("set RULES_ENABLED=true in ./.env", check.output)
 
-    def test_rules_that_shall_not_be_any_more(self):
+    def test_rules_that_are_no_longer_wanted(self):
         for option in ((), ("--infra-only",)):
             self.write(".env", stage.ENVIRONMENT)
             self.assertIn("The alarm is armed", self.succeeds(self.run_script()).output)
@@ -39,13 +40,13 @@ class Armed(Stage):
         self.succeeds(self.run_script("--force"))
         self.assertIn("ispmon-b-device-silent", self.state()["enabled"])
 
-    def test_what_if_leaves_the_rules_out(self):
+    def test_what_if_omits_the_rules(self):
         self.succeeds(self.run_script())
         self.write(".env", OFF)
         self.succeeds(self.run_script("--what-if"))
         self.assertEqual(self.state()["settings"]["RULES_ENABLED"], "false")
 
-    def test_code_without_rules_is_no_alarm(self):
+    def test_code_without_rules_is_not_reported_as_armed(self):
         run = self.succeeds(self.run_script("--infra-only"))
         self.assertIn("Not armed, because no rule about silence is in force", run.output)
         run = self.succeeds(self.run_script("--code-only"))
@@ -55,12 +56,12 @@ class Armed(Stage):
 
 
 class Leftovers(Stage):
-    """A deployment deletes nothing: what is not wanted any more has to be named."""
+    """A deployment deletes nothing, so the script must list what is no longer wanted."""
 
     def heartbeat(self, device):
         return json.dumps({"event": "heartbeat", "device": device}, separators=(",", ":"))
 
-    def test_devices_that_have_left(self):
+    def test_devices_that_were_removed(self):
         names = ["dl-home", *(f"d{number}" for number in range(1, 230))]
         self.ask("rows", lines=[self.heartbeat(name) for name in names])
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
@@ -76,7 +77,7 @@ class Leftovers(Stage):
         self.assertIn("FAIL  The rule ispmon-device-silent-2 is left from", check.output)
         self.assertNotIn("The rule ispmon-device-silent is", check.output)
 
-    def test_a_budget_that_is_not_wanted_any_more(self):
+    def test_a_budget_that_is_no_longer_wanted(self):
         past, month, future = "2026-09-01", "2026-11-01", "2027-01-01"
         self.write("month", f"{month}\n")
         budget = stage.ENVIRONMENT + "BUDGET_AMOUNT=5\nBUDGET_START="

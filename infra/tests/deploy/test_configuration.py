@@ -1,4 +1,4 @@
-"""The user's own configuration of az plays no part."""
+"""The user's own configuration of az has no effect."""
 
 import os
 
@@ -44,7 +44,7 @@ class Configuration(Stage):
         self.use(AZURE_CORE_OUTPUT="jsonc", AZURE_DEFAULTS_GROUP="other-group", AZURE_DEFAULTS_LOCATION="moonbase")
         self.run_all()
 
-    def test_what_is_neither_yes_nor_no_ends_the_script(self):
+    def test_a_call_without_a_clear_answer_ends_the_script(self):
         self.plan(exists="perhaps")
         run = self.fails(self.run_script(), 'az says "perhaps"', "Nothing was created")
         self.assertNotIn("Package", run.output)
@@ -52,7 +52,7 @@ class Configuration(Stage):
 
 
 class Unread(Stage):
-    """What cannot be read is not told as if it were as it should be."""
+    """The script does not report anything as correct that it could not read."""
 
     def test_roles(self):
         self.plan(dropping=True, failures=[{"match": "roleAssignments", "message": "(AuthorizationFailed) no right"}])
@@ -75,6 +75,6 @@ class Unread(Stage):
         run = self.fails(self.run_script("--check", yes=False), "Asking for the deployment of the alert rules failed")
         self.assertNotIn("No alert rule was deployed", run.output)
 
-    def test_a_code_that_never_answers(self):
+    def test_code_that_never_responds(self):
         self.plan(cold=10**6, failures=[{"match": "roleAssignments", "message": "(AuthorizationFailed) no right"}])
         self.fails(self.run_script(), "does not work", "the app's roles (")

@@ -1,4 +1,4 @@
-"""The way of the test heartbeats: many of them, and what is in between when none arrives."""
+"""Sending test heartbeats: many of them, and obstacles when none arrives."""
 
 import datetime
 import http.client
@@ -23,7 +23,7 @@ class Many(Stage):
         with open(self.path(name), encoding="utf-8") as file:
             return file.read().splitlines()
 
-    def test_no_process_for_each_device(self):
+    def test_many_devices_need_few_processes(self):
         names = ["dl-home", *(f"d{number}" for number in range(119))]
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
         self.plan(throttled=150)
@@ -32,19 +32,19 @@ class Many(Stage):
         self.assertEqual(set(names), set(state["keys"]) - {"default"})
         rows = [row for row in state["rows"] if '"quiet_s":3719' in row]
         self.assertEqual(len(rows), len(names))
-        # The keys, of which 150 are refused at first; the first heartbeat, then up to 200 by each process.
+        # The keys, of which 150 are refused at first; the first heartbeat, then up to 200 per process.
         self.assertLess(len(self.count("curl.log")), 8)
         self.assertLess(len(state["calls"]), 50)
         self.assertFalse([line for line in self.count("curl.log") if "SECRET" in line])
 
-    def test_keys_that_azure_refuses_for_long(self):
+    def test_keys_that_azure_keeps_refusing(self):
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(f"d{number}" for number in range(30))))
         self.plan(throttled=10**6)
         self.fails(self.run_script(), "Making the keys of the devices failed: Azure answers 429", "TooManyRequests")
         self.plan()
         self.succeeds(self.run_script())
 
-    def test_answers_that_cannot_be_read_are_no_success(self):
+    def test_unreadable_responses_are_not_a_success(self):
         names = ["dl-home", *(f"d{number}" for number in range(30))]
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", ",".join(names)))
         for helper, sentence in (
@@ -58,7 +58,7 @@ class Many(Stage):
                 self.assertNotIn("Answered", run.output)
                 self.assertEqual(self.state()["rules"], [])
 
-    def test_a_line_that_is_lost_on_its_way_is_sent_again(self):
+    def test_a_lost_line_is_sent_again(self):
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", "dl-home,office"))
         self.plan(losing=1)
         self.succeeds(self.run_script())
@@ -68,10 +68,10 @@ class Many(Stage):
 
 
 class Between(Stage):
-    """What is between the script and the function."""
+    """Obstacles between the script and the function."""
 
     def serve(self):
-        """The function behind a certificate that nobody knows; returns the path of that certificate."""
+        """Serves the function behind an untrusted certificate; returns the path of that certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "proxy of a company")])
         now = datetime.datetime.now(datetime.timezone.utc)
@@ -128,7 +128,7 @@ class Between(Stage):
         certificate = self.serve()
         run = self.fails(self.run_script(), "cannot be reached from here", "curl: (60)", "set CURL_CA_BUNDLE")
         self.assertNotIn("ten minutes", run.output)
-        # az was told whom to trust, so curl is told, too.
+        # az got a CA bundle, so curl must use it, too.
         self.exported = {"REQUESTS_CA_BUNDLE": certificate}
         self.succeeds(self.run_script())
         self.is_armed()
@@ -138,14 +138,15 @@ class Between(Stage):
         self.exported = {"https_proxy": "http://proxy.invalid:3128"}
         self.fails(self.run_script(), "cannot be reached from here", "curl: (5)", "https_proxy")
 
-    def test_a_connection_that_never_comes_about(self):
+    def test_a_connection_that_is_never_established(self):
         self.write("clock", "1000")
         self.fails(self.run_script(), "does not work after ten minutes", "curl: (28) Connection timed out", "HTTPS_PROXY")
         with open(self.path("clock"), encoding="utf-8") as file:
             self.assertLess(int(file.read()), 1000 + 700)
 
-    def test_a_page_that_answers_to_everything(self):
-        # An answer may have a second line some day; what begins otherwise is not the function.
+    def test_a_page_that_responds_to_every_request(self):
+        # A later version's response may have a second line; a response that begins otherwise is not from the
+        # function.
         for answers, expected in (
             (["ok 200", "ok\nno alert watches x 200"], ""),
             (["okay, welcome to our WLAN 200", "ok 200"], "200, but not from ispmon\na\tkey-a\n"),

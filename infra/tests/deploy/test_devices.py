@@ -1,4 +1,4 @@
-"""Which letters a device's name must not have: the script, the templates and the agent refuse the same ones."""
+"""The letters that a device name must not contain: script, templates and agent refuse the same ones."""
 
 import ast
 import os
@@ -26,7 +26,7 @@ def of_the_script():
 def of_the_templates():
     function = source("infra/modules/checks.bicep").split("func isDeviceName(")[1].split("])")[0]
     letters = {chr(int(code, 16)) for code in re.findall(r"'\\u\{([0-9a-f]+)\}'", function)}
-    # The others are control characters and separators, which the script refuses for not being visible.
+    # The others are control characters and separators, which the script refuses as invisible.
     return {letter for letter in letters if unicodedata.category(letter).startswith("L")}
 
 
@@ -45,7 +45,7 @@ class Letters(unittest.TestCase):
         self.assertEqual(of_the_script(), of_the_templates())
         self.assertEqual(of_the_script(), of_the_agent())
 
-    def test_each_of_them_is_refused_and_its_small_letter_is_a_name(self):
+    def test_each_is_refused_and_its_lower_case_is_accepted(self):
         for letter in sorted(of_the_script()):
             with self.subTest(f"U+{ord(letter):04X}"):
                 result = self.read(f"home,dl-{letter}")

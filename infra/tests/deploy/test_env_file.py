@@ -10,7 +10,7 @@ from stage import Stage
 
 class EnvFile(Stage):
     def settings(self, text):
-        """What reaches the templates when this is the .env file."""
+        """Returns the variables that the templates get with this .env file."""
         self.write(".env", text)
         self.succeeds(self.run_script("--what-if"))
         return self.state()["settings"]
@@ -23,14 +23,15 @@ class EnvFile(Stage):
         self.assertEqual(self.state()["calls"], before)
 
     def device(self, line):
-        """What the reader makes of a line, asked of it directly, because there are many of them."""
+        """Returns the values that the parser reads from a line; called directly, because there are many
+        lines."""
         self.write(".env", f"ALERT_EMAIL=me@contoso.com\n{line}\n")
         shell = os.environ.get("ISPMON_TEST_BASH", "bash")
         script = '. "$0/say.sh"; . "$0/env-file.sh"; read_env_file .env; printf %s "$conf_HEARTBEAT_DEVICE"'
         command = [shell, "-u", "-c", script, os.path.join(stage.ROOT, "infra/deploy")]
         return subprocess.run(command, cwd=self.folder, capture_output=True, check=True).stdout.decode()
 
-    def test_values_mean_what_they_mean_to_the_agent(self):
+    def test_values_are_parsed_as_by_the_agent(self):
         for line, device in (
             ("HEARTBEAT_DEVICE=dl-home", "dl-home"),
             ("  export   HEARTBEAT_DEVICE=dl-home  ", "dl-home"),
@@ -68,7 +69,7 @@ class EnvFile(Stage):
                 self.assertEqual(self.device(line), device)
         self.assertFalse(os.path.exists(self.path("pwned")))
 
-    def test_the_traps_of_editors(self):
+    def test_artefacts_of_editors(self):
         for text in (
             "ALERT_EMAIL=me@contoso.com\r\nHEARTBEAT_DEVICE=dl-home\r\n",
             b"\xef\xbb\xbfALERT_EMAIL=me@contoso.com\nHEARTBEAT_DEVICE=dl-home",
@@ -79,7 +80,7 @@ class EnvFile(Stage):
                 self.assertEqual(settings["HEARTBEAT_DEVICE"], "dl-home")
                 self.assertEqual(settings["ALERT_EMAIL"], "me@contoso.com")
 
-    def test_what_is_refused_names_its_line(self):
+    def test_a_refusal_names_the_line(self):
         good = "# first\nALERT_EMAIL=me@contoso.com\n"
         for line, words in (
             ("HEARTBEAT_DEVICE=$(hostname)", "without being executed"),
@@ -103,7 +104,7 @@ class EnvFile(Stage):
         self.refused(good.encode("utf-16"), "UTF-8")
         self.refused((good + "HEARTBEAT_DEVICE=Büro\n").encode("latin-1"), "line 3", "UTF-8")
 
-    def test_addresses_that_nobody_reads(self):
+    def test_invalid_and_example_addresses(self):
         for address in (
             "",
             "you@example.com",
@@ -172,7 +173,7 @@ class EnvFile(Stage):
                     self.assertIn(", line 4,", self.outputs[-1])
         self.refused("ALERT_EMAIL=me@contoso.com\n", "HEARTBEAT_DEVICE")
 
-    def test_a_name_with_a_mistake_in_it(self):
+    def test_a_misspelled_name(self):
         for line, meant in (
             ("RULES_ENABELD=false", "RULES_ENABLED"),
             ("SILENCE_MINUTE=10", "SILENCE_MINUTES"),
@@ -190,7 +191,7 @@ class EnvFile(Stage):
         self.write(".env", stage.ENVIRONMENT + others)
         self.succeeds(self.run_script("--what-if"))
 
-    def test_a_cap_that_many_devices_reach(self):
+    def test_a_daily_cap_too_low_for_the_devices(self):
         devices = ",".join(f"d{number}" for number in range(334))
         self.refused(f"ALERT_EMAIL=me@contoso.com\nHEARTBEAT_DEVICE={devices}\n", "DAILY_CAP_GB", "set it to 2 or more")
 
@@ -198,7 +199,7 @@ class EnvFile(Stage):
         settings = self.settings("ALERT_EMAIL=\"o'brien@müller.de\"\nHEARTBEAT_DEVICE='Anna’s, 🏠'\n")
         self.assertEqual(settings["HEARTBEAT_DEVICE"], "Anna’s,🏠")
 
-    def test_the_silences_are_those_of_the_templates(self):
+    def test_the_silence_thresholds_are_those_of_the_templates(self):
         with open(os.path.join(stage.ROOT, "infra/main.bicep"), encoding="utf-8") as file:
             allowed = file.read().split("param silenceMinutes")[0].split("@allowed([")[-1].split("])")[0]
         with open(os.path.join(stage.ROOT, "infra/deploy/settings.sh"), encoding="utf-8") as file:
@@ -245,12 +246,12 @@ class EnvFile(Stage):
             if not name.startswith("HEARTBEAT_DEVICE_"):
                 self.assertRegex(example, rf"(?m)^(# )?{name}=")
 
-    def test_the_environment_does_not_leak_into_the_templates(self):
+    def test_the_environment_does_not_reach_the_templates(self):
         settings = self.settings(stage.ENVIRONMENT)
         self.assertEqual((settings["LOCATION"], settings["RULES_ENABLED"]), ("westeurope", "true"))
         self.assertNotIn("RG", settings)
 
-    def test_the_templates_understand_the_settings(self):
+    def test_the_templates_accept_the_settings(self):
         bicep = os.environ.get("ISPMON_TEST_BICEP")
         if not bicep:
             self.skipTest("no bicep on PATH or in ISPMON_TOOLS")
@@ -289,7 +290,7 @@ class EnvFile(Stage):
         self.write("list.txt", "a\nb, c\n")
         self.refused("ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n", "list.txt, line 2")
 
-    def test_what_a_file_of_devices_may_not_have_around_a_name(self):
+    def test_a_file_of_devices_has_nothing_but_names(self):
         settings = "ALERT_EMAIL=me@contoso.com\nDEVICES_FILE=list.txt\n"
         for line, words in (
             ("dl-home # living room", "comment behind the name"),
@@ -306,8 +307,8 @@ class EnvFile(Stage):
         self.write("list.txt", "room#1\n  # indented\nit's\n'\na;b\n")
         self.assertEqual(self.settings(settings)["HEARTBEAT_DEVICE"], "room#1,it's,',a;b")
 
-    def test_a_file_of_somebody_else(self):
-        # The parts of the script, for another user than root, whom no mode keeps out.
+    def test_a_file_of_another_user(self):
+        # Runs only parts of the script, as another user than root, who ignores file modes.
         shutil.copytree(os.path.join(stage.ROOT, "infra/deploy"), self.path("deploy"))
         os.chmod(self.folder, 0o755)
         os.chmod(self.path(".env"), 0)

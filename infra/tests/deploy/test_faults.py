@@ -1,4 +1,4 @@
-"""A call that fails, a kill at any step: what the user reads, and that the next run ends well."""
+"""A call that fails, a kill at any step: what the script prints, and that the next run succeeds."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def is_change(call):
 
 
 def shape(call):
-    """What a call is about, without what differs from run to run."""
+    """Returns the kind of a call, without the parts that differ between runs."""
     words = []
     for word in call.split():
         if word.startswith("-"):
@@ -33,7 +33,7 @@ def shape(call):
 
 class EveryStep(Stage):
     def steps(self):
-        """The number of the first call of each kind in a run that goes well, with its text."""
+        """Returns the number and the text of the first call of each kind in a successful run."""
         self.plan(registered=stage.ALL_PROVIDERS[1:])
         self.succeeds(self.run_script("--agent-config", "agent.toml"))
         first = {}
@@ -43,19 +43,19 @@ class EveryStep(Stage):
         return sorted(first.items(), key=lambda step: step[1])
 
     def strike(self, fault):
-        """A first run with a fault, in a new subscription."""
+        """Executes a first run with a fault, in a new subscription."""
         self.plan(registered=stage.ALL_PROVIDERS[1:], fault=fault)
         run = self.run_script("--agent-config", "agent.toml")
         self.no_secret_shows()
         for name in os.listdir(self.temporary):
-            # Only a killed script leaves its temporary folder behind, and nobody else can read it.
+            # Only a killed script leaves its temporary folder behind, which is readable only by its owner.
             self.assertEqual(run.status, -signal.SIGKILL, run.output)
             self.assertEqual(os.stat(os.path.join(self.temporary, name)).st_mode & 0o077, 0)
             shutil.rmtree(os.path.join(self.temporary, name))
         return run
 
     def rerun(self):
-        """The next run, without a fault, arms the alarm."""
+        """Asserts that the next run, without a fault, arms the alarm."""
         self.plan(registered=stage.ALL_PROVIDERS[1:])
         self.succeeds(self.run_script("--agent-config", "agent.toml"))
         state = self.is_armed()
@@ -70,14 +70,14 @@ class EveryStep(Stage):
             with self.subTest(name):
                 first = self.strike({"at": number, "when": "before", "message": "(InvalidRequest) injected fault"})
                 if "keys list" in name:
-                    # While an app starts it cannot say its keys, so it is asked again.
+                    # While an app starts its keys cannot be read, so the script tries again.
                     self.succeeds(first)
                 elif "test-notifications" in name:
-                    # A test mail that cannot be sent is no reason to call the alarm broken.
+                    # A test mail that cannot be sent does not mean that the alarm is broken.
                     self.assertIn("did not send the test mail", first.output)
                 else:
                     self.fails(first, "injected fault")
-                # What differs for the next run is what the first one has changed.
+                # For the next run only the changes by the first one matter.
                 changed = tuple(shape(call) for call in self.state()["calls"] if is_change(call))
                 if changed not in rerun:
                     rerun.add(changed)
@@ -85,7 +85,7 @@ class EveryStep(Stage):
             self.ask("close")
 
     def test_a_kill_after_each_change(self):
-        # A kill between two changes is the same for the next run, whatever was read in between.
+        # Kills between the same two changes are equivalent for the next run, whatever was read in between.
         for name, number in self.steps():
             if is_change(name):
                 with self.subTest(name):
@@ -101,7 +101,7 @@ class EveryStep(Stage):
         self.succeeds(self.run_script())
         self.is_armed()
 
-    def test_an_interrupt_says_what_is_left(self):
+    def test_an_interrupt_prints_what_is_left(self):
         self.plan(failures=[{"match": "config-zip", "hang": True, "message": ""}])
         process = subprocess.Popen(
             self.command("--yes"),
@@ -131,7 +131,7 @@ class Upload(Stage):
     def uploads(self):
         return sum("config-zip" in call for call in self.state()["calls"])
 
-    def test_what_passes_is_tried_again(self):
+    def test_transient_failures_are_retried(self):
         for message in (
             "Operation returned an invalid status 'Forbidden' (403)",
             "Deployment was partially successful. These are the deployment logs.",
@@ -144,7 +144,7 @@ class Upload(Stage):
                 self.is_armed()
                 self.ask("close")
 
-    def test_a_service_that_refuses_is_gone_round(self):
+    def test_a_refused_upload_uses_the_other_way(self):
         self.plan_failures(("config-zip", "Status Code: 503, Details: Service Unavailable", 99))
         run = self.succeeds(self.run_script())
         self.assertEqual(self.uploads(), 3)
@@ -158,8 +158,9 @@ class Upload(Stage):
         )
         self.fails(self.run_script(), "Storage Blob Data Contributor")
 
-    def test_the_heartbeat_decides_and_not_az(self):
-        # A code that is there although az says otherwise: the first upload arrived, the second reports nonsense.
+    def test_the_heartbeat_decides_not_the_status_of_az(self):
+        # The code is there although az reports a failure: the first upload succeeded, the second returns
+        # nonsense.
         self.succeeds(self.run_script())
         for message in ("the function app appears to be unhealthy", "Failed to fetch host key to check for function app status"):
             self.plan_failures(("config-zip", message, 99))
@@ -177,7 +178,7 @@ class Upload(Stage):
         self.plan_failures(("keys list", "Operation returned an invalid status 'Bad Request'", 5))
         self.succeeds(self.run_script())
 
-    def test_code_that_never_answers(self):
+    def test_code_that_never_responds(self):
         self.plan(cold=10**6, settings={"AzureWebJobsStorage": "SECRET-connection-string"}, roles=[])
         self.fails(
             self.run_script(),
@@ -189,7 +190,7 @@ class Upload(Stage):
 
 
 class Silence(Stage):
-    """The function answers, but the line never arrives."""
+    """The function responds, but its line never arrives."""
 
     def reason(self, *words, **plan):
         self.plan(dropping=True, **plan)
@@ -216,19 +217,19 @@ class Silence(Stage):
 
 
 class Rules(Stage):
-    def test_a_query_that_one_minute_does_not_take(self):
+    def test_a_query_refused_at_one_minute(self):
         self.write(".env", stage.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
         for message in (
             "(BadRequest) QueryNotContainKnownTable: the query must refer to a known table",
             "One-minute frequency is not supported for this query",
             "The request is not supported",
         ):
-            # Only the deployment with the rules; it is the second one.
+            # Only the deployment with the rules, which is the second one.
             self.plan(failures=[{"match": "--name ispmon-rules", "message": message}])
             run = self.fails(self.run_script(), "Set EVALUATION_MINUTES=5", "takes heartbeats")
             self.assertIn("rules are missing", run.output)
 
-    def test_only_silence_is_looked_at_every_minute(self):
+    def test_only_silence_is_evaluated_every_minute(self):
         self.write(".env", stage.ENVIRONMENT + "EVALUATION_MINUTES=1\n")
         self.assertNotIn("evaluated every", self.succeeds(self.run_script()).output)
 
@@ -238,13 +239,13 @@ class Rules(Stage):
         run = self.succeeds(self.run_script())
         self.assertIn("Another deployment is still running", run.output)
 
-    def test_rules_that_are_not_as_they_must_be(self):
+    def test_rules_that_differ_from_the_expected_ones(self):
         for tamper, words in (
             ({"enabled": False}, "it is disabled"),
             ({"autoMitigate": None}, "resolves by itself"),
             ({"muteActionsDuration": "PT5M"}, "pause between two mails"),
             ({"windowSize": "PT1M"}, "window is shorter"),
-            # What nobody has foreseen: the user reads a sentence, and not the stack of a crash.
+            # An unforeseen format: the script prints a sentence, not a stack trace.
             ({"criteria": {"allOf": [{}]}}, "The rules are not understood"),
         ):
             with self.subTest(words):
@@ -308,13 +309,13 @@ class Check(Stage):
         self.ask("rows", lines=[self.heartbeat(boot) for boot in ("b1", "b2", "b1", "b2")], minutes=15)
         self.check('Two machines send heartbeats as "dl-home"', status=1)
 
-    def test_a_reboot_is_no_second_machine(self):
+    def test_a_reboot_is_not_a_second_machine(self):
         self.ask("rows", lines=[self.heartbeat(boot) for boot in ("b1", "b1", "b2", "b2")], minutes=15)
         self.check("Two machines with one name: none")
 
 
 class Destroy(Stage):
-    def test_a_group_of_others_is_kept(self):
+    def test_a_group_with_other_resources_is_kept(self):
         self.succeeds(self.run_script())
         self.write(".env", stage.ENVIRONMENT + "PREFIX=other\n")
         self.fails(self.run_script("--destroy"), "was created with PREFIX=ispmon", "--force")

@@ -45,7 +45,7 @@ class Happy(Stage):
             self.assertIn(file.read().strip(), state["secrets"])
         self.is_what_the_readme_shows(run.output, state["url"])
 
-    def test_the_agent_takes_its_configuration(self):
+    def test_the_agent_accepts_its_configuration(self):
         self.succeeds(self.run_script("--agent-config", "agent.toml"))
         command = [os.environ["ISPMON_TEST_AGENT"], "ping", "--config", self.path("agent.toml")]
         result = subprocess.run(command, cwd=self.folder, env={"HOME": self.folder}, capture_output=True)
@@ -54,7 +54,7 @@ class Happy(Stage):
         self.assertEqual((line["device"], line.get("quiet_s")), ("dl-home", 0))
 
     def is_what_the_readme_shows(self, output, url):
-        """The README shows this run, with a folder and an address as a user has them."""
+        """The README shows this run, with a typical folder and address."""
         if not BUILD:
             return
         shown = output.replace(self.folder, "/home/me/ispmon").replace(url, "https://ispmon-k3v7x2.azurewebsites.net/api/ping")
@@ -74,7 +74,7 @@ class Happy(Stage):
         self.assertIn("ispmon-rules", order[-1])
         self.assertGreater(len(order), 3)
 
-    def test_a_second_run_changes_no_key_and_mutes_nobody_who_was_seen(self):
+    def test_a_second_run_changes_no_key_and_mutes_no_device_that_was_seen(self):
         self.succeeds(self.run_script())
         before = self.state()
         self.ask("rows", lines=['{"event":"heartbeat","device":"DL-home ","key":"d:dl-home","boot":"b1","seq":7}'])
@@ -110,7 +110,7 @@ class Happy(Stage):
         rows = len(self.state()["rows"])
         self.ask("rows", lines=['{"event":"heartbeat","device":"dl-home"}'])
         self.succeeds(self.run_script("--infra-only"))
-        # A device that is new in the list does not alarm at birth.
+        # A device that is new in the list must not raise an alarm at once.
         self.assertEqual([json.loads(line)["device"] for line in self.state()["rows"][rows + 1 :]], ["office"])
         self.write(".env", stage.ENVIRONMENT)
         before = len(self.state()["calls"])
@@ -126,7 +126,7 @@ class Happy(Stage):
         self.assertIn("the alert rules wait for the code", run.output)
         self.assertEqual(self.state()["rules"], [])
 
-    def test_without_a_terminal_nothing_is_assumed(self):
+    def test_without_a_terminal_nothing_is_confirmed(self):
         self.fails(self.run_script(yes=False), "Nobody is there to confirm", "--yes")
         self.assertIsNone(self.state()["group"])
 
@@ -140,7 +140,7 @@ class Happy(Stage):
             "ispmon-agent run --config",
             "--infra-only",
         )
-        # The rules are armed: the agent must be able to send, whatever becomes of the mail.
+        # The rules are armed: the agent must be able to send, whatever happens to the mail.
         self.assertTrue(os.path.exists(self.path("agent.toml")))
         self.assertEqual(len([call for call in self.state()["calls"] if "ispmon-rules" in call and "create" in call]), 1, run.output)
         self.write(".env", stage.ENVIRONMENT + "ALERT_OWNERS=false\n")
@@ -176,7 +176,7 @@ class Package(Stage):
             },
         )
 
-    def test_what_was_packed_again_on_its_way(self):
+    def test_a_repacked_zip(self):
         with zipfile.ZipFile(stage.PACKAGE) as package:
             files = {entry.filename: (package.read(entry), entry.external_attr) for entry in package.infolist()}
 
@@ -190,7 +190,7 @@ class Package(Stage):
                 return bytearray(file.read())
 
         def marked(data, offset, value):
-            """The zip with a field of each entry of its directory changed, and of the entry itself."""
+            """Returns the zip with a field changed in each entry and in its directory entry."""
             for signature, at in ((b"PK\x01\x02", offset), (b"PK\x03\x04", offset - 2)):
                 start = data.find(signature)
                 while start >= 0:
@@ -224,7 +224,7 @@ class Package(Stage):
         pack()
         self.succeeds(self.run_script("--zip", "x.zip", package=False))
 
-    def test_what_azure_could_not_start_is_refused(self):
+    def test_a_binary_that_azure_cannot_start_is_refused(self):
         with zipfile.ZipFile(stage.PACKAGE) as package:
             files = {entry.filename: (package.read(entry), entry.external_attr) for entry in package.infolist()}
 

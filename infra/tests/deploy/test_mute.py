@@ -1,4 +1,4 @@
-"""Who gets an hour of announced silence: whoever is new, and nobody else."""
+"""For which devices an hour of silence is announced: the new ones only."""
 
 import importlib.util
 import json
@@ -14,15 +14,15 @@ def line(device, boot="b1", prefix="", **more):
 
 class Mute(Stage):
     def muted(self, *arguments):
-        """The devices in whose name a run of the script announces silence."""
+        """Returns the devices for which a run of the script announces silence."""
         before = len(self.state()["rows"])
         self.succeeds(self.run_script(*arguments))
         rows = [json.loads(row) for row in self.state()["rows"][before:]]
         self.assertTrue(all(row["quiet_s"] >= 3600 for row in rows if row["device"] != "ispmon-deploy"))
         return [row["device"] for row in rows if row.get("quiet_s")]
 
-    def test_a_silent_device_that_a_rule_watches_is_left_alone(self):
-        # Its alert would end with a Resolved mail, and begin anew an hour later.
+    def test_a_silent_device_with_a_rule_is_not_muted(self):
+        # Otherwise its alert would resolve with a mail, and fire again an hour later.
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", "'dl-home, it\\s, 007'"))
         self.assertEqual(self.muted(), ["dl-home", "it\\s", "007"])
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", "'DL-Home, it\\s, 007, office'"))
@@ -30,12 +30,12 @@ class Mute(Stage):
         for options in ((), ("--infra-only",), ("--code-only",)):
             self.assertEqual(self.muted(*options), [], options)
 
-    def test_a_workspace_that_came_back_with_its_rows(self):
+    def test_a_restored_workspace_with_old_rows(self):
         # Address and keys are new, so the agents cannot send before they have their new configuration.
         self.ask("rows", lines=[line("dl-home", seq=7)], age=3600)
         self.assertEqual(self.muted(), ["dl-home"])
 
-    def test_a_device_that_is_heard_is_not_muted(self):
+    def test_a_device_that_sends_heartbeats_is_not_muted(self):
         self.ask("rows", lines=[line("DL-home ")], age=300)
         self.assertEqual(self.muted(), [])
 
@@ -43,11 +43,11 @@ class Mute(Stage):
         self.ask("rows", lines=[line("dl-home", prefix="[Information] ")], age=300)
         self.assertEqual(self.muted(), [])
 
-    def test_an_announced_silence_is_not_cut_short(self):
+    def test_an_announced_silence_is_not_shortened(self):
         self.ask("rows", lines=[line("dl-home", seq=8, quiet_s=36000)], age=7200)
         self.assertEqual(self.muted(), [])
 
-    def test_rules_that_are_off_watch_nobody(self):
+    def test_disabled_rules_do_not_count(self):
         self.succeeds(self.run_script())
         self.write(".env", stage.ENVIRONMENT + "RULES_ENABLED=false\n")
         self.succeeds(self.run_script("--infra-only"))
@@ -56,7 +56,7 @@ class Mute(Stage):
 
 
 class Prefix(Stage):
-    """What the host may one day write before the JSON is passed over by all queries alike."""
+    """All queries skip a prefix that a later host might write before the JSON."""
 
     def test_check(self):
         self.succeeds(self.run_script())
@@ -76,7 +76,7 @@ class Prefix(Stage):
 
 
 class Placeholder(Stage):
-    """A device may be called like a word of the queries' templates."""
+    """A device may have the name of a placeholder."""
 
     def test_names_of_placeholders(self):
         self.write(".env", stage.ENVIRONMENT.replace("dl-home", "\"MARKS,DEVICES,FREQUENCY_MINUTES,it's\""))

@@ -1,4 +1,4 @@
-"""What is found before anything is created, and what a refusal of Azure means."""
+"""What is detected before anything is created, and the meaning of Azure's refusals."""
 
 import os
 
@@ -7,7 +7,7 @@ from stage import Stage
 
 
 class Preflight(Stage):
-    """What is found before anything is created."""
+    """What is detected before anything is created."""
 
     def stops(self, *words, **plan):
         self.plan(**plan)
@@ -27,12 +27,12 @@ class Preflight(Stage):
             self.assertNotIn("expired", run.output)
             self.ask("close")
 
-    def test_a_network_that_fails_is_no_login_that_has_expired(self):
+    def test_a_network_failure_is_not_reported_as_an_expired_login(self):
         message = "Max retries exceeded with url: /organizations/v2.0 (Caused by NameResolutionError)"
         run = self.stops("Max retries exceeded", failures=[{"match": "get-access-token", "message": message}])
         self.assertNotIn("expired", run.output)
 
-    def test_an_expired_login_in_the_middle(self):
+    def test_a_login_that_expires_during_the_run(self):
         self.plan(failures=[{"match": "deployment group create", "message": "AADSTS700082: The refresh token has expired."}])
         self.fails(self.run_script(), "your login has expired: az login")
 
@@ -43,7 +43,7 @@ class Preflight(Stage):
         self.plan(permissions=[contributor, administrator])
         self.succeeds(self.run_script())
 
-    def test_rights_are_no_obstacle_with_force(self):
+    def test_missing_rights_with_force(self):
         self.plan(permissions=[])
         self.succeeds(self.run_script("--force"))
 
@@ -55,11 +55,11 @@ class Preflight(Stage):
         self.write(".env", stage.ENVIRONMENT + "RUNTIME_NAME=node\nRUNTIME_VERSION=22\n")
         self.succeeds(self.run_script())
 
-    def test_a_runtime_that_cannot_be_asked_for_is_not_called_missing(self):
+    def test_a_failed_runtime_query_is_not_reported_as_missing_runtime(self):
         run = self.stops("injected fault", failures=[{"match": "list-flexconsumption-runtimes", "message": "injected fault"}])
         self.assertNotIn("does not offer", run.output)
 
-    def test_what_an_owner_of_the_group_may_not_ask(self):
+    def test_queries_that_the_owner_of_a_group_may_not_make(self):
         right = "(AuthorizationFailed) The client does not have authorization to perform action 'x/read' over scope '/subscriptions/2'"
         failures = [{"match": match, "message": right} for match in ("lock", "provider show", "list-flexconsumption", "/permissions")]
         self.plan(group={"name": "ispmon", "location": "westeurope", "tags": None}, failures=failures)
@@ -67,7 +67,7 @@ class Preflight(Stage):
         self.assertEqual(run.output.count("so it is not checked"), 5)
         self.is_armed()
 
-    def test_what_cannot_be_asked_is_no_obstacle_with_force(self):
+    def test_failed_queries_with_force(self):
         self.plan(failures=[{"match": match, "message": "(InternalFault) x"} for match in ("/locks?", "list-flexconsumption")])
         self.fails(self.run_script(), "(InternalFault) x")
         self.succeeds(self.run_script("--force"))
@@ -78,7 +78,7 @@ class Preflight(Stage):
         self.ask("close")
         self.stops("az provider register --wait --namespace Microsoft.Web", registered=[], failures=[{"match": "provider register", "message": right}])
 
-    def test_programs_that_are_there_and_do_not_work(self):
+    def test_programs_that_exist_but_do_not_work(self):
         for name, text in (
             ("python3", 'echo "xcode-select: note: No developer tools were found" >&2; exit 1\n'),
             ("curl", 'echo "curl: cannot execute binary file" >&2; exit 126\n'),
@@ -157,13 +157,13 @@ class Preflight(Stage):
         self.plan(locks=[held])
         self.fails(self.run_script("--destroy"), "CanNotDelete")
 
-    def test_a_passing_fault_is_not_even_seen(self):
+    def test_a_transient_fault_is_not_shown(self):
         message = "(TooManyRequests) The request is being throttled."
         self.plan(failures=[{"match": "provider show", "message": message, "times": 2}])
         run = self.succeeds(self.run_script())
         self.assertNotIn("TooManyRequests", run.output)
 
-    def test_refusals_of_azure_with_their_remedy(self):
+    def test_refusals_by_azure_with_their_remedy(self):
         for message, advice in (
             ("(RequestDisallowedByAzure) Resource 'ispmon-logs' was disallowed by Azure: the policy allows best regions", "may use some regions only"),
             ("(RequestDisallowedByPolicy) Resource 'x' was disallowed by policy.", "a policy of your organisation"),

@@ -1,4 +1,4 @@
-"""How the script is called, and what the user's shell exports."""
+"""How the script is called, and the variables that the user's shell exports."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from stage import Stage
 
 class Start(Stage):
     def call(self, script, *arguments, shell=None, folder=None):
-        """A call by another path, in the folder of the test."""
+        """Calls the script by another path, in the folder of the test."""
         shell = shell or os.environ.get("ISPMON_TEST_BASH", "bash")
         process = subprocess.run(
             [shell, script, "--zip", stage.PACKAGE, *(arguments or ("--what-if",))],

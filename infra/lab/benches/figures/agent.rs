@@ -1,4 +1,4 @@
-//! The agent's figures: binary, memory and processor time over 10,000 heartbeats by TLS.
+//! The agent's figures: binary size, memory and CPU time over 10,000 heartbeats by TLS.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ use crate::process::{Process, row};
 
 const HEARTBEATS: u64 = 10_000;
 
-/// Measures and prints everything about the agent.
+/// Measures and prints all figures of the agent.
 pub(crate) async fn print(binary: &Path) {
     println!("\nagent");
     let size = fs::metadata(binary).unwrap().len() as f64 / 1_000_000.0;
@@ -37,7 +37,7 @@ pub(crate) async fn print(binary: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let received = Arc::new(Received::default());
     let port = serve(folder.path(), Arc::clone(&received)).await;
-    // Its probes stay on this machine, too, and so does its record.
+    // Its probes and its journal stay on this machine, too.
     let internet = Internet::lay(([127, 0, 0, 1], port).into()).await.unwrap();
     let configuration = format!(
         "device = \"bench\"\nstate_dir = \"{}\"\n\
@@ -83,7 +83,8 @@ pub(crate) async fn print(binary: &Path) {
     );
 }
 
-/// The system's own roots with the test certificate behind them: what a verifier holds in real use.
+/// The system's roots plus the test certificate: the number of roots that a verifier holds in real
+/// use.
 fn trusted(folder: &Path) -> std::path::PathBuf {
     let system = fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
     let bundle = folder.join("trusted.pem");
@@ -109,7 +110,7 @@ impl Received {
     }
 }
 
-/// Answers `ok` to every heartbeat over TLS, with a certificate for `localhost` made just now.
+/// Responds `ok` to every heartbeat over TLS, with a new certificate for `localhost`.
 async fn serve(folder: &Path, received: Arc<Received>) -> u16 {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     fs::write(folder.join("certificate.pem"), made.cert.pem()).unwrap();

@@ -1,4 +1,5 @@
-//! The function's figures: speed beside a bare server, memory, start, and a flood of connections.
+//! The function's figures: throughput compared with a bare server, memory, start time, and a flood
+//! of connections.
 
 use std::{
     fs,
@@ -25,7 +26,7 @@ const ROUND: Duration = Duration::from_secs(3);
 const STARTS: usize = 20;
 const FLOOD: usize = 10_000;
 
-/// Measures and prints everything about the function.
+/// Measures and prints all figures of the function.
 pub(crate) async fn print(binary: &Path) {
     println!("\nfunction");
     row(
@@ -45,7 +46,7 @@ fn free_port() -> SocketAddr {
 fn start(command: &mut Command, server: SocketAddr) -> Process {
     command.env_clear().env("FUNCTIONS_CUSTOMHANDLER_PORT", server.port().to_string());
     let mut process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::piped()));
-    // The host reads every line, on the loop that also speaks HTTP.
+    // The host reads every line, on the event loop that also serves HTTP.
     if let Some(lines) = process.stdout() {
         let mut lines = pipe::Receiver::from_owned_fd(lines.into()).expect("stdout is a pipe");
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! A load of heartbeats over kept connections, and a bare hyper server to compare with.
+//! Heartbeat load over keep-alive connections, and a bare hyper server for comparison.
 
 use std::{
     convert::Infallible,
@@ -17,12 +17,12 @@ use tokio::{
     time::Instant,
 };
 
-/// The argument that turns this benchmark into the bare server.
+/// The argument that makes this benchmark run as the bare server.
 pub(crate) const BARE_SERVER: &str = "bare-server";
-/// How many connections carry the load, as many as a busy Functions host keeps.
+/// How many connections carry the load, as many as a busy Functions host keeps open.
 const CONNECTIONS: usize = 16;
 
-/// Serves `ok` to everything on the port of `FUNCTIONS_CUSTOMHANDLER_PORT`, for ever.
+/// Responds `ok` to every request, on the port of `FUNCTIONS_CUSTOMHANDLER_PORT`, forever.
 pub(crate) fn serve_bare() {
     let port: u16 = std::env::var("FUNCTIONS_CUSTOMHANDLER_PORT").unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -42,7 +42,7 @@ pub(crate) fn serve_bare() {
     });
 }
 
-/// Sends heartbeats for `duration` and returns how many were answered a second.
+/// Sends heartbeats for `duration` and returns the number of responses per second.
 pub(crate) async fn requests_per_second(server: SocketAddr, duration: Duration) -> f64 {
     let started = Instant::now();
     let deadline = started + duration;
@@ -75,7 +75,7 @@ async fn send_until(server: SocketAddr, deadline: Instant) -> u64 {
     answered
 }
 
-/// Waits until something on the port answers HTTP, and returns how long that took.
+/// Waits until the port serves HTTP, and returns how long that took.
 pub(crate) async fn first_answer(server: SocketAddr, started: Instant) -> io::Result<Duration> {
     while started.elapsed() < Duration::from_secs(30) {
         if let Ok(stream) = TcpStream::connect(server).await {

@@ -1,9 +1,8 @@
-//! Prints the product's figures side by side with what they are measured against:
-//! `cargo bench -p ispmon-lab --bench figures`.
+//! Prints the product's figures next to their targets: `cargo bench -p ispmon-lab --bench figures`.
 //!
-//! It builds the release binaries of agent and function, starts them as processes of their own on
-//! loopback, and reads what the operating system says about them. It judges nothing: speed and memory
-//! depend on the machine, so the figures are for people to compare.
+//! It builds the release binaries of agent and function, starts them as separate processes on
+//! loopback, and reads their figures from the operating system. It asserts nothing: speed and
+//! memory depend on the machine, so the figures are for people to compare.
 
 mod agent;
 mod function;
@@ -28,13 +27,13 @@ fn main() {
 
 /// Builds the release binaries and returns their folder.
 fn build() -> PathBuf {
-    let cargo = env::var_os("CARGO").expect("cargo runs this benchmark and says where it is");
+    let cargo = env::var_os("CARGO").expect("cargo runs this benchmark and sets CARGO");
     let built = Command::new(cargo)
         .args(["build", "--release", "--locked", "-p", "ispmon-agent", "-p", "ispmon-function"])
         .status()
         .expect("cargo starts");
     assert!(built.success(), "the release binaries do not build");
-    // The benchmark itself lies in `<target>/release/deps`.
+    // The benchmark itself is in `<target>/release/deps`.
     let own = env::current_exe().expect("the path of this benchmark");
     own.ancestors().nth(2).expect("the folder of release binaries").to_path_buf()
 }

@@ -1,11 +1,11 @@
-//! Child processes and what the operating system says about them.
+//! Child processes and their figures from the operating system.
 
 use std::{
     fs,
     process::{Child, Command},
 };
 
-/// A child process that ends with its owner.
+/// A child process that is killed when this is dropped.
 pub(crate) struct Process(Child);
 
 impl Process {
@@ -13,7 +13,8 @@ impl Process {
         Self(command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
     }
 
-    /// Resident memory in kB, by name of the line in `/proc/PID/status`: `VmRSS` now, `VmHWM` at most.
+    /// Resident memory in kB, by the name of its line in `/proc/PID/status`: `VmRSS` is current,
+    /// `VmHWM` the peak.
     pub(crate) fn memory(&self, line: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
         let value = status.lines().find_map(|entry| entry.strip_prefix(line)?.strip_prefix(':'))?;
@@ -27,10 +28,10 @@ impl Process {
         })
     }
 
-    /// Processor time used so far, in clock ticks of 10 ms: user and system together.
+    /// CPU time used so far, user and system, in clock ticks of 10 ms.
     pub(crate) fn processor_ticks(&self) -> Option<u64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).ok()?;
-        // The command in parentheses may contain spaces; the fields behind it are counted from 3.
+        // The command in parentheses may contain spaces; the first field after it is number 3.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
         Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
     }
@@ -46,13 +47,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself already.
+        // The process may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A row of the printed table.
+/// Prints one row of the table.
 pub(crate) fn row(what: &str, figure: impl std::fmt::Display, wanted: &str) {
     println!("{what:<58} {figure:>24}   {wanted}");
 }

@@ -11,7 +11,7 @@ use crate::{
     rules::RuleEngine,
 };
 
-/// The rules at work.
+/// The running rule engine.
 #[derive(Debug)]
 pub(super) struct Evaluation {
     clock: StoryClock,
@@ -21,7 +21,7 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    /// Evaluates what has been ingested.
+    /// Creates an evaluation of the ingested rows.
     pub(super) const fn new(
         clock: StoryClock,
         engine: RuleEngine,
@@ -31,11 +31,11 @@ impl Evaluation {
         Self { clock, engine, mails, ingestion }
     }
 
-    /// Works for ever.
+    /// Runs forever.
     pub(super) async fn run(mut self) {
         loop {
             let now = self.clock.now();
-            // First what can be seen, then who looks.
+            // First announce the visible rows, then evaluate the rules on them.
             let visible = self.ingestion.announce(now);
             if self.engine.next_evaluation().is_some_and(|due| due <= now) {
                 self.evaluate(now);

@@ -1,4 +1,4 @@
-//! What a cloud tells.
+//! The events of a cloud.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -14,77 +14,77 @@ use crate::{
     telemetry::item::Severity,
 };
 
-/// Something that happened in the cloud; times are story times.
+/// One event; times are story times.
 #[derive(Debug)]
 pub enum CloudEvent {
-    /// The function has started and answers.
+    /// The function has started and responds.
     FunctionReady {
-        /// The real time that this took.
+        /// How long that took, in real time.
         took: Duration,
     },
-    /// The function has ended by itself.
+    /// The function exited by itself.
     FunctionEnded {
-        /// How.
+        /// Exit status or signal.
         ending: Ending,
-        /// What the host does about it.
+        /// The host's reaction.
         consequence: Consequence,
-        /// The last error lines that it wrote, oldest first.
+        /// The last stderr lines of the function, oldest first.
         last_words: Vec<String>,
     },
-    /// The host has stopped: it takes no more requests.
+    /// The host has stopped and accepts no more requests.
     HostStopped {
-        /// Why, as a sentence without its full stop.
+        /// The reason, as a sentence without its full stop.
         reason: String,
     },
     /// A function was invoked.
     Invoked {
-        /// Its name.
+        /// The function's name.
         function: String,
         /// The request's method.
         method: Method,
-        /// The status that the client got.
+        /// The status that the client received.
         status: u16,
-        /// The real time between request and answer.
+        /// The real time between request and response.
         took: Duration,
     },
-    /// A request was answered without asking the function.
+    /// A request was refused without invoking the function.
     Rejected {
         /// The request's method.
         method: Method,
         /// Its path, without the query.
         path: String,
-        /// The status that the client got: 401 or 404.
+        /// The status that the client received: 401 or 404.
         status: u16,
-        /// Who sent it.
+        /// The client's address.
         caller: SocketAddr,
     },
-    /// The function wrote the line of a heartbeat.
+    /// The function wrote a heartbeat's line.
     HeartbeatWritten(HeartbeatRow),
-    /// A heartbeat can be queried from now on.
+    /// A heartbeat has become visible to queries.
     HeartbeatVisible(HeartbeatRow),
-    /// The function wrote the line of an outage or a gap that a device handed over.
+    /// The function wrote the line of a handed-over outage or gap.
     OutageWritten(HandedOver),
     /// The function wrote another line.
     Line {
-        /// How severe it is.
+        /// Its severity.
         severity: Severity,
         /// The line.
         text: String,
     },
     /// The rules that were due have been evaluated.
     Evaluated {
-        /// When.
+        /// The time of the evaluation.
         at: Timestamp,
-        /// How many mails went out.
+        /// How many mails were sent.
         mails: usize,
     },
     /// A mail was sent.
     Mail {
-        /// What it is about.
+        /// The notification in it.
         notification: Box<Notification>,
         /// The mail.
         mail: Box<Mail>,
-        /// Where it was written.
+        /// The path of its file.
         file: PathBuf,
     },
     /// A mail could not be written.
@@ -94,22 +94,22 @@ pub enum CloudEvent {
 /// A heartbeat as the rules see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeartbeatRow {
-    /// The device as it is written.
+    /// The device name as written.
     pub device: String,
-    /// What the device said.
+    /// The note in the heartbeat.
     pub note: Option<String>,
     /// The agent's state, such as `running` or `stopping`.
     pub state: Option<String>,
-    /// For how long the device may be silent without alarm, in story time.
+    /// The announced silence, in story time.
     pub quiet: SignedDuration,
-    /// The address that the cloud saw it come from.
+    /// The address from which the cloud received it.
     pub client_address: Option<String>,
-    /// When the function wrote it.
+    /// When the function wrote its line.
     pub written: Timestamp,
 }
 
 impl HeartbeatRow {
-    /// Reads the line of a heartbeat that was written at `written`; `None` for any other line.
+    /// Parses the line of a heartbeat that was written at `written`; `None` for any other line.
     pub fn read(line: &str, written: Timestamp, scale: Scale) -> Option<Self> {
         let line: EventFields = serde_json::from_str(line).ok()?;
         (line.event == "heartbeat").then(|| Self {
@@ -123,10 +123,10 @@ impl HeartbeatRow {
     }
 }
 
-/// An outage or a gap as its device handed it over, in story time.
+/// A handed-over outage or gap, in story time.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct HandedOver {
-    /// The device as it is written.
+    /// The device name as written.
     pub device: String,
     /// The id of the incident or gap.
     pub id: String,
@@ -141,7 +141,7 @@ pub struct HandedOver {
 }
 
 impl HandedOver {
-    /// Reads the line of an outage; `None` for any other line.
+    /// Parses the line of an outage; `None` for any other line.
     pub fn read(line: &str, clock: &StoryClock) -> Option<Self> {
         let line: OutageLine = serde_json::from_str(line).ok()?;
         let outage = line.outage;
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heartbeats_line_is_read_in_story_time() {
+    fn the_times_of_a_heartbeat_are_converted_to_story_time() {
         let written = Timestamp::UNIX_EPOCH;
         let line = r#"{"event":"heartbeat","device":"dl-home","ip":"192.0.2.1","state":"stopping","quiet_s":30}"#;
         let expected = HeartbeatRow {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outages_line_is_read_in_story_time() {
+    fn the_times_of_an_outage_are_converted_to_story_time() {
         let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
         let (from, to) = (clock.epoch(), clock.epoch() + SignedDuration::from_secs(14));
         let line = format!(

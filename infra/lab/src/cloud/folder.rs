@@ -1,4 +1,4 @@
-//! The app folder: what gets deployed, with the lab itself in the place of the function's binary.
+//! Creates the app folder: the deployed files, with the lab itself as the function's binary.
 
 use std::{
     fs, io,
@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use super::CloudError;
 use crate::role;
 
-/// The files that get deployed, by their path in the app folder.
+/// The deployed files, by their path in the app folder.
 const FILES: [(&str, &str); 3] = [
     ("host.json", include_str!("../../../../function/host.json")),
     ("Ping/function.json", include_str!("../../../../function/Ping/function.json")),
     ("Outages/function.json", include_str!("../../../../function/Outages/function.json")),
 ];
 
-/// Makes a temporary app folder in which `executable` is the function.
+/// Creates a temporary app folder in which `executable` is the function.
 pub(super) fn create(executable: &Path) -> Result<TempDir, CloudError> {
     let fail = |path: &Path| {
         let path = path.to_path_buf();

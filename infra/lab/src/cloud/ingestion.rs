@@ -1,4 +1,4 @@
-//! Takes in what the host tells: telemetry into the store, everything else on to whoever listens.
+//! Processes the host's events: stores telemetry, and forwards the rest to the cloud's receiver.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Everything that has arrived.
+/// All ingested rows.
 #[derive(Debug)]
 pub(super) struct IngestedRows {
     arrived: Mutex<Arrived>,
@@ -31,15 +31,16 @@ pub(super) struct IngestedRows {
 #[derive(Debug)]
 struct Arrived {
     store: Store,
-    /// Heartbeats that no query sees yet, by the time at which one will and their number.
+    /// Heartbeats that are not visible yet, by the time at which they become visible and a sequence
+    /// number.
     invisible: BTreeMap<(Timestamp, u64), HeartbeatRow>,
     number: u64,
-    /// Why the host will stop, as far as is known.
+    /// Why the host will stop, if known.
     reason: Option<String>,
 }
 
 impl IngestedRows {
-    /// Takes into `store`, and tells `events`.
+    /// Stores telemetry in `store` and sends events to `events`.
     pub(super) fn new(
         store: Store,
         clock: StoryClock,
@@ -49,7 +50,7 @@ impl IngestedRows {
         Self { arrived: Mutex::new(arrived), arrivals: Notify::new(), clock, events }
     }
 
-    /// Takes in what the host tells.
+    /// Processes one event of the host.
     pub(super) fn take(&self, event: HostEvent) {
         match event {
             HostEvent::Telemetry(item) => self.ingest(*item),
@@ -81,18 +82,19 @@ impl IngestedRows {
         }
     }
 
-    /// Tells whoever listens; nobody has to.
+    /// Sends an event; a closed channel is not an error.
     pub(super) fn tell(&self, event: CloudEvent) {
-        // Nobody listens any more when the cloud is being stopped.
+        // The receiver is gone while the cloud is stopping.
         let _ = self.events.send(event);
     }
 
-    /// What a query sees at `now`.
+    /// The rows that a query sees at `now`.
     pub(super) fn traces_at(&self, now: Timestamp) -> Vec<Trace> {
         self.lock().store.traces_at(now)
     }
 
-    /// Tells of the heartbeats that have become visible, and returns when the next one will.
+    /// Sends an event for each heartbeat that has become visible, and returns when the next one
+    /// will.
     pub(super) fn announce(&self, now: Timestamp) -> Option<Timestamp> {
         let mut arrived = self.lock();
         while let Some(first) = arrived.invisible.first_entry() {
@@ -105,7 +107,7 @@ impl IngestedRows {
         None
     }
 
-    /// Waits for the next arrival.
+    /// Waits until another item has been ingested.
     pub(super) async fn arrival(&self) {
         self.arrivals.notified().await;
     }

@@ -1,26 +1,27 @@
-//! What a cloud is told.
+//! The settings of a cloud.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use crate::{clock::StoryClock, host::keys::Keys, telemetry::IngestionDelay};
 
-/// What a cloud is told.
+/// The settings of a cloud.
 #[derive(Clone, Debug)]
 pub struct CloudSettings {
-    /// Where clients connect; port 0 picks a free one.
+    /// The address that clients connect to; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Who may call.
+    /// The accepted keys.
     pub keys: Keys,
-    /// The devices that the rules watch, in place of those of the deployment; without commas.
+    /// The devices that the rules cover, instead of the deployed ones; without commas.
     pub devices: Vec<String>,
-    /// Where mails are written; made when it does not exist.
+    /// The folder for mails; created when it does not exist.
     pub mail_folder: PathBuf,
-    /// The program that is the function when it is started under the function's name: the lab itself.
+    /// The executable that runs as the function when it is started under the function's name: the
+    /// lab itself.
     pub executable: PathBuf,
-    /// How long telemetry takes until queries see it, in story time.
+    /// The ingestion delay of the telemetry, in story time.
     pub delay: IngestionDelay,
-    /// Decides everything random.
+    /// The seed of everything random.
     pub seed: u64,
-    /// The story's time.
+    /// The clock for story time.
     pub clock: StoryClock,
 }

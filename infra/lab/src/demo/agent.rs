@@ -1,4 +1,4 @@
-//! The device's side: a real agent as a process of its own, with settings that fit the story's clock.
+//! The device's side: a real agent as a separate process, with timings scaled to story time.
 
 use std::{
     fs,
@@ -17,20 +17,20 @@ use tokio::{
 
 use crate::{internet::Addresses, role};
 
-/// What the agent is told.
+/// Settings of the agent.
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
-    /// The executable that becomes the agent when it is started under the agent's name.
+    /// The executable that runs as the agent when it is started under the agent's name.
     pub executable: PathBuf,
-    /// An existing folder for the agent's files, its own.
+    /// An existing folder for the agent's files only.
     pub folder: PathBuf,
     /// The device's name.
     pub device: String,
-    /// The internet that it lives in.
+    /// The addresses of the stand-in for the internet.
     pub internet: Addresses,
     /// The function key.
     pub key: String,
-    /// How long the device may be silent after a clean stop, in real time.
+    /// The silence that the agent announces at a clean stop, in real time.
     pub quiet_after_stop: Duration,
 }
 
@@ -38,16 +38,16 @@ pub struct AgentSettings {
 #[derive(Debug)]
 pub struct Agent {
     child: Child,
-    /// `None` when the agent has closed it.
+    /// `None` when the agent has closed its log.
     log: Option<Lines<BufReader<ChildStderr>>>,
 }
 
-/// What an agent does.
+/// Events of an agent.
 #[derive(Debug)]
 pub enum AgentEvent {
-    /// It logged something.
+    /// It wrote a log line.
     Said(LogLine),
-    /// It ended, and everything that it logged was returned before.
+    /// It exited; all its log lines have been returned before.
     Ended(io::Result<ExitStatus>),
 }
 
@@ -56,7 +56,7 @@ pub enum AgentEvent {
 pub struct LogLine {
     /// `ERROR`, `WARN`, `INFO` or `DEBUG`.
     pub level: String,
-    /// The sentence.
+    /// The message.
     pub sentence: String,
 }
 
@@ -68,7 +68,7 @@ pub enum AgentError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
@@ -77,17 +77,17 @@ pub enum AgentError {
     Start {
         /// The program.
         path: PathBuf,
-        /// Why.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
 }
 
 impl AgentSettings {
-    /// The configuration file: one real second stands for one minute, so everything that is a minute
-    /// by default is a second here, and so on. The timeout is twice as long as its share, because a
-    /// machine that is busy does not get faster with the clock. What the agent takes for a failure does
-    /// not become shorter either; probes come often enough that it is found in seconds of the demo.
+    /// The configuration file: one real second is one minute of story time, so a default of one
+    /// minute becomes one second here, and so on. The timeout is twice its share, because a busy
+    /// machine does not get faster with the clock. The number of failures that the agent needs to
+    /// detect an outage stays; probes are frequent enough that this takes seconds of the demo.
     fn configuration(&self, key_file: &Path) -> String {
         format!(
             "device = {}\n\
@@ -114,14 +114,14 @@ impl AgentSettings {
     }
 }
 
-/// A basic string of TOML; JSON's escapes are a subset of TOML's.
+/// Formats a TOML basic string; JSON's escapes are a subset of TOML's.
 fn toml_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 impl Agent {
-    /// Writes the agent's files and starts it, with an environment that holds nothing: variables
-    /// such as a proxy must not lead it elsewhere.
+    /// Writes the agent's files and starts it with an empty environment: variables such as a proxy
+    /// must not redirect it.
     pub fn start(settings: &AgentSettings) -> Result<Self, AgentError> {
         let folder = &settings.folder;
         let state = folder.join("state");
@@ -143,7 +143,7 @@ impl Agent {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // Ctrl-C in a terminal is for the lab, which ends its agent itself.
+            // Ctrl-C in a terminal must reach only the lab, which stops its agent itself.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -152,15 +152,15 @@ impl Agent {
         Ok(Self { child, log: Some(BufReader::new(log).lines()) })
     }
 
-    /// The process id, unless the agent has ended and that is known.
+    /// The process id, unless the agent has exited and that has been noticed.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// What the agent does next. Cancelling loses nothing.
+    /// Returns the next event. Cancel-safe.
     pub async fn next(&mut self) -> AgentEvent {
         if let Some(log) = &mut self.log {
-            // Text that is no UTF-8 would not be from the agent: as good as the end.
+            // Output that is not UTF-8 cannot be from the agent; treat it like the end.
             if let Ok(Some(line)) = log.next_line().await {
                 return AgentEvent::Said(LogLine::read(&line));
             }
@@ -169,18 +169,19 @@ impl Agent {
         AgentEvent::Ended(self.child.wait().await)
     }
 
-    /// Asks the agent to stop, as a service manager does: SIGTERM. Without effect once it has ended.
+    /// Stops the agent as a service manager does, with SIGTERM. No effect once it has exited.
     pub fn ask_to_stop(&self) {
         let process = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(process) = process {
-            // It fails only for a process that has just ended.
+            // Fails only for a process that has just exited.
             let _ = kill_process(process, Signal::TERM);
         }
     }
 }
 
 impl LogLine {
-    /// Takes a line apart: time, level, sentence. One of another shape is all sentence.
+    /// Splits a line into time, level and message. A line of another format becomes the message as
+    /// a whole.
     fn read(line: &str) -> Self {
         let mut parts = line.splitn(3, ' ').skip(1);
         match (parts.next(), parts.next()) {
@@ -203,7 +204,7 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), AgentError> {
     written.map_err(|source| AgentError::File { path: path.to_owned(), source })
 }
 
-/// Links `name` to `executable`; a link from an earlier start is fine.
+/// Links `name` to `executable`; keeps a link from an earlier start.
 fn link(executable: &Path, name: &Path) -> io::Result<()> {
     match symlink(executable, name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -216,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_lines_come_apart() {
+    fn log_lines_are_split_into_level_and_message() {
         for (line, level, sentence) in [
             ("2026-03-01T12:00:00+00:00 WARN  No answer. Wait.", "WARN", "No answer. Wait."),
             ("2026-03-01T12:00:00+00:00 ERROR Broken.", "ERROR", "Broken."),
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_is_a_story_minute_to_the_second() {
+    fn the_configuration_scales_a_minute_to_a_second() {
         let settings = AgentSettings {
             executable: PathBuf::from("/lab"),
             folder: PathBuf::from("/folder"),

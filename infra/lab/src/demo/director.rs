@@ -1,4 +1,4 @@
-//! Who makes the story happen: cuts the line and restores it, and tells the story what happened.
+//! Drives the demo: cuts and restores the connection, and reports events to the story.
 
 use std::{
     fmt, future,
@@ -24,63 +24,63 @@ use crate::{
     signals::StopSignals,
 };
 
-/// When the line is cut, from the start of the story: late enough for a rhythm of heartbeats, and so
-/// that the silence is found early by the evaluations that come every five minutes.
+/// When the connection is cut, from the start: late enough for some regular heartbeats, and so that
+/// the evaluations, which run every five minutes, detect the silence early.
 const CUT_AFTER: SignedDuration = SignedDuration::from_millis(6 * 60_000 + 30_000);
-/// How long after the reminder the line is restored.
+/// How long after the reminder the connection is restored.
 const RESTORE_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
-/// Why the story was not told to its end.
+/// Why the demo did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoFailure {
-    /// A step was missing, late, doubled or wrong.
+    /// A step was missing, late, repeated or wrong.
     #[error("the story went wrong")]
     Story(#[from] StoryFault),
-    /// The agent ended.
+    /// The agent exited.
     #[error("the agent has ended in the middle of the story: {0}")]
     AgentEnded(ExitStatus),
-    /// Nobody knows what became of the agent.
+    /// The exit status of the agent could not be read.
     #[error("the agent was lost in the middle of the story")]
     AgentLost(#[source] io::Error),
-    /// The function ended, whatever the host did then.
+    /// The function exited, whatever the host did then.
     #[error("the function has ended in the middle of the story: it {ending}{}", Words(last_words))]
     FunctionEnded {
-        /// How.
+        /// Exit status or signal.
         ending: Ending,
-        /// The last error lines that it wrote.
+        /// The last stderr lines of the function.
         last_words: Vec<String>,
     },
     /// The host has stopped.
     #[error("the stand-in for the Functions host has stopped in the middle of the story: {reason}")]
     HostStopped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The host did not let a request through to the function.
+    /// The host refused a request.
     #[error("the stand-in for the Functions host answered {method} {path} with {status}")]
     Rejected {
         /// The request's method.
         method: String,
         /// The request's path.
         path: String,
-        /// The answer's status.
+        /// The response's status.
         status: u16,
     },
     /// A mail could not be written.
     #[error("a mail could not be sent")]
     Mail(#[source] MailError),
-    /// The line could not be cut.
-    #[error("the line could not be cut")]
+    /// The connection could not be cut.
+    #[error("the connection could not be cut")]
     Line(#[from] LineError),
-    /// The user asked for an end.
+    /// The user stopped the demo.
     #[error("stopped by {0} before the end of the story")]
     Interrupted(&'static str),
-    /// The system gives no notice of signals.
+    /// Signal handlers could not be installed.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
 }
 
-/// What a process said at last, as the end of a sentence.
+/// The last lines of a process, as the end of a sentence.
 struct Words<'words>(&'words [String]);
 
 impl fmt::Display for Words<'_> {
@@ -93,7 +93,7 @@ impl fmt::Display for Words<'_> {
     }
 }
 
-/// Everything that plays a part, and the story that it makes.
+/// All parts of the demo, and the story that checks it.
 #[derive(Debug)]
 pub struct Director<W> {
     clock: StoryClock,
@@ -106,7 +106,7 @@ pub struct Director<W> {
     heartbeats: Vec<Timestamp>,
 }
 
-/// What the director does next by itself.
+/// The director's next own action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cue {
     Cut,
@@ -115,7 +115,7 @@ enum Cue {
 }
 
 impl<W: Write> Director<W> {
-    /// A director for a story that has just begun.
+    /// Creates a director for a story that has just begun.
     pub fn new(
         cloud: Cloud,
         internet: Internet,
@@ -129,7 +129,7 @@ impl<W: Write> Director<W> {
         Self { clock, cloud, internet, agent, story, narrator, completed, heartbeats }
     }
 
-    /// Directs until the story is complete or broken, and sums up either way.
+    /// Runs until the story is complete or broken, and prints the summary either way.
     pub async fn direct(&mut self, stop: &mut StopSignals) -> Result<(), DemoFailure> {
         let result = self.play(stop).await;
         self.narrator.summary(&self.completed);
@@ -160,7 +160,7 @@ impl<W: Write> Director<W> {
         Ok(())
     }
 
-    /// What is to be done next and when.
+    /// The next action and its time.
     fn cue(&self) -> Option<(Timestamp, Cue)> {
         let after = |wait| {
             let last = self.completed.last().map_or(self.clock.epoch(), |(_, at)| *at);
@@ -181,17 +181,18 @@ impl<W: Write> Director<W> {
         match cue {
             Cue::Cut => {
                 let from = self.clock.now();
-                self.narrator.tell(from, "LINE     The line between agent and cloud is being cut.");
+                self.narrator
+                    .tell(from, "NETWORK  Cutting the connection between agent and cloud.");
                 self.internet.cut().await?;
                 let at = self.clock.now();
-                let proof = "LINE     The line is cut: whoever connects waits in vain.";
+                let proof = "NETWORK  The connection is cut: new connects hang.";
                 self.narrator.tell(at, proof);
                 self.happened(at, What::LineCut)
             }
             Cue::Restore => {
                 let at = self.clock.now();
                 self.internet.restore();
-                self.narrator.tell(at, "LINE     The line is restored.");
+                self.narrator.tell(at, "NETWORK  The connection is restored.");
                 self.happened(at, What::LineRestored)
             }
             Cue::End => {
@@ -235,7 +236,7 @@ impl<W: Write> Director<W> {
             CloudEvent::Rejected { method, path, status, .. } => {
                 Err(DemoFailure::Rejected { method: method.to_string(), path, status })
             }
-            // The story is about what can be queried, not about what is on its way.
+            // The story counts heartbeats when they are visible to queries, not before.
             CloudEvent::Invoked { .. }
             | CloudEvent::HeartbeatWritten(_)
             | CloudEvent::Line { .. }
@@ -253,7 +254,7 @@ impl<W: Write> Director<W> {
                 let text = format!("cloud    heartbeat {number} can be queried");
                 self.narrator.tell(at, text);
             }
-            // A rhythm that has been shown need not be shown for ever.
+            // Regular heartbeats have been shown before; more of them only lengthen the output.
             (_, Some(StoryStep::ReportMail | StoryStep::ResolvedMail | StoryStep::Quiet)) => {}
             (Some(gap), _) => {
                 let text = format!("cloud    heartbeat {number}, {gap} s after the one before");
@@ -263,7 +264,7 @@ impl<W: Write> Director<W> {
         self.happened(at, What::Heartbeat { written })
     }
 
-    /// Tells the story what happened, and notes the step that it completes.
+    /// Reports an event to the story, and prints the step that it completes.
     fn happened(&mut self, at: Timestamp, what: What) -> Result<(), DemoFailure> {
         if let Some(step) = self.story.tell(&Happened { at, what })? {
             self.completed.push((step, at));
@@ -287,7 +288,7 @@ impl<W: Write> Director<W> {
     }
 }
 
-/// Waits until it is time for a cue; for ever without one.
+/// Waits until an action is due; forever without one.
 async fn reached(clock: StoryClock, cue: Option<(Timestamp, Cue)>) -> Cue {
     match cue {
         Some((at, cue)) => {
@@ -299,13 +300,13 @@ async fn reached(clock: StoryClock, cue: Option<(Timestamp, Cue)>) -> Cue {
 }
 
 impl StoryMail {
-    /// What the story has to know of a notification.
+    /// Extracts what the story checks from a notification.
     fn of(notification: &Notification) -> Self {
         let dimension = |name: &str| {
             let found = notification.dimensions.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.clone())
         };
-        // Of the rules that fire once, only the one of outages tells a start and an end.
+        // Of the stateless rules, only the outage report has a start and an end.
         let report = || {
             let (start, end) = (dimension("Start")?, dimension("End")?);
             Some(StoryReport { cause: dimension("Cause")?, start, end })

@@ -1,4 +1,4 @@
-//! How the story is told: one line for each thing that happens, with the times of both clocks.
+//! Prints the demo: one line per event, with real and story time.
 
 use std::{fmt::Display, io::Write, path::Path};
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::story::StoryStep;
 use crate::{clock::StoryClock, mail::Mail};
 
-/// The rows of a mail's body that the demo shows; the file holds all of them.
+/// The rows of a mail's body that the demo shows; the file contains all of them.
 const SHOWN_ROWS: [&str; 7] = [
     "Alert name",
     "Severity",
@@ -18,50 +18,50 @@ const SHOWN_ROWS: [&str; 7] = [
     "Metric value",
 ];
 
-/// Writes the story down.
+/// Prints the demo.
 ///
-/// Whether anybody reads it changes nothing: failures to write are ignored.
+/// Write errors are ignored: the outcome does not depend on whether the output is read.
 #[derive(Debug)]
 pub struct Narrator<W> {
     output: W,
     clock: StoryClock,
 }
 
-/// A completed step and when that was.
+/// A completed step and its time.
 pub type Completed = (StoryStep, Timestamp);
 
 impl<W: Write> Narrator<W> {
-    /// A narrator for a story that runs by `clock`.
+    /// Creates a narrator with the clock `clock`.
     pub const fn new(output: W, clock: StoryClock) -> Self {
         Self { output, clock }
     }
 
-    /// A line without a time.
+    /// Prints a line without a time.
     pub fn say(&mut self, text: impl Display) {
         // See the type's documentation.
         let _ = writeln!(self.output, "{text}");
     }
 
-    /// What happened at a story time.
+    /// Prints an event with its story time.
     pub fn tell(&mut self, at: Timestamp, text: impl Display) {
         let times = self.times(at);
         self.say(format_args!("{times}   {text}"));
     }
 
-    /// What is going to be seen, and the heads of the columns that [`Self::tell`] writes.
+    /// Prints the introduction, and the headings of the columns that [`Self::tell`] prints.
     pub fn opening(&mut self, device: &str) {
         self.say(format_args!(
-            "The agent on {device} sends heartbeats to the function in the cloud, where alert rules wait for\n\
-             them. The line between the two is going to be cut, and to come back.\n\
+            "The agent on {device} sends heartbeats to the function in the cloud, where alert rules expect\n\
+             them. The connection between the two will be cut and restored.\n\
              \n\
-             Agent and function are real processes; the cloud around the function is played on this machine.\n\
-             One second of the demo stands for one minute of the story. The agent lives in the demo's time:\n\
-             when it says 1 s, that stands for a minute.\n"
+             Agent and function are real processes; the cloud around the function is simulated on this machine.\n\
+             One second of the demo is one minute of story time. The agent runs in real time: when it\n\
+             logs 1 s, that is one minute of story time.\n"
         ));
         self.say("    demo       story");
     }
 
-    /// A mail, with what matters in it.
+    /// Prints a mail's most important parts.
     pub fn mail(&mut self, mail: &Mail, file: &Path) {
         self.tell(mail.sent, format_args!("MAIL     {}", mail.subject));
         let to = mail.to.join(", ");
@@ -72,7 +72,7 @@ impl<W: Write> Narrator<W> {
         self.say(format_args!("{:23}└ {file}", ""));
     }
 
-    /// What became of every step, and the last word if all is well.
+    /// Prints the state of every step, and the closing sentence if all are complete.
     pub fn summary(&mut self, completed: &[Completed]) {
         self.say("");
         self.say("    demo       story        step");
@@ -91,7 +91,7 @@ impl<W: Write> Narrator<W> {
         }
     }
 
-    /// Real seconds and story minutes since the start.
+    /// Formats real seconds and story minutes since the start.
     fn times(&self, at: Timestamp) -> String {
         let real = self.clock.real_until(at).as_secs_f64();
         let story = at.duration_since(self.clock.epoch()).as_secs_f64() / 60.0;
@@ -99,7 +99,7 @@ impl<W: Write> Narrator<W> {
     }
 }
 
-/// The rows of a mail's body that are worth showing, in its order.
+/// Returns the rows of a mail's body to show, in its order.
 fn shown_rows(body: &str) -> impl Iterator<Item = String> {
     body.lines()
         .filter(|row| SHOWN_ROWS.iter().any(|name| row.starts_with(name)))
@@ -126,15 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_times_of_both_clocks() {
+    fn a_line_has_real_and_story_time() {
         let text = told(|narrator, epoch| {
-            narrator.tell(epoch + SignedDuration::from_secs(450), "LINE     It is cut.");
+            narrator.tell(epoch + SignedDuration::from_secs(450), "NETWORK  It is cut.");
         });
-        assert_eq!(text, "   7.5 s     7.5 min   LINE     It is cut.\n");
+        assert_eq!(text, "   7.5 s     7.5 min   NETWORK  It is cut.\n");
     }
 
     #[test]
-    fn the_summary_of_a_story_that_broke_off_shows_what_is_missing() {
+    fn the_summary_of_an_incomplete_story_shows_the_missing_steps() {
         let text = told(|narrator, epoch| {
             narrator.summary(&[
                 (StoryStep::FirstHeartbeat, epoch + minutes(1)),
@@ -147,11 +147,11 @@ mod tests {
          demo       story        step
         1.0 s     1.0 min   ok   the first heartbeat can be queried
         5.0 s     5.0 min   ok   heartbeats come regularly
-        7.0 s     7.0 min   ok   the line is cut
+        7.0 s     7.0 min   ok   the connection is cut
             –           –   --   the agent notices
             –           –   --   the alert mail, after 5 to 10 minutes of silence
             –           –   --   the reminder, at the mark of 10 or 15 minutes
-            –           –   --   the line is restored
+            –           –   --   the connection is restored
             –           –   --   a heartbeat comes through within seconds
             –           –   --   the report mail, with cause, start, end and minutes
             –           –   --   the resolved mail, after three healthy evaluations
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_of_a_whole_story_ends_with_its_length() {
+    fn the_summary_of_a_complete_story_ends_with_its_duration() {
         let text = told(|narrator, epoch| {
             let completed: Vec<Completed> = StoryStep::ALL
                 .iter()

@@ -1,7 +1,7 @@
-//! The story that the demo must tell, checked step by step.
+//! The expected course of the demo, checked step by step.
 //!
-//! A [`Story`] is told what happens and when, and says which step that completes, or how it breaks
-//! the story. It does nothing itself, reads no clock and prints nothing. All times are story times.
+//! A [`Story`] receives events with their times, and returns the step that each completes, or an
+//! error. It has no side effects and reads no clock. All times are story times.
 
 mod broken;
 mod step;
@@ -11,57 +11,57 @@ use jiff::{SignedDuration, Timestamp};
 pub use broken::StoryFault;
 pub use step::StoryStep;
 
-/// Something that happened.
+/// An event and its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Happened {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 
-/// What can happen in a story.
+/// The events of a story.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    /// A heartbeat of the device can be queried.
+    /// A heartbeat of the device has become visible to queries.
     Heartbeat {
         /// When the function wrote its line.
         written: Timestamp,
     },
-    /// The line between agent and cloud is cut.
+    /// The connection between agent and cloud was cut.
     LineCut,
     /// The agent logged that a heartbeat failed.
     AgentNoticed {
-        /// Its own sentence.
+        /// The agent's message.
         sentence: String,
     },
     /// A mail was sent.
     Mail(StoryMail),
-    /// The line between agent and cloud is whole again.
+    /// The connection between agent and cloud was restored.
     LineRestored,
-    /// Nothing more is to be waited for.
+    /// The final wait is over.
     Over,
 }
 
-/// What the story has to know about a mail.
+/// The parts of a mail that the story checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoryMail {
-    /// Which of the expected mails it is.
+    /// The kind of mail.
     pub kind: StoryMailKind,
-    /// The dimension values, which name the device.
+    /// The dimension values, which include the device.
     pub about: String,
-    /// The minutes that the mail shows: of silence, or in a report of downtime.
+    /// The minutes in the mail: of silence, or of downtime in a report.
     pub minutes: f64,
-    /// What a report says of the outage; nothing in other mails.
+    /// The outage in a report; `None` for other mails.
     pub report: Option<StoryReport>,
-    /// The evaluation that sent it.
+    /// When the evaluation ran that sent it.
     pub evaluated: Timestamp,
 }
 
-/// What a report mail says of an outage, in its own words.
+/// The outage in a report mail, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoryReport {
-    /// What broke, and whose it is.
+    /// Cause and party.
     pub cause: String,
     /// When it began.
     pub start: String,
@@ -69,63 +69,64 @@ pub struct StoryReport {
     pub end: String,
 }
 
-/// The kinds of mail that the story knows.
+/// The expected kinds of mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoryMailKind {
     /// A device is silent.
     Alert,
-    /// It still is.
+    /// It is still silent.
     Reminder,
-    /// What broke, from when to when.
+    /// What failed, from when to when.
     Report,
-    /// It is back.
+    /// The device is back.
     Resolved,
 }
 
-/// The fewest heartbeats that show a rhythm.
+/// The fewest heartbeats that count as regular.
 const RHYTHM: usize = 5;
-/// The longest time between two heartbeats while the line works: one may be lost, two may not.
+/// The longest time between two heartbeats while the connection works: one may be lost, two may
+/// not.
 const LONGEST_GAP: SignedDuration = SignedDuration::from_mins(3);
-/// The first heartbeat must be there before the rules are first evaluated.
+/// The first heartbeat must arrive before the first evaluation of the rules.
 const FIRST_WITHIN: SignedDuration = SignedDuration::from_mins(5);
-/// A heartbeat fails within an interval and its timeout.
+/// A heartbeat fails within one interval plus its timeout.
 const NOTICED_WITHIN: SignedDuration = SignedDuration::from_mins(5);
-/// Silence of 5 minutes is found by the next of the evaluations that come every 5 minutes.
+/// A silence of 5 minutes is detected by the next evaluation; they run every 5 minutes.
 const ALERT_AFTER: (SignedDuration, SignedDuration) = minutes(5, 10);
-/// The marks at 10 and 15 minutes, each found by the next evaluation.
+/// The marks at 10 and 15 minutes, each detected by the next evaluation.
 const REMINDER_AFTER: (SignedDuration, SignedDuration) = minutes(10, 20);
-/// One timeout and one back-off; on the real clock, seconds.
+/// One timeout and one back-off, which are seconds of real time.
 const RETURNS_WITHIN: SignedDuration = SignedDuration::from_mins(3);
-/// The next evaluation after the hand-over, or the one behind it when ingestion is late.
+/// The first evaluation after the hand-over, or the second when ingestion is late.
 const REPORT_AFTER: (SignedDuration, SignedDuration) = minutes(0, 12);
-/// What the agent finds on a line that is silent while a router answers.
+/// The agent's verdict when the connection is silent while a router answers.
 const CAUSE: &str = "isp (provider)";
-/// How far start and end in the report may be from those of the cut: cutting takes a moment, a probe
-/// comes every 0.1 min, and a round every 1.5 min of the story.
+/// How far start and end in the report may be from the cut and the restoration: cutting takes a
+/// moment, a probe is sent every 0.1 min, and a round every 1.5 min of story time.
 const REPORT_WITHIN: SignedDuration = SignedDuration::from_mins(2);
-/// Three healthy evaluations, the first of them within 5 minutes; one more when ingestion is late.
+/// Three healthy evaluations, the first within 5 minutes; one more when ingestion is late.
 const RESOLVED_AFTER: (SignedDuration, SignedDuration) = minutes(10, 20);
-/// Until the next evaluation has certainly passed.
+/// Long enough to include the next evaluation.
 const QUIET_FOR: SignedDuration = SignedDuration::from_millis(5 * 60_000 + 30_000);
 /// How late the lab itself may be.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
-/// How far the minutes in a mail may be from those counted here, in minutes: mails show whole tenths.
+/// How far the minutes in a mail may differ from those counted here, in minutes: mails show tenths.
 const SAME_MINUTES: f64 = 0.15;
-/// How far apart the two address families may be noticed to fail, and to return, in minutes in all:
-/// each is asked in rounds of its own, which begin a minute and a half apart.
+/// The largest sum, in minutes, of the delays between the two address families in detecting failure
+/// and recovery: each family has its own rounds, which start a minute and a half apart.
 const FAMILIES_WITHIN: f64 = 3.0;
 
 const fn minutes(from: i64, until: i64) -> (SignedDuration, SignedDuration) {
     (SignedDuration::from_mins(from), SignedDuration::from_mins(until))
 }
 
-/// A story as far as it has been told.
+/// A story so far.
 #[derive(Clone, Debug)]
 pub struct Story {
     device: String,
     next: Option<StoryStep>,
     beats: Vec<Timestamp>,
-    /// When the step before the next was completed.
+    /// When the previous step was completed.
     since: Timestamp,
     cut: Option<Timestamp>,
     restored: Option<Timestamp>,
@@ -133,7 +134,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// A story about `device` that begins at `start`.
+    /// Starts a story about `device` at `start`.
     pub fn new(device: &str, start: Timestamp) -> Self {
         Self {
             device: device.to_owned(),
@@ -146,15 +147,15 @@ impl Story {
         }
     }
 
-    /// The step that is waited for; `None` when the story is complete.
+    /// The next expected step; `None` when the story is complete.
     pub const fn next(&self) -> Option<StoryStep> {
         self.next
     }
 
-    /// Takes in what happened, and says which step that completes, if any.
+    /// Processes an event and returns the step that it completes, if any.
     ///
     /// # Errors
-    /// [`StoryFault`] when it should not have happened, or not yet, or not so.
+    /// [`StoryFault`] when the event is unexpected, too early, or has wrong contents.
     pub fn tell(&mut self, happened: &Happened) -> Result<Option<StoryStep>, StoryFault> {
         if happened.at > self.deadline() {
             return Err(self.overdue());
@@ -179,7 +180,7 @@ impl Story {
         Ok(completed)
     }
 
-    /// By when the next step must be completed, or the line's next heartbeat be there.
+    /// The deadline of the next step, or of the next heartbeat while the connection works.
     pub fn deadline(&self) -> Timestamp {
         let after = |from: Timestamp, wait: SignedDuration| {
             from.saturating_add(wait).unwrap_or(Timestamp::MAX)
@@ -187,7 +188,7 @@ impl Story {
         let last_beat = self.beats.last().copied().unwrap_or(self.since);
         let step = match self.next {
             Some(StoryStep::FirstHeartbeat) => after(self.since, FIRST_WITHIN),
-            // When to cut and to restore is for whoever tells the story.
+            // The director decides when to cut and to restore.
             None
             | Some(StoryStep::RegularHeartbeats | StoryStep::LineCut | StoryStep::LineRestored) => {
                 Timestamp::MAX
@@ -212,7 +213,7 @@ impl Story {
         }
     }
 
-    /// What is wrong when the deadline has passed.
+    /// The error when the deadline has passed.
     pub fn overdue(&self) -> StoryFault {
         let gap = self.beats.last().copied().filter(|last| {
             last.saturating_add(LONGEST_GAP).is_ok_and(|latest| latest == self.deadline())
@@ -224,18 +225,18 @@ impl Story {
         }
     }
 
-    /// Until when it must stay quiet before the story may end; `None` before the last step.
+    /// How long no mail may arrive before the story may end; `None` before the last step.
     pub fn quiet_until(&self) -> Option<Timestamp> {
         (self.next == Some(StoryStep::Quiet))
             .then(|| self.since.saturating_add(QUIET_FOR).unwrap_or(Timestamp::MAX))
     }
 
-    /// Completes `step` if it is the next.
+    /// Returns `step` as completed if it is the next one.
     fn is_next(&self, step: StoryStep) -> Option<StoryStep> {
         (self.next == Some(step)).then_some(step)
     }
 
-    /// Completes `step`, which must be the next.
+    /// Completes `step`; an error if it is not the next one.
     fn reach(&self, step: StoryStep, what: &'static str) -> Result<Option<StoryStep>, StoryFault> {
         match self.next {
             Some(next) if next == step => Ok(Some(step)),
@@ -258,7 +259,7 @@ impl Story {
         {
             return Err(StoryFault::ThroughTheCut { written });
         }
-        // Ingestion may swap neighbours; the rhythm is that of the times at which they were written.
+        // Ingestion may reorder heartbeats; their times of writing count.
         let place = self.beats.partition_point(|beat| *beat <= written);
         self.beats.insert(place, written);
         Ok(match self.next {
@@ -301,7 +302,7 @@ impl Story {
             return Ok(completed);
         }
         let counted = silent.as_secs_f64() / 60.0;
-        // Of a silence that is over the mail shows the last measurement, whose rows may be late.
+        // After the end of a silence the mail shows the last measurement, whose rows may be late.
         let differs = (mail.minutes - counted).abs() > SAME_MINUTES;
         if mail.kind != StoryMailKind::Resolved && differs {
             return Err(StoryFault::WrongMinutes { step, shown: mail.minutes, counted });
@@ -309,7 +310,7 @@ impl Story {
         Ok(completed)
     }
 
-    /// Holds a report against what happened to the line.
+    /// Checks a report against the cut and the restoration.
     fn report(&self, mail: &StoryMail) -> Result<(), StoryFault> {
         let wrong = |what, shown: &str, right: String| StoryFault::WrongReport {
             what,
@@ -333,7 +334,8 @@ impl Story {
                 .ok_or_else(|| wrong(what, text, happened.to_string()))?;
         }
         let counted = times[1].duration_since(times[0]).as_secs_f64() / 60.0;
-        // The outage lasts until the later family is back, its downtime until the first one is.
+        // The outage lasts until the second family is back, its downtime only until the first one
+        // is.
         let families_apart = counted - mail.minutes;
         if !(-SAME_MINUTES..=FAMILIES_WITHIN + SAME_MINUTES).contains(&families_apart) {
             let step = StoryStep::ReportMail;
@@ -343,7 +345,7 @@ impl Story {
     }
 }
 
-/// The time in a report's text, such as `2026-11-24 02:10:07 UTC`.
+/// Parses the time in a report's text, such as `2026-11-24 02:10:07 UTC`.
 fn time_of(text: &str) -> Option<Timestamp> {
     format!("{}Z", text.strip_suffix(" UTC")?.replace(' ', "T")).parse().ok()
 }

@@ -1,7 +1,9 @@
-//! The app folder: `host.json` and a `function.json` per function, read as the Functions host reads them.
+//! The app folder: `host.json` and a `function.json` per function, parsed as the Functions host
+//! parses them.
 //!
-//! What the stand-in cannot play of a custom handler or of a binding is refused with the reason, never
-//! ignored: an app folder that starts here means the same to the real host.
+//! Settings of a custom handler or a binding that the stand-in does not support are refused with
+//! the reason, never ignored, so an app folder that starts here has the same meaning for the real
+//! host.
 
 mod function;
 
@@ -17,36 +19,36 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::log_level::LogLevels;
 pub use function::{Authorization, Function};
 
-/// How long a handler may take to answer its first request when `host.json` does not say.
+/// Default limit for a handler to respond to its first request.
 ///
 /// Source: Azure Functions host, `HttpWorkerOptions.InitializationTimeout`.
 const INITIALIZATION: Duration = Duration::from_secs(30);
 
-/// The prefix of every route when `host.json` does not say.
+/// Default prefix of every route.
 const ROUTE_PREFIX: &str = "api";
 
 /// A function app.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The folder itself.
+    /// The app folder.
     pub folder: PathBuf,
     /// The handler's program.
     pub executable: PathBuf,
     /// The handler's arguments.
     pub arguments: Vec<String>,
-    /// The folder that the handler starts in.
+    /// The handler's working directory.
     pub working_directory: PathBuf,
-    /// How long the handler may take until it answers.
+    /// How long the handler may take until it responds.
     pub initialization_timeout: Duration,
     /// The prefix of every route, without slashes; may be empty.
     pub route_prefix: String,
-    /// Which telemetry is kept.
+    /// The log levels, by category.
     pub log_levels: LogLevels,
-    /// The functions, in the order of their names.
+    /// The functions, sorted by name.
     pub functions: Vec<Function>,
 }
 
-/// Why an app folder cannot be played.
+/// Why an app folder is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// A file or folder could not be read.
@@ -54,31 +56,32 @@ pub enum AppError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file cannot be parsed.
     #[error("cannot understand {path}")]
     Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parse error.
         #[source]
         source: serde_json::Error,
     },
-    /// A setting has a value that the real host or this stand-in refuses.
+    /// A setting has a value that the real host or this stand-in does not accept.
     #[error("{path}: {reason}")]
     Setting {
         /// The file.
         path: PathBuf,
-        /// The setting, its value and what it should be.
+        /// The setting, its value and the expected values.
         reason: String,
     },
 }
 
 impl App {
-    /// Reads the app in `folder`; `settings` fills `%NAME%` in the handler's arguments.
+    /// Reads the app in `folder`; `settings` are the values for `%NAME%` in the handler's
+    /// arguments.
     pub fn read(folder: &Path, settings: &BTreeMap<String, String>) -> Result<Self, AppError> {
         let path = folder.join("host.json");
         let host: HostFile = parse(&path)?;
@@ -152,7 +155,7 @@ fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, AppError> {
         .map_err(|source| AppError::Parse { path: path.to_path_buf(), source })
 }
 
-/// A path that stays below the folder that it is joined to.
+/// Returns the path if it stays below the folder to which it is joined.
 fn relative(given: &str) -> Option<&Path> {
     let path = Path::new(given);
     let below = path
@@ -161,7 +164,7 @@ fn relative(given: &str) -> Option<&Path> {
     (below && !given.is_empty()).then_some(path)
 }
 
-/// A time as `hh:mm:ss`, as .NET reads it.
+/// Parses a duration as `hh:mm:ss`, as .NET does.
 fn time_span(given: &str) -> Option<Duration> {
     let parts: Vec<u64> = given.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     match parts[..] {
@@ -172,7 +175,7 @@ fn time_span(given: &str) -> Option<Duration> {
     }
 }
 
-/// Replaces `%NAME%` by the app setting of that name; what names none stays.
+/// Replaces `%NAME%` by the app setting of that name; unknown names stay as they are.
 fn expand(argument: &str, settings: &BTreeMap<String, String>) -> String {
     let mut expanded = String::new();
     let mut rest = argument;
@@ -207,7 +210,7 @@ struct CustomHandler {
     description: Description,
     #[serde(default)]
     enable_forwarding_http_request: bool,
-    /// For newer hosts, which proxy where this one forwards: Functions host 4.1037 ignores it.
+    /// For newer hosts, which proxy where this one forwards; Functions host 4.1037 ignores it.
     #[serde(default, rename = "enableProxyingHttpRequest")]
     _enable_proxying_http_request: bool,
     initialization_timeout: Option<String>,

@@ -1,4 +1,4 @@
-//! Reading a request's body, as the host does before it forwards the request.
+//! Reads a request body before the request is forwarded, as the host does.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::exchange::BODY_LIMIT;
 
-/// How long a body may come as slowly as it likes; Kestrel's `MinRequestBodyDataRate`.
+/// How long a body may arrive at any rate; Kestrel's `MinRequestBodyDataRate`.
 const GRACE: Duration = Duration::from_secs(5);
-/// How many bytes a second it must then have come with on average; Kestrel's `MinRequestBodyDataRate`.
+/// The minimum average rate after that, in bytes per second; Kestrel's `MinRequestBodyDataRate`.
 const SLOWEST: u64 = 240;
 
-/// Reads a body of up to [`BODY_LIMIT`] that does not come too slowly; an error is the answer's status.
+/// Reads a body of up to [`BODY_LIMIT`] that does not arrive too slowly; an error is the response's
+/// status.
 pub(super) async fn read(mut body: impl Body<Data = Bytes> + Unpin) -> Result<Bytes, StatusCode> {
     if body.size_hint().lower() > BODY_LIMIT as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
@@ -48,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of chunks that come one by one at regular times.
+    /// A body whose chunks arrive one by one at a fixed interval.
     struct Slow {
         chunks: usize,
         chunk: usize,
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_must_not_come_slower_than_the_host_allows() {
+    async fn a_body_slower_than_the_hosts_minimum_rate_is_refused() {
         assert_eq!(read_slowly(60, 300, 1).await, Ok(18_000));
         assert_eq!(read_slowly(4, 1, 1).await, Ok(4), "within the grace");
         let started = Instant::now();
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_must_not_be_larger_than_the_host_takes() {
+    async fn a_body_over_the_hosts_size_limit_is_refused() {
         assert_eq!(read_slowly(1, BODY_LIMIT, 1).await, Ok(BODY_LIMIT));
         assert_eq!(read_slowly(1, BODY_LIMIT + 1, 1).await, Err(StatusCode::PAYLOAD_TOO_LARGE));
     }

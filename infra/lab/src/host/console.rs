@@ -1,7 +1,7 @@
-//! What the handler writes: lines of stdout and stderr become traces.
+//! Turns the handler's lines on stdout and stderr into traces.
 //!
-//! Source: Azure Functions host, `WorkerProcess.cs`; measured with Functions host 4.1037: one trace a
-//! line, without an operation, its time that of the reading.
+//! Source: Azure Functions host, `WorkerProcess.cs`; measured with Functions host 4.1037: one trace
+//! per line, without an operation id, with the time at which the host read the line.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,16 +13,16 @@ use crate::telemetry::item::{
     Data, MESSAGE_UNITS, PROPERTY_UNITS, Severity, Table, Tags, TelemetryItem, TraceItem, cut,
 };
 
-/// The category of what a handler writes.
+/// The category of a handler's lines.
 pub const CATEGORY: &str = "Host.Function.Console";
-/// Lines that begin so go to the platform's own log.
+/// Lines with this prefix go to the platform's own log.
 const PLATFORM: &str = "LanguageWorkerConsoleLog";
-/// More bytes of a line than can ever be kept are not collected.
+/// How many bytes of a line are buffered: never less than what a trace can keep.
 const LINE_BYTES: usize = MESSAGE_UNITS * 4;
-/// How many lines of stderr the host quotes when the handler ends.
+/// How many lines of stderr the host quotes when the handler exits.
 const LAST_WORDS: usize = 3;
 
-/// Which of its two outputs the handler wrote to.
+/// Stdout or stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputStream {
     /// Standard output.
@@ -31,7 +31,7 @@ pub enum OutputStream {
     Stderr,
 }
 
-/// The severity of a line: stderr is an error unless it says "warn".
+/// Returns a line's severity: stderr is an error unless the line contains "warn".
 pub fn severity(output: OutputStream, line: &str) -> Severity {
     match output {
         OutputStream::Stdout => Severity::Information,
@@ -40,7 +40,7 @@ pub fn severity(output: OutputStream, line: &str) -> Severity {
     }
 }
 
-/// The trace of a line that was read at `time`; `None` for the platform's own lines.
+/// Creates the trace for a line that was read at `time`; `None` for the platform's own lines.
 pub fn trace(
     output: OutputStream,
     line: &str,
@@ -64,7 +64,7 @@ pub fn trace(
             properties: BTreeMap::from([
                 property("ProcessId", &host.process.to_string()),
                 property("HostInstanceId", &host.instance),
-                // The host logs the line as if it were a template.
+                // The host logs the line as if it were a message template.
                 property("prop__{OriginalFormat}", line),
                 property("LogLevel", severity.name()),
                 property("Category", CATEGORY),
@@ -73,20 +73,20 @@ pub fn trace(
     })
 }
 
-/// The lines of an output; memory stays bounded whatever is written.
+/// Reads lines of an output with bounded memory.
 #[derive(Debug)]
 pub struct OutputLines<R> {
     from: R,
 }
 
 impl<R: AsyncBufRead + Unpin> OutputLines<R> {
-    /// Reads lines from `from`.
+    /// Creates a reader on `from`.
     pub const fn new(from: R) -> Self {
         Self { from }
     }
 
-    /// The next line without its end, in UTF-8; what comes behind 128 KiB of it is lost.
-    /// `None` at the end and when reading fails.
+    /// Returns the next line in UTF-8, without its line end and cut to 128 KiB. `None` at the end
+    /// of the output and after a read error.
     pub async fn next(&mut self) -> Option<String> {
         let mut line = Vec::new();
         let mut any = false;
@@ -118,7 +118,7 @@ impl<R: AsyncBufRead + Unpin> OutputLines<R> {
 pub struct LastWords(VecDeque<String>);
 
 impl LastWords {
-    /// Remembers a line.
+    /// Adds a line.
     pub fn push(&mut self, line: &str) {
         if self.0.len() == LAST_WORDS {
             self.0.pop_front();
@@ -126,14 +126,14 @@ impl LastWords {
         self.0.push_back(cut(line, 1_000).to_owned());
     }
 
-    /// Remembers the lines of another.
+    /// Adds the lines of another.
     pub fn extend(&mut self, other: Self) {
         for line in other.0 {
             self.push(&line);
         }
     }
 
-    /// The lines, oldest first, and forgets them.
+    /// Removes and returns the lines, oldest first.
     pub fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.0).into()
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_line_is_not_collected() {
+    async fn an_endless_line_is_not_buffered() {
         let mut text = vec![b'x'; 10 * LINE_BYTES];
         text.extend(b"\nnext\n");
         let read = lines(&text).await;
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_platforms_own_lines_are_no_traces() {
+    fn the_platforms_own_lines_become_no_traces() {
         let line = "LanguageWorkerConsoleLog[info] started";
         assert_eq!(
             trace(OutputStream::Stdout, line, Timestamp::UNIX_EPOCH, &Identity::new()),

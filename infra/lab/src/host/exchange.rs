@@ -1,7 +1,7 @@
-//! One request to the handler and its answer, both buffered.
+//! Sends one request to the handler and reads its response, both buffered.
 //!
-//! The real host keeps connections to the handler open. A connection of its own for each request gives
-//! the same bytes, and an answer to the question whether the handler had got the request when it ended.
+//! The real host keeps connections to the handler open. A separate connection per request produces
+//! the same bytes, and shows whether the handler had received the request when it exited.
 
 use std::{io, net::Ipv4Addr};
 
@@ -11,35 +11,35 @@ use hyper::{Request, Response, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// The largest body that the host takes in either direction, in bytes: 100 MiB.
+/// The largest body that the host accepts in either direction, in bytes: 100 MiB.
 ///
 /// Source: `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`, Azure Functions app settings reference.
 pub const BODY_LIMIT: usize = 104_857_600;
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// Nobody listens: the handler has not got the request.
+    /// Connecting failed, so the handler has not received the request.
     #[error("cannot connect to the handler on port {port}")]
     Connect {
         /// The handler's port.
         port: u16,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// The handler has, or may have, got the request.
+    /// The handler has, or may have, received the request.
     #[error("the handler on port {port} did not answer")]
     Answer {
         /// The handler's port.
         port: u16,
-        /// What went wrong.
+        /// The error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// Sends a request to the handler on 127.0.0.1 and reads the whole answer.
+/// Sends a request to the handler on 127.0.0.1 and reads the whole response.
 pub async fn send(
     port: u16,
     request: Request<Full<Bytes>>,
@@ -48,7 +48,7 @@ pub async fn send(
         .await
         .map_err(|source| ExchangeError::Connect { port, source })?;
     let fail = |source: hyper::Error| ExchangeError::Answer { port, source: source.into() };
-    // Only makes it faster.
+    // Only an optimization.
     let _ = stream.set_nodelay(true);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(fail)?;
     let exchange = async {
@@ -62,12 +62,12 @@ pub async fn send(
     tokio::select! {
         biased;
         answer = &mut exchange => answer,
-        // The exchange knows how the connection ended.
+        // The result of the exchange says how the connection ended.
         _ = &mut connection => exchange.await,
     }
 }
 
-/// `GET /` as the host asks whether the handler is ready, with nothing but a Host header.
+/// Sends `GET /`, the host's readiness probe, with nothing but a Host header.
 pub async fn ask_root(port: u16) -> Result<(), ExchangeError> {
     let mut request = Request::new(Full::default());
     if let Ok(host) = format!("{}:{port}", Ipv4Addr::LOCALHOST).parse() {

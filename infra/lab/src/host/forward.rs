@@ -1,7 +1,8 @@
-//! The head of a request as the handler receives it, and that of the answer as the client gets it.
+//! Builds the request head that the handler receives, and the response head that the client
+//! receives.
 //!
-//! Measured with Functions host 4.1037 forwarding; where its own rule follows from .NET's `HttpClient`
-//! the comment says so.
+//! Measured with Functions host 4.1037 forwarding; comments mark what was derived from the
+//! behaviour of .NET's `HttpClient` instead.
 
 use std::net::SocketAddr;
 
@@ -12,7 +13,7 @@ use hyper::{
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-/// The version that the stand-in claims: that of the host whose behaviour was recorded.
+/// The version that the stand-in reports: that of the recorded host.
 pub const HOST_VERSION: &str = "4.1037.0.0";
 
 const INVOCATION_ID: HeaderName = HeaderName::from_static("x-azure-functions-invocationid");
@@ -21,8 +22,8 @@ const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REQUEST_CONTEXT: HeaderName = HeaderName::from_static("request-context");
 
-/// What .NET counts as headers of a body (`HttpContentHeaders`); the host passes on two of them only.
-/// That `Content-Encoding` is lost was measured, the others follow.
+/// The headers that .NET treats as content headers (`HttpContentHeaders`); the host forwards only
+/// two of them. The loss of `Content-Encoding` was measured, the others follow from it.
 const LOST: [HeaderName; 9] = [
     header::ALLOW,
     header::CONTENT_DISPOSITION,
@@ -35,7 +36,7 @@ const LOST: [HeaderName; 9] = [
     header::LAST_MODIFIED,
 ];
 
-/// Answer headers that belong to the connection to the handler.
+/// Response headers that apply only to the connection between host and handler.
 const OF_THE_CONNECTION: [HeaderName; 5] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -44,26 +45,27 @@ const OF_THE_CONNECTION: [HeaderName; 5] = [
     header::UPGRADE,
 ];
 
-/// What stays as it is in a rebuilt query: unreserved characters, and the comma between joined values.
+/// Characters that stay unencoded in a rebuilt query: unreserved ones, and the comma between joined
+/// values.
 const QUERY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',');
 
-/// What the host adds to a request.
+/// The values that the host adds to a request.
 #[derive(Clone, Debug)]
 pub struct FunctionInvocation<'a> {
     /// The id of the invocation.
     pub id: &'a str,
-    /// `traceparent` of the host's own activity; a client's own stays.
+    /// `traceparent` of the host's own activity; a `traceparent` from the client takes precedence.
     pub trace_parent: &'a str,
-    /// The caller's address, when a front end reports it.
+    /// The client's address, when a front end reports it.
     pub caller: Option<SocketAddr>,
 }
 
-/// The headers that the handler receives.
+/// Returns the headers that the handler receives.
 pub fn to_handler(client: &HeaderMap, invocation: &FunctionInvocation<'_>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(client.keys_len() + 5);
     for name in client.keys() {
-        // The body was read before it is forwarded, so there is nothing to ask for.
+        // `Expect` is dropped, because the body has already been read.
         if LOST.contains(name) || *name == header::EXPECT {
             continue;
         }
@@ -88,7 +90,7 @@ pub fn to_handler(client: &HeaderMap, invocation: &FunctionInvocation<'_>) -> He
     headers
 }
 
-/// The headers of an answer as the client gets them, apart from its length.
+/// Returns the response headers that the client receives, without the length.
 pub fn to_client(handler: &HeaderMap) -> HeaderMap {
     let mut headers = handler.clone();
     for name in &OF_THE_CONNECTION {
@@ -97,7 +99,7 @@ pub fn to_client(handler: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Adds what the host's own web server puts on every answer.
+/// Adds the headers of the host's own web server.
 pub fn sign(headers: &mut HeaderMap, close: bool) {
     headers.entry(header::SERVER).or_insert(HeaderValue::from_static("Kestrel"));
     headers.insert(REQUEST_CONTEXT, HeaderValue::from_static("appId="));
@@ -106,7 +108,7 @@ pub fn sign(headers: &mut HeaderMap, close: bool) {
     }
 }
 
-/// Whether the client wants its connection closed.
+/// Whether the client requests that its connection be closed.
 pub fn wants_close(client: &HeaderMap) -> bool {
     client.get_all(header::CONNECTION).iter().any(|value| {
         let options = value.as_bytes().split(|byte| *byte == b',');
@@ -114,10 +116,11 @@ pub fn wants_close(client: &HeaderMap) -> bool {
     })
 }
 
-/// The query as the host rebuilds it: values of the same name joined by commas, at the place of the first.
+/// Rebuilds a query as the host does: values of the same name are joined by commas, at the position
+/// of the first.
 ///
-/// Names are compared without regard to case, as ASP.NET Core does. That a comma stays a comma was
-/// measured; how other special characters are encoded is an assumption.
+/// Names are compared case-insensitively, as ASP.NET Core does. It was measured that a comma stays
+/// a comma; how other special characters are encoded is an assumption.
 pub fn rebuild_query(query: &str) -> String {
     let mut values: Vec<(String, String)> = Vec::new();
     for (name, value) in parse(query.as_bytes()) {
@@ -134,7 +137,7 @@ pub fn rebuild_query(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// The key in a query, if any.
+/// Returns the key in a query, if any.
 pub fn code(query: &str) -> Option<String> {
     parse(query.as_bytes())
         .find(|(name, _)| name.eq_ignore_ascii_case("code"))
@@ -146,7 +149,7 @@ fn join<'a>(values: impl Iterator<Item = &'a HeaderValue>, separator: &str) -> O
     HeaderValue::from_bytes(&values.join(separator.as_bytes())).ok()
 }
 
-/// Adds a value behind a client's own.
+/// Appends a value to the client's own.
 fn append(headers: &mut HeaderMap, name: &HeaderName, value: &str, separator: &str) {
     let own = HeaderValue::from_str(value).ok();
     if let Some(joined) = join(headers.get_all(name).iter().chain(&own), separator) {
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_joins_appends_and_loses_headers() {
+    fn headers_are_joined_appended_and_dropped() {
         let client = [
             ("host", "example.test"),
             ("x-azure-functions-invocationid", "evil"),
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clients_own_trace_stays() {
+    fn a_traceparent_from_the_client_is_kept() {
         let lines = received(&[("traceparent", "00-own-own-01")], None);
         assert!(lines.contains(&"traceparent: 00-own-own-01".to_owned()), "{lines:?}");
     }
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_is_asked_for_in_any_case_and_in_lists() {
+    fn a_close_request_is_found_in_any_case_and_in_lists() {
         for (value, expected) in
             [("close", true), ("Close", true), ("te, close", true), ("keep-alive", false)]
         {

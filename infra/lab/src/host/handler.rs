@@ -14,7 +14,7 @@ use super::{
     restart::Ending,
 };
 
-/// The host asks this often whether the handler answers.
+/// The interval of the host's readiness probes.
 ///
 /// Source: Azure Functions host, `HttpWorkerService.IsWorkerReady`.
 const POLL: Duration = Duration::from_millis(25);
@@ -27,7 +27,7 @@ pub struct HandlerProcess {
 }
 
 impl HandlerProcess {
-    /// Starts the handler with the environment that the Functions host gives it, and no other.
+    /// Starts the handler with exactly the environment that the Functions host passes to it.
     pub fn start(app: &App, settings: &BTreeMap<String, String>, port: u16) -> io::Result<Self> {
         let worker = Uuid::new_v4().to_string();
         let number = port.to_string();
@@ -44,24 +44,25 @@ impl HandlerProcess {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in a terminal is for the host, which ends its handler itself.
+            // Ctrl-C in a terminal must reach only the host, which stops its handler itself.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
         Ok(Self { child, port })
     }
 
-    /// The process id, unless it has ended.
+    /// The process id, unless it has exited.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// What the handler writes; `None` the second time.
+    /// Takes stdout and stderr of the handler; `None` the second time.
     pub fn outputs(&mut self) -> Option<(ChildStdout, ChildStderr)> {
         Some((self.child.stdout.take()?, self.child.stderr.take()?))
     }
 
-    /// Waits until the handler answers `GET /`, with whatever; an error says how it ended before that.
+    /// Waits until the handler responds to `GET /` with any status; the error says how it ended
+    /// before that.
     pub async fn ready(&mut self, limit: Duration) -> Result<(), Ending> {
         let deadline = Instant::now() + limit;
         let port = self.port;
@@ -76,18 +77,18 @@ impl HandlerProcess {
         }
     }
 
-    /// Waits until the handler ends.
+    /// Waits until the handler exits.
     pub async fn ended(&mut self) -> Ending {
         match self.child.wait().await {
             Ok(status) => status.into(),
-            // It cannot be waited for, so it is no longer there.
+            // The wait failed, so the process no longer exists.
             Err(_) => Ending::Signal(0),
         }
     }
 
-    /// Ends the handler as the host does: SIGKILL.
+    /// Kills the handler with SIGKILL, as the host does.
     pub async fn kill(&mut self) {
-        // An error means that it has ended already.
+        // An error means that it has exited already.
         let _ = self.child.kill().await;
     }
 }

@@ -1,26 +1,26 @@
-//! What the host says about itself in its telemetry.
+//! Identifies the host in its telemetry.
 
 use uuid::Uuid;
 
 use super::forward::HOST_VERSION;
 use crate::telemetry::item::Tags;
 
-/// One running host.
+/// The identity of one running host.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The id of this run.
     pub instance: String,
-    /// The process that the host runs in.
+    /// The process id of the host.
     pub process: u32,
 }
 
 impl Identity {
-    /// A new identity for a host that runs in this process.
+    /// Creates an identity for a host in this process.
     pub fn new() -> Self {
         Self { instance: Uuid::new_v4().to_string(), process: std::process::id() }
     }
 
-    /// The tags that every item carries.
+    /// The tags of every item.
     pub fn tags(&self) -> Tags {
         Tags {
             role_instance: "ispmon-lab".to_owned(),

@@ -1,4 +1,4 @@
-//! Who may call which function.
+//! Authorizes requests by function key.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,24 +7,24 @@ use super::app::{Authorization, Function};
 /// The keys of a function app.
 #[derive(Clone, Default)]
 pub struct Keys {
-    /// Keys that open every function; ispmon has one for each device.
+    /// Keys for all functions; ispmon has one per device.
     pub host: Vec<String>,
-    /// Keys that open one function, by its name.
+    /// Keys for one function, by its name.
     pub functions: BTreeMap<String, Vec<String>>,
-    /// The key that opens everything.
+    /// The master key, which authorizes everything.
     pub master: Option<String>,
 }
 
 impl Keys {
-    /// One host key and nothing else.
+    /// Creates keys with one host key only.
     pub fn host(key: impl Into<String>) -> Self {
         Self { host: vec![key.into()], ..Self::default() }
     }
 
     /// Whether a request may invoke the function.
     ///
-    /// `header` is the value of `x-functions-key`, `code` that of the query; the header counts when
-    /// there are both. An empty key opens nothing.
+    /// `header` is the value of `x-functions-key`, `code` that in the query; the header takes
+    /// precedence. An empty key authorizes nothing.
     pub fn allow(&self, function: &Function, header: Option<&[u8]>, code: Option<&[u8]>) -> bool {
         let given = header.or(code).unwrap_or_default();
         let fits = |key: &String| !key.is_empty() && key.as_bytes() == given;
@@ -42,7 +42,7 @@ impl Keys {
     }
 }
 
-/// Shows how many keys there are, never a key.
+/// Shows the number of keys, never a key.
 impl fmt::Debug for Keys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_opens_what_it_is_for() {
+    fn each_key_authorizes_only_its_scope() {
         for (key, function_level, admin_level) in [
             ("hostkey", true, false),
             ("pingkey", true, false),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_counts_before_the_query() {
+    fn the_header_takes_precedence_over_the_query() {
         let ping = function(Authorization::Function);
         assert!(keys().allow(&ping, Some(b"hostkey"), Some(b"wrong")));
         assert!(!keys().allow(&ping, Some(b"wrong"), Some(b"hostkey")));

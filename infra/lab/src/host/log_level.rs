@@ -1,26 +1,26 @@
-//! Which telemetry `host.json` keeps: `logging.logLevel`.
+//! The log levels in `host.json`: `logging.logLevel`.
 
 use std::collections::BTreeMap;
 
 use crate::telemetry::item::Severity;
 
-/// The least severe level that is kept, by category.
+/// The minimum level to keep, by category.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevels {
     default: Least,
     categories: BTreeMap<String, Least>,
 }
 
-/// The least severe level that is kept.
+/// The minimum level of a category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Least {
-    /// This one.
+    /// This level and above.
     Is(Severity),
     /// Nothing is kept.
     None,
 }
 
-/// A level that does not exist.
+/// An unknown level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the level of `{category}` is `{given}`; it must be Trace, Debug, Information, Warning, Error, Critical or None"
@@ -31,7 +31,7 @@ pub struct LevelError {
 }
 
 impl LogLevels {
-    /// Reads the levels of `host.json`; without any, everything from Information on is kept.
+    /// Parses the levels in `host.json`; by default, Information and above are kept.
     pub fn parse(levels: &BTreeMap<String, String>) -> Result<Self, LevelError> {
         let mut parsed =
             Self { default: Least::Is(Severity::Information), categories: BTreeMap::new() };
@@ -47,8 +47,8 @@ impl LogLevels {
         Ok(parsed)
     }
 
-    /// Whether an item of this category and severity is kept: the longest category that begins its
-    /// name decides, as in .NET's logging.
+    /// Whether an item of this category and severity is kept. The longest configured category that
+    /// is a prefix of the item's decides, as in .NET's logging.
     pub fn keeps(&self, category: &str, severity: Severity) -> bool {
         let begins = |name: &str| {
             category.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name))
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_category_decides() {
+    fn the_longest_matching_category_decides() {
         let levels = levels(&[
             ("default", "Warning"),
             ("Host", "Error"),

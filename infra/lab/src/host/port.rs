@@ -8,12 +8,12 @@ use std::{
 
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
 
-/// A port on loopback that is the handler's for as long as the host lives, also while it restarts.
+/// A loopback port that is reserved for the handler while the host lives, also across restarts.
 ///
-/// A number that was only free when somebody looked may go to another host's handler before this one
-/// listens; each would then answer for the other. So a socket that does not listen keeps it. Linux lets the
-/// handler listen beside that, because both allow it (`SO_REUSEADDR`). Other systems do not, and there the
-/// number is only likely to stay free.
+/// A port number that was merely found free may be taken by another host's handler before this one
+/// listens; each host would then talk to the wrong handler. So a socket that is bound but does not
+/// listen reserves it. Linux lets the handler listen on the same port, because both sockets allow
+/// it (`SO_REUSEADDR`). Other systems do not, and there the port is only likely to stay free.
 #[derive(Debug)]
 pub(super) struct HandlerPort {
     number: u16,
@@ -21,20 +21,20 @@ pub(super) struct HandlerPort {
 }
 
 impl HandlerPort {
-    /// Takes a port that is free.
+    /// Reserves a free port.
     ///
     /// # Errors
-    /// The system gives none.
+    /// The system has no free port.
     pub(super) fn take() -> io::Result<Self> {
         let kept = socket(AddressFamily::INET, SocketType::STREAM, None)?;
         bind(&kept, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
-        // Only now: while it was bound, nobody was to share it.
+        // Only after binding, so that the bind itself does not share a port.
         sockopt::set_socket_reuseaddr(&kept, true)?;
         let number = SocketAddr::try_from(getsockname(&kept)?)?.port();
         Ok(Self { number, _kept: cfg!(target_os = "linux").then_some(kept) })
     }
 
-    /// Its number.
+    /// The port number.
     pub(super) const fn number(&self) -> u16 {
         self.number
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_listener_that_is_asked_for_it_gets_the_port() {
+    fn only_a_listener_with_reuseaddr_gets_the_port() {
         let port = HandlerPort::take().unwrap();
         let address = (Ipv4Addr::LOCALHOST, port.number());
         for _ in 0..2 {

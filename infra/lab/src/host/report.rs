@@ -1,7 +1,7 @@
 //! The request item of an invocation.
 //!
-//! Source: azure-webjobs-sdk, `ApplicationInsightsLogger`; its shape was recorded with Functions host
-//! 4.1037. Only invocations are reported: a call that is rejected before leaves no trace.
+//! Source: azure-webjobs-sdk, `ApplicationInsightsLogger`; its format was recorded with Functions
+//! host 4.1037. Only invocations are reported: a request that is refused earlier produces no item.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::telemetry::item::{Data, RequestItem, Severity, Table, Tags, Telemetry
 /// The category of request items.
 pub const CATEGORY: &str = "Host.Results";
 
-/// What is known when a function is invoked.
+/// What the host knows at the start of an invocation.
 #[derive(Clone, Debug)]
 pub struct Invoked {
     /// The id of the invocation.
@@ -26,18 +26,18 @@ pub struct Invoked {
     pub function: String,
     /// The request's method.
     pub method: Method,
-    /// The request's path, without its query: a key may stand there.
+    /// The request's path, without its query, which may contain a key.
     pub path: String,
     /// The value of the `Host` header.
     pub host: String,
-    /// Who sent the request.
+    /// The client's address.
     pub caller: SocketAddr,
     /// When it began, in story time.
     pub time: Timestamp,
 }
 
 impl Invoked {
-    /// An invocation of `function` by a request with these headers.
+    /// Creates an invocation of `function` by a request with these headers.
     pub fn new(
         function: &str,
         method: Method,
@@ -62,9 +62,10 @@ impl Invoked {
     }
 }
 
-/// The item of an invocation that ended after `took`, of which the handler took `handler`.
+/// Creates the item of an invocation that took `took`, of which the handler took `handler`.
 ///
-/// `success` is the function's result, not the HTTP status: a 500 that the handler answers is a success.
+/// `success` is the function's result, not the HTTP status: a response of 500 from the handler is a
+/// success.
 pub fn request(
     invoked: &Invoked,
     status: u16,
@@ -114,7 +115,7 @@ pub fn request(
     }
 }
 
-/// The trace id in a `traceparent`, as W3C's Trace Context lays it out.
+/// Returns the trace id in a `traceparent`, as defined by W3C Trace Context.
 fn trace_id(trace_parent: &str) -> Option<&str> {
     let parts: Vec<&str> = trace_parent.split('-').collect();
     let [version, trace, span, flags] = parts[..] else { return None };
@@ -134,14 +135,14 @@ fn new_span() -> String {
     format!("{:016x}", Uuid::new_v4().as_u64_pair().1)
 }
 
-/// A time as .NET writes it: `hh:mm:ss.fffffff`.
+/// Formats a duration as .NET does: `hh:mm:ss.fffffff`.
 fn time_span(time: Duration) -> String {
     let seconds = time.as_secs();
     let ticks = time.subsec_nanos() / 100;
     format!("{:02}:{:02}:{:02}.{ticks:07}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// Milliseconds with as many decimal places as there are.
+/// Formats milliseconds with as many decimal places as needed.
 fn milliseconds(time: Duration) -> String {
     ((time.as_nanos() / 100) as f64 / 10_000.0).to_string()
 }
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_parent_has_the_layout_of_the_standard() {
+    fn a_trace_parent_has_the_format_of_the_standard() {
         let own = new_trace_parent();
         assert_eq!(trace_id(&own).map(str::len), Some(32), "{own}");
         let recorded = "00-43b393234a905525e3ff2148d16d06c5-d6e05bffe64e3c18-00";

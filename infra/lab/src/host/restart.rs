@@ -1,7 +1,7 @@
-//! What the host does when its handler ends.
+//! Decides what the host does when its handler exits.
 //!
-//! Source: Azure Functions host, `WorkerProcess.cs` and `HttpFunctionInvocationDispatcher.cs`; measured
-//! with Functions host 4.1037.
+//! Source: Azure Functions host, `WorkerProcess.cs` and `HttpFunctionInvocationDispatcher.cs`;
+//! measured with Functions host 4.1037.
 
 use std::{fmt, os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 /// The number of errors at which the host gives up.
 const ERRORS: u32 = 3;
-/// Errors are forgotten when the next one comes later than this.
+/// The error count is reset when the next error comes later than this.
 const MEMORY: Duration = Duration::from_mins(30);
-/// The exit code by which a handler asks for a restart.
+/// The exit code with which a handler requests a restart.
 const RESTART_ME: i32 = 200;
 
 /// How a handler ended.
@@ -19,24 +19,24 @@ const RESTART_ME: i32 = 200;
 pub enum Ending {
     /// It exited with a code.
     Code(i32),
-    /// A signal ended it.
+    /// A signal killed it.
     Signal(i32),
-    /// It did not answer in time and was killed.
+    /// It did not respond in time and was killed.
     NeverReady,
 }
 
-/// What follows.
+/// The host's reaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// The handler is started again at once.
+    /// The handler is restarted at once.
     Restart,
-    /// Nothing: the host still reports that it runs, and every request fails.
+    /// None: the host still reports Running, and every request fails.
     Nothing,
     /// The host stops.
     Stop,
 }
 
-/// The errors so far.
+/// The error count.
 #[derive(Debug, Default)]
 pub struct Errors {
     count: u32,
@@ -63,11 +63,11 @@ impl fmt::Display for Ending {
 }
 
 impl Errors {
-    /// Decides what follows an ending at `now`.
+    /// Returns the reaction to an ending at `now`.
     ///
-    /// Exit code 0 is never an error and never restarted (azure-functions-host issue 6301), 200 is a
-    /// restart that does not count; everything else counts, and the third error stops the host unless
-    /// more than 30 minutes passed since the one before.
+    /// Exit code 0 is never an error and never restarted (azure-functions-host issue 6301), 200 is
+    /// a restart that does not count; everything else counts, and the third error stops the host
+    /// unless more than 30 minutes have passed since the previous one.
     pub fn consequence(&mut self, ending: Ending, now: Instant) -> Consequence {
         match ending {
             Ending::Code(0) => return Consequence::Nothing,
@@ -87,7 +87,7 @@ impl Errors {
 mod tests {
     use super::*;
 
-    /// Plays endings, each so many minutes after the one before.
+    /// Applies endings, each the given number of minutes after the previous one.
     fn play(endings: &[(u64, Ending)]) -> Vec<Consequence> {
         let mut errors = Errors::default();
         let mut now = Instant::now();

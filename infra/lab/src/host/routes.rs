@@ -1,24 +1,24 @@
-//! Which function a request is for.
+//! Finds the function of a request.
 
 use hyper::Method;
 
 use super::app::{App, Function};
 
-/// What a request is for.
+/// The target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
     /// The host's own page.
     Page,
     /// A function.
     Function(&'a Function),
-    /// Nothing: unknown route, or a method that the function does not list (both are 404).
+    /// None: unknown route, or a method that the function does not list (both are 404).
     Nothing,
 }
 
-/// Finds the target of a request by its path, as [`normalize`] returns it.
+/// Returns the target of a request by its path, as [`normalize`] returns it.
 ///
-/// Measured with Functions host 4.1037: routes are compared without regard to case, a slash at the end
-/// does not matter, an empty segment does.
+/// Measured with Functions host 4.1037: routes are compared case-insensitively, a trailing slash is
+/// ignored, an empty segment is not.
 pub fn find<'a>(app: &'a App, method: &Method, path: &str) -> Target<'a> {
     if path == "/" {
         return if *method == Method::GET || *method == Method::HEAD {
@@ -41,8 +41,8 @@ pub fn find<'a>(app: &'a App, method: &Method, path: &str) -> Target<'a> {
     app.functions.iter().find(matches).map_or(Target::Nothing, Target::Function)
 }
 
-/// A path in which characters that need no encoding are not encoded (`%70ing` is `ping`), as the host
-/// passes it on; everything else stays as it is.
+/// Decodes characters that need no percent-encoding (`%70ing` becomes `ping`), as the host does
+/// before it forwards the path; everything else is unchanged.
 pub fn normalize(path: &str) -> String {
     let mut normal = String::with_capacity(path.len());
     let mut rest = path;

@@ -1,4 +1,4 @@
-//! The host's own web server: who is asked, who may, and what comes back.
+//! The host's web server: routes, authorizes and forwards requests, and returns the responses.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -32,13 +32,14 @@ use crate::telemetry::item::Severity;
 
 /// How long a client may take for the head of a request; Kestrel's `RequestHeadersTimeout`.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
-/// How long the host waits at its end for invocations in flight; ASP.NET Core's `ShutdownTimeout`.
+/// How long the host waits for invocations in flight when it stops; ASP.NET Core's
+/// `ShutdownTimeout`.
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
-/// How long clients may then take to read their answers.
+/// How long clients may then take to read their responses.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
-/// The pause after a connection could not be accepted, because there are too many, say.
+/// The pause after an accept error, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long it may take to notice that a handler which does not answer has ended.
+/// How long it may take to detect that a handler which does not respond has exited.
 const ENDING_LIMIT: Duration = Duration::from_secs(2);
 
 /// The stand-in's own page.
@@ -46,7 +47,7 @@ const PAGE: &str = "<!DOCTYPE html>\n<title>ispmon-lab</title>\n<p>The Functions
 
 type HostResponse = Response<Full<Bytes>>;
 
-/// Serves until the host is asked to stop or has given up; invocations in flight are finished first.
+/// Serves until the host is stopped or gives up; finishes invocations in flight first.
 pub(super) async fn serve(
     shared: Arc<HostShared>,
     listener: TcpListener,
@@ -72,25 +73,25 @@ pub(super) async fn serve(
     drop(listener);
     end.send_replace(true);
     let mut in_flight = shared.in_flight.subscribe();
-    // What is not finished by then is cut off.
+    // Requests that are still in flight then are aborted.
     let _ = timeout(DRAIN_LIMIT, in_flight.wait_for(|requests| *requests == 0)).await;
     let _ = timeout(FLUSH_LIMIT, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// Waits until the host has given its handler up.
+/// Waits until the host has given up on its handler.
 async fn stopped(state: &mut watch::Receiver<HandlerState>) {
-    // Nobody can restart a handler whose state is no longer kept either.
+    // A closed channel counts as stopped: no supervisor is left to restart the handler.
     let _ = state.wait_for(|state| *state == HandlerState::Stopped).await;
 }
 
-/// Serves one connection until it ends or `end` asks for it.
+/// Serves one connection until it closes or `end` is set.
 async fn converse(
     shared: Arc<HostShared>,
     stream: TcpStream,
     caller: SocketAddr,
     mut end: watch::Receiver<bool>,
 ) {
-    // Only makes it faster.
+    // Only an optimization.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
@@ -101,7 +102,7 @@ async fn converse(
         .header_read_timeout(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    // Whatever goes wrong on a connection concerns its client only, which sees it.
+    // An error concerns only this connection's client, which sees it.
     tokio::select! {
         _ = &mut connection => {}
         () = told(&mut end) => {
@@ -146,11 +147,11 @@ async fn answer(
     answer
 }
 
-/// Marks an answer that comes from the handler.
+/// Marks a response from the handler.
 #[derive(Clone, Copy)]
 struct Forwarded;
 
-/// Invokes the function; the invocation goes on when the client does not wait for its answer.
+/// Invokes the function; the invocation continues when the client disconnects.
 async fn invoke(
     shared: Arc<HostShared>,
     invoked: Invoked,
@@ -158,7 +159,7 @@ async fn invoke(
     body: Incoming,
 ) -> HostResponse {
     let started = Instant::now();
-    // Forwarding copies a body by its length: one without is an error of the host.
+    // Forwarding copies a body by its Content-Length; the host fails on a chunked one.
     let chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
     let body = if chunked { Ok(Bytes::new()) } else { body::read(body).await };
     let body = match body {
@@ -182,14 +183,14 @@ async fn invoke(
         shared.tell(HostEvent::Invoked { function, method, status, success, took });
         answer
     });
-    // It fails only with the runtime.
+    // Fails only when the runtime shuts down.
     invocation.await.unwrap_or_else(|_| empty(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
-/// Hands the request to the handler; `None` when there is no answer to be had.
+/// Forwards the request to the handler; `None` when there is no response.
 ///
-/// A request that comes while the handler starts waits for it; one that the handler had when it ended
-/// has failed.
+/// A request that arrives while the handler starts waits for it; one that the handler had received
+/// when it exited fails.
 async fn forward(
     shared: &HostShared,
     invoked: &Invoked,
@@ -206,7 +207,8 @@ async fn forward(
                 match exchange::send(shared.port.number(), request).await {
                     Ok(answer) => return Some(to_client(answer, &head.method)),
                     Err(error) => {
-                        // If it has ended, the supervisor is about to notice: whoever asks next waits.
+                        // If the handler has exited, wait until the supervisor has detected it, so
+                        // that later requests wait for the restart.
                         let ended = state.wait_for(|now| *now != HandlerState::Ready(number));
                         let noticed = timeout(ENDING_LIMIT, ended).await.is_ok();
                         if matches!(error, ExchangeError::Answer { .. }) || !noticed {
@@ -250,7 +252,7 @@ fn to_client(answer: Response<Bytes>, method: &Method) -> HostResponse {
     *answer.status_mut() = head.status;
     *answer.headers_mut() = forward::to_client(&head.headers);
     if *method != Method::HEAD {
-        // The server counts again.
+        // The server sets it again.
         answer.headers_mut().remove(header::CONTENT_LENGTH);
     }
     answer.extensions_mut().insert(Forwarded);
@@ -270,7 +272,7 @@ fn empty(status: StatusCode) -> HostResponse {
     answer
 }
 
-/// Counts an invocation as in flight while it lives.
+/// Counts an invocation as in flight until it is dropped.
 struct InFlight(Arc<HostShared>);
 
 impl InFlight {

@@ -17,24 +17,24 @@ use super::{
 };
 use crate::telemetry::item::Severity;
 
-/// How long the host waits for the rest of what an ended handler wrote: a child of its own may hold
-/// the outputs open.
+/// How long the host waits for the remaining output of an exited handler: a child process of it may
+/// keep the pipes open.
 const REST_OF_OUTPUT: Duration = Duration::from_secs(1);
 
-/// Where the handler is in its life.
+/// The state of the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HandlerState {
     /// Not ready yet: requests wait.
     Starting,
-    /// It answers; each start has its own number.
+    /// It responds; each start has its own number.
     Ready(u64),
-    /// It exited with 0 and is never started again: requests fail.
+    /// It exited with 0 and is never restarted: requests fail.
     Gone,
     /// The host has stopped.
     Stopped,
 }
 
-/// Runs handlers until the host gives up or `kill` becomes true; then the last one is dead.
+/// Runs handlers until the host gives up or `kill` becomes true; on return the last one is dead.
 pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver<bool>) {
     let mut errors = Errors::default();
     let mut number = 0;
@@ -74,7 +74,7 @@ pub(super) async fn supervise(shared: Arc<HostShared>, mut kill: watch::Receiver
     shared.state.send_replace(HandlerState::Stopped);
 }
 
-/// Waits until a switch is on; a switch that nobody can turn on any more counts as on.
+/// Waits until a switch is on; a closed switch counts as on.
 pub(super) async fn told(switch: &mut watch::Receiver<bool>) {
     let _ = switch.wait_for(|on| *on).await;
 }
@@ -109,7 +109,7 @@ impl HandlerRun {
         self.handler.ended().await
     }
 
-    /// Reads what is left in the outputs and returns the last lines of stderr.
+    /// Reads the remaining output and returns the last lines of stderr.
     async fn finish(mut self) -> Vec<String> {
         let mut last_words = LastWords::default();
         let rest = async {
@@ -119,7 +119,7 @@ impl HandlerRun {
                 }
             }
         };
-        // What is not there by then is lost.
+        // Output that comes later is lost.
         let _ = tokio::time::timeout(REST_OF_OUTPUT, rest).await;
         last_words.take()
     }

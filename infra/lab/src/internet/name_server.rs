@@ -1,4 +1,4 @@
-//! A name server: every name is on this machine, but for those that exist nowhere.
+//! A name server: every name resolves to this machine, except names below `.invalid`.
 
 use std::{
     io,
@@ -15,15 +15,15 @@ use tokio::{
     sync::watch,
 };
 
-/// How long an answer may be kept, in seconds.
+/// The time to live of an answer, in seconds.
 const TIME_TO_LIVE: u32 = 60;
-/// The longest datagram that is read, in bytes: far more than a question takes.
+/// The longest datagram that is read, in bytes: far longer than a query.
 const LONGEST: usize = 1_232;
 
-/// The answer to a message, or `None` when it is no question.
+/// Returns the answer to a message, or `None` when it is not a query.
 ///
-/// Names below `.invalid` exist nowhere (RFC 6761, section 6.4): `NXDOMAIN`. Every other has the
-/// loopback addresses, and no records of other types.
+/// Names below `.invalid` do not exist (RFC 6761, section 6.4): `NXDOMAIN`. Every other name has
+/// the loopback addresses, and no records of other types.
 pub fn answer(message: &[u8]) -> Option<Vec<u8>> {
     let question = Packet::parse(message).ok()?;
     if question.has_flags(PacketFlag::RESPONSE) {
@@ -37,7 +37,7 @@ pub fn answer(message: &[u8]) -> Option<Vec<u8>> {
     match &question.questions[..] {
         [one] if is_below_invalid(one) => *reply.rcode_mut() = RCODE::NameError,
         [one] => reply.answers.extend(record(one)),
-        // Nobody asks two things at once (RFC 9619).
+        // A query has exactly one question (RFC 9619).
         _ => *reply.rcode_mut() = RCODE::FormatError,
     }
     reply.questions = question.questions;
@@ -59,11 +59,11 @@ fn record<'a>(question: &Question<'a>) -> Option<ResourceRecord<'a>> {
     Some(ResourceRecord::new(name, simple_dns::CLASS::IN, TIME_TO_LIVE, data))
 }
 
-/// Answers datagrams for ever, and while nothing flows swallows them.
+/// Answers datagrams forever; drops them while the internet is cut off.
 pub(super) async fn serve_datagrams(socket: UdpSocket, flowing: watch::Receiver<bool>) {
     let mut buffer = [0; LONGEST];
     loop {
-        // An error concerns an earlier answer, to somebody who has left.
+        // The error concerns an earlier answer, whose client is gone.
         let Ok((length, from)) = socket.recv_from(&mut buffer).await else { continue };
         if *flowing.borrow()
             && let Some(answer) = answer(&buffer[..length])
@@ -73,9 +73,9 @@ pub(super) async fn serve_datagrams(socket: UdpSocket, flowing: watch::Receiver<
     }
 }
 
-/// Answers the messages of one connection.
+/// Answers the queries of one connection.
 pub(super) async fn serve_stream(mut stream: TcpStream) {
-    // It ends with the client's last question, or with something that is none.
+    // It ends when the client closes the connection or sends something else than a query.
     while let Ok(()) = exchange(&mut stream).await {}
 }
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_here_but_for_those_that_are_nowhere() {
+    fn every_name_resolves_to_loopback_except_invalid_ones() {
         for (name, qtype, rcode, records) in [
             ("example.com", TYPE::A, RCODE::NoError, 1),
             ("example.com", TYPE::AAAA, RCODE::NoError, 1),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_question_gets_no_answer() {
+    fn a_message_that_is_not_a_query_gets_no_answer() {
         let reply = answer(&ask("example.com", TYPE::A)).expect("an answer");
         for message in [&b""[..], b"hello", &reply] {
             assert_eq!(answer(message), None);

@@ -1,4 +1,4 @@
-//! Servers that have one thing to say, or nothing.
+//! Servers with one fixed response, or none.
 
 use std::{
     convert::Infallible,
@@ -16,7 +16,7 @@ use tokio::{
 
 use super::InternetError;
 
-/// Starts a server that treats each connection so, and returns its address.
+/// Starts a server that handles each connection with the given function, and returns its address.
 pub(super) async fn start<Serving>(
     running: &mut JoinSet<()>,
     serve: fn(TcpStream) -> Serving,
@@ -31,7 +31,7 @@ where
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                // An error concerns that connection only.
+                // The error concerns only that connection.
                 Ok((stream, _)) = listener.accept() => {
                     connections.spawn(serve(stream));
                 }
@@ -42,16 +42,16 @@ where
     Ok(address)
 }
 
-/// An anchor: a completed connection is all that anybody wants of it.
+/// An anchor: a probe only needs a completed connection.
 pub(super) async fn anchor(_stream: TcpStream) {}
 
-/// Answers every request with 204 and nothing else.
+/// Responds 204 to every request.
 pub(super) async fn portal_check(stream: TcpStream) {
     let service = service_fn(|_| async {
         let mut response = Response::new(Empty::<Bytes>::new());
         *response.status_mut() = StatusCode::NO_CONTENT;
         Ok::<_, Infallible>(response)
     });
-    // Whoever breaks off has got its answer or does not want it.
+    // A client that disconnects has its response or does not need it.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

@@ -1,11 +1,11 @@
-//! The text of a mail, in the rows that Azure's mail about a log alert has.
+//! The body of a mail, with the rows of Azure's mail about a log alert.
 
 use jiff::Timestamp;
 
 use super::{schema, subject};
 use crate::rules::{MonitorCondition, Notification};
 
-/// The width of the column of names.
+/// The width of the column of names, in characters.
 const NAMES: usize = 28;
 
 /// The parts of an Azure resource id that a mail shows.
@@ -18,7 +18,7 @@ pub(super) struct ResourceId<'id> {
 }
 
 impl<'id> ResourceId<'id> {
-    /// Takes an id apart; parts that it does not have are empty.
+    /// Splits an id; missing parts are empty.
     pub(super) fn new(id: &'id str) -> Self {
         let parts: Vec<&str> = id.split('/').collect();
         let after = |name: &str| {
@@ -38,7 +38,7 @@ impl<'id> ResourceId<'id> {
     }
 }
 
-/// The whole text.
+/// Renders the whole body.
 pub(super) fn render(notification: &Notification) -> String {
     let Notification { rule, condition, dimensions, value, fired, evaluated } = notification;
     let scope = ResourceId::new(&rule.scope);
@@ -79,12 +79,12 @@ pub(super) fn render(notification: &Notification) -> String {
     rows.0
 }
 
-/// A time as Azure's mails write it.
+/// Formats a time as Azure's mails do.
 fn time(at: Timestamp) -> String {
     at.strftime("%B %-d, %Y %-H:%M UTC").to_string()
 }
 
-/// Lines of a name and a value under headings.
+/// Lines with a name and a value, under headings.
 #[derive(Default)]
 struct MailRows(String);
 
@@ -97,7 +97,7 @@ impl MailRows {
         self.0.push_str("\n\n");
     }
 
-    /// A row; one without a value is left out.
+    /// Adds a row; omits one without a value.
     fn row(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
             let row = format!("{name:<NAMES$}{value}").replace(char::is_control, " ");
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resource_ids_come_apart() {
+    fn resource_ids_are_split_into_parts() {
         let id =
             "/subscriptions/sub/resourceGroups/home/providers/Microsoft.Insights/components/app";
         let parts = ResourceId::new(id);

@@ -1,4 +1,4 @@
-//! The folder that stands for the owner's inbox.
+//! The folder that stands in for the owner's inbox.
 
 use std::{
     fs,
@@ -11,9 +11,9 @@ use tempfile::NamedTempFile;
 use super::Mail;
 use crate::rules::MonitorCondition;
 
-/// A folder that mails are written to, one file each.
+/// A folder with one file per mail.
 ///
-/// A reader never sees half a mail: a file is written under a hidden name and then renamed.
+/// A reader never sees a partial mail: a file is written under a hidden name and then renamed.
 #[derive(Debug)]
 pub struct MailFolder {
     path: PathBuf,
@@ -22,21 +22,21 @@ pub struct MailFolder {
 /// A mail could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     #[error("cannot make the mail folder `{}`", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// The folder takes no files.
+    /// No file can be created in the folder.
     #[error("cannot write to the mail folder `{}`", path.display())]
     NotWritable {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
@@ -45,15 +45,15 @@ pub enum MailError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
 }
 
 impl MailFolder {
-    /// Opens a folder, making it where it does not exist; an error when no file can be made in it,
-    /// which nobody should learn from the first mail.
+    /// Opens a folder, creating it if necessary. Fails when no file can be created in it, so that
+    /// the problem shows at start and not with the first mail.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, MailError> {
         let path = path.into();
         if let Err(source) = fs::create_dir_all(&path) {
@@ -65,7 +65,7 @@ impl MailFolder {
         }
     }
 
-    /// Where the mails are.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -93,7 +93,7 @@ impl MailFolder {
     }
 }
 
-/// A new file that is gone when it is dropped, unless it has got another name by then.
+/// Creates a file that is removed when it is dropped, unless it has been renamed.
 fn hidden_file(folder: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder)
 }

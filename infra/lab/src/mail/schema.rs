@@ -1,8 +1,8 @@
-//! The common alert schema: the document that a subject's `${data…}` paths lead into.
+//! The common alert schema: the document to which a subject's `${data…}` paths refer.
 //!
-//! The shape is that of a log alert whose `monitoringService` is "Log Alerts V2" (Microsoft Learn,
-//! "Sample alert payloads"). The search results and the links to them are left out: they never reach
-//! a mail.
+//! The format is that of a log alert whose `monitoringService` is "Log Alerts V2" (Microsoft Learn,
+//! "Sample alert payloads"). The search results and the links to them are left out: they never
+//! reach a mail.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,15 +11,15 @@ use uuid::Uuid;
 use super::body::ResourceId;
 use crate::rules::{MonitorCondition, Notification};
 
-/// The id of the alert that a notification is about: the same when it fires and when it resolves.
+/// The id of a notification's alert: the same when it fires and when it resolves.
 pub(super) fn alert_id(notification: &Notification) -> Uuid {
     let Notification { rule, dimensions, fired, .. } = notification;
     let name = json!([rule.id, dimensions, fired.as_nanosecond().to_string()]).to_string();
     Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())
 }
 
-/// What the alert is about: the value of the dimension `Computer`, else the rule's scope (Microsoft
-/// Learn, "Common alert schema"). A mail shows it whatever its subject is.
+/// The alert's configuration item: the value of the dimension `Computer`, else the rule's scope
+/// (Microsoft Learn, "Common alert schema"). A mail shows it whatever its subject is.
 pub(super) fn configuration_item(notification: &Notification) -> String {
     let computer = notification.dimensions.iter().find(|(name, _)| name == "Computer");
     computer.map_or_else(|| notification.rule.scope.to_lowercase(), |(_, value)| value.clone())
@@ -84,7 +84,7 @@ pub(super) fn document(notification: &Notification) -> Value {
     })
 }
 
-/// A time as the schema's samples write it.
+/// Formats a time as the schema's samples do.
 fn time(at: Timestamp) -> String {
     format!("{at:.7}")
 }

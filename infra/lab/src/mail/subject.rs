@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::body::ResourceId;
 use crate::rules::Notification;
 
-/// The subject: the rule's own `Email.Subject` with its paths filled in, else Azure's; always one line.
+/// Renders the subject: the rule's own `Email.Subject` with its paths filled in, else Azure's;
+/// always one line.
 pub(super) fn render(notification: &Notification, document: &Value) -> String {
     let subject = match &notification.rule.subject {
         Some(template) => fill_in(template, document),
@@ -14,8 +15,8 @@ pub(super) fn render(notification: &Notification, document: &Value) -> String {
     subject.replace(char::is_control, " ")
 }
 
-/// `Fired:Sev1 Azure Monitor Alert <rule> on <resource> ( <type> ) at <time>`, as mails in the wild
-/// show it in their subject and at their top.
+/// `Fired:Sev1 Azure Monitor Alert <rule> on <resource> ( <type> ) at <time>`, as real mails show
+/// it in their subject and at their top.
 pub(super) fn azures_own(notification: &Notification) -> String {
     let rule = &notification.rule;
     let scope = ResourceId::new(&rule.scope);
@@ -30,10 +31,10 @@ pub(super) fn azures_own(notification: &Notification) -> String {
     )
 }
 
-/// Replaces each `${path}` by what the path leads to in the common alert schema (Microsoft Learn,
+/// Replaces each `${path}` by the value at that path in the common alert schema (Microsoft Learn,
 /// "Customize the email subject of an alert").
 ///
-/// A path that leads nowhere stays as it is written, so that a mistake in a template is seen.
+/// A path without a value stays as written, so that a mistake in a template is visible.
 fn fill_in(template: &str, document: &Value) -> String {
     let mut subject = String::new();
     let mut rest = template;
@@ -56,7 +57,7 @@ fn fill_in(template: &str, document: &Value) -> String {
     subject
 }
 
-/// Follows a path such as `data.alertContext.condition.allOf[0].dimensions[0].value`.
+/// Returns the value at a path such as `data.alertContext.condition.allOf[0].dimensions[0].value`.
 fn find<'document>(document: &'document Value, path: &str) -> Option<&'document Value> {
     path.split('.').try_fold(document, |value, step| {
         let (name, indices) = step.split_at(step.find('[').unwrap_or(step.len()));
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_lead_through_objects_and_lists() {
+    fn paths_traverse_objects_and_lists() {
         let document = json!({"data": {
             "essentials": {"monitorCondition": "Fired", "resolvedDateTime": null},
             "alertContext": {"condition": {"allOf": [{"metricValue": 7.5, "dimensions": [

@@ -71,7 +71,7 @@ fn reminder() -> Notification {
     }
 }
 
-/// The message with bare line ends, as a snapshot can hold it.
+/// The message with `\n` line ends, for a snapshot.
 fn eml(notification: &Notification) -> String {
     let message = Mail::about(notification).to_eml();
     String::from_utf8(message).expect("plain text").replace("\r\n", "\n")
@@ -221,7 +221,7 @@ fn a_resolved_mail_about_a_device_without_a_row_shows_no_value() {
 }
 
 #[test]
-fn fired_and_resolved_tell_of_the_same_alert_and_another_outage_of_another() {
+fn fired_and_resolved_share_an_alert_id_and_another_outage_has_its_own() {
     let alert = |notification: &Notification| {
         let body = Mail::about(notification).body;
         body.lines().find(|line| line.starts_with("Alert ID")).expect("the row").to_owned()
@@ -235,7 +235,7 @@ fn fired_and_resolved_tell_of_the_same_alert_and_another_outage_of_another() {
 }
 
 #[test]
-fn the_query_stays_in_the_cloud() {
+fn a_mail_does_not_contain_the_query() {
     for condition in [MonitorCondition::Fired, MonitorCondition::Resolved] {
         let mail = eml(&silent(condition, "2026-03-01T12:35:00Z", Some(1.0)));
         assert!(!mail.contains("secret"), "{mail}");
@@ -287,8 +287,8 @@ fn a_folder_that_is_a_file_is_an_error_with_its_name() {
 }
 
 #[test]
-fn a_folder_that_takes_no_files_is_an_error_with_its_name() {
-    // Root may write wherever permissions forbid it, but not there.
+fn a_folder_that_is_not_writable_is_an_error_with_its_name() {
+    // Root ignores permissions, but cannot create files there either.
     let folder = std::path::Path::new("/proc/self");
     if !folder.is_dir() {
         let _ = std::io::Write::write_fmt(

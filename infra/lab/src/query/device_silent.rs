@@ -1,4 +1,4 @@
-//! How long every expected device has been silent: one row each.
+//! How long every expected device has been silent: one row per device.
 
 use jiff::Timestamp;
 
@@ -15,13 +15,13 @@ pub const TEMPLATE: Template = Template {
     placeholders: &["DEVICES"],
 };
 
-/// The column that a rule measures, in minutes.
+/// The column that the rule measures, in minutes.
 pub const MEASURED_COLUMN: &str = "silentMinutes";
 
 /// The query and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceSilent {
-    /// The expected devices, at most 200 a rule.
+    /// The expected devices, at most 200 per rule.
     pub devices: Vec<String>,
 }
 
@@ -34,8 +34,8 @@ impl DeviceSilent {
         TEMPLATE.fill(&[("DEVICES", devices_text(&self.devices))])
     }
 
-    /// One row for each expected device: the minutes of its silence in whole tenths, 0 while an
-    /// announced silence lasts and 2,880 when it has sent no heartbeat in 48 hours.
+    /// Returns one row for each expected device: the minutes of its silence, in tenths, 0 during an
+    /// announced silence and 2,880 when it has sent no heartbeat in 48 hours.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
         let heartbeats = RecentHeartbeats::read(now, rows);
         let row = |device: &String| Row {
@@ -46,7 +46,7 @@ impl DeviceSilent {
     }
 }
 
-/// Devices as a list of literals.
+/// Formats devices as a list of literals.
 pub(super) fn devices_text(devices: &[String]) -> String {
     devices.iter().map(|device| quote(device)).collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,5 @@
 //! The form of [`DeviceSilent`] for a rule that is evaluated every minute: without a join, on the
-//! tables of the workspace.
+//! workspace tables.
 
 use super::{
     DeviceSilent,
@@ -14,8 +14,8 @@ pub const TEMPLATE: Template = Template {
     placeholders: &["COMPONENT_ID", "DEVICES"],
 };
 
-/// The text of the query for the rows of one Application Insights component, by its resource id in
-/// lower case. It yields the rows that `query` yields.
+/// Renders the query for the rows of one Application Insights component, by its resource id in
+/// lower case. It returns the same rows as `query`.
 pub fn text(query: &DeviceSilent, component: &str) -> String {
     TEMPLATE.fill(&[("COMPONENT_ID", quote(component)), ("DEVICES", devices_text(&query.devices))])
 }

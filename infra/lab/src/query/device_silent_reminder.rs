@@ -1,10 +1,11 @@
 //! All silent devices in one row, when a reminder is due.
 //!
-//! A query remembers nothing, yet each mark must be reached in exactly one evaluation. So time is cut
-//! into steps as long as the evaluation frequency, which begin a minute before the multiples of the
-//! frequency since midnight UTC, and a mark belongs to the step in which it lies. An evaluation may be
-//! late or early as long as it stays in its step; for rules that are evaluated at multiples of their
-//! frequency that means up to a minute early, and late by up to a minute less than the frequency.
+//! A query has no state, yet each mark must be reached in exactly one evaluation. So time is
+//! divided into steps as long as the evaluation frequency, which begin one minute before the
+//! multiples of the frequency since midnight UTC, and a mark belongs to the step that contains it.
+//! An evaluation may be late or early as long as it stays in its step; for rules that are evaluated
+//! at multiples of their frequency that means up to a minute early, and late by up to the frequency
+//! minus one minute.
 
 use std::cmp::Ordering;
 
@@ -24,10 +25,10 @@ pub const TEMPLATE: Template = Template {
     placeholders: &["DEVICES", "SILENCE_MINUTES", "FREQUENCY_MINUTES", "DAILY_HOUR", "MARKS"],
 };
 
-/// The column that a rule measures, in minutes.
+/// The column that the rule measures, in minutes.
 pub const MEASURED_COLUMN: &str = "longestMinutes";
 
-/// How much earlier than a multiple of the frequency its step begins.
+/// How long before a multiple of the frequency its step begins.
 const EARLY: SignedDuration = SignedDuration::from_mins(1);
 
 const DAY_MINUTES: i64 = 24 * 60;
@@ -35,11 +36,11 @@ const DAY_MINUTES: i64 = 24 * 60;
 /// The query and its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceSilentReminder {
-    /// The expected devices, at most 200 a rule.
+    /// The expected devices, at most 200 per rule.
     pub devices: Vec<String>,
     /// The minutes of silence from which a device counts as silent.
     pub silence_minutes: f64,
-    /// The minutes from one evaluation to the next: a divisor of 60.
+    /// The minutes between two evaluations: a divisor of 60.
     pub frequency_minutes: u32,
     /// The minutes of silence at which a reminder is due.
     pub marks: Vec<u64>,
@@ -55,14 +56,14 @@ const NAMED: usize = 5;
 struct Silent<'devices> {
     device: &'devices str,
     minutes: f64,
-    /// Whether its silence has just reached a mark.
+    /// Whether its silence has reached a mark in the current step.
     is_due: bool,
 }
 
 /// The step of time to which an evaluation belongs.
 #[derive(Debug)]
 struct EvaluationStep {
-    /// The multiple of the frequency that the step is named after.
+    /// The multiple of the frequency in the step.
     at: Timestamp,
     /// The same in minutes since midnight UTC.
     minute_of_day: i64,
@@ -99,8 +100,8 @@ impl DeviceSilentReminder {
         ])
     }
 
-    /// One row that names silent devices, when the silence of one of them has reached a mark in the step
-    /// of time that `now` belongs to; otherwise none. Those that have reached one come first, then the
+    /// Returns one row with the silent devices if the silence of one of them has reached a mark in
+    /// the step of `now`, otherwise none. Devices that have reached a mark come first, then the
     /// longest silence. Five are named, the others counted.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
         let heartbeats = RecentHeartbeats::read(now, rows);
@@ -152,7 +153,7 @@ impl DeviceSilentReminder {
 }
 
 impl Silent<'_> {
-    /// Orders those that are due before the others, then by length.
+    /// Sorts due devices before the others, then by length of silence.
     fn first(&self, other: &Self) -> Ordering {
         let due = other.is_due.cmp(&self.is_due);
         let longest = other.minutes.total_cmp(&self.minutes);
@@ -197,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn one_row_names_five_and_counts_the_others_those_first_that_reached_a_mark() {
+    fn one_row_names_five_devices_due_ones_first_and_counts_the_others() {
         let now = at("2026-03-01T12:00:00Z");
         let names: Vec<_> = (0..20).map(|number| format!("d{number:02}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let beat = |number: usize, minutes| {
             heartbeat(names[number], now - SignedDuration::from_mins(minutes), 0)
         };
-        // Of all silent ones only the 17th has just reached a mark, ten minutes.
+        // Only the 17th silent device has just reached a mark, ten minutes.
         let mut rows: Vec<_> =
             (0..20).zip(90..).map(|(number, minutes)| beat(number, minutes)).collect();
         rows[17] = beat(17, 12);
@@ -250,7 +251,7 @@ mod tests {
         let due = due(&reminder(&["dl-home"], 5), last, &evaluations);
         let first_hour = (2..=12).map(|step| step * 5 + 2);
         let first_day = (2..=24).map(|hour| hour * 60 + 2);
-        // From 8:00 on the day after the next, 28 h 57 min into the silence.
+        // From 8:00 on the second next day, 28 h 57 min into the silence.
         let daily = (0..5).map(|day| 28 * 60 + 57 + day * 24 * 60);
         assert_eq!(due, first_hour.chain(first_day).chain(daily).collect::<Vec<_>>());
     }
@@ -299,7 +300,7 @@ mod tests {
             }
         }
 
-        /// Whatever the evaluations' phase, and the mark, a device below the threshold is not named.
+        /// At any phase of the evaluations and any mark, a device below the threshold is not named.
         #[test]
         fn a_device_below_the_threshold_is_never_named(now_seconds in 0_i64..86_400, silent in 0_i64..300, quiet_s in 0_u32..86_400) {
             let now = at("2026-03-01T00:00:00Z") + SignedDuration::from_secs(now_seconds);

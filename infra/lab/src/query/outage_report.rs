@@ -1,12 +1,12 @@
-//! Outages that are over, as their devices handed them over: one row each for the first of an hour, and
-//! one row a device and hour for all others.
+//! Handed-over outages that have ended: one row each for the first ones of an hour, and one row per
+//! device and hour for the others.
 //!
-//! A stateful rule mails each row once, so a row must not change while the query yields it, and there
-//! must not be many: beyond 300 Azure evaluates nothing, and beyond 100 mails an hour an address gets
-//! none, neither those of other rules. So outages are grouped by the hour in which their first line was
-//! written, which never changes. An hour is shown whole, for six hours after its end, because lines can
-//! arrive late. That the same id comes again changes nothing: its first row within 48 hours counts, for
-//! what it says and for when.
+//! A stateful rule mails each row once, so a row must not change while the query returns it, and
+//! there must not be too many: Azure does not evaluate more than 300, and an address that received
+//! 100 mails in an hour gets no more, also none from other rules. So outages are grouped by the
+//! hour in which their first line was written, which never changes. Each hour stays in the result
+//! until six hours after its end, because lines can arrive late. A repeated id changes nothing:
+//! only its first row within 48 hours counts, for both contents and time.
 
 mod selection;
 
@@ -32,30 +32,31 @@ pub const TEMPLATE: Template = Template {
     placeholders: &["DEVICES", "MINIMUM_MINUTES"],
 };
 
-/// The column that a rule measures, in minutes.
+/// The column that the rule measures, in minutes.
 pub const MEASURED_COLUMN: &str = "downtimeMinutes";
 
-/// How long an hour is in the result, from its beginning on.
+/// How long an hour is in the result, counted from its beginning.
 pub const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(7);
 
-/// How long after its beginning an hour is summed up: when it is over, and its lines have arrived.
+/// How long after its beginning the summary of an hour appears: when the hour is over and its lines
+/// have arrived.
 pub const SUMMED_UP_AFTER: SignedDuration = SignedDuration::from_mins(62);
 
-/// What a line of an outage contains.
+/// What the line of an outage contains.
 pub(crate) const MARK: &str = r#"{"event":"outage""#;
 
-/// How old an outage may be that is reported by itself, from its end to its first line.
+/// The maximum time from the end of an outage to its first line for a row of its own.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
-/// Causes that are no time without internet, whatever their line says.
+/// Causes that are no internet downtime, whatever their line reports.
 const NO_DOWNTIME: [&str; 4] = ["endpoint", "credentials", "clock", "degraded"];
 
 /// The query and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutageReportQuery {
-    /// The expected devices, at most 200 a rule; nothing is reported of others.
+    /// The expected devices, at most 200 per rule; others are not reported.
     pub devices: Vec<String>,
-    /// The minutes of downtime from which an outage is reported.
+    /// The minimum minutes of downtime to report.
     pub minimum_minutes: u32,
 }
 
@@ -74,8 +75,8 @@ impl OutageReportQuery {
         ])
     }
 
-    /// The rows for the incidents that were first handed over in the last hours and in which the
-    /// internet was down for long enough: at most 35 for each of seven hours.
+    /// Returns the rows for the incidents that were first handed over in the last hours and had
+    /// enough internet downtime: at most 35 for each of seven hours.
     pub fn evaluate(&self, now: Timestamp, rows: &[Trace]) -> Vec<Row> {
         let expected: HashMap<_, _> =
             self.devices.iter().map(|device| (comparison_key(device), device)).collect();
@@ -99,7 +100,7 @@ impl OutageReportQuery {
             .collect()
     }
 
-    /// An outage, if it is one that is reported.
+    /// Parses an outage if it is to be reported.
     fn outage(
         &self,
         id: String,
@@ -158,7 +159,7 @@ fn row(entry: &ReportEntry) -> Row {
     }
 }
 
-/// What failed and whose part it is: `captive portal (other)`.
+/// Formats cause and party: `captive portal (other)`.
 fn cause(failure: &str, line: &Value) -> String {
     let whose = match text(&line["party"]) {
         party if party.is_empty() => party,
@@ -167,7 +168,7 @@ fn cause(failure: &str, line: &Value) -> String {
     format!("{}{whose}", failure.replace('_', " "))
 }
 
-/// For how long one address family was down beside the downtime, from a minute on:
+/// Formats how long one address family was down in addition to the downtime, if at least a minute:
 /// `, IPv6 only for another 12 min`.
 fn one_family(line: &Value) -> String {
     let alone = whole(&line["one_family_s"]).unwrap_or(0);
@@ -188,7 +189,7 @@ fn one_family(line: &Value) -> String {
     }
 }
 
-/// Seconds in their two largest units: `20 min 3 s`, `2 h 5 min`, `1 d 1 h`.
+/// Formats seconds in their two largest units: `20 min 3 s`, `2 h 5 min`, `1 d 1 h`.
 fn duration(seconds: i64) -> String {
     let units = [
         (seconds / 86_400, "d"),
@@ -202,7 +203,8 @@ fn duration(seconds: i64) -> String {
     format!("{} {}{rest}", whole.0, whole.1)
 }
 
-/// A time as the function writes it, in whole seconds: `2026-11-24T02:10:07.123Z` without `.123`.
+/// Parses a time as the function writes it, in whole seconds: `2026-11-24T02:10:07.123Z` without
+/// `.123`.
 fn time(value: &Value) -> Option<Timestamp> {
     let seconds: String = text(value).chars().take(19).collect();
     format!("{seconds}Z").parse().ok()
@@ -213,7 +215,7 @@ fn time_text(time: Option<Timestamp>) -> String {
     format!("{} UTC", time.unwrap_or_default())
 }
 
-/// A JSON number as `tolong` of the Kusto query language reads it, cut off to a whole one.
+/// Converts a JSON number as Kusto's `tolong` does, truncated to a whole one.
 fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64().map(|number| number as i64))
 }

@@ -1,7 +1,7 @@
-//! Since when is a device silent?
+//! Computes since when a device is silent.
 //!
-//! A device is silent from its last heartbeat on, or from the end of the silence that it announced.
-//! Devices are compared by the key that the function writes ([`comparison_key`]).
+//! The silence of a device begins at its last heartbeat, or at the end of the silence that it
+//! announced. Devices are compared by the key that the function writes ([`comparison_key`]).
 
 use std::collections::HashMap;
 
@@ -11,43 +11,42 @@ use serde_json::Value;
 
 use super::{Trace, text};
 
-/// How far back a query of an alert rule can see:
+/// The maximum time range of an alert rule's query:
 /// <https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule>.
 pub const RANGE: SignedDuration = SignedDuration::from_hours(48);
 
 /// The longest silence that a heartbeat can announce, in seconds.
 const LONGEST_QUIET_SECONDS: f64 = 86_400.0;
 
-/// What a line of a heartbeat contains.
+/// What the line of a heartbeat contains.
 pub(crate) const MARK: &str = r#"{"event":"heartbeat""#;
 
 /// The heartbeats of the last 48 hours.
 #[derive(Debug)]
 pub struct RecentHeartbeats {
-    /// For each device, by its key: when it was seen last, and until when it may be silent.
+    /// By device key: when the device was last seen, and the end of its announced silence.
     last: HashMap<String, LastSeen>,
-    /// The beginning of what can be seen.
+    /// The start of the query's range.
     from: Timestamp,
 }
 
-/// When a device was seen last and until when it may be silent; the later one is the greater one.
+/// When a device was last seen and the end of its announced silence; ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct LastSeen {
     at: Timestamp,
     quiet_until: Timestamp,
 }
 
-/// The heartbeats of one device since one start of its system.
+/// The heartbeats of one device since one boot.
 #[derive(Clone, Copy, Debug)]
 struct BootHeartbeats {
-    /// When the last one came.
+    /// When the last one arrived.
     seen: Timestamp,
-    /// The one with the highest number.
+    /// The one with the highest sequence number.
     newest: Numbered,
 }
 
-/// One heartbeat: the one with the higher number, then the later one, then the one that announces more
-/// is the greater one.
+/// One heartbeat; ordered by sequence number, then by time, then by announced silence.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 struct Numbered {
     seq: f64,
@@ -56,12 +55,12 @@ struct Numbered {
 }
 
 impl RecentHeartbeats {
-    /// Picks the heartbeats from all lines. Lines that are none are passed over.
+    /// Extracts the heartbeats from all lines; ignores other lines.
     ///
-    /// What a device announced is decided within one boot by the highest `seq`, whenever it came: a
-    /// heartbeat that was held up on its way must not undo a newer one. Between boots, and among
-    /// heartbeats that have no boot or no number, the time of arrival decides. Any heartbeat shows that
-    /// the device was alive.
+    /// Within one boot, the heartbeat with the highest `seq` decides which silence is announced,
+    /// whenever it arrived: a delayed heartbeat must not override a newer one. Between boots, and
+    /// among heartbeats that have no boot or no number, the time of arrival decides. Any heartbeat
+    /// proves that the device was alive.
     pub fn read(now: Timestamp, rows: &[Trace]) -> Self {
         let from = now - RANGE;
         let mut boots: HashMap<(String, String), BootHeartbeats> = HashMap::new();
@@ -88,28 +87,28 @@ impl RecentHeartbeats {
         Self { last, from }
     }
 
-    /// Since when the device has been silent; 48 hours ago if it has sent no heartbeat since.
+    /// Since when the device has been silent; 48 hours ago if it has sent no heartbeat since then.
     ///
-    /// Lies in the future while an announced silence lasts.
+    /// In the future during an announced silence.
     pub fn silent_since(&self, device: &str) -> Timestamp {
         self.last.get(&comparison_key(device)).map_or(self.from, |seen| seen.quiet_until)
     }
 }
 
-/// The minutes from one time to another, negative when `to` is earlier.
+/// The minutes from `from` to `to`, negative when `to` is earlier.
 pub fn minutes(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64() / 60.0
 }
 
-/// Minutes as they are shown: in whole tenths.
+/// Truncates minutes to tenths, as they are shown.
 ///
-/// They are cut off, not rounded: a threshold that is a number of tenths is reached by what is shown
-/// exactly when it is reached by the silence itself.
+/// Truncated, not rounded, so that the shown value reaches a threshold, which is a number of
+/// tenths, exactly when the silence does.
 pub fn tenths(minutes: f64) -> f64 {
     (minutes * 10.0).floor() / 10.0
 }
 
-/// What the queries read of a heartbeat.
+/// The fields of a heartbeat that the queries use.
 struct HeartbeatFields {
     key: String,
     /// Empty when the line lacks the boot or the number.
@@ -128,15 +127,15 @@ fn heartbeat(message: &str) -> Option<HeartbeatFields> {
     Some(HeartbeatFields { key: key(&line), boot, seq, quiet_seconds })
 }
 
-/// The JSON in a message that begins with `mark`, when it is such an event.
+/// Parses the JSON in a message from `mark` on, if its event is `name`.
 ///
-/// What the host may one day write before the line is passed over.
+/// Text before `mark` is skipped, in case a later host writes a prefix.
 pub(crate) fn event(message: &str, mark: &str, name: &str) -> Option<Value> {
     let line: Value = serde_json::from_str(&message[message.find(mark)?..]).ok()?;
     (text(&line["event"]) == name).then_some(line)
 }
 
-/// The key of the device that sent a line. An old line has none, only the name.
+/// The key of the device that sent a line. Lines of older versions contain only the name.
 pub(super) fn key(line: &Value) -> String {
     match text(&line["key"]) {
         key if key.is_empty() => comparison_key(&text(&line["device"])),
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_heartbeat_counts_in_whatever_order_the_lines_come() {
+    fn the_last_heartbeat_counts_in_any_order_of_the_lines() {
         let beat = r#"{"event":"heartbeat","device":"dl-home","quiet_s":0}"#;
         check("dl-home", &[(7.0, beat), (3.0, beat), (5.0, beat)], 3.0);
     }
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announced_silence_that_makes_no_sense_is_none_or_a_day_at_most() {
+    fn an_invalid_announced_silence_is_ignored_or_limited_to_a_day() {
         for (quiet, expected) in [
             (r#","quiet_s":-60"#, 2_000.0),
             (r#","quiet_s":null"#, 2_000.0),
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn shown_minutes_are_tenths_that_read_well() {
+    fn shown_minutes_are_exact_tenths() {
         for (seconds, shown) in [(528.911, "8.8"), (297.6, "4.9"), (299.999_999, "4.9"), (0.0, "0")]
         {
             assert_eq!(tenths(seconds / 60.0).to_string(), shown, "{seconds} s");
@@ -224,7 +223,7 @@ mod tests {
         }
     }
 
-    /// Between a threshold and the last moment before it lies a tick of 100 ns, as Kusto counts time.
+    /// Just below a threshold by one tick of 100 ns, the resolution of Kusto's times.
     #[test]
     fn shown_minutes_reach_a_threshold_exactly_when_the_silence_does() {
         let tick = SignedDuration::from_nanos(100);
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_heartbeats_are_passed_over() {
+    fn lines_that_are_not_heartbeats_are_ignored() {
         for line in [
             "",
             "listening on 127.0.0.1:7071, device dl-home, heartbeat",
@@ -266,7 +265,7 @@ mod tests {
         }
     }
 
-    /// A line of an agent: device, boot, number, announced silence.
+    /// A line of an agent: device, boot, sequence number, announced silence.
     fn line(boot: &str, seq: &str, quiet_s: u32) -> String {
         format!(
             r#"{{"event":"heartbeat","device":"DL-Home","key":"d:dl-home","seq":{seq},"boot":{boot},"quiet_s":{quiet_s}}}"#
@@ -277,17 +276,17 @@ mod tests {
     fn within_a_boot_the_highest_number_decides_what_was_announced() {
         let running = |seq| line("\"a\"", seq, 0);
         let stopping = |seq| line("\"a\"", seq, 1_800);
-        // The one that was sent first comes last.
+        // The one that was sent first arrives last.
         check("dl-home", &[(20.0, &stopping("8")), (19.0, &running("7"))], -10.0);
         check("dl-home", &[(20.0, &running("8")), (19.0, &stopping("7"))], 19.0);
         check("dl-home", &[(40.0, &stopping("10")), (39.0, &running("9"))], 10.0);
-        // They come in order.
+        // They arrive in order.
         check("dl-home", &[(20.0, &stopping("8")), (19.0, &running("9"))], 19.0);
-        // One that comes twice, and two of one time.
+        // One that arrives twice, and two with the same time.
         check("dl-home", &[(20.0, &stopping("8")), (15.0, &stopping("8"))], -15.0);
         check("dl-home", &[(20.0, &stopping("8")), (20.0, &running("9"))], 20.0);
         check("dl-home", &[(20.0, &stopping("9")), (20.0, &running("8"))], -10.0);
-        // It shows that the device was alive all the same.
+        // It still proves that the device was alive.
         check("dl-home", &[(20.0, &running("8")), (2.0, &running("7"))], 2.0);
     }
 
@@ -303,12 +302,12 @@ mod tests {
             let late = [(20.0, &*beat(boot, seq, 1_800)), (19.0, &*beat(boot, seq, 0))];
             check("dl-home", &late, 19.0);
         }
-        // A number that comes as a text is one.
+        // A number in a string is accepted.
         check("dl-home", &[(20.0, &beat(a, "\"8\"", 1_800)), (19.0, &beat(a, "7", 0))], -10.0);
     }
 
     #[test]
-    fn the_key_decides_whose_line_it_is_and_a_line_without_one_has_its_name() {
+    fn the_key_identifies_the_device_else_its_name_does() {
         let line = r#"{"event":"heartbeat","device":7,"key":"d:007"}"#;
         check("007", &[(3.0, line)], 3.0);
         check("7", &[(3.0, line)], 2_880.0);
@@ -317,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_may_write_before_a_line_is_passed_over() {
+    fn a_prefix_before_the_json_is_skipped() {
         let line = r#"[2026-03-01T11:57:00Z] {"event":"heartbeat","device":"dl-home"}"#;
         check("dl-home", &[(3.0, line)], 3.0);
     }

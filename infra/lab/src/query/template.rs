@@ -1,13 +1,13 @@
 //! Query text with placeholders: quoted words in capitals, such as `'DEVICES'`.
 //!
-//! A placeholder stands for a list of literals, separated by commas: strings in single quotes, in
-//! which a backslash and a quote are escaped by a backslash, or whole numbers.
+//! A placeholder stands for a comma-separated list of literals: strings in single quotes, in which
+//! backslashes and quotes are escaped by a backslash, or whole numbers.
 
 use std::collections::BTreeMap;
 
 use super::QueryError;
 
-/// How much of a text an error shows.
+/// How many characters of a text an error shows.
 const SHOWN_CHARACTERS: usize = 40;
 
 /// A file of `infra/queries`.
@@ -15,13 +15,13 @@ const SHOWN_CHARACTERS: usize = 40;
 pub struct Template {
     /// The name of the file.
     pub name: &'static str,
-    /// What it holds.
+    /// Its contents.
     pub text: &'static str,
-    /// The words that are placeholders.
+    /// The placeholders.
     pub placeholders: &'static [&'static str],
 }
 
-/// A literal at a placeholder.
+/// A literal at the position of a placeholder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Literal {
     /// A string, without its quotes and escapes.
@@ -30,16 +30,16 @@ pub enum Literal {
     Number(u64),
 }
 
-/// Where a text departs from a template.
+/// The first difference between a text and a template.
 #[derive(Debug)]
 pub struct Difference {
-    /// How many bytes of the text follow the template.
+    /// How many bytes of the text match the template.
     pub offset: usize,
-    /// What to tell about it.
+    /// The error to report for it.
     pub error: QueryError,
 }
 
-/// The literals at the placeholders of a query.
+/// The literals at the positions of a query's placeholders.
 #[derive(Debug)]
 pub struct Captures {
     template: &'static str,
@@ -52,7 +52,8 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads the literals at the placeholders of `text`, which must be equal to the template elsewhere.
+    /// Extracts the literals at the placeholders' positions of `text`, which must otherwise equal
+    /// the template.
     pub fn capture(&self, text: &str) -> Result<Captures, Difference> {
         let mut rest = text;
         let mut captures = Captures { template: self.name, values: BTreeMap::new() };
@@ -79,7 +80,7 @@ impl Template {
         if rest.is_empty() { Ok(captures) } else { Err(self.difference(text, rest, "")) }
     }
 
-    /// The template with these literals at its placeholders.
+    /// Renders the template with these literals for its placeholders.
     ///
     /// # Panics
     ///
@@ -124,7 +125,7 @@ impl Template {
 }
 
 impl Captures {
-    /// The texts at a placeholder, one or more.
+    /// The strings of a placeholder, one or more.
     pub fn texts(&self, name: &'static str) -> Result<Vec<String>, QueryError> {
         let text = |literal: &Literal| match literal {
             Literal::Text(text) => Some(text.clone()),
@@ -134,7 +135,7 @@ impl Captures {
         texts.ok_or_else(|| self.value_error(name, "a list of texts"))
     }
 
-    /// The numbers at a placeholder, one or more.
+    /// The numbers of a placeholder, one or more.
     pub fn numbers(&self, name: &'static str) -> Result<Vec<u64>, QueryError> {
         let number = |literal: &Literal| match literal {
             Literal::Number(number) => Some(*number),
@@ -144,7 +145,7 @@ impl Captures {
         numbers.ok_or_else(|| self.value_error(name, "a list of whole numbers"))
     }
 
-    /// The one text at a placeholder, as the value that `parse` makes of it.
+    /// The single string of a placeholder, converted by `parse`.
     pub fn one<T>(
         &self,
         name: &'static str,
@@ -183,7 +184,7 @@ impl Captures {
     }
 }
 
-/// A text as a string literal of the Kusto query language.
+/// Formats a text as a Kusto string literal.
 pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
 }
@@ -196,13 +197,13 @@ fn list(literals: &[Literal]) -> String {
     literals.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
-/// How many bytes two texts have in common at their beginnings, in whole characters.
+/// The length of the common prefix of two texts, in bytes, at a character boundary.
 fn common_prefix(one: &str, other: &str) -> usize {
     let pairs = one.chars().zip(other.chars());
     pairs.take_while(|(one, other)| one == other).map(|(character, _)| character.len_utf8()).sum()
 }
 
-/// The literals at the beginning of a text, and what follows them.
+/// Parses the literals at the beginning of a text, and returns the remaining text.
 fn literals(text: &str) -> Option<(Vec<Literal>, &str)> {
     let (first, mut rest) = literal(text)?;
     let mut literals = vec![first];

@@ -1,5 +1,5 @@
-//! The condition of a rule: from the rows of its query to one measured value for each combination
-//! of dimension values, and whether that meets the threshold.
+//! The condition of a rule: aggregates the rows of its query to one value per combination of
+//! dimension values, and compares it with the threshold.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::failing::FailingPeriods;
 use crate::query::Row;
 
-/// The names and values that tell the alerts of one rule apart, in the rule's order.
+/// Names and values that identify an alert of a rule, in the rule's order.
 pub type Dimensions = Vec<(String, String)>;
 
 /// `criteria.allOf[0]` without its query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertCondition {
-    /// How the rows of one combination become one value.
+    /// How the rows of one combination are aggregated.
     pub aggregation: Aggregation,
     /// The name of the column that is aggregated; `None` for [`Aggregation::Count`].
     pub measure: Option<String>,
@@ -22,7 +22,7 @@ pub struct AlertCondition {
     pub operator: Operator,
     /// The threshold.
     pub threshold: f64,
-    /// What the rows are split by.
+    /// The dimensions by which the rows are split.
     pub dimensions: Vec<Dimension>,
     /// How many of the last evaluations must meet the condition.
     pub failing: FailingPeriods,
@@ -35,9 +35,9 @@ pub enum Aggregation {
     Count,
     /// The mean of the measure.
     Average,
-    /// The least of the measure.
+    /// The minimum of the measure.
     Minimum,
-    /// The greatest of the measure.
+    /// The maximum of the measure.
     Maximum,
     /// The sum of the measure.
     Total,
@@ -63,9 +63,9 @@ pub enum Operator {
 pub struct Dimension {
     /// The column.
     pub name: String,
-    /// Whether the values are those wanted or those not wanted.
+    /// Whether the values are included or excluded.
     pub operator: Choice,
-    /// Values; `*` stands for all.
+    /// The values; `*` stands for all.
     pub values: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub enum Choice {
     Exclude,
 }
 
-/// What one combination measured.
+/// The measurement of one combination.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measurement {
     /// The aggregated value.
@@ -88,12 +88,13 @@ pub struct Measurement {
 }
 
 impl AlertCondition {
-    /// Splits rows by the rule's dimensions, aggregates each group and compares it with the threshold.
+    /// Splits rows by the rule's dimensions, aggregates each group and compares it with the
+    /// threshold.
     ///
     /// Azure groups the result by the dimension values and evaluates each group (Microsoft Learn,
-    /// "Create a log search alert rule"), so a combination without a row has no group and nothing is
-    /// measured for it: absence has to be a row of its own. Only a rule that counts all rows together
-    /// measures zero when none came. A row without a column of a dimension's name has the empty value.
+    /// "Create a log search alert rule"), so a combination without a row has no group and is not
+    /// measured: absence must be a row of its own. Only a rule that counts all rows together
+    /// measures zero when there are none. A row without a dimension's column has the empty value.
     pub fn measure(&self, rows: &[Row]) -> BTreeMap<Dimensions, Measurement> {
         let mut groups: BTreeMap<Dimensions, Vec<f64>> = BTreeMap::new();
         if self.aggregation == Aggregation::Count && self.dimensions.is_empty() {
@@ -113,7 +114,7 @@ impl AlertCondition {
             .collect()
     }
 
-    /// The row's combination, or `None` when a dimension leaves the row out.
+    /// The row's combination, or `None` when a dimension excludes the row.
     fn combination(&self, row: &Row) -> Option<Dimensions> {
         self.dimensions
             .iter()
@@ -151,7 +152,7 @@ impl Aggregation {
         }
     }
 
-    /// The aggregate of the values of one group; only [`Self::Count`] is asked about an empty one.
+    /// Aggregates the values of one group; only [`Self::Count`] is called for an empty one.
     fn apply(self, values: &[f64]) -> f64 {
         match self {
             Self::Count => values.len() as f64,
@@ -175,7 +176,7 @@ impl Operator {
         }
     }
 
-    /// Whether `value` stands in this relation to `threshold`.
+    /// Whether the comparison of `value` with `threshold` holds.
     pub fn holds(self, value: f64, threshold: f64) -> bool {
         match self {
             Self::Equals => (value - threshold).abs() < f64::EPSILON,
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn each_device_is_measured_for_itself() {
+    fn each_device_is_measured_separately() {
         let condition = split_by_device(Choice::Include, &["*"]);
         let rows = [row("attic", 7.5), row("cellar", 0.2), row("cellar", 4.9)];
         assert_eq!(
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn dimensions_choose_rows() {
+    fn dimensions_filter_rows() {
         let rows = [row("attic", 9.0), row("cellar", 9.0)];
         let include = split_by_device(Choice::Include, &["cellar"]);
         assert_eq!(devices_met(&include, &rows), [("cellar".to_owned(), true)]);
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_all_rows_sees_zero_but_a_count_by_device_does_not() {
+    fn a_count_of_all_rows_measures_zero_but_a_count_by_device_does_not() {
         let mut condition = split_by_device(Choice::Include, &["*"]);
         condition.aggregation = Aggregation::Count;
         condition.measure = None;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 /// "At least `minimum` of the last `evaluations`", both 1 to 6.
 ///
 /// The range is that of `criteria.allOf[].failingPeriods` (azure-rest-api-specs,
-/// `scheduledQueryRule_API.json`). There a period is a window; where the window is as long as the
+/// `scheduledQueryRule_API.json`). There a period is a window; when the window is as long as the
 /// frequency, as [`super::settings`] requires for more than one period, it is also an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailingPeriods {
@@ -13,7 +13,7 @@ pub struct FailingPeriods {
     minimum: u8,
 }
 
-/// Failing periods that can never be, or that mean nothing.
+/// Failing periods out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{minimum} of {evaluations} periods: both must be 1 to 6 and the first at most the second")]
 pub struct FailingPeriodsError {
@@ -22,10 +22,11 @@ pub struct FailingPeriodsError {
 }
 
 impl FailingPeriods {
-    /// Every evaluation alone decides.
+    /// A single evaluation decides.
     pub const SINGLE: Self = Self { evaluations: 1, minimum: 1 };
 
-    /// At least `minimum` of the last `evaluations`; an error unless 1 ≤ minimum ≤ evaluations ≤ 6.
+    /// Creates "at least `minimum` of the last `evaluations`"; an error unless 1 ≤ minimum ≤
+    /// evaluations ≤ 6.
     pub const fn new(evaluations: u8, minimum: u8) -> Result<Self, FailingPeriodsError> {
         if 1 <= minimum && minimum <= evaluations && evaluations <= 6 {
             Ok(Self { evaluations, minimum })
@@ -34,7 +35,7 @@ impl FailingPeriods {
         }
     }
 
-    /// How many evaluations are looked at, 1 to 6.
+    /// How many evaluations are considered, 1 to 6.
     pub const fn evaluations(self) -> u8 {
         self.evaluations
     }
@@ -53,12 +54,13 @@ pub struct RecentPeriods {
 }
 
 impl RecentPeriods {
-    /// No evaluation has been seen yet.
+    /// Creates a history without evaluations.
     pub const fn new(periods: FailingPeriods) -> Self {
         Self { periods, met: VecDeque::new() }
     }
 
-    /// Takes in whether this evaluation met the condition, and says whether enough of the last did.
+    /// Records whether this evaluation met the condition, and returns whether enough recent ones
+    /// did.
     pub fn observe(&mut self, met: bool) -> bool {
         self.met.push_back(met);
         if self.met.len() > usize::from(self.periods.evaluations) {
@@ -67,7 +69,7 @@ impl RecentPeriods {
         self.met.iter().filter(|met| **met).count() >= usize::from(self.periods.minimum)
     }
 
-    /// Whether none of the evaluations that still count met the condition.
+    /// Whether none of the considered evaluations met the condition.
     pub fn is_clear(&self) -> bool {
         !self.met.contains(&true)
     }

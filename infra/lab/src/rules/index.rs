@@ -1,12 +1,12 @@
-//! The lines that can still decide what a query yields, out of the 48 hours that it may look at.
+//! Keeps only the lines that can still affect a query's result, out of the 48 hours in its range.
 //!
-//! A query about silence needs the newest heartbeats of each device, not the thousands before them. The
-//! index drops a heartbeat only when a newer one makes it meaningless whatever the query does with
-//! times and sequence numbers; it keeps all outages, and every line that it does not understand. So a
-//! query yields on the index what it yields on all lines, and there is no second implementation of
-//! any query here: the tests compare both on random timelines.
+//! A query about silence needs the newest heartbeats of each device, not the thousands before them.
+//! The index drops a heartbeat only when a newer one makes it irrelevant whatever the query does
+//! with times and sequence numbers; it keeps all outages, and every line that it does not
+//! recognize. So a query returns the same on the index as on all lines, and no query is implemented
+//! twice: the tests compare both on random timelines.
 //!
-//! A world that is simulated has no lines, only values that become lines when a query looks at them;
+//! A simulated world has no lines, only values that are formatted as lines when a query reads them;
 //! that is why the index is generic over [`TraceSource`].
 
 use std::collections::VecDeque;
@@ -15,43 +15,43 @@ use jiff::Timestamp;
 
 use crate::query::{Trace, silence::RANGE};
 
-/// Something that is, or can become, a row of the table `traces`.
+/// A row of the table `traces`, or a value that can be converted to one.
 pub trait TraceSource {
     /// When the line was written.
     fn timestamp(&self) -> Timestamp;
 
-    /// What the index needs to know about it.
+    /// Its kind, as far as the index distinguishes.
     fn kind(&self) -> LineKind;
 
-    /// The row.
+    /// Converts it to the row.
     fn to_trace(&self) -> Trace;
 }
 
-/// What the index needs to know about a line.
+/// The kinds of line that the index distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
     /// A heartbeat of an expected device.
     Heartbeat(HeartbeatKey),
-    /// A heartbeat of a device that no rule watches.
+    /// A heartbeat of a device that no rule covers.
     Unwatched,
-    /// A handed-over incident or gap, of whichever device.
+    /// A handed-over incident or gap of any device.
     Outage,
-    /// Anything else, which a query may understand in its own way.
+    /// Anything else; only the query can interpret it.
     Other,
 }
 
-/// Whose heartbeat it is, and its place among the heartbeats of one boot.
+/// The device of a heartbeat, and its order among the heartbeats of one boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeartbeatKey {
-    /// The place of the device in the list of expected devices.
+    /// The index of the device in the list of expected devices.
     pub device: usize,
-    /// Stands for the boot, the same for all its heartbeats; 0 when the line names none.
+    /// Identifies the boot; 0 when the line has none.
     pub boot: u64,
-    /// The sequence number, when the line has one.
+    /// The sequence number, if the line has one.
     pub seq: Option<u64>,
 }
 
-/// Lines in the order in which they became visible, without those that mean nothing any more.
+/// Lines in the order in which they became visible, without the irrelevant ones.
 #[derive(Debug)]
 pub struct TraceIndex<L> {
     boots: Vec<IndexedBoot<L>>,
@@ -60,14 +60,14 @@ pub struct TraceIndex<L> {
     rows: IndexedRows,
 }
 
-/// What queries look at, until something changes.
+/// The rows for queries, cached until something changes.
 #[derive(Debug, Default)]
 struct IndexedRows {
     heartbeats: Option<Vec<Trace>>,
     outages: Option<Vec<Trace>>,
 }
 
-/// The heartbeats of one boot of one device that can still matter.
+/// The heartbeats of one boot of one device that are still relevant.
 #[derive(Debug)]
 struct IndexedBoot<L> {
     device: usize,
@@ -76,13 +76,13 @@ struct IndexedBoot<L> {
 }
 
 impl<L: TraceSource> TraceIndex<L> {
-    /// An empty index for so many expected devices.
+    /// Creates an empty index for `expected` devices.
     pub const fn new(expected: usize) -> Self {
         let rows = IndexedRows { heartbeats: None, outages: None };
         Self { boots: Vec::new(), others: VecDeque::new(), expected, rows }
     }
 
-    /// Takes in a line that has become visible, not before its own time.
+    /// Inserts a line that has become visible, not before its own time.
     pub fn insert(&mut self, line: L) {
         match line.kind() {
             LineKind::Heartbeat(key) => self.insert_heartbeat(key, line),
@@ -94,7 +94,7 @@ impl<L: TraceSource> TraceIndex<L> {
         }
     }
 
-    /// Forgets what no query sees at `now` or later.
+    /// Drops lines that no query sees at `now` or later.
     pub fn expire(&mut self, now: Timestamp) {
         let from = now.saturating_sub(RANGE).unwrap_or(Timestamp::MIN);
         let before = self.others.len();
@@ -104,7 +104,7 @@ impl<L: TraceSource> TraceIndex<L> {
         if self.others.len() != before {
             self.rows = IndexedRows::default();
         }
-        // A boot that another one followed may yet go on: two machines with one name do so in turn.
+        // A boot may continue after another one began: two machines with one name alternate.
         let boots = self.boots.len();
         self.boots.retain(|boot| boot.newest().is_some_and(|newest| newest > from));
         if self.boots.len() != boots {
@@ -112,7 +112,7 @@ impl<L: TraceSource> TraceIndex<L> {
         }
     }
 
-    /// The rows that decide what a query about silence yields, in no particular order.
+    /// The rows that decide the result of a query about silence, unordered.
     pub fn heartbeats(&mut self) -> &[Trace] {
         let (boots, others) = (&self.boots, &self.others);
         self.rows.heartbeats.get_or_insert_with(|| {
@@ -122,19 +122,19 @@ impl<L: TraceSource> TraceIndex<L> {
         })
     }
 
-    /// The rows that decide what a query about outages yields, in no particular order.
+    /// The rows that decide the result of a query about outages, unordered.
     pub fn outages(&mut self) -> &[Trace] {
         let others = &self.others;
         self.rows.outages.get_or_insert_with(|| others.iter().map(TraceSource::to_trace).collect())
     }
 
-    /// When the newest line was written that is no heartbeat of an expected device.
+    /// When the newest line was written that is not a heartbeat of an expected device.
     pub fn newest_other(&self) -> Option<Timestamp> {
         self.others.iter().map(TraceSource::timestamp).max()
     }
 
-    /// A time since which every expected device has certainly sent a heartbeat; `None` when there is no
-    /// such time. Any heartbeat shows that its device was alive, whatever it announces.
+    /// A time since which every expected device has certainly sent a heartbeat, if any. Any
+    /// heartbeat proves that its device was alive, whatever it announces.
     pub fn all_alive_since(&self) -> Option<Timestamp> {
         if self.others.iter().any(|line| line.kind() == LineKind::Other) {
             return None;
@@ -184,8 +184,8 @@ impl<L: TraceSource> IndexedBoot<L> {
     }
 }
 
-/// Whether one heartbeat makes another of the same boot meaningless: it is later by the clock and by the
-/// sequence number, or neither has a number. Equal ones never replace each other.
+/// Whether one heartbeat makes another of the same boot irrelevant: it is later by both clock and
+/// sequence number, or by clock and neither has a number. Equal ones never replace each other.
 fn replaces(one: (Timestamp, Option<u64>), other: (Timestamp, Option<u64>)) -> bool {
     one.0 > other.0
         && match (one.1, other.1) {

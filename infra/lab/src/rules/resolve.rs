@@ -11,16 +11,17 @@ pub struct FrequencyError {
     frequency: SignedDuration,
 }
 
-/// How many healthy evaluations in a row resolve an alert of a rule with this frequency.
+/// Returns how many consecutive healthy evaluations resolve an alert of a rule with this frequency.
 ///
-/// From Azure's table for log alerts (Microsoft Learn, "Types of Azure Monitor alerts", stateful log
-/// alerts): with an evaluation every minute the condition must not be met for 10 minutes, every 5 to
-/// 15 minutes for three periods, every 15 minutes to 11 hours for two, every 11 to 12 hours for one;
-/// above 12 hours alerts are not stateful. The table gives 15 minutes twice: a rule with a frequency
-/// of 15 minutes was measured to resolve at its second healthy evaluation, which also says that a
-/// period is one evaluation. So with five minutes the resolved mail comes 10 to 15 minutes after the
-/// heartbeats are back, and ingestion adds to that; were a period the time between two healthy
-/// evaluations, it would come five minutes later. A frequency between 1 and 5 minutes does not exist.
+/// From Azure's table for log alerts (Microsoft Learn, "Types of Azure Monitor alerts", stateful
+/// log alerts): with an evaluation every minute the condition must not be met for 10 minutes, every
+/// 5 to 15 minutes for three periods, every 15 minutes to 11 hours for two, every 11 to 12 hours
+/// for one; above 12 hours alerts are not stateful. The table lists 15 minutes twice: a rule with a
+/// frequency of 15 minutes was measured to resolve at its second healthy evaluation, which also
+/// shows that a period is one evaluation. So with five minutes the resolved mail is sent 10 to 15
+/// minutes after the heartbeats are back, plus ingestion; if a period were the time between two
+/// healthy evaluations, it would be sent five minutes later. A frequency between 1 and 5 minutes
+/// does not exist.
 pub fn healthy_evaluations(frequency: SignedDuration) -> Result<u32, FrequencyError> {
     const MINUTE: SignedDuration = SignedDuration::from_mins(1);
     const FIVE_MINUTES: SignedDuration = SignedDuration::from_mins(5);

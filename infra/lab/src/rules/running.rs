@@ -1,4 +1,4 @@
-//! One rule at work: what it remembers from one evaluation to the next, and what it sends.
+//! One rule with its state between evaluations.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::query::{Query, Trace, outage_report};
 
-/// A rule with its memory.
+/// A rule with its state.
 #[derive(Debug)]
 pub struct RunningRule {
     pub(super) rule: Rule,
@@ -28,7 +28,7 @@ enum RuleMemory {
 }
 
 impl RunningRule {
-    /// A rule that was never evaluated.
+    /// Creates a rule without history.
     pub fn new(rule: Rule) -> Self {
         let failing = rule.settings.condition.failing;
         let memory = match rule.settings.memory {
@@ -45,8 +45,8 @@ impl RunningRule {
         &self.rule
     }
 
-    /// Evaluates the rule at `at`, on all rows that can be queried by then, in any order, and returns
-    /// what goes out. What an alert processing rule removes does not go out.
+    /// Evaluates the rule at `at`, on all rows that are visible by then, in any order, and returns
+    /// the notifications, without those that an alert processing rule suppresses.
     pub fn evaluate(&mut self, at: Timestamp, rows: &[Trace]) -> Vec<Notification> {
         let settings = &self.rule.settings;
         let rows = self.rule.visible(at, rows);
@@ -79,12 +79,11 @@ impl RunningRule {
         all.into_iter().filter(|each| !each.rule.untold.contains(&each.condition)).collect()
     }
 
-    /// The same on an index that holds the lines that are visible at `at`, for evaluations in the order of
+    /// The same on an index of the lines that are visible at `at`; evaluations must be in order of
     /// time.
     ///
-    /// An evaluation that can neither meet the condition nor change what the rule remembers does not take
-    /// place: when every device has been heard of lately enough, or when nothing that has come can still be
-    /// reported.
+    /// Skips an evaluation that can neither meet the condition nor change the state: when every
+    /// device sent a heartbeat recently enough, or when no line can still be reported.
     pub fn evaluate_indexed<L: TraceSource>(
         &mut self,
         at: Timestamp,
@@ -98,7 +97,7 @@ impl RunningRule {
         self.evaluate(at, rows)
     }
 
-    /// Whether no condition was met of late and no alert has fired.
+    /// Whether no recent evaluation met the condition and no alert has fired.
     fn is_at_rest(&self) -> bool {
         match &self.memory {
             RuleMemory::Stateful(rule) => rule.is_at_rest(),
@@ -106,14 +105,15 @@ impl RunningRule {
         }
     }
 
-    /// Whether the query asks about outages, not about silence.
+    /// Whether the query is about outages, not about silence.
     pub(super) const fn is_report(&self) -> bool {
         matches!(self.rule.query, Query::OutageReport(_))
     }
 
     fn is_without_news<L: TraceSource>(&self, at: Timestamp, index: &TraceIndex<L>) -> bool {
         if self.is_report() {
-            // A line shows for so long at most from the beginning of the hour in which it came.
+            // A line is in the result for at most this long from the start of the hour in which it
+            // was written.
             let is_over = |newest| at.duration_since(newest) >= outage_report::SHOWN_FOR;
             return index.newest_other().is_none_or(is_over);
         }

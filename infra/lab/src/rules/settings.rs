@@ -1,9 +1,9 @@
-//! What a deployed rule says: its settings, read from the evaluated deployment.
+//! The settings of a deployed rule, read from the evaluated deployment.
 //!
 //! `bicep snapshot` evaluates the whole deployment offline into the resources that Azure would get.
-//! The lab reads its rules from that file and from nowhere else, so what is tried here is what is
-//! deployed. A setting that the lab does not understand is an error, never a guess: a rule that runs
-//! differently here and there would prove nothing.
+//! The lab reads its rules only from that file, so it evaluates exactly what is deployed. An
+//! unsupported setting is an error, never a guess: a rule that behaved differently here and in
+//! Azure would prove nothing.
 
 mod document;
 mod processing;
@@ -23,50 +23,53 @@ pub use processing::ProcessingRuleError;
 const RULE_TYPE: &str = "Microsoft.Insights/scheduledQueryRules";
 const PROCESSING_RULE_TYPE: &str = "Microsoft.AlertsManagement/actionRules";
 const ACTION_GROUP_TYPE: &str = "Microsoft.Insights/actionGroups";
-/// The table of a workspace's own notices, which the lab does not keep: the rules on it watch the
-/// workspace, not the devices.
+/// The table of the workspace's own operational events, which the lab does not store: rules on it
+/// monitor the workspace, not the devices.
 const NOTICES_TABLE: &str = "_LogOperation";
 
-/// The settings of one rule, checked, with the defaults of the resource provider filled in.
+/// The validated settings of one rule, with the defaults of the resource provider filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleSettings {
     /// The resource id of the rule.
     pub id: String,
     /// The name of the rule.
     pub name: String,
-    /// What the rule's author wrote about it; empty when nothing was.
+    /// The rule's description; empty when it has none.
     pub description: String,
     /// 0 (critical) to 4 (verbose).
     pub severity: u8,
-    /// The resource that the rule watches, and which its mails call the affected resource.
+    /// The resource that the rule monitors; its mails call it the affected resource.
     pub scope: String,
     /// The query text as deployed.
     pub query: String,
-    /// When the rows of the query make an alert.
+    /// The condition for an alert.
     pub condition: AlertCondition,
     /// The time between two evaluations.
     pub frequency: SignedDuration,
-    /// How far back from an evaluation the query sees, at most 48 hours.
+    /// The time range of the query, at most 48 hours.
     pub range: SignedDuration,
-    /// Whether an alert lasts until its condition has gone, or every evaluation stands alone.
+    /// Stateful or stateless.
     pub memory: Memory,
-    /// The mails' subject, with `${data…}` paths into the common alert schema; `None` means Azure's own.
+    /// The mails' subject, with `${data…}` paths into the common alert schema; `None` for Azure's
+    /// own.
     pub subject: Option<String>,
-    /// The mail addresses of all action groups of the rule, in their order, each once.
+    /// The mail addresses of all action groups of the rule, in order, without duplicates.
     pub receivers: Vec<String>,
-    /// The conditions of its alerts that nobody is told of, because of an alert processing rule.
+    /// The monitor conditions whose notifications an alert processing rule suppresses.
     pub untold: Vec<MonitorCondition>,
 }
 
-/// What a rule remembers from one evaluation to the next.
+/// Whether alerts are stateful.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// `autoMitigate: true`: an alert fires once and resolves after so many healthy evaluations in a row.
+    /// `autoMitigate: true`: an alert fires once and resolves after a number of consecutive healthy
+    /// evaluations.
     Stateful {
         /// See [`resolve::healthy_evaluations`].
         healthy_evaluations: u32,
     },
-    /// `autoMitigate: false`: an alert fires at each evaluation that meets the condition, and never resolves.
+    /// `autoMitigate: false`: an alert fires at each evaluation that meets the condition, and never
+    /// resolves.
     Stateless,
 }
 
@@ -74,83 +77,85 @@ pub enum Memory {
 #[derive(Debug, thiserror::Error)]
 pub enum RuleSettingsError {
     /// The file is not what `bicep snapshot` writes.
-    #[error("the evaluated deployment is no JSON document of `bicep snapshot`; make it anew")]
+    #[error("the evaluated deployment is not the output of `bicep snapshot`; generate it again")]
     Document(#[source] serde_json::Error),
-    /// There is nothing to evaluate.
+    /// The deployment has no enabled rule.
     #[error("the evaluated deployment holds no enabled resource of type `{RULE_TYPE}`")]
     NoRules,
-    /// One rule cannot be played.
-    #[error("the rule `{rule}` of the evaluated deployment cannot be played")]
+    /// One rule is invalid or not supported.
+    #[error("the rule `{rule}` of the evaluated deployment is not supported")]
     Rule {
         /// The name of the rule.
         rule: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: RuleError,
     },
-    /// One alert processing rule cannot be played.
-    #[error("the alert processing rule `{rule}` of the evaluated deployment cannot be played")]
+    /// One alert processing rule is invalid or not supported.
+    #[error("the alert processing rule `{rule}` of the evaluated deployment is not supported")]
     ProcessingRule {
         /// The name of the processing rule.
         rule: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: ProcessingRuleError,
     },
-    /// An action group is not in the expected shape.
+    /// An action group does not have the expected format.
     #[error("the action group `{group}` of the evaluated deployment cannot be read")]
     ActionGroup {
         /// The name of the action group.
         group: String,
-        /// Why.
+        /// The parse error.
         #[source]
         source: serde_json::Error,
     },
 }
 
-/// Why one rule cannot be played as Azure would run it.
+/// Why the lab cannot evaluate a rule as Azure would.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     /// A property is missing or has another type or value than the resource provider accepts.
     #[error("its properties are not those of a log alert")]
     Shape(#[source] serde_json::Error),
-    /// A property has a value that the lab does not play.
-    #[error("its `{property}` is `{value}`, but the lab plays only {played}")]
+    /// The lab does not support the value of a property.
+    #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
     NotPlayed {
         /// The path of the property below `properties`.
         property: &'static str,
         /// Its value.
         value: String,
-        /// What the lab plays instead.
+        /// The supported values.
         played: &'static str,
     },
     /// A duration that is not ISO 8601 or not positive.
-    #[error("its `{property}` is `{value}`, which is no positive ISO 8601 duration such as PT5M")]
+    #[error(
+        "its `{property}` is `{value}`, which is not a positive ISO 8601 duration such as PT5M"
+    )]
     Duration {
         /// The name of the property.
         property: &'static str,
         /// Its value.
         value: String,
     },
-    /// A query may not see that far, or not as far as the rule needs.
+    /// The query's range is longer than allowed, or shorter than the rule needs.
     #[error(
         "its query would see {range:#} back, but that must be at least {window:#} (the window) and at most 48 h"
     )]
     Range {
-        /// How far the query would see.
+        /// The query's range.
         range: SignedDuration,
         /// The windows that it must cover.
         window: SignedDuration,
     },
-    /// An evaluation would leave times that no evaluation looks at.
+    /// The evaluations would leave periods that no evaluation covers.
     #[error("it is evaluated every {frequency:#} but its windows cover only {window:#}")]
     Frequency {
         /// The time between two evaluations.
         frequency: SignedDuration,
-        /// The time that the windows of one evaluation cover.
+        /// The time covered by the windows of one evaluation.
         window: SignedDuration,
     },
-    /// An aggregation needs a measure, or must not have one.
+    /// The aggregation needs a measure, or must not have one.
     #[error(
         "its aggregation and its `metricMeasureColumn` do not go together: every aggregation but Count needs one, Count has none"
     )]
@@ -161,12 +166,12 @@ pub enum RuleError {
     /// A stateful rule that would never resolve.
     #[error("it is stateful, but would never resolve")]
     Resolve(#[source] FrequencyError),
-    /// An action group that the deployment does not hold.
+    /// An action group that is not part of the deployment.
     #[error("its action group `{0}` is not part of the evaluated deployment")]
     UnknownActionGroup(String),
 }
 
-/// Reads all enabled rules about devices from the text of a `bicep snapshot`, in the file's order.
+/// Reads all enabled rules about devices from the output of `bicep snapshot`, in the file's order.
 pub fn read(snapshot: &str) -> Result<Vec<RuleSettings>, RuleSettingsError> {
     let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(RuleSettingsError::Document)?;
     let resources = &snapshot.predicted_resources;
@@ -213,7 +218,7 @@ fn action_groups(resources: &[Resource]) -> Result<Vec<(&str, ActionGroup)>, Rul
         .collect()
 }
 
-/// One rule, or `None` when it is disabled or not about devices.
+/// Reads one rule; `None` when it is disabled or not about devices.
 fn rule(
     resource: &Resource,
     groups: &[(&str, ActionGroup)],
@@ -306,7 +311,7 @@ fn rule(
     }))
 }
 
-/// The addresses of `ids`' groups; a disabled group notifies nobody.
+/// The addresses of the groups `ids`; a disabled group has none.
 fn receivers(ids: &[String], groups: &[(&str, ActionGroup)]) -> Result<Vec<String>, RuleError> {
     let mut receivers = Vec::new();
     for id in ids {

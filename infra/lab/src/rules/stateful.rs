@@ -1,4 +1,4 @@
-//! Stateful rules: one alert for each combination of dimension values, which fires once and resolves.
+//! Stateful rules: one alert per combination of dimension values, which fires once and resolves.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{
     failing::{FailingPeriods, RecentPeriods},
 };
 
-/// The alert of one combination: quiet, or fired and on its way to being resolved.
+/// The alert of one combination: not fired, or fired and counting healthy evaluations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatefulAlert {
     recent: RecentPeriods,
@@ -27,25 +27,26 @@ enum AlertState {
     },
 }
 
-/// What an evaluation changed.
+/// The change that an evaluation caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertChange {
-    /// The alert began.
+    /// The alert fired.
     Fired,
-    /// The alert ended.
+    /// The alert resolved.
     Resolved {
-        /// The evaluation at which it had begun.
+        /// The time of the evaluation at which it had fired.
         fired: Timestamp,
     },
 }
 
 impl StatefulAlert {
-    /// A quiet alert that resolves after `healthy_to_resolve` evaluations in a row, at least 1.
+    /// Creates an alert that has not fired; it resolves after `healthy_to_resolve` consecutive
+    /// healthy evaluations, at least 1.
     pub const fn new(failing: FailingPeriods, healthy_to_resolve: u32) -> Self {
         Self { recent: RecentPeriods::new(failing), healthy_to_resolve, state: AlertState::Quiet }
     }
 
-    /// Takes in the evaluation at `at`.
+    /// Records the evaluation at `at`.
     pub fn observe(&mut self, at: Timestamp, met: bool) -> Option<AlertChange> {
         match (self.state, self.recent.observe(met)) {
             (AlertState::Quiet, false) => None,
@@ -75,7 +76,7 @@ impl StatefulAlert {
         matches!(self.state, AlertState::Fired { .. })
     }
 
-    /// Whether the alert is as good as new.
+    /// Whether the state equals that of a new alert.
     fn is_forgettable(&self) -> bool {
         !self.is_fired() && self.recent.is_clear()
     }
@@ -90,19 +91,19 @@ pub struct StatefulRule {
 }
 
 impl StatefulRule {
-    /// A rule without any alert.
+    /// Creates a rule without alerts.
     pub const fn new(failing: FailingPeriods, healthy_to_resolve: u32) -> Self {
         Self { failing, healthy_to_resolve, alerts: BTreeMap::new() }
     }
 
-    /// Whether no alert has fired or is about to.
+    /// Whether no alert has fired or is about to fire.
     pub fn is_at_rest(&self) -> bool {
         self.alerts.is_empty()
     }
 
-    /// Takes in the evaluation of all combinations at `at` and returns what changed, by combination.
+    /// Records the evaluation of all combinations at `at` and returns the changes, by combination.
     ///
-    /// A combination that fired earlier and is not measured any more does not meet the condition.
+    /// A combination that fired earlier and is no longer measured does not meet the condition.
     pub fn observe(
         &mut self,
         at: Timestamp,
@@ -169,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn with_two_of_three_periods_one_bad_evaluation_is_no_alert() {
+    fn with_two_of_three_periods_one_failing_evaluation_fires_no_alert() {
         let mut alert = StatefulAlert::new(FailingPeriods::new(3, 2).expect("possible"), 1);
         let expected = [None, None, None, None, Some(AlertChange::Fired)];
         assert_eq!(changes(&mut alert, &[true, false, false, true, true]), expected);
     }
 
     #[test]
-    fn devices_fire_and_resolve_apart() {
+    fn devices_fire_and_resolve_separately() {
         let mut rule = StatefulRule::new(FailingPeriods::SINGLE, 1);
         let evaluations = [
             ([("attic", true), ("cellar", false)], ("attic", AlertChange::Fired)),
@@ -231,7 +232,7 @@ mod tests {
         }
 
         #[test]
-        fn with_single_periods_the_history_alone_says_what_happens(
+        fn with_single_periods_the_changes_follow_from_the_history(
             healthy in 1_usize..=10,
             history in prop::collection::vec(any::<bool>(), 0..200),
         ) {
@@ -256,7 +257,7 @@ mod tests {
         }
 
         #[test]
-        fn forgetting_quiet_combinations_changes_nothing(
+        fn dropping_inactive_combinations_changes_nothing(
             failing in failing_periods(),
             history in prop::collection::vec(prop::option::of(any::<bool>()), 0..100),
         ) {

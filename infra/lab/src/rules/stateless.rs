@@ -1,8 +1,9 @@
-//! Stateless rules: every evaluation that meets the condition is an alert of its own.
+//! Stateless rules: every evaluation that meets the condition is a separate alert.
 //!
-//! The documentation does not give the cadence of repeated log alerts; one notification at each
-//! evaluation that meets the condition is its plain reading (Microsoft Learn, "Types of Azure Monitor
-//! alerts": a stateless alert fires each time the condition is met, even if it fired before).
+//! The documentation does not specify the cadence of repeated log alerts; one notification per
+//! evaluation that meets the condition is its plain reading (Microsoft Learn, "Types of Azure
+//! Monitor alerts": a stateless alert fires each time the condition is met, even if it fired
+//! before).
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use super::{
     failing::{FailingPeriods, RecentPeriods},
 };
 
-/// The recent evaluations of one stateless rule; with single periods there is nothing to remember.
+/// The recent evaluations of one stateless rule; empty with single periods.
 #[derive(Clone, Debug)]
 pub struct StatelessRule {
     failing: FailingPeriods,
@@ -19,17 +20,17 @@ pub struct StatelessRule {
 }
 
 impl StatelessRule {
-    /// A rule that was never evaluated.
+    /// Creates a rule without history.
     pub const fn new(failing: FailingPeriods) -> Self {
         Self { failing, recent: BTreeMap::new() }
     }
 
-    /// Whether none of the evaluations that still count met the condition.
+    /// Whether none of the considered evaluations met the condition.
     pub fn is_at_rest(&self) -> bool {
         self.recent.is_empty()
     }
 
-    /// Takes in one evaluation and returns the combinations that fire, in order.
+    /// Records one evaluation and returns the combinations that fire, in order.
     ///
     /// A combination that is not measured does not meet the condition.
     pub fn observe(&mut self, measured: &BTreeMap<Dimensions, Measurement>) -> Vec<Dimensions> {
@@ -62,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_are_as_many_notifications_as_true_evaluations(
+        fn each_evaluation_that_meets_the_condition_notifies(
             history in prop::collection::vec(prop::option::of(any::<bool>()), 0..200),
         ) {
             let mut rule = StatelessRule::new(FailingPeriods::SINGLE);
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn failing_periods_hold_here_too() {
+    fn failing_periods_apply_to_stateless_rules() {
         let mut rule = StatelessRule::new(FailingPeriods::new(2, 2).expect("possible"));
         let fired = [true, true, false, true].map(|met| rule.observe(&measured(Some(met))).len());
         assert_eq!(fired, [0, 1, 0, 0]);

@@ -1,12 +1,12 @@
-//! What the simulation takes for granted. Each figure is a flag, and its help says where it comes from.
+//! The assumptions of the simulation. Each figure is a flag, whose help gives its source.
 
 use super::time::{DAY, HOUR, MINUTE, Millis, SECOND, seconds};
 
-/// What is assumed of the line, the device and Azure.
+/// Assumptions about the connection, the device and Azure.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 #[command(next_help_heading = "Assumptions")]
 pub struct Assumptions {
-    /// Times a year that the line or the power fails; once a week for 17 of 100 households (Cisco 2013)
+    /// Times a year that the connection or the power fails; once a week for 17 of 100 households (Cisco 2013)
     #[arg(long, value_name = "COUNT", default_value_t = 52.0, value_parser = count)]
     pub outages: f64,
     /// Median length of an outage in minutes, log-normal, cut to 1 s … 7 d; assumed
@@ -18,7 +18,7 @@ pub struct Assumptions {
     /// Part of the outages that are power cuts: the agent starts anew behind them; assumed
     #[arg(long, value_name = "PART", default_value_t = 0.1, value_parser = part)]
     pub power_cuts: f64,
-    /// Part of the heartbeats that time out although the line is up; assumed
+    /// Part of the heartbeats that time out although the connection is up; assumed
     #[arg(long, value_name = "PART", default_value_t = 0.002, value_parser = part)]
     pub heartbeat_loss: f64,
     /// Times a year that the host ends with its last 30 s of lines unsent; how often is not known
@@ -57,33 +57,35 @@ pub struct Assumptions {
     pub mail_limit: usize,
 }
 
-/// How long a heartbeat may take in all: the agent's default.
+/// The timeout of a heartbeat: the agent's default.
 pub const HEARTBEAT_TIMEOUT: Millis = 30 * SECOND;
 /// The bounds of the agent's back-off: its defaults.
 pub const BACKOFF: (Millis, Millis) = (SECOND, 30 * SECOND);
-/// How long a heartbeat takes on a good line to a warm function.
+/// How long a heartbeat takes on a good connection to a warm function.
 pub const ROUND_TRIP: Millis = 150;
-/// How long a cold start takes, from and to, where it is noticed at all.
+/// The shortest and longest cold start, for those heartbeats that have one.
 pub const COLD_START: (Millis, Millis) = (1_500, 10 * SECOND);
-/// How long the agent takes to see that the line is back: two good rounds, 1.5 s apart, and their answers.
+/// How long the agent takes to detect that connectivity is back: two good rounds, 1.5 s apart, and
+/// their answers.
 pub const RETURN_SEEN: (Millis, Millis) = (1_500, 5 * SECOND);
-/// The shortest outage that the agent makes an incident of.
+/// The shortest outage that the agent records as an incident.
 pub const SHORTEST_INCIDENT: Millis = 4 * SECOND;
-/// How long the lines that a dying host loses had been in its buffer at most.
+/// The longest time that the lines lost with a host's exit had been in its buffer.
 pub const BUFFER: Millis = 30 * SECOND;
 /// The silence that a stopping agent announces: its default.
 pub const QUIET_AFTER_STOP: Millis = 30 * MINUTE;
-/// The silence that a device announces before it sleeps: the default. A pause announces its length.
+/// The silence that a device announces before it sleeps: the default. A pause announces its own
+/// length.
 pub const QUIET_AFTER_SLEEP: Millis = 12 * HOUR;
-/// The time between the two sendings of an announcement.
+/// The time until an announcement is sent the second time.
 pub const SECOND_ANNOUNCEMENT: Millis = SECOND;
-/// The time between the two hand-overs of an incident.
+/// The time until an incident is handed over the second time.
 pub const SECOND_HAND_OVER: Millis = 5 * MINUTE;
 /// The longest outage.
 pub const LONGEST_OUTAGE: Millis = 7 * DAY;
 
 impl Assumptions {
-    /// A world in which nothing ever happens and every line can be queried at once.
+    /// A world without any events or delays.
     #[cfg(test)]
     pub(super) fn calm() -> Self {
         Self {
@@ -106,9 +108,9 @@ impl Assumptions {
         }
     }
 
-    /// The most that an evaluation is early or late, for rules that are evaluated this often.
+    /// How early or late an evaluation may be, for rules with this frequency.
     ///
-    /// Evaluations never change places: with one a minute it is half a minute.
+    /// Evaluations never change order: at one per minute the limit is half a minute.
     pub fn jitter_at(&self, frequency: Millis) -> Millis {
         seconds(self.jitter).min(frequency / 2)
     }

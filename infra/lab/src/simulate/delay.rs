@@ -1,4 +1,4 @@
-//! When a line can be queried.
+//! When a line becomes visible to queries.
 
 use fastrand::Rng;
 
@@ -10,15 +10,16 @@ use super::{
 
 /// The standard normal quantile of 99 in 100.
 const Z_P99: f64 = 2.326_348;
-/// The same of 9,999 in 10,000: one line of the 10,080 that a week of heartbeats has.
+/// The standard normal quantile of 9,999 in 10,000: about one line in a week of heartbeats, which
+/// has 10,080.
 const Z_WORST: f64 = 3.719_016;
 
-/// Gives each line the time at which queries begin to see it.
+/// Assigns each line the time at which it becomes visible to queries.
 ///
-/// Delays are log-normal, through the two figures that were measured: 99 in 100 within 49 s, the worst
-/// of a week's heartbeats 203 s, which is also the bound. Their median is then 4.6 s and their mean
-/// 7.7 s, as Microsoft's "less than 10 seconds" on average wants it. Unless lines may overtake each
-/// other, none is seen before an earlier one.
+/// Delays are log-normal, through the two measured figures: 99 in 100 within 49 s, the worst of a
+/// week's heartbeats 203 s, which is also the bound. The resulting median is 4.6 s and the mean 7.7
+/// s, in line with Microsoft's average of "less than 10 seconds". Unless lines may overtake each
+/// other, none becomes visible before an earlier one.
 #[derive(Clone, Debug)]
 pub struct IngestionDelays<'world> {
     random: Rng,
@@ -31,7 +32,7 @@ pub struct IngestionDelays<'world> {
 }
 
 impl<'world> IngestionDelays<'world> {
-    /// Ingestion that stands still in these times.
+    /// Creates delays for an ingestion that is down during these spans.
     pub fn new(assumptions: &Assumptions, down: &'world [Span], random: Rng) -> Self {
         let (p99, worst) = (assumptions.delay_p99, assumptions.delay_worst);
         let spread = (worst.max(p99) / p99).ln() / (Z_WORST - Z_P99);
@@ -46,7 +47,7 @@ impl<'world> IngestionDelays<'world> {
         }
     }
 
-    /// When the line that is written at `at` becomes visible; asked in the order of time.
+    /// When a line written at `at` becomes visible; call it in order of time.
     pub fn visible(&mut self, at: Millis) -> Millis {
         let delay = log_normal(&mut self.random, self.median, self.spread) as Millis;
         let mut visible = at + delay.min(self.longest);
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn while_ingestion_stands_still_lines_wait_for_its_end() {
+    fn while_ingestion_is_down_lines_wait_for_its_end() {
         let down = [Span { from: HOUR, to: 2 * HOUR }];
         let mut ingestion = IngestionDelays::new(&Assumptions::calm(), &down, Rng::with_seed(5));
         let seen: Vec<_> = [59, 61, 119, 120].map(|at| ingestion.visible(at * MINUTE)).to_vec();

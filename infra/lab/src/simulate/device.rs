@@ -1,6 +1,6 @@
-//! The device and its agent: which heartbeats it sends, and when queries see them.
+//! The simulated device and its agent: which heartbeats it sends, and when queries see them.
 //!
-//! The waits between heartbeats are the agent's own ([`Pacing`]).
+//! The intervals between heartbeats are the agent's own ([`Pacing`]).
 
 use std::{
     cmp::Reverse,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::clock;
 
-/// The device at work.
+/// The simulated device.
 #[derive(Debug)]
 pub struct SimulatedDevice<'world> {
     world: &'world World,
@@ -45,15 +45,15 @@ pub struct SimulatedDevice<'world> {
     hand_overs: BinaryHeap<Reverse<(Millis, usize, bool)>>,
     boot: u64,
     seq: u64,
-    /// The announced silence that lasts.
+    /// The current announced silence.
     announced: Option<Span>,
     announcements: Vec<Span>,
-    /// Lines that no query sees yet, in the order in which queries will.
+    /// Lines that are not visible yet, in the order in which they become visible.
     pending: VecDeque<(Millis, SimulatedLine)>,
 }
 
 impl<'world> SimulatedDevice<'world> {
-    /// A device that starts at time 0 and sends heartbeats this often.
+    /// Creates a device that starts at time 0 and sends heartbeats at this interval.
     pub fn new(
         world: &'world World,
         assumptions: &'world Assumptions,
@@ -91,7 +91,7 @@ impl<'world> SimulatedDevice<'world> {
         }
     }
 
-    /// Does everything that happens up to `until`.
+    /// Simulates everything up to `until`.
     pub fn advance(&mut self, until: Millis) {
         loop {
             let absence = self.world.absences.get(self.next_absence);
@@ -111,13 +111,13 @@ impl<'world> SimulatedDevice<'world> {
         }
     }
 
-    /// The lines that queries see by `now` and have not seen before.
+    /// Returns the lines that have become visible by `now` and were not returned before.
     pub fn take_visible(&mut self, now: Millis) -> Vec<SimulatedLine> {
         let count = self.pending.iter().take_while(|(visible, _)| *visible <= now).count();
         self.pending.drain(..count).map(|(_, line)| line).collect()
     }
 
-    /// The announced silences until now, each until the heartbeat that ended it.
+    /// The announced silences so far, each until the heartbeat that ended it.
     pub fn announcements(mut self) -> Vec<Span> {
         self.announcements.extend(self.announced);
         self.announcements
@@ -150,7 +150,7 @@ impl<'world> SimulatedDevice<'world> {
         }
     }
 
-    /// The device or its agent stops on purpose.
+    /// The device or its agent stops, announced if possible.
     fn leave(&mut self, absence: Absence) {
         let Absence { span, quiet, kind } = absence;
         if self.world.outage(span.from).is_some_and(|outage| outage.is_power_cut) {
@@ -181,7 +181,7 @@ impl<'world> SimulatedDevice<'world> {
         self.next = span.to + millis(self.pacing.line_returned());
     }
 
-    /// Hands an incident over, a first or a second time, or tries again later.
+    /// Hands over an incident, for the first or second time, or schedules a retry.
     fn hand_over(&mut self) {
         let Some(Reverse((at, index, is_second))) = self.hand_overs.pop() else { return };
         let absent = self.next_absence.checked_sub(1).map(|last| self.world.absences[last].span);
@@ -195,7 +195,7 @@ impl<'world> SimulatedDevice<'world> {
         }
     }
 
-    /// The function writes a line; when the host sends it on, it becomes visible some time later.
+    /// The function writes a line; if the host sends it on, it becomes visible some time later.
     fn write(&mut self, at: Millis, subject: Subject) {
         let visible = self.ingestion.visible(at);
         if self.world.loses(at) {
@@ -210,7 +210,7 @@ impl<'world> SimulatedDevice<'world> {
         Subject::Heartbeat { boot: self.boot, seq: self.seq, state, quiet_s: quiet / SECOND }
     }
 
-    /// Its sequence numbers go on growing: a run begins with the milliseconds since the boot.
+    /// Sequence numbers keep growing: a run starts at the milliseconds since the boot.
     fn start_anew(&mut self) {
         self.pacing = Pacing::with_seed(&self.settings, self.random.u64(..));
     }
@@ -229,7 +229,7 @@ impl<'world> SimulatedDevice<'world> {
         }
     }
 
-    /// Whether something that is sent at `at` gets an answer of the function.
+    /// Whether a request sent at `at` gets a response from the function.
     fn reaches(&self, at: Millis) -> bool {
         self.world.outage(at).is_none() && Span::at(&self.world.function_down, at).is_none()
     }
@@ -239,7 +239,7 @@ impl<'world> SimulatedDevice<'world> {
     }
 }
 
-/// The agent's defaults, with this interval.
+/// The agent's default settings with this interval.
 fn heartbeat_settings(interval: Duration) -> HeartbeatSettings {
     let of = |millis: Millis| Duration::from_millis(millis.unsigned_abs());
     HeartbeatSettings {

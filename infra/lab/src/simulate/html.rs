@@ -1,4 +1,4 @@
-//! The results as one page with plots that needs nothing from elsewhere.
+//! The results as one self-contained page with plots.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -13,20 +13,20 @@ table{border-collapse:collapse;margin:1rem 0}th,td{padding:.15rem .7rem;border-b
 th:first-child,td:first-child{text-align:left;white-space:pre}svg{max-width:100%;height:auto}
 svg text{font:12px system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}pre{white-space:pre-wrap}";
 
-/// Colours that people with the usual colour blindnesses tell apart (Okabe and Ito).
+/// Colours that are distinguishable with the common colour vision deficiencies (Okabe and Ito).
 const COLOURS: [&str; 7] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
-/// The size of a plot's inside, and the room for its labels.
+/// The size of a plot's inner area, and the margins for its labels.
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 280.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 20.0;
 
-/// The minutes that the plot of first mails shows.
+/// The minutes on the axis of the plot of first mails.
 const SHOWN_MINUTES: f64 = 30.0;
 
-/// The page.
+/// Renders the page.
 pub fn page(report: &SimulationReport, assumptions: &Assumptions) -> String {
     html! {
         (DOCTYPE)
@@ -80,7 +80,7 @@ fn colour(number: usize) -> &'static str {
     COLOURS[number % COLOURS.len()]
 }
 
-/// How many outages were mailed by then, as one curve for each result.
+/// Plots the share of outages that were mailed by a given time, one curve per result.
 fn first_mails(results: &[SimulationOutcome]) -> Markup {
     let height = TOP + HEIGHT + 40.0 + 18.0 * results.len() as f64;
     html! {
@@ -106,7 +106,7 @@ fn first_mails(results: &[SimulationOutcome]) -> Markup {
     }
 }
 
-/// The points of a curve through sorted seconds, one every tenth of a minute.
+/// The points of a curve through sorted seconds, one per tenth of a minute.
 fn curve(sorted: &[u32]) -> String {
     let points = (0..=300_u32).map(|tenth| {
         let by_then = sorted.partition_point(|seconds| *seconds <= 6 * tenth);
@@ -117,7 +117,7 @@ fn curve(sorted: &[u32]) -> String {
     points.collect::<Vec<_>>().join(" ")
 }
 
-/// A bar for each result.
+/// Plots a bar for each result.
 fn false_alarms(results: &[SimulationOutcome]) -> Markup {
     let of = |outcome: &SimulationOutcome| outcome.false_alarms_in_100_years;
     let most = results.iter().map(of).fold(1.0, f64::max);

@@ -1,7 +1,7 @@
 //! The lines that the function writes in a simulated world.
 //!
-//! They are values, because there are half a million a year; a line becomes text, written by the real
-//! function, only when a query looks at it.
+//! They are values, because there are half a million per year; the real function formats a line as
+//! text only when a query reads it.
 
 use ispmon_wire::{
     AgentInfo, AgentState, Device, Heartbeat, IncidentKind, ReportedIncident, ReportedSegment,
@@ -23,29 +23,29 @@ pub const DEVICE: &str = "dl-home";
 pub struct SimulatedLine {
     /// When it is written.
     pub timestamp: Timestamp,
-    /// What it says.
+    /// Its contents.
     pub subject: Subject,
 }
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A heartbeat.
     Heartbeat {
         /// The boot, 1 for the first.
         boot: u64,
-        /// How many heartbeats the process has sent.
+        /// The sequence number.
         seq: u64,
-        /// What the agent does.
+        /// The agent's state.
         state: AgentState,
         /// The announced silence in seconds.
         quiet_s: i64,
     },
     /// A handed-over incident.
     Outage {
-        /// Which one.
+        /// Its index in the world.
         index: usize,
-        /// From when to when.
+        /// Start and end.
         span: Span,
     },
 }

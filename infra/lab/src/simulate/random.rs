@@ -6,14 +6,14 @@ use fastrand::Rng;
 
 use super::time::Millis;
 
-/// Another source, decided by this one: what is drawn from one does not move the other.
+/// Creates another source, seeded from this one: draws from one do not affect the other.
 pub fn fork(random: &mut Rng) -> Rng {
     Rng::with_seed(random.u64(..))
 }
 
-/// The time until something that happens every `mean` on average.
+/// The time until the next event, exponentially distributed with mean `mean`.
 pub fn exponential(random: &mut Rng, mean: f64) -> f64 {
-    // `f64` gives 0 but never 1, so the logarithm is finite.
+    // `f64` returns 0 but never 1, so the logarithm is finite.
     mean * -(1.0 - random.f64()).ln()
 }
 
@@ -28,7 +28,7 @@ pub fn normal(random: &mut Rng) -> f64 {
     radius * (TAU * random.f64()).cos()
 }
 
-/// Any time from `from` to `to`, both included.
+/// A uniformly distributed time from `from` to `to`, both included.
 pub fn uniform(random: &mut Rng, from: Millis, to: Millis) -> Millis {
     random.i64(from..=to.max(from))
 }

@@ -6,84 +6,84 @@ use serde::Serialize;
 
 use super::{price, score::Score, settings::SimulationSettings, time::YEAR};
 
-/// What was simulated.
+/// The parameters of the simulation and its results.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SimulationReport {
     /// Years of each world.
     pub years: u32,
-    /// How many worlds.
+    /// The number of worlds.
     pub seeds: u32,
-    /// The seed of the first world; the others follow.
+    /// The seed of the first world; each further one is one higher.
     pub first_seed: u64,
     /// The results, one for each set of settings.
     pub results: Vec<SimulationOutcome>,
 }
 
-/// What came of one set of settings.
+/// The result of one set of settings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SimulationOutcome {
     /// The settings.
     pub settings: SimulationSettings,
-    /// Years of one device in all.
+    /// Simulated years of one device in total.
     pub device_years: f64,
     /// Outages of 12 minutes or longer.
     pub outages: usize,
-    /// Those that were mailed.
+    /// Outages that were mailed.
     pub mailed: usize,
-    /// Those that were not mailed and that no failure of Azure explains.
+    /// Outages that were not mailed although Azure worked.
     pub missed: usize,
-    /// Those that were not mailed while a part of Azure failed.
+    /// Outages that were not mailed while a part of Azure was down.
     pub missed_while_azure_failed: usize,
-    /// Mails about silence that nothing explains.
+    /// Mails about silence without a cause.
     pub false_alarms: usize,
-    /// The same for 100 years of one device.
+    /// The same per 100 years of one device.
     pub false_alarms_in_100_years: f64,
-    /// Mails about silence while a part of Azure failed.
+    /// Mails about silence while a part of Azure was down.
     pub alarms_while_azure_failed: usize,
     /// Mails about outages that were shorter than the threshold.
     pub alarms_about_short_outages: usize,
-    /// Resolved mails while the outage lasted.
+    /// Resolved mails during the outage.
     pub false_resolves: usize,
-    /// Minutes from the beginning of an outage to its first mail.
+    /// Minutes from the start of an outage to its first mail.
     pub first_mail: Option<FirstMail>,
-    /// Mails a year, of which kind.
+    /// Mails per year, by kind.
     pub mails: Mails,
-    /// Mails that the hourly limit kept back.
+    /// Mails that the hourly limit suppressed.
     pub kept_back: usize,
-    /// US dollars a month.
+    /// US dollars per month.
     pub monthly_price: f64,
     #[serde(skip)]
     pub(super) first_mails: Vec<u32>,
 }
 
-/// Minutes from the beginning of an outage to its first mail.
+/// Minutes from the start of an outage to its first mail.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct FirstMail {
-    /// Half come earlier.
+    /// The median.
     pub median: f64,
-    /// 95 of 100 come earlier.
+    /// The 95th percentile.
     pub p95: f64,
-    /// None comes later.
+    /// The maximum.
     pub worst: f64,
 }
 
-/// Mails a year.
+/// Mails per year.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Mails {
     /// All.
     pub all: f64,
     /// A device is silent.
     pub silent: f64,
-    /// It is back.
+    /// A device is back.
     pub resolved: f64,
-    /// It is still silent.
+    /// A device is still silent.
     pub reminders: f64,
     /// An outage is over.
     pub reports: f64,
 }
 
 impl SimulationOutcome {
-    /// Sums up what was counted; `devices` is how many devices the price is for.
+    /// Computes the result from the counts; the price is for `devices` devices.
     pub fn new(settings: SimulationSettings, mut score: Score, devices: u32) -> Self {
         let years = score.observed as f64 / YEAR as f64;
         let yearly = |count: usize| count as f64 / years;
@@ -127,7 +127,7 @@ impl FirstMail {
     }
 }
 
-/// A row of the table: its name, and how a result is shown in it.
+/// A row of the table: its name, and how it formats a result.
 type TableRow = (&'static str, fn(&SimulationOutcome) -> String);
 
 /// The rows of the table.
@@ -162,7 +162,7 @@ fn minutes(outcome: &SimulationOutcome, of: fn(&FirstMail) -> f64) -> String {
 }
 
 impl SimulationReport {
-    /// One sentence that says what was simulated.
+    /// One sentence with the parameters of the simulation.
     pub fn title(&self) -> String {
         let plural =
             |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
@@ -178,7 +178,7 @@ impl SimulationReport {
         )
     }
 
-    /// The table, one column for each set of settings; also a Markdown table.
+    /// The table, with one column per set of settings; also valid Markdown.
     pub fn to_text(&self) -> String {
         let cells: Vec<Vec<String>> =
             LINES.iter().map(|(_, show)| self.results.iter().map(show).collect()).collect();

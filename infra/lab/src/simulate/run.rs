@@ -1,4 +1,4 @@
-//! One world from its beginning to its end: the device sends, the rules look, mails go out.
+//! Simulates one world: the device sends, the rules are evaluated, mails are sent.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::{
     },
 };
 
-/// What came of one world.
+/// The result of one world.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
-    /// The mails in the order of time.
+    /// The mails in order of time.
     pub mails: Vec<SimulatedMail>,
-    /// Mails that Azure kept back because the address had had its share of the hour.
+    /// Mails that Azure suppressed because the address had reached its hourly limit.
     pub kept_back: usize,
-    /// When the device had announced to be silent, until the heartbeat that ended it.
+    /// The announced silences of the device, each until the heartbeat that ended it.
     pub announcements: Vec<Span>,
 }
 
@@ -38,30 +38,30 @@ pub struct Log {
 pub struct SimulatedMail {
     /// When it was sent.
     pub at: Millis,
-    /// About what.
+    /// Its kind.
     pub kind: SimulatedMailKind,
 }
 
-/// What a mail is about.
+/// The kinds of mail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SimulatedMailKind {
     /// The device is silent.
     Silent {
-        /// Since when, by the mail.
+        /// Since when, according to the mail.
         since: Millis,
     },
-    /// It is back.
+    /// The device is back.
     Resolved {
         /// When the alert had fired.
         fired: Millis,
     },
-    /// It is still silent.
+    /// The device is still silent.
     Reminder,
     /// An outage is over.
     Report,
 }
 
-/// A rule with the times of its evaluations.
+/// A rule with the schedule of its evaluations.
 #[derive(Debug)]
 struct RuleSchedule {
     rule: RunningRule,
@@ -86,7 +86,7 @@ pub fn rules(
         .collect()
 }
 
-/// The threshold of silence and the time between two evaluations, both in minutes, that are deployed.
+/// The deployed silence threshold and evaluation frequency, both in minutes.
 pub fn timing(deployed: &[Rule]) -> (f64, u32) {
     let silence = deployed.iter().find(|rule| matches!(rule.query(), Query::DeviceSilent(_)));
     silence.map_or((5.0, 5), |rule| {
@@ -95,7 +95,7 @@ pub fn timing(deployed: &[Rule]) -> (f64, u32) {
     })
 }
 
-/// Plays a world with these rules; `seed` decides everything random that is not part of the world.
+/// Simulates a world with these rules; `seed` decides all randomness that is not part of the world.
 pub fn run(
     world: &World,
     assumptions: &Assumptions,
@@ -112,8 +112,8 @@ pub fn run(
     })
 }
 
-/// The same with any way to evaluate a rule at a time, given the lines that have become visible since
-/// the evaluation before.
+/// The same with any function that evaluates a rule at a time, given the lines that have become
+/// visible since the previous evaluation.
 pub(super) fn play(
     world: &World,
     assumptions: &Assumptions,
@@ -151,7 +151,7 @@ impl RuleSchedule {
     fn new(rule: &Rule, assumptions: &Assumptions, random: &mut Rng) -> Self {
         let frequency = rule.settings().frequency.as_millis() as Millis;
         let mut random = fork(random);
-        // Azure documents no phase: a rule is evaluated from some time on.
+        // Azure documents no phase: the first evaluation of a rule is at a random time.
         let nominal = frequency + uniform(&mut random, 0, frequency - 1);
         let jitter = assumptions.jitter_at(frequency);
         let rule = RunningRule::new(rule.clone());
@@ -170,7 +170,7 @@ impl RuleSchedule {
     }
 }
 
-/// Sends mails to one address, at most so many in an hour.
+/// Limits the mails to one address per hour.
 #[derive(Debug)]
 struct MailLimiter {
     limit: usize,

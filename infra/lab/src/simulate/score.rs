@@ -1,17 +1,18 @@
-//! What the mails are worth: which outages they told of, and which of them were wrong.
+//! Scores the mails: which outages they reported, and which mails were wrong.
 //!
-//! - An **outage** counts when no heartbeat could reach the cloud for 12 minutes or longer, for a reason
-//!   that nobody had announced. Announced silence does not count: an outage that begins in it begins to
-//!   count when it ends.
-//! - It was **mailed** when a mail about silence was sent in it, or behind it about a silence that had
-//!   begun in it, or when the alert of an earlier outage was still in force. Otherwise it was **missed**;
-//!   if a part of Azure failed in it, that explains it.
-//! - The **time to the first mail** runs from the moment at which the outage begins to count. Outages that
-//!   an earlier alert covers have none.
-//! - A mail about silence is an **alarm about an outage** when one that lasts as long as the threshold lies
-//!   in the silence that it names; else it is an **early alarm** when a shorter one does; else
-//!   **Azure's own** when a part of Azure failed in that silence; else a **false alarm**.
-//! - A **false resolve** is a Resolved mail in an outage that had begun before its alert fired.
+//! - An **outage** counts when no heartbeat could reach the cloud for 12 minutes or longer, without
+//!   an announcement. Announced silence does not count: an outage that begins during it counts from
+//!   its end.
+//! - It was **mailed** when a mail about silence was sent during it, or after it about a silence
+//!   that had begun in it, or when the alert of an earlier outage was still active. Otherwise it
+//!   was **missed**; if a part of Azure was down during it, that is the reason.
+//! - The **time to the first mail** starts when the outage begins to count. Outages that an earlier
+//!   alert covers have none.
+//! - A mail about silence is an **alarm about an outage** when an outage at least as long as the
+//!   threshold lies in the silence that it reports; else it is an **early alarm** when a shorter
+//!   one does; else **Azure's own** when a part of Azure was down in that silence; else a **false
+//!   alarm**.
+//! - A **false resolve** is a Resolved mail during an outage that had begun before its alert fired.
 
 use super::{
     run::{Log, SimulatedMailKind},
@@ -23,28 +24,28 @@ use super::{
 /// The shortest outage that must be mailed.
 pub const SHORTEST_OUTAGE: Millis = 12 * MINUTE;
 
-/// What was counted in one world, or in several.
+/// The counts of one world, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Score {
-    /// Milliseconds of one device.
+    /// Simulated milliseconds of one device.
     pub observed: Millis,
     /// Outages of 12 minutes or longer.
     pub outages: usize,
-    /// Those that were mailed.
+    /// Outages that were mailed.
     pub mailed: usize,
-    /// Those that were not, although nothing explains it.
+    /// Outages that were not mailed although Azure worked.
     pub missed: usize,
-    /// Those that were not, while a part of Azure failed.
+    /// Outages that were not mailed while a part of Azure was down.
     pub missed_azure: usize,
-    /// Mails about silence that nothing explains.
+    /// Mails about silence without a cause.
     pub false_alarms: usize,
-    /// Mails about silence in which only a part of Azure had failed.
+    /// Mails about silence in which only a part of Azure was down.
     pub azure_alarms: usize,
     /// Mails about outages shorter than the threshold.
     pub early_alarms: usize,
-    /// Mails about silence, all of them.
+    /// All mails about silence.
     pub silent_mails: usize,
-    /// Resolved mails while the outage lasted.
+    /// Resolved mails during the outage.
     pub false_resolves: usize,
     /// Resolved mails.
     pub resolved_mails: usize,
@@ -52,13 +53,13 @@ pub struct Score {
     pub reminders: usize,
     /// Reports of outages that are over.
     pub reports: usize,
-    /// Mails that the limit kept back.
+    /// Mails that the limit suppressed.
     pub kept_back: usize,
-    /// Times from an outage's beginning to its first mail, in seconds.
+    /// Times from an outage's start to its first mail, in seconds.
     pub first_mails: Vec<u32>,
 }
 
-/// An alert that was mailed, from Fired to Resolved.
+/// A mailed alert, from Fired to Resolved.
 #[derive(Clone, Copy, Debug)]
 struct MailedAlert {
     since: Millis,
@@ -67,7 +68,7 @@ struct MailedAlert {
 }
 
 impl Score {
-    /// Judges the mails of one world.
+    /// Scores the mails of one world.
     pub fn of(world: &World, settings: &SimulationSettings, log: &Log) -> Self {
         let mut score =
             Self { observed: world.length, kept_back: log.kept_back, ..Self::default() };
@@ -142,7 +143,7 @@ impl Score {
         }
     }
 
-    /// Adds what was counted in another world.
+    /// Adds the counts of another world.
     pub fn add(&mut self, other: Self) {
         self.observed += other.observed;
         self.outages += other.outages;
@@ -161,13 +162,13 @@ impl Score {
         self.first_mails.extend(other.first_mails);
     }
 
-    /// All mails that were sent.
+    /// The number of mails sent.
     pub const fn mails(&self) -> usize {
         self.silent_mails + self.resolved_mails + self.reminders + self.reports
     }
 }
 
-/// The parts of the outages that count, in the order of time.
+/// The parts of the outages that count, in order of time.
 fn outages(world: &World, log: &Log) -> Vec<Span> {
     let mut announcements = log.announcements.as_slice();
     let mut outages = Vec::new();

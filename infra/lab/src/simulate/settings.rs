@@ -31,7 +31,7 @@ enum Name {
 }
 
 impl SimulationSettings {
-    /// These settings, and beside them all combinations of the variations.
+    /// Returns these settings combined with all combinations of the variations.
     pub fn combinations(self, variations: &[Variation]) -> Vec<Self> {
         variations.iter().fold(vec![self], |all, variation| {
             let with = |settings: Self| {
@@ -85,7 +85,7 @@ impl FromStr for Variation {
     }
 }
 
-/// A threshold in minutes, in whole tenths, which is what the query yields.
+/// Parses a threshold in minutes; the query returns tenths.
 pub fn threshold(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
@@ -96,7 +96,7 @@ pub fn threshold(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a threshold is 1 to 120 minutes, in whole tenths".to_owned())
 }
 
-/// The time between two evaluations, in minutes, as a log alert rule may have it.
+/// Parses an evaluation frequency in minutes that a log alert rule may have.
 pub fn evaluation(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
@@ -104,7 +104,7 @@ pub fn evaluation(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "rules are evaluated every 1, 5, 10, 15, 30 or 60 minutes".to_owned())
 }
 
-/// The time between two heartbeats, in seconds.
+/// Parses a heartbeat interval in seconds.
 pub fn interval(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()

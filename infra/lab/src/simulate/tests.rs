@@ -30,7 +30,7 @@ fn absence(kind: AbsenceKind, from: Millis, length: Millis, quiet: Millis) -> Ab
     Absence { span: span(from, length), quiet, kind }
 }
 
-/// Plays a world of some days with the default settings and nothing left to chance but phases.
+/// Simulates a world of some days with the default settings and no randomness except phases.
 fn play(days: i64, world: World) -> (Log, Score) {
     let world = World { length: days * DAY, ..world };
     let log = run::run(&world, &Assumptions::calm(), &DEFAULT, &rules_for(&DEFAULT), 7);
@@ -38,13 +38,13 @@ fn play(days: i64, world: World) -> (Log, Score) {
     (log, score)
 }
 
-/// How many mails about silence, resolved mails, reminders and reports.
+/// The numbers of mails about silence, resolved mails, reminders and reports.
 fn mails(score: &Score) -> [usize; 4] {
     [score.silent_mails, score.resolved_mails, score.reminders, score.reports]
 }
 
 #[test]
-fn a_calm_day_has_no_mail() {
+fn a_day_without_events_has_no_mail() {
     let (log, score) = play(3, World::default());
     assert_eq!(log.mails, []);
     assert_eq!(score, Score { observed: 3 * DAY, ..Score::default() });
@@ -74,7 +74,7 @@ fn an_outage_that_is_too_short_is_neither_mailed_nor_counted() {
 }
 
 #[test]
-fn an_announced_silence_is_no_alarm_and_an_outage_in_it_counts_from_its_end() {
+fn an_announced_silence_raises_no_alarm_and_an_outage_in_it_counts_from_its_end() {
     let absences = vec![absence(AbsenceKind::Pause, 5 * HOUR, 2 * HOUR, 2 * HOUR)];
     let world = World { absences, ..World::default() };
     let (log, _) = play(1, world.clone());
@@ -99,7 +99,7 @@ fn a_lost_announcement_is_a_false_alarm() {
 }
 
 #[test]
-fn a_reboot_is_no_alarm() {
+fn a_reboot_raises_no_alarm() {
     let reboot = absence(AbsenceKind::Reboot, 5 * HOUR, 90 * SECOND, 30 * MINUTE);
     let restart = absence(AbsenceKind::AgentRestart, 9 * HOUR, 3 * SECOND, 30 * MINUTE);
     let world = World { absences: vec![reboot, restart], ..World::default() };
@@ -117,7 +117,7 @@ fn a_power_cut_is_an_outage_without_a_report() {
 }
 
 #[test]
-fn an_outage_longer_than_the_queries_look_back_resolves_only_at_its_end() {
+fn an_outage_longer_than_the_query_range_resolves_only_at_its_end() {
     let outages = vec![outage(5 * HOUR, 50 * HOUR)];
     let (log, score) = play(4, World { outages, ..World::default() });
     assert_eq!((score.outages, score.mailed, score.silent_mails), (1, 1, 1));
@@ -126,12 +126,12 @@ fn an_outage_longer_than_the_queries_look_back_resolves_only_at_its_end() {
         log.mails.iter().find(|mail| matches!(mail.kind, SimulatedMailKind::Resolved { .. }));
     let resolved = resolved.expect("a resolved mail").at;
     assert!((55 * HOUR + 10 * MINUTE..55 * HOUR + 17 * MINUTE).contains(&resolved), "{resolved}");
-    // 10 to 55 and 60 minutes, 2 to 24 hours, then once a day.
+    // At 10 to 55 and 60 minutes, at 2 to 24 hours, then once a day.
     assert!((34..=36).contains(&score.reminders), "{}", score.reminders);
 }
 
 #[test]
-fn rows_that_are_late_by_the_measured_worst_alarm_nobody_and_ten_minutes_are_azures() {
+fn the_worst_measured_delay_raises_no_alarm_and_ten_minutes_raise_azures_own() {
     let late = |length| World { ingestion_down: vec![span(5 * HOUR, length)], ..World::default() };
     assert_eq!(play(1, late(203 * SECOND)).0.mails, []);
     let (_, score) = play(1, late(10 * MINUTE + 30 * SECOND));
@@ -139,7 +139,7 @@ fn rows_that_are_late_by_the_measured_worst_alarm_nobody_and_ten_minutes_are_azu
 }
 
 #[test]
-fn an_outage_while_no_rule_is_evaluated_is_azures_miss() {
+fn an_outage_while_no_rule_is_evaluated_is_missed_because_of_azure() {
     let outages = vec![outage(5 * HOUR, 20 * MINUTE)];
     let rules_down = vec![span(5 * HOUR - MINUTE, 25 * MINUTE)];
     let (_, score) = play(1, World { outages, rules_down, ..World::default() });
@@ -147,7 +147,7 @@ fn an_outage_while_no_rule_is_evaluated_is_azures_miss() {
 }
 
 #[test]
-fn more_mails_than_the_limit_are_kept_back() {
+fn mails_beyond_the_limit_are_suppressed() {
     let outages = vec![outage(5 * HOUR, 5 * HOUR)];
     let world = World { length: DAY, outages, ..World::default() };
     let assumptions = Assumptions { mail_limit: 3, ..Assumptions::calm() };
@@ -178,7 +178,8 @@ fn every_outage_is_mailed_or_missed_and_equal_seeds_give_equal_worlds() {
     assert!(outages > 60, "{outages}");
 }
 
-/// The engine with its index sends what the plain one sends that reads all lines of 48 hours each time.
+/// The engine with its index sends the same mails as the plain one, which reads all lines of 48
+/// hours each time.
 #[test]
 fn a_simulated_world_is_the_same_for_the_plain_engine() {
     let assumptions = Assumptions {
@@ -226,7 +227,7 @@ fn the_settings_of_the_templates_change_no_rule_and_others_change_only_the_timin
 }
 
 #[test]
-fn worlds_are_as_assumed() {
+fn worlds_match_the_assumptions() {
     let assumptions = SimulationSettings::default_assumptions();
     let years = 200;
     let world = World::random(&assumptions, years, 3);

@@ -1,4 +1,4 @@
-//! Virtual time: whole milliseconds since the simulated years began.
+//! Virtual time: whole milliseconds since the start of the simulated years.
 
 use jiff::Timestamp;
 
@@ -16,35 +16,35 @@ pub const DAY: Millis = 24 * HOUR;
 /// A year of 365 days.
 pub const YEAR: Millis = 365 * DAY;
 
-/// The begin of the simulated years: 1 January 2027, midnight UTC.
+/// The start of the simulated years: 1 January 2027, midnight UTC.
 const START_SECOND: i64 = 1_798_761_600;
 
-/// The same time in the calendar.
+/// Converts virtual time to a calendar time.
 pub fn timestamp(at: Millis) -> Timestamp {
     Timestamp::from_millisecond(1_000 * START_SECOND + at).unwrap_or(Timestamp::MAX)
 }
 
-/// A time of the calendar as virtual time.
+/// Converts a calendar time to virtual time.
 pub fn millis(at: Timestamp) -> Millis {
     at.as_millisecond() - 1_000 * START_SECOND
 }
 
-/// Seconds as milliseconds.
+/// Converts seconds to milliseconds.
 pub fn seconds(seconds: f64) -> Millis {
     (seconds * 1_000.0).round() as Millis
 }
 
-/// A stretch of time; its end does not belong to it.
+/// A half-open interval of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    /// Its first moment.
+    /// Its start.
     pub from: Millis,
-    /// The first moment behind it.
+    /// Its end, excluded.
     pub to: Millis,
 }
 
 impl Span {
-    /// Whether the moment belongs to it.
+    /// Whether it contains `at`.
     pub const fn contains(self, at: Millis) -> bool {
         self.from <= at && at < self.to
     }
@@ -54,13 +54,13 @@ impl Span {
         self.to - self.from
     }
 
-    /// The span of a sorted list without overlaps that a moment belongs to.
+    /// The span in a sorted list without overlaps that contains `at`.
     pub fn at(spans: &[Self], at: Millis) -> Option<Self> {
         let ended = spans.partition_point(|span| span.to <= at);
         spans.get(ended).copied().filter(|span| span.contains(at))
     }
 
-    /// How much of it lies in another.
+    /// The length of its overlap with another.
     pub fn overlap(self, other: Self) -> Millis {
         (self.to.min(other.to) - self.from.max(other.from)).max(0)
     }

@@ -1,4 +1,4 @@
-//! What happens in the simulated years, whatever anybody notices of it.
+//! The events of the simulated years, whether or not any component detects them.
 
 use fastrand::Rng;
 
@@ -8,60 +8,60 @@ use super::{
     time::{HOUR, MINUTE, Millis, SECOND, Span, YEAR},
 };
 
-/// Everything that happens, each list in the order of time and without overlaps.
+/// All events, each list in order of time and without overlaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct World {
-    /// How long it lasts, from time 0 on.
+    /// Its length, from time 0.
     pub length: Millis,
     /// When no heartbeat can reach the cloud.
     pub outages: Vec<SimulatedOutage>,
-    /// When the device or its agent does not run, on purpose.
+    /// When the device or its agent is deliberately not running.
     pub absences: Vec<Absence>,
-    /// When the host ends with the lines of the last half minute unsent.
+    /// When the host exits with the lines of the last half minute unsent.
     pub lost_buffers: Vec<Millis>,
-    /// When the function answers 503.
+    /// When the function responds 503.
     pub function_down: Vec<Span>,
-    /// When no line becomes visible: those of this time do at its end.
+    /// When no line becomes visible until the end of the span.
     pub ingestion_down: Vec<Span>,
     /// When no rule is evaluated.
     pub rules_down: Vec<Span>,
 }
 
-/// The line or the power is away.
+/// The connection or the power is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SimulatedOutage {
-    /// From when to when.
+    /// Start and end.
     pub span: Span,
-    /// Whether the device was off, too: its agent saw nothing of it.
+    /// Whether the device was off, too, so that its agent recorded nothing.
     pub is_power_cut: bool,
 }
 
-/// The device or its agent does not run, and said so before if it could.
+/// The device or its agent is not running, announced if possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absence {
-    /// From when to when.
+    /// Start and end.
     pub span: Span,
-    /// The silence that is announced.
+    /// The announced silence.
     pub quiet: Millis,
-    /// What the agent calls it, and what is new behind it.
+    /// The reason, which decides the agent's state and what is new afterwards.
     pub kind: AbsenceKind,
 }
 
-/// Why a device does not send on purpose.
+/// Why a device deliberately sends nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbsenceKind {
-    /// The device starts anew.
+    /// The device reboots.
     Reboot,
-    /// The agent starts anew.
+    /// The agent restarts.
     AgentRestart,
-    /// Paused by its user, for a given time.
+    /// The user paused it, for a given time.
     Pause,
     /// Asleep.
     Sleep,
 }
 
 impl World {
-    /// So many years of a world, the same for the same seed.
+    /// Generates a world of `years` years, the same for the same seed.
     pub fn random(assumptions: &Assumptions, years: u32, seed: u64) -> Self {
         let length = YEAR * i64::from(years);
         let mut random = Rng::with_seed(seed);
@@ -73,19 +73,19 @@ impl World {
         Self { length, outages, absences, lost_buffers, function_down, ingestion_down, rules_down }
     }
 
-    /// The outage that a moment belongs to.
+    /// The outage at a time, if any.
     pub fn outage(&self, at: Millis) -> Option<SimulatedOutage> {
         let ended = self.outages.partition_point(|outage| outage.span.to <= at);
         self.outages.get(ended).copied().filter(|outage| outage.span.contains(at))
     }
 
-    /// Whether a line that is written at `at` is lost: the host ends before it has sent it on.
+    /// Whether a line written at `at` is lost, because the host exits before sending it on.
     pub fn loses(&self, at: Millis) -> bool {
         let ended = self.lost_buffers.partition_point(|end| *end < at);
         self.lost_buffers.get(ended).is_some_and(|end| *end < at + BUFFER)
     }
 
-    /// All times in which a part of Azure fails.
+    /// All times in which a part of Azure is down.
     pub fn platform_down(&self) -> impl Iterator<Item = Span> {
         self.function_down.iter().chain(&self.ingestion_down).chain(&self.rules_down).copied()
     }
@@ -134,7 +134,7 @@ fn absences(assumptions: &Assumptions, length: Millis, random: &mut Rng) -> Vec<
     absences
 }
 
-/// A third of what fails of Azure.
+/// Generates a third of Azure's downtime.
 fn platform(assumptions: &Assumptions, length: Millis, random: &mut Rng) -> Vec<Span> {
     if assumptions.platform_down <= 0.0 {
         return Vec::new();
@@ -145,7 +145,7 @@ fn platform(assumptions: &Assumptions, length: Millis, random: &mut Rng) -> Vec<
     })
 }
 
-/// Spans that begin so many times a year, one after the other.
+/// Generates spans that begin a given number of times a year, one after the other.
 fn spans(
     rate: f64,
     length: Millis,
@@ -172,7 +172,7 @@ fn moments(rate: f64, length: Millis, random: &mut Rng) -> Vec<Millis> {
     moments
 }
 
-/// The next moment behind `at` of something that happens so many times a year at random.
+/// The next time after `at` of an event that happens randomly, `rate` times a year.
 fn next(rate: f64, at: Millis, length: Millis, random: &mut Rng) -> Option<Millis> {
     if rate <= 0.0 {
         return None;

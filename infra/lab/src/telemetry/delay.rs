@@ -1,21 +1,22 @@
-//! The time between an event and the moment at which a query can see it.
+//! The ingestion delay: the time between an event and the moment at which a query can see it.
 
 use std::str::FromStr;
 
 use jiff::SignedDuration;
 
-/// How long an item takes to become visible to queries: a fixed time and a random tail, in story time.
+/// How long an item takes to become visible to queries: a fixed time plus a random tail, in story
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IngestionDelay {
-    /// What every item takes.
+    /// The part that is the same for every item.
     pub fixed: SignedDuration,
-    /// The mean of the exponentially distributed rest; zero for none.
+    /// The mean of the exponentially distributed tail; zero for none.
     pub tail_mean: SignedDuration,
-    /// The most that an item takes in all.
+    /// The upper bound of the whole delay.
     pub longest: SignedDuration,
 }
 
-/// A delay that is no number of seconds from 0 to 3,600.
+/// The delay is not a number of seconds from 0 to 3,600.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an ingestion delay of `{given}` is not possible: give `azure`, or seconds from 0 to 3600")]
 pub struct DelayError {
@@ -23,11 +24,11 @@ pub struct DelayError {
 }
 
 impl IngestionDelay {
-    /// Every item can be queried at once.
+    /// Every item is visible at once.
     pub const NONE: Self = Self::fixed(SignedDuration::ZERO);
 
-    /// What was seen of Azure: 99 of 100 items within 49 s, all within 203 s, over seven days of a
-    /// heartbeat rule's own records; the mean of 10.6 s that follows agrees with the "average latency
+    /// Azure's measured delay: 99 of 100 items within 49 s, all within 203 s, over seven days of a
+    /// heartbeat rule's own records; the resulting mean of 10.6 s agrees with the "average latency
     /// … less than 10 seconds" of Microsoft's page on ingestion time and the batches of the host.
     pub const AZURE: Self = Self {
         fixed: SignedDuration::ZERO,
@@ -40,9 +41,9 @@ impl IngestionDelay {
         Self { fixed, tail_mean: SignedDuration::ZERO, longest: fixed }
     }
 
-    /// The delay of one item.
+    /// Returns the delay of one item.
     pub fn sample(self, random: &mut fastrand::Rng) -> SignedDuration {
-        // `f64` gives 0 but never 1, so the logarithm is finite.
+        // `f64` returns 0 but never 1, so the logarithm is finite.
         let tail = self.tail_mean.as_secs_f64() * -(1.0 - random.f64()).ln();
         let tail = SignedDuration::try_from_secs_f64(tail).unwrap_or(SignedDuration::MAX);
         self.fixed.saturating_add(tail).min(self.longest)

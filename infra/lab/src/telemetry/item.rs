@@ -1,6 +1,7 @@
-//! One item of telemetry, in the shape in which the Functions host sends it to Application Insights.
+//! One item of telemetry, in the format in which the Functions host sends it to Application
+//! Insights.
 //!
-//! The shape was recorded with Functions host 4.1037; a test compares it with those recordings.
+//! The format was recorded with Functions host 4.1037; a test compares it with those recordings.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +20,14 @@ pub const PROPERTY_UNITS: usize = 8_192;
 /// One item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TelemetryItem {
-    /// The table of the workspace that the item ends in.
+    /// The workspace table that stores the item.
     pub name: Table,
-    /// When it happened: for a trace when the host read the line, for a request when it began.
+    /// When it happened: for a trace, when the host read the line; for a request, when it began.
     #[serde(with = "ticks")]
     pub time: Timestamp,
-    /// Where it comes from and what it belongs to.
+    /// Origin and correlation.
     pub tags: Tags,
-    /// What happened.
+    /// The contents.
     pub data: Data,
 }
 
@@ -39,13 +40,13 @@ pub enum Table {
     AppRequests,
 }
 
-/// Where an item comes from and what it belongs to.
+/// Origin and correlation of an item.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tags {
     /// The instance of the function app.
     #[serde(rename = "ai.cloud.roleInstance")]
     pub role_instance: String,
-    /// The trace id of the request, 32 hexadecimal digits; a line of the console belongs to none.
+    /// The trace id of the request, 32 hexadecimal digits; absent for console lines.
     #[serde(rename = "ai.operation.id", skip_serializing_if = "Option::is_none", default)]
     pub operation_id: Option<String>,
     /// The span that the item belongs to, 16 hexadecimal digits.
@@ -54,7 +55,7 @@ pub struct Tags {
     /// The name of the function.
     #[serde(rename = "ai.operation.name", skip_serializing_if = "Option::is_none", default)]
     pub operation_name: Option<String>,
-    /// The address of the caller; Application Insights stores `0.0.0.0` in its place.
+    /// The client's address; Application Insights stores `0.0.0.0` instead.
     #[serde(rename = "ai.location.ip")]
     pub location: String,
     /// The host's version.
@@ -62,7 +63,7 @@ pub struct Tags {
     pub sdk_version: String,
 }
 
-/// What happened.
+/// The contents of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "baseType", content = "baseData")]
 pub enum Data {
@@ -77,9 +78,9 @@ pub enum Data {
 pub struct TraceItem {
     /// The version of the schema.
     pub ver: u8,
-    /// The text; of a line that the function wrote, exactly that line.
+    /// The text; for a line that the function wrote, exactly that line.
     pub message: String,
-    /// How severe it is.
+    /// The severity.
     #[serde(rename = "severityLevel")]
     pub severity: Severity,
     /// `customDimensions` of the row.
@@ -95,9 +96,10 @@ pub struct RequestItem {
     pub id: String,
     /// The name of the function.
     pub name: String,
-    /// How long it took, `hh:mm:ss.fffffff`.
+    /// The duration, `hh:mm:ss.fffffff`.
     pub duration: String,
-    /// Whether the host could invoke the function; an answer of 500 by the function is a success.
+    /// Whether the host could invoke the function; a response of 500 from the function is a
+    /// success.
     pub success: bool,
     /// The HTTP status.
     #[serde(rename = "responseCode")]
@@ -108,7 +110,7 @@ pub struct RequestItem {
     pub properties: BTreeMap<String, String>,
 }
 
-/// How severe a trace is, which is also the log level that it is filtered by.
+/// The severity of a trace, which is also the log level by which it is filtered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     /// `Verbose`: log levels Trace and Debug.
@@ -136,7 +138,8 @@ impl Severity {
     }
 }
 
-/// Cuts a text to as many UTF-16 units as Application Insights keeps, never inside a character.
+/// Cuts a text to the number of UTF-16 units that Application Insights keeps, never inside a
+/// character.
 pub fn cut(text: &str, units: usize) -> &str {
     if text.len() <= units {
         return text;
@@ -151,7 +154,7 @@ pub fn cut(text: &str, units: usize) -> &str {
     text
 }
 
-/// Times with the seven decimal places of .NET's ticks.
+/// Timestamps with the seven decimal places of .NET's ticks.
 mod ticks {
     use jiff::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
@@ -177,7 +180,7 @@ mod tests {
     const RECORDED: &str = include_str!("../../tests/fixtures/functions-host/telemetry.jsonl");
 
     #[test]
-    fn every_recorded_item_is_read_and_written_back_unchanged() {
+    fn every_recorded_item_is_parsed_and_written_back_unchanged() {
         let mut items = 0;
         for line in RECORDED.lines() {
             let item: TelemetryItem = serde_json::from_str(line).expect(line);
@@ -194,7 +197,7 @@ mod tests {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 3), "abc");
         assert_eq!(cut("äöü", 2), "äö");
-        // The two emoji take two units each.
+        // Each emoji takes two units.
         assert_eq!(cut("😀😀", 4), "😀😀");
         assert_eq!(cut("😀😀", 3), "😀");
         assert_eq!(cut("😀", 1), "");

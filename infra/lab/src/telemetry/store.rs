@@ -11,21 +11,21 @@ use super::{
 };
 use crate::{clock::StoryClock, query::Trace};
 
-/// How far back a rule's query can look at most: two days, whatever the query asks for.
+/// The longest time range of a rule's query: two days, whatever the query specifies.
 ///
 /// Source: "the query only scans up to two days", Azure Monitor, log search alert rules.
 pub const RETENTION: SignedDuration = SignedDuration::from_hours(48);
 
-/// The most memory that the texts of stored items take, in bytes; the oldest give way first.
+/// The memory limit for the texts of stored items, in bytes; the oldest are evicted first.
 const CAPACITY: usize = 64 * 1024 * 1024;
 
-/// What an item costs beside its text, in bytes, generously.
+/// The memory of an item besides its text, in bytes, rounded up generously.
 const OVERHEAD: usize = 96;
 
-/// Requests and traces, each visible from the end of its ingestion delay on.
+/// Requests and traces, each visible after its ingestion delay.
 ///
-/// Times are story times. What the agent says about times and durations is said in real ones, because
-/// it runs in real time; they become story times when they are stored.
+/// Times are story times. The agent reports real times and durations, because it runs in real time;
+/// they are converted when they are stored.
 #[derive(Debug)]
 pub struct Store {
     clock: StoryClock,
@@ -49,8 +49,8 @@ pub struct RequestRow {
 }
 
 impl Store {
-    /// An empty store for a story that runs by `clock`, whose delays follow `delay`; `seed` decides
-    /// the tail.
+    /// Creates an empty store with the clock `clock` and ingestion delays of `delay`; `seed`
+    /// decides the random tail.
     pub fn new(clock: StoryClock, delay: IngestionDelay, seed: u64) -> Self {
         Self {
             clock,
@@ -61,7 +61,7 @@ impl Store {
         }
     }
 
-    /// Takes an item in, and returns when queries begin to see it.
+    /// Stores an item, and returns when it becomes visible to queries.
     pub fn ingest(&mut self, item: TelemetryItem) -> Timestamp {
         let visible =
             item.time.saturating_add(self.delay.sample(&mut self.random)).unwrap_or(Timestamp::MAX);
@@ -97,7 +97,7 @@ impl Store {
     }
 }
 
-/// Rows in the order of their arrival, of limited age and size.
+/// Rows in order of arrival, limited in age and size.
 #[derive(Debug)]
 struct Shelf<T> {
     rows: VecDeque<Stored<T>>,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_visible_from_the_end_of_its_delay_on_and_for_two_days() {
+    fn an_item_is_visible_after_its_delay_and_for_two_days() {
         let delay = IngestionDelay::fixed(SignedDuration::from_secs(30));
         let mut store = Store::new(StoryClock::start(Scale::REAL), delay, 1);
         store.ingest(trace(0, "a"));
@@ -188,18 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn what_no_query_can_see_any_more_is_forgotten() {
+    fn items_beyond_the_retention_are_dropped() {
         let mut store = Store::new(StoryClock::start(Scale::REAL), IngestionDelay::NONE, 1);
         for minute in 0..10_000 {
             store.ingest(trace(minute * 60, "beat"));
         }
-        // The last item and everything that is not older than 48 hours before it.
+        // The last item, and all items that are at most 48 hours older.
         assert_eq!(store.traces.rows.len(), 48 * 60 + 1);
         assert_eq!(store.traces.bytes, store.traces.rows.len() * ("beat".len() + OVERHEAD));
     }
 
     #[test]
-    fn a_flood_pushes_the_oldest_out_instead_of_growing() {
+    fn a_flood_evicts_the_oldest_items() {
         let mut store = Store::new(StoryClock::start(Scale::REAL), IngestionDelay::NONE, 1);
         let long = "x".repeat(32_768);
         for second in 0..3_000 {

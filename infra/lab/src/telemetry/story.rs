@@ -1,14 +1,14 @@
-//! The agent's times and durations, as those of the story.
+//! Converts the agent's times and durations to story time.
 //!
-//! The agent runs in real time even where the story does not. Lines that hold what it said are
-//! rewritten when they are stored, so that queries and mails know one time only.
+//! The agent runs in real time even when the lab's clock does not. Its lines are rewritten when
+//! they are stored, so that queries and mails use story time only.
 
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value};
 
 use crate::clock::{Scale, StoryClock};
 
-/// The line with its times as story times; a line without any is returned as it is.
+/// Returns the line with its times converted to story time; a line without times is unchanged.
 pub(super) fn told(line: String, clock: &StoryClock) -> String {
     if clock.scale() == Scale::REAL {
         return line;
@@ -26,7 +26,7 @@ pub(super) fn told(line: String, clock: &StoryClock) -> String {
         }
         _ => return line,
     }
-    // The queries look for the event at the beginning, where the function writes it.
+    // The queries search for the event at the start of the line, where the function writes it.
     let name = event.remove("event").unwrap_or_default();
     let rest = Value::Object(event).to_string();
     let comma = if rest == "{}" { "" } else { "," };
@@ -35,8 +35,9 @@ pub(super) fn told(line: String, clock: &StoryClock) -> String {
 
 /// Scales the downtime of an outage, and the time in which one address family was down.
 ///
-/// A device counts whole seconds, which may be whole minutes here. Where the times of its segments, or of
-/// the whole outage, say the same within a second, they say it exactly.
+/// A device counts whole seconds, which may be whole minutes of story time. Where the timestamps of
+/// the segments, or of the whole outage, agree with it within a second, they are used, because they
+/// are exact.
 fn downtime(event: &mut Map<String, Value>, scale: Scale) {
     let whole = length(event, ["started", "ended"]);
     let internet = parts(event, &["internet"]);
@@ -53,7 +54,7 @@ fn downtime(event: &mut Map<String, Value>, scale: Scale) {
     }
 }
 
-/// The seconds of all segments of these scopes in which something failed.
+/// Returns the total duration, in seconds, of the failed segments with these scopes.
 fn parts(event: &Map<String, Value>, scopes: &[&str]) -> Option<f64> {
     let word = |part: &Map<String, Value>, field| part.get(field)?.as_str().map(str::to_owned);
     let parts = event.get("segments").and_then(Value::as_array).into_iter().flatten();
@@ -64,7 +65,7 @@ fn parts(event: &Map<String, Value>, scopes: &[&str]) -> Option<f64> {
     parts.map(|part| length(part, ["from", "to"])).sum()
 }
 
-/// The seconds between two times.
+/// Returns the seconds between two timestamps.
 fn length(event: &Map<String, Value>, [from, to]: [&str; 2]) -> Option<f64> {
     let time = |field| event.get(field)?.as_str()?.parse::<Timestamp>().ok();
     Some(time(to)?.duration_since(time(from)?).as_secs_f64())
@@ -83,7 +84,7 @@ fn duration(event: &mut Map<String, Value>, field: &str, scale: Scale) {
     }
 }
 
-/// Moves times of the wall clock into the story.
+/// Converts wall-clock times to story time.
 fn times(event: &mut Map<String, Value>, fields: [&str; 2], clock: &StoryClock) {
     for field in fields {
         let Some(value) = event.get_mut(field) else { continue };
@@ -107,21 +108,21 @@ mod tests {
     }
 
     #[test]
-    fn announced_silence_becomes_story_time() {
+    fn announced_silence_is_converted_to_story_time() {
         let beat: Value =
             serde_json::from_str(&told(HEARTBEAT.to_owned(), &clock())).expect("JSON");
         assert_eq!(beat, json!({"event": "heartbeat", "device": "a", "quiet_s": 1800}));
     }
 
     #[test]
-    fn the_event_stays_at_the_beginning() {
+    fn the_event_stays_the_first_field() {
         let told = |line: &str| told(line.to_owned(), &clock());
         assert!(told(HEARTBEAT).starts_with(r#"{"event":"heartbeat","#));
         assert_eq!(told(r#"{"event":"heartbeat"}"#), r#"{"event":"heartbeat"}"#);
     }
 
     #[test]
-    fn outages_become_as_long_as_the_story_tells_and_lie_where_it_does() {
+    fn start_and_duration_of_outages_are_converted_to_story_time() {
         let clock = clock();
         let epoch = clock.epoch();
         let wall = (0..).map(|seconds| epoch + SignedDuration::from_secs(seconds));
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn downtime_is_as_exact_as_the_times_unless_it_is_only_a_part_of_them() {
+    fn downtime_is_exact_unless_it_is_only_part_of_the_outage() {
         let start = clock().epoch();
         for (lasted, downtime, expected) in
             [(14_350, 14, 861), (14_350, 15, 861), (14_350, 10, 600), (14_350, 13, 780)]
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_an_outage_say_how_long_the_internet_and_one_family_were_down() {
+    fn downtimes_are_summed_from_the_segments() {
         let start = clock().epoch();
         let at = |milliseconds| start + SignedDuration::from_millis(milliseconds);
         let part = |scope: &str, cause: &str, from, to| json!({"cause": cause, "scope": scope, "from": at(from), "to": at(to)});
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_stays_as_it_is() {
+    fn other_fields_and_lines_are_unchanged() {
         for line in ["quiet_s 30", "", "[1]", r#"{"event":"failure","quiet_s":30}"#] {
             assert_eq!(told(line.to_owned(), &clock()), line);
         }

@@ -1,4 +1,5 @@
-//! Made-up heartbeats: most as the function writes them, some as it did without keys, some as nobody does.
+//! Random heartbeats: most as the function writes them, some as older versions did, without keys,
+//! some malformed.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,14 +12,14 @@ use serde_json::{Map, Value, json};
 use super::{Arrival, MINUTE, arrival, choice, spelling};
 use crate::query::{Trace, message, silence};
 
-/// One device, as it counts its heartbeats.
+/// One device with its sequence numbers.
 struct Sender<'device> {
     device: &'device str,
     boot: u32,
     seq: u64,
 }
 
-/// The heartbeats of one device until `end`, and the times at which its silence changes.
+/// Generates the heartbeats of one device until `end`, and the times at which its silence changes.
 pub(super) fn life(
     random: &mut Rng,
     device: &str,
@@ -38,7 +39,8 @@ pub(super) fn life(
         arrivals.push(sender.heartbeat(random, at, announces));
         at += MINUTE * random.i32(1..=2 * pace as i32);
     }
-    // The last ones are close together, and announce more: what came late or twice must show.
+    // The last ones are close together and announce more, so that late and repeated ones affect the
+    // result.
     for _ in 0..random.u8(0..4) {
         let announces = random.bool();
         let at = end - SignedDuration::from_secs(random.i64(0..90));
@@ -74,7 +76,7 @@ impl Sender<'_> {
         if random.u8(0..30) == 0 {
             (self.boot, self.seq) = (self.boot + 1, 1);
         }
-        // One that was sent earlier or later than those that came about the same time.
+        // A sequence number lower or higher than those at about the same time.
         let seq = match random.u8(0..4) {
             0 => self.seq.saturating_add_signed(random.i64(-3..=3)),
             _ => self.seq,
@@ -95,7 +97,7 @@ impl Sender<'_> {
         format!("b{}", self.boot)
     }
 
-    /// The line that the function writes, its line feed taken off as the host does.
+    /// The line as the function writes it, without its line feed, as the host passes it on.
     fn by_function(&self, random: &mut Rng, seq: u64, announces: bool) -> String {
         let quiet = [1_800, 43_200, 86_400, random.u32(1..600), random.u32(1..86_400)];
         let agent = AgentInfo {
@@ -115,11 +117,11 @@ impl Sender<'_> {
         message(&line::heartbeat(&device, address, &heartbeat))
     }
 
-    /// A line without key, or with fields as no agent sends them.
+    /// A line without key, or with fields that no agent sends.
     fn by_hand(&self, random: &mut Rng, seq: u64, announces: bool) -> String {
         let mut fields = Map::new();
         fields.insert("device".to_owned(), json!(spelling(random, self.device)));
-        // A name that is a number may come as one.
+        // A numeric name may be sent as a number.
         if self.device == "5" && random.bool() {
             fields.insert("device".to_owned(), json!(5));
         }

@@ -1,4 +1,4 @@
-//! Made-up outages, as devices hand them over: some twice, some late, some that are none.
+//! Random outages, as devices hand them over: some twice, some late, some malformed.
 
 use fastrand::Rng;
 use ispmon_function::line;
@@ -14,7 +14,7 @@ use crate::query::{
     silence,
 };
 
-/// What can be handed over, with causes that only a newer agent knows.
+/// Causes, including some of newer agents.
 const CAUSES: [&str; 15] = [
     "isp",
     "isp",
@@ -41,7 +41,7 @@ pub(super) struct Outages {
 }
 
 impl Outages {
-    /// Makes up outages of these devices, handed over up to three days before `base`.
+    /// Generates outages of these devices, handed over up to three days before `base`.
     pub(super) fn make(
         random: &mut Rng,
         base: Timestamp,
@@ -62,12 +62,12 @@ impl Outages {
         Self { query, changes }
     }
 
-    /// What is asked about them.
+    /// The query about them.
     pub(super) const fn query(&self) -> &OutageReportQuery {
         &self.query
     }
 
-    /// A time at which the result is likely to change, or shortly before or after it.
+    /// A time at which the result is likely to change, or one close to it.
     pub(super) fn look(&self, random: &mut Rng) -> Timestamp {
         let change = choice(random, &self.changes);
         let hour = Timestamp::UNIX_EPOCH
@@ -83,7 +83,7 @@ impl Outages {
     }
 }
 
-/// An outage that is handed over once or several times.
+/// Generates an outage that is handed over once or several times.
 fn handed_over(
     random: &mut Rng,
     query: &OutageReportQuery,
@@ -100,7 +100,7 @@ fn handed_over(
         if random.u8(0..6) > 0 {
             at += SignedDuration::from_micros(random.i64(1..=7_200_000_000));
         }
-        // The same words again, or others: those of the first row count.
+        // The same contents again, or others: those of the first row count.
         let again = if at == changes[changes.len() - 1] || random.bool() {
             line.clone()
         } else {
@@ -111,7 +111,7 @@ fn handed_over(
     }
 }
 
-/// Many outages within minutes, as by a device that could not hand over for long.
+/// Generates many outages within minutes, as from a device that could not hand over for long.
 fn flood(
     random: &mut Rng,
     base: Timestamp,
@@ -127,7 +127,7 @@ fn flood(
     }
 }
 
-/// The line of an outage, most often as the function writes it.
+/// Generates the line of an outage, usually as the function writes it.
 fn outage(
     random: &mut Rng,
     query: &OutageReportQuery,
@@ -182,7 +182,7 @@ fn outage(
     line.to_string().replacen('{', r#"{"event":"outage","#, 1)
 }
 
-/// Segments of an outage, each with its scope where an agent says so.
+/// Generates segments of an outage, usually each with its scope.
 fn segments(random: &mut Rng, line: &Value) -> Value {
     let scopes =
         [json!("internet"), json!("ipv4"), json!("ipv6"), json!("some_new_scope"), Value::Null];
@@ -196,7 +196,8 @@ fn segments(random: &mut Rng, line: &Value) -> Value {
     (0..count).map(one).collect()
 }
 
-/// Seconds of downtime about the fewest that are reported, or where the words for them change.
+/// Generates a downtime in seconds close to the reported minimum, or to a change of units in the
+/// text.
 fn downtime(random: &mut Rng, minimum_minutes: u32) -> Option<i64> {
     let fewest = 60 * i64::from(minimum_minutes);
     let about = choice(random, &[fewest, fewest, 60, 3_600, 86_400, 2 * 86_400]);
@@ -210,7 +211,7 @@ fn downtime(random: &mut Rng, minimum_minutes: u32) -> Option<i64> {
     }
 }
 
-/// A time with as many decimal places as chance wants.
+/// Formats a time with a random number of decimal places.
 fn time(random: &mut Rng, at: Timestamp) -> String {
     let places = random.usize(0..=9);
     format!("{at:.places$}")

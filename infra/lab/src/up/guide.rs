@@ -1,4 +1,4 @@
-//! What to try with a running cloud: commands that can be pasted into a shell.
+//! Commands to try with a running cloud, ready to be pasted into a shell.
 
 use std::{
     fmt,
@@ -8,16 +8,16 @@ use std::{
 
 use super::key::{self, Key, KeySource};
 
-/// What to try with a running cloud.
+/// The guide that is printed for a running cloud.
 #[derive(Debug)]
 pub struct Guide<'a> {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
-    /// The key that it wants.
+    /// The key that clients need.
     pub key: &'a Key,
-    /// The devices that it watches, at least one.
+    /// The devices that the rules cover, at least one.
     pub devices: &'a [String],
-    /// Where its mails are.
+    /// The folder with its mails.
     pub mail_folder: &'a Path,
 }
 
@@ -76,7 +76,7 @@ impl Guide<'_> {
     }
 }
 
-/// An address that a client on this machine can connect to.
+/// Returns an address that a client on this machine can connect to.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(any) if any.ip().is_unspecified() => {
@@ -89,7 +89,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// One word for a POSIX shell.
+/// Quotes a text as one word for a POSIX shell.
 fn quote(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_told_what_to_try() {
+    fn the_guide_matches_the_snapshot() {
         let key = Key::choose(Some("secret"), None).expect("a key");
         insta::assert_snapshot!(guide("127.0.0.1:7071", &key, &["dl-home", "office"]), @r#"
         The cloud side of ispmon is running, in real time. Ctrl-C stops it.
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_addresses_survive_the_shell() {
+    fn names_and_addresses_are_quoted_for_the_shell() {
         let key = Key::choose(Some("it's"), None).expect("a key");
         let text = guide("[::]:7071", &key, &["bob's"]);
         assert!(text.contains("http://[::1]:7071/api/ping"), "{text}");

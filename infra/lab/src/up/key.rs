@@ -1,4 +1,4 @@
-//! The function key that clients need, and where they find it.
+//! The function key that clients need, and where it comes from.
 
 use std::{
     env, fs, io,
@@ -9,10 +9,10 @@ use std::{
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-/// The environment variable that may hold the key.
+/// The environment variable that may contain the key.
 pub const VARIABLE: &str = "ISPMON_LAB_KEY";
 
-/// The function key, and a file that an agent can read it from.
+/// The function key, and a file from which an agent can read it.
 #[derive(Debug)]
 pub struct Key {
     value: String,
@@ -20,23 +20,23 @@ pub struct Key {
     file: KeyFile,
 }
 
-/// Where the key comes from.
+/// The origin of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// The command line.
     Argument,
-    /// The file that the command line names.
+    /// The file named on the command line.
     File,
     /// The environment variable.
     Environment,
-    /// It was made up.
+    /// Generated at random.
     Random,
 }
 
 #[derive(Debug)]
 enum KeyFile {
     Given(PathBuf),
-    /// Removed when the lab ends.
+    /// Removed when the lab exits.
     Temporary(NamedTempFile),
 }
 
@@ -48,31 +48,31 @@ pub enum LabKeyError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// No file could be made for the agent.
+    /// The key file for the agent could not be created.
     #[error("cannot make a key file for the agent in {folder}")]
     Write {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// The key cannot be sent.
+    /// The key cannot be sent in a header.
     #[error("the function key in {origin} cannot be used: {reason}")]
     Unusable {
         /// The file or the variable.
         origin: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Key {
-    /// The key of the command line, of the file that it names, of the variable, or a new one.
+    /// Returns the key from the command line, the file named there, the variable, or a new one.
     pub fn choose(argument: Option<&str>, file: Option<&Path>) -> Result<Self, LabKeyError> {
         if let Some(path) = file {
             let text = fs::read_to_string(path)
@@ -90,12 +90,12 @@ impl Key {
         Ok(Self { value: key, source, file })
     }
 
-    /// The key itself.
+    /// The key.
     pub fn expose(&self) -> &str {
         &self.value
     }
 
-    /// Where it comes from.
+    /// The origin of the key.
     pub const fn source(&self) -> KeySource {
         self.source
     }
@@ -109,7 +109,7 @@ impl Key {
     }
 }
 
-/// Refuses what a header cannot carry.
+/// Refuses characters that a header cannot carry.
 pub fn check(key: &str) -> Result<String, String> {
     let key = key.trim();
     if key.is_empty() {
@@ -125,7 +125,7 @@ fn usable(origin: &str, key: &str) -> Result<String, LabKeyError> {
     check(key).map_err(|reason| LabKeyError::Unusable { origin: origin.to_owned(), reason })
 }
 
-/// A file that only this user can read, which is how `tempfile` makes them.
+/// Creates a file that only this user can read, which is `tempfile`'s default mode.
 fn write(key: &str) -> Result<NamedTempFile, LabKeyError> {
     let folder = env::temp_dir();
     let written = tempfile::Builder::new()
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_comes_from_the_file_the_argument_or_nowhere() {
+    fn a_key_is_read_from_file_or_argument_or_generated() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key");
         fs::write(&path, "from-file\n").expect("a file");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_no_header_can_carry_is_refused_by_origin() {
+    fn a_key_invalid_in_a_header_is_refused_with_its_origin() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key");
         for content in ["", " \n", "two words", "ü"] {

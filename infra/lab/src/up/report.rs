@@ -1,4 +1,4 @@
-//! What happens in the cloud, a line each.
+//! Prints the events of the cloud, one line each.
 
 use ispmon_wire::comparison_key;
 use jiff::{SignedDuration, Timestamp};
@@ -10,8 +10,8 @@ use crate::{
     telemetry::item::Severity,
 };
 
-/// The line of an event at `now`, where the rules watch these devices; `None` for what another line tells
-/// already.
+/// Formats an event at `now`, where the rules cover `devices`; `None` for an event that another
+/// line already covers.
 pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<String> {
     let text = match event {
         CloudEvent::FunctionReady { took } => {
@@ -32,7 +32,7 @@ pub fn line(now: Timestamp, event: &CloudEvent, devices: &[String]) -> Option<St
             format!("The function {ending}; {what}.{words}")
         }
         CloudEvent::HostStopped { reason } => format!("The Functions host has stopped: {reason}."),
-        // Its heartbeat, its other lines and its refusal have lines of their own.
+        // The heartbeat, the function's other lines and a refusal have lines of their own.
         CloudEvent::Invoked { status: 200, .. } => return None,
         CloudEvent::Invoked { function, method, status, .. } => {
             format!("{method} to {function}: the answer was {status}.")
@@ -97,7 +97,7 @@ fn handed_over(outage: &HandedOver) -> String {
     format!("Handed over by {device}: {kind} {id}, {cause}, {from} to {to}.")
 }
 
-/// One line, and nothing that a terminal would obey.
+/// Escapes line breaks and control characters, so that a terminal cannot interpret them.
 fn visible(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_line_tells_is_not_told_twice() {
+    fn an_event_covered_by_another_line_prints_nothing() {
         let told = CloudEvent::Invoked {
             function: "Ping".to_owned(),
             method: hyper::Method::POST,

@@ -1,10 +1,10 @@
-//! How a story can go wrong.
+//! The ways in which a story can fail.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::StoryStep;
 
-/// What happened that should not have, or did not happen that should have.
+/// An unexpected event, or a missing one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StoryFault {
     /// A step was not completed in time.
@@ -12,44 +12,44 @@ pub enum StoryFault {
     Missing {
         /// The step.
         step: StoryStep,
-        /// By when it should have been completed.
+        /// Its deadline.
         deadline: Timestamp,
     },
-    /// Heartbeats stopped although the line works.
-    #[error("No heartbeat came after {}, although the line works.", clock_time(*last))]
+    /// Heartbeats stopped although the connection works.
+    #[error("No heartbeat arrived after {}, although the connection works.", clock_time(*last))]
     HeartbeatsStopped {
         /// When the last heartbeat was written.
         last: Timestamp,
     },
-    /// Something happened before its time.
+    /// An event came too early.
     #[error("{what}, but what should have happened next is: {instead_of}.")]
     OutOfOrder {
-        /// What happened, without the full stop.
+        /// The event, without the full stop.
         what: String,
-        /// The step that should have come next.
+        /// The step that was expected next.
         instead_of: StoryStep,
     },
-    /// The story ended before another mail could have come.
+    /// The story ended before a further mail could have arrived.
     #[error("The story ended before {}, when another mail might still have come.", clock_time(*until))]
     TooShort {
-        /// Until when it should have gone on.
+        /// The earliest allowed end.
         until: Timestamp,
     },
-    /// Something happened when the story was over.
+    /// An event happened after the story was complete.
     #[error("Something happened after the end of the story.")]
     AfterTheEnd,
-    /// The line was not cut.
-    #[error("A heartbeat came through at {}, although the line was cut.", clock_time(*written))]
+    /// The connection was not cut.
+    #[error("A heartbeat came through at {}, although the connection was cut.", clock_time(*written))]
     ThroughTheCut {
-        /// When it was written.
+        /// When the heartbeat was written.
         written: Timestamp,
     },
-    /// A mail is about something else.
+    /// A mail is about another device.
     #[error("The mail does not name the device ({step}): it is about `{about}`.")]
     OtherDevice {
         /// The step that the mail would have completed.
         step: StoryStep,
-        /// What it is about.
+        /// The device in the mail.
         about: String,
     },
     /// A mail came too early or too late.
@@ -60,14 +60,14 @@ pub enum StoryFault {
     WrongTime {
         /// The step that the mail would have completed.
         step: StoryStep,
-        /// How long after the last heartbeat, or after the first that came back.
+        /// How long after the last heartbeat, or after the first one that came back.
         after: SignedDuration,
-        /// The earliest right time.
+        /// The earliest expected time.
         from: SignedDuration,
-        /// The latest right time.
+        /// The latest expected time.
         until: SignedDuration,
     },
-    /// A mail shows another silence than there was.
+    /// A mail shows the wrong duration of silence.
     #[error("The mail shows {shown:.1} minutes of silence, but there were {counted:.1} ({step}).")]
     WrongMinutes {
         /// The step that the mail would have completed.
@@ -77,14 +77,14 @@ pub enum StoryFault {
         /// The minutes since the last heartbeat.
         counted: f64,
     },
-    /// The report says something else than what happened.
+    /// The report has wrong contents.
     #[error("The report mail shows the {what} as {shown}, but it was {right}.")]
     WrongReport {
-        /// What is wrong in it.
+        /// The wrong part.
         what: &'static str,
-        /// What it shows.
+        /// Its value.
         shown: String,
-        /// What it should show.
+        /// The expected value.
         right: String,
     },
 }

@@ -1,36 +1,36 @@
-//! The steps of the story, in their order.
+//! The steps of the story, in order.
 
 use std::fmt;
 
-/// One step. Its Display says what is to happen.
+/// One step. Its Display describes the expected event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StoryStep {
-    /// The agent reports.
+    /// The agent sends the first heartbeat.
     FirstHeartbeat,
-    /// It goes on reporting.
+    /// It keeps sending heartbeats.
     RegularHeartbeats,
-    /// The connection dies.
+    /// The connection is cut.
     LineCut,
-    /// The agent sees that.
+    /// The agent logs that a heartbeat failed.
     AgentNotices,
-    /// The owner is told.
+    /// The owner receives the alert.
     AlertMail,
-    /// The owner is told again.
+    /// The owner receives a reminder.
     ReminderMail,
-    /// The connection comes back.
+    /// The connection is restored.
     LineRestored,
-    /// The agent reports again.
+    /// The agent sends heartbeats again.
     HeartbeatReturns,
-    /// The owner is told what broke, from when to when.
+    /// The owner receives the report: what failed, from when to when.
     ReportMail,
-    /// The owner is told that it is over.
+    /// The owner receives the resolved mail.
     ResolvedMail,
-    /// And is not told anything else.
+    /// No further mail follows.
     Quiet,
 }
 
 impl StoryStep {
-    /// All steps in their order.
+    /// All steps in order.
     pub const ALL: [Self; 11] = [
         Self::FirstHeartbeat,
         Self::RegularHeartbeats,
@@ -58,11 +58,11 @@ impl fmt::Display for StoryStep {
         formatter.write_str(match self {
             Self::FirstHeartbeat => "the first heartbeat can be queried",
             Self::RegularHeartbeats => "heartbeats come regularly",
-            Self::LineCut => "the line is cut",
+            Self::LineCut => "the connection is cut",
             Self::AgentNotices => "the agent notices",
             Self::AlertMail => "the alert mail, after 5 to 10 minutes of silence",
             Self::ReminderMail => "the reminder, at the mark of 10 or 15 minutes",
-            Self::LineRestored => "the line is restored",
+            Self::LineRestored => "the connection is restored",
             Self::HeartbeatReturns => "a heartbeat comes through within seconds",
             Self::ReportMail => "the report mail, with cause, start, end and minutes",
             Self::ResolvedMail => "the resolved mail, after three healthy evaluations",

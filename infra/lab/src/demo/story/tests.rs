@@ -10,8 +10,8 @@ fn at(minutes: f64, what: What) -> Happened {
     Happened { at: minute(minutes), what }
 }
 
-/// A heartbeat that can be queried a tenth of a minute after it was written.
-fn beat(written: f64) -> Happened {
+/// A heartbeat that becomes visible a tenth of a minute after it was written.
+fn heartbeat(written: f64) -> Happened {
     at(written + 0.1, What::Heartbeat { written: minute(written) })
 }
 
@@ -33,7 +33,7 @@ fn noticed(minutes: f64) -> Happened {
     at(minutes, What::AgentNoticed { sentence: "No answer.".to_owned() })
 }
 
-/// The positions of what matters in [`right`].
+/// Indexes of the main events in [`right`].
 const CUT: usize = 6;
 const NOTICED: usize = 7;
 const ALERT: usize = 8;
@@ -41,9 +41,9 @@ const REMINDER: usize = 9;
 const RESTORED: usize = 10;
 const BACK: usize = 11;
 
-/// A story that is right in every way.
+/// The events of a story without any fault.
 fn right() -> Vec<Happened> {
-    let mut story: Vec<Happened> = (0..6).map(|index| beat(f64::from(index) + 0.5)).collect();
+    let mut story: Vec<Happened> = (0..6).map(|index| heartbeat(f64::from(index) + 0.5)).collect();
     story.extend([
         at(6.5, What::LineCut),
         noticed(7.6),
@@ -51,16 +51,16 @@ fn right() -> Vec<Happened> {
         mail(StoryMailKind::Reminder, 20.0, 14.5),
         at(20.5, What::LineRestored),
     ]);
-    story.extend((21..35).map(|minute| beat(f64::from(minute))));
+    story.extend((21..35).map(|minute| heartbeat(f64::from(minute))));
     story.push(mail(StoryMailKind::Report, 25.0, 14.1));
     story.push(mail(StoryMailKind::Resolved, 35.0, 0.9));
-    story.extend((35..41).map(|minute| beat(f64::from(minute))));
+    story.extend((35..41).map(|minute| heartbeat(f64::from(minute))));
     story.push(at(40.6, What::Over));
     story.sort_by_key(|happened| happened.at);
     story
 }
 
-/// The steps that are completed, or what breaks the story. Time goes on to `end` at the last.
+/// Returns the completed steps, or the fault. After the last event, time goes on to `end`.
 fn tell(happened: &[Happened], end: f64) -> Result<Vec<StoryStep>, StoryFault> {
     let mut story = Story::new("dl-home", minute(0.0));
     let mut steps = Vec::new();
@@ -78,12 +78,12 @@ fn position(happened: &[Happened], kind: StoryMailKind) -> usize {
 }
 
 #[test]
-fn a_right_story_completes_every_step_in_order() {
+fn a_story_without_fault_completes_every_step_in_order() {
     assert_eq!(tell(&right(), 60.0), Ok(StoryStep::ALL.to_vec()));
 }
 
 #[test]
-fn each_missing_step_is_noticed() {
+fn each_missing_step_is_detected() {
     let resolved = position(&right(), StoryMailKind::Resolved);
     let reported = position(&right(), StoryMailKind::Report);
     for (missing, step) in [
@@ -110,7 +110,7 @@ fn each_missing_step_is_noticed() {
 }
 
 #[test]
-fn a_story_that_stops_anywhere_is_overdue_unless_the_teller_is_to_act() {
+fn a_story_that_stops_is_overdue_unless_the_director_acts_next() {
     let happened = right();
     for length in 0..happened.len() {
         let told = tell(&happened[..length], 120.0);
@@ -120,7 +120,7 @@ fn a_story_that_stops_anywhere_is_overdue_unless_the_teller_is_to_act() {
 }
 
 #[test]
-fn each_mail_that_comes_twice_breaks_the_story() {
+fn each_repeated_mail_breaks_the_story() {
     for kind in [
         StoryMailKind::Alert,
         StoryMailKind::Reminder,
@@ -161,7 +161,7 @@ fn a_story_must_not_end_before_another_mail_could_have_come() {
 }
 
 #[test]
-fn neighbours_that_change_places_break_the_story() {
+fn swapped_neighbours_break_the_story() {
     for (first, second) in [(CUT, NOTICED), (ALERT, REMINDER), (REMINDER, RESTORED)] {
         let mut happened = right();
         let (earlier, later) = (happened[first].what.clone(), happened[second].what.clone());
@@ -189,7 +189,7 @@ fn mails_at_the_wrong_time_break_the_story() {
 }
 
 #[test]
-fn mails_that_say_something_else_break_the_story() {
+fn mails_with_wrong_contents_break_the_story() {
     for kind in [StoryMailKind::Alert, StoryMailKind::Reminder, StoryMailKind::Resolved] {
         let mut happened = right();
         let place = position(&happened, kind);
@@ -205,15 +205,15 @@ fn mails_that_say_something_else_break_the_story() {
 }
 
 #[test]
-fn a_heartbeat_through_the_cut_line_breaks_the_story() {
+fn a_heartbeat_during_the_cut_breaks_the_story() {
     let mut happened = right();
-    happened.insert(ALERT, beat(8.0));
+    happened.insert(ALERT, heartbeat(8.0));
     let error = tell(&happened, 60.0).expect_err("the line was not cut");
     assert_eq!(error, StoryFault::ThroughTheCut { written: minute(8.0) });
 }
 
 #[test]
-fn a_heartbeat_that_was_on_its_way_when_the_line_was_cut_is_welcome() {
+fn a_heartbeat_in_flight_at_the_cut_is_accepted() {
     let mut happened = right();
     happened.insert(NOTICED, at(6.6, What::Heartbeat { written: minute(6.4) }));
     happened[ALERT + 1] = mail(StoryMailKind::Alert, 15.0, 8.6);
@@ -222,7 +222,7 @@ fn a_heartbeat_that_was_on_its_way_when_the_line_was_cut_is_welcome() {
 }
 
 #[test]
-fn heartbeats_that_stop_while_the_line_works_break_the_story() {
+fn heartbeats_that_stop_while_connected_break_the_story() {
     let error = tell(&right()[..3], 10.0).expect_err("no more heartbeats");
     assert_eq!(error, StoryFault::HeartbeatsStopped { last: minute(2.5) });
     let mut happened = right();
@@ -249,10 +249,10 @@ fn a_heartbeat_that_returns_late_breaks_the_story() {
 }
 
 proptest! {
-    /// Leaving anything out but a single heartbeat of the rhythm, and moving anything by many
-    /// minutes, never lets a story pass with other steps than all of them in order.
+    /// Leaving out anything but a single regular heartbeat, and moving any event by many minutes,
+    /// never makes a story complete with other steps than all of them in order.
     #[test]
-    fn whatever_is_told_a_complete_story_has_every_step_in_order(
+    fn any_complete_story_has_every_step_in_order(
         order in Just(right()).prop_shuffle(),
         length in 0_usize..40,
     ) {
@@ -272,7 +272,7 @@ proptest! {
 }
 
 #[test]
-fn a_report_that_is_wrong_in_any_way_breaks_the_story() {
+fn a_report_with_any_wrong_part_breaks_the_story() {
     let place = position(&right(), StoryMailKind::Report);
     for (what, wrong) in [
         ("cause", Some(report("gateway (yours)", "00:06:30", "00:20:36"))),

@@ -1,4 +1,4 @@
-//! A function of the app: its folder's `function.json`.
+//! A function of the app, from the `function.json` in its folder.
 
 use std::{fs, path::Path};
 
@@ -10,30 +10,30 @@ use super::{AppError, parse};
 /// A function that HTTP requests invoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its name, which is the name of its folder.
+    /// Its name: the name of its folder.
     pub name: String,
-    /// Its route behind the prefix, without slashes at its ends.
+    /// Its route after the prefix, without leading and trailing slashes.
     pub route: String,
-    /// The methods that it takes; empty for all.
+    /// The allowed methods; empty for all.
     pub methods: Vec<Method>,
-    /// Who may call it.
+    /// The key that it requires.
     pub authorization: Authorization,
 }
 
-/// Who may call a function.
+/// The key that a function requires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Authorization {
-    /// Everybody.
+    /// None.
     Anonymous,
-    /// Who has a key of the function, of the host, or the master key.
+    /// A key of the function, a host key, or the master key.
     #[default]
     Function,
-    /// Who has the master key.
+    /// The master key.
     Admin,
 }
 
-/// Reads the functions of an app folder, in the order of their names.
+/// Reads the functions of an app folder, sorted by name.
 pub(super) fn read(folder: &Path) -> Result<Vec<Function>, AppError> {
     let unreadable = |source| AppError::Read { path: folder.to_path_buf(), source };
     let mut functions = Vec::new();
@@ -47,7 +47,8 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Function>, AppError> {
     Ok(functions)
 }
 
-/// Reads one function; only HTTP in and HTTP out is forwarded as it is (Azure Functions host, `IsHttpInAndOutFunction`).
+/// Reads one function. It must have exactly one HTTP trigger and one HTTP output, because only such
+/// a function receives the original request (Azure Functions host, `IsHttpInAndOutFunction`).
 fn function(path: &Path) -> Result<Function, AppError> {
     let refuse =
         |reason: &str| AppError::Setting { path: path.to_path_buf(), reason: reason.to_owned() };

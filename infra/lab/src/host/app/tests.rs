@@ -26,7 +26,7 @@ fn read(files: &[(&str, &str)]) -> Result<App, String> {
 }
 
 #[test]
-fn the_app_that_gets_deployed_is_understood() {
+fn the_deployed_app_is_read() {
     let app = read(&[
         ("host.json", HOST),
         ("ispmon-function", ""),

@@ -1,4 +1,4 @@
-//! Which outages have a row of their own, and which are summed up.
+//! Selects which outages get a row each, and which are summed up.
 
 use std::{
     cmp::Reverse,
@@ -7,15 +7,14 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The most outages of a device in an hour that have a row each.
+/// The most outages of one device in an hour that get a row each.
 const SINGLES_OF_DEVICE: usize = 10;
-/// The most outages of all devices in an hour that have a row each.
+/// The most outages of all devices in an hour that get a row each.
 const SINGLES: usize = 24;
-/// The most devices in an hour whose other outages are summed up each for itself; those of the rest
-/// are summed up together.
+/// The most devices in an hour that get a summary each; the remaining devices share one.
 const SUMMARIES: usize = 10;
 
-/// What stands for causes that differ.
+/// The cause of a summary of different causes.
 const VARIOUS: &str = "various causes";
 
 const HOUR_NANOSECONDS: i128 = 3_600_000_000_000;
@@ -28,52 +27,52 @@ pub(super) struct SelectedOutage {
     pub(super) seen: Timestamp,
     /// The expected device.
     pub(super) device: String,
-    /// Whether it had ended less than a day before its first line.
+    /// Whether it had ended less than a day before its first line was written.
     pub(super) is_fresh: bool,
-    /// The downtime.
+    /// The downtime in seconds.
     pub(super) seconds: i64,
-    /// For how long one address family alone was down.
+    /// How long only one address family was down, as text.
     pub(super) only: String,
     pub(super) cause: String,
     pub(super) began: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
 }
 
-/// What becomes a row: an outage by itself, or the sum of several.
+/// One row: a single outage, or the sum of several.
 #[derive(Clone, Debug)]
 pub(super) struct ReportEntry {
     /// The beginning of the hour in which the first lines of its outages were written.
     pub(super) hour: Timestamp,
-    /// Empty for the devices that are summed up together.
+    /// Empty for the summary of the remaining devices.
     pub(super) device: String,
-    /// The outage's; empty for a sum.
+    /// The outage's id; empty for a summary.
     pub(super) id: String,
-    /// How many devices there are in it.
+    /// How many devices it includes.
     pub(super) devices: usize,
     pub(super) sum: Sum,
 }
 
-/// Outages together.
+/// The sum of several outages.
 #[derive(Clone, Debug)]
 pub(super) struct Sum {
     pub(super) outages: usize,
     pub(super) seconds: i64,
     pub(super) only: String,
-    /// `None` when there are several.
+    /// `None` when they differ.
     cause: Option<String>,
     pub(super) began: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
 }
 
 impl ReportEntry {
-    /// Whether it is one outage by itself.
+    /// Whether it is a single outage.
     pub(super) fn is_single(&self) -> bool {
         !self.id.is_empty()
     }
 }
 
 impl Sum {
-    /// The one cause, or that there are several.
+    /// The common cause, or [`VARIOUS`].
     pub(super) fn cause(&self) -> &str {
         self.cause.as_deref().unwrap_or(VARIOUS)
     }
@@ -100,15 +99,16 @@ impl Sum {
     }
 }
 
-/// The beginning of the hour in which a time lies.
+/// The start of the hour that contains a time.
 pub(super) fn hour(time: Timestamp) -> Timestamp {
     time - SignedDuration::from_nanos_i128(time.as_nanosecond().rem_euclid(HOUR_NANOSECONDS))
 }
 
-/// Of each hour the first outages by themselves, and the rest of each device in one.
+/// Returns the first outages of each hour as single entries, and one summary per device of the
+/// rest.
 ///
-/// The first are those whose lines were written first, so none that comes later takes another one's
-/// place.
+/// The order is that in which the first lines were written, so a later outage never displaces an
+/// earlier one.
 pub(super) fn entries(mut outages: Vec<SelectedOutage>) -> impl Iterator<Item = ReportEntry> {
     let order =
         |outage: &SelectedOutage| (Reverse(outage.is_fresh), outage.seen, outage.id.clone());
@@ -125,7 +125,7 @@ pub(super) fn entries(mut outages: Vec<SelectedOutage>) -> impl Iterator<Item = 
         if is_single {
             let place = of_hour.entry(hour).or_default();
             *place += 1;
-            // A line without an id cannot be told from another one.
+            // A line without an id cannot be recognized when it comes again.
             is_single = *place <= SINGLES && !outage.id.is_empty();
         }
         if is_single {
@@ -142,7 +142,7 @@ pub(super) fn entries(mut outages: Vec<SelectedOutage>) -> impl Iterator<Item = 
     entries.into_iter().chain(sums(rest))
 }
 
-/// The rest of each hour, of the devices with most for themselves.
+/// Sums up the rest of each hour, separately for the devices with the most outages.
 fn sums(rest: BTreeMap<(Timestamp, String), Sum>) -> impl Iterator<Item = ReportEntry> {
     let mut hours: BTreeMap<Timestamp, Vec<(String, Sum)>> = BTreeMap::new();
     for ((hour, device), sum) in rest {

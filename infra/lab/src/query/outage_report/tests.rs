@@ -1,4 +1,4 @@
-//! What is reported, and in which words.
+//! Which outages are reported, and the text of the report.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ fn now() -> Timestamp {
     "2026-11-24T03:00:00Z".parse().unwrap()
 }
 
-/// A line that was written so many minutes ago, with these fields in place of the usual ones.
+/// A line that was written `minutes_ago`, with `fields` replacing the default ones.
 fn line(minutes_ago: f64, fields: Value) -> Trace {
     let mut line = json!({
         "device": "dl-home", "id": "a", "kind": "incident", "cause": "isp",
@@ -35,7 +35,7 @@ fn value(row: &Row, name: &str) -> String {
 }
 
 #[test]
-fn a_report_says_what_failed_whose_it_is_when_and_for_how_long() {
+fn a_report_has_cause_party_times_and_duration() {
     let [row] = &evaluate(&[line(1.0, json!({}))])[..] else { panic!("one row") };
     let texts: Vec<_> =
         row.dimensions.iter().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -51,7 +51,7 @@ fn a_report_says_what_failed_whose_it_is_when_and_for_how_long() {
 }
 
 #[test]
-fn causes_are_words_with_their_party() {
+fn causes_are_shown_in_words_with_their_party() {
     for (fields, expected) in [
         (json!({"cause": "gateway", "party": "yours"}), "gateway (yours)"),
         (json!({"cause": "firewall", "party": "yours"}), "firewall (yours)"),
@@ -64,7 +64,7 @@ fn causes_are_words_with_their_party() {
 }
 
 #[test]
-fn the_time_in_which_one_family_was_down_stands_beside_the_downtime() {
+fn the_downtime_of_one_family_is_shown_next_to_the_downtime() {
     let of = |scopes: &[&str]| {
         json!(
             scopes.iter().map(|scope| json!({"cause": "isp", "scope": scope})).collect::<Vec<_>>()
@@ -127,7 +127,7 @@ fn durations_have_two_units() {
 }
 
 #[test]
-fn gaps_short_outages_and_what_is_no_downtime_are_not_reported() {
+fn gaps_short_outages_and_incidents_without_downtime_are_not_reported() {
     for fields in [
         json!({"kind": "gap", "cause": "suspended"}),
         json!({"kind": "unknown"}),
@@ -146,16 +146,17 @@ fn gaps_short_outages_and_what_is_no_downtime_are_not_reported() {
 }
 
 #[test]
-fn an_outage_is_shown_for_six_hours_from_its_first_row_on_which_alone_counts() {
+fn only_the_first_row_counts_and_it_is_shown_for_six_hours() {
     let other = json!({"downtime_s": 5_000});
     let again = |minutes_ago| line(minutes_ago, other.clone());
-    // It is three o'clock, so the hour that began six hours ago has been shown for as long.
+    // It is three o'clock, so the hour that began six hours ago has been in the result for that
+    // long.
     for (first, shown) in [(359.9, true), (360.0, true), (360.1, false)] {
         let ended = json!({"ended": "2026-11-24T02:30:10Z"});
         let rows = [again(3.0), line(first, ended), again(1.0)];
         assert_eq!(evaluate(&rows).len(), usize::from(shown), "first seen {first} min ago");
     }
-    // What a query cannot see any more is forgotten.
+    // Rows older than 48 hours are outside the query's range.
     for (first, shown) in [(2_879.0, false), (2_880.0, true)] {
         let rows = [again(3.0), line(first, json!({})), again(1.0)];
         assert_eq!(evaluate(&rows).len(), usize::from(shown), "first seen {first} min ago");
@@ -164,7 +165,7 @@ fn an_outage_is_shown_for_six_hours_from_its_first_row_on_which_alone_counts() {
     assert_eq!(value(row, "Duration"), "20 min 3 s");
 }
 
-/// So many outages of a device, ten minutes each, that were handed over minute after minute.
+/// `count` outages of a device, ten minutes each, handed over one per minute.
 fn flood(device: &str, count: usize, minutes_ago: f64) -> Vec<Trace> {
     let one = |number: usize| {
         let fields = json!({
@@ -183,7 +184,7 @@ fn texts(rows: &[Row], name: &str) -> Vec<String> {
 }
 
 #[test]
-fn of_many_outages_ten_have_a_row_each_and_the_rest_has_one_when_its_hour_is_over() {
+fn of_many_outages_ten_get_a_row_each_and_the_rest_a_summary_after_the_hour() {
     let rows = flood("dl-home", 400, 50.0);
     let singles = evaluate(&rows);
     let expected: Vec<_> = (0..10).map(|number| format!("dl-home-{number:04}")).collect();
@@ -251,7 +252,7 @@ fn all_devices_together_never_have_more_rows_than_a_rule_can_take() {
             rows.extend(some);
         }
     }
-    // The youngest of seven hours is not over.
+    // The most recent of the seven hours is not over.
     let shown = query.evaluate(now() + SignedDuration::from_mins(29), &rows);
     assert_eq!(shown.len(), 7 * 24 + 6 * 11);
     let others = shown.iter().filter(|row| value(row, "Computer") == "190 more devices");

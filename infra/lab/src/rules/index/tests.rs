@@ -19,7 +19,7 @@ fn begin() -> Timestamp {
     "2026-03-01T00:00:00Z".parse().expect("a time")
 }
 
-/// Lines that no index can take for heartbeats or outages of the function.
+/// Lines that the index must not classify as heartbeats or outages of the function.
 const ODD: [&str; 10] = [
     r#"{"device":"dl-home","event":"heartbeat","quiet_s":600}"#,
     r#"prefix {"event":"heartbeat","device":"dl-home","quiet_s":0}"#,
@@ -33,15 +33,15 @@ const ODD: [&str; 10] = [
     r#"{"event":["heartbeat"],"device":"dl-home"}"#,
 ];
 
-/// A line as the function writes it: the event comes first.
+/// Formats a line as the function does: the event is the first field.
 fn message(mut line: Value) -> String {
     let event = line["event"].take();
     line.as_object_mut().expect("an object").remove("event");
     format!("{{\"event\":{event},{}", &line.to_string()[1..])
 }
 
-/// A heartbeat or an outage at some time of four days, and when it becomes visible: often in bursts, at
-/// equal times, out of order, and under sequence numbers that do not follow the time.
+/// Heartbeats and outages at random times of four days, and when they become visible: often in
+/// bursts, at equal times, out of order, and with sequence numbers that do not follow the time.
 fn timeline(random: &mut Rng) -> Vec<(Timestamp, Trace)> {
     let length = random.i64(3_600..4 * 86_400);
     let mut at = begin();
@@ -57,7 +57,7 @@ fn timeline(random: &mut Rng) -> Vec<(Timestamp, Trace)> {
         let quiet = [0, 0, 0, 90, 1_800, 86_400][random.usize(..6)];
         let mut line = match random.u8(..10) {
             0 => {
-                // What had ended more than a day before is only summed up.
+                // An outage that ended more than a day earlier is only summed up.
                 let ended = at - SignedDuration::from_hours([0, 30][random.usize(..2)]);
                 json!({
                     "event": "outage", "device": device, "id": random.u8(..6).to_string(),
@@ -93,7 +93,7 @@ fn timeline(random: &mut Rng) -> Vec<(Timestamp, Trace)> {
     lines
 }
 
-/// A row of the table as a [`Line`].
+/// A row of the table as a [`TraceSource`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ReadLine {
     trace: Trace,
@@ -101,10 +101,10 @@ struct ReadLine {
 }
 
 impl ReadLine {
-    /// Reads a row, for rules that expect these devices.
+    /// Classifies a row, for rules that expect these devices.
     ///
-    /// Only a heartbeat in the plain words of the function is taken for one; what is unusual in any way is
-    /// left for the query to judge.
+    /// Only a heartbeat exactly as the function writes it counts as one; anything unusual is left
+    /// to the query.
     fn read(trace: Trace, devices: &[String]) -> Self {
         let kind = kind(&trace.message, devices).unwrap_or(LineKind::Other);
         Self { trace, kind }
@@ -146,12 +146,12 @@ fn heartbeat(line: &Value, devices: &[String]) -> Option<LineKind> {
         (Some((device, _)), None) => {
             Some(LineKind::Heartbeat(HeartbeatKey { device, boot: number(boot), seq }))
         }
-        // Two expected devices with one name: the index would have to know what a query makes of it.
+        // Two expected devices with one name: how they are treated depends on the query.
         (Some(_), Some(_)) => None,
     }
 }
 
-/// A number for a boot id: FNV-1a, 0 only for none.
+/// Hashes a boot id: FNV-1a, 0 only for no id.
 fn number(boot: &str) -> u64 {
     if boot.is_empty() {
         return 0;
@@ -169,7 +169,7 @@ fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// On whatever timeline, each rule sees on the index what it sees on all lines, and sends the same.
+/// On any timeline, each rule returns the same on the index as on all lines.
 #[test]
 fn the_index_changes_nothing_on_random_timelines() {
     let rules: Vec<Rule> = rules::deployed()
@@ -216,7 +216,7 @@ fn the_index_changes_nothing_on_random_timelines() {
 }
 
 #[test]
-fn of_many_heartbeats_only_the_newest_stays() {
+fn of_many_heartbeats_only_the_newest_is_kept() {
     let mut index = TraceIndex::new(1);
     let at = |minute| begin() + SignedDuration::from_mins(minute);
     let beat = |minute: i64, boot: &str, seq: i64| {
@@ -233,7 +233,7 @@ fn of_many_heartbeats_only_the_newest_stays() {
     index.insert(beat(1_000, "one", 998));
     assert_eq!(index.heartbeats().len(), 2);
     assert_eq!(index.all_alive_since(), Some(at(1_000)));
-    // The boot before a new one may go on, where two machines have one name.
+    // An earlier boot may continue when two machines have one name.
     index.insert(beat(1_001, "two", 1));
     assert_eq!(index.heartbeats().len(), 3);
     assert_eq!(index.all_alive_since(), Some(at(1_001)));

@@ -1,19 +1,19 @@
-//! The shape of an evaluated deployment, as far as rules, processing rules and action groups go.
+//! The format of an evaluated deployment, as far as rules, processing rules and action groups go.
 //!
 //! The names are those of the resource provider's API (azure-rest-api-specs,
-//! `scheduledQueryRule_API.json` 2025-01-01-preview; `ActionGroupsApi/models.tsp`; alertsmanagement,
-//! `AlertProcessingRules.json` 2021-08-08).
+//! `scheduledQueryRule_API.json` 2025-01-01-preview; `ActionGroupsApi/models.tsp`;
+//! alertsmanagement, `AlertProcessingRules.json` 2021-08-08).
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::rules::condition::{Aggregation, Dimension, Operator};
 
-/// What `bicep snapshot` writes.
+/// The output of `bicep snapshot`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Snapshot {
-    /// The resources as Azure would get them.
+    /// The resources that Azure would get.
     pub(super) predicted_resources: Vec<Resource>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Resource {
 }
 
 impl Resource {
-    /// Whether the resource has this type; Azure's resource types do not mind case.
+    /// Whether the resource has this type; Azure compares resource types case-insensitively.
     pub(super) fn is(&self, resource_type: &str) -> bool {
         self.of_type.eq_ignore_ascii_case(resource_type)
     }

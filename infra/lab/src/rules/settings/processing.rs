@@ -1,46 +1,46 @@
-//! Alert processing rules: which notifications of a rule reach no action group.
+//! Alert processing rules: which notifications do not reach an action group.
 //!
-//! An alert that is processed fires and resolves as ever, but nobody is told (Microsoft Learn, "Alert
-//! processing rules"). The lab plays those that always remove all action groups, filtered by alert rule
-//! and by monitor condition; any other is an error.
+//! A processed alert fires and resolves as usual, but sends no notification (Microsoft Learn,
+//! "Alert processing rules"). The lab supports rules that always remove all action groups, filtered
+//! by alert rule and by monitor condition; any other is an error.
 
 use super::{RuleSettings, document::ActionRule, document::Resource};
 use crate::rules::MonitorCondition;
 
-/// Why an alert processing rule cannot be played.
+/// Why an alert processing rule is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessingRuleError {
     /// A property is missing or has another type than the resource provider accepts.
     #[error("its properties are not those of an alert processing rule")]
     Shape(#[source] serde_json::Error),
-    /// It does something that the lab does not play.
-    #[error("its `{property}` is `{value}`, but the lab plays only {played}")]
+    /// The lab does not support the value of a property.
+    #[error("its `{property}` is `{value}`, but the lab supports only {played}")]
     NotPlayed {
         /// The path of the property below `properties`.
         property: &'static str,
         /// Its value.
         value: String,
-        /// What the lab plays instead.
+        /// The supported values.
         played: &'static str,
     },
-    /// It is about an alert rule that is not deployed, so it would do nothing.
+    /// It refers to an alert rule that is not deployed, so it would have no effect.
     #[error("its alert rule `{0}` is not part of the evaluated deployment")]
     UnknownRule(String),
 }
 
-/// A processing rule that keeps notifications from the action groups.
+/// A processing rule that suppresses notifications.
 #[derive(Debug)]
 pub(super) struct ProcessingRule {
-    /// Ids of resources; alerts about them and about what they contain are processed.
+    /// Resource ids; alerts about these resources and about resources in them are processed.
     scopes: Vec<String>,
     /// The ids of the rules whose alerts are processed; `None` for all.
     rules: Option<Vec<String>>,
-    /// The conditions whose notifications are removed.
+    /// The monitor conditions whose notifications are suppressed.
     removed: Vec<MonitorCondition>,
 }
 
 impl ProcessingRule {
-    /// Reads the rule, or `None` when it is disabled. `deployed` are the ids of all alert rules.
+    /// Reads the rule; `None` when it is disabled. `deployed` are the ids of all alert rules.
     pub(super) fn read(
         resource: &Resource,
         deployed: &[&str],
@@ -88,7 +88,7 @@ impl ProcessingRule {
         Ok(Some(rule))
     }
 
-    /// The conditions of this rule's alerts that nobody is told of.
+    /// The monitor conditions of this rule's alerts whose notifications are suppressed.
     pub(super) fn removed(&self, rule: &RuleSettings) -> &[MonitorCondition] {
         let in_scope = self.scopes.iter().any(|scope| contains(scope, &rule.scope));
         let named = self
@@ -99,7 +99,7 @@ impl ProcessingRule {
     }
 }
 
-/// The ids, all of which must be deployed.
+/// Returns the ids; an error if one is not deployed.
 fn known(ids: Vec<String>, deployed: &[&str]) -> Result<Vec<String>, ProcessingRuleError> {
     let unknown =
         ids.iter().find(|id| !deployed.iter().any(|deployed| deployed.eq_ignore_ascii_case(id)));
@@ -116,7 +116,7 @@ fn monitor_condition(value: &str) -> Result<MonitorCondition, ProcessingRuleErro
         .ok_or_else(|| not_played("conditions[].values", value, "`Fired` and `Resolved`"))
 }
 
-/// Whether the resource with the id `inner` is the one with the id `outer`, or lies in it.
+/// Whether the resource with the id `inner` is, or is contained in, the one with the id `outer`.
 fn contains(outer: &str, inner: &str) -> bool {
     let (outer, inner) = (outer.to_ascii_lowercase(), inner.to_ascii_lowercase());
     inner.strip_prefix(&outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

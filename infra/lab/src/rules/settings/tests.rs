@@ -8,7 +8,7 @@ use crate::rules::condition::{Choice, Dimension, Operator};
 const GROUP_ID: &str =
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/actionGroups/people";
 
-/// An evaluated deployment with one rule that is right in every way.
+/// An evaluated deployment with one valid rule.
 fn deployment() -> Value {
     json!({"predictedResources": [
         {
@@ -68,7 +68,7 @@ fn read_value(deployment: &Value) -> Result<RuleSettings, RuleSettingsError> {
     read(&deployment.to_string()).map(|mut rules| rules.remove(0))
 }
 
-/// The error and its causes as one text.
+/// Formats the error and its causes.
 fn chain(error: &RuleSettingsError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -80,7 +80,7 @@ fn chain(error: &RuleSettingsError) -> String {
 }
 
 #[test]
-fn a_rule_is_read_with_everything_that_matters() {
+fn all_settings_of_a_rule_are_read() {
     let rule = read_value(&deployment()).expect("right");
     assert_eq!(
         rule,
@@ -114,7 +114,7 @@ fn a_rule_is_read_with_everything_that_matters() {
 }
 
 #[test]
-fn what_is_left_out_has_the_providers_default() {
+fn missing_settings_have_the_providers_defaults() {
     let rule = read_value(&without("autoMitigate")).expect("right");
     assert_eq!(rule.memory, Memory::Stateful { healthy_evaluations: 3 });
     let rule = read_value(&without("overrideQueryTimeRange")).expect("right");
@@ -137,7 +137,7 @@ fn a_disabled_rule_is_none_and_a_disabled_group_mails_nobody() {
 }
 
 #[test]
-fn a_rule_on_the_workspaces_own_notices_is_left_out() {
+fn a_rule_on_the_workspaces_own_events_is_skipped() {
     let mut deployment = deployment();
     let mut watcher = deployment["predictedResources"][1].clone();
     watcher["properties"]["criteria"]["allOf"][0]["query"] = json!("_LogOperation\n| take 1");
@@ -148,7 +148,7 @@ fn a_rule_on_the_workspaces_own_notices_is_left_out() {
 }
 
 #[test]
-fn what_the_lab_does_not_play_is_an_error_that_names_rule_and_value() {
+fn an_unsupported_setting_is_an_error_that_names_rule_and_value() {
     let criterion = "/criteria/allOf/0";
     let two = json!([{}, {}]);
     for (deployment, reason) in [
@@ -204,7 +204,7 @@ fn other_kinds_of_rule_and_frequencies_that_never_resolve_are_refused() {
     assert!(error.contains("every 24h cannot resolve"), "{error}");
 }
 
-/// The deployment with an alert processing rule of these properties.
+/// The deployment plus an alert processing rule with these properties.
 fn processed(properties: &Value) -> Value {
     let mut deployment = deployment();
     let resources = deployment["predictedResources"].as_array_mut().expect("a list");
@@ -223,7 +223,7 @@ fn remove_all(scope: &str, conditions: &Value) -> Value {
 }
 
 #[test]
-fn a_processing_rule_says_of_what_nobody_is_told() {
+fn a_processing_rule_suppresses_its_monitor_conditions() {
     use MonitorCondition::{Fired, Resolved};
 
     let resolved =
@@ -245,7 +245,7 @@ fn a_processing_rule_says_of_what_nobody_is_told() {
 }
 
 #[test]
-fn a_processing_rule_of_another_kind_is_an_error_that_names_it() {
+fn an_unsupported_processing_rule_is_an_error_that_names_it() {
     let condition = |field: &str, operator: &str, value: &str| {
         let condition = json!([{"field": field, "operator": operator, "values": [value]}]);
         remove_all("/components", &condition)
@@ -270,7 +270,7 @@ fn a_processing_rule_of_another_kind_is_an_error_that_names_it() {
 }
 
 #[test]
-fn what_is_no_snapshot_is_an_error() {
+fn a_file_that_is_not_a_snapshot_is_an_error() {
     for text in ["", "{}", "[]", "null"] {
         let error = read(text).expect_err("not a snapshot").to_string();
         assert!(error.contains("`bicep snapshot`"), "{error}");
