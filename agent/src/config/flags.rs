@@ -1,9 +1,9 @@
-//! The settings that can be given on the command line.
+//! The settings with a command-line flag.
 
 use clap::{Args, ValueHint, builder::NonEmptyStringValueParser};
 
-/// The settings that can be given on the command line. There is none for the function key: every
-/// user of the machine can read the command lines of its processes.
+/// The settings with a command-line flag. The function key has none: every user of the machine can read the
+/// command lines of its processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Flags {
@@ -19,17 +19,17 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
     pub interval: Option<String>,
 
-    /// The folder of the record of outages.
-    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath, help = "The folder of the record of outages [setting state_dir]", value_parser = NonEmptyStringValueParser::new())]
+    /// The folder of the journal.
+    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath, help = "The folder of the journal [setting state_dir]", value_parser = NonEmptyStringValueParser::new())]
     pub state_dir: Option<String>,
 
-    /// Say more about what happens [setting log.level, to debug]
+    /// Log in more detail [setting log.level, to debug]
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
 
 impl Flags {
-    /// The flags that were given and the texts that they stand for.
+    /// The flags that were given, and their texts.
     pub fn given(&self) -> Vec<(&'static str, &str)> {
         [
             ("--url", self.url.as_deref()),
