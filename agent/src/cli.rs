@@ -1,4 +1,4 @@
-//! The command line: what the agent is asked to do, and the settings that are given with it.
+//! The command line: the command to run, and the settings that it overrides.
 
 mod generate;
 mod history;
@@ -24,82 +24,84 @@ use crate::{
     pause::{LONGEST_PAUSE, SHORTEST_PAUSE},
 };
 
-/// What one start of the program is about.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// What to do.
+    /// The command to run.
     pub action: CliAction,
-    /// The configuration file that `--config` names; without it the default places are looked at.
+    /// The configuration file that `--config` names; without it the default paths are tried.
     pub config_file: Option<PathBuf>,
     /// The settings that the command line overrides.
     pub flags: Flags,
-    /// Whether the old flag `--daemon` was given, to which the answer is [`DAEMON_NOTE`].
+    /// Whether the old flag `--daemon` was given; the reply is [`DAEMON_NOTE`].
     pub daemon: bool,
 }
 
-/// The actions of the program, one for each command.
+/// One action for each command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CliAction {
-    /// Sends heartbeats until a signal ends it.
+    /// Monitors and sends heartbeats until a signal stops it.
     Run,
-    /// Sends one heartbeat; the exit code tells whether it arrived.
+    /// Sends one heartbeat; the exit code shows whether it was delivered.
     Ping,
     /// Shows the effective settings, or the sample file.
     Config {
-        /// Whether the sample file is asked for.
+        /// Whether to print the sample file instead.
         sample: bool,
     },
-    /// Lists what the record knows of outages.
+    /// Lists the outages in the journal.
     Outages(OutagesRequest),
-    /// Adds up what the record knows.
+    /// Computes availability and downtime from the journal.
     Report(ReportRequest),
-    /// Shows what the running agent knows.
+    /// Shows the status of the running agent.
     Status {
-        /// Whether for programs.
+        /// Whether to print JSON.
         json: bool,
     },
-    /// Has the running agent look away.
+    /// Pauses the running agent.
     Pause {
         /// For how long.
         time: Duration,
     },
-    /// Has it look again.
+    /// Ends a pause.
     Resume,
-    /// Looks for what keeps the agent from its work.
+    /// Diagnoses what keeps the agent from working.
     Doctor {
-        /// Whether for programs.
+        /// Whether to print JSON.
         json: bool,
     },
     /// Installs, removes, starts or stops the service.
     Service(ServiceRequest),
-    /// Compares every line of the record with the one before it.
+    /// Verifies the hash chain of the journal.
     VerifyJournal,
-    /// Makes man pages or completions.
+    /// Generates man pages or completions.
     Generate(GenerateRequest),
 }
 
-/// What the old flag `--daemon` is answered with.
-pub const DAEMON_NOTE: &str = "--daemon has no effect any more: the service manager (systemd, launchd) \
-     runs the agent in the background now.";
+/// The reply to the old flag `--daemon`.
+pub const DAEMON_NOTE: &str = "--daemon no longer has an effect: the service manager (systemd, launchd) \
+     runs the agent in the background.";
 
-/// Sends heartbeats, so that you get a mail when your internet connection dies.
+/// Records internet outages, and sends heartbeats so that you get a mail when the connection fails.
 ///
-/// ispmon-agent runs on a device at home and sends a heartbeat to the cloud every minute. When the
-/// heartbeats stop, alert rules in the cloud mail you, although your own connection is down.
-/// Without a command it does what `run` does.
+/// ispmon-agent runs on a device at home. It probes the internet every few seconds, finds the cause of
+/// an outage, and records it in a journal on the device. Once a minute it sends a heartbeat to the
+/// cloud. When heartbeats stop, alert rules in the cloud mail you, although your own connection is down.
+/// Without a command it does the same as `run`.
 #[derive(Debug, Parser)]
 #[command(
     name = "ispmon-agent",
     version,
     verbatim_doc_comment,
     after_help = "\
-Settings come from, each overriding the one before: defaults, the configuration file, variables
-(ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml of the Homebrew that
-installed this program, else /etc/ispmon/agent.toml, else a .env of yours in the current folder.
-`ispmon-agent config --sample` explains all settings, `ispmon-agent config` shows those in force.
-The function key is never given here: it stands in the file that heartbeat.key_file names.
+Settings come from four sources, and each overrides those before it: defaults, the configuration file,
+environment variables (ISPMON_DEVICE, ISPMON_HEARTBEAT_URL …), flags. The file is etc/ispmon/agent.toml
+in the prefix of the Homebrew that installed this program, otherwise /etc/ispmon/agent.toml, otherwise
+a .env file in the current folder that belongs to you.
+`ispmon-agent config --sample` explains all settings; `ispmon-agent config` shows the current values.
+The function key is never given on the command line: it is in the file that heartbeat.key_file names.
 
-Exit codes: 0 it worked, 1 it did not, 64 wrong usage, 78 wrong configuration."
+Exit codes: 0 success, 1 failure, 64 wrong usage, 78 wrong configuration."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -108,7 +110,7 @@ struct Cli {
     #[command(flatten)]
     old: OldFlags,
 
-    /// The configuration file [default: /etc/ispmon/agent.toml]
+    /// Configuration file [default: /etc/ispmon/agent.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -118,87 +120,87 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum AgentCommand {
-    /// Send heartbeats until stopped: the service itself, also in a terminal
+    /// Monitor and send heartbeats until stopped, in the foreground; the service runs this
     Run {
         #[command(flatten)]
         old: OldFlags,
     },
-    /// Send one heartbeat and say what came of it
+    /// Send one heartbeat and print the result
     Ping,
-    /// Show every setting, its value and where it came from
+    /// Show every setting, its value and the source of the value
     Config {
         /// Print a commented configuration file with all settings at their defaults
         #[arg(long)]
         sample: bool,
     },
-    /// List the outages: when, how long, what failed and whose part it was
+    /// List outages: when, how long, what failed and whose part it was
     ///
-    /// Reads the record that the agent keeps on this device; needs neither root nor network, and works
-    /// while the agent does not run. Times are local, with their offset from UTC. Bad lines and failed
-    /// heartbeats are listed, too, but are no downtime.
+    /// Reads the journal that the agent keeps on this device. Needs neither root nor a network, and works
+    /// while the agent does not run. Times are local, with their offset from UTC. Degraded connections
+    /// and failed heartbeats are listed too, but do not count as downtime.
     #[command(verbatim_doc_comment)]
     Outages(OutagesFlags),
-    /// Report how available the internet was, the provider's part first
+    /// Report the availability of the internet, the provider's part first
     ///
-    /// Availability, downtime, count, longest and mean time to repair, for each party and by month,
-    /// over the time that was watched. `report --html report.html` makes one page with a timeline that
-    /// can be printed or sent to the provider. Needs neither root nor network.
+    /// Shows availability, downtime, number of outages, the longest one and the mean time to repair, for
+    /// each party and by month, over the monitored time. `report --html report.html` writes one page with
+    /// a timeline, to print or to send to the provider. Needs neither root nor a network.
     #[command(verbatim_doc_comment)]
     Report(ReportFlags),
-    /// Show how the internet is, and whether the agent runs
+    /// Show the state of the internet connection, and whether the agent runs
     ///
-    /// Needs no root. Exit code 0 when the agent runs, whatever it says of the internet; 1 when it
-    /// does not, so that what is shown is the past.
+    /// Needs no root. Exit code 0 if the agent runs, whether the internet is up or down; 1 if it does
+    /// not run: the state shown is then the last one that it reported.
     #[command(verbatim_doc_comment)]
     Status {
         /// Print JSON for programs
         #[arg(long)]
         json: bool,
     },
-    /// Have the agent look away for a time, without an alarm
+    /// Pause monitoring and heartbeats for a time, without an alarm
     ///
-    /// The running agent neither monitors nor sends heartbeats until the time is over or `resume` is
-    /// given, also across a restart. The cloud is told, so that no mail comes meanwhile; it comes when
-    /// the time is over and no heartbeat does. Meant for work on the router or a move. The record
-    /// notes the time as not monitored.
+    /// The running agent neither monitors nor sends heartbeats until the time is over or you run
+    /// `resume`, also across a restart. It announces the silence to the cloud, so that no mail comes
+    /// during the pause; the alarm comes if no heartbeat arrives after it. Meant for work on the router
+    /// or a move. The journal records the pause as not monitored.
     ///
-    /// Open to root and to members of the agent's group (ispmon).
+    /// Allowed for root and for members of the agent's group (ispmon).
     #[command(verbatim_doc_comment)]
     Pause {
-        /// For how long, 1 s to 24 h: 2h, 90min, 45 (seconds)
+        /// Length of the pause, 1 s to 24 h: 2h, 90min, 45 (seconds)
         #[arg(value_name = "TIME", value_parser = pause_time)]
         time: Duration,
     },
-    /// End a pause before its time is over
+    /// End a pause early
     ///
-    /// Open to root and to members of the agent's group (ispmon).
+    /// Allowed for root and for members of the agent's group (ispmon).
     #[command(verbatim_doc_comment)]
     Resume,
-    /// Find out what keeps the agent from its work, and what to do about it
+    /// Diagnose the installation: what does not work, and how to fix it
     ///
-    /// Looks at the configuration, the agent, its record, the line and everyone who is asked about it,
-    /// the heartbeats, the clock and the log. Changes nothing, sends no heartbeat, and needs no root.
-    /// Each row is PASS, WARN (it works, but you should know), FAIL, or SKIP (nothing to check, or it
-    /// could not be checked). Exit code 0 when no row is FAIL, else 1.
+    /// Checks the configuration, the agent, its journal, the connection, every server that is probed, the
+    /// heartbeats, the clock and the log. Changes nothing, sends no heartbeat, and needs no root. Each
+    /// row is PASS, WARN (it works, but needs your attention), FAIL, or SKIP (nothing to check, or the
+    /// check was not possible). Exit code 0 if no row is FAIL, otherwise 1.
     #[command(verbatim_doc_comment)]
     Doctor {
         /// Print JSON for programs
         #[arg(long)]
         json: bool,
     },
-    /// Make the agent a service of this system and start it
+    /// Install the agent as a service of this system and start it
     ///
-    /// Copies this program to /usr/local/bin, wherever it was started from; writes the service's
-    /// definition, a configuration file and an empty key file where there are none, and makes the
-    /// unprivileged user that the service runs as. Then starts it, now and with every boot. When a step
-    /// fails, those before it are undone. Doing it again changes nothing; a newer program replaces the
-    /// older one and the service is restarted. What a package has installed is left alone.
+    /// Copies this program to /usr/local/bin from wherever it was started. Writes the definition of the
+    /// service, and a configuration file and an empty key file if there are none. Creates the
+    /// unprivileged user that the service runs as. Then starts the service, now and at every boot. If a
+    /// step fails, the steps before it are undone. Running it again changes nothing; a newer program
+    /// replaces the older one, and the service is restarted. It does not touch what a package installed.
     #[command(verbatim_doc_comment)]
     Install(InstallFlags),
-    /// Stop the service and remove what `install` has put there
+    /// Stop the service and remove what `install` installed
     ///
-    /// Keeps the record of outages, the configuration and the key for a later installation. What a
-    /// package has installed is left alone.
+    /// Keeps the journal, the configuration and the key for a later installation. It does not touch what
+    /// a package installed.
     #[command(verbatim_doc_comment)]
     Uninstall(UninstallFlags),
     /// Start the installed service and wait until it runs
@@ -207,12 +209,12 @@ enum AgentCommand {
     Stop,
     /// Stop the installed service and start it again
     Restart,
-    /// Look after the record of outages itself
+    /// Check the integrity of the journal
     Journal {
         #[command(subcommand)]
         command: JournalCommand,
     },
-    /// Make the man pages and completions that the packages contain
+    /// Generate the man pages and completions that the packages contain
     #[command(hide = true)]
     Generate {
         #[command(subcommand)]
@@ -224,28 +226,28 @@ enum AgentCommand {
 enum JournalCommand {
     /// Check that no record was changed or removed
     ///
-    /// Reads every line, compares its hash with the one that the next line names, and names the first
-    /// record that is not as it was written. Needs no root. Exit code 1 when there is one.
+    /// Reads every record of the journal, compares its hash with the hash that the next record holds, and
+    /// prints the first record that was altered. Needs no root. Exit code 1 if there is one.
     #[command(verbatim_doc_comment)]
     Verify,
 }
 
-/// Flags of the time before there were commands.
+/// Flags from before there were commands.
 #[derive(Clone, Copy, Debug, Args)]
 struct OldFlags {
-    /// Send one heartbeat and end, as `ping` does
+    /// Send one heartbeat and exit, like `ping`
     #[arg(long)]
     once: bool,
 
-    /// Accepted for old scripts, without effect: the service manager does that now
+    /// Accepted for old scripts, has no effect: the service manager does this now
     #[arg(long)]
     daemon: bool,
 }
 
-/// Understands a command line, program name first.
+/// Parses a command line, program name first.
 ///
 /// # Errors
-/// The command line is wrong, or asks for help or the version; [`answer`] says so to the user.
+/// The command line is wrong, or asks for help or the version; [`answer`] prints that.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let cli = Cli::try_parse_from(arguments)?;
     let mut old = cli.old;
@@ -294,7 +296,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         }
     };
     if let CliAction::Service(request) = &action {
-        // The service reads its file: a flag that has no effect would be believed to have one.
+        // The service reads its settings from its file only, so a flag here would have no effect.
         refuse(cli.config.is_some(), "--config", request.name())?;
         if let Some((flag, _)) = cli.flags.given().first() {
             refuse(true, flag, request.name())?;
@@ -305,7 +307,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 }
 
 impl OldFlags {
-    /// Refuses both beside a command that came after them.
+    /// Refuses both with a command that is newer than these flags.
     fn refuse(self, command: &str, action: CliAction) -> Result<CliAction, clap::Error> {
         refuse(self.once, "--once", command)?;
         refuse(self.daemon, "--daemon", command)?;
@@ -323,27 +325,27 @@ fn refuse(given: bool, flag: &str, command: &str) -> Result<(), clap::Error> {
     Err(error)
 }
 
-/// Reads how long a pause lasts.
+/// Parses the length of a pause.
 fn pause_time(text: &str) -> Result<Duration, String> {
     match duration::parse(text) {
-        Some(time) if time < SHORTEST_PAUSE => Err("a pause lasts 1 s at least".to_owned()),
+        Some(time) if time < SHORTEST_PAUSE => Err("the shortest pause is 1 s".to_owned()),
         Some(time) if time > LONGEST_PAUSE => {
-            Err("a pause lasts 24 h at most; pause again when that is over".to_owned())
+            Err("the longest pause is 24 h; pause again when it is over".to_owned())
         }
         Some(time) => Ok(time),
-        None => Err("it is no duration such as 2h, 90min or a number of seconds".to_owned()),
+        None => Err("this is not a duration; write 2h, 90min or a number of seconds".to_owned()),
     }
 }
 
-/// The definition of the command line, for what is made from it.
+/// The definition of the command line, from which man pages and completions are generated.
 pub fn definition() -> clap::Command {
     Cli::command()
 }
 
-/// Prints what clap has to say, help to the standard output and errors to the standard error, and
-/// names the exit code: 0 for help and version, 64 for everything else.
+/// Prints clap's message, help to the standard output and errors to the standard error, and returns
+/// the exit code: 0 for help and version, 64 for everything else.
 pub fn answer(error: &clap::Error) -> Exit {
-    // Whoever closed the pipe does not want to read the text, and the exit code says it all.
+    // A reader that closed the pipe does not want the text, and the exit code is enough.
     let _ = error.print();
     if error.use_stderr() { Exit::Usage } else { Exit::Success }
 }

@@ -1,5 +1,5 @@
-//! Man pages and completions, made from the definition of the command line and from the table of
-//! settings, so that they say what the program does.
+//! Generates man pages and completions from the definition of the command line and the table of
+//! settings, so that they match the program.
 
 mod man;
 
@@ -20,12 +20,12 @@ use crate::cli::{self, Shell};
 /// A man page could not be written.
 #[derive(Debug, Error)]
 pub enum GenerateError {
-    /// The folder for the pages is neither there nor can it be created.
+    /// The folder for the pages does not exist and cannot be created.
     #[error("cannot create the folder {path} for the man pages")]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The page cannot be written.
@@ -33,12 +33,12 @@ pub enum GenerateError {
     Page {
         /// The file of the page.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }
 
-/// Writes all man pages into `folder`: `ispmon-agent.1`, one page for each command, `agent.toml.5`.
+/// Writes all man pages into `folder`: `ispmon-agent.1`, one page per command, and `agent.toml.5`.
 ///
 /// # Errors
 /// The folder or a page cannot be written.
@@ -55,7 +55,7 @@ pub fn write_man_pages(folder: &Path) -> Result<(), GenerateError> {
 /// Writes the completions for `shell`.
 ///
 /// # Errors
-/// The output takes no more.
+/// Writing to the output fails.
 pub fn write_completions(shell: Shell, output: &mut impl Write) -> io::Result<()> {
     let mut definition = visible(&cli::definition());
     definition.set_bin_name("ispmon-agent");
@@ -68,14 +68,13 @@ pub fn write_completions(shell: Shell, output: &mut impl Write) -> io::Result<()
     let mut script = Vec::new();
     generator.try_generate(&definition, &mut script)?;
     let script = String::from_utf8_lossy(&script);
-    // clap_complete 4.6.11 writes the dash in the program's name in two ways in bash's script, so that the
-    // flags of commands would not be found.
+    // clap_complete 4.6.11 writes the dash of the program's name in two ways in the bash script, so bash
+    // would not find the flags of commands.
     output.write_all(script.replace("ispmon__subcmd__agent", "ispmon__agent").as_bytes())?;
     output.flush()
 }
 
-/// The definition without the commands that its help does not show either: the generators of
-/// completions would show them.
+/// The definition without hidden commands: the generators of completions do not leave them out.
 fn visible(definition: &clap::Command) -> clap::Command {
     let shown = definition.get_subcommands().filter(|command| !command.is_hide_set());
     clap::Command::new("ispmon-agent")

@@ -1,15 +1,15 @@
-//! What `generate` can be asked for.
+//! The arguments of `generate`.
 
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum, ValueHint};
 
-/// What is generated.
+/// What to generate.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum GenerateRequest {
     /// Write the man pages into a folder: one for each command, and agent.toml(5)
     Man {
-        /// The folder, which is created if need be
+        /// The folder; it is created if it does not exist
         #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },
@@ -23,7 +23,7 @@ pub enum GenerateRequest {
     },
 }
 
-/// A shell that there are completions for.
+/// A shell with generated completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// GNU bash, with the package bash-completion.

@@ -1,4 +1,4 @@
-//! What the commands that show the record can be asked for.
+//! The arguments of the commands that read the journal.
 
 use std::path::PathBuf;
 
@@ -6,38 +6,38 @@ use clap::{ArgGroup, Args};
 
 use crate::history::{Moment, Period};
 
-/// In which form a record is shown.
+/// The output format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// For people, in a terminal.
+    /// Text for a terminal.
     Text,
-    /// For programs.
+    /// JSON, for programs.
     Json,
-    /// For spreadsheets.
+    /// CSV, for spreadsheets.
     Csv,
-    /// One page for a browser, to a file or, without one, to standard output.
+    /// One HTML page, written to a file or, without one, to standard output.
     Html(Option<PathBuf>),
 }
 
-/// What `outages` is asked for.
+/// The request of `outages`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutagesRequest {
-    /// In which form.
+    /// The output format.
     pub form: Form,
-    /// Of which time.
+    /// The period that it covers.
     pub period: Period,
-    /// Whether with the unmonitored times.
+    /// Whether to include unmonitored times.
     pub all: bool,
 }
 
-/// What `report` is asked for.
+/// The request of `report`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRequest {
-    /// In which form.
+    /// The output format.
     pub form: Form,
-    /// Of which time.
+    /// The period that it covers.
     pub period: Period,
-    /// The beginning of the id of an incident that is shown in full.
+    /// The beginning of the id of the one incident to show in full.
     pub incident: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct OutagesFlags {
     #[command(flatten)]
     period: PeriodFlags,
 
-    /// List the unmonitored times, too: sleep, pauses, stops, power cuts
+    /// List unmonitored times too: sleep, pauses, stops, power cuts
     #[arg(long)]
     all: bool,
 }
@@ -65,7 +65,7 @@ pub(super) struct OutagesFlags {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("form").multiple(false))]
 pub(super) struct ReportFlags {
-    /// Write one page for a browser or for paper; without FILE to standard output
+    /// Write one HTML page to read or print; without FILE to standard output
     #[arg(long, group = "form", value_name = "FILE", num_args = 0..=1)]
     #[allow(clippy::option_option, reason = "clap's way to tell a flag without a value from none")]
     html: Option<Option<PathBuf>>,
@@ -85,18 +85,18 @@ pub(super) struct ReportFlags {
     #[arg(long, value_name = "MONTH", value_parser = month, conflicts_with_all = ["since", "until"])]
     month: Option<Moment>,
 
-    /// Show one incident in full; the beginning of its ID is enough, `outages` lists them
+    /// Show one incident in full; the beginning of an ID that `outages` lists is enough
     #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "csv")]
     incident: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
 struct PeriodFlags {
-    /// From when on: 7d, 12h, yesterday, 2026-11, 2026-11-24, 2026-11-24T18:30
+    /// Start of the period: 7d, 12h, yesterday, 2026-11, 2026-11-24, 2026-11-24T18:30
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
 
-    /// Until when, in the same words; a day or a month is included
+    /// End of the period, in the same format; a day or a month is included
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
 }

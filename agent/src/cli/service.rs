@@ -1,26 +1,26 @@
-//! Installing, removing, starting and stopping the service.
+//! The arguments of the commands that install, remove, start and stop the service.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// What is to be done with the service.
+/// An operation on the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceRequest {
     /// Install it.
     Install {
-        /// Whether the plan is only printed.
+        /// Whether to print the plan only.
         is_shown_only: bool,
-        /// The old `.env` whose settings are taken over.
+        /// The old `.env` file whose settings are imported.
         from_env: Option<PathBuf>,
     },
     /// Remove it.
     Uninstall {
-        /// Whether the plan is only printed.
+        /// Whether to print the plan only.
         is_shown_only: bool,
-        /// Whether the record, the configuration, the key and the user go too.
+        /// Whether to remove the journal, the configuration, the key and the user too.
         is_purge: bool,
-        /// Whether a purge is not asked about.
+        /// Whether to purge without asking.
         is_confirmed: bool,
     },
     /// Start it.
@@ -46,15 +46,15 @@ impl ServiceRequest {
 
 #[derive(Debug, Args)]
 pub(super) struct InstallFlags {
-    /// Print every file and every command, and change nothing; needs no root
+    /// Print every file and every command without changing anything; needs no root
     #[arg(long)]
     print: bool,
 
-    /// Take the settings of an old .env file over into /etc/ispmon/agent.toml
+    /// Import the settings of an old .env file into /etc/ispmon/agent.toml
     ///
     /// Its URL, device and interval become settings, and a function key in the URL (code=...) moves to
-    /// the key file. Nothing is changed when they are not valid, or when there are settings already.
-    /// With a package installed, it does only that, and starts the service of the package.
+    /// the key file. Nothing changes if a setting is not valid, or if the file has settings already.
+    /// If a package is installed, this only imports the settings and starts the package's service.
     #[arg(long, value_name = "PATH", verbatim_doc_comment)]
     from_env: Option<PathBuf>,
 }
@@ -67,11 +67,11 @@ impl From<InstallFlags> for ServiceRequest {
 
 #[derive(Debug, Args)]
 pub(super) struct UninstallFlags {
-    /// Print every file and every command, and change nothing; needs no root
+    /// Print every file and every command without changing anything; needs no root
     #[arg(long)]
     print: bool,
 
-    /// Remove the record of outages, the configuration, the key and the user too; asks first
+    /// Remove the journal, the configuration, the key and the user too; asks first
     #[arg(long)]
     purge: bool,
 

@@ -47,10 +47,10 @@ mod tests {
         let mut text = "\
 # The configuration of ispmon-agent: all settings, each with its default.
 #
-# To change one, take the \"# \" before it away. Variables override what stands here, and flags
-# override both. Durations are written like \"90s\", \"5 min\", \"1h 30m\", or as a number of seconds.
-# `ispmon-agent config` shows what is in force and where it came from; a running agent reads this
-# file again on SIGHUP (systemctl reload). A service gets the function key only when it starts.
+# To change a setting, remove the \"# \" in front of it. Environment variables override this file, and
+# flags override both. Write durations like \"90s\", \"5 min\", \"1h 30m\", or as a number of seconds.
+# `ispmon-agent config` shows the current values and their sources. A running agent reads this file
+# again on SIGHUP (systemctl reload). A service receives the function key only when it starts.
 "
         .to_owned();
         let mut section = "";

@@ -1,5 +1,5 @@
-//! The one table of settings: merging, checking, `config`, the sample file and the documentation
-//! all follow it.
+//! The table of settings, the only place where they are defined: merging, checking, `config`, the
+//! sample file and the documentation all use it.
 
 use std::{fmt, time::Duration};
 
@@ -10,26 +10,26 @@ use super::duration;
 pub struct Setting {
     /// Its key in the configuration file, with the section before a dot.
     pub key: &'static str,
-    /// What it takes.
+    /// The values that it accepts.
     pub kind: SettingKind,
-    /// Its default, as it would be written; empty when it is not set.
+    /// Its default as written in the file; empty if it has none.
     pub default: &'static str,
-    /// The variable that it had before there were `ISPMON_…` variables, which keeps working.
+    /// Its variable from before the `ISPMON_…` variables, which still works.
     pub old_variable: Option<&'static str>,
     /// The flag that overrides it.
     pub flag: Option<&'static str>,
-    /// What it is for, in lines for the sample file.
+    /// Its purpose, wrapped for the sample file.
     pub description: &'static str,
 }
 
-/// What a setting takes.
+/// The values that a setting accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingKind {
-    /// A text of at most this many characters, none of them a control character.
+    /// A text of at most this many characters, without control characters.
     Text(usize),
     /// The address of an HTTP server.
     Url,
-    /// A path of a file.
+    /// The path of a file.
     Path,
     /// One of these words, in upper or lower case.
     Choice(&'static [&'static str]),
@@ -45,10 +45,10 @@ pub enum SettingKind {
     Portal,
 }
 
-/// The most characters of the answer to a plain heartbeat that can be expected.
+/// The longest answer to a plain heartbeat that can be expected, in characters.
 pub(super) const EXPECT_CHARACTERS: usize = 100;
 
-/// Lists all settings, in the order in which they are shown.
+/// All settings, in the order in which they are shown.
 pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "device",
@@ -57,9 +57,8 @@ pub const SETTINGS: &[Setting] = &[
         old_variable: Some("HEARTBEAT_DEVICE"),
         flag: Some("--device"),
         description: "\
-The name of this device in mails and reports. When not set, the name of this machine up to its
-first dot. Write it as in the list of expected devices in the cloud; upper and lower case are
-the same.",
+Name of this device in mails and reports. When not set, the host name up to its first dot. Write
+it as in the cloud's list of expected devices; upper and lower case are the same.",
     },
     Setting {
         key: "state_dir",
@@ -68,12 +67,12 @@ the same.",
         old_variable: None,
         flag: Some("--state-dir"),
         description: "\
-The folder of the agent's record of outages. When not set, systemd's state folder; else, for a
-program that Homebrew installed, var/ispmon of its prefix; else the system's (/var/lib/ispmon, on
-macOS /usr/local/var/ispmon) for root, and for everybody else a folder of their own
-(~/.local/state/ispmon, on macOS ~/Library/Application Support/ispmon). A service of systemd may
-write to another folder only when a drop-in of its unit allows that (ReadWritePaths=); in the
-place of /var/lib/ispmon systemd takes a mount, but no link.
+Folder of the journal, in which the agent records outages. When not set, the first of these that
+applies: the state folder that systemd provides; for a program that Homebrew installed, var/ispmon in
+its prefix; for root, the system's folder (/var/lib/ispmon, on macOS /usr/local/var/ispmon); for every
+other user, a folder of their own (~/.local/state/ispmon, on macOS ~/Library/Application
+Support/ispmon). A systemd service may write to another folder only if a drop-in of its unit allows
+it (ReadWritePaths=). At /var/lib/ispmon, systemd accepts a mount but no symbolic link.
 A change takes effect at the next start.",
     },
     Setting {
@@ -83,9 +82,9 @@ A change takes effect at the next start.",
         old_variable: None,
         flag: None,
         description: "\
-What answers the heartbeats: \"ispmon\" is this project's own function; \"plain\" is any
-dead-man's switch that is called by its URL (healthchecks.io, an Uptime Kuma push monitor, a
-script of your own), where an answer of 200 to 299 counts as success.",
+Kind of server that receives the heartbeats. \"ispmon\" is this project's own function. \"plain\" is any
+dead-man's switch that is called by its URL (healthchecks.io, an Uptime Kuma push monitor, a script
+of your own); there, an answer of 200 to 299 counts as success.",
     },
     Setting {
         key: "heartbeat.url",
@@ -94,9 +93,9 @@ script of your own), where an answer of 200 to 299 counts as success.",
         old_variable: Some("HEARTBEAT_URL"),
         flag: Some("--url"),
         description: "\
-Where heartbeats go, such as \"https://YOUR-APP.azurewebsites.net/api/ping\". When not set, the
-agent monitors locally and sends nothing. The function key does not belong here (no \"?code=\").
-With kind \"plain\" the URL is a secret and is never shown beyond its host.",
+URL that heartbeats are sent to, such as \"https://YOUR-APP.azurewebsites.net/api/ping\". When not
+set, the agent only monitors and sends nothing. Do not put the function key here (no \"?code=\").
+With kind \"plain\" the URL is a secret; the agent never shows more of it than its host.",
     },
     Setting {
         key: "heartbeat.method",
@@ -105,7 +104,7 @@ With kind \"plain\" the URL is a secret and is never shown beyond its host.",
         old_variable: None,
         flag: None,
         description: "\
-The method of a plain heartbeat. Heartbeats of kind \"ispmon\" are always POST.",
+HTTP method of a plain heartbeat. Heartbeats of kind \"ispmon\" are always POST.",
     },
     Setting {
         key: "heartbeat.expect",
@@ -114,9 +113,9 @@ The method of a plain heartbeat. Heartbeats of kind \"ispmon\" are always POST."
         old_variable: None,
         flag: None,
         description: "\
-What a plain heartbeat has to be answered with, apart from white space around it; any other text
-is a failure. When not set, any text will do. Set \"OK\" for healthchecks.io, which answers
-\"OK (not found)\" to a URL that it does not know.",
+Text that a plain heartbeat must be answered with, not counting white space around it; any other text
+is a failure. When not set, any text is accepted. Set \"OK\" for healthchecks.io, which answers
+\"OK (not found)\" to an unknown URL.",
     },
     Setting {
         key: "heartbeat.key_file",
@@ -125,9 +124,9 @@ is a failure. When not set, any text will do. Set \"OK\" for healthchecks.io, wh
         old_variable: None,
         flag: None,
         description: "\
-The file that holds the function key and nothing else, readable by its owner only (chmod 600).
-A path that begins with \"./\" starts at the folder of the file that names it. When not set,
-systemd's credential \"heartbeat-key\" is used if there is one. An empty file means no key.",
+File that holds the function key and nothing else, readable by its owner only (chmod 600). A path
+that begins with \"./\" is relative to the folder of the file that contains this setting. When not set,
+systemd's credential \"heartbeat-key\" is used if it exists. An empty file means no key.",
     },
     Setting {
         key: "heartbeat.interval",
@@ -136,9 +135,9 @@ systemd's credential \"heartbeat-key\" is used if there is one. An empty file me
         old_variable: Some("HEARTBEAT_INTERVAL"),
         flag: Some("--interval"),
         description: "\
-The time between two heartbeats; each is moved at random by up to 10 % either way. The alert
-rules in the cloud take 5 minutes of silence for an outage. Less than a few seconds is for tests
-with a server of your own.",
+Time between two heartbeats; each is moved at random by up to 10 % in either direction. The alert
+rules in the cloud treat 5 minutes of silence as an outage. Less than a few seconds is for tests with
+a server of your own.",
     },
     Setting {
         key: "heartbeat.timeout",
@@ -147,7 +146,7 @@ with a server of your own.",
         old_variable: None,
         flag: None,
         description: "\
-How long one heartbeat may take in all. A function that has slept takes up to 10 s to wake.",
+Time limit of one heartbeat in total. A function that was idle takes up to 10 s to start.",
     },
     Setting {
         key: "heartbeat.backoff_base",
@@ -156,8 +155,8 @@ How long one heartbeat may take in all. A function that has slept takes up to 10
         old_variable: None,
         flag: None,
         description: "\
-After a heartbeat that did not get through, the next one waits for a random time: at first at
-most this long, then at most twice as long, and so on up to backoff_cap.",
+After a heartbeat that was not delivered, the next one waits for a random time: at most this long
+after the first failure, at most twice as long after the second, and so on up to backoff_cap.",
     },
     Setting {
         key: "heartbeat.backoff_cap",
@@ -166,7 +165,7 @@ most this long, then at most twice as long, and so on up to backoff_cap.",
         old_variable: None,
         flag: None,
         description: "\
-The longest such wait. It is never longer than the interval.",
+Upper limit of that wait. The wait is never longer than the interval.",
     },
     Setting {
         key: "heartbeat.quiet_after_stop",
@@ -178,9 +177,9 @@ The longest such wait. It is never longer than the interval.",
         old_variable: None,
         flag: None,
         description: "\
-How long this device may stay silent without alarm after it was stopped on purpose: long enough
-for a reboot or an upgrade. \"0s\" alarms as if the device had lost its connection. It has
-no effect on plain heartbeats, which cannot announce anything.",
+How long this device may stay silent without an alarm after it was stopped on purpose: long enough
+for a reboot or an upgrade. With \"0s\", a stop causes the same alarm as a lost connection. It has no
+effect on plain heartbeats, which cannot announce silence.",
     },
     Setting {
         key: "heartbeat.quiet_after_sleep",
@@ -192,8 +191,8 @@ no effect on plain heartbeats, which cannot announce anything.",
         old_variable: None,
         flag: None,
         description: "\
-How long this device may stay silent without alarm after it went to sleep, as a laptop with its
-lid closed.",
+How long this device may stay silent without an alarm after it went to sleep, such as a laptop with
+its lid closed.",
     },
     Setting {
         key: "probe.interval",
@@ -202,9 +201,9 @@ lid closed.",
         old_variable: None,
         flag: None,
         description: "\
-The time between two probes; each asks the next anchor. A probe is a TCP connection that is
-opened and closed again, some 300 bytes. A failed one is looked into at once, so that an outage
-is found within 10 seconds; with \"1s\" within 6.",
+Time between two probes; each goes to the next anchor. A probe opens a TCP connection and closes it
+again, some 300 bytes. After a failed probe, others follow at once, so that an outage is detected
+within 10 seconds; with \"1s\" within 6.",
     },
     Setting {
         key: "probe.anchors",
@@ -213,13 +212,13 @@ is found within 10 seconds; with \"1s\" within 6.",
         old_variable: None,
         flag: None,
         description: "\
-Who is probed: servers that are always there, at least three of at least two organisations,
-for each address family that this network may have. The line counts as down only when none of
-them proves itself. These are the public name servers of Cloudflare, Google and Quad9,
-which are spread over the whole world and made for many more questions than these. The port is
-443 when none is named. Each has to prove itself by a TLS certificate that names its address. A
-server that has none is written \"tcp://192.0.2.1:443\"; that it answers proves less, because a
-router or a login page may complete a connection in its place. At most 16.",
+Anchors, the servers that are probed: servers that are always reachable, at least three of at least
+two organisations, for each address family that this network may have. The connection counts as down
+only when none of them proves itself. The defaults are the public name servers of Cloudflare, Google
+and Quad9, which are spread over the whole world and made for many more requests than these. The port
+is 443 unless one is given. Each anchor must prove itself by a TLS certificate that names its
+address. Write a server without a certificate as \"tcp://192.0.2.1:443\"; its answer proves less,
+because a router or a login page may complete a connection in its place. At most 16.",
     },
     Setting {
         key: "probe.gateway",
@@ -228,8 +227,8 @@ router or a login page may complete a connection in its place. At most 16.",
         old_variable: None,
         flag: None,
         description: "\
-The router, which is asked when an anchor does not answer. When not set, the one that this device sends
-to for the anchors.",
+The router, which is probed when an anchor does not answer. When not set, the router through which
+this device reaches the anchors.",
     },
     Setting {
         key: "probe.resolver",
@@ -238,8 +237,8 @@ to for the anchors.",
         old_variable: None,
         flag: None,
         description: "\
-The name server, which is asked when names may not be looked up any more. When not set, the
-one that this system uses.",
+The name server, which is queried when name lookups may be failing. When not set, the one that this
+system uses.",
     },
     Setting {
         key: "probe.portal",
@@ -248,9 +247,9 @@ one that this system uses.",
         old_variable: None,
         flag: None,
         description: "\
-What is requested to find out whether a login page stands between this device and the internet:
-addresses without encryption that answer with status 204 and nothing else. They are asked on
-doubt, and where heartbeats prove nothing one of them once a minute; \"off\" never asks.",
+Pages that are requested to detect a login page (captive portal) between this device and the
+internet: unencrypted addresses that answer with status 204 and nothing else. They are requested when
+probes fail; where heartbeats prove nothing, also one of them once a minute. \"off\" requests none.",
     },
     Setting {
         key: "probe.grace",
@@ -259,8 +258,8 @@ doubt, and where heartbeats prove nothing one of them once a minute; \"off\" nev
         old_variable: None,
         flag: None,
         description: "\
-How long after a start, a wake-up or a new connection the line may take to come up before it
-counts as down.",
+Grace period: how long the connection may take to come up after a start, a wake-up or a new link
+before it counts as down.",
     },
     Setting {
         key: "log.level",
@@ -269,48 +268,48 @@ counts as down.",
         old_variable: None,
         flag: Some("--verbose"),
         description: "\
-The least severe messages that are logged; --verbose stands for \"debug\".",
+Least severe level that is logged; --verbose sets \"debug\".",
     },
 ];
 
 impl Setting {
-    /// The setting of a key.
+    /// Returns the setting with this key.
     pub fn find(key: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.key == key)
     }
 
-    /// The variable of the environment that overrides the setting: `ISPMON_HEARTBEAT_URL` for
+    /// The environment variable that overrides the setting: `ISPMON_HEARTBEAT_URL` for
     /// `heartbeat.url`.
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
     }
 
-    /// What it takes, in a sentence; nothing where its description says so.
+    /// The values that it accepts, in a sentence; nothing where its description states them.
     pub fn takes(&self) -> Option<String> {
         match self.kind {
             SettingKind::Url | SettingKind::Path => None,
-            kind => Some(format!("It takes {kind}.")),
+            kind => Some(format!("Allowed: {kind}.")),
         }
     }
 
-    /// By what else it can be set, in a sentence.
+    /// The variables and the flag that override it, in a sentence.
     pub fn overridden_by(&self) -> String {
         let old = self.old_variable.map(|name| format!(" or {name}")).unwrap_or_default();
-        let flag = self.flag.map(|flag| format!(", flag {flag}")).unwrap_or_default();
-        format!("Variable {}{old}{flag}.", self.variable())
+        let flag = self.flag.map(|flag| format!("; flag {flag}")).unwrap_or_default();
+        format!("Environment variable {}{old}{flag}.", self.variable())
     }
 
-    /// Whether an empty value is the same as none.
+    /// Whether an empty value means that it is not set.
     pub fn is_optional(&self) -> bool {
         self.default.is_empty()
     }
 }
 
-/// The beginning of the names of all our variables.
+/// The prefix of all environment variables.
 pub const VARIABLE_PREFIX: &str = "ISPMON_";
 
 impl fmt::Display for SettingKind {
-    /// Describes what the setting takes, as in "it takes …".
+    /// Describes the accepted values, as in "it takes …".
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(most) => write!(formatter, "a text of 1 to {most} characters"),

@@ -1,4 +1,4 @@
-//! The man pages: `ispmon-agent.1`, one for each command, and `agent.toml.5`.
+//! The man pages: `ispmon-agent.1`, one per command, and `agent.toml.5`.
 
 use clap::Command;
 use clap_mangen::{
@@ -11,10 +11,10 @@ use crate::{
     config::table::{SETTINGS, Setting},
 };
 
-/// The manual that the pages belong to, in the middle of their first line.
+/// The name of the manual, shown in the middle of each page's first line.
 const MANUAL: &str = "ispmon";
 
-/// What every page begins with: apostrophes that stay what they are.
+/// The start of every page: it keeps apostrophes from becoming typographic quotes.
 const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// A man page.
@@ -22,11 +22,11 @@ const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 pub(super) struct ManPage {
     /// The name of its file, such as `ispmon-agent.1`.
     pub(super) file_name: String,
-    /// Its source, for `man`.
+    /// Its roff source.
     pub(super) text: String,
 }
 
-/// Makes all pages, that of the program first.
+/// Generates all pages, that of the program first.
 pub(super) fn pages() -> Vec<ManPage> {
     let mut definition = cli::definition().disable_help_subcommand(true);
     definition.build();
@@ -36,7 +36,7 @@ pub(super) fn pages() -> Vec<ManPage> {
     pages
 }
 
-/// Adds the page of a command and those of its commands.
+/// Adds the page of a command and those of its subcommands.
 fn add_commands(command: &Command, pages: &mut Vec<ManPage>) {
     pages.push(command_page(command));
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
@@ -83,15 +83,15 @@ fn configuration_page() -> ManPage {
         "\
 The settings of ispmon-agent(1), in TOML. The file is /etc/ispmon/agent.toml, with Homebrew
 etc/ispmon/agent.toml below its prefix, or the one that `--config` names. Every setting has a default,
-so a file may be empty or missing. Variables override the file, and flags override both.
+so the file may be empty or missing. Environment variables override the file, and flags override both.
 
-Durations are written like \"90s\", \"5 min\", \"1h 30m\", or as a number of seconds. A setting that does
-not exist and a value that is not allowed are refused, with all others that are wrong.
+Write durations like \"90s\", \"5 min\", \"1h 30m\", or as a number of seconds. The agent refuses unknown
+settings and values that are not allowed, and reports all of them at once.
 
-`ispmon-agent config --sample` prints a file with every setting and its default, and
-`ispmon-agent config` what is in force and where it came from. A running agent reads the file again
-on SIGHUP (`systemctl reload ispmon-agent`), and keeps its old settings when the new ones are wrong.
-The function key of a service is handed over when the service starts: after a change of the key,
+`ispmon-agent config --sample` prints a file with every setting and its default.
+`ispmon-agent config` prints the current values and their sources. A running agent reads the file again
+on SIGHUP (`systemctl reload ispmon-agent`), and keeps its old settings if the new ones are wrong.
+A service receives the function key only when it starts: after a change of the key, run
 `systemctl restart ispmon-agent`.",
     );
     roff.control("SH", ["SETTINGS"]);
@@ -127,7 +127,7 @@ fn see_also(roff: &mut Roff, pages: &[&str]) {
     roff.text([roman(pages.join(", "))]);
 }
 
-/// Adds a text in which an empty line begins a paragraph.
+/// Adds a text in which an empty line starts a new paragraph.
 fn paragraphs(roff: &mut Roff, text: &str) {
     for line in text.lines() {
         if line.trim().is_empty() {
@@ -138,8 +138,8 @@ fn paragraphs(roff: &mut Roff, text: &str) {
     }
 }
 
-/// A page whose parts were put together: each of them begins with the same lines, the synopsis ends in a
-/// space, and what stands between backticks is typed.
+/// Cleans up a page that was put together from parts: removes the repeated start of each part and spaces
+/// at line ends, and sets text between backticks in bold.
 fn finished(text: &str) -> String {
     let text = text.replace(APOSTROPHE, "").replace(" \n", "\n");
     let mut page = APOSTROPHE.to_owned();
@@ -152,19 +152,19 @@ fn finished(text: &str) -> String {
     page
 }
 
-/// What is written on the left of the last line of each page.
+/// The program and its version, shown on the left of each page's last line.
 fn source() -> String {
     format!("ispmon-agent {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// The source of what has been put together.
+/// The roff source of a document.
 fn lines(roff: &Roff) -> String {
     part(|output| roff.to_writer(output))
 }
 
-/// What one of the generator's functions writes.
+/// The output of one of the generator's functions.
 fn part(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     let mut text = Vec::new();
-    write(&mut text).expect("memory takes it");
-    String::from_utf8(text).expect("man pages are text")
+    write(&mut text).expect("writing to memory cannot fail");
+    String::from_utf8(text).expect("man pages are UTF-8")
 }

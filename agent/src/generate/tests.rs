@@ -10,11 +10,11 @@ fn page(file_name: &str) -> String {
 
 fn completions(shell: Shell) -> String {
     let mut output = Vec::new();
-    write_completions(shell, &mut output).expect("memory takes it");
-    String::from_utf8(output).expect("text")
+    write_completions(shell, &mut output).expect("writing to memory cannot fail");
+    String::from_utf8(output).expect("UTF-8")
 }
 
-/// The names of all commands that the help shows, each with those above it.
+/// The names of all visible commands, each with its parent commands.
 fn shown_commands(command: &clap::Command, above: &str) -> Vec<String> {
     let name = format!("{above}{}", command.get_name());
     let below = command.get_subcommands().filter(|below| !below.is_hide_set());
@@ -55,35 +55,35 @@ fn a_page_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn the_page_of_a_command_says_what_its_help_says() {
+fn the_page_of_a_command_matches_its_help() {
     let page = page("ispmon-agent-pause.1").replace(env!("CARGO_PKG_VERSION"), "VERSION");
     insta::assert_snapshot!(page, @r#"
     .ie \n(.g .ds Aq \(aq
     .el .ds Aq '
     .TH ispmon-agent-pause 1  "ispmon-agent VERSION" ispmon
     .SH NAME
-    ispmon\-agent\-pause \- Have the agent look away for a time, without an alarm
+    ispmon\-agent\-pause \- Pause monitoring and heartbeats for a time, without an alarm
     .SH SYNOPSIS
     \fBispmon\-agent pause\fR [\fB\-\-config\fR] [\fB\-\-url\fR] [\fB\-\-device\fR] [\fB\-\-interval\fR] [\fB\-\-state\-dir\fR] [\fB\-v\fR|\fB\-\-verbose\fR] [\fB\-h\fR|\fB\-\-help\fR] <\fITIME\fR>
     .SH DESCRIPTION
-    Have the agent look away for a time, without an alarm
+    Pause monitoring and heartbeats for a time, without an alarm
     .PP
-    The running agent neither monitors nor sends heartbeats until the time is over or \fBresume\fR is
-    given, also across a restart. The cloud is told, so that no mail comes meanwhile; it comes when
-    the time is over and no heartbeat does. Meant for work on the router or a move. The record
-    notes the time as not monitored.
+    The running agent neither monitors nor sends heartbeats until the time is over or you run
+    \fBresume\fR, also across a restart. It announces the silence to the cloud, so that no mail comes
+    during the pause; the alarm comes if no heartbeat arrives after it. Meant for work on the router
+    or a move. The journal records the pause as not monitored.
     .PP
-    Open to root and to members of the agent\*(Aqs group (ispmon).
+    Allowed for root and for members of the agent\*(Aqs group (ispmon).
     .SH OPTIONS
     .TP
     \fB\-\-config\fR \fI<FILE>\fR
-    The configuration file [default: /etc/ispmon/agent.toml]
+    Configuration file [default: /etc/ispmon/agent.toml]
     .TP
     \fB\-h\fR, \fB\-\-help\fR
     Print help (see a summary with \*(Aq\-h\*(Aq)
     .TP
     <\fITIME\fR>
-    For how long, 1 s to 24 h: 2h, 90min, 45 (seconds)
+    Length of the pause, 1 s to 24 h: 2h, 90min, 45 (seconds)
     .SH SETTINGS
     .TP
     \fB\-\-url\fR \fI<URL>\fR
@@ -123,7 +123,7 @@ fn the_page_of_the_configuration_has_every_setting_in_its_section() {
 }
 
 #[test]
-fn completions_know_every_command_and_flag_that_the_help_shows() {
+fn completions_include_every_command_and_flag_that_the_help_shows() {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         let text = completions(shell);
         for command in cli::definition().get_subcommands() {
