@@ -34,7 +34,7 @@ class IspmonAgent < Formula
     <<~EOS
       Set heartbeat.url in #{etc}/ispmon/agent.toml, key_file = "./heartbeat.key" below it, and put the key there.
       A machine that must report while nobody is logged in: sudo #{HOMEBREW_PREFIX}/bin/brew services start ispmon-agent
-      An upgrade takes effect with `brew services restart ispmon-agent`; `brew uninstall` keeps the record in #{var}/ispmon.
+      An upgrade takes effect with `brew services restart ispmon-agent`; `brew uninstall` keeps the journal in #{var}/ispmon.
     EOS
   end
 
