@@ -1,8 +1,5 @@
 //! The body of `POST /api/outages`.
 
-#[path = "support/strategies.rs"]
-mod strategies;
-
 use ispmon_wire::{
     Accepted, IncidentKind, JournalHead, MessageError, OutageReport, ReportedIncident,
     ReportedSegment, limits,
@@ -10,8 +7,9 @@ use ispmon_wire::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use strategies::{cleaned, journal, json_object, text};
 use uuid::Uuid;
+
+use crate::strategies::{self, cleaned, journal, json_object, text};
 
 const ID: &str = "0190163d-8694-739b-aea5-966c26f8ad91";
 

@@ -123,8 +123,8 @@ fn thresholds_are_what_the_parameters_say() {
 #[test]
 fn the_lab_plays_the_rules_of_every_deployment_but_not_the_watchers() {
     for (text, played) in [
-        (include_str!("../../../main.snapshot.json"), 3),
-        (include_str!("../../../thousand.snapshot.json"), 15),
+        (include_str!("../../../../main.snapshot.json"), 3),
+        (include_str!("../../../../thousand.snapshot.json"), 15),
     ] {
         let rules = rules::from_snapshot(text).unwrap();
         assert_eq!(rules.len(), played);

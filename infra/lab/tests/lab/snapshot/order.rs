@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 fn template() -> Value {
-    serde_json::from_str(include_str!("../../../azuredeploy.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../azuredeploy.json")).unwrap()
 }
 
 /// What a resource of a template waits for, directly or not.
@@ -95,7 +95,7 @@ fn every_parameter_is_described_and_bounded() {
 fn defaults_are_the_same_with_and_without_an_environment() {
     let parameters = template()["parameters"].clone();
     let mut compared = BTreeMap::new();
-    for line in include_str!("../../../main.bicepparam").lines() {
+    for line in include_str!("../../../../main.bicepparam").lines() {
         let Some((name, value)) =
             line.strip_prefix("param ").and_then(|line| line.split_once(" = "))
         else {

@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use crate::wire::{Connection, Message};
+use super::wire::{Connection, Message};
 
 /// Bounds a hang of a test, nothing else.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -248,7 +248,7 @@ fn write_app(app: &Path, initialization: &str) {
             "description": {
                 "defaultExecutablePath": "handler",
                 // With one thread, as by default on one processor, its name would begin the first line.
-                "arguments": ["--exact", "handler", "--nocapture", "--test-threads=2"],
+                "arguments": ["--exact", "host::handler", "--nocapture", "--test-threads=2"],
             },
             "enableForwardingHttpRequest": true,
             "initializationTimeout": initialization,

@@ -1,13 +1,11 @@
 //! The body of `POST /api/ping`.
 
-#[path = "support/strategies.rs"]
-mod strategies;
-
 use ispmon_wire::{
     AgentInfo, AgentState, Heartbeat, JournalHead, LinkQuality, MessageError, RoundTrip, limits,
 };
 use proptest::prelude::*;
-use strategies::{cleaned, journal, json_object, text};
+
+use crate::strategies::{self, cleaned, journal, json_object, text};
 
 fn parse(body: &str) -> Heartbeat {
     Heartbeat::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"))

@@ -1,12 +1,9 @@
 //! The stand-in against recordings of the real Functions host 4.1037, and its rules of life.
 //!
-//! The handler is a process of its own: this test binary, started as the test `handler`.
+//! The handler is a process of its own: this test binary, started as the test `host::handler`.
 
-#[path = "host/handler.rs"]
 mod handler;
-#[path = "host/stage.rs"]
 mod stage;
-#[path = "host/wire.rs"]
 mod wire;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -24,8 +21,8 @@ use stage::{Stage, Wanted, in_time};
 use tokio::{net::TcpStream, time::timeout};
 use wire::Message;
 
-const REQUESTS: &str = include_str!("fixtures/functions-host/requests.jsonl");
-const TELEMETRY: &str = include_str!("fixtures/functions-host/telemetry.jsonl");
+const REQUESTS: &str = include_str!("../fixtures/functions-host/requests.jsonl");
+const TELEMETRY: &str = include_str!("../fixtures/functions-host/telemetry.jsonl");
 
 /// One recorded exchange: what the client sent, what the handler received, what the client got.
 #[derive(Deserialize)]

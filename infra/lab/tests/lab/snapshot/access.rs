@@ -131,7 +131,8 @@ fn outputs_are_these_and_hold_no_secret() {
             assert!(!text.contains(secret), "{secret}");
         }
     }
-    let template: Value = serde_json::from_str(include_str!("../../../azuredeploy.json")).unwrap();
+    let template: Value =
+        serde_json::from_str(include_str!("../../../../azuredeploy.json")).unwrap();
     assert_eq!(template["parameters"]["webhookUrls"]["type"], "securestring");
     assert_eq!(template["parameters"]["webhookUrls"]["defaultValue"], "");
 }

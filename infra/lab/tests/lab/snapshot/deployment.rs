@@ -77,7 +77,7 @@ impl Rule {
 /// Two devices, all defaults.
 pub(crate) fn main() -> Deployment {
     let devices = ["dl-home", "office"].map(str::to_owned).to_vec();
-    let text = include_str!("../../../main.snapshot.json");
+    let text = include_str!("../../../../main.snapshot.json");
     read("main", "ispmon", "westeurope", devices, text)
 }
 
@@ -86,14 +86,14 @@ pub(crate) fn many() -> Deployment {
     let devices =
         ["it's the \"attic\"", r"back\slash\'", "007", "Büro 東京 🏠 1.50", "'] | take 0 //"];
     let devices = devices.map(str::to_owned).to_vec();
-    let text = include_str!("../../../many.snapshot.json");
+    let text = include_str!("../../../../many.snapshot.json");
     read("many", "Net-Watch-16-xyz", "northeurope", devices, text)
 }
 
 /// More devices than a rule can hold.
 pub(crate) fn thousand() -> Deployment {
     let devices = (1..=1_000).map(|number| format!("site-{number:04}")).collect();
-    let text = include_str!("../../../thousand.snapshot.json");
+    let text = include_str!("../../../../thousand.snapshot.json");
     read("thousand", "ispmon", "westeurope", devices, text)
 }
 

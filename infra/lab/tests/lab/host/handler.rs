@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::wire::{content_length, head_end};
+use super::wire::{content_length, head_end};
 
 /// The line that the recorded handler wrote for each request.
 pub(crate) const LINE: &str =

@@ -271,7 +271,7 @@ fn deployed_subjects_name_the_device_and_leave_no_path_open() {
 
 #[test]
 fn a_snapshot_whose_query_was_changed_is_refused() {
-    let snapshot = include_str!("../../main.snapshot.json");
+    let snapshot = include_str!("../../../main.snapshot.json");
     let changed = snapshot.replace("rightouter", "leftouter");
     assert_ne!(snapshot, changed);
     let error = rules::from_snapshot(&changed).expect_err("not what was written natively");

@@ -1,17 +1,14 @@
 //! `ispmon-lab up` as a user runs it: the binary with the real function, asked by curl, Python and bytes.
 
-#[path = "up/cloud.rs"]
 mod cloud;
-#[path = "up/http.rs"]
-mod http;
-#[path = "up/noise.rs"]
 mod noise;
 
 use std::{fs, process::Command};
 
 use cloud::{Cloud, KEY};
-use http::{Answer, Connection};
 use rustix::process::{Signal, kill_process};
+
+use crate::http::{Answer, Connection};
 
 const BODY: &str = r#"{"device":"dl-home","note":"test ping"}"#;
 

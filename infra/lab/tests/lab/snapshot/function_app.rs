@@ -109,7 +109,8 @@ fn it_knows_the_devices_that_are_watched_as_long_as_the_list_is_short() {
 /// The function says by itself what telemetry it needs: host.json must not be overridden by a setting.
 #[test]
 fn nothing_overrides_the_hosts_file() {
-    let host: Value = serde_json::from_str(include_str!("../../../../function/host.json")).unwrap();
+    let host: Value =
+        serde_json::from_str(include_str!("../../../../../function/host.json")).unwrap();
     assert_eq!(host["logging"]["applicationInsights"]["samplingSettings"]["isEnabled"], false);
     for deployment in deployment::all() {
         for name in settings(&deployment).into_keys() {

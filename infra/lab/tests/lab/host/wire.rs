@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::stage::in_time;
+use super::stage::in_time;
 
 /// A request or an answer, made comparable: heads apart from order, case, dates and ids.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,10 +2,6 @@
 //!
 //! Cloud and function run for real, one second for each minute of the story.
 
-#[path = "up/http.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod http;
-
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ispmon_lab::{
@@ -21,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use http::Connection;
+use crate::http::Connection;
 
 const DEVICE: &str = "dl-home";
 const KEY: &str = "the-key-of-dl-home";
@@ -135,15 +131,11 @@ fn post(address: SocketAddr, report: &OutageReport) {
     assert_eq!((answer.status, answer.body), (200, expected.into_bytes()));
 }
 
-/// The functions that this process has started, as far as /proc tells.
+/// The functions that this thread has started, as far as /proc lists them. A test's runtime starts its
+/// processes on the thread of the test, and those of other tests must live.
 fn functions() -> Vec<Pid> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
-    let children =
-        tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
-    children
-        .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
-        .filter_map(Pid::from_raw)
-        .collect()
+    let ids = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    ids.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
 }
 
 /// An outage of so many real seconds that has just ended.
