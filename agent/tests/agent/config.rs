@@ -1,8 +1,6 @@
 //! What the agent makes of its configuration, from the outside: files, variables and flags go in,
 //! settings or a complete list of problems come out.
 
-#[path = "../common/certificates.rs"]
-mod certificates;
 mod dotenv;
 mod keys;
 mod place;

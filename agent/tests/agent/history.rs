@@ -2,8 +2,6 @@
 
 mod outages;
 mod page;
-#[path = "../common/record.rs"]
-mod record;
 mod report;
 
 use std::{path::Path, process::Command};

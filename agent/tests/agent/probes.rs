@@ -1,19 +1,12 @@
 //! The probes against real kernels: every answer that they can give, from a network that gives cause
 //! for it. Needs root for the network, not for the probes.
 
-#![cfg(target_os = "linux")]
-
 mod dns;
 mod gateway;
 mod link;
 mod portal;
 mod proof;
 mod tcp;
-
-#[path = "../common/certificates.rs"]
-mod certificates;
-#[path = "../common/network.rs"]
-mod network;
 
 use std::{future::Future, time::Duration};
 

@@ -3,7 +3,7 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path};
 use ispmon_agent::status::{HeartbeatStatus, LastHeartbeat};
 use serde_json::Value;
 
-use crate::place::{Place, Ran, skipped};
+use super::place::{Place, Ran, skipped};
 
 /// A machine whose agent asks nobody beyond loopback.
 pub(crate) fn configured(anchors: &str) -> Place {
@@ -51,7 +51,7 @@ fn roots_and_a_zone_that_are_not_there_are_rows_of_their_own() {
     let place = configured("127.0.0.1:1");
     let mut command = place.command(&["doctor", "--config", "agent.toml"]);
     command.env("SSL_CERT_FILE", "/nowhere/roots.pem").env("TZ", "Nowhere/At");
-    let ran = crate::place::run(command);
+    let ran = super::place::run(command);
     for words in [
         "SSL_CERT_FILE names \"/nowhere/roots.pem\", which cannot be read",
         "TZ is \"Nowhere/At\", which is no time zone that is known here",
@@ -149,7 +149,7 @@ fn no_heartbeat_is_sent_and_nothing_is_changed() {
     let place = configured("127.0.0.1:1");
     let mut command = place.command(&["doctor", "--config", "agent.toml", "--url", &url]);
     command.stdin(std::process::Stdio::null());
-    crate::place::run(command);
+    super::place::run(command);
     assert!(server.accept().is_err(), "nobody called");
     assert_eq!(names(&place.state_dir()), Vec::<String>::new());
 }

@@ -8,7 +8,8 @@ use ispmon_agent::{
     probe::Family,
 };
 
-use crate::{doctor::configured, place, record::Maker};
+use super::{doctor::configured, place};
+use crate::record::Maker;
 
 /// The rows for a device whose router advertises IPv6 that leads nowhere, with an anchor of each family
 /// beyond it. The record says whether IPv6 has worked there.

@@ -13,10 +13,8 @@ use ispmon_agent::outage::{Cause, Party, Scope};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::{
-    place::{Ran, run},
-    record::Maker,
-};
+use super::place::{Ran, run};
+use crate::record::Maker;
 
 /// Only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -5,7 +5,7 @@ use ispmon_agent::{
     control::{ControlAnswer, ControlRequest, Server},
 };
 
-use crate::place::{Place, Ran, skipped};
+use super::place::{Place, Ran, skipped};
 
 /// Only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -47,7 +47,7 @@ fn a_pause_reaches_the_agent_and_its_end_is_told() {
         let answer = ControlAnswer::Paused { until, again, announced };
         let (ran, request) = with_agent(&place, &answer, move || {
             command.stdin(std::process::Stdio::null());
-            crate::place::run(command)
+            super::place::run(command)
         });
         assert_eq!(request, ControlRequest::Pause { time: Duration::from_hours(2) });
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
@@ -69,7 +69,7 @@ fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
         (ControlAnswer::NotPaused, "The agent was not paused."),
     ] {
         let command = place.command(&["resume"]);
-        let (ran, request) = with_agent(&place, &answer, move || crate::place::run(command));
+        let (ran, request) = with_agent(&place, &answer, move || super::place::run(command));
         assert_eq!(request, ControlRequest::Resume);
         assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
         assert!(ran.output.starts_with(words), "{}", ran.output);
@@ -82,7 +82,7 @@ fn a_refusal_is_a_failure_with_the_agents_reason() {
     let command = place.command(&["pause", "2h"]);
     let reason = "The record cannot be written, so nobody would know of the pause.".to_owned();
     let answer = ControlAnswer::Refused { reason: reason.clone() };
-    let (ran, _) = with_agent(&place, &answer, move || crate::place::run(command));
+    let (ran, _) = with_agent(&place, &answer, move || super::place::run(command));
     assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
     assert_eq!(ran.errors, format!("ispmon-agent: {reason}\n"));
 }
@@ -149,7 +149,7 @@ fn a_member_of_the_agents_group_may() {
             let mut command = std::process::Command::new("setpriv");
             command.args(["--reuid=65534", "--regid=65534", "--groups=4711"]);
             command.arg(program).args(["resume", "--state-dir"]).arg(state_dir).env_remove("HOME");
-            crate::place::run(command)
+            super::place::run(command)
         });
         let (_, reply) = tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
         let caller = reply.caller();

@@ -14,10 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::{
-    place::{Place, Ran},
-    port::HeldPort,
-};
+use super::place::{Place, Ran};
+use crate::port::HeldPort;
 
 /// Only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -7,7 +7,7 @@ use ispmon_agent::{
 };
 use serde_json::Value;
 
-use crate::place::{Place, run, skipped};
+use super::place::{Place, run, skipped};
 
 /// A number that no process has: the largest that Linux gives is 4,194,304.
 const NO_PROCESS: u32 = 99_999_999;

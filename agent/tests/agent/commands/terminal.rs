@@ -13,7 +13,8 @@ use ispmon_agent::status::{HeartbeatStatus, LastHeartbeat, Status};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 
-use crate::{place::Place, record::Maker};
+use super::place::Place;
+use crate::record::Maker;
 
 /// Sets the title, clears the screen, turns red (in both encodings), turns the direction of writing
 /// around, and makes lines of its own.

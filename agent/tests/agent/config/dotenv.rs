@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::place::Place;
+use super::place::Place;
 
 const EXAMPLE: &str = "\
 # for deploy.sh and for the agent

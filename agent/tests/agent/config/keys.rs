@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use crate::place::Place;
+use super::place::Place;
 
 const URL: &str = "heartbeat.url = \"https://dl.example/api/ping\"\n";
 

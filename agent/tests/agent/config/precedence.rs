@@ -3,7 +3,7 @@ use std::time::Duration;
 use ispmon_agent::config::{HeartbeatKind, HeartbeatMethod, table::SETTINGS};
 use proptest::prelude::*;
 
-use crate::place::Place;
+use super::place::Place;
 
 #[test]
 fn nothing_at_all_is_a_valid_configuration() {

@@ -2,7 +2,7 @@ use std::{os::unix::net::UnixListener, process::Command};
 
 use proptest::prelude::*;
 
-use crate::place::Place;
+use super::place::Place;
 
 #[test]
 fn every_problem_is_reported_at_once() {

@@ -4,7 +4,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::place::Place;
+use super::place::Place;
 
 /// The program in a place of its own, without any variable of this process.
 fn agent(place: &Place, arguments: &[&str]) -> Command {

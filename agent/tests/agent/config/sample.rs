@@ -1,6 +1,6 @@
 use ispmon_agent::config::{sample::SAMPLE, table::SETTINGS};
 
-use crate::place::Place;
+use super::place::Place;
 
 /// The sample with every setting in force instead of commented out.
 fn uncommented() -> String {
@@ -43,7 +43,7 @@ fn the_sample_sets_every_setting() {
 
 #[test]
 fn the_readme_lists_every_setting_with_its_default_and_its_names() {
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../../../README.md");
     let listed: Vec<String> = readme
         .lines()
         .filter(|line| {

@@ -1,7 +1,7 @@
 use ispmon_agent::command::config::write_settings;
 use proptest::prelude::*;
 
-use crate::place::Place;
+use super::place::Place;
 
 /// Everything that a user could read somewhere.
 fn everything_shown(place: &Place) -> String {

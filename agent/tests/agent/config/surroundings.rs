@@ -1,6 +1,6 @@
 //! Variables that are none of the agent's settings and are obeyed all the same.
 
-use crate::place::Place;
+use super::place::Place;
 
 #[test]
 fn a_time_zone_that_is_not_known_is_warned_of() {

@@ -1,4 +1,4 @@
-use crate::place::Place;
+use super::place::Place;
 
 fn place(lines: &str) -> Place {
     let place = Place::with_file(lines);

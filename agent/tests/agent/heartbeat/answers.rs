@@ -7,10 +7,10 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::ping::{Pinged, ping};
 use crate::{
-    agent::{Agent, Folder},
-    ping::{Pinged, ping},
     port::HeldPort,
+    process::{Agent, Folder},
     server::{OK, PATIENCE, Server, repeat},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
 
-use crate::agent::Folder;
+use crate::process::Folder;
 
 /// What a run of the program came to.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The environment's proxy.
 
+use super::ping::ping;
 use crate::{
-    ping::ping,
     port::HeldPort,
     server::{OK, Server},
 };

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
+use super::ping::ping_in;
 use crate::{
-    agent::{Agent, Folder},
-    ping::ping_in,
+    process::{Agent, Folder},
     server::{OK, Server},
 };
 

@@ -2,9 +2,9 @@
 
 use std::{fs, sync::Arc};
 
+use super::ping::{Pinged, ping};
 use crate::{
     certificates::Authority,
-    ping::{Pinged, ping},
     server::{OK, Server},
 };
 

@@ -3,7 +3,8 @@
 use ispmon_agent::outage::{Cause, GapCause, Party, Scope};
 use tempfile::TempDir;
 
-use crate::{ispmon, record::Maker, shown};
+use super::{ispmon, shown};
+use crate::record::Maker;
 
 fn time(text: &str) -> jiff::Timestamp {
     text.parse().expect("a time")

@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use ispmon_agent::outage::{Cause, Party, Scope};
 use tempfile::TempDir;
 
-use crate::{ispmon, record::Maker, shown};
+use super::{ispmon, shown};
+use crate::record::Maker;
 
 /// A year with 2,000 incidents.
 fn bad_year(folder: &Path) -> Maker {

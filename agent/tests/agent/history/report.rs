@@ -3,11 +3,12 @@
 use ispmon_agent::outage::{Cause, Party, Scope};
 use tempfile::TempDir;
 
-use crate::{ispmon, record::Maker};
+use super::ispmon;
+use crate::record::Maker;
 
 /// What a command that works printed; the hash of the record changes with every field that is added.
 fn shown(folder: &std::path::Path, arguments: &[&str]) -> String {
-    let out = crate::shown(folder, arguments);
+    let out = super::shown(folder, arguments);
     let Some((before, rest)) = out.split_once(" has the hash ") else { return out };
     assert!(rest.as_bytes()[..64].iter().all(u8::is_ascii_hexdigit), "{rest}");
     format!("{before} has the hash HASH{}", &rest[64..])

@@ -43,14 +43,24 @@ impl Writer {
                 command
             }
         };
-        command.args(["child::a_process_writes_for_another", "--exact", "--nocapture", "-q"]);
+        command.args([
+            "journal::child::a_process_writes_for_another",
+            "--exact",
+            "--nocapture",
+            "-q",
+        ]);
         Self::spawn(command, folder)
     }
 
     /// Starts one with the rights of a user without any.
     pub(crate) fn start_as(user: u32, folder: &Path) -> Self {
         let mut command = Command::new(env::current_exe().expect("the path of this test"));
-        command.args(["child::a_process_writes_for_another", "--exact", "--nocapture", "-q"]);
+        command.args([
+            "journal::child::a_process_writes_for_another",
+            "--exact",
+            "--nocapture",
+            "-q",
+        ]);
         command.uid(user).gid(user);
         Self::spawn(command, folder)
     }

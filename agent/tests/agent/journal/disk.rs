@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::child::Writer;
+use super::child::Writer;
 
 /// A user that no file belongs to.
 const NOBODY: u32 = 65_534;

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    agent::{Agent, Folder, PATIENCE},
+    process::{Agent, Folder, PATIENCE},
     record::Maker,
 };
 

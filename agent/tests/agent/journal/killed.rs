@@ -4,7 +4,7 @@ use std::{collections::HashMap, env};
 
 use ispmon_agent::journal::{JournalReader, verify};
 
-use crate::child::Writer;
+use super::child::Writer;
 
 /// How many processes are killed unless the variable says so; the thousands of random points are those of
 /// the writer's own tests.

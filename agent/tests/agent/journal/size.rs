@@ -9,7 +9,7 @@ use ispmon_agent::{
 };
 use tokio::time::Instant;
 
-use crate::child::at;
+use super::child::at;
 
 const HOURS: u64 = 8_760;
 const INCIDENTS: u64 = 2_000;
@@ -90,7 +90,7 @@ fn summary(from: Stamp) -> Summary {
     }
 }
 
-/// Prints how long it takes; `cargo test --release -p ispmon-agent --test journal year -- --nocapture`.
+/// Prints how long it takes; `cargo test --release -p ispmon-agent --test agent year -- --nocapture`.
 #[test]
 fn a_year_of_records_is_read_and_every_hash_is_checked() {
     let folder = tempfile::tempdir().expect("a temporary folder");

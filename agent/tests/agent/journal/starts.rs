@@ -6,9 +6,9 @@ use ispmon_agent::outage::{Cause, Party};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use super::edits::{ispmon, run, starts};
 use crate::{
-    agent::{Agent, Folder, PATIENCE},
-    edits::{ispmon, run, starts},
+    process::{Agent, Folder, PATIENCE},
     record::Maker,
 };
 

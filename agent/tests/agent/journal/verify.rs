@@ -10,7 +10,7 @@ use std::{
 use ispmon_agent::journal::{Appended, Entry, Journal};
 use tempfile::TempDir;
 
-use crate::child::at;
+use super::child::at;
 
 /// A folder with a journal of three records.
 fn written() -> TempDir {

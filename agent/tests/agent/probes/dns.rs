@@ -16,7 +16,8 @@ use simple_dns::{
     rdata::{A, RData},
 };
 
-use crate::{PATIENCE, SHORT, clock, network::Network, on};
+use super::{PATIENCE, SHORT, clock, on};
+use crate::network::Network;
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const TRUTH: Ipv4Addr = Ipv4Addr::new(23, 192, 228, 80);

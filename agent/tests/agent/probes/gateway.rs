@@ -5,11 +5,8 @@ use ispmon_agent::{
     probe::{Gateway, Interface, gateway, link},
 };
 
-use crate::{
-    SHORT, clock,
-    network::{Host, Network},
-    on,
-};
+use super::{SHORT, clock, on};
+use crate::network::{Host, Network};
 
 const ROUTER: [&str; 3] = ["192.168.7.1", "fd00:7::1", "fe80::1"];
 

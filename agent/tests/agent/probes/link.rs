@@ -10,11 +10,8 @@ use ispmon_agent::probe::{
 };
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    PATIENCE, SHORT,
-    network::{Host, Network},
-    on,
-};
+use super::{PATIENCE, SHORT, on};
+use crate::network::{Host, Network};
 
 const ANCHORS: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 

@@ -18,7 +18,8 @@ use rustls::{
     crypto::ring,
 };
 
-use crate::{PATIENCE, SHORT, certificates::Authority, clock, network::Network, on};
+use super::{PATIENCE, SHORT, clock, on};
+use crate::{certificates::Authority, network::Network};
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const YEARS: std::ops::Range<i32> = 2020..2060;

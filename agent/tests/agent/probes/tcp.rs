@@ -6,7 +6,8 @@ use std::{
 
 use ispmon_agent::probe::{Connect, Connected, Interface, LocalFailure, link, tcp::connect};
 
-use crate::{PATIENCE, SHORT, clock, network::Network, on};
+use super::{PATIENCE, SHORT, clock, on};
+use crate::network::Network;
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const DEVICE: [&str; 2] = ["192.168.7.2", "fd00:7::2"];
@@ -223,7 +224,7 @@ fn a_device_without_free_descriptors_has_not_asked() {
     }
     // Limits belong to a process, and other tests run in this one.
     let this = std::env::current_exe().expect("this program");
-    let name = "tcp::a_device_without_free_descriptors_has_not_asked";
+    let name = "probes::tcp::a_device_without_free_descriptors_has_not_asked";
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
         .arg(this)

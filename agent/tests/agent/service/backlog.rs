@@ -7,11 +7,8 @@ use ispmon_wire::{IncidentKind, limits};
 use jiff::Timestamp;
 use rustix::process::Signal;
 
-use crate::{
-    agent::Folder,
-    record::Maker,
-    server::{OK, Server},
-};
+use super::server::{OK, Server};
+use crate::{process::Folder, record::Maker};
 
 const INCIDENTS: i64 = 1_234;
 

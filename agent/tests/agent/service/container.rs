@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::agent::PATIENCE;
+use crate::process::PATIENCE;
 
 /// How long to wait between two looks at something that takes its time; what is waited for is a state.
 const LOOK: Duration = Duration::from_millis(100);

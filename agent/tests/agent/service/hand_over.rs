@@ -12,10 +12,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::server::{OK, Server};
 use crate::{
-    agent::{Agent, Folder, PATIENCE},
+    process::{Agent, Folder, PATIENCE},
     record::Maker,
-    server::{OK, Server},
 };
 
 /// A folder with a record of so many outages, and their ids.

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{
+use super::{
     container::{Container, wait_for},
     server::{Behaviour, Server},
 };

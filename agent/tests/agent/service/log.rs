@@ -13,10 +13,8 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
 
-use crate::{
-    agent::{Agent, Folder, PATIENCE, lines},
-    server::{Behaviour, OK, Server},
-};
+use super::server::{Behaviour, OK, Server};
+use crate::process::{Agent, Folder, PATIENCE, lines};
 
 /// A pipe that is full, so that whoever writes to it waits until somebody reads.
 fn full_pipe() -> (PipeReader, PipeWriter) {

@@ -9,10 +9,8 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::{
-    agent::{Agent, Folder, PATIENCE},
-    server::{OK, Server},
-};
+use super::server::{OK, Server};
+use crate::process::{Agent, Folder, PATIENCE};
 
 /// A manager that wants a sign of life within this time.
 const WATCHDOG: Duration = Duration::from_secs(1);

@@ -11,10 +11,10 @@ use std::{
 use ispmon_wire::{AgentState, IncidentKind, OutageReport};
 use rustix::process::Signal;
 
+use super::server::{OK, Server};
 use crate::{
-    agent::{Agent, Folder, PATIENCE},
     port::HeldPort,
-    server::{OK, Server},
+    process::{Agent, Folder, PATIENCE},
 };
 
 /// Anchors that answer as long as they are not cut.

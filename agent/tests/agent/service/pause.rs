@@ -3,10 +3,8 @@
 use ispmon_wire::AgentState;
 use rustix::process::Signal;
 
-use crate::{
-    agent::Folder,
-    server::{OK, Server},
-};
+use super::server::{OK, Server};
+use crate::process::Folder;
 
 #[test]
 fn a_pause_is_announced_twice_and_then_nothing_is_sent_until_it_ends() {

@@ -5,10 +5,8 @@ use std::path::Path;
 use ispmon_wire::AgentState;
 use rustix::process::Signal;
 
-use crate::{
-    agent::{Agent, Folder},
-    server::{OK, Server},
-};
+use super::server::{OK, Server};
+use crate::process::{Agent, Folder};
 
 #[test]
 fn a_good_file_changes_device_and_address_and_the_count_goes_on() {

@@ -9,7 +9,7 @@ use std::{
 
 use ispmon_wire::{AgentState, Heartbeat, OUTAGES_PATH, OutageReport};
 
-use crate::agent::PATIENCE;
+use crate::process::PATIENCE;
 
 /// What the server does with a request once it has read it.
 #[derive(Clone, Copy)]

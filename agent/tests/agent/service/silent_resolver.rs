@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::agent::{Agent, Folder, PATIENCE};
+use crate::process::{Agent, Folder, PATIENCE};
 
 /// The name server. Its address is for documentation (RFC 5737) and leads to loopback, which throws
 /// away what is not addressed to this machine.

@@ -6,10 +6,10 @@ use ispmon_wire::AgentState;
 use rustix::process::Signal;
 use tokio::time::timeout;
 
+use super::server::{OK, Server};
 use crate::{
-    agent::{Agent, Folder, PATIENCE},
     logind::{Bus, Logind},
-    server::{OK, Server},
+    process::{Agent, Folder, PATIENCE},
 };
 
 #[test]

@@ -4,10 +4,8 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::{
-    agent::{Agent, Folder},
-    server::{NOT_EXPECTED, OK, Server, UNAUTHORIZED},
-};
+use super::server::{NOT_EXPECTED, OK, Server, UNAUTHORIZED};
+use crate::process::{Agent, Folder};
 
 #[test]
 fn a_start_says_where_heartbeats_go_and_that_the_first_arrived() {

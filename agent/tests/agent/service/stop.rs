@@ -13,11 +13,11 @@ use std::{
 use ispmon_wire::{AgentState, Heartbeat};
 use rustix::process::Signal;
 
-use crate::{
-    agent::{Agent, Folder},
+use super::{
     server::{Behaviour, OK, Server},
     silent_resolver,
 };
+use crate::process::{Agent, Folder};
 
 /// What the agent promises is two seconds; the rest is for a machine that is busy with other tests.
 /// Whatever hangs in these tests hangs for 30 seconds and more.
@@ -232,7 +232,7 @@ fn writer_once_there_is_a_reader(pipe: &std::path::Path) -> std::fs::File {
 
     const PAUSE: Duration = Duration::from_millis(10);
     let without_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut left = crate::agent::PATIENCE;
+    let mut left = crate::process::PATIENCE;
     loop {
         match std::fs::File::options().write(true).custom_flags(without_waiting).open(pipe) {
             Ok(writer) => return writer,

@@ -8,8 +8,8 @@ use ispmon_agent::{
     status::place,
 };
 
-const UNIT: &str = include_str!("../../../packaging/systemd/ispmon-agent.service");
-const SYSUSERS: &str = include_str!("../../../packaging/systemd/ispmon-agent.sysusers");
+const UNIT: &str = include_str!("../../../../packaging/systemd/ispmon-agent.service");
+const SYSUSERS: &str = include_str!("../../../../packaging/systemd/ispmon-agent.sysusers");
 
 /// The first systemd whose `systemd-analyze security` judges a file.
 const JUDGES_FILES_SINCE: u32 = 250;
