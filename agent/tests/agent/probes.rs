@@ -11,8 +11,7 @@ mod tcp;
 use std::{future::Future, time::Duration};
 
 use ispmon_agent::{clock::Stamp, runtime};
-
-use crate::network::Host;
+use ispmon_testing::network::Host;
 
 /// How long something may take that must happen.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -10,12 +10,12 @@ use std::{
 };
 
 use ispmon_agent::{clock::Stamp, duration::Readable};
+use ispmon_testing::port::HeldPort;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::place::{Place, Ran};
-use crate::port::HeldPort;
 
 /// Only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -17,7 +17,7 @@ fn a_time_zone_that_is_not_known_is_warned_of() {
 #[test]
 fn roots_that_are_not_there_are_warned_of() {
     let mut place = Place::with_file("");
-    let root = crate::certificates::Authority::new("A").root_pem();
+    let root = ispmon_testing::certificates::Authority::new("A").root_pem();
     let file = place.write("roots.pem", &root, 0o644);
     let empty = place.write("empty.pem", "", 0o644);
     let folder = place.folder().join("roots");

@@ -5,14 +5,14 @@ use std::{
     time::Duration,
 };
 
+use ispmon_testing::{
+    port::HeldPort,
+    server::{OK, PATIENCE, Server, repeat},
+};
 use tokio::time::Instant;
 
 use super::ping::{Pinged, ping};
-use crate::{
-    port::HeldPort,
-    process::{Agent, Folder},
-    server::{OK, PATIENCE, Server, repeat},
-};
+use crate::process::{Agent, Folder};
 
 /// Pings a server that gives this answer, and checks that it does not count.
 fn refused(answer: &str) -> Pinged {

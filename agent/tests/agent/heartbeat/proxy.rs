@@ -1,10 +1,11 @@
 //! The environment's proxy.
 
-use super::ping::ping;
-use crate::{
+use ispmon_testing::{
     port::HeldPort,
     server::{OK, Server},
 };
+
+use super::ping::ping;
 
 #[test]
 fn heartbeats_for_elsewhere_go_through_the_proxy_of_the_environment() {

@@ -2,11 +2,10 @@
 
 use std::process::Command;
 
+use ispmon_testing::server::{OK, Server};
+
 use super::ping::ping_in;
-use crate::{
-    process::{Agent, Folder},
-    server::{OK, Server},
-};
+use crate::process::{Agent, Folder};
 
 fn plain(url: &str) -> Folder {
     Folder::with(&format!(

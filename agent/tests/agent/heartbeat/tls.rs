@@ -2,11 +2,12 @@
 
 use std::{fs, sync::Arc};
 
-use super::ping::{Pinged, ping};
-use crate::{
+use ispmon_testing::{
     certificates::Authority,
     server::{OK, Server},
 };
+
+use super::ping::{Pinged, ping};
 
 /// Pings a server with a certificate of `issuer` for `name`, trusting `trusted` alone; `None` where
 /// no file can name whom to trust.

@@ -11,13 +11,13 @@ use ispmon_agent::{
     },
     resolver::Resolver,
 };
+use ispmon_testing::network::Network;
 use simple_dns::{
     CLASS, Packet, PacketFlag, RCODE, ResourceRecord,
     rdata::{A, RData},
 };
 
 use super::{PATIENCE, SHORT, clock, on};
-use crate::network::Network;
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const TRUTH: Ipv4Addr = Ipv4Addr::new(23, 192, 228, 80);

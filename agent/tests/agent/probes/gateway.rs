@@ -4,9 +4,9 @@ use ispmon_agent::{
     outage::ProbeKind,
     probe::{Gateway, Interface, gateway, link},
 };
+use ispmon_testing::network::{Host, Network};
 
 use super::{SHORT, clock, on};
-use crate::network::{Host, Network};
 
 const ROUTER: [&str; 3] = ["192.168.7.1", "fd00:7::1", "fe80::1"];
 

@@ -8,10 +8,10 @@ use ispmon_agent::probe::{
     Anchor, LinkAnswer, Route, Targets,
     link::{FamilyPaths, Links, Neighbour, is_router, link_to, neighbour, path_to, underlay},
 };
+use ispmon_testing::network::{Host, Network};
 use tokio::time::{sleep, timeout};
 
 use super::{PATIENCE, SHORT, on};
-use crate::network::{Host, Network};
 
 const ANCHORS: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 

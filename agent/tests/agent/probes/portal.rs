@@ -10,9 +10,9 @@ use ispmon_agent::{
     probe::{Portal, PortalAnswer, portal},
     resolver::Resolver,
 };
+use ispmon_testing::network::{Host, Network};
 
 use super::{PATIENCE, SHORT, clock, on};
-use crate::network::{Host, Network};
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const GENUINE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";

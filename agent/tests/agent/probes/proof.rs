@@ -13,13 +13,13 @@ use ispmon_agent::probe::{
     link::AnchorPath,
     proof::{Handshake, prove},
 };
+use ispmon_testing::{certificates::Authority, network::Network};
 use rustls::{
     HandshakeKind, RootCertStore, ServerConfig, ServerConnection, client::WebPkiServerVerifier,
     crypto::ring,
 };
 
 use super::{PATIENCE, SHORT, clock, on};
-use crate::{certificates::Authority, network::Network};
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const YEARS: std::ops::Range<i32> = 2020..2060;

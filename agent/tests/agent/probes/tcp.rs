@@ -5,9 +5,9 @@ use std::{
 };
 
 use ispmon_agent::probe::{Connect, Connected, Interface, LocalFailure, link, tcp::connect};
+use ispmon_testing::network::Network;
 
 use super::{PATIENCE, SHORT, clock, on};
-use crate::network::Network;
 
 const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
 const DEVICE: [&str; 2] = ["192.168.7.2", "fd00:7::2"];

@@ -8,14 +8,12 @@ use std::{
     thread,
 };
 
+use ispmon_testing::port::HeldPort;
 use ispmon_wire::{AgentState, IncidentKind, OutageReport};
 use rustix::process::Signal;
 
 use super::server::{OK, Server};
-use crate::{
-    port::HeldPort,
-    process::{Agent, Folder, PATIENCE},
-};
+use crate::process::{Agent, Folder, PATIENCE};
 
 /// Anchors that answer as long as they are not cut.
 struct Anchors {

@@ -2,15 +2,13 @@
 
 use std::{io::Read, time::Duration};
 
+use ispmon_testing::logind::{Bus, Logind};
 use ispmon_wire::AgentState;
 use rustix::process::Signal;
 use tokio::time::timeout;
 
 use super::server::{OK, Server};
-use crate::{
-    logind::{Bus, Logind},
-    process::{Agent, Folder, PATIENCE},
-};
+use crate::process::{Agent, Folder, PATIENCE};
 
 #[test]
 fn an_announced_sleep_is_not_taken_back_before_the_machine_wakes() {

@@ -1,7 +1,5 @@
 //! Certificates made for one test.
 
-#![allow(dead_code, reason = "each test program uses a part")]
-
 use std::sync::Arc;
 
 use rcgen::{
@@ -16,7 +14,7 @@ use rustls::{
 
 /// The configuration of a server that shows a certificate and signs with a key, which need not be that of
 /// the certificate.
-pub(crate) fn with_any_key(
+pub fn with_any_key(
     certificate: CertificateDer<'static>,
     key: &PrivateKeyDer<'static>,
 ) -> Arc<ServerConfig> {
@@ -31,14 +29,14 @@ pub(crate) fn with_any_key(
     Arc::new(configuration)
 }
 
-/// An authority that nobody knows unless told.
-pub(crate) struct Authority {
+/// A certificate authority that is trusted only where a test says so.
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
     /// Makes an authority of that name.
-    pub(crate) fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -48,27 +46,23 @@ impl Authority {
     }
 
     /// The authority's own certificate.
-    pub(crate) fn root(&self) -> CertificateDer<'static> {
+    pub fn root(&self) -> CertificateDer<'static> {
         self.issuer.der().clone()
     }
 
     /// The same as text for `SSL_CERT_FILE`.
-    pub(crate) fn root_pem(&self) -> String {
+    pub fn root_pem(&self) -> String {
         self.issuer.pem()
     }
 
     /// A server's configuration with a certificate for `name`, valid from the first day of one year
     /// to that of another.
-    pub(crate) fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
+    pub fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
         self.server_of(&[name], years)
     }
 
     /// The same with a certificate for several names or addresses.
-    pub(crate) fn server_of(
-        &self,
-        names: &[&str],
-        years: std::ops::Range<i32>,
-    ) -> Arc<ServerConfig> {
+    pub fn server_of(&self, names: &[&str], years: std::ops::Range<i32>) -> Arc<ServerConfig> {
         let (certificate, key) = self.certificate_with(names, years, |_| {});
         let configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -80,7 +74,7 @@ impl Authority {
     }
 
     /// A server's certificate with its key.
-    pub(crate) fn certificate(
+    pub fn certificate(
         &self,
         name: &str,
         years: std::ops::Range<i32>,
@@ -89,7 +83,7 @@ impl Authority {
     }
 
     /// A server's configuration with the certificate of an authority.
-    pub(crate) fn server_with_authority(&self, name: &str) -> Arc<ServerConfig> {
+    pub fn server_with_authority(&self, name: &str) -> Arc<ServerConfig> {
         let (certificate, key) = self.certificate_with(&[name], 2000..2100, |parameters| {
             parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         });

@@ -1,7 +1,5 @@
 //! Computers that exist only for a test: network namespaces, and a small network of three.
 
-#![allow(dead_code, reason = "each test program uses a part")]
-
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -18,7 +16,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 ///
 /// A child process keeps its namespace alive until its input ends, which it does however this
 /// program ends; the kernel then removes the namespace with everything in it.
-pub(crate) struct Host {
+pub struct Host {
     name: &'static str,
     keeper: Child,
     namespace: File,
@@ -26,7 +24,7 @@ pub(crate) struct Host {
 
 impl Host {
     /// Makes a computer without any network but loopback; `name` is for error messages.
-    pub(crate) fn new(name: &'static str) -> io::Result<Self> {
+    pub fn new(name: &'static str) -> io::Result<Self> {
         let mut keeper = Command::new("unshare")
             .args(["--net", "sh", "-c", "echo ready && exec cat > /dev/null"])
             .stdin(Stdio::piped())
@@ -52,7 +50,7 @@ impl Host {
 
     /// Does something on this computer: sockets that are opened there belong to it for ever, and so
     /// do threads that are started there.
-    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let inside = || {
             move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Network))
                 .expect("the namespace lives as long as its keeper");
@@ -83,17 +81,17 @@ impl Host {
     }
 
     /// Runs the lines as a batch of `ip`.
-    pub(crate) fn ip(&self, lines: &str) -> io::Result<()> {
+    pub fn ip(&self, lines: &str) -> io::Result<()> {
         self.feed("ip", &["-batch", "-"], lines)
     }
 
     /// Runs the lines as a batch of `ip -6`, for what names no address.
-    pub(crate) fn ip_v6(&self, lines: &str) -> io::Result<()> {
+    pub fn ip_v6(&self, lines: &str) -> io::Result<()> {
         self.feed("ip", &["-6", "-batch", "-"], lines)
     }
 
     /// Loads a rule set of `nft`.
-    pub(crate) fn nft(&self, rules: &str) -> io::Result<()> {
+    pub fn nft(&self, rules: &str) -> io::Result<()> {
         self.feed("nft", &["-f", "-"], rules)
     }
 
@@ -111,12 +109,12 @@ impl Host {
     }
 
     /// Sets `name` under `/proc/sys/net`.
-    pub(crate) fn set(&self, name: &str, value: &str) -> io::Result<()> {
+    pub fn set(&self, name: &str, value: &str) -> io::Result<()> {
         self.enter(|| fs::write(format!("/proc/sys/net/{name}"), value))
     }
 
     /// The process whose namespace it is, as `ip link set … netns` wants it.
-    pub(crate) fn process(&self) -> u32 {
+    pub fn process(&self) -> u32 {
         self.keeper.id()
     }
 
@@ -161,15 +159,18 @@ impl Drop for Host {
 /// | internet | 100.66.0.2, 203.0.113.1 | `fd00:66::2`, `fd00:113::1` |
 ///
 /// The device's default routes lead to 192.168.7.1 and `fe80::1`.
-pub(crate) struct Network {
-    pub(crate) device: Host,
-    pub(crate) router: Host,
-    pub(crate) internet: Host,
+pub struct Network {
+    /// The device that a test is about.
+    pub device: Host,
+    /// The router between the two.
+    pub router: Host,
+    /// The server on the internet.
+    pub internet: Host,
 }
 
 impl Network {
     /// Builds it. Without the means for it, says so and returns `None`.
-    pub(crate) fn build() -> Option<Self> {
+    pub fn build() -> Option<Self> {
         if let Err(reason) = Host::new("trial").and_then(|trial| trial.nft("list ruleset")) {
             let _ = writeln!(io::stderr(), "SKIPPED: no network can be built: {reason}");
             return None;
@@ -222,24 +223,24 @@ impl Network {
     }
 
     /// Makes the router treat what it would forward as `verdict` says, such as `drop` or `reject`.
-    pub(crate) fn forward(&self, verdict: &str) {
+    pub fn forward(&self, verdict: &str) {
         self.filter("forward", verdict);
     }
 
     /// Makes the router treat what is meant for itself as `verdict` says, all but neighbour
     /// discovery.
-    pub(crate) fn input(&self, verdict: &str) {
+    pub fn input(&self, verdict: &str) {
         self.filter("input", verdict);
     }
 
     /// Makes the device itself treat what it is about to send as `verdict` says, all but neighbour
     /// discovery.
-    pub(crate) fn device_output(&self, verdict: &str) {
+    pub fn device_output(&self, verdict: &str) {
         Self::load(&self.device, "output", verdict);
     }
 
     /// How many packets a rule `counter name sent` of the device's own output has seen.
-    pub(crate) fn device_sent(&self) -> u64 {
+    pub fn device_sent(&self) -> u64 {
         let shown = self.device.nft_list("counter inet output sent").expect("the counter");
         let mut words = shown.split_whitespace().skip_while(|word| *word != "packets");
         words.nth(1).and_then(|count| count.parse().ok()).expect("a number")

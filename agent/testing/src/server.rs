@@ -1,6 +1,4 @@
-//! A server on loopback that does to its clients whatever a test wants.
-
-#![allow(dead_code, reason = "each test program uses a part")]
+//! A server on loopback whose answers a test chooses.
 
 use std::{
     io::{self, Read, Write},
@@ -15,17 +13,17 @@ use std::{
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// How long a test waits for something that must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for something that must happen; it only ends a test that hangs.
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The answer of ispmon's function.
-pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A connection that was accepted, encrypted or not.
-pub(crate) trait Connection: Read + Write {}
+pub trait Connection: Read + Write {}
 impl<T: Read + Write> Connection for T {}
 
 /// A server with one thread per connection; its port is free again when it is dropped.
-pub(crate) struct Server {
+pub struct Server {
     address: SocketAddr,
     closed: Arc<AtomicBool>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
@@ -40,21 +38,21 @@ struct Seen {
 
 impl Server {
     /// Reads each request and gives the same answer to all.
-    pub(crate) fn answering(answer: impl Into<String>) -> Self {
+    pub fn answering(answer: impl Into<String>) -> Self {
         let answer = answer.into();
         Self::with(move |connection, _| connection.write_all(answer.as_bytes()))
     }
 
     /// Reads each request, then lets `serve` do what it wants; its second argument counts requests
     /// from 0.
-    pub(crate) fn with(
+    pub fn with(
         serve: impl Fn(&mut dyn Connection, usize) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self::start(serve, |stream| Ok(Box::new(stream)))
     }
 
     /// The same by TLS.
-    pub(crate) fn with_tls(
+    pub fn with_tls(
         configuration: Arc<ServerConfig>,
         serve: impl Fn(&mut dyn Connection, usize) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
@@ -64,8 +62,8 @@ impl Server {
         })
     }
 
-    /// Accepts connections and never says a word.
-    pub(crate) fn silent() -> Self {
+    /// Accepts connections and never answers.
+    pub fn silent() -> Self {
         Self::with(|connection, _| swallow(connection))
     }
 
@@ -103,27 +101,27 @@ impl Server {
     }
 
     /// The port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// A URL of the server: `http://127.0.0.1:PORT` with the path.
-    pub(crate) fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// All requests so far, head and body.
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.seen.0.lock().expect("no handler panicked").requests.clone()
     }
 
     /// The number of connections so far.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.seen.0.lock().expect("no handler panicked").connections
     }
 
     /// Waits until `count` requests have come, and returns them all.
-    pub(crate) fn wait_for_requests(&self, count: usize) -> Vec<String> {
+    pub fn wait_for_requests(&self, count: usize) -> Vec<String> {
         let (seen, changed) = &*self.seen;
         let guard = seen.lock().expect("no handler panicked");
         let (guard, timeout) = changed
@@ -149,12 +147,12 @@ fn note<T>(seen: &(Mutex<Seen>, Condvar), change: impl FnOnce(&mut Seen) -> T) -
 }
 
 /// Reads until the client goes away, and answers nothing.
-pub(crate) fn swallow(connection: &mut dyn Connection) -> io::Result<()> {
+pub fn swallow(connection: &mut dyn Connection) -> io::Result<()> {
     io::copy(connection, &mut io::sink()).map(drop)
 }
 
 /// Writes the same again and again until the client goes away.
-pub(crate) fn repeat(connection: &mut dyn Connection, piece: &[u8]) -> io::Result<()> {
+pub fn repeat(connection: &mut dyn Connection, piece: &[u8]) -> io::Result<()> {
     loop {
         connection.write_all(piece)?;
     }

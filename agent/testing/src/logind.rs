@@ -1,4 +1,4 @@
-//! A real `dbus-daemon`, on which a stand-in plays logind.
+//! A stand-in for logind on a real `dbus-daemon`.
 
 use std::{
     future::poll_fn,
@@ -12,15 +12,17 @@ use std::{
 use futures_core::Stream as _;
 use zbus::{Connection, Fd, Message, MessageStream, connection::Builder};
 
-/// A private bus; dropped, it ends.
-pub(crate) struct Bus {
+/// A private bus, which is stopped on drop.
+pub struct Bus {
     daemon: Child,
-    pub(crate) address: String,
+    /// Its address as D-Bus writes it, such as `unix:path=/tmp/x/bus`.
+    pub address: String,
 }
 
 impl Bus {
-    /// `None` when this machine has no `dbus-daemon`.
-    pub(crate) fn start(folder: &Path) -> Option<Self> {
+    /// Starts a bus whose socket is in `folder`. `None`, with a note, when this machine has no
+    /// `dbus-daemon`.
+    pub fn start(folder: &Path) -> Option<Self> {
         let address = format!("unix:path={}", folder.join("bus").display());
         let _ = std::fs::remove_file(folder.join("bus"));
         let spawned = Command::new("dbus-daemon")
@@ -47,14 +49,16 @@ impl Drop for Bus {
     }
 }
 
-/// Plays logind: grants locks, and tells when the machine sleeps.
-pub(crate) struct Logind {
-    pub(crate) connection: Connection,
+/// Grants inhibitor locks and announces that the machine sleeps, as logind does.
+pub struct Logind {
+    /// The connection that owns logind's name.
+    pub connection: Connection,
     calls: MessageStream,
 }
 
 impl Logind {
-    pub(crate) async fn start(bus: &Bus) -> Self {
+    /// Takes logind's name on the bus.
+    pub async fn start(bus: &Bus) -> Self {
         let builder = Builder::address(bus.address.as_str());
         let connection = builder.build().await.expect("the bus is there");
         let calls = MessageStream::from(&connection);
@@ -62,9 +66,9 @@ impl Logind {
         Self { connection, calls }
     }
 
-    /// Waits until somebody asks for a lock and answers it. What is returned can be read to its end once
-    /// the lock is closed.
-    pub(crate) async fn grant_lock(&mut self) -> PipeReader {
+    /// Waits until a client asks for a lock and grants it. The returned pipe ends once the client closes the
+    /// lock.
+    pub async fn grant_lock(&mut self) -> PipeReader {
         let call = self.next_inhibit().await;
         let body: (String, String, String, String) = call.body().deserialize().expect("four texts");
         assert_eq!((body.0.as_str(), body.3.as_str()), ("sleep", "delay"));
@@ -74,7 +78,8 @@ impl Logind {
         reader
     }
 
-    pub(crate) async fn next_inhibit(&mut self) -> Message {
+    /// Waits for the next call of `Inhibit` and leaves it unanswered.
+    pub async fn next_inhibit(&mut self) -> Message {
         loop {
             let calls = &mut self.calls;
             let message = poll_fn(|context| Pin::new(&mut *calls).poll_next(context)).await;
@@ -85,7 +90,8 @@ impl Logind {
         }
     }
 
-    pub(crate) async fn prepare_for_sleep(&self, begins: bool) {
+    /// Announces that the machine is about to sleep, or has woken.
+    pub async fn prepare_for_sleep(&self, begins: bool) {
         let sent = self.connection.emit_signal(
             None::<&str>,
             "/org/freedesktop/login1",
