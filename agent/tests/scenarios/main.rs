@@ -5,15 +5,14 @@ mod histories;
 mod invariants;
 mod oracle;
 mod player;
+mod stories;
 mod story;
 mod timeline;
 mod world;
 
 use std::{
     cell::Cell,
-    fs,
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
     sync::Once,
 };
 
@@ -40,46 +39,6 @@ fn caught<T>(play: impl FnOnce() -> T) -> Result<T, String> {
         let text = panicked.downcast_ref::<&str>().map(|text| (*text).to_owned());
         panicked.downcast_ref::<String>().cloned().or(text).unwrap_or_default()
     })
-}
-
-/// Every story in the folder, by name.
-fn stories() -> Vec<(String, String)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut stories: Vec<_> = fs::read_dir(&folder)
-        .expect("the folder of stories can be read")
-        .map(|entry| entry.expect("its entries can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .map(|path| {
-            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-            (name, fs::read_to_string(&path).expect("a story can be read"))
-        })
-        .collect();
-    stories.sort();
-    stories
-}
-
-#[test]
-fn every_story_ends_as_told() {
-    let stories = stories();
-    let problems: Vec<_> = stories
-        .iter()
-        .filter_map(|(name, text)| {
-            let checked = caught(|| story::check(text)).unwrap_or_else(Err);
-            checked.err().map(|problem| format!("{name}.toml: {problem}"))
-        })
-        .collect();
-    assert!(
-        problems.is_empty(),
-        "{} of {} stories end otherwise:\n\n{}",
-        problems.len(),
-        stories.len(),
-        problems.join("\n\n")
-    );
-}
-
-#[test]
-fn there_are_stories() {
-    assert!(stories().len() >= 25, "only {} stories were found", stories().len());
 }
 
 #[test]
