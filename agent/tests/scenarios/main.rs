@@ -50,6 +50,57 @@ fn a_misspelt_word_in_a_story_is_refused() {
 }
 
 #[test]
+fn a_repetition_that_makes_no_sense_is_refused() {
+    for (keys, problem) in [
+        ("repeat = 3", "needs both `repeat` and `every`"),
+        ("every = '2s'", "needs both `repeat` and `every`"),
+        ("repeat = 1\nevery = '2s'", "below 2"),
+        ("repeat = 3\nevery = '0s'", "every 0 s"),
+        ("repeat = 31\nevery = '2s'", "beyond the end"),
+        ("repeat = 9223372036854775807\nevery = '2s'", "beyond the end"),
+        ("repeat = 3\nevery = '2s'\ngap = 'paused'\nuntil = '30s'", "`until` is one moment"),
+    ] {
+        let event = format!("[[event]]\nat = '1s'\n{keys}");
+        let refused = story::check(&format!("story = 'x'\nlasts = '1m'\n{event}"));
+        let refusal = refused.expect_err(keys);
+        assert!(refusal.starts_with("the event at 1s ") && refusal.contains(problem), "{refusal}");
+    }
+    for (keys, problem) in [
+        ("repeat = 2", "missing field `each`"),
+        ("each = [{ event = 'opened' }]", "missing field `repeat`"),
+        ("repeat = 1\neach = [{ event = 'opened' }]", "a `repeat` of 2 or more"),
+        ("repeat = 2\neach = []", "a `repeat` of 2 or more"),
+        ("repeat = 2\neach = [{ event = 'opened', started = '1s' }]", "cannot name `started`"),
+        ("repeat = 2\nevent = 'closed'\neach = [{ event = 'opened' }]", "unknown field `event`"),
+        ("repeat = 2\neach = [{ event = 'opened', couse = 'isp' }]", "unknown field `couse`"),
+    ] {
+        let refused = story::check(&format!("story = 'x'\nlasts = '1m'\n[[expect]]\n{keys}"));
+        let refusal = refused.expect_err(keys);
+        assert!(refusal.contains(problem), "{keys}: {refusal}");
+    }
+}
+
+#[test]
+fn what_is_repeated_is_what_is_written_out() {
+    let times = |times: &[u64]| -> String {
+        let event = |at| format!("[[event]]\nat = '{at}s'\nanchors = 'silent'\n");
+        let back = |at: u64| format!("[[event]]\nat = '{}s'\nanchors = 'answer'\n", at + 20);
+        times.iter().map(|at| event(at) + &back(*at)).collect()
+    };
+    let head = "story = 'two outages'\nlasts = '5m'\n";
+    let repeated = "[[event]]\nat = '70s'\nrepeat = 2\nevery = '100s'\nanchors = 'silent'\n\
+                    [[event]]\nat = '90s'\nrepeat = 2\nevery = '100s'\nanchors = 'answer'\n";
+    let both = "[[expect]]\nrepeat = 2\neach = [{ event = 'opened' }, { event = 'closed' }]\n";
+    let written = "[[expect]]\nevent = 'opened'\n[[expect]]\nevent = 'closed'\n".repeat(2);
+    for events in [times(&[70, 170]).as_str(), repeated] {
+        for expectations in [both, &written] {
+            story::check(&format!("{head}{events}{expectations}")).expect(events);
+        }
+        story::check(&format!("{head}{events}{both}{both}")).expect_err("there are only two");
+    }
+}
+
+#[test]
 fn a_story_that_expects_something_else_fails() {
     let quiet = "story = 'nothing happens'\nlasts = '1m'\n";
     story::check(quiet).expect("nothing happens");
