@@ -14,9 +14,12 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// How long a test waits for something that is bound to happen; it only ends a test that hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// The time between two looks of a test that polls.
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 
 /// A folder with a configuration file, in which programs are started without any environment but
 /// a state folder of their own and an anchor on this machine, which always answers.
@@ -103,8 +106,9 @@ impl Agent {
     /// Waits for a line of the log that contains `text`, and returns it.
     pub(crate) fn logged(&mut self, text: &str) -> String {
         let log = self.log.as_ref().expect("the log is read");
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match log.recv_timeout(PATIENCE) {
+            match log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.seen.push_str(&line);
                     self.seen.push('\n');

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
 };
 
 use ispmon_agent::outage::{Cause, Party, Scope};
@@ -14,10 +13,10 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::place::{Ran, run};
-use crate::record::Maker;
-
-/// Only ends a test that hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::{
+    process::{PATIENCE, PAUSE},
+    record::Maker,
+};
 
 /// A prefix of Homebrew in which `brew install` has put this program.
 struct Prefix {
@@ -94,7 +93,7 @@ impl Prefix {
         let deadline = Instant::now() + PATIENCE;
         while self.run(&["status"]).code != Some(0) {
             assert!(Instant::now() < deadline, "it does not run: {:?}", self.run(&["status"]));
-            thread::yield_now();
+            thread::sleep(PAUSE);
         }
         agent
     }

@@ -16,9 +16,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::place::{Place, Ran};
-
-/// Only ends a test that hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::process::{PATIENCE, PAUSE};
 
 /// A real agent on a line that consists of loopback.
 struct Agent {
@@ -61,7 +59,7 @@ impl Agent {
                 return;
             }
             assert!(Instant::now() < deadline, "{what}: {} {}", ran.output, ran.errors);
-            thread::yield_now();
+            thread::sleep(PAUSE);
         }
     }
 
@@ -147,7 +145,8 @@ fn an_agent_listens_as_soon_as_its_status_says_that_it_runs() {
         let deadline = Instant::now() + PATIENCE;
         while !file.exists() {
             assert!(Instant::now() < deadline, "the agent writes its status");
-            thread::yield_now();
+            // As short as possible: the socket must be there already.
+            thread::sleep(Duration::from_micros(100));
         }
         let connected = std::os::unix::net::UnixStream::connect(agent.place.socket());
         assert!(connected.is_ok(), "{connected:?}");

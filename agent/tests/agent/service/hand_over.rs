@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::server::{OK, Server};
 use crate::{
-    process::{Agent, Folder, PATIENCE},
+    process::{Agent, Folder, PATIENCE, PAUSE},
     record::Maker,
 };
 
@@ -104,6 +104,7 @@ fn row_of_status(folder: &Folder) -> String {
             return row.to_owned();
         }
         assert!(start.elapsed() < PATIENCE, "{shown}");
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::{
     process::Signal,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
+use tokio::time::Instant;
 
 use super::server::{Behaviour, OK, Server};
 use crate::process::{Agent, Folder, PATIENCE, lines};
@@ -55,10 +56,14 @@ fn a_reader_that_stops_reading_costs_lines_but_no_heartbeat() {
         assert_eq!(server.heartbeat().agent.expect("agent").seq, expected);
     }
     let lines = lines(reader);
-    let line_with = |text| loop {
-        let line = lines.recv_timeout(PATIENCE).expect("a line of the log");
-        if line.contains(text) {
-            return line;
+    let line_with = |text| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = lines.recv_timeout(left).expect("a line of the log");
+            if line.contains(text) {
+                return line;
+            }
         }
     };
     let dropped = line_with("dropped here: nobody read the log fast enough");

@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::process::Signal;
+use tokio::time::Instant;
 
 use super::server::{OK, Server};
 use crate::process::{Agent, Folder, PATIENCE};
@@ -49,8 +50,11 @@ impl Manager {
     /// Waits for a message that contains `text`; returns it and all before it but signs of life.
     fn told(&self, text: &str) -> Vec<String> {
         let mut told = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let message = self.message_within(PATIENCE);
+            // A zero would be no limit at all.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let message = self.message_within(left.max(Duration::from_millis(1)));
             let message = message.unwrap_or_else(|| panic!("no {text:?} after {told:#?}"));
             let is_found = message.contains(text);
             if is_found || message != "WATCHDOG=1" {

@@ -13,7 +13,7 @@ use ispmon_wire::{AgentState, IncidentKind, OutageReport};
 use rustix::process::Signal;
 
 use super::server::{OK, Server};
-use crate::process::{Agent, Folder, PATIENCE};
+use crate::process::{Agent, Folder, PATIENCE, PAUSE};
 
 /// Anchors that answer as long as they are not cut.
 struct Anchors {
@@ -108,6 +108,7 @@ fn wait_until_up(folder: &Folder) {
     let start = std::time::Instant::now();
     while json(&ask(folder, &["status", "--json"]))["status"]["condition"] != "up" {
         assert!(start.elapsed() < PATIENCE, "the line does not come up");
+        thread::sleep(PAUSE);
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ispmon_wire::{AgentState, Heartbeat, OUTAGES_PATH, OutageReport};
+use tokio::time::Instant;
 
 use crate::process::PATIENCE;
 
@@ -104,8 +105,10 @@ impl Server {
 
     /// Waits for the next heartbeat of this state.
     pub(crate) fn heartbeat_that_is(&self, state: AgentState) -> Heartbeat {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let heartbeat = self.heartbeat();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let heartbeat = self.heartbeats.recv_timeout(left).expect("a heartbeat of that state");
             if heartbeat.agent.as_ref().is_some_and(|agent| agent.state == state) {
                 return heartbeat;
             }

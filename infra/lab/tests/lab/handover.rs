@@ -15,6 +15,7 @@ use ispmon_wire::{IncidentKind, OUTAGES_PATH, OutageReport, ReportedIncident, Re
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::http::Connection;
@@ -71,9 +72,10 @@ impl Stage {
 
     /// Lets things happen until `enough` of them have.
     async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + HANG;
         while !enough(self) {
-            let event = tokio::time::timeout(HANG, self.cloud.next_event()).await;
-            match event.expect("something happens") {
+            let event = timeout_at(deadline, self.cloud.next_event()).await;
+            match event.expect("it happens") {
                 CloudEvent::OutageWritten(_) => self.lines += 1,
                 CloudEvent::FunctionReady { .. } => self.starts += 1,
                 CloudEvent::Evaluated { .. } => self.evaluations += 1,

@@ -15,6 +15,7 @@ use ispmon_lab::{
 };
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
+use tokio::time::{Instant, timeout_at};
 
 const DEVICE: &str = "dl-home";
 const KEY: &str = "the-key-of-dl-home";
@@ -68,8 +69,9 @@ impl Stage {
     async fn stop_agent(&mut self) {
         let mut agent = self.agent.take().expect("an agent runs");
         agent.ask_to_stop();
+        let deadline = Instant::now() + HANG;
         loop {
-            match agent.next().await {
+            match timeout_at(deadline, agent.next()).await.expect("the agent ends") {
                 AgentEvent::Said(_) => {}
                 AgentEvent::Ended(status) => {
                     assert!(status.expect("known").success(), "a clean stop");
@@ -81,9 +83,10 @@ impl Stage {
 
     /// Lets things happen until `enough` of them have.
     async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + HANG;
         while !enough(self) {
-            let event = tokio::time::timeout(HANG, self.cloud.next_event()).await;
-            match event.expect("something happens") {
+            let event = timeout_at(deadline, self.cloud.next_event()).await;
+            match event.expect("it happens") {
                 CloudEvent::HeartbeatVisible(heartbeat) => self.heartbeats.push(heartbeat),
                 CloudEvent::Mail { notification, .. } => self.mails.push((
                     notification.condition,

@@ -97,10 +97,15 @@ fn put(path: &Path, content: &[u8]) {
     fs::rename(&draft, path).expect("a file can be renamed");
 }
 
+/// Waits for a file, for five minutes at most: a test that ended without making it leaves no process behind.
 fn wait_for(path: &Path) {
-    while !path.exists() {
+    for _ in 0..60_000 {
+        if path.exists() {
+            return;
+        }
         thread::sleep(Duration::from_millis(5));
     }
+    std::process::exit(1);
 }
 
 fn wait_for_ever() -> ! {
