@@ -239,14 +239,12 @@ impl ServerCertVerifier for ProofVerifier {
 }
 
 #[cfg(test)]
-#[path = "../tests/common/certificates.rs"]
-pub(crate) mod certificates;
-
-#[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{certificates::Authority, *};
+    use ispmon_testing::certificates::Authority;
+
+    use super::*;
 
     fn at(text: &str) -> UnixTime {
         let time: jiff::Timestamp = text.parse().expect("a time");

@@ -11,12 +11,6 @@ use crate::{
     tls::verifier_of,
 };
 
-pub(super) use crate::tls::certificates;
-#[path = "../../tests/common/port.rs"]
-pub(super) mod port;
-#[path = "../../tests/common/server.rs"]
-pub(crate) mod server;
-
 /// Settings as they are by default, with a URL.
 pub(crate) fn settings(url: &str) -> HeartbeatSettings {
     HeartbeatSettings {

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use ispmon_testing::server::Server;
 use ispmon_wire::OutageReport;
 use tempfile::TempDir;
 use tokio::{
@@ -13,7 +14,7 @@ use tokio::{
 use super::{place::AGAIN_AFTER, *};
 use crate::{
     clock::{BootId, Stamp},
-    heartbeat::tests::{server::Server, settings},
+    heartbeat::tests::settings,
     journal::{Appended, Entry},
     outage::{Gap, GapCause},
     resolver::Resolver,

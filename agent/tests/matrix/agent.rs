@@ -12,10 +12,11 @@ use std::{
 };
 
 use ispmon_agent::{clock, journal::Record};
+use ispmon_testing::certificates::Authority;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::play::{certificates::Authority, endpoint::KEY, settings::Settings, world::World};
+use crate::play::{endpoint::KEY, settings::Settings, world::World};
 
 /// The user that it runs as: `nobody`.
 pub(crate) const USER: u32 = 65_534;

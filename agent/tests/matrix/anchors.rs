@@ -2,10 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use ispmon_testing::certificates::Authority;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::play::{addresses::ANCHORS, certificates::Authority};
+use crate::play::addresses::ANCHORS;
 
 /// The servers of all organisations.
 pub(crate) struct Anchors(Vec<([IpAddr; 2], TlsAcceptor)>);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use ispmon_agent::clock;
+use ispmon_testing::certificates::Authority;
 use ispmon_wire::{AgentState, Heartbeat};
 use rustls::ServerConfig;
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::play::{
     addresses::{ENDPOINT_NAME, HOME_ENDPOINT_V6},
-    certificates::Authority,
     http,
 };
 

@@ -3,8 +3,6 @@
 mod addresses;
 mod agent;
 mod anchors;
-#[path = "../common/certificates.rs"]
-mod certificates;
 mod command_line;
 mod endpoint;
 mod fault;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use ispmon_testing::certificates::Authority;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::play::{certificates::Authority, http};
+use crate::play::http;
 
 /// A port at which any request is answered with the login page, by status 200.
 pub(crate) const SHOWS: u16 = 8_200;

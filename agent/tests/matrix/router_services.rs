@@ -2,12 +2,12 @@
 
 use std::{future, io, sync::Arc};
 
+use ispmon_testing::certificates::Authority;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, runtime::Handle};
 use tokio_rustls::TlsAcceptor;
 
 use crate::play::{
     addresses::{ROUTER_V4, ROUTER_V6, v6},
-    certificates::Authority,
     endpoint::Endpoint,
     house::House,
     http,

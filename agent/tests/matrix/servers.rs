@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use ispmon_testing::certificates::Authority;
 use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Socket, Type};
 use tokio::{
@@ -22,7 +23,6 @@ use tokio::{
 use crate::play::{
     addresses::{HOME_ENDPOINT_V6, v6},
     anchors::Anchors,
-    certificates::Authority,
     endpoint::Endpoint,
     house::House,
     http,

@@ -5,15 +5,14 @@ mod histories;
 mod invariants;
 mod oracle;
 mod player;
+mod stories;
 mod story;
 mod timeline;
 mod world;
 
 use std::{
     cell::Cell,
-    fs,
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
     sync::Once,
 };
 
@@ -42,52 +41,63 @@ fn caught<T>(play: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Every story in the folder, by name.
-fn stories() -> Vec<(String, String)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut stories: Vec<_> = fs::read_dir(&folder)
-        .expect("the folder of stories can be read")
-        .map(|entry| entry.expect("its entries can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .map(|path| {
-            let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-            (name, fs::read_to_string(&path).expect("a story can be read"))
-        })
-        .collect();
-    stories.sort();
-    stories
-}
-
-#[test]
-fn every_story_ends_as_told() {
-    let stories = stories();
-    let problems: Vec<_> = stories
-        .iter()
-        .filter_map(|(name, text)| {
-            let checked = caught(|| story::check(text)).unwrap_or_else(Err);
-            checked.err().map(|problem| format!("{name}.toml: {problem}"))
-        })
-        .collect();
-    assert!(
-        problems.is_empty(),
-        "{} of {} stories end otherwise:\n\n{}",
-        problems.len(),
-        stories.len(),
-        problems.join("\n\n")
-    );
-}
-
-#[test]
-fn there_are_stories() {
-    assert!(stories().len() >= 25, "only {} stories were found", stories().len());
-}
-
 #[test]
 fn a_misspelt_word_in_a_story_is_refused() {
     let problem =
         story::check("story = 'x'\nlasts = '1m'\n[[event]]\nat = '1s'\nancors = 'silent'")
             .expect_err("there is no such word");
     assert!(problem.contains("ancors"), "{problem}");
+}
+
+#[test]
+fn a_repetition_that_makes_no_sense_is_refused() {
+    for (keys, problem) in [
+        ("repeat = 3", "needs both `repeat` and `every`"),
+        ("every = '2s'", "needs both `repeat` and `every`"),
+        ("repeat = 1\nevery = '2s'", "below 2"),
+        ("repeat = 3\nevery = '0s'", "every 0 s"),
+        ("repeat = 31\nevery = '2s'", "beyond the end"),
+        ("repeat = 9223372036854775807\nevery = '2s'", "beyond the end"),
+        ("repeat = 3\nevery = '2s'\ngap = 'paused'\nuntil = '30s'", "`until` is one moment"),
+    ] {
+        let event = format!("[[event]]\nat = '1s'\n{keys}");
+        let refused = story::check(&format!("story = 'x'\nlasts = '1m'\n{event}"));
+        let refusal = refused.expect_err(keys);
+        assert!(refusal.starts_with("the event at 1s ") && refusal.contains(problem), "{refusal}");
+    }
+    for (keys, problem) in [
+        ("repeat = 2", "missing field `each`"),
+        ("each = [{ event = 'opened' }]", "missing field `repeat`"),
+        ("repeat = 1\neach = [{ event = 'opened' }]", "a `repeat` of 2 or more"),
+        ("repeat = 2\neach = []", "a `repeat` of 2 or more"),
+        ("repeat = 2\neach = [{ event = 'opened', started = '1s' }]", "cannot name `started`"),
+        ("repeat = 2\nevent = 'closed'\neach = [{ event = 'opened' }]", "unknown field `event`"),
+        ("repeat = 2\neach = [{ event = 'opened', couse = 'isp' }]", "unknown field `couse`"),
+    ] {
+        let refused = story::check(&format!("story = 'x'\nlasts = '1m'\n[[expect]]\n{keys}"));
+        let refusal = refused.expect_err(keys);
+        assert!(refusal.contains(problem), "{keys}: {refusal}");
+    }
+}
+
+#[test]
+fn what_is_repeated_is_what_is_written_out() {
+    let times = |times: &[u64]| -> String {
+        let event = |at| format!("[[event]]\nat = '{at}s'\nanchors = 'silent'\n");
+        let back = |at: u64| format!("[[event]]\nat = '{}s'\nanchors = 'answer'\n", at + 20);
+        times.iter().map(|at| event(at) + &back(*at)).collect()
+    };
+    let head = "story = 'two outages'\nlasts = '5m'\n";
+    let repeated = "[[event]]\nat = '70s'\nrepeat = 2\nevery = '100s'\nanchors = 'silent'\n\
+                    [[event]]\nat = '90s'\nrepeat = 2\nevery = '100s'\nanchors = 'answer'\n";
+    let both = "[[expect]]\nrepeat = 2\neach = [{ event = 'opened' }, { event = 'closed' }]\n";
+    let written = "[[expect]]\nevent = 'opened'\n[[expect]]\nevent = 'closed'\n".repeat(2);
+    for events in [times(&[70, 170]).as_str(), repeated] {
+        for expectations in [both, &written] {
+            story::check(&format!("{head}{events}{expectations}")).expect(events);
+        }
+        story::check(&format!("{head}{events}{both}{both}")).expect_err("there are only two");
+    }
 }
 
 #[test]

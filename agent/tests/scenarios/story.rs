@@ -56,7 +56,7 @@ struct Story {
     #[serde(default)]
     event: Vec<Change>,
     #[serde(default)]
-    expect: Vec<Expectation>,
+    expect: Vec<Expected>,
     #[serde(default)]
     end: End,
 }
@@ -75,6 +75,34 @@ fn families() -> Vec<FamilyName> {
 
 fn yes() -> bool {
     true
+}
+
+/// One expectation, or several that are expected again and again.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "toml::Table")]
+enum Expected {
+    Once(Expectation),
+    Repeated(RepeatedExpectations),
+}
+
+impl TryFrom<toml::Table> for Expected {
+    type Error = toml::de::Error;
+
+    fn try_from(table: toml::Table) -> Result<Self, Self::Error> {
+        if table.contains_key("repeat") || table.contains_key("each") {
+            table.try_into().map(Self::Repeated)
+        } else {
+            table.try_into().map(Self::Once)
+        }
+    }
+}
+
+/// `each` of these in turn, as often as `repeat` says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RepeatedExpectations {
+    repeat: usize,
+    each: Vec<Expectation>,
 }
 
 /// One transition; what is not named may be anything.
@@ -111,9 +139,10 @@ struct End {
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let story: Story = toml::from_str(text).map_err(|error| error.to_string())?;
     let plot = plot(&story)?;
+    let expected = expand_expectations(&story.expect)?;
     let zone = TimeZone::get(&story.zone).map_err(|error| error.to_string())?;
     let outcome = player::play(&plot);
-    let result = compare(&story, &outcome, &zone);
+    let result = compare(&expected, &story.end, &outcome, &zone);
     result.map_err(|problem| format!("{problem}\nWhat happened:\n{}", told(&outcome, &zone)))
 }
 
@@ -124,7 +153,8 @@ fn plot(story: &Story) -> Result<Plot, String> {
     let mut networks = vec!["home".to_owned()];
     let mut timeline: Vec<(u64, World)> = vec![(0, world.clone())];
     let mut news = Vec::new();
-    for (at, change) in expand(&story.event)? {
+    let lasts_ms = milliseconds(&story.lasts)?;
+    for (at, change) in expand(&story.event, lasts_ms)? {
         let before = world.clone();
         change.apply(&mut world, &present, &mut networks)?;
         timeline.push((at, world.clone()));
@@ -133,7 +163,7 @@ fn plot(story: &Story) -> Result<Plot, String> {
     let grace = story.grace.as_deref().map_or(Ok(60_000), milliseconds)?;
     Ok(Plot {
         begins: story.begins,
-        lasts_ms: milliseconds(&story.lasts)?,
+        lasts_ms,
         timeline: Timeline(timeline),
         news,
         beats: if story.heartbeats { Beats::Steady } else { Beats::None },
@@ -153,7 +183,7 @@ fn plot(story: &Story) -> Result<Plot, String> {
 }
 
 /// Each event as often as it happens, in the order of the time.
-fn expand(events: &[Change]) -> Result<Vec<(u64, &Change)>, String> {
+fn expand(events: &[Change], lasts_ms: u64) -> Result<Vec<(u64, &Change)>, String> {
     let mut expanded: Vec<(u64, &Change)> = Vec::new();
     let mut last = 0;
     for change in events {
@@ -165,14 +195,59 @@ fn expand(events: &[Change]) -> Result<Vec<(u64, &Change)>, String> {
         if change.gap.is_some() != change.until.is_some() {
             return Err(format!("the gap at {} needs a cause and an `until`", change.at));
         }
-        if change.repeat.is_some() != change.every.is_some() {
-            return Err(format!("the event at {} needs both `repeat` and `every`", change.at));
-        }
-        let every = change.every.as_deref().map_or(Ok(0), milliseconds)?;
-        let times = (0..change.repeat.unwrap_or(1)).map(|number| at + number * every);
-        expanded.extend(times.map(|at| (at, change)));
+        let (repeat, every) = repetition(change, at, lasts_ms)?;
+        expanded.extend((0..repeat).map(|number| (at + number * every, change)));
     }
     expanded.sort_by_key(|(at, _)| *at);
+    Ok(expanded)
+}
+
+/// How often an event happens, and the time from one to the next in milliseconds.
+fn repetition(change: &Change, at: u64, lasts_ms: u64) -> Result<(u64, u64), String> {
+    let refuse = |problem: &str| Err(format!("the event at {} {problem}", change.at));
+    let (repeat, every) = match (change.repeat, &change.every) {
+        (None, None) => return Ok((1, 0)),
+        (Some(repeat), Some(every)) => (repeat, milliseconds(every)?),
+        _ => return refuse("needs both `repeat` and `every`"),
+    };
+    if repeat < 2 {
+        return refuse("has a `repeat` below 2; an event without it happens once");
+    }
+    if every == 0 {
+        return refuse("is repeated every 0 s, which is the same moment");
+    }
+    if change.gap.is_some() {
+        return refuse("cannot be repeated: `until` is one moment");
+    }
+    let last = every.checked_mul(repeat - 1).and_then(|after| after.checked_add(at));
+    if last.is_none_or(|last| last > lasts_ms) {
+        return refuse("is repeated beyond the end of the story");
+    }
+    Ok((repeat, every))
+}
+
+/// Each expectation as often as it is expected, in order.
+fn expand_expectations(expected: &[Expected]) -> Result<Vec<&Expectation>, String> {
+    let mut expanded = Vec::new();
+    for one in expected {
+        let RepeatedExpectations { repeat, each } = match one {
+            Expected::Once(expectation) => {
+                expanded.push(expectation);
+                continue;
+            }
+            Expected::Repeated(repeated) => repeated,
+        };
+        if *repeat < 2 || each.is_empty() {
+            return Err("repeated expectations need a `repeat` of 2 or more and `each`".to_owned());
+        }
+        let names_time =
+            |one: &Expectation| [&one.started, &one.known, &one.ended].iter().any(|t| t.is_some());
+        if each.iter().any(names_time) {
+            let problem = "repeated expectations cannot name `started`, `known` or `ended`, which";
+            return Err(format!("{problem} are counted from the start of the story"));
+        }
+        expanded.extend((0..*repeat).flat_map(|_| each));
+    }
     Ok(expanded)
 }
 
@@ -225,10 +300,15 @@ fn milliseconds(text: &str) -> Result<u64, String> {
     u64::try_from(duration.as_millis()).map_err(|_| format!("{text:?} is negative"))
 }
 
-fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), String> {
+fn compare(
+    expected: &[&Expectation],
+    end: &End,
+    outcome: &Outcome,
+    zone: &TimeZone,
+) -> Result<(), String> {
     let began_ms = |at: ispmon_agent::clock::Stamp| outcome.time_of(at);
     let mut happened = outcome.transitions.iter();
-    for (index, expected) in story.expect.iter().enumerate() {
+    for (index, expected) in expected.iter().enumerate() {
         let number = index + 1;
         let Some((at, transition)) = happened.next() else {
             return Err(format!("expected more: nothing came as number {number}"));
@@ -315,7 +395,7 @@ fn compare(story: &Story, outcome: &Outcome, zone: &TimeZone) -> Result<(), Stri
         let sentence = sentence::sentence(transition, zone);
         return Err(format!("more happened than expected, at {}: {sentence}", seconds(*at)));
     }
-    compare_end(&story.end, &outcome.view)
+    compare_end(end, &outcome.view)
 }
 
 fn compare_end(end: &End, view: &MachineSnapshot) -> Result<(), String> {

@@ -13,7 +13,7 @@ use std::{
 use ispmon_function::{LineWriter, ServerLimits, line};
 use ispmon_wire::{Device, Heartbeat};
 use serde_json::{Value, json};
-use tokio::{runtime, task::JoinSet};
+use tokio::{runtime, task::JoinSet, time::Instant};
 
 use crate::support::{
     PATIENCE,
@@ -73,12 +73,15 @@ fn a_host_that_does_not_read_gets_503_and_later_whole_lines() {
         stdout.read_to_string(&mut text).expect("text");
         text
     });
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = client.exchange(&note(99_999, 2));
         if answer.status == 200 {
             break;
         }
         assert_eq!(answer.status, 503);
+        assert!(Instant::now() < deadline, "nothing is accepted although the host reads");
+        thread::sleep(Duration::from_millis(1));
     }
     drop(function);
     let lines = devices(&reader.join().expect("the reader"));

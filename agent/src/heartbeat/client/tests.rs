@@ -10,18 +10,16 @@ use std::{
     },
 };
 
+use ispmon_testing::{
+    certificates::{self, Authority},
+    server::{OK, PATIENCE, Server, repeat, swallow},
+};
 use rustls::HandshakeKind::{Full, Resumed};
 
 use super::*;
 use crate::{
     config::settings::FunctionKey,
-    heartbeat::tests::{
-        Roots,
-        certificates::{self, Authority},
-        client,
-        server::{OK, PATIENCE, Server, repeat, swallow},
-        settings,
-    },
+    heartbeat::tests::{Roots, client, settings},
 };
 
 async fn send(client: &CloudClient) -> HeartbeatOutcome {

@@ -3,6 +3,11 @@
 
 use std::io::Write;
 
+use ispmon_testing::{
+    certificates::Authority,
+    port::HeldPort,
+    server::{OK, Server, repeat, swallow},
+};
 use rustls::{CertificateError, pki_types::CertificateDer};
 
 use super::*;
@@ -11,14 +16,7 @@ use crate::{
     heartbeat::{
         HeartbeatOutcome,
         proxy::{self, Proxy},
-        tests::{
-            Roots,
-            certificates::Authority,
-            client, peers,
-            port::HeldPort,
-            server::{Server, repeat, swallow},
-            settings,
-        },
+        tests::{Roots, client, peers, settings},
     },
     resolver::Resolver,
 };
@@ -102,7 +100,7 @@ async fn a_host_with_a_dead_address_is_reached_by_its_other_one() {
         );
         return;
     }
-    let server = Server::answering(crate::heartbeat::tests::server::OK);
+    let server = Server::answering(OK);
     let port = server.port();
     let (_, _held) = deaf(&format!("127.0.0.2:{port}")).await;
     let addresses = || Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 1].into()]);

@@ -2,13 +2,10 @@
 
 use std::io::{PipeReader, Read};
 
+use ispmon_testing::logind::{Bus, Logind};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use stand_in::{Bus, Logind};
-
-#[path = "../../../tests/common/logind.rs"]
-mod stand_in;
 
 /// Only ends a hung test.
 const PATIENCE: Duration = Duration::from_mins(1);

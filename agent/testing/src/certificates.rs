@@ -1,0 +1,109 @@
+//! Certificates made for one test.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+
+/// The configuration of a server that shows a certificate and signs with a key, which need not be that of
+/// the certificate.
+pub fn with_any_key(
+    certificate: CertificateDer<'static>,
+    key: &PrivateKeyDer<'static>,
+) -> Arc<ServerConfig> {
+    let key = ring::sign::any_supported_type(key).expect("a private key");
+    let certified = rustls::sign::CertifiedKey::new(vec![certificate], key);
+    let resolver = rustls::sign::SingleCertAndKey::from(certified);
+    let configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions of the provider")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    Arc::new(configuration)
+}
+
+/// A certificate authority that is trusted only where a test says so.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Makes an authority of that name.
+    pub fn new(name: &str) -> Self {
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().expect("a key");
+        Self { issuer: CertifiedIssuer::self_signed(parameters, key).expect("a certificate") }
+    }
+
+    /// The authority's own certificate.
+    pub fn root(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
+    /// The same as text for `SSL_CERT_FILE`.
+    pub fn root_pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A server's configuration with a certificate for `name`, valid from the first day of one year
+    /// to that of another.
+    pub fn server(&self, name: &str, years: std::ops::Range<i32>) -> Arc<ServerConfig> {
+        self.server_of(&[name], years)
+    }
+
+    /// The same with a certificate for several names or addresses.
+    pub fn server_of(&self, names: &[&str], years: std::ops::Range<i32>) -> Arc<ServerConfig> {
+        let (certificate, key) = self.certificate_with(names, years, |_| {});
+        let configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions of the provider")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("key and certificate fit");
+        Arc::new(configuration)
+    }
+
+    /// A server's certificate with its key.
+    pub fn certificate(
+        &self,
+        name: &str,
+        years: std::ops::Range<i32>,
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        self.certificate_with(&[name], years, |_| {})
+    }
+
+    /// A server's configuration with the certificate of an authority.
+    pub fn server_with_authority(&self, name: &str) -> Arc<ServerConfig> {
+        let (certificate, key) = self.certificate_with(&[name], 2000..2100, |parameters| {
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        });
+        with_any_key(certificate, &key)
+    }
+
+    fn certificate_with(
+        &self,
+        names: &[&str],
+        years: std::ops::Range<i32>,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).expect("names or addresses");
+        parameters.not_before = date_time_ymd(years.start, 1, 1);
+        parameters.not_after = date_time_ymd(years.end, 1, 1);
+        change(&mut parameters);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a private key");
+        (certificate.der().clone(), key)
+    }
+}

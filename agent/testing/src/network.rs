@@ -1,0 +1,267 @@
+//! Computers that exist only for a test: network namespaces, and a small network of three.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::UdpSocket,
+    os::fd::AsFd as _,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// A computer of its own, as far as the network is concerned.
+///
+/// A child process keeps its namespace alive until its input ends, which it does however this
+/// program ends; the kernel then removes the namespace with everything in it.
+pub struct Host {
+    name: &'static str,
+    keeper: Child,
+    namespace: File,
+}
+
+impl Host {
+    /// Makes a computer without any network but loopback; `name` is for error messages.
+    pub fn new(name: &'static str) -> io::Result<Self> {
+        let mut keeper = Command::new("unshare")
+            .args(["--net", "sh", "-c", "echo ready && exec cat > /dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut ready = String::new();
+        BufReader::new(keeper.stdout.take().expect("it is piped")).read_line(&mut ready)?;
+        if ready != "ready\n" {
+            let mut reason = String::new();
+            keeper.stderr.take().expect("it is piped").read_to_string(&mut reason)?;
+            keeper.wait()?;
+            return Err(io::Error::other(reason.trim().to_owned()));
+        }
+        let namespace = File::open(format!("/proc/{}/ns/net", keeper.id()))?;
+        let host = Self { name, keeper, namespace };
+        // Duplicate address detection would take seconds each time.
+        host.set("ipv6/conf/all/accept_dad", "0")?;
+        host.set("ipv6/conf/default/accept_dad", "0")?;
+        host.ip("link set lo up")?;
+        Ok(host)
+    }
+
+    /// Does something on this computer: sockets that are opened there belong to it for ever, and so
+    /// do threads that are started there.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let inside = || {
+            move_into_link_name_space(self.namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("the namespace lives as long as its keeper");
+            work()
+        };
+        // A thread of its own, because every thread has its namespace.
+        thread::scope(|scope| match scope.spawn(inside).join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+
+    /// Waits until packets to `to` leave from `from`: a moment passes between giving an interface an
+    /// IPv6 address and the kernel's using it.
+    fn wait_for_source(&self, to: &str, from: &str) {
+        const PAUSE: Duration = Duration::from_millis(5);
+        let source = || {
+            let socket = UdpSocket::bind("[::]:0")?;
+            socket.connect((to, 9))?;
+            socket.local_addr()
+        };
+        let mut left = Duration::from_mins(1);
+        while !self.enter(source).is_ok_and(|source| source.ip().to_string() == from) {
+            assert!(!left.is_zero(), "{} does not use {from} for {to}", self.name);
+            thread::sleep(PAUSE);
+            left = left.saturating_sub(PAUSE);
+        }
+    }
+
+    /// Runs the lines as a batch of `ip`.
+    pub fn ip(&self, lines: &str) -> io::Result<()> {
+        self.feed("ip", &["-batch", "-"], lines)
+    }
+
+    /// Runs the lines as a batch of `ip -6`, for what names no address.
+    pub fn ip_v6(&self, lines: &str) -> io::Result<()> {
+        self.feed("ip", &["-6", "-batch", "-"], lines)
+    }
+
+    /// Loads a rule set of `nft`.
+    pub fn nft(&self, rules: &str) -> io::Result<()> {
+        self.feed("nft", &["-f", "-"], rules)
+    }
+
+    /// What `nft list` shows of an object.
+    fn nft_list(&self, object: &str) -> io::Result<String> {
+        let output = Command::new("nsenter")
+            .arg(format!("--net=/proc/{}/ns/net", self.process()))
+            .args(["nft", "list"])
+            .args(object.split(' '))
+            .output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+
+    /// Sets `name` under `/proc/sys/net`.
+    pub fn set(&self, name: &str, value: &str) -> io::Result<()> {
+        self.enter(|| fs::write(format!("/proc/sys/net/{name}"), value))
+    }
+
+    /// The process whose namespace it is, as `ip link set … netns` wants it.
+    pub fn process(&self) -> u32 {
+        self.keeper.id()
+    }
+
+    fn feed(&self, program: &str, arguments: &[&str], input: &str) -> io::Result<()> {
+        let mut child = Command::new("nsenter")
+            .arg(format!("--net=/proc/{}/ns/net", self.process()))
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // It may have ended already; its own message then says why.
+        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+        let output = child.wait_with_output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let message = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("{program} on {}: {}\n{input}", self.name, message.trim())))
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A device behind a router, and a server on the internet beyond it:
+///
+/// ```text
+/// device eth0 ── lan router wan ── eth0 internet
+/// ```
+///
+/// | | IPv4 | IPv6 |
+/// |---|---|---|
+/// | device | 192.168.7.2 | `fd00:7::2` |
+/// | router, inside | 192.168.7.1 | `fd00:7::1` and `fe80::1` |
+/// | router, outside | 100.66.0.1 | `fd00:66::1` |
+/// | internet | 100.66.0.2, 203.0.113.1 | `fd00:66::2`, `fd00:113::1` |
+///
+/// The device's default routes lead to 192.168.7.1 and `fe80::1`.
+pub struct Network {
+    /// The device that a test is about.
+    pub device: Host,
+    /// The router between the two.
+    pub router: Host,
+    /// The server on the internet.
+    pub internet: Host,
+}
+
+impl Network {
+    /// Builds it. Without the means for it, says so and returns `None`.
+    pub fn build() -> Option<Self> {
+        if let Err(reason) = Host::new("trial").and_then(|trial| trial.nft("list ruleset")) {
+            let _ = writeln!(io::stderr(), "SKIPPED: no network can be built: {reason}");
+            return None;
+        }
+        Some(Self::connect().expect("what the trial could, the network can"))
+    }
+
+    fn connect() -> io::Result<Self> {
+        let device = Host::new("device")?;
+        let router = Host::new("router")?;
+        let internet = Host::new("internet")?;
+        router.set("ipv4/ip_forward", "1")?;
+        router.set("ipv6/conf/all/forwarding", "1")?;
+        router.ip(&format!(
+            "link add lan type veth peer name eth0 netns {}\n\
+             link add wan type veth peer name eth0 netns {}\n\
+             addr add 192.168.7.1/24 dev lan\n\
+             addr add fd00:7::1/64 dev lan\n\
+             addr add fe80::1/64 dev lan\n\
+             addr add 100.66.0.1/24 dev wan\n\
+             addr add fd00:66::1/64 dev wan\n\
+             link set lan up\n\
+             link set wan up\n\
+             route add 203.0.113.0/24 via 100.66.0.2\n\
+             route add fd00:113::/64 via fd00:66::2\n",
+            device.process(),
+            internet.process(),
+        ))?;
+        internet.ip("addr add 100.66.0.2/24 dev eth0\n\
+             addr add fd00:66::2/64 dev eth0\n\
+             addr add 203.0.113.1/32 dev lo\n\
+             addr add fd00:113::1/128 dev lo\n\
+             link set eth0 up\n\
+             route add default via 100.66.0.1\n\
+             route add default via fd00:66::1\n")?;
+        device.ip("addr add 192.168.7.2/24 dev eth0\n\
+             addr add fd00:7::2/64 dev eth0\n\
+             link set eth0 up\n\
+             route add default via 192.168.7.1\n\
+             route add default via fe80::1 dev eth0\n")?;
+        for (host, to, from) in [
+            (&device, "fd00:113::1", "fd00:7::2"),
+            (&router, "fd00:7::2", "fd00:7::1"),
+            (&router, "fd00:113::1", "fd00:66::1"),
+            (&internet, "fd00:7::2", "fd00:66::2"),
+        ] {
+            host.wait_for_source(to, from);
+        }
+        Ok(Self { device, router, internet })
+    }
+
+    /// Makes the router treat what it would forward as `verdict` says, such as `drop` or `reject`.
+    pub fn forward(&self, verdict: &str) {
+        self.filter("forward", verdict);
+    }
+
+    /// Makes the router treat what is meant for itself as `verdict` says, all but neighbour
+    /// discovery.
+    pub fn input(&self, verdict: &str) {
+        self.filter("input", verdict);
+    }
+
+    /// Makes the device itself treat what it is about to send as `verdict` says, all but neighbour
+    /// discovery.
+    pub fn device_output(&self, verdict: &str) {
+        Self::load(&self.device, "output", verdict);
+    }
+
+    /// How many packets a rule `counter name sent` of the device's own output has seen.
+    pub fn device_sent(&self) -> u64 {
+        let shown = self.device.nft_list("counter inet output sent").expect("the counter");
+        let mut words = shown.split_whitespace().skip_while(|word| *word != "packets");
+        words.nth(1).and_then(|count| count.parse().ok()).expect("a number")
+    }
+
+    fn filter(&self, hook: &str, verdict: &str) {
+        Self::load(&self.router, hook, verdict);
+    }
+
+    fn load(host: &Host, hook: &str, verdict: &str) {
+        let rules = format!(
+            "table inet {hook}\n\
+             delete table inet {hook}\n\
+             table inet {hook} {{ counter sent {{ }}\n\
+             chain {hook} {{\n\
+               type filter hook {hook} priority filter\n\
+               icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept\n\
+               {verdict}\n\
+             }}\n\
+             }}\n"
+        );
+        host.nft(&rules).expect("the rules are loaded");
+    }
+}

@@ -1,0 +1,176 @@
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path};
+
+use ispmon_agent::status::{HeartbeatStatus, LastHeartbeat};
+use serde_json::Value;
+
+use super::place::{Place, Ran, skipped};
+
+/// A machine whose agent asks nobody beyond loopback.
+pub(crate) fn configured(anchors: &str) -> Place {
+    let place = Place::new();
+    let configuration = format!(
+        "device = \"dl-home\"\n[heartbeat]\nurl = \"http://127.0.0.1:1/api/ping\"\nkey_file = \"./key\"\n\
+         [probe]\nanchors = \"{anchors}\"\ngateway = \"127.0.0.1\"\nresolver = \"127.0.0.1:1\"\nportal = \"off\"\n"
+    );
+    fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
+    let key = place.path().join("key");
+    fs::write(&key, "k3y\n").expect("it is written");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    place
+}
+
+fn doctor(place: &Place) -> Ran {
+    place.run(&["doctor", "--config", "agent.toml"])
+}
+
+/// The row of a check in the text.
+fn row<'a>(ran: &'a Ran, name: &str) -> &'a str {
+    let is_row = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(name));
+    ran.output.lines().find(is_row).unwrap_or_else(|| panic!("no row {name} in {}", ran.output))
+}
+
+fn put_status(place: &Place, delivered: bool, expected: Option<bool>) {
+    let mut status = place.status();
+    status.heartbeat = Some(HeartbeatStatus {
+        url: "http://127.0.0.1:1/api/ping".to_owned(),
+        last: Some(LastHeartbeat {
+            at: status.written,
+            delivered,
+            sentence: "Heartbeat delivered in 132 ms.".to_owned(),
+            advice: None,
+        }),
+        last_delivered: Some(status.written),
+        expected,
+    });
+    Place::put(&place.state_dir(), &status);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn roots_and_a_zone_that_are_not_there_are_rows_of_their_own() {
+    let place = configured("127.0.0.1:1");
+    let mut command = place.command(&["doctor", "--config", "agent.toml"]);
+    command.env("SSL_CERT_FILE", "/nowhere/roots.pem").env("TZ", "Nowhere/At");
+    let ran = super::place::run(command);
+    for words in [
+        "SSL_CERT_FILE names \"/nowhere/roots.pem\", which cannot be read",
+        "TZ is \"Nowhere/At\", which is no time zone that is known here",
+    ] {
+        let mut rows = ran.output.lines().filter(|line| line.starts_with("WARN  configuration "));
+        assert!(rows.any(|row| row.contains(words)), "{words}: {}", ran.output);
+    }
+}
+
+#[test]
+fn everything_is_looked_at_and_the_exit_code_tells_of_failures() {
+    let anchor = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = anchor.local_addr().expect("it has one").to_string();
+    let place = configured(&format!("tcp://{address}"));
+    put_status(&place, true, Some(false));
+    let ran = doctor(&place);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
+    for (name, verdict) in [
+        ("configuration", "PASS"),
+        ("function key", "PASS"),
+        ("agent", "PASS"),
+        ("settings in use", "PASS"),
+        ("disk space", "PASS"),
+        (&format!("anchor {address}"), "PASS"),
+        ("name server 127.0.0.1:1", ""),
+        ("login page", "SKIP"),
+        ("heartbeat", "PASS"),
+        ("alert rule", "FAIL"),
+    ] {
+        assert!(row(&ran, name).starts_with(verdict), "{}", ran.output);
+    }
+    let last = ran.output.lines().last().unwrap_or_default();
+    assert!(last.starts_with("SUMMARY: "), "{last}");
+}
+
+#[test]
+fn json_has_the_same_rows() {
+    let place = configured("127.0.0.1:1");
+    let ran = place.run(&["doctor", "--json", "--config", "agent.toml"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
+    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let checks = json["checks"].as_array().expect("a list");
+    let anchor = checks.iter().find(|check| check["name"] == "anchor 127.0.0.1:1");
+    let anchor = anchor.expect("the anchor has a row");
+    assert_eq!((&anchor["result"], anchor["action"].is_string()), (&"fail".into(), true));
+    let agent = checks.iter().find(|check| check["name"] == "agent").expect("the agent has a row");
+    assert_eq!(agent["result"], "fail");
+}
+
+#[test]
+fn every_problem_of_the_configuration_has_its_row_and_the_rest_is_looked_at_all_the_same() {
+    let place = Place::new();
+    fs::write(place.path().join("agent.toml"), "devise = 1\n[heartbeat]\ninterval = \"often\"\n")
+        .expect("it is written");
+    let ran = doctor(&place);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
+    let problems = ran.output.lines().filter(|line| line.starts_with("FAIL  configuration"));
+    assert_eq!(problems.count(), 2, "{}", ran.output);
+    assert!(row(&ran, "agent").starts_with("FAIL"), "{}", ran.output);
+    assert!(row(&ran, "connectivity").starts_with("SKIP"), "{}", ran.output);
+}
+
+#[test]
+fn a_key_that_others_can_read_fails() {
+    let place = configured("127.0.0.1:1");
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(place.path().join("key"), open).expect("it is ours");
+    let ran = doctor(&place);
+    assert_eq!(ran.code, Some(1));
+    let row = row(&ran, "configuration");
+    assert!(row.starts_with("FAIL") && row.contains("chmod 600"), "{row}");
+}
+
+#[test]
+fn a_record_that_was_changed_fails() {
+    let place = configured("127.0.0.1:1");
+    let common = r#""boot":"1f0c5a7e-93b4-4d5e-8a60-0c2f5b1d7e42","boot_ms":61000,"wall":"2026-11-24T08:01:01Z","device":"dl-home""#;
+    let none = "0".repeat(64);
+    // The second record says nothing of the first one, but of nothing before it.
+    let lines = format!(
+        "{{\"seq\":1,\"prev\":\"{none}\",{common},\"kind\":\"chain_started\",\"format\":1}}\n\
+         {{\"seq\":2,\"prev\":\"{none}\",{common},\"kind\":\"agent_started\",\"version\":\"0.1.0\"}}\n"
+    );
+    fs::write(place.state_dir().join("journal.ndjson"), lines).expect("it is written");
+    let ran = doctor(&place);
+    let row = row(&ran, "journal");
+    assert!(row.starts_with("FAIL") && row.contains("record 2 "), "{row}");
+}
+
+#[test]
+fn no_heartbeat_is_sent_and_nothing_is_changed() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    server.set_nonblocking(true).expect("it can be");
+    let url = format!("http://{}/api/ping", server.local_addr().expect("it has one"));
+    let place = configured("127.0.0.1:1");
+    let mut command = place.command(&["doctor", "--config", "agent.toml", "--url", &url]);
+    command.stdin(std::process::Stdio::null());
+    super::place::run(command);
+    assert!(server.accept().is_err(), "nobody called");
+    assert_eq!(names(&place.state_dir()), Vec::<String>::new());
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn it_works_without_root() {
+    let place = configured("127.0.0.1:1");
+    put_status(&place, true, Some(true));
+    let Some(ran) = place.run_as_nobody(&["doctor", "--config", "agent.toml"]) else {
+        return skipped("only root can run a program as somebody else");
+    };
+    assert!(row(&ran, "configuration").starts_with("PASS"), "{}", ran.output);
+    let key = row(&ran, "function key");
+    assert!(key.starts_with("PASS") && key.ends_with("as it should be"), "{key}");
+    assert!(row(&ran, "agent").starts_with("PASS"), "{}", ran.output);
+    assert!(row(&ran, "heartbeat").starts_with("PASS"), "{}", ran.output);
+}

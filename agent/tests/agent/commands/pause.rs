@@ -1,0 +1,162 @@
+use std::{fs, os::unix::net::UnixListener, thread, time::Duration};
+
+use ispmon_agent::{
+    clock::{BootId, Stamp},
+    control::{ControlAnswer, ControlRequest, Server},
+};
+
+use super::place::{Place, Ran, skipped};
+
+/// Only ends a test that hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Plays the agent: answers the first request, while `client` makes it.
+fn with_agent(
+    place: &Place,
+    answer: &ControlAnswer,
+    client: impl FnOnce() -> Ran + Send + 'static,
+) -> (Ran, ControlRequest) {
+    let socket = place.socket();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let mut server = Server::bind(&socket).await.expect("it can be bound");
+        let client = thread::spawn(client);
+        let (request, reply) =
+            tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
+        reply.send(answer);
+        (client.join().expect("the program ends"), request)
+    })
+}
+
+fn in_two_hours() -> Stamp {
+    // Some seconds more, which are not shown, so that it is right however long the program takes.
+    Stamp::now().later(Duration::from_secs(7_230))
+}
+
+#[test]
+fn a_pause_reaches_the_agent_and_its_end_is_told() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    for (again, announced, words) in [
+        (false, Some(true), "nothing is monitored, and the cloud raises no alarm meanwhile."),
+        (false, Some(false), "The cloud could not be notified, so an alarm may come meanwhile."),
+        (true, None, "nothing is monitored. It was paused already; now this time counts."),
+    ] {
+        let until = in_two_hours();
+        let mut command = place.command(&["pause", "2h"]);
+        let answer = ControlAnswer::Paused { until, again, announced };
+        let (ran, request) = with_agent(&place, &answer, move || {
+            command.stdin(std::process::Stdio::null());
+            super::place::run(command)
+        });
+        assert_eq!(request, ControlRequest::Pause { time: Duration::from_hours(2) });
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+        assert!(ran.output.starts_with("Paused until "), "{}", ran.output);
+        assert!(ran.output.contains(" (2 h): nothing is monitored"), "{}", ran.output);
+        assert!(ran.output.contains(words), "{}", ran.output);
+        assert!(ran.output.ends_with("To end it sooner: ispmon-agent resume\n"), "{}", ran.output);
+    }
+}
+
+#[test]
+fn a_pause_ends_on_request_and_none_to_end_is_no_failure() {
+    let place = Place::new();
+    // Before the machine was started anew: this one need not have run for so long.
+    let wall = Stamp::now().wall - Duration::from_mins(20);
+    let paused = Stamp { boot: BootId::UNKNOWN, boot_ms: 0, wall };
+    for (answer, words) in [
+        (ControlAnswer::Resumed { paused }, "The agent monitors again, after 20 min"),
+        (ControlAnswer::NotPaused, "The agent was not paused."),
+    ] {
+        let command = place.command(&["resume"]);
+        let (ran, request) = with_agent(&place, &answer, move || super::place::run(command));
+        assert_eq!(request, ControlRequest::Resume);
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+        assert!(ran.output.starts_with(words), "{}", ran.output);
+    }
+}
+
+#[test]
+fn a_refusal_is_a_failure_with_the_agents_reason() {
+    let place = Place::new();
+    let command = place.command(&["pause", "2h"]);
+    let reason = "The record cannot be written, so nobody would know of the pause.".to_owned();
+    let answer = ControlAnswer::Refused { reason: reason.clone() };
+    let (ran, _) = with_agent(&place, &answer, move || super::place::run(command));
+    assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
+    assert_eq!(ran.errors, format!("ispmon-agent: {reason}\n"));
+}
+
+#[test]
+fn without_an_agent_it_is_told_how_to_start_one() {
+    let place = Place::new();
+    // What a crashed agent leaves behind is no agent.
+    for leftover in [false, true] {
+        if leftover {
+            drop(UnixListener::bind(place.socket()).expect("it can be bound"));
+        }
+        for arguments in [&["pause", "2h"][..], &["resume"]] {
+            let ran = place.run(arguments);
+            assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""), "{arguments:?}");
+            assert!(
+                ran.errors.contains("the agent is not running: no agent listens on"),
+                "{}",
+                ran.errors
+            );
+            assert!(ran.errors.contains("Start it with: "), "{}", ran.errors);
+        }
+    }
+}
+
+#[test]
+fn who_may_not_is_told_who_may() {
+    let place = Place::new();
+    let Some(_) = place.run_as_nobody(&["--version"]) else {
+        return skipped("only root can run a program as somebody else");
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ran = runtime.expect("a runtime").block_on(async {
+        let _server = Server::bind(&place.socket()).await.expect("it can be bound");
+        place.run_as_nobody(&["pause", "2h"])
+    });
+    let ran = ran.expect("root can");
+    assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
+    let errors = place.anonymous(&ran.errors);
+    assert!(
+        errors.contains("you may not use the control socket [place]/state/control.sock"),
+        "{errors}"
+    );
+    assert!(errors.contains("open to root and to the agent's own user and group"), "{errors}");
+    assert!(errors.contains("put sudo before the command"), "{errors}");
+}
+
+#[test]
+fn a_member_of_the_agents_group_may() {
+    const GROUP: u32 = 4_711;
+    let place = Place::new();
+    if place.run_as_nobody(&["--version"]).is_none() {
+        return skipped("only root can run a program as somebody else");
+    }
+    let socket = place.socket();
+    let program = place.path().join("ispmon-agent");
+    let state_dir = place.state_dir();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (ran, caller) = runtime.expect("a runtime").block_on(async {
+        let mut server = Server::bind(&socket).await.expect("it can be bound");
+        // The agent of a package has this group as its own.
+        std::os::unix::fs::chown(&socket, None, Some(GROUP)).expect("root can");
+        let client = thread::spawn(move || {
+            let mut command = std::process::Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--groups=4711"]);
+            command.arg(program).args(["resume", "--state-dir"]).arg(state_dir).env_remove("HOME");
+            super::place::run(command)
+        });
+        let (_, reply) = tokio::time::timeout(PATIENCE, server.next()).await.expect("a request");
+        let caller = reply.caller();
+        reply.send(&ControlAnswer::NotPaused);
+        (client.join().expect("the program ends"), caller)
+    });
+    assert_eq!((ran.code, ran.output.as_str()), (Some(0), "The agent was not paused.\n"));
+    assert_eq!(caller.to_string(), "the user with the id 65534");
+    drop(fs::remove_file(socket));
+}

@@ -1,0 +1,210 @@
+//! The commands beside a real agent.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+
+use ispmon_agent::{clock::Stamp, duration::Readable};
+use ispmon_testing::port::HeldPort;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::place::{Place, Ran};
+use crate::process::{PATIENCE, PAUSE};
+
+/// A real agent on a line that consists of loopback.
+struct Agent {
+    place: Place,
+    child: Child,
+    /// What the agent probes; without it the line is dead.
+    anchor: Option<TcpListener>,
+    /// Its port, which stays its own.
+    _port: HeldPort,
+}
+
+impl Agent {
+    fn start() -> Self {
+        let mut port = HeldPort::take();
+        let anchor = port.listen();
+        let place = Place::new();
+        let address = port.address();
+        let configuration = format!(
+            "device = \"dl-home\"\n[probe]\nanchors = \"tcp://{address}\"\ngateway = \"127.0.0.1\"\n\
+             resolver = \"127.0.0.1:1\"\nportal = \"off\"\ninterval = \"500ms\"\n"
+        );
+        fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
+        let child = spawn(&place);
+        let agent = Self { place, child, anchor: Some(anchor), _port: port };
+        agent.wait_for("it runs", |json| json["presence"] == "running");
+        agent
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.place.run(&[arguments, &["--config", "agent.toml"]].concat())
+    }
+
+    /// Asks for the status again and again, until it is as wanted.
+    fn wait_for(&self, what: &str, mut is_wanted: impl FnMut(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ran = self.run(&["status", "--json"]);
+            let json: Value = serde_json::from_str(&ran.output).unwrap_or_default();
+            if is_wanted(&json) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}: {} {}", ran.output, ran.errors);
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn end(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(place: &Place) -> Child {
+    let mut command = place.command(&["run", "--config", "agent.toml"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the agent starts")
+}
+
+#[test]
+fn an_agent_is_paused_and_goes_on_again() {
+    let agent = Agent::start();
+    let ran = agent.run(&["pause", "2h"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+    agent.wait_for("it is paused", |json| json["status"]["condition"] == "paused");
+    let ran = agent.run(&["pause", "3h"]);
+    assert!(ran.output.contains(" It was paused already; now this time counts."), "{}", ran.output);
+    let ran = agent.run(&["status"]);
+    assert!(ran.output.starts_with("dl-home: paused until "), "{}", ran.output);
+    let ran = agent.run(&["resume"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+    agent.wait_for("it goes on", |json| json["status"]["condition"] != "paused");
+    assert_eq!(agent.run(&["resume"]).output, "The agent was not paused.\n");
+}
+
+#[test]
+fn status_and_outages_agree_about_an_outage_that_goes_on() {
+    let mut agent = Agent::start();
+    agent.wait_for("the line works", |json| json["status"]["condition"] == "up");
+    agent.anchor = None;
+    let started = |json: &Value| {
+        serde_json::from_value::<Stamp>(json["status"]["incidents"][0]["started"].clone()).ok()
+    };
+    let mut began = None;
+    agent.wait_for("the outage lasts for longer than it took to be found", |json| {
+        let lasted = started(json).and_then(|started| Stamp::now().since(&started));
+        lasted.is_some_and(|lasted| lasted > Duration::from_secs(12))
+    });
+    agent.wait_for("it is open still", |json| {
+        assert_eq!(json["status"]["condition"], "down", "{json}");
+        began = started(json);
+        began.is_some()
+    });
+    let began = began.expect("it is open");
+    for (arguments, around) in [(&["status"][..], ["(", " so far)"]), (&["outages"], ["  ", "  "])]
+    {
+        let lasted = || Stamp::now().since(&began).expect("this boot").as_millis() as u64;
+        let before = lasted();
+        let ran = agent.run(arguments);
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+        let mut shown = (before..=lasted()).map(|ms| {
+            let lasted = Readable(Duration::from_millis(ms));
+            format!("{}{lasted}{}", around[0], around[1])
+        });
+        assert!(shown.any(|words| ran.output.contains(&words)), "{before} ms: {}", ran.output);
+    }
+    let status = agent.run(&["status"]);
+    assert!(status.output.starts_with("dl-home: THE INTERNET IS DOWN.\n"), "{}", status.output);
+}
+
+#[test]
+fn an_agent_listens_as_soon_as_its_status_says_that_it_runs() {
+    let mut agent = Agent::start();
+    for _ in 0..10 {
+        agent.end(Signal::KILL);
+        let file = agent.place.state_dir().join("status.json");
+        fs::remove_file(&file).expect("it was there");
+        let _ = fs::remove_file(agent.place.socket());
+        agent.child = spawn(&agent.place);
+        let deadline = Instant::now() + PATIENCE;
+        while !file.exists() {
+            assert!(Instant::now() < deadline, "the agent writes its status");
+            // As short as possible: the socket must be there already.
+            thread::sleep(Duration::from_micros(100));
+        }
+        let connected = std::os::unix::net::UnixStream::connect(agent.place.socket());
+        assert!(connected.is_ok(), "{connected:?}");
+    }
+}
+
+#[test]
+fn an_agent_that_is_making_its_socket_is_waited_for() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    let mut command = place.command(&["resume"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the program starts");
+    // It asks in vain until it finds this; its first look may come before or after.
+    let listener = std::os::unix::net::UnixListener::bind(place.socket()).expect("a socket");
+    let (mut client, _) = listener.accept().expect("a client");
+    let mut request = [0; 512];
+    let _ = client.read(&mut request).expect("a request");
+    client.write_all(b"{\"answer\":\"not_paused\"}\n").expect("an answer");
+    drop(client);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "The agent was not paused.\n");
+}
+
+#[test]
+fn a_pause_outlives_the_agent_that_was_paused() {
+    let mut agent = Agent::start();
+    assert_eq!(agent.run(&["pause", "2h"]).code, Some(0));
+    agent.end(Signal::KILL);
+    agent.child = spawn(&agent.place);
+    agent.wait_for("it is paused still", |json| {
+        json["presence"] == "running" && json["status"]["condition"] == "paused"
+    });
+}
+
+#[test]
+fn an_agent_that_ended_is_told_from_one_that_was_killed() {
+    let mut stopped = Agent::start();
+    stopped.end(Signal::TERM);
+    stopped.wait_for("it has stopped", |json| json["presence"] == "stopped");
+    assert_eq!(stopped.run(&["status"]).code, Some(1));
+    let mut killed = Agent::start();
+    killed.end(Signal::KILL);
+    killed.wait_for("it is gone", |json| json["presence"] == "gone");
+    let ran = killed.run(&["pause", "2h"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.errors.contains("the agent is not running"), "{}", ran.errors);
+}
+
+#[test]
+fn the_doctor_finds_agent_record_and_anchor_in_order() {
+    let agent = Agent::start();
+    let ran = agent.run(&["doctor", "--json"]);
+    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    let checks = json["checks"].as_array().expect("a list");
+    for name in ["configuration", "agent", "settings in use", "record"] {
+        let check = checks.iter().find(|check| check["name"] == name);
+        let check = check.unwrap_or_else(|| panic!("no row {name}: {}", ran.output));
+        assert_eq!(check["result"], "pass", "{check}");
+    }
+}

@@ -1,0 +1,213 @@
+use std::fs;
+
+use ispmon_agent::{
+    clock::Stamp,
+    outage::Scope,
+    status::{ConnectivityStatus, Status},
+};
+use serde_json::Value;
+
+use super::place::{Place, run, skipped};
+
+/// A number that no process has: the largest that Linux gives is 4,194,304.
+const NO_PROCESS: u32 = 99_999_999;
+
+#[test]
+fn an_agent_that_runs_is_shown_and_the_command_succeeds() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    let ran = place.run(&["status"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+    assert!(ran.output.starts_with("dl-home: the internet works.\n"), "{}", ran.output);
+    let offline = Status { condition: ConnectivityStatus::Down, ..place.status() };
+    Place::put(&place.state_dir(), &offline);
+    let ran = place.run(&["status"]);
+    assert_eq!(ran.code, Some(0), "what it says of the internet is no failure of the command");
+    assert!(ran.output.starts_with("dl-home: THE INTERNET IS DOWN.\n"), "{}", ran.output);
+}
+
+#[test]
+fn no_line_is_said_to_work_while_its_outage_is_open() {
+    let place = Place::new();
+    let status = place.status();
+    let started = status.written.earlier(std::time::Duration::from_secs(39));
+    let incident = |failing: Option<Scope>| {
+        let incident = serde_json::json!({
+            "id": "01936f3e-0000-7000-8000-000000000001",
+            "scope": "internet",
+            "cause": "isp",
+            "party": "provider",
+            "reason": "ISP (the router answers, nothing beyond it does)",
+            "started": started,
+            "failing": failing,
+            "failures": 1,
+            "durable": true,
+        });
+        vec![serde_json::from_value(incident).expect("an incident")]
+    };
+    for (failing, words) in [
+        (Some(Scope::Internet), "dl-home: THE INTERNET IS DOWN.\n"),
+        // In a good time of it.
+        (None, "dl-home: the internet works.\n"),
+    ] {
+        Place::put(&place.state_dir(), &Status { incidents: incident(failing), ..status.clone() });
+        let output = place.run(&["status"]).output;
+        assert!(output.starts_with(words), "{output}");
+        assert!(output.contains("Internet outage since "), "{output}");
+        assert!(output.contains(" (39 s so far)"), "{output}");
+    }
+}
+
+#[test]
+fn times_are_shown_in_the_zone_of_a_posix_rule() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    let shown = |zone: &str| {
+        let mut command = place.command(&["status"]);
+        command.env("TZ", zone);
+        run(command)
+    };
+    for zone in ["CET-1CEST", "CET-1CEST,M3.5.0,M10.5.0/3"] {
+        let ran = shown(zone);
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""), "{zone}");
+        let is_shown = ["+01:00 (", "+02:00 ("].iter().any(|offset| ran.output.contains(offset));
+        assert!(is_shown, "{zone}: {}", ran.output);
+    }
+    let ran = shown("Nowhere/At");
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.output.contains("+00:00 ("), "{}", ran.output);
+    assert!(
+        ran.errors.contains(
+            "warning: the time zone Nowhere/At in the variable TZ is not known here, so times are \
+             shown in UTC."
+        ),
+        "{}",
+        ran.errors
+    );
+}
+
+#[test]
+fn without_an_agent_it_is_told_how_to_start_one() {
+    let place = Place::new();
+    let ran = place.run(&["status"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
+    let text = place.anonymous(&ran.output);
+    assert!(
+        text.starts_with("The agent is not running: there is no status file in /run/ispmon or [place]/state.\nStart it with: "),
+        "{text}"
+    );
+    let ran = place.run(&["status", "--json"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""));
+    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    assert_eq!(json, serde_json::json!({"presence": "absent", "file": null, "status": null}));
+}
+
+#[test]
+fn what_a_dead_agent_knew_is_called_the_past() {
+    let place = Place::new();
+    let other_boot = "2c5c1f7e-4a43-4b29-9c4b-6a3f0a9f0001".parse().expect("a boot id");
+    let now = Stamp::now();
+    for (status, presence, words) in [
+        (Status { pid: NO_PROCESS, ..place.status() }, "gone", "crashed or was killed"),
+        (
+            Status { written: Stamp { boot: other_boot, ..now }, ..place.status() },
+            "rebooted",
+            "was not started again with this machine",
+        ),
+        (
+            Status {
+                written: now.earlier(std::time::Duration::from_secs(20)),
+                fresh_ms: 1_000,
+                ..place.status()
+            },
+            "hanging",
+            "the agent hangs",
+        ),
+        (
+            Status { condition: ConnectivityStatus::Stopped, ..place.status() },
+            "stopped",
+            "it was stopped",
+        ),
+    ] {
+        Place::put(&place.state_dir(), &status);
+        let ran = place.run(&["status"]);
+        assert_eq!((ran.code, ran.errors.as_str()), (Some(1), ""), "{presence}");
+        let first = ran.output.lines().next().unwrap_or_default();
+        assert!(first.contains(words), "{}", ran.output);
+        assert!(ran.output.contains("Last known state, "), "{}", ran.output);
+        let ran = place.run(&["status", "--json"]);
+        let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+        assert_eq!((ran.code, &json["presence"]), (Some(1), &presence.into()));
+    }
+}
+
+#[test]
+fn json_is_the_file_with_what_is_known_of_its_writer() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    let ran = place.run(&["status", "--json"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+    let json: Value = serde_json::from_str(&ran.output).expect("it is JSON");
+    assert_eq!(json["presence"], "running");
+    assert_eq!(json["file"], place.state_dir().join("status.json").display().to_string());
+    let file = fs::read(place.state_dir().join("status.json")).expect("the file");
+    assert_eq!(json["status"], serde_json::from_slice::<Value>(&file).expect("it is JSON"));
+}
+
+#[test]
+fn the_folder_of_a_service_is_looked_at_and_anothers_agent_is_not_taken_for_ones_own() {
+    let place = Place::new();
+    let runtime = place.path().join("run");
+    fs::create_dir(&runtime).expect("a folder");
+    Place::put(&runtime, &place.status());
+    let with_runtime = |place: &Place| {
+        let mut command = place.command(&["status"]);
+        command.env("RUNTIME_DIRECTORY", &runtime);
+        run(command)
+    };
+    assert_eq!(with_runtime(&place).code, Some(0));
+    let elsewhere = Status { state_dir: "/elsewhere".into(), ..place.status() };
+    Place::put(&runtime, &elsewhere);
+    let ran = with_runtime(&place);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.output.starts_with("The agent is not running"), "{}", ran.output);
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_told_with_its_name() {
+    let place = Place::new();
+    fs::write(place.state_dir().join("status.json"), "{\"version\":\"0.").expect("it is written");
+    let ran = place.run(&["status"]);
+    assert_eq!((ran.code, ran.output.as_str()), (Some(1), ""));
+    let errors = place.anonymous(&ran.errors);
+    assert!(errors.contains("[place]/state/status.json holds no status of this or"), "{errors}");
+}
+
+#[test]
+fn a_wrong_configuration_hides_nothing() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    let file = place.path().join("agent.toml");
+    fs::write(&file, "devise = \"dl-home\"\n").expect("it is written");
+    let ran = place.run(&["status", "--config", "agent.toml"]);
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn every_user_may_look() {
+    let place = Place::new();
+    Place::put(&place.state_dir(), &place.status());
+    // The key is the service's, and `status` works for those who may not read it.
+    let configuration =
+        "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
+    fs::write(place.path().join("agent.toml"), configuration).expect("it is written");
+    let key = place.path().join("key");
+    fs::write(&key, "a-key").expect("it is written");
+    let closed = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
+    fs::set_permissions(key, closed).expect("it is ours");
+    let Some(ran) = place.run_as_nobody(&["status", "--config", "agent.toml"]) else {
+        return skipped("only root can run a program as somebody else");
+    };
+    assert_eq!((ran.code, ran.errors.as_str()), (Some(0), ""));
+    assert!(ran.output.starts_with("dl-home: the internet works.\n"), "{}", ran.output);
+}

@@ -1,0 +1,228 @@
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::{Command, Output},
+};
+
+use super::place::Place;
+
+/// The program in a place of its own, without any variable of this process.
+fn agent(place: &Place, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ispmon-agent"));
+    command.args(arguments).current_dir(place.folder()).env_clear();
+    command
+}
+
+fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("the program writes text");
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// The lines with two spaces between columns: their width depends on where temporary folders are.
+fn columns(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let columns: Vec<_> =
+            line.split("  ").map(str::trim).filter(|part| !part.is_empty()).collect();
+        columns.join("  ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether this machine has a configuration of its own, which would take the place of a `.env`.
+fn is_configured() -> bool {
+    ispmon_agent::config::default_paths(None).iter().any(|path| path.exists())
+}
+
+#[test]
+fn config_shows_every_setting_and_its_source() {
+    let place = Place::with_file(
+        "\
+device = \"dl-home\"
+[heartbeat]
+url = \"https://dl.example/api/ping\"
+key_file = \"./heartbeat.key\"
+interval = 10
+",
+    );
+    place.write("heartbeat.key", "secret\n", 0o600);
+    let mut command = agent(&place, &["config", "--config", "agent.toml", "--verbose"]);
+    command.env("ISPMON_HEARTBEAT_TIMEOUT", "5 s");
+    let (code, output, errors) = run(command);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(columns(&place.anonymous(&output)), @r"
+    device  dl-home  [folder]/agent.toml, line 1
+    state_dir  (not set)  default
+    heartbeat.kind  ispmon  default
+    heartbeat.url  https://dl.example/api/ping  [folder]/agent.toml, line 3
+    heartbeat.method  GET  default
+    heartbeat.expect  (not set)  default
+    heartbeat.key_file  [folder]/heartbeat.key  [folder]/agent.toml, line 4
+    heartbeat.interval  10s  [folder]/agent.toml, line 5
+    heartbeat.timeout  5 s  variable ISPMON_HEARTBEAT_TIMEOUT
+    heartbeat.backoff_base  1s  default
+    heartbeat.backoff_cap  10s  heartbeat.interval, which limits 30s (default)
+    heartbeat.quiet_after_stop  30min  default
+    heartbeat.quiet_after_sleep  12h  default
+    probe.interval  5s  default
+    probe.anchors  1.1.1.1, 8.8.8.8, 9.9.9.9, 2606:4700:4700::1111, 2001:4860:4860::8888, 2620:fe::fe  default
+    probe.gateway  (not set)  default
+    probe.resolver  (not set)  default
+    probe.portal  http://connectivitycheck.gstatic.com/generate_204, http://cp.cloudflare.com/generate_204  default
+    probe.grace  60s  default
+    log.level  debug  flag --verbose
+    function key  set, not shown  [folder]/heartbeat.key
+
+    Read from [folder]/agent.toml, variables and flags.
+    ");
+}
+
+#[test]
+fn config_prints_the_sample_even_beside_a_bad_file() {
+    let place = Place::with_file("nonsense");
+    for arguments in
+        [&["config", "--sample"][..], &["--config", "agent.toml", "config", "--sample"]]
+    {
+        let (code, output, errors) = run(agent(&place, arguments));
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        assert_eq!(output, ispmon_agent::config::sample::SAMPLE);
+    }
+}
+
+#[test]
+fn every_command_ends_with_78_and_names_all_problems() {
+    let place = Place::with_file("devise = 1\n[heartbeat]\ninterval = \"often\"\n");
+    for command in ["run", "ping", "config"] {
+        let mut command = agent(&place, &[command, "--config", "agent.toml"]);
+        command.env("ISPMON_LOG_LEVEL", "loud");
+        let (code, output, errors) = run(command);
+        assert_eq!((code, output.as_str()), (Some(78), ""));
+        let errors = place.anonymous(&errors);
+        for part in [
+            "agent.toml, line 1: there is no setting devise; did you mean device?",
+            "agent.toml, line 3: heartbeat.interval is \"often\"",
+            "variable ISPMON_LOG_LEVEL: log.level is \"loud\"",
+        ] {
+            assert!(errors.contains(part), "{errors}");
+        }
+    }
+}
+
+#[test]
+fn under_launchd_a_configuration_error_ends_successfully_so_that_it_does_not_restart() {
+    let place = Place::with_file("nonsense");
+    for (job, expected) in [("net.ispmon.agent", 0), ("homebrew.mxcl.ispmon-agent", 78), ("0", 78)]
+    {
+        let mut command = agent(&place, &["run", "--config", "agent.toml"]);
+        command.env("XPC_SERVICE_NAME", job);
+        let (code, _, errors) = run(command);
+        assert_eq!(code, Some(expected), "{job}");
+        assert!(errors.contains("agent.toml, line 1: not valid TOML"), "{errors}");
+    }
+}
+
+#[test]
+fn a_missing_file_ends_with_78_and_wrong_usage_with_64() {
+    let place = Place::new();
+    let (code, _, errors) = run(agent(&place, &["run", "--config", "missing.toml"]));
+    assert_eq!(code, Some(78));
+    assert!(errors.contains("missing.toml: the configuration file cannot be used"), "{errors}");
+    for arguments in [&["--intervall", "60"][..], &["begin"], &["config", "--once"], &["--url", ""]]
+    {
+        let (code, output, errors) = run(agent(&place, arguments));
+        assert_eq!((code, output.as_str()), (Some(64), ""), "{arguments:?}");
+        assert!(errors.starts_with("error: "), "{errors}");
+    }
+    for arguments in [["--help"], ["--version"], ["help"]] {
+        let (code, output, errors) = run(agent(&place, &arguments));
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(output.contains("ispmon-agent"), "{output}");
+    }
+}
+
+#[test]
+fn a_current_folder_that_was_deleted_is_told_with_the_remedy() {
+    let place = Place::new();
+    let mut command = Command::new("/bin/sh");
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" config";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_ispmon-agent")]);
+    command.current_dir(place.folder());
+    let (code, output, errors) = run(command);
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(errors.contains("the current folder cannot be used: "), "{errors}");
+    assert!(errors.trim_end().ends_with("; start again in another one."), "{errors}");
+}
+
+#[test]
+fn a_dotenv_of_ones_own_is_read() {
+    if is_configured() {
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: this machine has a configuration file of its own\n"),
+        );
+        return;
+    }
+    let place = Place::new();
+    place.write(".env", "RG=group\nHEARTBEAT_DEVICE=of-the-env\n", 0o600);
+    let (code, output, errors) = run(agent(&place, &["config"]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(output.contains("of-the-env"), "{output}");
+}
+
+#[test]
+fn a_foreign_dotenv_is_ignored_with_a_warning() {
+    if is_configured() {
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: this machine has a configuration file of its own\n"),
+        );
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("SKIPPED: only root can give a file to somebody else\n"),
+        );
+        return;
+    }
+    let place = Place::new();
+    let path = place.write(".env", "HEARTBEAT_URL=https://stranger.example/\n", 0o644);
+    std::os::unix::fs::chown(path, Some(4711), Some(4711)).expect("root can give files away");
+    let (code, output, errors) = run(agent(&place, &["config"]));
+    assert_eq!(code, Some(0));
+    assert!(!output.contains("stranger"), "{output}");
+    assert!(
+        errors.contains(".env is ignored: it belongs to the user with the id 4711"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_key_file_that_the_agent_may_not_read_is_told_from_a_missing_one() {
+    const NOBODY: u32 = 65_534;
+    let place = Place::new();
+    let configuration =
+        "heartbeat.url = \"https://dl.example/api/ping\"\nheartbeat.key_file = \"./key\"\n";
+    place.write("agent.toml", configuration, 0o644);
+    place.write("key", "a-key", 0o000);
+    let mut command = agent(&place, &["--config", "agent.toml", "config"]);
+    // Root may read every file, so somebody else runs a copy of the program that everybody can reach.
+    if rustix::process::geteuid().is_root() {
+        let copy = place.folder().join("ispmon-agent");
+        // Another test may start a program just now, which would hold a file that is written here open
+        // for a moment; then nobody could start the copy.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ispmon-agent")).arg(&copy).status();
+        assert!(copied.expect("cp starts").success());
+        let everybody = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(place.folder(), everybody).expect("a folder for everybody");
+        command = Command::new(copy);
+        command.args(["--config", "agent.toml", "config"]).current_dir(place.folder()).env_clear();
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let (code, output, errors) = run(command);
+    assert_eq!((code, output.as_str()), (Some(78), ""));
+    assert!(
+        errors.contains("cannot be used: the user that the agent runs as may not read it"),
+        "{errors}"
+    );
+}

@@ -1,0 +1,61 @@
+//! The URL of a plain heartbeat is a secret: whoever knows it can keep the alarm from coming.
+
+use std::process::Command;
+
+use ispmon_testing::server::{OK, Server};
+
+use super::ping::ping_in;
+use crate::process::{Agent, Folder};
+
+fn plain(url: &str) -> Folder {
+    Folder::with(&format!(
+        "device = \"dl-home\"\n[heartbeat]\nkind = \"plain\"\nurl = \"{url}\"\ninterval = \"1s\"\n\
+         backoff_base = \"10ms\"\n"
+    ))
+}
+
+#[test]
+fn no_output_shows_the_path_of_a_plain_heartbeat() {
+    for answer in [
+        OK,
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 24\r\n\r\nno such thing: /s3cret/x",
+        "HTTP/1.1 302 Found\r\nLocation: /s3cret/y\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 /s3cret/x\r\n\r\n",
+        "",
+    ] {
+        let server = Server::answering(answer);
+        let folder = plain(&server.url("/s3cret/x?token=s3cret"));
+        let pinged = ping_in(&folder, &[]);
+        assert_eq!(pinged.code, Some(i32::from(answer != OK)), "{pinged:?}");
+        assert!(!format!("{pinged:?}").contains("s3cret"), "{pinged:?}");
+
+        let mut agent = Agent::spawn(&mut folder.command(["run", "--verbose"]));
+        server.wait_for_requests(3);
+        // The line about the second heartbeat, whatever it says.
+        agent.logged(if answer == OK { "Heartbeat delivered in" } else { "in a row" });
+        agent.signal(rustix::process::Signal::TERM);
+        let (_, log) = agent.end();
+        assert!(log.contains("http://127.0.0.1:"), "{log}");
+        assert!(!log.contains("s3cret"), "{log}");
+
+        let mut config: Command = folder.command(["config"]);
+        let shown = config.output().expect("the program starts").stdout;
+        assert!(!String::from_utf8_lossy(&shown).contains("s3cret"));
+        assert!(server.requests().iter().all(|request| request.contains("/s3cret/x?token=s3cret")));
+    }
+}
+
+#[test]
+fn a_plain_heartbeat_is_a_get_without_a_word_and_a_stop_is_not_announced() {
+    let server = Server::answering(OK);
+    let folder = plain(&server.url("/s3cret"));
+    let mut agent = folder.run();
+    agent.logged("The first heartbeat reached");
+    agent.signal(rustix::process::Signal::TERM);
+    let (status, log) = agent.end();
+    assert!(status.success(), "{log}");
+    for request in server.requests() {
+        assert!(request.starts_with("GET /s3cret HTTP/1.1\r\n"), "{request}");
+        assert!(!request.contains("dl-home") && !request.contains("stopping"), "{request}");
+    }
+}

@@ -1,0 +1,90 @@
+use std::net::{IpAddr, TcpListener};
+
+use ispmon_agent::{
+    outage::ProbeKind,
+    probe::{Gateway, Interface, gateway, link},
+};
+use ispmon_testing::network::{Host, Network};
+
+use super::{SHORT, clock, on};
+
+const ROUTER: [&str; 3] = ["192.168.7.1", "fd00:7::1", "fe80::1"];
+
+fn interface(device: &Host) -> Interface {
+    device.enter(|| {
+        let link = link::link_to("203.0.113.1".parse().expect("an address"));
+        Interface::from(link.route().expect("a route"))
+    })
+}
+
+fn ask(device: &Host, interface: &Interface, router: &str) -> (Gateway, String) {
+    let router: IpAddr = router.parse().expect("an address");
+    // Silence is the only answer that takes all of the time.
+    let (answer, observation) = on(device, || gateway::ask(router, interface, SHORT * 5, clock));
+    assert_eq!(observation.probe, ProbeKind::Gateway);
+    (answer, observation.answer)
+}
+
+#[test]
+fn a_router_is_alive_when_it_refuses_or_accepts_by_any_of_its_addresses() {
+    let Some(network) = Network::build() else { return };
+    let interface = interface(&network.device);
+    for router in ROUTER {
+        let expected = (Gateway::Alive, "refused".to_owned());
+        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+    }
+    let _listeners = network
+        .router
+        .enter(|| [53, 80, 443].map(|port| TcpListener::bind(("::", port)).expect("a free port")));
+    for router in ROUTER {
+        let expected = (Gateway::Alive, "connected".to_owned());
+        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+    }
+}
+
+#[test]
+fn a_router_that_answers_nothing_is_silent_unless_it_echoes() {
+    let Some(network) = Network::build() else { return };
+    let interface = interface(&network.device);
+    network.input("meta l4proto tcp drop");
+    // As Debian has it: nobody may send an echo.
+    network.device.set("ipv4/ping_group_range", "1 0").expect("it is set");
+    for router in ROUTER {
+        let expected = (Gateway::Silent, "silent".to_owned());
+        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+    }
+    network.device.set("ipv4/ping_group_range", "0 2147483647").expect("it is set");
+    for router in ROUTER {
+        let expected = (Gateway::Alive, "echo".to_owned());
+        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+    }
+}
+
+#[test]
+fn a_router_that_nobody_is_any_more_is_gone() {
+    let Some(network) = Network::build() else { return };
+    let interface = interface(&network.device);
+    // What takes seconds by default: ask once and give up after 50 ms.
+    for family in ["ipv4", "ipv6"] {
+        for (setting, value) in
+            [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
+        {
+            let name = format!("{family}/neigh/eth0/{setting}");
+            network.device.set(&name, value).expect("it is set");
+        }
+    }
+    network.router.ip("addr flush dev lan").expect("the router loses its addresses");
+    network.device.ip("neigh flush all").expect("the device forgets it");
+    for router in ["192.168.7.1", "fe80::1"] {
+        let expected = (Gateway::Gone, "gone".to_owned());
+        assert_eq!(ask(&network.device, &interface, router), expected, "{router}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_through_an_interface_that_is_gone() {
+    let Some(network) = Network::build() else { return };
+    let gone = Interface { name: "eth9".to_owned(), index: 999 };
+    let expected = (Gateway::NotAsked, "not_asked".to_owned());
+    assert_eq!(ask(&network.device, &gone, ROUTER[0]), expected);
+}

@@ -1,0 +1,162 @@
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use ispmon_agent::{
+    outage::Observation,
+    probe::{Portal, PortalAnswer, portal},
+    resolver::Resolver,
+};
+use ispmon_testing::network::{Host, Network};
+
+use super::{PATIENCE, SHORT, clock, on};
+
+const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
+const GENUINE: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+const LOGIN: &str = "HTTP/1.1 302 Found\r\nLocation: http://192.168.7.1/login\r\n\
+                     Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Gives the same answer to every request, on an address and a port of the internet's, until the
+/// program ends; what it was asked comes out of the receiver.
+fn serve(
+    network: &Network,
+    address: &str,
+    port: u16,
+    answer: &'static str,
+) -> mpsc::Receiver<String> {
+    serve_at(&network.internet, address, port, answer)
+}
+
+fn serve_at(host: &Host, address: &str, port: u16, answer: &'static str) -> mpsc::Receiver<String> {
+    let listener = host.enter(|| TcpListener::bind((address, port)).expect("a free port"));
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                request.push(byte[0]);
+            }
+            let _ = sender.send(String::from_utf8_lossy(&request).into_owned());
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    receiver
+}
+
+fn ask_all(network: &Network, urls: &[String], limit: std::time::Duration) -> PortalAnswer {
+    let urls: Vec<_> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
+    let resolver = Arc::new(network.device.enter(Resolver::new));
+    let routers: [std::net::IpAddr; 2] =
+        ["192.168.7.1", "fe80::1"].map(|router| router.parse().expect("an address"));
+    let is_router = |address| routers.contains(&address);
+    on(&network.device, || portal::ask(&urls, &resolver, &is_router, limit, &clock))
+}
+
+fn ask(network: &Network, urls: &[String], limit: std::time::Duration) -> (Portal, Observation) {
+    let answer = ask_all(network, urls, limit);
+    (answer.portal, answer.observation)
+}
+
+fn url(address: &str, port: u16) -> String {
+    if address.contains(':') {
+        format!("http://[{address}]:{port}/generate_204")
+    } else {
+        format!("http://{address}:{port}/generate_204")
+    }
+}
+
+#[test]
+fn only_a_whole_answer_that_is_not_the_genuine_one_is_a_portal() {
+    let Some(network) = Network::build() else { return };
+    for (port, (answer, expected)) in (1..).zip([
+        (GENUINE, Portal::Genuine),
+        (LOGIN, Portal::Intercepted),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin", Portal::Intercepted),
+        ("HTTP/1.1 200 OK\r\n\r\nlogin until the end", Portal::Intercepted),
+        ("HTTP/1.0 200 OK\r\n\r\n", Portal::Intercepted),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nlogin", Portal::Intercepted),
+        (
+            "HTTP/1.1 511 Network Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            Portal::Intercepted,
+        ),
+        ("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n", Portal::NoAnswer),
+        ("\x15\x03\x01\x00\x02\x02\x28", Portal::NoAnswer),
+        ("SSH-2.0-OpenSSH_9.2\r\n", Portal::NoAnswer),
+        ("HTTP/1.1 20", Portal::NoAnswer),
+        ("", Portal::NoAnswer),
+    ]) {
+        for address in SERVER {
+            let _asked = serve(&network, address, port, answer);
+            let (found, observation) = ask(&network, &[url(address, port)], PATIENCE);
+            assert_eq!(found, expected, "{answer:?} from {address}");
+            assert_eq!(observation.answer, expected.as_str());
+        }
+    }
+}
+
+#[test]
+fn the_genuine_server_is_asked_as_a_browser_would_but_with_a_nonce() {
+    let Some(network) = Network::build() else { return };
+    let asked = serve(&network, SERVER[0], 80, GENUINE);
+    let servers = [format!("http://{}/generate_204", SERVER[0])];
+    assert_eq!(ask(&network, &servers, PATIENCE).0, Portal::Genuine);
+    let request = asked.recv().expect("it was asked");
+    assert!(request.starts_with("GET /generate_204?ispmon="), "{request}");
+    assert!(request.contains(&format!("host: {}\r\n", SERVER[0])), "{request}");
+    assert!(!request.to_lowercase().contains("keep-alive"), "{request}");
+}
+
+#[test]
+fn a_network_that_lets_one_page_through_is_not_closed() {
+    let Some(network) = Network::build() else { return };
+    let _genuine = serve(&network, SERVER[0], 80, GENUINE);
+    let _login = serve(&network, SERVER[0], 81, LOGIN);
+    let [genuine, login, closed] = [80, 81, 82].map(|port| url(SERVER[0], port));
+    for (servers, expected) in [
+        (vec![genuine.clone(), login.clone()], Portal::Genuine),
+        (vec![login.clone(), genuine.clone()], Portal::Genuine),
+        (vec![login.clone(), login.clone()], Portal::Intercepted),
+        (vec![login, closed.clone()], Portal::Intercepted),
+        (vec![closed.clone(), genuine], Portal::Genuine),
+        (vec![closed], Portal::NoAnswer),
+        (vec![], Portal::NoAnswer),
+    ] {
+        assert_eq!(ask(&network, &servers, PATIENCE).0, expected, "{servers:?}");
+    }
+}
+
+#[test]
+fn a_page_of_the_routers_own_is_known_by_its_address() {
+    const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\
+                             Content-Length: 0\r\nConnection: close\r\n\r\n";
+    let Some(network) = Network::build() else { return };
+    let _page = serve_at(&network.router, "192.168.7.1", 80, LOGIN);
+    let _redirect = serve(&network, SERVER[0], 81, LOGIN);
+    let _elsewhere = serve(&network, SERVER[0], 82, ELSEWHERE);
+    let _genuine = serve_at(&network.router, "192.168.7.1", 83, GENUINE);
+    for (what, address, port, expected) in [
+        ("from its own address", "192.168.7.1", 80, (Portal::Intercepted, true)),
+        ("in another's name, and sends there", SERVER[0], 81, (Portal::Intercepted, true)),
+        ("a login page elsewhere", SERVER[0], 82, (Portal::Intercepted, false)),
+        ("nothing is intercepted", "192.168.7.1", 83, (Portal::Genuine, false)),
+    ] {
+        let answer = ask_all(&network, &[url(address, port)], PATIENCE);
+        assert_eq!((answer.portal, answer.from_router), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_dead_line_is_no_portal() {
+    let Some(network) = Network::build() else { return };
+    let servers = [url(SERVER[0], 80), url(SERVER[1], 80)];
+    for verdict in ["drop", "reject", "meta l4proto tcp reject with tcp reset"] {
+        network.forward(verdict);
+        assert_eq!(ask(&network, &servers, SHORT).0, Portal::NoAnswer, "{verdict}");
+    }
+    network.device.ip("link set eth0 down").expect("ip");
+    assert_eq!(ask(&network, &servers, SHORT).0, Portal::NoAnswer, "no network");
+}

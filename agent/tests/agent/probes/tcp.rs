@@ -1,0 +1,269 @@
+use std::{
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    process::{Command, Stdio},
+};
+
+use ispmon_agent::probe::{Connect, Connected, Interface, LocalFailure, link, tcp::connect};
+use ispmon_testing::network::Network;
+
+use super::{PATIENCE, SHORT, clock, on};
+
+const SERVER: [&str; 2] = ["203.0.113.1", "fd00:113::1"];
+const DEVICE: [&str; 2] = ["192.168.7.2", "fd00:7::2"];
+const ROUTER: [&str; 2] = ["192.168.7.1", "fd00:7::1"];
+
+fn listen(network: &Network) -> Vec<TcpListener> {
+    network.internet.enter(|| {
+        SERVER.map(|server| TcpListener::bind((server, 443)).expect("a free port")).into()
+    })
+}
+
+fn server(index: usize, port: u16) -> SocketAddr {
+    SocketAddr::new(SERVER[index].parse().expect("an address"), port)
+}
+
+fn connected(network: &Network, target: SocketAddr, via: Option<&Interface>) -> Connected {
+    // Silence is the only answer that takes all of the time.
+    on(&network.device, || connect(target, SHORT * 10, via, &clock))
+}
+
+fn ask(network: &Network, target: SocketAddr, via: Option<&Interface>) -> Connect {
+    connected(network, target, via).end
+}
+
+/// How it ended, and who said so.
+fn told(network: &Network, index: usize) -> (Connect, Option<String>) {
+    let connected = connected(network, server(index, 443), None);
+    (connected.end, connected.from.map(|from| from.to_string()))
+}
+
+#[test]
+fn a_handshake_and_a_reset_are_told_apart() {
+    let Some(network) = Network::build() else { return };
+    let _listeners = listen(&network);
+    for index in [0, 1] {
+        assert_eq!(ask(&network, server(index, 443), None), Connect::Connected, "{index}");
+        assert_eq!(ask(&network, server(index, 444), None), Connect::Refused, "{index}");
+    }
+}
+
+#[test]
+fn a_connection_is_closed_by_a_reset_in_three_packets() {
+    let Some(network) = Network::build() else { return };
+    let listeners = listen(&network);
+    for (index, listener) in listeners.iter().enumerate() {
+        network.device_output("tcp dport 443 counter name sent");
+        assert_eq!(ask(&network, server(index, 443), None), Connect::Connected);
+        // The request and the reset; the third is the server's, whose program is not bothered by any of it.
+        assert_eq!(network.device_sent(), 2, "{index}");
+        listener.set_nonblocking(true).expect("it can be asked");
+        let error = listener.accept().expect_err("it was reset before it was confirmed");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "{index}");
+    }
+}
+
+#[test]
+fn what_a_router_answers_in_the_servers_name_is_never_alive_and_names_the_router() {
+    let Some(network) = Network::build() else { return };
+    let _listeners = listen(&network);
+    for (verdict, expected) in [
+        ("reject with icmp type host-unreachable", Connect::Unreachable),
+        ("reject with icmp type net-unreachable", Connect::Unreachable),
+        ("reject with icmp type admin-prohibited", Connect::Unreachable),
+        ("reject with icmp type net-prohibited", Connect::Unreachable),
+        ("reject with icmp type host-prohibited", Connect::Unreachable),
+        ("reject with icmp type port-unreachable", Connect::Refused),
+    ] {
+        network.forward(verdict);
+        assert_eq!(told(&network, 0), (expected, Some(ROUTER[0].to_owned())), "{verdict}");
+    }
+    for (verdict, expected) in [
+        ("reject with icmpv6 type no-route", Connect::Unreachable),
+        ("reject with icmpv6 type addr-unreachable", Connect::Unreachable),
+        ("reject with icmpv6 type admin-prohibited", Connect::Unreachable),
+        ("reject with icmpv6 type policy-fail", Connect::Unreachable),
+        ("reject with icmpv6 type reject-route", Connect::Unreachable),
+        ("reject with icmpv6 type port-unreachable", Connect::Refused),
+    ] {
+        network.forward(verdict);
+        assert_eq!(told(&network, 1), (expected, Some(ROUTER[1].to_owned())), "{verdict}");
+    }
+    // A reset has no sender of its own, and silence has none at all.
+    for (verdict, expected) in
+        [("meta l4proto tcp reject with tcp reset", Connect::Refused), ("drop", Connect::TimedOut)]
+    {
+        network.forward(verdict);
+        for index in [0, 1] {
+            assert_eq!(told(&network, index), (expected, None), "{verdict}");
+        }
+    }
+}
+
+#[test]
+fn the_firewall_of_the_device_itself_is_not_the_line() {
+    let Some(network) = Network::build() else { return };
+    let _listeners = listen(&network);
+    for verdict in ["reject", "reject with icmpx type admin-prohibited"] {
+        network.device_output(&format!("oif lo accept\n{verdict}"));
+        for index in [0, 1] {
+            let expected = (Connect::Forbidden, Some(DEVICE[index].to_owned()));
+            assert_eq!(told(&network, index), expected, "{verdict}");
+        }
+    }
+    // A chain that bars loopback as well swallows its own message.
+    for verdict in ["drop", "reject"] {
+        network.device_output(verdict);
+        for index in [0, 1] {
+            assert_eq!(told(&network, index), (Connect::Forbidden, None), "{verdict}");
+        }
+    }
+    // One that lets the connects pass does not speak for a dead line beyond it.
+    network.device_output("meta l4proto tcp accept\ndrop");
+    network.forward("drop");
+    for index in [0, 1] {
+        assert_eq!(told(&network, index), (Connect::TimedOut, None), "only datagrams are dropped");
+    }
+}
+
+#[test]
+fn a_router_that_answers_no_neighbour_discovery_is_no_firewall() {
+    let Some(network) = Network::build() else { return };
+    // What takes seconds by default: ask once and give up after 50 ms.
+    for family in ["ipv4", "ipv6"] {
+        for (setting, value) in
+            [("mcast_solicit", "1"), ("ucast_solicit", "0"), ("retrans_time_ms", "50")]
+        {
+            let name = format!("{family}/neigh/eth0/{setting}");
+            network.device.set(&name, value).expect("it is set");
+        }
+    }
+    network.router.ip("addr flush dev lan").expect("the router loses its addresses");
+    network.device.ip("neigh flush all").expect("the device forgets it");
+    for index in [0, 1] {
+        assert_eq!(told(&network, index).0, Connect::Unreachable, "{index}");
+    }
+}
+
+#[test]
+fn what_the_device_itself_cannot_or_will_not_do_is_said_at_once() {
+    let Some(network) = Network::build() else { return };
+    network
+        .device
+        .ip("route add prohibit 203.0.113.1\nroute add prohibit fd00:113::1")
+        .expect("ip");
+    for index in [0, 1] {
+        assert_eq!(ask(&network, server(index, 443), None), Connect::Forbidden, "{index}");
+    }
+    network
+        .device
+        .ip("route del prohibit 203.0.113.1\nroute del prohibit fd00:113::1\n\
+             route add blackhole 203.0.113.1\nroute add blackhole fd00:113::1")
+        .expect("ip");
+    for index in [0, 1] {
+        assert_eq!(ask(&network, server(index, 443), None), Connect::Unreachable, "{index}");
+    }
+    network.device.ip("route del default\nroute del ::/0 via fe80::1 dev eth0").expect("ip");
+    for target in ["198.51.100.1:443", "[fd00:99::1]:443"] {
+        let target = target.parse().expect("an address");
+        assert_eq!(ask(&network, target, None), Connect::Unreachable, "{target}");
+    }
+    network.device.ip("addr flush dev eth0").expect("the device loses its addresses");
+    network.device.ip("route add default dev eth0\nroute add ::/0 dev eth0").expect("ip");
+    for index in [0, 1] {
+        let end = ask(&network, server(index, 443), None);
+        assert!(matches!(end, Connect::Unreachable | Connect::TimedOut), "{index}: {end}");
+    }
+}
+
+#[test]
+fn a_device_without_a_free_port_has_not_asked() {
+    let Some(network) = Network::build() else { return };
+    let _listeners = listen(&network);
+    network.device.set("ipv4/ip_local_port_range", "50000 50001").expect("it is set");
+    let expected = Connect::NotAsked(LocalFailure::NoPort);
+    for index in [0, 1] {
+        let ends = on(&network.device, || async move {
+            // Ports are used up for each target.
+            let taken: Vec<_> = (0..2)
+                .map(|_| std::net::TcpStream::connect(server(index, 443)).expect("a free port"))
+                .collect();
+            let end = connect(server(index, 443), PATIENCE, None, &clock).await.end;
+            drop(taken);
+            end
+        });
+        assert_eq!(ends, expected, "{index}");
+    }
+}
+
+/// The name by which this program runs the next test's other half in a process of its own.
+const WITHOUT_DESCRIPTORS: &str = "ISPMON_TEST_WITHOUT_DESCRIPTORS";
+
+#[test]
+fn a_device_without_free_descriptors_has_not_asked() {
+    if std::env::var_os(WITHOUT_DESCRIPTORS).is_some() {
+        let end = ispmon_agent::runtime::run(async {
+            let mut taken = Vec::new();
+            while let Ok(file) = std::fs::File::open("/dev/null") {
+                taken.push(file);
+            }
+            let target = "127.0.0.1:9".parse().expect("an address");
+            let end = connect(target, PATIENCE, None, &clock).await.end;
+            let link = link::link_to("192.0.2.1".parse().expect("an address"));
+            drop(taken);
+            (end, link)
+        });
+        let (end, link) = end.expect("a runtime");
+        assert_eq!(end, Connect::NotAsked(LocalFailure::NoDescriptors));
+        assert_eq!(
+            link,
+            ispmon_agent::probe::LinkAnswer::Unknown,
+            "and nothing is known of the route"
+        );
+        return;
+    }
+    // Limits belong to a process, and other tests run in this one.
+    let this = std::env::current_exe().expect("this program");
+    let name = "probes::tcp::a_device_without_free_descriptors_has_not_asked";
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
+        .arg(this)
+        .args(["--exact", name, "--nocapture"])
+        .env(WITHOUT_DESCRIPTORS, "yes")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && shown.contains("1 passed"), "{shown}\n{errors}");
+}
+
+#[test]
+fn a_socket_that_is_bound_beneath_a_tunnel_reaches_what_the_tunnel_swallows() {
+    let Some(network) = Network::build() else { return };
+    let _listeners = listen(&network);
+    network
+        .device
+        .ip("tuntap add tun0 mode tun\n\
+             link set tun0 up\n\
+             addr add 10.8.0.2/24 dev tun0\n\
+             route add 0.0.0.0/1 dev tun0\n\
+             route add 128.0.0.0/1 dev tun0\n")
+        .expect("a tunnel");
+    let target = server(0, 443);
+    let beneath = network.device.enter(|| {
+        let link = link::link_to(target.ip());
+        link::underlay(link.route().expect("a route"), target.ip())
+    });
+    let beneath = beneath.expect("eth0 is beneath the tunnel");
+    assert_eq!(on(&network.device, || connect(target, SHORT, None, &clock)).end, Connect::TimedOut);
+    assert_eq!(ask(&network, target, Some(&beneath.interface)), Connect::Connected);
+}
+
+#[test]
+fn an_interface_that_is_gone_fails_and_says_nothing_of_the_line() {
+    let Some(network) = Network::build() else { return };
+    let gone = Interface { name: "eth9".to_owned(), index: 999 };
+    let end = ask(&network, server(0, 443), Some(&gone));
+    assert_eq!(end, Connect::NotAsked(LocalFailure::Other));
+}

@@ -1,0 +1,162 @@
+//! What the service manager is told: a socket as systemd has it, and the real program.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::net::UnixDatagram,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tokio::time::Instant;
+
+use super::server::{OK, Server};
+use crate::process::{Agent, Folder, PATIENCE};
+
+/// A manager that wants a sign of life within this time.
+const WATCHDOG: Duration = Duration::from_secs(1);
+
+/// A manager's end of the socket.
+struct Manager {
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    /// Starts `ispmon-agent run` in `folder` for a manager.
+    fn start(folder: &Folder) -> (Self, Agent) {
+        let path = folder.path().join("notify");
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        let mut command = folder.command(["run"]);
+        command.env("NOTIFY_SOCKET", path);
+        command.env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string());
+        (Self { socket }, Agent::spawn(&mut command))
+    }
+
+    /// The next message that arrives within `limit`, its assignments joined by blanks.
+    fn message_within(&self, limit: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(limit)).expect("a limit");
+        let mut buffer = [0; 4_096];
+        match self.socket.recv(&mut buffer) {
+            Ok(length) => {
+                let text = String::from_utf8(buffer[..length].to_vec()).expect("UTF-8");
+                Some(text.trim_end().replace('\n', " "))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Waits for a message that contains `text`; returns it and all before it but signs of life.
+    fn told(&self, text: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // A zero would be no limit at all.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let message = self.message_within(left.max(Duration::from_millis(1)));
+            let message = message.unwrap_or_else(|| panic!("no {text:?} after {told:#?}"));
+            let is_found = message.contains(text);
+            if is_found || message != "WATCHDOG=1" {
+                told.push(message);
+            }
+            if is_found {
+                return told;
+            }
+        }
+    }
+}
+
+fn configuration(server: &Server, device: &str) -> String {
+    format!("device = '{device}'\n[heartbeat]\nurl = '{}'\ninterval = '1s'\n", server.url())
+}
+
+#[test]
+fn it_is_ready_says_how_it_is_and_that_it_stops() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&configuration(&server, "dl-home"));
+    let (manager, agent) = Manager::start(&folder);
+    let told = manager.told("READY=1");
+    let [opening, ready] = &told[..] else { panic!("{told:#?}") };
+    let state = folder.path().join("state");
+    assert_eq!(
+        *opening,
+        format!("EXTEND_TIMEOUT_USEC=20000000 STATUS=Opening the journal in {}.", state.display())
+    );
+    assert!(ready.starts_with("READY=1 STATUS="), "{ready}");
+    // The first record may come later; nobody else may write from here on.
+    let lock = File::open(state.join("lock")).expect("the journal is open");
+    assert!(matches!(lock.try_lock(), Err(TryLockError::WouldBlock)), "the journal is open");
+    manager.told("; last heartbeat ");
+    agent.signal(Signal::TERM);
+    let stopping = manager.told("STOPPING=1");
+    assert_eq!(
+        stopping.last().map(String::as_str),
+        Some("STOPPING=1 STATUS=Stopping because of SIGTERM.")
+    );
+    assert!(agent.end().0.success());
+    assert_eq!(manager.message_within(Duration::from_millis(1)), None, "nothing comes after it");
+}
+
+#[test]
+fn a_reload_begins_and_ends_whatever_comes_of_it() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&configuration(&server, "dl-home"));
+    let (manager, mut agent) = Manager::start(&folder);
+    manager.told("READY=1");
+    // The file is refused, then another one is used, then the same once more.
+    for (file, is_refused) in [
+        ("nonsense = 1\n".to_owned(), true),
+        (configuration(&server, "dl-attic"), false),
+        (configuration(&server, "dl-attic"), false),
+    ] {
+        folder.configure(&file);
+        agent.signal(Signal::HUP);
+        let begun = manager.told("RELOADING=1").pop().expect("it is the last");
+        let time = begun.strip_prefix("RELOADING=1 MONOTONIC_USEC=").expect("its time");
+        assert!(time.parse::<u64>().is_ok_and(|time| time > 0), "{begun}");
+        let ended = manager.told("READY=1").pop().expect("it is the last");
+        assert_eq!(ended.contains("was refused, see the log; the old one is in use."), is_refused);
+    }
+    agent.logged("nothing in it has changed");
+}
+
+#[test]
+fn a_start_that_fails_says_why() {
+    let folder = Folder::with("nonsense = 1\n[heartbeat]\ninterval = '1ms'\n");
+    let (manager, agent) = Manager::start(&folder);
+    let told = manager.told("STATUS=").pop().expect("it is the last");
+    assert!(told.starts_with("STATUS=Not started: "), "{told}");
+    assert!(told.contains("nonsense") && told.ends_with(" (1 more in the log)"), "{told}");
+    assert_eq!(agent.end().0.code(), Some(78));
+
+    folder.configure("device = 'dl-home'\n");
+    let (first, _running) = Manager::start(&folder);
+    first.told("READY=1");
+    let (second, agent) = Manager::start(&folder);
+    let told = second.told("Not started").pop().expect("it is the last");
+    assert!(told.contains("another agent"), "{told}");
+    assert_eq!(agent.end().0.code(), Some(1));
+}
+
+#[test]
+fn the_watchdog_is_fed_as_long_as_the_agent_works() {
+    let folder = Folder::with("device = 'dl-home'\n");
+    let (manager, agent) = Manager::start(&folder);
+    manager.told("READY=1");
+    for _ in 0..3 {
+        manager.told("WATCHDOG=1");
+    }
+    agent.signal(Signal::STOP);
+    // What was sent before it stopped; after that nothing comes for twice the time.
+    let mut late = 0;
+    while manager.message_within(2 * WATCHDOG).is_some() {
+        late += 1;
+        assert!(late < 10, "a stopped process sends nothing");
+    }
+    agent.signal(Signal::CONT);
+    manager.told("WATCHDOG=1");
+    agent.signal(Signal::TERM);
+    manager.told("STOPPING=1");
+    assert!(agent.end().0.success());
+}

@@ -1,0 +1,154 @@
+//! Reading the configuration again on SIGHUP.
+
+use std::path::Path;
+
+use ispmon_wire::AgentState;
+use rustix::process::Signal;
+
+use super::server::{OK, Server};
+use crate::process::{Agent, Folder};
+
+#[test]
+fn a_good_file_changes_device_and_address_and_the_count_goes_on() {
+    let (old, new) = (Server::start(OK), Server::start(OK));
+    let folder = Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", old.url()));
+    let mut agent = folder.run();
+    let before = old.heartbeat();
+    agent.logged("The first heartbeat reached");
+    folder.configure(&format!("device = 'dl-attic'\n[heartbeat]\nurl = '{}'\n", new.url()));
+    agent.signal(Signal::HUP);
+    agent.logged("The new configuration is in use.");
+    let after = new.heartbeat();
+    assert_eq!(after.device(), Some("dl-attic"));
+    let (before, after) = (before.agent.expect("agent"), after.agent.expect("agent"));
+    assert_eq!(after.seq, before.seq + 1);
+    assert_eq!(after.boot, before.boot);
+}
+
+#[test]
+fn a_good_file_changes_the_interval() {
+    let server = Server::start(OK);
+    let configuration = |interval: &str| {
+        format!(
+            "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '{interval}'\n",
+            server.url()
+        )
+    };
+    let folder = Folder::with(&configuration("1h"));
+    let mut agent = folder.run();
+    server.heartbeat();
+    agent.logged("The first heartbeat reached");
+    folder.configure(&configuration("1s"));
+    agent.signal(Signal::HUP);
+    // At one heartbeat an hour these would not come while the test is patient.
+    for _ in 0..3 {
+        server.heartbeat();
+    }
+}
+
+#[test]
+fn a_bad_file_keeps_the_old_configuration_and_every_problem_is_logged() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&format!(
+        "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1s'\n",
+        server.url()
+    ));
+    let mut agent = folder.run();
+    server.heartbeat();
+    folder.configure("[heartbeat]\ninterval = '1ms'\ntimeot = '5s'\n[log]\nlevel = 'loud'\n");
+    agent.signal(Signal::HUP);
+    agent.logged("The agent goes on with the old configuration.");
+    let _ = server.pending();
+    for _ in 0..2 {
+        assert_eq!(server.heartbeat().device(), Some("dl-home"));
+    }
+    agent.signal(Signal::TERM);
+    let (status, log) = agent.end();
+    assert!(status.success(), "{status}");
+    let problems = log.lines().filter(|line| line.contains("The new configuration is refused: "));
+    assert_eq!(problems.count(), 3, "{log}");
+    for key in ["heartbeat.interval", "heartbeat.timeot", "log.level"] {
+        assert!(log.contains(key), "{key} in:\n{log}");
+    }
+}
+
+/// The heartbeat that announces the stop is the second one: no other went out before its time.
+fn assert_rhythm_kept(agent: Agent, server: &Server, first: u64) {
+    agent.signal(Signal::TERM);
+    let last = server.heartbeat().agent.expect("agent");
+    assert_eq!((last.seq, last.state), (first + 1, AgentState::Stopping));
+    assert!(agent.end().0.success());
+}
+
+#[test]
+fn a_file_that_does_not_differ_changes_nothing() {
+    let server = Server::start(OK);
+    let folder = Folder::with(&format!(
+        "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1h'\n",
+        server.url()
+    ));
+    let mut agent = folder.run();
+    let first = server.heartbeat().agent.expect("agent").seq;
+    agent.logged("The first heartbeat reached");
+    agent.signal(Signal::HUP);
+    agent.logged("nothing in it has changed");
+    assert_rhythm_kept(agent, &server, first);
+}
+
+#[test]
+fn the_level_of_the_log_changes_and_heartbeats_keep_their_rhythm() {
+    let server = Server::start(OK);
+    let configuration = |level: &str| {
+        format!(
+            "device = 'dl-home'\n[heartbeat]\nurl = '{}'\ninterval = '1h'\n[log]\nlevel = '{level}'\n",
+            server.url()
+        )
+    };
+    let folder = Folder::with(&configuration("error"));
+    let mut agent = folder.run();
+    let first = server.heartbeat().agent.expect("agent").seq;
+    folder.configure(&configuration("info"));
+    agent.signal(Signal::HUP);
+    agent.logged("The new configuration is in use.");
+    assert_rhythm_kept(agent, &server, first);
+}
+
+#[test]
+fn another_state_folder_is_advised_about_and_the_one_in_use_is_not() {
+    let folder = Folder::with("device = 'dl-home'\n");
+    let in_use = folder.path().join("state");
+    let configure = |state_dir: &Path| {
+        let text = format!("device = 'dl-home'\nstate_dir = '{}'\n", state_dir.display());
+        folder.configure(&text);
+    };
+    configure(&in_use);
+    let mut command = folder.command(["run"]);
+    let mut agent = Agent::spawn(command.env_remove("ISPMON_STATE_DIR"));
+    agent.logged("dl-home");
+    configure(&folder.path().join("another"));
+    agent.signal(Signal::HUP);
+    agent.logged("The new `state_dir` is used from the next start on.");
+    configure(&in_use);
+    agent.signal(Signal::HUP);
+    agent.logged("The new configuration is in use.");
+    agent.signal(Signal::TERM);
+    let (status, log) = agent.end();
+    assert!(status.success(), "{status}");
+    assert_eq!(log.matches("from the next start on").count(), 1, "{log}");
+}
+
+#[test]
+fn requests_that_pile_up_end_with_what_was_written_last() {
+    let server = Server::start(OK);
+    let folder =
+        Folder::with(&format!("device = 'dl-home'\n[heartbeat]\nurl = '{}'\n", server.url()));
+    let mut agent = folder.run();
+    agent.logged("The first heartbeat reached");
+    for number in 0..20 {
+        folder
+            .configure(&format!("device = 'dl-{number}'\n[heartbeat]\nurl = '{}'\n", server.url()));
+        agent.signal(Signal::HUP);
+    }
+    let mut heartbeats = (0..100).map(|_| server.heartbeat());
+    assert!(heartbeats.any(|heartbeat| heartbeat.device() == Some("dl-19")), "it never comes");
+}

@@ -1,0 +1,135 @@
+//! The unit file: it says what the agent expects of it, and systemd's own tools have nothing to say about it.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
+
+use ispmon_agent::{
+    config::{Flags, SERVICE_KEY_FILE, Sources},
+    state_dir,
+    status::place,
+};
+
+const UNIT: &str = include_str!("../../../../packaging/systemd/ispmon-agent.service");
+const SYSUSERS: &str = include_str!("../../../../packaging/systemd/ispmon-agent.sysusers");
+
+/// The first systemd whose `systemd-analyze security` judges a file.
+const JUDGES_FILES_SINCE: u32 = 250;
+/// The most exposure that it may find, in tenths.
+const MOST_EXPOSURE: u32 = 15;
+
+/// The assignments of one section of a unit file.
+fn section<'a>(unit: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
+    let header = format!("[{name}]");
+    let lines = unit.lines().skip_while(|line| *line != header).skip(1);
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.split_once('=').unwrap_or_else(|| panic!("{line:?} is no assignment")))
+        .collect()
+}
+
+/// The one value that `[Service]` assigns to `key`.
+fn value(key: &str) -> &'static str {
+    let values: Vec<_> =
+        section(UNIT, "Service").into_iter().filter(|(name, _)| *name == key).collect();
+    match values[..] {
+        [(_, value)] => value,
+        _ => panic!("{key} is assigned {} times", values.len()),
+    }
+}
+
+#[test]
+fn the_unit_agrees_with_the_agent() {
+    for (key, expected) in [
+        ("ExecStart", "ispmon-agent run"),
+        ("Type", "notify"),
+        ("RestartPreventExitStatus", "64 78"),
+        ("LoadCredential", &format!("heartbeat-key:{SERVICE_KEY_FILE}")),
+        ("User", "ispmon"),
+        ("Group", "ispmon"),
+        ("LimitCORE", "0"),
+    ] {
+        assert_eq!(value(key), expected, "{key}");
+    }
+    for directory in ["StateDirectory", "RuntimeDirectory", "ConfigurationDirectory"] {
+        assert_eq!(value(directory), "ispmon");
+        assert_eq!(value(&format!("{directory}Mode")), "0755", "every user may read it");
+    }
+    // The places that systemd makes of these names are where the agent's commands look.
+    let state_dirs = state_dir::of_readers(None, &BTreeMap::new(), None);
+    assert!(state_dirs.contains(&"/var/lib/ispmon".into()), "{state_dirs:?}");
+    let status_dirs = place::folders(None, None, &[]);
+    assert!(status_dirs.contains(&"/run/ispmon".into()), "{status_dirs:?}");
+    let sources = Sources::of_this_process(None, Flags::default()).expect("a current folder");
+    let files = sources.default_files;
+    assert!(files.contains(&"/etc/ispmon/agent.toml".into()), "{files:?}");
+    let unit = section(UNIT, "Unit");
+    assert!(unit.contains(&("After", "network.target")), "{unit:?}");
+    assert!(!unit.iter().any(|(_, value)| value.contains("network-online")), "{unit:?}");
+    assert_eq!(section(UNIT, "Install"), [("WantedBy", "multi-user.target")]);
+    assert!(SYSUSERS.lines().any(|line| line.starts_with("u     ispmon ")), "{SYSUSERS}");
+}
+
+/// The version of systemd's tools; `None` after a line that says that they are missing.
+fn systemd_version() -> Option<u32> {
+    let Ok(output) = Command::new("systemd-analyze").arg("--version").output() else {
+        println!("SKIPPED: no systemd-analyze on PATH");
+        return None;
+    };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split_whitespace().nth(1).and_then(|word| word.parse().ok());
+    assert!(version.is_some(), "no version in {text:?}");
+    version
+}
+
+/// The unit in a folder of its own, as `systemd-analyze` takes it, for a program that is there.
+fn unit_file() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ispmon-agent.service");
+    let program = format!("ExecStart={} run", env!("CARGO_BIN_EXE_ispmon-agent"));
+    let unit = UNIT.replace("ExecStart=ispmon-agent run", &program);
+    assert_ne!(unit, UNIT);
+    // The man pages come with the packages.
+    let documented = |line: &&str| !line.starts_with("Documentation=");
+    let lines: Vec<_> = unit.lines().filter(documented).collect();
+    fs::write(&path, lines.join("\n")).expect("it is written");
+    (folder, path)
+}
+
+#[test]
+fn systemd_understands_every_line_of_the_unit() {
+    if systemd_version().is_none() {
+        return;
+    }
+    let (_folder, path) = unit_file();
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(path)
+        .output()
+        .expect("it runs");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    // Units of the machine that runs the test are loaded too.
+    let ours: Vec<_> = complaints.lines().filter(|line| line.contains("ispmon")).collect();
+    assert!(ours.is_empty() && output.status.success(), "{complaints}");
+}
+
+#[test]
+fn the_service_is_exposed_no_more_than_it_has_to_be() {
+    match systemd_version() {
+        None => return,
+        Some(version) if version < JUDGES_FILES_SINCE => {
+            println!("SKIPPED: systemd-analyze {version} judges no files");
+            return;
+        }
+        Some(_) => {}
+    }
+    let (_folder, path) = unit_file();
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(format!("--threshold={MOST_EXPOSURE}"))
+        .arg(path)
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("Overall exposure level"), "{output:?}");
+    assert!(output.status.success(), "{text}");
+}

@@ -1,0 +1,403 @@
+//! The stand-in against recordings of the real Functions host 4.1037, and its rules of life.
+//!
+//! The handler is a process of its own: this test binary, started as the test `host::handler`.
+
+mod handler;
+mod stage;
+mod wire;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ispmon_lab::{
+    host::{
+        HostEvent,
+        restart::{Consequence, Ending},
+    },
+    telemetry::item::{Data, Severity, TelemetryItem},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use stage::{Stage, Wanted, in_time};
+use tokio::{net::TcpStream, time::timeout};
+use wire::Message;
+
+const REQUESTS: &str = include_str!("../fixtures/functions-host/requests.jsonl");
+const TELEMETRY: &str = include_str!("../fixtures/functions-host/telemetry.jsonl");
+
+/// One recorded exchange: what the client sent, what the handler received, what the client got.
+#[derive(Deserialize)]
+struct Recording {
+    case: String,
+    client_sent: String,
+    handler_received: Option<String>,
+    client_got: String,
+}
+
+fn recordings() -> Vec<Recording> {
+    let recordings: Vec<_> =
+        REQUESTS.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(recordings.len(), 19);
+    recordings
+}
+
+fn recording(case: &str) -> Recording {
+    recordings().into_iter().find(|recording| recording.case == case).expect(case)
+}
+
+const PING: &str = "GET /api/ping HTTP/1.1\r\nHost: h\r\nx-functions-key: hostkey\r\n";
+
+/// A request that makes the handler do something.
+fn ask(to_do: &str) -> String {
+    format!("{PING}x-do: {to_do}\r\nConnection: close\r\n\r\n")
+}
+
+#[tokio::test]
+async fn every_recorded_exchange_is_the_same_here() {
+    let stage = Stage::set(Wanted::default()).await;
+    for recording in recordings() {
+        let case = &recording.case;
+        stage.forget_received();
+        let got = stage.exchange(recording.client_sent.as_bytes()).await;
+        let recorded = Message::parse(recording.client_got.as_bytes());
+        if case == "root" {
+            // The page itself is Microsoft's and not copied: its status and type count.
+            assert_eq!(got.start, recorded.start);
+            assert_eq!(got.header("content-type"), recorded.header("content-type"));
+        } else {
+            assert_eq!(got, recorded, "{case}: the client");
+        }
+        let expected = recording.handler_received.map(|bytes| Message::parse(bytes.as_bytes()));
+        assert_eq!(stage.received(), expected, "{case}: the handler");
+    }
+}
+
+#[tokio::test]
+async fn the_readiness_question_has_nothing_but_a_host_header() {
+    let stage = Stage::set(Wanted::default()).await;
+    stage.exchange(ask("nothing").as_bytes()).await;
+    let question = stage.readiness_question();
+    assert_eq!(question.start, "GET / HTTP/1.1");
+    let names: Vec<_> = question.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["host"]);
+}
+
+#[tokio::test]
+async fn the_front_end_appends_the_callers_address() {
+    let stage = Stage::set(Wanted { front_end: true, ..Wanted::default() }).await;
+    let mut connection = stage.connect().await;
+    let own = connection.local_address();
+    let sent = recording("two X-Forwarded-For").client_sent;
+    connection.exchange(sent.as_bytes()).await;
+    let received = stage.received().expect("the handler got it");
+    let expected = format!("203.0.113.9, 10.0.0.1:80, [2001:db8::7]:443, {own}");
+    assert_eq!(received.header("x-forwarded-for"), Some(expected.as_str()));
+}
+
+#[tokio::test]
+async fn every_kind_of_key_opens_what_it_is_for() {
+    let stage = Stage::set(Wanted::default()).await;
+    for (function, key, status) in [
+        ("ping", "hostkey", 200),
+        ("ping", "pingkey", 200),
+        ("ping", "masterkey", 200),
+        ("outages", "pingkey", 401),
+        ("outages", "hostkey", 200),
+        ("ping", "", 401),
+    ] {
+        let method = if function == "ping" { "GET" } else { "POST" };
+        let end = "Host: h\r\nContent-Length: 0\r\nConnection: close\r\n";
+        let header =
+            format!("{method} /api/{function} HTTP/1.1\r\nx-functions-key: {key}\r\n{end}\r\n");
+        let query = format!("{method} /api/{function}?code={key} HTTP/1.1\r\n{end}\r\n");
+        for request in [header, query] {
+            assert_eq!(stage.exchange(request.as_bytes()).await.status(), status, "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_clients_own_host_headers_are_joined_and_bodies_are_byte_exact() {
+    let stage = Stage::set(Wanted::default()).await;
+    let body: Vec<u8> = (0..300_000_u32).map(|number| (number * 31 % 251) as u8).collect();
+    let mut request = format!(
+        "POST /api/ping HTTP/1.1\r\nHost: h\r\nx-functions-key: hostkey\r\nX-Azure-Functions-HostVersion: evil\r\nX-Azure-Functions-InvocationId: evil\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    request.extend(&body);
+    assert_eq!(stage.exchange(&request).await.status(), 200);
+    let received = stage.received().expect("the handler got it");
+    assert!(received.body == body, "the body differs");
+    let version = received.header("x-azure-functions-hostversion");
+    assert_eq!(version, Some("evil, 4.1037.0.0"));
+    let id = received.header("x-azure-functions-invocationid");
+    assert_eq!(id, Some("evil, <id>"));
+}
+
+#[tokio::test]
+async fn a_connection_serves_several_requests() {
+    let stage = Stage::set(Wanted::default()).await;
+    let mut connection = stage.connect().await;
+    for _ in 0..3 {
+        let answer = connection.exchange(format!("{PING}\r\n").as_bytes()).await;
+        assert_eq!((answer.status(), answer.body.as_slice()), (200, b"ok".as_slice()));
+        assert_eq!(answer.header("connection"), None);
+    }
+}
+
+#[tokio::test]
+async fn the_handler_has_the_hosts_environment_and_no_other() {
+    let stage = Stage::set(Wanted::default()).await;
+    stage.exchange(ask("nothing").as_bytes()).await;
+    let (folder, environment) = stage.surroundings();
+    let names: Vec<_> = environment.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "FUNCTIONS_APP_ROOT_PATH",
+            "FUNCTIONS_CUSTOMHANDLER_PORT",
+            "FUNCTIONS_CUSTOMHANDLER_WORKER_ID",
+            "FUNCTIONS_HTTPWORKER_ID",
+            "FUNCTIONS_HTTPWORKER_PORT",
+            "TEST_FOLDER",
+            "TEST_START",
+        ]
+    );
+    assert_eq!(
+        environment["FUNCTIONS_CUSTOMHANDLER_PORT"],
+        environment["FUNCTIONS_HTTPWORKER_PORT"]
+    );
+    assert_eq!(folder, stage.app().canonicalize().expect("the app folder"));
+}
+
+/// The paths of all keys of a JSON value.
+fn keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    if let Value::Object(object) = value {
+        for (key, value) in object {
+            let path = format!("{path}/{key}");
+            keys.insert(path.clone());
+            self::keys(value, &path, keys);
+        }
+    }
+}
+
+fn shape(item: &Value) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    keys(item, "", &mut paths);
+    paths
+}
+
+fn recorded_shape(category: &str) -> BTreeSet<String> {
+    let items = TELEMETRY.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    let pointer = "/data/baseData/properties/Category";
+    let item = items.into_iter().find(|item| item.pointer(pointer) == Some(&category.into()));
+    shape(&item.expect(category))
+}
+
+#[tokio::test]
+async fn telemetry_has_the_recorded_shape() {
+    let stage = Stage::set(Wanted::default()).await;
+    stage.exchange(recording("plain GET").client_sent.as_bytes()).await;
+    let request = stage.telemetry(|item| matches!(item.data, Data::RequestData(_))).await;
+    let shown = serde_json::to_value(&request).expect("JSON");
+    assert_eq!(shape(&shown), recorded_shape("Host.Results"));
+    let Data::RequestData(data) = &request.data else { unreachable!() };
+    assert_eq!(
+        (data.name.as_str(), data.success, data.response_code.as_str()),
+        ("Ping", true, "200")
+    );
+    assert_eq!(data.url, "http://ispmon-x.azurewebsites.net/api/ping");
+    assert_eq!(data.properties["FullName"], "Functions.Ping");
+
+    let line = handler::LINE;
+    let trace = stage.trace(line).await;
+    let shown = serde_json::to_value(&trace).expect("JSON");
+    assert_eq!(shape(&shown), recorded_shape("Host.Function.Console"));
+    let Data::MessageData(data) = &trace.data else { unreachable!() };
+    assert_eq!(data.message, line);
+    assert_eq!(data.properties["prop__{OriginalFormat}"], line);
+    assert_eq!(data.severity, Severity::Information);
+}
+
+#[tokio::test]
+async fn keys_in_the_query_reach_no_telemetry() {
+    let stage = Stage::set(Wanted::default()).await;
+    stage.exchange(recording("GET with code in the query").client_sent.as_bytes()).await;
+    stage.telemetry(|item| matches!(item.data, Data::RequestData(_))).await;
+    for item in stage.all_telemetry() {
+        let shown = serde_json::to_string(&item).expect("JSON");
+        assert!(!shown.contains("hostkey"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn only_invocations_are_reported_and_their_success_is_not_the_status() {
+    let stage = Stage::set(Wanted::default()).await;
+    for case in ["no key", "PUT", "unknown path", "root"] {
+        stage.exchange(recording(case).client_sent.as_bytes()).await;
+    }
+    assert_eq!(stage.exchange(ask("status 500").as_bytes()).await.status(), 500);
+    stage.exchange(recording("POST chunked").client_sent.as_bytes()).await;
+    let is_second =
+        |item: &TelemetryItem| matches!(&item.data, Data::RequestData(data) if !data.success);
+    stage.telemetry(is_second).await;
+    let reported: Vec<_> = stage
+        .all_telemetry()
+        .into_iter()
+        .filter_map(|item| match item.data {
+            Data::RequestData(data) => Some((data.success, data.response_code)),
+            Data::MessageData(_) => None,
+        })
+        .collect();
+    assert_eq!(reported, [(true, "500".to_owned()), (false, "500".to_owned())]);
+}
+
+#[tokio::test]
+async fn stderr_becomes_errors_and_warnings() {
+    let stage = Stage::set(Wanted::default()).await;
+    for (line, severity) in
+        [("all is lost", Severity::Error), ("WARNING: take care", Severity::Warning)]
+    {
+        stage.exchange(ask(&format!("stderr {line}")).as_bytes()).await;
+        let trace = stage.trace(line).await;
+        let Data::MessageData(data) = &trace.data else { unreachable!() };
+        assert_eq!(data.severity, severity);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_during_the_start_is_held_and_answered() {
+    let stage = Stage::set(Wanted { start: "when-released", ..Wanted::default() }).await;
+    let mut connection = stage.connect().await;
+    connection.send(ask("nothing").as_bytes()).await;
+    assert!(connection.is_silent().await, "an answer before the handler was ready");
+    stage.release();
+    assert_eq!(connection.receive().await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_handler_that_exits_with_0_is_never_started_again() {
+    let stage = Stage::set(Wanted::default()).await;
+    assert_eq!(stage.exchange(ask("exit 0").as_bytes()).await.status(), 500);
+    let ended = stage.event(|event| matches!(event, HostEvent::HandlerEnded { .. })).await;
+    let HostEvent::HandlerEnded { ending, consequence, .. } = ended else { unreachable!() };
+    assert_eq!((ending, consequence), (Ending::Code(0), Consequence::Nothing));
+    for _ in 0..3 {
+        assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 500);
+    }
+    assert_eq!(stage.starts(), 1);
+    let page = stage.exchange(recording("root").client_sent.as_bytes()).await;
+    assert_eq!(page.status(), 200, "the host itself reports that it runs");
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_is_started_again_twice() {
+    let mut stage = Stage::set(Wanted::default()).await;
+    for round in 1..=3 {
+        assert_eq!(stage.exchange(ask("stderr-and-exit 1").as_bytes()).await.status(), 500);
+        let nth = |event: &&HostEvent| matches!(event, HostEvent::HandlerEnded { .. });
+        let ended = stage.nth_event(round, nth).await;
+        let HostEvent::HandlerEnded { ending, consequence, last_words } = ended else {
+            unreachable!()
+        };
+        assert_eq!(ending, Ending::Code(1));
+        assert_eq!(last_words, ["words 2", "words 3", "words 4"]);
+        if round < 3 {
+            assert_eq!(consequence, Consequence::Restart);
+            // In the gap: it waits and succeeds.
+            assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 200);
+        } else {
+            assert_eq!(consequence, Consequence::Stop);
+        }
+    }
+    in_time(stage.host().stopped()).await;
+    assert_eq!(stage.starts(), 3);
+    let refused = TcpStream::connect(stage.address()).await;
+    assert!(refused.is_err(), "a stopped host still accepts");
+}
+
+#[tokio::test]
+async fn a_killed_handler_fails_the_request_in_flight_and_serves_the_next() {
+    let stage = Stage::set(Wanted::default()).await;
+    let mut connection = stage.connect().await;
+    connection.send(ask("hold").as_bytes()).await;
+    stage.held().await;
+    stage.kill_handler();
+    assert_eq!(connection.receive().await.status(), 500);
+    assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 200);
+    let ended = stage.event(|event| matches!(event, HostEvent::HandlerEnded { .. })).await;
+    let HostEvent::HandlerEnded { ending, .. } = ended else { unreachable!() };
+    assert_eq!(ending, Ending::Signal(9));
+}
+
+#[tokio::test]
+async fn exit_200_restarts_as_often_as_it_comes() {
+    let stage = Stage::set(Wanted::default()).await;
+    for _ in 0..5 {
+        assert_eq!(stage.exchange(ask("exit 200").as_bytes()).await.status(), 500);
+        assert_eq!(stage.exchange(ask("nothing").as_bytes()).await.status(), 200);
+    }
+    assert_eq!(stage.starts(), 6);
+}
+
+#[tokio::test]
+async fn a_handler_that_is_never_ready_is_killed_three_times() {
+    let wanted = Wanted { start: "never", initialization: "00:00:01", ..Wanted::default() };
+    let mut stage = Stage::set(wanted).await;
+    in_time(stage.host().stopped()).await;
+    let endings: Vec<_> = stage
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            HostEvent::HandlerEnded { ending, consequence, .. } => Some((ending, consequence)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        endings,
+        [
+            (Ending::NeverReady, Consequence::Restart),
+            (Ending::NeverReady, Consequence::Restart),
+            (Ending::NeverReady, Consequence::Stop),
+        ]
+    );
+    assert!(!stage.any_handler_lives());
+}
+
+#[tokio::test]
+async fn at_its_end_the_host_finishes_what_is_in_flight_and_kills_the_handler() {
+    let stage = Stage::set(Wanted::default()).await;
+    let mut connection = stage.connect().await;
+    connection.send(ask("hold").as_bytes()).await;
+    stage.held().await;
+    let (mut stopping, rest) = stage.stop();
+    let waiting = timeout(Duration::from_millis(300), &mut stopping).await;
+    assert!(waiting.is_err(), "the host stopped with a request in flight");
+    assert!(rest.any_handler_lives());
+    rest.release();
+    assert_eq!(connection.receive().await.status(), 200);
+    in_time(stopping).await.expect("the host stops");
+    assert!(!rest.any_handler_lives());
+    assert!(rest.events().iter().any(|event| matches!(event, HostEvent::Stopped)));
+}
+
+#[tokio::test]
+async fn dropping_the_host_kills_the_handler() {
+    let stage = Stage::set(Wanted::default()).await;
+    stage.exchange(ask("nothing").as_bytes()).await;
+    assert!(stage.any_handler_lives());
+    let rest = stage.drop_host();
+    in_time(async {
+        while rest.any_handler_lives() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+/// The handler that the other tests start as a process of its own; started by anybody else it does
+/// nothing.
+#[test]
+fn handler() {
+    handler::run();
+}

@@ -1,0 +1,169 @@
+//! Announced silence: what a clean stop of the real agent does to the owner's inbox.
+//!
+//! Cloud, function and agent run for real, one second for each minute of the story.
+
+use std::{path::PathBuf, time::Duration};
+
+use ispmon_lab::{
+    clock::{Scale, StoryClock},
+    cloud::{Cloud, CloudEvent, CloudSettings, HeartbeatRow},
+    demo::agent::{Agent, AgentEvent, AgentSettings},
+    host::keys::Keys,
+    internet::Internet,
+    rules::MonitorCondition,
+    telemetry::IngestionDelay,
+};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::time::{Instant, timeout_at};
+
+const DEVICE: &str = "dl-home";
+const KEY: &str = "the-key-of-dl-home";
+/// Everything here takes less than a minute; longer than this it hangs.
+const HANG: Duration = Duration::from_mins(2);
+
+/// A cloud, a device that may run or not, and what has happened so far.
+struct Stage {
+    cloud: Cloud,
+    internet: Internet,
+    agent: Option<Agent>,
+    clock: StoryClock,
+    home: TempDir,
+    heartbeats: Vec<HeartbeatRow>,
+    mails: Vec<(MonitorCondition, String, Timestamp)>,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let clock = StoryClock::start_on_the_hour(Scale::FASTEST);
+        let cloud = Cloud::start(CloudSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            keys: Keys::host(KEY),
+            devices: vec![DEVICE.to_owned()],
+            mail_folder: home.path().join("mail"),
+            executable: lab(),
+            delay: IngestionDelay::NONE,
+            seed: 0,
+            clock,
+        })
+        .await
+        .expect("the cloud starts");
+        let internet = Internet::lay(cloud.address()).await.expect("the internet");
+        Self { cloud, internet, agent: None, clock, home, heartbeats: vec![], mails: vec![] }
+    }
+
+    fn start_agent(&mut self, quiet_after_stop: Duration) {
+        let settings = AgentSettings {
+            executable: lab(),
+            folder: self.home.path().to_owned(),
+            device: DEVICE.to_owned(),
+            internet: self.internet.addresses().clone(),
+            key: KEY.to_owned(),
+            quiet_after_stop,
+        };
+        self.agent = Some(Agent::start(&settings).expect("the agent starts"));
+    }
+
+    /// Stops the agent as a service manager does, and waits until it has ended.
+    async fn stop_agent(&mut self) {
+        let mut agent = self.agent.take().expect("an agent runs");
+        agent.ask_to_stop();
+        let deadline = Instant::now() + HANG;
+        loop {
+            match timeout_at(deadline, agent.next()).await.expect("the agent ends") {
+                AgentEvent::Said(_) => {}
+                AgentEvent::Ended(status) => {
+                    assert!(status.expect("known").success(), "a clean stop");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets things happen until `enough` of them have.
+    async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + HANG;
+        while !enough(self) {
+            let event = timeout_at(deadline, self.cloud.next_event()).await;
+            match event.expect("it happens") {
+                CloudEvent::HeartbeatVisible(heartbeat) => self.heartbeats.push(heartbeat),
+                CloudEvent::Mail { notification, .. } => self.mails.push((
+                    notification.condition,
+                    notification.rule.name.clone(),
+                    notification.evaluated,
+                )),
+                CloudEvent::FunctionEnded { ending, .. } => panic!("the function {ending}"),
+                CloudEvent::HostStopped { reason } => panic!("the host has stopped: {reason}"),
+                _ => {}
+            }
+        }
+    }
+
+    async fn heartbeats(&mut self, more: usize) {
+        let wanted = self.heartbeats.len() + more;
+        self.until(|stage| stage.heartbeats.len() >= wanted).await;
+    }
+
+    /// Lets things happen for so many story minutes.
+    async fn minutes(&mut self, minutes: i64) {
+        let end = self.clock.now() + SignedDuration::from_mins(minutes);
+        // Evaluations are events too, so this ends at most one of them late.
+        self.until(|stage| stage.clock.now() >= end).await;
+    }
+
+    fn last(&self) -> &HeartbeatRow {
+        self.heartbeats.last().expect("a heartbeat")
+    }
+}
+
+fn lab() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_ispmon-lab"))
+}
+
+#[tokio::test]
+async fn a_restart_within_the_announced_silence_is_nobodys_business() {
+    let mut stage = Stage::set().await;
+    stage.start_agent(Duration::from_secs(14));
+    stage.heartbeats(3).await;
+    stage.stop_agent().await;
+    stage.until(|stage| stage.last().state.as_deref() == Some("stopping")).await;
+    assert_eq!(stage.last().quiet, SignedDuration::from_mins(14));
+
+    // Longer than any silence that goes unnoticed without an announcement.
+    stage.minutes(10).await;
+    assert_eq!(stage.last().state.as_deref(), Some("stopping"));
+    stage.start_agent(Duration::from_secs(14));
+    stage.heartbeats(1).await;
+    stage.minutes(15).await;
+    assert_eq!(stage.mails, []);
+}
+
+#[tokio::test]
+async fn a_stop_that_outlasts_its_announcement_is_an_outage() {
+    let mut stage = Stage::set().await;
+    stage.start_agent(Duration::from_secs(4));
+    stage.heartbeats(3).await;
+    stage.stop_agent().await;
+    stage.until(|stage| !stage.mails.is_empty()).await;
+    let HeartbeatRow { state, quiet, written, .. } = stage.last().clone();
+    assert_eq!((state.as_deref(), quiet), (Some("stopping"), SignedDuration::from_mins(4)));
+
+    let (condition, rule, evaluated) = &stage.mails[0];
+    assert_eq!((*condition, rule.as_str()), (MonitorCondition::Fired, "ispmon-device-silent"));
+    let silent = evaluated.duration_since(written + quiet);
+    let (from, until) = (SignedDuration::from_mins(5), SignedDuration::from_mins(10));
+    assert!((from..=until).contains(&silent), "alarm {silent:#} after the announced silence");
+}
+
+#[tokio::test]
+async fn a_device_that_announces_nothing_is_missed_after_a_stop() {
+    let mut stage = Stage::set().await;
+    stage.start_agent(Duration::ZERO);
+    stage.heartbeats(3).await;
+    stage.stop_agent().await;
+    stage.until(|stage| !stage.mails.is_empty()).await;
+    let silent = stage.mails[0].2.duration_since(stage.last().written);
+    let (from, until) = (SignedDuration::from_mins(5), SignedDuration::from_mins(10));
+    assert!((from..=until).contains(&silent), "alarm after {silent:#}");
+}
